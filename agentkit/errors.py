@@ -1,0 +1,60 @@
+"""Every exception of agentkit's own, sorted by who is told.
+
+    AgentkitError
+    ├── ConfigurationError        the programmer: a model name, key or option that can't be used
+    │   ├── MissingExtraError     the programmer: an optional package is not installed
+    │   └── ToolDefinitionError   the programmer: a function that can't become a tool
+    ├── TranscriptError           the caller: a message list that breaks the pairing rule
+    ├── LimitError                the caller: a limit that makes no sense
+    ├── FetchError                the caller or the model: a page that could not be read
+    │   └── BlockedAddressError   ... because its address is not public
+    └── ToolError                 the model: raise it in a tool to tell the model what went wrong
+        └── ArgumentsError        the model: arguments that don't fit the tool
+
+What goes wrong between agentkit and a model server is told in the openai package's own classes
+(`APIError`, `APIConnectionError`, `APIStatusError`, ...), whatever the backend.
+"""
+
+
+class AgentkitError(Exception):
+    """The root of agentkit's own exceptions."""
+
+
+class ConfigurationError(AgentkitError, ValueError):
+    """Something the programmer set can't work; the message says what to set instead."""
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """An optional package is missing; the message names the pip command that installs it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra '{extra}': pip install 'agentkit-loop[{extra}]'")
+        self.extra = extra
+
+
+class ToolDefinitionError(ConfigurationError, TypeError):
+    """A function can't be described to a model; the message names function, parameter and reason."""
+
+
+class TranscriptError(AgentkitError, ValueError):
+    """A message list that no model server would accept; the message names the position and the rule."""
+
+
+class LimitError(AgentkitError, ValueError):
+    """A limit that can't be kept, such as a negative number of turns."""
+
+
+class FetchError(AgentkitError):
+    """A page could not be fetched; the message says why in words a model can act on."""
+
+
+class BlockedAddressError(FetchError):
+    """The address of a page is not a public one, or not one that may be asked."""
+
+
+class ToolError(AgentkitError):
+    """Raised by a tool to tell the model what went wrong; its message is what the model reads."""
+
+
+class ArgumentsError(ToolError):
+    """Arguments written by a model that don't fit the tool; told to the model in one sentence."""
