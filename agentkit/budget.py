@@ -1,0 +1,119 @@
+"""What a run may spend and what it has spent."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from agentkit.errors import LimitError
+
+Limit = Literal["turns", "tokens", "seconds", "cost", "tool_calls", "loop"]
+
+
+_REASONS: dict[Limit, str] = {
+    "turns": "the limit on turns is reached",
+    "tokens": "the limit on tokens is reached",
+    "seconds": "the time is up",
+    "cost": "the limit on cost is reached",
+    "tool_calls": "the limit on tool calls is reached",
+    "loop": "the same call keeps giving the same result",
+}
+LAST_WORDS: dict[Limit, str] = {
+    limit: f"No more tool calls are possible: {why}. Give your best answer now from what you have found."
+    for limit, why in _REASONS.items()
+}
+"""What the model is told when a limit is reached."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may spend; None is no limit. A run that reaches one is asked once for its best answer,
+    without tools, so the last reply comes on top of the limit.
+
+    turns: replies of the model. tokens: input and output together. seconds: wall-clock time.
+    cost: in the currency the server reports its cost in. tool_calls: calls that are run.
+    repeats: the same call with the same result so many times in a row ends the run as "loop".
+
+    Raises LimitError when a limit is negative, or turns or repeats is less than 1.
+    """
+
+    turns: int | None = 25
+    tokens: int | None = None
+    seconds: float | None = None
+    cost: float | None = None
+    tool_calls: int | None = None
+    repeats: int | None = 3
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least = 1 if field.name in ("turns", "repeats") else 0
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < least):
+                raise LimitError(f"Limits({field.name}={value!r}): it is a number of at least {least}, or None")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What was spent: counts, tokens as the server reports them, cost as it reports it (0.0 where it does not),
+    and wall-clock seconds. `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of `output_tokens`."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    tool_calls: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Usage)))
+
+
+class Budget:
+    """The spending of one run, held against its limits."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._started = clock()
+        self._spent = Usage()
+        self._last_call: tuple[str, ...] = ()
+        self._repeated = 0
+
+    @property
+    def usage(self) -> Usage:
+        """What has been spent so far."""
+        return replace(self._spent, seconds=self._clock() - self._started)
+
+    def spend(self, usage: Usage) -> None:
+        """Count a reply or a number of tool calls."""
+        self._spent += usage
+
+    def note_call(self, *call_and_response: str) -> None:
+        """Count how often the same call gave the same response in a row."""
+        self._repeated = self._repeated + 1 if call_and_response == self._last_call else 1
+        self._last_call = call_and_response
+
+    def tool_calls_left(self) -> int | None:
+        """How many more tool calls may be run; None is no limit."""
+        limit = self._limits.tool_calls
+        return None if limit is None else max(0, limit - self._spent.tool_calls)
+
+    def deadline(self) -> float | None:
+        """The clock's time at which the seconds are over; None is no limit."""
+        limit = self._limits.seconds
+        return None if limit is None else self._started + limit
+
+    def reached(self) -> Limit | None:
+        """The first limit that is reached, if any."""
+        spent, limits = self.usage, self._limits
+        marks: list[tuple[Limit, float, float | None]] = [
+            ("turns", spent.requests, limits.turns),
+            ("tokens", spent.input_tokens + spent.output_tokens, limits.tokens),
+            ("seconds", spent.seconds, limits.seconds),
+            ("cost", spent.cost, limits.cost),
+            ("tool_calls", spent.tool_calls, limits.tool_calls),
+            ("loop", self._repeated, limits.repeats),
+        ]
+        return next((name for name, value, limit in marks if limit is not None and value >= limit), None)

@@ -1,0 +1,140 @@
+"""What a run tells while it goes on.
+
+Every event names the messages it adds to the transcript; they are in the transcript before the event is told.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast
+
+from agentkit.budget import Limit, Usage
+from agentkit.message import Message
+
+Stopped = Literal["answer", "cancelled", "length", "content_filter"] | Limit
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole reply. finish_reason: as the server gave it, "" when it gave none. extra: fields of the reply that
+    are not sent back (citations, audio, ...)."""
+
+    message: Message
+    finish_reason: str = ""
+    usage: Usage = field(default_factory=Usage)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def without_calls(self) -> "Reply":
+        """The same reply for a run that can take no more calls; never an empty message, which servers refuse."""
+        message = cast(Message, {key: value for key, value in self.message.items() if key != "tool_calls"})
+        return replace(self, message={**message, "content": message.get("content") or ""})
+
+
+@dataclass(frozen=True)
+class ToolRecord:
+    """One tool call, answered.
+
+    id, name, arguments: as the model wrote them (arguments: JSON text). response: the text the model reads.
+    error: the same text when the call failed, else None. seconds: how long the tool ran.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    response: str
+    error: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    output: the final answer's text. messages: the whole transcript, to go on from. stopped: "answer", or what
+    ended the run before it had one. sources are in the answer's text; tool_calls tells what was looked at.
+    """
+
+    output: str
+    messages: list[Message]
+    usage: Usage
+    stopped: Stopped
+    tool_calls: list[ToolRecord]
+
+    def __str__(self) -> str:
+        return self.output
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a run; `adds` are the messages it put into the transcript."""
+
+    adds: tuple[Message, ...] = field(default=(), kw_only=True)
+
+
+Steps = Generator[Event, None, None]
+"""What happens, one event after another; close it to stop."""
+
+
+@dataclass(frozen=True)
+class ReplyStarted(Event):
+    """The model is asked; `turn` counts from 1."""
+
+    turn: int
+
+
+@dataclass(frozen=True)
+class TextDelta(Event):
+    """A piece of the reply's text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ReasoningDelta(Event):
+    """A piece of what the model thinks before it replies."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ReplyFinished(Event):
+    """The model's reply is whole."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True)
+class ToolStarted(Event):
+    """A tool call begins. arguments: JSON text, as the model wrote it."""
+
+    id: str
+    name: str = field(kw_only=True)
+    arguments: str = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class ToolProgress(Event):
+    """What a running tool told by `ctx.progress(text)`."""
+
+    id: str
+    text: str = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class ToolFinished(Event):
+    """A tool call is answered."""
+
+    record: ToolRecord
+
+
+@dataclass(frozen=True)
+class LimitReached(Event):
+    """A limit is reached: the model is asked once more, without tools, for its best answer."""
+
+    limit: Limit
+
+
+@dataclass(frozen=True)
+class RunFinished(Event):
+    """The run is over; the last event."""
+
+    result: Result

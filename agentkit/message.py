@@ -1,0 +1,139 @@
+"""Messages: building them, reading them, images in them.
+
+A message is the plain dict of OpenAI's chat completions format, so that what a user sees is what is sent and
+what is stored. Fields that servers add and want back (reasoning, thought signatures) stay in it.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NotRequired, Required, TypedDict
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+Part = dict[str, Any]
+"""One part of a message's content: `{"type": "text", "text": ...}`, `{"type": "image_url", ...}`, ..."""
+
+
+class FunctionCall(TypedDict):
+    """The name and the JSON text of the arguments, as the model wrote them."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(TypedDict):
+    """One entry of an assistant message's `tool_calls`."""
+
+    id: str
+    type: Literal["function"]
+    function: FunctionCall
+    extra_content: NotRequired[Any]
+
+
+class Message(TypedDict, total=False):
+    """A chat message; which fields it has depends on its role."""
+
+    role: Required[Role]
+    content: str | list[Part] | None
+    name: str
+    tool_calls: list[ToolCall]
+    tool_call_id: str
+    refusal: str
+    reasoning_content: str
+    reasoning: str
+    reasoning_details: list[Any]
+    extra_content: Any
+    thought_signature: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture to show the model.
+
+    data: the bytes of the image file. media_type: such as "image/png". name: what to call it in text.
+    """
+
+    data: bytes
+    media_type: str
+    name: str = "image"
+
+    def __repr__(self) -> str:
+        return f"Image({self.name!r}, {self.media_type}, {len(self.data):,} bytes)"
+
+
+Prompt = str | Sequence[str | Image]
+"""What a user says: a text, or texts and images in order."""
+
+
+def system(text: str) -> Message:
+    """The message that carries an agent's instructions."""
+    return {"role": "system", "content": text}
+
+
+def user(prompt: Prompt) -> Message:
+    """A user's message from a text, or from texts and images in order."""
+    if isinstance(prompt, str):
+        return {"role": "user", "content": prompt}
+    return {"role": "user", "content": [_part(piece) for piece in prompt]}
+
+
+def tool_result(call_id: str, text: str) -> Message:
+    """The tool message that answers call `call_id`."""
+    return {"role": "tool", "tool_call_id": call_id, "content": tool_response(text)}
+
+
+def images_for_the_model(images: Iterable[Image]) -> Message:
+    """The user message that shows images which tools returned; it stands after all tool messages of a reply,
+    since most servers refuse image parts in a tool message."""
+    pieces: list[str | Image] = []
+    for image in images:
+        pieces += [f"Image returned by a tool: {image.name}", image]
+    return user(pieces)
+
+
+def tool_response(text: str) -> str:
+    """A tool's result as the model reads it; a closing tag inside is made harmless, so that a web page can't
+    end its own quotation and go on speaking as somebody else."""
+    return f"<tool_response>\n{_CLOSING_TAG.sub('&lt;', text)}\n</tool_response>"
+
+
+_CLOSING_TAG = re.compile(r"<(?=\s*/\s*tool_response)", re.IGNORECASE)
+
+
+def text_of(message: Message) -> str:
+    """The text of a message, its text parts joined; empty when there is none."""
+    content = message.get("content")
+    if isinstance(content, list):
+        return "".join(part.get("text") or "" for part in content if part.get("type") == "text")
+    return content or ""
+
+
+def response_of(message: Message) -> str:
+    """A tool message's text without the `<tool_response>` around it."""
+    return text_of(message).removeprefix("<tool_response>\n").removesuffix("\n</tool_response>")
+
+
+def has_images(message: Message) -> bool:
+    """Whether a message shows the model a picture."""
+    content = message.get("content")
+    return isinstance(content, list) and any(part.get("type") == "image_url" for part in content)
+
+
+def without_images(message: Message) -> Message:
+    """The message with a sentence in the place of each picture, for a server that refuses pictures."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    parts = [_NO_IMAGE if part.get("type") == "image_url" else part for part in content]
+    return {**message, "content": parts}
+
+
+_NO_IMAGE: Part = {"type": "text", "text": "[An image stood here; this model server does not take images.]"}
+
+
+def _part(piece: str | Image) -> Part:
+    if isinstance(piece, str):
+        return {"type": "text", "text": piece}
+    data = base64.b64encode(piece.data).decode("ascii")
+    return {"type": "image_url", "image_url": {"url": f"data:{piece.media_type};base64,{data}"}}

@@ -1,0 +1,197 @@
+"""The transcript: an append-only list of messages that any chat server accepts.
+
+Its one rule is the pairing rule of OpenAI's chat completions: an assistant message with tool calls is followed
+by one tool message for each call, in the order of the calls, before anything else is said.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from typing import Any, cast, get_args, overload
+
+from agentkit.errors import TranscriptError
+from agentkit.message import Message, Role, ToolCall, has_images, without_images
+
+ROLES = frozenset(get_args(Role))
+
+
+class Due(Enum):
+    """What has to happen next, when it is not to run tool calls."""
+
+    NOTHING = "nothing"
+    REPLY = "reply"
+
+
+def whats_due(messages: Sequence[Message]) -> Due | tuple[ToolCall, ...]:
+    """What a run has to do next: answer the open tool calls (returned in order), get a reply, or nothing.
+
+    A pure function of the messages, so that a pause, a crash and a reader who walks away are one case: ask again.
+    """
+    answered = 0
+    for message in reversed(messages):
+        if message["role"] == "tool":
+            answered += 1
+            continue
+        if message["role"] in ("system", "developer"):
+            continue
+        calls = message.get("tool_calls") or []
+        if len(calls) > answered:
+            return tuple(calls[answered:])
+        if message["role"] == "assistant":
+            return Due.REPLY if calls else Due.NOTHING
+        return Due.REPLY if message["role"] == "user" else Due.NOTHING
+    return Due.NOTHING
+
+
+class Transcript(Sequence[Message]):
+    """A valid list of messages, and the JSON bytes of each, made once.
+
+    Raises TranscriptError when a message breaks the pairing rule or has no known role.
+    """
+
+    def __init__(self, messages: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._messages: list[Message] = []
+        self._encoded: list[bytes] = []
+        self._with_images: list[int] = []
+        self._open: list[str] = []
+        self._held: list[Message] = []
+        self.extend(messages)
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        return self._messages[index]
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self._messages)
+
+    def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
+        """Append messages. What a user says while calls are open is held until the last of them is answered."""
+        for message in messages:
+            checked = _checked(message, len(self))
+            if self._open and checked["role"] == "user":
+                self._held.append(checked)
+                continue
+            self._append(checked)
+            if not self._open:
+                held, self._held = self._held, []
+                for waiting in held:
+                    self._append(waiting)
+
+    def whats_due(self) -> Due | tuple[ToolCall, ...]:
+        """See `whats_due`."""
+        return whats_due(self._messages)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether any message shows a picture."""
+        return bool(self._with_images)
+
+    def encoded(self, *, images: bool = True) -> bytes:
+        """The messages as the inside of a JSON array, each encoded once when it came; the bytes of a transcript
+        are a prefix of its later ones'. `images=False` puts a sentence in the place of each picture."""
+        if images or not self._with_images:
+            return b",".join(self._encoded)
+        encoded = list(self._encoded)
+        for index in self._with_images:
+            encoded[index] = encode(without_images(self._messages[index]))
+        return b",".join(encoded)
+
+    def _append(self, message: Message) -> None:
+        self._check_pairing(message)
+        try:
+            encoded = encode(message)
+        except (TypeError, ValueError) as error:
+            raise TranscriptError(f"messages[{len(self)}] can't be written as JSON: {error}") from None
+        if has_images(message):
+            self._with_images.append(len(self))
+        self._encoded.append(encoded)
+        self._messages.append(message)
+
+    def _check_pairing(self, message: Message) -> None:
+        role = message["role"]
+        if role == "tool":
+            self._close(message.get("tool_call_id", ""))
+        elif self._open:
+            raise TranscriptError(
+                f"messages[{len(self)}] has the role {role!r}, but the tool calls {', '.join(self._open)} "
+                "are not answered yet: put one tool message for each before it"
+            )
+        elif role == "assistant":
+            self._open = _ids(message, len(self))
+
+    def _close(self, call_id: str) -> None:
+        if not self._open:
+            raise TranscriptError(
+                f"messages[{len(self)}] answers the tool call {call_id!r}, which no assistant message before it made"
+            )
+        if call_id != self._open[0]:
+            raise TranscriptError(
+                f"messages[{len(self)}] answers the tool call {call_id!r}, but the next one to be answered "
+                f"is {self._open[0]!r}: tool messages stand in the order of the calls"
+            )
+        del self._open[0]
+
+
+def encode(value: object) -> bytes:
+    """A value as compact JSON in UTF-8; what UTF-8 can't hold (half of a surrogate pair) becomes "?".
+
+    Raises TypeError or ValueError for what JSON can't hold.
+    """
+    return _ENCODER.encode(value).encode("utf-8", "replace")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _checked(message: Mapping[str, Any], index: int) -> Message:
+    """The message as this transcript's own dict, or TranscriptError saying what is wrong with it."""
+    if not isinstance(message, Mapping):
+        raise TranscriptError(f"messages[{index}] is a {type(message).__name__}: a message is a dict with a role")
+    if message.get("role") not in ROLES:
+        raise TranscriptError(
+            f"messages[{index}] has the role {message.get('role')!r}: known are {', '.join(sorted(ROLES))}"
+        )
+    content = message.get("content")
+    if not (content is None or isinstance(content, str | list)):
+        raise TranscriptError(
+            f"messages[{index}] has a content of type {type(content).__name__}: it is a str, a list of parts or None"
+        )
+    if content is None and message["role"] != "assistant":
+        raise TranscriptError(f"messages[{index}] has the role {message['role']!r} and no content")
+    if isinstance(content, list) and not all(isinstance(part, dict) and "type" in part for part in content):
+        raise TranscriptError(f"messages[{index}] has a content part that is not a dict with a type")
+    return cast(Message, dict(message))
+
+
+def _ids(message: Message, index: int) -> list[str]:
+    calls: Any = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise TranscriptError(f"messages[{index}] has tool_calls that are not a list")
+    for place, call in enumerate(calls):
+        if not _is_call(call):
+            raise TranscriptError(
+                f"messages[{index}].tool_calls[{place}] is not a tool call: it needs an id (str) "
+                "and a function with a name and arguments (str)"
+            )
+    ids = [call["id"] for call in calls]
+    if len(set(ids)) < len(ids):
+        raise TranscriptError(f"messages[{index}] has two tool calls with the same id")
+    return ids
+
+
+def _is_call(call: object) -> bool:
+    if not isinstance(call, dict):
+        return False
+    function = call.get("function")
+    return (
+        isinstance(call.get("id"), str)
+        and isinstance(function, dict)
+        and isinstance(function.get("name"), str)
+        and isinstance(function.get("arguments"), str)
+    )
