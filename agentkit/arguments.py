@@ -1,0 +1,131 @@
+"""Arguments that a model wrote -> Python values, or one clear sentence to the model."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from agentkit.errors import ArgumentsError, ToolDefinitionError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Reader = Callable[[str], dict[str, Any]]
+"""Reads the JSON text of a call's arguments into the keyword arguments of the tool's function; raises
+ArgumentsError."""
+
+UNREADABLE = "unreadable_arguments"
+MOST_FAULTS = 5
+
+
+def as_json_object(written: object) -> str:
+    """The arguments of a call as the JSON text of an object, whatever a server made of them.
+
+    An object is kept to the letter, so that what is sent back is what was generated. Nothing at all is `{}`. What
+    is no JSON object (also a call cut off in the middle) is kept under the key "unreadable_arguments": servers
+    parse the arguments in a history and refuse what is not JSON.
+    """
+    if written is None or written == "":
+        return "{}"
+    text = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, str):  # encoded twice
+        return as_json_object(value)
+    if isinstance(value, dict):
+        return text
+    return json.dumps({UNREADABLE: text}, ensure_ascii=False)
+
+
+def parse(arguments: str) -> dict[str, Any]:
+    """The JSON text of an object as a dict. Raises ArgumentsError saying where it stops being one."""
+    try:
+        value = json.loads(arguments or "{}")
+    except RecursionError:
+        raise ArgumentsError("the arguments are nested too deeply") from None
+    except ValueError as error:
+        raise ArgumentsError(f"the arguments are not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ArgumentsError(f"the arguments must be a JSON object, got {_show(value)}")
+    if value.keys() == {UNREADABLE}:
+        return parse(str(value[UNREADABLE]))
+    return value
+
+
+def signature_reader(adapter: "TypeAdapter[Any]") -> Reader:
+    """The reader for arguments that a function's annotations describe; values arrive as the annotated types."""
+    from pydantic import ValidationError
+
+    def read(arguments: str) -> dict[str, Any]:
+        given = parse(arguments)
+        try:
+            values: dict[str, Any] = adapter.validate_json(json.dumps(given))
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_context=False)
+            raise _faults((_path(fault["loc"]), _expected(fault["msg"]), fault) for fault in faults) from None
+        return values
+
+    return read
+
+
+def schema_reader(parameters: Mapping[str, Any]) -> Reader:
+    """The reader for arguments that a hand-written JSON schema describes; values arrive as JSON has them.
+
+    Raises ToolDefinitionError when the schema is not a valid JSON schema of an object.
+    """
+    import jsonschema
+
+    try:
+        validator_class = jsonschema.validators.validator_for(parameters, jsonschema.Draft202012Validator)
+        validator_class.check_schema(dict(parameters))
+    except jsonschema.SchemaError as error:
+        raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
+    validator = validator_class(parameters)
+
+    def read(arguments: str) -> dict[str, Any]:
+        given = parse(arguments)
+        errors = sorted(validator.iter_errors(given), key=lambda error: error.json_path)
+        if errors:
+            raise ArgumentsError(
+                "; ".join(
+                    f"{error.json_path.removeprefix('$.')}: {_cut(error.message)}" for error in errors[:MOST_FAULTS]
+                )
+            )
+        return given
+
+    return read
+
+
+def _faults(faults: Iterable[tuple[str, str, Mapping[str, Any]]]) -> ArgumentsError:
+    sentences = []
+    for path, expected, fault in faults:
+        missing = fault["type"] == "missing"
+        sentences.append(
+            f"{path}: is missing" if missing else f"{path}: expected {expected}, got {_show(fault['input'])}"
+        )
+    return ArgumentsError("; ".join(dict.fromkeys(sentences[:MOST_FAULTS])))
+
+
+def _path(location: Iterable[int | str]) -> str:
+    """A place such as `query[0].name`; `$` is the whole object."""
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.lstrip(".") or "$"
+
+
+def _expected(message: str) -> str:
+    """What pydantic's sentence ("Input should be a valid integer, unable to ...") says was expected."""
+    return message.removeprefix("Input should be ").removeprefix("Value error, ")
+
+
+def _show(value: object) -> str:
+    try:
+        return _cut(json.dumps(value, ensure_ascii=False, default=str))
+    except (ValueError, RecursionError):
+        return type(value).__name__
+
+
+def _cut(text: str, most: int = 120) -> str:
+    return text if len(text) <= most else text[:most] + "…"

@@ -1,0 +1,327 @@
+"""Tools: a Python function, what a model is told of it, and how a call of it is answered."""
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import json
+import logging
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from agentkit.arguments import Reader, schema_reader, signature_reader
+from agentkit.errors import ArgumentsError, ToolDefinitionError, ToolError
+from agentkit.message import Image
+from agentkit.workers import WORKERS
+
+if TYPE_CHECKING:
+    from typing import Self
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger("agentkit")
+
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""What OpenAI's API takes as the name of a function."""
+
+
+def _tell_nobody(text: str) -> None:
+    """Progress of a tool that nobody listens to."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What belongs to the run a tool is called in; a parameter annotated `Context` receives it.
+
+    deps: whatever was given as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run's time
+    is up, or None. cancel: set when the run is to stop. progress: tells the run's reader what the tool is doing.
+    """
+
+    deps: Any = None
+    deadline: float | None = None
+    cancel: threading.Event | None = None
+    progress: Callable[[str], None] = _tell_nobody
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run is to stop."""
+        return self.cancel is not None and self.cancel.is_set()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A tool's answer to one call: the text for the model, images to show it, whether it is an error."""
+
+    text: str
+    images: tuple[Image, ...] = ()
+    failed: bool = False
+    seconds: float = 0.0
+
+
+class Tool(Generic[P, R]):
+    """A function that a model may call. `@tool` makes one from a signature; this constructor takes a schema
+    written by hand, against which jsonschema checks the arguments.
+
+    name: up to 64 letters, digits, "_" and "-". description: what the model is told. parameters: the JSON schema
+    of an object. function: called with the arguments by name. read_only: it changes nothing, so that it may run
+    beside others and be run again. timeout: seconds. retries: how often it is tried again after an exception.
+
+    Raises ToolDefinitionError when one of these can't be used.
+    """
+
+    _read: Reader
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        parameters: Mapping[str, Any],
+        function: Callable[P, R],
+        *,
+        read_only: bool = False,
+        timeout: float | None = None,
+        retries: int = 0,
+    ) -> None:
+        self._set(name, description, dict(parameters), function, read_only, timeout, retries)
+        try:
+            self._read = schema_reader(self.parameters)
+        except ToolDefinitionError as error:
+            raise ToolDefinitionError(f"tool {name}: {error}") from None
+        if self.parameters.get("type") != "object":
+            raise ToolDefinitionError(f'tool {name}: parameters is a JSON schema with "type": "object"')
+
+    def _set(
+        self,
+        name: str,
+        description: str,
+        parameters: dict[str, Any],
+        function: Callable[P, R],
+        read_only: bool,
+        timeout: float | None,
+        retries: int,
+    ) -> None:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise ToolDefinitionError(f"tool {name!r}: a name is 1 to 64 letters, digits, '_' and '-'")
+        if not isinstance(description, str) or not description.strip():
+            raise ToolDefinitionError(
+                f"tool {name}: it has no docstring, and a model chooses tools by what is said of them: "
+                "write one, or give description="
+            )
+        if not callable(function):
+            raise ToolDefinitionError(f"tool {name}: {function!r} can't be called")
+        if timeout is not None and not timeout > 0:
+            raise ToolDefinitionError(f"tool {name}: timeout={timeout!r} is not a number of seconds above 0")
+        if retries < 0:
+            raise ToolDefinitionError(f"tool {name}: retries={retries!r} is below 0")
+        self.name = name
+        self.description = description.strip()
+        self.parameters = parameters
+        self.function = function
+        self.read_only = read_only
+        self.timeout = timeout
+        self.retries = retries
+        self._context: str | None = None
+        self.waits_for_object = False
+        with contextlib.suppress(AttributeError, TypeError):
+            functools.update_wrapper(self, function)
+
+    @classmethod
+    def _described(
+        cls,
+        function: Callable[P, R],
+        namespace: Mapping[str, Any],
+        *,
+        name: str | None,
+        description: str | None,
+        read_only: bool,
+        timeout: float | None,
+        retries: int,
+    ) -> "Tool[P, R]":
+        """A tool whose name, description and schema come from the function itself."""
+        from agentkit.schema import describe
+
+        if not callable(function):
+            raise ToolDefinitionError(f"tool: {function!r} is not a function")
+        name = name or _name_of(function)
+        is_method = _is_method(function)
+        described = describe(function, name, Context, namespace, bound=not is_method)
+        made = cls.__new__(cls)
+        text = described.text if description is None else description
+        made._set(name, text, described.parameters, function, read_only, timeout, retries)
+        made._read = signature_reader(described.adapter)
+        made._context = described.context
+        made.waits_for_object = is_method
+        return made
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, as if it had never been decorated."""
+        return self.function(*args, **kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> "Self":
+        """A tool made from a method belongs to its object, as a method does."""
+        if instance is None or not self.waits_for_object:
+            return self
+        bound = type(self).__new__(type(self))
+        bound.__dict__.update(self.__dict__)
+        bound.function = self.function.__get__(instance, owner)
+        bound.waits_for_object = False
+        return bound
+
+    def __repr__(self) -> str:
+        return f"Tool({self.name!r})"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The tool as OpenAI's chat completions take it in `tools`."""
+        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", "function": function}
+
+    @property
+    def takes_context(self) -> bool:
+        """Whether the function has a parameter for the run's context."""
+        return self._context is not None
+
+    def answer(self, arguments: str, context: Context) -> Outcome:
+        """Run one call; whatever goes wrong becomes a sentence to the model. arguments: JSON text."""
+        started = time.monotonic()
+        try:
+            outcome = _outcome(self._run(self._read(arguments), context))
+        except ArgumentsError as error:
+            outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
+        except ToolError as error:
+            outcome = failure(str(error))
+        except Exception as error:
+            logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
+            outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(str(error))}")
+        return replace(outcome, seconds=time.monotonic() - started)
+
+    def _run(self, values: dict[str, Any], context: Context) -> Any:
+        if self._context is not None:
+            values[self._context] = context
+        for _ in range(self.retries):
+            try:
+                return _finished(self.function(**values))  # type: ignore[call-arg]
+            except ToolError:
+                raise
+            except Exception:
+                logger.info("tool %s is tried again", self.name, exc_info=True)
+        return _finished(self.function(**values))  # type: ignore[call-arg]
+
+
+@overload
+def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    read_only: bool = False,
+    timeout: float | None = None,
+    retries: int = 0,
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+def tool(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    read_only: bool = False,
+    timeout: float | None = None,
+    retries: int = 0,
+) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
+    """Make a tool of a function: its name, docstring and annotations are what the model is told.
+
+    name, description: instead of the function's own. read_only: it changes nothing, so it may run beside others,
+    be retried, and be run again after a crash. timeout: seconds after which the run goes on without it.
+    retries: how often it is tried again after an exception other than ToolError.
+
+    The decorated function stays callable as it was. Raises ToolDefinitionError, naming function, parameter and
+    reason, when a parameter can't be described.
+    """
+
+    def decorate(function: Callable[P, R], depth: int = 1) -> Tool[P, R]:
+        return Tool._described(
+            function,
+            sys._getframe(depth).f_locals,  # annotations may name classes of the function it is defined in
+            name=name,
+            description=description,
+            read_only=read_only,
+            timeout=timeout,
+            retries=retries,
+        )
+
+    return decorate if function is None else decorate(function, depth=2)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _is_method(function: Callable[..., Any]) -> bool:
+    """Whether this is a function in the body of a class, still without the object it will belong to."""
+    if not inspect.isfunction(function):
+        return False
+    *outer, _ = function.__qualname__.split(".")
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    in_class = bool(outer) and outer[-1] != "<locals>"
+    return in_class and first is not None and first.name == "self" and first.annotation is first.empty
+
+
+def _finished(value: Any) -> Any:
+    """The value itself; of an async function, the one it comes to."""
+    if not inspect.isawaitable(value):
+        return value
+
+    async def wait() -> Any:
+        return await value
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    return WORKERS.call(lambda: asyncio.run(wait()))  # a loop runs in this thread: wait in another
+
+
+def _outcome(value: Any) -> Outcome:
+    """What a tool returned, as text and images."""
+    pieces = list(value) if isinstance(value, list | tuple) and _shows_image(value) else [value]
+    images = tuple(piece for piece in pieces if isinstance(piece, Image))
+    return Outcome("\n".join(map(_text, pieces)), images)
+
+
+def _shows_image(value: Sequence[Any]) -> bool:
+    return any(isinstance(piece, Image) for piece in value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Image):
+        return f"[{value.name}: the image is in the next message]"
+    if isinstance(value, dict | list | int | float | bool | None):
+        with contextlib.suppress(TypeError, ValueError):
+            return json.dumps(value, ensure_ascii=False)
+    from pydantic_core import to_json
+
+    return to_json(value, fallback=str, inf_nan_mode="strings").decode("utf-8")
+
+
+def failure(text: str) -> Outcome:
+    """What a model is told when a call came to nothing."""
+    return Outcome(f"Error: {text}", failed=True)
+
+
+_ABSOLUTE_PATH = re.compile(r"""(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s'"<>|:]+){2,}""")
+
+
+def _without_paths(text: str) -> str:
+    """A text with absolute paths cut to their last name: a model has no use for where things lie on this machine."""
+    return _ABSOLUTE_PATH.sub(lambda path: re.split(r"[\\/]", path.group())[-1], text)

@@ -1,0 +1,73 @@
+"""Threads that are kept for the next tool call."""
+
+import contextvars
+import functools
+import os
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+
+class Workers:
+    """Threads that are kept for the next tool call, as many as are needed at once.
+
+    A pool of our own, since `concurrent.futures` waits at exit for each of its threads, so that one hung tool
+    would hang the program. These are daemons, and end after some idle seconds.
+    """
+
+    IDLE_SECONDS = 10.0
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run `job` in a thread, with the caller's context variables."""
+        in_context = functools.partial(contextvars.copy_context().run, job)
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+                start = False
+            else:
+                start = True
+        self._jobs.put(in_context)
+        if start:
+            threading.Thread(target=self._work, name="agentkit-tool", daemon=True).start()
+
+    def call(self, work: Callable[[], Any]) -> Any:
+        """Run `work` in a thread, wait for it, and return what it returns or raise what it raises."""
+        results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+        def job() -> None:
+            try:
+                results.put((work(), None))
+            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+                results.put((None, error))
+
+        self.submit(job)
+        value, error = results.get()
+        if error is not None:
+            raise error
+        return value
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=self.IDLE_SECONDS)
+            except Empty:
+                with self._lock:
+                    if self._idle:  # else a job is on its way to this thread
+                        self._idle -= 1
+                        return
+                continue
+            job()
+            del job
+            with self._lock:
+                self._idle += 1
+
+
+WORKERS = Workers()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=WORKERS.__init__)  # type: ignore[misc]  # threads don't survive a fork
