@@ -1,0 +1,347 @@
+"""The promise of a backend: messages and tools in, the pieces of a reply and then the whole reply out.
+
+Also the one accumulator that makes a reply of what chat completions servers send, in pieces or at once, and the
+finding of a backend by a name such as "openai:gpt-5-mini".
+"""
+
+import importlib
+import os
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+from agentkit.arguments import as_json_object
+from agentkit.budget import Usage
+from agentkit.errors import ConfigurationError
+from agentkit.event import ReasoningDelta, Reply, TextDelta
+from agentkit.message import Message, Part, ToolCall
+from agentkit.toolbox import Toolbox
+from agentkit.transcript import Transcript, encode
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a backend is asked.
+
+    stream: whether somebody reads the pieces as they come.
+    """
+
+    transcript: Transcript
+    tools: Toolbox = field(default_factory=Toolbox)
+    stream: bool = False
+
+
+Pieces = Generator[TextDelta | ReasoningDelta | Reply, None, None]
+"""The pieces of a reply as they come, and last the Reply."""
+
+
+class Backend(Protocol):
+    """What an agent needs of a model: shared by threads, so it keeps no state of a conversation."""
+
+    def reply(self, request: Request) -> Pieces:
+        """Yield the pieces of the reply as they come (none when it comes whole), then exactly one Reply.
+
+        Raises the openai package's APIError and its children when the server can't be asked or refuses.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections, memory and processes; it can't be asked afterwards."""
+        ...
+
+
+def chat_completions_body(fields: Mapping[str, Any], request: Request, images: bool = True) -> bytes:
+    """A request of OpenAI's chat completions as JSON, messages last, so that each request of a run begins with the
+    bytes of the one before. fields: everything but stream, tools and messages. images: False puts a sentence in
+    the place of each picture."""
+    sent = {**fields, "stream": request.stream}
+    if not request.tools:
+        for name in ("tool_choice", "parallel_tool_calls"):  # refused without tools
+            sent.pop(name, None)
+    tools = b',"tools":' + request.tools.encoded if request.tools else b""
+    messages = request.transcript.encoded(images=images)
+    return b"".join((encode(sent)[:-1], tools, b',"messages":[', messages, b"]}"))
+
+
+SENT_BACK = ("refusal", "reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature")
+"""Fields of a reply that its server wants to see again in the next request; servers refuse many others."""
+
+
+class Accumulator:
+    """Builds one reply from the pieces of a chat completions stream, or from a whole answer as its only piece.
+
+    Bears what servers do (`id`s missing, empty or double, `index` missing, names repeated, arguments as an object,
+    content as null or a list of parts, usage in a chunk without choices). ids: the start of the ids that are made
+    up for calls without one, which are unique as long as this is.
+    """
+
+    def __init__(self, ids: str) -> None:
+        self._ids = ids
+        self._text: list[str] = []
+        self._parts: list[Part] = []
+        self._calls: list[_Call] = []
+        self._strings: dict[str, list[str]] = {}
+        self._kept: dict[str, Any] = {}
+        self._extra: dict[str, Any] = {}
+        self._usage = Usage(requests=1)
+        self.finish_reason = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of a reply has come."""
+        return not (self.finish_reason or self._text or self._parts or self._calls or self._strings or self._kept)
+
+    def feed(self, chunk: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
+        """Take in one chunk of a stream, or a whole answer; yield what it adds for a reader."""
+        usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
+        if usage:
+            self._usage = usage_of(usage)
+        for choice in chunk.get("choices") or ():
+            if choice.get("index"):
+                continue  # a second alternative, which nobody asked for
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            yield from self._feed_delta(choice.get("delta") or choice.get("message") or {})
+
+    def reply(self) -> Reply:
+        """The reply that all pieces make."""
+        message: dict[str, Any] = {"role": "assistant", "content": self._content()}
+        for key, pieces in self._strings.items():
+            message[key] = "".join(pieces)
+        message |= self._kept
+        calls = self._tool_calls()
+        if calls:
+            message["tool_calls"] = calls
+        return Reply(cast(Message, message), self.finish_reason, self._usage, self._extra)
+
+    def _feed_delta(self, delta: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
+        for key, value in delta.items():
+            if value is None or key == "role":
+                continue
+            if key == "content":
+                yield from self._feed_content(value)
+            elif key == "tool_calls":
+                for piece in value:
+                    self._feed_call(piece)
+            elif key == "function_call":  # how calls were told before `tool_calls`
+                self._feed_call({"index": 0, "function": value})
+            elif key in SENT_BACK and isinstance(value, str):
+                yield from self._feed_string(key, value)
+            else:
+                kept = self._kept if key in SENT_BACK else self._extra
+                kept[key] = _merged(kept.get(key), value)
+
+    def _feed_string(self, key: str, value: str) -> Iterator[ReasoningDelta]:
+        if not value:
+            return
+        self._strings.setdefault(key, []).append(value)
+        if key == "reasoning_content" or (key == "reasoning" and "reasoning_content" not in self._strings):
+            yield ReasoningDelta(value)
+
+    def _feed_content(self, content: str | list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
+        if isinstance(content, str):
+            if content:
+                self._add_text(content)
+                yield TextDelta(content)
+            return
+        for part in content:
+            text = _text_of_part(part)
+            if text:
+                yield ReasoningDelta(text) if part.get("type") == "thinking" else TextDelta(text)
+            self._add_part(part)
+
+    def _add_text(self, text: str) -> None:
+        if self._parts:
+            self._add_part({"type": "text", "text": text})
+        else:
+            self._text.append(text)
+
+    def _add_part(self, part: Part) -> None:
+        """Parts of one kind in a row are one part (Mistral streams its thoughts so)."""
+        if self._text:
+            self._parts.append({"type": "text", "text": "".join(self._text)})
+            self._text = []
+        last = self._parts[-1] if self._parts else {}
+        if part.get("type") == last.get("type") == "text":
+            last["text"] += part.get("text") or ""
+        elif part.get("type") == last.get("type") == "thinking" and not last.get("closed"):
+            joined = _text_of_part(last) + _text_of_part(part)
+            self._parts[-1] = {**last, **part, "thinking": [{"type": "text", "text": joined}]}
+        else:
+            self._parts.append(dict(part))
+
+    def _content(self) -> str | list[Part] | None:
+        if self._parts:
+            return self._parts
+        text = "".join(self._text)
+        return text or (None if self._calls else "")
+
+    def _feed_call(self, piece: Mapping[str, Any]) -> None:
+        call = self._call_of(piece)
+        custom = piece.get("custom")
+        function = piece.get("function") or (
+            {"name": custom.get("name"), "arguments": {"input": custom.get("input")}} if custom else {}
+        )
+        call.id = call.id or piece.get("id") or ""
+        name = function.get("name")
+        if name and name != call.name:
+            call.name += name  # in pieces; a name that is repeated whole is the same name
+        arguments = function.get("arguments")
+        if isinstance(arguments, str):
+            call.arguments.append(arguments)
+        elif arguments is not None:
+            call.value = arguments
+        for key, value in piece.items():
+            if key not in ("id", "index", "type", "function", "custom") and value is not None:
+                call.extra[key] = _merged(call.extra.get(key), value)
+
+    def _call_of(self, piece: Mapping[str, Any]) -> "_Call":
+        """The call that a piece goes on with, or a new one."""
+        index, call_id = piece.get("index"), piece.get("id")
+        found = [call for call in self._calls if call.index == index] if index is not None else self._calls[-1:]
+        last = found[-1] if found else None
+        if last is None or self._begins_another(last, piece, call_id):
+            last = _Call(index)
+            self._calls.append(last)
+        return last
+
+    @staticmethod
+    def _begins_another(last: "_Call", piece: Mapping[str, Any], call_id: str | None) -> bool:
+        """Whether a piece with the place of an earlier call (some servers give none, or 0 to all) is a new call."""
+        if call_id and last.id:
+            return call_id != last.id
+        name = (piece.get("function") or {}).get("name")
+        return bool(name) and last.is_whole
+
+    def _tool_calls(self) -> list[ToolCall]:
+        taken: set[str] = set()
+        calls = []
+        for place, call in enumerate(self._calls):
+            if call.id in taken or not call.id:
+                call.id = f"{self._ids}_{place}"
+            taken.add(call.id)
+            calls.append(call.as_tool_call(cut_off=self.finish_reason == "length"))
+        return calls
+
+
+@dataclass
+class _Call:
+    index: int | None
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+    value: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arguments that have come are complete, so that a name begins another call."""
+        text = "".join(self.arguments)
+        return self.value is not None or (bool(text) and as_json_object(text) == text)
+
+    def as_tool_call(self, cut_off: bool) -> ToolCall:
+        written = self.value if self.value is not None else "".join(self.arguments)
+        if cut_off and not written:
+            written = "(cut off)"  # nothing came of its arguments: it must not run as a call without any
+        call = {
+            "id": self.id,
+            "type": "function",
+            "function": {"name": self.name, "arguments": as_json_object(written)},
+        }
+        return cast(ToolCall, {**call, **self.extra})
+
+
+def usage_of(usage: Mapping[str, Any]) -> Usage:
+    """The usage object of a chat completions answer; counts that a server leaves out are 0."""
+    prompt = usage.get("prompt_tokens_details") or {}
+    completion = usage.get("completion_tokens_details") or {}
+    cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
+    cost = usage.get("cost")
+    return Usage(
+        requests=1,
+        input_tokens=usage.get("prompt_tokens") or 0,
+        cached_tokens=cached or usage.get("num_cached_tokens") or 0,
+        output_tokens=usage.get("completion_tokens") or 0,
+        reasoning_tokens=completion.get("reasoning_tokens") or 0,
+        cost=float(cost) if isinstance(cost, int | float) else 0.0,
+    )
+
+
+def _text_of_part(part: Part) -> str:
+    if part.get("type") == "thinking":
+        return "".join(piece.get("text") or "" for piece in part.get("thinking") or ())
+    return (part.get("text") or "") if part.get("type") == "text" else ""
+
+
+def _merged(before: Any, new: Any) -> Any:
+    """A field that comes in pieces: lists grow (pieces with the same index are one entry), dicts merge, strings
+    of entries join; anything else is the last that came."""
+    if isinstance(before, list) and isinstance(new, list):
+        merged = list(before)
+        for entry in new:
+            same = merged and isinstance(entry, dict) and _continues(merged[-1], entry)
+            merged[-1:] = [_joined(merged[-1], entry)] if same else [*merged[-1:], entry]
+        return merged
+    if isinstance(before, dict) and isinstance(new, dict):
+        return {**before, **new}
+    return new
+
+
+def _continues(last: Any, entry: Mapping[str, Any]) -> bool:
+    """OpenRouter streams an entry of `reasoning_details` in pieces with one `index` and `type`."""
+    if not isinstance(last, dict) or "index" not in entry:
+        return False
+    return bool(last.get("index") == entry["index"] and last.get("type") == entry.get("type"))
+
+
+def _joined(last: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    joined = {**last, **{key: value for key, value in entry.items() if value is not None}}
+    for key in ("text", "summary", "data"):
+        if isinstance(last.get(key), str) and isinstance(entry.get(key), str):
+            joined[key] = last[key] + entry[key]
+    return joined
+
+
+PROVIDERS = {
+    "openai": "agentkit.backends.openai:from_name",
+    "llamacpp": "agentkit.backends.openai:from_name",
+    "vllm": "agentkit.backends.openai:from_name",
+    "ollama": "agentkit.backends.openai:from_name",
+    "gguf": "agentkit.backends.gguf:from_name",
+    "extractive": "agentkit.backends.extractive:from_name",
+}
+"""Where the backend of each provider is found; others come from the entry points "agentkit.backends"."""
+
+
+def resolve(name: str, environment: Mapping[str, str] | None = None) -> Backend:
+    """The backend for a name `provider:model[@url]`, such as "openai:gpt-5-mini", "llamacpp:@http://host:8080",
+    "gguf:model.gguf" or "extractive".
+
+    environment: where keys and base URLs are read from (default: the process's). Raises ConfigurationError when
+    the provider is unknown or a key is missing, MissingExtraError when a package is.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f'{name!r} is no model name: write provider:model, such as "openai:gpt-5-mini"')
+    provider, _, rest = name.strip().partition(":")
+    model, at, url = rest.rpartition("@") if _has_url(rest) else (rest, "", "")
+    make = _maker(provider)
+    return cast(Backend, make(provider, model, url if at else None, os.environ if environment is None else environment))
+
+
+def _has_url(rest: str) -> bool:
+    return "://" in rest.rpartition("@")[2] and "@" in rest
+
+
+def _maker(provider: str) -> Any:
+    if provider in PROVIDERS:
+        module, _, attribute = PROVIDERS[provider].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    from importlib.metadata import entry_points
+
+    found = entry_points(group="agentkit.backends", name=provider)
+    for entry_point in found:
+        return entry_point.load()
+    known = ", ".join(PROVIDERS)
+    raise ConfigurationError(
+        f"there is no model provider {provider!r}: known are {known}. A model's name is provider:model[@url], such as "
+        '"openai:gpt-5-mini" or "openai:NAME@http://localhost:8000/v1"'
+    )

@@ -1,0 +1,212 @@
+"""The embedded default: no model, no key, no network. It searches with the tools it is given, reads the best hits,
+and answers with the sentences that match the question best, each with its source.
+
+What it does next follows from the transcript alone, as with any backend: nothing asked of a tool yet -> search;
+only searched -> read what was found; else answer. It reads results in the form of agentkit_tools: blocks with a
+line "source: ADDRESS", and finds plain URLs in others.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from agentkit.backend import Backend, Pieces, Request
+from agentkit.budget import LAST_WORDS, Usage
+from agentkit.errors import ConfigurationError
+from agentkit.event import Reply, TextDelta
+from agentkit.message import Message, ToolCall, response_of, text_of
+from agentkit.passages import rank, sentences
+
+NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
+NOTHING_FOUND = "Nothing found: no source matches the question. (No language model wrote this; it only quotes.)"
+ADDRESSES = ("url", "urls", "path", "paths", "document", "documents", "source")
+"""Names of the parameter by which a tool that reads takes what to read."""
+
+
+class ExtractiveBackend:
+    """Quotes instead of writing.
+
+    hits: how many of each search's hits are read. quotes: how many sentences are quoted at most.
+    """
+
+    def __init__(self, *, hits: int = 4, quotes: int = 5) -> None:
+        self._hits = hits
+        self._quotes = quotes
+
+    def __repr__(self) -> str:
+        return "ExtractiveBackend()"
+
+    def reply(self, request: Request) -> Pieces:
+        """See `agentkit.backend.Backend.reply`."""
+        question, exchange = _since_question(list(request.transcript))
+        calls = self._next_calls(question, exchange, [tool.schema["function"] for tool in request.tools])
+        usage = Usage(requests=1)
+        if calls:
+            ids = f"call_{len(request.transcript)}"
+            made = [_tool_call(f"{ids}_{place}", name, arguments) for place, (name, arguments) in enumerate(calls)]
+            message: Message = {"role": "assistant", "content": None, "tool_calls": made}
+            yield Reply(message, "tool_calls", usage)
+            return
+        text = self._answer(question, exchange)
+        if request.stream:
+            for line in text.splitlines(keepends=True):
+                yield TextDelta(line)
+        yield Reply({"role": "assistant", "content": text}, "stop", usage)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _next_calls(
+        self, question: str, exchange: Sequence["_Answered"], tools: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[str, dict[str, Any]]]:
+        searchers = [tool for tool in tools if _is_search(tool)]
+        readers = [tool for tool in tools if not _is_search(tool) and _address_parameter(tool)]
+        if not exchange:
+            return [(tool["name"], _arguments(tool, question)) for tool in searchers]
+        names = {tool["name"] for tool in searchers}
+        if not readers or any(answered.name not in names for answered in exchange):
+            return []
+        found = [hit for answered in exchange for hit in _sources(answered.response)[: self._hits]]
+        return _read_calls(list(dict.fromkeys(found)), readers, question)
+
+    def _answer(self, question: str, exchange: Sequence["_Answered"]) -> str:
+        passages = list(dict.fromkeys(passage for answered in exchange for passage in _passages(answered)))
+        best = rank([passage.text for passage in passages], question, titles=[passage.title for passage in passages])
+        quoted = [passages[place] for place in best[: self._quotes]]
+        if not quoted:
+            return NOTHING_FOUND
+        numbers = {
+            source: number for number, source in enumerate(dict.fromkeys(passage.source for passage in quoted), 1)
+        }
+        titles = {passage.source: passage.title for passage in quoted}
+        quotes = [f"- {passage.text} [{numbers[passage.source]}]" for passage in quoted]
+        sources = [f"[{number}] {_named(titles[source], source)}" for source, number in numbers.items()]
+        return "\n".join([NO_MODEL, "", *quotes, "", "Sources:", *sources])
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A tool call and what came of it."""
+
+    name: str
+    response: str
+
+
+@dataclass(frozen=True)
+class _Passage:
+    text: str
+    source: str
+    title: str
+
+
+def _since_question(messages: Sequence[Message]) -> tuple[str, list[_Answered]]:
+    """The question that is due, and the tool calls that were answered since it was asked."""
+    start = max((place for place, message in enumerate(messages) if _is_question(message)), default=0)
+    names: dict[str, str] = {}
+    answered = []
+    for message in messages[start:]:
+        names |= {call["id"]: call["function"]["name"] for call in message.get("tool_calls") or ()}
+        if message["role"] == "tool":
+            answered.append(_Answered(names.get(message["tool_call_id"], ""), response_of(message)))
+    return text_of(messages[start]), answered
+
+
+def _is_question(message: Message) -> bool:
+    text = text_of(message)
+    return message["role"] == "user" and text not in LAST_WORDS.values() and not text.startswith("Image returned by")
+
+
+def _is_search(tool: Mapping[str, Any]) -> bool:
+    return "search" in tool["name"].lower()
+
+
+def _properties(tool: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return cast(dict[str, dict[str, Any]], tool["parameters"].get("properties", {}))
+
+
+def _address_parameter(tool: Mapping[str, Any]) -> str | None:
+    return next((name for name in _properties(tool) if name in ADDRESSES), None)
+
+
+def _arguments(
+    tool: Mapping[str, Any], question: str, address: str | None = None, hits: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Arguments for a tool: what to read where it takes an address, the question in every other text it wants."""
+    arguments: dict[str, Any] = {}
+    for name, schema in _properties(tool).items():
+        many = schema.get("type") == "array"
+        if name == address:
+            arguments[name] = list(hits) if many else hits[0]
+        elif name in tool["parameters"].get("required", ()):
+            arguments[name] = [question] if many else question
+    return arguments
+
+
+def _read_calls(
+    sources: Sequence[str], readers: Sequence[Mapping[str, Any]], question: str
+) -> list[tuple[str, dict[str, Any]]]:
+    """Calls that read each source with the tool for its kind: URLs by one that takes a URL, paths by the others."""
+    calls = []
+    for tool in readers:
+        address = cast(str, _address_parameter(tool))
+        takes_urls = "url" in address
+        wanted = [source for source in sources if ("://" in source) is takes_urls]
+        many = _properties(tool)[address].get("type") == "array"
+        for hits in [wanted] if many and wanted else [[source] for source in wanted]:
+            calls.append((tool["name"], _arguments(tool, question, address, hits)))
+    return calls
+
+
+def _tool_call(call_id: str, name: str, arguments: Mapping[str, Any]) -> ToolCall:
+    written = json.dumps(arguments, ensure_ascii=False)
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": written}}
+
+
+_SOURCE_LINE = re.compile(r"^source: (.+)$", re.MULTILINE)
+_TITLE_LINE = re.compile(r"^(?:title: |\[\d+\] )(.+)$", re.MULTILINE)
+_URL = re.compile(r"https?://[^\s<>\"')\]]+")
+_LITERATURE = re.compile(r"^\W*(sources|references|bibliography|further reading)\W*$", re.IGNORECASE)
+
+
+def _sources(response: str) -> list[str]:
+    return _SOURCE_LINE.findall(response) or _URL.findall(response)
+
+
+def _passages(answered: _Answered) -> Iterator[_Passage]:
+    """The sentences of a result, each with the source it stands under."""
+    marks = list(_SOURCE_LINE.finditer(answered.response))
+    if not marks:
+        for sentence in _sentences(answered.response):
+            yield _Passage(sentence, answered.name, "")
+    for place, mark in enumerate(marks):
+        end = marks[place + 1].start() if place + 1 < len(marks) else len(answered.response)
+        block = answered.response[mark.end() : end]
+        before = answered.response[: mark.start()].rstrip("\n").rpartition("\n")[2]
+        title = _TITLE_LINE.search(block) or _TITLE_LINE.fullmatch(before)
+        for sentence in _sentences(_TITLE_LINE.sub("", block)):
+            yield _Passage(sentence, mark.group(1), title.group(1) if title else "")
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """The whole sentences of a text, without headings, notes in brackets and lists of literature."""
+    for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]|#{1,6}) )", text):
+        lines = paragraph.strip().splitlines()
+        if lines and _LITERATURE.match(lines[0]):
+            return
+        cleaned = re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", paragraph.strip())
+        if not cleaned or cleaned.startswith(("[…", "(", "#")):
+            continue
+        yield from (sentence for sentence in sentences(cleaned) if len(sentence) > 25 and sentence[-1] in '.!?"”’)')
+
+
+def _named(title: str, source: str) -> str:
+    return f"{title} — {source}" if title else source
+
+
+def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
+    """The backend for `extractive`."""
+    if model or url:
+        raise ConfigurationError('the extractive backend takes no model: its name is "extractive"')
+    return ExtractiveBackend()
