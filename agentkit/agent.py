@@ -1,0 +1,264 @@
+"""The agent: a backend, some tools, instructions and limits; and a run of it."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from agentkit import loop
+from agentkit.backend import Backend, resolve
+from agentkit.budget import Budget, Limits
+from agentkit.errors import ConfigurationError, TranscriptError
+from agentkit.event import (
+    Event,
+    LimitReached,
+    ReplyFinished,
+    Result,
+    RunFinished,
+    Stopped,
+    ToolFinished,
+    ToolRecord,
+)
+from agentkit.message import Image, Message, Prompt, system, text_of, user
+from agentkit.tool import Context, Tool
+from agentkit.toolbox import Toolbox
+from agentkit.transcript import Due, Transcript
+
+
+class Agent:
+    """Answers questions with the help of tools. Immutable, and shared freely between threads.
+
+    model: a name "provider:model[@url]" (see `agentkit.backend.resolve`), or a backend. tools: functions, made by
+    `@tool` or plain. instructions: the system message. limits: what one run may spend.
+
+    A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
+    Raises ConfigurationError when the model's name can't be used, ToolDefinitionError when a tool can't.
+    """
+
+    def __init__(
+        self,
+        model: str | Backend,
+        *,
+        tools: Iterable[Tool[..., Any] | Callable[..., Any]] = (),
+        instructions: str | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        if not isinstance(model, str) and not hasattr(model, "reply"):
+            raise ConfigurationError(f"Agent({model!r}): the model is a name such as 'openai:gpt-5-mini', or a backend")
+        self._toolbox = Toolbox(tools)
+        self._owns_backend = isinstance(model, str)
+        self._backend = resolve(model) if isinstance(model, str) else model
+        self._instructions = instructions
+        self._limits = limits or Limits()
+
+    def __enter__(self) -> "Agent":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Agent({self._backend!r}, tools=[{', '.join(tool.name for tool in self._toolbox)}])"
+
+    def close(self) -> None:
+        """Close the backend if the agent made it from a name."""
+        if self._owns_backend:
+            self._backend.close()
+
+    @property
+    def backend(self) -> Backend:
+        """What is asked for replies."""
+        return self._backend
+
+    @property
+    def tools(self) -> tuple[Tool[..., Any], ...]:
+        """The tools, in the order in which the model is told of them."""
+        return tuple(self._toolbox)
+
+    @property
+    def limits(self) -> Limits:
+        """What one run may spend."""
+        return self._limits
+
+    def run(
+        self,
+        prompt: Prompt | None = None,
+        *,
+        messages: Iterable[Mapping[str, Any]] = (),
+        deps: Any = None,
+        cancel: threading.Event | None = None,
+    ) -> Result:
+        """Answer a question, and return when there is an answer or a limit is reached.
+
+        prompt: a text, or texts and Images in order; None goes on with `messages` as they are. messages: an
+        earlier transcript (`result.messages`). deps: handed to tools as `ctx.deps`. cancel: set it in another
+        thread to stop the run.
+
+        Raises TranscriptError for an empty prompt or messages that break the pairing rule, and the openai
+        package's APIError and its children when the model server fails. Any exception that leaves a run has
+        `.messages`, the valid transcript up to there.
+        """
+        with self._begin(prompt, messages, deps, cancel, stream=False) as run:
+            for _ in run:
+                pass
+            assert run.result is not None
+            return run.result
+
+    def stream(
+        self,
+        prompt: Prompt | None = None,
+        *,
+        messages: Iterable[Mapping[str, Any]] = (),
+        deps: Any = None,
+        cancel: threading.Event | None = None,
+    ) -> "Run":
+        """The same as `run`, told while it goes on: iterate over its events, the last of which is RunFinished.
+
+        Walk away from it at any event and go on later with `agent.run(messages=run.messages)`.
+        """
+        return self._begin(prompt, messages, deps, cancel, stream=True)
+
+    def _begin(
+        self,
+        prompt: Prompt | None,
+        messages: Iterable[Mapping[str, Any]],
+        deps: Any,
+        cancel: threading.Event | None,
+        stream: bool,
+    ) -> "Run":
+        transcript = self._transcript(prompt, messages)
+        return Run(self._backend, self._toolbox, self._limits, transcript, deps, cancel, stream)
+
+    def _transcript(self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]]) -> Transcript:
+        if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
+            raise TranscriptError(
+                f"messages is a {type(messages).__name__}: give a list of messages, or result.messages"
+            )
+        earlier = list(messages)
+        if prompt is None and not earlier:
+            raise TranscriptError("there is nothing to answer: give a prompt, or messages to go on from")
+        has_system = (
+            bool(earlier) and isinstance(earlier[0], Mapping) and earlier[0].get("role") in ("system", "developer")
+        )
+        if self._instructions and not has_system:
+            earlier.insert(0, system(self._instructions))
+        transcript = Transcript(earlier)
+        if prompt is None:
+            return transcript
+        if isinstance(transcript.whats_due(), tuple):
+            raise TranscriptError(
+                "messages end with tool calls that are not answered, and a prompt can't stand before their results: "
+                "go on without a prompt first, or leave the last assistant message out"
+            )
+        transcript.extend([user(_checked(prompt))])
+        return transcript
+
+
+class Run(Iterator[Event]):
+    """A run of an agent, event by event. `messages` is its valid transcript at any time; `result` is there when
+    it is over. Close it (or use `with`) to stop it early; a run that is dropped is closed."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        toolbox: Toolbox,
+        limits: Limits,
+        transcript: Transcript,
+        deps: Any,
+        cancel: threading.Event | None,
+        stream: bool,
+    ) -> None:
+        self.result: Result | None = None
+        self._transcript = transcript
+        self._cancel = cancel
+        self._records: list[ToolRecord] = []
+        self._limit: Stopped | None = None
+        self._finish_reason = ""
+        self._budget = Budget(limits)
+        context = Context(deps=deps, deadline=self._budget.deadline(), cancel=cancel)
+        self._steps = loop.run(transcript, backend, toolbox, self._budget, context, stream)
+        self._events = self._all()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    @property
+    def messages(self) -> list[Message]:
+        """The transcript so far."""
+        return list(self._transcript)
+
+    @property
+    def tool_calls(self) -> list[ToolRecord]:
+        """The tool calls that were answered so far."""
+        return list(self._records)
+
+    def close(self) -> None:
+        """Stop the run; what was done stays in `messages`."""
+        self._events.close()
+
+    def _all(self) -> Generator[Event, None, None]:
+        try:
+            with contextlib.closing(self._steps):
+                for event in self._steps:
+                    self._note(event)
+                    yield event
+                    if self._cancelled:
+                        break
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            with contextlib.suppress(AttributeError):
+                error.messages = self.messages  # type: ignore[attr-defined]
+            raise
+        self.result = Result(self._output(), self.messages, self._budget.usage, self._stopped(), self.tool_calls)
+        yield RunFinished(self.result)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, ToolFinished):
+            self._records.append(event.record)
+        elif isinstance(event, LimitReached):
+            self._limit = event.limit
+        elif isinstance(event, ReplyFinished):
+            self._finish_reason = event.reply.finish_reason
+
+    @property
+    def _cancelled(self) -> bool:
+        return self._cancel is not None and self._cancel.is_set()
+
+    def _output(self) -> str:
+        """The text of the last message if it is the model's; a refusal is an answer too."""
+        last = self._transcript[-1]
+        return text_of(last) or last.get("refusal", "") if last["role"] == "assistant" else ""
+
+    def _stopped(self) -> Stopped:
+        if self._limit:
+            return self._limit
+        if self._transcript.whats_due() is not Due.NOTHING:
+            return "cancelled"
+        if self._finish_reason == "length":
+            return "length"
+        return "content_filter" if self._finish_reason == "content_filter" else "answer"
+
+
+def _checked(prompt: Prompt) -> Prompt:
+    if isinstance(prompt, str):
+        if not prompt.strip():
+            raise TranscriptError("the prompt is empty: ask something")
+        return prompt
+    if not isinstance(prompt, Sequence) or not prompt:
+        raise TranscriptError(f"the prompt is a {type(prompt).__name__}: give a str, or a list of str and Image")
+    for piece in prompt:
+        if not isinstance(piece, str | Image):
+            raise TranscriptError(f"the prompt has a piece of type {type(piece).__name__}: give str and Image only")
+    return prompt

@@ -1,0 +1,65 @@
+"""The loop: ask, act, repeat until nothing is due.
+
+Closed for good (docs/architecture.md): a new ability is a reader of events, a wrapper of a promise, or a new
+keeper, and no branch in here.
+"""
+
+from contextlib import closing
+
+from agentkit.backend import Backend, Request
+from agentkit.budget import LAST_WORDS, Budget, Usage
+from agentkit.event import LimitReached, Reply, ReplyFinished, ReplyStarted, Steps, ToolFinished
+from agentkit.message import ToolCall, user
+from agentkit.tool import Context
+from agentkit.toolbox import Toolbox, refused
+from agentkit.transcript import Due, Transcript
+
+NO_TOOLS = Toolbox()
+
+
+def run(
+    transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budget, context: Context, stream: bool
+) -> Steps:
+    """Do what is due until nothing is; every event's messages are in the transcript before it is told.
+
+    Raises what the backend raises; the transcript stays valid then, and also when the reader walks away.
+    """
+    while not context.cancelled and (due := transcript.whats_due()) is not Due.NOTHING:
+        if isinstance(due, tuple):
+            steps = act(due, toolbox, budget, context)
+        else:
+            steps = ask(transcript, backend, toolbox, budget, stream)
+        with closing(steps):
+            for event in steps:
+                transcript.extend(event.adds)
+                yield event
+
+
+def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budget, stream: bool) -> Steps:
+    """Get a reply; once a limit is reached, the last one, in words."""
+    limit = budget.reached()
+    if limit:
+        yield LimitReached(limit, adds=(user(LAST_WORDS[limit]),))
+    tools = NO_TOOLS if limit else toolbox
+    yield ReplyStarted(budget.usage.requests + 1)
+    with closing(backend.reply(Request(transcript, tools, stream))) as pieces:
+        for piece in pieces:
+            if not isinstance(piece, Reply):
+                yield piece
+                continue
+            budget.spend(piece.usage)
+            reply = piece.without_calls() if limit else piece
+            yield ReplyFinished(reply, adds=(reply.message,))
+
+
+def act(calls: tuple[ToolCall, ...], toolbox: Toolbox, budget: Budget, context: Context) -> Steps:
+    """Answer the open calls, as many as the budget has room for by running them."""
+    left = budget.tool_calls_left()
+    with closing(toolbox.answer(calls[:left], context)) as steps:
+        for event in steps:
+            if isinstance(event, ToolFinished):
+                budget.spend(Usage(tool_calls=1))
+                budget.note_call(event.record.name, event.record.arguments, event.record.response)
+            yield event
+    for call in calls[len(calls) if left is None else left :]:
+        yield refused(call, "this call was not run: the limit on tool calls is reached.")

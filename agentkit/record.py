@@ -1,0 +1,23 @@
+"""Events and results as JSON: one form for the command line's --json and every other door.
+
+{"event": "tool_finished", "record": {"id": "call_1", "name": "search", ...}, "adds": [{"role": "tool", ...}]}
+"""
+
+import re
+from dataclasses import asdict
+from typing import Any
+
+from agentkit.event import Event, Result
+
+
+def event_record(event: Event) -> dict[str, Any]:
+    """An event as a JSON object: its name in "event", then its fields; without "adds" when it adds nothing."""
+    fields = asdict(event)
+    if not fields["adds"]:
+        del fields["adds"]
+    return {"event": re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower(), **fields}
+
+
+def result_record(result: Result) -> dict[str, Any]:
+    """A result as a JSON object: output, messages, usage, stopped, tool_calls."""
+    return asdict(result)
