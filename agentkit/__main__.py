@@ -1,0 +1,18 @@
+"""`agentkit` and `python -m agentkit`."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line. Exits with 2 and one sentence when the extra it needs is not installed."""
+    from agentkit.errors import MissingExtraError
+
+    try:
+        from agentkit.doors.cli import app
+    except MissingExtraError as error:
+        sys.exit(f"agentkit: {error}")
+    app()
+
+
+if __name__ == "__main__":
+    main()

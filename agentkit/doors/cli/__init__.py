@@ -1,0 +1,21 @@
+"""The command line: `agentkit ask`, `agentkit tools`."""
+
+from agentkit.errors import MissingExtraError
+
+try:
+    import typer
+except ImportError:
+    raise MissingExtraError("the command line", "cli") from None
+
+from agentkit.doors.cli.ask import ask
+from agentkit.doors.cli.tools import tools
+
+app = typer.Typer(
+    name="agentkit",
+    help="Ask a question; a model answers it with the help of tools.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback with local variables would show keys
+)
+app.command()(ask)
+app.command()(tools)
