@@ -122,8 +122,9 @@ class Accumulator:
             elif key == "tool_calls":
                 for piece in value:
                     self._feed_call(piece)
-            elif key == "function_call":  # how calls were told before `tool_calls`
-                self._feed_call({"index": 0, "function": value})
+            elif key == "function_call":  # how calls were told before `tool_calls`; some servers send it empty
+                if value.get("name") or value.get("arguments"):
+                    self._feed_call({"index": 0, "function": value})
             elif key in SENT_BACK and isinstance(value, str):
                 yield from self._feed_string(key, value)
             else:

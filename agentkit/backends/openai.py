@@ -18,7 +18,7 @@ from agentkit.event import ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
     import httpx2
-    from openai import OpenAI, Stream
+    from openai import APIError, OpenAI, Stream
 
 LOCAL = {
     "llamacpp": "http://localhost:8080/v1",
@@ -79,7 +79,17 @@ class OpenAIBackend:
         return f"OpenAIBackend({self.model!r}{where})"
 
     def reply(self, request: Request) -> Pieces:
-        """See `Backend.reply`."""
+        """See `agentkit.backend.Backend.reply`."""
+        from openai import APIError
+
+        try:
+            yield from self._replied(request)
+        except APIError as error:
+            if self._api_key != NO_KEY and self._api_key in f"{error} {error.body}":
+                raise _without_key(error, self._api_key) from None
+            raise
+
+    def _replied(self, request: Request) -> Pieces:
         client = self._connected()
         accumulator = Accumulator(f"call_{len(request.transcript)}")
         if request.stream:
@@ -118,7 +128,8 @@ class OpenAIBackend:
         self, client: "OpenAI", request: Request, accumulator: Accumulator
     ) -> Iterator[TextDelta | ReasoningDelta]:
         with closing(cast("Stream[Any]", self._post(client, request))) as stream:
-            if "json" in stream.response.headers.get("content-type", ""):  # the server does not stream
+            kind = stream.response.headers.get("content-type", "")
+            if "json" in kind or "html" in kind:  # it does not stream, or is no model server
                 stream.response.read()
                 yield from accumulator.feed(_answer(stream.response))
                 return
@@ -228,6 +239,14 @@ def _raise_if_error(client: "OpenAI | None", answer: Mapping[str, Any], response
         return
     message = error.get("message") if isinstance(error, dict) else error
     raise _api_error(client, str(message or error), response, error)
+
+
+def _without_key(error: "APIError", key: str) -> "APIError":
+    """The same error without the key, which some servers repeat when they refuse it."""
+    error.message = error.message.replace(key, "(key)")
+    error.args = (error.message,)
+    error.body = None
+    return error
 
 
 def _api_error(client: "OpenAI | None", message: str, response: Any = None, body: object = None) -> Exception:

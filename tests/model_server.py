@@ -1,0 +1,144 @@
+"""A loopback server that answers chat completions with what it is given, and records what it was asked.
+
+with serve([whole("Hello")]) as server:
+    OpenAIBackend("any", base_url=server.url)
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to answer. body: bytes, sent in `pieces` at a time with `pause` seconds between. cut: close the
+    connection in the middle of a chunked body."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+    piece: int = 1 << 20
+    pause: float = 0.0
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: its raw body, the body as JSON, its headers."""
+
+    raw: bytes
+    body: dict[str, Any]
+    headers: dict[str, str]
+    connection: int
+
+
+class ModelServer:
+    """The running server: `url` up to /v1, and the requests it got."""
+
+    def __init__(self, answers: Sequence[Answer] | Callable[[Asked], Answer]) -> None:
+        self.requests: list[Asked] = []
+        self.connections = 0
+        self._answers = answers
+        self._lock = threading.Lock()
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+
+    def answer(self, asked: Asked) -> Answer:
+        with self._lock:
+            place = len(self.requests)
+            self.requests.append(asked)
+        if callable(self._answers):
+            return self._answers(asked)
+        return self._answers[min(place, len(self._answers) - 1)]
+
+
+@contextmanager
+def serve(answers: Sequence[Answer] | Callable[[Asked], Answer]) -> Iterator[ModelServer]:
+    server = ModelServer(answers)
+    thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.http.shutdown()
+        server.http.server_close()
+        thread.join()
+
+
+def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            server.connections += 1
+
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+            asked = Asked(raw, json.loads(raw), {k.lower(): v for k, v in self.headers.items()}, id(self.connection))
+            answer = server.answer(asked)
+            self.send_response(answer.status)
+            self.send_header("content-type", answer.content_type)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            try:
+                self._send(answer)
+            except OSError:
+                self.close_connection = True
+
+        def _send(self, answer: Answer) -> None:
+            for start in range(0, len(answer.body), answer.piece):
+                piece = answer.body[start : start + answer.piece]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                self.wfile.flush()
+                time.sleep(answer.pause)
+            if answer.cut:
+                self.close_connection = True
+            else:
+                self.wfile.write(b"0\r\n\r\n")
+
+        def log_message(self, *args: object) -> None:
+            """Silent."""
+
+    return Handler
+
+
+def whole(message: str | dict[str, Any], *, finish_reason: str = "stop", usage: dict[str, Any] | None = None) -> Answer:
+    """A whole chat completion."""
+    told = {"role": "assistant", "content": message} if isinstance(message, str) else message
+    choice = {"index": 0, "message": told, "finish_reason": finish_reason}
+    return Answer(json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage}).encode())
+
+
+def calls(*made: tuple[str, dict[str, Any]]) -> Answer:
+    """A whole chat completion with tool calls."""
+    tool_calls = [
+        {"id": f"c{place}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+        for place, (name, arguments) in enumerate(made)
+    ]
+    message = {"role": "assistant", "content": None, "tool_calls": tool_calls}
+    return whole(message, finish_reason="tool_calls")
+
+
+def streamed(*chunks: dict[str, Any], done: bool = True, **answer: Any) -> Answer:
+    """A stream of chunks as server-sent events."""
+    events = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks] + (["data: [DONE]\n\n"] if done else [])
+    return Answer("".join(events).encode(), content_type="text/event-stream", **answer)
+
+
+def delta(finish_reason: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A chunk of a stream with one choice."""
+    return {
+        "object": "chat.completion.chunk",
+        "choices": [{"index": 0, "delta": fields, "finish_reason": finish_reason}],
+    }
