@@ -4,12 +4,15 @@ The schema is pydantic's (JSON Schema draft 2020-12) without the titles; descrip
 Field(description=...)]`, from a string in `Annotated`, or from the docstring (google, numpy or sphinx style).
 """
 
+import functools
 import inspect
+import operator
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
@@ -17,6 +20,8 @@ from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict  # pydantic wants this one on Python 3.11
 
 from agentkit.errors import ToolDefinitionError
+
+_UNDESCRIBABLE = (PydanticUserError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,9 @@ def describe(
     schema = _json_schema(adapter, name)
     for parameter in parameters:
         if parameter.name in arguments and parameter.default is not parameter.empty:
-            schema["properties"][parameter.name].update(_default(hints[parameter.name], parameter.default))
+            schema["properties"][parameter.name].update(
+                _default(_for_pydantic(hints[parameter.name]), parameter.default)
+            )
     return Description(docs.text, schema, adapter, context)
 
 
@@ -111,7 +118,40 @@ def _hint(parameter: inspect.Parameter, hints: Mapping[str, Any], name: str) -> 
             f"tool {name}: the parameter {parameter.name!r} has no type annotation: write {parameter.name}: str, or "
             "whatever it is"
         )
-    return hints[parameter.name]
+    return _for_pydantic(hints[parameter.name])
+
+
+def _for_pydantic(hint: Any) -> Any:
+    """The hint with each `typing.TypedDict` as one of typing_extensions, the only one pydantic takes before 3.12."""
+    if type(hint).__module__ == "typing" and typing.is_typeddict(hint):
+        hints = typing.get_type_hints(hint, include_extras=True)
+        required = hint.__required_keys__
+        return _typed_dict(
+            hint.__name__,
+            {key: _for_pydantic(value) if key in required else _optional(value) for key, value in hints.items()},
+        )
+    arguments = typing.get_args(hint)
+    changed = tuple(map(_for_pydantic, arguments)) if _holds_types(hint) else arguments
+    if changed == arguments:
+        return hint
+    if typing.get_origin(hint) is Annotated:
+        return Annotated[changed]
+    if isinstance(hint, types.UnionType):
+        return functools.reduce(operator.or_, changed)
+    return hint.copy_with(changed) if hasattr(hint, "copy_with") else typing.get_origin(hint)[changed]
+
+
+def _holds_types(hint: Any) -> bool:
+    return typing.get_origin(hint) not in (None, Literal)
+
+
+def _optional(hint: Any) -> Any:
+    return NotRequired[_for_pydantic(hint)]
+
+
+def _typed_dict(name: str, keys: Mapping[str, Any]) -> Any:
+    make: Any = TypedDict  # mypy wants the keys written out, and these are only known here
+    return make(name, keys)
 
 
 def _argument(parameter: inspect.Parameter, hint: Any, documented: str | None) -> Any:
@@ -130,28 +170,17 @@ def _says_description(hint: Any) -> bool:
 def _adapter(arguments: dict[str, Any], name: str) -> TypeAdapter[Any]:
     try:
         return _adapter_of(arguments)
-    except (
-        PydanticUserError,
-        PydanticSchemaGenerationError,
-        PydanticUndefinedAnnotation,
-        TypeError,
-    ) as whole:
+    except _UNDESCRIBABLE as whole:
         for parameter, hint in arguments.items():
             try:
                 _adapter_of({parameter: hint})
-            except (
-                PydanticUserError,
-                PydanticSchemaGenerationError,
-                PydanticUndefinedAnnotation,
-                TypeError,
-            ) as error:
+            except _UNDESCRIBABLE as error:
                 raise _no_schema(name, parameter, error) from None
         raise _no_schema(name, ", ".join(arguments), whole) from None
 
 
 def _adapter_of(arguments: dict[str, Any]) -> TypeAdapter[Any]:
-    make: Any = TypedDict  # its keys are only known here
-    keys = make("Arguments", arguments)
+    keys = _typed_dict("Arguments", arguments)
     keys.__pydantic_config__ = ConfigDict(extra="ignore")
     return TypeAdapter(keys)
 

@@ -1,0 +1,441 @@
+"""Runs: what they tell, how they end, how they are taken up again."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import openai
+import pytest
+
+from agentkit import (
+    Agent,
+    ConfigurationError,
+    Event,
+    Image,
+    LimitError,
+    LimitReached,
+    Limits,
+    ReplyFinished,
+    ReplyStarted,
+    RunFinished,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TranscriptError,
+    tool,
+)
+from agentkit.record import event_record, result_record
+from agentkit.testing import ScriptedBackend
+from agentkit.transcript import Transcript
+
+
+@tool(read_only=True)
+def look_up(topic: str) -> str:
+    """Look a topic up."""
+    return f"All about {topic}."
+
+
+@tool
+def note(text: str) -> str:
+    """Write a note."""
+    return f"noted {text}"
+
+
+def script() -> ScriptedBackend:
+    """Two look-ups at once, a note, an answer."""
+    return ScriptedBackend(
+        [("look_up", {"topic": "fjords"}), ("look_up", {"topic": "ferries"})],
+        {"content": "Let me note that.", "tool_calls": [{"function": {"name": "note", "arguments": '{"text": "x"}'}}]},
+        "Fjords are deep.",
+    )
+
+
+def agent_of(backend: Any, **options: Any) -> Agent:
+    return Agent(backend, tools=[look_up, note], instructions="Be brief.", **options)
+
+
+def test_a_run_ends_with_the_answer_and_all_that_led_to_it() -> None:
+    backend = script()
+    result = agent_of(backend).run("What are fjords?")
+    assert result.output == str(result) == "Fjords are deep."
+    assert result.stopped == "answer"
+    assert [message["role"] for message in result.messages] == [
+        *("system", "user", "assistant", "tool", "tool", "assistant", "tool", "assistant")
+    ]
+    assert [(record.name, record.response, record.error) for record in result.tool_calls] == [
+        ("look_up", "All about fjords.", None),
+        ("look_up", "All about ferries.", None),
+        ("note", "noted x", None),
+    ]
+    assert (result.usage.requests, result.usage.tool_calls) == (3, 3)
+    assert [request["function"]["name"] for request in backend.requests[0].tools] == ["look_up", "note"]
+
+
+def test_a_stream_tells_each_step_and_ends_with_the_result() -> None:
+    events = list(agent_of(script()).stream("What are fjords?"))
+    kinds = [type(event) for event in events if not isinstance(event, TextDelta)]
+    assert kinds == [
+        *(ReplyStarted, ReplyFinished, ToolStarted, ToolStarted, ToolFinished, ToolFinished),
+        *(ReplyStarted, ReplyFinished, ToolStarted, ToolFinished),
+        *(ReplyStarted, ReplyFinished, RunFinished),
+    ]
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == (
+        "Let me note that.Fjords are deep."
+    )
+
+
+def test_streaming_and_not_streaming_come_to_the_same() -> None:
+    whole = agent_of(script()).run("What are fjords?")
+    *_, last = agent_of(script()).stream("What are fjords?")
+    assert isinstance(last, RunFinished)
+    assert last.result.messages == whole.messages
+    assert last.result.output == whole.output
+
+
+def test_a_message_is_in_the_transcript_before_its_event_is_told() -> None:
+    run = agent_of(script()).stream("What are fjords?")
+    for event in run:
+        for message in event.adds:
+            assert message in run.messages
+
+
+EVENTS = len(list(agent_of(script()).stream("What are fjords?")))
+
+
+@pytest.mark.parametrize("stop_after", range(EVENTS))
+def test_a_stream_dropped_at_any_event_is_taken_up_again_from_its_messages(stop_after: int) -> None:
+    expected = agent_of(script()).run("What are fjords?").messages
+
+    def answering(messages: list[Any]) -> Any:
+        """The script as a function of the messages, as a model is."""
+        said = sum(message["role"] == "assistant" for message in messages)
+        return script()._steps[said]
+
+    backend = ScriptedBackend(*[answering] * 8)
+    run = agent_of(backend).stream("What are fjords?")
+    for _ in range(stop_after):
+        next(run)
+    run.close()
+    Transcript(run.messages)
+    taken_up = agent_of(backend).run(messages=run.messages)
+    assert without_ids(taken_up.messages) == without_ids(expected)
+
+
+def without_ids(messages: list[Any]) -> list[Any]:
+    return [
+        {
+            **{key: value for key, value in message.items() if key not in ("tool_call_id", "tool_calls")},
+            "calls": [call["function"] for call in message.get("tool_calls", [])],
+        }
+        for message in messages
+    ]
+
+
+def test_a_dropped_stream_closes_the_backends_reply() -> None:
+    closed = threading.Event()
+
+    class Endless:
+        def reply(self, request: Any) -> Any:
+            try:
+                while True:
+                    yield TextDelta("more ")
+            finally:
+                closed.set()
+
+        def close(self) -> None:
+            """Nothing to close."""
+
+    with Agent(Endless()).stream("Go.") as run:
+        assert isinstance(next(run), ReplyStarted)
+        assert isinstance(next(run), TextDelta)
+    assert closed.is_set()
+    assert run.messages == [{"role": "user", "content": "Go."}]
+
+
+def test_a_conversation_goes_on_from_its_messages() -> None:
+    backend = ScriptedBackend("One.", "Two.")
+    agent = agent_of(backend)
+    first = agent.run("First?")
+    second = agent.run("Second?", messages=first.messages)
+    assert second.messages[: len(first.messages)] == first.messages
+    assert [message["content"] for message in second.messages[1:]] == ["First?", "One.", "Second?", "Two."]
+    assert sum(message["role"] == "system" for message in second.messages) == 1
+
+
+def test_messages_that_end_with_an_answer_need_no_request() -> None:
+    backend = ScriptedBackend()
+    earlier = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    assert agent_of(backend).run(messages=earlier).output == "Hello."
+    assert backend.requests == []
+
+
+def test_images_and_texts_of_a_prompt_arrive_in_order() -> None:
+    backend = ScriptedBackend("A cat.")
+    Agent(backend).run(["What is this?", Image(b"x", "image/png")])
+    content = backend.requests[0].messages[0]["content"]
+    assert isinstance(content, list)
+    assert [part["type"] for part in content] == ["text", "image_url"]
+
+
+# Limits
+
+
+def asks_for_ever(messages: list[Any]) -> Any:
+    """A model that calls a tool as long as it may, each time another way."""
+    if messages[-1]["role"] == "user" and len(messages) > 2:
+        return "My best answer."
+    return ("look_up", {"topic": str(len(messages))})
+
+
+@pytest.mark.parametrize(
+    ("limits", "stopped"),
+    [
+        (Limits(turns=3), "turns"),
+        (Limits(tool_calls=2), "tool_calls"),
+        (Limits(seconds=0.15), "seconds"),
+    ],
+)
+def test_a_run_at_its_limit_is_asked_once_more_without_tools(limits: Limits, stopped: str) -> None:
+    def slow(messages: list[Any]) -> Any:
+        time.sleep(0.05)
+        return asks_for_ever(messages)
+
+    backend = ScriptedBackend(*[slow] * 40)
+    result = agent_of(backend, limits=limits).run("Go.")
+    assert result.stopped == stopped
+    assert result.output == "My best answer."
+    assert backend.requests[-1].tools == []
+    assert all(request.tools for request in backend.requests[:-1])
+    Transcript(result.messages)
+    if stopped == "turns":
+        assert limits.turns
+        assert len(backend.requests) == limits.turns + 1
+
+
+def test_tokens_and_cost_are_limits_too() -> None:
+    from agentkit import Reply, Usage
+
+    def spending(messages: list[Any]) -> Reply:
+        step = asks_for_ever(messages)
+        if isinstance(step, str):
+            return Reply({"role": "assistant", "content": step})
+        call = {"id": f"c{len(messages)}", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+        return Reply({"role": "assistant", "content": None, "tool_calls": [call]}, usage=Usage(1, 60, 0, 40, cost=0.5))  # type: ignore[typeddict-item]
+
+    for limits, stopped in ((Limits(tokens=150, repeats=None), "tokens"), (Limits(cost=0.9, repeats=None), "cost")):
+        backend = ScriptedBackend(*[spending] * 9)
+        result = agent_of(backend, limits=limits).run("Go.")
+        assert result.stopped == stopped
+        assert len(backend.requests) == 3
+
+
+def test_calls_beyond_the_limit_of_one_reply_are_answered_without_being_run() -> None:
+    backend = ScriptedBackend([("look_up", {"topic": str(number)}) for number in range(3)], "Done.")
+    result = agent_of(backend, limits=Limits(tool_calls=2)).run("Go.")
+    assert [record.error is None for record in result.tool_calls] == [True, True, False]
+    assert "limit on tool calls" in result.tool_calls[2].response
+    assert (result.usage.tool_calls, result.stopped) == (2, "tool_calls")
+
+
+def test_the_same_call_with_the_same_result_ends_the_run_well() -> None:
+    def stuck(messages: list[Any]) -> Any:
+        return "I give up." if messages[-1]["role"] == "user" and len(messages) > 2 else ("look_up", {"topic": "x"})
+
+    backend = ScriptedBackend(*[stuck] * 10)
+    result = agent_of(backend).run("Go.")
+    assert (result.stopped, result.output, result.usage.tool_calls) == ("loop", "I give up.", 3)
+
+
+def test_a_model_that_still_calls_tools_at_the_end_is_not_followed() -> None:
+    backend = ScriptedBackend(*[("look_up", {"topic": str(number)}) for number in range(5)])
+    run = agent_of(backend, limits=Limits(turns=2)).stream("Go.")
+    events = list(run)
+    assert any(isinstance(event, LimitReached) for event in events)
+    assert run.result is not None
+    assert (run.result.stopped, run.result.output) == ("turns", "")
+    assert len(backend.requests) == 3
+    assert run.messages[-1] == {"role": "assistant", "content": ""}
+
+
+@pytest.mark.parametrize("limits", [{"turns": 0}, {"tokens": -1}, {"seconds": "x"}, {"repeats": True}])
+def test_a_limit_that_makes_no_sense_is_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(LimitError, match=next(iter(limits))):
+        Limits(**limits)
+
+
+# Stopping
+
+
+def test_a_cancelled_run_returns_what_there_is_and_can_be_taken_up_again() -> None:
+    cancel = threading.Event()
+
+    @tool
+    def stop_here() -> str:
+        """Stop."""
+        cancel.set()
+        return "stopped"
+
+    agent = Agent(ScriptedBackend(("stop_here", {}), "Never said."), tools=[stop_here])
+    result = agent.run("Go.", cancel=cancel)
+    assert (result.stopped, result.output) == ("cancelled", "")
+    Transcript(result.messages)
+    assert agent.run(messages=result.messages).output == "Never said."
+
+
+def test_a_run_is_cancelled_while_its_tools_run() -> None:
+    cancel, released = threading.Event(), threading.Event()
+
+    @tool(read_only=True, timeout=30)
+    def wait_long() -> str:
+        """Wait."""
+        cancel.set()
+        released.wait(20)
+        return "late"
+
+    started = time.monotonic()
+    result = Agent(ScriptedBackend(("wait_long", {}), "Done."), tools=[wait_long]).run("Go.", cancel=cancel)
+    released.set()
+    assert time.monotonic() - started < 10
+    assert result.stopped == "cancelled"
+
+
+def test_an_exception_that_leaves_a_run_has_the_valid_messages() -> None:
+    error = openai.OpenAIError("the server is gone")
+    backend = ScriptedBackend(("look_up", {"topic": "x"}), error, "There it is.")
+    agent = agent_of(backend)
+    with pytest.raises(openai.OpenAIError) as raised:
+        agent.run("Go.")
+    messages = raised.value.messages  # type: ignore[attr-defined]
+    assert messages[-1]["role"] == "tool"
+    assert agent.run(messages=messages).output == "There it is."
+
+
+def test_a_keyboard_interrupt_in_a_tool_leaves_a_transcript_that_can_be_sent_again() -> None:
+    interrupted: list[bool] = []
+
+    @tool
+    def work() -> str:
+        """Work."""
+        if not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        return "worked"
+
+    run = Agent(ScriptedBackend(("work", {}), "Done."), tools=[work]).stream("Go.")
+    with pytest.raises(KeyboardInterrupt):
+        list(run)
+    agent = Agent(ScriptedBackend("Done."), tools=[work])
+    assert agent.run(messages=run.messages).output == "Done."
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (lambda agent: agent.run(""), "the prompt is empty"),
+        (lambda agent: agent.run("  \n"), "the prompt is empty"),
+        (lambda agent: agent.run([]), "the prompt is a list"),
+        (lambda agent: agent.run(42), "the prompt is a int"),
+        (lambda agent: agent.run(["x", 42]), "a piece of type int"),
+        (lambda agent: agent.run(), "nothing to answer"),
+        (lambda agent: agent.run("x", messages="hello"), "messages is a str"),
+        (lambda agent: agent.run("x", messages={"role": "user", "content": "x"}), "messages is a dict"),
+        (
+            lambda agent: agent.run("x", messages=[{"role": "tool", "tool_call_id": "a", "content": "x"}]),
+            "no assistant",
+        ),
+        (
+            lambda agent: agent.run(
+                "x",
+                messages=[
+                    {"role": "user", "content": "x"},
+                    {
+                        "role": "assistant",
+                        "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+                    },
+                ],
+            ),
+            "tool calls that are not answered",
+        ),
+    ],
+)
+def test_bad_input_is_a_clear_error_before_anything_is_sent(ask: Callable[[Agent], Any], says: str) -> None:
+    backend = ScriptedBackend("Never.")
+    with pytest.raises(TranscriptError, match=says):
+        ask(Agent(backend))
+    assert backend.requests == []
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="a name such as"):
+        Agent(42)  # type: ignore[arg-type]
+
+
+def test_a_script_that_is_over_says_so() -> None:
+    with pytest.raises(ConfigurationError, match="the script has 1 replies"):
+        agent_of(ScriptedBackend(("look_up", {"topic": "x"}))).run("Go.")
+
+
+def test_an_agent_closes_the_backend_it_made_and_no_other() -> None:
+    backend = ScriptedBackend("Hi.")
+    with Agent(backend) as agent:
+        agent.run("Hello")
+    assert not backend.closed
+    with Agent("llamacpp:") as agent:
+        pass
+    with pytest.raises(ConfigurationError, match="closed"):
+        agent.run("Hello")
+
+
+# Threads
+
+
+def test_one_agent_serves_many_threads_without_cross_talk() -> None:
+    def answering(messages: list[Any]) -> Any:
+        topic = messages[1]["content"]
+        return ("look_up", {"topic": topic}) if messages[-1]["role"] == "user" else f"Told of {topic}."
+
+    agent = agent_of(ScriptedBackend(*[answering] * 400))
+    outputs: dict[int, list[str]] = {}
+
+    def work(number: int) -> None:
+        outputs[number] = [agent.run(f"{number}-{turn}").output for turn in range(5)]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, said in outputs.items():
+        assert said == [f"Told of {number}-{turn}." for turn in range(5)]
+
+
+# Records
+
+
+def test_events_and_results_are_json() -> None:
+    import json
+
+    run = agent_of(script()).stream("What are fjords?")
+    records: list[dict[str, Any]] = [json.loads(json.dumps(event_record(event))) for event in run]
+    assert [record["event"] for record in records if record["event"] != "text_delta"][:4] == [
+        *("reply_started", "reply_finished", "tool_started", "tool_started")
+    ]
+    assert run.result is not None
+    assert json.loads(json.dumps(result_record(run.result)))["output"] == "Fjords are deep."
+    assert records[-1] == {"event": "run_finished", "result": json.loads(json.dumps(result_record(run.result)))}
+
+
+def test_every_event_says_what_it_adds() -> None:
+    run = agent_of(script()).stream("What are fjords?")
+    start = run.messages
+    added = [message for event in run for message in event.adds]
+    assert [*start, *added] == run.messages
+
+
+def test_events_are_values() -> None:
+    assert issubclass(TextDelta, Event)
+    assert TextDelta("a") == TextDelta("a")
