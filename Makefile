@@ -1,0 +1,51 @@
+# make demo    answer a question over the documents in examples/documents: no key, no network, no model
+#              make demo Q="Who built the first marine chronometer?" DOCS=path/to/a/folder
+# make test    install what the tests need, and run them
+# make check   lint and strict types        make bench   the benchmarks        make clean   remove environments
+
+Q ?= How accurate was Harrison's H4 on its voyage to Jamaica?
+DOCS ?= examples/documents
+export Q DOCS
+
+# The first Python of 3.11 or newer; make PYTHON=... takes another.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+PIP = -m pip --quiet --disable-pip-version-check
+BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+
+.PHONY: demo test check fix bench clean
+
+demo: .venv-demo/installed
+	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
+
+test: .venv/installed
+	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q
+
+check: .venv/installed
+	.venv/$(BIN)/ruff check
+	.venv/$(BIN)/ruff format --check
+	.venv/$(BIN)/mypy
+
+fix: .venv/installed
+	.venv/$(BIN)/ruff check --fix
+	.venv/$(BIN)/ruff format
+
+bench: .venv/installed
+	.venv/$(BIN)/python benchmarks/overhead.py
+
+.venv-demo/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: this needs Python 3.11 or newer" >&2; exit 1; }
+	@echo "Installing agentkit into .venv-demo (once) ..."
+	@$(PYTHON) -m venv .venv-demo
+	@.venv-demo/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[cli,web]"
+	@touch $@
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: this needs Python 3.11 or newer" >&2; exit 1; }
+	@echo "Installing agentkit and what its tests need into .venv (once) ..."
+	@$(PYTHON) -m venv .venv
+	@.venv/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[all,dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-demo .mypy_cache .ruff_cache .hypothesis build dist
