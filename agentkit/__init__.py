@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from agentkit.fetch import fetch as fetch
     from agentkit.message import Image as Image
     from agentkit.message import Message as Message
+    from agentkit.passages import PassageIndex as PassageIndex
     from agentkit.tool import Context as Context
     from agentkit.tool import Tool as Tool
     from agentkit.tool import tool as tool
@@ -81,6 +82,7 @@ _ROOMS = {
     ),
     "fetch": ("Page", "fetch"),
     "message": ("Image", "Message"),
+    "passages": ("PassageIndex",),
     "tool": ("Context", "Tool", "tool"),
 }
 _OPENAI_ERRORS = (

@@ -1,17 +1,19 @@
-"""Which passages of a text match a question best: BM25 by SQLite's FTS5, with Porter stemming.
+"""Which passages of some texts match a question best: BM25 by SQLite's FTS5, with Porter stemming.
 
-rank(["Paris is in France.", "Oslo is in Norway."], "What is the capital of Norway?")  ->  [1]
+index = PassageIndex(["Paris is in France.", "Oslo is in Norway."])
+index.best("What is the capital of Norway?")  ->  [1]
 """
 
 import re
 import sqlite3
+import threading
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterable, Sequence
+from types import TracebackType
 
 _STOP_WORDS = """
 a about after all also am an and any are as at be because been before being between both but by can could did do does
-doing for from had has have having he her here him his how i if in into is it its just me more most my no nor not of
+doing for from had has have having he her here him his how i if in into is it its just many me more most much my no nor not of
 off on once only or other our out over own please same she should so some such tell than that the their them then there
 these they this those through to too under until up us very was we were what when where which while who whom whose why
 will with would you your
@@ -31,45 +33,76 @@ def content_words(text: str) -> list[str]:
     return [word for word in words if word not in STOP_WORDS] or words
 
 
-def match_expression(words: Sequence[str]) -> str:
-    """An FTS5 query for any of the words; quoted, so that nothing in them is an operator."""
-    return " OR ".join(f'"{word}"' for word in words)
-
-
 def sentences(paragraph: str) -> list[str]:
     """The sentences of a paragraph, their line breaks gone."""
     return [sentence for sentence in _SENTENCE_END.split(" ".join(paragraph.split())) if sentence]
 
 
-def rank(passages: Sequence[str], question: str, *, titles: Sequence[str] = ()) -> list[int]:
-    """The places of the passages that match the question, best first.
+class PassageIndex:
+    """Passages by number, in the order in which they were added; shared by threads, kept in memory.
 
-    titles: one a passage, which counts for a quarter. A passage that has few of the question's words beside one
-    that has many is no match, nor is any when the best has less than a third of them.
+    A passage's title counts for half of its text.
     """
-    words = content_words(question)
-    if not words or not passages:
-        return []
-    with closing(_index(passages, titles or [""] * len(passages))) as database:
-        covered = Counter(row for word in words for row in _rows(database, word))
-        if not covered or max(covered.values()) * 3 < len(words):
+
+    def __init__(self, passages: Iterable[str] = ()) -> None:
+        self._lock = threading.Lock()
+        self._added = 0
+        self._database = sqlite3.connect(":memory:", check_same_thread=False)
+        self._database.execute("CREATE VIRTUAL TABLE passage USING fts5(text, title, tokenize='porter unicode61')")
+        for passage in passages:
+            self.add(passage)
+
+    def __enter__(self) -> "PassageIndex":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._database.close()
+
+    def add(self, text: str, title: str = "") -> int:
+        """Add a passage; returns its number, counted from 0."""
+        with self._lock:
+            number = self._added
+            self._added += 1
+            row = (number, _without_surrogates(text), _without_surrogates(title))
+            self._database.execute("INSERT INTO passage (rowid, text, title) VALUES (?, ?, ?)", row)
+        return number
+
+    def remove(self, number: int) -> None:
+        """Forget a passage; the numbers of the others stay."""
+        with self._lock:
+            self._database.execute("DELETE FROM passage WHERE rowid = ?", (number,))
+
+    def best(self, question: str, *, least_share: float = 1 / 3) -> list[int]:
+        """The numbers of the passages that match a question, best first.
+
+        A passage with few of the question's words is no match beside one with twice as many. None matches when
+        the best of them has less than `least_share` of the words.
+        """
+        words = content_words(_without_surrogates(question))
+        if not words:
             return []
-        least = max(covered.values()) / 2
-        found = database.execute(
-            "SELECT rowid FROM passage WHERE passage MATCH ? ORDER BY bm25(passage, 1.0, 0.25), rowid",
-            (match_expression(words),),
+        with self._lock:
+            covered = Counter(number for word in words for number in self._numbers([word], "rowid"))
+            if not covered or max(covered.values()) < least_share * len(words):
+                return []
+            least = max(covered.values()) / 2
+            ranked = self._numbers(words, "bm25(passage, 1.0, 0.5), rowid")
+        return [number for number in ranked if covered[number] >= least]
+
+    def _numbers(self, words: Sequence[str], order: str) -> list[int]:
+        """The passages that hold any of the words; each is quoted, so that nothing in it is an operator of FTS5."""
+        expression = " OR ".join(f'"{word}"' for word in words)
+        found = self._database.execute(
+            f"SELECT rowid FROM passage WHERE passage MATCH ? ORDER BY {order}", (expression,)
         )
-        return [row for (row,) in found if covered[row] >= least]
+        return [number for (number,) in found]
 
 
-def _index(passages: Sequence[str], titles: Sequence[str]) -> sqlite3.Connection:
-    database = sqlite3.connect(":memory:")
-    database.execute("CREATE VIRTUAL TABLE passage USING fts5(text, title, tokenize='porter unicode61')")
-    rows = ((place, text, title) for place, (text, title) in enumerate(zip(passages, titles, strict=True)))
-    database.executemany("INSERT INTO passage (rowid, text, title) VALUES (?, ?, ?)", rows)
-    return database
-
-
-def _rows(database: sqlite3.Connection, word: str) -> list[int]:
-    found = database.execute("SELECT rowid FROM passage WHERE passage MATCH ?", (f'"{word}"',))
-    return [row for (row,) in found]
+def _without_surrogates(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

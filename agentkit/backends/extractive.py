@@ -17,10 +17,13 @@ from agentkit.budget import LAST_WORDS, Usage
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, TextDelta
 from agentkit.message import Message, ToolCall, response_of, text_of
-from agentkit.passages import rank, sentences
+from agentkit.passages import PassageIndex, sentences
 
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
 NOTHING_FOUND = "Nothing found: no source matches the question. (No language model wrote this; it only quotes.)"
+MOST_OF = 0.51
+"""A question is answered when some sentence holds more than half of its words."""
+
 ADDRESSES = ("url", "urls", "path", "paths", "document", "documents", "source")
 """Names of the parameter by which a tool that reads takes what to read."""
 
@@ -61,20 +64,25 @@ class ExtractiveBackend:
     def _next_calls(
         self, question: str, exchange: Sequence["_Answered"], tools: Sequence[Mapping[str, Any]]
     ) -> list[tuple[str, dict[str, Any]]]:
-        searchers = [tool for tool in tools if _is_search(tool)]
-        readers = [tool for tool in tools if not _is_search(tool) and _address_parameter(tool)]
+        searchers = [tool for tool in tools if _is_search(tool["name"])]
+        readers = [tool for tool in tools if not _is_search(tool["name"]) and _address_parameter(tool)]
         if not exchange:
             return [(tool["name"], _arguments(tool, question)) for tool in searchers]
-        names = {tool["name"] for tool in searchers}
-        if not readers or any(answered.name not in names for answered in exchange):
+        if not readers or not all(_is_search(answered.name) for answered in exchange):
             return []
         found = [hit for answered in exchange for hit in _sources(answered.response)[: self._hits]]
         return _read_calls(list(dict.fromkeys(found)), readers, question)
 
     def _answer(self, question: str, exchange: Sequence["_Answered"]) -> str:
-        passages = list(dict.fromkeys(passage for answered in exchange for passage in _passages(answered)))
-        best = rank([passage.text for passage in passages], question, titles=[passage.title for passage in passages])
-        quoted = [passages[place] for place in best[: self._quotes]]
+        searched = [answered for answered in exchange if _is_search(answered.name)]
+        read = [answered for answered in exchange if answered not in searched]
+        passages = list(
+            {passage.text: passage for answered in read or searched for passage in _passages(answered)}.values()
+        )
+        with PassageIndex() as index:
+            for passage in passages:
+                index.add(passage.text, passage.title)
+            quoted = [passages[number] for number in index.best(question, least_share=MOST_OF)[: self._quotes]]
         if not quoted:
             return NOTHING_FOUND
         numbers = {
@@ -118,8 +126,8 @@ def _is_question(message: Message) -> bool:
     return message["role"] == "user" and text not in LAST_WORDS.values() and not text.startswith("Image returned by")
 
 
-def _is_search(tool: Mapping[str, Any]) -> bool:
-    return "search" in tool["name"].lower()
+def _is_search(name: str) -> bool:
+    return "search" in name.lower()
 
 
 def _properties(tool: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,156 @@
+"""Search services: a query in, hits out. Each is a few facts about one HTTP API, and one sender serves them all.
+
+Sources: the services' API references (SearXNG /search?format=json; Brave Web Search; Serper; Tavily Search).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from agentkit import MissingExtraError
+
+TIMEOUT = 15.0
+"""Seconds that a search service has to answer."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One result of a search."""
+
+    title: str
+    url: str
+    snippet: str
+
+
+class SearchFailed(Exception):
+    """A search came to nothing; the message says why, for the model, without keys."""
+
+
+Provider = Callable[[str, int], list[Hit]]
+"""Query and number of results -> hits. Raises SearchFailed."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """An HTTP search API. url: where it is; None must be given. headers, parameters, body: what a request for a
+    query carries. results: the list of hits in an answer. fields: the names of title, URL and snippet in a hit."""
+
+    url: str | None
+    path: str
+    key: str | None
+    headers: Callable[[str], dict[str, str]]
+    results: Callable[[dict[str, Any]], Any]
+    fields: tuple[str, str, str]
+    parameters: Callable[[str, int], dict[str, Any]] | None = None
+    body: Callable[[str, int], dict[str, Any]] | None = None
+
+
+SERVICES = {
+    "searxng": Service(
+        url=None,
+        path="/search",
+        key=None,
+        headers=lambda key: {},
+        parameters=lambda query, most: {"q": query, "format": "json"},
+        results=lambda answer: answer.get("results"),
+        fields=("title", "url", "content"),
+    ),
+    "brave": Service(
+        url="https://api.search.brave.com",
+        path="/res/v1/web/search",
+        key="BRAVE_API_KEY",
+        headers=lambda key: {"X-Subscription-Token": key},
+        parameters=lambda query, most: {"q": query, "count": min(most, 20)},
+        results=lambda answer: (answer.get("web") or {}).get("results"),
+        fields=("title", "url", "description"),
+    ),
+    "serper": Service(
+        url="https://google.serper.dev",
+        path="/search",
+        key="SERPER_API_KEY",
+        headers=lambda key: {"X-API-KEY": key},
+        body=lambda query, most: {"q": query, "num": most},
+        results=lambda answer: answer.get("organic"),
+        fields=("title", "link", "snippet"),
+    ),
+    "tavily": Service(
+        url="https://api.tavily.com",
+        path="/search",
+        key="TAVILY_API_KEY",
+        headers=lambda key: {"Authorization": f"Bearer {key}"},
+        body=lambda query, most: {"query": query, "max_results": min(most, 20)},
+        results=lambda answer: answer.get("results"),
+        fields=("title", "url", "content"),
+    ),
+}
+
+
+def over_http(service: Service, base_url: str, key: str) -> Provider:
+    """The provider for an HTTP service at an address that the user, not the model, has set."""
+
+    def search(query: str, most: int) -> list[Hit]:
+        answer = _asked(service, base_url.rstrip("/") + service.path, key, query, most)
+        found = service.results(answer)
+        hits = found if isinstance(found, list) else []
+        return [Hit(*(str(hit.get(name) or "") for name in service.fields)) for hit in hits if isinstance(hit, dict)][
+            :most
+        ]
+
+    return search
+
+
+def _asked(service: Service, url: str, key: str, query: str, most: int) -> dict[str, Any]:
+    try:
+        response = requests.request(
+            "POST" if service.body else "GET",
+            url,
+            headers={"Accept": "application/json", **service.headers(key)},
+            params=service.parameters(query, most) if service.parameters else None,
+            json=service.body(query, most) if service.body else None,
+            timeout=TIMEOUT,
+        )
+    except requests.Timeout:
+        raise SearchFailed(f"the search service did not answer within {TIMEOUT:g} seconds") from None
+    except requests.RequestException:
+        raise SearchFailed("the search service can't be reached") from None
+    if response.status_code in (401, 403):
+        raise SearchFailed(f"the search service answered {response.status_code}: its key is wrong or missing")
+    if not response.ok:
+        raise SearchFailed(f"the search service answered {response.status_code}")
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise SearchFailed("the search service answered with what is no JSON object")
+    return answer
+
+
+def duckduckgo(query: str, most: int) -> list[Hit]:
+    """Several engines through the ddgs package; an installed duckduckgo_search, as it was once named, serves too."""
+    search_engine, failure = _ddgs()
+    try:
+        found = search_engine(timeout=int(TIMEOUT)).text(query, max_results=most)
+    except failure as error:
+        if "No results" in str(error):
+            return []
+        raise SearchFailed("no search engine could be reached") from None
+    return [Hit(hit.get("title") or "", hit.get("href") or "", hit.get("body") or "") for hit in found or ()]
+
+
+def _ddgs() -> tuple[Any, type[Exception]]:
+    try:
+        from ddgs import DDGS
+        from ddgs.exceptions import DDGSException
+    except ImportError:
+        pass
+    else:
+        return DDGS, DDGSException
+    try:
+        from duckduckgo_search import DDGS as OLD_DDGS
+        from duckduckgo_search.exceptions import DuckDuckGoSearchException
+    except ImportError:
+        raise MissingExtraError("searching with DuckDuckGo", "web") from None
+    return OLD_DDGS, DuckDuckGoSearchException
