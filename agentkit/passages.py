@@ -13,8 +13,8 @@ from types import TracebackType
 
 _STOP_WORDS = """
 a about after all also am an and any are as at be because been before being between both but by can could did do does
-doing for from had has have having he her here him his how i if in into is it its just many me more most much my no nor not of
-off on once only or other our out over own please same she should so some such tell than that the their them then there
+doing for from had has have having he her here him his how i if in into is it its just many me more most much my no nor not
+of off on once only or other our out over own please same she should so some such tell than that the their them then there
 these they this those through to too under until up us very was we were what when where which while who whom whose why
 will with would you your
 """
@@ -29,7 +29,7 @@ _SENTENCE_END = re.compile(_ABBREVIATIONS + r"""(?<=[.!?…])["'”’)\]]*\s+(?
 
 def content_words(text: str) -> list[str]:
     """The words of a question that say what it is about, lower case, each once; all of them when none does."""
-    words = list(dict.fromkeys(re.findall(r"[^\W_]+", text.lower())))
+    words = list(dict.fromkeys(re.findall(r"[^\W_]+", re.sub(r"['’]s\b", "", text.lower()))))
     return [word for word in words if word not in STOP_WORDS] or words
 
 
@@ -78,18 +78,18 @@ class PassageIndex:
         with self._lock:
             self._database.execute("DELETE FROM passage WHERE rowid = ?", (number,))
 
-    def best(self, question: str, *, least_share: float = 1 / 3) -> list[int]:
+    def best(self, question: str, *, least_words: int = 1) -> list[int]:
         """The numbers of the passages that match a question, best first.
 
         A passage with few of the question's words is no match beside one with twice as many. None matches when
-        the best of them has less than `least_share` of the words.
+        the best of them has less than `least_words` of the words.
         """
         words = content_words(_without_surrogates(question))
         if not words:
             return []
         with self._lock:
             covered = Counter(number for word in words for number in self._numbers([word], "rowid"))
-            if not covered or max(covered.values()) < least_share * len(words):
+            if not covered or max(covered.values()) < least_words:
                 return []
             least = max(covered.values()) / 2
             ranked = self._numbers(words, "bm25(passage, 1.0, 0.5), rowid")

@@ -17,13 +17,10 @@ from agentkit.budget import LAST_WORDS, Usage
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, TextDelta
 from agentkit.message import Message, ToolCall, response_of, text_of
-from agentkit.passages import PassageIndex, sentences
+from agentkit.passages import PassageIndex, content_words, sentences
 
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
 NOTHING_FOUND = "Nothing found: no source matches the question. (No language model wrote this; it only quotes.)"
-MOST_OF = 0.51
-"""A question is answered when some sentence holds more than half of its words."""
-
 ADDRESSES = ("url", "urls", "path", "paths", "document", "documents", "source")
 """Names of the parameter by which a tool that reads takes what to read."""
 
@@ -82,7 +79,9 @@ class ExtractiveBackend:
         with PassageIndex() as index:
             for passage in passages:
                 index.add(passage.text, passage.title)
-            quoted = [passages[number] for number in index.best(question, least_share=MOST_OF)[: self._quotes]]
+            quoted = [
+                passages[number] for number in index.best(question, least_words=_least_words(question))[: self._quotes]
+            ]
         if not quoted:
             return NOTHING_FOUND
         numbers = {
@@ -92,6 +91,12 @@ class ExtractiveBackend:
         quotes = [f"- {passage.text} [{numbers[passage.source]}]" for passage in quoted]
         sources = [f"[{number}] {_named(titles[source], source)}" for source, number in numbers.items()]
         return "\n".join([NO_MODEL, "", *quotes, "", "Sources:", *sources])
+
+
+def _least_words(question: str) -> int:
+    """So many of its words some sentence must hold to answer a question: half of them, and two where it has two."""
+    words = len(content_words(question))
+    return min(words, max(2, (words + 1) // 2))
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def cut_to_goal(text: str, goal: str, most: int) -> str:
         return text
     passages = passages_of(text)
     with PassageIndex(passages) as index:
-        ranked = index.best(goal, least_share=0)
+        ranked = index.best(goal)
     kept: set[int] = set()
     room = most
     for number in [*ranked, *(() if ranked else range(len(passages)))]:

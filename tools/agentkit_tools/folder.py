@@ -132,7 +132,7 @@ class _Library:
 
     def _hits(self, query: str, most: int) -> dict[str, str]:
         hits: dict[str, str] = {}
-        for number in self.index.best(query, least_share=0):
+        for number in self.index.best(query):
             path, passage = self.owners[number]
             hits.setdefault(path, passage)
             if len(hits) == most:
