@@ -13,10 +13,10 @@ from types import TracebackType
 
 _STOP_WORDS = """
 a about after all also am an and any are as at be because been before being between both but by can could did do does
-doing for from had has have having he her here him his how i if in into is it its just many me more most much my no nor not
-of off on once only or other our out over own please same she should so some such tell than that the their them then there
-these they this those through to too under until up us very was we were what when where which while who whom whose why
-will with would you your
+doing for from had has have having he her here him his how i if in into is it its just many me more most much my no
+nor not of off on once only or other our out over own please same she should so some such tell than that the their
+them then there these they this those through to too under until up us very was we were what when where which while
+who whom whose why will with would you your
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words that say nothing of what a question is about."""

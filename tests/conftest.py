@@ -1,10 +1,13 @@
 """What the tests share: a loopback site, and real llama.cpp servers on a tiny model."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.llama_server import LlamaServer, serve_llama
 from tests.site import Site, serve_site
+from tests.tiny_model import write_tiny_model
 
 
 @pytest.fixture
@@ -12,3 +15,31 @@ def site() -> Iterator[Site]:
     """A loopback web site of its own."""
     with serve_site() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The GGUF file: calls a tool, and answers after one result."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+@pytest.fixture(scope="session")
+def llama(tiny_model: Path) -> Iterator[LlamaServer]:
+    """A llama.cpp server with 8192 tokens of context."""
+    with serve_llama(tiny_model) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def keyed_llama(tiny_model: Path) -> Iterator[LlamaServer]:
+    """A llama.cpp server that wants the key "sesame-open-now"."""
+    with serve_llama(tiny_model, slots=1, key="sesame-open-now") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def thinking_llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+    """A llama.cpp server whose model thinks before each reply."""
+    model = write_tiny_model(tmp_path_factory.mktemp("model") / "thinking.gguf", thinking=True)
+    with serve_llama(model, slots=1) as server:
+        yield server

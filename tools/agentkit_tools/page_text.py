@@ -121,9 +121,11 @@ def pdf_text(content: bytes) -> Readable:
 
 
 def _joined_lines(page: str) -> str:
-    """A page's lines as paragraphs: a long line that ends in the middle of a sentence goes on in the next."""
-    lines = [line.strip() for line in page.splitlines()]
-    return re.sub(r"^(.{40,}[^.!?:\n])\n(?=\S)", r"\1 ", "\n".join(lines), flags=re.MULTILINE).strip()
+    """A page's lines as paragraphs: a short line without a full stop is a heading, and a long one goes on in the
+    next."""
+    lines = "\n".join(line.strip() for line in page.splitlines())
+    lines = re.sub(r"^(.{1,60}[^.!?,;:\n])\n(?=[A-Z0-9])", r"\1\n\n", lines, flags=re.MULTILINE)
+    return re.sub(r"^(.{40,}[^.!?:\n])\n(?=\S)", r"\1 ", lines, flags=re.MULTILINE).strip()
 
 
 def _pretty(text: str) -> str:
