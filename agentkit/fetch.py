@@ -23,7 +23,6 @@ import idna
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from agentkit.errors import BlockedAddressError, FetchError
 from agentkit.workers import WORKERS
@@ -407,23 +406,30 @@ class _Hop:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def connect(self, connection: Any, connect: Callable[[], socket.socket]) -> socket.socket:
-        """Connect to the first checked address that answers; urllib3 dials `_dns_host`, and only that."""
-        name, failure = connection._dns_host, None
-        try:
-            for address in self._target.addresses:
-                connection._dns_host = str(address)
-                try:
-                    made = connect()
-                except urllib3.exceptions.HTTPError as error:
-                    failure = error
-                    continue
-                self._connections.append(made.dup())  # a handle of our own: TLS takes the socket itself over
-                return made
-        finally:
-            connection._dns_host = name
-        assert failure is not None
-        raise failure
+    def pinned(self, connection: Any) -> Any:
+        """The same connection, which will dial the first checked address that answers, whatever DNS says by now;
+        Host, SNI and certificate check keep the name. (urllib3 dials `_dns_host`, and only that.)"""
+        dial = connection._new_conn
+
+        def dial_checked() -> socket.socket:
+            name, failure = connection._dns_host, None
+            try:
+                for address in self._target.addresses:
+                    connection._dns_host = str(address)
+                    try:
+                        made: socket.socket = dial()
+                    except urllib3.exceptions.HTTPError as error:
+                        failure = error
+                        continue
+                    self._connections.append(made.dup())  # a handle of our own: TLS takes the socket itself over
+                    return made
+            finally:
+                connection._dns_host = name
+            assert failure is not None
+            raise failure
+
+        connection._new_conn = dial_checked
+        return connection
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -442,7 +448,10 @@ class _Hop:
 
 
 class _PinnedAdapter(HTTPAdapter):
-    """Connects as a hop says, whatever DNS says by now; Host, SNI and certificate check keep the name."""
+    """Pins each new connection to the checked addresses of a hop.
+
+    By the instance and not by a class of our own, so that vcrpy, which replaces the classes, records these too.
+    """
 
     def __init__(self, hop: _Hop) -> None:
         self._hop = hop
@@ -452,19 +461,13 @@ class _PinnedAdapter(HTTPAdapter):
         super().init_poolmanager(*arguments, **options)
         hop = self._hop
 
-        class Pinned(HTTPConnection):
-            def _new_conn(self) -> socket.socket:
-                return hop.connect(self, super()._new_conn)
-
-        class PinnedTLS(HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                return hop.connect(self, super()._new_conn)
-
         class Pool(urllib3.HTTPConnectionPool):
-            ConnectionCls = Pinned
+            def _new_conn(self) -> Any:
+                return hop.pinned(super()._new_conn())
 
         class PoolTLS(urllib3.HTTPSConnectionPool):
-            ConnectionCls = PinnedTLS
+            def _new_conn(self) -> Any:
+                return hop.pinned(super()._new_conn())
 
         self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": PoolTLS}
 
