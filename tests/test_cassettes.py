@@ -2,13 +2,11 @@
 
 import json
 import re
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import openai
 import pytest
 import vcr
 import vcr.errors
@@ -80,13 +78,9 @@ def test_a_providers_answer_is_read_without_loss(name: str) -> None:
 
 def test_a_request_that_was_not_recorded_is_not_sent() -> None:
     backend = OpenAIBackend("tiny", base_url="http://unknown.test/v1", max_retries=0)
-    with (
-        replayed("llama_whole"),
-        pytest.raises((openai.APIConnectionError, vcr.errors.CannotOverwriteExistingCassetteException)) as raised,
-    ):
+    with replayed("llama_whole"), pytest.raises(vcr.errors.CannotOverwriteExistingCassetteException):
         Agent(backend).run("Hello")
     backend.close()
-    assert "Can't overwrite existing cassette" in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize("file", sorted(CASSETTES.glob("*.yaml")), ids=lambda file: Path(file).stem)

@@ -346,7 +346,9 @@ def folder(tmp_path: Path) -> Path:
 def test_documents_are_found_by_their_words_and_read(folder: Path) -> None:
     find, read = documents(folder)
     found = find(["How much krill does a whale eat?"])
-    assert found.startswith("[1] Blue whales\nsource: whales.md\nA blue whale eats 4 tonnes of krill a day.")
+    assert found.startswith(
+        "[1] Blue whales\nsource: whales.md\n# Blue whales A blue whale eats 4 tonnes of krill a day."
+    )
     assert read(["whales.md"], "krill").startswith("source: whales.md\ntitle: Blue whales\n\n# Blue whales")
     narvik = find(["Narvik"])
     assert "source: deep/trains.txt" in narvik

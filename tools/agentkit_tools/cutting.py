@@ -9,9 +9,21 @@ PASSAGE = 1_200
 
 
 def passages_of(text: str) -> list[str]:
-    """The paragraphs of a text, long ones in pieces at the ends of lines, sentences or words."""
-    paragraphs = (paragraph.strip() for paragraph in re.split(r"\n\s*\n", text))
-    return [piece for paragraph in paragraphs if paragraph for piece in _pieces(paragraph)]
+    """The paragraphs of a text, a heading with what stands below it, long ones in pieces at the ends of lines,
+    sentences or words."""
+    paragraphs = [paragraph.strip() for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip()]
+    passages, heading = [], ""
+    for place, paragraph in enumerate(paragraphs):
+        if place + 1 < len(paragraphs) and _is_heading(paragraph):
+            heading += f"{paragraph}\n\n"
+        else:
+            passages += _pieces(heading + paragraph)
+            heading = ""
+    return passages
+
+
+def _is_heading(paragraph: str) -> bool:
+    return len(paragraph) < 80 and paragraph[-1] not in ".!?:;" and not paragraph.startswith(("- ", "* "))
 
 
 def _pieces(paragraph: str) -> list[str]:
