@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -286,7 +287,7 @@ def test_help_names_every_option_and_the_docs_do_too() -> None:
     documented = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     for command in ("ask", "tools"):
         shown = agentkit(command, "--help").stdout
-        options = {word.strip(",[]") for word in shown.replace("/", " ").split() if word.startswith("--")}
+        options = set(re.findall(r"--[a-z-]+", shown))
         assert len(options) > 2
         for option in options - {"--help"}:
             assert f"`{option}" in documented or f"{option}`" in documented, option

@@ -1,0 +1,66 @@
+"""The documents are true: their programs run, their loop is the loop, their links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.model_server import calls, serve, whole
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LOOP = re.compile(r"<!-- loop.py -->\n```python\n(.*?)```\n<!-- end -->", re.DOTALL)
+
+
+def programs() -> list[object]:
+    found = []
+    for page in PAGES:
+        text = LOOP.sub("", page.read_text(encoding="utf-8"))
+        for number, code in enumerate(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)):
+            found.append(pytest.param(code, id=f"{page.stem}-{number}"))
+    return found
+
+
+@pytest.mark.parametrize("code", programs())
+def test_every_program_in_the_docs_runs(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve([calls(("population", {"city": "Oslo"})), whole("717,710 people live in Oslo.")]) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-any")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    if "openai:gpt-5-mini" in code:
+        assert "717,710 people" in done.stdout
+
+
+def test_the_page_on_the_architecture_shows_the_loop_as_it_is() -> None:
+    shown = LOOP.search((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    assert shown is not None
+    assert shown.group(1) == (ROOT / "agentkit" / "loop.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: Path(page).stem)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_readmes_commands_are_in_the_makefile() -> None:
+    readme, makefile = (ROOT / "README.md").read_text(encoding="utf-8"), (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make (\w+)", readme, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_first_program_stands_near_the_top() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    before = readme[: readme.index("```python")]
+    assert len(before.split()) < 140
