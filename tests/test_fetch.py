@@ -237,23 +237,43 @@ def test_a_slow_server_is_left_when_the_time_is_up(site: Site, path: str) -> Non
     assert time.monotonic() - started < 3
 
 
-def test_addresses_that_never_answer_share_the_time() -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+@contextmanager
+def silent_address(host: str, port: int = 0) -> Iterator[int]:
+    """A port where callers hear nothing, since the queue of its listener is full."""
+    with socket.create_server((host, port), backlog=0) as full:
         waiting = [socket.socket() for _ in range(3)]
-        for each in waiting:  # the queue of the listener is full, and further callers hear nothing
+        for each in waiting:
             each.setblocking(False)
             each.connect_ex(full.getsockname())
+        try:
+            yield full.getsockname()[1]
+        finally:
+            for each in waiting:
+                each.close()
+
+
+def test_addresses_that_never_answer_are_left_when_the_time_is_up() -> None:
+    with silent_address("127.0.0.1") as port:
         started = time.monotonic()
         with pytest.raises(FetchError, match=r"took longer than 0\.6 seconds"):
             fetch(
-                f"http://wiki.example:{full.getsockname()[1]}/",
+                f"http://wiki.example:{port}/",
                 allow=["wiki.example"],
                 resolver=lambda host, port: ["127.0.0.1"] * 4,
                 timeout=0.6,
             )
         assert time.monotonic() - started < 2
-        for each in waiting:
-            each.close()
+
+
+def test_an_address_that_never_answers_leaves_time_for_the_next(site: Site) -> None:
+    with silent_address("127.0.0.2", site.port):
+        page = fetch(
+            f"http://wiki.example:{site.port}/text",
+            allow=["wiki.example"],
+            resolver=lambda host, port: ["127.0.0.2", "127.0.0.1"],
+            timeout=2,
+        )
+    assert page.status == 200
 
 
 def test_a_name_that_is_never_resolved_is_left_when_the_time_is_up() -> None:
