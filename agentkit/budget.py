@@ -86,6 +86,11 @@ class Budget:
         """What has been spent so far."""
         return replace(self._spent, seconds=self._clock() - self._started)
 
+    @property
+    def turn(self) -> int:
+        """The number of the next reply, counted from 1."""
+        return self._spent.requests + 1
+
     def spend(self, usage: Usage) -> None:
         """Count a reply or a number of tool calls."""
         self._spent += usage

@@ -41,7 +41,7 @@ def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budg
     if limit:
         yield LimitReached(limit, adds=(user(LAST_WORDS[limit]),))
     tools = NO_TOOLS if limit else toolbox
-    yield ReplyStarted(budget.usage.requests + 1)
+    yield ReplyStarted(budget.turn)
     with closing(backend.reply(Request(transcript, tools, stream))) as pieces:
         for piece in pieces:
             if not isinstance(piece, Reply):

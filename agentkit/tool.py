@@ -129,7 +129,7 @@ class Tool(Generic[P, R]):
         self._context: str | None = None
         self.waits_for_object = False
         with contextlib.suppress(AttributeError, TypeError):
-            functools.update_wrapper(self, function)
+            functools.update_wrapper(self, function, updated=())  # the function's attributes are not the tool's
 
     @classmethod
     def _described(
@@ -272,7 +272,7 @@ def _is_method(function: Callable[..., Any]) -> bool:
     *outer, _ = function.__qualname__.split(".")
     first = next(iter(inspect.signature(function).parameters.values()), None)
     in_class = bool(outer) and outer[-1] != "<locals>"
-    return in_class and first is not None and first.name == "self" and first.annotation is first.empty
+    return in_class and first is not None and first.name in ("self", "cls") and first.annotation is first.empty
 
 
 def _finished(value: Any) -> Any:
@@ -317,6 +317,13 @@ def _text(value: Any) -> str:
 def failure(text: str) -> Outcome:
     """What a model is told when a call came to nothing."""
     return Outcome(f"Error: {text}", failed=True)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an exception that can't even be printed
+        return "(no message)"
 
 
 _ABSOLUTE_PATH = re.compile(r"""(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s'"<>|:]+){2,}""")

@@ -138,7 +138,11 @@ class _SideBySide:
         def progress(text: str) -> None:
             self.inbox.put(ToolProgress(call["id"], text=str(text)))
 
-        self.inbox.put((index, self.toolbox._outcome_of(call, replace(self.context, progress=progress))))
+        try:
+            outcome = self.toolbox._outcome_of(call, replace(self.context, progress=progress))
+        except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
+            outcome = failure(f"{call['function']['name']} raised {type(error).__name__}.")
+        self.inbox.put((index, outcome))
 
     def _receive(self, deadlines: dict[int, float]) -> Iterator[Event]:
         """Take in what arrives next, or end the calls whose time is up."""

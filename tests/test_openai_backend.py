@@ -447,6 +447,8 @@ def test_sampling_fields_are_sent_and_tool_choice_only_with_tools() -> None:
         (Answer(b'{"choices": []}'), openai.APIError, "no chat completion"),
         (Answer(b'{"error": {"message": "model is gone"}}'), openai.APIError, "model is gone"),
         (Answer(b'{"error": "plain text"}'), openai.APIError, "plain text"),
+        (Answer(b'{"choices": [{"message": {"tool_calls": [null]}}]}'), openai.APIError, "no chat completion has"),
+        (Answer(b'{"choices": ["text"]}'), openai.APIError, "no chat completion has"),
         (Answer(b'{"error": {"message": "no such key"}}', status=401), openai.AuthenticationError, "no such key"),
         (Answer(b'{"message": "slow down"}', status=429), openai.RateLimitError, "slow down"),
         (Answer(b"<html>Bad gateway</html>", 502, "text/html"), openai.InternalServerError, "502"),

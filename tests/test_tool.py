@@ -4,6 +4,8 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import logging
+import sys
 import threading
 import time
 from typing import Any
@@ -228,6 +230,54 @@ def test_an_exception_is_told_without_traceback_or_paths_and_logged_with_both(ca
     assert result.output == "Done."
     assert "/home/someone/private/notes.txt" in caplog.text
     assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_tool_that_exits_or_can_not_say_what_went_wrong_does_not_end_the_run(
+    beside: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, logger="agentkit")  # pytest's own handler stumbles over Mute
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    @tool(read_only=True)
+    def leave(how: str) -> str:
+        """Leave."""
+        if how == "exit":
+            sys.exit(3)
+        raise {"mute": Mute(), "cancelled": asyncio.CancelledError(), "stop": StopIteration("x")}[how]
+
+    made = [("leave", {"how": how}) for how in ("exit", "mute", "cancelled", "stop")]
+    steps = [made] if beside else made
+    result = Agent(ScriptedBackend(*steps, "Done."), tools=[leave]).run("Go.")
+    assert result.output == "Done."
+    assert [(record.error or "").split(":")[1].strip() for record in result.tool_calls] == [
+        *("leave raised SystemExit", "leave raised Mute", "leave raised CancelledError", "leave raised StopIteration")
+    ]
+
+
+def test_attributes_of_a_function_do_not_become_the_tools() -> None:
+    def work() -> str:
+        """Work."""
+        return "done"
+
+    work.name, work.timeout = "other", "soon"  # type: ignore[attr-defined]
+    assert (tool(work).name, tool(work).timeout) == ("work", None)
+
+
+def test_a_class_method_is_a_tool() -> None:
+    class Shop:
+        name = "corner shop"
+
+        @classmethod
+        @tool
+        def where(cls, town: str) -> str:
+            """Tell where it is."""
+            return f"{cls.name} in {town}"
+
+    assert response_to(Shop.where, {"town": "Oslo"}) == "corner shop in Oslo"
 
 
 @pytest.mark.parametrize(

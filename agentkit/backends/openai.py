@@ -84,6 +84,8 @@ class OpenAIBackend:
 
         try:
             yield from self._replied(request)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise _api_error(None, f"the server's reply has a form that no chat completion has: {error}") from error
         except APIError as error:
             if self._api_key != NO_KEY and self._api_key in f"{error} {error.body}":
                 raise _without_key(error, self._api_key) from None

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agentkit import Agent, AgentkitError, APIError, ConfigurationError, LimitError, Limits, Result, Run, TextDelta
+from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result, Run, TextDelta
 from agentkit.doors.cli.loading import load_tools
 from agentkit.doors.cli.progress import Progress, printable
 from agentkit.doors.settings import default_model
@@ -73,7 +73,11 @@ def _followed(run: Run, progress: Progress, live: bool, as_json: bool) -> Result
     except KeyboardInterrupt:
         progress.interrupted(run.tool_calls)
         raise typer.Exit(INTERRUPTED) from None
-    except (AgentkitError, APIError) as error:
+    except Exception as error:
+        from agentkit import APIError  # loads openai, half a second that most runs don't need
+
+        if not isinstance(error, AgentkitError | APIError):
+            raise
         progress.rest()
         if as_json:
             print(json.dumps({"error": str(error), "messages": run.messages}, ensure_ascii=False, indent=2))

@@ -1,0 +1,58 @@
+"""One wheel with both packages, typed, and nothing else."""
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return zipfile.ZipFile(built)
+
+
+def test_the_wheel_holds_the_two_packages_and_their_types(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"agentkit", "agentkit_tools"}
+    assert {"agentkit/py.typed", "agentkit_tools/py.typed", "agentkit/doors/cli/ask.py"} <= set(names)
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+
+
+def test_the_wheel_works_where_nothing_of_the_repository_is(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path)
+    code = (
+        "import sys; sys.path.insert(0, '.'); import agentkit, agentkit_tools; from agentkit_tools import documents; "
+        "import os; assert os.path.realpath(agentkit.__file__).startswith(os.getcwd()), agentkit.__file__; "
+        "from agentkit import Agent; print(Agent('extractive', tools=documents('agentkit')).run('Anything?').output)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path.resolve(), capture_output=True, text=True, env={}, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Nothing found")
+
+
+def test_the_wheel_names_its_command_licence_and_extras(wheel: zipfile.ZipFile) -> None:
+    (info,) = {name.split("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
+    assert "agentkit = agentkit.__main__:main" in wheel.read(f"{info}/entry_points.txt").decode()
+    metadata = wheel.read(f"{info}/METADATA").decode()
+    assert "License-Expression: MIT" in metadata
+    extras = {
+        line.removeprefix("Provides-Extra: ") for line in metadata.splitlines() if line.startswith("Provides-Extra")
+    }
+    assert {"web", "cli", "http", "mqtt", "redis", "mcp", "otel", "batch", "gguf", "testing", "all"} <= extras
+
+
+def test_what_the_core_imports_is_what_it_depends_on() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {requirement.split(">")[0].split("[")[0] for requirement in project["dependencies"]}
+    assert {"openai", "requests", "pydantic", "jsonschema", "griffe", "urllib3", "idna"} <= names
