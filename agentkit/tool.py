@@ -196,9 +196,11 @@ class Tool(Generic[P, R]):
             outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
         except ToolError as error:
             outcome = failure(str(error))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
-            outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(str(error))}")
+            outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_said(error))}")
         return replace(outcome, seconds=time.monotonic() - started)
 
     def _run(self, values: dict[str, Any], context: Context) -> Any:
