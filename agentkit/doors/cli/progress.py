@@ -90,7 +90,11 @@ class Progress:
             self.rest()
 
     def _line(self, mark: str, text: str, style: str) -> None:
-        self._console.print(Text.assemble((f"{mark} ", style), printable(text)), soft_wrap=True)
+        line = Text.assemble((f"{mark} ", style), printable(text))
+        if self._console.is_terminal:
+            self._console.print(line, no_wrap=True, overflow="ellipsis")
+        else:
+            self._console.print(line, soft_wrap=True)
 
     def _wait_for(self, what: str) -> None:
         if not self._console.is_terminal or self._console.quiet:
