@@ -7,6 +7,7 @@ index.best("What is the capital of Norway?")  ->  [1]
 import re
 import sqlite3
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from types import TracebackType
@@ -48,6 +49,7 @@ class PassageIndex:
         self._lock = threading.Lock()
         self._added = 0
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
+        weakref.finalize(self, self._database.close)  # one that is dropped unclosed is not worth a warning
         self._database.execute("CREATE VIRTUAL TABLE passage USING fts5(text, title, tokenize='porter unicode61')")
         for passage in passages:
             self.add(passage)
