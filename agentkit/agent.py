@@ -237,9 +237,10 @@ class Run(Iterator[Event]):
         return self._cancel is not None and self._cancel.is_set()
 
     def _output(self) -> str:
-        """The text of the last message if it is the model's; a refusal is an answer too."""
+        """The text of the last message if it is the model's last word; a refusal is one too."""
         last = self._transcript[-1]
-        return text_of(last) or last.get("refusal", "") if last["role"] == "assistant" else ""
+        is_last_word = last["role"] == "assistant" and not last.get("tool_calls")
+        return text_of(last) or last.get("refusal", "") if is_last_word else ""
 
     def _stopped(self) -> Stopped:
         if self._limit:

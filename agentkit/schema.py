@@ -6,7 +6,9 @@ Field(description=...)]`, from a string in `Annotated`, or from the docstring (g
 
 import functools
 import inspect
+import json
 import operator
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -58,7 +60,7 @@ def describe(
     arguments: dict[str, Any] = {}
     for parameter in parameters:
         hint = _hint(parameter, hints, name)
-        if hint is context_type:
+        if hint is context_type or context_type in typing.get_args(hint):
             context = parameter.name
         else:
             arguments[parameter.name] = _argument(parameter, hint, docs.parameters.get(parameter.name))
@@ -224,6 +226,10 @@ def _default(hint: Any, default: Any) -> dict[str, Any]:
         return {}
     if isinstance(default, set | frozenset):
         value = sorted(value, key=repr)  # a set has another order in each process
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return {}
     return {"default": value}
 
 
@@ -267,7 +273,10 @@ def _has_sections(docstring: str) -> bool:
 def _sections(docstring: str) -> Iterator[Any]:
     import griffe
 
-    quiet: Any = {"warnings": False}  # of parameters without a type: the signature has the types
-    yield from griffe.parse_auto(
-        griffe.Docstring(docstring), per_style_options={"google": quiet, "numpy": quiet, "sphinx": quiet}
-    )
+    if re.search(r"^\s*:(param|parameter|arg|argument|key|keyword)\b", docstring, re.MULTILINE):
+        style = griffe.Parser.sphinx
+    elif re.search(r"^\s*-{3,}\s*$", docstring, re.MULTILINE):
+        style = griffe.Parser.numpy
+    else:
+        style = griffe.Parser.google
+    yield from griffe.parse(griffe.Docstring(docstring), style, warnings=False)  # the signature has the types

@@ -229,6 +229,42 @@ def test_a_docstring_describes_the_tool_and_each_argument(docstring: str) -> Non
     }
 
 
+@pytest.mark.parametrize(
+    "docstring",
+    [
+        "Look up.\n\n:param city: Name of the city.",
+        "Look up.\n\n    Args:\n        city: Name of the city.",
+        "Look up.\n\n    Parameters\n    ----------\n    city\n        Name of the city.\n",
+    ],
+)
+def test_one_documented_argument_is_enough_to_know_the_style(docstring: str) -> None:
+    def look_up(city: str) -> None: ...
+
+    look_up.__doc__ = docstring
+    assert tool(look_up).description == "Look up."
+    assert parameters(look_up)["city"]["description"] == "Name of the city."
+
+
+def test_a_default_that_json_can_not_hold_is_not_in_the_schema() -> None:
+    def measure(least: float = float("-inf"), most: float = float("nan"), name: object = object) -> str:
+        """Measure."""
+        return f"{least} {most}"
+
+    assert all("default" not in schema for schema in parameters(measure).values())
+    agent = Agent(ScriptedBackend(("measure", {}), "Done."), tools=[measure])
+    assert agent.run("Go.").tool_calls[0].response == "-inf nan"
+
+
+def test_the_context_may_be_optional() -> None:
+    def work(ctx: Context | None = None, item: str = "x") -> str:
+        """Work."""
+        return type(ctx).__name__
+
+    assert list(parameters(work)) == ["item"]
+    agent = Agent(ScriptedBackend(("work", {}), "Done."), tools=[work])
+    assert agent.run("Go.").tool_calls[0].response == "Context"
+
+
 def test_a_description_beside_the_type_goes_before_the_docstring() -> None:
     def function(
         a: Annotated[int, Field(description="From the field.")], b: Annotated[int, "From the string."], c: int
