@@ -100,7 +100,9 @@ class Accumulator:
             if choice.get("index"):
                 continue  # a second alternative, which nobody asked for
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
-            yield from self._feed_delta(choice.get("delta") or choice.get("message") or {})
+            yield from self._feed_delta(
+                choice.get("delta") or choice.get("message") or {}, is_whole="message" in choice
+            )
 
     def reply(self) -> Reply:
         """The reply that all pieces make."""
@@ -113,18 +115,18 @@ class Accumulator:
             message["tool_calls"] = calls
         return Reply(cast(Message, message), self.finish_reason, self._usage, self._extra)
 
-    def _feed_delta(self, delta: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
+    def _feed_delta(self, delta: Mapping[str, Any], is_whole: bool) -> Iterator[TextDelta | ReasoningDelta]:
         for key, value in delta.items():
             if value is None or key == "role":
                 continue
             if key == "content":
                 yield from self._feed_content(value)
             elif key == "tool_calls":
-                for piece in value:
-                    self._feed_call(piece)
+                for place, piece in enumerate(value):
+                    self._feed_call(piece, is_new=is_whole or (place > 0 and piece.get("index") is None))
             elif key == "function_call":  # how calls were told before `tool_calls`; some servers send it empty
                 if value.get("name") or value.get("arguments"):
-                    self._feed_call({"index": 0, "function": value})
+                    self._feed_call({"index": 0, "function": value}, is_new=False)
             elif key in SENT_BACK and isinstance(value, str):
                 yield from self._feed_string(key, value)
             else:
@@ -176,8 +178,8 @@ class Accumulator:
         text = "".join(self._text)
         return text or (None if self._calls else "")
 
-    def _feed_call(self, piece: Mapping[str, Any]) -> None:
-        call = self._call_of(piece)
+    def _feed_call(self, piece: Mapping[str, Any], is_new: bool) -> None:
+        call = self._call_of(piece, is_new)
         custom = piece.get("custom")
         function = piece.get("function") or (
             {"name": custom.get("name"), "arguments": {"input": custom.get("input")}} if custom else {}
@@ -195,23 +197,25 @@ class Accumulator:
             if key not in ("id", "index", "type", "function", "custom") and value is not None:
                 call.extra[key] = _merged(call.extra.get(key), value)
 
-    def _call_of(self, piece: Mapping[str, Any]) -> "_Call":
+    def _call_of(self, piece: Mapping[str, Any], is_new: bool) -> "_Call":
         """The call that a piece goes on with, or a new one."""
-        index, call_id = piece.get("index"), piece.get("id")
+        index = piece.get("index")
         found = [call for call in self._calls if call.index == index] if index is not None else self._calls[-1:]
         last = found[-1] if found else None
-        if last is None or self._begins_another(last, piece, call_id):
+        if is_new or last is None or self._begins_another(last, piece):
             last = _Call(index)
             self._calls.append(last)
         return last
 
     @staticmethod
-    def _begins_another(last: "_Call", piece: Mapping[str, Any], call_id: str | None) -> bool:
-        """Whether a piece with the place of an earlier call (some servers give none, or 0 to all) is a new call."""
-        if call_id and last.id:
-            return call_id != last.id
-        name = (piece.get("function") or {}).get("name")
-        return bool(name) and last.is_whole
+    def _begins_another(last: "_Call", piece: Mapping[str, Any]) -> bool:
+        """Whether a piece with the place of an earlier call (some servers give none, or 0 to all) is a new call.
+
+        It has a name then, and another id (some servers give each piece one) or complete arguments before it."""
+        if not ((piece.get("function") or {}).get("name") or piece.get("custom")):
+            return False
+        call_id = piece.get("id")
+        return call_id != last.id if call_id and last.id else last.is_whole
 
     def _tool_calls(self) -> list[ToolCall]:
         taken: set[str] = set()

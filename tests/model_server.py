@@ -38,6 +38,13 @@ class Asked:
     connection: int
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Says nothing of clients that go away in the middle."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Silent."""
+
+
 class ModelServer:
     """The running server: `url` up to /v1, and the requests it got."""
 
@@ -46,7 +53,7 @@ class ModelServer:
         self.connections = 0
         self._answers = answers
         self._lock = threading.Lock()
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.http = QuietServer(("127.0.0.1", 0), _handler(self))
         self.http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
 

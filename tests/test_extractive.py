@@ -6,7 +6,6 @@ import pytest
 
 from agentkit import Agent, Limits, tool
 from agentkit.backends.extractive import NO_MODEL, NOTHING_FOUND, ExtractiveBackend
-from agentkit.testing import ScriptedBackend
 from agentkit_tools import documents, page_visitor, web_search
 from tests.site import Site
 
@@ -103,11 +102,11 @@ def test_without_tools_it_says_that_it_found_nothing() -> None:
     assert Agent("extractive").run("Where does moss grow?").output == NOTHING_FOUND
 
 
-def test_a_search_that_fails_is_no_answer() -> None:
+def test_a_search_that_fails_is_no_answer_and_is_told() -> None:
     @tool(read_only=True)
     def search(query: str) -> str:
         """Search."""
         raise ConnectionError("moss grow moss grow")
 
-    assert Agent(ExtractiveBackend(), tools=[search]).run("Where does moss grow?").output == NOTHING_FOUND
-    assert ScriptedBackend().requests == []
+    output = Agent(ExtractiveBackend(), tools=[search]).run("Where does moss grow?").output
+    assert output == f"{NOTHING_FOUND}\nsearch: Error: search raised ConnectionError: moss grow moss grow"

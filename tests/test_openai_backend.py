@@ -253,6 +253,19 @@ def cut(text: str, chance: random.Random) -> list[str]:
             id="arguments as an object",
         ),
         pytest.param(
+            [
+                [{"index": 0, "id": "1", "function": {"name": "a", "arguments": '{"x"'}}],
+                [{"index": 0, "id": "2", "function": {"arguments": ": 1}"}}],
+            ],
+            [("a", '{"x": 1}')],
+            id="another id in every delta",
+        ),
+        pytest.param(
+            [[{"function": {"name": "a", "arguments": ""}}, {"function": {"name": "b", "arguments": ""}}]],
+            [("a", "{}"), ("b", "{}")],
+            id="two in one delta without ids, indices and arguments",
+        ),
+        pytest.param(
             [[{"index": 0, "id": "1", "function": {"name": "a", "arguments": ""}}]], [("a", "{}")], id="arguments empty"
         ),
         pytest.param(
@@ -278,6 +291,16 @@ def test_tool_calls_are_read_whatever_a_server_does_with_them(
     with serve([streamed(*(delta(tool_calls=piece) for piece in pieces), delta(finish_reason))]) as server:
         reply = ask(server, stream=True)
     assert read(reply)["calls"] == expected
+    Transcript([*HELLO, reply.message])
+
+
+@pytest.mark.parametrize("marks", [{}, {"index": 0}, {"id": ""}, {"id": "same"}, {"index": None, "id": None}])
+@pytest.mark.parametrize("arguments", ["", "{}", None, {}])
+def test_each_call_of_a_whole_answer_is_a_call_of_its_own(marks: dict[str, Any], arguments: Any) -> None:
+    made = [{**marks, "function": {"name": name, "arguments": arguments}} for name in ("a", "b")]
+    with serve([whole({"role": "assistant", "content": None, "tool_calls": made})]) as server:
+        reply = ask(server)
+    assert read(reply)["calls"] == [("a", "{}"), ("b", "{}")]
     Transcript([*HELLO, reply.message])
 
 

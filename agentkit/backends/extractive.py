@@ -83,7 +83,8 @@ class ExtractiveBackend:
                 passages[number] for number in index.best(question, least_words=_least_words(question))[: self._quotes]
             ]
         if not quoted:
-            return NOTHING_FOUND
+            failures = [f"{each.name}: {each.response}" for each in exchange if each.response.startswith("Error: ")]
+            return "\n".join([NOTHING_FOUND, *failures])
         numbers = {
             source: number for number, source in enumerate(dict.fromkeys(passage.source for passage in quoted), 1)
         }
