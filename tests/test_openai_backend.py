@@ -526,7 +526,7 @@ def test_an_unreachable_server_is_a_connection_error_with_the_messages() -> None
     with serve([whole("")]) as server:
         url = server.url
     backend = OpenAIBackend("m", base_url=url, max_retries=0)
-    with pytest.raises(openai.APIConnectionError) as raised:
+    with pytest.raises(openai.APIConnectionError, match=f"Connection error: {url}/chat/completions") as raised:
         Agent(backend).run("Hello")
     backend.close()
     assert raised.value.messages == [{"role": "user", "content": "Hello"}]  # type: ignore[attr-defined]
@@ -547,6 +547,18 @@ def test_a_key_that_a_server_repeats_does_not_reach_the_error() -> None:
         ask(server, api_key=key)
     error = raised.value
     assert key not in f"{error} {error.message} {error.body} {error.args!r}"
+
+
+def test_a_password_in_the_address_does_not_reach_errors_and_reprs() -> None:
+    with serve([Answer(b"<html/>", content_type="text/html")]) as server:
+        url = server.url.replace("//", "//me:open-sesame@")
+        backend = OpenAIBackend("m", base_url=url, max_retries=0)
+        with pytest.raises(openai.APIError) as raised:
+            Agent(backend).run("Hello")
+    with pytest.raises(openai.APIConnectionError) as gone:
+        Agent(backend).run("Hello")
+    backend.close()
+    assert "sesame" not in f"{raised.value} {gone.value} {backend!r} {Agent(backend)!r}"
 
 
 def test_a_closed_backend_says_so() -> None:

@@ -216,7 +216,7 @@ def _sentences(text: str) -> Iterator[str]:
 
 
 def _named(title: str, source: str) -> str:
-    return f"{title} — {source}" if title else source
+    return f"{title} — {source}" if title not in ("", source) else source
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:

@@ -6,6 +6,7 @@ connection pool and error classes stay.
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -75,17 +76,21 @@ class OpenAIBackend:
         self._closed = False
 
     def __repr__(self) -> str:
-        where = f", base_url={self.base_url!r}" if self.base_url else ""
+        where = f", base_url={_shown(self.base_url)!r}" if self.base_url else ""
         return f"OpenAIBackend({self.model!r}{where})"
 
     def reply(self, request: Request) -> Pieces:
         """See `agentkit.backend.Backend.reply`."""
-        from openai import APIError
+        from openai import APIConnectionError, APIError
 
         try:
             yield from self._replied(request)
         except (AttributeError, KeyError, TypeError) as error:
             raise _api_error(None, f"the server's reply has a form that no chat completion has: {error}") from error
+        except APIConnectionError as error:
+            error.message = f"{error.message.rstrip('.')}: {_shown(error.request.url)} (is the server running?)"
+            error.args = (error.message,)
+            raise
         except APIError as error:
             if self._api_key != NO_KEY and self._api_key in f"{error} {error.body}":
                 raise _without_key(error, self._api_key) from None
@@ -229,7 +234,7 @@ def _answer(response: "httpx2.Response") -> dict[str, Any]:
     raise APIResponseValidationError(
         response,
         answer,
-        message=f"{response.request.url} answered {response.status_code} with {kind}, which is no chat completion "
+        message=f"{_shown(response.request.url)} answered {response.status_code} with {kind}, which is no chat completion "
         f"(is the base URL right? it mostly ends in /v1): {response.text[:200]!r}",
     )
 
@@ -241,6 +246,11 @@ def _raise_if_error(client: "OpenAI | None", answer: Mapping[str, Any], response
         return
     message = error.get("message") if isinstance(error, dict) else error
     raise _api_error(client, str(message or error), response, error)
+
+
+def _shown(url: object) -> str:
+    """An address for a message, without a user's name and password."""
+    return re.sub(r"(?<=//)[^/@]*@", "", str(url))
 
 
 def _without_key(error: "APIError", key: str) -> "APIError":
