@@ -555,6 +555,8 @@ def test_a_password_in_the_address_does_not_reach_errors_and_reprs() -> None:
         backend = OpenAIBackend("m", base_url=url, max_retries=0)
         with pytest.raises(openai.APIError) as raised:
             Agent(backend).run("Hello")
+        backend.close()
+    backend = OpenAIBackend("m", base_url=url, max_retries=0)
     with pytest.raises(openai.APIConnectionError) as gone:
         Agent(backend).run("Hello")
     backend.close()

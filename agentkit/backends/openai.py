@@ -234,8 +234,8 @@ def _answer(response: "httpx2.Response") -> dict[str, Any]:
     raise APIResponseValidationError(
         response,
         answer,
-        message=f"{_shown(response.request.url)} answered {response.status_code} with {kind}, which is no chat completion "
-        f"(is the base URL right? it mostly ends in /v1): {response.text[:200]!r}",
+        message=f"{_shown(response.request.url)} answered {response.status_code} with {kind}, which is no chat "
+        f"completion (is the base URL right? it mostly ends in /v1): {response.text[:200]!r}",
     )
 
 
