@@ -63,4 +63,4 @@ def test_the_readmes_commands_are_in_the_makefile() -> None:
 def test_the_first_program_stands_near_the_top() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     before = readme[: readme.index("```python")]
-    assert len(before.split()) < 140
+    assert len(before.split()) < 60

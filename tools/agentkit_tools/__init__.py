@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentkit_tools.visiting import page_visitor as page_visitor
     from agentkit_tools.visiting import visit as visit
 
+# No module bears the name of what it holds: loading it would put the module in the place of the tool.
 _HOME = {
     "documents": "folder",
     "image_loader": "images",
@@ -34,6 +35,14 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'agentkit_tools' has no attribute {name!r}")
     try:
-        return getattr(import_module(f"agentkit_tools.{_HOME[name]}"), name)
-    except ModuleNotFoundError:
+        value = getattr(import_module(f"agentkit_tools.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("agentkit", "agentkit_tools"):
+            raise  # a fault of ours, which no pip command mends
         raise MissingExtraError(f"agentkit_tools.{name}", "web") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,6 +7,9 @@ from agentkit import PassageIndex
 PASSAGE = 1_200
 """Characters that a passage has at most."""
 
+HEADINGS = 300
+"""Characters of headings that are kept with what stands below them."""
+
 
 def passages_of(text: str) -> list[str]:
     """The paragraphs of a text, a heading with what stands below it, long ones in pieces at the ends of lines,
@@ -14,7 +17,7 @@ def passages_of(text: str) -> list[str]:
     paragraphs = [paragraph.strip() for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip()]
     passages, heading = [], ""
     for place, paragraph in enumerate(paragraphs):
-        if place + 1 < len(paragraphs) and _is_heading(paragraph):
+        if place + 1 < len(paragraphs) and len(heading) < HEADINGS and _is_heading(paragraph):
             heading += f"{paragraph}\n\n"
         else:
             passages += _pieces(heading + paragraph)
@@ -27,14 +30,14 @@ def _is_heading(paragraph: str) -> bool:
 
 
 def _pieces(paragraph: str) -> list[str]:
-    pieces = []
-    while len(paragraph) > PASSAGE:
-        head = paragraph[:PASSAGE]
+    pieces, start = [], 0
+    while len(paragraph) - start > PASSAGE:
+        head = paragraph[start : start + PASSAGE]
         ends = [head.rfind(mark) + 1 for mark in ("\n", ". ", "? ", "! ", " ")]
         end = next((place for place in ends if place > PASSAGE // 2), PASSAGE)
-        pieces.append(paragraph[:end].strip())
-        paragraph = paragraph[end:].strip()
-    return [*pieces, paragraph] if paragraph else pieces
+        pieces.append(head[:end].strip())
+        start += end
+    return [piece for piece in (*pieces, paragraph[start:].strip()) if piece]
 
 
 def cut_to_goal(text: str, goal: str, most: int) -> str:
@@ -45,26 +48,21 @@ def cut_to_goal(text: str, goal: str, most: int) -> str:
     passages = passages_of(text)
     with PassageIndex(passages) as index:
         ranked = index.best(goal)
-    kept: set[int] = set()
-    room = most
-    for number in [*ranked, *(() if ranked else range(len(passages)))]:
-        if len(passages[number]) > room:
-            break
-        kept.add(number)
-        room -= len(passages[number])
+    kept = _fitting(passages, ranked or list(range(len(passages))), most)
     left_out = len(passages) - len(kept)
-    characters = sum(len(passage) for number, passage in enumerate(passages) if number not in kept)
+    characters = sum(len(passage) for passage in passages) - sum(len(passage) for passage in kept.values())
     why = "that match the goal less" if ranked else "(no passage matches the goal: this is the beginning)"
     note = f"[… {left_out:,} passages {why} were left out: {characters:,} of {len(text):,} characters]"
-    return "\n\n".join([*(passages[number] for number in sorted(kept)), note])
+    return "\n\n".join([*(kept[number] for number in sorted(kept)), note])
 
 
-def without_forged_sources(text: str) -> str:
-    """A text in which no line begins as ours do that name a source."""
-    return re.sub(r"^(?=source:)", " ", text, flags=re.MULTILINE | re.IGNORECASE)
-
-
-def block(source: str, title: str, text: str) -> str:
-    """One source as a tool tells it."""
-    head = f"source: {source}" + (f"\ntitle: {' '.join(title.split())}" if title.strip() else "")
-    return f"{head}\n\n{without_forged_sources(text)}"
+def _fitting(passages: list[str], order: list[int], most: int) -> dict[int, str]:
+    """The passages that fit, taken in this order until one does not; of the first, as much as fits."""
+    kept: dict[int, str] = {}
+    room = most
+    for number in order:
+        if len(passages[number]) > room:
+            break
+        kept[number] = passages[number]
+        room -= len(passages[number])
+    return kept or {order[0]: passages[order[0]][:most]}

@@ -3,6 +3,7 @@
 Sources: the services' API references (SearXNG /search?format=json; Brave Web Search; Serper; Tavily Search).
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from agentkit import MissingExtraError
 
 TIMEOUT = 15.0
 """Seconds that a search service has to answer."""
+
+MOST_BYTES = 5_000_000
+"""Of an answer."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ Provider = Callable[[str, int], list[Hit]]
 @dataclass(frozen=True)
 class Service:
     """An HTTP search API. url: where it is; None must be given. headers, parameters, body: what a request for a
-    query carries. results: the list of hits in an answer. fields: the names of title, URL and snippet in a hit."""
+    query carries. results: the list of hits in an answer. fields: the names of title, URL and snippet in a hit.
+    refusal: what it means when it answers 401 or 403."""
 
     url: str | None
     path: str
@@ -45,6 +50,7 @@ class Service:
     fields: tuple[str, str, str]
     parameters: Callable[[str, int], dict[str, Any]] | None = None
     body: Callable[[str, int], dict[str, Any]] | None = None
+    refusal: str = "its key is wrong or missing"
 
 
 SERVICES = {
@@ -56,6 +62,7 @@ SERVICES = {
         parameters=lambda query, most: {"q": query, "format": "json"},
         results=lambda answer: answer.get("results"),
         fields=("title", "url", "content"),
+        refusal="it does not let us in, or json is not among the formats in its settings",
     ),
     "brave": Service(
         url="https://api.search.brave.com",
@@ -63,7 +70,7 @@ SERVICES = {
         key="BRAVE_API_KEY",
         headers=lambda key: {"X-Subscription-Token": key},
         parameters=lambda query, most: {"q": query, "count": min(most, 20)},
-        results=lambda answer: (answer.get("web") or {}).get("results"),
+        results=lambda answer: answer["web"]["results"] if "web" in answer else None,
         fields=("title", "url", "description"),
     ),
     "serper": Service(
@@ -91,37 +98,70 @@ def over_http(service: Service, base_url: str, key: str) -> Provider:
     """The provider for an HTTP service at an address that the user, not the model, has set."""
 
     def search(query: str, most: int) -> list[Hit]:
-        answer = _asked(service, base_url.rstrip("/") + service.path, key, query, most)
-        found = service.results(answer)
-        hits = found if isinstance(found, list) else []
-        return [Hit(*(str(hit.get(name) or "") for name in service.fields)) for hit in hits if isinstance(hit, dict)][
-            :most
-        ]
+        answer = _json_of(_asked(service, base_url.rstrip("/") + service.path, key, query, most))
+        try:
+            found = service.results(answer) or []
+            return [Hit(*(str(each.get(name) or "") for name in service.fields)) for each in found][:most]
+        except (AttributeError, KeyError, TypeError):
+            raise SearchFailed("the search service answered in an unknown form") from None
 
     return search
 
 
-def _asked(service: Service, url: str, key: str, query: str, most: int) -> dict[str, Any]:
+def _asked(service: Service, url: str, key: str, query: str, most: int) -> bytes:
+    """The body of the service's answer. Raises SearchFailed when there is none."""
+
+    def with_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(service.headers(key))
+        return request
+
     try:
-        response = requests.request(
-            "POST" if service.body else "GET",
-            url,
-            headers={"Accept": "application/json", **service.headers(key)},
-            params=service.parameters(query, most) if service.parameters else None,
-            json=service.body(query, most) if service.body else None,
-            timeout=TIMEOUT,
-        )
+        with (
+            requests.Session() as session,
+            session.request(
+                "POST" if service.body else "GET",
+                url,
+                headers={"Accept": "application/json"},
+                params=service.parameters(query, most) if service.parameters else None,
+                json=service.body(query, most) if service.body else None,
+                auth=with_key if key else None,  # set last: a .netrc would replace an Authorization header
+                allow_redirects=False,  # the key goes nowhere else
+                stream=True,
+                timeout=TIMEOUT,
+            ) as response,
+        ):
+            _check_status(service, response.status_code)
+            return _body(response)
     except requests.Timeout:
         raise SearchFailed(f"the search service did not answer within {TIMEOUT:g} seconds") from None
     except requests.RequestException:
         raise SearchFailed("the search service can't be reached") from None
-    if response.status_code in (401, 403):
-        raise SearchFailed(f"the search service answered {response.status_code}: its key is wrong or missing")
-    if not response.ok:
-        raise SearchFailed(f"the search service answered {response.status_code}")
+
+
+def _check_status(service: Service, status: int) -> None:
+    if status in (401, 403):
+        raise SearchFailed(f"the search service answered {status}: {service.refusal}")
+    if status in (402, 429):
+        raise SearchFailed(f"the search service answered {status}: it was asked too often; try again later")
+    if 300 <= status < 400:
+        raise SearchFailed(f"the search service answered {status}: it is at another address than the one that is set")
+    if status >= 400:
+        raise SearchFailed(f"the search service answered {status}")
+
+
+def _body(response: requests.Response) -> bytes:
+    content = bytearray()
+    for piece in response.iter_content(65_536):
+        content += piece
+        if len(content) > MOST_BYTES:
+            raise SearchFailed(f"the search service answered with more than {MOST_BYTES:,} bytes")
+    return bytes(content)
+
+
+def _json_of(content: bytes) -> dict[str, Any]:
     try:
-        answer = response.json()
-    except ValueError:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise SearchFailed("the search service answered with what is no JSON object")

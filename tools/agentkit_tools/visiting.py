@@ -4,10 +4,12 @@ from collections.abc import Iterable
 
 from agentkit import FetchError, Tool, ToolError, fetch, tool
 from agentkit_tools.beside import beside
-from agentkit_tools.cutting import block, cut_to_goal
+from agentkit_tools.cutting import cut_to_goal
 from agentkit_tools.page_text import UnreadableError, readable
+from agentkit_tools.results import MOST_SOURCES, block, left_out, told
 
-MOST_PAGES = 8
+READING = 50.0
+"""Seconds that pages may take beyond those for fetching them: a huge one must not cost the others."""
 
 
 def page_visitor(
@@ -17,11 +19,11 @@ def page_visitor(
 
     allow: hosts of an intranet that may be visited although they are not public (see `agentkit.fetch`).
     max_bytes: of a page; longer ones are cut. max_characters: of what the model is shown of a page. timeout:
-    seconds for a page.
+    seconds for fetching a page.
     """
     allowed = tuple(allow)
 
-    @tool(read_only=True, timeout=timeout + 30)
+    @tool(read_only=True, timeout=timeout + READING + 10)
     def visit(url: list[str], goal: str) -> str:
         """Read web pages. Long pages are cut to the passages that match the goal.
 
@@ -29,8 +31,8 @@ def page_visitor(
             url: Addresses of the pages, such as search gives them; several are read at once.
             goal: What you want to know from the pages.
         """
-        asked = list(dict.fromkeys(each.strip() for each in url if each.strip()))
-        if not asked:
+        addresses = list(dict.fromkeys(each.strip() for each in url if each.strip()))
+        if not addresses:
             raise ToolError("url is empty: give the address of at least one page.")
 
         def read(address: str) -> str:
@@ -40,24 +42,25 @@ def page_visitor(
             note = f"\n\n[… the page is longer than {max_bytes:,} bytes and was cut]" if page.truncated else ""
             return block(page.url, found.title, text) + note
 
-        read_pages = beside(read, asked[:MOST_PAGES])
-        if all(isinstance(page, Exception) for page in read_pages):
-            raise ToolError(" ".join(_reason(address, page) for address, page in zip(asked, read_pages, strict=False)))
-        blocks = [
-            f"({_reason(address, page)})" if isinstance(page, Exception) else page
-            for address, page in zip(asked, read_pages, strict=False)
+        visited = addresses[:MOST_SOURCES]
+        pages = beside(read, visited, timeout + READING)
+        failed = [
+            _reason(address, page)
+            for address, page in zip(visited, pages, strict=True)
+            if isinstance(page, Exception)
         ]
-        if len(asked) > MOST_PAGES:
-            blocks.append(f"(only the first {MOST_PAGES} of {len(asked)} pages were read)")
-        return "\n\n".join(blocks)
+        if len(failed) == len(pages):
+            raise ToolError(" ".join(failed))
+        notes = [f"({reason})" for reason in failed] + left_out(len(addresses), MOST_SOURCES, "pages were read")
+        return told([page for page in pages if isinstance(page, str)], notes)
 
     return visit
 
 
-def _reason(address: str, error: object) -> str:
+def _reason(address: str, error: Exception) -> str:
     if isinstance(error, FetchError):
         return f"{error}."
-    if isinstance(error, UnreadableError):
+    if isinstance(error, UnreadableError | TimeoutError):
         return f"{address} was not read: {error}."
     return f"{address} was not read: its form is unknown."
 
