@@ -6,15 +6,28 @@ The index is SQLite's FTS5, in memory; files that are new or changed are read ag
 import difflib
 import os
 import re
+import stat
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from agentkit import ConfigurationError, Page, PassageIndex, Tool, ToolError, tool
-from agentkit_tools.cutting import block, cut_to_goal, passages_of
+from agentkit_tools.cutting import cut_to_goal, passages_of
 from agentkit_tools.page_text import Readable, UnreadableError, readable
+from agentkit_tools.results import (
+    MOST_QUERIES,
+    MOST_SOURCES,
+    TITLE,
+    asked,
+    block,
+    hit,
+    left_out,
+    no_results,
+    shortened,
+    told,
+)
 
 TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain", ".rst": "text/x-rst"} | {
     ".html": "text/html",
@@ -23,6 +36,11 @@ TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/pla
 }
 SNIPPET = 300
 """Characters of a hit's passage that are shown."""
+
+MOST_NOTES = 5
+"""So many of the files that could not be read are named."""
+
+NO_TEXT = "(the document has no text)"
 
 
 def documents(
@@ -47,10 +65,9 @@ def documents(
         Args:
             query: What to search for; several queries are searched at once.
         """
-        asked = list(dict.fromkeys(" ".join(each.split()) for each in query if each.strip()))
-        if not asked:
-            raise ToolError("query is empty: give at least one thing to search for.")
-        return library.search(asked, results)
+        queries = asked(query)
+        notes = left_out(len(queries), MOST_QUERIES, "queries were searched")
+        return library.search(queries[:MOST_QUERIES], results, notes)
 
     @tool(read_only=True, timeout=120)
     def read_document(path: list[str], goal: str) -> str:
@@ -60,16 +77,18 @@ def documents(
             path: Paths of the documents, such as search_documents gives them.
             goal: What you want to know from the documents.
         """
-        found = [(each, library.document(each)) for each in dict.fromkeys(path)]
+        paths = list(dict.fromkeys(path))
+        found = [(each, library.document(each)) for each in paths[:MOST_SOURCES]]
         missing = [library.unknown(each) for each, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: give the path of at least one document.")
         blocks = [
-            block(document.path, document.title, cut_to_goal(document.text, goal, max_characters))
+            block(document.path, document.title, cut_to_goal(document.text, goal, max_characters) or NO_TEXT)
             for _, document in found
             if document is not None
         ]
-        return "\n\n".join([*blocks, *(f"({each})" for each in missing)])
+        notes = [f"({each})" for each in missing]
+        return told(blocks, notes + left_out(len(paths), MOST_SOURCES, "documents were read"))
 
     return [search_documents, read_document]
 
@@ -97,24 +116,29 @@ class _Library:
     owners: dict[int, tuple[str, str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def search(self, queries: Sequence[str], most: int) -> str:
+    def search(self, queries: Sequence[str], most: int, notes: Sequence[str]) -> str:
         """The documents that match any of the queries, in the order in which they were found."""
         with self.lock:
             self._refresh()
             found: dict[str, str] = {}
-            notes = []
+            without = []
             for query in queries:
                 hits = self._hits(query, most)
                 for path, passage in hits.items():
                     found.setdefault(path, passage)
                 if not hits:
-                    notes.append(f'(no results for "{query}")')
-            notes += [f"({path} was not read: {why})" for path, (_, why) in sorted(self.unread.items())]
+                    without.append(no_results(query))
             blocks = [
-                f"[{number}] {self.documents[path].title}\nsource: {path}\n{_snippet(passage)}"
+                hit(number, self.documents[path].title, path, shortened(passage, SNIPPET))
                 for number, (path, passage) in enumerate(found.items(), 1)
             ]
-        return "\n\n".join([*blocks, *(["\n".join(notes)] if notes else [])])
+            return told(blocks, [*without, *notes, *self._unread_notes()])
+
+    def _unread_notes(self) -> list[str]:
+        unread = sorted(self.unread.items())
+        named = [f"({_printable(path)} was not read: {why})" for path, (_, why) in unread[:MOST_NOTES]]
+        more = len(unread) - len(named)
+        return [*named, f"({more:,} more files were not read)"] if more else named
 
     def document(self, path: str) -> _Document | None:
         """The document at a path as a search names it; the paths are looked up, never opened."""
@@ -124,11 +148,12 @@ class _Library:
 
     def unknown(self, path: str) -> str:
         """A sentence on a path that is none."""
-        if path in self.unread:
-            return f"{path} was not read: {self.unread[path][1]}."
-        nearest = difflib.get_close_matches(path, self.documents, n=3, cutoff=0.4)
+        with self.lock:
+            if path in self.unread:
+                return f"{_printable(path)} was not read: {self.unread[path][1]}."
+            nearest = _nearest(path, list(self.documents))
         hint = f" The nearest are: {', '.join(nearest)}." if nearest else ""
-        return f"there is no document {path!r}.{hint}"
+        return f"there is no document {_printable(path)!r}.{hint}"
 
     def _hits(self, query: str, most: int) -> dict[str, str]:
         hits: dict[str, str] = {}
@@ -165,11 +190,13 @@ class _Library:
         self.documents[path] = _Document(path, state, found.title, found.text, tuple(numbers))
 
     def _readable(self, path: str, state: tuple[int, int]) -> Readable:
+        if not path.isprintable():
+            raise UnreadableError("its name has characters that can't be printed")
         if state[1] > self.max_bytes:
             raise UnreadableError(f"it is larger than {self.max_bytes:,} bytes")
         file = self.root / path
         found = readable(Page(path, 200, TYPES[file.suffix.lower()], None, file.read_bytes()))
-        return Readable(found.title or _heading(found.text) or path, found.text)
+        return Readable(shortened(found.title or _heading(found.text), TITLE) or path, found.text)
 
 
 def _files(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -178,28 +205,54 @@ def _files(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             file = Path(place, name)
-            if name.startswith(".") or file.suffix.lower() not in TYPES or not _is_inside(file, root):
+            if name.startswith(".") or file.suffix.lower() not in TYPES:
                 continue
-            status = file.stat()
-            yield file.relative_to(root).as_posix(), (status.st_mtime_ns, status.st_size)
+            state = _state(file, root)
+            if state is not None:
+                yield file.relative_to(root).as_posix(), state
 
 
-def _is_inside(file: Path, root: Path) -> bool:
-    """Whether a file is one, and lies in the folder also when it is a link."""
+def _state(file: Path, root: Path) -> tuple[int, int] | None:
+    """When a file was changed and its size; None when it is gone, none at all, or a link that leads out."""
     try:
-        return file.is_file() and file.resolve().is_relative_to(root)
-    except OSError:
-        return False
+        status = file.resolve(strict=True).stat() if file.resolve().is_relative_to(root) else None
+    except (OSError, RuntimeError):
+        return None
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _nearest(path: str, known: Sequence[str]) -> list[str]:
+    """The paths that look most like one, by the whole path or by the file's name alone."""
+    wanted = path.strip().lower()[:200]
+    whole = {each.lower(): each for each in known}
+    names = {PurePosixPath(each).name.lower(): each for each in known}
+    close = [whole[each] for each in difflib.get_close_matches(wanted, whole, n=3, cutoff=0.5)]
+    close += [names[each] for each in difflib.get_close_matches(PurePosixPath(wanted).name, names, n=3, cutoff=0.5)]
+    return list(dict.fromkeys(close))[:3]
+
+
+def _printable(path: str) -> str:
+    return shortened("".join(each if each.isprintable() else "?" for each in path), 200)
 
 
 def _heading(text: str) -> str:
-    """The first heading of a document in Markdown or reStructuredText."""
-    markdown = re.search(r"^#{1,6}\s+(.+?)\s*#*$", text, re.MULTILINE)
-    underlined = re.search(r"^(\S.*)\n(?:={3,}|-{3,}|~{3,})$", text, re.MULTILINE)
-    found = min((match for match in (markdown, underlined) if match), key=lambda match: match.start(), default=None)
-    return found.group(1) if found else ""
-
-
-def _snippet(passage: str) -> str:
-    line = " ".join(passage.split())
-    return line if len(line) <= SNIPPET else line[:SNIPPET].rpartition(" ")[0] + " …"
+    """The title of a document in Markdown or reStructuredText: its front matter's, or the first heading."""
+    lines = text[:20_000].split("\n")
+    if lines[0].strip() == "---" and "---" in lines[1:]:
+        end = lines.index("---", 1)
+        titles = (line.partition(":")[2] for line in lines[1:end] if line.startswith("title:"))
+        title = next(titles, "").strip().strip("\"'")
+        if title:
+            return title
+        lines = lines[end + 1 :]
+    above = ""
+    for line in lines:
+        marked = re.match(r"#{1,6}\s+(\S.*)", line)
+        if marked:
+            return re.sub(r"(?<=\s)#+$", "", marked[1].strip()).strip()
+        if above and re.fullmatch(r"={3,}|-{3,}|~{3,}", line.strip()):
+            return above
+        above = line.strip()
+    return ""

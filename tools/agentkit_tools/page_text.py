@@ -2,28 +2,49 @@
 
 import io
 import json
+import logging
 import re
 from dataclasses import dataclass
 
+import lxml.etree  # noqa: F401 - bs4 wants it only when it parses, which is late to say that it is missing
 import pypdf
 from bs4 import BeautifulSoup
-from bs4.element import Comment, NavigableString, Tag
+from bs4.element import NavigableString, PageElement, PreformattedString, Tag
 
 from agentkit import Page
 
-MOST_PDF_PAGES = 300
+logging.getLogger("pypdf").addHandler(logging.NullHandler())  # or it would print what it thinks of broken files
 
-NOISE = (
-    *("script", "style", "noscript", "template", "nav", "footer", "aside", "form", "iframe", "svg", "canvas"),
-    *("button", "select", "dialog", "object", "embed", "audio", "video", "map", "head"),
+MOST_PDF_PAGES = 300
+MOST_PDF_CHARACTERS = 2_000_000
+MOST_PRETTY = 100_000
+"""Characters of JSON that are given lines and indents; those of a larger one could outgrow the memory."""
+
+NOISE = frozenset(
+    (
+        *("script", "style", "noscript", "template", "nav", "footer", "aside", "form", "iframe", "svg", "canvas"),
+        *("button", "select", "dialog", "object", "embed", "audio", "video", "map", "head"),
+    )
 )
 NOISE_ROLES = ("navigation", "banner", "contentinfo", "search", "complementary", "dialog")
-BLOCKS = (
-    *("p", "div", "section", "article", "main", "header", "ul", "ol", "dl", "table", "blockquote", "pre", "figure"),
-    *("h1", "h2", "h3", "h4", "h5", "h6", "hr", "details", "fieldset", "address", "figcaption"),
+HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:font-size|opacity)\s*:\s*0(?![.\d]*[1-9])",
+    re.IGNORECASE,
 )
-LINES = ("li", "tr", "dt", "dd", "br", "caption", "summary", "option")
-HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+
+BLOCK, LINE = "\n\n", "\n"
+MARKS = (
+    dict.fromkeys(("p", "div", "section", "article", "main", "header", "ul", "ol", "dl", "table"), (BLOCK, BLOCK))
+    | dict.fromkeys(("blockquote", "pre", "figure", "figcaption", "details", "address"), (BLOCK, BLOCK))
+    | dict.fromkeys(("form", "fieldset", "hr"), (BLOCK, BLOCK))
+    | {f"h{level}": (f"{BLOCK}{'#' * level} ", BLOCK) for level in range(1, 7)}
+    | dict.fromkeys(("tr", "dt", "dd", "caption", "option"), (LINE, ""))
+    | {"li": (f"{LINE}- ", ""), "summary": (LINE, LINE), "br": (LINE, ""), "td": ("", " | "), "th": ("", " | ")}
+)
+"""What is written before and after an element; a browser shows other ones within their line."""
+
+KEPT_SPACE = "\ue000"
+"""Stands for a space of <pre> until the other spaces are put in order."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +64,41 @@ def readable(page: Page) -> Readable:
 
     Raises UnreadableError for what has no text, and for a PDF that is broken or encrypted.
     """
+    found = _readable(page)
+    return Readable(_plain(found.title), _plain(found.text).strip("\n"))
+
+
+def _readable(page: Page) -> Readable:
     kind = page.content_type
     if kind == "application/pdf" or page.content.startswith(b"%PDF-"):
         return pdf_text(page.content)
-    if kind in ("text/html", "application/xhtml+xml") or (not kind and b"<html" in page.content[:2000].lower()):
+    if kind in ("text/html", "application/xhtml+xml") or (not kind and _looks_like_html(page.content)):
         return html_text(page.text)
-    if kind.endswith(("json", "xml", "javascript", "yaml")) or kind.startswith("text/") or not kind:
-        return Readable("", _pretty(page.text) if kind.endswith("json") else page.text.strip())
-    raise UnreadableError(f"it is of the type {kind}, which has no text")
+    if kind.startswith(("image/", "audio/", "video/", "font/")) or not (kind.startswith("text/") or _is_data(kind)):
+        raise UnreadableError(f"it is of the type {kind}, which has no text")
+    text = page.text
+    if text.count("\0") + text.count("\ufffd") > len(text) / 20:
+        raise UnreadableError("its bytes are not those of a text")
+    return Readable("", _pretty(text) if kind.endswith("json") else text.strip())
+
+
+def _is_data(kind: str) -> bool:
+    return not kind or kind.endswith(("json", "xml", "javascript", "yaml"))
+
+
+def _looks_like_html(content: bytes) -> bool:
+    head = content[:2000].lower()
+    return b"<html" in head or b"<!doctype html" in head
+
+
+def _plain(text: str) -> str:
+    """A text in which only \\n ends a line, and which has no control characters and no halves of characters."""
+    text = re.sub("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", "\n", text)
+    text = re.sub("[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f]", "", text)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+# HTML
 
 
 def html_text(source: str) -> Readable:
@@ -59,65 +107,92 @@ def html_text(source: str) -> Readable:
         return Readable("", source.strip())
     soup = BeautifulSoup(re.sub(r"\A\s*<\?xml[^>]*\?>", "", source), "lxml")
     title = " ".join(soup.title.get_text().split()) if soup.title else ""
-    for string in soup.find_all(string=True):
-        if isinstance(string, Comment):
-            string.extract()
-    for tag in soup.find_all(_is_noise):
-        tag.extract()
-    root = _main(soup)
-    _mark_blocks(root)
-    lines = (" ".join(line.split()) for line in root.get_text().splitlines())
-    text = re.sub(r"\n{3,}", "\n\n", "\n".join(line.removesuffix(" |") for line in lines))
-    return Readable(title, text.strip())
+    whole = _shown(soup, NOISE) or _shown(soup, NOISE - {"form"})  # some sites put whole pages into a form
+    parts = (soup.select_one("main"), soup.select_one("[role=main]"), soup.select_one("article"))
+    for part in parts:
+        text = _shown(part, NOISE) if part is not None and not _is_hidden_below(part) else ""
+        if text and len(text) >= 0.3 * len(whole):
+            return Readable(title, text)
+    return Readable(title, whole)
 
 
-def _is_noise(tag: Tag) -> bool:
-    if tag.name in NOISE or tag.get("role") in NOISE_ROLES:
+def _is_hidden_below(part: Tag) -> bool:
+    return any(_is_noise(parent, NOISE, in_main=True) for parent in part.parents)
+
+
+def _shown(root: Tag, noise: frozenset[str]) -> str:
+    """What a browser would show of an element, paragraphs apart by blank lines.
+
+    One pass, no recursion, no look at ancestors: pages are as large and as deep as they like to be.
+    """
+    pieces: list[str] = []
+    todo: list[tuple[PageElement | str, bool, bool]] = [(root, False, False)]
+    while todo:
+        node, in_pre, in_main = todo.pop()
+        if not isinstance(node, PageElement):
+            pieces.append(node)
+        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
+            pieces.append(_kept(node) if in_pre else re.sub(r"\s+", " ", node))
+        elif isinstance(node, Tag) and not _is_noise(node, noise, in_main):
+            before, after = MARKS.get(node.name, ("", ""))
+            pieces.append(before)
+            todo.append((after, False, False))
+            state = (in_pre or node.name == "pre", in_main or node.name in ("main", "article"))
+            todo.extend((child, *state) for child in reversed(node.contents))
+    return _tidied("".join(pieces))
+
+
+def _is_noise(tag: Tag, noise: frozenset[str], in_main: bool) -> bool:
+    """Whether an element is none of a page's text; the header of an article is, that of a page is not."""
+    if tag.name in noise or (tag.name == "header" and not in_main):
         return True
-    if tag.has_attr("hidden") or tag.get("aria-hidden") == "true" or HIDDEN.search(str(tag.get("style") or "")):
+    if not tag.attrs:
+        return False
+    if tag.get("role") in NOISE_ROLES or tag.has_attr("hidden") or tag.get("aria-hidden") == "true":
         return True
-    return tag.name == "header" and tag.find_parent(("article", "main")) is None
+    return bool(HIDDEN.search(str(tag.get("style") or "")))
 
 
-def _main(soup: BeautifulSoup) -> Tag:
-    """The part of a page that says it is the main one, if it holds a good part of the text."""
-    whole = len(soup.get_text())
-    for part in (soup.select_one("main"), soup.select_one("[role=main]"), soup.select_one("article")):
-        if part is not None and len(part.get_text()) >= 0.3 * whole:
-            return part
-    return soup
+def _kept(text: str) -> str:
+    return text.expandtabs(4).replace(" ", KEPT_SPACE)
 
 
-def _mark_blocks(root: Tag) -> None:
-    """Put the line breaks in that a browser would show; those of the source mean nothing but in <pre>."""
-    for string in list(root.find_all(string=True)):
-        if string.find_parent("pre") is None:
-            string.replace_with(NavigableString(re.sub(r"\s+", " ", string)))
-    for tag in root.find_all((*BLOCKS, *LINES, "td", "th")):
-        if tag.name in ("td", "th"):
-            tag.append(" | ")
-            continue
-        mark = "\n" if tag.name in LINES else "\n\n"
-        before = mark + "- " if tag.name == "li" else mark
-        before += "#" * int(tag.name[1]) + " " if re.fullmatch("h[1-6]", tag.name) else ""
-        tag.insert(0, before)
-        tag.append("\n" if tag.name in LINES else "\n\n")
+def _tidied(text: str) -> str:
+    """Lines without spaces around them, and one blank line at most between two."""
+    lines = (" ".join(line.split()).removesuffix(" |").strip() for line in text.split("\n"))
+    joined = re.sub(r"\n{3,}", "\n\n", "\n".join("" if line in ("-", "|") else line for line in lines))
+    return re.sub(rf"{KEPT_SPACE}+$", "", joined, flags=re.MULTILINE).replace(KEPT_SPACE, " ").strip("\n")
+
+
+# PDF and others
 
 
 def pdf_text(content: bytes) -> Readable:
     """The text of a PDF's pages. Raises UnreadableError when it is broken, encrypted or made of pictures."""
     try:
         reader = pypdf.PdfReader(io.BytesIO(content))
-        pages = [page.extract_text() or "" for page in reader.pages[:MOST_PDF_PAGES]]
         title = str(reader.metadata.title or "") if reader.metadata else ""
+        count = len(reader.pages)
+        pages = _pages_of(reader)
     except Exception:  # noqa: BLE001 - pypdf raises many kinds for broken files
         raise UnreadableError("it is a PDF that is broken or encrypted") from None
     text = "\n\n".join(filter(None, (_joined_lines(page) for page in pages)))
     if not text:
         raise UnreadableError("it is a PDF without text, perhaps of scanned pages")
-    if len(reader.pages) > MOST_PDF_PAGES:
-        text += f"\n\n[… only the first {MOST_PDF_PAGES} of {len(reader.pages)} pages were read]"
+    if count > len(pages):
+        text += f"\n\n[… only the first {len(pages)} of {count} pages were read]"
     return Readable(title, text)
+
+
+def _pages_of(reader: pypdf.PdfReader) -> list[str]:
+    pages: list[str] = []
+    characters = 0
+    for page in reader.pages[:MOST_PDF_PAGES]:
+        pages.append(page.extract_text() or "")
+        characters += len(pages[-1])
+        if characters > MOST_PDF_CHARACTERS:
+            break
+    return pages
 
 
 def _joined_lines(page: str) -> str:
@@ -130,6 +205,6 @@ def _joined_lines(page: str) -> str:
 
 def _pretty(text: str) -> str:
     try:
-        return json.dumps(json.loads(text), ensure_ascii=False, indent=1)
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=1) if len(text) <= MOST_PRETTY else text.strip()
     except (ValueError, RecursionError):
         return text.strip()

@@ -93,11 +93,10 @@ def _told(searched: Sequence[str], found: Sequence[list[Hit] | Exception], notes
         if isinstance(result, Exception):
             without.append(f'(search for "{shortened(query, 100)}" failed: {_reason(result)})')
             continue
-        pages = {_page(each.url): each for each in reversed(result)}
-        pages.pop("", None)
+        pages = [(page, each) for each in result if (page := _page(each.url))]
         if not pages:
             without.append(no_results(query))
-        for page, each in reversed(pages.items()):
+        for page, each in pages:
             hits.setdefault(page, each)
     blocks = [
         hit(number, _cleaned(each.title), _address(each.url), _cleaned(each.snippet))

@@ -45,9 +45,7 @@ def page_visitor(
         visited = addresses[:MOST_SOURCES]
         pages = beside(read, visited, timeout + READING)
         failed = [
-            _reason(address, page)
-            for address, page in zip(visited, pages, strict=True)
-            if isinstance(page, Exception)
+            _reason(address, page) for address, page in zip(visited, pages, strict=True) if isinstance(page, Exception)
         ]
         if len(failed) == len(pages):
             raise ToolError(" ".join(failed))
