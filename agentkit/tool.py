@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from agentkit.arguments import Reader, schema_reader, signature_reader
-from agentkit.errors import ArgumentsError, ToolDefinitionError, ToolError
+from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
 from agentkit.message import Image
 from agentkit.workers import WORKERS
 
@@ -194,7 +194,7 @@ class Tool(Generic[P, R]):
             outcome = _outcome(self._run(self._read(arguments), context))
         except ArgumentsError as error:
             outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
-        except ToolError as error:
+        except (ToolError, FetchError) as error:  # written for the model to read
             outcome = failure(str(error))
         except KeyboardInterrupt:
             raise

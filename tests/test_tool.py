@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from agentkit import Agent, Context, Image, Result, Tool, ToolDefinitionError, ToolError, ToolProgress, tool
+from agentkit import Agent, Context, Image, Result, Tool, ToolDefinitionError, ToolError, ToolProgress, fetch, tool
 from agentkit.testing import ScriptedBackend
 
 
@@ -219,6 +219,17 @@ def fail(how: str) -> str:
 
 def test_a_tool_error_is_told_to_the_model_word_for_word() -> None:
     assert response_to(fail, {"how": "told"}) == "Error: The library is closed on Sundays."
+
+
+def test_what_fetch_says_is_told_word_for_word_too() -> None:
+    @tool(read_only=True)
+    def look(url: str) -> str:
+        """Look at a page."""
+        return fetch(url).text
+
+    assert response_to(look, {"url": "http://127.0.0.1/"}) == (
+        "Error: http://127.0.0.1/ is not fetched: its address 127.0.0.1 is not public"
+    )
 
 
 def test_an_exception_is_told_without_traceback_or_paths_and_logged_with_both(caplog: pytest.LogCaptureFixture) -> None:

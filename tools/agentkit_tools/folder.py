@@ -65,9 +65,7 @@ def documents(
         Args:
             query: What to search for; several queries are searched at once.
         """
-        queries = asked(query)
-        notes = left_out(len(queries), MOST_QUERIES, "queries were searched")
-        return library.search(queries[:MOST_QUERIES], results, notes)
+        return library.search(asked(query), results)
 
     @tool(read_only=True, timeout=120)
     def read_document(path: list[str], goal: str) -> str:
@@ -77,18 +75,7 @@ def documents(
             path: Paths of the documents, such as search_documents gives them.
             goal: What you want to know from the documents.
         """
-        paths = list(dict.fromkeys(path))
-        found = [(each, library.document(each)) for each in paths[:MOST_SOURCES]]
-        missing = [library.unknown(each) for each, document in found if document is None]
-        if len(missing) == len(found):
-            raise ToolError(" ".join(missing) or "path is empty: give the path of at least one document.")
-        blocks = [
-            block(document.path, document.title, cut_to_goal(document.text, goal, max_characters) or NO_TEXT)
-            for _, document in found
-            if document is not None
-        ]
-        notes = [f"({each})" for each in missing]
-        return told(blocks, notes + left_out(len(paths), MOST_SOURCES, "documents were read"))
+        return library.read(list(dict.fromkeys(path)), goal, max_characters)
 
     return [search_documents, read_document]
 
@@ -116,13 +103,13 @@ class _Library:
     owners: dict[int, tuple[str, str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def search(self, queries: Sequence[str], most: int, notes: Sequence[str]) -> str:
+    def search(self, queries: Sequence[str], most: int) -> str:
         """The documents that match any of the queries, in the order in which they were found."""
         with self.lock:
             self._refresh()
             found: dict[str, str] = {}
             without = []
-            for query in queries:
+            for query in queries[:MOST_QUERIES]:
                 hits = self._hits(query, most)
                 for path, passage in hits.items():
                     found.setdefault(path, passage)
@@ -132,6 +119,7 @@ class _Library:
                 hit(number, self.documents[path].title, path, shortened(passage, SNIPPET))
                 for number, (path, passage) in enumerate(found.items(), 1)
             ]
+            notes = left_out(len(queries), MOST_QUERIES, "queries were searched")
             return told(blocks, [*without, *notes, *self._unread_notes()])
 
     def _unread_notes(self) -> list[str]:
@@ -139,6 +127,20 @@ class _Library:
         named = [f"({_printable(path)} was not read: {why})" for path, (_, why) in unread[:MOST_NOTES]]
         more = len(unread) - len(named)
         return [*named, f"({more:,} more files were not read)"] if more else named
+
+    def read(self, paths: Sequence[str], goal: str, most: int) -> str:
+        """The documents at these paths, each cut to `most` characters. Raises ToolError when there is none."""
+        found = [(path, self.document(path)) for path in paths[:MOST_SOURCES]]
+        missing = [self.unknown(path) for path, document in found if document is None]
+        if len(missing) == len(found):
+            raise ToolError(" ".join(missing) or "path is empty: give the path of at least one document.")
+        blocks = [
+            block(document.path, document.title, cut_to_goal(document.text, goal, most) or NO_TEXT)
+            for _, document in found
+            if document is not None
+        ]
+        notes = [f"({each})" for each in missing]
+        return told(blocks, notes + left_out(len(paths), MOST_SOURCES, "documents were read"))
 
     def document(self, path: str) -> _Document | None:
         """The document at a path as a search names it; the paths are looked up, never opened."""

@@ -1,6 +1,6 @@
 """Reading web pages."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from agentkit import FetchError, Tool, ToolError, fetch, tool
 from agentkit_tools.beside import beside
@@ -42,17 +42,22 @@ def page_visitor(
             note = f"\n\n[… the page is longer than {max_bytes:,} bytes and was cut]" if page.truncated else ""
             return block(page.url, found.title, text) + note
 
-        visited = addresses[:MOST_SOURCES]
-        pages = beside(read, visited, timeout + READING)
-        failed = [
-            _reason(address, page) for address, page in zip(visited, pages, strict=True) if isinstance(page, Exception)
-        ]
-        if len(failed) == len(pages):
-            raise ToolError(" ".join(failed))
-        notes = [f"({reason})" for reason in failed] + left_out(len(addresses), MOST_SOURCES, "pages were read")
-        return told([page for page in pages if isinstance(page, str)], notes)
+        return _visited(addresses, read, timeout + READING)
 
     return visit
+
+
+def _visited(addresses: Sequence[str], read: Callable[[str], str], seconds: float) -> str:
+    """The pages beside each other, and what became of those that failed. Raises ToolError when all did."""
+    visited = addresses[:MOST_SOURCES]
+    pages = beside(read, visited, seconds)
+    failed = [
+        _reason(address, page) for address, page in zip(visited, pages, strict=True) if isinstance(page, Exception)
+    ]
+    if len(failed) == len(pages):
+        raise ToolError(" ".join(failed))
+    notes = [f"({reason})" for reason in failed] + left_out(len(addresses), MOST_SOURCES, "pages were read")
+    return told([page for page in pages if isinstance(page, str)], notes)
 
 
 def _reason(address: str, error: Exception) -> str:
