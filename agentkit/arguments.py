@@ -1,7 +1,7 @@
 """Arguments that a model wrote -> Python values, or one clear sentence to the model."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agentkit.errors import ArgumentsError, ToolDefinitionError
@@ -9,9 +9,9 @@ from agentkit.errors import ArgumentsError, ToolDefinitionError
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-Reader = Callable[[str], dict[str, Any]]
-"""Reads the JSON text of a call's arguments into the keyword arguments of the tool's function; raises
-ArgumentsError."""
+Reader = Callable[[str], tuple[dict[str, Any], list[str]]]
+"""Reads the JSON text of a call's arguments into the keyword arguments of the tool's function, and the names of
+arguments that it does not have; raises ArgumentsError."""
 
 UNREADABLE = "unreadable_arguments"
 MOST_FAULTS = 5
@@ -53,18 +53,21 @@ def parse(arguments: str) -> dict[str, Any]:
     return value
 
 
-def signature_reader(adapter: "TypeAdapter[Any]") -> Reader:
-    """The reader for arguments that a function's annotations describe; values arrive as the annotated types."""
+def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> Reader:
+    """The reader for arguments that a function's annotations describe; values arrive as the annotated types.
+
+    names: those of its parameters. Others are left out: a model often adds one, and means no harm by it.
+    """
     from pydantic import ValidationError
 
-    def read(arguments: str) -> dict[str, Any]:
+    def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
         try:
             values: dict[str, Any] = adapter.validate_json(json.dumps(given))
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False)
             raise _faults((_path(fault["loc"]), _expected(fault["msg"]), fault) for fault in faults) from None
-        return values
+        return values, [name for name in given if name not in names]
 
     return read
 
@@ -83,7 +86,7 @@ def schema_reader(parameters: Mapping[str, Any]) -> Reader:
         raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
     validator = validator_class(parameters)
 
-    def read(arguments: str) -> dict[str, Any]:
+    def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
         errors = sorted(validator.iter_errors(given), key=lambda error: error.json_path)
         if errors:
@@ -92,7 +95,7 @@ def schema_reader(parameters: Mapping[str, Any]) -> Reader:
                     f"{error.json_path.removeprefix('$.')}: {_cut(error.message)}" for error in errors[:MOST_FAULTS]
                 )
             )
-        return given
+        return given, []
 
     return read
 

@@ -154,7 +154,7 @@ class Tool(Generic[P, R]):
         made = cls.__new__(cls)
         text = described.text if description is None else description
         made._set(name, text, described.parameters, function, read_only, timeout, retries)
-        made._read = signature_reader(described.adapter)
+        made._read = signature_reader(described.adapter, described.parameters["properties"])
         made._context = described.context
         made.waits_for_object = is_method
         return made
@@ -191,7 +191,10 @@ class Tool(Generic[P, R]):
         """Run one call; whatever goes wrong becomes a sentence to the model. arguments: JSON text."""
         started = time.monotonic()
         try:
-            outcome = _outcome(self._run(self._read(arguments), context))
+            values, unknown = self._read(arguments)
+            outcome = _outcome(self._run(values, context))
+            if unknown:
+                outcome = replace(outcome, text=f"{outcome.text}\n{self._left_out(unknown)}")
         except ArgumentsError as error:
             outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
         except (ToolError, FetchError) as error:  # written for the model to read
@@ -202,6 +205,10 @@ class Tool(Generic[P, R]):
             logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
             outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_said(error))}")
         return replace(outcome, seconds=time.monotonic() - started)
+
+    def _left_out(self, names: Sequence[str]) -> str:
+        takes = ", ".join(self.parameters["properties"]) or "none"
+        return f"(left out, since {self.name} has no such arguments: {', '.join(names)[:200]}; it takes {takes})"
 
     def _run(self, values: dict[str, Any], context: Context) -> Any:
         if self._context is not None:
