@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from agentkit.event import ToolStarted as ToolStarted
     from agentkit.fetch import Page as Page
     from agentkit.fetch import fetch as fetch
+    from agentkit.lightllm import LightLLMClient as LightLLMClient
+    from agentkit.lightllm import OpenAICompatibleClient as OpenAICompatibleClient
     from agentkit.message import Image as Image
     from agentkit.message import Message as Message
     from agentkit.passages import PassageIndex as PassageIndex
@@ -81,6 +83,7 @@ _ROOMS = {
         "ToolStarted",
     ),
     "fetch": ("Page", "fetch"),
+    "lightllm": ("LightLLMClient", "OpenAICompatibleClient"),
     "message": ("Image", "Message"),
     "passages": ("PassageIndex",),
     "tool": ("Context", "Tool", "tool"),

@@ -1,6 +1,8 @@
 """Arguments that a model wrote -> Python values, or one clear sentence to the model."""
 
 import json
+import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,9 @@ Reader = Callable[[str], tuple[dict[str, Any], list[str]]]
 """Reads the JSON text of a call's arguments into the keyword arguments of the tool's function, and the names of
 arguments that it does not have; raises ArgumentsError."""
 
-UNREADABLE = "unreadable_arguments"
+UNREADABLE, FAULT = "unreadable_arguments", "fault"
+UNREADABLE_CALL = "unreadable_tool_call"
+"""The name of a call of which not even the name could be read."""
 MOST_FAULTS = 5
 
 
@@ -38,6 +42,49 @@ def as_json_object(written: object) -> str:
     return json.dumps({UNREADABLE: text}, ensure_ascii=False)
 
 
+def unreadable(text: str, fault: str) -> str:
+    """The arguments of a call that could not be read, for the transcript; its tool message tells the fault."""
+    return json.dumps({UNREADABLE: text, FAULT: fault}, ensure_ascii=False)
+
+
+def read_json(text: str) -> Any:
+    """JSON as models write it: strictly where it is JSON, and repaired where it is not (a missing or extra brace, a
+    trailing comma, single quotes, raw newlines in strings, unquoted keys, Python's literals, comments, a code fence).
+
+    NaN and Infinity, which JSON does not have, become strings; halves of surrogate pairs, which can't be sent,
+    become U+FFFD. Raises ValueError for what makes no sense.
+    """
+    try:
+        try:
+            return cleaned(json.loads(text))
+        except ValueError:
+            if len(text) > MOST_REPAIRED:
+                raise
+            import json_repair
+
+            return cleaned(json_repair.loads(text))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def cleaned(value: Any) -> Any:
+    """A value of JSON without what can't be sent as JSON; see `read_json`."""
+    if isinstance(value, str):
+        return _HALF_PAIR.sub("\ufffd", value) if not value.isascii() else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, dict):
+        return {cleaned(key): cleaned(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [cleaned(entry) for entry in value]
+    return value
+
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+MOST_REPAIRED = 100_000
+"""Broken JSON of more characters is not repaired: that takes time that grows faster than the text."""
+
+
 def parse(arguments: str) -> dict[str, Any]:
     """The JSON text of an object as a dict. Raises ArgumentsError saying where it stops being one."""
     try:
@@ -48,6 +95,8 @@ def parse(arguments: str) -> dict[str, Any]:
         raise ArgumentsError(f"the arguments are not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise ArgumentsError(f"the arguments must be a JSON object, got {_show(value)}")
+    if value.keys() == {UNREADABLE, FAULT}:
+        raise ArgumentsError(f"{value[FAULT]}. Write the whole call again.")
     if value.keys() == {UNREADABLE}:
         return parse(str(value[UNREADABLE]))
     return value

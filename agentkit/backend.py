@@ -311,6 +311,7 @@ PROVIDERS = {
     "llamacpp": "agentkit.backends.openai:from_name",
     "vllm": "agentkit.backends.openai:from_name",
     "ollama": "agentkit.backends.openai:from_name",
+    "lightllm": "agentkit.backends.lightllm:from_name",
     "gguf": "agentkit.backends.gguf:from_name",
     "extractive": "agentkit.backends.extractive:from_name",
 }

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from agentkit.errors import ToolDefinitionError
+from agentkit.arguments import UNREADABLE_CALL, parse
+from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.event import Event, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, tool_result
 from agentkit.tool import Context, Outcome, Tool, failure, tool
@@ -93,7 +94,9 @@ class Toolbox:
     def _outcome_of(self, call: ToolCall, context: Context) -> Outcome:
         name = call["function"]["name"]
         found = self._tools.get(name)
-        return self._unknown(name) if found is None else found.answer(call["function"]["arguments"], context)
+        if found is not None:
+            return found.answer(call["function"]["arguments"], context)
+        return _unreadable(call) if name == UNREADABLE_CALL else self._unknown(name)
 
     def _unknown(self, name: str) -> Outcome:
         if not self._tools:
@@ -101,6 +104,14 @@ class Toolbox:
         nearest = difflib.get_close_matches(name, self._tools, n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
         return failure(f"there is no tool named {name!r}.{hint} The tools are: {', '.join(self._tools)}.")
+
+
+def _unreadable(call: ToolCall) -> Outcome:
+    try:
+        parse(call["function"]["arguments"])
+    except ArgumentsError as error:
+        return failure(str(error))
+    return failure("this is no tool call. Write the whole call again.")
 
 
 def refused(call: ToolCall, reason: str) -> ToolFinished:

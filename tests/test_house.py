@@ -20,12 +20,15 @@ def modules_in(folder: str) -> set[str]:
 
 
 FLOORS = [
-    {"errors", "message", "workers", "passages"},
-    {"transcript", "budget", "schema", "arguments", "fetch"},
-    {"event", "tool"},
-    {"toolbox", "record"},
-    {"backend"},
-    {"loop", *modules_in("backends")},
+    {"errors", "message", "workers", "passages", "special_tokens"},
+    {"transcript", "budget", "schema", "arguments", "fetch", "format", "chat_template", "family", "transport"},
+    {"event", "tool", "formats.json_block", "formats.typed", "pictures", "completion"},
+    {"toolbox", "record", *(modules_in("formats") - {"formats.json_block", "formats.typed"})},
+    {"backend", "formats"},
+    {"prompt"},
+    {"generate"},
+    {"chat_completions"},
+    {"loop", "lightllm", *modules_in("backends")},
     {"agent", "testing", "backends"},
     {"agentkit"},
     {"doors"},

@@ -5,9 +5,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agentkit.backends.extractive import ExtractiveBackend as ExtractiveBackend
     from agentkit.backends.gguf import GGUFBackend as GGUFBackend
+    from agentkit.backends.lightllm import LightLLMBackend as LightLLMBackend
     from agentkit.backends.openai import OpenAIBackend as OpenAIBackend
 
-_HOME = {"ExtractiveBackend": "extractive", "GGUFBackend": "gguf", "OpenAIBackend": "openai"}
+_HOME = {
+    "ExtractiveBackend": "extractive",
+    "GGUFBackend": "gguf",
+    "LightLLMBackend": "lightllm",
+    "OpenAIBackend": "openai",
+}
 
 __all__ = sorted(_HOME)
 

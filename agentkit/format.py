@@ -1,0 +1,432 @@
+"""The promise of a tool-call text format, and the one reader that takes a model's text apart by it.
+
+A model that is asked for plain text writes its thoughts, its answer and its tool calls into one string. The reader
+is fed that string, in pieces of any size, and gives what it is made of. Cutting the text elsewhere changes nothing
+but the cutting of texts and thoughts.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+
+class Text(NamedTuple):
+    """A piece of the answer."""
+
+    text: str
+
+
+class Thought(NamedTuple):
+    """A piece of the reasoning."""
+
+    text: str
+
+
+class Call(NamedTuple):
+    """A tool call, told once it is complete. arguments: the JSON text of an object. id: where the format has one."""
+
+    name: str
+    arguments: str
+    id: str | None = None
+
+
+class BadCall(NamedTuple):
+    """A tool call that can't be read. text: as the model wrote it. reason: one sentence for the model. name: of the
+    tool, where that could be read."""
+
+    text: str
+    reason: str
+    name: str | None = None
+
+
+Piece = Text | Thought | Call | BadCall
+
+
+class Block(Protocol):
+    """Reads the markup of calls from its first character to its last; keeps its place, so that feeding is linear."""
+
+    def feed(self, text: str) -> str | None:
+        """Take in text. None while the block goes on, else what stands behind its end."""
+        ...
+
+    def finish(self) -> str:
+        """The text has ended inside the block: what has to be read again because it was not the block's."""
+        ...
+
+    def pieces(self) -> list[Piece]:
+        """What the block turned out to be; a Text for what is no call after all."""
+        ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one family of models writes tool calls.
+
+    starts: the markers at which a block begins. block: makes the reader of a block from the marker and the tools
+    (OpenAI's schemas, None where they are not known). swallowed: markers around calls that say nothing by themselves.
+    section: the pair of markers (among `swallowed`) between which only calls count. thinks: the tags around the
+    reasoning. strips: whether white space before a call belongs to the markup. bare: whether a marker is ordinary
+    text too, so that it counts only outside of code and quotes. between: what may stand between two calls and says
+    nothing.
+    """
+
+    name: str
+    starts: tuple[str, ...]
+    block: "Callable[[str, Sequence[Mapping[str, Any]] | None, bool], Block]"
+    swallowed: tuple[str, ...] = ()
+    section: tuple[str, str] | None = None
+    thinks: tuple[str, str] = ("<think>", "</think>")
+    strips: bool = False
+    bare: bool = False
+    between: str = ""
+
+
+RESULT = "<tool_response>"
+"""A model that goes on after its calls invents their results: there its reply ends."""
+
+_CODE_OR_QUOTE = tuple("`'\"")
+_SPACE = " \t\r\n"
+_BITE = 2048
+
+
+class Reader:
+    """Reads one reply.
+
+    tools: OpenAI's schemas of the tools on offer, None where they are not known. thinking: whether the prompt ended
+    inside the reasoning. stops: the reply ends before the first of them.
+    """
+
+    def __init__(
+        self,
+        format: Format,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        thinking: bool = False,
+        stops: Iterable[str] = (RESULT,),
+    ) -> None:
+        self._format = format
+        self._tools = tools
+        self._opening, self._closing = format.thinks
+        self._stops = _Cutter(stops)
+        self._words = (*format.starts, *format.swallowed, self._closing)
+        self._pattern = any_of(self._words)
+        self._special = first_letters(self._words)
+        self._calls_begin = () if format.bare else (*format.starts, *(format.section or ())[:1])
+        self._thinking = self._has_thought = thinking
+        self._at_start = True
+        self._in_section = False
+        self._held = ""
+        self._block: Block | None = None
+        self._doubt: list[str] = []
+        self._doubt_end = ""
+        self._fences = _Fences()
+        self._out: list[Piece] = []
+        self._raw: list[str] = []
+        self._meant: str | None = None
+        self._thoughts = _Voice(Thought, self._out, keeps_end=False, strips=True)
+        self._answer = _Voice(Text, self._out, keeps_end=True, strips=format.strips)
+        self._thoughts.drop_space()
+
+    def feed(self, text: str) -> list[Piece]:
+        """The pieces that this text completes."""
+        text = self._stops.feed(text)
+        if text:
+            self._raw.append(text)
+            self._read(text)
+        return self._given()
+
+    def finish(self) -> list[Piece]:
+        """The pieces that are left when nothing more comes."""
+        rest = self._stops.finish()
+        self._raw.append(rest)
+        self._read(rest)
+        while self._doubt or self._block:
+            self._end_what_is_open()
+        held, self._held = self._held, ""
+        if self._thinking:
+            self._thoughts.tell(held)
+        else:
+            self._tell(held)
+            self._answer.end()
+        return self._given()
+
+    @property
+    def spoken(self) -> str:
+        """What was generated behind the reasoning, the markup of calls included, up to the first stop."""
+        raw = "".join(self._raw)
+        if not self._has_thought:
+            return raw
+        if self._meant is not None:
+            return self._meant
+        return raw.partition(self._closing)[2].lstrip()
+
+    def _given(self) -> list[Piece]:
+        given = self._out[:]
+        self._out.clear()
+        return given
+
+    def _end_what_is_open(self) -> None:
+        if self._doubt:  # thoughts that were never closed: the call in them was meant
+            self._meant = text = "".join(self._doubt)
+            self._doubt = []
+            self._end_thoughts()
+            self._read(text)
+        if self._block:
+            block, self._block = self._block, None
+            rest = block.finish()
+            self._take(block.pieces())
+            self._read(rest)
+
+    def _read(self, text: str) -> None:
+        for place in range(0, len(text), _BITE):  # what is behind a marker is copied, so it must not be long
+            self._read_bite(text[place : place + _BITE])
+
+    def _read_bite(self, text: str) -> None:
+        while text:
+            if self._block is not None:
+                rest = self._block.feed(text)
+                if rest is None:
+                    return
+                block, self._block = self._block, None
+                self._take(block.pieces())
+                text = rest
+            elif self._doubt:
+                text = self._read_doubt(text)
+            elif self._thinking:
+                text = self._read_thoughts(text)
+            elif self._at_start:
+                text = self._read_start(text)
+            else:
+                text = self._read_answer(text)
+
+    def _read_start(self, text: str) -> str:
+        """Look for the tag that opens the reasoning, before anything else is said."""
+        text, self._held = self._held + text, ""
+        begun = text.lstrip()
+        self._answer.tell(text[: len(text) - len(begun)])
+        if begun.startswith(self._opening):
+            self._at_start = False
+            self._thinking = self._has_thought = True
+            self._answer.drop_space()
+            return begun[len(self._opening) :]
+        if self._opening.startswith(begun):
+            self._held = begun
+            return ""
+        self._at_start = False
+        return begun
+
+    def _read_answer(self, text: str) -> str:
+        before, found, text = self._up_to_marker(text)
+        self._tell(before)
+        if found:
+            self._meet(found)
+        return text
+
+    def _meet(self, marker: str) -> None:
+        """Go on behind a marker in the answer's text."""
+        if marker == self._closing:
+            if not self._has_thought:  # nothing was open: somebody writes about the tag
+                self._tell(marker)
+        elif marker in self._format.swallowed:
+            self._in_section = self._format.section is not None and marker == self._format.section[0]
+            if not self._answer.has_spoken:
+                self._answer.drop_space()
+        elif self._format.bare and self._fences.holds_back:
+            self._tell(marker)
+        else:
+            self._block = self._format.block(marker, self._tools, not self._answer.has_spoken)
+
+    def _read_thoughts(self, text: str) -> str:
+        if not self._thoughts.has_spoken:
+            text, self._held = (self._held + text).lstrip(), ""
+            if text.startswith(self._opening):  # the prompt has opened it already
+                return text[len(self._opening) :]
+            if self._opening.startswith(text):
+                self._held = text
+                return ""
+        before, found, text = self._up_to_marker(text)
+        self._thoughts.tell(before)
+        if found == self._closing:
+            self._end_thoughts()
+        elif found in self._calls_begin:
+            self._doubt, self._doubt_end = [found], ""
+        elif found:
+            self._thoughts.tell(found)
+        return text
+
+    def _read_doubt(self, text: str) -> str:
+        """A call inside the reasoning: only thought of, if the reasoning is closed behind it, and meant if not."""
+        seen = self._doubt_end + text
+        place = seen.find(self._closing)
+        if place < 0:
+            self._doubt.append(text)
+            self._doubt_end = seen[1 - len(self._closing) :]
+            return ""
+        rest = seen[place + len(self._closing) :]
+        thought = "".join((*self._doubt, text))
+        self._doubt = []
+        self._thoughts.tell(thought[: len(thought) - len(rest) - len(self._closing)])
+        self._end_thoughts()
+        return rest
+
+    def _end_thoughts(self) -> None:
+        self._thinking = self._at_start = False
+        self._answer.drop_space()
+
+    def _up_to_marker(self, text: str) -> tuple[str, str, str]:
+        """What stands before the first marker, the marker ("" for none), and what stands behind it."""
+        if self._held:
+            text, self._held = self._held + text, ""
+        if self._special.search(text) is None:
+            return text, "", ""
+        found = self._pattern.search(text)
+        if found is not None:
+            return text[: found.start()], found.group(), text[found.end() :]
+        keep = begun_word(text, self._words)
+        self._held = text[keep:]
+        return text[:keep], "", ""
+
+    def _tell(self, text: str) -> None:
+        if self._in_section or not text:
+            return
+        if self._format.bare:
+            self._fences.feed(text)
+        self._answer.tell(text)
+
+    def _take(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            if isinstance(piece, Text):
+                self._tell(piece.text)
+            else:
+                self._answer.drop_space(self._format.between)
+                self._out.append(piece)
+
+
+class _Voice:
+    """Tells texts of one kind, and decides about the white space at their edges.
+
+    strips: white space is held back until it is known whether something else follows it. keeps_end: white space at
+    the very end is told.
+    """
+
+    def __init__(self, kind: type[Text] | type[Thought], out: list[Piece], *, keeps_end: bool, strips: bool) -> None:
+        self.has_spoken = False
+        self._kind = kind
+        self._out = out
+        self._keeps_end = keeps_end
+        self._strips = strips
+        self._space: list[str] = []
+        self._dropped = ""
+
+    def drop_space(self, also: str = "") -> None:
+        """White space that waits is framing, and so is what comes before the next word; also: other such letters."""
+        self._space.clear()
+        self._dropped = _SPACE + also
+
+    def tell(self, text: str) -> None:
+        if self._dropped:
+            text = text.lstrip(self._dropped)
+        if not text:
+            return
+        body = text.rstrip()
+        if not body:
+            self._space.append(text)
+            if self.has_spoken and not self._strips:
+                self.end()
+            return
+        self._dropped = ""
+        self.has_spoken = True
+        told = body if self._strips else text
+        if self._space:
+            told = "".join(self._space) + told
+            self._space.clear()
+        self._out.append(self._kind(told))
+        if self._strips and len(body) < len(text):
+            self._space.append(text[len(body) :])
+
+    def end(self) -> None:
+        """Tell the white space at the end, where it counts."""
+        if self._space and self._keeps_end:
+            self._out.append(self._kind("".join(self._space)))
+        self._space.clear()
+
+
+class _Cutter:
+    """Passes text on up to the first of some words, of which the words and all behind them are cut."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = tuple(dict.fromkeys(word for word in words if word))
+        self._first = first_letters(self._words) if self._words else None
+        self._pattern = any_of(self._words) if self._words else None
+        self._held = ""
+        self.is_cut = False
+
+    def feed(self, text: str) -> str:
+        if self._pattern is None or self._first is None:
+            return text
+        if self.is_cut or (not self._held and self._first.search(text) is None):
+            return "" if self.is_cut else text
+        text, self._held = self._held + text, ""
+        found = self._pattern.search(text)
+        if found:
+            self.is_cut = True
+            return text[: found.start()]
+        keep = begun_word(text, self._words)
+        self._held = text[keep:]
+        return text[:keep]
+
+    def finish(self) -> str:
+        held, self._held = self._held, ""
+        return held
+
+
+class _Fences:
+    """Whether a text ends inside a fence of code, or at a quotation mark."""
+
+    def __init__(self) -> None:
+        self._inside = False
+        self._ticks = 0
+        self._last = ""
+
+    @property
+    def holds_back(self) -> bool:
+        return self._inside or self._last in _CODE_OR_QUOTE
+
+    def feed(self, text: str) -> None:
+        self._last = text[-1]
+        if "`" not in text:
+            self._ticks = 0
+            return
+        for letter in text:
+            self._ticks = self._ticks + 1 if letter == "`" else 0
+            if self._ticks == 3:
+                self._inside = not self._inside
+
+
+def any_of(words: Iterable[str]) -> re.Pattern[str]:
+    """A pattern for the longest of some words."""
+    return re.compile("|".join(re.escape(word) for word in sorted(set(words), key=len, reverse=True)))
+
+
+def first_letters(words: Iterable[str]) -> re.Pattern[str]:
+    """A pattern for the letters that words begin with: where none is, no word is."""
+    return re.compile(f"[{re.escape(''.join(sorted({word[0] for word in words})))}]")
+
+
+def begun_word(text: str, words: Sequence[str]) -> int:
+    """Where the end of a text begins that may become one of the words; the text's length when there is none."""
+    longest, first = _shape(tuple(words))
+    place = max(0, len(text) - longest)
+    while found := first.search(text, place):
+        end = text[found.start() :]
+        if any(word.startswith(end) for word in words):
+            return found.start()
+        place = found.end()
+    return len(text)
+
+
+@functools.cache
+def _shape(words: tuple[str, ...]) -> tuple[int, re.Pattern[str]]:
+    return max(len(word) for word in words) - 1, first_letters(words)
