@@ -18,8 +18,9 @@ class Family:
     template: the name of a file in templates/. format: the name of a module in formats/. ends: what ends a turn, for
     stop_sequences. image: what stands for a picture in the prompt, None where the family takes none. forced: how a
     reply begins that has to be a call, `{name}` where the tool's name goes, and how one does that may be any.
-    opens_thoughts: the reply begins inside the reasoning. variables: given to the template.
-    keeps_prefix: what the template has made of earlier questions stays when a new one comes.
+    opens_thoughts: the reply begins inside the reasoning. variables: given to the template. tells_tools: the name of
+    a template that describes the tools, where the family's own does not. moves: the template shows the system message
+    or the tools at the last question, so that a new question changes what came before.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Family:
     image: str | None = QWEN_IMAGE
     opens_thoughts: bool = False
     variables: Mapping[str, Any] = field(default_factory=dict)
+    tells_tools: str | None = None
+    moves: bool = False
 
 
 _JSON_CALL = ('<tool_call>\n{{"name": "', '<tool_call>\n{{"name": "{name}", "arguments": ')
@@ -57,7 +60,16 @@ FAMILIES = {
             ('{{"name": "', '{{"name": "{name}", "parameters": '),
             image=None,
         ),
-        Family("mistral", "mistral", "mistral", ("</s>",), ("[TOOL_CALLS]", "[TOOL_CALLS]{name}[ARGS]"), image="[IMG]"),
+        Family(
+            "mistral",
+            "mistral",
+            "mistral",
+            ("</s>",),
+            ("[TOOL_CALLS]", "[TOOL_CALLS]{name}[ARGS]"),
+            image="[IMG]",
+            variables={"system_stays": True},
+            moves=True,
+        ),
         Family(
             "deepseek",
             "deepseek",
@@ -65,6 +77,7 @@ FAMILIES = {
             ("<｜end▁of▁sentence｜>",),
             (_DEEPSEEK_CALL, _DEEPSEEK_CALL + "{name}<｜tool▁sep｜>"),
             image=None,
+            tells_tools="deepseek_tools",
         ),
         Family(
             "glm",
@@ -119,6 +132,6 @@ def family_of(model: str) -> Family | None:
     if found == "qwen3" and re.search(r"thinking|qwq", lowered):
         family = replace(family, opens_thoughts=True)
     if found == "deepseek" and re.search(r"\br1\b|-r1|reasoner", lowered):
-        family = replace(family, variables={"thinking": True})
+        family = replace(family, variables={**family.variables, "thinking": True})
     image = next((image for pattern, image in _IMAGES if re.search(pattern, lowered)), family.image)
     return replace(family, image=image)

@@ -88,6 +88,9 @@ class PromptMaker:
             raise TranscriptError("there are no messages to answer")
         offered = self._made_tools(tools)
         given_variables = {**self.family.variables, **(variables or {})}
+        if offered and self.family.tells_tools and self._goes_on:
+            told = template_named(self.family.tells_tools).render([], offered, add_generation_prompt=False)
+            given_variables["tools_text"] = told
         key = json.dumps([offered, given_variables], sort_keys=True, default=str)
         slot, known = self._recall(key, messages)
         made, images = self._all_made(messages, known)
@@ -108,14 +111,13 @@ class PromptMaker:
             return self._template.render(it.made, tools, **dict(variables)), _Rendered(it.key)
         if it.question != question:
             it = self._with_question(it, question, tools, variables)
-        anchor = it.made[question]
-        begun = self._template.render([anchor], tools, add_generation_prompt=False, **variables)
-        behind = it.made[it.place :]
-        text = self._template.render([anchor, *behind], tools, **variables)
+        head = _head(it, question)
+        begun = self._template.render(head, tools, add_generation_prompt=False, **variables)
+        text = self._template.render([*head, *it.made[it.place :]], tools, **variables)
         if not text.startswith(begun):
             return self._template.render(it.made, tools, **dict(variables)), _Rendered(it.key)
         text = text[len(begun) :]
-        return it.upto_place + text, self._moved_on(it, text, begun, tools, variables)
+        return it.upto_place + text, self._moved_on(it, text, head, begun, tools, variables)
 
     def _with_question(
         self, it: _Rendered, question: int, tools: list[dict[str, Any]] | None, variables: Mapping[str, Any]
@@ -126,7 +128,7 @@ class PromptMaker:
             return self._template.render(turns, tools, add_generation_prompt=False, **variables)
 
         upto = ""
-        if 0 <= it.question < question:
+        if 0 <= it.question < question and not self.family.moves:
             anchor = it.made[it.question]
             begun = render([anchor])
             text = render([anchor, *it.made[it.question + 1 : question + 1]])
@@ -139,6 +141,7 @@ class PromptMaker:
         self,
         it: _Rendered,
         text: str,
+        head: list[dict[str, Any]],
         begun: str,
         tools: list[dict[str, Any]] | None,
         variables: Mapping[str, Any],
@@ -147,7 +150,7 @@ class PromptMaker:
         place = next((at for at in range(len(it.made) - 1, it.place, -1) if _is(it.made[at], "assistant")), -1)
         if place < 0:
             return it
-        window = [it.made[it.question], *it.made[it.place : place]]
+        window = [*head, *it.made[it.place : place]]
         before = self._template.render(window, tools, add_generation_prompt=False, **variables)[len(begun) :]
         if not before or not text.startswith(before):
             return it
@@ -288,6 +291,11 @@ _RESULT = re.compile(r"\s*<tool_response>\n?(.*?)\n?</tool_response>\s*", re.DOT
 
 def _places(it: _Rendered) -> tuple[int, str, int, str]:
     return it.question, it.upto_question, it.place, it.upto_place
+
+
+def _head(it: _Rendered, question: int) -> list[dict[str, Any]]:
+    """What stands in for all that was rendered: the question, and the message before the place to go on at."""
+    return [it.made[question], *it.made[max(it.place - 1, question + 1) : it.place]]
 
 
 def _is(message: Mapping[str, Any], role: str) -> bool:
