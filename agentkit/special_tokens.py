@@ -32,7 +32,7 @@ _NAMED = (
 _BARRED = r"<(?=/?\|[^<>|\s][^<>|\n]{0,60}\|/?>)|<(?=/?｜[^<>｜\n]{1,60}｜/?>)|<(?=\|[\"']\|>)"
 """`<|name|>` and `<｜name｜>`, the form of most special tokens, whatever their name."""
 
-_MARKUP = "|".join(rf"<(?=/?\s*{re.escape(name)}\s*>)" for name in MARKUP)
+_MARKUP = "|".join(rf"<(?=/?{re.escape(name)}\s*>)" for name in MARKUP)
 
 
 def neutralised(text: str, more: Iterable[str] = ()) -> str:
@@ -40,13 +40,13 @@ def neutralised(text: str, more: Iterable[str] = ()) -> str:
 
     more: the special tokens of a template of the user's own.
     """
-    return _broken(_everything(tuple(more)), text)
+    return _broken(_everything(tuple(more)), text, bool(more))
 
 
 def without_turns(text: str, more: Iterable[str] = ()) -> str:
     """The same for text of the programmer or the model: what ends a turn or opens one is broken, while the tags of
     tool calls and reasoning stay."""
-    return _broken(_turns(tuple(more)), text)
+    return _broken(_turns(tuple(more)), text, bool(more))
 
 
 def neutralised_values(value: Any, change: "functools.partial[str] | Any") -> Any:
@@ -63,8 +63,8 @@ def neutralised_values(value: Any, change: "functools.partial[str] | Any") -> An
     return value
 
 
-def _broken(pattern: re.Pattern[str], text: str) -> str:
-    return pattern.sub(_with_space, text) if "<" in text or "[" in text else text
+def _broken(pattern: re.Pattern[str], text: str, always: bool) -> str:
+    return pattern.sub(_with_space, text) if always or "<" in text or "[" in text else text
 
 
 def _with_space(found: re.Match[str]) -> str:
