@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from agentkit.agent import Agent as Agent
     from agentkit.agent import Run as Run
+    from agentkit.backends.vlmrun import VLMRun as VLMRun
     from agentkit.budget import Limits as Limits
     from agentkit.budget import Usage as Usage
     from agentkit.errors import AgentkitError as AgentkitError
     from agentkit.errors import BlockedAddressError as BlockedAddressError
     from agentkit.errors import ConfigurationError as ConfigurationError
+    from agentkit.errors import DependencyError as DependencyError
     from agentkit.errors import FetchError as FetchError
     from agentkit.errors import LimitError as LimitError
     from agentkit.errors import MissingExtraError as MissingExtraError
@@ -55,11 +57,13 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "agent": ("Agent", "Run"),
+    "backends.vlmrun": ("VLMRun",),
     "budget": ("Limits", "Usage"),
     "errors": (
         "AgentkitError",
         "BlockedAddressError",
         "ConfigurationError",
+        "DependencyError",
         "FetchError",
         "LimitError",
         "MissingExtraError",

@@ -312,6 +312,7 @@ PROVIDERS = {
     "vllm": "agentkit.backends.openai:from_name",
     "ollama": "agentkit.backends.openai:from_name",
     "lightllm": "agentkit.backends.lightllm:from_name",
+    "vlmrun": "agentkit.backends.vlmrun:from_name",
     "gguf": "agentkit.backends.gguf:from_name",
     "extractive": "agentkit.backends.extractive:from_name",
 }

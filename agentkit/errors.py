@@ -2,7 +2,8 @@
 
     AgentkitError
     ├── ConfigurationError        the programmer: a model name, key or option that can't be used
-    │   ├── MissingExtraError     the programmer: an optional package is not installed
+    │   ├── DependencyError       the programmer: a package is not installed
+    │   │   └── MissingExtraError ... which an extra of agentkit brings
     │   └── ToolDefinitionError   the programmer: a function that can't become a tool
     ├── TranscriptError           the caller: a message list that breaks the pairing rule
     ├── LimitError                the caller: a limit that makes no sense
@@ -24,11 +25,22 @@ class ConfigurationError(AgentkitError, ValueError):
     """Something the programmer set can't work; the message says what to set instead."""
 
 
-class MissingExtraError(ConfigurationError, ImportError):
-    """An optional package is missing; the message names the pip command that installs it."""
+class DependencyError(ConfigurationError, ImportError):
+    """A package is missing. message: what needs it. suggestion: the pip command that installs it."""
+
+    error_type = "missing_dependency"
+
+    def __init__(self, message: str, suggestion: str) -> None:
+        super().__init__(f"{message}: {suggestion}")
+        self.message = message
+        self.suggestion = suggestion
+
+
+class MissingExtraError(DependencyError):
+    """An optional package is missing, which an extra of agentkit brings."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra '{extra}': pip install 'agentkit-loop[{extra}]'")
+        super().__init__(f"{what} needs the extra '{extra}'", f"pip install 'agentkit-loop[{extra}]'")
         self.extra = extra
 
 

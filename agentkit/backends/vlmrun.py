@@ -1,0 +1,133 @@
+"""VLM Run: its agents speak chat completions under `{base_url}/openai`, and are asked by the openai package itself.
+
+client = VLMRun(api_key="...")
+client.agent.completions.create(model="vlm-1", messages=[...])
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from agentkit.backend import Backend
+from agentkit.backends.openai import OpenAIBackend
+from agentkit.errors import ConfigurationError, DependencyError
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+    from openai.resources.chat import AsyncCompletions, Completions
+
+BASE_URL = "https://agent.vlm.run/v1"
+
+
+class VLMRun:
+    """A client of VLM Run; shared by threads.
+
+    api_key: None reads VLMRUN_API_KEY. base_url: up to and with "/v1"; where it isn't given, VLMRUN_BASE_URL counts.
+    timeout: seconds. max_retries: after connection errors, 408, 409, 429 and 5xx.
+
+    `agent.completions` and `agent.async_completions` are the openai package's `chat.completions`, unchanged; its
+    clients are `openai` and `async_openai`. Each is made on first use, once.
+
+    Raises ConfigurationError without a key; DependencyError on first use where the openai package is missing.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str = BASE_URL,
+        timeout: float = 120.0,
+        max_retries: int = 2,
+    ) -> None:
+        if base_url == BASE_URL:
+            base_url = os.environ.get("VLMRUN_BASE_URL") or BASE_URL
+        key = api_key or os.environ.get("VLMRUN_API_KEY")
+        if not key:
+            raise ConfigurationError("VLMRun() needs a key: give api_key=..., or set VLMRUN_API_KEY")
+        self.base_url = base_url.rstrip("/").removesuffix("/openai")
+        self.timeout = timeout
+        self.max_retries = max_retries
+        self._api_key = key
+        self._lock = threading.Lock()
+        self._made: dict[str, Any] = {}
+        self.agent = VLMRunAgent(self)
+
+    def __repr__(self) -> str:
+        return f"VLMRun(base_url={self.base_url!r})"
+
+    def __enter__(self) -> "VLMRun":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def openai(self) -> "OpenAI":
+        """The openai package's client."""
+        client: OpenAI = self._client("OpenAI")
+        return client
+
+    @cached_property
+    def async_openai(self) -> "AsyncOpenAI":
+        """The openai package's client for asyncio."""
+        client: AsyncOpenAI = self._client("AsyncOpenAI")
+        return client
+
+    def close(self) -> None:
+        """Close the connections of `openai`. Those of `async_openai` belong to an event loop: `await aclose()`."""
+        if "openai" in self.__dict__:
+            self.openai.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of both clients."""
+        self.close()
+        if "async_openai" in self.__dict__:
+            await self.async_openai.close()
+
+    def _client(self, kind: str) -> Any:
+        """A client, made once however many threads ask (a cached_property has no lock)."""
+        try:
+            import openai
+        except ImportError:
+            raise DependencyError("VLMRun needs the openai package", "pip install openai") from None
+        with self._lock:
+            if kind not in self._made:
+                self._made[kind] = getattr(openai, kind)(
+                    api_key=self._api_key,
+                    base_url=f"{self.base_url}/openai",
+                    timeout=self.timeout,
+                    max_retries=self.max_retries,
+                )
+            return self._made[kind]
+
+
+class VLMRunAgent:
+    """`client.agent`."""
+
+    def __init__(self, client: VLMRun) -> None:
+        self._client = client
+
+    @cached_property
+    def completions(self) -> "Completions":
+        """The openai package's `chat.completions`: create, stream, parse."""
+        return self._client.openai.chat.completions
+
+    @cached_property
+    def async_completions(self) -> "AsyncCompletions":
+        """The same for asyncio."""
+        return self._client.async_openai.chat.completions
+
+
+def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
+    """The backend for `vlmrun:MODEL`, with `@url` up to "/v1"; VLMRUN_API_KEY and VLMRUN_BASE_URL."""
+    if not model:
+        raise ConfigurationError('"vlmrun:" names no model: write vlmrun:vlm-1')
+    key = environment.get("VLMRUN_API_KEY")
+    if not key:
+        raise ConfigurationError(f"vlmrun:{model} needs a key: set VLMRUN_API_KEY")
+    base = (url or environment.get("VLMRUN_BASE_URL") or BASE_URL).rstrip("/").removesuffix("/openai")
+    return OpenAIBackend(model, base_url=f"{base}/openai", api_key=key)
