@@ -6,12 +6,14 @@ reasoning when that is never closed, and markup stays in the content when the se
 
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from agentkit.arguments import as_json_object
 from agentkit.format import BadCall, Call, Piece, Reader, Text
 from agentkit.generate import TextServer
 from agentkit.prompt import PromptMaker
+from agentkit.transport import Events, api_error, message_of
 
 PATH = "/v1/chat/completions"
 
@@ -33,7 +35,8 @@ class ChatServer:
             for choice in answer["choices"]:
                 _mend(choice, maker)
             return answer
-        return self._chunks(body, maker, options)
+        wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+        return self._chunks(self._server.transport.events(PATH, body, **options), maker, wants_usage)
 
     def _message(self, message: Mapping[str, Any], maker: PromptMaker) -> dict[str, Any]:
         """A message as the server takes it: pictures as data, no nulls, and nothing forged in its texts."""
@@ -51,16 +54,15 @@ class ChatServer:
         address = given.get("url", "") if isinstance(given, Mapping) else str(given)
         return {"type": "image_url", "image_url": {"url": self._server.pictures.data_url(address)}}
 
-    def _chunks(
-        self, body: Mapping[str, Any], maker: PromptMaker, options: Mapping[str, Any]
-    ) -> Iterator[dict[str, Any]]:
+    @staticmethod
+    def _chunks(events: Events, maker: PromptMaker, wants_usage: bool) -> Iterator[dict[str, Any]]:
         reading = _Chunks(maker)
-        wants_usage = (body.get("stream_options") or {}).get("include_usage")
-        for event in self._server.transport.events(PATH, body, **options):
-            if event.get("choices"):
-                yield from reading.mended(event)
-            elif event.get("usage") and wants_usage:
-                yield event
+        with closing(events):
+            for event in events:
+                if event.get("choices"):
+                    yield from reading.mended(event)
+                elif event.get("usage") and wants_usage:
+                    yield event
 
 
 class _Chunks:
@@ -116,8 +118,6 @@ class _Chunks:
 
 def told_message(answer: Any) -> dict[str, Any]:
     """A whole answer of a chat completions server. Raises APIError when it is none, or an error with status 200."""
-    from agentkit.transport import api_error, message_of
-
     if isinstance(answer, dict) and answer.get("error"):
         raise api_error(message_of(answer), answer)
     if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list) or not answer["choices"]:

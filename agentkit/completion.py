@@ -9,6 +9,7 @@ from openai.types.chat import ChatCompletionMessage as _Message
 from openai.types.chat import chat_completion as whole
 from openai.types.chat import chat_completion_chunk as piece
 from openai.types.chat import chat_completion_message_function_tool_call as tool_call
+from openai.types.chat import chat_completion_token_logprob as token_logprob
 from openai.types.completion_usage import CompletionUsage as _Usage
 
 
@@ -59,10 +60,27 @@ class Message(_Subscriptable, _Message):
     tool_calls: list[ToolCall] | None = None  # type: ignore[assignment]
 
 
+class TokenLogprob(_Subscriptable, token_logprob.ChatCompletionTokenLogprob):
+    """How likely a token was."""
+
+
+class Logprobs(_Subscriptable, whole.ChoiceLogprobs):
+    """How likely the tokens of a reply were."""
+
+    content: list[TokenLogprob] | None = None  # type: ignore[assignment]
+
+
+class ChunkLogprobs(_Subscriptable, piece.ChoiceLogprobs):
+    """The same for a piece of a reply."""
+
+    content: list[TokenLogprob] | None = None  # type: ignore[assignment]
+
+
 class Choice(_Subscriptable, whole.Choice):
     """One of the replies."""
 
     message: Message
+    logprobs: Logprobs | None = None
 
 
 class ChatCompletion(_Subscriptable, _ChatCompletion):
@@ -92,6 +110,7 @@ class ChunkChoice(_Subscriptable, piece.Choice):
     """A piece of one of the replies."""
 
     delta: Delta
+    logprobs: ChunkLogprobs | None = None
 
 
 class ChatCompletionChunk(_Subscriptable, _ChatCompletionChunk):

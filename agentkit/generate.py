@@ -7,6 +7,7 @@ ends by closing, its last frame has `finished: true`; stop strings stay in the t
 
 import json
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from agentkit.family import DEFAULT, Family, family_named, family_of
 from agentkit.format import RESULT, Reader
 from agentkit.pictures import PictureLoader
 from agentkit.prompt import Prompt, PromptMaker
-from agentkit.transport import Transport, api_error, status_error
+from agentkit.transport import Events, Transport, api_error, status_error
 
 MOST_STOPS = 10
 MOST_STOP_BYTES = 255
@@ -105,17 +106,20 @@ class TextServer:
         return generated_of(self.transport.post("/generate", body, **options))
 
     def frames(self, body: Mapping[str, Any], **options: Any) -> Generator[Frame, None, None]:
-        """The tokens as they come. Raises what `whole` raises, and APIConnectionError for a stream without an end."""
-        finished = False
-        for event in self.transport.events("/generate_stream", body, **options):
-            frame = _frame(event)
-            if frame is None:
-                continue
-            _raise_if_failed(frame.finish_reason)
-            finished = bool(event.get("finished"))
-            yield frame
-            if finished:
-                return
+        """The tokens as they come; the request is sent at once. Raises what `whole` raises, and while the tokens
+        come APIConnectionError for a stream without an end."""
+        return self._frames(self.transport.events("/generate_stream", body, **options))
+
+    def _frames(self, events: Events) -> Generator[Frame, None, None]:
+        with closing(events):
+            for event in events:
+                frame = _frame(event)
+                if frame is None:
+                    continue
+                _raise_if_failed(frame.finish_reason)
+                yield frame
+                if event.get("finished"):
+                    return
         raise openai.APIConnectionError(
             message="the stream ended before the reply was finished (is the server busy or shutting down?): try again",
             request=httpx2.Request("POST", self.transport.base_url + "/generate_stream"),

@@ -8,7 +8,7 @@
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, overload
@@ -20,7 +20,16 @@ from agentkit.chat_template import ChatTemplate
 from agentkit.completion import ChatCompletion, ChatCompletionChunk, chunk, completion
 from agentkit.errors import ConfigurationError
 from agentkit.format import BadCall, Call, Piece, Text, Thought
-from agentkit.generate import Generated, TextServer, forced_prompt, forced_tool, parameters_of, reader_for, stops_of
+from agentkit.generate import (
+    Frame,
+    Generated,
+    TextServer,
+    forced_prompt,
+    forced_tool,
+    parameters_of,
+    reader_for,
+    stops_of,
+)
 from agentkit.pictures import MOST_BYTES, PictureLoader
 from agentkit.prompt import PromptMaker
 from agentkit.transport import status_error
@@ -290,7 +299,7 @@ class _LightLLMCompletions:
     def _streamed(self, asked: "_Asked") -> Stream:
         if asked.n > 1:
             raise status_error(400, f"n={asked.n} with stream=True: LightLLM streams one reply a request")
-        return Stream(_Reply(self._server, asked).chunks())
+        return Stream(_Reply(self._server, asked).chunks(asked.transport_options()))
 
 
 class _Asked:
@@ -395,8 +404,11 @@ class _Reply:
             "usage": _usage(generated[0].prompt_tokens, output),
         }
 
-    def chunks(self) -> Iterator[ChatCompletionChunk]:
-        """The chunks of a stream."""
+    def chunks(self, options: Mapping[str, Any]) -> Iterator[ChatCompletionChunk]:
+        """The chunks of a stream, which is asked for at once."""
+        return self._chunks(self._server.frames(self.body, **options))
+
+    def _chunks(self, frames: Generator[Frame, None, None]) -> Iterator[ChatCompletionChunk]:
         yield self._chunk({"role": "assistant", "content": ""})
         reader = reader_for(self._maker, self._asked.tools, self._prompt, self._stops)
         calls = 0
@@ -404,7 +416,7 @@ class _Reply:
         reason: str | None = None
         for delta in self._deltas(reader.feed(self._begun), calls):
             yield self._chunk(delta)
-        for frame in self._server.frames(self.body, **self._asked.transport_options()):
+        for frame in frames:
             prompt_tokens, output_tokens = frame.prompt_tokens, frame.output_tokens
             reason = frame.finish_reason or reason
             for delta in self._deltas(reader.feed(frame.text), calls):

@@ -9,9 +9,9 @@ import json
 import random
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -27,6 +27,7 @@ LONGEST_RETRY_AFTER = 60.0
 MOST_BYTES = 200_000_000
 MOST_ERROR_BYTES = 100_000
 CONNECT_TIMEOUT = 10.0
+Events = Generator[dict[str, Any], None, None]
 _RETRIED = frozenset({408, 409, 429})
 _BITE = 1 << 16
 
@@ -99,27 +100,39 @@ class Transport:
         *,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> "Iterator[dict[str, Any]]":
+    ) -> Events:
         """Send JSON and get the JSON of server-sent events, as they come, up to `[DONE]` or the end.
 
-        Tried again as long as no event has come. Raises what `post` raises, and APIError for an event that is an
-        error or no JSON.
+        It is sent at once, so that a refusal is raised here, and again as long as no event has come. Raises what
+        `post` raises; iterating raises APIError for an event that is an error or no JSON.
         """
+        events = self._events(path, body, timeout, headers)
+        next(events)
+        return cast(Events, events)
+
+    def _events(
+        self, path: str, body: Mapping[str, Any], timeout: float | None, headers: Mapping[str, str] | None
+    ) -> Generator[dict[str, Any] | None, None, None]:
+        """None once the server has answered, and then the events."""
+        has_answered = False
         for attempt in range(self.max_retries + 1):
-            response = self._answered("POST", path, body, timeout, headers, stream=True)
+            is_last = attempt == self.max_retries
+            response = self._answered("POST", path, body, timeout, headers)
             has_begun = False
             try:
+                if not has_answered:
+                    has_answered = True
+                    yield None
                 for event in self._events_of(response):
                     has_begun = True
                     yield event
             except openai.APIConnectionError:
-                if has_begun or attempt == self.max_retries:
+                if has_begun or is_last:
                     raise
-            else:
-                if has_begun or attempt == self.max_retries:
-                    return
             finally:
                 response.close()
+            if has_begun or is_last:
+                return
             _sleep(attempt, None)
 
     def _answered(
@@ -129,7 +142,6 @@ class Transport:
         body: Mapping[str, Any] | None,
         timeout: float | None,
         headers: Mapping[str, str] | None,
-        stream: bool = False,
     ) -> requests.Response:
         """An answer that is no error; its body is not read yet."""
         data = None if body is None else _encoded(body)
