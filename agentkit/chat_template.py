@@ -1,7 +1,6 @@
 """Chat templates: Jinja text that makes the prompt of a conversation, as Hugging Face's transformers runs it."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -147,4 +146,4 @@ def _refuse(message: str) -> NoReturn:
 
 def thinking_is_open(prompt: str, tags: tuple[str, str]) -> bool:
     """Whether a prompt ends inside the reasoning, so that the reply begins there."""
-    return re.search(rf"{re.escape(tags[0])}\s*$", prompt) is not None
+    return prompt[-200:].rstrip().endswith(tags[0])

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from agentkit.chat_template import ChatTemplate, template_named, thinking_is_open
 from agentkit.errors import TranscriptError
@@ -21,6 +22,7 @@ from agentkit.family import Family
 from agentkit.format import Format, Reader, Text
 from agentkit.formats import format_named
 from agentkit.special_tokens import neutralised, neutralised_values, without_turns
+from agentkit.transcript import Transcript
 
 MOST_CONVERSATIONS = 32
 
@@ -71,6 +73,7 @@ class PromptMaker:
         self._goes_on = template is None  # of a foreign template nobody knows what it looks at
         self._neutral = neutral
         self._known: OrderedDict[int, _Rendered] = OrderedDict()
+        self._runs: WeakKeyDictionary[Transcript, _Rendered] = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._next = 0
 
@@ -94,10 +97,12 @@ class PromptMaker:
         key = json.dumps([offered, given_variables], sort_keys=True, default=str)
         slot, known = self._recall(key, messages)
         made, images = self._all_made(messages, known)
-        fresh = _Rendered(key, known.given, made, images, *_places(known))
+        fresh = _Rendered(key, [], made, images, *_places(known))
+        # a transcript's messages never change; those of a list may, and are compared with a copy
+        new = [] if isinstance(messages, Transcript) else copy.deepcopy([dict(m) for m in messages[len(known.given) :]])
+        given = [*known.given, *new]
         text, kept = self._render(fresh, offered, given_variables)
-        given = [*known.given, *(copy.deepcopy(dict(message)) for message in messages[len(known.given) :])]
-        self._remember(slot, _Rendered(key, given, made, images, *_places(kept)))
+        self._remember(slot, messages, _Rendered(key, given, made, images, *_places(kept)))
         if self.family.opens_thoughts and given_variables.get("enable_thinking") is not False:
             text += self.format.thinks[0] + "\n"
         return Prompt(text, tuple(ref for refs in images for ref in refs), thinking_is_open(text, self.format.thinks))
@@ -162,6 +167,9 @@ class PromptMaker:
         """The longest known beginning of a conversation."""
         with self._lock:
             known = list(self._known.items())
+            if isinstance(messages, Transcript):
+                run = self._runs.get(messages)
+                return (-1, run if run is not None and run.key == key else _Rendered(key))
         best = (-1, _Rendered(key))
         for slot, it in reversed(known):
             count = len(it.given)
@@ -171,8 +179,11 @@ class PromptMaker:
                 best = (slot, it)
         return best
 
-    def _remember(self, slot: int, it: _Rendered) -> None:
+    def _remember(self, slot: int, messages: Sequence[Mapping[str, Any]], it: _Rendered) -> None:
         with self._lock:
+            if isinstance(messages, Transcript):
+                self._runs[messages] = it
+                return
             self._known.pop(slot, None)
             self._known[self._next] = it
             self._next += 1

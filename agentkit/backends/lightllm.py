@@ -1,6 +1,6 @@
 """A model behind LightLLM's `/generate`: the chat template, the tool-call format and the stops are ours to know."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -95,8 +95,8 @@ class LightLLMBackend:
 
         maker = self._server.maker(self.model)
         tools = (request.tools.schemas or None) if self._tool_choice != "none" else None
-        messages = list(request.transcript)
-        if maker.family.image is None:
+        messages: Sequence[Message] = request.transcript
+        if maker.family.image is None and request.transcript.has_images:
             messages = [without_images(message) for message in messages]
         prompt = maker.prompt(messages, tools, self._variables)
         prompt, begun = forced_prompt(maker, prompt, forced_tool(self._tool_choice, tools) if tools else None)
