@@ -20,6 +20,7 @@ from agentkit.family import family_named
 from agentkit.format import RESULT, Reader
 from agentkit.formats import NAMES, format_named
 from agentkit.prompt import PromptMaker
+from agentkit.transcript import Transcript
 
 PROSE = (" The lighthouse", " stands", " on", " 3", " <", " 4", " rocks", ",", " and", " it", " shines", ".\n")
 TOOL = {
