@@ -659,7 +659,7 @@ def _encoded(value: Any) -> bytes:
 # ---- by hand
 
 
-def _short_script(asked: Asked) -> str:
+def short_script(asked: Asked) -> str:
     """A call of the first tool, and then words."""
     prompt = asked.body.get("inputs", "")
     tools = re.search(r"<tools>\n(.*?)\n</tools>", prompt, re.DOTALL)
@@ -680,7 +680,7 @@ def main() -> None:
     parser.add_argument("--model", default="Qwen3-8B")
     parser.add_argument("--says", nargs="*", default=None, help="texts, one a request; the last again and again")
     options = parser.parse_args()
-    server = LightLLMServer(options.says or _short_script, options.model, 16384, "qwen", None, options.port)
+    server = LightLLMServer(options.says or short_script, options.model, 16384, "qwen", None, options.port)
     print(server.url, flush=True)
     try:
         server.http.serve_forever(poll_interval=0.1)

@@ -1,5 +1,6 @@
 """The documents are true: their programs run, their loop is the loop, their links lead somewhere."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -7,16 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from agentkit import LightLLMClient
+from agentkit.family import FAMILIES
+from tests.lightllm_server import serve_lightllm, short_script
 from tests.model_server import calls, serve, whole
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDE = ROOT / "LIGHTLLM_USAGE.md"
 LOOP = re.compile(r"<!-- loop.py -->\n```python\n(.*?)```\n<!-- end -->", re.DOTALL)
 
 
-def programs() -> list[object]:
+def programs(pages: list[Path] = PAGES) -> list[object]:
     found = []
-    for page in PAGES:
+    for page in pages:
         text = LOOP.sub("", page.read_text(encoding="utf-8"))
         for number, code in enumerate(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)):
             found.append(pytest.param(code, id=f"{page.stem}-{number}"))
@@ -41,15 +46,57 @@ def test_every_program_in_the_docs_runs(code: str, monkeypatch: pytest.MonkeyPat
         assert "717,710 people" in done.stdout
 
 
+@pytest.mark.parametrize("code", programs([GUIDE]))
+def test_every_program_in_the_guide_to_lightllm_runs(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with serve_lightllm(short_script) as server:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-W",
+                "error",
+                "-W",
+                "ignore::ResourceWarning",
+                "-c",
+                code.replace("http://localhost:8000", server.url),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    if "print" in code:
+        assert done.stdout.strip()
+
+
+def test_the_tables_of_the_guide_have_the_real_defaults() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    for function in (LightLLMClient.__init__, LightLLMClient().chat.completions.create):
+        for name, parameter in inspect.signature(function).parameters.items():
+            if parameter.default is inspect.Parameter.empty:
+                continue
+            row = re.search(rf"^\| `{name}` \| ([^|]*) \|", text, re.MULTILINE)
+            assert row is not None, name
+            told = row.group(1).strip()
+            if told.startswith("`"):
+                assert eval(told.strip("`")) == parameter.default, name  # noqa: S307
+    for family in FAMILIES:
+        assert f"| `{family}`" in text
+
+
 def test_the_page_on_the_architecture_shows_the_loop_as_it_is() -> None:
     shown = LOOP.search((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
     assert shown is not None
     assert shown.group(1) == (ROOT / "agentkit" / "loop.py").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: Path(page).stem)
+@pytest.mark.parametrize("page", [*PAGES, GUIDE], ids=lambda page: Path(page).stem)
 def test_every_link_leads_to_a_file(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text(encoding="utf-8")):
+    for target in re.findall(r"\]\((?!https?:)([^)#:]+)[^)]*\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
 
 
