@@ -61,12 +61,15 @@ class Transport:
         self._key = api_key or ""
         self._session: requests.Session | None = requests.Session()
         self._session.headers.update({"Accept": "application/json, text/event-stream", **(headers or {})})
-        if api_key:
-            self._session.headers["Authorization"] = f"Bearer {api_key}"
-        self._session.trust_env = False  # no proxies, and no keys from a .netrc, behind the caller's back
+        self._session.auth = self._authorized  # without one, requests takes a password from the user's .netrc
         adapter = HTTPAdapter(pool_maxsize=64)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
+
+    def _authorized(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""
@@ -117,7 +120,7 @@ class Transport:
         has_answered = False
         for attempt in range(self.max_retries + 1):
             is_last = attempt == self.max_retries
-            response = self._answered("POST", path, body, timeout, headers)
+            response = self._answered("POST", path, body, timeout, headers, attempt)
             has_begun = False
             try:
                 if not has_answered:
@@ -142,10 +145,11 @@ class Transport:
         body: Mapping[str, Any] | None,
         timeout: float | None,
         headers: Mapping[str, str] | None,
+        first: int = 0,
     ) -> requests.Response:
         """An answer that is no error; its body is not read yet."""
         data = None if body is None else _encoded(body)
-        for attempt in range(self.max_retries + 1):
+        for attempt in range(first, self.max_retries + 1):
             is_last = attempt == self.max_retries
             try:
                 response = self._sent(method, path, data, timeout, headers)
@@ -217,7 +221,11 @@ class Transport:
     def _pieces(self, response: requests.Response) -> Iterator[bytes]:
         """The body as it comes: no piece waits for more, so that a stream is told at once."""
         try:
-            while piece := response.raw.read1(_BITE, decode_content=True):
+            raw = response.raw
+            if not isinstance(raw, urllib3.BaseHTTPResponse):  # one that was recorded, and is all there
+                yield from response.iter_content(_BITE)
+                return
+            while piece := raw.read1(_BITE, decode_content=True):
                 yield piece
         except (urllib3.exceptions.HTTPError, requests.RequestException, OSError) as error:
             raise self._connection_error("POST", urlsplit(response.url).path, error, in_body=True) from error

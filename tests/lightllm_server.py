@@ -111,6 +111,7 @@ class LightLLMServer:
         self.placeholder = PLACEHOLDERS[vision]
         self.info = dict(server_info or {"model_dir": f"/models/{model}", "run_mode": "normal"})
         self.healthy = True
+        self.cache_capacity = 200
         self._says = says
         self._count = itertools.count()
         self._lock = threading.Lock()
@@ -236,7 +237,7 @@ def _check_guides(given: Mapping[str, Any]) -> None:
         raise Refused(400, f"regular_expression '{given['regular_constraint']}' has parse_pattern_error: ") from None
 
 
-def check_images(prompt: str, multimodal: Any, placeholder: str) -> int:
+def check_images(prompt: str, multimodal: Any, placeholder: str, cache: int = 200) -> int:
     """Hold pictures to the server's rules; how many there are."""
     if not isinstance(multimodal, dict):
         raise Refused(417, f"MultimodalParams argument after ** must be a mapping, not {type(multimodal).__name__}")
@@ -244,8 +245,8 @@ def check_images(prompt: str, multimodal: Any, placeholder: str) -> int:
     if unknown:
         raise Refused(417, f"MultimodalParams.__init__() got an unexpected keyword argument '{unknown.pop()}'")
     images = multimodal.get("images", [])
-    if len(images) > 200:
-        raise Refused(400, f"too many multimodal items: {len(images)} > cache_capacity=200")
+    if len(images) > cache:
+        raise Refused(400, f"too many multimodal items: {len(images)} > cache_capacity={cache}")
     for image in images:
         if "type" not in image or "data" not in image:
             raise Refused(417, "'type'" if "type" not in image else "'data'")
@@ -550,7 +551,9 @@ def _handler(server: LightLLMServer) -> type[BaseHTTPRequestHandler]:
                     f"prompt text length {len(prompt)} exceeds the character limit {8 * limit}, the request is "
                     "rejected before tokenization.",
                 )
-            images = check_images(prompt, asked.body.get("multimodal_params", {}), server.placeholder)
+            images = check_images(
+                prompt, asked.body.get("multimodal_params", {}), server.placeholder, server.cache_capacity
+            )
             count = len(tokens_of(prompt)) + 64 * images
             if count >= limit:
                 most = asked.parameters.get("max_new_tokens", 65535)

@@ -2,7 +2,7 @@
 
     python -m tests.make_cassettes [recorded-exchanges.jsonl]
 
-From a real llama.cpp server on the tiny model, from the loopback site, and, where the file of recorded exchanges is
+From a real llama.cpp server on the tiny model, from the loopback LightLLM server and site, and, where the file of recorded exchanges is
 given, one whole and one streamed answer of each provider, played from loopback. Addresses are replaced by ones that
 replaying needs no server for, and keys are left out.
 """
@@ -18,11 +18,12 @@ from typing import Any
 
 import vcr
 
-from agentkit import Agent, tool
+from agentkit import Agent, LightLLMClient, tool
 from agentkit.backend import Request
-from agentkit.backends import OpenAIBackend
+from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.transcript import Transcript
 from agentkit_tools import page_visitor, web_search
+from tests.lightllm_server import serve_lightllm
 from tests.llama_server import serve_llama
 from tests.model_server import Answer, serve
 from tests.site import serve_site
@@ -79,6 +80,42 @@ def record_llama() -> None:
                 backend.close()
 
 
+LOOKED_UP = (
+    '<think>\nI look.\n</think>\n\n<tool_call>\n{"name": "look_up", "arguments": {"query": ["tide"]}}\n</tool_call>'
+)
+PIXEL = "data:image/png;base64,iVBORw0KGgoAAAAAAAAAAAAAAAAAAAAA"
+
+
+def record_lightllm() -> None:
+    """From the loopback server, which answers in the shapes of the real one."""
+    with (
+        serve_lightllm([LOOKED_UP, "Done."]) as server,
+        recording("lightllm_whole", server.url, "http://lightllm.test"),
+    ):
+        backend = LightLLMBackend("Qwen3-8B", server.url, KEY)
+        Agent(backend, tools=[look_up]).run("Look it up.")
+        backend.close()
+    with serve_lightllm([LOOKED_UP, "Done."]) as server:
+        with recording("lightllm_streamed", server.url, "http://lightllm.test"):
+            backend = LightLLMBackend("Qwen3-8B", server.url, KEY)
+            list(Agent(backend, tools=[look_up]).stream("Look it up."))
+            backend.close()
+    with serve_lightllm(["A pixel."]) as server, recording("lightllm_client", server.url, "http://lightllm.test"):
+        with LightLLMClient(KEY, server.url) as client:
+            ask_of_pixel(client)
+
+
+def ask_of_pixel(client: LightLLMClient) -> tuple[int, str | None, str]:
+    """Tokens, a whole reply and a streamed one, on a model whose name tells nothing."""
+    content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
+    messages = [{"role": "user", "content": content}]
+    count = client.count_tokens(messages, model="some-model")
+    answer = client.chat.completions.create("some-model", messages)
+    chunks = client.chat.completions.create("some-model", messages, stream=True)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    return count, answer.choices[0].message.content, text
+
+
 def record_site() -> None:
     with serve_site() as site, recording("site", site.address, SITE):
         visit = page_visitor(allow=["127.0.0.1"])
@@ -115,6 +152,7 @@ def rank(exchange: dict[str, Any]) -> tuple[bool, bool, int]:
 
 if __name__ == "__main__":
     record_llama()
+    record_lightllm()
     record_site()
     for name in sys.argv[1:]:
         record_providers(Path(name))

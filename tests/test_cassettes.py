@@ -12,11 +12,11 @@ import vcr
 import vcr.errors
 import yaml
 
-from agentkit import Agent, Reply, RunFinished
+from agentkit import Agent, LightLLMClient, Reply, RunFinished
 from agentkit.backend import Request
-from agentkit.backends import OpenAIBackend
+from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit_tools import page_visitor, web_search
-from tests.make_cassettes import CASSETTES, HELLO, KEY, SITE, look_up
+from tests.make_cassettes import CASSETTES, HELLO, KEY, SITE, ask_of_pixel, look_up
 from tests.test_openai_backend import read, told
 
 
@@ -42,6 +42,31 @@ def test_a_run_on_llama_cpp_is_replayed_to_the_same_answer(stream: bool) -> None
     assert (result.output, result.stopped) == ("Done.", "answer")
     assert [(record.name, record.response) for record in result.tool_calls] == [("look_up", "Found 1.")]
     assert result.usage.input_tokens > 500
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_run_on_lightllm_is_replayed_to_the_same_answer(stream: bool) -> None:
+    backend = LightLLMBackend("Qwen3-8B", "http://lightllm.test")
+    agent = Agent(backend, tools=[look_up])
+    with replayed("lightllm_streamed" if stream else "lightllm_whole") as cassette:
+        run = agent.stream("Look it up.")
+        result = agent.run("Look it up.") if not stream else list(run)[-1].result  # type: ignore[attr-defined]
+        assert cassette.all_played
+    backend.close()
+    assert (result.output, result.stopped) == ("Done.", "answer")
+    assert [(record.name, record.response) for record in result.tool_calls] == [("look_up", "Found 1.")]
+    assert result.messages[1]["reasoning_content"] == "I look."
+    assert result.usage.output_tokens > 10
+    asked = json.loads(cassette.requests[1].body)
+    assert asked["inputs"].endswith("<tool_response>\nFound 1.\n</tool_response><|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_the_lightllm_client_is_replayed() -> None:
+    with replayed("lightllm_client") as cassette, LightLLMClient("another-key", "http://lightllm.test") as client:
+        count, whole, streamed = ask_of_pixel(client)
+        assert cassette.all_played
+    assert count > 64
+    assert whole == streamed == "A pixel."
 
 
 def test_pages_and_searches_are_replayed_through_the_real_fetch() -> None:

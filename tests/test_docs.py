@@ -57,8 +57,6 @@ def test_every_program_in_the_guide_to_lightllm_runs(
                 sys.executable,
                 "-W",
                 "error",
-                "-W",
-                "ignore::ResourceWarning",
                 "-c",
                 code.replace("http://localhost:8000", server.url),
             ],
