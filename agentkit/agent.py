@@ -3,12 +3,12 @@
 import contextlib
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
 from agentkit import loop
 from agentkit.backend import Backend, resolve
 from agentkit.budget import Budget, Limits
+from agentkit.closable import Closable
 from agentkit.errors import ConfigurationError, TranscriptError
 from agentkit.event import (
     Event,
@@ -26,7 +26,7 @@ from agentkit.toolbox import Toolbox
 from agentkit.transcript import Due, Transcript
 
 
-class Agent:
+class Agent(Closable):
     """Answers questions with the help of tools. Immutable, and shared freely between threads.
 
     model: a name "provider:model[@url]" (see `agentkit.backend.resolve`), or a backend. tools: functions, made by
@@ -51,14 +51,6 @@ class Agent:
         self._backend = resolve(model) if isinstance(model, str) else model
         self._instructions = instructions
         self._limits = limits or Limits()
-
-    def __enter__(self) -> "Agent":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"Agent({self._backend!r}, tools=[{', '.join(tool.name for tool in self._toolbox)}])"
@@ -157,7 +149,7 @@ class Agent:
         return transcript
 
 
-class Run(Iterator[Event]):
+class Run(Closable, Iterator[Event]):
     """A run of an agent, event by event. `messages` is its valid transcript at any time; `result` is there when
     it is over. Close it (or use `with`) to stop it early; a run that is dropped is closed."""
 
@@ -181,14 +173,6 @@ class Run(Iterator[Event]):
         context = Context(deps=deps, deadline=self._budget.deadline(), cancel=cancel)
         self._steps = loop.run(transcript, backend, toolbox, self._budget, context, stream)
         self._events = self._all()
-
-    def __enter__(self) -> "Run":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __next__(self) -> Event:
         return next(self._events)

@@ -10,13 +10,13 @@ import time
 import uuid
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, overload
 
 import openai
 
 from agentkit.chat_completions import ChatServer, told_message
 from agentkit.chat_template import ChatTemplate
+from agentkit.closable import Closable
 from agentkit.completion import ChatCompletion, ChatCompletionChunk, chunk, completion
 from agentkit.errors import ConfigurationError
 from agentkit.format import BadCall, Call, Piece, Text, Thought
@@ -45,7 +45,7 @@ IGNORED = frozenset(
 """Arguments of OpenAI's `create` that mean nothing to a text server; they are taken, so that code need not change."""
 
 
-class Stream(Iterator[ChatCompletionChunk]):
+class Stream(Closable, Iterator[ChatCompletionChunk]):
     """The chunks of a reply as they come. Close it, or leave its `with`, to stop the generation."""
 
     def __init__(self, chunks: Iterator[ChatCompletionChunk]) -> None:
@@ -54,14 +54,6 @@ class Stream(Iterator[ChatCompletionChunk]):
     def __next__(self) -> ChatCompletionChunk:
         return next(self._chunks)
 
-    def __enter__(self) -> "Stream":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Stop it; the server ends the generation."""
         close = getattr(self._chunks, "close", None)
@@ -69,7 +61,7 @@ class Stream(Iterator[ChatCompletionChunk]):
             close()
 
 
-class LightLLMClient:
+class LightLLMClient(Closable):
     """A LightLLM server with the surface of `openai.OpenAI`; shared by threads.
 
     api_key: for a gateway before the server, which itself asks for none. base_url: the server's root, or its
@@ -122,14 +114,6 @@ class LightLLMClient:
     def __repr__(self) -> str:
         return f"LightLLMClient(base_url={self.base_url!r})"
 
-    def __enter__(self) -> "LightLLMClient":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Close the connections."""
         self._server.transport.close()
@@ -151,7 +135,7 @@ class LightLLMClient:
         return True
 
 
-class OpenAICompatibleClient:
+class OpenAICompatibleClient(Closable):
     """Any server with OpenAI's chat completions, with the surface of `openai.OpenAI`, on `requests`.
 
     api_key, base_url (up to and with "/v1"), timeout (seconds without a byte), max_retries: as in the openai package.
@@ -178,14 +162,6 @@ class OpenAICompatibleClient:
 
     def __repr__(self) -> str:
         return f"OpenAICompatibleClient(base_url={self.base_url!r})"
-
-    def __enter__(self) -> "OpenAICompatibleClient":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections."""

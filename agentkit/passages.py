@@ -10,7 +10,8 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from types import TracebackType
+
+from agentkit.closable import Closable
 
 _STOP_WORDS = """
 a about after all also am an and any are as at be because been before being between both but by can could did do does
@@ -39,7 +40,7 @@ def sentences(paragraph: str) -> list[str]:
     return [sentence for sentence in _SENTENCE_END.split(" ".join(paragraph.split())) if sentence]
 
 
-class PassageIndex:
+class PassageIndex(Closable):
     """Passages by number, in the order in which they were added; shared by threads, kept in memory.
 
     A passage's title counts for half of its text.
@@ -53,14 +54,6 @@ class PassageIndex:
         self._database.execute("CREATE VIRTUAL TABLE passage USING fts5(text, title, tokenize='porter unicode61')")
         for passage in passages:
             self.add(passage)
-
-    def __enter__(self) -> "PassageIndex":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the memory back."""

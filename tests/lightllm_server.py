@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.model_server import QuietServer
+from tests.model_server import QuietServer, running
 
 PLACEHOLDERS = {"qwen": "<|vision_start|><|image_pad|><|vision_end|>", "internvl": "<image>"}
 _TOKEN = re.compile(r"<\|?[/\w｜▁]+\|?>|[぀-ヿ一-鿿]|\n| ?[^\s<぀-ヿ一-鿿]+|\s|<")
@@ -116,7 +116,6 @@ class LightLLMServer:
         self._count = itertools.count()
         self._lock = threading.Lock()
         self.http = QuietServer(("127.0.0.1", port), _handler(self))
-        self.http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.http.server_port}"
 
     def note(self, asked: Asked) -> None:
@@ -144,14 +143,8 @@ def serve_lightllm(
 ) -> Iterator[LightLLMServer]:
     """Run the server on a free port of loopback. A list is played one a request, its last one again and again."""
     server = LightLLMServer(says, model, max_model_len, vision, server_info)
-    thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with running(server.http):
         yield server
-    finally:
-        server.http.shutdown()
-        server.http.server_close()
-        thread.join()
 
 
 def tokens_of(text: str) -> list[str]:

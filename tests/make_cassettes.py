@@ -2,9 +2,9 @@
 
     python -m tests.make_cassettes [recorded-exchanges.jsonl]
 
-From a real llama.cpp server on the tiny model, from the loopback LightLLM server and site, and, where the file of recorded exchanges is
-given, one whole and one streamed answer of each provider, played from loopback. Addresses are replaced by ones that
-replaying needs no server for, and keys are left out.
+From a real llama.cpp server on the tiny model, from the loopback LightLLM server and site, and, where the file of
+recorded exchanges is given, one whole and one streamed answer of each provider, played from loopback. Addresses are
+replaced by ones that replaying needs no server for, and keys are left out.
 """
 
 import contextlib

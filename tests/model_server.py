@@ -54,7 +54,6 @@ class ModelServer:
         self._answers = answers
         self._lock = threading.Lock()
         self.http = QuietServer(("127.0.0.1", 0), _handler(self))
-        self.http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
 
     def answer(self, asked: Asked) -> Answer:
@@ -69,13 +68,21 @@ class ModelServer:
 @contextmanager
 def serve(answers: Sequence[Answer] | Callable[[Asked], Answer]) -> Iterator[ModelServer]:
     server = ModelServer(answers)
-    thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    with running(server.http):
+        yield server
+
+
+@contextmanager
+def running(http: ThreadingHTTPServer) -> Iterator[None]:
+    """Serve in a thread of its own."""
+    http.daemon_threads = True
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield server
+        yield
     finally:
-        server.http.shutdown()
-        server.http.server_close()
+        http.shutdown()
+        http.server_close()
         thread.join()
 
 

@@ -20,8 +20,19 @@ def modules_in(folder: str) -> set[str]:
 
 
 FLOORS = [
-    {"errors", "message", "workers", "passages", "special_tokens"},
-    {"transcript", "budget", "schema", "arguments", "fetch", "format", "chat_template", "family", "transport"},
+    {"errors", "message", "workers", "closable", "special_tokens"},
+    {
+        "passages",
+        "transcript",
+        "budget",
+        "schema",
+        "arguments",
+        "fetch",
+        "format",
+        "chat_template",
+        "family",
+        "transport",
+    },
     {"event", "tool", "formats.json_block", "formats.typed", "pictures", "completion"},
     {"toolbox", "record", *(modules_in("formats") - {"formats.json_block", "formats.typed"})},
     {"backend", "formats"},

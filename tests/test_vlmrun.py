@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from agentkit import Agent, ConfigurationError, Image, VLMRun, tool
 from tests.llama_server import LlamaServer
-from tests.model_server import QuietServer, serve, whole
+from tests.model_server import QuietServer, running, serve, whole
 
 KEY = "vlm-key-0123456789"
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -67,16 +67,9 @@ def vlmrun_before(root: str) -> Iterator[Gate]:
             """Silent."""
 
     server = QuietServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
     gate.url = f"http://127.0.0.1:{server.server_port}/v1"
-    try:
+    with running(server):
         yield gate
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture

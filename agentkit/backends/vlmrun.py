@@ -8,11 +8,11 @@ import os
 import threading
 from collections.abc import Mapping
 from functools import cached_property
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from agentkit.backend import Backend
 from agentkit.backends.openai import OpenAIBackend
+from agentkit.closable import Closable
 from agentkit.errors import ConfigurationError, DependencyError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BASE_URL = "https://agent.vlm.run/v1"
 
 
-class VLMRun:
+class VLMRun(Closable):
     """A client of VLM Run; shared by threads.
 
     api_key: None reads VLMRUN_API_KEY. base_url: up to and with "/v1"; where it isn't given, VLMRUN_BASE_URL counts.
@@ -56,14 +56,6 @@ class VLMRun:
 
     def __repr__(self) -> str:
         return f"VLMRun(base_url={self.base_url!r})"
-
-    def __enter__(self) -> "VLMRun":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @cached_property
     def openai(self) -> "OpenAI":
