@@ -113,14 +113,14 @@ class PromptMaker:
         """The whole text, and what is worth keeping of it."""
         question = _last_question(it.made)
         if not self._goes_on or question < 0:
-            return self._template.render(it.made, tools, **dict(variables)), _Rendered(it.key)
+            return self._template.render(it.made, tools, **variables), _Rendered(it.key)
         if it.question != question:
             it = self._with_question(it, question, tools, variables)
         head = _head(it, question)
         begun = self._template.render(head, tools, add_generation_prompt=False, **variables)
         text = self._template.render([*head, *it.made[it.place :]], tools, **variables)
         if not text.startswith(begun):
-            return self._template.render(it.made, tools, **dict(variables)), _Rendered(it.key)
+            return self._template.render(it.made, tools, **variables), _Rendered(it.key)
         text = text[len(begun) :]
         return it.upto_place + text, self._moved_on(it, text, head, begun, tools, variables)
 
@@ -215,7 +215,7 @@ class PromptMaker:
         made = {key: neutralised_values(value, change) for key, value in message.items() if key in _OTHER_FIELDS}
         if made.get("reasoning") and not made.get("reasoning_content"):
             made["reasoning_content"] = made["reasoning"]
-        made |= {"role": "system" if role == "developer" else role, "content": content}
+        made |= {"role": "system" if role == "developer" else neutralised(role), "content": content}
         if calls:
             made["tool_calls"] = calls
         return made, images

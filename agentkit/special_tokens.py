@@ -7,7 +7,7 @@ in a web page it would end the turn and let the page go on as somebody else. One
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 MARKUP = ("tool_call", "tool_response", "tools", "think", "arg_key", "arg_value", "minimax:tool_call", "seed:tool_call")
@@ -20,14 +20,8 @@ _NAMED = (
     *("<s>", "</s>", "<sop>", "<eop>", "<bos>", "<eos>", "<pad>", "<unk>", "<start_of_turn>", "<end_of_turn>"),
     *("<start_of_image>", "<end_of_image>", "<image_soft_token>", "<image>", "</image>", "<img>", "</img>"),
     *("<IMG_CONTEXT>", "<audio>", "</audio>", "<start_function_call>", "<end_function_call>", "<escape>"),
-    *(
-        "<function_call>",
-        "</function_call>",
-        "<TOOLCALL>",
-        "</TOOLCALL>",
-        "<longcat_tool_call>",
-        "</longcat_tool_call>",
-    ),
+    *("<function_call>", "</function_call>", "<TOOLCALL>", "</TOOLCALL>"),
+    *("<longcat_tool_call>", "</longcat_tool_call>"),
 )
 _BARRED = r"<(?=/?\|[^<>|\s][^<>|\n]{0,60}\|/?>)|<(?=/?｜[^<>｜\n]{1,60}｜/?>)|<(?=\|[\"']\|>)"
 """`<|name|>` and `<｜name｜>`, the form of most special tokens, whatever their name."""
@@ -49,7 +43,7 @@ def without_turns(text: str, more: Iterable[str] = ()) -> str:
     return _broken(_turns(tuple(more)), text, bool(more))
 
 
-def neutralised_values(value: Any, change: "functools.partial[str] | Any") -> Any:
+def neutralised_values(value: Any, change: Callable[[str], str]) -> Any:
     """A JSON value with all its strings, the keys too, changed."""
     if isinstance(value, str):
         return change(value)
@@ -85,9 +79,8 @@ def _turns(more: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(f"{barred}|{words}")
 
 
-_TURNS = tuple(
-    word for word in _NAMED if "TOOL" not in word.upper() and word not in ("[CALL_ID]", "[ARGS]", "[THINK]", "[/THINK]")
-)
+_CALLS = ("[CALL_ID]", "[ARGS]", "[THINK]", "[/THINK]")
+_TURNS = tuple(word for word in _NAMED if "TOOL" not in word.upper() and word not in _CALLS)
 
 
 def _first_letter(word: str) -> str:
