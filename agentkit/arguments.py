@@ -1,14 +1,15 @@
 """Arguments that a model wrote -> Python values, or one clear sentence to the model."""
 
 import json
-import math
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from agentkit.coercion import brought_to_types
 from agentkit.errors import ArgumentsError, ToolDefinitionError
+from agentkit.loose_json import fault_of, read_json
 
 if TYPE_CHECKING:
+    from jsonschema import ValidationError
     from pydantic import TypeAdapter
 
 Reader = Callable[[str], tuple[dict[str, Any], list[str]]]
@@ -24,22 +25,30 @@ MOST_FAULTS = 5
 def as_json_object(written: object) -> str:
     """The arguments of a call as the JSON text of an object, whatever a server made of them.
 
-    An object is kept to the letter, so that what is sent back is what was generated. Nothing at all is `{}`. What
-    is no JSON object (also a call cut off in the middle) is kept under the key "unreadable_arguments": servers
-    parse the arguments in a history and refuse what is not JSON.
+    An object is kept to the letter, so that what is sent back is what was generated; one that is broken is repaired.
+    Nothing at all is `{}`. What is no object is kept under the key "unreadable_arguments": servers parse the
+    arguments in a history and refuse what is not JSON.
     """
     if written is None or written == "":
         return "{}"
     text = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, str):  # encoded twice
-        return as_json_object(value)
-    if isinstance(value, dict):
+    if is_json_object(text):
         return text
+    try:
+        value = read_json(text)
+    except ValueError:
+        value = None
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
     return json.dumps({UNREADABLE: text}, ensure_ascii=False)
+
+
+def is_json_object(text: str) -> bool:
+    """Whether a text is the JSON of an object as it stands."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def unreadable(text: str, fault: str) -> str:
@@ -47,56 +56,20 @@ def unreadable(text: str, fault: str) -> str:
     return json.dumps({UNREADABLE: text, FAULT: fault}, ensure_ascii=False)
 
 
-def read_json(text: str) -> Any:
-    """JSON as models write it: strictly where it is JSON, and repaired where it is not (a missing or extra brace, a
-    trailing comma, single quotes, raw newlines in strings, unquoted keys, Python's literals, comments, a code fence).
-
-    NaN and Infinity, which JSON does not have, become strings; halves of surrogate pairs, which can't be sent,
-    become U+FFFD. Raises ValueError for what makes no sense.
-    """
-    try:
-        try:
-            return cleaned(json.loads(text))
-        except ValueError:
-            if len(text) > MOST_REPAIRED:
-                raise
-            import json_repair
-
-            return cleaned(json_repair.loads(text))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def cleaned(value: Any) -> Any:
-    """A value of JSON without what can't be sent as JSON; see `read_json`."""
-    if isinstance(value, str):
-        return _HALF_PAIR.sub("\ufffd", value) if not value.isascii() else value
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, dict):
-        return {cleaned(key): cleaned(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [cleaned(entry) for entry in value]
-    return value
-
-
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
-MOST_REPAIRED = 100_000
-"""Broken JSON of more characters is not repaired: that takes time that grows faster than the text."""
-
-
 def parse(arguments: str) -> dict[str, Any]:
-    """The JSON text of an object as a dict. Raises ArgumentsError saying where it stops being one."""
+    """The JSON text of an object as a dict, repaired where that is possible. Raises ArgumentsError saying where it
+    stops being JSON, what was expected there and what was found."""
+    if not arguments.strip():
+        return {}
     try:
-        value = json.loads(arguments or "{}")
-    except RecursionError:
-        raise ArgumentsError("the arguments are nested too deeply") from None
+        value = read_json(arguments)
     except ValueError as error:
-        raise ArgumentsError(f"the arguments are not valid JSON: {error}") from None
+        fault = fault_of(arguments) if "deep" not in str(error) else str(error)
+        raise ArgumentsError(f"the arguments are not valid JSON: {fault}") from None
     if not isinstance(value, dict):
         raise ArgumentsError(f"the arguments must be a JSON object, got {_show(value)}")
     if value.keys() == {UNREADABLE, FAULT}:
-        raise ArgumentsError(f"{value[FAULT]}. Write the whole call again.")
+        raise ArgumentsError(str(value[FAULT]))
     if value.keys() == {UNREADABLE}:
         return parse(str(value[UNREADABLE]))
     return value
@@ -111,12 +84,16 @@ def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> Rea
 
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
+        unknown = [name for name in given if name not in names]
         try:
-            values: dict[str, Any] = adapter.validate_json(json.dumps(given))
+            return adapter.validate_json(json.dumps(given)), unknown
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False)
+        coerced = brought_to_types(given, [(fault["loc"], _wanted(fault["type"])) for fault in faults])
+        try:
+            return adapter.validate_json(json.dumps(coerced)), unknown
+        except ValidationError:  # the first faults are told: those of what the model wrote
             raise _faults((_path(fault["loc"]), _expected(fault["msg"]), fault) for fault in faults) from None
-        return values, [name for name in given if name not in names]
 
     return read
 
@@ -135,18 +112,68 @@ def schema_reader(parameters: Mapping[str, Any]) -> Reader:
         raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
     validator = validator_class(parameters)
 
+    described: Mapping[str, Any] = parameters.get("properties") or {}
+    closed = parameters.get("additionalProperties") is False
+
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
-        errors = sorted(validator.iter_errors(given), key=lambda error: error.json_path)
-        if errors:
-            raise ArgumentsError(
-                "; ".join(
-                    f"{error.json_path.removeprefix('$.')}: {_cut(error.message)}" for error in errors[:MOST_FAULTS]
-                )
-            )
-        return given, []
+        unknown = [name for name in given if closed and name not in described]
+        values = {
+            name: _whole_number(value, described.get(name)) for name, value in given.items() if name not in unknown
+        }
+        faults = list(validator.iter_errors(values))
+        if faults:
+            values = brought_to_types(values, [(tuple(each.absolute_path), _wanted_by(each)) for each in faults])
+            if not validator.is_valid(values):
+                raise _schema_faults(faults)
+        return values, unknown
 
     return read
+
+
+def _whole_number(value: Any, schema: Any) -> Any:
+    """3 for the 3.0 that JSON schema takes for an integer as well."""
+    asked = isinstance(schema, Mapping) and schema.get("type") == "integer"
+    return int(value) if asked and isinstance(value, float) and value.is_integer() else value
+
+
+def _schema_faults(faults: Iterable["ValidationError"]) -> ArgumentsError:
+    ordered = sorted(faults, key=lambda fault: fault.json_path)[:MOST_FAULTS]
+    return ArgumentsError(
+        "; ".join(f"{fault.json_path.removeprefix('$.')}: {_cut(fault.message)}" for fault in ordered)
+    )
+
+
+def _wanted_by(fault: "ValidationError") -> set[str]:
+    """The types that a JSON schema asks for at a place."""
+    if fault.validator == "type":
+        return set(fault.validator_value) if isinstance(fault.validator_value, list) else {str(fault.validator_value)}
+    inner = [_wanted_by(each) for each in fault.context or ()]
+    return set().union(*inner) if inner else set()
+
+
+_PYDANTIC_TYPES = {
+    "list": "array",
+    "tuple": "array",
+    "set": "array",
+    "frozen_set": "array",
+    "dict": "object",
+    "model": "object",
+    "dataclass": "object",
+    "model_attributes": "object",
+    "typed_dict": "object",
+    "string": "string",
+    "int": "integer",
+    "int_parsing": "integer",
+    "float": "number",
+    "bool": "boolean",
+}
+
+
+def _wanted(kind: str) -> set[str]:
+    """The JSON type that one of pydantic's faults asks for."""
+    found = _PYDANTIC_TYPES.get(kind.removesuffix("_type"))
+    return {found} if found else set()
 
 
 def _faults(faults: Iterable[tuple[str, str, Mapping[str, Any]]]) -> ArgumentsError:

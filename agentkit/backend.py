@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from agentkit.arguments import as_json_object
+from agentkit.arguments import as_json_object, is_json_object, unreadable
 from agentkit.budget import Usage
 from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, Reply, TextDelta
@@ -228,6 +228,9 @@ class Accumulator:
         return calls
 
 
+CUT_OFF = "the call was cut off by the limit on the reply's length"
+
+
 @dataclass
 class _Call:
     index: int | None
@@ -241,16 +244,17 @@ class _Call:
     def is_whole(self) -> bool:
         """Whether the arguments that have come are complete, so that a name begins another call."""
         text = "".join(self.arguments)
-        return self.value is not None or (bool(text) and as_json_object(text) == text)
+        return self.value is not None or is_json_object(text)
 
     def as_tool_call(self, cut_off: bool) -> ToolCall:
         written = self.value if self.value is not None else "".join(self.arguments)
-        if cut_off and not written:
-            written = "(cut off)"  # nothing came of its arguments: it must not run as a call without any
+        arguments = as_json_object(written)
+        if cut_off and not (isinstance(written, str) and is_json_object(written)) and self.value is None:
+            arguments = unreadable(str(written), CUT_OFF)  # not mended: what is missing is not known
         call = {
             "id": self.id,
             "type": "function",
-            "function": {"name": self.name, "arguments": as_json_object(written)},
+            "function": {"name": self.name, "arguments": arguments},
         }
         return cast(ToolCall, {**call, **self.extra})
 

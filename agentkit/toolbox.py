@@ -110,7 +110,7 @@ def _unreadable(call: ToolCall) -> Outcome:
     try:
         parse(call["function"]["arguments"])
     except ArgumentsError as error:
-        return failure(str(error))
+        return failure(f"{error}. Write the whole call again.")
     return failure("this is no tool call. Write the whole call again.")
 
 

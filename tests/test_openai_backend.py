@@ -323,7 +323,7 @@ def test_a_call_cut_off_by_the_length_limit_is_told_to_the_model_and_never_run()
             result = agent.run("Write a novel.")
         assert result.output == "Too long."
         assert result.tool_calls[0].error is not None
-        assert "not valid JSON" in result.tool_calls[0].error
+        assert "cut off" in result.tool_calls[0].error
         sent = server.requests[1].body["messages"][1]["tool_calls"][0]["function"]["arguments"]
         assert isinstance(json.loads(sent), dict)  # llama.cpp answers 500 to a history with anything else
     assert ran == []

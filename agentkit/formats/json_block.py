@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from agentkit.arguments import cleaned, read_json
 from agentkit.format import BadCall, Call, Piece, Text, begun_word
+from agentkit.loose_json import cleaned, read_json
 
 _OUTSIDE = re.compile(r'["{}\[\]<]')
 _IN_STRING = re.compile(r'["\\<]')

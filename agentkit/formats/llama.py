@@ -14,9 +14,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.arguments import cleaned, read_json
 from agentkit.format import BadCall, Block, Call, Format, Piece, Text
 from agentkit.formats.json_block import JsonScan, call_of, calls_in
+from agentkit.loose_json import cleaned, read_json
 
 TAGS = ("<|python_tag|>", "<|python_start|>", "<|python_end|>", "<|eom_id|>")
 _OBJECT = re.compile(r"""\{\s*["'](?:name|type|function|parameters|arguments|id)["']""")

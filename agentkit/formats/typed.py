@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.arguments import cleaned
+from agentkit.loose_json import cleaned
 
 
 def parameters_of(name: str, tools: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any] | None:

@@ -1,0 +1,307 @@
+"""Model-written arguments: read leniently, as the schema allows, and never as something that nobody wrote."""
+
+import ast
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from agentkit import Tool, tool
+from agentkit.arguments import UNREADABLE, as_json_object, parse, unreadable
+from agentkit.errors import ArgumentsError
+from agentkit.tool import Context
+
+SHARED = Path(__file__).parents[2] / "shared" / "cases" / "malformed-json.jsonl"
+
+
+OBJECTS: list[dict[str, Any]] = [
+    {"city": "Paris"},
+    {"city": "Paris", "days": 3},
+    {"query": ["one", "two"]},
+    {"a": {"b": {"c": [1, {"d": 2}]}}},
+    {"ok": True, "off": False, "none": None},
+    {"n": -1.5, "m": 0, "big": 12345678901234567890},
+    {"text": "line one and line two"},
+    {"text": "it costs 5 euros, or 6"},
+    {"text": "braces { and } and [ and ]"},
+    {"text": "北京 🌦️ мир"},
+    {"path": "/tmp/a-b_c.txt"},
+    {"url": "https://example.org/a?x=1&y=2#z"},
+    {"code": "def f(x): return x + 1"},
+    {"items": [{"t": "a", "d": False}, {"t": "b", "d": True}]},
+    {"list": [1, 2, 3], "after": "x"},
+    {"empty": [], "also": {}},
+    {"sql": "SELECT a FROM b WHERE c > 1"},
+    {"regex": "[a-z]+@[a-z]+"},
+    {"math": "a < b > c & d"},
+    {"date": "2026-11-21", "time": "12:30"},
+    {"long_key_name_here": "value", "k2": "v2", "k3": "v3"},
+    {"matrix": [[1, 2], [3, 4]]},
+]
+
+
+def dumped(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def python_written(value: dict[str, Any]) -> str:
+    return repr(value)
+
+
+BREAKAGES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "trailing comma": lambda value: dumped(value)[:-1] + ",}",
+    "single quotes and Python's literals": python_written,
+    "a code fence": lambda value: f"```json\n{dumped(value)}\n```",
+    "a fence without a name": lambda value: f"```\n{dumped(value)}\n```",
+    "a comment": lambda value: "{ // the arguments\n" + dumped(value)[1:],
+    "a block comment": lambda value: dumped(value)[:-1] + " /* done */ }",
+    "a missing closer": lambda value: dumped(value)[:-1],
+    "an extra closer": lambda value: dumped(value) + "}",
+    "encoded twice": lambda value: json.dumps(dumped(value)),
+    "words before it": lambda value: f"Here are the arguments: {dumped(value)}",
+    "words behind it": lambda value: f"{dumped(value)} That is all.",
+    "white space around it": lambda value: f"\n\t {json.dumps(value, indent=2, ensure_ascii=False)} \n",
+}
+OWN = [
+    pytest.param(breakage(value), value, id=f"{name}-{place}")
+    for name, breakage in BREAKAGES.items()
+    for place, value in enumerate(OBJECTS)
+]
+
+
+@pytest.mark.parametrize(("text", "value"), OWN)
+def test_broken_arguments_are_read_as_they_were_meant(text: str, value: dict[str, Any]) -> None:
+    assert parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", {}),
+        ("  \n", {}),
+        ("{}", {}),
+        ('{"text": "one\ntwo\tthree"}', {"text": "one\ntwo\tthree"}),
+        ('{city: "Paris"}', {"city": "Paris"}),
+        ('{$ref: "x", _id: 4}', {"$ref": "x", "_id": 4}),
+        ("{‘city’: ‘Paris’}", {"city": "Paris"}),
+        ('{"city": “Paris”}', {"city": "Paris"}),
+        ('{"a" true}', {"a": True}),
+        ('{"text": "she said "hi" to me"}', {"text": 'she said "hi" to me'}),
+        ('{"re": "\\d+\\.\\d"}', {"re": "\\d+\\.\\d"}),
+        ('{"x": NaN}', {"x": "NaN"}),
+        ('{"x": "\\ud83d"}', {"x": "\ufffd"}),
+        ('{"a": 1, "a": 2}', {"a": 2}),
+        ('args = {"city": "Rome"}', {"city": "Rome"}),
+        ('<arguments>{"city": "Rome"}</arguments>', {"city": "Rome"}),
+    ],
+)
+def test_other_habits_of_models_are_read(text: str, value: dict[str, Any]) -> None:
+    assert parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no arguments at all", "not valid JSON"),
+        ("[1, 2]", "must be a JSON object"),
+        ("42", "must be a JSON object"),
+        ('"text"', "must be a JSON object"),
+        ('{"a" ]', "not valid JSON"),
+        ("{" * 5000, "not valid JSON|deep"),
+        ('{"a":' * 5000 + "1" + "}" * 5000, "deep"),
+    ],
+)
+def test_what_cannot_be_read_is_told(text: str, said: str) -> None:
+    with pytest.raises(ArgumentsError, match=said):
+        parse(text)
+
+
+def test_the_fault_has_place_expectation_and_finding() -> None:
+    with pytest.raises(ArgumentsError, match="at character 6, found"):
+        parse('{"a" ]')
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_an_object_or_an_arguments_error(text: str) -> None:
+    try:
+        value = parse(text)
+    except ArgumentsError as error:
+        assert str(error)
+    else:
+        json.dumps(value, allow_nan=False).encode()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_an_object_is_never_changed(value: dict[str, Any]) -> None:
+    text = json.dumps(value).encode("utf-8", "replace").decode()
+    if json.loads(text).keys() & {UNREADABLE}:
+        return
+    assert as_json_object(text) == text
+    assert json.dumps(parse(text)) == json.dumps(json.loads(text)).replace("\\ud", "\\ud") or "\\ud" in text
+
+
+def test_broken_arguments_are_repaired_for_the_history_and_cut_ones_are_not() -> None:
+    assert as_json_object("{'city': 'Paris',}") == '{"city": "Paris"}'
+    assert json.loads(as_json_object("no"))[UNREADABLE] == "no"
+    with pytest.raises(ArgumentsError, match="cut off"):
+        parse(unreadable('{"city": "Par', "the call was cut off"))
+
+
+# ---- types
+
+
+class Place(BaseModel):
+    name: str
+    height: int = 0
+
+
+@tool
+def everything(
+    text: str = "",
+    count: int = 0,
+    ratio: float = 0.0,
+    flag: bool = False,
+    words: list[str] | None = None,
+    numbers: list[int] | None = None,
+    place: Place | None = None,
+    kind: Literal["a", "b"] = "a",
+    either: int | str = 0,
+) -> str:
+    """Take everything."""
+    return repr((text, count, ratio, flag, words, numbers, place, kind, either))
+
+
+HAND = Tool(
+    "by_hand",
+    "Take everything.",
+    {
+        "type": "object",
+        "properties": {
+            "text": {"type": "string"},
+            "count": {"type": "integer"},
+            "ratio": {"type": "number"},
+            "flag": {"type": "boolean"},
+            "words": {"type": "array", "items": {"type": "string"}},
+            "numbers": {"type": "array", "items": {"type": "integer"}},
+            "place": {"type": "object", "properties": {"name": {"type": "string"}, "height": {"type": "integer"}}},
+        },
+        "additionalProperties": False,
+    },
+    lambda **values: json.dumps(values, ensure_ascii=False),
+)
+
+COERCED = [
+    ({"count": "3"}, 3),
+    ({"count": " 42 "}, 42),
+    ({"count": 3.0}, 3),
+    ({"count": "3.0"}, 3),
+    ({"ratio": "1.5"}, 1.5),
+    ({"ratio": 2}, 2),
+    ({"flag": "true"}, True),
+    ({"flag": "False"}, False),
+    ({"words": "one"}, ["one"]),
+    ({"words": '["one", "two"]'}, ["one", "two"]),
+    ({"numbers": 7}, [7]),
+    ({"numbers": ["7", 8.0]}, [7, 8]),
+    ({"place": '{"name": "Oslo"}'}, {"name": "Oslo"}),
+    ({"place": {"name": "Oslo", "height": "23"}}, {"name": "Oslo", "height": 23}),
+    ({"text": 7}, "7"),
+]
+
+
+@pytest.mark.parametrize(("given_arguments", "value"), COERCED)
+def test_types_are_brought_where_nothing_is_lost(given_arguments: dict[str, Any], value: Any) -> None:
+    name = next(iter(given_arguments))
+    told = json.loads(HAND.answer(json.dumps(given_arguments), Context()).text)
+    assert told == {name: value}
+    assert type(told[name]) is type(value)
+    outcome = everything.answer(json.dumps(given_arguments), Context())
+    assert not outcome.failed, outcome.text
+
+
+@pytest.mark.parametrize("text", ["None", "true", "007", "1e5", "3", "null", "[1]", '{"a": 1}', "3.0"])
+def test_a_string_stays_a_string_whatever_it_looks_like(text: str) -> None:
+    told = ast.literal_eval(everything.answer(json.dumps({"text": text}), Context()).text)
+    assert told[0] == text
+    assert json.loads(HAND.answer(json.dumps({"text": text}), Context()).text) == {"text": text}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"count": "three"},
+        {"count": 3.5},
+        {"count": "3.5"},
+        {"flag": "maybe"},
+        {"numbers": ["x"]},
+        {"place": "Oslo"},
+        {"text": ["a"]},
+        {"text": {"a": 1}},
+        {"text": 1.5},
+    ],
+)
+def test_what_would_lose_something_is_told_with_place_expectation_and_finding(wrong: dict[str, Any]) -> None:
+    for each in (everything, HAND):
+        outcome = each.answer(json.dumps(wrong), Context())
+        assert outcome.failed
+        assert next(iter(wrong)) in outcome.text
+        assert "Correct them and call it again" in outcome.text
+
+
+def test_null_for_what_need_not_be_given_is_the_default() -> None:
+    assert not everything.answer('{"count": null, "text": null}', Context()).failed
+    assert json.loads(HAND.answer('{"count": null}', Context()).text) == {}
+
+
+def test_null_for_what_must_be_given_is_told() -> None:
+    @tool
+    def need(city: str) -> str:
+        """Need a city."""
+        return city
+
+    assert "city" in need.answer('{"city": null}', Context()).text
+    assert need.answer('{"city": null}', Context()).failed
+
+
+def test_arguments_that_a_tool_does_not_have_are_left_out_and_said_so() -> None:
+    for each in (everything, HAND):
+        outcome = each.answer('{"text": "x", "reason": "because"}', Context())
+        assert not outcome.failed
+        assert "left out" in outcome.text
+        assert "reason" in outcome.text
+
+
+# ---- the shared cases
+
+
+def shared() -> list[Any]:
+    if not SHARED.exists():
+        return []
+    rows = [json.loads(line) for line in SHARED.read_text(encoding="utf-8").splitlines()]
+    return [pytest.param(row, id=str(row["id"])) for row in rows]
+
+
+@pytest.mark.parametrize("row", shared())
+def test_the_shared_malformed_cases_come_out_as_they_say(row: dict[str, Any]) -> None:
+    try:
+        got: dict[str, Any] | None = parse(row["text"])
+    except ArgumentsError:
+        got = None
+    if row["text"].strip() == "":
+        return  # no arguments at all are an empty object for a tool call
+    if not row.get("contested"):
+        assert got == row["expected"]
