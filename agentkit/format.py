@@ -160,7 +160,7 @@ class Reader:
             return raw
         if self._meant is not None:
             return self._meant
-        return raw.partition(self._closing)[2].lstrip()
+        return raw.partition(self._closing)[2].lstrip(_SPACE)
 
     def _given(self) -> list[Piece]:
         given = self._out[:]
@@ -204,7 +204,7 @@ class Reader:
     def _read_start(self, text: str) -> str:
         """Look for the tag that opens the reasoning, before anything else is said."""
         text, self._held = self._held + text, ""
-        begun = text.lstrip()
+        begun = text.lstrip(_SPACE)
         self._answer.tell(text[: len(text) - len(begun)])
         if begun.startswith(self._opening):
             self._at_start = False
@@ -240,7 +240,7 @@ class Reader:
 
     def _read_thoughts(self, text: str) -> str:
         if not self._thoughts.has_spoken:
-            text, self._held = (self._held + text).lstrip(), ""
+            text, self._held = (self._held + text).lstrip(_SPACE), ""
             if text.startswith(self._opening):  # the prompt has opened it already
                 return text[len(self._opening) :]
             if self._opening.startswith(text):
@@ -330,7 +330,7 @@ class _Voice:
             text = text.lstrip(self._dropped)
         if not text:
             return
-        body = text.rstrip()
+        body = text.rstrip(_SPACE)
         if not body:
             self._space.append(text)
             if self.has_spoken and not self._strips:

@@ -207,6 +207,12 @@ CALLS = [
         [("get_weather", CITY), ("now", {})],
     ),
     ("deepseek", f'{START}f{SEP}{{"t": "{END}"}}{END}', "", [("f", {"t": END})]),
+    (
+        "deepseek",
+        f'{FIRST}function{SEP}get_weather\n```json\n{{"city": "Paris"}}\n```{END}{LAST}Done.',
+        "Done.",
+        [("get_weather", CITY)],
+    ),
     # Kimi
     (
         "kimi",
@@ -226,6 +232,7 @@ CALLS = [
     ("mistral", '[TOOL_CALLS]get_weather{"city": "Paris"}[TOOL_CALLS]now', "", [("get_weather", CITY), ("now", {})]),
     ("mistral", '[TOOL_CALLS]get_weather[CALL_ID]abcdefghi[ARGS]{"city": "Paris"}', "", [("get_weather", CITY)]),
     ("mistral", '[TOOL_CALLS]f{"t": "[TOOL_CALLS]"} and so on', "and so on", [("f", {"t": "[TOOL_CALLS]"})]),
+    ("mistral", f"[TOOL_CALLS]{GOOD}", "", [("get_weather", CITY)]),
     # Llama
     ("llama", '{"name": "get_weather", "parameters": {"city": "Paris"}}', "", [("get_weather", CITY)]),
     (
@@ -240,6 +247,8 @@ CALLS = [
         "Here: Anything else?",
         [("now", {})],
     ),
+    ("llama", '<|python_tag|>get_weather.call(city="Paris")', "", [("get_weather", CITY)]),
+    ("llama", "<|python_tag|>f.call(code=\"print('hey)')\")", "", [("f", {"code": "print('hey)')"})]),
     ("llama", "[get_weather(city='Paris'), now()]", "", [("get_weather", CITY), ("now", {})]),
     ("llama", "[f(a=[1, -2], b={'c': None}, d=True)]", "", [("f", {"a": [1, -2], "b": {"c": None}, "d": True})]),
 ]

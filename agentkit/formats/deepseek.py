@@ -21,9 +21,18 @@ START, MIDDLE, END = "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜t
 
 def read(inside: str, whole: bool) -> list[Piece]:
     """The call of a block in either form."""
-    head, separator, rest = inside.partition(MIDDLE)
-    if not separator:
+    if MIDDLE not in inside:
         return [BadCall("", "the tool call has no name before its arguments")]
+    return _read(inside, whole)
+
+
+def read_first(inside: str, whole: bool) -> list[Piece]:
+    """What stands between the section's beginning and the first call: a call of a model that forgot its marker."""
+    return _read(inside, whole) if MIDDLE in inside else []
+
+
+def _read(inside: str, whole: bool) -> list[Piece]:
+    head, _, rest = inside.partition(MIDDLE)
     name = head.strip()
     brace = rest.find("{")
     if name == "function" and brace != 0:  # V3: the name stands behind the separator, the arguments in a fence
@@ -34,7 +43,9 @@ def read(inside: str, whole: bool) -> list[Piece]:
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """One call."""
+    if marker == FIRST:
+        return JsonBlock(marker, (START,), (END, LAST), read_first)
     return JsonBlock(marker, (START, LAST), (END,), read)
 
 
-FORMAT = Format("deepseek", starts=(START,), block=block, swallowed=(FIRST, LAST), section=(FIRST, LAST))
+FORMAT = Format("deepseek", starts=(START, FIRST), block=block, swallowed=(LAST, END))

@@ -2,6 +2,7 @@
 
     {"name": "get_weather", "parameters": {"city": "Paris"}}; {"name": "now", "parameters": {}}
     <|python_tag|>{"name": "get_weather", "parameters": {"city": "Paris"}}
+    <|python_tag|>brave_search.call(query="Paris")
     [get_weather(city='Paris'), now()]        also between <|python_start|> and <|python_end|>
 
 Since an answer may hold JSON too, an object is a call only when it has the name of a tool on offer, and never inside
@@ -18,7 +19,10 @@ from agentkit.format import BadCall, Block, Call, Format, Piece, Text
 from agentkit.formats.json_block import JsonScan, call_of, calls_in
 from agentkit.loose_json import cleaned, read_json
 
-TAGS = ("<|python_tag|>", "<|python_start|>", "<|python_end|>", "<|eom_id|>")
+PYTHON = "<|python_tag|>"
+TAGS = ("<|python_start|>", "<|python_end|>", "<|eom_id|>")
+_METHOD = re.compile(r"\s*[A-Za-z_]\w*\.call\(")
+_METHOD_BEGUN = re.compile(r"\s*(?:[A-Za-z_]\w*)?(?:\.\w*)?$")
 _OBJECT = re.compile(r"""\{\s*["'](?:name|type|function|parameters|arguments|id)["']""")
 _OBJECT_BEGUN = re.compile(r"""\{\s*(?:["'][a-z]{0,10}["']?)?$""")
 _LIST = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*\(|\{\s*["'](?:name|type|function)["'])""")
@@ -83,6 +87,40 @@ class _Block:
         return [call if isinstance(call, Call) else call._replace(text=text)] if _name(call) else []
 
 
+class _PythonTag:
+    """What follows <|python_tag|>: a call in the form of a method, or anything else, which is read by itself."""
+
+    def __init__(self) -> None:
+        self._head = ""
+        self._scan: JsonScan | None = None
+        self._kept: list[str] = []
+
+    def feed(self, text: str) -> str | None:
+        if self._scan is None:
+            self._head += text
+            if _METHOD.match(self._head):
+                self._scan, text = JsonScan("\"'"), self._head
+            elif _METHOD_BEGUN.match(self._head) and len(self._head) < _LONGEST_HEAD:
+                return None
+            else:
+                return self._head
+        end = self._scan.feed(text)
+        self._kept.append(text if end is None else text[:end])
+        return None if end is None else text[end:]
+
+    def finish(self) -> str:
+        return "" if self._scan else self._head
+
+    def pieces(self) -> list[Piece]:
+        text = "".join(self._kept)
+        if not text:
+            return []
+        calls = _python_calls(f"[{text.strip()}]")
+        return [each._replace(name=each.name.removesuffix(".call")) for each in calls if isinstance(each, Call)] or [
+            BadCall(PYTHON + text, "the tool call is not a Python call with named arguments")
+        ]
+
+
 def _name(piece: Piece) -> str | None:
     return piece.name if isinstance(piece, Call | BadCall) else None
 
@@ -113,9 +151,11 @@ def _python_call(element: ast.expr) -> Call:
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
-    """What may be a call, from its opening bracket."""
+    """What may be a call, from its opening bracket or the tag before it."""
+    if marker == PYTHON:
+        return _PythonTag()
     names = None if tools is None else {tool.get("function", tool).get("name") for tool in tools}
     return _Block(marker, names, first)
 
 
-FORMAT = Format("llama", starts=("{", "["), block=block, swallowed=TAGS, bare=True, between=";")
+FORMAT = Format("llama", starts=("{", "[", PYTHON), block=block, swallowed=TAGS, bare=True, between=";")

@@ -55,9 +55,9 @@ class _Block:
     def pieces(self) -> list[Piece]:
         inside = "".join(self._kept)
         markup = START + self._markup() + inside
-        if inside.startswith("[") and not self._name:
+        if inside and not self._name:
             read = calls_in(inside, self._whole)
-        elif not self._name and not inside:
+        elif not self._name:
             return [Text(START)]
         else:
             read = [arguments_call(self._name, inside, self._whole)]
