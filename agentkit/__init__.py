@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from agentkit.errors import TranscriptError as TranscriptError
     from agentkit.event import Event as Event
     from agentkit.event import LimitReached as LimitReached
+    from agentkit.event import LoopNoticed as LoopNoticed
     from agentkit.event import ReasoningDelta as ReasoningDelta
     from agentkit.event import Reply as Reply
     from agentkit.event import ReplyFinished as ReplyFinished
@@ -74,6 +75,7 @@ _ROOMS = {
     "event": (
         "Event",
         "LimitReached",
+        "LoopNoticed",
         "ReasoningDelta",
         "Reply",
         "ReplyFinished",

@@ -21,6 +21,7 @@ from agentkit.event import (
     ToolRecord,
 )
 from agentkit.message import Image, Message, Prompt, system, text_of, user
+from agentkit.repair import repaired
 from agentkit.tool import Context, Tool
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Due, Transcript
@@ -86,12 +87,13 @@ class Agent(Closable):
         """Answer a question, and return when there is an answer or a limit is reached.
 
         prompt: a text, or texts and Images in order; None goes on with `messages` as they are. messages: an
-        earlier transcript (`result.messages`). deps: handed to tools as `ctx.deps`. cancel: set it in another
+        earlier transcript (`result.messages`), or any history: what breaks the rules of chat servers is repaired, and
+        told in `result.repairs`. deps: handed to tools as `ctx.deps`. cancel: set it in another
         thread to stop the run.
 
-        Raises TranscriptError for an empty prompt or messages that break the pairing rule, and the openai
-        package's APIError and its children when the model server fails. Any exception that leaves a run has
-        `.messages`, the valid transcript up to there.
+        Raises TranscriptError for an empty prompt or messages that are none, and the openai package's APIError and
+        its children when the model server fails. Any exception that leaves a run has `.messages`, the valid
+        transcript up to there.
         """
         with self._begin(prompt, messages, deps, cancel, stream=False) as run:
             for _ in run:
@@ -121,10 +123,10 @@ class Agent(Closable):
         cancel: threading.Event | None,
         stream: bool,
     ) -> "Run":
-        transcript = self._transcript(prompt, messages)
-        return Run(self._backend, self._toolbox, self._limits, transcript, deps, cancel, stream)
+        transcript, repairs = self._transcript(prompt, messages)
+        return Run(self._backend, self._toolbox, self._limits, transcript, deps, cancel, stream, repairs)
 
-    def _transcript(self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]]) -> Transcript:
+    def _transcript(self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]]) -> tuple[Transcript, list[str]]:
         if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
             raise TranscriptError(
                 f"messages is a {type(messages).__name__}: give a list of messages, or result.messages"
@@ -137,16 +139,11 @@ class Agent(Closable):
         )
         if self._instructions and not has_system:
             earlier.insert(0, system(self._instructions))
-        transcript = Transcript(earlier)
-        if prompt is None:
-            return transcript
-        if isinstance(transcript.whats_due(), tuple):
-            raise TranscriptError(
-                "messages end with tool calls that are not answered, and a prompt can't stand before their results: "
-                "go on without a prompt first, or leave the last assistant message out"
-            )
-        transcript.extend([user(_checked(prompt))])
-        return transcript
+        mended, repairs = repaired(earlier, closed=prompt is not None)
+        transcript = Transcript(mended)
+        if prompt is not None:
+            transcript.extend([user(_checked(prompt))])
+        return transcript, repairs
 
 
 class Run(Closable, Iterator[Event]):
@@ -162,8 +159,10 @@ class Run(Closable, Iterator[Event]):
         deps: Any,
         cancel: threading.Event | None,
         stream: bool,
+        repairs: Sequence[str] = (),
     ) -> None:
         self.result: Result | None = None
+        self._repairs = list(repairs)
         self._transcript = transcript
         self._cancel = cancel
         self._records: list[ToolRecord] = []
@@ -205,7 +204,9 @@ class Run(Closable, Iterator[Event]):
             with contextlib.suppress(AttributeError):
                 error.messages = self.messages  # type: ignore[attr-defined]
             raise
-        self.result = Result(self._output(), self.messages, self._budget.usage, self._stopped(), self.tool_calls)
+        self.result = Result(
+            self._output(), self.messages, self._budget.usage, self._stopped(), self.tool_calls, self._repairs
+        )
         yield RunFinished(self.result)
 
     def _note(self, event: Event) -> None:

@@ -1,6 +1,7 @@
 """What a run may spend and what it has spent."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Literal
@@ -16,7 +17,7 @@ _REASONS: dict[Limit, str] = {
     "seconds": "the time is up",
     "cost": "the limit on cost is reached",
     "tool_calls": "the limit on tool calls is reached",
-    "loop": "the same call keeps giving the same result",
+    "loop": "your calls go round in a circle",
 }
 LAST_WORDS: dict[Limit, str] = {
     limit: f"No more tool calls are possible: {why}. Give your best answer now from what you have found."
@@ -32,9 +33,10 @@ class Limits:
 
     turns: replies of the model. tokens: input and output together. seconds: wall-clock time.
     cost: in the currency the server reports its cost in. tool_calls: calls that are run.
-    repeats: the same call with the same result so many times in a row ends the run as "loop".
+    repeats: the same call with the same result so many times in a row, or two calls in turn so often. failures: so
+    many failed calls in a row. At both the model is told once, and if it goes on so, the run ends as "loop".
 
-    Raises LimitError when a limit is negative, or turns or repeats is less than 1.
+    Raises LimitError when a limit is negative, or turns, repeats or failures is less than 1.
     """
 
     turns: int | None = 25
@@ -43,11 +45,12 @@ class Limits:
     cost: float | None = None
     tool_calls: int | None = None
     repeats: int | None = 3
+    failures: int | None = 8
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 1 if field.name in ("turns", "repeats") else 0
+            least = 1 if field.name in ("turns", "repeats", "failures") else 0
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < least):
                 raise LimitError(f"Limits({field.name}={value!r}): it is a number of at least {least}, or None")
 
@@ -70,6 +73,52 @@ class Usage:
         return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Usage)))
 
 
+class LoopGuard:
+    """Sees when the calls of a run come to nothing new. Results that change are progress, whatever the calls are."""
+
+    def __init__(self, repeats: int | None, failures: int | None) -> None:
+        self._repeats = repeats
+        self._failures = failures
+        longest = max(2 * (repeats or 0), failures or 0)
+        self._calls: deque[tuple[tuple[str, ...], bool]] = deque(maxlen=max(1, longest))
+        self._count = 0
+        self._told_at: int | None = None
+
+    def note(self, call_and_response: tuple[str, ...], failed: bool) -> None:
+        """Take in a call that was answered."""
+        self._calls.append((call_and_response, failed))
+        self._count += 1
+
+    def warning(self) -> str | None:
+        """What to tell the model, once in a run."""
+        circle = self._circle()
+        if circle is None or self._told_at is not None:
+            return None
+        self._told_at = self._count
+        return f"{circle} Do something else, or give your best answer from what you have."
+
+    def is_stuck(self) -> bool:
+        """Whether the calls still come to nothing new after the model was told."""
+        return self._told_at is not None and self._count > self._told_at and self._circle() is not None
+
+    def _circle(self) -> str | None:
+        calls, failed = [call for call, _ in self._calls], [failed for _, failed in self._calls]
+        repeats, failures = self._repeats, self._failures
+        if repeats is not None and _turns(calls, 1, repeats):
+            return f"You have made the same call {repeats} times in a row, with the same result."
+        if repeats is not None and _turns(calls, 2, repeats):
+            return f"You have made the same two calls in turn {repeats} times, with the same results."
+        if failures is not None and len(failed) >= failures and all(failed[-failures:]):
+            return f"Your last {failures} calls have all failed."
+        return None
+
+
+def _turns(calls: list[tuple[str, ...]], period: int, times: int) -> bool:
+    """Whether the calls end in the same few, made in turn so many times."""
+    last = calls[-period * times :]
+    return len(last) == period * times and last == last[:period] * times
+
+
 class Budget:
     """The spending of one run, held against its limits."""
 
@@ -78,8 +127,7 @@ class Budget:
         self._clock = clock
         self._started = clock()
         self._spent = Usage()
-        self._last_call: tuple[str, ...] = ()
-        self._repeated = 0
+        self._guard = LoopGuard(limits.repeats, limits.failures)
 
     @property
     def usage(self) -> Usage:
@@ -95,10 +143,13 @@ class Budget:
         """Count a reply or a number of tool calls."""
         self._spent += usage
 
-    def note_call(self, *call_and_response: str) -> None:
-        """Count how often the same call gave the same response in a row."""
-        self._repeated = self._repeated + 1 if call_and_response == self._last_call else 1
-        self._last_call = call_and_response
+    def note_call(self, *call_and_response: str, failed: bool) -> None:
+        """Take in a call that was answered, for the guard against going round in a circle."""
+        self._guard.note(call_and_response, failed)
+
+    def warning(self) -> str | None:
+        """What to tell the model about its calls, before the run is ended for them."""
+        return self._guard.warning()
 
     def tool_calls_left(self) -> int | None:
         """How many more tool calls may be run; None is no limit."""
@@ -119,6 +170,6 @@ class Budget:
             ("seconds", spent.seconds, limits.seconds),
             ("cost", spent.cost, limits.cost),
             ("tool_calls", spent.tool_calls, limits.tool_calls),
-            ("loop", self._repeated, limits.repeats),
+            ("loop", self._guard.is_stuck(), 1),
         ]
         return next((name for name, value, limit in marks if limit is not None and value >= limit), None)

@@ -50,7 +50,8 @@ class Result:
     """What a run came to.
 
     output: the final answer's text. messages: the whole transcript, to go on from. stopped: "answer", or what
-    ended the run before it had one. sources are in the answer's text; tool_calls tells what was looked at.
+    ended the run before it had one. sources are in the answer's text; tool_calls tells what was looked at. repairs:
+    what had to be put right in the messages that were given, a sentence each.
     """
 
     output: str
@@ -58,6 +59,7 @@ class Result:
     usage: Usage
     stopped: Stopped
     tool_calls: list[ToolRecord]
+    repairs: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return self.output
@@ -131,6 +133,13 @@ class LimitReached(Event):
     """A limit is reached: the model is asked once more, without tools, for its best answer."""
 
     limit: Limit
+
+
+@dataclass(frozen=True)
+class LoopNoticed(Event):
+    """The calls come to nothing new; the model is told `what`, once, before the run is ended for it."""
+
+    what: str
 
 
 @dataclass(frozen=True)

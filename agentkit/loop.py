@@ -8,7 +8,7 @@ from contextlib import closing
 
 from agentkit.backend import Backend, Request
 from agentkit.budget import LAST_WORDS, Budget, Usage
-from agentkit.event import LimitReached, Reply, ReplyFinished, ReplyStarted, Steps, ToolFinished
+from agentkit.event import LimitReached, LoopNoticed, Reply, ReplyFinished, ReplyStarted, Steps, ToolFinished
 from agentkit.message import ToolCall, user
 from agentkit.tool import Context
 from agentkit.toolbox import Toolbox, refused
@@ -40,6 +40,8 @@ def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budg
     limit = budget.reached()
     if limit:
         yield LimitReached(limit, adds=(user(LAST_WORDS[limit]),))
+    elif warning := budget.warning():
+        yield LoopNoticed(warning, adds=(user(warning),))
     tools = NO_TOOLS if limit else toolbox
     yield ReplyStarted(budget.turn)
     with closing(backend.reply(Request(transcript, tools, stream))) as pieces:
@@ -59,7 +61,8 @@ def act(calls: tuple[ToolCall, ...], toolbox: Toolbox, budget: Budget, context: 
         for event in steps:
             if isinstance(event, ToolFinished):
                 budget.spend(Usage(tool_calls=1))
-                budget.note_call(event.record.name, event.record.arguments, event.record.response)
+                record = event.record
+                budget.note_call(record.name, record.arguments, record.response, failed=record.error is not None)
             yield event
     for call in calls[len(calls) if left is None else left :]:
         yield refused(call, "this call was not run: the limit on tool calls is reached.")

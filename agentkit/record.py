@@ -19,5 +19,5 @@ def event_record(event: Event) -> dict[str, Any]:
 
 
 def result_record(result: Result) -> dict[str, Any]:
-    """A result as a JSON object: output, messages, usage, stopped, tool_calls."""
+    """A result as a JSON object: output, messages, usage, stopped, tool_calls, repairs."""
     return asdict(result)

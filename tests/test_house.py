@@ -33,7 +33,7 @@ FLOORS = [
         "family",
         "transport",
     },
-    {"event", "tool", "formats.json_block", "formats.typed", "pictures", "completion"},
+    {"event", "tool", "repair", "formats.json_block", "formats.typed", "pictures", "completion"},
     {"toolbox", "record", *(modules_in("formats") - {"formats.json_block", "formats.typed"})},
     {"backend", "formats"},
     {"prompt"},

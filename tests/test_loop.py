@@ -1,5 +1,6 @@
 """Runs: what they tell, how they end, how they are taken up again."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from agentkit import (
     LimitError,
     LimitReached,
     Limits,
+    LoopNoticed,
     ReplyFinished,
     ReplyStarted,
     RunFinished,
@@ -238,13 +240,58 @@ def test_calls_beyond_the_limit_of_one_reply_are_answered_without_being_run() ->
     assert (result.usage.tool_calls, result.stopped) == (2, "tool_calls")
 
 
-def test_the_same_call_with_the_same_result_ends_the_run_well() -> None:
-    def stuck(messages: list[Any]) -> Any:
-        return "I give up." if messages[-1]["role"] == "user" and len(messages) > 2 else ("look_up", {"topic": "x"})
+def circling(*calls: Any) -> ScriptedBackend:
+    """Makes the calls in turn for ever, until no tools are offered."""
 
-    backend = ScriptedBackend(*[stuck] * 10)
+    def step(messages: list[Any]) -> Any:
+        if "No more tool calls" in str(messages[-1]["content"]):
+            return "I give up."
+        made = sum(len(message.get("tool_calls") or ()) for message in messages)
+        return calls[made % len(calls)]
+
+    return ScriptedBackend(*[step] * 60)
+
+
+def test_the_same_call_with_the_same_result_is_told_once_and_then_ends_the_run_well() -> None:
+    backend = circling(("look_up", {"topic": "x"}))
+    events = list(agent_of(backend).stream("Go."))
+    result = events[-1].result
+    assert (result.stopped, result.output, result.usage.tool_calls) == ("loop", "I give up.", 4)
+    noticed = [event for event in events if isinstance(event, LoopNoticed)]
+    assert len(noticed) == 1
+    assert "3 times in a row" in noticed[0].what
+
+
+def test_two_calls_in_turn_end_the_run_too() -> None:
+    backend = circling(("look_up", {"topic": "x"}), ("look_up", {"topic": "y"}))
     result = agent_of(backend).run("Go.")
-    assert (result.stopped, result.output, result.usage.tool_calls) == ("loop", "I give up.", 3)
+    assert (result.stopped, result.usage.tool_calls) == ("loop", 7)
+
+
+def test_a_streak_of_failures_ends_the_run_too() -> None:
+    backend = ScriptedBackend(*[("nothing", {"number": number}) for number in range(9)], "I give up.")
+    result = agent_of(backend).run("Go.")
+    assert (result.stopped, len(result.tool_calls)) == ("loop", 9)
+
+
+def test_a_model_that_heeds_the_notice_goes_on() -> None:
+    same = ("look_up", {"topic": "x"})
+    backend = ScriptedBackend(same, same, same, ("look_up", {"topic": "y"}), "Found.")
+    result = agent_of(backend).run("Go.")
+    assert (result.stopped, result.output) == ("answer", "Found.")
+
+
+def test_polling_whose_results_change_goes_on() -> None:
+    counter = itertools.count()
+
+    @tool(read_only=True)
+    def progress() -> str:
+        """Tell the progress."""
+        return f"{next(counter)} %"
+
+    backend = ScriptedBackend(*[("progress", {})] * 12, "Ready.")
+    result = Agent(backend, tools=[progress]).run("Go.")
+    assert (result.stopped, result.output) == ("answer", "Ready.")
 
 
 def test_a_model_that_still_calls_tools_at_the_end_is_not_followed() -> None:
@@ -343,23 +390,8 @@ def test_a_keyboard_interrupt_in_a_tool_leaves_a_transcript_that_can_be_sent_aga
         (lambda agent: agent.run(), "nothing to answer"),
         (lambda agent: agent.run("x", messages="hello"), "messages is a str"),
         (lambda agent: agent.run("x", messages={"role": "user", "content": "x"}), "messages is a dict"),
-        (
-            lambda agent: agent.run("x", messages=[{"role": "tool", "tool_call_id": "a", "content": "x"}]),
-            "no assistant",
-        ),
-        (
-            lambda agent: agent.run(
-                "x",
-                messages=[
-                    {"role": "user", "content": "x"},
-                    {
-                        "role": "assistant",
-                        "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
-                    },
-                ],
-            ),
-            "tool calls that are not answered",
-        ),
+        (lambda agent: agent.run("x", messages=[{"role": "wizard", "content": "x"}]), "has the role 'wizard'"),
+        (lambda agent: agent.run("x", messages=["hello"]), "is a str"),
     ],
 )
 def test_bad_input_is_a_clear_error_before_anything_is_sent(ask: Callable[[Agent], Any], says: str) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 from agentkit import (
     Event,
     LimitReached,
+    LoopNoticed,
     ReplyFinished,
     ReplyStarted,
     Result,
@@ -62,6 +63,8 @@ class Progress:
             self._finished(event.record)
         elif isinstance(event, LimitReached):
             self._line("!", f"limit on {event.limit} reached: asking for the best answer", "yellow")
+        elif isinstance(event, LoopNoticed):
+            self._line("!", event.what, "yellow")
 
     def rest(self) -> None:
         """Nothing is being waited for."""
