@@ -22,6 +22,7 @@ from agentkit.event import (
 )
 from agentkit.message import Image, Message, Prompt, system, text_of, user
 from agentkit.repair import repaired
+from agentkit.steady import Steady
 from agentkit.tool import Context, Tool
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Due, Transcript
@@ -124,7 +125,7 @@ class Agent(Closable):
         stream: bool,
     ) -> "Run":
         transcript, repairs = self._transcript(prompt, messages)
-        return Run(self._backend, self._toolbox, self._limits, transcript, deps, cancel, stream, repairs)
+        return Run(Steady(self._backend), self._toolbox, self._limits, transcript, deps, cancel, stream, repairs)
 
     def _transcript(self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]]) -> tuple[Transcript, list[str]]:
         if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
@@ -234,7 +235,9 @@ class Run(Closable, Iterator[Event]):
             return "cancelled"
         if self._finish_reason == "length":
             return "length"
-        return "content_filter" if self._finish_reason == "content_filter" else "answer"
+        if self._finish_reason == "content_filter":
+            return "content_filter"
+        return "answer" if self._output().strip() or isinstance(self._transcript[-1].get("content"), list) else "empty"
 
 
 def _checked(prompt: Prompt) -> Prompt:

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from agentkit.budget import Limit, Usage
 from agentkit.message import Message
 
-Stopped = Literal["answer", "cancelled", "length", "content_filter"] | Limit
+Stopped = Literal["answer", "empty", "cancelled", "length", "content_filter"] | Limit
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ class Result:
     """What a run came to.
 
     output: the final answer's text. messages: the whole transcript, to go on from. stopped: "answer", or what
-    ended the run before it had one. sources are in the answer's text; tool_calls tells what was looked at. repairs:
-    what had to be put right in the messages that were given, a sentence each.
+    ended the run before it had one ("empty": the model said nothing, twice). sources are in the answer's text;
+    tool_calls tells what was looked at. repairs: what had to be put right in the messages that were given, a
+    sentence each.
     """
 
     output: str

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body
 from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, TextDelta
+from agentkit.text_calls import with_text_calls
 
 if TYPE_CHECKING:
     import httpx2
@@ -37,7 +38,8 @@ class OpenAIBackend:
 
     model: its name on the server. base_url: up to and with "/v1"; None is OpenAI's own. api_key: may be left out for
     a server of one's own. timeout: seconds without a byte. max_retries: after connection errors,
-    408, 409, 429 and 5xx, with back-off. images: whether the server takes images; None finds out.
+    408, 409, 429 and 5xx, with back-off. images: whether the server takes images; None finds out. text_calls:
+    whether tool calls that the server has left in a reply's text (`<tool_call>...`) are taken for calls.
     sampling: more fields of the request, such as temperature=0.2, tool_choice="required" or
     response_format={...}; None leaves a field out.
 
@@ -53,6 +55,7 @@ class OpenAIBackend:
         timeout: float = 600.0,
         max_retries: int = 2,
         images: bool | None = None,
+        text_calls: bool = True,
         **sampling: Any,
     ) -> None:
         for name in RESERVED:
@@ -69,6 +72,7 @@ class OpenAIBackend:
         self._timeout = timeout
         self._max_retries = max_retries
         self._images = images
+        self._text_calls = text_calls
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._takes_stream_options = True
         self._lock = threading.Lock()
@@ -107,7 +111,10 @@ class OpenAIBackend:
                 pass
         if accumulator.is_empty:
             raise _api_error(client, "the server sent no reply: no text, no tool call, no reason for ending")
-        yield accumulator.reply()
+        reply = accumulator.reply()
+        if self._text_calls and request.tools:
+            reply = with_text_calls(reply, request.tools.schemas, self.model, f"call_{len(request.transcript)}")
+        yield reply
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""
