@@ -19,11 +19,12 @@ from agentkit.event import (
     Stopped,
     ToolFinished,
     ToolRecord,
+    ToolStarted,
 )
 from agentkit.message import Image, Message, Prompt, system, text_of, user
 from agentkit.repair import repaired
 from agentkit.steady import Steady
-from agentkit.tool import Context, Tool
+from agentkit.tool import Context, Tool, tool
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Due, Transcript
 
@@ -116,6 +117,29 @@ class Agent(Closable):
         """
         return self._begin(prompt, messages, deps, cancel, stream=True)
 
+    def as_tool(self, name: str, description: str, *, read_only: bool = False) -> Tool[..., str]:
+        """This agent as a tool of another one, which gives it a task in words.
+
+        It sees nothing of the other's conversation. What it spends counts there too, the other's limits (but for
+        turns) hold for it, and it is cancelled with the other. read_only: none of its tools changes anything, so that
+        several may run at once. Raises ToolDefinitionError for a name or description that can't be used.
+        """
+
+        def ask(task: str, ctx: Context) -> str:
+            with self._begin(task, (), ctx.deps, ctx.cancel, stream=False, parent=ctx.budget) as run:
+                for event in run:
+                    if isinstance(event, ToolStarted):
+                        ctx.progress(f"{name}: {event.name}({event.arguments})")
+                result = run.result
+            assert result is not None
+            ending = "" if result.stopped == "answer" else f"({name} stopped early: {result.stopped})"
+            return "\n".join(part for part in (result.output, ending) if part)
+
+        ask.__doc__ = (
+            f"{description}\n\nArgs:\n    task: The whole task, in words: it knows nothing of this conversation."
+        )
+        return tool(name=name, description=description, read_only=read_only)(ask)
+
     def _begin(
         self,
         prompt: Prompt | None,
@@ -123,9 +147,11 @@ class Agent(Closable):
         deps: Any,
         cancel: threading.Event | None,
         stream: bool,
+        parent: Budget | None = None,
     ) -> "Run":
         transcript, repairs = self._transcript(prompt, messages)
-        return Run(Steady(self._backend), self._toolbox, self._limits, transcript, deps, cancel, stream, repairs)
+        budget = Budget(self._limits, parent=parent)
+        return Run(Steady(self._backend), self._toolbox, budget, transcript, deps, cancel, stream, repairs)
 
     def _transcript(self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]]) -> tuple[Transcript, list[str]]:
         if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
@@ -155,7 +181,7 @@ class Run(Closable, Iterator[Event]):
         self,
         backend: Backend,
         toolbox: Toolbox,
-        limits: Limits,
+        budget: Budget,
         transcript: Transcript,
         deps: Any,
         cancel: threading.Event | None,
@@ -169,8 +195,8 @@ class Run(Closable, Iterator[Event]):
         self._records: list[ToolRecord] = []
         self._limit: Stopped | None = None
         self._finish_reason = ""
-        self._budget = Budget(limits)
-        context = Context(deps=deps, deadline=self._budget.deadline(), cancel=cancel)
+        self._budget = budget
+        context = Context(deps=deps, deadline=budget.deadline(), cancel=cancel, budget=budget)
         self._steps = loop.run(transcript, backend, toolbox, self._budget, context, stream)
         self._events = self._all()
 

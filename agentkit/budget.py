@@ -1,5 +1,6 @@
 """What a run may spend and what it has spent."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -120,19 +121,29 @@ def _turns(calls: list[tuple[str, ...]], period: int, times: int) -> bool:
 
 
 class Budget:
-    """The spending of one run, held against its limits."""
+    """The spending of one run, held against its limits; shared by threads.
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    parent: the budget of the run that this one is a tool of: what is spent here is spent there too, and its limits
+    (but for turns) are limits here.
+    """
+
+    def __init__(
+        self, limits: Limits, clock: Callable[[], float] = time.monotonic, parent: "Budget | None" = None
+    ) -> None:
         self._limits = limits
         self._clock = clock
+        self._parent = parent
         self._started = clock()
         self._spent = Usage()
+        self._below = Usage()
         self._guard = LoopGuard(limits.repeats, limits.failures)
+        self._lock = threading.Lock()
 
     @property
     def usage(self) -> Usage:
-        """What has been spent so far."""
-        return replace(self._spent, seconds=self._clock() - self._started)
+        """What has been spent so far, by nested runs too."""
+        with self._lock:
+            return replace(self._spent + self._below, seconds=self._clock() - self._started)
 
     @property
     def turn(self) -> int:
@@ -141,7 +152,16 @@ class Budget:
 
     def spend(self, usage: Usage) -> None:
         """Count a reply or a number of tool calls."""
-        self._spent += usage
+        with self._lock:
+            self._spent += usage
+        if self._parent is not None:
+            self._parent._spend_below(usage)
+
+    def _spend_below(self, usage: Usage) -> None:
+        with self._lock:
+            self._below += usage
+        if self._parent is not None:
+            self._parent._spend_below(usage)
 
     def note_call(self, *call_and_response: str, failed: bool) -> None:
         """Take in a call that was answered, for the guard against going round in a circle."""
@@ -154,22 +174,31 @@ class Budget:
     def tool_calls_left(self) -> int | None:
         """How many more tool calls may be run; None is no limit."""
         limit = self._limits.tool_calls
-        return None if limit is None else max(0, limit - self._spent.tool_calls)
+        own = None if limit is None else max(0, limit - self.usage.tool_calls)
+        above = self._parent.tool_calls_left() if self._parent is not None else None
+        return min((left for left in (own, above) if left is not None), default=None)
 
     def deadline(self) -> float | None:
         """The clock's time at which the seconds are over; None is no limit."""
         limit = self._limits.seconds
-        return None if limit is None else self._started + limit
+        own = None if limit is None else self._started + limit
+        above = self._parent.deadline() if self._parent is not None else None
+        return min((time for time in (own, above) if time is not None), default=None)
 
     def reached(self) -> Limit | None:
         """The first limit that is reached, if any."""
+        if self._spent.requests >= (self._limits.turns or float("inf")):
+            return "turns"
+        return "loop" if self._guard.is_stuck() else self._reached_of_all()
+
+    def _reached_of_all(self) -> Limit | None:
+        """The first of the limits that nested runs share."""
         spent, limits = self.usage, self._limits
         marks: list[tuple[Limit, float, float | None]] = [
-            ("turns", spent.requests, limits.turns),
             ("tokens", spent.input_tokens + spent.output_tokens, limits.tokens),
             ("seconds", spent.seconds, limits.seconds),
             ("cost", spent.cost, limits.cost),
             ("tool_calls", spent.tool_calls, limits.tool_calls),
-            ("loop", self._guard.is_stuck(), 1),
         ]
-        return next((name for name, value, limit in marks if limit is not None and value >= limit), None)
+        own = next((name for name, value, limit in marks if limit is not None and value >= limit), None)
+        return own or (self._parent._reached_of_all() if self._parent is not None else None)

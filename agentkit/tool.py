@@ -11,10 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from agentkit.arguments import Reader, schema_reader, signature_reader
+from agentkit.budget import Budget
 from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
 from agentkit.message import Image
 from agentkit.workers import WORKERS
@@ -41,12 +42,14 @@ class Context:
 
     deps: whatever was given as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run's time
     is up, or None. cancel: set when the run is to stop. progress: tells the run's reader what the tool is doing.
+    budget: what the run may spend, for an agent that is run inside the tool.
     """
 
     deps: Any = None
     deadline: float | None = None
     cancel: threading.Event | None = None
     progress: Callable[[str], None] = _tell_nobody
+    budget: Budget | None = field(default=None, repr=False)
 
     @property
     def cancelled(self) -> bool:
