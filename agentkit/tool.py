@@ -23,6 +23,8 @@ from agentkit.workers import WORKERS
 if TYPE_CHECKING:
     from typing import Self
 
+    from agentkit.isolation import Isolated
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -74,11 +76,14 @@ class Tool(Generic[P, R]):
     name: up to 64 letters, digits, "_" and "-". description: what the model is told. parameters: the JSON schema
     of an object. function: called with the arguments by name. read_only: it changes nothing, so that it may run
     beside others and be run again. timeout: seconds. retries: how often it is tried again after an exception.
+    isolate: whether it runs in a process of its own, which is killed when the time is up; memory: the bytes that
+    this process may take.
 
     Raises ToolDefinitionError when one of these can't be used.
     """
 
     _read: Reader
+    _isolated: "Isolated | None"
 
     def __init__(
         self,
@@ -90,8 +95,11 @@ class Tool(Generic[P, R]):
         read_only: bool = False,
         timeout: float | None = None,
         retries: int = 0,
+        isolate: bool = False,
+        memory: int | None = None,
     ) -> None:
         self._set(name, description, dict(parameters), function, read_only, timeout, retries)
+        self._set_isolation(isolate, memory)
         try:
             self._read = schema_reader(self.parameters)
         except ToolDefinitionError as error:
@@ -134,6 +142,24 @@ class Tool(Generic[P, R]):
         with contextlib.suppress(AttributeError, TypeError):
             functools.update_wrapper(self, function, updated=())  # the function's attributes are not the tool's
 
+    def _set_isolation(self, isolate: bool, memory: int | None) -> None:
+        if memory is not None and not isolate:
+            raise ToolDefinitionError(f"tool {self.name}: memory={memory} needs isolate=True: a process of its own")
+        if memory is not None and memory <= 0:
+            raise ToolDefinitionError(f"tool {self.name}: memory={memory} is not a number of bytes above 0")
+        self.isolate = isolate
+        self._isolated = None
+        if not isolate:
+            return
+        if self._context is not None or self.waits_for_object or hasattr(self.function, "__self__"):
+            raise ToolDefinitionError(
+                f"tool {self.name}: isolate=True runs it in another process, where there is neither the run's Context "
+                "nor the object of a method: make it a function that takes what it needs"
+            )
+        from agentkit.isolation import Isolated
+
+        self._isolated = Isolated.of(self.function, self.name, memory)
+
     @classmethod
     def _described(
         cls,
@@ -145,6 +171,8 @@ class Tool(Generic[P, R]):
         read_only: bool,
         timeout: float | None,
         retries: int,
+        isolate: bool,
+        memory: int | None,
     ) -> "Tool[P, R]":
         """A tool whose name, description and schema come from the function itself."""
         from agentkit.schema import describe
@@ -160,6 +188,7 @@ class Tool(Generic[P, R]):
         made._read = signature_reader(described.adapter, described.parameters["properties"])
         made._context = described.context
         made.waits_for_object = is_method
+        made._set_isolation(isolate, memory)
         return made
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -218,11 +247,16 @@ class Tool(Generic[P, R]):
             values[self._context] = context
         for _ in range(self.retries):
             try:
-                return _finished(self.function(**values))  # type: ignore[call-arg]
+                return self._called(values, context)
             except ToolError:
                 raise
             except Exception:
                 logger.info("tool %s is tried again", self.name, exc_info=True)
+        return self._called(values, context)
+
+    def _called(self, values: dict[str, Any], context: Context) -> Any:
+        if self._isolated is not None:
+            return self._isolated.call(values, self.timeout, context.cancel)
         return _finished(self.function(**values))  # type: ignore[call-arg]
 
 
@@ -236,6 +270,8 @@ def tool(
     read_only: bool = False,
     timeout: float | None = None,
     retries: int = 0,
+    isolate: bool = False,
+    memory: int | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
     function: Callable[P, R] | None = None,
@@ -246,12 +282,16 @@ def tool(
     read_only: bool = False,
     timeout: float | None = None,
     retries: int = 0,
+    isolate: bool = False,
+    memory: int | None = None,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of a function: its name, docstring and annotations are what the model is told.
 
     name, description: instead of the function's own. read_only: it changes nothing, so it may run beside others,
     be retried, and be run again after a crash. timeout: seconds after which the run goes on without it.
-    retries: how often it is tried again after an exception other than ToolError.
+    retries: how often it is tried again after an exception other than ToolError. isolate: it runs in a process of its
+    own, which is kept for the next call and killed when the time is up or the run is cancelled; the function has to
+    stand at the top of a module. memory: the bytes that this process may take (not on Windows).
 
     The decorated function stays callable as it was. Raises ToolDefinitionError, naming function, parameter and
     reason, when a parameter can't be described.
@@ -266,6 +306,8 @@ def tool(
             read_only=read_only,
             timeout=timeout,
             retries=retries,
+            isolate=isolate,
+            memory=memory,
         )
 
     return decorate if function is None else decorate(function, depth=2)

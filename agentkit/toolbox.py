@@ -85,11 +85,11 @@ class Toolbox:
 
     def _wants_thread(self, call: ToolCall) -> bool:
         found = self._tools.get(call["function"]["name"])
-        return found is not None and (found.timeout is not None or found.takes_context)
+        return found is not None and (self._timeout_of(call) is not None or found.takes_context)
 
     def _timeout_of(self, call: ToolCall) -> float | None:
         found = self._tools.get(call["function"]["name"])
-        return found.timeout if found else None
+        return found.timeout if found and not found.isolate else None  # an isolated one is ended with its process
 
     def _outcome_of(self, call: ToolCall, context: Context) -> Outcome:
         name = call["function"]["name"]

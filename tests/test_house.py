@@ -20,8 +20,9 @@ def modules_in(folder: str) -> set[str]:
 
 
 FLOORS = [
-    {"errors", "message", "workers", "closable", "special_tokens", "loose_json", "coercion"},
+    {"errors", "message", "workers", "closable", "special_tokens", "loose_json", "coercion", "isolated"},
     {
+        "isolation",
         "passages",
         "transcript",
         "budget",
