@@ -71,7 +71,10 @@ class Usage:
     seconds: float = 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Usage)))
+        return Usage(*(getattr(self, name) + getattr(other, name) for name in _COUNTS))
+
+
+_COUNTS = tuple(field.name for field in fields(Usage))
 
 
 class LoopGuard:
@@ -84,25 +87,26 @@ class LoopGuard:
         self._calls: deque[tuple[tuple[str, ...], bool]] = deque(maxlen=max(1, longest))
         self._count = 0
         self._told_at: int | None = None
+        self._circle: str | None = None
 
     def note(self, call_and_response: tuple[str, ...], failed: bool) -> None:
         """Take in a call that was answered."""
         self._calls.append((call_and_response, failed))
         self._count += 1
+        self._circle = self._seen()
 
     def warning(self) -> str | None:
         """What to tell the model, once in a run."""
-        circle = self._circle()
-        if circle is None or self._told_at is not None:
+        if self._circle is None or self._told_at is not None:
             return None
         self._told_at = self._count
-        return f"{circle} Do something else, or give your best answer from what you have."
+        return f"{self._circle} Do something else, or give your best answer from what you have."
 
     def is_stuck(self) -> bool:
         """Whether the calls still come to nothing new after the model was told."""
-        return self._told_at is not None and self._count > self._told_at and self._circle() is not None
+        return self._told_at is not None and self._count > self._told_at and self._circle is not None
 
-    def _circle(self) -> str | None:
+    def _seen(self) -> str | None:
         calls, failed = [call for call, _ in self._calls], [failed for _, failed in self._calls]
         repeats, failures = self._repeats, self._failures
         if repeats is not None and _turns(calls, 1, repeats):
@@ -134,8 +138,8 @@ class Budget:
         self._clock = clock
         self._parent = parent
         self._started = clock()
+        self._turns = 0
         self._spent = Usage()
-        self._below = Usage()
         self._guard = LoopGuard(limits.repeats, limits.failures)
         self._lock = threading.Lock()
 
@@ -143,25 +147,24 @@ class Budget:
     def usage(self) -> Usage:
         """What has been spent so far, by nested runs too."""
         with self._lock:
-            return replace(self._spent + self._below, seconds=self._clock() - self._started)
+            return replace(self._spent, seconds=self._clock() - self._started)
 
     @property
     def turn(self) -> int:
         """The number of the next reply, counted from 1."""
-        return self._spent.requests + 1
+        return self._turns + 1
 
     def spend(self, usage: Usage) -> None:
         """Count a reply or a number of tool calls."""
+        self._turns += usage.requests
+        self._count(usage)
+
+    def _count(self, usage: Usage) -> None:
+        """Count what was spent here or in a nested run."""
         with self._lock:
             self._spent += usage
         if self._parent is not None:
-            self._parent._spend_below(usage)
-
-    def _spend_below(self, usage: Usage) -> None:
-        with self._lock:
-            self._below += usage
-        if self._parent is not None:
-            self._parent._spend_below(usage)
+            self._parent._count(usage)
 
     def note_call(self, *call_and_response: str, failed: bool) -> None:
         """Take in a call that was answered, for the guard against going round in a circle."""
@@ -187,7 +190,7 @@ class Budget:
 
     def reached(self) -> Limit | None:
         """The first limit that is reached, if any."""
-        if self._spent.requests >= (self._limits.turns or float("inf")):
+        if self._limits.turns is not None and self._turns >= self._limits.turns:
             return "turns"
         return "loop" if self._guard.is_stuck() else self._reached_of_all()
 

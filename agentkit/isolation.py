@@ -134,8 +134,12 @@ class _Process:
         self._process.kill()
 
     def wait(self) -> int:
-        """The exit code; negative for a signal."""
-        return self._process.wait()
+        """The exit code; negative for a signal. One that has closed its streams and stays is killed."""
+        try:
+            return self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self._process.wait()
 
     def end(self) -> None:
         """Kill it and give back its streams."""

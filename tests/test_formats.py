@@ -266,6 +266,8 @@ TEXTS = [
     ("hermes", "Write `<tool_call>` to call, and `</tool_call>` behind it."),
     ("hermes", "A tag <tool_call> in the text, {not JSON}"),
     ("hermes", "ends in a tag <tool_ca"),
+    ("hermes", "the tag <tool_call>\nstands alone"),
+    ("hermes", "the tag <tool_call>\n" + "stands far away " * 60 + "</tool_call>"),
     ("hermes", "ends in the tag <tool_call>"),
     ("hermes", '```json\n{"name": "get_weather", "arguments": {}}\n```'),
     ("hermes", '{"name": "get_weather", "arguments": {}}'),
@@ -295,6 +297,9 @@ def test_what_is_no_call_stays_text(name: str, text: str) -> None:
 BAD = [
     ("hermes", tagged("{bad json}"), None),
     ("hermes", tagged("[1, 2]"), None),
+    ("hermes", tagged("42"), None),
+    ("hermes", tagged("get_weather(city='Paris')"), None),
+    ("hermes", "<tool_call>\n</tool_call>", None),
     ("hermes", tagged('{"name": "f", "arguments": 3}'), "f"),
     ("hermes", tagged('{"arguments": {}}'), None),
     ("hermes", '<tool_call>\n{"name": "f", "arguments": {"x": "cut o', "f"),

@@ -112,7 +112,7 @@ class OpenAIBackend:
         if accumulator.is_empty:
             raise _api_error(client, "the server sent no reply: no text, no tool call, no reason for ending")
         reply = accumulator.reply()
-        if self._text_calls and request.tools:
+        if self._text_calls and request.tools and "tool_calls" not in reply.message:
             reply = with_text_calls(reply, request.tools.schemas, self.model, f"call_{len(request.transcript)}")
         yield reply
 

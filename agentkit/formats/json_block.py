@@ -11,6 +11,8 @@ from agentkit.loose_json import cleaned, read_json
 _OUTSIDE = re.compile(r'["{}\[\]<]')
 _IN_STRING = re.compile(r'["\\<]')
 _LONGEST_HEAD = 1000
+_LONGEST_ODD = 500
+"""Characters of a block that does not begin as a call, and is one all the same when its end tag follows."""
 
 Read = Callable[[str, bool], list[Piece]]
 """Makes pieces of a block's inside; the bool says whether it is complete."""
@@ -99,8 +101,14 @@ class JsonBlock:
         begun = text.lstrip()
         if self._head.match(begun):
             return True
-        may_become = len(text) < _LONGEST_HEAD and (not begun or self._head.match(begun + "``"))
-        return None if may_become else False
+        if len(text) < _LONGEST_HEAD and (not begun or self._head.match(begun + "``")):
+            return None
+        if not text.startswith(("\n", "\r\n")):
+            return False  # prose speaks of the tag; who means it begins a line behind it
+        place = next((place for end in self._ends if (place := text.find(end)) >= 0), -1)
+        if place < 0:
+            return None if len(text) < _LONGEST_ODD + len(self._ends[0]) else False
+        return place <= _LONGEST_ODD
 
     def _scan(self, text: str) -> str | None:
         place = 0
