@@ -422,29 +422,6 @@ def test_an_agent_closes_the_backend_it_made_and_no_other() -> None:
         agent.run("Hello")
 
 
-# Threads
-
-
-def test_one_agent_serves_many_threads_without_cross_talk() -> None:
-    def answering(messages: list[Any]) -> Any:
-        topic = messages[1]["content"]
-        return ("look_up", {"topic": topic}) if messages[-1]["role"] == "user" else f"Told of {topic}."
-
-    agent = agent_of(ScriptedBackend(*[answering] * 400))
-    outputs: dict[int, list[str]] = {}
-
-    def work(number: int) -> None:
-        outputs[number] = [agent.run(f"{number}-{turn}").output for turn in range(5)]
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for number, said in outputs.items():
-        assert said == [f"Told of {number}-{turn}." for turn in range(5)]
-
-
 # Records
 
 
