@@ -24,6 +24,7 @@ from agentkit.event import (
 from agentkit.message import Image, Message, Prompt, system, text_of, user
 from agentkit.repair import repaired
 from agentkit.steady import Steady
+from agentkit.stoppable import Stoppable
 from agentkit.tool import Context, Tool, tool
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Due, Transcript
@@ -151,7 +152,8 @@ class Agent(Closable):
     ) -> "Run":
         transcript, repairs = self._transcript(prompt, messages)
         budget = Budget(self._limits, parent=parent)
-        return Run(Steady(self._backend), self._toolbox, budget, transcript, deps, cancel, stream, repairs)
+        backend = Stoppable(Steady(self._backend), cancel, budget.patience)
+        return Run(backend, self._toolbox, budget, transcript, deps, cancel, stream, repairs)
 
     def _transcript(self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]]) -> tuple[Transcript, list[str]]:
         if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
@@ -196,7 +198,7 @@ class Run(Closable, Iterator[Event]):
         self._limit: Stopped | None = None
         self._finish_reason = ""
         self._budget = budget
-        context = Context(deps=deps, deadline=budget.deadline(), cancel=cancel, budget=budget)
+        context = Context(deps=deps, deadline=budget.deadline(), end=budget.end(), cancel=cancel, budget=budget)
         self._steps = loop.run(transcript, backend, toolbox, self._budget, context, stream)
         self._events = self._all()
 
@@ -258,7 +260,7 @@ class Run(Closable, Iterator[Event]):
         if self._limit:
             return self._limit
         if self._transcript.whats_due() is not Due.NOTHING:
-            return "cancelled"
+            return "cancelled" if self._cancelled else "seconds"
         if self._finish_reason == "length":
             return "length"
         if self._finish_reason == "content_filter":

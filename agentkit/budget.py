@@ -20,6 +20,9 @@ _REASONS: dict[Limit, str] = {
     "tool_calls": "the limit on tool calls is reached",
     "loop": "your calls go round in a circle",
 }
+KEPT_BACK = 0.2
+"""The part of a run's seconds that is kept for its last reply."""
+
 LAST_WORDS: dict[Limit, str] = {
     limit: f"No more tool calls are possible: {why}. Give your best answer now from what you have found."
     for limit, why in _REASONS.items()
@@ -32,7 +35,8 @@ class Limits:
     """What one run may spend; None is no limit. A run that reaches one is asked once for its best answer,
     without tools, so the last reply comes on top of the limit.
 
-    turns: replies of the model. tokens: input and output together. seconds: wall-clock time.
+    turns: replies of the model. tokens: input and output together. seconds: wall-clock time, at which the run ends
+    wherever it is; a fifth of it is kept for the last reply.
     cost: in the currency the server reports its cost in. tool_calls: calls that are run.
     repeats: the same call with the same result so many times in a row, or two calls in turn so often. failures: so
     many failed calls in a row. At both the model is told once, and if it goes on so, the run ends as "loop".
@@ -182,10 +186,21 @@ class Budget:
         return min((left for left in (own, above) if left is not None), default=None)
 
     def deadline(self) -> float | None:
+        """The clock's time at which work has to end, so that a last reply can still come; None is no limit."""
+        return self._end_of(1 - KEPT_BACK)
+
+    def end(self) -> float | None:
         """The clock's time at which the seconds are over; None is no limit."""
+        return self._end_of(1.0)
+
+    def patience(self) -> float | None:
+        """The clock's time until which a reply may take that is asked for now."""
+        return self.deadline() if self.reached() is None else self.end()
+
+    def _end_of(self, part: float) -> float | None:
         limit = self._limits.seconds
-        own = None if limit is None else self._started + limit
-        above = self._parent.deadline() if self._parent is not None else None
+        own = None if limit is None else self._started + limit * part
+        above = self._parent._end_of(part) if self._parent is not None else None
         return min((time for time in (own, above) if time is not None), default=None)
 
     def reached(self) -> Limit | None:
@@ -199,7 +214,7 @@ class Budget:
         spent, limits = self.usage, self._limits
         marks: list[tuple[Limit, float, float | None]] = [
             ("tokens", spent.input_tokens + spent.output_tokens, limits.tokens),
-            ("seconds", spent.seconds, limits.seconds),
+            ("seconds", spent.seconds, None if limits.seconds is None else limits.seconds * (1 - KEPT_BACK)),
             ("cost", spent.cost, limits.cost),
             ("tool_calls", spent.tool_calls, limits.tool_calls),
         ]

@@ -42,21 +42,28 @@ def _tell_nobody(text: str) -> None:
 class Context:
     """What belongs to the run a tool is called in; a parameter annotated `Context` receives it.
 
-    deps: whatever was given as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run's time
-    is up, or None. cancel: set when the run is to stop. progress: tells the run's reader what the tool is doing.
-    budget: what the run may spend, for an agent that is run inside the tool.
+    deps: whatever was given as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run goes on
+    without its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: tells the run's
+    reader what the tool is doing. budget: what the run may spend, for an agent that is run inside the tool.
     """
 
     deps: Any = None
     deadline: float | None = None
+    end: float | None = None
     cancel: threading.Event | None = None
     progress: Callable[[str], None] = _tell_nobody
     budget: Budget | None = field(default=None, repr=False)
 
     @property
     def cancelled(self) -> bool:
-        """Whether the run is to stop."""
-        return self.cancel is not None and self.cancel.is_set()
+        """Whether the run is to stop: it was cancelled, or its time is over."""
+        is_over = self.end is not None and time.monotonic() >= self.end
+        return is_over or (self.cancel is not None and self.cancel.is_set())
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether the run may be stopped while a tool is at work."""
+        return self.cancel is not None or self.deadline is not None
 
 
 @dataclass(frozen=True)

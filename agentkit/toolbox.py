@@ -52,7 +52,8 @@ class Toolbox:
         """Run calls and tell of each; read-only ones that stand together run side by side, others in order.
 
         Each ToolFinished adds the tool message of its call, in the order of the calls; images come after the last.
-        Stops early, with calls left open, when the run is cancelled.
+        Stops early, with calls left open, when the run is cancelled; calls that are at work when the run's deadline
+        comes are answered with that.
         """
         for group in self._groups(calls):
             if context.cancelled:
@@ -60,7 +61,7 @@ class Toolbox:
             for call in group:
                 function = call["function"]
                 yield ToolStarted(call["id"], name=function["name"], arguments=function["arguments"])
-            if len(group) == 1 and not self._wants_thread(group[0]):
+            if len(group) == 1 and not context.can_stop and not self._wants_thread(group[0]):
                 yield _finished_event(group[0], self._outcome_of(group[0], context))
             else:
                 yield from _SideBySide(self, group, context).events()
@@ -133,8 +134,7 @@ class _SideBySide:
         """What the calls tell, and each one's end in the order of the calls."""
         deadlines = {}
         for index, call in enumerate(self.calls):
-            timeout = self.toolbox._timeout_of(call)
-            deadlines[index] = float("inf") if timeout is None else time.monotonic() + timeout
+            deadlines[index] = self._deadline_of(call)
             WORKERS.submit(functools.partial(self._work, index, call))
         told = 0
         while told < len(self.calls):
@@ -144,6 +144,11 @@ class _SideBySide:
             while told in self.outcomes:
                 yield _finished_event(self.calls[told], self.outcomes[told])
                 told += 1
+
+    def _deadline_of(self, call: ToolCall) -> float:
+        timeout = self.toolbox._timeout_of(call)
+        own = float("inf") if timeout is None else time.monotonic() + timeout
+        return own if self.context.deadline is None else min(own, self.context.deadline)
 
     def _work(self, index: int, call: ToolCall) -> None:
         def progress(text: str) -> None:
@@ -174,6 +179,11 @@ class _SideBySide:
             self.outcomes.setdefault(*arrived)
 
     def _timed_out(self, call: ToolCall) -> Outcome:
+        if self.context.deadline is not None and time.monotonic() >= self.context.deadline:
+            return failure(
+                f"{call['function']['name']} did not finish before the time of the run was up; whether it has had an "
+                "effect is not known."
+            )
         timeout = self.toolbox._timeout_of(call) or 0.0
         outcome = failure(f"{call['function']['name']} did not finish within {timeout:g} seconds.")
         return replace(outcome, seconds=timeout)

@@ -46,11 +46,12 @@ class QuietServer(ThreadingHTTPServer):
 
 
 class ModelServer:
-    """The running server: `url` up to /v1, and the requests it got."""
+    """The running server: `url` up to /v1, the requests it got, and how many answers were left in the middle."""
 
     def __init__(self, answers: Sequence[Answer] | Callable[[Asked], Answer]) -> None:
         self.requests: list[Asked] = []
         self.connections = 0
+        self.left = 0
         self._answers = answers
         self._lock = threading.Lock()
         self.http = QuietServer(("127.0.0.1", 0), _handler(self))
@@ -107,7 +108,8 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             try:
                 self._send(answer)
-            except OSError:
+            except OSError:  # the client has gone in the middle
+                server.left += 1
                 self.close_connection = True
 
         def _send(self, answer: Answer) -> None:

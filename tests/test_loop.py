@@ -195,7 +195,7 @@ def asks_for_ever(messages: list[Any]) -> Any:
     [
         (Limits(turns=3), "turns"),
         (Limits(tool_calls=2), "tool_calls"),
-        (Limits(seconds=0.15), "seconds"),
+        (Limits(seconds=1.0), "seconds"),
     ],
 )
 def test_a_run_at_its_limit_is_asked_once_more_without_tools(limits: Limits, stopped: str) -> None:

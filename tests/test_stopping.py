@@ -1,0 +1,177 @@
+"""A run stops within 0.2 seconds wherever it is: its cancel token, its seconds, Ctrl-C."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import openai
+import pytest
+
+from agentkit import Agent, Context, Limits, TextDelta, tool
+from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.testing import ScriptedBackend
+from agentkit.transcript import Transcript
+from tests.lightllm_server import Says, serve_lightllm
+from tests.model_server import Answer, delta, serve, streamed, whole
+
+SOON = 0.8
+"""Seconds that stopping may take here: 0.2, and what a busy machine with other tests beside takes."""
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+
+def stopped_after(agent: Agent, stream: bool, seconds: float = 0.3) -> tuple[Any, float]:
+    """The result of a run that is cancelled after some seconds, and how long it took from then."""
+    cancel = threading.Event()
+    timer = threading.Timer(seconds, cancel.set)
+    started = time.monotonic()
+    timer.start()
+    result = list(agent.stream("Go.", cancel=cancel))[-1].result if stream else agent.run("Go.", cancel=cancel)  # type: ignore[attr-defined]
+    return result, time.monotonic() - started - seconds
+
+
+def check(result: Any, took: float, stopped: str = "cancelled") -> None:
+    assert result.stopped == stopped
+    assert took < SOON
+    Transcript(result.messages)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_run_stops_while_it_waits_for_the_first_byte(stream: bool) -> None:
+    with silent_server() as url, Agent(f"openai:m@{url}") as agent:
+        check(*stopped_after(agent, stream))
+
+
+def test_a_run_stops_while_a_reply_streams() -> None:
+    chunks = [delta(content=f"word{number} ") for number in range(200)]
+    with serve([streamed(*chunks, piece=90, pause=0.05)]) as server, Agent(f"openai:m@{server.url}") as agent:
+        result, took = stopped_after(agent, stream=True)
+        check(result, took)
+        assert [message["role"] for message in result.messages] == ["user"]
+
+
+def test_the_connection_of_a_stream_that_was_left_is_closed() -> None:
+    chunks = [delta(content=f"word{number} ") for number in range(4000)]
+    cancel = threading.Event()
+    with serve([streamed(*chunks, piece=90, pause=0.005)]) as server, Agent(f"openai:m@{server.url}") as agent:
+        for event in agent.stream("Go.", cancel=cancel):
+            if isinstance(event, TextDelta):
+                cancel.set()
+        started = time.monotonic()
+        while not server.left and time.monotonic() - started < 5:
+            time.sleep(0.02)
+        assert server.left == 1
+
+
+def test_a_run_stops_while_it_backs_off() -> None:
+    busy = Answer(b'{"error": {"message": "busy"}}', status=429, headers={"retry-after": "30"})
+    with serve([busy]) as server:
+        backend = OpenAIBackend("m", base_url=server.url, max_retries=3)
+        check(*stopped_after(Agent(backend), stream=False))
+        backend.close()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_run_stops_while_tools_work(read_only: bool, count: int) -> None:
+    @tool(read_only=read_only)
+    def nap() -> str:
+        """Sleep."""
+        time.sleep(5)
+        return "slept"
+
+    agent = Agent(ScriptedBackend([("nap", {})] * count, "Never."), tools=[nap])
+    check(*stopped_after(agent, stream=False))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_run_on_lightllm_stops_too(stream: bool) -> None:
+    with serve_lightllm([Says("word " * 100, pause=0.05 if stream else 5.0)]) as server:
+        backend = LightLLMBackend("Qwen3-8B", server.url)
+        check(*stopped_after(Agent(backend), stream))
+        backend.close()
+
+
+def test_what_was_done_before_it_was_cancelled_is_there() -> None:
+    cancel = threading.Event()
+
+    @tool
+    def work() -> str:
+        """Work."""
+        cancel.set()
+        return "done"
+
+    agent = Agent(ScriptedBackend(("work", {}), "Never."), tools=[work])
+    result = agent.run("Go.", cancel=cancel)
+    assert (result.stopped, [record.response for record in result.tool_calls]) == ("cancelled", ["done"])
+    assert agent.run(messages=result.messages).output == "Never."
+
+
+def test_an_error_that_comes_through_the_thread_is_raised_as_it_is() -> None:
+    with serve([Answer(b'{"error": {"message": "no such model"}}', status=404)]) as server:
+        with Agent(f"openai:m@{server.url}") as agent, pytest.raises(openai.NotFoundError, match="no such") as caught:
+            agent.run("Go.", cancel=threading.Event())
+    assert caught.value.messages == [{"role": "user", "content": "Go."}]  # type: ignore[attr-defined]
+
+
+# ---- seconds
+
+
+def test_the_seconds_end_a_run_that_waits_for_a_silent_server() -> None:
+    with silent_server() as url, Agent(f"openai:m@{url}", limits=Limits(seconds=0.6)) as agent:
+        started = time.monotonic()
+        result = agent.run("Go.")
+        check(result, time.monotonic() - started - 0.6, "seconds")
+    assert result.output == ""
+
+
+def test_time_is_kept_back_for_the_best_answer() -> None:
+    def reply(asked: Any) -> Answer:
+        if "No more tool calls" in str(asked.body["messages"][-1]["content"]):
+            return whole("My best answer.")
+        return whole("Too late.", usage=None) if time.sleep(3) else whole("Too late.")
+
+    with serve(reply) as server, Agent(f"openai:m@{server.url}", limits=Limits(seconds=1.5)) as agent:
+        started = time.monotonic()
+        result = agent.run("Go.")
+    assert (result.stopped, result.output) == ("seconds", "My best answer.")
+    assert time.monotonic() - started < 3.5  # the server is closed when its own answers are done
+
+
+def test_a_tool_that_is_at_work_when_the_time_is_up_is_answered_and_the_best_answer_asked_for() -> None:
+    @tool
+    def nap() -> str:
+        """Sleep."""
+        time.sleep(4)
+        return "slept"
+
+    agent = Agent(ScriptedBackend(("nap", {}), "My best answer."), tools=[nap], limits=Limits(seconds=1.0))
+    started = time.monotonic()
+    result = agent.run("Go.")
+    assert (result.stopped, result.output) == ("seconds", "My best answer.")
+    assert "before the time of the run was up" in result.tool_calls[0].response
+    assert time.monotonic() - started < 1.0 + SOON
+
+
+def test_a_tool_knows_the_deadline() -> None:
+    told: list[float | None] = []
+
+    @tool
+    def look(ctx: Context) -> str:
+        """Look."""
+        told.append(None if ctx.deadline is None else ctx.deadline - time.monotonic())
+        return "x"
+
+    Agent(ScriptedBackend(("look", {}), "Done."), tools=[look], limits=Limits(seconds=10)).run("Go.")
+    Agent(ScriptedBackend(("look", {}), "Done."), tools=[look]).run("Go.")
+    assert told[0] is not None
+    assert 7 < told[0] <= 8
+    assert told[1] is None
