@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from agentkit.message import Image as Image
     from agentkit.message import Message as Message
     from agentkit.passages import PassageIndex as PassageIndex
+    from agentkit.prices import Prices as Prices
     from agentkit.tool import Context as Context
     from agentkit.tool import Tool as Tool
     from agentkit.tool import tool as tool
@@ -92,6 +93,7 @@ _ROOMS = {
     "lightllm": ("LightLLMClient", "OpenAICompatibleClient"),
     "message": ("Image", "Message"),
     "passages": ("PassageIndex",),
+    "prices": ("Prices",),
     "tool": ("Context", "Tool", "tool"),
 }
 _OPENAI_ERRORS = (

@@ -9,7 +9,7 @@ from agentkit import loop
 from agentkit.backend import Backend, resolve
 from agentkit.budget import Budget, Limits
 from agentkit.closable import Closable
-from agentkit.errors import ConfigurationError, TranscriptError
+from agentkit.errors import ConfigurationError, LimitError, TranscriptError
 from agentkit.event import (
     Event,
     LimitReached,
@@ -22,6 +22,7 @@ from agentkit.event import (
     ToolStarted,
 )
 from agentkit.message import Image, Message, Prompt, system, text_of, user
+from agentkit.prices import Priced, Prices
 from agentkit.repair import repaired
 from agentkit.steady import Steady
 from agentkit.stoppable import Stoppable
@@ -34,7 +35,8 @@ class Agent(Closable):
     """Answers questions with the help of tools. Immutable, and shared freely between threads.
 
     model: a name "provider:model[@url]" (see `agentkit.backend.resolve`), or a backend. tools: functions, made by
-    `@tool` or plain. instructions: the system message. limits: what one run may spend.
+    `@tool` or plain. instructions: the system message. limits: what one run may spend. prices: of the model's tokens,
+    for servers that don't report a cost; None asks the genai-prices package, where a limit on the cost needs it.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError when the model's name can't be used, ToolDefinitionError when a tool can't.
@@ -47,6 +49,7 @@ class Agent(Closable):
         tools: Iterable[Tool[..., Any] | Callable[..., Any]] = (),
         instructions: str | None = None,
         limits: Limits | None = None,
+        prices: Prices | None = None,
     ) -> None:
         if not isinstance(model, str) and not hasattr(model, "reply"):
             raise ConfigurationError(f"Agent({model!r}): the model is a name such as 'openai:gpt-5-mini', or a backend")
@@ -55,6 +58,7 @@ class Agent(Closable):
         self._backend = resolve(model) if isinstance(model, str) else model
         self._instructions = instructions
         self._limits = limits or Limits()
+        self._prices = prices
 
     def __repr__(self) -> str:
         return f"Agent({self._backend!r}, tools=[{', '.join(tool.name for tool in self._toolbox)}])"
@@ -152,8 +156,16 @@ class Agent(Closable):
     ) -> "Run":
         transcript, repairs = self._transcript(prompt, messages)
         budget = Budget(self._limits, parent=parent)
-        backend = Stoppable(Steady(self._backend), cancel, budget.patience)
-        return Run(backend, self._toolbox, budget, transcript, deps, cancel, stream, repairs)
+        backend = Stoppable(Steady(self._priced()), cancel, budget.patience)
+        raises = self._limits.on_limit == "raise"
+        return Run(backend, self._toolbox, budget, transcript, deps, cancel, stream, repairs, raises)
+
+    def _priced(self) -> Backend:
+        """The backend, with a cost in its usage where one is asked for."""
+        if self._prices is None and self._limits.cost is None:
+            return self._backend
+        model, base_url = getattr(self._backend, "model", ""), getattr(self._backend, "base_url", None)
+        return Priced(self._backend, self._prices, str(model), base_url)
 
     def _transcript(self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]]) -> tuple[Transcript, list[str]]:
         if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
@@ -189,9 +201,11 @@ class Run(Closable, Iterator[Event]):
         cancel: threading.Event | None,
         stream: bool,
         repairs: Sequence[str] = (),
+        raises: bool = False,
     ) -> None:
         self.result: Result | None = None
         self._repairs = list(repairs)
+        self._raises = raises
         self._transcript = transcript
         self._cancel = cancel
         self._records: list[ToolRecord] = []
@@ -243,6 +257,8 @@ class Run(Closable, Iterator[Event]):
             self._records.append(event.record)
         elif isinstance(event, LimitReached):
             self._limit = event.limit
+            if self._raises:
+                raise LimitError(f"the run has reached its limit: {event.limit}")
         elif isinstance(event, ReplyFinished):
             self._finish_reason = event.reply.finish_reason
 

@@ -37,9 +37,10 @@ class Limits:
 
     turns: replies of the model. tokens: input and output together. seconds: wall-clock time, at which the run ends
     wherever it is; a fifth of it is kept for the last reply.
-    cost: in the currency the server reports its cost in. tool_calls: calls that are run.
+    cost: in the currency of the server's figures, or of the prices. tool_calls: calls that are run.
     repeats: the same call with the same result so many times in a row, or two calls in turn so often. failures: so
     many failed calls in a row. At both the model is told once, and if it goes on so, the run ends as "loop".
+    on_limit: "answer" asks for the best answer, "raise" raises LimitError instead.
 
     Raises LimitError when a limit is negative, or turns, repeats or failures is less than 1.
     """
@@ -51,9 +52,14 @@ class Limits:
     tool_calls: int | None = None
     repeats: int | None = 3
     failures: int | None = 8
+    on_limit: Literal["answer", "raise"] = "answer"
 
     def __post_init__(self) -> None:
+        if self.on_limit not in ("answer", "raise"):
+            raise LimitError(f'Limits(on_limit={self.on_limit!r}): it is "answer" or "raise"')
         for field in fields(self):
+            if field.name == "on_limit":
+                continue
             value = getattr(self, field.name)
             least = 1 if field.name in ("turns", "repeats", "failures") else 0
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < least):

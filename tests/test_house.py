@@ -37,7 +37,7 @@ FLOORS = [
     {"event", "tool", "repair", "formats.json_block", "formats.typed", "pictures", "completion"},
     {"toolbox", "record", *(modules_in("formats") - {"formats.json_block", "formats.typed"})},
     {"backend", "formats"},
-    {"prompt", "steady", "stoppable", "text_calls"},
+    {"prompt", "prices", "steady", "stoppable", "text_calls"},
     {"generate"},
     {"chat_completions"},
     {"loop", "lightllm", *(modules_in("backends") - {"backends.vlmrun"})},
