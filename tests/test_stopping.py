@@ -100,21 +100,6 @@ def test_a_run_on_lightllm_stops_too(stream: bool) -> None:
         backend.close()
 
 
-def test_what_was_done_before_it_was_cancelled_is_there() -> None:
-    cancel = threading.Event()
-
-    @tool
-    def work() -> str:
-        """Work."""
-        cancel.set()
-        return "done"
-
-    agent = Agent(ScriptedBackend(("work", {}), "Never."), tools=[work])
-    result = agent.run("Go.", cancel=cancel)
-    assert (result.stopped, [record.response for record in result.tool_calls]) == ("cancelled", ["done"])
-    assert agent.run(messages=result.messages).output == "Never."
-
-
 def test_an_error_that_comes_through_the_thread_is_raised_as_it_is() -> None:
     with serve([Answer(b'{"error": {"message": "no such model"}}', status=404)]) as server:
         with Agent(f"openai:m@{server.url}") as agent, pytest.raises(openai.NotFoundError, match="no such") as caught:

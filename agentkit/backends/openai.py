@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body
 from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, TextDelta
-from agentkit.text_calls import with_text_calls
 
 if TYPE_CHECKING:
     import httpx2
@@ -112,7 +111,9 @@ class OpenAIBackend:
         if accumulator.is_empty:
             raise _api_error(client, "the server sent no reply: no text, no tool call, no reason for ending")
         reply = accumulator.reply()
-        if self._text_calls and request.tools and "tool_calls" not in reply.message:
+        if self._text_calls and request.tools and _may_hold_calls(reply.message):
+            from agentkit.text_calls import with_text_calls  # the parsers: few replies need them
+
             reply = with_text_calls(reply, request.tools.schemas, self.model, f"call_{len(request.transcript)}")
         yield reply
 
@@ -216,6 +217,12 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
         if not model and provider != "llamacpp":
             raise ConfigurationError(f'"{provider}:" names no model: write {provider}:NAME[@url]')
     return OpenAIBackend(model or "default", base_url=url, api_key=key)
+
+
+def _may_hold_calls(message: Mapping[str, Any]) -> bool:
+    """Whether the text of a reply without calls has a letter that all markup begins with."""
+    content = message.get("content")
+    return "tool_calls" not in message and isinstance(content, str) and any(mark in content for mark in "<[{")
 
 
 def _with_path(url: str | None) -> str | None:
