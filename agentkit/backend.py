@@ -215,12 +215,24 @@ class Accumulator:
         if not ((piece.get("function") or {}).get("name") or piece.get("custom")):
             return False
         call_id = piece.get("id")
-        return call_id != last.id if call_id and last.id else last.is_whole
+        if call_id and last.id:
+            return bool(call_id != last.id)
+        function = piece.get("function") or {}
+        if function.get("name") == last.name and not function.get("arguments"):
+            return False  # a server that repeats the name in every piece
+        return last.is_whole
+
+    def _in_order(self) -> list["_Call"]:
+        """By their places, where each has one of its own: pieces of several calls may come mixed."""
+        places = [call.index for call in self._calls if isinstance(call.index, int)]
+        if len(set(places)) < len(self._calls):
+            return self._calls
+        return sorted(self._calls, key=lambda call: call.index or 0)
 
     def _tool_calls(self) -> list[ToolCall]:
         taken: set[str] = set()
         calls = []
-        for place, call in enumerate(self._calls):
+        for place, call in enumerate(self._in_order()):
             if call.id in taken or not call.id:
                 call.id = f"{self._ids}_{place}"
             taken.add(call.id)
