@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from agentkit.event import LoopNoticed as LoopNoticed
     from agentkit.event import ReasoningDelta as ReasoningDelta
     from agentkit.event import Reply as Reply
+    from agentkit.event import ReplyDiscarded as ReplyDiscarded
     from agentkit.event import ReplyFinished as ReplyFinished
     from agentkit.event import ReplyStarted as ReplyStarted
     from agentkit.event import Result as Result
@@ -79,6 +80,7 @@ _ROOMS = {
         "LoopNoticed",
         "ReasoningDelta",
         "Reply",
+        "ReplyDiscarded",
         "ReplyFinished",
         "ReplyStarted",
         "Result",

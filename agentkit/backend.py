@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from agentkit.arguments import as_json_object, is_json_object, unreadable
 from agentkit.budget import Usage
 from agentkit.errors import ConfigurationError
-from agentkit.event import ReasoningDelta, Reply, TextDelta
+from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.message import Message, Part, ToolCall
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript, encode
@@ -31,7 +31,7 @@ class Request:
     stream: bool = False
 
 
-Pieces = Generator[TextDelta | ReasoningDelta | Reply, None, None]
+Pieces = Generator[TextDelta | ReasoningDelta | ReplyDiscarded | Reply, None, None]
 """The pieces of a reply as they come, and last the Reply."""
 
 

@@ -99,6 +99,11 @@ class ReasoningDelta(Event):
 
 
 @dataclass(frozen=True)
+class ReplyDiscarded(Event):
+    """The stream of a reply broke, and it is asked for again: forget the pieces that were told of it."""
+
+
+@dataclass(frozen=True)
 class ReplyFinished(Event):
     """The model's reply is whole."""
 

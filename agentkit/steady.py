@@ -1,15 +1,21 @@
-"""A backend that asks once more when a reply is empty: no text, no tool call, no refusal."""
+"""A backend that asks once more: when a reply is empty (no text, no tool call, no refusal), or its stream breaks."""
 
 from contextlib import closing
 from dataclasses import replace
 
 from agentkit.backend import Backend, Pieces, Request
-from agentkit.event import Reply
+from agentkit.budget import Usage
+from agentkit.event import Reply, ReplyDiscarded
 from agentkit.message import text_of
 
 
 class Steady:
-    """Wraps any backend. A reply that is empty twice is told as it is, with the usage of both."""
+    """Wraps any backend.
+
+    A reply that is empty twice is told as it is, with the usage of both. A stream that broke is asked for again from
+    its beginning, which is safe since nothing of it was acted on; who has been told pieces of it is told to forget
+    them (ReplyDiscarded). One that breaks twice raises.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -19,18 +25,26 @@ class Steady:
 
     def reply(self, request: Request) -> Pieces:
         """See `agentkit.backend.Backend.reply`."""
-        empty: Reply | None = None
-        with closing(self._backend.reply(request)) as pieces:
-            for piece in pieces:
-                if isinstance(piece, Reply) and _is_empty(piece):
-                    empty = piece
-                else:
+        before = Usage()
+        told = False
+        try:
+            with closing(self._backend.reply(request)) as pieces:
+                for piece in pieces:
+                    if isinstance(piece, Reply) and _is_empty(piece):
+                        before = piece.usage
+                        break
+                    told = True
                     yield piece
-        if empty is None:
-            return
+                else:
+                    return
+        except Exception as error:
+            if not (request.stream and _is_broken_stream(error, told)):
+                raise
+        if told:
+            yield ReplyDiscarded()
         with closing(self._backend.reply(request)) as pieces:
             for piece in pieces:
-                yield replace(piece, usage=empty.usage + piece.usage) if isinstance(piece, Reply) else piece
+                yield replace(piece, usage=before + piece.usage) if isinstance(piece, Reply) else piece
 
     def close(self) -> None:
         """See `agentkit.backend.Backend.close`."""
@@ -43,3 +57,13 @@ def _is_empty(reply: Reply) -> bool:
     said = text_of(message).strip() or message.get("tool_calls") or message.get("refusal")
     has_other = isinstance(message.get("content"), list) and bool(message.get("content"))
     return not said and not has_other and reply.finish_reason not in ("length", "content_filter")
+
+
+def _is_broken_stream(error: Exception, told: bool) -> bool:
+    """Whether the connection broke in a stream; a server that can't be reached has been tried again by the client."""
+    import httpx2
+    from openai import APIConnectionError, APITimeoutError
+
+    if not isinstance(error, APIConnectionError) or isinstance(error, APITimeoutError):
+        return False
+    return told or isinstance(error.__cause__, httpx2.RemoteProtocolError | httpx2.ReadError)

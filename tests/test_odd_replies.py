@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
+import openai
 import pytest
 
-from agentkit import Agent, TextDelta, tool
+from agentkit import Agent, ReplyDiscarded, TextDelta, tool
 from agentkit.backends import OpenAIBackend
 from agentkit.testing import ScriptedBackend
 from tests.model_server import Answer, delta, serve, streamed, whole
@@ -114,3 +115,47 @@ def test_a_bad_call_beside_a_good_one_is_told() -> None:
             result = agent.run("Weather?")
     assert [record.error is None for record in result.tool_calls] == [True, False]
     assert "Write the whole call again" in result.tool_calls[1].response
+
+
+# ---- streams that break
+
+
+BROKEN = streamed(delta(content="Half a"), done=False, cut=True)
+
+
+def test_a_stream_that_breaks_is_asked_for_again_and_its_reader_told_to_forget() -> None:
+    whole_one = streamed(delta(content="A whole answer."), delta("stop"))
+    with serve([BROKEN, whole_one]) as server, Agent(f"openai:m@{server.url}") as agent:
+        events = list(agent.stream("Go."))
+        assert len(server.requests) == 2
+    kinds = [type(event) for event in events]
+    place = kinds.index(ReplyDiscarded)
+    assert [event.text for event in events[:place] if isinstance(event, TextDelta)] == ["Half a"]
+    assert [event.text for event in events[place:] if isinstance(event, TextDelta)] == ["A whole answer."]
+    result = events[-1].result  # type: ignore[attr-defined]
+    assert result.messages == [{"role": "user", "content": "Go."}, {"role": "assistant", "content": "A whole answer."}]
+
+
+def test_a_stream_that_breaks_before_its_first_piece_is_asked_for_again_silently() -> None:
+    nothing = streamed(done=False, cut=True)
+    with serve([nothing, streamed(delta(content="Here."), delta("stop"))]) as server:
+        with Agent(f"openai:m@{server.url}") as agent:
+            events = list(agent.stream("Go."))
+    assert not any(isinstance(event, ReplyDiscarded) for event in events)
+    assert events[-1].result.output == "Here."  # type: ignore[attr-defined]
+
+
+def test_a_stream_that_breaks_twice_raises_and_leaves_no_trace() -> None:
+    with serve([BROKEN]) as server, Agent(f"openai:m@{server.url}") as agent:
+        run = agent.stream("Go.")
+        with pytest.raises(openai.APIConnectionError):
+            list(run)
+        assert len(server.requests) == 2
+    assert run.messages == [{"role": "user", "content": "Go."}]
+
+
+def test_a_server_that_cannot_be_reached_is_not_asked_twice_as_often() -> None:
+    backend = OpenAIBackend("m", base_url="http://127.0.0.1:9/v1", max_retries=0)
+    with pytest.raises(openai.APIConnectionError, match="is the server running"):
+        list(Agent(backend).stream("Go."))
+    backend.close()

@@ -12,6 +12,7 @@ from agentkit import (
     Event,
     LimitReached,
     LoopNoticed,
+    ReplyDiscarded,
     ReplyFinished,
     ReplyStarted,
     Result,
@@ -63,6 +64,8 @@ class Progress:
             self._finished(event.record)
         elif isinstance(event, LimitReached):
             self._line("!", f"limit on {event.limit} reached: asking for the best answer", "yellow")
+        elif isinstance(event, ReplyDiscarded):
+            self._line("!", "the connection broke: asking again from the beginning", "yellow")
         elif isinstance(event, LoopNoticed):
             self._line("!", event.what, "yellow")
 
