@@ -1,27 +1,36 @@
 """VLM Run: the openai package's own objects, against a real llama.cpp server behind VLM Run's path."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import openai
 import pytest
 from pydantic import BaseModel
 
 from agentkit import Agent, ConfigurationError, Image, VLMRun, tool
+from agentkit.backend import resolve
+from agentkit.backends import OpenAIBackend
 from tests.llama_server import LlamaServer
-from tests.model_server import QuietServer, running, serve, whole
+from tests.model_server import QuietServer, delta, running, serve, streamed, whole
 
 KEY = "vlm-key-0123456789"
 HELLO = [{"role": "user", "content": "Hello"}]
 PIXEL = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
+
+
+class Verdict(BaseModel):
+    value: int
 
 
 @dataclass
@@ -96,26 +105,50 @@ def test_replies_are_streamed(gate: Gate) -> None:
             assert events.get_final_completion().choices[0].message.content == "Done."
 
 
-def test_replies_are_parsed(gate: Gate) -> None:
-    class Verdict(BaseModel):
-        value: int
+def test_pieces_come_as_the_server_sends_them() -> None:
+    pieces = [delta(content=str(number)) for number in range(5)]
+    size = len(f"data: {json.dumps(pieces[0])}\n\n")
+    with (
+        serve([streamed(*pieces, piece=size, pause=0.1)]) as server,
+        VLMRun(api_key=KEY, base_url=server.url) as client,
+    ):
+        started = time.monotonic()
+        chunks = client.agent.completions.create(model="vlm-1", messages=HELLO, stream=True)
+        arrived = [time.monotonic() - started for _ in chunks]
+    assert len(arrived) == 5
+    assert arrived[-1] - arrived[0] > 0.3
 
+
+def test_replies_are_parsed(gate: Gate) -> None:
     with VLMRun(api_key=KEY, base_url=gate.url) as client:
         answer = client.agent.completions.parse(model="vlm-1", messages=HELLO, response_format=Verdict)
         assert isinstance(answer.choices[0].message.parsed, Verdict)
 
 
 def test_asyncio_is_served_too(gate: Gate) -> None:
-    async def ask() -> tuple[str | None, str]:
+    async def ask() -> tuple[str | None, str, str | None, object]:
         client = VLMRun(api_key=KEY, base_url=gate.url)
         completions = client.agent.async_completions
         answer = await completions.create(model="vlm-1", messages=HELLO)
         stream = await completions.create(model="vlm-1", messages=HELLO, stream=True)
         text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
+        async with completions.stream(model="vlm-1", messages=HELLO) as events:
+            final = await events.get_final_completion()
+        parsed = await completions.parse(model="vlm-1", messages=HELLO, response_format=Verdict)
+        assert completions is client.async_openai.chat.completions
         await client.aclose()
-        return answer.choices[0].message.content, text
+        assert client.async_openai.is_closed()
+        return (
+            answer.choices[0].message.content,
+            text,
+            final.choices[0].message.content,
+            parsed.choices[0].message.parsed,
+        )
 
-    assert asyncio.run(ask()) == ("Done.", "Done.")
+    *texts, parsed = asyncio.run(ask())
+    assert texts == ["Done."] * 3
+    assert isinstance(parsed, Verdict)
+    assert gate.seen == ["/v1/openai/chat/completions"] * 4
 
 
 def test_an_agent_is_made_from_the_name(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,17 +176,39 @@ def test_an_agent_shows_its_images(monkeypatch: pytest.MonkeyPatch) -> None:
     assert part["image_url"]["url"].startswith("data:image/png;base64,")
 
 
-def test_the_clients_are_made_once_however_many_threads_ask() -> None:
+@pytest.mark.parametrize(("attribute", "kind"), [("openai", "OpenAI"), ("async_openai", "AsyncOpenAI")])
+def test_the_clients_are_made_once_however_many_threads_ask(
+    attribute: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    real = getattr(openai, kind)
+
+    def slowly(**options: Any) -> Any:
+        made.append(options)
+        time.sleep(0.05)  # so that the other threads come in the middle
+        return real(**options)
+
+    monkeypatch.setattr(openai, kind, slowly)
     with VLMRun(api_key=KEY) as client:
+        assert made == []
         start = threading.Barrier(8)
 
         def first_use(_: int) -> int:
             start.wait()
-            return id(client.openai)
+            return id(getattr(client, attribute))
 
         with ThreadPoolExecutor(8) as pool:
             assert len(set(pool.map(first_use, range(8)))) == 1
-        assert client.async_openai is client.async_openai
+    assert len(made) == 1
+
+
+def test_leaving_the_with_closes_the_client_that_was_made() -> None:
+    with VLMRun(api_key=KEY) as client:
+        assert not client.openai.is_closed()
+    assert client.openai.is_closed()
+    with VLMRun(api_key=KEY) as unused:
+        pass
+    assert "openai" not in vars(unused)
 
 
 def test_the_clients_have_the_settings() -> None:
@@ -171,6 +226,51 @@ def test_key_and_address_come_from_the_environment(monkeypatch: pytest.MonkeyPat
         assert client.openai.api_key == KEY
         assert KEY not in repr(client)
     assert VLMRun(base_url="https://given.example/v1").base_url == "https://given.example/v1"
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("https://example.org/v1", "https://example.org/v1/openai/"),
+        ("https://example.org/v1/", "https://example.org/v1/openai/"),
+        ("https://example.org/v1/openai", "https://example.org/v1/openai/"),
+        ("https://example.org/v1/openai/", "https://example.org/v1/openai/"),
+        ("http://openai", "http://openai/openai/"),
+        ("http://openai/v1", "http://openai/v1/openai/"),
+        (None, "https://agent.vlm.run/v1/openai/"),
+    ],
+)
+def test_an_address_may_be_written_in_several_ways(
+    given: str | None, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VLMRUN_BASE_URL", raising=False)
+    with VLMRun(api_key=KEY, base_url=given) as client:
+        assert str(client.openai.base_url) == asked
+    backend = resolve("vlmrun:vlm-1", {"VLMRUN_API_KEY": KEY, **({"VLMRUN_BASE_URL": given} if given else {})})
+    assert isinstance(backend, OpenAIBackend)
+    assert f"{backend.base_url}/" == asked
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1/openai"),
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/v1/openai"),
+        ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1/openai"),
+        ("http://127.0.0.1:8000/v1/openai/", "http://127.0.0.1:8000/v1/openai"),
+        ("http://openai", "http://openai/v1/openai"),
+    ],
+)
+def test_a_name_without_a_path_means_v1(given: str, asked: str) -> None:
+    environment = {"VLMRUN_API_KEY": KEY, "VLMRUN_BASE_URL": "https://not-this.example/v1"}
+    backend = resolve(f"vlmrun:vlm-1@{given}", environment)
+    assert isinstance(backend, OpenAIBackend)
+    assert (backend.model, backend.base_url) == ("vlm-1", asked)
+
+
+def test_neither_key_nor_password_is_shown() -> None:
+    client = VLMRun(api_key=KEY, base_url="https://someone:secret@example.org/v1")
+    assert repr(client) == "VLMRun(base_url='https://example.org/v1')"
 
 
 def test_without_a_key_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,8 +293,14 @@ def test_without_openai_it_says_what_to_install() -> None:
 import sys
 sys.modules["openai"] = None
 from agentkit import DependencyError, VLMRun
+from agentkit.backend import resolve
 client = VLMRun(api_key="k")
-for use in (lambda: client.openai, lambda: client.agent.completions, lambda: client.agent.async_completions):
+for use in (
+    lambda: client.openai,
+    lambda: client.agent.completions,
+    lambda: client.agent.async_completions,
+    lambda: resolve("vlmrun:vlm-1", {"VLMRUN_API_KEY": "k"}),
+):
     try:
         use()
     except DependencyError as error:
@@ -203,4 +309,4 @@ for use in (lambda: client.openai, lambda: client.agent.completions, lambda: cli
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     line = "missing_dependency | VLMRun needs the openai package | pip install openai\n"
-    assert done.stdout == line * 3
+    assert done.stdout == line * 4

@@ -5,10 +5,13 @@ client.agent.completions.create(model="vlm-1", messages=[...])
 """
 
 import os
+import re
 import threading
 from collections.abc import Mapping
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from agentkit.backend import Backend
 from agentkit.backends.openai import OpenAIBackend
@@ -25,8 +28,8 @@ BASE_URL = "https://agent.vlm.run/v1"
 class VLMRun(Closable):
     """A client of VLM Run; shared by threads.
 
-    api_key: None reads VLMRUN_API_KEY. base_url: up to and with "/v1"; where it isn't given, VLMRUN_BASE_URL counts.
-    timeout: seconds. max_retries: after connection errors, 408, 409, 429 and 5xx.
+    api_key: None reads VLMRUN_API_KEY. base_url: up to and with "/v1"; where it is None or the default, VLMRUN_BASE_URL
+    counts. timeout: seconds. max_retries: after connection errors, 408, 409, 429 and 5xx.
 
     `agent.completions` and `agent.async_completions` are the openai package's `chat.completions`, unchanged; its
     clients are `openai` and `async_openai`. Each is made on first use, once.
@@ -37,16 +40,16 @@ class VLMRun(Closable):
     def __init__(
         self,
         api_key: str | None = None,
-        base_url: str = BASE_URL,
+        base_url: str | None = BASE_URL,
         timeout: float = 120.0,
         max_retries: int = 2,
     ) -> None:
-        if base_url == BASE_URL:
+        if base_url is None or base_url == BASE_URL:
             base_url = os.environ.get("VLMRUN_BASE_URL") or BASE_URL
         key = api_key or os.environ.get("VLMRUN_API_KEY")
         if not key:
             raise ConfigurationError("VLMRun() needs a key: give api_key=..., or set VLMRUN_API_KEY")
-        self.base_url = base_url.rstrip("/").removesuffix("/openai")
+        self.base_url = _without_openai(base_url)
         self.timeout = timeout
         self.max_retries = max_retries
         self._api_key = key
@@ -55,7 +58,8 @@ class VLMRun(Closable):
         self.agent = VLMRunAgent(self)
 
     def __repr__(self) -> str:
-        return f"VLMRun(base_url={self.base_url!r})"
+        shown = re.sub(r"(?<=//)[^/@]*@", "", self.base_url)  # without a user's name and password
+        return f"VLMRun(base_url={shown!r})"
 
     @cached_property
     def openai(self) -> "OpenAI":
@@ -84,8 +88,8 @@ class VLMRun(Closable):
         """A client, made once however many threads ask (a cached_property has no lock)."""
         try:
             import openai
-        except ImportError:
-            raise DependencyError("VLMRun needs the openai package", "pip install openai") from None
+        except ImportError as error:
+            raise _openai_is_missing() from error
         with self._lock:
             if kind not in self._made:
                 self._made[kind] = getattr(openai, kind)(
@@ -115,11 +119,28 @@ class VLMRunAgent:
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
-    """The backend for `vlmrun:MODEL`, with `@url` up to "/v1"; VLMRUN_API_KEY and VLMRUN_BASE_URL."""
+    """The backend for `vlmrun:MODEL`, with `@url` up to "/v1" (which may be left out); else VLMRUN_BASE_URL.
+
+    Raises ConfigurationError without VLMRUN_API_KEY, DependencyError without the openai package.
+    """
     if not model:
         raise ConfigurationError('"vlmrun:" names no model: write vlmrun:vlm-1')
     key = environment.get("VLMRUN_API_KEY")
     if not key:
         raise ConfigurationError(f"vlmrun:{model} needs a key: set VLMRUN_API_KEY")
-    base = (url or environment.get("VLMRUN_BASE_URL") or BASE_URL).rstrip("/").removesuffix("/openai")
+    if find_spec("openai") is None:  # looks for it without loading it
+        raise _openai_is_missing()
+    if url and not urlsplit(url).path.strip("/"):
+        url = url.rstrip("/") + "/v1"
+    base = _without_openai(url or environment.get("VLMRUN_BASE_URL") or BASE_URL)
     return OpenAIBackend(model, base_url=f"{base}/openai", api_key=key)
+
+
+def _without_openai(url: str) -> str:
+    """An address up to "/v1", however it was written; a host may be called openai."""
+    url = url.rstrip("/")
+    return url.removesuffix("/openai") if urlsplit(url).path else url
+
+
+def _openai_is_missing() -> DependencyError:
+    return DependencyError("VLMRun needs the openai package", "pip install openai")
