@@ -9,6 +9,7 @@ from agentkit import loop
 from agentkit.backend import Backend, resolve
 from agentkit.budget import Budget, Limits
 from agentkit.closable import Closable
+from agentkit.early import Early, EarlyToolbox, Pace
 from agentkit.errors import ConfigurationError, LimitError, TranscriptError
 from agentkit.event import (
     Event,
@@ -16,6 +17,7 @@ from agentkit.event import (
     ReplyFinished,
     Result,
     RunFinished,
+    Steps,
     Stopped,
     ToolFinished,
     ToolRecord,
@@ -37,6 +39,8 @@ class Agent(Closable):
     model: a name "provider:model[@url]" (see `agentkit.backend.resolve`), or a backend. tools: functions, made by
     `@tool` or plain. instructions: the system message. limits: what one run may spend. prices: of the model's tokens,
     for servers that don't report a cost; None asks the genai-prices package, where a limit on the cost needs it.
+    early_start: whether read-only tools start while the reply still comes, each when its own arguments are closed;
+    with such tools `run` asks the server for a stream too, to that end.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError when the model's name can't be used, ToolDefinitionError when a tool can't.
@@ -50,6 +54,7 @@ class Agent(Closable):
         instructions: str | None = None,
         limits: Limits | None = None,
         prices: Prices | None = None,
+        early_start: bool = True,
     ) -> None:
         if not isinstance(model, str) and not hasattr(model, "reply"):
             raise ConfigurationError(f"Agent({model!r}): the model is a name such as 'openai:gpt-5-mini', or a backend")
@@ -59,6 +64,8 @@ class Agent(Closable):
         self._instructions = instructions
         self._limits = limits or Limits()
         self._prices = prices
+        self._early_start = early_start
+        self._pace = Pace()
 
     def __repr__(self) -> str:
         return f"Agent({self._backend!r}, tools=[{', '.join(tool.name for tool in self._toolbox)}])"
@@ -156,9 +163,15 @@ class Agent(Closable):
     ) -> "Run":
         transcript, repairs = self._transcript(prompt, messages)
         budget = Budget(self._limits, parent=parent)
-        backend = Stoppable(Steady(self._priced()), cancel, budget.patience)
-        raises = self._limits.on_limit == "raise"
-        return Run(backend, self._toolbox, budget, transcript, deps, cancel, stream, repairs, raises)
+        context = Context(deps=deps, deadline=budget.deadline(), end=budget.end(), cancel=cancel, budget=budget)
+        toolbox = self._toolbox
+        backend: Backend = Steady(self._priced())
+        if self._early_start:
+            toolbox = EarlyToolbox(toolbox, self._pace)
+            backend = Early(backend, toolbox, context)
+        backend = Stoppable(backend, cancel, budget.patience)
+        steps = loop.run(transcript, backend, toolbox, budget, context, stream)
+        return Run(steps, transcript, budget, cancel, repairs, raises=self._limits.on_limit == "raise")
 
     def _priced(self) -> Backend:
         """The backend, with a cost in its usage where one is asked for."""
@@ -193,15 +206,12 @@ class Run(Closable, Iterator[Event]):
 
     def __init__(
         self,
-        backend: Backend,
-        toolbox: Toolbox,
-        budget: Budget,
+        steps: Steps,
         transcript: Transcript,
-        deps: Any,
+        budget: Budget,
         cancel: threading.Event | None,
-        stream: bool,
-        repairs: Sequence[str] = (),
-        raises: bool = False,
+        repairs: Sequence[str],
+        raises: bool,
     ) -> None:
         self.result: Result | None = None
         self._repairs = list(repairs)
@@ -212,8 +222,7 @@ class Run(Closable, Iterator[Event]):
         self._limit: Stopped | None = None
         self._finish_reason = ""
         self._budget = budget
-        context = Context(deps=deps, deadline=budget.deadline(), end=budget.end(), cancel=cancel, budget=budget)
-        self._steps = loop.run(transcript, backend, toolbox, self._budget, context, stream)
+        self._steps = steps
         self._events = self._all()
 
     def __next__(self) -> Event:

@@ -6,7 +6,8 @@ finding of a backend by a name such as "openai:gpt-5-mini".
 
 import importlib
 import os
-from collections.abc import Generator, Iterator, Mapping
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -18,17 +19,22 @@ from agentkit.message import Message, Part, ToolCall
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript, encode
 
+Begin = Callable[[str, str, Sequence[str]], None]
+"""Takes the name of a tool call, its arguments (JSON text), and the names of the calls before it."""
+
 
 @dataclass(frozen=True)
 class Request:
     """What a backend is asked.
 
-    stream: whether somebody reads the pieces as they come.
+    stream: whether somebody reads the pieces as they come. begin: in a streamed reply, told of each tool call as soon
+    as its arguments are closed, with the names of the calls before it; nothing is lost where it is not told.
     """
 
     transcript: Transcript
     tools: Toolbox = field(default_factory=Toolbox)
     stream: bool = False
+    begin: Begin | None = None
 
 
 Pieces = Generator[TextDelta | ReasoningDelta | ReplyDiscarded | Reply, None, None]
@@ -72,11 +78,12 @@ class Accumulator:
 
     Bears what servers do (`id`s missing, empty or double, `index` missing, names repeated, arguments as an object,
     content as null or a list of parts, usage in a chunk without choices). ids: the start of the ids that are made
-    up for calls without one, which are unique as long as this is.
+    up for calls without one, which are unique as long as this is. begin: told of each call when it is closed.
     """
 
-    def __init__(self, ids: str) -> None:
+    def __init__(self, ids: str, begin: Begin | None = None) -> None:
         self._ids = ids
+        self._begin = begin
         self._text: list[str] = []
         self._parts: list[Part] = []
         self._calls: list[_Call] = []
@@ -191,6 +198,9 @@ class Accumulator:
         arguments = function.get("arguments")
         if isinstance(arguments, str):
             call.arguments.append(arguments)
+            if self._begin is not None and call.end.feed(arguments) and call.is_whole:
+                before = self._calls[: self._calls.index(call)]
+                self._begin(call.name, "".join(call.arguments), [each.name for each in before])
         elif arguments is not None:
             call.value = arguments
         for key, value in piece.items():
@@ -243,12 +253,40 @@ class Accumulator:
 CUT_OFF = "the call was cut off by the limit on the reply's length"
 
 
-@dataclass
+class _End:
+    """Finds the end of a JSON object that comes in pieces, looking at each letter once."""
+
+    _MARKS = re.compile(r'\\.|["{}\[\]]|\\$', re.DOTALL)
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = False
+        self._escapes = False
+
+    def feed(self, text: str) -> bool:
+        """Whether the brackets are all closed after this piece, one of them in it."""
+        start = 1 if self._escapes else 0
+        self._escapes = self._escapes and not text
+        closes = False
+        for found in self._MARKS.finditer(text, start):
+            mark = found.group()
+            if mark == "\\":
+                self._escapes = True
+            elif mark == '"':
+                self._in_string = not self._in_string
+            elif not self._in_string and len(mark) == 1:
+                self._depth += 1 if mark in "{[" else -1
+                closes = self._depth == 0
+        return closes and self._depth == 0
+
+
+@dataclass(eq=False)
 class _Call:
     index: int | None
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
+    end: _End = field(default_factory=_End)
     value: Any = None
     extra: dict[str, Any] = field(default_factory=dict)
 

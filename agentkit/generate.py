@@ -111,6 +111,7 @@ class TextServer:
         return self._frames(self.transport.events("/generate_stream", body, **options))
 
     def _frames(self, events: Events) -> Generator[Frame, None, None]:
+        is_finished = False
         with closing(events):
             for event in events:
                 frame = _frame(event)
@@ -118,8 +119,9 @@ class TextServer:
                     continue
                 _raise_if_failed(frame.finish_reason)
                 yield frame
-                if event.get("finished"):
-                    return
+                is_finished = bool(event.get("finished"))
+        if is_finished:
+            return
         raise openai.APIConnectionError(
             message="the stream ended before the reply was finished (is the server busy or shutting down?): try again",
             request=httpx2.Request("POST", self.transport.base_url + "/generate_stream"),

@@ -1,5 +1,7 @@
-"""A backend that asks once more: when a reply is empty (no text, no tool call, no refusal), or its stream breaks."""
+"""A backend that asks once more: when a reply is empty (no text, no tool call, no refusal), when its stream breaks, and
+when a server says 200 and then that it is busy. Other faults are the clients' to try again, and they do."""
 
+import time
 from contextlib import closing
 from dataclasses import replace
 
@@ -8,13 +10,16 @@ from agentkit.budget import Usage
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.message import text_of
 
+PAUSE = 0.5
+"""Seconds before a server that is busy is asked again."""
+
 
 class Steady:
     """Wraps any backend.
 
     A reply that is empty twice is told as it is, with the usage of both. A stream that broke is asked for again from
     its beginning, which is safe since nothing of it was acted on; who has been told pieces of it is told to forget
-    them (ReplyDiscarded). One that breaks twice raises.
+    them (ReplyDiscarded). One that fails twice raises.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -38,7 +43,9 @@ class Steady:
                 else:
                     return
         except Exception as error:
-            if not (request.stream and _is_broken_stream(error, told)):
+            if _is_passing_trouble(error):
+                time.sleep(PAUSE)
+            elif not (request.stream and _is_broken_stream(error, told)):
                 raise
         if told:
             yield ReplyDiscarded()
@@ -61,9 +68,16 @@ def _is_empty(reply: Reply) -> bool:
 
 def _is_broken_stream(error: Exception, told: bool) -> bool:
     """Whether the connection broke in a stream; a server that can't be reached has been tried again by the client."""
-    import httpx2
     from openai import APIConnectionError, APITimeoutError
 
     if not isinstance(error, APIConnectionError) or isinstance(error, APITimeoutError):
         return False
-    return told or isinstance(error.__cause__, httpx2.RemoteProtocolError | httpx2.ReadError)
+    return told or "Connect" not in type(error.__cause__).__name__
+
+
+def _is_passing_trouble(error: Exception) -> bool:
+    """Whether a server that has said 200 tells in the answer that it is busy or has failed, or tells nothing."""
+    if not getattr(error, "in_body", False):
+        return False
+    status = getattr(error, "status_code", 500)
+    return status in (408, 409, 429) or status >= 500

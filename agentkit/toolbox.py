@@ -2,8 +2,9 @@
 
 import difflib
 import functools
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -48,8 +49,14 @@ class Toolbox:
         """The tools as OpenAI's chat completions take them."""
         return [each.schema for each in self]
 
-    def answer(self, calls: Sequence[ToolCall], context: Context) -> Steps:
+    def is_read_only(self, name: str) -> bool:
+        """Whether there is such a tool and it changes nothing."""
+        found = self._tools.get(name)
+        return found is not None and found.read_only
+
+    def answer(self, calls: Sequence[ToolCall], context: Context, begun: "Begun | None" = None) -> Steps:
         """Run calls and tell of each; read-only ones that stand together run side by side, others in order.
+        begun: the calls of this reply that are at work already.
 
         Each ToolFinished adds the tool message of its call, in the order of the calls; images come after the last.
         Stops early, with calls left open, when the run is cancelled; calls that are at work when the run's deadline
@@ -61,15 +68,18 @@ class Toolbox:
             for call in group:
                 function = call["function"]
                 yield ToolStarted(call["id"], name=function["name"], arguments=function["arguments"])
-            if len(group) == 1 and not context.can_stop and not self._wants_thread(group[0]):
-                yield _finished_event(group[0], self._outcome_of(group[0], context))
+            if self._may_run_here(group, context) and (begun is None or begun.take_back(group[0])):
+                function = group[0]["function"]
+                outcome = self._outcome_of(function["name"], function["arguments"], context)
+                yield _finished_event(group[0], outcome)
             else:
-                yield from _SideBySide(self, group, context).events()
+                yield from _SideBySide(self, group, context, begun or Begun(self, context)).events()
+            begun = None  # they all stand in the first group
 
     def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
         group: list[ToolCall] = []
         for call in calls:
-            alone = not self._is_read_only(call)
+            alone = self._stands_alone(call)
             if group and (alone or len(group) == MOST_BESIDE):
                 yield group
                 group = []
@@ -80,24 +90,25 @@ class Toolbox:
         if group:
             yield group
 
-    def _is_read_only(self, call: ToolCall) -> bool:
+    def _stands_alone(self, call: ToolCall) -> bool:
         found = self._tools.get(call["function"]["name"])
-        return found is None or found.read_only
+        return found is not None and not found.read_only
 
-    def _wants_thread(self, call: ToolCall) -> bool:
-        found = self._tools.get(call["function"]["name"])
-        return found is not None and (self._timeout_of(call) is not None or found.takes_context)
+    def _may_run_here(self, group: Sequence[ToolCall], context: Context) -> bool:
+        """Whether no thread is needed: nothing runs beside, and nobody has to be able to leave it."""
+        found = self._tools.get(group[0]["function"]["name"])
+        wants_thread = found is not None and (self._timeout_of(found.name) is not None or found.takes_context)
+        return len(group) == 1 and not context.can_stop and not wants_thread
 
-    def _timeout_of(self, call: ToolCall) -> float | None:
-        found = self._tools.get(call["function"]["name"])
+    def _timeout_of(self, name: str) -> float | None:
+        found = self._tools.get(name)
         return found.timeout if found and not found.isolate else None  # an isolated one is ended with its process
 
-    def _outcome_of(self, call: ToolCall, context: Context) -> Outcome:
-        name = call["function"]["name"]
+    def _outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
         found = self._tools.get(name)
         if found is not None:
-            return found.answer(call["function"]["arguments"], context)
-        return _unreadable(call) if name == UNREADABLE_CALL else self._unknown(name)
+            return found.answer(arguments, context)
+        return _unreadable(arguments) if name == UNREADABLE_CALL else self._unknown(name)
 
     def _unknown(self, name: str) -> Outcome:
         if not self._tools:
@@ -107,9 +118,9 @@ class Toolbox:
         return failure(f"there is no tool named {name!r}.{hint} The tools are: {', '.join(self._tools)}.")
 
 
-def _unreadable(call: ToolCall) -> Outcome:
+def _unreadable(arguments: str) -> Outcome:
     try:
-        parse(call["function"]["arguments"])
+        parse(arguments)
     except ArgumentsError as error:
         return failure(f"{error}. Write the whole call again.")
     return failure("this is no tool call. Write the whole call again.")
@@ -120,6 +131,78 @@ def refused(call: ToolCall, reason: str) -> ToolFinished:
     return _finished_event(call, failure(reason))
 
 
+@dataclass(eq=False)
+class _Work:
+    """A call at work in a thread; what it tells and its outcome arrive in the inbox."""
+
+    name: str
+    arguments: str
+    inbox: "_Inbox"
+    started: float = field(default_factory=time.monotonic)
+    taken: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self) -> bool:
+        """Whether it is the caller's to do: nobody has taken it before."""
+        return self.taken.acquire(blocking=False)
+
+    def run(self, toolbox: Toolbox, context: Context) -> None:
+        """Do it, in this thread, if it is still there to be done."""
+        if not self.take():
+            return
+
+        def progress(text: str) -> None:
+            self.inbox.put((self, str(text)))
+
+        try:
+            outcome = toolbox._outcome_of(self.name, self.arguments, replace(context, progress=progress))
+        except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
+            outcome = failure(f"{self.name} raised {type(error).__name__}.")
+        self.inbox.put((self, outcome))
+
+
+_Inbox = SimpleQueue[tuple[_Work, str | Outcome]]
+
+
+class Begun:
+    """Calls of one reply that are at work in threads, some of them perhaps since before the reply was whole."""
+
+    def __init__(self, toolbox: Toolbox, context: Context) -> None:
+        self.inbox: _Inbox = SimpleQueue()
+        self._toolbox = toolbox
+        self._context = context
+        self._unclaimed: list[_Work] = []
+
+    def __len__(self) -> int:
+        return len(self._unclaimed)
+
+    def begin(self, name: str, arguments: str) -> None:
+        """Begin a call, unless one just like it waits to be claimed."""
+        if not any((work.name, work.arguments) == (name, arguments) for work in self._unclaimed):
+            self._unclaimed.append(self._started(name, arguments))
+
+    def claim(self, call: ToolCall) -> _Work:
+        """The call at work: the one that was begun with this name and these arguments, or a new one."""
+        work = self._like(call)
+        if work is None:
+            return self._started(call["function"]["name"], call["function"]["arguments"])
+        self._unclaimed.remove(work)
+        return work
+
+    def take_back(self, call: ToolCall) -> bool:
+        """Whether no thread has come to this call yet, so that it can be run here."""
+        work = self._like(call)
+        return work is None or work.take()
+
+    def _like(self, call: ToolCall) -> _Work | None:
+        like = (call["function"]["name"], call["function"]["arguments"])
+        return next((work for work in self._unclaimed if (work.name, work.arguments) == like), None)
+
+    def _started(self, name: str, arguments: str) -> _Work:
+        work = _Work(name, arguments, self.inbox)
+        WORKERS.submit(functools.partial(work.run, self._toolbox, self._context))
+        return work
+
+
 @dataclass
 class _SideBySide:
     """Calls that run at once in threads, and what arrives from them."""
@@ -127,65 +210,54 @@ class _SideBySide:
     toolbox: Toolbox
     calls: Sequence[ToolCall]
     context: Context
-    inbox: SimpleQueue[ToolProgress | tuple[int, Outcome]] = field(default_factory=SimpleQueue)
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    begun: Begun
+    outcomes: dict[_Work, Outcome] = field(default_factory=dict)
 
     def events(self) -> Iterator[Event]:
         """What the calls tell, and each one's end in the order of the calls."""
-        deadlines = {}
-        for index, call in enumerate(self.calls):
-            deadlines[index] = self._deadline_of(call)
-            WORKERS.submit(functools.partial(self._work, index, call))
-        told = 0
-        while told < len(self.calls):
+        works = {self.begun.claim(call): call for call in self.calls}
+        waiting = list(works)
+        while waiting:
             if self.context.cancelled:
                 return
-            yield from self._receive(deadlines)
-            while told in self.outcomes:
-                yield _finished_event(self.calls[told], self.outcomes[told])
-                told += 1
+            yield from self._receive(works)
+            while waiting and waiting[0] in self.outcomes:
+                work = waiting.pop(0)
+                yield _finished_event(works[work], self.outcomes[work])
 
-    def _deadline_of(self, call: ToolCall) -> float:
-        timeout = self.toolbox._timeout_of(call)
-        own = float("inf") if timeout is None else time.monotonic() + timeout
+    def _deadline_of(self, work: _Work) -> float:
+        timeout = self.toolbox._timeout_of(work.name)
+        own = float("inf") if timeout is None else work.started + timeout
         return own if self.context.deadline is None else min(own, self.context.deadline)
 
-    def _work(self, index: int, call: ToolCall) -> None:
-        def progress(text: str) -> None:
-            self.inbox.put(ToolProgress(call["id"], text=str(text)))
-
-        try:
-            outcome = self.toolbox._outcome_of(call, replace(self.context, progress=progress))
-        except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
-            outcome = failure(f"{call['function']['name']} raised {type(error).__name__}.")
-        self.inbox.put((index, outcome))
-
-    def _receive(self, deadlines: dict[int, float]) -> Iterator[Event]:
+    def _receive(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
         """Take in what arrives next, or end the calls whose time is up."""
-        waiting = {index: deadline for index, deadline in deadlines.items() if index not in self.outcomes}
-        patience = min(waiting.values()) - time.monotonic()
+        deadlines = {work: self._deadline_of(work) for work in works if work not in self.outcomes}
+        patience = min(deadlines.values()) - time.monotonic()
         if self.context.cancel is not None:
             patience = min(patience, GLANCE)
         try:
-            arrived = self.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
+            work, told = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
         except Empty:
-            for index, deadline in waiting.items():
+            for work, deadline in deadlines.items():
                 if time.monotonic() >= deadline:
-                    self.outcomes[index] = self._timed_out(self.calls[index])
+                    self.outcomes[work] = self._timed_out(work)
             return
-        if isinstance(arrived, ToolProgress):
-            yield arrived
+        if work not in works:
+            return  # begun for a reply that came otherwise
+        if isinstance(told, Outcome):
+            self.outcomes.setdefault(work, told)
         else:
-            self.outcomes.setdefault(*arrived)
+            yield ToolProgress(works[work]["id"], text=told)
 
-    def _timed_out(self, call: ToolCall) -> Outcome:
+    def _timed_out(self, work: _Work) -> Outcome:
         if self.context.deadline is not None and time.monotonic() >= self.context.deadline:
             return failure(
-                f"{call['function']['name']} did not finish before the time of the run was up; whether it has had an "
+                f"{work.name} did not finish before the time of the run was up; whether it has had an "
                 "effect is not known."
             )
-        timeout = self.toolbox._timeout_of(call) or 0.0
-        outcome = failure(f"{call['function']['name']} did not finish within {timeout:g} seconds.")
+        timeout = self.toolbox._timeout_of(work.name) or 0.0
+        outcome = failure(f"{work.name} did not finish within {timeout:g} seconds.")
         return replace(outcome, seconds=timeout)
 
 

@@ -21,6 +21,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from agentkit.errors import ConfigurationError
+from agentkit.linger import read_out
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 LONGEST_RETRY_AFTER = 60.0
@@ -235,11 +236,13 @@ class Transport:
         if "json" in kind:  # it does not stream
             yield self._json(response)
             return
-        for line in _lines(self._pieces(response)):
+        lines = _lines(self._pieces(response))
+        for line in lines:
             if not line.startswith(b"data:"):
                 continue
             data = line[5:].strip()
             if data == b"[DONE]":
+                _read_out(response, lines)
                 return
             try:
                 event = json.loads(data)
@@ -249,8 +252,11 @@ class Transport:
                 ) from None
             if isinstance(event, dict):
                 if event.get("error"):
-                    raise _event_error(event)
+                    raise error_in_body(event)
                 yield event
+                if event.get("finished"):  # LightLLM's own stream ends without [DONE]
+                    _read_out(response, lines)
+                    return
 
     def _connection_error(
         self, method: str, path: str, error: Exception, in_body: bool = False
@@ -317,15 +323,23 @@ def api_error(message: str, body: object = None) -> openai.APIError:
     return openai.APIError(message, httpx2.Request("POST", "http://agentkit.invalid/"), body=body)
 
 
-def _event_error(event: dict[str, Any]) -> openai.APIError:
-    """An error that came in a stream whose status said that all was well."""
-    detail = event["error"] if isinstance(event["error"], dict) else {}
+def error_in_body(answer: Mapping[str, Any]) -> openai.APIError:
+    """An error of the server in an answer, or an event of a stream, whose status said that all was well."""
+    detail = answer["error"] if isinstance(answer["error"], dict) else {}
     code = detail.get("code")
+    if isinstance(code, str) and code.isdecimal():
+        code = int(code)
     if detail.get("type") == "invalid_request_error" and not isinstance(code, int):
         code = 400
     if isinstance(code, int) and 400 <= code < 600:
-        return status_error(code, message_of(event), None, event)
-    return api_error(message_of(event), event)
+        return in_body(status_error(code, message_of(answer), None, answer))
+    return in_body(api_error(message_of(answer), answer))
+
+
+def in_body(error: openai.APIError) -> openai.APIError:
+    """The error, marked as one that came in an answer that said 200, so that no client has tried it again yet."""
+    error.in_body = True  # type: ignore[attr-defined]
+    return error
 
 
 def message_of(body: Any) -> str:
@@ -385,6 +399,10 @@ _BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding", "set
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _read_out(response: requests.Response, rest: Iterator[bytes]) -> None:
+    read_out(rest, getattr(getattr(response.raw, "connection", None), "sock", None))
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -4,6 +4,7 @@
 
 The path tells what to do: /turns/N/ms/M/v1/chat/completions answers the first N requests of a run (those with
 fewer than N tool messages) with a tool call and the next with text, each after M milliseconds.
+/calls/K/gap/G/v1/chat/completions streams K tool calls in one reply, G milliseconds between two chunks, and then text.
 """
 
 import json
@@ -15,6 +16,7 @@ import time
 
 USAGE = {"prompt_tokens": 900, "completion_tokens": 30, "total_tokens": 930}
 FUNCTION = {"name": "look_up", "arguments": '{"topic": "the tides of the North Sea"}'}
+TOPICS = ["the tides of the North Sea"] + [f"the tides of sea number {index:02}" for index in range(1, 100)]
 
 
 def whole(message: dict, finish_reason: str) -> bytes:
@@ -25,28 +27,57 @@ def whole(message: dict, finish_reason: str) -> bytes:
 
 
 def streamed(deltas: list[dict], finish_reason: str) -> bytes:
+    body = b"".join(events_of(deltas, finish_reason))
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def events_of(deltas: list[dict], finish_reason: str) -> list[bytes]:
     chunks = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     chunks.append({"index": 0, "delta": {}, "finish_reason": finish_reason})
     events = [{"id": "1", "object": "chat.completion.chunk", "choices": [chunk]} for chunk in chunks]
     events.append({"id": "1", "object": "chat.completion.chunk", "choices": [], "usage": USAGE})
-    body = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n"
-    return (head + body).encode()
+    return [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [b"data: [DONE]\n\n"]
 
 
 TEXT = "The tides of the North Sea follow the moon."
 CALL = {"id": "call_1", "type": "function", "function": FUNCTION}
-CALL_DELTAS = [{"role": "assistant", "tool_calls": [{**CALL, "index": 0, "function": {**FUNCTION, "arguments": ""}}]}]
-CALL_DELTAS += [
-    {"tool_calls": [{"index": 0, "function": {"arguments": FUNCTION["arguments"][start : start + 4]}}]}
-    for start in range(0, len(FUNCTION["arguments"]), 4)
-]
+
+
+def call_deltas(index: int = 0) -> list[dict]:
+    """A call as a model streams it, a token at a time."""
+    begun = {**CALL, "id": f"call_{index + 1}", "index": index, "function": {**FUNCTION, "arguments": ""}}
+    arguments = json.dumps({"topic": TOPICS[index]})
+    pieces = [arguments[start : start + 4] for start in range(0, len(arguments), 4)]
+    rest = [{"tool_calls": [{"index": index, "function": {"arguments": piece}}]} for piece in pieces]
+    return [{"role": "assistant", "tool_calls": [begun]}, *rest]
+
+
 ANSWERS = {
     (False, True): whole({"role": "assistant", "content": None, "tool_calls": [CALL]}, "tool_calls"),
     (False, False): whole({"role": "assistant", "content": TEXT}, "stop"),
-    (True, True): streamed(CALL_DELTAS, "tool_calls"),
+    (True, True): streamed(call_deltas(), "tool_calls"),
     (True, False): streamed([{"content": word + " "} for word in TEXT.split()], "stop"),
 }
+
+
+def send_slowly(connection: socket.socket, calls: int, gap: int, body: bytes, is_stream: bool) -> None:
+    """A reply with calls as a model writes it, token by token; whole when it is done."""
+    if b'"role":"tool"' in body:
+        connection.sendall(ANSWERS[is_stream, False])
+        return
+    deltas = [delta for index in range(calls) for delta in call_deltas(index)]
+    if not is_stream:
+        time.sleep(gap / 1000 * len(deltas))
+        functions = [{**FUNCTION, "arguments": json.dumps({"topic": topic})} for topic in TOPICS[:calls]]
+        made = [{**CALL, "id": f"call_{index}", "function": each} for index, each in enumerate(functions, 1)]
+        connection.sendall(whole({"role": "assistant", "content": None, "tool_calls": made}, "tool_calls"))
+        return
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    for place, event in enumerate(events_of(deltas, "tool_calls")):
+        time.sleep(gap / 1000 if place < len(deltas) else 0.0)
+        connection.sendall(b"%x\r\n%s\r\n" % (len(event), event))
+    connection.sendall(b"0\r\n\r\n")
 
 
 def serve(connection: socket.socket) -> None:
@@ -54,7 +85,10 @@ def serve(connection: socket.socket) -> None:
     pending = b""
     while True:
         while b"\r\n\r\n" not in pending:
-            received = connection.recv(1 << 18)
+            try:
+                received = connection.recv(1 << 18)
+            except ConnectionError:
+                return
             if not received:
                 return
             pending += received
@@ -66,11 +100,15 @@ def serve(connection: socket.socket) -> None:
             pieces.append(received)
             have += len(received)
         body, pending = b"".join(pieces), b""
+        is_stream = re.search(rb'"stream": ?true', body) is not None
+        slow = re.match(rb"POST /calls/(\d+)/gap/(\d+)/", head)
+        if slow:
+            send_slowly(connection, *map(int, slow.groups()), body, is_stream)
+            continue
         turns, delay = map(int, re.match(rb"POST /turns/(\d+)/ms/(\d+)/", head).groups())
         if delay:
             time.sleep(delay / 1000)
         done = len(re.findall(rb'"role": ?"tool"', body))
-        is_stream = re.search(rb'"stream": ?true', body) is not None
         connection.sendall(ANSWERS[is_stream, done < turns])
 
 

@@ -5,6 +5,8 @@ with serve([whole("Hello")]) as server:
 """
 
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +19,9 @@ from typing import Any
 @dataclass(frozen=True)
 class Answer:
     """What to answer. body: bytes, sent in `pieces` at a time with `pause` seconds between. cut: close the
-    connection in the middle of a chunked body."""
+    connection in the middle of a chunked body. linger: seconds between the last piece and the end of the body.
+    drop: no answer at all, the connection is reset. delay: seconds before the answer. length: a Content-Length to tell,
+    instead of a chunked body; the connection is closed after it."""
 
     body: bytes
     status: int = 200
@@ -26,6 +30,10 @@ class Answer:
     piece: int = 1 << 20
     pause: float = 0.0
     cut: bool = False
+    linger: float = 0.0
+    drop: bool = False
+    delay: float = 0.0
+    length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,10 +108,21 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers.get("content-length", 0)))
             asked = Asked(raw, json.loads(raw), {k.lower(): v for k, v in self.headers.items()}, id(self.connection))
             answer = server.answer(asked)
+            time.sleep(answer.delay)
+            if answer.drop:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.close_connection = True
+                return
             self.send_response(answer.status)
             self.send_header("content-type", answer.content_type)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
+            if answer.length is not None:
+                self.send_header("content-length", str(answer.length))
+                self.end_headers()
+                self.wfile.write(answer.body)
+                self.close_connection = True
+                return
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             try:
@@ -118,6 +137,7 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
                 self.wfile.flush()
                 time.sleep(answer.pause)
+            time.sleep(answer.linger)
             if answer.cut:
                 self.close_connection = True
             else:

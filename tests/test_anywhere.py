@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from agentkit import Agent, Context, Limits, tool
 from agentkit.testing import ScriptedBackend
@@ -173,3 +174,40 @@ def test_limits_are_the_runs_own_in_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: agent.run("Go."), range(16)))
     assert {(result.stopped, result.usage.tool_calls) for result in results} == {("tool_calls", 5)}
+
+
+CELL = """
+import asyncio
+from agentkit import Agent, tool
+from agentkit.testing import ScriptedBackend
+
+@tool(read_only=True, timeout=10)
+def look_up(topic: str) -> str:
+    "Look up."
+    return topic
+
+@tool
+async def later(text: str) -> str:
+    "Echo later."
+    await asyncio.sleep(0.01)
+    return text
+
+asyncio.get_running_loop()  # there is one, as in every cell
+calls = [("look_up", {"topic": "x"}), ("look_up", {"topic": "y"}), ("later", {"text": "z"})]
+result = Agent(ScriptedBackend(calls, "Done."), tools=[look_up, later]).run("Go.")
+result.output, [record.response for record in result.tool_calls]
+"""
+
+
+def test_a_run_works_in_a_jupyter_notebook() -> None:
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(ROOT))
+    try:
+        shown: list[str] = []
+        reply = client.execute_interactive(
+            CELL, timeout=60, output_hook=lambda message: shown.append(str(message["content"]))
+        )
+        assert reply["content"]["status"] == "ok", shown
+        assert "('Done.', ['x', 'y', 'z'])" in "".join(shown)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

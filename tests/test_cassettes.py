@@ -47,7 +47,7 @@ def test_a_run_on_llama_cpp_is_replayed_to_the_same_answer(stream: bool) -> None
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_run_on_lightllm_is_replayed_to_the_same_answer(stream: bool) -> None:
     backend = LightLLMBackend("Qwen3-8B", "http://lightllm.test")
-    agent = Agent(backend, tools=[look_up])
+    agent = Agent(backend, tools=[look_up], early_start=stream)
     with replayed("lightllm_streamed" if stream else "lightllm_whole") as cassette:
         run = agent.stream("Look it up.")
         result = agent.run("Look it up.") if not stream else list(run)[-1].result  # type: ignore[attr-defined]

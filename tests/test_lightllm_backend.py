@@ -354,3 +354,17 @@ def test_the_reply_is_whole_before_it_is_told() -> None:
         events = list(agent_for(server.url).stream("Weather?"))
     replies = [event.reply for event in events if isinstance(event, ReplyFinished)]
     assert [reply.finish_reason for reply in replies] == ["tool_calls", "stop"]
+
+
+def test_one_connection_serves_a_whole_run_of_streams() -> None:
+    @tool(read_only=True)
+    def look_up(topic: str) -> str:
+        """Look a topic up."""
+        return topic
+
+    call = '<tool_call>\n{"name": "look_up", "arguments": {"topic": "x"}}\n</tool_call>'
+    with serve_lightllm([Says(call), Says(call), Says("Done.")]) as server:
+        backend = LightLLMBackend("Qwen3-8B", server.url)
+        assert list(Agent(backend, tools=[look_up]).stream("Go."))[-1].result.output == "Done."  # type: ignore[attr-defined]
+        backend.close()
+    assert server.connections == 1

@@ -2,7 +2,9 @@
 
 import json
 import random
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -407,6 +409,25 @@ def test_one_connection_serves_a_whole_run() -> None:
     ):
         agent.run("Go.")
     assert server.connections == 1
+
+
+def test_one_connection_serves_a_whole_run_of_streams() -> None:
+    call = delta(tool_calls=[{"index": 0, "id": "c", "function": {"name": "look_up", "arguments": '{"topic": "a"}'}}])
+    with (
+        serve([streamed(call, delta("tool_calls"))] * 5 + [streamed(delta(content="Done."), delta("stop"))]) as server,
+        Agent(f"openai:m@{server.url}", tools=[look_up], limits=Limits(repeats=None)) as agent,
+    ):
+        assert list(agent.stream("Go."))[-1].result.output == "Done."  # type: ignore[attr-defined]
+    assert server.connections == 1
+
+
+def test_a_server_that_does_not_end_its_stream_after_done_is_not_waited_for() -> None:
+    endless = streamed(delta(content="Done."), delta("stop"))
+    with serve([replace(endless, linger=5.0)]) as server, Agent(f"openai:m@{server.url}") as agent:
+        openai.OpenAI(api_key="x")  # loads the package, so that its time is not counted
+        started = time.monotonic()
+        assert list(agent.stream("Go."))[-1].result.output == "Done."  # type: ignore[attr-defined]
+        assert time.monotonic() - started < 1.5
 
 
 def test_text_and_reasoning_are_told_as_they_come() -> None:

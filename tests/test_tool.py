@@ -428,7 +428,7 @@ def test_calls_with_effects_run_alone_and_in_order() -> None:
 
 
 def test_a_single_call_runs_in_the_thread_of_the_run() -> None:
-    @tool(read_only=True)
+    @tool
     def where() -> str:
         """Tell the thread."""
         return threading.current_thread().name

@@ -50,7 +50,7 @@ class GGUFBackend:
         if request.stream:
             fields["stream_options"] = {"include_usage": True}
         answering = _Answering(chat_completions_body(fields, request, images=False))
-        accumulator = Accumulator(f"call_{len(request.transcript)}")
+        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin)
         WORKERS.submit(lambda: answering.run(server))
         try:
             while (chunk := answering.next_chunk()) is not None:

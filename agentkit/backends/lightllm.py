@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agentkit.arguments import UNREADABLE_CALL, unreadable
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, Begin, Pieces, Request
 from agentkit.budget import Usage
 from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, Reply, TextDelta
@@ -103,7 +103,7 @@ class LightLLMBackend:
         stops = stops_of(maker.family, self._stop)
         body = self._server.body(prompt, parameters_of(stops=stops, **self._sampling))
         reader = reader_for(maker, tools, prompt, stops)
-        reading = _Reading(f"call_{len(request.transcript)}", reader.feed(begun))
+        reading = _Reading(f"call_{len(request.transcript)}", reader.feed(begun), request.begin)
         if request.stream:
             with closing(self._server.frames(body)) as frames:
                 for frame in frames:
@@ -137,16 +137,20 @@ SAMPLING: dict[str, Any] = {
 class _Reading:
     """What came of a reply so far."""
 
-    def __init__(self, ids: str, pieces: list[Piece]) -> None:
+    def __init__(self, ids: str, pieces: list[Piece], begin: Begin | None) -> None:
         self.pieces = pieces
+        self._begin = begin
         self._ids = ids
         self._usage = Usage(requests=1)
         self._reason = ""
 
     def told(self, pieces: list[Piece]) -> Iterator[TextDelta | ReasoningDelta]:
         """Take pieces, and yield what they add for a reader."""
-        self.pieces += pieces
         for piece in pieces:
+            if isinstance(piece, Call) and self._begin is not None:
+                before = [each.name or "" for each in self.pieces if isinstance(each, Call | BadCall)]
+                self._begin(piece.name, piece.arguments, before)
+            self.pieces.append(piece)
             if isinstance(piece, Text):
                 yield TextDelta(piece.text)
             elif isinstance(piece, Thought):

@@ -8,9 +8,11 @@ connection pool and error classes stay.
 import json
 import re
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body
@@ -19,7 +21,9 @@ from agentkit.event import ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
     import httpx2
-    from openai import APIError, OpenAI, Stream
+    from openai import APIError, OpenAI
+
+    from agentkit.whole_stream import WholeStream
 
 LOCAL = {
     "llamacpp": "http://localhost:8080/v1",
@@ -74,6 +78,7 @@ class OpenAIBackend:
         self._text_calls = text_calls
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._takes_stream_options = True
+        self._streams = True
         self._lock = threading.Lock()
         self._client: OpenAI | None = None
         self._closed = False
@@ -89,7 +94,7 @@ class OpenAIBackend:
         try:
             yield from self._replied(request)
         except (AttributeError, KeyError, TypeError) as error:
-            raise _api_error(None, f"the server's reply has a form that no chat completion has: {error}") from error
+            raise _api_error(f"the server's reply has a form that no chat completion has: {error}") from error
         except APIConnectionError as error:
             error.message = f"{error.message.rstrip('.')}: {_shown(error.request.url)} (is the server running?)"
             error.args = (error.message,)
@@ -100,16 +105,21 @@ class OpenAIBackend:
             raise
 
     def _replied(self, request: Request) -> Pieces:
+        from agentkit.whole_stream import WholeStream
+
         client = self._connected()
-        accumulator = Accumulator(f"call_{len(request.transcript)}")
-        if request.stream:
-            yield from self._streamed(client, request, accumulator)
+        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin)
+        answer = self._post(client, request)
+        if isinstance(answer, WholeStream):
+            yield from self._streamed(client, answer, accumulator)
         else:
-            response = cast("httpx2.Response", self._post(client, request))
-            for _ in accumulator.feed(_answer(response)):
-                pass
+            told = accumulator.feed(_answer(answer))
+            yield from told if request.stream else ()
+            deque(told, maxlen=0)
         if accumulator.is_empty:
-            raise _api_error(client, "the server sent no reply: no text, no tool call, no reason for ending")
+            from agentkit.transport import in_body
+
+            raise in_body(_api_error("the server sent no reply: no text, no tool call, no reason for ending"))
         reply = accumulator.reply()
         if self._text_calls and request.tools and _may_hold_calls(reply.message):
             from agentkit.text_calls import with_text_calls  # the parsers: few replies need them
@@ -140,45 +150,52 @@ class OpenAIBackend:
             return self._client
 
     def _streamed(
-        self, client: "OpenAI", request: Request, accumulator: Accumulator
+        self, client: "OpenAI", stream: "WholeStream", accumulator: Accumulator
     ) -> Iterator[TextDelta | ReasoningDelta]:
-        with closing(cast("Stream[Any]", self._post(client, request))) as stream:
+        from openai import APIConnectionError, APIError
+
+        with closing(stream):
             kind = stream.response.headers.get("content-type", "")
             if "json" in kind or "html" in kind:  # it does not stream, or is no model server
-                stream.response.read()
-                yield from accumulator.feed(_answer(stream.response))
+                yield from accumulator.feed(_answer(_read(stream.response)))
                 return
             try:
                 for chunk in stream:
                     if isinstance(chunk, dict):
-                        _raise_if_error(client, chunk)
                         yield from accumulator.feed(chunk)
+            except APIConnectionError:
+                raise
+            except APIError as error:  # an event that tells an error: the package has no class for it
+                _raise_if_error({"error": error.body})
+                raise
             except json.JSONDecodeError as error:
-                raise _api_error(client, f"the server sent an event that is not JSON: {error}") from None
+                raise _api_error(f"the server sent an event that is not JSON: {error}") from None
+            if not (accumulator.is_empty or accumulator.finish_reason or stream.is_done):
+                raise _cut_off(stream.response.request)
 
-    def _post(self, client: "OpenAI", request: Request) -> "httpx2.Response | Stream[Any]":
-        """Send a request; once more without what the server turns out to refuse."""
+    def _post(self, client: "OpenAI", request: Request) -> "httpx2.Response | WholeStream":
+        """Send a request; again without what the server turns out to refuse."""
         from openai import APIStatusError
 
-        try:
-            return self._send(client, request)
-        except APIStatusError as error:
-            if not self._learns_from(error, request):
-                raise
-        return self._send(client, request)
+        while True:
+            try:
+                return self._send(client, request)
+            except APIStatusError as error:
+                if not self._learns_from(error, request):
+                    raise
 
-    def _send(self, client: "OpenAI", request: Request) -> "httpx2.Response | Stream[Any]":
+    def _send(self, client: "OpenAI", request: Request) -> "httpx2.Response | WholeStream":
         import httpx2
-        from openai import Stream
+
+        from agentkit.whole_stream import WholeStream
 
         options: Any = {"headers": {"content-type": "application/json"}}
+        request = replace(request, stream=request.stream and self._streams)
         body = self._body(request)
         if request.stream:
-            stream_class: Any = Stream[object]
-            streamed: Stream[Any] = client.post(
-                "/chat/completions", cast_to=object, content=body, options=options, stream=True, stream_cls=stream_class
+            return client.post(
+                "/chat/completions", cast_to=object, content=body, options=options, stream=True, stream_cls=WholeStream
             )
-            return streamed
         return client.post("/chat/completions", cast_to=httpx2.Response, content=body, options=options)
 
     def _body(self, request: Request) -> bytes:
@@ -192,6 +209,10 @@ class OpenAIBackend:
         said = str(error.body or error.message).lower()
         if request.stream and self._takes_stream_options and "stream_options" in said:
             self._takes_stream_options = False
+            return True
+        refuses = error.status_code in (400, 403, 422, 500, 501)
+        if request.stream and self._streams and refuses and re.search(r"\bstream(ing)?\b", said):
+            self._streams = False
             return True
         if self._images is None and request.transcript.has_images and "image" in said:
             self._images = False
@@ -232,6 +253,18 @@ def _with_path(url: str | None) -> str | None:
     return url.rstrip("/") + "/v1"
 
 
+def _read(response: "httpx2.Response") -> "httpx2.Response":
+    """A whole answer to a request for a stream."""
+    import httpx2
+    from openai import APIConnectionError
+
+    try:
+        response.read()
+    except httpx2.TransportError as error:
+        raise APIConnectionError(request=response.request) from error
+    return response
+
+
 def _answer(response: "httpx2.Response") -> dict[str, Any]:
     """The JSON of a whole answer, or the error it turns out to be."""
     from openai import APIResponseValidationError
@@ -241,7 +274,7 @@ def _answer(response: "httpx2.Response") -> dict[str, Any]:
     except ValueError:
         answer = None
     if isinstance(answer, dict):
-        _raise_if_error(None, answer, response)
+        _raise_if_error(answer)
         if isinstance(answer.get("choices"), list) and answer["choices"]:
             return answer
     kind = response.headers.get("content-type", "no content type").split(";")[0]
@@ -253,13 +286,13 @@ def _answer(response: "httpx2.Response") -> dict[str, Any]:
     )
 
 
-def _raise_if_error(client: "OpenAI | None", answer: Mapping[str, Any], response: Any = None) -> None:
+def _raise_if_error(answer: Mapping[str, Any]) -> None:
     """Raise what a server says in an error object although it answered 200."""
-    error = answer.get("error")
-    if not error:
+    if not answer.get("error"):
         return
-    message = error.get("message") if isinstance(error, dict) else error
-    raise _api_error(client, str(message or error), response, error)
+    from agentkit.transport import error_in_body  # loads requests: only where there is an error
+
+    raise error_in_body(answer)
 
 
 def _shown(url: object) -> str:
@@ -275,12 +308,13 @@ def _without_key(error: "APIError", key: str) -> "APIError":
     return error
 
 
-def _api_error(client: "OpenAI | None", message: str, response: Any = None, body: object = None) -> Exception:
-    import httpx2
-    from openai import APIError
+def _cut_off(request: "httpx2.Request") -> Exception:
+    from openai import APIConnectionError
 
-    if response is not None:
-        request = response.request
-    else:
-        request = httpx2.Request("POST", f"{client.base_url if client else ''}chat/completions")
-    return APIError(message, request, body=body)
+    return APIConnectionError(message="the stream ended before the reply was finished", request=request)
+
+
+def _api_error(message: str) -> "APIError":
+    from agentkit.transport import api_error  # loads requests: only where there is an error
+
+    return api_error(message)

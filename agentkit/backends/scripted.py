@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit.backend import Accumulator, Pieces, Request
+from agentkit.backend import Accumulator, Begin, Pieces, Request
 from agentkit.budget import Usage
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
@@ -73,7 +73,7 @@ class ScriptedBackend:
         if isinstance(step, Reply):
             yield step
             return
-        yield from _played(_message(step), request.stream, f"call_{place + 1}")
+        yield from _played(_message(step), request.stream, f"call_{place + 1}", request.begin)
 
     def close(self) -> None:
         """Note that it was closed."""
@@ -96,9 +96,9 @@ def _message(step: Any) -> dict[str, Any]:
     }
 
 
-def _played(message: dict[str, Any], stream: bool, ids: str) -> Pieces:
+def _played(message: dict[str, Any], stream: bool, ids: str, begin: Begin | None) -> Pieces:
     """A message through the one accumulator, in pieces or whole, as from a server."""
-    accumulator = Accumulator(ids)
+    accumulator = Accumulator(ids, begin)
     calls = message.get("tool_calls") or []
     indexed = [{**call, "index": place} for place, call in enumerate(calls)]
     whole = {**message, "tool_calls": indexed} if calls else message

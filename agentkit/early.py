@@ -1,0 +1,99 @@
+"""Read-only tools that start while the reply still comes: as soon as the arguments of their own call are closed.
+
+A call that is begun early is claimed by the call of the whole reply that has its name and arguments; what nobody
+claims (the stream broke, the reply came otherwise) is forgotten. It is told, counted and stored when the reply is
+whole, as if it had begun then. Behind a call that changes something nothing is begun, so that order is kept.
+"""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from agentkit.backend import Backend, Pieces, Request
+from agentkit.event import Steps, ToolFinished
+from agentkit.message import ToolCall
+from agentkit.tool import Context
+from agentkit.toolbox import MOST_BESIDE, Begun, Toolbox
+
+QUICK = 0.001
+"""Seconds. A tool whose last calls took less is not begun early: handing it to a thread would take as long."""
+
+
+class Pace:
+    """How long the tools of an agent take; shared by its runs."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def note(self, name: str, seconds: float) -> None:
+        """Take in how long a call took; the last few count."""
+        before = self._seconds.get(name, 1.0)
+        self._seconds[name] = min(before, 16 * QUICK) / 4 + seconds * 3 / 4
+
+    def is_quick(self, name: str) -> bool:
+        """Whether the last calls of a tool were; one that is not known yet is not."""
+        return self._seconds.get(name, 1.0) < QUICK
+
+
+class EarlyToolbox(Toolbox):
+    """The tools in one run, some of whose calls may be at work before they are to be answered."""
+
+    def __init__(self, toolbox: Toolbox, pace: Pace) -> None:
+        self.__dict__.update(toolbox.__dict__)
+        self.pace = pace
+        self.begun: Begun | None = None
+        self.has_read_only = any(tool.read_only for tool in toolbox)
+
+    def answer(self, calls: Sequence[ToolCall], context: Context, begun: Begun | None = None) -> Steps:
+        """See `Toolbox.answer`."""
+        begun, self.begun = begun or self.begun or None, None  # one that is empty needs no threads
+        with closing(super().answer(calls, context, begun)) as steps:
+            for event in steps:
+                if isinstance(event, ToolFinished):
+                    self.pace.note(event.record.name, event.record.seconds)
+                yield event
+
+
+class Early:
+    """Wraps any backend for one run, and begins the read-only calls of its replies in `toolbox`; it asks for a stream
+    to that end, also where nobody reads it."""
+
+    def __init__(self, backend: Backend, toolbox: EarlyToolbox, context: Context) -> None:
+        self._backend = backend
+        self._toolbox = toolbox
+        self._context = context
+
+    def __repr__(self) -> str:
+        return repr(self._backend)
+
+    def reply(self, request: Request) -> Pieces:
+        """See `agentkit.backend.Backend.reply`."""
+        if request.tools is self._toolbox and self._toolbox.has_read_only:
+            request = replace(request, stream=True, begin=self._beginner())
+        return self._backend.reply(request)
+
+    def close(self) -> None:
+        """See `agentkit.backend.Backend.close`."""
+        self._backend.close()
+
+    def _beginner(self) -> "_Beginner":
+        budget = self._context.budget
+        left = budget.tool_calls_left() if budget is not None else None
+        beginner = _Beginner(self._toolbox, self._context, MOST_BESIDE if left is None else min(left, MOST_BESIDE))
+        self._toolbox.begun = beginner.begun
+        return beginner
+
+
+class _Beginner:
+    """Begins the calls of one reply. most: so many of them."""
+
+    def __init__(self, toolbox: EarlyToolbox, context: Context, most: int) -> None:
+        self.begun = Begun(toolbox, context)
+        self._toolbox = toolbox
+        self._context = context
+        self._most = most
+
+    def __call__(self, name: str, arguments: str, before: Sequence[str]) -> None:
+        has_room = len(self.begun) < self._most and not self._context.cancelled
+        if has_room and not self._toolbox.pace.is_quick(name) and all(map(self._toolbox.is_read_only, (name, *before))):
+            self.begun.begin(name, arguments)
