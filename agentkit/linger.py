@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from agentkit.hangup import hang_up
 from agentkit.workers import WORKERS
 
 LINGER = 0.1
@@ -51,7 +52,7 @@ class _Watch:
                 for connection, end in list(self._due.items()):
                     if time.monotonic() >= end:
                         del self._due[connection]
-                        _hang_up(connection)
+                        hang_up(connection)
                 idle = 0 if self._due else idle + 1
                 self._at_work = idle < _IDLE_GLANCES
 
@@ -71,8 +72,3 @@ def read_out(rest: Iterator[Any], connection: object) -> None:
             deque(rest, maxlen=0)
     finally:
         _WATCH.call_off(connection)
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)  # unlike close(), this wakes a thread that reads

@@ -1,7 +1,7 @@
 """A backend that can be stopped anywhere: while it connects, waits for the first byte, streams, or backs off.
 
 The backend is asked in a thread of its own, and its pieces come through a queue; whoever waits looks up twenty times a
-second whether the run is to stop. A reply that is left ends at its next piece, and its connection is closed then.
+second whether the run is to stop. The connection of a reply that is left is hung up at once, so that the server stops.
 """
 
 import threading
@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from agentkit.backend import Backend, Pieces, Request
+from agentkit.hangup import Line
 from agentkit.workers import WORKERS
 
 GLANCE = 0.05
@@ -50,7 +51,7 @@ class Stoppable:
                     raise piece
                 yield piece
         finally:
-            asking.is_left.set()
+            asking.leave()
 
     def close(self) -> None:
         """See `agentkit.backend.Backend.close`."""
@@ -69,11 +70,17 @@ class _Asking:
         self.is_left = threading.Event()
         self._backend = backend
         self._request = request
+        self._line = Line()
+
+    def leave(self) -> None:
+        """Nobody waits for more: hang up, unless it is over."""
+        self.is_left.set()
+        self._line.hang_up()
 
     def work(self) -> None:
         """Hand over the pieces, up to the last or until nobody waits for them."""
         try:
-            with closing(self._backend.reply(self._request)) as pieces:
+            with self._line, closing(self._backend.reply(self._request)) as pieces:
                 for piece in pieces:
                     if self.is_left.is_set():
                         return

@@ -21,6 +21,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from agentkit.errors import ConfigurationError
+from agentkit.hangup import speak
 from agentkit.linger import read_out
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
@@ -31,6 +32,33 @@ CONNECT_TIMEOUT = 10.0
 Events = Generator[dict[str, Any], None, None]
 _RETRIED = frozenset({408, 409, 429})
 _BITE = 1 << 16
+
+
+class _Speaking:
+    """A connection pool of urllib3 that notes who speaks on which connection."""
+
+    def _make_request(self, conn: Any, *args: Any, **options: Any) -> Any:
+        speak(conn, lambda: getattr(conn, "sock", None))
+        return super()._make_request(conn, *args, **options)  # type: ignore[misc]
+
+
+class _HTTPPool(_Speaking, urllib3.HTTPConnectionPool):
+    pass
+
+
+class _HTTPSPool(_Speaking, urllib3.HTTPSConnectionPool):
+    pass
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        return manager
 
 
 class Transport:
@@ -63,7 +91,7 @@ class Transport:
         self._session: requests.Session | None = requests.Session()
         self._session.headers.update({"Accept": "application/json, text/event-stream", **(headers or {})})
         self._session.auth = self._authorized  # without one, requests takes a password from the user's .netrc
-        adapter = HTTPAdapter(pool_maxsize=64)
+        adapter = _Adapter(pool_maxsize=64)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 

@@ -20,7 +20,7 @@ def modules_in(folder: str) -> set[str]:
 
 
 FLOORS = [
-    {"errors", "message", "workers", "closable", "special_tokens", "loose_json", "coercion", "isolated"},
+    {"errors", "message", "workers", "closable", "special_tokens", "loose_json", "coercion", "isolated", "hangup"},
     {
         "isolation",
         "passages",

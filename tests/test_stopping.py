@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,6 +70,60 @@ def test_the_connection_of_a_stream_that_was_left_is_closed() -> None:
         while not server.left and time.monotonic() - started < 5:
             time.sleep(0.02)
         assert server.left == 1
+
+
+def closed_by_its_client(agent_of: Any, stream: bool) -> None:
+    """Check that a silent server sees its connection closed soon after the run was cancelled, and no other made."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        agent = agent_of(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        cancel = threading.Event()
+        thread = threading.Thread(
+            target=(lambda: list(agent.stream("Go.", cancel=cancel)))
+            if stream
+            else lambda: agent.run("Go.", cancel=cancel)
+        )
+        thread.start()
+        connection, _ = listening.accept()
+        with connection:
+            connection.settimeout(5)
+            while b"Go." not in connection.recv(1 << 16):
+                pass
+            cancel.set()
+            started = time.monotonic()
+            while connection.recv(1 << 16):
+                pass
+            assert time.monotonic() - started < SOON
+        thread.join()
+        listening.settimeout(1.5)  # a client that tries again does so within that
+        with pytest.raises(TimeoutError):
+            listening.accept()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_connection_is_closed_when_nothing_has_come_yet(stream: bool) -> None:
+    closed_by_its_client(lambda url: Agent(OpenAIBackend("m", base_url=f"{url}/v1")), stream)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_connection_to_a_lightllm_server_is_closed_too(stream: bool) -> None:
+    closed_by_its_client(lambda url: Agent(LightLLMBackend("Qwen3-8B", url)), stream)
+
+
+def test_a_reply_that_is_left_does_not_hang_up_on_others() -> None:
+    def reply(asked: Any) -> Answer:
+        slow = "slow" in str(asked.body["messages"])
+        return Answer(whole("Done.").body, delay=2.0 if slow else 0.02)
+
+    with serve(reply) as server, Agent(f"openai:m@{server.url}") as agent, ThreadPoolExecutor(8) as pool:
+        leaving = [threading.Event() for _ in range(4)]
+        left = [pool.submit(agent.run, "slow", cancel=cancel) for cancel in leaving]
+        others = [pool.submit(agent.run, "quick", cancel=threading.Event()) for _ in range(100)]
+        for cancel in leaving:
+            time.sleep(0.1)
+            cancel.set()
+        assert {each.result().stopped for each in left} == {"cancelled"}
+        assert {each.result().output for each in others} == {"Done."}
+        assert len(server.requests) == 104  # none was tried again
 
 
 def test_a_run_stops_while_it_backs_off() -> None:

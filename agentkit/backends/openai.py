@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body
 from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, TextDelta
+from agentkit.hangup import note_speakers
 
 if TYPE_CHECKING:
     import httpx2
@@ -147,6 +148,7 @@ class OpenAIBackend:
                     timeout=self._timeout,
                     max_retries=self._max_retries,
                 )
+                note_speakers(self._client._client)
             return self._client
 
     def _streamed(
