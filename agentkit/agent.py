@@ -256,6 +256,8 @@ class Run(Closable, Iterator[Event]):
             with contextlib.suppress(AttributeError):
                 error.messages = self.messages  # type: ignore[attr-defined]
             raise
+        finally:
+            self._budget.release()
         self.result = Result(
             self._output(), self.messages, self._budget.usage, self._stopped(), self.tool_calls, self._repairs
         )

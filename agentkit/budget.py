@@ -32,12 +32,13 @@ LAST_WORDS: dict[Limit, str] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may spend; None is no limit. A run that reaches one is asked once for its best answer,
-    without tools, so the last reply comes on top of the limit.
+    """What one run may spend; None is no limit. A run that reaches one is asked once for its best answer, without
+    tools.
 
-    turns: replies of the model. tokens: input and output together. seconds: wall-clock time, at which the run ends
-    wherever it is; a fifth of it is kept for the last reply.
-    cost: in the currency of the server's figures, or of the prices. tool_calls: calls that are run.
+    turns: replies of the model; the best answer comes on top. tokens: input and output together, of which as many are
+    kept for the best answer as the last reply took. cost: likewise, in the currency of the server's figures, or of the
+    prices. seconds: wall-clock time, at which the run ends wherever it is; a fifth of it is kept for the last reply.
+    tool_calls: calls that are run.
     repeats: the same call with the same result so many times in a row, or two calls in turn so often. failures: so
     many failed calls in a row. At both the model is told once, and if it goes on so, the run ends as "loop".
     on_limit: "answer" asks for the best answer, "raise" raises LimitError instead.
@@ -83,8 +84,14 @@ class Usage:
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(*(getattr(self, name) + getattr(other, name) for name in _COUNTS))
 
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, name) - getattr(other, name) for name in _COUNTS))
+
 
 _COUNTS = tuple(field.name for field in fields(Usage))
+
+
+_ROUNDING = 1 + 1e-9
 
 
 class LoopGuard:
@@ -138,7 +145,8 @@ class Budget:
     """The spending of one run, held against its limits; shared by threads.
 
     parent: the budget of the run that this one is a tool of: what is spent here is spent there too, and its limits
-    (but for turns) are limits here.
+    (but for turns) are limits here. What is about to be spent is held beforehand, here and there, so that runs side
+    by side don't spend the same tokens twice; a reply is expected to cost what the one before it did.
     """
 
     def __init__(
@@ -150,8 +158,12 @@ class Budget:
         self._started = clock()
         self._turns = 0
         self._spent = Usage()
+        self._last: Usage = parent._last if parent is not None else Usage()
+        self._own_hold = Usage()
+        self._held = Usage()
+        self._ending: Limit | None = None
         self._guard = LoopGuard(limits.repeats, limits.failures)
-        self._lock = threading.Lock()
+        self._lock: threading.RLock = parent._lock if parent is not None else threading.RLock()
 
     @property
     def usage(self) -> Usage:
@@ -164,17 +176,41 @@ class Budget:
         """The number of the next reply, counted from 1."""
         return self._turns + 1
 
-    def spend(self, usage: Usage) -> None:
-        """Count a reply or a number of tool calls."""
-        self._turns += usage.requests
-        self._count(usage)
-
-    def _count(self, usage: Usage) -> None:
-        """Count what was spent here or in a nested run."""
+    def begin_reply(self) -> Limit | None:
+        """Hold what the next reply and a last one may cost; the limit that makes the next the last one, if any."""
         with self._lock:
-            self._spent += usage
-        if self._parent is not None:
-            self._parent._count(usage)
+            self._hold(tool_calls=0, reply=Usage())
+            self._ending = self._limit()
+            self._hold(tool_calls=0, reply=self._last if self._ending else self._last + self._last)
+            return self._ending
+
+    def end_reply(self, usage: Usage) -> None:
+        """Count a reply."""
+        with self._lock:
+            self._turns += usage.requests
+            self._last = replace(usage, requests=0, seconds=0.0)
+            self._hold(tool_calls=0, reply=Usage() if self._ending else self._last)
+            self._count(usage)
+
+    def hold_tool_calls(self, count: int) -> int:
+        """Hold room for so many calls in all, or for as many as there is room for; how many they are."""
+        with self._lock:
+            own = self._own_hold.tool_calls
+            left = self._tool_calls_left()
+            granted = count if left is None else min(count, left + own)
+            self._hold(granted, _reply_of(self._own_hold))
+            return granted
+
+    def end_tool_call(self) -> None:
+        """Count a call that was run."""
+        with self._lock:
+            self._hold(max(0, self._own_hold.tool_calls - 1), _reply_of(self._own_hold))
+            self._count(Usage(tool_calls=1))
+
+    def release(self) -> None:
+        """Hold nothing more: the run is over."""
+        with self._lock:
+            self._hold(0, Usage())
 
     def note_call(self, *call_and_response: str, failed: bool) -> None:
         """Take in a call that was answered, for the guard against going round in a circle."""
@@ -183,13 +219,6 @@ class Budget:
     def warning(self) -> str | None:
         """What to tell the model about its calls, before the run is ended for them."""
         return self._guard.warning()
-
-    def tool_calls_left(self) -> int | None:
-        """How many more tool calls may be run; None is no limit."""
-        limit = self._limits.tool_calls
-        own = None if limit is None else max(0, limit - self.usage.tool_calls)
-        above = self._parent.tool_calls_left() if self._parent is not None else None
-        return min((left for left in (own, above) if left is not None), default=None)
 
     def deadline(self) -> float | None:
         """The clock's time at which work has to end, so that a last reply can still come; None is no limit."""
@@ -200,8 +229,29 @@ class Budget:
         return self._end_of(1.0)
 
     def patience(self) -> float | None:
-        """The clock's time until which a reply may take that is asked for now."""
-        return self.deadline() if self.reached() is None else self.end()
+        """The clock's time until which the reply may take that has begun."""
+        return self.deadline() if self._ending is None else self.end()
+
+    def _count(self, usage: Usage) -> None:
+        """Count what was spent here or in a nested run."""
+        self._spent += usage
+        if self._parent is not None:
+            self._parent._count(usage)
+
+    def _hold(self, tool_calls: int, reply: Usage) -> None:
+        """Hold this, and what was held before no more, here and in the runs above."""
+        wanted = replace(reply, tool_calls=tool_calls)
+        before, self._own_hold = self._own_hold, wanted
+        budget: Budget | None = self
+        while budget is not None:
+            budget._held = budget._held + wanted - before
+            budget = budget._parent
+
+    def _tool_calls_left(self) -> int | None:
+        limit = self._limits.tool_calls
+        own = None if limit is None else max(0, limit - self._spent.tool_calls - self._held.tool_calls)
+        above = self._parent._tool_calls_left() if self._parent is not None else None
+        return min((left for left in (own, above) if left is not None), default=None)
 
     def _end_of(self, part: float) -> float | None:
         limit = self._limits.seconds
@@ -209,20 +259,31 @@ class Budget:
         above = self._parent._end_of(part) if self._parent is not None else None
         return min((time for time in (own, above) if time is not None), default=None)
 
-    def reached(self) -> Limit | None:
+    def _limit(self) -> Limit | None:
         """The first limit that is reached, if any."""
         if self._limits.turns is not None and self._turns >= self._limits.turns:
             return "turns"
-        return "loop" if self._guard.is_stuck() else self._reached_of_all()
+        return "loop" if self._guard.is_stuck() else self._shared_limit(self._last + self._last)
 
-    def _reached_of_all(self) -> Limit | None:
-        """The first of the limits that nested runs share."""
+    def _shared_limit(self, ahead: Usage) -> Limit | None:
+        """The first of the limits that nested runs share. ahead: what the next reply and a last one may cost."""
         spent, limits = self.usage, self._limits
-        marks: list[tuple[Limit, float, float | None]] = [
-            ("tokens", spent.input_tokens + spent.output_tokens, limits.tokens),
-            ("seconds", spent.seconds, None if limits.seconds is None else limits.seconds * (1 - KEPT_BACK)),
-            ("cost", spent.cost, limits.cost),
-            ("tool_calls", spent.tool_calls, limits.tool_calls),
+        coming = self._held + ahead
+        marks: list[tuple[Limit, float, float, float | None]] = [
+            ("tokens", _tokens(spent), _tokens(coming), limits.tokens),
+            ("seconds", spent.seconds, 0.0, None if limits.seconds is None else limits.seconds * (1 - KEPT_BACK)),
+            ("cost", spent.cost, coming.cost, limits.cost),
+            ("tool_calls", spent.tool_calls, 0.0, limits.tool_calls),
         ]
-        own = next((name for name, value, limit in marks if limit is not None and value >= limit), None)
-        return own or (self._parent._reached_of_all() if self._parent is not None else None)
+        for name, value, more, limit in marks:
+            if limit is not None and (value >= limit or value + more > limit * _ROUNDING):
+                return name
+        return self._parent._shared_limit(ahead) if self._parent is not None else None
+
+
+def _tokens(usage: Usage) -> int:
+    return usage.input_tokens + usage.output_tokens
+
+
+def _reply_of(usage: Usage) -> Usage:
+    return replace(usage, tool_calls=0)

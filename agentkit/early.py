@@ -77,23 +77,26 @@ class Early:
         self._backend.close()
 
     def _beginner(self) -> "_Beginner":
-        budget = self._context.budget
-        left = budget.tool_calls_left() if budget is not None else None
-        beginner = _Beginner(self._toolbox, self._context, MOST_BESIDE if left is None else min(left, MOST_BESIDE))
+        beginner = _Beginner(self._toolbox, self._context)
         self._toolbox.begun = beginner.begun
         return beginner
 
 
 class _Beginner:
-    """Begins the calls of one reply. most: so many of them."""
+    """Begins the calls of one reply."""
 
-    def __init__(self, toolbox: EarlyToolbox, context: Context, most: int) -> None:
+    def __init__(self, toolbox: EarlyToolbox, context: Context) -> None:
         self.begun = Begun(toolbox, context)
         self._toolbox = toolbox
         self._context = context
-        self._most = most
 
     def __call__(self, name: str, arguments: str, before: Sequence[str]) -> None:
-        has_room = len(self.begun) < self._most and not self._context.cancelled
-        if has_room and not self._toolbox.pace.is_quick(name) and all(map(self._toolbox.is_read_only, (name, *before))):
+        is_read_only = all(map(self._toolbox.is_read_only, (name, *before)))
+        if is_read_only and not self._toolbox.pace.is_quick(name) and self._has_room():
             self.begun.begin(name, arguments)
+
+    def _has_room(self) -> bool:
+        count, budget = len(self.begun), self._context.budget
+        if count >= MOST_BESIDE or self._context.cancelled:
+            return False
+        return budget is None or budget.hold_tool_calls(count + 1) > count

@@ -7,7 +7,7 @@ keeper, and no branch in here.
 from contextlib import closing
 
 from agentkit.backend import Backend, Request
-from agentkit.budget import LAST_WORDS, Budget, Usage
+from agentkit.budget import LAST_WORDS, Budget
 from agentkit.event import LimitReached, LoopNoticed, Reply, ReplyFinished, ReplyStarted, Steps, ToolFinished
 from agentkit.message import ToolCall, user
 from agentkit.tool import Context
@@ -37,7 +37,7 @@ def run(
 
 def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budget, stream: bool) -> Steps:
     """Get a reply; once a limit is reached, the last one, in words."""
-    limit = budget.reached()
+    limit = budget.begin_reply()
     if limit:
         yield LimitReached(limit, adds=(user(LAST_WORDS[limit]),))
     elif warning := budget.warning():
@@ -49,20 +49,20 @@ def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budg
             if not isinstance(piece, Reply):
                 yield piece
                 continue
-            budget.spend(piece.usage)
+            budget.end_reply(piece.usage)
             reply = piece.without_calls() if limit else piece
             yield ReplyFinished(reply, adds=(reply.message,))
 
 
 def act(calls: tuple[ToolCall, ...], toolbox: Toolbox, budget: Budget, context: Context) -> Steps:
     """Answer the open calls, as many as the budget has room for by running them."""
-    left = budget.tool_calls_left()
-    with closing(toolbox.answer(calls[:left], context)) as steps:
+    granted = budget.hold_tool_calls(len(calls))
+    with closing(toolbox.answer(calls[:granted], context)) as steps:
         for event in steps:
             if isinstance(event, ToolFinished):
-                budget.spend(Usage(tool_calls=1))
+                budget.end_tool_call()
                 record = event.record
                 budget.note_call(record.name, record.arguments, record.response, failed=record.error is not None)
             yield event
-    for call in calls[len(calls) if left is None else left :]:
+    for call in calls[granted:]:
         yield refused(call, "this call was not run: the limit on tool calls is reached.")

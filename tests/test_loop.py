@@ -221,15 +221,18 @@ def test_tokens_and_cost_are_limits_too() -> None:
     def spending(messages: list[Any]) -> Reply:
         step = asks_for_ever(messages)
         if isinstance(step, str):
-            return Reply({"role": "assistant", "content": step})
+            return Reply({"role": "assistant", "content": step}, usage=Usage(1, 60, 0, 40, cost=0.5))
         call = {"id": f"c{len(messages)}", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
         return Reply({"role": "assistant", "content": None, "tool_calls": [call]}, usage=Usage(1, 60, 0, 40, cost=0.5))  # type: ignore[typeddict-item]
 
-    for limits, stopped in ((Limits(tokens=150, repeats=None), "tokens"), (Limits(cost=0.9, repeats=None), "cost")):
+    for limits, stopped in ((Limits(tokens=450, repeats=None), "tokens"), (Limits(cost=2.2, repeats=None), "cost")):
         backend = ScriptedBackend(*[spending] * 9)
         result = agent_of(backend, limits=limits).run("Go.")
         assert result.stopped == stopped
-        assert len(backend.requests) == 3
+        assert result.output == "My best answer."
+        assert len(backend.requests) == 4  # as much as a reply takes is kept back for the last one
+        assert result.usage.input_tokens + result.usage.output_tokens <= 450
+        assert result.usage.cost <= 2.2
 
 
 def test_calls_beyond_the_limit_of_one_reply_are_answered_without_being_run() -> None:

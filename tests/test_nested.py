@@ -4,6 +4,8 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from agentkit import Agent, Context, Limits, Reply, ToolProgress, Usage, tool
 from agentkit.testing import ScriptedBackend
 
@@ -69,7 +71,8 @@ def test_the_outer_limits_hold_for_nested_agents() -> None:
     expert = Agent(inner, tools=[look_up]).as_tool("expert", "Knows.")
     result = Agent(outer, tools=[expert], limits=Limits(tokens=500)).run("Go.")
     assert result.stopped == "tokens"
-    assert len(inner.requests) == 6
+    assert len(inner.requests) == 5
+    assert result.usage.input_tokens <= 500
     assert "stopped early: tokens" in result.tool_calls[0].response
 
 
@@ -115,3 +118,55 @@ def test_a_nested_agent_that_fails_is_told_to_the_outer_model() -> None:
     result = Agent(outer, tools=[Agent(inner).as_tool("expert", "Knows.")]).run("Go.")
     assert result.output == "It failed."
     assert "no model" in (result.tool_calls[0].error or "")
+
+
+def endless(started: threading.Barrier | None = None) -> Any:
+    """A model that calls for ever, and gives its answer when it has to; its first reply waits for the others'."""
+
+    def reply(messages: list[Any]) -> Any:
+        if started is not None and len(messages) == 1:
+            started.wait(5)
+        if "No more tool calls" in str(messages[-1]["content"]):
+            return Reply({"role": "assistant", "content": "Enough."}, "stop", Usage(1, 10))
+        functions = [{"name": "look_up", "arguments": f'{{"topic": "{len(messages)}-{place}"}}'} for place in range(3)]
+        calls = [{"id": f"c{place}", "type": "function", "function": each} for place, each in enumerate(functions)]
+        message: Any = {"role": "assistant", "content": None, "tool_calls": calls}
+        return Reply(message, "tool_calls", Usage(1, 10))
+
+    return reply
+
+
+def outer_reply(count: int) -> Any:
+    functions = [{"name": "expert", "arguments": f'{{"task": "{place}"}}'} for place in range(count)]
+    calls = [{"id": f"c{place}", "type": "function", "function": each} for place, each in enumerate(functions)]
+    message: Any = {"role": "assistant", "content": None, "tool_calls": calls}
+    return Reply(message, "tool_calls", Usage(1, 10))
+
+
+def test_nested_agents_at_work_at_once_run_no_more_calls_than_the_limit() -> None:
+    ran = []
+
+    @tool(read_only=True)
+    def look_up(topic: str) -> str:
+        """Look something up."""
+        ran.append(topic)
+        time.sleep(0.02)
+        return f"{topic} {len(ran)}"
+
+    inner = ScriptedBackend(*[endless(threading.Barrier(8))] * 200)
+    expert = Agent(inner, tools=[look_up]).as_tool("expert", "Knows.", read_only=True)
+    result = Agent(ScriptedBackend(outer_reply(8), "Done."), tools=[expert], limits=Limits(tool_calls=30)).run("Go.")
+    assert result.output == "Done."
+    assert result.usage.tool_calls == 30
+    assert len(ran) == 30 - 8  # the experts are calls too
+
+
+@pytest.mark.parametrize("tokens", [150, 400, 1000])
+def test_nested_agents_at_work_at_once_spend_no_more_tokens_than_the_limit(tokens: int) -> None:
+    inner = ScriptedBackend(*[endless()] * 200)
+    expert = Agent(inner, tools=[look_up], limits=Limits(turns=None)).as_tool("expert", "Knows.", read_only=True)
+    outer = ScriptedBackend(outer_reply(4), Reply({"role": "assistant", "content": "Done."}, "stop", Usage(1, 10)))
+    result = Agent(outer, tools=[expert], limits=Limits(tokens=tokens)).run("Go.")
+    assert result.output == "Done."
+    assert all("stopped early: tokens" in record.response for record in result.tool_calls)
+    assert tokens - 60 <= result.usage.input_tokens <= tokens

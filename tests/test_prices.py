@@ -62,8 +62,8 @@ def test_a_limit_on_the_cost_ends_the_run_well() -> None:
     backend = ScriptedBackend(*[spending(number) for number in range(5)], "Never.")
     agent = Agent(backend, tools=[look_up], prices=Prices(1.0, 1.0), limits=Limits(cost=0.25))
     result = agent.run("Go.")
-    assert (result.stopped, len(backend.requests)) == ("cost", 4)
-    assert result.usage.cost == pytest.approx(0.4)
+    assert (result.stopped, len(backend.requests)) == ("cost", 2)
+    assert result.usage.cost == pytest.approx(0.2)
 
 
 def test_a_limit_that_cannot_hold_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
