@@ -360,6 +360,24 @@ def _joined(last: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]
     return joined
 
 
+def context_length_in(models: Any, model: str) -> int | None:
+    """The context length in a server's list of models, under the names that servers give it.
+
+    vLLM and LightLLM: max_model_len; OpenRouter: context_length; Groq: context_window; Mistral: max_context_length;
+    llama.cpp: meta.n_ctx.
+    """
+    entries = models.get("data") if isinstance(models, dict) else None
+    entries = [entry for entry in entries or () if isinstance(entry, dict)]
+    named = [entry for entry in entries if entry.get("id") == model]
+    for entry in named or (entries if len(entries) == 1 else []):
+        meta = entry.get("meta") if isinstance(entry.get("meta"), dict) else {}
+        names = ("max_model_len", "context_length", "context_window", "max_context_length")
+        for value in (*(entry.get(name) for name in names), (meta or {}).get("n_ctx")):
+            if isinstance(value, int) and value > 0:
+                return value
+    return None
+
+
 PROVIDERS = {
     "openai": "agentkit.backends.openai:from_name",
     "llamacpp": "agentkit.backends.openai:from_name",

@@ -162,6 +162,8 @@ class Budget:
         self._own_hold = Usage()
         self._held = Usage()
         self._ending: Limit | None = None
+        own = (limits.tokens, limits.cost, limits.tool_calls, limits.seconds)
+        self._is_limited: bool = own != (None,) * 4 or (parent is not None and parent._is_limited)
         self._guard = LoopGuard(limits.repeats, limits.failures)
         self._lock: threading.RLock = parent._lock if parent is not None else threading.RLock()
 
@@ -240,6 +242,8 @@ class Budget:
 
     def _hold(self, tool_calls: int, reply: Usage) -> None:
         """Hold this, and what was held before no more, here and in the runs above."""
+        if not self._is_limited:
+            return
         wanted = replace(reply, tool_calls=tool_calls)
         before, self._own_hold = self._own_hold, wanted
         budget: Budget | None = self
@@ -267,6 +271,8 @@ class Budget:
 
     def _shared_limit(self, ahead: Usage) -> Limit | None:
         """The first of the limits that nested runs share. ahead: what the next reply and a last one may cost."""
+        if not self._is_limited:
+            return None
         spent, limits = self.usage, self._limits
         coming = self._held + ahead
         marks: list[tuple[Limit, float, float, float | None]] = [

@@ -10,11 +10,9 @@ import socket
 import threading
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 _lock = threading.Lock()
 _current = threading.local()
-_speakers: "WeakKeyDictionary[Any, Line | None]" = WeakKeyDictionary()
 
 
 class Left(BaseException):
@@ -42,7 +40,7 @@ class Line:
         """Shut the connection down if it is still this line's; nothing more is said on this line."""
         with _lock:
             self.is_left = True
-            if self._connection is not None and _speakers.get(self._connection) is self:
+            if self._connection is not None and self._connection.speaks_for is self:
                 hang_up(self._socket_of())
 
     def _speak(self, connection: Any, socket_of: Callable[[], Any]) -> None:
@@ -52,12 +50,15 @@ class Line:
 
 
 def speak(connection: Any, socket_of: Callable[[], Any]) -> None:
-    """Note that this thread speaks on a connection now. socket_of: its socket when it is asked for, or None."""
+    """Note that this thread speaks on a connection now, which gets an attribute for that. socket_of: its socket when it
+    is asked for, or None."""
     line: Line | None = getattr(_current, "line", None)
+    if line is None:
+        connection.speaks_for = None
+        return
     with _lock:
-        _speakers[connection] = line
-        if line is not None:
-            line._speak(connection, socket_of)
+        connection.speaks_for = line
+        line._speak(connection, socket_of)
 
 
 def hang_up(connection: object) -> None:
@@ -89,15 +90,16 @@ class _Stream:
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self.read = inner.read
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+        self.speaks_for: Line | None = None
+        self.read, self.close, self.get_extra_info = inner.read, inner.close, inner.get_extra_info
 
     def write(self, *args: Any, **options: Any) -> None:
         """See httpcore's `NetworkStream.write`."""
-        speak(self, lambda: self._inner.get_extra_info("socket"))
+        speak(self, self._socket)
         self._inner.write(*args, **options)
+
+    def _socket(self) -> Any:
+        return self._inner.get_extra_info("socket")
 
     def start_tls(self, *args: Any, **options: Any) -> "_Stream":
         """See httpcore's `NetworkStream.start_tls`."""

@@ -153,7 +153,7 @@ def measure_turns(port: int, rounds: int) -> None:
             url = f"http://127.0.0.1:{port}{path}"
             client = OpenAI(api_key="x", base_url=url)
             backend = OpenAIBackend("m", base_url=url)
-            agent = Agent(backend, tools=[TOOL], instructions=INSTRUCTIONS, limits=UNLIMITED)
+            agent = Agent(backend, tools=[TOOL], instructions=INSTRUCTIONS, limits=UNLIMITED, early_start=stream)
             runs = max(1, 200 // (turns + 1))
             found = least(
                 {
@@ -243,7 +243,7 @@ def measure_many_runs(port: int, rounds: int) -> None:
     url = f"http://127.0.0.1:{port}/turns/9/ms/50/v1"
     client = OpenAI(api_key="x", base_url=url)
     backend = OpenAIBackend("m", base_url=url)
-    agent = Agent(backend, tools=[TOOL], instructions=INSTRUCTIONS, limits=UNLIMITED)
+    agent = Agent(backend, tools=[TOOL], instructions=INSTRUCTIONS, limits=UNLIMITED, early_start=False)
 
     def seconds(work: Callable[[], None]) -> float:
         threads = [threading.Thread(target=work) for _ in range(64)]

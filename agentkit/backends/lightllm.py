@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agentkit.arguments import UNREADABLE_CALL, unreadable
-from agentkit.backend import Backend, Begin, Pieces, Request
+from agentkit.backend import Backend, Begin, Pieces, Request, context_length_in
 from agentkit.budget import Usage
 from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, Reply, TextDelta
@@ -115,6 +115,13 @@ class LightLLMBackend:
             reading.pieces += [*reader.feed(generated.text), *reader.finish()]
             reading.counted(generated.prompt_tokens, generated.output_tokens, generated.finish_reason)
         yield reading.reply()
+
+    def context_length(self) -> int | None:
+        """The tokens that prompt and reply may have together, where the server tells; it is asked.
+
+        Raises the openai package's APIError when it can't be.
+        """
+        return context_length_in(self._server.transport.get("/v1/models"), self.model)
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""

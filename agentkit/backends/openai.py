@@ -5,6 +5,7 @@ whole history in models at each turn (18 ms of CPU with 100 messages, against 0.
 connection pool and error classes stay.
 """
 
+import contextlib
 import json
 import re
 import threading
@@ -15,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body
+from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body, context_length_in
 from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, TextDelta
 from agentkit.hangup import note_speakers
@@ -127,6 +128,30 @@ class OpenAIBackend:
 
             reply = with_text_calls(reply, request.tools.schemas, self.model, f"call_{len(request.transcript)}")
         yield reply
+
+    @property
+    def takes_images(self) -> bool | None:
+        """Whether the server takes images; None as long as that is not known."""
+        return self._images
+
+    def context_length(self) -> int | None:
+        """The tokens that prompt and reply may have together, where the server tells; it is asked.
+
+        Raises APIConnectionError when it can't be.
+        """
+        import httpx2
+        from openai import APIStatusError
+
+        client = self._connected()
+        root = str(client.base_url).rstrip("/").removesuffix("/v1")
+        told = None
+        with contextlib.suppress(APIStatusError, ValueError):
+            told = context_length_in(client.get("/models", cast_to=httpx2.Response).json(), self.model)
+        if told is None:  # llama.cpp tells what it was started with on a page of its own
+            with contextlib.suppress(APIStatusError, ValueError, AttributeError):
+                props = client.get(f"{root}/props", cast_to=httpx2.Response).json()
+                told = (props.get("default_generation_settings") or {}).get("n_ctx")
+        return told if isinstance(told, int) else None
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""

@@ -1,4 +1,4 @@
-"""The command line: `agentkit ask`, `agentkit tools`."""
+"""The command line: `agentkit ask`, `agentkit tools`, `agentkit doctor`."""
 
 from agentkit.errors import MissingExtraError
 
@@ -8,6 +8,7 @@ except ImportError:
     raise MissingExtraError("the command line", "cli") from None
 
 from agentkit.doors.cli.ask import ask
+from agentkit.doors.cli.doctor import doctor
 from agentkit.doors.cli.tools import tools
 
 app = typer.Typer(
@@ -19,3 +20,4 @@ app = typer.Typer(
 )
 app.command()(ask)
 app.command()(tools)
+app.command()(doctor)
