@@ -199,7 +199,10 @@ result.output, [record.response for record in result.tool_calls]
 """
 
 
-def test_a_run_works_in_a_jupyter_notebook() -> None:
+def test_a_run_works_in_a_jupyter_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(ROOT))
     try:
         shown: list[str] = []
