@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from agentkit.errors import FetchError as FetchError
     from agentkit.errors import LimitError as LimitError
     from agentkit.errors import MissingExtraError as MissingExtraError
+    from agentkit.errors import OutputError as OutputError
+    from agentkit.errors import SessionBusyError as SessionBusyError
+    from agentkit.errors import SessionError as SessionError
     from agentkit.errors import ToolDefinitionError as ToolDefinitionError
     from agentkit.errors import ToolError as ToolError
     from agentkit.errors import TranscriptError as TranscriptError
@@ -70,6 +73,9 @@ _ROOMS = {
         "FetchError",
         "LimitError",
         "MissingExtraError",
+        "OutputError",
+        "SessionBusyError",
+        "SessionError",
         "ToolDefinitionError",
         "ToolError",
         "TranscriptError",

@@ -7,6 +7,9 @@
     │   └── ToolDefinitionError   the programmer: a function that can't become a tool
     ├── TranscriptError           the caller: a message list that breaks the pairing rule
     ├── LimitError                the caller: a limit that makes no sense
+    ├── SessionError              the caller: a session that can't be read or written
+    │   └── SessionBusyError      ... because somebody else is writing to it
+    ├── OutputError               the caller: an answer that does not have the type that was asked for
     ├── FetchError                the caller or the model: a page that could not be read
     │   └── BlockedAddressError   ... because its address is not public
     └── ToolError                 the model: raise it in a tool to tell the model what went wrong
@@ -54,6 +57,22 @@ class TranscriptError(AgentkitError, ValueError):
 
 class LimitError(AgentkitError, ValueError):
     """A limit that can't be kept, such as a negative number of turns."""
+
+
+class SessionError(AgentkitError):
+    """A session can't be read or written; nothing that was acknowledged is lost."""
+
+
+class SessionBusyError(SessionError):
+    """Somebody else is writing to a session, and did not come to an end in time."""
+
+
+class OutputError(AgentkitError):
+    """The model did not come to an answer of the type that was asked for. text: the last thing it said."""
+
+    def __init__(self, message: str, text: str) -> None:
+        super().__init__(message)
+        self.text = text
 
 
 class FetchError(AgentkitError):

@@ -44,13 +44,13 @@ FLOORS = [
         "formats.typed",
         "completion",
     },
-    {"toolbox", "record", "pictures", *(modules_in("formats") - {"formats.json_block", "formats.typed"})},
+    {"session", "toolbox", "record", "pictures", *(modules_in("formats") - {"formats.json_block", "formats.typed"})},
     {"backend", "formats"},
     {"prompt", "prices", "early", "steady", "stoppable", "text_calls"},
     {"generate"},
     {"chat_completions"},
-    {"loop", "lightllm", *(modules_in("backends") - {"backends.vlmrun"})},
-    {"agent", "testing", "backends", "backends.vlmrun"},  # VLM Run is OpenAI's backend at another address
+    {"loop", "lightllm", *modules_in("sessions"), *(modules_in("backends") - {"backends.vlmrun"})},
+    {"agent", "testing", "backends", "sessions", "backends.vlmrun"},  # VLM Run is OpenAI's backend at another address
     {"agentkit"},
     {"doors"},
 ]
@@ -87,7 +87,7 @@ def imports_of(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", sorted(rooms()))
 def test_imports_run_downhill(name: str) -> None:
-    if name in ("agentkit", "backends"):
+    if name in ("agentkit", "backends", "sessions"):
         return  # faces name what is above and below them for type checkers, and load it on use
     is_door = floor_of(name) == FLOOR["doors"]
     for imported in imports_of(rooms()[name]):

@@ -1,0 +1,356 @@
+"""Sessions: conversations that last, as an append-only log of entries, and the promise of a store of them.
+
+An entry is one JSON object, of format 1:
+
+    {"v": 1, "at": "2026-11-21T08:40:00.123Z", "message": {"role": "user", "content": "..."}}
+    {"v": 1, "at": "...", "message": {"role": "assistant", ...}, "usage": {"input_tokens": 12, ...}}
+    {"v": 1, "at": "...", "started": {"id": "call_1", "name": "send_mail", "arguments": "{...}"}}
+    {"v": 1, "at": "...", "view": {...}}                          (what is sent, since the history got too long)
+
+"started" stands before a call that is not read-only is run: without a result behind it, whether the call had its effect
+is not known. Pictures are kept beside the log under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png`
+in the place of a data URL.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import threading
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from agentkit.budget import Usage
+from agentkit.closable import Closable
+from agentkit.errors import SessionBusyError, SessionError
+from agentkit.message import Message, ToolCall
+from agentkit.transcript import encode
+
+FORMAT = 1
+"""The format of entries that is written; greater ones are refused."""
+
+ID = re.compile(r"\w[\w.:@=+-]{0,127}")
+BLOB = "agentkit-blob:sha256-"
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """What a list of sessions tells of one. entries: how many. created, updated: UTC."""
+
+    id: str
+    entries: int
+    created: datetime
+    updated: datetime
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a session. kind: "message", "started" or "view"; value: what stands under that name."""
+
+    kind: str
+    value: Any
+    at: str
+    usage: Mapping[str, Any] | None = None
+
+
+class Sessions(Closable):
+    """A store of sessions, by id: `sessions["alice"]`. Shared by threads; with SQLite and Redis by processes, with
+    Redis by machines.
+
+    wait: seconds that a writer waits for the one before it, then SessionBusyError. An id is 1 to 128 letters, digits
+    and "_.:@=+-", the first a letter, digit or "_".
+    """
+
+    def __init__(self, wait: float = 30.0) -> None:
+        self.wait = wait
+
+    def __getitem__(self, session_id: str) -> "Session":
+        """A session; it is made when something is first written to it. Raises SessionError for an id that can't be."""
+        return Session(self, checked_id(session_id))
+
+    def __contains__(self, session_id: object) -> bool:
+        """Whether something is stored under an id."""
+        return isinstance(session_id, str) and bool(self._read(checked_id(session_id), 0, 1))
+
+    def list(self) -> list[SessionInfo]:
+        """All sessions, the one that was written to last first."""
+        return sorted(self._list(), key=lambda info: info.updated, reverse=True)
+
+    def delete(self, session_id: str) -> None:
+        """Delete a session and its pictures. Raises SessionError when there is none, SessionBusyError."""
+        self._existing(session_id)
+        with self._lock(session_id, self.wait):
+            self._delete(session_id)
+
+    def rename(self, session_id: str, new_id: str) -> None:
+        """Give a session another id. Raises SessionError when there is none, or the new id is taken."""
+        self._existing(session_id)
+        first, second = sorted({checked_id(new_id), session_id}) if new_id != session_id else (new_id, None)
+        if second is None:
+            return
+        with self._lock(first, self.wait), self._lock(second, self.wait):
+            self._free(new_id)
+            self._rename(session_id, new_id)
+
+    def fork(self, session_id: str, new_id: str, *, at: int | None = None) -> "Session":
+        """A new session with the first `at` messages of another (None: all). Raises SessionError."""
+        source = self._existing(session_id)
+        messages = source.messages
+        if at is not None and not 0 <= at <= len(messages):
+            raise SessionError(f"session {session_id!r} has {len(messages)} messages: at={at} is not among them")
+        made = self[new_id]
+        with made.hold() as writer:
+            self._free(new_id)
+            writer.append(messages if at is None else messages[:at])
+        return made
+
+    def _existing(self, session_id: str) -> "Session":
+        if session_id not in self:
+            raise SessionError(f"there is no session {session_id!r}")
+        return self[session_id]
+
+    def _free(self, new_id: str) -> None:
+        if new_id in self:
+            raise SessionError(f"there is a session {new_id!r} already: choose another id, or delete it")
+
+    # What a store does; ids are checked, and writers hold the lock.
+
+    @abstractmethod
+    def _append(self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: Any) -> None:
+        """Add entries and pictures, all or none. lock: what `_lock` gave."""
+
+    @abstractmethod
+    def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
+        """Entries from `start`."""
+
+    @abstractmethod
+    def _blob(self, session_id: str, digest: str) -> bytes | None:
+        """A picture."""
+
+    @abstractmethod
+    def _list(self) -> Iterable[SessionInfo]:
+        """All sessions, in any order."""
+
+    @abstractmethod
+    def _delete(self, session_id: str) -> None:
+        """Remove a session."""
+
+    @abstractmethod
+    def _rename(self, session_id: str, new_id: str) -> None:
+        """Give it another id."""
+
+    @abstractmethod
+    def _lock(self, session_id: str, wait: float) -> AbstractContextManager[Any]:
+        """Hold a session for one writer. Raises SessionBusyError after `wait` seconds."""
+
+
+def checked_id(session_id: object) -> str:
+    """The id, if it can be one. Raises SessionError."""
+    if not isinstance(session_id, str) or not ID.fullmatch(session_id):
+        raise SessionError(
+            f"{session_id!r:.80} can't be the id of a session: it is 1 to 128 letters, digits and '_.:@=+-', the first "
+            "a letter, a digit or '_'"
+        )
+    return session_id
+
+
+class Session:
+    """One conversation of a store. Nothing is kept here: it is read when it is asked for."""
+
+    def __init__(self, sessions: Sessions, session_id: str) -> None:
+        self._sessions = sessions
+        self.id = session_id
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id!r} of {type(self._sessions).__name__}>"
+
+    @property
+    def messages(self) -> list[Message]:
+        """What was said, pictures as data URLs again. Raises SessionError when it can't be read."""
+        return [cast(Message, entry.value) for entry in self.entries() if entry.kind == "message"]
+
+    def entries(self) -> list[Entry]:
+        """The whole log. Raises SessionError when it can't be read, or a newer agentkit wrote it."""
+        return [self._entry(text) for text in self._sessions._read(self.id, 0)]
+
+    def append(self, messages: Iterable[Mapping[str, Any]]) -> None:
+        """Add messages. Raises SessionBusyError when another writer does not come to an end, SessionError."""
+        with self.hold() as writer:
+            writer.append(messages)
+
+    @contextmanager
+    def hold(self) -> "Iterator[Writer]":
+        """Keep other writers out, and write. Raises SessionBusyError when one does not come to an end in time."""
+        with self._sessions._lock(self.id, self._sessions.wait) as lock:
+            yield Writer(self, lock)
+
+    def _entry(self, text: str) -> Entry:
+        try:
+            entry = json.loads(text)
+        except ValueError:
+            raise SessionError(f"session {self.id!r} has an entry that is no JSON: {text!r:.80}") from None
+        version = entry.get("v") if isinstance(entry, dict) else None
+        if not isinstance(version, int) or version > FORMAT:
+            raise SessionError(
+                f"session {self.id!r} was written in format {version}, and this agentkit reads up to {FORMAT}: "
+                "install a newer one"
+            )
+        kind = next((name for name in ("message", "started", "view") if name in entry), "")
+        value = entry.get(kind)
+        if kind == "message":
+            value = _each_url(value, self._data_url)
+        return Entry(kind, value, str(entry.get("at", "")), entry.get("usage"))
+
+    def _data_url(self, url: str) -> str:
+        if not url.startswith(BLOB):
+            return url
+        digest, _, media_type = url.removeprefix(BLOB).partition(";")
+        data = self._sessions._blob(self.id, digest)
+        if data is None:
+            raise SessionError(f"session {self.id!r} has lost a picture (sha256 {digest[:12]}…)")
+        return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+class Writer:
+    """The one who may write to a session."""
+
+    def __init__(self, session: Session, lock: Any) -> None:
+        self.session = session
+        self._lock = lock
+
+    def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
+        """Add messages, all or none. usage: what the last of them took. Raises SessionError."""
+        blobs: dict[str, bytes] = {}
+        made = [{"message": _each_url(message, lambda url: _reference(url, blobs))} for message in messages]
+        if made and usage is not None:
+            made[-1]["usage"] = {name: value for name, value in asdict(usage).items() if value}
+        self._write(made, blobs)
+
+    def mark_started(self, call_id: str, name: str, arguments: str) -> None:
+        """Note that a call that is not read-only is about to run. Raises SessionError."""
+        self._write([{"started": {"id": call_id, "name": name, "arguments": arguments}}], {})
+
+    def note_view(self, view: Mapping[str, Any]) -> None:
+        """Note what is sent of this session from now on. Raises SessionError."""
+        self._write([{"view": view}], {})
+
+    def _write(self, entries: list[dict[str, Any]], blobs: Mapping[str, bytes]) -> None:
+        if not entries:
+            return
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        try:
+            texts = [encode({"v": FORMAT, "at": now, **entry}).decode() for entry in entries]
+        except (TypeError, ValueError) as error:
+            raise SessionError(f"a message can't be written as JSON: {error}") from None
+        self.session._sessions._append(self.session.id, texts, blobs, self._lock)
+
+
+def _each_url(message: Any, change: Any) -> Any:
+    """A message with the address of each of its pictures changed."""
+    content = message.get("content") if isinstance(message, Mapping) else None
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [_with_url(part, change) for part in content]}
+
+
+def _with_url(part: Any, change: Any) -> Any:
+    image = part.get("image_url") if isinstance(part, Mapping) else None
+    if not isinstance(image, Mapping) or not isinstance(image.get("url"), str):
+        return part
+    return {**part, "image_url": {**image, "url": change(image["url"])}}
+
+
+def _reference(url: str, blobs: dict[str, bytes]) -> str:
+    """The reference to a picture that was given as a data URL; any other address as it is."""
+    head, comma, data = url.partition(",")
+    if not (comma and head.startswith("data:") and head.endswith(";base64")):
+        return url
+    try:
+        decoded = base64.b64decode(data, validate=True)
+    except binascii.Error:
+        return url
+    digest = hashlib.sha256(decoded).hexdigest()
+    blobs[digest] = decoded
+    return f"{BLOB}{digest};{head.removeprefix('data:').removesuffix(';base64')}"
+
+
+def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
+    """The calls of the last reply that were started, by id; those with a result among them."""
+    found: dict[str, ToolCall] = {}
+    for entry in entries:
+        if entry.kind == "message" and entry.value.get("role") == "assistant":
+            found = {}  # servers give the same ids again in later replies
+        elif entry.kind == "started":
+            value = entry.value
+            function: Any = {"name": value["name"], "arguments": value["arguments"]}
+            found[value["id"]] = {"id": value["id"], "type": "function", "function": function}
+    return found
+
+
+class MemorySessions(Sessions):
+    """Sessions that end with the program."""
+
+    def __init__(self, wait: float = 30.0) -> None:
+        super().__init__(wait)
+        self._guard = threading.Lock()
+        self._entries: dict[str, list[str]] = {}
+        self._times: dict[str, tuple[datetime, datetime]] = {}
+        self._blobs: dict[str, dict[str, bytes]] = {}
+        self._locks: dict[str, threading.Lock] = {}
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _append(self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: Any) -> None:
+        now = datetime.now(UTC)
+        with self._guard:
+            self._entries.setdefault(session_id, []).extend(entries)
+            self._blobs.setdefault(session_id, {}).update(blobs)
+            self._times[session_id] = (self._times.get(session_id, (now, now))[0], now)
+
+    def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
+        with self._guard:
+            return self._entries.get(session_id, [])[start : None if count is None else start + count]
+
+    def _blob(self, session_id: str, digest: str) -> bytes | None:
+        return self._blobs.get(session_id, {}).get(digest)
+
+    def _list(self) -> Iterable[SessionInfo]:
+        with self._guard:
+            return [SessionInfo(id_, len(self._entries[id_]), *times) for id_, times in self._times.items()]
+
+    def _delete(self, session_id: str) -> None:
+        kept: Any
+        with self._guard:
+            for kept in (self._entries, self._times, self._blobs):
+                kept.pop(session_id, None)
+
+    def _rename(self, session_id: str, new_id: str) -> None:
+        kept: Any
+        with self._guard:
+            for kept in (self._entries, self._times, self._blobs):
+                kept[new_id] = kept.pop(session_id)
+
+    @contextmanager
+    def _lock(self, session_id: str, wait: float) -> Iterator[None]:
+        with self._guard:
+            lock = self._locks.setdefault(session_id, threading.Lock())
+        if not lock.acquire(timeout=wait):
+            raise busy(session_id, wait)
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def busy(session_id: str, wait: float) -> SessionBusyError:
+    """The error for a session whose writer did not come to an end."""
+    return SessionBusyError(
+        f"session {session_id!r} is being written to, and was so for {wait:g} seconds: try again later, or give the "
+        "store more time (wait=)"
+    )
