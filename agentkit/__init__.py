@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from agentkit.errors import ToolDefinitionError as ToolDefinitionError
     from agentkit.errors import ToolError as ToolError
     from agentkit.errors import TranscriptError as TranscriptError
+    from agentkit.event import ApprovalNeeded as ApprovalNeeded
     from agentkit.event import Event as Event
     from agentkit.event import LimitReached as LimitReached
     from agentkit.event import LoopNoticed as LoopNoticed
+    from agentkit.event import OpenCall as OpenCall
     from agentkit.event import ReasoningDelta as ReasoningDelta
     from agentkit.event import Reply as Reply
     from agentkit.event import ReplyDiscarded as ReplyDiscarded
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from agentkit.message import Message as Message
     from agentkit.passages import PassageIndex as PassageIndex
     from agentkit.prices import Prices as Prices
+    from agentkit.session import Session as Session
     from agentkit.tool import Context as Context
     from agentkit.tool import Tool as Tool
     from agentkit.tool import tool as tool
@@ -81,9 +84,11 @@ _ROOMS = {
         "TranscriptError",
     ),
     "event": (
+        "ApprovalNeeded",
         "Event",
         "LimitReached",
         "LoopNoticed",
+        "OpenCall",
         "ReasoningDelta",
         "Reply",
         "ReplyDiscarded",
@@ -102,6 +107,7 @@ _ROOMS = {
     "message": ("Image", "Message"),
     "passages": ("PassageIndex",),
     "prices": ("Prices",),
+    "session": ("Session",),
     "tool": ("Context", "Tool", "tool"),
 }
 _OPENAI_ERRORS = (

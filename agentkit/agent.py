@@ -2,18 +2,22 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from agentkit import loop
 from agentkit.backend import Backend, resolve
+from agentkit.book import Book
 from agentkit.budget import Budget, Limits
 from agentkit.closable import Closable
-from agentkit.early import Early, EarlyToolbox, Pace
+from agentkit.early import Early
 from agentkit.errors import ConfigurationError, LimitError, TranscriptError
 from agentkit.event import (
+    ApprovalNeeded,
     Event,
     LimitReached,
+    OpenCall,
     ReplyFinished,
     Result,
     RunFinished,
@@ -26,10 +30,11 @@ from agentkit.event import (
 from agentkit.message import Image, Message, Prompt, system, text_of, user
 from agentkit.prices import Priced, Prices
 from agentkit.repair import repaired
+from agentkit.session import Session
 from agentkit.steady import Steady
 from agentkit.stoppable import Stoppable
 from agentkit.tool import Context, Tool, tool
-from agentkit.toolbox import Toolbox
+from agentkit.toolbox import Decisions, Pace, RunToolbox, Toolbox, open_call
 from agentkit.transcript import Due, Transcript
 
 
@@ -95,39 +100,66 @@ class Agent(Closable):
         prompt: Prompt | None = None,
         *,
         messages: Iterable[Mapping[str, Any]] = (),
+        session: Session | None = None,
         deps: Any = None,
         cancel: threading.Event | None = None,
+        approve: Decisions | None = None,
     ) -> Result:
         """Answer a question, and return when there is an answer or a limit is reached.
 
-        prompt: a text, or texts and Images in order; None goes on with `messages` as they are. messages: an
-        earlier transcript (`result.messages`), or any history: what breaks the rules of chat servers is repaired, and
-        told in `result.repairs`. deps: handed to tools as `ctx.deps`. cancel: set it in another
-        thread to stop the run.
+        prompt: a text, or texts and Images in order; None goes on with `messages` or the session as they are. messages:
+        an earlier transcript (`result.messages`), or any history: what breaks the rules of chat servers is repaired,
+        and told in `result.repairs`. session: instead of messages, the conversation that the prompt goes on with; all
+        that is said and done is stored there before it is told. deps: handed to tools as `ctx.deps`. cancel: set it in
+        another thread to stop the run. approve: see `resume`.
 
-        Raises TranscriptError for an empty prompt or messages that are none, and the openai package's APIError and
-        its children when the model server fails. Any exception that leaves a run has `.messages`, the valid
-        transcript up to there.
+        Raises TranscriptError for an empty prompt or messages that are none, SessionError when the session can't be
+        read or written (SessionBusyError: by another writer), and the openai package's APIError and its children when
+        the model server fails. Any exception that leaves a run has `.messages`, the valid transcript up to there.
         """
-        with self._begin(prompt, messages, deps, cancel, stream=False) as run:
+        with self._begin(prompt, messages, deps, cancel, stream=False, session=session, approve=approve) as run:
             for _ in run:
                 pass
             assert run.result is not None
             return run.result
+
+    def resume(
+        self,
+        conversation: Session | Iterable[Mapping[str, Any]],
+        *,
+        approve: Decisions | None = None,
+        deps: Any = None,
+        cancel: threading.Event | None = None,
+    ) -> Result:
+        """Go on from where a run stopped: after a crash, or for the approval of a person.
+
+        conversation: a session, or messages (`result.messages`). approve: a word on each call of `result.pending`, by
+        its id: True, False, why not (a text, which the model is told), or other arguments (a dict). A call that was
+        started when an earlier run of the session was killed is not run again: the model is told that its effect is
+        not known, and it is listed in `result.unknown_calls`.
+
+        Raises what `run` raises, and ConfigurationError for a decision on a call that is not open.
+        """
+        if isinstance(conversation, Session):
+            return self.run(session=conversation, approve=approve, deps=deps, cancel=cancel)
+        return self.run(messages=conversation, approve=approve, deps=deps, cancel=cancel)
 
     def stream(
         self,
         prompt: Prompt | None = None,
         *,
         messages: Iterable[Mapping[str, Any]] = (),
+        session: Session | None = None,
         deps: Any = None,
         cancel: threading.Event | None = None,
+        approve: Decisions | None = None,
     ) -> "Run":
         """The same as `run`, told while it goes on: iterate over its events, the last of which is RunFinished.
 
-        Walk away from it at any event and go on later with `agent.run(messages=run.messages)`.
+        Walk away from it at any event and go on later with `agent.run(messages=run.messages)`, or with
+        `agent.resume(session)`. A session is held from here to the end of the run: iterate, or close it.
         """
-        return self._begin(prompt, messages, deps, cancel, stream=True)
+        return self._begin(prompt, messages, deps, cancel, stream=True, session=session, approve=approve)
 
     def as_tool(self, name: str, description: str, *, read_only: bool = False) -> Tool[..., str]:
         """This agent as a tool of another one, which gives it a task in words.
@@ -160,18 +192,32 @@ class Agent(Closable):
         cancel: threading.Event | None,
         stream: bool,
         parent: Budget | None = None,
+        session: Session | None = None,
+        approve: Decisions | None = None,
     ) -> "Run":
-        transcript, repairs = self._transcript(prompt, messages)
-        budget = Budget(self._limits, parent=parent)
-        context = Context(deps=deps, deadline=budget.deadline(), end=budget.end(), cancel=cancel, budget=budget)
-        toolbox = self._toolbox
-        backend: Backend = Steady(self._priced())
-        if self._early_start:
-            toolbox = EarlyToolbox(toolbox, self._pace)
-            backend = Early(backend, toolbox, context)
-        backend = Stoppable(backend, cancel, budget.patience)
-        steps = loop.run(transcript, backend, toolbox, budget, context, stream)
-        return Run(steps, transcript, budget, cancel, repairs, raises=self._limits.on_limit == "raise")
+        if session is not None and not isinstance(session, Session):
+            raise ConfigurationError(f"session={session!r:.80} is no session: write SQLiteSessions(path)[id]")
+        with contextlib.ExitStack() as leaving:
+            book = leaving.enter_context(Book.opened(session))
+            transcript, repairs = self._transcript(prompt, messages, book)
+            decisions = _decisions(approve, transcript)
+            budget = Budget(self._limits, parent=parent)
+            context = Context(
+                deps=deps,
+                deadline=budget.deadline(),
+                end=budget.end(),
+                cancel=cancel,
+                budget=budget,
+                session=session.id if session is not None else None,
+            )
+            toolbox = RunToolbox(self._toolbox, self._pace, decisions)
+            backend: Backend = Steady(self._priced())
+            if self._early_start:
+                backend = Early(backend, toolbox, context)
+            backend = Stoppable(backend, cancel, budget.patience)
+            steps = loop.run(transcript, backend, toolbox, budget, context, stream)
+            raises = self._limits.on_limit == "raise"
+            return Run(steps, transcript, budget, cancel, book, repairs, raises, leaving.pop_all().close)
 
     def _priced(self) -> Backend:
         """The backend, with a cost in its usage where one is asked for."""
@@ -180,23 +226,30 @@ class Agent(Closable):
         model, base_url = getattr(self._backend, "model", ""), getattr(self._backend, "base_url", None)
         return Priced(self._backend, self._prices, str(model), base_url)
 
-    def _transcript(self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]]) -> tuple[Transcript, list[str]]:
+    def _transcript(
+        self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]], book: Book
+    ) -> tuple[Transcript, list[str]]:
         if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
             raise TranscriptError(
                 f"messages is a {type(messages).__name__}: give a list of messages, or result.messages"
             )
         earlier = list(messages)
+        if book.messages is not None:
+            if earlier:
+                raise TranscriptError("give messages or a session, not both: a session has messages of its own")
+            earlier = [*book.messages]
         if prompt is None and not earlier:
             raise TranscriptError("there is nothing to answer: give a prompt, or messages to go on from")
-        has_system = (
-            bool(earlier) and isinstance(earlier[0], Mapping) and earlier[0].get("role") in ("system", "developer")
-        )
+        asked = [] if prompt is None else [user(_checked(prompt))]
+        answered = book.unknown_answers()
+        mended, repairs = repaired([*earlier, *answered], closed=prompt is not None)
+        book.write(answered, mended, earlier, asked)
+        first = mended[0] if mended else None
+        has_system = isinstance(first, Mapping) and first.get("role") in ("system", "developer")
         if self._instructions and not has_system:
-            earlier.insert(0, system(self._instructions))
-        mended, repairs = repaired(earlier, closed=prompt is not None)
+            mended.insert(0, cast(Any, system(self._instructions)))
         transcript = Transcript(mended)
-        if prompt is not None:
-            transcript.extend([user(_checked(prompt))])
+        transcript.extend([*book.held, *asked])
         return transcript, repairs
 
 
@@ -210,23 +263,43 @@ class Run(Closable, Iterator[Event]):
         transcript: Transcript,
         budget: Budget,
         cancel: threading.Event | None,
+        book: Book,
         repairs: Sequence[str],
         raises: bool,
+        release: Callable[[], object],
     ) -> None:
         self.result: Result | None = None
         self._repairs = list(repairs)
         self._raises = raises
         self._transcript = transcript
         self._cancel = cancel
+        self._book = book
         self._records: list[ToolRecord] = []
         self._limit: Stopped | None = None
+        self._pending: list[OpenCall] = []
         self._finish_reason = ""
         self._budget = budget
         self._steps = steps
-        self._events = self._all()
+        self._is_over = False
+        self._release = weakref.finalize(self, release)  # of the session, also when the run is never begun
 
     def __next__(self) -> Event:
-        return next(self._events)
+        if self._is_over:
+            raise StopIteration
+        if self._cancelled or self._pending:
+            return self._finished()
+        try:
+            event = next(self._steps)
+            self._book.note(event)
+            self._note(event)
+        except StopIteration:
+            return self._finished()
+        except BaseException as error:
+            self.close()
+            with contextlib.suppress(AttributeError):
+                error.messages = self.messages  # type: ignore[attr-defined]
+            raise
+        return event
 
     @property
     def messages(self) -> list[Message]:
@@ -239,33 +312,31 @@ class Run(Closable, Iterator[Event]):
         return list(self._records)
 
     def close(self) -> None:
-        """Stop the run; what was done stays in `messages`."""
-        self._events.close()
+        """Stop the run; what was done stays in `messages`, and in the session."""
+        self._is_over = True
+        self._steps.close()
+        self._budget.release()
+        self._release()
 
-    def _all(self) -> Generator[Event, None, None]:
-        try:
-            with contextlib.closing(self._steps):
-                for event in self._steps:
-                    self._note(event)
-                    yield event
-                    if self._cancelled:
-                        break
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            with contextlib.suppress(AttributeError):
-                error.messages = self.messages  # type: ignore[attr-defined]
-            raise
-        finally:
-            self._budget.release()
+    def _finished(self) -> RunFinished:
+        self.close()
         self.result = Result(
-            self._output(), self.messages, self._budget.usage, self._stopped(), self.tool_calls, self._repairs
+            self._output(),
+            self.messages,
+            self._budget.usage,
+            self._stopped(),
+            self.tool_calls,
+            self._repairs,
+            self._pending,
+            [open_call(call) for call in self._book.unknown],
         )
-        yield RunFinished(self.result)
+        return RunFinished(self.result)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, ToolFinished):
             self._records.append(event.record)
+        elif isinstance(event, ApprovalNeeded):
+            self._pending = list(event.calls)
         elif isinstance(event, LimitReached):
             self._limit = event.limit
             if self._raises:
@@ -284,6 +355,8 @@ class Run(Closable, Iterator[Event]):
         return text_of(last) or last.get("refusal", "") if is_last_word else ""
 
     def _stopped(self) -> Stopped:
+        if self._pending:
+            return "approval"
         if self._limit:
             return self._limit
         if self._transcript.whats_due() is not Due.NOTHING:
@@ -293,6 +366,22 @@ class Run(Closable, Iterator[Event]):
         if self._finish_reason == "content_filter":
             return "content_filter"
         return "answer" if self._output().strip() or isinstance(self._transcript[-1].get("content"), list) else "empty"
+
+
+def _decisions(approve: Decisions | None, transcript: Transcript) -> Decisions:
+    """The decisions, if each is one and on an open call. Raises ConfigurationError."""
+    due = transcript.whats_due()
+    waiting = {call["id"] for call in due} if isinstance(due, tuple) else set()
+    for call_id, decision in (approve or {}).items():
+        if call_id not in waiting:
+            named = ", ".join(sorted(waiting)) or "none"
+            raise ConfigurationError(f"approve={{{call_id!r}: ...}}: no such call is open (open are: {named})")
+        if not isinstance(decision, bool | str | Mapping):
+            raise ConfigurationError(
+                f"approve={{{call_id!r}: {decision!r:.40}}}: write True, False, why not (a str), or other arguments "
+                "(a dict)"
+            )
+    return approve or {}
 
 
 def _checked(prompt: Prompt) -> Prompt:

@@ -6,59 +6,18 @@ whole, as if it had begun then. Behind a call that changes something nothing is 
 """
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 
 from agentkit.backend import Backend, Pieces, Request
-from agentkit.event import Steps, ToolFinished
-from agentkit.message import ToolCall
 from agentkit.tool import Context
-from agentkit.toolbox import MOST_BESIDE, Begun, Toolbox
-
-QUICK = 0.001
-"""Seconds. A tool whose last calls took less is not begun early: handing it to a thread would take as long."""
-
-
-class Pace:
-    """How long the tools of an agent take; shared by its runs."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    def note(self, name: str, seconds: float) -> None:
-        """Take in how long a call took; the last few count."""
-        before = self._seconds.get(name, 1.0)
-        self._seconds[name] = min(before, 16 * QUICK) / 4 + seconds * 3 / 4
-
-    def is_quick(self, name: str) -> bool:
-        """Whether the last calls of a tool were; one that is not known yet is not."""
-        return self._seconds.get(name, 1.0) < QUICK
-
-
-class EarlyToolbox(Toolbox):
-    """The tools in one run, some of whose calls may be at work before they are to be answered."""
-
-    def __init__(self, toolbox: Toolbox, pace: Pace) -> None:
-        self.__dict__.update(toolbox.__dict__)
-        self.pace = pace
-        self.begun: Begun | None = None
-        self.has_read_only = any(tool.read_only for tool in toolbox)
-
-    def answer(self, calls: Sequence[ToolCall], context: Context, begun: Begun | None = None) -> Steps:
-        """See `Toolbox.answer`."""
-        begun, self.begun = begun or self.begun or None, None  # one that is empty needs no threads
-        with closing(super().answer(calls, context, begun)) as steps:
-            for event in steps:
-                if isinstance(event, ToolFinished):
-                    self.pace.note(event.record.name, event.record.seconds)
-                yield event
+from agentkit.toolbox import MOST_BESIDE, Begun, RunToolbox
 
 
 class Early:
     """Wraps any backend for one run, and begins the read-only calls of its replies in `toolbox`; it asks for a stream
     to that end, also where nobody reads it."""
 
-    def __init__(self, backend: Backend, toolbox: EarlyToolbox, context: Context) -> None:
+    def __init__(self, backend: Backend, toolbox: RunToolbox, context: Context) -> None:
         self._backend = backend
         self._toolbox = toolbox
         self._context = context
@@ -85,13 +44,13 @@ class Early:
 class _Beginner:
     """Begins the calls of one reply."""
 
-    def __init__(self, toolbox: EarlyToolbox, context: Context) -> None:
+    def __init__(self, toolbox: RunToolbox, context: Context) -> None:
         self.begun = Begun(toolbox, context)
         self._toolbox = toolbox
         self._context = context
 
     def __call__(self, name: str, arguments: str, before: Sequence[str]) -> None:
-        is_read_only = all(map(self._toolbox.is_read_only, (name, *before)))
+        is_read_only = all(map(self._toolbox.may_begin_early, (name, *before)))
         if is_read_only and not self._toolbox.pace.is_quick(name) and self._has_room():
             self.begun.begin(name, arguments)
 

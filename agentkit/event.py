@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from agentkit.budget import Limit, Usage
 from agentkit.message import Message
 
-Stopped = Literal["answer", "empty", "cancelled", "length", "content_filter"] | Limit
+Stopped = Literal["answer", "empty", "cancelled", "length", "content_filter", "approval"] | Limit
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,23 @@ class ToolRecord:
 
 
 @dataclass(frozen=True)
+class OpenCall:
+    """A tool call that was not run, or of which it is not known. arguments: as the model wrote them, read as JSON."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Result:
     """What a run came to.
 
     output: the final answer's text. messages: the whole transcript, to go on from. stopped: "answer", or what
     ended the run before it had one ("empty": the model said nothing, twice). sources are in the answer's text;
     tool_calls tells what was looked at. repairs: what had to be put right in the messages that were given, a
-    sentence each.
+    sentence each. pending: the calls that wait for a person's approval, when stopped is "approval". unknown_calls:
+    calls that an earlier run of the session had started when it was killed: whether they had an effect is not known.
     """
 
     output: str
@@ -61,6 +71,8 @@ class Result:
     stopped: Stopped
     tool_calls: list[ToolRecord]
     repairs: list[str] = field(default_factory=list)
+    pending: list[OpenCall] = field(default_factory=list)
+    unknown_calls: list[OpenCall] = field(default_factory=list)
 
     def __str__(self) -> str:
         return self.output
@@ -112,11 +124,12 @@ class ReplyFinished(Event):
 
 @dataclass(frozen=True)
 class ToolStarted(Event):
-    """A tool call begins. arguments: JSON text, as the model wrote it."""
+    """A tool call begins. arguments: JSON text, as the model wrote it. read_only: whether it changes nothing."""
 
     id: str
     name: str = field(kw_only=True)
     arguments: str = field(kw_only=True)
+    read_only: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,13 @@ class ToolFinished(Event):
     """A tool call is answered."""
 
     record: ToolRecord
+
+
+@dataclass(frozen=True)
+class ApprovalNeeded(Event):
+    """Calls wait for a person's approval; the run ends here, and goes on by `agent.resume(..., approve={id: True})`."""
+
+    calls: tuple[OpenCall, ...]
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,8 @@ class Session:
     @property
     def messages(self) -> list[Message]:
         """What was said, pictures as data URLs again. Raises SessionError when it can't be read."""
-        return [cast(Message, entry.value) for entry in self.entries() if entry.kind == "message"]
+        said, held = messages_of(self.entries())
+        return said + held
 
     def entries(self) -> list[Entry]:
         """The whole log. Raises SessionError when it can't be read, or a newer agentkit wrote it."""
@@ -277,6 +278,30 @@ def _reference(url: str, blobs: dict[str, bytes]) -> str:
     digest = hashlib.sha256(decoded).hexdigest()
     blobs[digest] = decoded
     return f"{BLOB}{digest};{head.removeprefix('data:').removesuffix(';base64')}"
+
+
+def messages_of(entries: Sequence[Entry]) -> tuple[list[Message], list[Message]]:
+    """The messages of a log, in the order in which they are sent: what a user says (or a tool shows) while calls are
+    open comes behind the last of their results. Apart from them what still waits for that."""
+    ordered: list[Message] = []
+    held: list[Message] = []
+    waiting = 0
+    for entry in entries:
+        if entry.kind != "message":
+            continue
+        message = cast(Message, entry.value)
+        if waiting and message.get("role") == "user":
+            held.append(message)
+            continue
+        if message.get("role") == "tool":
+            waiting -= 1
+        else:
+            waiting = len(message.get("tool_calls") or ())
+        ordered.append(message)
+        if waiting <= 0:
+            ordered += held
+            held = []
+    return ordered, held
 
 
 def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:

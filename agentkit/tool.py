@@ -38,13 +38,17 @@ def _tell_nobody(text: str) -> None:
     """Progress of a tool that nobody listens to."""
 
 
+Approve = bool | Callable[[dict[str, Any]], bool]
+
+
 @dataclass(frozen=True)
 class Context:
     """What belongs to the run a tool is called in; a parameter annotated `Context` receives it.
 
     deps: whatever was given as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run goes on
     without its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: tells the run's
-    reader what the tool is doing. budget: what the run may spend, for an agent that is run inside the tool.
+    reader what the tool is doing. budget: what the run may spend, for an agent that is run inside the tool. session:
+    the id of the session that the run belongs to, or None.
     """
 
     deps: Any = None
@@ -53,6 +57,7 @@ class Context:
     cancel: threading.Event | None = None
     progress: Callable[[str], None] = _tell_nobody
     budget: Budget | None = field(default=None, repr=False)
+    session: str | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -84,7 +89,7 @@ class Tool(Generic[P, R]):
     of an object. function: called with the arguments by name. read_only: it changes nothing, so that it may run
     beside others and be run again. timeout: seconds. retries: how often it is tried again after an exception.
     isolate: whether it runs in a process of its own, which is killed when the time is up; memory: the bytes that
-    this process may take.
+    this process may take. approve: whether a person has to allow each call, or a function that tells so.
 
     Raises ToolDefinitionError when one of these can't be used.
     """
@@ -104,8 +109,9 @@ class Tool(Generic[P, R]):
         retries: int = 0,
         isolate: bool = False,
         memory: int | None = None,
+        approve: Approve = False,
     ) -> None:
-        self._set(name, description, dict(parameters), function, read_only, timeout, retries)
+        self._set(name, description, dict(parameters), function, read_only, timeout, retries, approve)
         self._set_isolation(isolate, memory)
         try:
             self._read = schema_reader(self.parameters)
@@ -123,6 +129,7 @@ class Tool(Generic[P, R]):
         read_only: bool,
         timeout: float | None,
         retries: int,
+        approve: Approve,
     ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise ToolDefinitionError(f"tool {name!r}: a name is 1 to 64 letters, digits, '_' and '-'")
@@ -137,6 +144,10 @@ class Tool(Generic[P, R]):
             raise ToolDefinitionError(f"tool {name}: timeout={timeout!r} is not a number of seconds above 0")
         if retries < 0:
             raise ToolDefinitionError(f"tool {name}: retries={retries!r} is below 0")
+        if not (isinstance(approve, bool) or callable(approve)):
+            raise ToolDefinitionError(
+                f"tool {name}: approve={approve!r} is True, False, or a function of the arguments"
+            )
         self.name = name
         self.description = description.strip()
         self.parameters = parameters
@@ -144,6 +155,7 @@ class Tool(Generic[P, R]):
         self.read_only = read_only
         self.timeout = timeout
         self.retries = retries
+        self.approve = approve
         self._context: str | None = None
         self.waits_for_object = False
         with contextlib.suppress(AttributeError, TypeError):
@@ -180,6 +192,7 @@ class Tool(Generic[P, R]):
         retries: int,
         isolate: bool,
         memory: int | None,
+        approve: Approve,
     ) -> "Tool[P, R]":
         """A tool whose name, description and schema come from the function itself."""
         from agentkit.schema import describe
@@ -191,7 +204,7 @@ class Tool(Generic[P, R]):
         described = describe(function, name, Context, namespace, bound=not is_method)
         made = cls.__new__(cls)
         text = described.text if description is None else description
-        made._set(name, text, described.parameters, function, read_only, timeout, retries)
+        made._set(name, text, described.parameters, function, read_only, timeout, retries, approve)
         made._read = signature_reader(described.adapter, described.parameters["properties"])
         made._context = described.context
         made.waits_for_object = is_method
@@ -225,6 +238,21 @@ class Tool(Generic[P, R]):
     def takes_context(self) -> bool:
         """Whether the function has a parameter for the run's context."""
         return self._context is not None
+
+    def needs_approval(self, arguments: str) -> bool:
+        """Whether a person has to allow this call. arguments: JSON text. In doubt (the function that should tell it
+        fails) one has to; arguments that can't be read never get as far as that."""
+        if isinstance(self.approve, bool):
+            return self.approve
+        try:
+            values, _ = self._read(arguments)
+        except ArgumentsError:
+            return False
+        try:
+            return bool(self.approve(values))
+        except Exception:
+            logger.warning("the approve function of tool %s failed", self.name, exc_info=True)
+            return True
 
     def answer(self, arguments: str, context: Context) -> Outcome:
         """Run one call; whatever goes wrong becomes a sentence to the model. arguments: JSON text."""
@@ -279,6 +307,7 @@ def tool(
     retries: int = 0,
     isolate: bool = False,
     memory: int | None = None,
+    approve: Approve = False,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
     function: Callable[P, R] | None = None,
@@ -291,6 +320,7 @@ def tool(
     retries: int = 0,
     isolate: bool = False,
     memory: int | None = None,
+    approve: Approve = False,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of a function: its name, docstring and annotations are what the model is told.
 
@@ -298,7 +328,9 @@ def tool(
     be retried, and be run again after a crash. timeout: seconds after which the run goes on without it.
     retries: how often it is tried again after an exception other than ToolError. isolate: it runs in a process of its
     own, which is kept for the next call and killed when the time is up or the run is cancelled; the function has to
-    stand at the top of a module. memory: the bytes that this process may take (not on Windows).
+    stand at the top of a module. memory: the bytes that this process may take (not on Windows). approve: whether a
+    person has to allow each call (`result.pending`, `agent.resume`); or a function that tells so from the arguments, a
+    dict.
 
     The decorated function stays callable as it was. Raises ToolDefinitionError, naming function, parameter and
     reason, when a parameter can't be described.
@@ -315,6 +347,7 @@ def tool(
             retries=retries,
             isolate=isolate,
             memory=memory,
+            approve=approve,
         )
 
     return decorate if function is None else decorate(function, depth=2)

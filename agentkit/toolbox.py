@@ -2,16 +2,18 @@
 
 import difflib
 import functools
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from agentkit.arguments import UNREADABLE_CALL, parse
 from agentkit.errors import ArgumentsError, ToolDefinitionError
-from agentkit.event import Event, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
+from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, tool_result
 from agentkit.tool import Context, Outcome, Tool, failure, tool
 from agentkit.transcript import encode
@@ -54,9 +56,24 @@ class Toolbox:
         found = self._tools.get(name)
         return found is not None and found.read_only
 
-    def answer(self, calls: Sequence[ToolCall], context: Context, begun: "Begun | None" = None) -> Steps:
+    def _is_harmless(self, name: str) -> bool:
+        return name not in self._tools or self.is_read_only(name)
+
+    def may_begin_early(self, name: str) -> bool:
+        """Whether it may run before the reply is whole: it changes nothing, and nobody has to allow it."""
+        found = self._tools.get(name)
+        return found is not None and found.read_only and found.approve is False
+
+    def answer(
+        self,
+        calls: Sequence[ToolCall],
+        context: Context,
+        begun: "Begun | None" = None,
+        decisions: "Decisions | None" = None,
+    ) -> Steps:
         """Run calls and tell of each; read-only ones that stand together run side by side, others in order.
-        begun: the calls of this reply that are at work already.
+        begun: the calls of this reply that are at work already. decisions: on calls that need a person's approval, by
+        id; at the first without one it stops, with ApprovalNeeded.
 
         Each ToolFinished adds the tool message of its call, in the order of the calls; images come after the last.
         Stops early, with calls left open, when the run is cancelled; calls that are at work when the run's deadline
@@ -65,15 +82,26 @@ class Toolbox:
         for group in self._groups(calls):
             if context.cancelled:
                 return
+            note = ""
+            if self._needs_approval(group[0]):
+                decision = (decisions or {}).get(group[0]["id"])
+                if decision is None:
+                    yield self._approval_needed(calls[calls.index(group[0]) :], decisions or {})
+                    return
+                if decision is False or isinstance(decision, str):
+                    yield refused(group[0], _denied(decision))
+                    continue
+                group, note = [_with_arguments(group[0], decision)], _note(decision)
             for call in group:
                 function = call["function"]
-                yield ToolStarted(call["id"], name=function["name"], arguments=function["arguments"])
+                name, arguments = function["name"], function["arguments"]
+                yield ToolStarted(call["id"], name=name, arguments=arguments, read_only=self._is_harmless(name))
             if self._may_run_here(group, context) and (begun is None or begun.take_back(group[0])):
                 function = group[0]["function"]
                 outcome = self._outcome_of(function["name"], function["arguments"], context)
-                yield _finished_event(group[0], outcome)
+                yield _finished_event(group[0], replace(outcome, text=outcome.text + note))
             else:
-                yield from _SideBySide(self, group, context, begun or Begun(self, context)).events()
+                yield from _SideBySide(self, group, context, begun or Begun(self, context), note).events()
             begun = None  # they all stand in the first group
 
     def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
@@ -92,7 +120,15 @@ class Toolbox:
 
     def _stands_alone(self, call: ToolCall) -> bool:
         found = self._tools.get(call["function"]["name"])
-        return found is not None and not found.read_only
+        return found is not None and (not found.read_only or found.approve is not False)
+
+    def _needs_approval(self, call: ToolCall) -> bool:
+        found = self._tools.get(call["function"]["name"])
+        return found is not None and found.approve is not False and found.needs_approval(call["function"]["arguments"])
+
+    def _approval_needed(self, calls: Sequence[ToolCall], decisions: "Decisions") -> ApprovalNeeded:
+        waiting = [call for call in calls if call["id"] not in decisions and self._needs_approval(call)]
+        return ApprovalNeeded(tuple(map(open_call, waiting)))
 
     def _may_run_here(self, group: Sequence[ToolCall], context: Context) -> bool:
         """Whether no thread is needed: nothing runs beside, and nobody has to be able to leave it."""
@@ -124,6 +160,38 @@ def _unreadable(arguments: str) -> Outcome:
     except ArgumentsError as error:
         return failure(f"{error}. Write the whole call again.")
     return failure("this is no tool call. Write the whole call again.")
+
+
+Decisions = Mapping[str, "bool | str | Mapping[str, Any]"]
+"""A person's word on calls, by their ids: True, False, why not (a text), or other arguments."""
+
+
+def _denied(decision: "bool | str") -> str:
+    why = f": {decision.strip()}" if isinstance(decision, str) and decision.strip() else "."
+    return f"the user did not allow this call{why}"
+
+
+def _with_arguments(call: ToolCall, decision: "bool | str | Mapping[str, Any]") -> ToolCall:
+    """The call as it was allowed."""
+    if not isinstance(decision, Mapping):
+        return call
+    arguments = json.dumps(dict(decision), ensure_ascii=False)
+    return {**call, "function": {**call["function"], "arguments": arguments}}
+
+
+def _note(decision: "bool | str | Mapping[str, Any]") -> str:
+    if not isinstance(decision, Mapping):
+        return ""
+    return f"\n(the user changed the arguments to {json.dumps(dict(decision), ensure_ascii=False)})"
+
+
+def open_call(call: ToolCall) -> OpenCall:
+    """A call for a person to look at."""
+    try:
+        arguments = parse(call["function"]["arguments"])
+    except ArgumentsError:
+        arguments = None
+    return OpenCall(call["id"], call["function"]["name"], arguments if isinstance(arguments, dict) else {})
 
 
 def refused(call: ToolCall, reason: str) -> ToolFinished:
@@ -211,6 +279,7 @@ class _SideBySide:
     calls: Sequence[ToolCall]
     context: Context
     begun: Begun
+    note: str = ""
     outcomes: dict[_Work, Outcome] = field(default_factory=dict)
 
     def events(self) -> Iterator[Event]:
@@ -223,7 +292,8 @@ class _SideBySide:
             yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
                 work = waiting.pop(0)
-                yield _finished_event(works[work], self.outcomes[work])
+                outcome = self.outcomes[work]
+                yield _finished_event(works[work], replace(outcome, text=outcome.text + self.note))
 
     def _deadline_of(self, work: _Work) -> float:
         timeout = self.toolbox._timeout_of(work.name)
@@ -274,3 +344,50 @@ def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
     if outcome.images:
         adds += (images_for_the_model(outcome.images),)
     return ToolFinished(record, adds=adds)
+
+
+QUICK = 0.001
+"""Seconds. A tool whose last calls took less is not begun early: handing it to a thread would take as long."""
+
+
+class Pace:
+    """How long the tools of an agent take; shared by its runs."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def note(self, name: str, seconds: float) -> None:
+        """Take in how long a call took; the last few count."""
+        before = self._seconds.get(name, 1.0)
+        self._seconds[name] = min(before, 16 * QUICK) / 4 + seconds * 3 / 4
+
+    def is_quick(self, name: str) -> bool:
+        """Whether the last calls of a tool were; one that is not known yet is not."""
+        return self._seconds.get(name, 1.0) < QUICK
+
+
+class RunToolbox(Toolbox):
+    """The tools in one run: some of its calls may be at work before they are to be answered, and a person may have
+    decided on some."""
+
+    def __init__(self, toolbox: Toolbox, pace: Pace, decisions: Decisions) -> None:
+        self.__dict__.update(toolbox.__dict__)
+        self.pace = pace
+        self.begun: Begun | None = None
+        self._decisions = decisions
+        self.has_read_only = any(map(toolbox.may_begin_early, self._tools))
+
+    def answer(
+        self,
+        calls: Sequence[ToolCall],
+        context: Context,
+        begun: Begun | None = None,
+        decisions: Decisions | None = None,
+    ) -> Steps:
+        """See `Toolbox.answer`."""
+        begun, self.begun = begun or self.begun or None, None  # one that is empty needs no threads
+        with closing(super().answer(calls, context, begun, decisions or self._decisions)) as steps:
+            for event in steps:
+                if isinstance(event, ToolFinished):
+                    self.pace.note(event.record.name, event.record.seconds)
+                yield event

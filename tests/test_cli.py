@@ -90,7 +90,16 @@ def test_quiet_is_quiet() -> None:
 def test_json_is_the_whole_result() -> None:
     done = agentkit("ask", QUESTION, "--docs", DOCUMENTS, "--json", "--quiet")
     result = json.loads(done.stdout)
-    assert set(result) == {"output", "messages", "usage", "stopped", "tool_calls", "repairs"}
+    assert set(result) == {
+        "output",
+        "messages",
+        "usage",
+        "stopped",
+        "tool_calls",
+        "repairs",
+        "pending",
+        "unknown_calls",
+    }
     assert result["stopped"] == "answer"
     assert [record["name"] for record in result["tool_calls"]] == ["search_documents", "read_document"]
     assert result["messages"][0]["role"] == "system"
