@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from agentkit.event import LimitReached as LimitReached
     from agentkit.event import LoopNoticed as LoopNoticed
     from agentkit.event import OpenCall as OpenCall
+    from agentkit.event import OutputDelta as OutputDelta
     from agentkit.event import ReasoningDelta as ReasoningDelta
     from agentkit.event import Reply as Reply
     from agentkit.event import ReplyDiscarded as ReplyDiscarded
@@ -89,6 +90,7 @@ _ROOMS = {
         "LimitReached",
         "LoopNoticed",
         "OpenCall",
+        "OutputDelta",
         "ReasoningDelta",
         "Reply",
         "ReplyDiscarded",

@@ -1,10 +1,11 @@
 """The agent: a backend, some tools, instructions and limits; and a run of it."""
 
 import contextlib
+import functools
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from agentkit import loop
 from agentkit.backend import Backend, resolve
@@ -12,7 +13,7 @@ from agentkit.book import Book
 from agentkit.budget import Budget, Limits
 from agentkit.closable import Closable
 from agentkit.early import Early
-from agentkit.errors import ConfigurationError, LimitError, TranscriptError
+from agentkit.errors import ConfigurationError, LimitError, OutputError, TranscriptError
 from agentkit.event import (
     ApprovalNeeded,
     Event,
@@ -36,6 +37,9 @@ from agentkit.stoppable import Stoppable
 from agentkit.tool import Context, Tool, tool
 from agentkit.toolbox import Decisions, Pace, RunToolbox, Toolbox, open_call
 from agentkit.transcript import Due, Transcript
+
+if TYPE_CHECKING:
+    from agentkit.output import TypedAnswer
 
 
 class Agent(Closable):
@@ -104,6 +108,8 @@ class Agent(Closable):
         deps: Any = None,
         cancel: threading.Event | None = None,
         approve: Decisions | None = None,
+        output: Any = str,
+        output_retries: int = 2,
     ) -> Result:
         """Answer a question, and return when there is an answer or a limit is reached.
 
@@ -111,13 +117,17 @@ class Agent(Closable):
         an earlier transcript (`result.messages`), or any history: what breaks the rules of chat servers is repaired,
         and told in `result.repairs`. session: instead of messages, the conversation that the prompt goes on with; all
         that is said and done is stored there before it is told. deps: handed to tools as `ctx.deps`. cancel: set it in
-        another thread to stop the run. approve: see `resume`.
+        another thread to stop the run. approve: see `resume`. output: the type of `result.output`: a pydantic model, a
+        dataclass, TypedDict, Literal, list, union, ...; output_retries: how often the model is told what is wrong with
+        its answer.
 
-        Raises TranscriptError for an empty prompt or messages that are none, SessionError when the session can't be
-        read or written (SessionBusyError: by another writer), and the openai package's APIError and its children when
-        the model server fails. Any exception that leaves a run has `.messages`, the valid transcript up to there.
+        Raises TranscriptError for an empty prompt or messages that are none, OutputError when the answer does not get
+        the type, SessionError when the session can't be read or written (SessionBusyError: by another writer), and the
+        openai package's APIError and its children when the model server fails. Any exception that leaves a run has
+        `.messages`, the valid transcript up to there.
         """
-        with self._begin(prompt, messages, deps, cancel, stream=False, session=session, approve=approve) as run:
+        typed = (output, output_retries)
+        with self._begin(prompt, messages, deps, cancel, False, session=session, approve=approve, typed=typed) as run:
             for _ in run:
                 pass
             assert run.result is not None
@@ -130,6 +140,8 @@ class Agent(Closable):
         approve: Decisions | None = None,
         deps: Any = None,
         cancel: threading.Event | None = None,
+        output: Any = str,
+        output_retries: int = 2,
     ) -> Result:
         """Go on from where a run stopped: after a crash, or for the approval of a person.
 
@@ -140,9 +152,10 @@ class Agent(Closable):
 
         Raises what `run` raises, and ConfigurationError for a decision on a call that is not open.
         """
+        options: dict[str, Any] = {"output": output, "output_retries": output_retries}
         if isinstance(conversation, Session):
-            return self.run(session=conversation, approve=approve, deps=deps, cancel=cancel)
-        return self.run(messages=conversation, approve=approve, deps=deps, cancel=cancel)
+            return self.run(session=conversation, approve=approve, deps=deps, cancel=cancel, **options)
+        return self.run(messages=conversation, approve=approve, deps=deps, cancel=cancel, **options)
 
     def stream(
         self,
@@ -153,13 +166,16 @@ class Agent(Closable):
         deps: Any = None,
         cancel: threading.Event | None = None,
         approve: Decisions | None = None,
+        output: Any = str,
+        output_retries: int = 2,
     ) -> "Run":
         """The same as `run`, told while it goes on: iterate over its events, the last of which is RunFinished.
 
         Walk away from it at any event and go on later with `agent.run(messages=run.messages)`, or with
         `agent.resume(session)`. A session is held from here to the end of the run: iterate, or close it.
         """
-        return self._begin(prompt, messages, deps, cancel, stream=True, session=session, approve=approve)
+        typed = (output, output_retries)
+        return self._begin(prompt, messages, deps, cancel, True, session=session, approve=approve, typed=typed)
 
     def as_tool(self, name: str, description: str, *, read_only: bool = False) -> Tool[..., str]:
         """This agent as a tool of another one, which gives it a task in words.
@@ -194,12 +210,15 @@ class Agent(Closable):
         parent: Budget | None = None,
         session: Session | None = None,
         approve: Decisions | None = None,
+        typed: tuple[Any, int] = (str, 0),
     ) -> "Run":
         if session is not None and not isinstance(session, Session):
             raise ConfigurationError(f"session={session!r:.80} is no session: write SQLiteSessions(path)[id]")
         with contextlib.ExitStack() as leaving:
+            answer = self._typed(*typed)
             book = leaving.enter_context(Book.opened(session))
-            transcript, repairs = self._transcript(prompt, messages, book)
+            asked = answer.prompt(_checked(prompt)) if answer is not None and prompt is not None else prompt
+            transcript, repairs = self._transcript(asked, messages, book)
             decisions = _decisions(approve, transcript)
             budget = Budget(self._limits, parent=parent)
             context = Context(
@@ -210,14 +229,27 @@ class Agent(Closable):
                 budget=budget,
                 session=session.id if session is not None else None,
             )
-            toolbox = RunToolbox(self._toolbox, self._pace, decisions)
+            by_tool = answer is not None and answer.by_tool
+            tools = Toolbox([*self._toolbox, answer.tool()]) if answer is not None and by_tool else self._toolbox
+            toolbox = RunToolbox(tools, self._pace, decisions)
             backend: Backend = Steady(self._priced())
             if self._early_start:
                 backend = Early(backend, toolbox, context)
+            if answer is not None:
+                from agentkit.output import Typed
+
+                backend = Typed(backend, answer)
             backend = Stoppable(backend, cancel, budget.patience)
-            steps = loop.run(transcript, backend, toolbox, budget, context, stream)
+            steps = functools.partial(loop.run, transcript, backend, toolbox, budget, context, stream)
             raises = self._limits.on_limit == "raise"
-            return Run(steps, transcript, budget, cancel, book, repairs, raises, leaving.pop_all().close)
+            return Run(steps, transcript, budget, cancel, book, repairs, raises, answer, leaving.pop_all().close)
+
+    def _typed(self, output: Any, retries: int) -> "TypedAnswer | None":
+        if output is str:
+            return None
+        from agentkit.output import OutputType, TypedAnswer
+
+        return TypedAnswer(OutputType(output), self._backend, bool(self._toolbox), retries)
 
     def _priced(self) -> Backend:
         """The backend, with a cost in its usage where one is asked for."""
@@ -259,13 +291,14 @@ class Run(Closable, Iterator[Event]):
 
     def __init__(
         self,
-        steps: Steps,
+        steps: Callable[[], Steps],
         transcript: Transcript,
         budget: Budget,
         cancel: threading.Event | None,
         book: Book,
         repairs: Sequence[str],
         raises: bool,
+        answer: "TypedAnswer | None",
         release: Callable[[], object],
     ) -> None:
         self.result: Result | None = None
@@ -279,21 +312,23 @@ class Run(Closable, Iterator[Event]):
         self._pending: list[OpenCall] = []
         self._finish_reason = ""
         self._budget = budget
-        self._steps = steps
+        self._answer = answer
+        self._go_on = steps
+        self._steps = steps()
         self._is_over = False
         self._release = weakref.finalize(self, release)  # of the session, also when the run is never begun
 
     def __next__(self) -> Event:
         if self._is_over:
             raise StopIteration
-        if self._cancelled or self._pending:
+        if self._cancelled or self._pending or self._has_value:
             return self._finished()
         try:
-            event = next(self._steps)
+            event = next(self._steps, None) or self._asked_again()
+            if event is None:
+                return self._finished()
             self._book.note(event)
             self._note(event)
-        except StopIteration:
-            return self._finished()
         except BaseException as error:
             self.close()
             with contextlib.suppress(AttributeError):
@@ -318,10 +353,31 @@ class Run(Closable, Iterator[Event]):
         self._budget.release()
         self._release()
 
+    @property
+    def _has_value(self) -> bool:
+        """Whether the tool that takes an answer of a type has taken it, and all calls beside it are answered."""
+        answer = self._answer
+        return answer is not None and answer.is_there and self._transcript.whats_due() is Due.REPLY
+
+    def _asked_again(self) -> Event | None:
+        """The first event after the model was told what is wrong with its answer; None when there is nothing."""
+        answer = self._answer
+        if answer is None or answer.is_there or self._transcript.whats_due() is not Due.NOTHING:
+            return None
+        complaint = answer.take_text(text_of(self._transcript[-1]))
+        if complaint is None:
+            return None
+        if self._limit is not None:
+            raise OutputError(f"the run has reached its limit ({self._limit}) without an answer", self._output())
+        self._transcript.extend([complaint])
+        self._book.say(complaint)
+        self._steps = self._go_on()
+        return next(self._steps, None)
+
     def _finished(self) -> RunFinished:
         self.close()
         self.result = Result(
-            self._output(),
+            self._output() if self._answer is None else self._answer.value,
             self.messages,
             self._budget.usage,
             self._stopped(),
@@ -335,6 +391,8 @@ class Run(Closable, Iterator[Event]):
     def _note(self, event: Event) -> None:
         if isinstance(event, ToolFinished):
             self._records.append(event.record)
+            if self._answer is not None and self._answer.failure is not None:
+                raise self._answer.failure
         elif isinstance(event, ApprovalNeeded):
             self._pending = list(event.calls)
         elif isinstance(event, LimitReached):
@@ -359,6 +417,8 @@ class Run(Closable, Iterator[Event]):
             return "approval"
         if self._limit:
             return self._limit
+        if self._answer is not None and self._answer.is_there:
+            return "answer"
         if self._transcript.whats_due() is not Due.NOTHING:
             return "cancelled" if self._cancelled else "seconds"
         if self._finish_reason == "length":

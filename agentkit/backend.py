@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 from agentkit.arguments import as_json_object, is_json_object, unreadable
 from agentkit.budget import Usage
 from agentkit.errors import ConfigurationError
-from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, TextDelta
+from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.message import Message, Part, ToolCall
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript, encode
@@ -29,15 +29,19 @@ class Request:
 
     stream: whether somebody reads the pieces as they come. begin: in a streamed reply, told of each tool call as soon
     as its arguments are closed, with the names of the calls before it; nothing is lost where it is not told.
+    call_deltas: whether the pieces of a streamed reply shall have CallDelta. response_format: of OpenAI's chat
+    completions, the schema that the reply's text has to fit, for a backend whose `takes_schema(has_tools)` is true.
     """
 
     transcript: Transcript
     tools: Toolbox = field(default_factory=Toolbox)
     stream: bool = False
     begin: Begin | None = None
+    call_deltas: bool = False
+    response_format: Mapping[str, Any] | None = None
 
 
-Pieces = Generator[TextDelta | ReasoningDelta | ReplyDiscarded | Reply, None, None]
+Pieces = Generator[TextDelta | ReasoningDelta | CallDelta | OutputDelta | ReplyDiscarded | Reply, None, None]
 """The pieces of a reply as they come, and last the Reply."""
 
 
@@ -61,6 +65,8 @@ def chat_completions_body(fields: Mapping[str, Any], request: Request, images: b
     bytes of the one before. fields: everything but stream, tools and messages. images: False puts a sentence in
     the place of each picture."""
     sent = {**fields, "stream": request.stream}
+    if request.response_format is not None:
+        sent["response_format"] = request.response_format
     if not request.tools:
         for name in ("tool_choice", "parallel_tool_calls"):  # refused without tools
             sent.pop(name, None)
@@ -79,11 +85,13 @@ class Accumulator:
     Bears what servers do (`id`s missing, empty or double, `index` missing, names repeated, arguments as an object,
     content as null or a list of parts, usage in a chunk without choices). ids: the start of the ids that are made
     up for calls without one, which are unique as long as this is. begin: told of each call when it is closed.
+    call_deltas: whether `feed` yields the pieces of calls too.
     """
 
-    def __init__(self, ids: str, begin: Begin | None = None) -> None:
+    def __init__(self, ids: str, begin: Begin | None = None, call_deltas: bool = False) -> None:
         self._ids = ids
         self._begin = begin
+        self._call_deltas = call_deltas
         self._text: list[str] = []
         self._parts: list[Part] = []
         self._calls: list[_Call] = []
@@ -98,7 +106,7 @@ class Accumulator:
         """Whether nothing of a reply has come."""
         return not (self.finish_reason or self._text or self._parts or self._calls or self._strings or self._kept)
 
-    def feed(self, chunk: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
+    def feed(self, chunk: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
         """Take in one chunk of a stream, or a whole answer; yield what it adds for a reader."""
         usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
         if usage:
@@ -122,7 +130,7 @@ class Accumulator:
             message["tool_calls"] = calls
         return Reply(cast(Message, message), self.finish_reason, self._usage, self._extra)
 
-    def _feed_delta(self, delta: Mapping[str, Any], is_whole: bool) -> Iterator[TextDelta | ReasoningDelta]:
+    def _feed_delta(self, delta: Mapping[str, Any], is_whole: bool) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
         for key, value in delta.items():
             if value is None or key == "role":
                 continue
@@ -130,7 +138,9 @@ class Accumulator:
                 yield from self._feed_content(value)
             elif key == "tool_calls":
                 for place, piece in enumerate(value):
-                    self._feed_call(piece, is_new=is_whole or (place > 0 and piece.get("index") is None))
+                    call = self._feed_call(piece, is_new=is_whole or (place > 0 and piece.get("index") is None))
+                    if self._call_deltas and call.arguments:
+                        yield CallDelta(call.name, call.arguments[-1])
             elif key == "function_call":  # how calls were told before `tool_calls`; some servers send it empty
                 if value.get("name") or value.get("arguments"):
                     self._feed_call({"index": 0, "function": value}, is_new=False)
@@ -147,7 +157,7 @@ class Accumulator:
         if key == "reasoning_content" or (key == "reasoning" and "reasoning_content" not in self._strings):
             yield ReasoningDelta(value)
 
-    def _feed_content(self, content: str | list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
+    def _feed_content(self, content: str | list[Part]) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
         if isinstance(content, str):
             if content:
                 self._add_text(content)
@@ -185,7 +195,7 @@ class Accumulator:
         text = "".join(self._text)
         return text or (None if self._calls else "")
 
-    def _feed_call(self, piece: Mapping[str, Any], is_new: bool) -> None:
+    def _feed_call(self, piece: Mapping[str, Any], is_new: bool) -> "_Call":
         call = self._call_of(piece, is_new)
         custom = piece.get("custom")
         function = piece.get("function") or (
@@ -206,6 +216,7 @@ class Accumulator:
         for key, value in piece.items():
             if key not in ("id", "index", "type", "function", "custom") and value is not None:
                 call.extra[key] = _merged(call.extra.get(key), value)
+        return call
 
     def _call_of(self, piece: Mapping[str, Any], is_new: bool) -> "_Call":
         """The call that a piece goes on with, or a new one."""

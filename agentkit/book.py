@@ -60,6 +60,11 @@ class Book:
         is_longer = list(mended[: len(earlier)]) == list(earlier)
         self._writer.append([*(mended[len(earlier) :] if is_longer else answered), *asked])
 
+    def say(self, message: Mapping[str, Any]) -> None:
+        """Store a message that no event tells of."""
+        if self._writer is not None:
+            self._writer.append([message])
+
     def note(self, event: Event) -> None:
         """Store what an event adds, before it is told."""
         if self._writer is None:

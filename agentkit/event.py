@@ -58,14 +58,15 @@ class OpenCall:
 class Result:
     """What a run came to.
 
-    output: the final answer's text. messages: the whole transcript, to go on from. stopped: "answer", or what
+    output: the final answer's text; with `output=`, the value (None when the run stopped before there was one).
+    messages: the whole transcript, to go on from. stopped: "answer", or what
     ended the run before it had one ("empty": the model said nothing, twice). sources are in the answer's text;
     tool_calls tells what was looked at. repairs: what had to be put right in the messages that were given, a
     sentence each. pending: the calls that wait for a person's approval, when stopped is "approval". unknown_calls:
     calls that an earlier run of the session had started when it was killed: whether they had an effect is not known.
     """
 
-    output: str
+    output: Any
     messages: list[Message]
     usage: Usage
     stopped: Stopped
@@ -75,7 +76,7 @@ class Result:
     unknown_calls: list[OpenCall] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return self.output
+        return str(self.output)
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,21 @@ class ReasoningDelta(Event):
     """A piece of what the model thinks before it replies."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class CallDelta(Event):
+    """A piece of the arguments of a tool call, for the wrapper of a backend that has asked for them."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class OutputDelta(Event):
+    """What has come so far of an answer of a type (`output=`), as JSON has it: not checked yet."""
+
+    value: Any
 
 
 @dataclass(frozen=True)

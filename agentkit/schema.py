@@ -187,6 +187,29 @@ def _adapter_of(arguments: dict[str, Any]) -> TypeAdapter[Any]:
     return TypeAdapter(keys)
 
 
+def json_schema_of(hint: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
+    """What reads a type, and its JSON schema. Raises pydantic's PydanticUserError for a type that has none."""
+    adapter: TypeAdapter[Any] = TypeAdapter(_for_pydantic(hint))
+    return adapter, _closed(adapter.json_schema())
+
+
+def wrapped_adapter(hint: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
+    """The same for an object that holds a value of the type as "value"."""
+    adapter = _adapter_of({"value": _for_pydantic(hint)})
+    return adapter, _closed(adapter.json_schema())
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without derived titles, a reference at its top resolved; no more keys than are named."""
+    schema = _without_titles(schema)
+    if "$ref" in schema:  # a type that refers to itself
+        schema = {**schema["$defs"][schema["$ref"].rpartition("/")[2]], "$defs": schema["$defs"]}
+    for each in (schema, *schema.get("$defs", {}).values()):
+        if each.get("type") == "object" and "properties" in each:
+            each.setdefault("additionalProperties", False)
+    return schema
+
+
 def _json_schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
     try:
         schema = adapter.json_schema()

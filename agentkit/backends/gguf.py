@@ -50,7 +50,7 @@ class GGUFBackend:
         if request.stream:
             fields["stream_options"] = {"include_usage": True}
         answering = _Answering(chat_completions_body(fields, request, images=False))
-        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin)
+        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
         WORKERS.submit(lambda: answering.run(server))
         try:
             while (chunk := answering.next_chunk()) is not None:
@@ -62,6 +62,10 @@ class GGUFBackend:
         if accumulator.is_empty:
             raise _refused("llama.cpp ended without a reply")
         yield accumulator.reply()
+
+    def takes_schema(self, has_tools: bool) -> bool:
+        """Whether the text of a reply can be held to a schema."""
+        return not has_tools
 
     def close(self) -> None:
         """Unload the model; a later request raises ConfigurationError."""

@@ -101,7 +101,8 @@ class LightLLMBackend:
         prompt = maker.prompt(messages, tools, self._variables)
         prompt, begun = forced_prompt(maker, prompt, forced_tool(self._tool_choice, tools) if tools else None)
         stops = stops_of(maker.family, self._stop)
-        body = self._server.body(prompt, parameters_of(stops=stops, **self._sampling))
+        sampling = self._sampling if request.response_format is None else {**self._sampling, **_held_to(request)}
+        body = self._server.body(prompt, parameters_of(stops=stops, **sampling))
         reader = reader_for(maker, tools, prompt, stops)
         reading = _Reading(f"call_{len(request.transcript)}", reader.feed(begun), request.begin)
         if request.stream:
@@ -115,6 +116,10 @@ class LightLLMBackend:
             reading.pieces += [*reader.feed(generated.text), *reader.finish()]
             reading.counted(generated.prompt_tokens, generated.output_tokens, generated.finish_reason)
         yield reading.reply()
+
+    def takes_schema(self, has_tools: bool) -> bool:
+        """Whether the text of a reply can be held to a schema (`guided_json`); it would hold tool calls to it too."""
+        return not has_tools
 
     def context_length(self) -> int | None:
         """The tokens that prompt and reply may have together, where the server tells; it is asked.
@@ -139,6 +144,10 @@ SAMPLING: dict[str, Any] = {
     "seed": None,
 }
 """What is sent unless told otherwise: the defaults of `LightLLMClient`."""
+
+
+def _held_to(request: Request) -> dict[str, Any]:
+    return {} if request.tools else {"response_format": request.response_format}
 
 
 class _Reading:

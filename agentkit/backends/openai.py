@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body, context_length_in
 from agentkit.errors import ConfigurationError
-from agentkit.event import ReasoningDelta, TextDelta
+from agentkit.event import CallDelta, ReasoningDelta, TextDelta
 from agentkit.hangup import note_speakers
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class OpenAIBackend:
         self._text_calls = text_calls
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._takes_stream_options = True
+        self._takes_schema = True
         self._streams = True
         self._lock = threading.Lock()
         self._client: OpenAI | None = None
@@ -110,7 +111,7 @@ class OpenAIBackend:
         from agentkit.whole_stream import WholeStream
 
         client = self._connected()
-        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin)
+        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
         answer = self._post(client, request)
         if isinstance(answer, WholeStream):
             yield from self._streamed(client, answer, accumulator)
@@ -128,6 +129,16 @@ class OpenAIBackend:
 
             reply = with_text_calls(reply, request.tools.schemas, self.model, f"call_{len(request.transcript)}")
         yield reply
+
+    @property
+    def tells_schema(self) -> bool:
+        """Whether the server tells the model of the schema of a response_format; others only hold it to it."""
+        return self.base_url is None or "//api.openai.com" in self.base_url
+
+    def takes_schema(self, has_tools: bool) -> bool:
+        """Whether the server takes a response_format with a schema; beside tools only OpenAI's own does, since others
+        would hold tool calls to it too."""
+        return self._takes_schema and (self.tells_schema or not has_tools)
 
     @property
     def takes_images(self) -> bool | None:
@@ -178,7 +189,7 @@ class OpenAIBackend:
 
     def _streamed(
         self, client: "OpenAI", stream: "WholeStream", accumulator: Accumulator
-    ) -> Iterator[TextDelta | ReasoningDelta]:
+    ) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
         from openai import APIConnectionError, APIError
 
         with closing(stream):
@@ -217,7 +228,12 @@ class OpenAIBackend:
         from agentkit.whole_stream import WholeStream
 
         options: Any = {"headers": {"content-type": "application/json"}}
-        request = replace(request, stream=request.stream and self._streams)
+        takes_schema = self.takes_schema(bool(request.tools))
+        request = replace(
+            request,
+            stream=request.stream and self._streams,
+            response_format=request.response_format if takes_schema else None,
+        )
         body = self._body(request)
         if request.stream:
             return client.post(
@@ -240,6 +256,9 @@ class OpenAIBackend:
         refuses = error.status_code in (400, 403, 422, 500, 501)
         if request.stream and self._streams and refuses and re.search(r"\bstream(ing)?\b", said):
             self._streams = False
+            return True
+        if request.response_format and self._takes_schema and re.search(r"response_format|schema|grammar|guided", said):
+            self._takes_schema = False
             return True
         if self._images is None and request.transcript.has_images and "image" in said:
             self._images = False

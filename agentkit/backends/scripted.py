@@ -73,7 +73,7 @@ class ScriptedBackend:
         if isinstance(step, Reply):
             yield step
             return
-        yield from _played(_message(step), request.stream, f"call_{place + 1}", request.begin)
+        yield from _played(_message(step), request.stream, f"call_{place + 1}", request.begin, request.call_deltas)
 
     def close(self) -> None:
         """Note that it was closed."""
@@ -96,9 +96,9 @@ def _message(step: Any) -> dict[str, Any]:
     }
 
 
-def _played(message: dict[str, Any], stream: bool, ids: str, begin: Begin | None) -> Pieces:
+def _played(message: dict[str, Any], stream: bool, ids: str, begin: Begin | None, call_deltas: bool) -> Pieces:
     """A message through the one accumulator, in pieces or whole, as from a server."""
-    accumulator = Accumulator(ids, begin)
+    accumulator = Accumulator(ids, begin, call_deltas)
     calls = message.get("tool_calls") or []
     indexed = [{**call, "index": place} for place, call in enumerate(calls)]
     whole = {**message, "tool_calls": indexed} if calls else message
