@@ -5,6 +5,7 @@ An entry is one JSON object, of format 1:
     {"v": 1, "at": "2026-11-21T08:40:00.123Z", "message": {"role": "user", "content": "..."}}
     {"v": 1, "at": "...", "message": {"role": "assistant", ...}, "usage": {"input_tokens": 12, ...}}
     {"v": 1, "at": "...", "started": {"id": "call_1", "name": "send_mail", "arguments": "{...}"}}
+    {"v": 1, "at": "...", "undo": 2}                              (so many messages before it were taken back)
     {"v": 1, "at": "...", "view": {...}}                          (what is sent, since the history got too long)
 
 "started" stands before a call that is not read-only is run: without a result behind it, whether the call had its effect
@@ -50,7 +51,7 @@ class SessionInfo:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a session. kind: "message", "started" or "view"; value: what stands under that name."""
+    """One entry of a session. kind: "message", "started", "undo" or "view"; value: what stands under that name."""
 
     kind: str
     value: Any
@@ -201,7 +202,7 @@ class Session:
                 f"session {self.id!r} was written in format {version}, and this agentkit reads up to {FORMAT}: "
                 "install a newer one"
             )
-        kind = next((name for name in ("message", "started", "view") if name in entry), "")
+        kind = next((name for name in ("message", "started", "undo", "view") if name in entry), "")
         value = entry.get(kind)
         if kind == "message":
             value = _each_url(value, self._data_url)
@@ -235,6 +236,10 @@ class Writer:
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:
         """Note that a call that is not read-only is about to run. Raises SessionError."""
         self._write([{"started": {"id": call_id, "name": name, "arguments": arguments}}], {})
+
+    def undo(self, messages: int) -> None:
+        """Take the last so many messages back; they stay in the log. Raises SessionError."""
+        self._write([{"undo": messages}], {})
 
     def note_view(self, view: Mapping[str, Any]) -> None:
         """Note what is sent of this session from now on. Raises SessionError."""
@@ -287,6 +292,9 @@ def messages_of(entries: Sequence[Entry]) -> tuple[list[Message], list[Message]]
     held: list[Message] = []
     waiting = 0
     for entry in entries:
+        if entry.kind == "undo":
+            everything = ordered + held
+            ordered, held, waiting = everything[: max(0, len(everything) - entry.value)], [], 0
         if entry.kind != "message":
             continue
         message = cast(Message, entry.value)
@@ -308,7 +316,7 @@ def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
     """The calls of the last reply that were started, by id; those with a result among them."""
     found: dict[str, ToolCall] = {}
     for entry in entries:
-        if entry.kind == "message" and entry.value.get("role") == "assistant":
+        if entry.kind == "undo" or (entry.kind == "message" and entry.value.get("role") == "assistant"):
             found = {}  # servers give the same ids again in later replies
         elif entry.kind == "started":
             value = entry.value

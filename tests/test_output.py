@@ -125,9 +125,8 @@ def test_an_answer_that_never_fits_is_an_error_with_the_last_text(retries: int) 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_beside_tools_the_answer_comes_by_a_tool(stream: bool) -> None:
-    backend = ScriptedBackend(
-        ("look_up", {"topic": "Oslo"}), ("final_answer", {"name": "Oslo", "people": "many"}), ("final_answer", json.loads(OSLO))
-    )  # fmt: skip
+    wrong = ("final_answer", {"name": "Oslo", "people": "many"})
+    backend = ScriptedBackend(("look_up", {"topic": "Oslo"}), wrong, ("final_answer", json.loads(OSLO)))
     agent = Agent(backend, tools=[look_up])
     if stream:
         result = list(agent.stream("Oslo?", output=City))[-1].result  # type: ignore[attr-defined]

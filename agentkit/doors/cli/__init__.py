@@ -1,4 +1,4 @@
-"""The command line: `agentkit ask`, `agentkit tools`, `agentkit doctor`."""
+"""The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `tools`, `doctor`."""
 
 from agentkit.errors import MissingExtraError
 
@@ -7,7 +7,9 @@ try:
 except ImportError:
     raise MissingExtraError("the command line", "cli") from None
 
+from agentkit.doors.cli import sessions
 from agentkit.doors.cli.ask import ask
+from agentkit.doors.cli.chat import chat
 from agentkit.doors.cli.doctor import doctor
 from agentkit.doors.cli.tools import tools
 
@@ -19,5 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with local variables would show keys
 )
 app.command()(ask)
+app.command()(chat)
+app.add_typer(sessions.app, name="sessions")
+app.command()(sessions.replay)
 app.command()(tools)
 app.command()(doctor)

@@ -2,13 +2,15 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result, Run, TextDelta
+from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result
+from agentkit.doors.cli.following import followed
 from agentkit.doors.cli.loading import load_tools
-from agentkit.doors.cli.progress import Progress, printable
+from agentkit.doors.cli.progress import Progress
+from agentkit.doors.cli.stores import leave
 from agentkit.doors.settings import default_model
 from agentkit.record import result_record
 
@@ -45,7 +47,7 @@ def ask(
     """
     prompt = sys.stdin.read() if question == "-" else question
     if not prompt.strip():
-        _leave("the question is empty", BAD_USAGE)
+        leave("the question is empty", BAD_USAGE)
     try:
         agent = Agent(
             model or default_model(),
@@ -54,10 +56,10 @@ def ask(
             limits=Limits(turns=max_turns),
         )
     except (ConfigurationError, LimitError) as error:
-        _leave(str(error), BAD_USAGE)
+        leave(str(error), BAD_USAGE)
     live = not as_json and (sys.stdout.isatty() if stream is None else stream)
-    with agent, Progress(quiet=quiet) as progress, agent.stream(prompt) as run:
-        result = _followed(run, progress, live, as_json)
+    with agent, Progress(quiet=quiet) as progress:
+        result = _answered(agent, prompt, progress, live, as_json)
         progress.summary(result)
     if as_json:
         print(json.dumps(result_record(result), ensure_ascii=False, indent=2))
@@ -66,41 +68,24 @@ def ask(
     raise typer.Exit(ANSWERED if result.output.strip() else FAILED)
 
 
-def _followed(run: Run, progress: Progress, live: bool, as_json: bool) -> Result:
+def _answered(agent: Agent, prompt: str, progress: Progress, live: bool, as_json: bool) -> Result:
     """Show the run to its end; leaves the program when it fails or is stopped."""
     try:
-        _show(run, progress, live)
-    except KeyboardInterrupt:
-        progress.interrupted(run.tool_calls)
+        return followed(
+            lambda: agent.stream(prompt),
+            lambda result, word: agent.stream(messages=result.messages, approve=word),
+            progress,
+            live,
+        )
+    except KeyboardInterrupt as error:
+        progress.interrupted(getattr(error, "tool_calls", []))
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
         from agentkit import APIError  # loads openai, half a second that most runs don't need
 
         if not isinstance(error, AgentkitError | APIError):
             raise
-        progress.rest()
         if as_json:
-            print(json.dumps({"error": str(error), "messages": run.messages}, ensure_ascii=False, indent=2))
-        _leave(str(error), FAILED)
-    assert run.result is not None
-    return run.result
-
-
-def _show(run: Run, progress: Progress, live: bool) -> None:
-    wrote: Any = False
-    for event in run:
-        if live and isinstance(event, TextDelta):
-            progress.rest()
-            sys.stdout.write(printable(event.text) if sys.stdout.isatty() else event.text)
-            sys.stdout.flush()
-            wrote = True
-            continue
-        if wrote:
-            print()
-            wrote = False
-        progress.show(event)
-
-
-def _leave(message: str, code: int) -> typer.Exit:
-    print(f"agentkit: {printable(message)}", file=sys.stderr)
-    raise typer.Exit(code)
+            messages = getattr(error, "messages", [])
+            print(json.dumps({"error": str(error), "messages": messages}, ensure_ascii=False, indent=2))
+        leave(str(error), FAILED)
