@@ -34,6 +34,7 @@ bench: .venv/installed
 	.venv/$(BIN)/python benchmarks/overhead.py
 	.venv/$(BIN)/python benchmarks/text_protocol.py
 	.venv/$(BIN)/python benchmarks/early_start.py
+	.venv/$(BIN)/python -m benchmarks.window
 
 .venv-demo/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: this needs Python 3.11 or newer" >&2; exit 1; }

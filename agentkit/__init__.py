@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from agentkit.tool import Context as Context
     from agentkit.tool import Tool as Tool
     from agentkit.tool import tool as tool
+    from agentkit.window import Window as Window
 
 _ROOMS = {
     "agent": ("Agent", "Run"),
@@ -111,6 +112,7 @@ _ROOMS = {
     "prices": ("Prices",),
     "session": ("Session",),
     "tool": ("Context", "Tool", "tool"),
+    "window": ("Window",),
 }
 _OPENAI_ERRORS = (
     "APIConnectionError",

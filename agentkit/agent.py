@@ -37,6 +37,7 @@ from agentkit.stoppable import Stoppable
 from agentkit.tool import Context, Tool, tool
 from agentkit.toolbox import Decisions, Pace, RunToolbox, Toolbox, open_call
 from agentkit.transcript import Due, Transcript
+from agentkit.window import Fitted, Size, View, Window
 
 if TYPE_CHECKING:
     from agentkit.output import TypedAnswer
@@ -49,7 +50,8 @@ class Agent(Closable):
     `@tool` or plain. instructions: the system message. limits: what one run may spend. prices: of the model's tokens,
     for servers that don't report a cost; None asks the genai-prices package, where a limit on the cost needs it.
     early_start: whether read-only tools start while the reply still comes, each when its own arguments are closed;
-    with such tools `run` asks the server for a stream too, to that end.
+    with such tools `run` asks the server for a stream too, to that end. window: how much of a long history is sent (an
+    int: the model's context in tokens); None asks the server for its context when the history gets long.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError when the model's name can't be used, ToolDefinitionError when a tool can't.
@@ -64,6 +66,7 @@ class Agent(Closable):
         limits: Limits | None = None,
         prices: Prices | None = None,
         early_start: bool = True,
+        window: Window | int | None = None,
     ) -> None:
         if not isinstance(model, str) and not hasattr(model, "reply"):
             raise ConfigurationError(f"Agent({model!r}): the model is a name such as 'openai:gpt-5-mini', or a backend")
@@ -75,6 +78,8 @@ class Agent(Closable):
         self._prices = prices
         self._early_start = early_start
         self._pace = Pace()
+        self._window = Window(window) if isinstance(window, int) else window or Window()
+        self._size = Size(self._window.tokens)
 
     def __repr__(self) -> str:
         return f"Agent({self._backend!r}, tools=[{', '.join(tool.name for tool in self._toolbox)}])"
@@ -218,7 +223,7 @@ class Agent(Closable):
             answer = self._typed(*typed)
             book = leaving.enter_context(Book.opened(session))
             asked = answer.prompt(_checked(prompt)) if answer is not None and prompt is not None else prompt
-            transcript, repairs = self._transcript(asked, messages, book)
+            transcript, repairs, offset = self._transcript(asked, messages, book)
             decisions = _decisions(approve, transcript)
             budget = Budget(self._limits, parent=parent)
             context = Context(
@@ -235,6 +240,7 @@ class Agent(Closable):
             backend: Backend = Steady(self._priced())
             if self._early_start:
                 backend = Early(backend, toolbox, context)
+            backend = self._fitted(backend, toolbox, book, repairs, offset)
             if answer is not None:
                 from agentkit.output import Typed
 
@@ -243,6 +249,22 @@ class Agent(Closable):
             steps = functools.partial(loop.run, transcript, backend, toolbox, budget, context, stream)
             raises = self._limits.on_limit == "raise"
             return Run(steps, transcript, budget, cancel, book, repairs, raises, answer, leaving.pop_all().close)
+
+    def _fitted(self, backend: Backend, toolbox: RunToolbox, book: Book, repairs: Sequence[str], offset: int) -> Fitted:
+        """offset: how many messages stand before those of the session."""
+        has_places = not repairs and book.view is not None
+        view = View.restored(book.view or {}, offset) if has_places else None
+        spent = book.spent if view is not None or book.view is None else None
+        return Fitted(
+            backend,
+            self._window,
+            self._size,
+            toolbox,
+            self._backend,
+            view,
+            spent,
+            lambda made: book.note_view(made.stored(offset)),
+        )
 
     def _typed(self, output: Any, retries: int) -> "TypedAnswer | None":
         if output is str:
@@ -260,7 +282,7 @@ class Agent(Closable):
 
     def _transcript(
         self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]], book: Book
-    ) -> tuple[Transcript, list[str]]:
+    ) -> tuple[Transcript, list[str], int]:
         if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
             raise TranscriptError(
                 f"messages is a {type(messages).__name__}: give a list of messages, or result.messages"
@@ -278,11 +300,12 @@ class Agent(Closable):
         book.write(answered, mended, earlier, asked)
         first = mended[0] if mended else None
         has_system = isinstance(first, Mapping) and first.get("role") in ("system", "developer")
-        if self._instructions and not has_system:
+        is_instructed = bool(self._instructions) and not has_system
+        if is_instructed and self._instructions:
             mended.insert(0, cast(Any, system(self._instructions)))
         transcript = Transcript(mended)
         transcript.extend([*book.held, *asked])
-        return transcript, repairs
+        return transcript, repairs, int(is_instructed)
 
 
 class Run(Closable, Iterator[Event]):

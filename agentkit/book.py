@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from agentkit.budget import Usage
 from agentkit.event import Event, ReplyFinished, ToolStarted
 from agentkit.message import Message, ToolCall, tool_result
-from agentkit.session import Session, Writer, messages_of, started_calls
+from agentkit.session import Entry, Session, Writer, messages_of, started_calls
 from agentkit.transcript import whats_due
 
 UNKNOWN = (
@@ -19,18 +20,21 @@ class Book:
     """The session of a run, held for writing; without a session it writes nothing.
 
     messages: what the session has, or None. held: what comes behind the results of open calls. unknown: the calls that
-    an earlier run had started and not finished.
+    an earlier run had started and not finished. view, spent: what was sent of the session last, and what that took.
     """
 
     def __init__(self, writer: Writer | None) -> None:
         self._writer = writer
         self.messages: list[Message] | None = None
         self.held: list[Message] = []
+        self.view: Mapping[str, Any] | None = None
+        self.spent: Usage | None = None
         self.unknown: list[ToolCall] = []
         if writer is not None:
             entries = writer.session.entries()
             self.messages, self.held = messages_of(entries)
             self.unknown = _unknown(self.messages, started_calls(entries))
+            self.view, self.spent = _last_view(entries)
 
     @classmethod
     @contextmanager
@@ -65,6 +69,11 @@ class Book:
         if self._writer is not None:
             self._writer.append([message])
 
+    def note_view(self, view: Mapping[str, Any]) -> None:
+        """Store what is sent from now on."""
+        if self._writer is not None:
+            self._writer.note_view(view)
+
     def note(self, event: Event) -> None:
         """Store what an event adds, before it is told."""
         if self._writer is None:
@@ -85,3 +94,20 @@ def _unknown(messages: Sequence[Message], started: Mapping[str, ToolCall]) -> li
             break
         found.append(call)
     return found
+
+
+def _last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage | None]:
+    """The view that holds at the end of a log, and what the last reply took; an undo ends both."""
+    view: Mapping[str, Any] | None = None
+    spent: Usage | None = None
+    for entry in entries:
+        if entry.kind == "undo":
+            view = spent = None
+        elif entry.kind == "view":
+            view = entry.value
+        elif entry.kind == "message" and entry.usage:
+            told = entry.usage
+            spent = Usage(1, int(told.get("input_tokens") or 0), 0, int(told.get("output_tokens") or 0))
+        elif entry.kind == "message" and entry.value.get("role") != "user":
+            spent = None if entry.value.get("role") == "tool" else spent
+    return view, spent if spent is not None and spent.input_tokens else None

@@ -377,6 +377,11 @@ class RunToolbox(Toolbox):
         self._decisions = decisions
         self.has_read_only = any(map(toolbox.may_begin_early, self._tools))
 
+    def add(self, tool: Tool[..., Any]) -> None:
+        """One more tool in this run, in the place of an earlier one of its name."""
+        self._tools = {**self._tools, tool.name: tool}
+        self.encoded = encode(self.schemas)
+
     def answer(
         self,
         calls: Sequence[ToolCall],

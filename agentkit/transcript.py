@@ -92,6 +92,14 @@ class Transcript(Sequence[Message]):
         """Whether any message shows a picture."""
         return bool(self._with_images)
 
+    def size(self, start: int = 0) -> int:
+        """The bytes of the messages from a place on."""
+        return sum(map(len, self._encoded[start:]))
+
+    def each_encoded(self) -> Iterator[bytes]:
+        """Each message as JSON."""
+        return iter(self._encoded)
+
     def encoded(self, *, images: bool = True) -> bytes:
         """The messages as the inside of a JSON array, each encoded once when it came; the bytes of a transcript
         are a prefix of its later ones'. `images=False` puts a sentence in the place of each picture."""

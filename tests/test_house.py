@@ -46,7 +46,7 @@ FLOORS = [
     },
     {"session", "toolbox", "record", "pictures", *(modules_in("formats") - {"formats.json_block", "formats.typed"})},
     {"backend", "formats"},
-    {"book", "output", "prompt", "prices", "early", "steady", "stoppable", "text_calls"},
+    {"book", "output", "window", "prompt", "prices", "early", "steady", "stoppable", "text_calls"},
     {"generate"},
     {"chat_completions"},
     {"loop", "lightllm", *modules_in("sessions"), *(modules_in("backends") - {"backends.vlmrun"})},
