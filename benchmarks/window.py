@@ -2,9 +2,9 @@
 
     make bench        or        python -m benchmarks.window [turns]
 
-A conversation of 200 turns on a context of 2,048 tokens (the project's own tiny model), once cut by agentkit's
-and once by leaving out the oldest turns as soon as the next one does not fit. Tokens are the server's own figures: those of
-the prompt, less those it had in its cache.
+A conversation of 200 turns on a context of 2,048 tokens (the project's own tiny model), once cut by agentkit's window
+and once by leaving out the oldest turns as soon as the next one does not fit. Tokens are the server's own figures:
+those of the prompt, less those it had in its cache.
 """
 
 import sys

@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +13,20 @@ import yaml
 from agentkit import Agent, LightLLMClient, Reply, RunFinished
 from agentkit.backend import Request
 from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.testing import recorded
 from agentkit_tools import page_visitor, web_search
 from tests.make_cassettes import CASSETTES, HELLO, KEY, SITE, ask_of_pixel, look_up
 from tests.test_openai_backend import read, told
 
 
-@contextmanager
-def replayed(name: str) -> Iterator[Any]:
-    with vcr.use_cassette(str(CASSETTES / f"{name}.yaml"), record_mode="none") as cassette:
-        yield cassette
+def replayed(name: str) -> Any:
+    return recorded(CASSETTES / f"{name}.yaml", mode="none")
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_run_on_llama_cpp_is_replayed_to_the_same_answer(stream: bool) -> None:
     backend = OpenAIBackend("tiny", base_url="http://llama.test/v1")
-    agent = Agent(backend, tools=[look_up])
+    agent = Agent(backend, tools=[look_up], early_start=stream)
     with replayed("llama_streamed" if stream else "llama_whole") as cassette:
         if stream:
             *_, last = agent.stream("Look it up.")

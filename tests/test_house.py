@@ -33,6 +33,7 @@ FLOORS = [
         "chat_template",
         "family",
         "linger",
+        "cassette",
     },
     {
         "transport",
@@ -50,7 +51,14 @@ FLOORS = [
     {"generate"},
     {"chat_completions"},
     {"loop", "lightllm", *modules_in("sessions"), *(modules_in("backends") - {"backends.vlmrun"})},
-    {"agent", "testing", "backends", "sessions", "backends.vlmrun"},  # VLM Run is OpenAI's backend at another address
+    {
+        "agent",
+        "testing",
+        "pytest_plugin",
+        "backends",
+        "sessions",
+        "backends.vlmrun",
+    },  # VLM Run is OpenAI's backend at another address
     {"agentkit"},
     {"doors"},
 ]
@@ -153,4 +161,9 @@ def test_only_doors_and_the_resolver_of_names_read_the_environment() -> None:
     direct = {
         name for name, path in rooms().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
-    assert direct == {"backend", "backends.vlmrun", "doors.settings"}  # VLMRun() stands in for a package that does
+    assert direct == {
+        "backend",
+        "backends.vlmrun",
+        "cassette",
+        "doors.settings",
+    }  # VLMRun() stands in for a package that does

@@ -7,6 +7,7 @@ connection pool and error classes stay.
 
 import contextlib
 import json
+import logging
 import re
 import threading
 from collections import deque
@@ -33,6 +34,8 @@ LOCAL = {
     "ollama": "http://localhost:11434/v1",
 }
 """Servers of one's own, where they listen unless told otherwise; they take any key."""
+
+logger = logging.getLogger("agentkit")
 
 NO_KEY = "not-needed"
 RESERVED = ("model", "messages", "stream", "stream_options", "tools")
@@ -262,6 +265,7 @@ class OpenAIBackend:
             return True
         if self._images is None and request.transcript.has_images and "image" in said:
             self._images = False
+            logger.warning("%r refuses images: it is told in words that there is one (%s)", self, _cut(said))
             return True
         return False
 
@@ -284,6 +288,10 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
         if not model and provider != "llamacpp":
             raise ConfigurationError(f'"{provider}:" names no model: write {provider}:NAME[@url]')
     return OpenAIBackend(model or "default", base_url=url, api_key=key)
+
+
+def _cut(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def _may_hold_calls(message: Mapping[str, Any]) -> bool:
