@@ -89,6 +89,7 @@ class Usage:
 
 
 _COUNTS = tuple(field.name for field in fields(Usage))
+_NOTHING = Usage()
 
 
 _ROUNDING = 1 + 1e-9
@@ -181,22 +182,26 @@ class Budget:
     def begin_reply(self) -> Limit | None:
         """Hold what the next reply and a last one may cost; the limit that makes the next the last one, if any."""
         with self._lock:
-            self._hold(tool_calls=0, reply=Usage())
+            self._hold(tool_calls=0, reply=_NOTHING)
             self._ending = self._limit()
-            self._hold(tool_calls=0, reply=self._last if self._ending else self._last + self._last)
+            if self._is_limited:
+                self._hold(tool_calls=0, reply=self._last if self._ending else self._last + self._last)
             return self._ending
 
     def end_reply(self, usage: Usage) -> None:
         """Count a reply."""
         with self._lock:
             self._turns += usage.requests
-            self._last = replace(usage, requests=0, seconds=0.0)
-            self._hold(tool_calls=0, reply=Usage() if self._ending else self._last)
+            if self._is_limited:
+                self._last = replace(usage, requests=0, seconds=0.0)
+                self._hold(tool_calls=0, reply=Usage() if self._ending else self._last)
             self._count(usage)
 
     def hold_tool_calls(self, count: int) -> int:
         """Hold room for so many calls in all, or for as many as there is room for; how many they are."""
         with self._lock:
+            if not self._is_limited:
+                return count
             own = self._own_hold.tool_calls
             left = self._tool_calls_left()
             granted = count if left is None else min(count, left + own)
@@ -206,7 +211,8 @@ class Budget:
     def end_tool_call(self) -> None:
         """Count a call that was run."""
         with self._lock:
-            self._hold(max(0, self._own_hold.tool_calls - 1), _reply_of(self._own_hold))
+            if self._is_limited:
+                self._hold(max(0, self._own_hold.tool_calls - 1), _reply_of(self._own_hold))
             self._count(Usage(tool_calls=1))
 
     def release(self) -> None:
@@ -267,12 +273,12 @@ class Budget:
         """The first limit that is reached, if any."""
         if self._limits.turns is not None and self._turns >= self._limits.turns:
             return "turns"
-        return "loop" if self._guard.is_stuck() else self._shared_limit(self._last + self._last)
+        if self._guard.is_stuck():
+            return "loop"
+        return self._shared_limit(self._last + self._last) if self._is_limited else None
 
     def _shared_limit(self, ahead: Usage) -> Limit | None:
         """The first of the limits that nested runs share. ahead: what the next reply and a last one may cost."""
-        if not self._is_limited:
-            return None
         spent, limits = self.usage, self._limits
         coming = self._held + ahead
         marks: list[tuple[Limit, float, float, float | None]] = [

@@ -80,6 +80,10 @@ class Outcome:
     failed: bool = False
     seconds: float = 0.0
 
+    def with_note(self, note: str) -> "Outcome":
+        """The same with something said at its end."""
+        return replace(self, text=self.text + note) if note else self
+
 
 class Tool(Generic[P, R]):
     """A function that a model may call. `@tool` makes one from a signature; this constructor takes a schema

@@ -99,7 +99,7 @@ class Toolbox:
             if self._may_run_here(group, context) and (begun is None or begun.take_back(group[0])):
                 function = group[0]["function"]
                 outcome = self._outcome_of(function["name"], function["arguments"], context)
-                yield _finished_event(group[0], replace(outcome, text=outcome.text + note))
+                yield _finished_event(group[0], outcome.with_note(note))
             else:
                 yield from _SideBySide(self, group, context, begun or Begun(self, context), note).events()
             begun = None  # they all stand in the first group
@@ -292,8 +292,7 @@ class _SideBySide:
             yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
                 work = waiting.pop(0)
-                outcome = self.outcomes[work]
-                yield _finished_event(works[work], replace(outcome, text=outcome.text + self.note))
+                yield _finished_event(works[work], self.outcomes[work].with_note(self.note))
 
     def _deadline_of(self, work: _Work) -> float:
         timeout = self.toolbox._timeout_of(work.name)

@@ -209,12 +209,14 @@ class Fitted:
 
     def _replied(self, request: Request) -> Pieces:
         sent = self._sent_of(request.transcript)
-        with closing(self._backend.reply(replace(request, transcript=sent))) as pieces:
+        request = request if sent is request.transcript else replace(request, transcript=sent)
+        with closing(self._backend.reply(request)) as pieces:
             for piece in pieces:
                 if isinstance(piece, Reply):
                     self._count(piece.usage, request.transcript, sent)
-                    piece = replace(piece, usage=self._before + piece.usage)
-                    self._before = Usage()
+                    if self._before.requests:  # a summary was asked for
+                        piece = replace(piece, usage=self._before + piece.usage)
+                        self._before = Usage()
                 yield piece
 
     def _sent_of(self, transcript: Transcript) -> Transcript:

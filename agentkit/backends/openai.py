@@ -231,12 +231,10 @@ class OpenAIBackend:
         from agentkit.whole_stream import WholeStream
 
         options: Any = {"headers": {"content-type": "application/json"}}
-        takes_schema = self.takes_schema(bool(request.tools))
-        request = replace(
-            request,
-            stream=request.stream and self._streams,
-            response_format=request.response_format if takes_schema else None,
-        )
+        if request.stream and not self._streams:
+            request = replace(request, stream=False)
+        if request.response_format is not None and not self.takes_schema(bool(request.tools)):
+            request = replace(request, response_format=None)
         body = self._body(request)
         if request.stream:
             return client.post(
