@@ -209,8 +209,8 @@ class Fitted:
 
     def _replied(self, request: Request) -> Pieces:
         sent = self._sent_of(request.transcript)
-        request = request if sent is request.transcript else replace(request, transcript=sent)
-        with closing(self._backend.reply(request)) as pieces:
+        asked = request if sent is request.transcript else replace(request, transcript=sent)
+        with closing(self._backend.reply(asked)) as pieces:
             for piece in pieces:
                 if isinstance(piece, Reply):
                     self._count(piece.usage, request.transcript, sent)

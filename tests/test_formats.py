@@ -438,7 +438,7 @@ MARKS = {
 @st.composite
 def hostile(draw: st.DrawFn) -> tuple[str, list[str]]:
     name = draw(st.sampled_from(NAMES))
-    words = st.one_of(st.sampled_from([*MARKS[name], " ", "\n", "a", "<", "city"]), st.text(max_size=3))
+    words = st.one_of(st.sampled_from([*MARKS[name], " ", "\n", "\x1f", "\r", "a", "<", "city"]), st.text(max_size=3))
     return name, draw(st.lists(words, max_size=25))
 
 
@@ -452,6 +452,12 @@ def test_any_text_cut_anywhere_reads_the_same(drawn: tuple[str, list[str]], thin
     cut = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
     assert read(name, cut, TOOLS, thinking) == whole
     assert read(name, list(text), TOOLS, thinking) == whole
+
+
+@pytest.mark.parametrize("space", ["\x1f", "\r", "\x0b", "\u2028", "\u3000"])
+def test_odd_white_space_behind_a_name_is_read_the_same_however_it_is_cut(space: str) -> None:
+    text = f"<tool_call><function=now{space}<parameter=a>1</parameter></function></tool_call>"
+    assert read("qwen_coder", list(text), TOOLS) == read("qwen_coder", [text], TOOLS)
 
 
 @given(hostile())

@@ -110,7 +110,7 @@ class _Block:
     def _read_name(self, text: str) -> str | None:
         found = _NAME.match(text)
         if found is None:
-            if len(text) < _LONGEST_NAME and re.fullmatch(r"\s*[^>\n<\s]*[ \t]*", text):
+            if len(text) < _LONGEST_NAME and re.fullmatch(r"\s*[^>\n<\s]*[^\S\n]*", text):
                 self._rest = text
                 return None
             if self._marker == START:
