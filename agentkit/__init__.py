@@ -60,7 +60,10 @@ if TYPE_CHECKING:
     from agentkit.message import Message as Message
     from agentkit.passages import PassageIndex as PassageIndex
     from agentkit.prices import Prices as Prices
+    from agentkit.session import MemorySessions as MemorySessions
     from agentkit.session import Session as Session
+    from agentkit.sessions.redis import RedisSessions as RedisSessions
+    from agentkit.sessions.sqlite import SQLiteSessions as SQLiteSessions
     from agentkit.tool import Context as Context
     from agentkit.tool import Tool as Tool
     from agentkit.tool import tool as tool
@@ -110,7 +113,9 @@ _ROOMS = {
     "message": ("Image", "Message"),
     "passages": ("PassageIndex",),
     "prices": ("Prices",),
-    "session": ("Session",),
+    "session": ("MemorySessions", "Session"),
+    "sessions.redis": ("RedisSessions",),
+    "sessions.sqlite": ("SQLiteSessions",),
     "tool": ("Context", "Tool", "tool"),
     "window": ("Window",),
 }
