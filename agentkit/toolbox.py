@@ -390,7 +390,9 @@ class RunToolbox(Toolbox):
     ) -> Steps:
         """See `Toolbox.answer`."""
         begun, self.begun = begun or self.begun or None, None  # one that is empty needs no threads
-        with closing(super().answer(calls, context, begun, decisions or self._decisions)) as steps:
+        # Only for the calls that were open when they were made: servers give the same ids again in later replies.
+        decisions, self._decisions = decisions or self._decisions, {}
+        with closing(super().answer(calls, context, begun, decisions)) as steps:
             for event in steps:
                 if isinstance(event, ToolFinished):
                     self.pace.note(event.record.name, event.record.seconds)

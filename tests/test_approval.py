@@ -177,6 +177,18 @@ def test_approve_is_a_bool_or_a_function() -> None:
             return "paid"
 
 
+def test_a_word_on_a_call_is_no_word_on_a_later_one_with_the_same_id() -> None:
+    def call(amount: int) -> Any:
+        function = {"name": "pay", "arguments": json.dumps({"amount": amount})}
+        return {"content": None, "tool_calls": [{"id": "call_0", "type": "function", "function": function}]}
+
+    agent = Agent(ScriptedBackend(call(5), call(5000), "Done."), tools=[pay])
+    result = agent.run("Go.")
+    result = agent.resume(result.messages, approve={"call_0": True})
+    assert ran == ["pay 5"]
+    assert (result.stopped, [each.arguments for each in result.pending]) == ("approval", [{"amount": 5000}])
+
+
 def test_a_session_waits_for_days() -> None:
     with MemorySessions() as sessions:
         Agent(ScriptedBackend(CALLS), tools=[pay, log]).run("Go.", session=sessions["a"])

@@ -126,7 +126,11 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "dim", f"{entry.at}  {value} messages were taken back"
     elif entry.kind == "message":
         tokens = dict(entry.usage or {})
-        spent = f"  ({tokens.get('input_tokens', 0):,} + {tokens.get('output_tokens', 0):,} tokens)" if tokens.get("input_tokens") else ""
+        spent = (
+            f"  ({tokens.get('input_tokens', 0):,} + {tokens.get('output_tokens', 0):,} tokens)"
+            if tokens.get("input_tokens")
+            else ""
+        )
         yield "bold cyan", f"{entry.at}  {value['role']}{spent}"
         if text := text_of(value).strip():
             yield "", text
