@@ -187,8 +187,8 @@ class Agent(Closable):
 
         It sees nothing of the other's conversation. What it spends counts there too, the other's limits (but for
         turns) hold for it, and it is cancelled with the other. read_only: none of its tools changes anything, so that
-        several may run at once. A call of its own that needs a person's approval ends its run, and the other is told so.
-        Raises ToolDefinitionError for a name or description that can't be used.
+        several may run at once. A call of its own that needs a person's approval ends its run, and the other is told
+        so. Raises ToolDefinitionError for a name or description that can't be used.
         """
 
         def ask(task: str, ctx: Context) -> str:

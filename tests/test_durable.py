@@ -1,6 +1,7 @@
 """Runs that are stored as they happen, and go on after whatever ended them."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from agentkit import (
     TranscriptError,
     tool,
 )
-from agentkit.sessions import MemorySessions, SQLiteSessions
+from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
 from agentkit.testing import ScriptedBackend
 from tests.redis_server import serve_redis
 
@@ -263,6 +264,45 @@ def test_a_store_that_fails_in_mid_run_is_a_clear_error_and_keeps_what_it_had(tm
     result = agent.resume(sessions["a"])
     assert (result.output, [call.name for call in result.unknown_calls]) == ("Done.", ["fill"])
     sessions.close()
+
+
+def test_a_redis_that_is_gone_in_mid_run_loses_nothing_that_it_had(tmp_path: Path) -> None:
+    with serve_redis(tmp_path) as server, RedisSessions(server.url, lease=0.3) as sessions:
+
+        @tool
+        def pull_the_plug(topic: str) -> str:
+            """Pull the plug."""
+            server.kill()
+            return topic
+
+        agent = Agent(ScriptedBackend(("pull_the_plug", {"topic": "x"}), "Done."), tools=[pull_the_plug])
+        with pytest.raises(SessionError, match="can't be used") as caught:
+            agent.run("Go.", session=sessions["a"])
+        assert caught.value.messages[-1]["role"] == "tool"  # type: ignore[attr-defined]
+        server.start()
+        assert roles(sessions["a"]) == ["user", "assistant"]
+        result = agent.resume(sessions["a"])
+        assert (result.output, [call.name for call in result.unknown_calls]) == ("Done.", ["pull_the_plug"])
+
+
+def test_a_database_that_is_locked_in_mid_run_is_a_clear_error(tmp_path: Path) -> None:
+    with SQLiteSessions(tmp_path / "chat.db") as sessions:
+        other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
+
+        @tool(read_only=True)
+        def lock(topic: str) -> str:
+            """Lock the database."""
+            with sessions._using() as connection:
+                connection.execute("PRAGMA busy_timeout = 50")
+            other.execute("BEGIN IMMEDIATE")
+            return topic
+
+        agent = Agent(ScriptedBackend(("lock", {"topic": "x"}), "Done."), tools=[lock], early_start=False)
+        with pytest.raises(SessionError, match="locked"):
+            agent.run("Go.", session=sessions["a"])
+        other.execute("ROLLBACK")
+        other.close()
+        assert roles(sessions["a"]) == ["user", "assistant"]
 
 
 def test_images_of_tools_are_shown_again_after_a_crash_between_two_results(session: Session) -> None:

@@ -1,5 +1,6 @@
 """Agents as tools of agents: what is spent, limits and cancelling pass down."""
 
+import contextvars
 import threading
 import time
 from typing import Any
@@ -83,6 +84,23 @@ def test_nested_agents_in_threads_share_one_budget() -> None:
     result = Agent(outer, tools=[expert]).run("Go.")
     assert result.usage.input_tokens == 240
     assert result.usage.requests == 26
+
+
+def test_the_context_of_a_trace_passes_down() -> None:
+    trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="none")
+    seen = []
+
+    @tool(read_only=True, timeout=5)
+    def look(topic: str) -> str:
+        """Look."""
+        seen.append(trace.get())
+        return topic
+
+    inner = ScriptedBackend([("look", {"topic": "a"}), ("look", {"topic": "b"})], "Inner.")
+    expert = Agent(inner, tools=[look], limits=Limits(seconds=20)).as_tool("expert", "Knows.", read_only=True)
+    trace.set("trace-1")
+    Agent(ScriptedBackend(("expert", {"task": "x"}), "Outer."), tools=[expert]).run("Go.", cancel=threading.Event())
+    assert seen == ["trace-1", "trace-1"]
 
 
 def test_cancelling_passes_down() -> None:

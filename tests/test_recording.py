@@ -57,12 +57,15 @@ def test_streams_are_replayed_as_streams(tmp_path: Path) -> None:
         assert pieces(server.url) == ["One ", "two."]
 
 
-def test_requests_through_the_other_library_are_recorded_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_requests_through_the_other_library_are_recorded_too(tmp_path: Path, stream: bool) -> None:
     file = tmp_path / "run.yaml"
 
     def said(url: str) -> str:
         backend = LightLLMBackend("Qwen3-8B", url, api_key=KEY)
         try:
+            if stream:
+                return "".join(event.text for event in Agent(backend).stream("Go.") if isinstance(event, TextDelta))
             return str(Agent(backend).run("Go.").output)
         finally:
             backend.close()
