@@ -47,7 +47,7 @@ bench: .venv/installed
 	@test -n "$(PYTHON)" || { echo "make: this needs Python 3.11 or newer" >&2; exit 1; }
 	@echo "Installing agentkit and what its tests need into .venv (once) ..."
 	@$(PYTHON) -m venv .venv
-	@.venv/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[web,cli,gguf,prices,redis,testing,dev]"
+	@.venv/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[web,cli,gguf,prices,redis,mqtt,testing,dev]"
 	@touch $@
 
 clean:

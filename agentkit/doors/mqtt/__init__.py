@@ -1,0 +1,1 @@
+"""The MQTT bridge: agents for games and devices."""

@@ -1,0 +1,315 @@
+"""What MQTT clients send and get: payloads, topics, projects, and the maze's calls."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentkit import ConfigurationError
+from agentkit.doors.mqtt.maze import FUNCTIONS, hint_payload, state_message, tools
+from agentkit.doors.mqtt.projects import Project, is_plain_topic, projects_named
+from agentkit.doors.mqtt.wire import (
+    BadPayloadError,
+    read_command,
+    read_user_message,
+    session_key,
+    topic_level,
+)
+from agentkit.session import checked_id
+
+MAZE, GENERAL = projects_named(["maze general"])
+
+
+def read(payload: Any, project: Project = GENERAL) -> Any:
+    return read_user_message(project, payload if isinstance(payload, bytes) else json.dumps(payload).encode())
+
+
+def test_a_message_with_all_that_it_may_have() -> None:
+    told = read(
+        {
+            "sessionId": "s1",
+            "message": "Hello",
+            "temperature": 0.1,
+            "topP": 0.5,
+            "maxTokens": 64,
+            "systemPrompt": "Be brief.",
+            "prompt_template": {"content": "Be long."},
+            "replyTopic": "general/assistant_response/s1/client/7",
+            "clientId": "client",
+            "requestId": "7",
+            "stream": True,
+        }
+    )
+    assert (told.session, told.text, told.system_prompt) == ("s1", "Hello", "Be brief.")
+    assert told.sampling == {"temperature": 0.1, "top_p": 0.5, "max_tokens": 64}
+    assert told.reply_topic == "general/assistant_response/s1/client/7"
+    assert (told.client_id, told.request_id, told.stream) == ("client", "7", True)
+
+
+def test_a_message_with_nothing_but_its_text() -> None:
+    told = read({"message": "Hello"})
+    assert told.session.startswith("default-")
+    assert len(told.session) == len("default-") + 8
+    assert told.reply_topic == f"general/assistant_response/{told.session}"
+    assert (told.sampling, told.system_prompt, told.stream) == ({}, None, False)
+    assert read({"message": "x", "prompt_template": {"content": "Be long."}}).system_prompt == "Be long."
+
+
+@pytest.mark.parametrize("payload", [b"Hello there", b'"Hello there"'])
+def test_a_payload_that_is_no_object_is_the_message_itself(payload: bytes) -> None:
+    told = read(payload)
+    assert told.text == "Hello there"
+    assert told.session.startswith("default-")
+
+
+@pytest.mark.parametrize("payload", [b"", b"  ", b'{"message": " "}', b'{"message": null}', b"{}", b'""'])
+def test_a_blank_message_is_none(payload: bytes) -> None:
+    assert read(payload) is None
+
+
+@pytest.mark.parametrize(("given", "session"), [(7, "7"), (7.5, "7.5"), ("  s ", "s")])
+def test_an_id_may_be_a_number_and_is_stripped(given: Any, session: str) -> None:
+    assert read({"message": "x", "sessionId": given}).session == session
+
+
+@pytest.mark.parametrize("given", [None, "", " ", True, [], {}])
+def test_an_id_that_is_none_is_replaced(given: Any) -> None:
+    assert read({"message": "x", "sessionId": given}).session.startswith("default-")
+
+
+@pytest.mark.parametrize(
+    ("session", "level"),
+    [
+        ("a", "a"),
+        ("a/b", "a%2Fb"),
+        ("#", "%23"),
+        ("+", "%2B"),
+        ("a\0b", "a%00b"),
+        ("Zoë", "Zoë"),
+        ("$SYS", "$SYS"),
+        ("a%2Fb", "a%252Fb"),
+    ],
+)
+def test_an_id_is_one_level_of_a_topic(session: str, level: str) -> None:
+    assert topic_level(session) == level
+    assert read({"message": "x", "sessionId": session}).reply_topic == f"general/assistant_response/{level}"
+
+
+def test_an_id_that_is_too_long_is_refused() -> None:
+    with pytest.raises(BadPayloadError, match="more than 512 bytes"):
+        read({"message": "x", "sessionId": "x" * 65_536})
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_no_id_gets_to_the_topic_or_the_store_of_another(one: str, other: str) -> None:
+    first, second = one.strip(), other.strip()
+    if not first or not second or first == second:
+        return
+    topics = [topic_level(first), topic_level(second)]
+    assert all("/" not in topic and is_plain_topic(f"p/{topic}") for topic in topics if max(topic) < "\ud800")
+    assert topics[0] != topics[1] or "\ufffd" in topics[0] or "?" in topics[0]
+    keys = [checked_id(session_key(GENERAL, session)) for session in (first, second)]
+    assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "general/assistant_response/other",  # the usual topic of another session
+        "general/assistant_response/",
+        "general/assistant_response",
+        "general/assistant_response/#",
+        "general/assistant_response/s/+/1",
+        "general/assistant_response/s/\0/1",
+        "maze/assistant_response/s/c/1",
+        "general/user_input",
+        "/general/assistant_response/s/c/1",
+        7,
+        "general/assistant_response/s/" + "x" * 65_536,
+    ],
+)
+def test_a_reply_topic_that_is_not_ones_own_is_ignored(topic: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert read({"message": "x", "sessionId": "s", "replyTopic": topic}).reply_topic == "general/assistant_response/s"
+    assert "replyTopic is ignored" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "sampling"),
+    [
+        ({"temperature": "hot"}, {}),
+        ({"temperature": -1}, {}),
+        ({"temperature": True}, {}),
+        ({"topP": 2}, {}),
+        ({"maxTokens": 0}, {}),
+        ({"maxTokens": 12.0}, {"max_tokens": 12}),
+        ({"temperature": 0}, {"temperature": 0}),
+    ],
+)
+def test_numbers_that_make_no_sense_are_left_out(given: Any, sampling: Any) -> None:
+    assert read({"message": "x", **given}).sampling == sampling
+
+
+def test_hostile_payloads_are_told_apart_without_harm() -> None:
+    deep = b'{"message": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    assert read(deep).text.startswith('{"message": [[')
+    assert read({"message": {"a": [1]}}).text == '{"a": [1]}'
+    for payload in (b"\xff\xfe\x00\x01" * 50, b"x" * 10_000_000, b"a\0b"):
+        with pytest.raises(BadPayloadError):
+            read(payload)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_message_or_none_or_refused(payload: bytes) -> None:
+    try:
+        told = read(payload)
+    except BadPayloadError:
+        return
+    assert told is None or (told.text.strip() and is_plain_topic(told.reply_topic))
+
+
+# ---- commands
+
+
+@pytest.mark.parametrize(
+    ("level", "payload", "session"),
+    [
+        (None, b"", None),
+        (None, b"{}", None),
+        (None, b'{"target": "all"}', None),
+        (None, b'{"sessionId": "s"}', "s"),
+        (None, b'{"session_id": "s"}', "s"),
+        (None, b'{"target": "s"}', "s"),
+        ("t", b"", "t"),
+        ("t", b'{"sessionId": "s"}', "s"),
+        ("all", b"", None),
+    ],
+)
+def test_a_command_names_a_session_or_all(level: str | None, payload: bytes, session: str | None) -> None:
+    assert read_command(MAZE, "clear", level, payload).session == session
+
+
+@pytest.mark.parametrize("name", ["template", "system_prompt", "prompt_template"])
+@pytest.mark.parametrize("form", [lambda text: text, lambda text: {"content": text}, lambda text: {"template": text}])
+def test_a_template_comes_in_several_forms(name: str, form: Any) -> None:
+    told = read_command(MAZE, "template", None, json.dumps({name: form("Be kind."), "reset": False}).encode())
+    assert (told.template, told.reset, told.session) == ("Be kind.", False, None)
+
+
+def test_a_template_without_text_is_refused() -> None:
+    with pytest.raises(BadPayloadError, match="no text"):
+        read_command(MAZE, "template", None, b'{"template": " "}')
+
+
+# ---- the maze
+
+
+STATE = {
+    "sessionId": "s",
+    "player_pos": {"x": 1, "y": 2},
+    "exit_pos": [9, 9],
+    "visible_map": [[0, 1], [1, 0]],
+    "germs": [{"x": 3, "y": 4}, [5, 6]],
+    "oxygenPellets": [[7, 8]],
+    "oxygenCollected": 2,
+}
+
+
+def test_a_state_becomes_a_message_of_the_known_form() -> None:
+    assert state_message(STATE) == (
+        '{"player_pos":[1,2],"exit_pos":[9,9],"visible_map":[[0,1],[1,0]],"germs":[[3,4],[5,6]],'
+        '"oxygen":[[7,8]],"oxygen_collected":2}'
+    )
+
+
+def test_a_state_that_comes_again_says_so() -> None:
+    first, _, second = state_message(STATE, 2, 1).partition("\n\n")
+    assert first == state_message(STATE)
+    told = json.loads(second.removeprefix("STUCK_CONTEXT: "))
+    assert (told["stuck"], told["state_repeat_count"], told["assistant_repeat_count"]) == (True, 2, 1)
+    assert told["instruction"]
+
+
+def call(name: str, arguments: Any) -> Any:
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return {"id": "c", "type": "function", "function": {"name": name, "arguments": text}}
+
+
+@pytest.mark.parametrize(
+    ("made", "hint"),
+    [
+        ([("break_wall", {"x": 1, "y": 2})], {"break_wall": [1, 2]}),
+        ([("break_walls", {"walls": [[1, 2], {"x": 3, "y": 4}]})], {"break_walls": [[1, 2], [3, 4]]}),
+        ([("break_walls", {"walls": [[1, 2]]})] * 2, {"break_walls": [[1, 2], [1, 2]]}),
+        ([("speed_boost", {})], {"speed_boost_ms": 1500}),
+        ([("slow_germs", {"duration_ms": 100})], {"slow_germs_ms": 100}),
+        ([("freeze_germs", {"duration_ms": "900"})], {"freeze_germs_ms": 900}),
+        ([("teleport_player", {"x": "1", "y": 2.0})], {"teleport_player": [1, 2]}),
+        ([("spawn_oxygen", {"locations": [[1, 2]]})] * 2, {"spawn_oxygen": [[1, 2], [1, 2]]}),
+        ([("move_exit", {"x": 1, "y": 2})], {"move_exit": [1, 2]}),
+        ([("highlight_zone", {"cells": [[1, 1]]})], {"highlight_zone": [[1, 1]], "highlight_ms": 5000}),
+        ([("reveal_map", {"enabled": True})], {"reveal_map": True}),
+        ([("reveal_map", {"enabled": "false"})], {"reveal_map": False}),
+        ([("break_wall", {"x": "left", "y": 2})], {}),
+        ([("break_wall", "no JSON at all")], {}),
+        ([("no_such_function", {"x": 1})], {}),
+        ([("speed_boost", {}), ("reveal_map", {"enabled": True})], {"speed_boost_ms": 1500, "reveal_map": True}),
+    ],
+)  # fmt: skip
+def test_calls_become_keys_of_the_hint(made: Any, hint: Any) -> None:
+    assert hint_payload("Go left.", [call(name, arguments) for name, arguments in made]) == {"hint": "Go left.", **hint}
+
+
+def test_the_game_has_ten_functions() -> None:
+    assert [tool.name for tool in tools()] == list(FUNCTIONS)
+    assert len(FUNCTIONS) == 10
+
+
+# ---- projects
+
+
+def test_projects_are_named_in_many_ways() -> None:
+    for names in (["maze driving"], ["maze,driving"], ["maze", "driving"], ["maze, driving", "maze"]):
+        assert [project.name for project in projects_named(names)] == ["maze", "driving"]
+    own = projects_named(["my_game"])[0]
+    assert (own.user_input, own.answers, own.state) == ("my_game/user_input", "my_game/assistant_response", None)
+
+
+@pytest.mark.parametrize("form", ["toml", "yaml"])
+def test_projects_come_from_a_file_too(tmp_path: Path, form: str) -> None:
+    file = tmp_path / f"projects.{form}"
+    if form == "toml":
+        file.write_text(
+            '[quiz]\nsystem_prompt = "Ask."\ntools = ["agentkit_tools:search"]\ntemperature = 0.2\n[maze]\ntool_choice = "required"\n'
+        )
+    else:
+        file.write_text(
+            "quiz:\n  system_prompt: Ask.\n  tools: [agentkit_tools:search]\n  temperature: 0.2\nmaze:\n  tool_choice: required\n"
+        )
+    quiz, maze = projects_named([], file)
+    assert (quiz.system_prompt, quiz.tools, quiz.sampling) == ("Ask.", ("agentkit_tools:search",), {"temperature": 0.2})
+    assert (maze.tool_choice, maze.game, maze.state) == ("required", True, "maze/state")
+    assert [project.name for project in projects_named(["quiz"], file)] == ["quiz"]
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "says"),
+    [
+        ([], "", "there is no project"),
+        (["a/b"], "", "can't be the name"),
+        (["a"], "[a]\ncolour = 1\n", "no setting 'colour'"),
+        (["a"], '[a]\ntools = "x"\n', "tools is a list"),
+        (["a"], "[a]\nsystem_prompt = 7\n", "is not a str"),
+        (["a"], '[a]\nuser_input = "a/#"\n', "is no topic"),
+        (["a"], "a = 1\n", "no file of projects"),
+        (["a"], "[a\n", "can't be read"),
+        (["a", "b"], '[a]\nuser_input = "x"\n[b]\nuser_input = "x"\n', "both listen to x"),
+    ],
+)
+def test_a_project_that_can_not_be_says_why(tmp_path: Path, names: list[str], text: str, says: str) -> None:
+    file = tmp_path / "projects.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=says):
+        projects_named(names, file)
