@@ -5,6 +5,7 @@ An entry is one JSON object, of format 1:
     {"v": 1, "at": "2026-11-21T08:40:00.123Z", "message": {"role": "user", "content": "..."}}
     {"v": 1, "at": "...", "message": {"role": "assistant", ...}, "usage": {"input_tokens": 12, ...}}
     {"v": 1, "at": "...", "started": {"id": "call_1", "name": "send_mail", "arguments": "{...}"}}
+    {"v": 1, "at": "...", "request": {"id": "7", "state": "begun"}}  (by which a client knows what it asked)
     {"v": 1, "at": "...", "undo": 2}                              (so many messages before it were taken back)
     {"v": 1, "at": "...", "view": {...}}                          (what is sent, since the history got too long)
 
@@ -51,7 +52,8 @@ class SessionInfo:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a session. kind: "message", "started", "undo" or "view"; value: what stands under that name."""
+    """One entry of a session. kind: "message", "started", "undo", "view" or "request"; value: what stands under that
+    name."""
 
     kind: str
     value: Any
@@ -202,7 +204,7 @@ class Session:
                 f"session {self.id!r} was written in format {version}, and this agentkit reads up to {FORMAT}: "
                 "install a newer one"
             )
-        kind = next((name for name in ("message", "started", "undo", "view") if name in entry), "")
+        kind = next((name for name in ("message", "started", "undo", "view", "request") if name in entry), "")
         value = entry.get(kind)
         if kind == "message":
             value = _each_url(value, self._data_url)
@@ -240,6 +242,10 @@ class Writer:
     def undo(self, messages: int) -> None:
         """Take the last so many messages back; they stay in the log. Raises SessionError."""
         self._write([{"undo": messages}], {})
+
+    def note_request(self, request_id: str, state: str) -> None:
+        """Note how far the answer to a client's request is: "begun", "answered". Raises SessionError."""
+        self._write([{"request": {"id": request_id, "state": state}}], {})
 
     def note_view(self, view: Mapping[str, Any]) -> None:
         """Note what is sent of this session from now on. Raises SessionError."""

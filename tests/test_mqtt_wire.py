@@ -280,14 +280,13 @@ def test_projects_are_named_in_many_ways() -> None:
 @pytest.mark.parametrize("form", ["toml", "yaml"])
 def test_projects_come_from_a_file_too(tmp_path: Path, form: str) -> None:
     file = tmp_path / f"projects.{form}"
+    tool = "agentkit_tools:search"
     if form == "toml":
-        file.write_text(
-            '[quiz]\nsystem_prompt = "Ask."\ntools = ["agentkit_tools:search"]\ntemperature = 0.2\n[maze]\ntool_choice = "required"\n'
-        )
+        quiz_text = f'[quiz]\nsystem_prompt = "Ask."\ntools = ["{tool}"]\ntemperature = 0.2\n'
+        file.write_text(f'{quiz_text}[maze]\ntool_choice = "required"\n')
     else:
-        file.write_text(
-            "quiz:\n  system_prompt: Ask.\n  tools: [agentkit_tools:search]\n  temperature: 0.2\nmaze:\n  tool_choice: required\n"
-        )
+        quiz_text = f"quiz:\n  system_prompt: Ask.\n  tools: ['{tool}']\n  temperature: 0.2\n"
+        file.write_text(f"{quiz_text}maze:\n  tool_choice: required\n")
     quiz, maze = projects_named([], file)
     assert (quiz.system_prompt, quiz.tools, quiz.sampling) == ("Ask.", ("agentkit_tools:search",), {"temperature": 0.2})
     assert (maze.tool_choice, maze.game, maze.state) == ("required", True, "maze/state")

@@ -6,6 +6,7 @@ connection pool and error classes stay.
 """
 
 import contextlib
+import copy
 import json
 import logging
 import re
@@ -88,10 +89,20 @@ class OpenAIBackend:
         self._lock = threading.Lock()
         self._client: OpenAI | None = None
         self._closed = False
+        self._connections: OpenAIBackend | None = None
 
     def __repr__(self) -> str:
         where = f", base_url={_shown(self.base_url)!r}" if self.base_url else ""
         return f"OpenAIBackend({self.model!r}{where})"
+
+    def with_sampling(self, **sampling: Any) -> "OpenAIBackend":
+        """The same server through the same connections, with other fields of the request; those given go over the
+        backend's own, None leaves one out. It is closed with the one it was made from."""
+        made = copy.copy(self)
+        merged = {**self._sampling, **sampling}
+        made._sampling = {key: value for key, value in merged.items() if value is not None}
+        made._connections = self._connections or self
+        return made
 
     def reply(self, request: Request) -> Pieces:
         """See `agentkit.backend.Backend.reply`."""
@@ -175,6 +186,8 @@ class OpenAIBackend:
             client.close()
 
     def _connected(self) -> "OpenAI":
+        if self._connections is not None:
+            return self._connections._connected()
         with self._lock:
             if self._closed:
                 raise ConfigurationError(f"{self!r} is closed: make a new one")

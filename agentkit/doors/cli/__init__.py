@@ -11,6 +11,7 @@ from agentkit.doors.cli import sessions
 from agentkit.doors.cli.ask import ask
 from agentkit.doors.cli.chat import chat
 from agentkit.doors.cli.doctor import doctor
+from agentkit.doors.cli.mqtt import mqtt, mqtt_chat
 from agentkit.doors.cli.tools import tools
 
 app = typer.Typer(
@@ -25,4 +26,6 @@ app.command()(chat)
 app.add_typer(sessions.app, name="sessions")
 app.command()(sessions.replay)
 app.command()(tools)
+app.command(context_settings={"allow_extra_args": True})(mqtt)
+app.command("mqtt-chat")(mqtt_chat)
 app.command()(doctor)

@@ -8,9 +8,9 @@ import typer
 
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result
 from agentkit.doors.cli.following import followed
-from agentkit.doors.cli.loading import load_tools
 from agentkit.doors.cli.progress import Progress
 from agentkit.doors.cli.stores import leave
+from agentkit.doors.loading import load_tools
 from agentkit.doors.settings import default_model
 from agentkit.record import result_record
 

@@ -13,9 +13,9 @@ import typer
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Session, Tool
 from agentkit.doors.cli.ask import BAD_USAGE, FAILED, INSTRUCTIONS
 from agentkit.doors.cli.following import followed
-from agentkit.doors.cli.loading import load_tools
 from agentkit.doors.cli.progress import Progress, printable
 from agentkit.doors.cli.stores import StoreOption, leave, opened
+from agentkit.doors.loading import load_tools
 from agentkit.doors.settings import default_model
 from agentkit.message import text_of
 from agentkit.session import MemorySessions

@@ -11,7 +11,7 @@ from rich.text import Text
 from agentkit import ConfigurationError, Tool
 from agentkit import tool as as_tool
 from agentkit.doors.cli.ask import BAD_USAGE
-from agentkit.doors.cli.loading import load, load_tools
+from agentkit.doors.loading import load, load_tools
 
 PACK = ("agentkit_tools:search", "agentkit_tools:visit", "agentkit_tools:load_image")
 """What is listed when nothing is named: all tools that come along and need no folder."""

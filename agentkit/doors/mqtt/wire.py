@@ -60,18 +60,29 @@ class Command:
     reset: bool = True
 
 
-def read_user_message(project: Project, payload: bytes) -> UserMessage | None:
-    """A message from `P/user_input`; None for a blank one. Raises BadPayloadError."""
+def read_user_message(project: Project, payload: bytes, response_topic: str | None = None) -> UserMessage | None:
+    """A message from `P/user_input`; None for a blank one. response_topic: MQTT 5's, where the payload has no
+    replyTopic. Raises BadPayloadError."""
     told = _json_of(payload)
     if not isinstance(told, dict):
         text = _text_of(payload) if told is None else str(told)
-        return _message(project, {"message": text}) if text.strip() else None
+        return _message(project, {"message": text, "replyTopic": response_topic}) if text.strip() else None
     message = told.get("message")
     if message is not None and not isinstance(message, str):
         told = {**told, "message": json.dumps(message, ensure_ascii=False)}
     if not str(told.get("message") or "").strip():
         return None
-    return _message(project, told)
+    return _message(project, {**told, "replyTopic": told.get("replyTopic") or response_topic})
+
+
+def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str, Any]]:
+    """A state of the maze, and the message that asks for a hint. Raises BadPayloadError."""
+    told = _json_of(payload)
+    if not isinstance(told, dict):
+        raise BadPayloadError("a state is a JSON object")
+    session = session_of(told)
+    topic = f"{project.hints}/{topic_level(session)}"
+    return UserMessage(project, session, "state", topic, request_id=_short(told.get("requestId"))), told
 
 
 def _message(project: Project, told: Mapping[str, Any]) -> UserMessage:

@@ -1,0 +1,73 @@
+"""A client of the bridge as users have: it sends a message and waits for its answer."""
+
+import json
+import queue
+import ssl
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from agentkit.doors.mqtt.wire import topic_level
+
+
+class ChatClient:
+    """One conversation over a broker. Raises OSError when the broker can't be reached or refuses."""
+
+    def __init__(
+        self,
+        broker: str,
+        port: int = 1883,
+        username: str | None = None,
+        password: str | None = None,
+        tls: bool = False,
+        ca_file: Path | None = None,
+    ) -> None:
+        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ready = threading.Event()
+        self._refused = ""
+        self._topic = self._own = ""
+        self._session = ""
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        if username is not None:
+            self._client.username_pw_set(username, password)
+        if tls:
+            self._client.tls_set_context(ssl.create_default_context(cafile=str(ca_file) if ca_file else None))
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = lambda _, __, message: self._answers.put(message.payload.decode("utf-8", "replace"))
+        self._client.connect(broker, port)
+
+    def begin(self, project: str, session: str) -> None:
+        """Listen to the answers of a session."""
+        self._session = session
+        self._topic = f"{project}/user_input"
+        self._own = f"{project}/assistant_response/{topic_level(session)}/{uuid.uuid4().hex[:8]}"
+        self._client.loop_start()
+        if not self._ready.wait(10):
+            self._client.loop_stop()
+            raise ConnectionRefusedError(self._refused or "the broker does not answer")
+
+    def ask(self, text: str, seconds: float) -> str | None:
+        """The answer to a message, or None."""
+        told = {"sessionId": self._session, "message": text, "replyTopic": f"{self._own}/answer"}
+        told["requestId"] = uuid.uuid4().hex
+        self._client.publish(self._topic, json.dumps(told, ensure_ascii=False), qos=1)
+        try:
+            return self._answers.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(self, client: mqtt.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
+        if reason.is_failure:
+            self._refused = str(reason)
+            return
+        client.subscribe(f"{self._own}/answer", qos=1)

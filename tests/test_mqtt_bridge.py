@@ -1,0 +1,303 @@
+"""The bridge between a real Mosquitto and a model server: what a client sees."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from agentkit.backends import OpenAIBackend
+from agentkit.doors.mqtt.answering import Answerer
+from agentkit.doors.mqtt.bridge import OVERLOADED, TOO_FAST, Bridge, BridgeSettings
+from agentkit.doors.mqtt.projects import projects_named
+from agentkit.sessions import MemorySessions
+from tests.model_server import Answer, Asked, calls, serve, whole
+from tests.mosquitto import EXECUTABLE, Broker, serve_mqtt
+
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no Mosquitto here (apt-get install mosquitto)")
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with serve_mqtt(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+class Client:
+    """A client as the games have one: it publishes, and keeps what it gets."""
+
+    def __init__(self, broker: Broker, *topics: str) -> None:
+        self.got: list[tuple[str, str]] = []
+        self._changed = threading.Condition()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        ready = threading.Event()
+        self._client.on_subscribe = lambda *_: ready.set()
+        self._client.on_message = self._take
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.subscribe([(topic, 1) for topic in topics])
+        self._client.loop_start()
+        assert ready.wait(5)
+
+    def _take(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
+        with self._changed:
+            self.got.append((message.topic, message.payload.decode()))
+            self._changed.notify_all()
+
+    def say(self, topic: str, payload: Any) -> None:
+        told = payload if isinstance(payload, bytes | str) else json.dumps(payload)
+        self._client.publish(topic, told, qos=1).wait_for_publish(5)
+
+    def wait(self, count: int, seconds: float = 10) -> list[tuple[str, str]]:
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.got) >= count, seconds)
+            return list(self.got)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def reply(asked: Asked) -> Answer:
+    """Repeats what the session has said; slow when told so."""
+    messages = asked.body["messages"]
+    last = str(messages[-1]["content"])
+    if "player_pos" in last:
+        return calls(("break_wall", {"x": 1, "y": 2}), ("speed_boost", {}))
+    said = [str(message["content"]) for message in messages if message["role"] == "user"]
+    return Answer(whole(f"{messages[0]['content'][:9]}: {' | '.join(said)}").body, delay=0.3 if "slow" in last else 0.0)
+
+
+class Setting:
+    """A bridge, its model server, and a client that listens to all answers."""
+
+    def __init__(self, broker: Broker, url: str, **options: Any) -> None:
+        self.backend = OpenAIBackend("default", base_url=url, api_key="not-needed", max_retries=0)
+        self.sessions = MemorySessions()
+        name = f"bridge-{time.monotonic_ns()}"
+        settings = BridgeSettings(broker="127.0.0.1", port=broker.port, client_id=name, **options)
+        projects = projects_named([f"maze,game{time.monotonic_ns()}"])
+        self.project = projects[1].name
+        self.bridge = Bridge(projects, Answerer(self.backend, self.sessions), settings)
+        self.bridge.start()
+        assert self.bridge.is_connected.wait(5)
+        time.sleep(0.1)
+        self.client = Client(broker, f"{self.project}/assistant_response/#", "maze/hint/#")
+
+    def ask(self, **message: Any) -> None:
+        self.client.say(f"{self.project}/user_input", message)
+
+    def close(self) -> None:
+        self.bridge.stop()
+        self.client.close()
+        self.backend.close()
+
+
+@pytest.fixture
+def setting(broker: Broker) -> Iterator[Setting]:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, rate=1000)
+        yield made
+        made.close()
+
+
+def test_a_message_is_answered_on_the_topic_of_its_session(setting: Setting) -> None:
+    setting.ask(sessionId="s1", message="Hello")
+    setting.ask(sessionId="s1", message="again")
+    answers = setting.client.wait(2)
+    topic = f"{setting.project}/assistant_response/s1"
+    assert answers == [(topic, "You are a: Hello"), (topic, "You are a: Hello | again")]
+
+
+def test_plain_text_gets_a_session_of_its_own(setting: Setting) -> None:
+    setting.client.say(f"{setting.project}/user_input", "Hello")
+    ((topic, text),) = setting.client.wait(1)
+    assert topic.startswith(f"{setting.project}/assistant_response/default-")
+    assert text == "You are a: Hello"
+
+
+def test_a_system_prompt_and_a_reply_topic_of_ones_own(setting: Setting) -> None:
+    own = f"{setting.project}/assistant_response/s2/client/7"
+    setting.ask(sessionId="s2", message="Hello", systemPrompt="Be brief.", replyTopic=own)
+    assert setting.client.wait(1) == [(own, "Be brief.: Hello")]
+
+
+def test_one_sessions_messages_are_answered_in_order_and_others_beside_them(setting: Setting) -> None:
+    for number in range(5):
+        setting.ask(sessionId="slow", message=f"slow {number}")
+    started = time.monotonic()
+    setting.ask(sessionId="quick", message="hi")
+    answers = setting.client.wait(6)
+    assert time.monotonic() - started < 5
+    slow = [text for topic, text in answers if topic.endswith("/slow")]
+    assert [text.rpartition("slow ")[2] for text in slow] == ["0", "1", "2", "3", "4"]
+    assert answers.index(next(each for each in answers if each[0].endswith("/quick"))) < 3
+
+
+def test_the_same_request_is_answered_once(setting: Setting) -> None:
+    for _ in range(3):
+        setting.ask(sessionId="s3", message="Hello", requestId="r1")
+    setting.ask(sessionId="s3", message="end", requestId="r2")
+    answers = setting.client.wait(2)
+    time.sleep(0.3)
+    assert [text for _, text in setting.client.got] == ["You are a: Hello", "You are a: Hello | end"]
+    assert len(answers) == 2
+
+
+def test_a_model_server_that_fails_is_an_error_text_and_no_history(broker: Broker) -> None:
+    answers = [Answer(b'{"error": {"message": "no model"}}', status=404), whole("Here.")]
+    with serve(answers) as server:
+        made = Setting(broker, server.url)
+        made.ask(sessionId="s", message="one")
+        assert made.client.wait(1)[0][1].startswith("Error: ")
+        made.ask(sessionId="s", message="two")
+        assert made.client.wait(2)[1][1] == "Here."
+        made.close()
+    assert [message["content"] for message in server.requests[1].body["messages"][1:]] == ["two"]
+
+
+def test_who_is_too_fast_is_told_so(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, rate=2)
+        for number in range(4):
+            made.ask(sessionId="s", message=str(number))
+        texts = [text for _, text in made.client.wait(4)]
+        made.close()
+    assert sorted(texts).count(TOO_FAST) == 2
+
+
+def test_a_full_queue_is_told_at_once(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, queue=2, workers=1, rate=1000)
+        for number in range(8):
+            made.ask(sessionId=f"s{number}", message="slow")
+        texts = [text for _, text in made.client.wait(8, 20)]
+        made.close()
+    assert texts.count(OVERLOADED) >= 3
+    assert len(texts) == 8
+
+
+def test_the_maze_gets_hints_with_the_models_calls(setting: Setting) -> None:
+    state = {"sessionId": "m1", "player_pos": [1, 1], "exit_pos": [2, 2], "visible_map": [[0]]}
+    setting.client.say("maze/state", state)
+    ((topic, payload),) = setting.client.wait(1)
+    assert topic == "maze/hint/m1"
+    assert json.loads(payload) == {"hint": "", "break_wall": [1, 2], "speed_boost_ms": 1500}
+
+
+def test_templates_and_histories_are_changed_by_messages(setting: Setting) -> None:
+    setting.client.say("maze/template/m2", {"template": "Be a pirate."})
+    assert setting.client.wait(1)[0] == ("maze/hint/m2", '{"hint": "Template updated"}')
+    setting.client.say("maze/clear_history", {"sessionId": "m2"})
+    assert setting.client.wait(2)[1] == ("maze/hint/m2", '{"hint": "History cleared"}')
+
+
+def test_hostile_messages_harm_nobody(setting: Setting) -> None:
+    for session in ("a/b", "#", "+", "$SYS", "a\0b", "x" * 65_536, "../s"):
+        setting.ask(sessionId=session, message="hi")
+    topic = f"{setting.project}/user_input"
+    for payload in (b"\xff\xfe" * 100, b"x" * 2_000_000, b'{"message": ' + b"[" * 50_000, b"{", b"", b"null"):
+        setting.client.say(topic, payload)
+    setting.ask(sessionId="good", message="still there?")
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and len(setting.client.got) < 10:
+        time.sleep(0.05)
+    topics = [each[0] for each in setting.client.got]
+    assert f"{setting.project}/assistant_response/good" in topics
+    assert f"{setting.project}/assistant_response/a%2Fb" in topics
+    assert not any("/a/b" in each for each in topics)
+
+
+def test_the_text_is_streamed_to_who_asks_for_it(setting: Setting) -> None:
+    setting.ask(sessionId="s9", message="Hello", stream=True)
+    setting.client.wait(2)
+    time.sleep(0.2)
+    pieces = [json.loads(text)["delta"] for topic, text in setting.client.got if topic.endswith("/s9/stream")]
+    assert "".join(pieces) == "You are a: Hello"
+    assert (f"{setting.project}/assistant_response/s9", "You are a: Hello") in setting.client.got
+
+
+def test_what_comes_while_the_bridge_is_away_is_answered_later(broker: Broker, tmp_path: Path) -> None:
+    with serve(reply) as server:
+        backend = OpenAIBackend("default", base_url=server.url, api_key="not-needed")
+        project = f"away{time.monotonic_ns()}"
+        settings = BridgeSettings(broker="127.0.0.1", port=broker.port, client_id=project)
+        client = Client(broker, f"{project}/assistant_response/#")
+        sessions = MemorySessions()
+        for turn in range(2):
+            bridge = Bridge(projects_named([project]), Answerer(backend, sessions), settings)
+            bridge.start()
+            assert bridge.is_connected.wait(5)
+            time.sleep(0.1)
+            bridge.stop()
+            if turn == 0:
+                client.say(f"{project}/user_input", {"sessionId": "s", "message": "Are you there?"})
+                time.sleep(0.2)
+                assert client.got == []
+                bridge = Bridge(projects_named([project]), Answerer(backend, sessions), settings)
+                bridge.start()
+                assert client.wait(1) == [(f"{project}/assistant_response/s", "You are a: Are you there?")]
+                bridge.stop()
+        client.close()
+        backend.close()
+
+
+def test_brokers_that_speak_3_1_1_are_served_too(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, protocol="3.1.1")
+        made.ask(sessionId="s1", message="Hello")
+        assert made.client.wait(1)[0][1] == "You are a: Hello"
+        made.close()
+
+
+def test_response_topic_and_correlation_data_of_mqtt_5_are_honoured(setting: Setting, broker: Broker) -> None:
+    got: list[mqtt.MQTTMessage] = []
+    ready = threading.Event()
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    client.on_message = lambda _, __, message: got.append(message)
+    client.on_subscribe = lambda *_: ready.set()
+    client.connect("127.0.0.1", broker.port)
+    own = f"{setting.project}/assistant_response/s/mine/1"
+    client.subscribe(own, 1)
+    client.loop_start()
+    assert ready.wait(5)
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.ResponseTopic = own
+    properties.CorrelationData = b"42"
+    told = json.dumps({"sessionId": "s", "message": "Hello"})
+    client.publish(f"{setting.project}/user_input", told, qos=1, properties=properties)
+    deadline = time.monotonic() + 10
+    while not got and time.monotonic() < deadline:
+        time.sleep(0.02)
+    client.disconnect()
+    client.loop_stop()
+    assert [(message.payload, message.properties.CorrelationData) for message in got] == [(b"You are a: Hello", b"42")]
+
+
+def test_histories_that_are_idle_or_too_many_are_dropped(setting: Setting) -> None:
+    for number in range(5):
+        setting.ask(sessionId=f"t{number}", message="hi")
+        setting.client.wait(number + 1)
+    answerer, project = setting.bridge._answerer, setting.bridge._projects[1]
+    answerer.tidy(project, 3, 3600)
+    assert answerer.sessions_of(project) == [f"{project.name}:t{number}" for number in (4, 3, 2)]
+    answerer.tidy(project, 3, 0)
+    assert answerer.sessions_of(project) == []
+
+
+def test_the_bridge_tells_whether_it_is_there(broker: Broker) -> None:
+    watcher = Client(broker, "agentkit/bridge/+/status")
+    before = len(watcher.got)
+    with serve(reply) as server:
+        made = Setting(broker, server.url)
+        topic = made.bridge.status_topic
+        made.close()
+    told = [text for where, text in watcher.wait(before + 2) if where == topic]
+    watcher.close()
+    assert told == ["online", "offline"]
