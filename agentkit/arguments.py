@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from agentkit.coercion import brought_to_types
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.loose_json import fault_of, read_json
+from agentkit.wording import cut
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -20,6 +21,7 @@ UNREADABLE, FAULT = "unreadable_arguments", "fault"
 UNREADABLE_CALL = "unreadable_tool_call"
 """The name of a call of which not even the name could be read."""
 MOST_FAULTS = 5
+MOST_SHOWN = 120
 
 
 def as_json_object(written: object) -> str:
@@ -140,7 +142,7 @@ def _whole_number(value: Any, schema: Any) -> Any:
 def _schema_faults(faults: Iterable["ValidationError"]) -> ArgumentsError:
     ordered = sorted(faults, key=lambda fault: fault.json_path)[:MOST_FAULTS]
     return ArgumentsError(
-        "; ".join(f"{fault.json_path.removeprefix('$.')}: {_cut(fault.message)}" for fault in ordered)
+        "; ".join(f"{fault.json_path.removeprefix('$.')}: {cut(fault.message, MOST_SHOWN)}" for fault in ordered)
     )
 
 
@@ -201,10 +203,6 @@ def _expected(message: str) -> str:
 
 def _show(value: object) -> str:
     try:
-        return _cut(json.dumps(value, ensure_ascii=False, default=str))
+        return cut(json.dumps(value, ensure_ascii=False, default=str), MOST_SHOWN)
     except (ValueError, RecursionError):
         return type(value).__name__
-
-
-def _cut(text: str, most: int = 120) -> str:
-    return text if len(text) <= most else text[:most] + "…"

@@ -51,13 +51,9 @@ class Toolbox:
         """The tools as OpenAI's chat completions take them."""
         return [each.schema for each in self]
 
-    def is_read_only(self, name: str) -> bool:
-        """Whether there is such a tool and it changes nothing."""
-        found = self._tools.get(name)
-        return found is not None and found.read_only
-
     def _is_harmless(self, name: str) -> bool:
-        return name not in self._tools or self.is_read_only(name)
+        found = self._tools.get(name)
+        return found is None or found.read_only
 
     def may_begin_early(self, name: str) -> bool:
         """Whether it may run before the reply is whole: it changes nothing, and nobody has to allow it."""

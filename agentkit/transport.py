@@ -23,12 +23,14 @@ from requests.adapters import HTTPAdapter
 from agentkit.errors import ConfigurationError
 from agentkit.hangup import speak
 from agentkit.linger import read_out
+from agentkit.wording import cut, without_password
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 LONGEST_RETRY_AFTER = 60.0
 MOST_BYTES = 200_000_000
 MOST_ERROR_BYTES = 100_000
 CONNECT_TIMEOUT = 10.0
+MOST_SAID = 1000
 Events = Generator[dict[str, Any], None, None]
 _RETRIED = frozenset({408, 409, 429})
 _BITE = 1 << 16
@@ -376,10 +378,10 @@ def message_of(body: Any) -> str:
         for key in ("error", "message", "detail"):
             if body.get(key):
                 return message_of(body[key])
-        return _cut(json.dumps(body, ensure_ascii=False))
+        return cut(json.dumps(body, ensure_ascii=False), MOST_SAID)
     if isinstance(body, list):  # FastAPI's list of faults
-        return _cut("; ".join(_fault(each) for each in body))
-    return _cut(str(body))
+        return cut("; ".join(_fault(each) for each in body), MOST_SAID)
+    return cut(str(body), MOST_SAID)
 
 
 def _fault(fault: Any) -> str:
@@ -391,17 +393,13 @@ def _fault(fault: Any) -> str:
 
 def shown(url: object) -> str:
     """An address for a message, without a user's name and password, and without its query."""
-    return re.sub(r"(?<=//)[^/@]*@", "", str(url)).partition("?")[0]
-
-
-def _cut(text: str, most: int = 1000) -> str:
-    return text if len(text) <= most else text[:most] + "…"
+    return without_password(url).partition("?")[0]
 
 
 def _text_of(content: bytes) -> str:
     """Plain text of an error page."""
     text = re.sub(r"<[^>]*>", " ", content[:20_000].decode("utf-8", "replace"))
-    return _cut(" ".join(text.split()), 300) or "nothing"
+    return cut(" ".join(text.split()), 300) or "nothing"
 
 
 def _reason(error: BaseException) -> str:

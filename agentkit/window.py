@@ -235,23 +235,24 @@ class Fitted:
     def _count(self, usage: Usage, transcript: Transcript, sent: Transcript) -> None:
         if not usage.input_tokens:
             return
-        size = _bytes_of(sent, 0) + len(self._toolbox.encoded)
-        self._size.bytes_a_token = min(size / usage.input_tokens, 8.0)
+        self._size.bytes_a_token = min(self._bytes_sent(sent) / usage.input_tokens, 8.0)
         self._tokens = usage.input_tokens + usage.output_tokens
         self._counted = len(transcript) + 1  # with the reply itself
+
+    def _bytes_sent(self, sent: Transcript) -> int:
+        """The size of a request: its messages and its tools."""
+        return _bytes_of(sent, 0) + len(self._toolbox.encoded)
 
     def _is_nearly_full(self, transcript: Transcript) -> bool:
         if self._is_restored:  # what was spent was for all but the last message, which is the new prompt
             self._is_restored, self._counted = False, len(transcript) - 1
-            size = _bytes_of(self._sent_of(transcript), 0) - _bytes_of(transcript, self._counted)
-            size += len(self._toolbox.encoded)
+            size = self._bytes_sent(self._sent_of(transcript)) - _bytes_of(transcript, self._counted)
             self._size.bytes_a_token = min(self._size.bytes_a_token, max(size, 1) / max(self._tokens, 1))
         if self._view is None and not self._counted:
             self._view = self._size.recall(transcript)
         if self._view is not None and not self._counted:
             self._counted = len(transcript)
-            size = _bytes_of(self._sent_of(transcript), 0) + len(self._toolbox.encoded)
-            self._tokens = int(size / self._size.bytes_a_token)
+            self._tokens = int(self._bytes_sent(self._sent_of(transcript)) / self._size.bytes_a_token)
         start = min(self._counted, len(transcript))
         expected = self._tokens + _bytes_of(transcript, start) / self._size.bytes_a_token
         if expected < ASKED_FROM and self._window.tokens is None:
@@ -262,7 +263,7 @@ class Fitted:
     def _shrunk_after(self, error: Exception, limit: int, transcript: Transcript) -> bool:
         """Cut down after the server has refused a prompt; whether there was something to cut. limit: what it said of
         its window, or 0."""
-        size = _bytes_of(self._sent_of(transcript), 0) + len(self._toolbox.encoded)
+        size = self._bytes_sent(self._sent_of(transcript))
         known = self._size.tokens
         if limit and (known is None or limit < known):
             known = limit
@@ -283,8 +284,7 @@ class Fitted:
         if gone:
             view.note = self._note([transcript[place] for place in sorted(gone)], self._view)
         self._view, self._sent = view, None
-        sent = self._sent_of(transcript)
-        size = _bytes_of(sent, 0) + len(self._toolbox.encoded)
+        size = self._bytes_sent(self._sent_of(transcript))
         self._tokens, self._counted = int(size / self._size.bytes_a_token), len(transcript)
         self._size.remember(transcript, view)
         self._changed(view)

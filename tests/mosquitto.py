@@ -3,13 +3,13 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.ports import free_port, wait_for
 
 EXECUTABLE = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
@@ -32,12 +32,7 @@ class Broker:
         configuration.write_text("\n".join(lines) + "\n")
         self.folder.chmod(0o777)
         self.process = subprocess.Popen([str(EXECUTABLE), "-c", str(configuration)], stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError("Mosquitto did not start")
+        wait_for(self.port, "Mosquitto")
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)  # on which it keeps what it has
@@ -46,9 +41,7 @@ class Broker:
 
 @contextmanager
 def serve_mqtt(folder: Path, *options: str) -> Iterator[Broker]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    broker = Broker(folder, port, options or ("allow_anonymous true",))
+    broker = Broker(folder, free_port(), options or ("allow_anonymous true",))
     broker.start()
     try:
         yield broker

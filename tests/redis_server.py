@@ -3,15 +3,15 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port, wait_for
 
 
 @dataclass
@@ -30,12 +30,7 @@ class RedisServer:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         options += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         self.process = subprocess.Popen([_executable(), *options], stdout=subprocess.DEVNULL)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError("the Redis server did not start")
+        wait_for(self.port, "the Redis server")
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)
@@ -44,9 +39,7 @@ class RedisServer:
 
 @contextmanager
 def serve_redis(folder: Path) -> Iterator[RedisServer]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = RedisServer(folder, port)
+    server = RedisServer(folder, free_port())
     server.start()
     try:
         yield server

@@ -20,7 +20,18 @@ def modules_in(folder: str) -> set[str]:
 
 
 FLOORS = [
-    {"errors", "message", "workers", "closable", "special_tokens", "loose_json", "coercion", "isolated", "hangup"},
+    {
+        "errors",
+        "message",
+        "workers",
+        "closable",
+        "special_tokens",
+        "loose_json",
+        "coercion",
+        "isolated",
+        "hangup",
+        "wording",
+    },
     {
         "isolation",
         "passages",

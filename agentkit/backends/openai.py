@@ -22,6 +22,7 @@ from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_complet
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, TextDelta
 from agentkit.hangup import note_speakers
+from agentkit.wording import cut, without_password
 
 if TYPE_CHECKING:
     import httpx2
@@ -92,7 +93,7 @@ class OpenAIBackend:
         self._connections: OpenAIBackend | None = None
 
     def __repr__(self) -> str:
-        where = f", base_url={_shown(self.base_url)!r}" if self.base_url else ""
+        where = f", base_url={without_password(self.base_url)!r}" if self.base_url else ""
         return f"OpenAIBackend({self.model!r}{where})"
 
     def with_sampling(self, **sampling: Any) -> "OpenAIBackend":
@@ -113,7 +114,9 @@ class OpenAIBackend:
         except (AttributeError, KeyError, TypeError) as error:
             raise _api_error(f"the server's reply has a form that no chat completion has: {error}") from error
         except APIConnectionError as error:
-            error.message = f"{error.message.rstrip('.')}: {_shown(error.request.url)} (is the server running?)"
+            error.message = (
+                f"{error.message.rstrip('.')}: {without_password(error.request.url)} (is the server running?)"
+            )
             error.args = (error.message,)
             raise
         except APIError as error:
@@ -276,7 +279,7 @@ class OpenAIBackend:
             return True
         if self._images is None and request.transcript.has_images and "image" in said:
             self._images = False
-            logger.warning("%r refuses images: it is told in words that there is one (%s)", self, _cut(said))
+            logger.warning("%r refuses images: it is told in words that there is one (%s)", self, cut(said, 200))
             return True
         return False
 
@@ -299,10 +302,6 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
         if not model and provider != "llamacpp":
             raise ConfigurationError(f'"{provider}:" names no model: write {provider}:NAME[@url]')
     return OpenAIBackend(model or "default", base_url=url, api_key=key)
-
-
-def _cut(text: str, most: int = 200) -> str:
-    return text if len(text) <= most else text[:most] + "…"
 
 
 def _may_hold_calls(message: Mapping[str, Any]) -> bool:
@@ -346,8 +345,8 @@ def _answer(response: "httpx2.Response") -> dict[str, Any]:
     raise APIResponseValidationError(
         response,
         answer,
-        message=f"{_shown(response.request.url)} answered {response.status_code} with {kind}, which is no chat "
-        f"completion (is the base URL right? it mostly ends in /v1): {response.text[:200]!r}",
+        message=f"{without_password(response.request.url)} answered {response.status_code} with {kind}, which is no "
+        f"chat completion (is the base URL right? it mostly ends in /v1): {response.text[:200]!r}",
     )
 
 
@@ -358,11 +357,6 @@ def _raise_if_error(answer: Mapping[str, Any]) -> None:
     from agentkit.transport import error_in_body  # loads requests: only where there is an error
 
     raise error_in_body(answer)
-
-
-def _shown(url: object) -> str:
-    """An address for a message, without a user's name and password."""
-    return re.sub(r"(?<=//)[^/@]*@", "", str(url))
 
 
 def _without_key(error: "APIError", key: str) -> "APIError":

@@ -5,7 +5,6 @@ client.agent.completions.create(model="vlm-1", messages=[...])
 """
 
 import os
-import re
 import threading
 from collections.abc import Mapping
 from functools import cached_property
@@ -17,6 +16,7 @@ from agentkit.backend import Backend
 from agentkit.backends.openai import OpenAIBackend
 from agentkit.closable import Closable
 from agentkit.errors import ConfigurationError, DependencyError
+from agentkit.wording import without_password
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
@@ -58,8 +58,7 @@ class VLMRun(Closable):
         self.agent = VLMRunAgent(self)
 
     def __repr__(self) -> str:
-        shown = re.sub(r"(?<=//)[^/@]*@", "", self.base_url)  # without a user's name and password
-        return f"VLMRun(base_url={shown!r})"
+        return f"VLMRun(base_url={without_password(self.base_url)!r})"
 
     @cached_property
     def openai(self) -> "OpenAI":

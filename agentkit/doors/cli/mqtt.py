@@ -14,10 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from agentkit import APIError, ConfigurationError, MissingExtraError, SessionError
+from agentkit.doors.cli.ask import BAD_USAGE, FAILED
 from agentkit.doors.cli.progress import printable
 from agentkit.doors.cli.stores import StoreOption, leave, opened
-
-FAILED, BAD_USAGE = 1, 2
 
 Broker = Annotated[str, typer.Option("--mqtt_broker", help="The broker's host.")]
 Port = Annotated[int, typer.Option("--mqtt_port", help="Its port.")]

@@ -22,6 +22,7 @@ from agentkit import (
     ToolStarted,
     Usage,
 )
+from agentkit.wording import in_a_line
 
 MOST_SHOWN = 100
 """So many characters of arguments or of a response are shown in a line."""
@@ -137,5 +138,4 @@ def _arguments(written: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= MOST_SHOWN else line[: MOST_SHOWN - 1] + "…"
+    return in_a_line(text, MOST_SHOWN)

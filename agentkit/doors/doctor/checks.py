@@ -14,6 +14,7 @@ from agentkit.backend import Backend, Request
 from agentkit.message import text_of, tool_result, user
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
+from agentkit.wording import in_a_line
 
 Verdict = Literal["yes", "no", "unknown", "failed"]
 
@@ -59,15 +60,10 @@ def _told(what: str, ask: Callable[[], tuple[Verdict, str]]) -> Check:
     try:
         verdict, detail = ask()
     except openai.APIStatusError as error:
-        verdict, detail = ("no" if 400 <= error.status_code < 500 else "failed"), _short(error)
+        verdict, detail = ("no" if 400 <= error.status_code < 500 else "failed"), in_a_line(str(error), 160)
     except APIError as error:
-        verdict, detail = "failed", _short(error)
+        verdict, detail = "failed", in_a_line(str(error), 160)
     return Check(what, verdict, detail, time.monotonic() - started)
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 160 else text[:159] + "…"
 
 
 def _asked(
@@ -189,8 +185,7 @@ def _context_length(backend: Backend) -> tuple[Verdict, str]:
 
 
 def _quoted(text: str) -> str:
-    text = " ".join(text.split())
-    return repr(text if len(text) <= 60 else text[:59] + "…")
+    return repr(in_a_line(text, 60))
 
 
 CHECKS: dict[str, Callable[[Backend], tuple[Verdict, str]]] = {

@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,8 +28,9 @@ from agentkit.doors.mqtt import maze
 from agentkit.doors.mqtt.projects import Project
 from agentkit.doors.mqtt.wire import UserMessage, session_key
 from agentkit.message import ToolCall, text_of, user
-from agentkit.session import Sessions
+from agentkit.session import Entry, SessionInfo, Sessions, messages_of
 from agentkit.transcript import Due, Transcript, whats_due
+from agentkit.wording import in_a_line
 
 logger = logging.getLogger("agentkit")
 
@@ -112,13 +113,14 @@ class Answerer:
         A model server that fails is an answer that begins with "Error: ", which the session does not keep.
         """
         session = self.sessions[message.key]
-        known = self._begun(message)
+        entries = session.entries()
+        known = self._begun(message, entries)
         if known is not None:
             return known
-        before = len(session.entries())
+        before = len(entries)
         agent = self._agent(message, self._tools_of(message.project), self.templates.prompt(message))
         try:
-            with self._room, agent.stream(self._prompt(message, session), session=session) as run:
+            with self._room, agent.stream(_prompt(message, entries), session=session) as run:
                 for event in run:
                     if tell is not None and isinstance(event, TextDelta):
                         tell(event.text)
@@ -131,7 +133,7 @@ class Answerer:
 
     def was_answered(self, message: UserMessage) -> bool:
         """Whether a bridge has answered this request before."""
-        return self._state_of(message)[0] == "answered"
+        return _state_of(message, self.sessions[message.key].entries())[0] == "answered"
 
     def note_answered(self, message: UserMessage) -> None:
         """Note that the client has the answer to this request."""
@@ -139,46 +141,28 @@ class Answerer:
             with self.sessions[message.key].hold() as writer:
                 writer.note_request(message.request_id, "answered")
 
-    def _begun(self, message: UserMessage) -> str | None:
+    def _begun(self, message: UserMessage, entries: Sequence[Entry]) -> str | None:
         """Note that a request is being answered. Gives the answer that is there already, when a bridge was killed
         before it could send it."""
         if not message.request_id:
             return None
-        state, last = self._state_of(message)
+        state, last = _state_of(message, entries)
         if state == "begun":
             return last
         with self.sessions[message.key].hold() as writer:
             writer.note_request(message.request_id, "begun")
         return None
 
-    def _state_of(self, message: UserMessage) -> tuple[str, str | None]:
-        """How far a request is, and the text that stands behind its beginning."""
-        state, said, is_its_own = "", None, False
-        for entry in self.sessions[message.key].entries():
-            if entry.kind == "request":
-                is_its_own = entry.value.get("id") == message.request_id
-                state = str(entry.value.get("state")) if is_its_own else state
-            elif entry.kind == "message" and is_its_own:
-                reply = entry.value
-                is_last_word = reply.get("role") == "assistant" and not reply.get("tool_calls")
-                said = text_of(reply).strip() if is_last_word else None
-        return state, said
-
-    @staticmethod
-    def _prompt(message: UserMessage, session: Session) -> str | None:
-        """The message; None to go on where a bridge was killed that had begun to answer it."""
-        messages = session.messages
-        asked = [text_of(each) for each in messages if each["role"] == "user"]
-        is_begun = whats_due(messages) is not Due.NOTHING and asked[-1:] == [message.text]
-        return None if is_begun else message.text
-
     def sessions_of(self, project: Project) -> list[str]:
         """The sessions of a project, by their ids in the store."""
-        return [info.id for info in self.sessions.list() if info.id.startswith(f"{project.name}:")]
+        return [info.id for info in self._kept(project)]
+
+    def _kept(self, project: Project) -> list[SessionInfo]:
+        return [info for info in self.sessions.list() if info.id.startswith(f"{project.name}:")]
 
     def tidy(self, project: Project, most: int, idle_seconds: float) -> None:
         """Drop the histories of a project that are idle for so long, and the oldest of more than `most`."""
-        kept = [info for info in self.sessions.list() if info.id.startswith(f"{project.name}:")]
+        kept = self._kept(project)
         now = datetime.now(UTC)
         old = [info.id for info in kept if (now - info.updated).total_seconds() > idle_seconds]
         self.forget({*old, *(info.id for info in kept[most:])})
@@ -225,7 +209,7 @@ class Answerer:
             places = [place for place, each in enumerate(messages) if each["role"] == "user"]
             if places:
                 writer.undo(len(messages) - places[-1])
-        return f"Error: {_in_a_line(error)}"
+        return f"Error: {in_a_line(str(error), 300)}"
 
 
 def process_user_input_with_llm(
@@ -233,6 +217,29 @@ def process_user_input_with_llm(
 ) -> str:
     """The answer to a user's message: the one way that leads from each door to the model."""
     return answerer.answer(message, tell)
+
+
+def _state_of(message: UserMessage, entries: Sequence[Entry]) -> tuple[str, str | None]:
+    """How far a request is, and the text that stands behind its beginning."""
+    state, said, is_its_own = "", None, False
+    for entry in entries:
+        if entry.kind == "request":
+            is_its_own = entry.value.get("id") == message.request_id
+            state = str(entry.value.get("state")) if is_its_own else state
+        elif entry.kind == "message" and is_its_own:
+            reply = entry.value
+            is_last_word = reply.get("role") == "assistant" and not reply.get("tool_calls")
+            said = text_of(reply).strip() if is_last_word else None
+    return state, said
+
+
+def _prompt(message: UserMessage, entries: Sequence[Entry]) -> str | None:
+    """The message; None to go on where a bridge was killed that had begun to answer it."""
+    said, held = messages_of(entries)
+    messages = said + held
+    asked = [text_of(each) for each in messages if each["role"] == "user"]
+    is_begun = whats_due(messages) is not Due.NOTHING and asked[-1:] == [message.text]
+    return None if is_begun else message.text
 
 
 def _repeats(session: Session, state: str) -> tuple[int, int]:
@@ -257,8 +264,3 @@ def _in_a_row(texts: list[str]) -> int:
 def _answer_of(message: Any) -> str:
     calls = [call["function"] for call in message.get("tool_calls") or ()]
     return text_of(message) + json.dumps(calls)
-
-
-def _in_a_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else text[:299] + "…"

@@ -6,7 +6,6 @@ killed comes again. What comes twice (the same requestId) is answered once.
 
 import json
 import logging
-import ssl
 import threading
 import time
 from collections import OrderedDict, deque
@@ -22,6 +21,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agentkit.doors.mqtt.answering import Answerer, process_user_input_with_llm
+from agentkit.doors.mqtt.connecting import secure
 from agentkit.doors.mqtt.lanes import Lanes
 from agentkit.doors.mqtt.projects import Project
 from agentkit.doors.mqtt.wire import (
@@ -121,11 +121,7 @@ class Bridge:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, settings.client_id, protocol=protocol, manual_ack=True, **options
         )
-        if settings.username is not None:
-            client.username_pw_set(settings.username, settings.password)
-        if settings.tls:
-            context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
-            client.tls_set_context(context)
+        secure(client, settings.username, settings.password, settings.tls, settings.ca_file)
         client.will_set(self.status_topic, "offline", qos=1, retain=True)
         client.reconnect_delay_set(1, 120)
         client.max_inflight_messages_set(100)

@@ -2,7 +2,6 @@
 
 import json
 import queue
-import ssl
 import threading
 import uuid
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from agentkit.doors.mqtt.connecting import secure
 from agentkit.doors.mqtt.wire import topic_level
 
 
@@ -32,10 +32,7 @@ class ChatClient:
         self._topic = self._own = ""
         self._session = ""
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        if username is not None:
-            self._client.username_pw_set(username, password)
-        if tls:
-            self._client.tls_set_context(ssl.create_default_context(cafile=str(ca_file) if ca_file else None))
+        secure(self._client, username, password, tls, ca_file)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = lambda _, __, message: self._answers.put(message.payload.decode("utf-8", "replace"))

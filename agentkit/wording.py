@@ -1,0 +1,19 @@
+"""Texts for messages: cut short, in one line, and addresses without passwords."""
+
+import re
+
+
+def cut(text: str, most: int) -> str:
+    """The first so many characters, with a sign where there are more."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def in_a_line(text: str, most: int) -> str:
+    """A text on one line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def without_password(url: object) -> str:
+    """An address without a user's name and password."""
+    return re.sub(r"(?<=//)[^/@]*@", "", str(url))

@@ -1,0 +1,20 @@
+"""Ports of loopback for servers in processes of their own."""
+
+import socket
+import time
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def wait_for(port: int, name: str) -> None:
+    """Wait until somebody listens on a port."""
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"{name} did not start")
