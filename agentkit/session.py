@@ -178,9 +178,19 @@ class Session:
         said, held = messages_of(self.entries())
         return said + held
 
-    def entries(self) -> list[Entry]:
-        """The whole log. Raises SessionError when it can't be read, or a newer agentkit wrote it."""
-        return [self._entry(text) for text in self._sessions._read(self.id, 0)]
+    def entries(self, start: int = 0) -> list[Entry]:
+        """The log, from its entry number `start`. Raises SessionError when it can't be read, or a newer agentkit wrote
+        it."""
+        return [self._entry(text) for text in self._sessions._read(self.id, start)]
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody is writing to it just now."""
+        try:
+            with self._sessions._lock(self.id, 0.0):
+                return False
+        except SessionBusyError:
+            return True
 
     def append(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """Add messages. Raises SessionBusyError when another writer does not come to an end, SessionError."""

@@ -11,10 +11,12 @@ def default_model() -> str:
     return os.environ.get("AGENTKIT_MODEL") or DEFAULT_MODEL
 
 
-def session_store() -> str:
-    """AGENTKIT_SESSIONS, or a file where the system keeps a user's data (XDG Base Directory Specification)."""
-    given = os.environ.get("AGENTKIT_SESSIONS")
-    if given:
-        return given
+def data_folder() -> Path:
+    """Where the system keeps a user's data of this program (XDG Base Directory Specification)."""
     home = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
-    return str((Path(home) if home else Path.home() / ".local" / "share") / "agentkit" / "sessions.db")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "agentkit"
+
+
+def session_store() -> str:
+    """AGENTKIT_SESSIONS, or a file among the user's data."""
+    return os.environ.get("AGENTKIT_SESSIONS") or str(data_folder() / "sessions.db")

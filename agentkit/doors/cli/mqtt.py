@@ -3,11 +3,12 @@
 import logging
 import logging.handlers
 import os
+import shlex
 import signal
-import socket
 import sys
 import threading
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from agentkit import APIError, ConfigurationError, MissingExtraError, SessionErr
 from agentkit.doors.cli.ask import BAD_USAGE, FAILED
 from agentkit.doors.cli.progress import printable
 from agentkit.doors.cli.stores import StoreOption, leave, opened
+from agentkit.doors.settings import data_folder, session_store
 
 Broker = Annotated[str, typer.Option("--mqtt_broker", help="The broker's host.")]
 Port = Annotated[int, typer.Option("--mqtt_port", help="Its port.")]
@@ -63,10 +65,13 @@ def mqtt(
     try:
         from agentkit.backends import OpenAIBackend
         from agentkit.doors.mqtt.answering import Answerer
-        from agentkit.doors.mqtt.bridge import Bridge, BridgeSettings
+        from agentkit.doors.mqtt.bridge import Bridge, BridgeSettings, answers_of, routes_of
+        from agentkit.doors.mqtt.identity import held_name
+        from agentkit.doors.mqtt.link import test_broker
         from agentkit.doors.mqtt.projects import projects_named
     except ImportError:
         leave(str(MissingExtraError("the MQTT bridge", "mqtt")), BAD_USAGE)
+    _hide_password(mqtt_password)
     thinks = skip_thinking.strip().lower() in ("false", "0", "no")
     try:
         served = projects_named([*(projects or ()), *context.args], projects_file)
@@ -85,45 +90,65 @@ def mqtt(
         enable_thinking=thinks,
         chat_template_kwargs={"enable_thinking": thinks},  # as newer llama.cpp reads it
     )
+    name = client_id or f"agentkit-{'-'.join(project.name for project in served)}"[:60]
+    place = f"{mqtt_broker}:{mqtt_port}"
     settings = BridgeSettings(
         broker=mqtt_broker,
         port=mqtt_port,
         username=mqtt_username,
         password=mqtt_password,
-        client_id=client_id or _client_id([project.name for project in served], shared),
         tls=tls or ca_file is not None,
         ca_file=ca_file,
         group=shared,
         workers=num_workers,
         rate=rate,
+        rates=_rates(store, shared),
         most_sessions=max_concurrent_sessions,
     )
     with opened(store) as sessions:
         answerer = Answerer(backend, sessions, history_tokens=max_history_tokens)
-        bridge = Bridge(served, answerer, settings)
         _test_server(answerer, url)
         try:
-            bridge.start()
+            if check:
+                wrong = test_broker(settings, list(routes_of(served)), answers_of(served))
+                if wrong:
+                    leave(f"the broker {place} can't be used: {'; '.join(wrong)}", FAILED)
+                print(f"the broker {place} and the model server {url} answer")
+                return
+            is_named = shared is not None and not client_id
+            with held_name(name, place, in_group=is_named, folder=data_folder() / "bridges") as own:
+                _serve(Bridge(served, answerer, replace(settings, client_id=own)), [each.name for each in served])
+        except ConfigurationError as error:
+            leave(str(error), BAD_USAGE)
         except OSError as error:
-            leave(f"the broker {mqtt_broker}:{mqtt_port} can't be used: {error}", FAILED)
-        if check:
-            print(f"the broker {mqtt_broker}:{mqtt_port} and the model server {url} answer")
-            bridge.stop()
-            return
-        stopped = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopped.set())
-        print(f"serving {', '.join(project.name for project in served)}; Ctrl-C stops", file=sys.stderr)
-        stopped.wait()
-        bridge.stop()
+            leave(f"the broker {place} can't be used: {error}", FAILED)
         backend.close()
 
 
-def _client_id(projects: list[str], group: str | None) -> str:
-    """A name that is the same at each start, so that the broker keeps what comes in between; in a group each bridge has
-    its machine's and its process's."""
-    name = f"agentkit-{'-'.join(projects)}"[:60]
-    return f"{name}-{socket.gethostname()[:20]}-{os.getpid()}" if group else name
+def _serve(bridge: Any, projects: list[str]) -> None:
+    """Serve until somebody wants an end of it."""
+    stopped = threading.Event()
+    bridge.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    print(f"serving {', '.join(projects)}; Ctrl-C stops", file=sys.stderr)
+    stopped.wait()
+    bridge.stop()
+
+
+def _hide_password(password: str | None) -> None:
+    """Take a password that was given as an argument out of what other users see of this process (`ps`)."""
+    if password and any(password in argument for argument in sys.argv):
+        import setproctitle
+
+        shown = [argument.replace(password, "***") for argument in sys.argv]
+        setproctitle.setproctitle(shlex.join([Path(sys.executable).name, *shown]))
+
+
+def _rates(store: str | None, group: str | None) -> str:
+    """Where the rate of sessions is counted: for all bridges of a group in Redis, if they have one."""
+    where = store or session_store()
+    return where if group and where.startswith(("redis://", "rediss://")) else "memory://"
 
 
 def _test_server(answerer: Any, url: str) -> None:

@@ -27,9 +27,9 @@ from agentkit.doors.loading import load
 from agentkit.doors.mqtt import maze
 from agentkit.doors.mqtt.projects import Project
 from agentkit.doors.mqtt.wire import UserMessage, session_key
-from agentkit.message import ToolCall, text_of, user
-from agentkit.session import Entry, SessionInfo, Sessions, messages_of
-from agentkit.transcript import Due, Transcript, whats_due
+from agentkit.message import Message, text_of, user
+from agentkit.session import Entry, SessionInfo, Sessions
+from agentkit.transcript import Transcript
 from agentkit.wording import in_a_line
 
 logger = logging.getLogger("agentkit")
@@ -46,16 +46,12 @@ class Templates:
     sessions: Sessions
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _known: dict[str, dict[str, str]] = field(default_factory=dict)
+    _read: dict[str, int] = field(default_factory=dict)
 
     def set(self, project: Project, session: str | None, text: str) -> None:
         """Set the prompt of a session, or of all sessions and those to come."""
         name = "*" if session is None else session_key(project, session)
-        with self._lock:
-            known = self._of(project)
-            if session is None:
-                known.clear()
-            known[name] = text
-            self._kept(project).append([{"role": "system", "content": text, "name": name}])
+        self._kept(project).append([{"role": "system", "content": text, "name": name}])
 
     def prompt(self, message: UserMessage) -> str:
         """The system prompt of a message: its own, its session's, the project's."""
@@ -63,21 +59,22 @@ class Templates:
             return message.system_prompt
         with self._lock:
             known = self._of(message.project)
-        return known.get(message.key) or known.get("*") or message.project.system_prompt
+            return known.get(message.key) or known.get("*") or message.project.system_prompt
 
     def _kept(self, project: Project) -> Session:
         return self.sessions[f"{project.name}.templates"]
 
     def _of(self, project: Project) -> dict[str, str]:
-        if project.name not in self._known:
-            found: dict[str, str] = {}
-            for message in self._kept(project).messages:
-                name = str(message.get("name"))
-                if name == "*":
-                    found.clear()
-                found[name] = text_of(message)
-            self._known[project.name] = found
-        return self._known[project.name]
+        """What is known, and what was written since, perhaps by another bridge."""
+        known = self._known.setdefault(project.name, {})
+        new = self._kept(project).entries(self._read.get(project.name, 0))
+        self._read[project.name] = self._read.get(project.name, 0) + len(new)
+        for entry in new:
+            name = str(entry.value.get("name"))
+            if name == "*":
+                known.clear()
+            known[name] = text_of(entry.value)
+        return known
 
 
 class Answerer:
@@ -107,20 +104,18 @@ class Answerer:
             for _ in pieces:
                 pass
 
-    def answer(self, message: UserMessage, tell: Callable[[str], object] | None = None) -> str:
-        """The answer to a user's message. tell: told of its text as it comes.
+    def answer(self, message: UserMessage, tell: Callable[[str], object] | None = None) -> str | None:
+        """The answer to a user's message; None when it was answered before. tell: told of its text as it comes.
 
         A model server that fails is an answer that begins with "Error: ", which the session does not keep.
         """
         session = self.sessions[message.key]
-        entries = session.entries()
-        known = self._begun(message, entries)
-        if known is not None:
-            return known
-        before = len(entries)
+        begun = self._begun(message, session)
+        if begun.is_answered or begun.is_said:
+            return None if begun.is_answered else begun.text
         agent = self._agent(message, self._tools_of(message.project), self.templates.prompt(message))
         try:
-            with self._room, agent.stream(_prompt(message, entries), session=session) as run:
+            with self._room, agent.stream(None if begun.is_asked else message.text, session=session) as run:
                 for event in run:
                     if tell is not None and isinstance(event, TextDelta):
                         tell(event.text)
@@ -128,30 +123,26 @@ class Answerer:
         except Exception as error:  # noqa: BLE001 - whatever fails is told to the client
             return self._failed(session, error)
         assert result is not None
-        was_cut = any(entry.kind == "view" for entry in session.entries()[before:])
-        return (RESET if was_cut else "") + (result.output.strip() or NO_ANSWER)
-
-    def was_answered(self, message: UserMessage) -> bool:
-        """Whether a bridge has answered this request before."""
-        return _state_of(message, self.sessions[message.key].entries())[0] == "answered"
+        return _told(result.output, _Begun.read(session.entries(begun.start)).is_cut)
 
     def note_answered(self, message: UserMessage) -> None:
         """Note that the client has the answer to this request."""
-        if message.request_id:
+        if message.mark:
             with self.sessions[message.key].hold() as writer:
-                writer.note_request(message.request_id, "answered")
+                writer.note_request(message.mark, "answered")
 
-    def _begun(self, message: UserMessage, entries: Sequence[Entry]) -> str | None:
-        """Note that a request is being answered. Gives the answer that is there already, when a bridge was killed
-        before it could send it."""
-        if not message.request_id:
-            return None
-        state, last = _state_of(message, entries)
-        if state == "begun":
-            return last
-        with self.sessions[message.key].hold() as writer:
-            writer.note_request(message.request_id, "begun")
-        return None
+    def is_busy(self, message: UserMessage) -> bool:
+        """Whether somebody is answering in its session just now."""
+        return self.sessions[message.key].is_held
+
+    def _begun(self, message: UserMessage, session: Session) -> "_Begun":
+        """How far the answer to a message is: a bridge may have been killed that had begun it. It is begun now."""
+        entries = session.entries()
+        begun = _Begun.of(message, entries)
+        if message.mark and not begun.is_begun:
+            with session.hold() as writer:
+                writer.note_request(message.mark, "begun")
+        return begun
 
     def sessions_of(self, project: Project) -> list[str]:
         """The sessions of a project, by their ids in the store."""
@@ -173,23 +164,28 @@ class Answerer:
             with contextlib.suppress(SessionError):
                 self.sessions.delete(key)
 
-    def hint(self, message: UserMessage, state: Mapping[str, Any]) -> dict[str, Any]:
-        """What the maze gets for a state: the reply's text, and a key for each function that the model called."""
+    def hint(self, message: UserMessage, state: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the maze gets for a state: the reply's text, and a key for each function that the model called; None
+        when it was answered before."""
         session = self.sessions[message.key]
+        begun = self._begun(message, session)
+        if begun.is_answered:
+            return None
+        if begun.replies:
+            return _hint(begun.replies[0])
         text = maze.state_message(state, *_repeats(session, maze.state_message(state)))
         agent = self._agent(message, list(maze.tools()), self.templates.prompt(message))
-        said, calls = "", list[ToolCall]()
+        reply: Message | None = None
         try:
-            with self._room, agent.stream(text, session=session) as run:
+            with self._room, agent.stream(None if begun.is_asked else text, session=session) as run:
                 for event in run:
                     if isinstance(event, ReplyStarted) and event.turn > 1:
                         break  # the calls are the game's: the model is not asked what to make of them
                     if isinstance(event, ReplyFinished):
-                        said = text_of(event.reply.message).strip()
-                        calls = list(event.reply.message.get("tool_calls") or ())
+                        reply = event.reply.message
         except Exception as error:  # noqa: BLE001 - whatever fails is told to the client
             return {"hint": self._failed(session, error)}
-        return maze.hint_payload(said, calls)
+        return _hint(reply) if reply is not None else {"hint": NO_ANSWER}
 
     def _agent(self, message: UserMessage, tools: list[Tool[..., Any] | Callable[..., Any]], prompt: str) -> Agent:
         choice = {"tool_choice": message.project.tool_choice} if tools and message.project.tool_choice else {}
@@ -214,32 +210,75 @@ class Answerer:
 
 def process_user_input_with_llm(
     answerer: Answerer, message: UserMessage, tell: Callable[[str], object] | None = None
-) -> str:
-    """The answer to a user's message: the one way that leads from each door to the model."""
+) -> str | None:
+    """The answer to a user's message, None when it was answered before: the one way that leads from each door to the
+    model."""
     return answerer.answer(message, tell)
 
 
-def _state_of(message: UserMessage, entries: Sequence[Entry]) -> tuple[str, str | None]:
-    """How far a request is, and the text that stands behind its beginning."""
-    state, said, is_its_own = "", None, False
-    for entry in entries:
-        if entry.kind == "request":
-            is_its_own = entry.value.get("id") == message.request_id
-            state = str(entry.value.get("state")) if is_its_own else state
-        elif entry.kind == "message" and is_its_own:
-            reply = entry.value
-            is_last_word = reply.get("role") == "assistant" and not reply.get("tool_calls")
-            said = text_of(reply).strip() if is_last_word else None
-    return state, said
+@dataclass
+class _Begun:
+    """What the log of a session tells of one request. start: of its entries. is_asked: the message is in the log."""
+
+    is_begun: bool = False
+    is_answered: bool = False
+    is_asked: bool = False
+    is_cut: bool = False
+    replies: list[Message] = field(default_factory=list)
+    is_said: bool = False
+    start: int = 0
+
+    @classmethod
+    def of(cls, message: UserMessage, entries: Sequence[Entry]) -> "_Begun":
+        """What is known of a message."""
+        begins = [place for place, entry in enumerate(entries) if _is_mark(entry, "begun")]
+        own = [place for place in begins if entries[place].value.get("id") == message.mark]
+        if not (message.mark and own and message.is_known_again):
+            return cls(start=len(entries))
+        end = next((place for place in begins if place > own[-1]), len(entries))
+        found = cls.read(entries[own[-1] : end])
+        found.is_answered = any(
+            _is_mark(entry, "answered") and entry.value.get("id") == message.mark for entry in entries[own[-1] :]
+        )
+        found.start = own[-1]
+        return found
+
+    @classmethod
+    def read(cls, entries: Sequence[Entry]) -> "_Begun":
+        """What was done since a request was begun."""
+        found = cls(is_begun=True)
+        for entry in entries:
+            if entry.kind == "view":
+                found.is_cut = True
+            elif entry.kind == "undo":
+                found = cls(is_begun=True)
+            elif entry.kind == "message":
+                found._add(entry.value)
+        return found
+
+    def _add(self, message: Message) -> None:
+        if message["role"] == "user":
+            self.is_asked = True
+        elif message["role"] == "assistant":
+            self.replies.append(message)
+        self.is_said = message["role"] == "assistant" and not message.get("tool_calls")
+
+    @property
+    def text(self) -> str:
+        """The answer for the client."""
+        return _told(text_of(self.replies[-1]) if self.replies else "", self.is_cut)
 
 
-def _prompt(message: UserMessage, entries: Sequence[Entry]) -> str | None:
-    """The message; None to go on where a bridge was killed that had begun to answer it."""
-    said, held = messages_of(entries)
-    messages = said + held
-    asked = [text_of(each) for each in messages if each["role"] == "user"]
-    is_begun = whats_due(messages) is not Due.NOTHING and asked[-1:] == [message.text]
-    return None if is_begun else message.text
+def _told(said: str, is_cut: bool) -> str:
+    return (RESET if is_cut else "") + (said.strip() or NO_ANSWER)
+
+
+def _is_mark(entry: Entry, state: str) -> bool:
+    return entry.kind == "request" and entry.value.get("state") == state
+
+
+def _hint(reply: Message) -> dict[str, Any]:
+    return maze.hint_payload(text_of(reply).strip(), list(reply.get("tool_calls") or ()))
 
 
 def _repeats(session: Session, state: str) -> tuple[int, int]:

@@ -1,28 +1,23 @@
 """The bridge itself: from the broker to the answerer, and back.
 
 A message is acknowledged to the broker when the broker has its answer, so that one that was taken by a bridge which was
-killed comes again. What comes twice (the same requestId) is answered once.
+killed comes again. What comes twice (the same requestId, or the same packet) is answered once.
 """
 
+import hashlib
 import json
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
-
 from agentkit.doors.mqtt.answering import Answerer, process_user_input_with_llm
-from agentkit.doors.mqtt.connecting import secure
 from agentkit.doors.mqtt.lanes import Lanes
+from agentkit.doors.mqtt.link import SYNC_SECONDS, BrokerSettings, Link, Packet
+from agentkit.doors.mqtt.order import PATIENCE, Order
 from agentkit.doors.mqtt.projects import Project
 from agentkit.doors.mqtt.wire import (
     BadPayloadError,
@@ -34,6 +29,7 @@ from agentkit.doors.mqtt.wire import (
     session_key,
     topic_level,
 )
+from agentkit.doors.rates import Rates
 
 logger = logging.getLogger("agentkit.mqtt")
 
@@ -46,133 +42,104 @@ OVERLOADED = "Server is overloaded. Please try again in a moment."
 TOO_FAST = "Error: Rate limit exceeded. Please slow down your requests."
 COMMANDS = {"template": "template", "clear_history": "clear", "delete_session": "delete"}
 MOST_REMEMBERED = 20_000
-MOST_EARLY = 1000
-SESSION_EXPIRY = 7 * 24 * 3600
-"""Seconds for which the broker keeps messages for a bridge that is away."""
 
 
 @dataclass(frozen=True)
-class BridgeSettings:
+class BridgeSettings(BrokerSettings):
     """Where the broker is, and what the bridge bears.
 
-    client_id: fixed, so that the broker keeps what comes while the bridge is away. group: of shared subscriptions, so
-    that several bridges share the load. queue: messages that wait at most. rate: messages of a session in a minute.
-    stop_seconds: for what runs when the bridge is stopped. most_sessions, idle_seconds: what is kept of histories.
-    protocol: "5", which falls back to 3.1.1 where the broker does not know it, or "3.1.1".
+    queue: messages that wait at most. rate: messages of a session in a minute; rates: where they are counted, for all
+    that share it. stop_seconds: for what runs when the bridge is stopped. most_sessions, idle_seconds: what is kept of
+    histories.
     """
 
-    broker: str = "localhost"
-    port: int = 1883
-    username: str | None = None
-    password: str | None = None
-    client_id: str = "agentkit-bridge"
-    tls: bool = False
-    ca_file: Path | None = None
-    group: str | None = None
     workers: int = 12
     queue: int = 1000
     rate: int = 20
+    rates: str = "memory://"
     stop_seconds: float = 30.0
-    keepalive: int = 60
     most_sessions: int = 100
     idle_seconds: float = 3600.0
-    protocol: str = "5"
 
 
 @dataclass
 class _Job:
-    """A message of the broker on its way. state: of the maze, when it is one. is_settled: nothing is to be noted once
-    the broker has what is sent for it."""
+    """A message of the broker on its way. state: of the maze, when it is one. mark: by which an echo of its answer
+    knows it."""
 
-    mid: int
-    qos: int
+    packet: Packet
     message: UserMessage | None = None
     state: dict[str, Any] | None = None
     command: Command | None = None
-    correlation: bytes | None = None
-    is_settled: bool = False
-    is_delivered: threading.Event = field(default_factory=threading.Event)
+    mark: str = ""
+    came: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_same(self) -> tuple[str, bytes]:
+        """What a packet that comes again has in common with this one, beside its number."""
+        return self.packet.topic, hashlib.sha256(self.packet.payload).digest()
 
 
 class Bridge:
-    """Serves projects between a broker and an answerer. Raises ConfigurationError where TLS can't be set up."""
+    """Serves projects between a broker and an answerer. Raises ConfigurationError or OSError where TLS can't be set
+    up."""
 
     def __init__(self, projects: tuple[Project, ...], answerer: Answerer, settings: BridgeSettings) -> None:
         self._projects = projects
         self._answerer = answerer
         self._settings = settings
-        self._routes = dict(self._listened())
-        self._lanes: Lanes[_Job] = Lanes(settings.workers, settings.queue, self._do)
+        self._routes = routes_of(projects)
+        self._answers = answers_of(projects)
         self._lock = threading.Lock()
-        self._unconfirmed: dict[int, _Job] = {}
-        self._early: OrderedDict[int, bool] = OrderedDict()
+        self._open: dict[int, _Job] = {}
+        self._closed: OrderedDict[int, tuple[str, bytes]] = OrderedDict()
         self._seen: OrderedDict[tuple[str, str], bool] = OrderedDict()
-        self._times: dict[str, deque[float]] = {}
+        self._accepted: set[str] = set()
+        self._sending: dict[str, Packet | None] = {}
+        self._rates = Rates(settings.rate, settings.rates)
+        self._order = Order() if settings.group else None
+        self._is_ready = threading.Event()
         self._stopped = threading.Event()
-        self.is_connected = threading.Event()
-        self.refused: str | None = None
+        self._seconds = 0.0
         self.counts = {"processed": 0, "errors": 0, "rejected": 0}
-        is_new = settings.protocol == "5"
-        self._client = self._made(MQTTProtocolVersion.MQTTv5 if is_new else MQTTProtocolVersion.MQTTv311)
-
-    def _made(self, protocol: MQTTProtocolVersion) -> mqtt.Client:
-        settings = self._settings
-        options: dict[str, Any] = {} if protocol == MQTTProtocolVersion.MQTTv5 else {"clean_session": False}
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, settings.client_id, protocol=protocol, manual_ack=True, **options
-        )
-        secure(client, settings.username, settings.password, settings.tls, settings.ca_file)
-        client.will_set(self.status_topic, "offline", qos=1, retain=True)
-        client.reconnect_delay_set(1, 120)
-        client.max_inflight_messages_set(100)
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        client.on_publish = self._on_publish
-        return client
+        self._lanes: Lanes[_Job] = Lanes(settings.workers, settings.queue, self._do)
+        most = settings.queue + settings.workers + 100
+        self._link = Link(settings, list(self._routes), [f"{topic}#" for topic in self._answers], self._on_packet, most)
 
     @property
     def status_topic(self) -> str:
         """Where it is told whether the bridge is there: "online", "offline"; retained."""
-        return f"agentkit/bridge/{topic_level(self._settings.client_id)}/status"
+        return self._link.status_topic
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker gives it messages just now."""
+        return self._link.is_connected.is_set()
 
     def start(self, seconds: float = 10.0) -> None:
         """Connect, and serve in threads of its own. Raises OSError when the broker can't be reached, or refuses."""
-        self._connect()
-        end = time.monotonic() + seconds
-        while not self.is_connected.wait(0.02):
-            if (
-                self.refused
-                and "protocol" in self.refused.lower()
-                and self._client.protocol == MQTTProtocolVersion.MQTTv5
-            ):
-                logger.info("the broker does not know MQTT 5: 3.1.1 is spoken")
-                self.refused = None
-                self._client.loop_stop()
-                self._client = self._made(MQTTProtocolVersion.MQTTv311)
-                self._connect()
-            elif self.refused or time.monotonic() > end:
-                self._client.loop_stop()
-                raise ConnectionRefusedError(self.refused or "the broker does not answer")
+        self._link.start(seconds)
+        if not self._link.synced.wait(SYNC_SECONDS):
+            logger.warning(
+                "the broker does not let the bridge see its own answers (%s/#): one that is on its way when the bridge "
+                "is killed may come twice",
+                self._projects[0].answers,
+            )
+        self._is_ready.set()
+        logger.info("%d projects are served", len(self._projects))
         threading.Thread(target=self._look_after, name="agentkit-bridge", daemon=True).start()
-
-    def _connect(self) -> None:
-        settings = self._settings
-        options: dict[str, Any] = {}
-        if self._client.protocol == MQTTProtocolVersion.MQTTv5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = SESSION_EXPIRY
-            options = {"clean_start": False, "properties": properties}
-        self._client.connect(settings.broker, settings.port, settings.keepalive, **options)
-        self._client.loop_start()
 
     def _look_after(self) -> None:
         """Tell how it goes each minute, and drop histories that are idle or too many."""
         minutes = 0
         while not self._stopped.wait(60):
             minutes += 1
+            done = self.counts["processed"]
             logger.info(
-                "%s, %d waiting", ", ".join(f"{count} {name}" for name, count in self.counts.items()), len(self._lanes)
+                "%s, %d waiting, %.2f s from message to answer on average",
+                ", ".join(f"{count} {name}" for name, count in self.counts.items()),
+                len(self._lanes),
+                self._seconds / done if done else 0.0,
             )
             if self._lanes.filling > 0.7:
                 logger.warning("the queue is %d %% full", self._lanes.filling * 100)
@@ -186,90 +153,98 @@ class Bridge:
 
     def stop(self) -> None:
         """Take nothing more, finish what runs, and leave; what was not answered comes again from the broker."""
+        self._link.leave_group()
         left = self._lanes.stop(self._settings.stop_seconds)
-        end = time.monotonic() + 5
-        while self._unconfirmed and time.monotonic() < end:
-            time.sleep(0.02)
         if left:
             logger.info("%d messages are handed back to the broker", len(left))
-        self._client.publish(self.status_topic, "offline", qos=1, retain=True).wait_for_publish(2)
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._link.stop()
         self._stopped.set()
 
-    def _listened(self) -> "list[tuple[str, tuple[Project, str]]]":
-        """The topics that are listened to, and what they are for; "+" stands for a session."""
-        found = []
-        for project in self._projects:
-            found.append((project.user_input, (project, "user")))
-            if project.state:
-                found.append((project.state, (project, "state")))
-            if project.hints:
-                for name, kind in COMMANDS.items():
-                    found += [
-                        (f"{project.name}/{name}", (project, kind)),
-                        (f"{project.name}/{name}/+", (project, kind)),
-                    ]
-        return found
+    # ---- what comes in, in the network's thread
 
-    # ---- what the client tells, in its own thread
-
-    def _on_connect(self, client: mqtt.Client, _: Any, flags: Any, reason: Any, __: Any) -> None:
-        if reason.is_failure:
-            self.refused = str(reason)
-            logger.error("the broker refuses the connection: %s", reason)
+    def _on_packet(self, packet: Packet) -> None:
+        if packet.topic.startswith(self._answers) and packet.topic not in self._routes:
+            self._hear_echo(packet)
             return
-        shared = f"$share/{self._settings.group}/" if self._settings.group else ""
-        is_new = client.protocol == MQTTProtocolVersion.MQTTv5
-        topics = [shared + topic for topic in self._routes]
-        if is_new:
-            client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
-        else:
-            client.subscribe([(topic, 1) for topic in topics])
-        client.publish(self.status_topic, "online", qos=1, retain=True)
-        self.is_connected.set()
-        logger.info("connected to the broker, %d projects", len(self._projects))
-
-    def _on_disconnect(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-        self.is_connected.clear()
-        if not self._stopped.is_set():
-            logger.warning("the connection to the broker is gone: %s", reason)
-
-    def _on_message(self, _: mqtt.Client, __: Any, incoming: mqtt.MQTTMessage) -> None:
-        job = _Job(incoming.mid, incoming.qos)
-        messages.debug("in  %r %r", incoming.topic, incoming.payload)
+        job = _Job(packet)
+        if not packet.is_witnessed:
+            messages.debug("in  %r %r", packet.topic, packet.payload)
+            if self._is_same_packet(job):
+                return
         try:
-            self._take(job, incoming)
+            self._take(job)
         except BadPayloadError as error:
-            logger.warning("a message on %.200r is left out: %s", incoming.topic, error)
-            self._acknowledge(job)
+            self._leave_out(job, str(error))
         except Exception:
-            logger.exception("a message on %.200r is left out", incoming.topic)
+            logger.exception("a message on %.200r is left out", packet.topic)
+            self._leave_out(job, "something went wrong")
+
+    def _hear_echo(self, packet: Packet) -> None:
+        """An answer of this bridge, or of another of its group. The broker keeps it until it is noted that the request
+        was answered."""
+        with self._lock:
+            is_kept = packet.mark in self._sending and packet.qos > 0
+            if is_kept:
+                self._sending[str(packet.mark)] = packet
+        if not is_kept:
+            self._link.acknowledge(packet)
+        if packet.mark is None:
+            return
+        if not self._is_ready.is_set():
+            self._accepted.add(packet.mark)
+        if self._order is not None:
+            mark, _, number = packet.mark.partition("-")
+            self._order.done(mark, is_known_again=not number)
+
+    def _is_same_packet(self, job: _Job) -> bool:
+        """Whether the broker sends a packet again, since the connection broke; what was done with it is told again."""
+        packet = job.packet
+        with self._lock:
+            if packet.is_again and packet.number in self._open and self._open[packet.number].is_same == job.is_same:
+                return True
+            is_done = packet.is_again and self._closed.get(packet.number) == job.is_same
+            if packet.qos and not is_done:
+                self._open[packet.number] = job
+        if is_done:
+            self._link.acknowledge(packet)
+        return is_done
+
+    def _leave_out(self, job: _Job, why: str) -> None:
+        if not job.packet.is_witnessed:
+            logger.warning("a message on %.200r is left out: %s", job.packet.topic, why)
             self._acknowledge(job)
 
-    def _take(self, job: _Job, incoming: mqtt.MQTTMessage) -> None:
-        project, kind, level = self._route(incoming.topic)
-        payload = bytes(incoming.payload)
+    def _take(self, job: _Job) -> None:
+        packet = job.packet
+        project, kind, level = self._route(packet.topic)
         if kind not in ("user", "state"):
-            job.command = read_command(project, kind, level, payload)
-            if not self._lanes.put(f"{project.name}:*", job):
-                self._acknowledge(job)
+            if not packet.is_witnessed:
+                self._take_command(job, read_command(project, kind, level, packet.payload))
             return
-        properties = getattr(incoming, "properties", None)
-        job.correlation = getattr(properties, "CorrelationData", None)
         if kind == "state":
-            job.message, job.state = read_state(project, payload)
+            job.message, job.state = read_state(project, packet.payload)
         else:
-            job.message = read_user_message(project, payload, getattr(properties, "ResponseTopic", None))
+            job.message = read_user_message(project, packet.payload, packet.response_topic)
         if job.message is None:
-            logger.info("a blank message of project %s is left out", project.name)
-            self._acknowledge(job)
+            self._leave_out(job, "it is blank")
+            return
+        job.message, job.mark = _marked(job.message, packet)
+        if packet.is_witnessed:
+            if self._order is not None:
+                self._order.heard(job.message.key, job.mark.partition("-")[0])
         elif self._is_known(job.message):
             self._acknowledge(job)
-        elif not self._is_in_time(job.message):
-            self._reject(job, TOO_FAST)
+        elif not self._rates.allows(job.message.key):
+            self._reject(job, job.message, TOO_FAST)
         elif not self._lanes.put(job.message.key, job):
-            self._reject(job, OVERLOADED)
+            self._reject(job, job.message, OVERLOADED)
+
+    def _take_command(self, job: _Job, command: Command) -> None:
+        job.command = command
+        key = session_key(command.project, command.session) if command.session is not None else command.project.name
+        if not self._lanes.put(key, job):
+            logger.warning("a %s is left out: there is no room for it", command.kind)
+            self._acknowledge(job)
 
     def _route(self, topic: str) -> tuple[Project, str, str | None]:
         if topic in self._routes:
@@ -292,51 +267,83 @@ class Bridge:
                 self._seen.popitem(last=False)
         return False
 
-    def _is_in_time(self, message: UserMessage) -> bool:
-        """Whether a session keeps to the rate."""
-        now = time.monotonic()
-        times = self._times.setdefault(message.key, deque())
-        while times and now - times[0] > 60:
-            times.popleft()
-        if len(times) >= self._settings.rate:
-            return False
-        times.append(now)
-        return True
-
-    def _reject(self, job: _Job, text: str) -> None:
+    def _reject(self, job: _Job, message: UserMessage, text: str) -> None:
+        if self._stopped.is_set() or self._lanes.is_stopped:
+            return  # it comes again
         self.counts["rejected"] += 1
-        self._publish(job, text)
+        logger.warning("a message of session %s is rejected: %s", message.key, text)
+        with self._lock:  # it may come again
+            self._seen.pop((message.key, message.request_id), None)
+        self._send(job, text, lambda: self._acknowledge(job))
 
     # ---- the work, in the lanes
 
-    def _do(self, job: _Job) -> None:
+    def _do(self, job: _Job) -> bool:
+        """Whether the job is done; else its time has not come."""
+        self._is_ready.wait()
         try:
             if job.command is not None:
                 self._command(job.command)
                 self._acknowledge(job)
-                return
-            assert job.message is not None
-            if job.message.request_id and self._answerer.was_answered(job.message):
-                self._acknowledge(job)
-                return
-            self._deliver(job, self._answer(job, job.message))
-            self.counts["processed"] += 1
+            elif job.message is not None:
+                if not self._is_its_turn(job, job.message):
+                    time.sleep(0.01)
+                    return False
+                self._serve(job, job.message)
         except Exception as error:
             self.counts["errors"] += 1
             logger.exception("a message got no answer")
-            self._publish(job, f"Error: {type(error).__name__}")
+            if job.message is not None:
+                self._send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
+        return True
 
-    def _answer(self, job: _Job, message: UserMessage) -> str:
+    def _is_its_turn(self, job: _Job, message: UserMessage) -> bool:
+        if self._order is None or not self._link.sees_echoes:
+            return True
+        mark, waited = job.mark.partition("-")[0], time.monotonic() - job.came
+        if self._order.is_first(message.key, mark, waited):
+            return True
+        if waited < PATIENCE or self._answerer.is_busy(message):
+            return False
+        self._order.pass_over(message.key, mark)  # those before it were a bridge's that is gone
+        return True
+
+    def _serve(self, job: _Job, message: UserMessage) -> None:
+        if job.mark in self._accepted:  # the broker has had the answer from the bridge that was killed
+            self._answerer.note_answered(message)
+            self._acknowledge(job)
+            return
+        text = self._answer(job, message)
+        if text is None:
+            self._acknowledge(job)
+            return
+        with self._lock:
+            self._sending[job.mark] = None
+        is_delivered = threading.Event()
+        self._send(job, text, is_delivered.set)
+        while not is_delivered.wait(0.5):
+            if self._stopped.is_set():
+                return
+        self._note_answered(message)
+        with self._lock:
+            echo = self._sending.pop(job.mark)
+        if echo is not None:
+            self._link.acknowledge(echo)
+        self._acknowledge(job)
+        self.counts["errors" if text.startswith("Error: ") else "processed"] += 1
+        self._seconds += time.monotonic() - job.came
+
+    def _answer(self, job: _Job, message: UserMessage) -> str | None:
         if job.state is not None:
-            return json.dumps(self._answerer.hint(message, job.state), ensure_ascii=False)
+            hint = self._answerer.hint(message, job.state)
+            return None if hint is None else json.dumps(hint, ensure_ascii=False)
         return process_user_input_with_llm(self._answerer, message, self._teller(message) if message.stream else None)
 
     def _teller(self, message: UserMessage) -> Callable[[str], object]:
         topic = f"{message.project.answers}/{topic_level(message.session)}/stream"
 
         def tell(text: str) -> None:
-            told = {"delta": text, "requestId": message.request_id}
-            self._client.publish(topic, json.dumps(told, ensure_ascii=False), qos=0)
+            self._link.tell(topic, json.dumps({"delta": text, "requestId": message.request_id}, ensure_ascii=False))
 
         return tell
 
@@ -349,56 +356,56 @@ class Bridge:
             self._answerer.forget(keys)
         notice = {"template": "Template updated", "clear": "History cleared"}.get(command.kind)
         if notice and session is not None and project.hints:
-            self._client.publish(f"{project.hints}/{topic_level(session)}", json.dumps({"hint": notice}), qos=1)
+            self._link.publish(f"{project.hints}/{topic_level(session)}", json.dumps({"hint": notice}))
 
-    def _deliver(self, job: _Job, text: str) -> None:
-        """Send an answer; when the broker has it, note that, and give the message back as done. In this order, so that
-        a bridge which is killed in between sends the same answer twice rather than none."""
+    def _note_answered(self, message: UserMessage) -> None:
+        try:
+            self._answerer.note_answered(message)
+        except Exception:  # the client has its answer: an error behind it would only confuse
+            logger.exception("an answer could not be noted")
+
+    def _send(self, job: _Job, text: str, then: Callable[[], object]) -> None:
         assert job.message is not None
-        self._send(job, text)
-        while not self._stopped.is_set():
-            if job.is_delivered.wait(0.5):
-                self._answerer.note_answered(job.message)
-                self._acknowledge(job)
-                return
-
-    def _publish(self, job: _Job, text: str) -> None:
-        """Send a text in the place of an answer; the message is given back as done when the broker has it."""
-        job.is_settled = True
-        self._send(job, text)
-
-    def _send(self, job: _Job, text: str) -> None:
-        assert job.message is not None
-        properties = None
-        if job.correlation is not None and self._client.protocol == MQTTProtocolVersion.MQTTv5:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.CorrelationData = job.correlation
         payload = json.dumps({"hint": text}) if job.state is not None and not text.startswith("{") else text
         messages.debug("out %r %r", job.message.reply_topic, payload)
-        # Not under the lock: the client calls on_publish under one of its own, which publish() takes too.
-        told = self._client.publish(job.message.reply_topic, payload, qos=1, properties=properties)
-        with self._lock:
-            is_delivered = self._early.pop(told.mid, False)
-            if not is_delivered:
-                self._unconfirmed[told.mid] = job
-        if is_delivered:
-            self._delivered(job)
-
-    def _delivered(self, job: _Job) -> None:
-        """The broker has what was sent for a message."""
-        job.is_delivered.set()
-        if job.is_settled:
-            self._acknowledge(job)
-
-    def _on_publish(self, _: mqtt.Client, __: Any, mid: int, ___: Any, ____: Any) -> None:
-        with self._lock:
-            job = self._unconfirmed.pop(mid, None)
-            if job is None:  # the broker was quicker than publish() in telling the number; or it is no answer
-                self._early[mid] = True
-                if len(self._early) > MOST_EARLY:
-                    self._early.popitem(last=False)
-        if job is not None:
-            self._delivered(job)
+        correlation = job.packet.correlation
+        self._link.publish(job.message.reply_topic, payload, mark=job.mark, correlation=correlation, then=then)
 
     def _acknowledge(self, job: _Job) -> None:
-        self._client.ack(job.mid, job.qos)
+        with self._lock:
+            if self._open.get(job.packet.number) is job:
+                del self._open[job.packet.number]
+                self._closed[job.packet.number] = job.is_same
+                if len(self._closed) > MOST_REMEMBERED:
+                    self._closed.popitem(last=False)
+        self._link.acknowledge(job.packet)
+
+
+def routes_of(projects: Iterable[Project]) -> dict[str, tuple[Project, str]]:
+    """The topics that are listened to, and what they are for; "+" stands for a session."""
+    found: dict[str, tuple[Project, str]] = {}
+    for project in projects:
+        found[project.user_input] = (project, "user")
+        if project.state:
+            found[project.state] = (project, "state")
+        if project.hints:
+            for name, kind in COMMANDS.items():
+                found[f"{project.name}/{name}"] = found[f"{project.name}/{name}/+"] = (project, kind)
+    return found
+
+
+def answers_of(projects: Iterable[Project]) -> tuple[str, ...]:
+    """What the topics of answers begin with."""
+    return tuple(f"{each}/" for project in projects for each in (project.answers, project.hints) if each)
+
+
+def _marked(message: UserMessage, packet: Packet) -> tuple[UserMessage, str]:
+    """The message with the mark by which the log of its session knows it; and the mark by which bridges do. A message
+    without a requestId is known by its packet's number and its text; only the part of the mark before the "-" is the
+    same for all bridges, who give packets other numbers."""
+    told = f"r{message.request_id}".encode() if message.request_id else b"p" + packet.payload
+    digest = hashlib.sha256(f"{message.key}\n".encode() + told).hexdigest()[:32]
+    if message.request_id:
+        return replace(message, mark=message.request_id), digest
+    mark = f"packet-{packet.number}-{digest}"
+    return replace(message, mark=mark, is_known_again=packet.is_again), f"{digest}-{packet.number}"

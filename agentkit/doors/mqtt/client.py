@@ -3,6 +3,7 @@
 import json
 import queue
 import threading
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class ChatClient:
         tls: bool = False,
         ca_file: Path | None = None,
     ) -> None:
-        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._ready = threading.Event()
         self._refused = ""
         self._topic = self._own = ""
@@ -35,7 +36,9 @@ class ChatClient:
         secure(self._client, username, password, tls, ca_file)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._ready.set()
-        self._client.on_message = lambda _, __, message: self._answers.put(message.payload.decode("utf-8", "replace"))
+        self._client.on_message = lambda _, __, message: self._answers.put(
+            (message.topic, message.payload.decode("utf-8", "replace"))
+        )
         self._client.connect(broker, port)
 
     def begin(self, project: str, session: str) -> None:
@@ -50,13 +53,18 @@ class ChatClient:
 
     def ask(self, text: str, seconds: float) -> str | None:
         """The answer to a message, or None."""
-        told = {"sessionId": self._session, "message": text, "replyTopic": f"{self._own}/answer"}
-        told["requestId"] = uuid.uuid4().hex
+        request = uuid.uuid4().hex
+        own = f"{self._own}/{request}"
+        told = {"sessionId": self._session, "message": text, "replyTopic": own, "requestId": request}
         self._client.publish(self._topic, json.dumps(told, ensure_ascii=False), qos=1)
-        try:
-            return self._answers.get(timeout=seconds)
-        except queue.Empty:
-            return None
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                topic, answer = self._answers.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                return None
+            if topic == own:  # else it is the late answer to a question before
+                return answer
 
     def close(self) -> None:
         """Leave the broker."""
@@ -67,4 +75,4 @@ class ChatClient:
         if reason.is_failure:
             self._refused = str(reason)
             return
-        client.subscribe(f"{self._own}/answer", qos=1)
+        client.subscribe(f"{self._own}/+", qos=1)

@@ -10,9 +10,10 @@ J = TypeVar("J")
 
 
 class Lanes(Generic[J]):
-    """workers: so many jobs run at once. most: so many may wait. work: does a job, and raises nothing."""
+    """workers: so many jobs run at once. most: so many may wait. work: does a job, and raises nothing; False when its
+    time has not come, then it is asked again after the jobs of others."""
 
-    def __init__(self, workers: int, most: int, work: Callable[[J], object]) -> None:
+    def __init__(self, workers: int, most: int, work: Callable[[J], bool]) -> None:
         self._most = most
         self._work = work
         self._waiting: dict[str, deque[J]] = {}
@@ -26,6 +27,11 @@ class Lanes(Generic[J]):
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no more is taken."""
+        return self._is_stopped
 
     @property
     def filling(self) -> float:
@@ -70,11 +76,15 @@ class Lanes(Generic[J]):
                 job = self._waiting[key].popleft()
                 self._count -= 1
                 self._running += 1
+            is_done = True
             try:
-                self._work(job)
+                is_done = self._work(job)
             finally:
                 with self._changed:
                     self._running -= 1
+                    if not is_done:
+                        self._waiting[key].appendleft(job)
+                        self._count += 1
                     if not self._waiting[key]:
                         del self._waiting[key]
                     elif not self._is_stopped:

@@ -31,7 +31,8 @@ class BadPayloadError(ValueError):
 @dataclass(frozen=True)
 class UserMessage:
     """One message of a client. session: its id, as the client calls it. reply_topic: where the answer goes. sampling:
-    what it says of temperature and the like. request_id: by which it knows the answer, or ""."""
+    what it says of temperature and the like. request_id: by which it knows the answer, or "". mark: by which the log of
+    its session knows the message, or "". is_known_again: whether another message with this mark is the same."""
 
     project: Project
     session: str
@@ -42,6 +43,8 @@ class UserMessage:
     client_id: str = ""
     request_id: str = ""
     stream: bool = False
+    mark: str = ""
+    is_known_again: bool = True
 
     @property
     def key(self) -> str:

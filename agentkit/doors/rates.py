@@ -1,0 +1,30 @@
+"""How often somebody may come in a minute."""
+
+import logging
+from typing import Any
+
+logger = logging.getLogger("agentkit")
+
+
+class Rates:
+    """So many in a minute for each name, counted in memory, or in a Redis (its address) for all who share it.
+
+    Raises ImportError without the limits package; a server that can't be asked keeps nobody out.
+    """
+
+    def __init__(self, most: int, where: str = "memory://") -> None:
+        from limits import RateLimitItemPerMinute
+        from limits.storage import storage_from_string
+        from limits.strategies import SlidingWindowCounterRateLimiter
+
+        self._limit = RateLimitItemPerMinute(most)
+        storage: Any = storage_from_string(where)
+        self._strategy = SlidingWindowCounterRateLimiter(storage)
+
+    def allows(self, name: str) -> bool:
+        """Whether one more is within the rate; it is counted, if so."""
+        try:
+            return self._strategy.hit(self._limit, name)
+        except Exception:
+            logger.warning("rates can't be counted", exc_info=True)
+            return True
