@@ -38,11 +38,12 @@ fix: .venv/installed
 	.venv/$(BIN)/ruff check --fix
 	.venv/$(BIN)/ruff format
 
-bench: .venv/installed
-	.venv/$(BIN)/python benchmarks/overhead.py
-	.venv/$(BIN)/python benchmarks/text_protocol.py
-	.venv/$(BIN)/python benchmarks/early_start.py
+bench: .venv/installed broker
+	.venv/$(BIN)/python -m benchmarks.overhead
+	.venv/$(BIN)/python -m benchmarks.text_protocol
+	.venv/$(BIN)/python -m benchmarks.early_start
 	.venv/$(BIN)/python -m benchmarks.window
+	.venv/$(BIN)/python -m benchmarks.mqtt
 
 .venv-demo/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: this needs Python 3.11 or newer" >&2; exit 1; }

@@ -1,22 +1,19 @@
 """What an early start of read-only tools gains, and what the stream for it costs.
 
-    make bench        or        python benchmarks/early_start.py
+    make bench        or        python -m benchmarks.early_start
 
 A loopback server writes tool calls of eleven tokens each at 50 tokens a second; the tools sleep. Seconds are those of a
 whole run, calls and answer, with `early_start` on and off; the CPU is what the client spends on a reply that comes as a
 stream instead of whole.
 """
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from agentkit import Agent, Tool, tool
 from agentkit.backends import OpenAIBackend
+from benchmarks.ready_server import ready
 
-HERE = Path(__file__).parent
 GAP = 20
 """Milliseconds between two tokens."""
 TOKENS_A_CALL = 11
@@ -79,18 +76,9 @@ def measure_cost(port: int) -> None:
 
 
 def main() -> None:
-    server = subprocess.Popen(
-        [sys.executable, str(HERE / "ready_server.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdin is not None
-    assert server.stdout is not None
-    port = int(server.stdout.readline())
-    try:
+    with ready() as port:
         measure_gain(port)
         measure_cost(port)
-    finally:
-        server.stdin.close()
-        server.wait()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What agentkit adds to the bare wire, as ratios in one run.
 
-    make bench        or        python benchmarks/overhead.py [--quick]
+    make bench        or        python -m benchmarks.overhead [--quick]
 
 Three programs do the same work on the same loopback server with ready answers: a hand-written loop on http.client,
 the openai client as a bare transport (`client.post` with ready bytes, each message encoded once), and agentkit.
@@ -18,7 +18,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -26,8 +25,8 @@ from openai import OpenAI, Stream
 
 from agentkit import Agent, Limits, tool
 from agentkit.backends import OpenAIBackend
+from benchmarks.ready_server import ready
 
-HERE = Path(__file__).parent
 QUESTION = "When is the tide high?"
 INSTRUCTIONS = "You are a research assistant."
 
@@ -281,21 +280,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two rounds instead of seven")
     rounds = 2 if parser.parse_args().quick else 7
-    server = subprocess.Popen(
-        [sys.executable, str(HERE / "ready_server.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdin is not None
-    assert server.stdout is not None
-    port = int(server.stdout.readline())
-    try:
+    with ready() as port:
         measure_turns(port, rounds)
         measure_import(rounds)
         measure_start(port, rounds)
         measure_side_by_side(rounds)
         measure_many_runs(port, rounds)
-    finally:
-        server.stdin.close()
-        server.wait()
 
 
 if __name__ == "__main__":

@@ -10,9 +10,24 @@ fewer than N tool messages) with a tool call and the next with text, each after 
 import json
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def ready() -> Iterator[int]:
+    """The port of such a server, for as long as it is needed."""
+    server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield int(server.stdout.readline())
+    finally:
+        server.stdin.close()
+        server.wait()
+
 
 USAGE = {"prompt_tokens": 900, "completion_tokens": 30, "total_tokens": 930}
 FUNCTION = {"name": "look_up", "arguments": '{"topic": "the tides of the North Sea"}'}

@@ -1,6 +1,6 @@
 """What reading a text server's replies and rendering its prompts costs, as ratios in one run.
 
-    make bench        or        python benchmarks/text_protocol.py [--quick]
+    make bench        or        python -m benchmarks.text_protocol [--quick]
 
 Reading: the frames of a streamed answer of 20,000 tokens are parsed and their texts joined; then the same with every
 text fed to the reader of each format. Aim: at most 3 times the CPU a token. Then answers of 1, 10 and 100 times the

@@ -21,11 +21,15 @@ class Broker:
     folder: Path
     port: int
     options: tuple[str, ...] = ("allow_anonymous true",)
+    keeps: bool = True
     process: "subprocess.Popen[bytes]" = field(init=False)
 
     def start(self) -> None:
-        lines = [f"listener {self.port} 127.0.0.1", "persistence true", f"persistence_location {self.folder}/"]
-        lines += ["autosave_interval 1", "autosave_on_changes true", "max_queued_messages 0", *self.options]
+        lines = [f"listener {self.port} 127.0.0.1", "max_queued_messages 0"]
+        if self.keeps:
+            lines += ["persistence true", f"persistence_location {self.folder}/"]
+            lines += ["autosave_interval 1", "autosave_on_changes true"]
+        lines += self.options
         if os.getuid() == 0:
             lines.append("user root")  # else it becomes another user, who may not write here
         configuration = self.folder / "mosquitto.conf"
@@ -40,8 +44,8 @@ class Broker:
 
 
 @contextmanager
-def serve_mqtt(folder: Path, *options: str) -> Iterator[Broker]:
-    broker = Broker(folder, free_port(), options or ("allow_anonymous true",))
+def serve_mqtt(folder: Path, *options: str, keeps: bool = True) -> Iterator[Broker]:
+    broker = Broker(folder, free_port(), options or ("allow_anonymous true",), keeps)
     broker.start()
     try:
         yield broker

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,15 @@ class Client:
         self._client.loop_stop()
 
 
+def remember(sentence: str) -> str:
+    """Remember a sentence.
+
+    Args:
+        sentence: What to remember.
+    """
+    return f"kept: {sentence}"
+
+
 def reply(asked: Asked) -> Answer:
     """Repeats what the session has said; slow when told so."""
     messages = asked.body["messages"]
@@ -77,16 +87,31 @@ def reply(asked: Asked) -> Answer:
 class Setting:
     """A bridge, its model server, and a client that listens to all answers."""
 
-    def __init__(self, broker: Broker, url: str, **options: Any) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        url: str,
+        project: dict[str, Any] | None = None,
+        answerer: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self.server: Any = None
         self.backend = OpenAIBackend("default", base_url=url, api_key="not-needed", max_retries=0)
         self.sessions = MemorySessions()
         name = f"bridge-{time.monotonic_ns()}"
         settings = BridgeSettings(broker="127.0.0.1", port=broker.port, client_id=name, **options)
         projects = projects_named([f"maze,game{time.monotonic_ns()}"])
+        projects = (projects[0], replace(projects[1], **(project or {})))
         self.project = projects[1].name
-        self.bridge = Bridge(projects, Answerer(self.backend, self.sessions), settings)
+        self.bridge = Bridge(projects, Answerer(self.backend, self.sessions, **(answerer or {})), settings)
         self.bridge.start()
-        self.client = Client(broker, f"{self.project}/assistant_response/#", "maze/hint/#")
+        self.client = Client(broker, f"{self.project}/assistant_response/#", "maze/hint/#", "maze/assistant_response/#")
+
+    def asked(self) -> list[Any]:
+        return [request.body["messages"] for request in self.server.requests]
+
+    def topic(self, number: int) -> str:
+        return f"{self.project}/assistant_response/s/c/{number}"
 
     def ask(self, **message: Any) -> None:
         self.client.say(f"{self.project}/user_input", message)
@@ -101,6 +126,7 @@ class Setting:
 def setting(broker: Broker) -> Iterator[Setting]:
     with serve(reply) as server:
         made = Setting(broker, server.url, rate=1000)
+        made.server = server
         yield made
         made.close()
 
@@ -179,6 +205,87 @@ def test_a_full_queue_is_told_at_once(broker: Broker) -> None:
         made.close()
     assert texts.count(OVERLOADED) >= 3
     assert len(texts) == 8
+
+
+def test_the_queue_is_the_bridges_and_not_the_brokers(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, queue=40, workers=1, rate=1000)
+        for number in range(60):  # Mosquitto lets a client have 20 at once, unless the client says what it bears
+            made.ask(sessionId=f"s{number}", message="slow")
+        made.client.wait(15, 5)
+        texts = [text for _, text in made.client.got]
+        made.bridge.stop()
+        made.client.close()
+        made.backend.close()
+    assert texts.count(OVERLOADED) >= 10
+
+
+def test_who_was_told_to_try_again_may_do_so_with_the_same_request(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, queue=1, workers=1, rate=1000)
+        for number in range(6):
+            made.ask(sessionId="s", message=f"slow {number}", requestId=str(number), replyTopic=made.topic(number))
+        made.client.wait(6, 10)
+        rejected = [topic for topic, text in made.client.got if text == OVERLOADED]
+        assert rejected
+        number = int(rejected[0].rpartition("/")[2])
+        made.ask(sessionId="s", message="again", requestId=str(number), replyTopic=made.topic(number))
+        assert made.client.wait(7)[6][0] == rejected[0]
+        made.close()
+
+
+def test_a_long_history_is_cut_and_the_client_is_told(broker: Broker) -> None:
+    def brief(asked: Asked) -> Answer:
+        return whole("word " * 60)
+
+    with serve(brief) as server:
+        made = Setting(broker, server.url, answerer={"history_tokens": 400}, rate=1000)
+        for number in range(8):
+            made.ask(sessionId="s", message=f"{number} " + "and so on " * 20)
+            made.client.wait(number + 1)
+        texts = [text for _, text in made.client.got]
+        made.close()
+    notice = "[Session history was too long and was reset]\n\nword word"
+    assert not texts[0].startswith("[")
+    assert any(text.startswith(notice) for text in texts)
+    assert all(request.body["messages"][0]["role"] == "system" for request in server.requests)
+    assert all(len(request.body["messages"]) <= 9 for request in server.requests)
+
+
+def test_a_project_with_python_tools_answers_as_the_agent_does(broker: Broker) -> None:
+    answers = [calls(("remember", {"sentence": "The key is under the mat."})), whole("I shall remember.")]
+    with serve(answers) as server:
+        made = Setting(broker, server.url, project={"tools": (f"{__name__}:remember",), "tool_choice": "auto"})
+        made.ask(sessionId="s", message="The key is under the mat.")
+        texts = [text for _, text in made.client.wait(1)]
+        made.close()
+    assert texts == ["I shall remember."]
+    first, second = server.requests
+    assert first.body["tool_choice"] == "auto"
+    assert [tool["function"]["name"] for tool in first.body["tools"]] == ["remember"]
+    assert "kept: The key is under the mat." in second.body["messages"][-1]["content"]
+
+
+def test_a_player_who_is_stuck_is_told_of_to_the_model(setting: Setting) -> None:
+    state = {"sessionId": "m3", "player_pos": {"x": 1, "y": 1}, "exit_pos": [2, 2], "visible_map": [[0]]}
+    for number in range(3):
+        setting.client.say("maze/state", state)
+        setting.client.wait(number + 1)
+    asked = [str(messages[-1]["content"]) for messages in setting.asked()]
+    assert "STUCK_CONTEXT" not in asked[0]
+    first, _, second = asked[2].partition("\n\nSTUCK_CONTEXT: ")
+    assert first == asked[0]
+    stuck = json.loads(second)
+    assert (stuck["stuck"], stuck["state_repeat_count"], stuck["assistant_repeat_count"]) == (True, 2, 1)
+
+
+def test_a_session_is_cleared_between_the_messages_before_and_behind(setting: Setting) -> None:
+    setting.client.say("maze/user_input", {"sessionId": "m4", "message": "slow one"})
+    setting.client.say("maze/clear_history/m4", {})
+    setting.client.say("maze/user_input", {"sessionId": "m4", "message": "two"})
+    setting.client.wait(3)
+    texts = [text for topic, text in setting.client.got if topic == "maze/assistant_response/m4"]
+    assert texts == ["You guide: slow one", "You guide: two"]
 
 
 def test_the_maze_gets_hints_with_the_models_calls(setting: Setting) -> None:

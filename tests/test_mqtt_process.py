@@ -1,50 +1,23 @@
-"""`agentkit mqtt` as a process: brokers that restart, bridges that are killed, passwords, TLS, groups."""
+"""`agentkit mqtt` as a process: brokers that restart, bridges that are killed, passwords, groups, memory."""
 
 import os
 import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.llama_server import LlamaServer
 from tests.model_server import Answer, Asked, serve, whole
-from tests.mosquitto import EXECUTABLE, Broker, serve_mqtt
+from tests.mosquitto import EXECUTABLE, serve_mqtt
+from tests.mqtt_games import ROOT, Games, bridge
+from tests.redis_server import serve_redis
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no Mosquitto here (apt-get install mosquitto)")
-ROOT = Path(__file__).parents[1]
-
-
-@contextmanager
-def bridge(
-    folder: Path, broker: Broker, url: str, *options: str, **environment: str
-) -> Iterator["subprocess.Popen[str]"]:
-    """A running bridge; it is stopped at the end unless it was killed."""
-    command = [sys.executable, "-m", "agentkit", "mqtt", "--projects", "general", "maze", "--server_url", url]
-    command += ["--mqtt_port", str(broker.port), "--store", str(folder / "sessions.db"), "--rate", "1000", *options]
-    with (folder / "bridge.log").open("a") as log:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **environment}, stderr=log, stdout=log, text=True
-        )
-    end = time.monotonic() + 30
-    while "serving general" not in (folder / "bridge.log").read_text() and time.monotonic() < end:
-        assert process.poll() is None, (folder / "bridge.log").read_text()
-        time.sleep(0.05)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(30)
 
 
 def agentkit(*arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -63,48 +36,6 @@ def agentkit(*arguments: str, stdin: str = "", **environment: str) -> "subproces
 def reply(asked: Asked) -> Answer:
     last = str(asked.body["messages"][-1]["content"])
     return Answer(whole(f"Answer to {last}").body, delay=0.01)
-
-
-class Games:
-    """Many sessions of a game: each asks one thing after another, and keeps what comes, as MQTT brings it once."""
-
-    def __init__(self, broker: Broker) -> None:
-        self.got: list[tuple[str, str]] = []
-        self._changed = threading.Condition()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, f"games-{time.monotonic_ns()}", clean_session=False)
-        self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = lambda client, *_: client.subscribe("general/assistant_response/#", 2)
-        self._client.on_message = self._take
-        ready = threading.Event()
-        self._client.on_subscribe = lambda *_: ready.set()
-        self._client.connect("127.0.0.1", broker.port)
-        self._client.loop_start()
-        assert ready.wait(10)
-
-    def _take(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
-        with self._changed:
-            self.got.append((message.topic, message.payload.decode()))
-            self._changed.notify_all()
-
-    def ask(self, session: str, number: int) -> None:
-        told = (
-            f'{{"sessionId": "{session}", "message": "{session} {number}", "requestId": "{number}", '
-            f'"replyTopic": "general/assistant_response/{session}/c/{number}"}}'
-        )
-        self._client.publish("general/user_input", told, qos=1)
-
-    def of(self, session: str) -> list[str]:
-        """The answers that a session got."""
-        return [text for topic, text in self.got if topic.split("/")[2] == session]
-
-    def wait(self, count: int, seconds: float) -> int:
-        with self._changed:
-            self._changed.wait_for(lambda: len(self.got) >= count, seconds)
-            return len(self.got)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 @pytest.mark.timeout(240)
@@ -202,19 +133,115 @@ def test_check_says_what_is_wrong(tmp_path: Path) -> None:
         assert agentkit("mqtt", "--check", *store).returncode == 2
 
 
-def test_two_bridges_of_a_group_share_the_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_two_bridges_of_a_group_share_the_load_and_keep_the_order(tmp_path: Path, kind: str) -> None:
+    def uneven(asked: Asked) -> Answer:
+        return Answer(reply(asked).body, delay=len(server.requests) % 5 / 100)
+
+    with serve_mqtt(tmp_path) as broker, serve(uneven) as server, ExitStack() as stack:
+        store = stack.enter_context(serve_redis(tmp_path)).url if kind == "redis" else str(tmp_path / "shared.db")
+        games = Games(broker)
+        folders = [tmp_path / "one", tmp_path / "two"]
+        for folder in folders:
+            folder.mkdir()
+            options = ("--store", store, "--shared", "g", "--debug_log", str(folder / "debug.log"))
+            stack.enter_context(bridge(folder, broker, server.url, *options))
+        for number in range(12):
+            for session in range(10):
+                games.ask(f"s{session}", number)
+        assert games.wait(120, 60) == 120
+        shares = [(folder / "debug.log").read_text().count(" out ") for folder in folders]
+        games.close()
+    assert min(shares) > 20
+    for session in range(10):
+        assert games.of(f"s{session}") == [f"Answer to s{session} {number}" for number in range(12)]
+
+
+def test_the_rest_of_a_group_goes_on_when_one_is_killed_and_the_killed_one_finishes_later(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         games = Games(broker)
-        store = ("--store", str(tmp_path / "shared.db"), "--shared", "g")
-        with bridge(tmp_path, broker, server.url, *store), bridge(tmp_path / "one", broker, server.url, *store):
-            for number in range(10):
-                for session in range(6):
-                    games.ask(f"s{session}", number)
-            assert games.wait(60, 30) == 60
+        options = ("--store", str(tmp_path / "shared.db"), "--shared", "g")
+        with bridge(tmp_path, broker, server.url, *options):
+            with bridge(tmp_path / "one", broker, server.url, *options) as killed:
+                killed.send_signal(signal.SIGKILL)
+                killed.wait()
+            for number in range(4):
+                games.ask("s", number)
+            games.wait(2, 20)  # the broker has given the other two to the one that was killed
+            (tmp_path / "one" / "bridge.log").unlink()
+            with bridge(tmp_path / "one", broker, server.url, *options):  # it has its old name again
+                games.wait(4, 20)
         games.close()
-    for session in range(6):
-        assert games.of(f"s{session}") == [f"Answer to s{session} {number}" for number in range(10)]
+    assert sorted(games.of("s")) == [f"Answer to s {number}" for number in range(4)]
+
+
+def test_one_that_leaves_a_group_takes_nothing_with_it(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        games = Games(broker)
+        options = ("--store", str(tmp_path / "shared.db"), "--shared", "g")
+        with bridge(tmp_path, broker, server.url, *options):
+            with bridge(tmp_path / "one", broker, server.url, *options):
+                pass
+            for number in range(6):
+                games.ask("s", number)
+            assert games.wait(6, 20) == 6
+        games.close()
+
+
+def test_two_bridges_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server, bridge(tmp_path, broker, server.url):
+        command = ["mqtt", "--projects", "general maze", "--server_url", server.url, "--mqtt_port", str(broker.port)]
+        second = agentkit(*command, "--store", str(tmp_path / "two.db"))
+        assert second.returncode == 2
+        assert "--shared GROUP" in second.stderr
+
+
+def test_a_broker_that_forgets_all_at_a_restart_loses_no_answer_that_was_begun(tmp_path: Path) -> None:
+    def slow(asked: Asked) -> Answer:
+        return Answer(reply(asked).body, delay=0.5)
+
+    with serve_mqtt(tmp_path, keeps=False) as broker, serve(slow) as server:
+        games = Games(broker)
+        with bridge(tmp_path, broker, server.url):
+            for session in range(12):
+                games.ask(f"s{session}", 1)
+            end = time.monotonic() + 10
+            while len(server.requests) < 10 and time.monotonic() < end:  # one of them was the test at the start
+                time.sleep(0.01)
+            broker.stop()
+            broker.start()
+            assert games.wait(9, 20) >= 9
+        games.close()
+
+
+def test_the_bridge_stays_small(tmp_path: Path) -> None:
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        games = Games(broker)
+        with bridge(tmp_path, broker, server.url) as process:
+            for number in range(5):
+                for session in range(100):
+                    games.ask(f"s{session}", number)
+            assert games.wait(500, 60) == 500
+            status = Path(f"/proc/{process.pid}/status")
+            if status.exists():
+                (size,) = (line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+                print(f"the bridge takes {int(size) / 1024:.0f} MB with 100 sessions")
+        games.close()
+
+
+def test_a_password_of_the_command_line_is_not_shown_by_ps(tmp_path: Path) -> None:
+    shown = Path("/proc/self/cmdline")
+    if not shown.exists():
+        pytest.skip("there is no /proc here")
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        secret = ("--mqtt_username", "ann", "--mqtt_password", "sesame")
+        with bridge(tmp_path, broker, server.url, *secret) as process:
+            line = Path(f"/proc/{process.pid}/cmdline").read_text()
+        assert "sesame" not in line
+        assert "--mqtt_username ann --mqtt_password '***'" in line
 
 
 def test_what_is_said_is_logged_only_where_that_is_asked_for(tmp_path: Path) -> None:

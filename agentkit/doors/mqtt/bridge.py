@@ -81,8 +81,7 @@ class _Job:
 
 
 class Bridge:
-    """Serves projects between a broker and an answerer. Raises ConfigurationError or OSError where TLS can't be set
-    up."""
+    """Serves projects between a broker and an answerer. Raises ConfigurationError where TLS can't be set up."""
 
     def __init__(self, projects: tuple[Project, ...], answerer: Answerer, settings: BridgeSettings) -> None:
         self._projects = projects

@@ -101,7 +101,7 @@ class Link:
     """served: topics whose messages the bridge answers. echoed: those of its answers. take: is given what comes. most:
     messages that the bridge bears at once, unacknowledged.
 
-    Raises ConfigurationError or OSError where TLS can't be set up.
+    Raises ConfigurationError where TLS can't be set up.
     """
 
     def __init__(
@@ -122,6 +122,7 @@ class Link:
         self._early: OrderedDict[int, float] = OrderedDict()
         self._sync_token = ""
         self._qos = 2
+        self._has_session = False
         self._refused: str | None = None
         self._is_unheard = False
         self._is_leaving = False
@@ -304,10 +305,11 @@ class Link:
             logger.error("the broker refuses the connection for answers: %s", reason)
             return
         self._qos = min(2, getattr(properties, "MaximumQoS", 2))
-        if not flags.session_present:
-            with self._lock:
+        with self._lock:
+            if self._has_session and not flags.session_present:
                 for sent in self._unconfirmed.values():
                     sent.is_doubtful = True
+            self._has_session = True
 
     # ---- what comes in
 
