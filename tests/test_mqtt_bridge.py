@@ -152,6 +152,17 @@ def test_a_system_prompt_and_a_reply_topic_of_ones_own(setting: Setting) -> None
     assert setting.client.wait(1) == [(own, "Be brief.: Hello")]
 
 
+def test_no_answer_goes_to_another_sessions_topic(setting: Setting) -> None:
+    answers = f"{setting.project}/assistant_response"
+    setting.ask(sessionId="victim", message="Hello")
+    setting.client.wait(1)
+    for number, topic in enumerate(("victim", "victim/c/1", "elsewhere", "elsewhere/c/1")):
+        setting.ask(sessionId="thief", message=f"say {number}", replyTopic=f"{answers}/{topic}")
+        setting.client.wait(2 + number)
+    topics = [topic.removeprefix(f"{answers}/") for topic, _ in setting.client.got]
+    assert topics == ["victim", "thief", "thief", "elsewhere", "elsewhere/c/1"]
+
+
 def test_one_sessions_messages_are_answered_in_order_and_others_beside_them(setting: Setting) -> None:
     for number in range(5):
         setting.ask(sessionId="slow", message=f"slow {number}")

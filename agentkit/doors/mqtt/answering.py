@@ -131,6 +131,10 @@ class Answerer:
             with self.sessions[message.key].hold() as writer:
                 writer.note_request(message.mark, "answered")
 
+    def knows(self, key: str) -> bool:
+        """Whether there is a session of that id in the store."""
+        return key in self.sessions
+
     def is_busy(self, message: UserMessage) -> bool:
         """Whether somebody is answering in its session just now."""
         return self.sessions[message.key].is_held

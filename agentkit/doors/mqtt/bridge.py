@@ -227,7 +227,7 @@ class Bridge:
         if job.message is None:
             self._leave_out(job, "it is blank")
             return
-        job.message, job.mark = _marked(job.message, packet)
+        job.message, job.mark = _marked(self._on_its_own_topic(job.message), packet)
         if packet.is_witnessed:
             if self._order is not None:
                 self._order.heard(job.message.key, job.mark.partition("-")[0])
@@ -237,6 +237,16 @@ class Bridge:
             self._reject(job, job.message, TOO_FAST)
         elif not self._lanes.put(job.message.key, job):
             self._reject(job, job.message, OVERLOADED)
+
+    def _on_its_own_topic(self, message: UserMessage) -> UserMessage:
+        """The message; where it wants its answer on a topic of another session that there is, with the usual topic."""
+        named = message.answered_session
+        is_answer = message.reply_topic.startswith(f"{message.project.answers}/")
+        key = session_key(message.project, named)
+        if is_answer and named != message.session and self._answerer.knows(key):
+            logger.warning("a replyTopic is ignored that is another session's, of project %s", message.project.name)
+            return replace(message, reply_topic=message.usual_topic)
+        return message
 
     def _take_command(self, job: _Job, command: Command) -> None:
         job.command = command

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from agentkit.doors.mqtt.projects import Project, is_plain_topic
 
@@ -45,6 +45,16 @@ class UserMessage:
     stream: bool = False
     mark: str = ""
     is_known_again: bool = True
+
+    @property
+    def usual_topic(self) -> str:
+        """Where the answer goes when the client asks for no other topic."""
+        return f"{self.project.answers}/{topic_level(self.session)}"
+
+    @property
+    def answered_session(self) -> str:
+        """The session that its reply topic names: the level behind the topics of answers."""
+        return unquote(self.reply_topic.removeprefix(f"{self.project.answers}/").strip("/").partition("/")[0])
 
     @property
     def key(self) -> str:
@@ -129,17 +139,13 @@ def session_key(project: Project, session: str) -> str:
 
 
 def _reply_topic(project: Project, session: str, given: Any) -> str:
-    """Where the answer goes: what the client asks for, if it is a topic of answers and not the usual one of another
-    session."""
+    """Where the answer goes: what the client asks for, if it is a topic of answers."""
     usual = f"{project.answers}/{topic_level(session)}"
     if given is None or given == usual:
         return usual
     rest = given.removeprefix(f"{project.answers}/") if isinstance(given, str) else ""
-    is_other = rest == given or not rest.strip("/") or "/" not in rest.strip("/")
-    if is_other or not is_plain_topic(given):
-        logger.warning(
-            "a replyTopic is ignored that is no topic of answers of project %s for its session", project.name
-        )
+    if rest == given or not rest.strip("/") or not is_plain_topic(given):
+        logger.warning("a replyTopic is ignored that is no topic of answers of project %s", project.name)
         return usual
     return str(given)
 
