@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from agentkit.backends import OpenAIBackend
-from agentkit.doors.mqtt.answering import Answerer
+from agentkit.doors.answering import Answerer
 from agentkit.doors.mqtt.bridge import OVERLOADED, TOO_FAST, Bridge, BridgeSettings
 from agentkit.doors.mqtt.projects import projects_named
 from agentkit.sessions import MemorySessions
@@ -398,11 +398,11 @@ def test_histories_that_are_idle_or_too_many_are_dropped(setting: Setting) -> No
     for number in range(5):
         setting.ask(sessionId=f"t{number}", message="hi")
         setting.client.wait(number + 1)
-    answerer, project = setting.bridge._answerer, setting.bridge._projects[1]
-    answerer.tidy(project, 3, 3600)
-    assert answerer.sessions_of(project) == [f"{project.name}:t{number}" for number in (4, 3, 2)]
-    answerer.tidy(project, 3, 0)
-    assert answerer.sessions_of(project) == []
+    replies, project = setting.bridge._replies, setting.bridge._projects[1]
+    replies.tidy(project, 3, 3600)
+    assert replies.sessions_of(project) == [f"{project.name}:t{number}" for number in (4, 3, 2)]
+    replies.tidy(project, 3, 0)
+    assert replies.sessions_of(project) == []
 
 
 def test_the_bridge_tells_whether_it_is_there(broker: Broker) -> None:

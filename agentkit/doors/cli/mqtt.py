@@ -64,7 +64,7 @@ def mqtt(
     """
     try:
         from agentkit.backends import OpenAIBackend
-        from agentkit.doors.mqtt.answering import Answerer
+        from agentkit.doors.answering import Answerer
         from agentkit.doors.mqtt.bridge import Bridge, BridgeSettings, answers_of, routes_of
         from agentkit.doors.mqtt.identity import held_name
         from agentkit.doors.mqtt.link import test_broker

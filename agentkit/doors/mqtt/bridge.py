@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agentkit.doors.mqtt.answering import Answerer, process_user_input_with_llm
+from agentkit.doors.answering import Answerer
 from agentkit.doors.mqtt.lanes import Lanes
 from agentkit.doors.mqtt.link import SYNC_SECONDS, BrokerSettings, Link, Packet
 from agentkit.doors.mqtt.order import PATIENCE, Order
 from agentkit.doors.mqtt.projects import Project
+from agentkit.doors.mqtt.replies import Replies
 from agentkit.doors.mqtt.wire import (
     BadPayloadError,
     Command,
@@ -85,7 +86,7 @@ class Bridge:
 
     def __init__(self, projects: tuple[Project, ...], answerer: Answerer, settings: BridgeSettings) -> None:
         self._projects = projects
-        self._answerer = answerer
+        self._replies = Replies(answerer)
         self._settings = settings
         self._routes = routes_of(projects)
         self._answers = answers_of(projects)
@@ -148,7 +149,7 @@ class Bridge:
     def tidy(self) -> None:
         """Drop histories that are idle, and the oldest of those that are too many."""
         for project in self._projects:
-            self._answerer.tidy(project, self._settings.most_sessions, self._settings.idle_seconds)
+            self._replies.tidy(project, self._settings.most_sessions, self._settings.idle_seconds)
 
     def stop(self) -> None:
         """Take nothing more, finish what runs, and leave; what was not answered comes again from the broker."""
@@ -243,7 +244,7 @@ class Bridge:
         named = message.answered_session
         is_answer = message.reply_topic.startswith(f"{message.project.answers}/")
         key = session_key(message.project, named)
-        if is_answer and named != message.session and self._answerer.knows(key):
+        if is_answer and named != message.session and self._replies.knows(key):
             logger.warning("a replyTopic is ignored that is another session's, of project %s", message.project.name)
             return replace(message, reply_topic=message.usual_topic)
         return message
@@ -312,14 +313,14 @@ class Bridge:
         mark, waited = job.mark.partition("-")[0], time.monotonic() - job.came
         if self._order.is_first(message.key, mark, waited):
             return True
-        if waited < PATIENCE or self._answerer.is_busy(message):
+        if waited < PATIENCE or self._replies.is_busy(message):
             return False
         self._order.pass_over(message.key, mark)  # those before it were a bridge's that is gone
         return True
 
     def _serve(self, job: _Job, message: UserMessage) -> None:
         if job.mark in self._accepted:  # the broker has had the answer from the bridge that was killed
-            self._answerer.note_answered(message)
+            self._replies.note_answered(message)
             self._acknowledge(job)
             return
         text = self._answer(job, message)
@@ -344,9 +345,9 @@ class Bridge:
 
     def _answer(self, job: _Job, message: UserMessage) -> str | None:
         if job.state is not None:
-            hint = self._answerer.hint(message, job.state)
+            hint = self._replies.hint(message, job.state)
             return None if hint is None else json.dumps(hint, ensure_ascii=False)
-        return process_user_input_with_llm(self._answerer, message, self._teller(message) if message.stream else None)
+        return self._replies.answer(message, self._teller(message) if message.stream else None)
 
     def _teller(self, message: UserMessage) -> Callable[[str], object]:
         topic = f"{message.project.answers}/{topic_level(message.session)}/stream"
@@ -358,18 +359,18 @@ class Bridge:
 
     def _command(self, command: Command) -> None:
         project, session = command.project, command.session
-        keys = self._answerer.sessions_of(project) if session is None else [session_key(project, session)]
+        keys = self._replies.sessions_of(project) if session is None else [session_key(project, session)]
         if command.kind == "template":
-            self._answerer.templates.set(project, session, command.template)
+            self._replies.templates.set(project, session, command.template)
         if command.kind != "template" or command.reset:
-            self._answerer.forget(keys)
+            self._replies.answerer.forget(keys)
         notice = {"template": "Template updated", "clear": "History cleared"}.get(command.kind)
         if notice and session is not None and project.hints:
             self._link.publish(f"{project.hints}/{topic_level(session)}", json.dumps({"hint": notice}))
 
     def _note_answered(self, message: UserMessage) -> None:
         try:
-            self._answerer.note_answered(message)
+            self._replies.note_answered(message)
         except Exception:  # the client has its answer: an error behind it would only confuse
             logger.exception("an answer could not be noted")
 
