@@ -1,6 +1,8 @@
 """How often somebody may come in a minute."""
 
 import logging
+import math
+import time
 from typing import Any
 
 logger = logging.getLogger("agentkit")
@@ -20,6 +22,13 @@ class Rates:
         self._limit = RateLimitItemPerMinute(most)
         storage: Any = storage_from_string(where)
         self._strategy = SlidingWindowCounterRateLimiter(storage)
+
+    def wait(self, name: str) -> int:
+        """Seconds until one more is within the rate, at least 1."""
+        try:
+            return max(1, math.ceil(self._strategy.get_window_stats(self._limit, name).reset_time - time.time()))
+        except Exception:  # noqa: BLE001 - of whatever store
+            return 1
 
     def allows(self, name: str) -> bool:
         """Whether one more is within the rate; it is counted, if so."""

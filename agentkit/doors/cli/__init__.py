@@ -1,4 +1,4 @@
-"""The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `tools`, `doctor`."""
+"""The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `tools`, `doctor`, `mqtt`, `serve`."""
 
 from agentkit.errors import MissingExtraError
 
@@ -7,7 +7,7 @@ try:
 except ImportError:
     raise MissingExtraError("the command line", "cli") from None
 
-from agentkit.doors.cli import sessions
+from agentkit.doors.cli import serve, sessions
 from agentkit.doors.cli.ask import ask
 from agentkit.doors.cli.chat import chat
 from agentkit.doors.cli.doctor import doctor
@@ -29,3 +29,4 @@ app.command()(tools)
 app.command(context_settings={"allow_extra_args": True})(mqtt)
 app.command("mqtt-chat")(mqtt_chat)
 app.command()(doctor)
+app.add_typer(serve.app, name="serve")

@@ -1,13 +1,13 @@
 """Where the command line keeps its sessions."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from agentkit import ConfigurationError, SessionError
 from agentkit.doors.settings import session_store
+from agentkit.doors.stores import open_sessions
 from agentkit.session import Sessions
 
 StoreOption = Annotated[
@@ -22,15 +22,8 @@ StoreOption = Annotated[
 
 def opened(where: str | None) -> Sessions:
     """The store of that name. Leaves the program with a sentence when it can't be used."""
-    where = where or session_store()
     try:
-        if where.startswith(("redis://", "rediss://", "unix://")):
-            from agentkit.sessions import RedisSessions
-
-            return RedisSessions(where)
-        from agentkit.sessions import SQLiteSessions
-
-        return SQLiteSessions(Path(where).expanduser())
+        return open_sessions(where or session_store())
     except (ConfigurationError, SessionError) as error:
         leave(str(error), 2)
 

@@ -2,9 +2,7 @@
 
 import json
 import logging
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +12,7 @@ from agentkit.doors.loading import AnyTool, load
 from agentkit.doors.mqtt import maze
 from agentkit.doors.mqtt.projects import Project
 from agentkit.doors.mqtt.wire import UserMessage, session_key
+from agentkit.doors.notes import Notes
 from agentkit.message import Message, text_of
 from agentkit.session import SessionInfo, Sessions
 from agentkit.wording import in_a_line
@@ -24,43 +23,27 @@ RESET = "[Session history was too long and was reset]\n\n"
 NO_ANSWER = "Error: the model gave no answer."
 
 
-@dataclass
 class Templates:
-    """System prompts that were sent while the bridge runs: for a project, and for single sessions. They are kept in a
-    session of the store, so that a restart does not lose them."""
+    """System prompts that were sent while the bridge runs: for a project, and for single sessions."""
 
-    sessions: Sessions
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _known: dict[str, dict[str, str]] = field(default_factory=dict)
-    _read: dict[str, int] = field(default_factory=dict)
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._notes: dict[str, Notes] = {}
 
     def set(self, project: Project, session: str | None, text: str) -> None:
         """Set the prompt of a session, or of all sessions and those to come."""
         name = "*" if session is None else session_key(project, session)
-        self._kept(project).append([{"role": "system", "content": text, "name": name}])
+        self._of(project).set(name, text, alone=session is None)
 
     def prompt(self, message: UserMessage) -> str:
         """The system prompt of a message: its own, its session's, the project's."""
         if message.system_prompt:
             return message.system_prompt
-        with self._lock:
-            known = self._of(message.project)
-            return known.get(message.key) or known.get("*") or message.project.system_prompt
+        known = self._of(message.project).all()
+        return known.get(message.key) or known.get("*") or message.project.system_prompt
 
-    def _kept(self, project: Project) -> Session:
-        return self.sessions[f"{project.name}.templates"]
-
-    def _of(self, project: Project) -> dict[str, str]:
-        """What is known, and what was written since, perhaps by another bridge."""
-        known = self._known.setdefault(project.name, {})
-        new = self._kept(project).entries(self._read.get(project.name, 0))
-        self._read[project.name] = self._read.get(project.name, 0) + len(new)
-        for entry in new:
-            name = str(entry.value.get("name"))
-            if name == "*":
-                known.clear()
-            known[name] = text_of(entry.value)
-        return known
+    def _of(self, project: Project) -> Notes:
+        return self._notes.setdefault(project.name, Notes(self._sessions, f"{project.name}.templates"))
 
 
 class Replies:

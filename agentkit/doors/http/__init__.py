@@ -1,0 +1,1 @@
+"""The chat service: an agent on the network, over HTTP."""

@@ -1,0 +1,157 @@
+"""The application: everything put together."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from agentkit.backend import Backend, resolve
+from agentkit.backends import OpenAIBackend
+from agentkit.doors.answering import Answerer
+from agentkit.doors.http import chat, completions, health
+from agentkit.doors.http.auth import Door
+from agentkit.doors.http.errors import add_handlers
+from agentkit.doors.http.health import ModelServer
+from agentkit.doors.http.metrics import Metrics
+from agentkit.doors.http.middleware import Capped, Watched
+from agentkit.doors.http.prompts import Prompts
+from agentkit.doors.http.runs import Runs
+from agentkit.doors.http.service import Conversations
+from agentkit.doors.http.settings import HttpSettings
+from agentkit.doors.http.state import State
+from agentkit.doors.loading import AnyTool, load
+from agentkit.doors.rates import Rates
+from agentkit.doors.settings import data_folder
+from agentkit.doors.stores import open_sessions
+
+logger = logging.getLogger("agentkit.http")
+
+STATIC = Path(__file__).parent / "static"
+LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]", "::1"]
+
+
+def create_app(settings: HttpSettings | None = None) -> FastAPI:
+    """The service, as an ASGI application. settings: None reads them from the environment.
+
+    Raises ConfigurationError for a model, tools, prompts or keys that can't be used, SessionError for the store.
+    """
+    settings = settings or HttpSettings()
+    backend, url = model_of(settings)
+    sessions = open_sessions(settings.agentkit_sessions)
+    answerer = Answerer(
+        backend, sessions, history_tokens=settings.llm_max_history_tokens, calls_at_once=settings.agentkit_max_runs
+    )
+    runs = Runs(answerer, settings.agentkit_max_runs)
+    service = State(
+        settings,
+        Conversations(answerer, tools_of(settings), Prompts(settings.agentkit_prompts)),
+        runs,
+        Metrics(runs),
+        Door(settings),
+        Rates(settings.agentkit_rate, settings.rates),
+        ModelServer(url),
+    )
+
+    @asynccontextmanager
+    async def living(_: FastAPI) -> AsyncIterator[None]:
+        stop_mqtt = start_mqtt(settings, answerer)
+        yield
+        stop_mqtt()
+        runs.close()
+        backend.close()
+        sessions.close()
+
+    app = FastAPI(title="agentkit", lifespan=living, docs_url=None, redoc_url=None, description=DESCRIPTION)
+    app.state.service = service
+    add_handlers(app)
+    app.add_middleware(Capped, most=settings.agentkit_max_body)
+    if service.door.is_open:  # else any page could reach it under a name of its own (DNS rebinding)
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS)
+    if settings.agentkit_cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.agentkit_cors),
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    app.add_middleware(Watched, metrics=service.metrics)
+    for routes in (chat.routes, completions.routes, health.routes):
+        app.include_router(routes)
+    _add_pages(app)
+    return app
+
+
+DESCRIPTION = """An agent that answers with the help of its tools. Send `Authorization: Bearer KEY`, unless the service
+is for this machine alone."""
+
+
+def model_of(settings: HttpSettings) -> tuple[Backend, str | None]:
+    """The model, and the address of its server. Raises ConfigurationError."""
+    if settings.agentkit_model:
+        backend = resolve(settings.agentkit_model)
+        return backend, getattr(backend, "base_url", None)
+    url = settings.llm_server_url.rstrip("/").removesuffix("/v1") + "/v1"
+    thinks = not settings.llm_skip_thinking
+    backend = OpenAIBackend(
+        "default",
+        base_url=url,
+        api_key="not-needed",
+        timeout=settings.llm_timeout,
+        temperature=settings.llm_temperature,
+        top_p=settings.llm_top_p,
+        max_tokens=settings.llm_max_tokens,
+        enable_thinking=thinks,
+        chat_template_kwargs={"enable_thinking": thinks},  # as newer llama.cpp reads it
+    )
+    return backend, url
+
+
+def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
+    """The agent's tools. Raises ConfigurationError."""
+    found = [tool for name in settings.agentkit_tools for tool in load(name)]
+    if settings.agentkit_docs:
+        from agentkit_tools import documents
+
+        found += documents(settings.agentkit_docs)
+    return tuple(found)
+
+
+def start_mqtt(settings: HttpSettings, answerer: Answerer) -> Callable[[], object]:
+    """Serve projects over MQTT too, on the same sessions and the same model. Gives what ends that. Raises
+    ConfigurationError for projects that can't be served."""
+    if not settings.agentkit_mqtt_projects:
+        return lambda: None
+    from agentkit.doors.mqtt.beside import serve_beside
+    from agentkit.doors.mqtt.bridge import BridgeSettings
+    from agentkit.doors.mqtt.projects import projects_named
+
+    password = settings.agentkit_mqtt_password
+    bridge = BridgeSettings(
+        broker=settings.agentkit_mqtt_broker,
+        port=settings.agentkit_mqtt_port,
+        username=settings.agentkit_mqtt_username,
+        password=password.get_secret_value() if password else None,
+        client_id="agentkit-serve",
+    )
+    projects = projects_named(settings.agentkit_mqtt_projects)
+    return serve_beside(projects, answerer, bridge, data_folder() / "bridges")
+
+
+def _add_pages(app: FastAPI) -> None:
+    """The chat page, and the documentation of the API."""
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse((STATIC / "docs.html").read_text(encoding="utf-8"))
+
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")

@@ -1,0 +1,86 @@
+"""API keys: a file of names and hashes, which nobody else can read. A key itself is shown once, when it is made.
+
+Keys are 256 random bits, so that a plain SHA-256 of one can't be turned back.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agentkit import ConfigurationError
+
+NAME = re.compile(r"[\w.@-]{1,64}")
+
+
+class Keys:
+    """The keys in a file. It is read again when it has changed. Raises ConfigurationError when it can't be read."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._stamp: tuple[int, int] | None = None
+        self._hashes: dict[str, str] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._read())
+
+    def owner(self, key: str) -> str | None:
+        """The name that a key was made for."""
+        found = hashlib.sha256(key.encode()).hexdigest()
+        names = [name for name, kept in self._read().items() if hmac.compare_digest(kept, found)]
+        return names[0] if names else None
+
+    def names(self) -> list[str]:
+        """Who has a key."""
+        return sorted(self._read())
+
+    def add(self, name: str) -> str:
+        """A new key for a name. Raises ConfigurationError for a name that can't be one, or has a key."""
+        if not NAME.fullmatch(name):
+            raise ConfigurationError(f"{name!r:.80} can't be a name: write up to 64 letters, digits and '_.@-'")
+        hashes = self._read()
+        if name in hashes:
+            raise ConfigurationError(f"{name} has a key already: remove it first (agentkit serve keys remove {name})")
+        key = f"ak-{secrets.token_urlsafe(32)}"
+        self._write({**hashes, name: hashlib.sha256(key.encode()).hexdigest()})
+        return key
+
+    def remove(self, name: str) -> None:
+        """Take a key away. Raises ConfigurationError when there is none."""
+        hashes = self._read()
+        if name not in hashes:
+            raise ConfigurationError(f"{name} has no key")
+        self._write({each: kept for each, kept in hashes.items() if each != name})
+
+    def _read(self) -> dict[str, str]:
+        try:
+            status = self._file.stat()
+        except OSError:
+            self._stamp, self._hashes = None, {}
+            return self._hashes
+        stamp = (status.st_mtime_ns, status.st_size)
+        if stamp != self._stamp:
+            try:
+                kept: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
+                self._hashes = {str(name): str(each["sha256"]) for name, each in kept["keys"].items()}
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ConfigurationError(f"the keys in {self._file.name} can't be read: {error}") from None
+            self._stamp = stamp
+        return self._hashes
+
+    def _write(self, hashes: dict[str, str]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        text = json.dumps({"written": now, "keys": {name: {"sha256": each} for name, each in hashes.items()}}, indent=1)
+        new = self._file.with_name(f"{self._file.name}.{os.getpid()}.new")
+        with suppress(FileNotFoundError):
+            new.unlink()
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+        new.replace(self._file)

@@ -1,0 +1,54 @@
+"""Figures for Prometheus: what is asked, what it takes, how long it is waited for."""
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from agentkit.doors.answering import Answer
+
+if TYPE_CHECKING:
+    from agentkit.doors.http.runs import Runs
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus' text format."""
+
+
+class Metrics:
+    """The figures of one process. Several workers are scraped one by one, each answers for itself."""
+
+    def __init__(self, runs: "Runs") -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "agentkit_http_requests", "Requests.", ["method", "route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "agentkit_http_seconds", "Seconds to the end of a response's head.", ["route"], registry=registry
+        )
+        self._tokens = Counter("agentkit_tokens", "Tokens of the model.", ["kind"], registry=registry)
+        self._calls = Counter("agentkit_tool_calls", "Tool calls.", ["tool", "outcome"], registry=registry)
+        self._answers = Counter("agentkit_answers", "Answers, by what ended them.", ["stopped"], registry=registry)
+        self._prompts = Counter(
+            "agentkit_prompt_uses", "Answers under a version of a prompt.", ["prompt", "version"], registry=registry
+        )
+        running = Gauge("agentkit_runs", "Answers that are worked on.", registry=registry)
+        running.set_function(lambda: runs.count)
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request. seconds: to the end of the response's head."""
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def note(self, answer: Answer, prompt: tuple[str, str] | None = None) -> None:
+        """Count an answer. prompt: its name and version."""
+        self._tokens.labels("input").inc(answer.usage.input_tokens)
+        self._tokens.labels("output").inc(answer.usage.output_tokens)
+        if answer.result is not None:
+            self._answers.labels(answer.result.stopped).inc()
+            for record in answer.result.tool_calls:
+                self._calls.labels(record.name, "error" if record.error else "ok").inc()
+        if prompt is not None:
+            self._prompts.labels(*prompt).inc()
+
+    def text(self) -> bytes:
+        """The figures in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,106 @@
+"""Answers in threads, so that many are worked on at once; what happens in them is told to the event loop."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from agentkit import Event
+from agentkit.doors.answering import Answer, Answerer, UserInput, process_user_input_with_llm
+
+LOOK = 0.5
+"""Seconds after which is looked whether the client is still there."""
+
+IDLE = 10.0
+"""Seconds without an event after which a sign of life is told, so that nothing between takes the stream for dead."""
+
+Told = Event | Answer | None
+
+
+class TooManyError(Exception):
+    """As many answers as the service bears are worked on."""
+
+
+class Runs:
+    """At most `most` answers at once; one more is refused."""
+
+    def __init__(self, answerer: Answerer, most: int) -> None:
+        self._answerer = answerer
+        self._most = most
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="agentkit-run")
+        self._cancels: set[threading.Event] = set()
+
+    @property
+    def count(self) -> int:
+        """How many are worked on."""
+        return len(self._cancels)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more would be refused."""
+        return self.count >= self._most
+
+    async def answer(self, asked: UserInput, is_gone: Callable[[], Awaitable[bool]]) -> Answer:
+        """The answer. Raises what `process_user_input_with_llm` raises, and TooManyError."""
+        async with contextlib.aclosing(self.follow(asked, is_gone)) as told:
+            async for each in told:
+                if isinstance(each, Answer):
+                    return each
+        raise asyncio.CancelledError  # the client is gone
+
+    async def follow(self, asked: UserInput, is_gone: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Told, None]:
+        """What happens, and at last the answer; None is a sign of life. It ends without one when the client is gone,
+        and with it the run. Raises what `process_user_input_with_llm` raises, and TooManyError."""
+        cancel, queue = threading.Event(), asyncio.Queue[Told | BaseException]()
+        self._begin(asked, cancel, queue)
+        idle = 0.0
+        try:
+            while True:
+                try:
+                    got = await asyncio.wait_for(queue.get(), LOOK)
+                except TimeoutError:
+                    if await is_gone():
+                        return
+                    idle += LOOK
+                    if idle < IDLE:
+                        continue
+                    got = None
+                idle = 0.0
+                if isinstance(got, BaseException):
+                    raise got
+                yield got
+                if isinstance(got, Answer):
+                    return
+        finally:
+            cancel.set()
+
+    def _begin(self, asked: UserInput, cancel: threading.Event, queue: "asyncio.Queue[Told | BaseException]") -> None:
+        if self.is_full:
+            raise TooManyError(f"{self._most} answers are worked on already")
+        loop = asyncio.get_running_loop()
+
+        def tell(what: Told | BaseException) -> None:
+            with contextlib.suppress(RuntimeError):  # the service is being stopped
+                loop.call_soon_threadsafe(queue.put_nowait, what)
+
+        def work() -> None:
+            try:
+                tell(process_user_input_with_llm(self._answerer, asked, tell, cancel))
+            except BaseException as error:  # noqa: BLE001 - it is raised where the answer is waited for
+                tell(error)
+            finally:
+                self._cancels.discard(cancel)
+
+        self._cancels.add(cancel)
+        try:
+            self._pool.submit(work)
+        except RuntimeError:
+            self._cancels.discard(cancel)
+            raise
+
+    def close(self) -> None:
+        """Stop what is worked on."""
+        for cancel in list(self._cancels):
+            cancel.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)

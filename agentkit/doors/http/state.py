@@ -1,0 +1,64 @@
+"""What a request works with: the service behind it, and who asks."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+from starlette.exceptions import HTTPException
+
+from agentkit import SessionError
+from agentkit.doors.http.auth import Door
+from agentkit.doors.http.metrics import Metrics
+from agentkit.doors.http.runs import Runs
+from agentkit.doors.http.service import Conversations
+from agentkit.doors.http.settings import HttpSettings
+from agentkit.doors.rates import Rates
+
+if TYPE_CHECKING:
+    from agentkit.doors.http.health import ModelServer
+
+
+@dataclass(frozen=True)
+class State:
+    """One service."""
+
+    settings: HttpSettings
+    conversations: Conversations
+    runs: Runs
+    metrics: Metrics
+    door: Door
+    rates: Rates
+    model_server: "ModelServer"
+
+    def sessions_problem(self) -> str | None:
+        """What is wrong with the store of sessions; None when it can be read."""
+        try:
+            "readyz" in self.conversations.answerer.sessions  # noqa: B015 - it is asked, whatever the answer
+        except SessionError as error:
+            return type(error).__name__
+        return None
+
+
+def state_of(request: Request) -> State:
+    """The service of a request."""
+    state: State = request.app.state.service
+    return state
+
+
+def subject_of(request: Request) -> str:
+    """Who asks. Raises HTTPException with 401 when that can't be made out."""
+    subject = state_of(request).door.subject(request.headers.get("authorization"))
+    if subject is None:
+        raise HTTPException(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
+    return subject
+
+
+Subject = Annotated[str, Depends(subject_of)]
+
+
+def allowed(request: Request, subject: Subject) -> None:
+    """Whether the one who asks keeps to the rate. Raises HTTPException with 429."""
+    rates = state_of(request).rates
+    if not rates.allows(subject):
+        wait = rates.wait(subject)
+        raise HTTPException(429, f"too many requests: try again in {wait} seconds", {"Retry-After": str(wait)})
