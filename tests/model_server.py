@@ -49,6 +49,8 @@ class Asked:
 class QuietServer(ThreadingHTTPServer):
     """Says nothing of clients that go away in the middle."""
 
+    request_queue_size = 512
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Silent."""
 
@@ -56,13 +58,13 @@ class QuietServer(ThreadingHTTPServer):
 class ModelServer:
     """The running server: `url` up to /v1, the requests it got, and how many answers were left in the middle."""
 
-    def __init__(self, answers: Sequence[Answer] | Callable[[Asked], Answer]) -> None:
+    def __init__(self, answers: Sequence[Answer] | Callable[[Asked], Answer], port: int = 0) -> None:
         self.requests: list[Asked] = []
         self.connections = 0
         self.left = 0
         self._answers = answers
         self._lock = threading.Lock()
-        self.http = QuietServer(("127.0.0.1", 0), _handler(self))
+        self.http = QuietServer(("127.0.0.1", port), _handler(self))
         self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
 
     def answer(self, asked: Asked) -> Answer:
@@ -75,8 +77,8 @@ class ModelServer:
 
 
 @contextmanager
-def serve(answers: Sequence[Answer] | Callable[[Asked], Answer]) -> Iterator[ModelServer]:
-    server = ModelServer(answers)
+def serve(answers: Sequence[Answer] | Callable[[Asked], Answer], port: int = 0) -> Iterator[ModelServer]:
+    server = ModelServer(answers, port)
     with running(server.http):
         yield server
 
@@ -103,6 +105,14 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
         def setup(self) -> None:
             super().setup()
             server.connections += 1
+
+        def do_GET(self) -> None:
+            """Its one model, whatever the path."""
+            body = json.dumps({"object": "list", "data": [{"id": "tiny", "object": "model"}]}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers.get("content-length", 0)))

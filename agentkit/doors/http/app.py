@@ -19,7 +19,7 @@ from agentkit.doors.http.auth import Door
 from agentkit.doors.http.errors import add_handlers
 from agentkit.doors.http.health import ModelServer
 from agentkit.doors.http.metrics import Metrics
-from agentkit.doors.http.middleware import Capped, Watched
+from agentkit.doors.http.middleware import Watched
 from agentkit.doors.http.prompts import Prompts
 from agentkit.doors.http.runs import Runs
 from agentkit.doors.http.service import Conversations
@@ -67,10 +67,16 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         backend.close()
         sessions.close()
 
-    app = FastAPI(title="agentkit", lifespan=living, docs_url=None, redoc_url=None, description=DESCRIPTION)
+    app = FastAPI(
+        title="agentkit",
+        description=DESCRIPTION,
+        lifespan=living,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=settings.agentkit_max_body,
+    )
     app.state.service = service
     add_handlers(app)
-    app.add_middleware(Capped, most=settings.agentkit_max_body)
     if service.door.is_open:  # else any page could reach it under a name of its own (DNS rebinding)
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS)
     if settings.agentkit_cors:

@@ -92,9 +92,11 @@ def add_handlers(app: FastAPI) -> None:
         status = 400 if all(problem["type"] in _EMPTY for problem in problems) else 422
         return response_of(request, status, "; ".join(map(_sentence, problems[:5])))
 
-    @app.exception_handler(Exception)
-    async def _(request: Request, error: Exception) -> JSONResponse:
+    async def tell(request: Request, error: Exception) -> JSONResponse:
         return response_of(request, *told(error))
+
+    for kind in (AgentkitError, APIError, TooManyError, UnknownSessionError, UnknownPromptError, Exception):
+        app.add_exception_handler(kind, tell)
 
 
 def _sentence(problem: Any) -> str:

@@ -1,12 +1,10 @@
-"""What holds for every request: its size, its figures, and what a browser is told of the response."""
+"""What holds for every request: its figures, and what a browser is told of the response."""
 
 import time
 from typing import Any
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agentkit.doors.http.errors import response_of
 from agentkit.doors.http.metrics import Metrics
 
 CONTENT_POLICY = (
@@ -20,48 +18,6 @@ HEADERS = {
     b"x-frame-options": b"DENY",
     b"cross-origin-opener-policy": b"same-origin",
 }
-
-
-class TooLargeError(Exception):
-    """A body has more bytes than are taken."""
-
-
-class Capped:
-    """Refuses a body of more than `most` bytes: by its stated length, or while it comes."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app = app
-        self._most = most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request, came, is_begun = Request(scope), 0, False
-        detail = f"the request has more than {self._most:,} bytes"
-
-        async def counted() -> Message:
-            nonlocal came
-            message = await receive()
-            came += len(message.get("body", b""))
-            if came > self._most:
-                raise TooLargeError(detail)
-            return message
-
-        async def noted(message: Message) -> None:
-            nonlocal is_begun
-            is_begun = True
-            await send(message)
-
-        length = request.headers.get("content-length", "0")
-        try:
-            if length.isdecimal() and int(length) > self._most:
-                raise TooLargeError(detail)
-            await self._app(scope, counted, noted)
-        except TooLargeError:
-            if is_begun:
-                raise
-            await response_of(request, 413, detail, {"Connection": "close"})(scope, receive, send)
 
 
 class Watched:

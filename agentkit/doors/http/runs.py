@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -54,22 +55,22 @@ class Runs:
         and with it the run. Raises what `process_user_input_with_llm` raises, and TooManyError."""
         cancel, queue = threading.Event(), asyncio.Queue[Told | BaseException]()
         self._begin(asked, cancel, queue)
-        idle = 0.0
+        looked = heard = time.monotonic()
         try:
             while True:
-                try:
+                got: Told | BaseException = None
+                with contextlib.suppress(TimeoutError):
                     got = await asyncio.wait_for(queue.get(), LOOK)
-                except TimeoutError:
+                now = time.monotonic()
+                if now - looked >= LOOK:
+                    looked = now
                     if await is_gone():
                         return
-                    idle += LOOK
-                    if idle < IDLE:
-                        continue
-                    got = None
-                idle = 0.0
                 if isinstance(got, BaseException):
                     raise got
-                yield got
+                if got is not None or now - heard >= IDLE:
+                    heard = now
+                    yield got
                 if isinstance(got, Answer):
                     return
         finally:

@@ -1,0 +1,329 @@
+"""The chat API over real HTTP: what the Prompt Portal's clients send and get."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.http_service import Service, serve_http, settings_for
+from tests.llama_server import LlamaServer
+from tests.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
+
+
+def look_up(topic: str) -> str:
+    """Look something up.
+
+    Args:
+        topic: What to look up.
+    """
+    if topic == "nothing":
+        raise ValueError("there is nothing")
+    return f"all about {topic}"
+
+
+def reply(asked: Asked) -> Answer:
+    """Repeats what was said; with words for the tool where it is asked for."""
+    messages = asked.body["messages"]
+    last = messages[-1]
+    if last["role"] == "user" and "look up" in str(last["content"]):
+        return calls(("look_up", {"topic": str(last["content"]).split()[-1]}))
+    said = " | ".join(str(message["content"]) for message in messages if message["role"] == "user")
+    if asked.body.get("stream"):
+        pieces = re.findall(r"\S+\s*", f"{messages[0]['content'][:9]}: {said}")
+        return streamed(*(delta(content=piece) for piece in pieces))
+    return whole(f"{messages[0]['content'][:9]}: {said}")
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    with serve(reply) as server:
+        yield server
+
+
+@pytest.fixture
+def service(tmp_path: Path, model: ModelServer) -> Iterator[Service]:
+    with serve_http(settings_for(tmp_path, model.url, agentkit_tools=(f"{__name__}:look_up",))) as running:
+        yield running
+
+
+def talk(service: Service, session: str, message: str, **more: Any) -> Any:
+    body = {"session_id": session, "message": message, **more}
+    response = service.ask("POST", "/api/llm/chat/session", body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_a_single_shot_is_answered_and_nothing_is_kept(service: Service, model: ModelServer) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+    body = {"messages": messages, "temperature": None, "top_p": None, "max_tokens": 7, "model": "default"}
+    response = service.ask("POST", "/api/llm/chat", body)
+    assert response.status_code == 200
+    assert response.json()["response"] == "Be brief.: Hello"
+    sent = model.requests[-1].body
+    assert (sent["temperature"], sent["top_p"], sent["max_tokens"]) == (0.6, 0.9, 7)
+    assert sent["chat_template_kwargs"] == {"enable_thinking": False}
+    assert service.ask("GET", "/api/llm/chat/sessions").json() == {"sessions": []}
+
+
+def test_a_session_goes_on_and_its_first_system_prompt_stays(service: Service) -> None:
+    first = talk(service, "s1", "one", system_prompt="Be quick.")
+    assert (first["response"], first["session_id"]) == ("Be quick.: one", "s1")
+    assert talk(service, "s1", "two", system_prompt="Be slow.")["response"] == "Be quick.: one | two"
+    assert talk(service, "s2", "one")["response"] == "You are a: one"
+    history = service.ask("GET", "/api/llm/chat/session/s1/history").json()
+    assert history["session_id"] == "s1"
+    assert [(turn["role"], turn["content"]) for turn in history["messages"]] == [
+        ("user", "one"),
+        ("assistant", "Be quick.: one"),
+        ("user", "two"),
+        ("assistant", "Be quick.: one | two"),
+    ]
+
+
+def test_streams_have_the_frames_that_clients_read(service: Service) -> None:
+    single = service.frames("/api/llm/chat/stream", {"messages": [{"role": "user", "content": "Hello"}]})
+    assert "".join(frame.get("content", "") for frame in single) == "Hello: Hello"
+    assert single[-1] == {"done": True}
+    frames = service.frames("/api/llm/chat/session/stream", {"session_id": "s", "message": "Hi"})
+    pieces = [frame for frame in frames if "content" in frame]
+    assert "".join(frame["content"] for frame in pieces) == "You are a: Hi"
+    assert {frame["session_id"] for frame in pieces} == {"s"}
+    assert frames[-1] == {"done": True, "session_id": "s"}
+    assert next(frame for frame in frames if "usage" in frame)["stopped"] == "answer"
+
+
+def test_tool_calls_are_shown_as_they_run_and_in_the_history(service: Service) -> None:
+    frames = service.frames("/api/llm/chat/session/stream", {"session_id": "t", "message": "look up tides"})
+    tools = [frame["tool"] for frame in frames if "tool" in frame]
+    assert [(tool["name"], tool["state"]) for tool in tools] == [("look_up", "started"), ("look_up", "finished")]
+    assert "all about tides" in tools[1]["response"]
+    answer = talk(service, "t2", "look up nothing")
+    assert "there is nothing" in answer["tool_calls"][0]["error"]
+    assert answer["usage"]["tool_calls"] == 1
+    (_, said) = service.ask("GET", "/api/llm/chat/session/t/history").json()["messages"]
+    assert said["tool_calls"][0]["name"] == "look_up"
+    assert "all about tides" in said["tool_calls"][0]["response"]
+
+
+@pytest.mark.parametrize("session", ["a/b", "../x", "ünïcode 日本", "x" * 900, "history", "a?b#c%2F", "sessions"])
+def test_session_ids_may_be_odd(service: Service, session: str) -> None:
+    talk(service, session, "one")
+    found = service.ask("POST", "/api/llm/chat/session/history", {"session_id": session}).json()
+    assert (found["session_id"], found["messages"][0]["content"]) == (session, "one")
+    assert service.ask("GET", "/api/llm/chat/sessions").json()["sessions"][0]["session_id"] == session
+    cleared = service.ask("POST", "/api/llm/chat/session/clear", {"session_id": session})
+    assert cleared.json() == {"ok": True, "message": f"Session {session} cleared"}
+
+
+def test_sessions_are_listed_renamed_and_cleared(service: Service) -> None:
+    talk(service, "a", "What is the tide?\nTell me all.")
+    talk(service, "b", "Hello")
+    listed = service.ask("GET", "/api/llm/chat/sessions").json()["sessions"]
+    assert [(each["session_id"], each["name"]) for each in listed] == [
+        ("b", "Hello"),
+        ("a", "What is the tide? Tell me all."),
+    ]
+    assert service.ask("PATCH", "/api/llm/chat/session/a", {"name": "Tides"}).status_code == 200
+    assert service.ask("GET", "/api/llm/chat/session/a/history").json()["name"] == "Tides"
+    assert talk(service, "a", "more")["response"].endswith("| more")
+    assert service.ask("DELETE", "/api/llm/chat/session/a").json() == {"ok": True, "message": "Session a cleared"}
+    gone = service.ask("GET", "/api/llm/chat/session/a/history")
+    assert (gone.status_code, gone.json()) == (404, {"detail": "Session not found"})
+    assert service.ask("DELETE", "/api/llm/chat/session/a").status_code == 404
+    assert talk(service, "a", "anew")["response"] == "You are a: anew"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "named"),
+    [
+        ("/api/llm/chat", {}, "messages"),
+        ("/api/llm/chat", {"messages": []}, "messages"),
+        ("/api/llm/chat/session", {"message": "x"}, "session_id"),
+        ("/api/llm/chat/session", {"session_id": "", "message": "x"}, "session_id"),
+        ("/api/llm/chat/session", {"session_id": "s", "message": "  "}, "message"),
+        ("/api/llm/chat/session/stream", {"session_id": "s"}, "message"),
+    ],
+)
+def test_what_is_missing_is_named(service: Service, path: str, body: Any, named: str) -> None:
+    response = service.ask("POST", path, body)
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith(f"{named}: ")
+
+
+def test_what_is_no_json_or_of_a_wrong_type_is_refused(service: Service) -> None:
+    options = {"headers": {"Content-Type": "application/json"}, "data": b'{"messages": '}
+    broken = service.ask("POST", "/api/llm/chat", **options)
+    assert broken.status_code == 422
+    assert isinstance(broken.json()["detail"], str)
+    deep = service.ask("POST", "/api/llm/chat", **{**options, "data": b"[" * 100_000})
+    assert deep.status_code in (400, 422)
+    wrong = service.ask("POST", "/api/llm/chat", {"messages": [{"role": "robot", "content": "x"}]})
+    assert wrong.status_code == 422
+    assert "messages.0.role" in wrong.json()["detail"]
+    assert service.ask("GET", "/nowhere").json() == {"detail": "Not Found"}
+
+
+def test_a_large_body_is_refused(tmp_path: Path, model: ModelServer) -> None:
+    with serve_http(settings_for(tmp_path, model.url, agentkit_max_body=10_000)) as service:
+        body = {"messages": [{"role": "user", "content": "x" * 20_000}]}
+        assert service.ask("POST", "/api/llm/chat", body).status_code == 413
+
+        def pieces() -> Iterator[bytes]:
+            yield from [json.dumps(body).encode()[start : start + 1000] for start in range(0, 20_000, 1000)]
+
+        chunked = requests.post(
+            f"{service.url}/api/llm/chat", data=pieces(), headers={"Content-Type": "application/json"}, timeout=10
+        )
+        assert chunked.status_code == 413
+
+
+def test_without_a_model_server_it_is_up_says_so_and_recovers(tmp_path: Path) -> None:
+    with serve([whole("Here.")] * 9) as server:
+        url, port = server.url, int(server.url.split(":")[2].split("/")[0])
+    with serve_http(settings_for(tmp_path, url)) as service:
+        health = service.ask("GET", "/api/llm/health")
+        assert (health.status_code, health.json()["status"]) == (503, "unavailable")
+        assert service.ask("GET", "/livez").status_code == 200
+        assert service.ask("GET", "/readyz").status_code == 503
+        body = {"session_id": "s", "message": "Are you there?"}
+        for path in ("/api/llm/chat/session", "/api/llm/chat/session/stream"):
+            refused = service.ask("POST", path, body)
+            assert refused.status_code == 503
+            assert "model server" in refused.json()["detail"]
+            assert refused.headers["Retry-After"]
+        with serve([whole("Here.")] * 9, port=port) as server:
+            assert talk(service, "s", "Are you there?")["response"] == "Here."
+            assert [message["role"] for message in server.requests[-1].body["messages"]] == ["system", "user"]
+
+
+def test_health_tells_of_the_model_server(service: Service, model: ModelServer) -> None:
+    found = service.ask("GET", "/api/llm/health")
+    assert found.status_code == 200
+    assert found.json() == {
+        "status": "ok",
+        "server_url": model.url,
+        "temperature": 0.6,
+        "max_tokens": 512,
+        "detail": None,
+    }
+
+
+def test_a_client_that_leaves_stops_its_run(tmp_path: Path) -> None:
+    def endless(asked: Asked) -> Answer:
+        return streamed(*(delta(content="word ") for _ in range(2000)), piece=200, pause=0.05)
+
+    with serve(endless) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        body = {"messages": [{"role": "user", "content": "Hello"}]}
+        for path in ("/api/llm/chat/stream", "/v1/chat/completions"):
+            with requests.post(service.url + path, json={**body, "stream": True}, stream=True, timeout=10) as stream:
+                assert next(stream.iter_content(10))
+                assert service.app.state.service.runs.count == 1
+            end = time.monotonic() + 10
+            while service.app.state.service.runs.count and time.monotonic() < end:
+                time.sleep(0.05)
+            assert service.app.state.service.runs.count == 0
+        with pytest.raises(requests.Timeout):
+            requests.post(f"{service.url}/api/llm/chat", json=body, timeout=1)
+        end = time.monotonic() + 10
+        while service.app.state.service.runs.count and time.monotonic() < end:
+            time.sleep(0.05)
+        assert service.app.state.service.runs.count == 0
+
+
+def test_what_fails_in_a_stream_is_told_there(tmp_path: Path) -> None:
+    answers = [streamed(*(delta(content="word ") for _ in range(5)), done=False, cut=True)] * 4
+    with serve(answers) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        frames = service.frames("/api/llm/chat/session/stream", {"session_id": "s", "message": "Hello"})
+    assert "error" in frames[-2]
+    assert frames[-1] == {"done": True, "session_id": "s"}
+
+
+def test_more_than_it_bears_at_once_is_refused(tmp_path: Path) -> None:
+    def slow(asked: Asked) -> Answer:
+        return Answer(whole("Done.").body, delay=1.0)
+
+    with serve(slow) as server, serve_http(settings_for(tmp_path, server.url, agentkit_max_runs=2)) as service:
+        statuses: list[int] = []
+        body = {"messages": [{"role": "user", "content": "Hello"}]}
+        threads = [
+            threading.Thread(target=lambda: statuses.append(service.ask("POST", "/api/llm/chat", body).status_code))
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(statuses) == [200, 200, 503, 503]
+
+
+def test_two_hundred_streams_at_once_are_not_mixed_up(tmp_path: Path) -> None:
+    def each(asked: Asked) -> Answer:
+        name = str(asked.body["messages"][-1]["content"])
+        return streamed(*(delta(content=f"{name}.{piece} ") for piece in range(10)), piece=150, pause=0.05)
+
+    with serve(each) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        got: dict[int, str] = {}
+
+        def follow(number: int) -> None:
+            frames = service.frames(
+                "/api/llm/chat/session/stream", {"session_id": f"s{number}", "message": f"n{number}"}
+            )
+            got[number] = "".join(frame.get("content", "") for frame in frames)
+
+        threads = [threading.Thread(target=follow, args=(number,)) for number in range(200)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert got == {number: "".join(f"n{number}.{piece} " for piece in range(10)) for number in range(200)}
+
+
+def test_two_messages_of_one_session_are_answered_one_after_the_other(tmp_path: Path) -> None:
+    def slow(asked: Asked) -> Answer:
+        return replace(reply(asked), delay=0.3)
+
+    with serve(slow) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        threads = [threading.Thread(target=talk, args=(service, "s", f"m{number}")) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        roles = [turn["role"] for turn in service.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]]
+    assert roles == ["user", "assistant"] * 3
+
+
+def test_named_prompts_fall_to_sessions_by_weight_and_are_counted(tmp_path: Path, model: ModelServer) -> None:
+    file = tmp_path / "prompts.toml"
+    file.write_text('[tutor.v1]\ntext = "First one."\n[tutor.v2]\ntext = "Second 1."\nweight = 3\n')
+    with serve_http(settings_for(tmp_path, model.url, agentkit_prompts=file)) as service:
+        versions = [talk(service, f"s{number}", "x", prompt="tutor")["prompt"]["version"] for number in range(60)]
+        assert 4 <= versions.count("v1") <= 28
+        versions.append(talk(service, "s0", "y", prompt="tutor")["prompt"]["version"])
+        assert versions[-1] == versions[0]
+        pinned = talk(service, "p", "x", prompt="tutor@v1")
+        assert pinned["response"] == "First one: x"
+        assert service.ask("GET", "/api/llm/chat/session/p/history").json()["prompt"]["version"] == "v1"
+        unknown = service.ask("POST", "/api/llm/chat/session", {"session_id": "q", "message": "x", "prompt": "none"})
+        assert unknown.status_code == 400
+        figures = service.ask("GET", "/metrics").text
+        assert f'agentkit_prompt_uses_total{{prompt="tutor",version="v2"}} {versions.count("v2")}' in figures
+        assert [each["version"] for each in service.ask("GET", "/api/llm/prompts").json()["prompts"]] == ["v1", "v2"]
+        file.write_text('[tutor.v3]\ntext = "Third one."\n')
+        assert talk(service, "new", "x", prompt="tutor")["prompt"]["version"] == "v3"
+
+
+def test_a_real_model_answers(tmp_path: Path, llama: LlamaServer) -> None:
+    with serve_http(settings_for(tmp_path, llama.root)) as service:
+        assert talk(service, "s", "Hello", max_tokens=16)["response"]
+        frames = service.frames(
+            "/api/llm/chat/session/stream", {"session_id": "s", "message": "More", "max_tokens": 16}
+        )
+    assert frames[-1] == {"done": True, "session_id": "s"}
+    assert any("content" in frame for frame in frames)
