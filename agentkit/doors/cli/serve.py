@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,6 +59,7 @@ def serve(
     import uvicorn
 
     print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}; Ctrl-C stops", file=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn sends it once more when it has stopped
     target: Any = created if workers == 1 else "agentkit.doors.http.app:create_app"
     try:
         uvicorn.run(

@@ -78,6 +78,21 @@ class Problem(BaseModel):
     detail: str
 
 
+class OpenAIError(BaseModel):
+    """What was wrong, as OpenAI's service tells it."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class OpenAIProblem(BaseModel):
+    """What was wrong, as OpenAI's service tells it."""
+
+    error: OpenAIError
+
+
 class ToolSeen(BaseModel):
     """A tool call, and what came of it."""
 

@@ -28,28 +28,14 @@ from agentkit.doors.http.bodies import (
     ToolSeen,
     UsageSeen,
 )
-from agentkit.doors.http.errors import told
+from agentkit.doors.http.errors import promised, told
 from agentkit.doors.http.service import About
 from agentkit.doors.http.sse import streamed
 from agentkit.doors.http.state import State, Subject, allowed, state_of
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": why}
-    for status, why in {
-        400: "a field is missing, empty, or names what there is not",
-        401: "no valid token",
-        404: "no such session",
-        409: "the session is busy",
-        413: "too large",
-        422: "not in the form that is wanted",
-        429: "too many requests",
-        502: "the model server refuses",
-        503: "the model server, the store or the service can't answer just now",
-    }.items()
-}
 STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}, "description": "data: frames"}}
 
-routes = APIRouter(prefix="/api/llm", tags=["chat"], dependencies=[Depends(allowed)], responses=PROBLEMS)
+routes = APIRouter(prefix="/api/llm", tags=["chat"], dependencies=[Depends(allowed)], responses=promised(Problem))
 Service = Annotated[State, Depends(state_of)]
 
 

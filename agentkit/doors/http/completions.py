@@ -18,14 +18,14 @@ from starlette.exceptions import HTTPException
 from agentkit import TextDelta
 from agentkit.budget import Usage
 from agentkit.doors.answering import Answer, UserInput
-from agentkit.doors.http.bodies import MaxTokens, Temperature, TopP
-from agentkit.doors.http.errors import body_of, told
+from agentkit.doors.http.bodies import MaxTokens, OpenAIProblem, Temperature, TopP
+from agentkit.doors.http.errors import body_of, promised, told
 from agentkit.doors.http.sse import streamed
 from agentkit.doors.http.state import State, allowed, state_of
 
 MODEL = "agentkit"
 
-routes = APIRouter(prefix="/v1", tags=["OpenAI"], dependencies=[Depends(allowed)])
+routes = APIRouter(prefix="/v1", tags=["OpenAI"], dependencies=[Depends(allowed)], responses=promised(OpenAIProblem))
 Service = Annotated[State, Depends(state_of)]
 
 

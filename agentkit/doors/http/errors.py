@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from agentkit import (
@@ -26,6 +27,24 @@ from agentkit.wording import in_a_line
 logger = logging.getLogger("agentkit.http")
 
 _EMPTY = {"missing", "too_short", "string_too_short", "value_error"}
+
+
+WHY = {
+    400: "a field is missing, empty, or names what there is not",
+    401: "no valid token",
+    404: "there is none",
+    409: "the session is busy",
+    413: "too large",
+    422: "not in the form that is wanted",
+    429: "too many requests",
+    502: "the model server refuses",
+    503: "the model server, the store or the service can't answer just now",
+}
+
+
+def promised(body: type[BaseModel], *only: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, for its documentation. body: what they look like. only: these; else all."""
+    return {status: {"model": body, "description": why} for status, why in WHY.items() if not only or status in only}
 
 
 def described(error: Exception) -> tuple[int, str]:

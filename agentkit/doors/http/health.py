@@ -8,7 +8,8 @@ import requests
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from agentkit.doors.http.bodies import Health
+from agentkit.doors.http.bodies import Health, Problem
+from agentkit.doors.http.errors import promised
 from agentkit.doors.http.metrics import CONTENT_TYPE
 from agentkit.doors.http.state import State, Subject, state_of
 from agentkit.wording import without_password
@@ -83,7 +84,7 @@ def ready(state: Service) -> JSONResponse:
     return JSONResponse({"status": "unavailable" if found else "ok", **found}, 503 if found else 200)
 
 
-@routes.get("/metrics", tags=["metrics"])
+@routes.get("/metrics", tags=["metrics"], responses=promised(Problem, 401))
 def metrics(state: Service, subject: Subject) -> Response:
     """Figures for Prometheus."""
     return Response(state.metrics.text(), media_type=CONTENT_TYPE)
