@@ -13,21 +13,25 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 PIP = -m pip --quiet --disable-pip-version-check
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test broker check fix bench clean
+.PHONY: demo test system check fix bench clean
 
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
 
-test: .venv/installed broker
+test: .venv/installed system
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q
 
-# The tests of the MQTT bridge want a real Mosquitto; without one, and without the right to install it, they are left out.
-broker:
-	@command -v mosquitto >/dev/null 2>&1 || test -x /usr/sbin/mosquitto || { \
-		test "$$(id -u)" = 0 && command -v apt-get >/dev/null 2>&1 && echo "Installing mosquitto (once) ..." && \
-		{ DEBIAN_FRONTEND=noninteractive apt-get install -y -q mosquitto >/dev/null 2>&1 || \
-		{ apt-get update -q >/dev/null 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -y -q mosquitto >/dev/null 2>&1; }; }; \
-		} || echo "There is no Mosquitto here: the tests of the MQTT bridge are left out (apt-get install mosquitto)."
+# The tests of the MQTT bridge want a real Mosquitto, those of the chat page a real Chromium (and Node.js 20 or newer,
+# which is not installed here); without them, and without the right to install them, these tests are left out.
+system:
+	@$(call installed,mosquitto,of the MQTT bridge)
+	@$(call installed,chromium,of the chat page)
+
+installed = command -v $(1) >/dev/null 2>&1 || test -x /usr/sbin/$(1) || { \
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null 2>&1 && echo "Installing $(1) (once) ..." && \
+	{ DEBIAN_FRONTEND=noninteractive apt-get install -y -q $(1) >/dev/null 2>&1 || \
+	{ apt-get update -q >/dev/null 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -y -q $(1) >/dev/null 2>&1; }; }; \
+	} || echo "There is no $(1) here: the tests $(2) are left out (apt-get install $(1))."
 
 check: .venv/installed
 	.venv/$(BIN)/ruff check
@@ -38,7 +42,7 @@ fix: .venv/installed
 	.venv/$(BIN)/ruff check --fix
 	.venv/$(BIN)/ruff format
 
-bench: .venv/installed broker
+bench: .venv/installed system
 	.venv/$(BIN)/python -m benchmarks.overhead
 	.venv/$(BIN)/python -m benchmarks.text_protocol
 	.venv/$(BIN)/python -m benchmarks.early_start
@@ -56,7 +60,7 @@ bench: .venv/installed broker
 	@test -n "$(PYTHON)" || { echo "make: this needs Python 3.11 or newer" >&2; exit 1; }
 	@echo "Installing agentkit and what its tests need into .venv (once) ..."
 	@$(PYTHON) -m venv .venv
-	@.venv/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[web,cli,gguf,prices,redis,mqtt,testing,dev]"
+	@.venv/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[web,cli,gguf,prices,redis,mqtt,http,testing,dev]"
 	@touch $@
 
 clean:

@@ -1,8 +1,15 @@
 """What clients send and get, as JSON. A field that is null is one that is not given."""
 
+import base64
+import binascii
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from agentkit.message import Image, Prompt
+
+PICTURE = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,")
 
 
 def _said(value: str) -> str:
@@ -11,8 +18,24 @@ def _said(value: str) -> str:
     return value
 
 
+def _picture(url: str) -> str:
+    _image(url)
+    return url
+
+
+def _image(url: str) -> Image:
+    found = PICTURE.match(url)
+    if found is None:
+        raise ValueError("is no data URL of a picture (PNG, JPEG, WebP, GIF)")
+    try:
+        return Image(base64.b64decode(url[found.end() :], validate=True), found[1])
+    except binascii.Error:
+        raise ValueError("is no base64") from None
+
+
 Said = Annotated[str, AfterValidator(_said)]
 SessionId = Annotated[str, Field(max_length=1000), AfterValidator(_said)]
+Picture = Annotated[str, AfterValidator(_picture)]
 Temperature = Annotated[float | None, Field(ge=0, le=5)]
 TopP = Annotated[float | None, Field(gt=0, le=1)]
 MaxTokens = Annotated[int | None, Field(ge=1, le=1_000_000)]
@@ -48,12 +71,20 @@ class ChatBody(Sampled):
 
 class SessionBody(Sampled):
     """The next message of a session. prompt: the name of a system prompt of the service, perhaps with its version
-    ("tutor", "tutor@v2"), where no system_prompt is given."""
+    ("tutor", "tutor@v2"), where no system_prompt is given. images: pictures as data URLs."""
 
     session_id: SessionId
     message: Said
     system_prompt: str | None = None
     prompt: str | None = None
+    images: Annotated[list[Picture] | None, Field(max_length=16)] = None
+
+    @property
+    def said(self) -> Prompt:
+        """What the user says."""
+        if not self.images:
+            return self.message
+        return [self.message, *(_image(url) for url in self.images)]
 
 
 class SessionNamed(BaseModel):
@@ -141,11 +172,12 @@ class SessionAnswer(ChatAnswer):
 
 
 class TurnSeen(BaseModel):
-    """One message of a session; an answer with the tool calls before it."""
+    """One message of a session; an answer with the tool calls before it. images: as data URLs."""
 
     role: Literal["user", "assistant"]
     content: str
     tool_calls: list[ToolSeen] = []
+    images: list[str] = []
 
 
 class History(BaseModel):

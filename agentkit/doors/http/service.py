@@ -73,9 +73,7 @@ class Conversations:
         if about is None:
             about = self._first(subject, body)
             self._note(subject, body.session_id, about)
-        asked = UserInput(
-            body.message, key, system_prompt=about.system_prompt, sampling=body.sampling, tools=self.tools
-        )
+        asked = UserInput(body.said, key, system_prompt=about.system_prompt, sampling=body.sampling, tools=self.tools)
         return asked, about
 
     def _first(self, subject: str, body: SessionBody) -> About:
@@ -153,8 +151,14 @@ def turns(messages: Sequence[Message]) -> list[TurnSeen]:
             if call_id in calls:
                 calls[call_id].response = text_of(message)
         elif message["role"] == "user":
-            found.append(TurnSeen(role="user", content=text_of(message)))
+            found.append(TurnSeen(role="user", content=text_of(message), images=_pictures(message)))
     return found
+
+
+def _pictures(message: Message) -> list[str]:
+    parts: Any = message.get("content")
+    parts = parts if isinstance(parts, list) else []
+    return [part["image_url"]["url"] for part in parts if part.get("type") == "image_url"]
 
 
 def _digest(subject: str) -> str:

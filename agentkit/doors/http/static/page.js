@@ -1,0 +1,1 @@
+function e(e,t=``,...n){let r=document.createElement(e);return t&&(r.className=t),r.append(...n),r}export{e as t};

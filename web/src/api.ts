@@ -1,0 +1,284 @@
+/**
+ * A client of agentkit's chat service, for browsers and Node.js: fetch, no dependency.
+ *
+ *     const r = await llmAPI.sessionChat("session_123", "Hello!", { system_prompt: "Be brief." });
+ *     console.log(r.data.response);
+ *
+ *     for await (const frame of llmAPI.sessionStream("session_123", "And now?")) {
+ *       if ("content" in frame) print(frame.content);
+ *     }
+ */
+
+export interface ChatMessage {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+/** What may be said of one answer; undefined and null are not sent. */
+export interface ChatOptions {
+  temperature?: number | null;
+  top_p?: number | null;
+  max_tokens?: number | null;
+  /** Stops the answer, and the run on the server. */
+  signal?: AbortSignal;
+}
+
+export interface SessionOptions extends ChatOptions {
+  /** The first one sets the session's. */
+  system_prompt?: string | null;
+  /** The name of a system prompt of the service, perhaps with its version: "tutor", "tutor@v2". */
+  prompt?: string | null;
+  /** Pictures, as data URLs. */
+  images?: string[];
+}
+
+export interface ToolSeen {
+  id: string;
+  name: string;
+  /** JSON, as the model wrote it. */
+  arguments: string;
+  response?: string | null;
+  error?: string | null;
+  seconds?: number | null;
+}
+
+export interface Usage {
+  requests: number;
+  input_tokens: number;
+  output_tokens: number;
+  tool_calls: number;
+  seconds: number;
+  cost?: number | null;
+}
+
+export interface ChatAnswer {
+  response: string;
+  /** "answer", or what ended it before. */
+  stopped: string;
+  usage: Usage;
+  tool_calls: ToolSeen[];
+}
+
+export interface PromptSeen {
+  name: string;
+  version: string;
+  weight?: number | null;
+}
+
+export interface SessionAnswer extends ChatAnswer {
+  session_id: string;
+  history_was_cut: boolean;
+  prompt?: PromptSeen | null;
+}
+
+export interface Turn {
+  role: "user" | "assistant";
+  content: string;
+  tool_calls: ToolSeen[];
+  images: string[];
+}
+
+export interface History {
+  session_id: string;
+  name: string;
+  messages: Turn[];
+  prompt?: PromptSeen | null;
+}
+
+export interface SessionSeen {
+  session_id: string;
+  name: string;
+  /** ISO 8601, UTC. */
+  updated: string;
+}
+
+export interface Done {
+  ok: boolean;
+  message: string;
+}
+
+export interface Health {
+  status: "ok" | "unavailable";
+  server_url: string;
+  temperature: number;
+  max_tokens: number;
+  detail?: string | null;
+}
+
+/** What a stream tells, one after another; the last is `done`. */
+export type Frame =
+  | { content: string; session_id?: string }
+  | { reasoning: string }
+  | { tool: Partial<ToolSeen> & { id: string; state: "started" | "running" | "finished"; progress?: string } }
+  /** The pieces since the last tool call are void: the model is asked again. */
+  | { discarded: true }
+  | { usage: Usage; stopped: string }
+  | { error: string }
+  | { done: true; session_id?: string };
+
+export interface Answered<T> {
+  data: T;
+  status: number;
+}
+
+/** The service refused, or could not be reached (status 0). */
+export class LLMError extends Error {
+  constructor(
+    readonly status: number,
+    readonly detail: string,
+    /** Seconds after which it may go better, where the service tells. */
+    readonly retryAfter?: number,
+  ) {
+    super(detail);
+    this.name = "LLMError";
+  }
+}
+
+export interface Settings {
+  /** Where the service is, such as "https://chat.example"; "" is where the page comes from. */
+  baseUrl?: string;
+  /** The key or token, or what gives it when it is wanted. */
+  token?: string | null | (() => string | null | undefined);
+  fetch?: typeof fetch;
+}
+
+export class LLMAPI {
+  constructor(private settings: Settings = {}) {}
+
+  /** Change where the service is, or the token. */
+  configure(settings: Settings): void {
+    this.settings = { ...this.settings, ...settings };
+  }
+
+  chat(messages: ChatMessage[], options: ChatOptions = {}): Promise<Answered<ChatAnswer>> {
+    return this.json("POST", "/api/llm/chat", { messages, ...given(options) }, options.signal);
+  }
+
+  sessionChat(sessionId: string, message: string, options: SessionOptions = {}): Promise<Answered<SessionAnswer>> {
+    const body = { session_id: sessionId, message, ...given(options) };
+    return this.json("POST", "/api/llm/chat/session", body, options.signal);
+  }
+
+  /** A single shot, piece by piece. Leave the loop, or abort the signal, and the run stops. */
+  stream(messages: ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Frame, void, undefined> {
+    return this.frames("/api/llm/chat/stream", { messages, ...given(options) }, options.signal);
+  }
+
+  /** The next message of a session, piece by piece. */
+  sessionStream(
+    sessionId: string,
+    message: string,
+    options: SessionOptions = {},
+  ): AsyncGenerator<Frame, void, undefined> {
+    const body = { session_id: sessionId, message, ...given(options) };
+    return this.frames("/api/llm/chat/session/stream", body, options.signal);
+  }
+
+  getSessionHistory(sessionId: string): Promise<Answered<History>> {
+    return this.json("POST", "/api/llm/chat/session/history", { session_id: sessionId });
+  }
+
+  clearSession(sessionId: string): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/clear", { session_id: sessionId });
+  }
+
+  listSessions(): Promise<Answered<{ sessions: SessionSeen[] }>> {
+    return this.json("GET", "/api/llm/chat/sessions");
+  }
+
+  renameSession(sessionId: string, name: string): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/rename", { session_id: sessionId, name });
+  }
+
+  /** How the model server is; it does not throw when that is not there. */
+  async health(): Promise<Answered<Health>> {
+    const response = await this.send("GET", "/api/llm/health");
+    if (response.status !== 200 && response.status !== 503) throw await refusal(response);
+    return { data: (await response.json()) as Health, status: response.status };
+  }
+
+  private async json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Answered<T>> {
+    const response = await this.send(method, path, body, signal);
+    if (!response.ok) throw await refusal(response);
+    return { data: (await response.json()) as T, status: response.status };
+  }
+
+  private async *frames(path: string, body: unknown, signal?: AbortSignal): AsyncGenerator<Frame, void, undefined> {
+    const response = await this.send("POST", path, body, signal);
+    if (!response.ok || !response.body) throw await refusal(response);
+    let isDone = false;
+    for await (const data of events(response.body)) {
+      const frame = JSON.parse(data) as Frame;
+      yield frame;
+      isDone = "done" in frame;
+      if (isDone) return;
+    }
+    if (!isDone) throw new LLMError(0, "the stream ended too early");
+  }
+
+  private async send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+    const { baseUrl = "", token, fetch: ask = fetch } = this.settings;
+    const key = typeof token === "function" ? token() : token;
+    const headers: Record<string, string> = {};
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (key) headers["Authorization"] = `Bearer ${key}`;
+    try {
+      return await ask(baseUrl.replace(/\/+$/, "") + path, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(signal ? { signal } : {}),
+      });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new LLMError(0, "the service can't be reached");
+    }
+  }
+}
+
+export const llmAPI = new LLMAPI();
+
+function given(options: SessionOptions): Record<string, unknown> {
+  const { signal: _, ...fields } = options;
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
+}
+
+async function refusal(response: Response): Promise<LLMError> {
+  let detail = `the service answers with status ${response.status}`;
+  try {
+    const told: unknown = ((await response.json()) as { detail?: unknown }).detail;
+    if (typeof told === "string") detail = told;
+  } catch {
+    // no JSON: the status says it all
+  }
+  const wait = Number(response.headers.get("Retry-After"));
+  return new LLMError(response.status, detail, Number.isFinite(wait) && wait > 0 ? wait : undefined);
+}
+
+/** The data of server-sent events (WHATWG HTML, section 9.2): comments and other fields are left out. */
+export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let pending = "";
+  let data: string[] = [];
+  try {
+    while (true) {
+      const { value, done } = await reader.read();
+      pending += done ? decoder.decode() : decoder.decode(value, { stream: true });
+      // A "\r" at the end may be half of a "\r\n".
+      const lines = pending.split(done ? /\r\n|\n|\r/ : /\r\n|\n|\r(?!$)/);
+      pending = done ? "" : (lines.pop() ?? "");
+      for (const line of lines) {
+        if (line === "" && data.length) {
+          yield data.join("\n");
+          data = [];
+        } else if (line.startsWith("data:")) {
+          data.push(line.slice(line.startsWith("data: ") ? 6 : 5));
+        }
+      }
+      if (done) return;
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}

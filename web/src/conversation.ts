@@ -1,0 +1,146 @@
+// The conversation on the page: what was said, and the tool calls in between.
+import type { Frame, ToolSeen, Turn, Usage } from "./api";
+import { element } from "./dom";
+import { markdown } from "./markdown";
+
+/** One answer as it comes: pieces of text, and the tool calls between them. */
+export class AnswerView {
+  readonly root = element("article", "turn assistant");
+  private readonly tools = new Map<string, HTMLDetailsElement>();
+  private text: HTMLElement | undefined;
+  private said = "";
+  private thoughts: HTMLElement | undefined;
+  private isDue = false;
+
+  constructor(private readonly grown: () => void) {
+    this.root.setAttribute("aria-label", "Answer");
+    this.root.setAttribute("aria-busy", "true");
+  }
+
+  take(frame: Frame): void {
+    if ("content" in frame) this.say(frame.content);
+    else if ("reasoning" in frame) this.think(frame.reasoning);
+    else if ("tool" in frame) this.tool(frame.tool, frame.tool.state);
+    else if ("discarded" in frame) this.discard();
+    else if ("usage" in frame) this.finish(frame.usage, frame.stopped);
+    else if ("error" in frame) this.fail(frame.error);
+  }
+
+  say(piece: string): void {
+    if (!this.text) {
+      this.said = "";
+      this.text = element("div", "said");
+      this.root.append(this.text);
+    }
+    this.said += piece;
+    this.draw();
+  }
+
+  /** At most once for each picture of the screen, however fast the pieces come. */
+  private draw(): void {
+    if (this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => {
+      this.isDue = false;
+      this.text?.replaceChildren(markdown(this.said));
+      this.grown();
+    });
+  }
+
+  private think(piece: string): void {
+    if (!this.thoughts) {
+      this.thoughts = element("div", "thoughts");
+      this.root.append(element("details", "fold", element("summary", "", "Thoughts"), this.thoughts));
+    }
+    this.thoughts.append(piece);
+  }
+
+  tool(tool: Partial<ToolSeen> & { id: string; progress?: string }, state: string): void {
+    let fold = this.tools.get(tool.id);
+    if (!fold) {
+      this.endText();
+      const name = element("code", "", tool.name ?? "tool");
+      fold = element("details", "fold tool", element("summary", "", name, " ", element("span", "state")));
+      if (tool.arguments) fold.append(element("pre", "arguments", pretty(tool.arguments)));
+      this.tools.set(tool.id, fold);
+      this.root.append(fold);
+    }
+    const told = tool.error ?? tool.response;
+    fold.dataset["state"] = tool.error ? "failed" : state;
+    const seconds = tool.seconds ? ` in ${tool.seconds.toFixed(1)} s` : "";
+    const words = { started: "runs…", running: tool.progress ?? "runs…", finished: `done${seconds}` };
+    const label = tool.error ? "failed" : (words[state as keyof typeof words] ?? state);
+    fold.querySelector(".state")!.textContent = label;
+    if (told !== undefined && told !== null) {
+      fold.querySelector(".response")?.remove();
+      fold.append(element("pre", "response", told));
+    }
+    if (state === "finished") this.tools.delete(tool.id); // ids may come again in later replies
+    this.grown();
+  }
+
+  private endText(): void {
+    this.text?.replaceChildren(markdown(this.said));
+    this.text = undefined;
+    this.thoughts = undefined;
+  }
+
+  private discard(): void {
+    this.text?.remove();
+    this.text = undefined;
+    this.said = "";
+  }
+
+  private finish(usage: Usage, stopped: string): void {
+    const parts = [`${usage.input_tokens + usage.output_tokens} tokens`, `${usage.seconds.toFixed(1)} s`];
+    if (usage.tool_calls) parts.unshift(`${usage.tool_calls} tool call${usage.tool_calls > 1 ? "s" : ""}`);
+    if (usage.cost) parts.push(`$${usage.cost.toFixed(4)}`);
+    if (stopped !== "answer") parts.push(`ended by: ${stopped}`);
+    this.root.append(element("footer", "usage", parts.join(" · ")));
+    this.end();
+  }
+
+  fail(problem: string): void {
+    const told = element("p", "failed", problem);
+    told.setAttribute("role", "alert");
+    this.root.append(told);
+    this.end();
+  }
+
+  end(): void {
+    this.endText();
+    this.root.removeAttribute("aria-busy");
+    this.grown();
+  }
+}
+
+/** What a user said. */
+export function questionView(text: string, images: string[]): HTMLElement {
+  const made = element("article", "turn user", element("div", "said", text));
+  made.setAttribute("aria-label", "You");
+  for (const url of images) {
+    const picture = element("img");
+    picture.src = url;
+    picture.alt = "Picture you sent";
+    made.append(picture);
+  }
+  return made;
+}
+
+/** A turn of an earlier day. */
+export function turnView(turn: Turn): HTMLElement {
+  if (turn.role === "user") return questionView(turn.content, turn.images);
+  const view = new AnswerView(() => undefined);
+  for (const tool of turn.tool_calls) view.tool(tool, "finished");
+  if (turn.content) view.say(turn.content);
+  view.end();
+  return view.root;
+}
+
+function pretty(json: string): string {
+  try {
+    return JSON.stringify(JSON.parse(json), null, 1);
+  } catch {
+    return json;
+  }
+}

@@ -1,0 +1,325 @@
+// The chat page: sessions at the side, the conversation, and a place to write.
+import { LLMAPI, LLMError, type SessionSeen } from "./api";
+import { AnswerView, questionView, turnView } from "./conversation";
+import { element } from "./dom";
+import "./page.css";
+
+const KEY = "agentkit-key";
+const THEME = "agentkit-theme";
+const MOST_PICTURE_BYTES = 4_000_000;
+
+const at = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
+const log = at("log");
+const message = at<HTMLTextAreaElement>("message");
+const problem = at("problem");
+const api = new LLMAPI({ token: () => sessionStorage.getItem(KEY) });
+
+let session = newId();
+let sessions: SessionSeen[] = [];
+let running: AbortController | undefined;
+let pictures: string[] = [];
+let isFollowing = true;
+
+function newId(): string {
+  // not randomUUID: a page that is served over plain HTTP to another machine has none
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return `page-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+// ---- what is wrong, and the key
+
+function tellProblem(text: string, wantsKey = false): void {
+  problem.replaceChildren(text);
+  problem.hidden = !text;
+  if (text && wantsKey) {
+    const button = element("button", "", "Give a key");
+    button.type = "button";
+    button.addEventListener("click", askForKey);
+    problem.append(" ", button);
+  }
+}
+
+function tellError(error: unknown): void {
+  if (error instanceof LLMError && error.status === 401) {
+    const has = Boolean(sessionStorage.getItem(KEY));
+    tellProblem(has ? "The service does not take this key." : "The service wants a key.", true);
+  } else if (error instanceof LLMError) {
+    tellProblem(`${error.detail}${error.retryAfter ? ` (again in ${error.retryAfter} s)` : ""}`);
+  } else {
+    tellProblem("Something went wrong on this page.");
+    console.error(error);
+  }
+}
+
+function askForKey(): void {
+  at<HTMLInputElement>("key").value = sessionStorage.getItem(KEY) ?? "";
+  at<HTMLDialogElement>("key-dialog").showModal();
+}
+
+async function checkHealth(): Promise<void> {
+  const shown = at("health");
+  try {
+    const { data } = await api.health();
+    shown.dataset["status"] = data.status;
+    shown.textContent = data.status === "ok" ? "" : "The model server is not there";
+    shown.title = data.detail ?? data.server_url;
+  } catch {
+    shown.dataset["status"] = "unavailable";
+    shown.textContent = "The service is not there";
+  }
+}
+
+// ---- the sessions
+
+async function loadSessions(): Promise<boolean> {
+  try {
+    sessions = (await api.listSessions()).data.sessions;
+    tellProblem("");
+  } catch (error) {
+    tellError(error);
+    return false;
+  }
+  drawSessions();
+  return true;
+}
+
+function drawSessions(): void {
+  at("sessions").replaceChildren(...sessions.map(sessionView));
+  const current = sessions.find((each) => each.session_id === session);
+  at("title").textContent = current?.name || "New conversation";
+}
+
+function sessionView(seen: SessionSeen): HTMLElement {
+  const open = element("button", "open", seen.name || seen.session_id);
+  open.type = "button";
+  open.title = new Date(seen.updated).toLocaleString();
+  open.addEventListener("click", () => void openSession(seen.session_id));
+  if (seen.session_id === session) open.setAttribute("aria-current", "true");
+  return element(
+    "li",
+    "",
+    open,
+    iconButton("✎", `Rename ${seen.name}`, () => askForName(seen)),
+    iconButton("×", `Delete ${seen.name}`, () => void remove(seen)),
+  );
+}
+
+function iconButton(sign: string, label: string, act: () => void): HTMLButtonElement {
+  const made = element("button", "icon", sign);
+  made.type = "button";
+  made.setAttribute("aria-label", label);
+  made.addEventListener("click", act);
+  return made;
+}
+
+async function openSession(id: string): Promise<void> {
+  stop();
+  session = id;
+  location.hash = encodeURIComponent(id);
+  document.body.classList.remove("side-open");
+  try {
+    const { data } = await api.getSessionHistory(id);
+    if (session !== id) return; // another was opened meanwhile
+    log.replaceChildren(...data.messages.map(turnView));
+    tellProblem("");
+  } catch (error) {
+    log.replaceChildren();
+    if (!(error instanceof LLMError && error.status === 404)) tellError(error);
+  }
+  drawSessions();
+  isFollowing = true;
+  requestAnimationFrame(follow);
+}
+
+function newSession(): void {
+  stop();
+  session = newId();
+  history.replaceState(null, "", location.pathname);
+  log.replaceChildren();
+  document.body.classList.remove("side-open");
+  drawSessions();
+  message.focus();
+}
+
+async function remove(seen: SessionSeen): Promise<void> {
+  if (!confirm(`Delete "${seen.name || seen.session_id}"?`)) return;
+  if (seen.session_id === session) stop();
+  try {
+    await api.clearSession(seen.session_id);
+  } catch (error) {
+    tellError(error);
+    return;
+  }
+  if (seen.session_id === session) newSession();
+  await loadSessions();
+}
+
+function askForName(seen: SessionSeen): void {
+  const dialog = at<HTMLDialogElement>("name-dialog");
+  dialog.dataset["session"] = seen.session_id;
+  at<HTMLInputElement>("name").value = seen.name;
+  dialog.showModal();
+}
+
+// ---- the conversation
+
+async function send(): Promise<void> {
+  const text = message.value;
+  if (!text.trim() || running) return;
+  const [own, sent] = [session, pictures];
+  const view = new AnswerView(follow);
+  log.append(questionView(text, sent), view.root);
+  message.value = "";
+  setPictures([]);
+  grow();
+  tellProblem("");
+  isFollowing = true;
+  follow();
+  const control = new AbortController();
+  setRunning(control);
+  try {
+    for await (const frame of api.sessionStream(own, text, { images: sent, signal: control.signal })) view.take(frame);
+  } catch (error) {
+    if (control.signal.aborted) view.fail("Stopped.");
+    else {
+      view.fail(error instanceof LLMError ? error.detail : "The connection broke.");
+      tellError(error);
+      if (!message.value) message.value = text; // it is no part of the session: it can be sent again
+    }
+  }
+  view.end();
+  if (running === control) setRunning(undefined);
+  const told = problem.hidden;
+  if (told) await loadSessions();
+}
+
+function setRunning(control: AbortController | undefined): void {
+  running = control;
+  at("send").hidden = Boolean(control);
+  at("stop").hidden = !control;
+}
+
+function stop(): void {
+  running?.abort();
+  setRunning(undefined);
+}
+
+/** Keep the end in sight, unless the reader has scrolled away from it. */
+function follow(): void {
+  if (isFollowing) log.scrollTop = log.scrollHeight;
+}
+
+function grow(): void {
+  message.style.height = "auto";
+  message.style.height = `${Math.min(message.scrollHeight, innerHeight / 3)}px`;
+}
+
+// ---- pictures
+
+function setPictures(urls: string[]): void {
+  pictures = urls;
+  at("pictures").replaceChildren(
+    ...urls.map((url, place) => {
+      const picture = element("img");
+      picture.src = url;
+      picture.alt = `Picture ${place + 1}`;
+      const drop = iconButton("×", `Leave picture ${place + 1} out`, () =>
+        setPictures(pictures.filter((each) => each !== url)),
+      );
+      return element("li", "", picture, drop);
+    }),
+  );
+}
+
+async function addPictures(files: Iterable<File>): Promise<void> {
+  for (const file of files) {
+    if (!/^image\/(png|jpeg|webp|gif)$/.test(file.type)) continue;
+    if (file.size > MOST_PICTURE_BYTES) {
+      tellProblem(`${file.name} is too large: pictures may have ${MOST_PICTURE_BYTES / 1e6} MB`);
+      continue;
+    }
+    const url = await new Promise<string>((resolve, reject) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(String(reader.result));
+      reader.onerror = () => reject(reader.error);
+      reader.readAsDataURL(file);
+    });
+    setPictures([...pictures, url]);
+  }
+}
+
+// ---- what the reader does
+
+at("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  void send();
+});
+message.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    void send();
+  }
+});
+message.addEventListener("input", grow);
+message.addEventListener("paste", (event) => void addPictures(event.clipboardData?.files ?? []));
+at("attach").addEventListener("click", () => at("file").click());
+at<HTMLInputElement>("file").addEventListener("change", (event) => {
+  const input = event.target as HTMLInputElement;
+  void addPictures([...(input.files ?? [])]).then(() => (input.value = ""));
+});
+at("stop").addEventListener("click", stop);
+at("new").addEventListener("click", newSession);
+at("open-side").addEventListener("click", () => document.body.classList.add("side-open"));
+at("close-side").addEventListener("click", () => document.body.classList.remove("side-open"));
+at("settings").addEventListener("click", askForKey);
+at("key-cancel").addEventListener("click", () => at<HTMLDialogElement>("key-dialog").close());
+at("key-form").addEventListener("submit", () => {
+  const key = at<HTMLInputElement>("key").value.trim();
+  if (key) sessionStorage.setItem(KEY, key);
+  else sessionStorage.removeItem(KEY);
+  void loadSessions();
+});
+at("name-cancel").addEventListener("click", () => at<HTMLDialogElement>("name-dialog").close());
+at("name-form").addEventListener("submit", () => {
+  const id = at("name-dialog").dataset["session"] ?? "";
+  const name = at<HTMLInputElement>("name").value.trim();
+  if (name) void api.renameSession(id, name).then(loadSessions, tellError);
+});
+log.addEventListener("scroll", () => {
+  isFollowing = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+    if (document.body.classList.contains("side-open")) document.body.classList.remove("side-open");
+    else stop();
+  } else if (event.altKey && event.key.toLowerCase() === "n") {
+    event.preventDefault();
+    newSession();
+  }
+});
+
+// ---- light or dark
+
+function setTheme(theme: string | null): void {
+  if (theme) document.documentElement.dataset["theme"] = theme;
+}
+
+at("theme").addEventListener("click", () => {
+  const isDark = document.documentElement.dataset["theme"]
+    ? document.documentElement.dataset["theme"] === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches;
+  const theme = isDark ? "light" : "dark";
+  localStorage.setItem(THEME, theme);
+  setTheme(theme);
+});
+
+// ---- the start
+
+setTheme(localStorage.getItem(THEME));
+void checkHealth();
+setInterval(() => void checkHealth(), 15_000);
+void loadSessions().then((isThere) => {
+  const wanted = decodeURIComponent(location.hash.slice(1));
+  if (isThere && wanted) void openSession(wanted);
+});
+message.focus();

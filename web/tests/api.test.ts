@@ -1,0 +1,114 @@
+// The client against the real service.
+import { expect, inject, test } from "vitest";
+import { events, type Frame, LLMAPI, LLMError } from "../src/api";
+
+const { url, key } = inject("service");
+const api = new LLMAPI({ baseUrl: `${url}/`, token: key });
+let count = 0;
+const fresh = (): string => `s/${++count} ü`;
+
+async function all(frames: AsyncIterable<Frame>): Promise<Frame[]> {
+  const found: Frame[] = [];
+  for await (const frame of frames) found.push(frame);
+  return found;
+}
+
+const text = (frames: Frame[]): string => frames.map((each) => ("content" in each ? each.content : "")).join("");
+
+test("a single shot", async () => {
+  const r = await api.chat([{ role: "user", content: "Hello" }], { temperature: null, max_tokens: 5 });
+  expect(r.status).toBe(200);
+  expect(r.data.response).toBe("Hello: Hello");
+  expect(r.data.usage.requests).toBe(1);
+});
+
+test("a session, its history, its name, its end", async () => {
+  const id = fresh();
+  const r = await api.sessionChat(id, "Hello!", { system_prompt: "Be brief." });
+  expect(r.data).toMatchObject({ response: "Be brief.: Hello!", session_id: id });
+  const told = await api.getSessionHistory(id);
+  expect(told.data.messages.map((turn) => [turn.role, turn.content])).toEqual([
+    ["user", "Hello!"],
+    ["assistant", "Be brief.: Hello!"],
+  ]);
+  await api.renameSession(id, "Greeting");
+  const listed = await api.listSessions();
+  expect(listed.data.sessions.find((each) => each.session_id === id)?.name).toBe("Greeting");
+  expect((await api.clearSession(id)).data).toEqual({ ok: true, message: `Session ${id} cleared` });
+  await expect(api.getSessionHistory(id)).rejects.toMatchObject({ status: 404, detail: "Session not found" });
+});
+
+test("streams, with tool calls and usage", async () => {
+  const id = fresh();
+  expect(text(await all(api.stream([{ role: "user", content: "Hi" }])))).toBe("Hi: Hi");
+  const frames = await all(api.sessionStream(id, "look up tides"));
+  const states = frames.flatMap((each) => ("tool" in each ? [each.tool.state] : []));
+  expect(states).toEqual(["started", "finished"]);
+  expect(frames.some((each) => "usage" in each)).toBe(true);
+  expect(frames.at(-1)).toEqual({ done: true, session_id: id });
+});
+
+test("letters that are cut in the middle of their bytes come whole", async () => {
+  expect(text(await all(api.sessionStream(fresh(), "letters")))).toBe("äöü 日本 🙂");
+});
+
+test("an aborted stream ends here and on the server", async () => {
+  const control = new AbortController();
+  const running = async (): Promise<void> => {
+    for await (const frame of api.sessionStream(fresh(), "endless", { signal: control.signal })) {
+      if ("content" in frame) control.abort();
+    }
+  };
+  await expect(running()).rejects.toMatchObject({ name: "AbortError" });
+  await expect.poll(runs, { timeout: 10_000 }).toBe(0);
+});
+
+test("leaving the loop stops the run too", async () => {
+  for await (const frame of api.sessionStream(fresh(), "endless")) if ("content" in frame) break;
+  await expect.poll(runs, { timeout: 10_000 }).toBe(0);
+});
+
+async function runs(): Promise<number> {
+  const response = await fetch(`${url}/metrics`, { headers: { Authorization: `Bearer ${key}` } });
+  return Number(/^agentkit_runs (.*)$/m.exec(await response.text())?.[1]);
+}
+
+test("health does not throw", async () => {
+  const r = await new LLMAPI({ baseUrl: url }).health();
+  expect(r.data.status).toBe("ok");
+});
+
+test("what is refused says why", async () => {
+  const stranger = new LLMAPI({ baseUrl: url, token: () => null });
+  const refused = { name: "LLMError", status: 401, detail: "Could not validate credentials" };
+  await expect(stranger.listSessions()).rejects.toMatchObject(refused);
+  await expect(all(stranger.stream([{ role: "user", content: "x" }]))).rejects.toMatchObject(refused);
+  await expect(api.chat([])).rejects.toThrowError(/^messages: /);
+  const nowhere = new LLMAPI({ baseUrl: "http://127.0.0.1:9" });
+  await expect(nowhere.listSessions()).rejects.toMatchObject({ status: 0 });
+  stranger.configure({ token: key });
+  expect((await stranger.listSessions()).status).toBe(200);
+});
+
+test("a stream that breaks off is an error", async () => {
+  const half: typeof fetch = async () => new Response('data: {"content": "a"}\n\n');
+  const broken = new LLMAPI({ fetch: half });
+  await expect(all(broken.stream([{ role: "user", content: "x" }]))).rejects.toBeInstanceOf(LLMError);
+});
+
+test("events are read however they are cut", async () => {
+  const whole = new TextEncoder().encode(': note\r\n\r\ndata: {"a":\r\ndata: "ü"}\r\n\r\nevent: x\ndata:2\n\ndata: 3\r\r');
+  for (let size = 1; size < 9; size++) {
+    const pieces: Uint8Array[] = [];
+    for (let start = 0; start < whole.length; start += size) pieces.push(whole.slice(start, start + size));
+    const found: string[] = [];
+    const body = new ReadableStream<Uint8Array>({
+      start(control) {
+        for (const piece of pieces) control.enqueue(piece);
+        control.close();
+      },
+    });
+    for await (const data of events(body)) found.push(data);
+    expect(found).toEqual(['{"a":\n"ü"}', "2", "3"]);
+  }
+});
