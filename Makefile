@@ -48,6 +48,7 @@ bench: .venv/installed system
 	.venv/$(BIN)/python -m benchmarks.early_start
 	.venv/$(BIN)/python -m benchmarks.window
 	.venv/$(BIN)/python -m benchmarks.mqtt
+	.venv/$(BIN)/python -m benchmarks.http
 
 .venv-demo/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: this needs Python 3.11 or newer" >&2; exit 1; }

@@ -10,9 +10,9 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def wait_for(port: int, name: str) -> None:
+def wait_for(port: int, name: str, seconds: float = 4.0) -> None:
     """Wait until somebody listens on a port."""
-    for _ in range(200):
+    for _ in range(int(seconds * 50)):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

@@ -19,6 +19,7 @@ class Rates:
         from limits.storage import storage_from_string
         from limits.strategies import SlidingWindowCounterRateLimiter
 
+        self.is_remote = not where.startswith("memory:")
         self._limit = RateLimitItemPerMinute(most)
         storage: Any = storage_from_string(where)
         self._strategy = SlidingWindowCounterRateLimiter(storage)

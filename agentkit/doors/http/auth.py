@@ -40,6 +40,11 @@ class Door:
         stays so, also when its last key is taken away."""
         return self._was_open and not self._keys
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether keys of tokens are fetched from elsewhere, which may take a while."""
+        return self._remote is not None
+
     def subject(self, authorization: str | None) -> str | None:
         """Who asks, by the header of that name; None when that can't be made out."""
         if self.is_open:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
@@ -31,12 +31,11 @@ from agentkit.doors.http.bodies import (
 from agentkit.doors.http.errors import promised, told
 from agentkit.doors.http.service import About
 from agentkit.doors.http.sse import streamed
-from agentkit.doors.http.state import State, Subject, allowed, state_of
+from agentkit.doors.http.state import Service, State, Subject, allowed
 
 STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}, "description": "data: frames"}}
 
 routes = APIRouter(prefix="/api/llm", tags=["chat"], dependencies=[Depends(allowed)], responses=promised(Problem))
-Service = Annotated[State, Depends(state_of)]
 
 
 @routes.post("/chat")

@@ -21,12 +21,11 @@ from agentkit.doors.answering import Answer, UserInput
 from agentkit.doors.http.bodies import MaxTokens, OpenAIProblem, Temperature, TopP
 from agentkit.doors.http.errors import body_of, promised, told
 from agentkit.doors.http.sse import streamed
-from agentkit.doors.http.state import State, allowed, state_of
+from agentkit.doors.http.state import Service, State, allowed
 
 MODEL = "agentkit"
 
 routes = APIRouter(prefix="/v1", tags=["OpenAI"], dependencies=[Depends(allowed)], responses=promised(OpenAIProblem))
-Service = Annotated[State, Depends(state_of)]
 
 
 class Url(BaseModel):

@@ -1,24 +1,22 @@
 """Whether the service lives, is ready, and what its model server does."""
 
 import time
-from typing import Annotated
 from urllib.parse import urlsplit
 
 import requests
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from agentkit.doors.http.bodies import Health, Problem
 from agentkit.doors.http.errors import promised
 from agentkit.doors.http.metrics import CONTENT_TYPE
-from agentkit.doors.http.state import State, Subject, state_of
+from agentkit.doors.http.state import Service, Subject
 from agentkit.wording import without_password
 
 SECONDS = 3.0
 KEPT_SECONDS = 1.0
 
 routes = APIRouter()
-Service = Annotated[State, Depends(state_of)]
 
 
 class ModelServer:

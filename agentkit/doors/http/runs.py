@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from agentkit import Event
+from agentkit import Event, TextDelta
 from agentkit.doors.answering import Answer, Answerer, UserInput, process_user_input_with_llm
 
 LOOK = 0.5
@@ -57,22 +57,20 @@ class Runs:
         self._begin(asked, cancel, queue)
         looked = heard = time.monotonic()
         try:
-            while True:
-                got: Told | BaseException = None
-                with contextlib.suppress(TimeoutError):
-                    got = await asyncio.wait_for(queue.get(), LOOK)
-                now = time.monotonic()
-                if now - looked >= LOOK:
-                    looked = now
-                    if await is_gone():
-                        return
-                if isinstance(got, BaseException):
-                    raise got
-                if got is not None or now - heard >= IDLE:
-                    heard = now
-                    yield got
-                if isinstance(got, Answer):
-                    return
+            with _ticking(queue):
+                while True:
+                    for got in joined(await _all(queue)):
+                        if isinstance(got, BaseException):
+                            raise got
+                        if got is not None or time.monotonic() - heard >= IDLE:
+                            heard = time.monotonic()
+                            yield got
+                        if isinstance(got, Answer):
+                            return
+                    if time.monotonic() - looked >= LOOK:
+                        looked = time.monotonic()
+                        if await is_gone():
+                            return
         finally:
             cancel.set()
 
@@ -105,3 +103,43 @@ class Runs:
         for cancel in list(self._cancels):
             cancel.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _ticking(queue: "asyncio.Queue[Told | BaseException]") -> Iterator[None]:
+    """Put None into a queue from time to time."""
+    loop = asyncio.get_running_loop()
+    handles: list[asyncio.TimerHandle] = []
+
+    def tick() -> None:
+        queue.put_nowait(None)
+        handles[:] = [loop.call_later(LOOK, tick)]
+
+    handles.append(loop.call_later(LOOK, tick))
+    try:
+        yield
+    finally:
+        handles[0].cancel()
+
+
+async def _all(queue: "asyncio.Queue[Told | BaseException]") -> list[Told | BaseException]:
+    """What is in a queue, at least one."""
+    found = [await queue.get()]
+    while not queue.empty():
+        found.append(queue.get_nowait())
+    return found
+
+
+def joined(told: list[Told | BaseException]) -> Iterator[Told | BaseException]:
+    """The same, with neighbouring pieces of text in one: a busy service sends fewer and larger ones."""
+    text = ""
+    for each in told:
+        if isinstance(each, TextDelta):
+            text += each.text
+            continue
+        if text:
+            yield TextDelta(text)
+            text = ""
+        yield each
+    if text:
+        yield TextDelta(text)

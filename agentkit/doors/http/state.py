@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from agentkit import SessionError
@@ -39,26 +40,30 @@ class State:
         return None
 
 
-def state_of(request: Request) -> State:
+async def state_of(request: Request) -> State:
     """The service of a request."""
     state: State = request.app.state.service
     return state
 
 
-def subject_of(request: Request) -> str:
+async def subject_of(request: Request, state: Annotated[State, Depends(state_of)]) -> str:
     """Who asks. Raises HTTPException with 401 when that can't be made out."""
-    subject = state_of(request).door.subject(request.headers.get("authorization"))
+    token = request.headers.get("authorization")
+    door = state.door
+    subject = await run_in_threadpool(door.subject, token) if door.is_remote else door.subject(token)
     if subject is None:
         raise HTTPException(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
     return subject
 
 
+Service = Annotated[State, Depends(state_of)]
 Subject = Annotated[str, Depends(subject_of)]
 
 
-def allowed(request: Request, subject: Subject) -> None:
+async def allowed(subject: Subject, state: Service) -> None:
     """Whether the one who asks keeps to the rate. Raises HTTPException with 429."""
-    rates = state_of(request).rates
-    if not rates.allows(subject):
-        wait = rates.wait(subject)
+    rates = state.rates
+    is_allowed = await run_in_threadpool(rates.allows, subject) if rates.is_remote else rates.allows(subject)
+    if not is_allowed:
+        wait = await run_in_threadpool(rates.wait, subject)
         raise HTTPException(429, f"too many requests: try again in {wait} seconds", {"Retry-After": str(wait)})
