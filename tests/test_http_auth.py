@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from pydantic import ValidationError
 
 from agentkit.doors.http.keys import Keys
 from tests.http_service import Service, serve_http, settings_for
-from tests.model_server import ModelServer, serve
+from tests.model_server import ModelServer, running, serve
 from tests.redis_server import serve_redis
 from tests.test_http_chat import reply, talk
 
@@ -143,13 +145,16 @@ def test_tokens_of_hs256(tmp_path: Path, model: ModelServer) -> None:
         assert service.ask("GET", "/api/llm/chat/session/s/history", key=token(iss="us")).status_code == 200
 
 
-def test_tokens_of_rs256_with_a_set_of_keys(tmp_path: Path, model: ModelServer) -> None:
+@pytest.mark.parametrize("kind", ["file", "address"])
+def test_tokens_of_rs256_with_a_set_of_keys(tmp_path: Path, model: ModelServer, kind: str) -> None:
     own, other = (rsa.generate_private_key(65537, 2048) for _ in range(2))
     public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(own.public_key()))
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps({"keys": [{**public, "kid": "1", "use": "sig", "alg": "RS256"}]}))
-    options = {"agentkit_jwt_jwks": str(file), "agentkit_jwt_audience": "chat"}
-    with serve_http(settings_for(tmp_path, model.url, **options)) as service:
+    web = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
+    where = str(file) if kind == "file" else f"http://127.0.0.1:{web.server_port}/jwks.json"
+    options = {"agentkit_jwt_jwks": where, "agentkit_jwt_audience": "chat"}
+    with running(web), serve_http(settings_for(tmp_path, model.url, **options)) as service:
         made = {
             "good": token(own, "RS256", {"kid": "1"}),
             "unknown key": token(other, "RS256", {"kid": "2"}),

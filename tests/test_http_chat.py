@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -235,6 +236,24 @@ def test_a_client_that_leaves_stops_its_run(tmp_path: Path) -> None:
         while service.app.state.service.runs.count and time.monotonic() < end:
             time.sleep(0.05)
         assert service.app.state.service.runs.count == 0
+
+
+def test_a_reader_who_is_slow_holds_nobody_up(tmp_path: Path) -> None:
+    def long(asked: Asked) -> Answer:
+        return streamed(*(delta(content="word " * 2000) for _ in range(100)))
+
+    with serve(long) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        body = json.dumps({"messages": [{"role": "user", "content": "Hello"}]}).encode()
+        with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2]))) as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            head = "POST /api/llm/chat/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            slow.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            slow.recv(10)  # and no more
+            started = time.monotonic()
+            frames = service.frames("/api/llm/chat/stream", json.loads(body))
+            assert frames[-1] == {"done": True}
+            assert service.ask("GET", "/livez").status_code == 200
+            assert time.monotonic() - started < 10
 
 
 def test_what_fails_in_a_stream_is_told_there(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the doors read from the environment."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 DEFAULT_MODEL = "extractive"
@@ -20,3 +21,9 @@ def data_folder() -> Path:
 def session_store() -> str:
     """AGENTKIT_SESSIONS, or a file among the user's data."""
     return os.environ.get("AGENTKIT_SESSIONS") or str(data_folder() / "sessions.db")
+
+
+def hand_on(settings: Mapping[str, str | None]) -> None:
+    """Set variables of the environment for what is read from it later, in this process and those that it starts; what
+    is empty is left as it is."""
+    os.environ.update({name: value for name, value in settings.items() if value})

@@ -1,7 +1,6 @@
 """`agentkit serve`: the chat service; `agentkit serve keys`: who may use it."""
 
 import ipaddress
-import os
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 from agentkit import ConfigurationError, MissingExtraError, SessionError
 from agentkit.doors.cli.ask import BAD_USAGE, FAILED
 from agentkit.doors.cli.stores import StoreOption, leave
+from agentkit.doors.settings import hand_on
 
 app = typer.Typer(invoke_without_command=True, help="Put the agent on the network: a chat service with a page.")
 keys = typer.Typer(no_args_is_help=True, help="API keys of the service.")
@@ -40,7 +40,7 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    given = {
+    given: dict[str, str | None] = {
         "AGENTKIT_MODEL": model,
         "AGENTKIT_TOOLS": ",".join(tool or ()),
         "AGENTKIT_DOCS": docs,
@@ -48,7 +48,7 @@ def serve(
         "AGENTKIT_MQTT_PROJECTS": projects if mqtt else None,
         "AGENTKIT_SESSIONS": store,
     }
-    os.environ.update({name: value for name, value in given.items() if value})  # as the workers read them
+    hand_on(given)  # workers read them there
     created = _application()
     if created.state.service.door.is_open and not _is_loopback(host):
         leave(

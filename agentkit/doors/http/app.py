@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from agentkit import MissingExtraError
 from agentkit.backend import Backend, resolve
 from agentkit.backends import OpenAIBackend
 from agentkit.doors.answering import Answerer
@@ -58,9 +59,11 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         ModelServer(url),
     )
 
+    start_mqtt = mqtt_of(settings, answerer)
+
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
-        stop_mqtt = start_mqtt(settings, answerer)
+        stop_mqtt = start_mqtt()
         yield
         stop_mqtt()
         runs.close()
@@ -128,15 +131,17 @@ def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
     return tuple(found)
 
 
-def start_mqtt(settings: HttpSettings, answerer: Answerer) -> Callable[[], object]:
-    """Serve projects over MQTT too, on the same sessions and the same model. Gives what ends that. Raises
+def mqtt_of(settings: HttpSettings, answerer: Answerer) -> Callable[[], Callable[[], object]]:
+    """What starts the MQTT bridge, on the same sessions and the same model, and gives what ends it. Raises
     ConfigurationError for projects that can't be served."""
     if not settings.agentkit_mqtt_projects:
-        return lambda: None
-    from agentkit.doors.mqtt.beside import serve_beside
-    from agentkit.doors.mqtt.bridge import BridgeSettings
-    from agentkit.doors.mqtt.projects import projects_named
-
+        return lambda: lambda: None
+    try:
+        from agentkit.doors.mqtt.beside import serve_beside
+        from agentkit.doors.mqtt.bridge import BridgeSettings
+        from agentkit.doors.mqtt.projects import projects_named
+    except ImportError:
+        raise MissingExtraError("the MQTT bridge", "mqtt") from None
     password = settings.agentkit_mqtt_password
     bridge = BridgeSettings(
         broker=settings.agentkit_mqtt_broker,
@@ -146,7 +151,7 @@ def start_mqtt(settings: HttpSettings, answerer: Answerer) -> Callable[[], objec
         client_id="agentkit-serve",
     )
     projects = projects_named(settings.agentkit_mqtt_projects)
-    return serve_beside(projects, answerer, bridge, data_folder() / "bridges")
+    return lambda: serve_beside(projects, answerer, bridge, data_folder() / "bridges")
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -5,10 +5,10 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from agentkit import Event, TextDelta
 from agentkit.doors.answering import Answer, Answerer, UserInput, process_user_input_with_llm
+from agentkit.workers import WORKERS
 
 LOOK = 0.5
 """Seconds after which is looked whether the client is still there."""
@@ -29,7 +29,6 @@ class Runs:
     def __init__(self, answerer: Answerer, most: int) -> None:
         self._answerer = answerer
         self._most = most
-        self._pool = ThreadPoolExecutor(most, thread_name_prefix="agentkit-run")
         self._cancels: set[threading.Event] = set()
 
     @property
@@ -92,17 +91,15 @@ class Runs:
                 self._cancels.discard(cancel)
 
         self._cancels.add(cancel)
-        try:
-            self._pool.submit(work)
-        except RuntimeError:
-            self._cancels.discard(cancel)
-            raise
+        WORKERS.submit(work)
 
-    def close(self) -> None:
-        """Stop what is worked on."""
+    def close(self, seconds: float = 5.0) -> None:
+        """Stop what is worked on, and wait so long for its end; a tool that hangs is not waited for longer."""
         for cancel in list(self._cancels):
             cancel.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        end = time.monotonic() + seconds
+        while self._cancels and time.monotonic() < end:
+            time.sleep(0.02)
 
 
 @contextlib.contextmanager
