@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -76,6 +77,9 @@ def test_what_is_wrong_is_told_as_openai_does(client: openai.OpenAI) -> None:
         client.chat.completions.create(
             model="agentkit", messages=hello, tools=[{"type": "function", "function": {"name": "mine"}}]
         )
+    elsewhere: Any = [{"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest"}}]
+    with pytest.raises(openai.UnprocessableEntityError, match="data URL"):
+        client.chat.completions.create(model="agentkit", messages=[{"role": "user", "content": elsewhere}])
     with pytest.raises(openai.BadRequestError, match="messages"):
         client.chat.completions.create(model="agentkit", messages=[])
 

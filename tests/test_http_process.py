@@ -90,13 +90,16 @@ def test_mqtt_beside_it_works_on_the_same_sessions_and_model(tmp_path: Path) -> 
         games.close()
 
 
-def test_workers_share_the_sessions(tmp_path: Path) -> None:
+def test_workers_share_the_sessions_and_the_figures(tmp_path: Path) -> None:
     def numbered(asked: Asked) -> Any:
         return whole(str(sum(message["role"] == "user" for message in asked.body["messages"])))
 
     with serve(numbered) as server:
         with served(tmp_path, "--workers", "2", LLM_SERVER_URL=server.url) as (url, _):
             answers = [say(url, "s", f"message {number}")["response"] for number in range(12)]
+            figures = requests.get(f"{url}/metrics", timeout=5).text
+    assert 'agentkit_answers_total{stopped="answer"} 12.0' in figures
+    assert "agentkit_runs 0.0" in figures
     assert answers == [str(number) for number in range(1, 13)]
 
 

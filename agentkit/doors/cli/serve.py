@@ -3,7 +3,9 @@
 import ipaddress
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -48,7 +50,14 @@ def serve(
         "AGENTKIT_MQTT_PROJECTS": projects if mqtt else None,
         "AGENTKIT_SESSIONS": store,
     }
-    hand_on(given)  # workers read them there
+    with ExitStack() as stack:
+        if workers > 1:
+            given["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(TemporaryDirectory(prefix="agentkit-figures-"))
+        hand_on(given)  # workers read them there
+        _run(host, port, workers)
+
+
+def _run(host: str, port: int, workers: int) -> None:
     created = _application()
     if created.state.service.door.is_open and not _is_loopback(host):
         leave(

@@ -34,6 +34,7 @@ from agentkit.doors.stores import open_sessions
 logger = logging.getLogger("agentkit.http")
 
 STATIC = Path(__file__).parent / "static"
+OPENAI = "https://api.openai.com/v1"
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]", "::1"]
 
 
@@ -53,7 +54,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         settings,
         Conversations(answerer, tools_of(settings), Prompts(settings.agentkit_prompts)),
         runs,
-        Metrics(runs),
+        Metrics(runs, settings.prometheus_multiproc_dir),
         Door(settings),
         Rates(settings.agentkit_rate, settings.rates),
         ModelServer(url),
@@ -104,7 +105,7 @@ def model_of(settings: HttpSettings) -> tuple[Backend, str | None]:
     """The model, and the address of its server. Raises ConfigurationError."""
     if settings.agentkit_model:
         backend = resolve(settings.agentkit_model)
-        return backend, getattr(backend, "base_url", None)
+        return backend, getattr(backend, "base_url", None) or (OPENAI if isinstance(backend, OpenAIBackend) else None)
     url = settings.llm_server_url.rstrip("/").removesuffix("/v1") + "/v1"
     thinks = not settings.llm_skip_thinking
     backend = OpenAIBackend(

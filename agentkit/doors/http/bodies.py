@@ -37,7 +37,7 @@ Said = Annotated[str, AfterValidator(_said)]
 SessionId = Annotated[str, Field(max_length=1000), AfterValidator(_said)]
 Picture = Annotated[str, AfterValidator(_picture)]
 Temperature = Annotated[float | None, Field(ge=0, le=5)]
-TopP = Annotated[float | None, Field(gt=0, le=1)]
+TopP = Annotated[float | None, Field(ge=0, le=1)]
 MaxTokens = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 

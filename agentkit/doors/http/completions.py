@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from agentkit import TextDelta
 from agentkit.budget import Usage
 from agentkit.doors.answering import Answer, UserInput
-from agentkit.doors.http.bodies import MaxTokens, OpenAIProblem, Temperature, TopP
+from agentkit.doors.http.bodies import MaxTokens, OpenAIProblem, Picture, Temperature, TopP
 from agentkit.doors.http.errors import body_of, promised, told
 from agentkit.doors.http.sse import streamed
 from agentkit.doors.http.state import Service, State, allowed
@@ -29,9 +29,9 @@ routes = APIRouter(prefix="/v1", tags=["OpenAI"], dependencies=[Depends(allowed)
 
 
 class Url(BaseModel):
-    """Where a picture is."""
+    """A picture as a data URL: the model server would fetch others from wherever they are."""
 
-    url: str
+    url: Picture
 
 
 class Part(BaseModel):

@@ -1,5 +1,6 @@
 """Figures for Prometheus: what is asked, what it takes, how long it is waited for."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -14,9 +15,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The figures of one process. Several workers are scraped one by one, each answers for itself."""
+    """The figures of a process, or of all workers that write theirs into `folder`, as prometheus_client has it."""
 
-    def __init__(self, runs: "Runs") -> None:
+    def __init__(self, runs: "Runs", folder: Path | None = None) -> None:
+        self._folder = folder
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "agentkit_http_requests", "Requests.", ["method", "route", "status"], registry=registry
@@ -30,8 +32,8 @@ class Metrics:
         self._prompts = Counter(
             "agentkit_prompt_uses", "Answers under a version of a prompt.", ["prompt", "version"], registry=registry
         )
-        running = Gauge("agentkit_runs", "Answers that are worked on.", registry=registry)
-        running.set_function(lambda: runs.count)
+        running = Gauge("agentkit_runs", "Answers that are worked on.", registry=registry, multiprocess_mode="livesum")
+        runs.changed = running.set
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. seconds: to the end of the response's head."""
@@ -51,4 +53,10 @@ class Metrics:
 
     def text(self) -> bytes:
         """The figures in Prometheus' text format."""
-        return generate_latest(self._registry)
+        if self._folder is None:
+            return generate_latest(self._registry)
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

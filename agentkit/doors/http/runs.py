@@ -30,6 +30,8 @@ class Runs:
         self._answerer = answerer
         self._most = most
         self._cancels: set[threading.Event] = set()
+        self.changed: Callable[[int], object] = lambda count: None
+        """Told how many are worked on, when that changes."""
 
     @property
     def count(self) -> int:
@@ -89,8 +91,10 @@ class Runs:
                 tell(error)
             finally:
                 self._cancels.discard(cancel)
+                self.changed(self.count)
 
         self._cancels.add(cancel)
+        self.changed(self.count)
         WORKERS.submit(work)
 
     def close(self, seconds: float = 5.0) -> None:

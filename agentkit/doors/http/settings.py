@@ -41,6 +41,8 @@ class HttpSettings(BaseSettings):
     agentkit_max_runs: int = Field(default=256, ge=1, description="Answers that are worked on at once.")
     agentkit_cors: Names = Field(default=(), description="Origins that may call, with commas between.")
 
+    prometheus_multiproc_dir: Path | None = Field(default=None, description="Where workers put their figures.")
+
     agentkit_mqtt_projects: Names = Field(default=(), description="Serve these over MQTT too.")
     agentkit_mqtt_broker: str = "localhost"
     agentkit_mqtt_port: int = 1883
