@@ -1,4 +1,4 @@
-"""What the tests share: a loopback site, and real llama.cpp servers on a tiny model."""
+"""What the tests share: a loopback site, scripted model servers, and real llama.cpp servers on a tiny model."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.llama_server import LlamaServer, serve_llama
+from tests.model_server import ModelServer, serve
 from tests.site import Site, serve_site
 from tests.tiny_model import write_tiny_model
 
@@ -42,4 +43,13 @@ def thinking_llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaSe
     """A llama.cpp server whose model thinks before each reply."""
     model = write_tiny_model(tmp_path_factory.mktemp("model") / "thinking.gguf", thinking=True)
     with serve_llama(model, slots=1) as server:
+        yield server
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    """A model server that repeats what was said, and calls the tool look_up where it is asked to look up."""
+    from tests.http_service import reply
+
+    with serve(reply) as server:
         yield server

@@ -1,6 +1,7 @@
 """The chat service on a free port of loopback, in threads of the test's process."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ import uvicorn
 
 from agentkit.doors.http.app import create_app
 from agentkit.doors.http.settings import HttpSettings
+from tests.model_server import Answer, Asked, calls, delta, streamed, whole
 
 
 @dataclass
@@ -71,3 +73,34 @@ def serve_http(settings: HttpSettings, key: str | None = None) -> Iterator[Servi
         server.should_exit = True
         thread.join(10)
         listener.close()
+
+
+def talk(service: Service, session: str, message: str, **more: Any) -> Any:
+    body = {"session_id": session, "message": message, **more}
+    response = service.ask("POST", "/api/llm/chat/session", body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def look_up(topic: str) -> str:
+    """Look something up.
+
+    Args:
+        topic: What to look up.
+    """
+    if topic == "nothing":
+        raise ValueError("there is nothing")
+    return f"all about {topic}"
+
+
+def reply(asked: Asked) -> Answer:
+    """Repeats what was said; with words for the tool where it is asked for."""
+    messages = asked.body["messages"]
+    last = messages[-1]
+    if last["role"] == "user" and "look up" in str(last["content"]):
+        return calls(("look_up", {"topic": str(last["content"]).split()[-1]}))
+    said = " | ".join(str(message["content"]) for message in messages if message["role"] == "user")
+    if asked.body.get("stream"):
+        pieces = re.findall(r"\S+\s*", f"{messages[0]['content'][:9]}: {said}")
+        return streamed(*(delta(content=piece) for piece in pieces))
+    return whole(f"{messages[0]['content'][:9]}: {said}")

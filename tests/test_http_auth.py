@@ -17,10 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 
 from agentkit.doors.http.keys import Keys
-from tests.http_service import Service, serve_http, settings_for
-from tests.model_server import ModelServer, running, serve
+from tests.http_service import Service, serve_http, settings_for, talk
+from tests.model_server import ModelServer, running
 from tests.redis_server import serve_redis
-from tests.test_http_chat import reply, talk
 
 ROOT = Path(__file__).parents[1]
 SECRET = "a secret of at least 64 bytes, so that no algorithm finds it too short, for tests"
@@ -39,12 +38,6 @@ PROTECTED = [
     ("GET", "/v1/models"),
     ("GET", "/metrics"),
 ]
-
-
-@pytest.fixture
-def model() -> Iterator[ModelServer]:
-    with serve(reply) as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The chat API over real HTTP: what the Prompt Portal's clients send and get."""
 
 import json
-import re
 import socket
 import threading
 import time
@@ -13,52 +12,15 @@ from typing import Any
 import pytest
 import requests
 
-from tests.http_service import Service, serve_http, settings_for
+from tests.http_service import Service, reply, serve_http, settings_for, talk
 from tests.llama_server import LlamaServer
-from tests.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
-
-
-def look_up(topic: str) -> str:
-    """Look something up.
-
-    Args:
-        topic: What to look up.
-    """
-    if topic == "nothing":
-        raise ValueError("there is nothing")
-    return f"all about {topic}"
-
-
-def reply(asked: Asked) -> Answer:
-    """Repeats what was said; with words for the tool where it is asked for."""
-    messages = asked.body["messages"]
-    last = messages[-1]
-    if last["role"] == "user" and "look up" in str(last["content"]):
-        return calls(("look_up", {"topic": str(last["content"]).split()[-1]}))
-    said = " | ".join(str(message["content"]) for message in messages if message["role"] == "user")
-    if asked.body.get("stream"):
-        pieces = re.findall(r"\S+\s*", f"{messages[0]['content'][:9]}: {said}")
-        return streamed(*(delta(content=piece) for piece in pieces))
-    return whole(f"{messages[0]['content'][:9]}: {said}")
-
-
-@pytest.fixture
-def model() -> Iterator[ModelServer]:
-    with serve(reply) as server:
-        yield server
+from tests.model_server import Answer, Asked, ModelServer, delta, serve, streamed, whole
 
 
 @pytest.fixture
 def service(tmp_path: Path, model: ModelServer) -> Iterator[Service]:
-    with serve_http(settings_for(tmp_path, model.url, agentkit_tools=(f"{__name__}:look_up",))) as running:
+    with serve_http(settings_for(tmp_path, model.url, agentkit_tools=("tests.http_service:look_up",))) as running:
         yield running
-
-
-def talk(service: Service, session: str, message: str, **more: Any) -> Any:
-    body = {"session_id": session, "message": message, **more}
-    response = service.ask("POST", "/api/llm/chat/session", body)
-    assert response.status_code == 200, response.text
-    return response.json()
 
 
 def test_a_single_shot_is_answered_and_nothing_is_kept(service: Service, model: ModelServer) -> None:

@@ -12,18 +12,11 @@ import pytest
 
 from tests.http_service import Service, serve_http, settings_for
 from tests.model_server import Answer, ModelServer, serve
-from tests.test_http_chat import reply
-
-
-@pytest.fixture
-def model() -> Iterator[ModelServer]:
-    with serve(reply) as server:
-        yield server
 
 
 @pytest.fixture
 def service(tmp_path: Path, model: ModelServer) -> Iterator[Service]:
-    with serve_http(settings_for(tmp_path, model.url, agentkit_tools=("tests.test_http_chat:look_up",))) as running:
+    with serve_http(settings_for(tmp_path, model.url, agentkit_tools=("tests.http_service:look_up",))) as running:
         yield running
 
 

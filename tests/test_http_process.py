@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import requests
 
+from tests.http_service import reply
 from tests.model_server import Asked, serve, whole
 from tests.mosquitto import EXECUTABLE, serve_mqtt
 from tests.mqtt_games import Games
 from tests.ports import free_port
-from tests.test_http_chat import reply
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,9 +11,8 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 
 from agentkit.doors.http.app import create_app
 from agentkit.doors.http.keys import Keys
-from tests.http_service import settings_for
+from tests.http_service import reply, settings_for
 from tests.model_server import serve
-from tests.test_http_chat import reply
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,8 @@ import tempfile
 from pathlib import Path
 
 from agentkit.doors.http.keys import Keys
-from tests.http_service import serve_http, settings_for
+from tests.http_service import reply, serve_http, settings_for
 from tests.model_server import Answer, Asked, delta, serve, streamed
-from tests.test_http_chat import reply
 
 
 def slowly(asked: Asked) -> Answer:
@@ -29,7 +28,7 @@ def main() -> None:
         folder = Path(name)
         key = Keys(folder / "keys.json").add("vitest")
         with serve(slowly) as server:
-            settings = settings_for(folder, server.url, agentkit_tools=("tests.test_http_chat:look_up",))
+            settings = settings_for(folder, server.url, agentkit_tools=("tests.http_service:look_up",))
             with serve_http(settings) as service:
                 print(json.dumps({"url": service.url, "key": key}), flush=True)
                 sys.stdin.read()

@@ -18,6 +18,7 @@ from agentkit import APIError, ConfigurationError, MissingExtraError, SessionErr
 from agentkit.doors.cli.ask import BAD_USAGE, FAILED
 from agentkit.doors.cli.progress import printable
 from agentkit.doors.cli.stores import StoreOption, leave, opened
+from agentkit.doors.model_server import base_url, model_server
 from agentkit.doors.settings import data_folder, session_store
 
 Broker = Annotated[str, typer.Option("--mqtt_broker", help="The broker's host.")]
@@ -63,7 +64,6 @@ def mqtt(
     Exit code: 0 when it was stopped (Ctrl-C, SIGTERM), 1 when broker or model server can't be used, 2 bad usage.
     """
     try:
-        from agentkit.backends import OpenAIBackend
         from agentkit.doors.answering import Answerer
         from agentkit.doors.mqtt.bridge import Bridge, BridgeSettings, answers_of, routes_of
         from agentkit.doors.mqtt.identity import held_name
@@ -72,24 +72,20 @@ def mqtt(
     except ImportError:
         leave(str(MissingExtraError("the MQTT bridge", "mqtt")), BAD_USAGE)
     _hide_password(mqtt_password)
-    thinks = skip_thinking.strip().lower() in ("false", "0", "no")
     try:
         served = projects_named([*(projects or ()), *context.args], projects_file)
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)
     _log(debug_log)
-    url = server_url.rstrip("/").removesuffix("/v1") + "/v1"
-    backend = OpenAIBackend(
-        "default",
-        base_url=url,
-        api_key="not-needed",
+    backend = model_server(
+        server_url,
         timeout=server_timeout,
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
-        enable_thinking=thinks,
-        chat_template_kwargs={"enable_thinking": thinks},  # as newer llama.cpp reads it
+        thinks=skip_thinking.strip().lower() in ("false", "0", "no"),
     )
+    url = base_url(server_url)
     name = client_id or f"agentkit-{'-'.join(project.name for project in served)}"[:60]
     place = f"{mqtt_broker}:{mqtt_port}"
     settings = BridgeSettings(

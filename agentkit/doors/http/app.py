@@ -27,6 +27,7 @@ from agentkit.doors.http.service import Conversations
 from agentkit.doors.http.settings import HttpSettings
 from agentkit.doors.http.state import State
 from agentkit.doors.loading import AnyTool, load
+from agentkit.doors.model_server import model_server
 from agentkit.doors.rates import Rates
 from agentkit.doors.settings import data_folder
 from agentkit.doors.stores import open_sessions
@@ -106,20 +107,15 @@ def model_of(settings: HttpSettings) -> tuple[Backend, str | None]:
     if settings.agentkit_model:
         backend = resolve(settings.agentkit_model)
         return backend, getattr(backend, "base_url", None) or (OPENAI if isinstance(backend, OpenAIBackend) else None)
-    url = settings.llm_server_url.rstrip("/").removesuffix("/v1") + "/v1"
-    thinks = not settings.llm_skip_thinking
-    backend = OpenAIBackend(
-        "default",
-        base_url=url,
-        api_key="not-needed",
+    backend = model_server(
+        settings.llm_server_url,
         timeout=settings.llm_timeout,
         temperature=settings.llm_temperature,
         top_p=settings.llm_top_p,
         max_tokens=settings.llm_max_tokens,
-        enable_thinking=thinks,
-        chat_template_kwargs={"enable_thinking": thinks},  # as newer llama.cpp reads it
+        thinks=not settings.llm_skip_thinking,
     )
-    return backend, url
+    return backend, backend.base_url
 
 
 def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
