@@ -11,6 +11,7 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 HEADERS = {
     b"content-security-policy": CONTENT_POLICY.encode(),
     b"x-content-type-options": b"nosniff",
@@ -44,4 +45,5 @@ class Watched:
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route: Any = scope.get("route")
-        self._metrics.count(scope["method"], getattr(route, "path", "other"), status, seconds)
+        method = scope["method"] if scope["method"] in METHODS else "other"  # anybody may write anything there
+        self._metrics.count(method, getattr(route, "path", "other"), status, seconds)
