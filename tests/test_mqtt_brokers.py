@@ -169,3 +169,28 @@ def test_the_programs_end_when_the_broker_is_not_there() -> None:
     command = [sys.executable, "-m", "agentkit", "mqtt-chat", "--mqtt_port", "9"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, "localhost:9 can't be used" in done.stderr) == (1, True)
+
+
+def test_sigterm_ends_well_though_the_broker_is_gone(tmp_path: Path) -> None:
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        with bridge(tmp_path, broker, server.url) as process:
+            broker.stop()
+            time.sleep(0.2)
+            process.terminate()
+            assert process.wait(30) == 0
+        broker.start()
+
+
+def test_an_answer_that_the_broker_does_not_take_holds_nobody_up(tmp_path: Path) -> None:
+    allowed = ["topic read general/user_input", "topic write general/user_input", "topic readwrite agentkit/#"]
+    allowed += ["topic write general/assistant_response/good/#", "topic read general/assistant_response/#"]
+    options = with_access(tmp_path, *allowed)
+    with serve_mqtt(tmp_path, *options) as broker, serve(reply) as server:
+        games = Games(broker)
+        with bridge(tmp_path, broker, server.url, "--num_workers", "1"):
+            for number in range(3):
+                games.ask("bad", number)
+            games.ask("good", 1)
+            assert games.wait(1, 20) == 1
+        games.close()
+    assert games.of("good") == ["Answer to good 1"]

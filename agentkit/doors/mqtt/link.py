@@ -240,7 +240,8 @@ class Link:
         while self._unconfirmed and time.monotonic() < end:
             time.sleep(0.02)
         self._is_leaving = True
-        self._listener.publish(self.status_topic, "offline", qos=1, retain=True).wait_for_publish(2)
+        with contextlib.suppress(RuntimeError, ValueError):  # there is no connection
+            self._listener.publish(self.status_topic, "offline", qos=1, retain=True).wait_for_publish(2)
         for client in (self._listener, self._sender):
             client.disconnect()
             client.loop_stop()
@@ -287,9 +288,8 @@ class Link:
     def _on_publish(self, _: Any, __: Any, number: int, ___: Any, ____: Any) -> None:
         with self._lock:
             sent = self._unconfirmed.pop(number, None)
-            if (
-                sent is None
-            ):  # the broker was quicker than publish() in telling the number; or it is a piece of a stream
+            # It is None when the broker was quicker than publish() in telling the number, and for a piece of a stream.
+            if sent is None:
                 self._early[number] = time.monotonic()
                 if len(self._early) > MOST_EARLY:
                     self._early.popitem(last=False)
