@@ -362,6 +362,28 @@ def test_what_comes_while_the_bridge_is_away_is_answered_later(broker: Broker, t
         backend.close()
 
 
+def test_what_came_while_the_bridge_was_away_is_not_too_fast(broker: Broker) -> None:
+    with serve(reply) as server:
+        backend = OpenAIBackend("default", base_url=server.url, api_key="not-needed")
+        project = f"away{time.monotonic_ns()}"
+        settings = BridgeSettings(broker="127.0.0.1", port=broker.port, client_id=project, rate=2)
+        client = Client(broker, f"{project}/assistant_response/#")
+        sessions = MemorySessions()
+        for turn in range(2):
+            bridge = Bridge(projects_named([project]), Answerer(backend, sessions), settings)
+            bridge.start()
+            if turn == 0:
+                bridge.stop()
+                for number in range(5):
+                    client.say(f"{project}/user_input", {"sessionId": "s", "message": f"m{number}"})
+        texts = [text for _, text in client.wait(5)]
+        bridge.stop()
+        client.close()
+        backend.close()
+    assert len(texts) == 5
+    assert TOO_FAST not in texts
+
+
 def test_brokers_that_speak_3_1_1_are_served_too(broker: Broker) -> None:
     with serve(reply) as server:
         made = Setting(broker, server.url, protocol="3.1.1")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agentkit import SessionError
 from agentkit.doors.answering import Answerer
 from agentkit.doors.mqtt.lanes import Lanes
 from agentkit.doors.mqtt.link import SYNC_SECONDS, BrokerSettings, Link, Packet
@@ -144,7 +145,10 @@ class Bridge:
             if self._lanes.filling > 0.7:
                 logger.warning("the queue is %d %% full", self._lanes.filling * 100)
             if minutes % 5 == 0:
-                self.tidy()
+                try:
+                    self.tidy()
+                except SessionError as error:
+                    logger.warning("old histories can't be dropped: %s", error)
 
     def tidy(self) -> None:
         """Drop histories that are idle, and the oldest of those that are too many."""
@@ -234,10 +238,15 @@ class Bridge:
                 self._order.heard(job.message.key, job.mark.partition("-")[0])
         elif self._is_known(job.message):
             self._acknowledge(job)
-        elif not self._rates.allows(job.message.key):
+        elif not self._is_in_time(job.message.key):
             self._reject(job, job.message, TOO_FAST)
         elif not self._lanes.put(job.message.key, job):
             self._reject(job, job.message, OVERLOADED)
+
+    def _is_in_time(self, session: str) -> bool:
+        """Whether a session keeps to the rate. What came while the bridge was away comes all at once, through no fault
+        of the client's: it is here before the bridge is ready."""
+        return not self._is_ready.is_set() or self._rates.allows(session)
 
     def _on_its_own_topic(self, message: UserMessage) -> UserMessage:
         """The message; where it wants its answer on a topic of another session that there is, with the usual topic."""
