@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.http_service import Service, reply, serve_http, settings_for, talk
+from tests.lightllm_server import serve_lightllm
 from tests.llama_server import LlamaServer
 from tests.model_server import Answer, Asked, ModelServer, delta, serve, streamed, whole
 
@@ -308,3 +309,13 @@ def test_a_real_model_answers(tmp_path: Path, llama: LlamaServer) -> None:
         )
     assert frames[-1] == {"done": True, "session_id": "s"}
     assert any("content" in frame for frame in frames)
+
+
+def test_a_lightllm_server_is_asked_as_the_request_says(tmp_path: Path) -> None:
+    with serve_lightllm(["Hello from there."]) as server:
+        with serve_http(settings_for(tmp_path, "", agentkit_model=f"lightllm:Qwen3-8B@{server.url}")) as service:
+            answer = talk(service, "s", "Hello", temperature=0.1, max_tokens=7)
+            assert service.ask("GET", "/api/llm/health").json()["status"] == "ok"
+        sent = server.requests[-1].parameters
+    assert answer["response"] == "Hello from there."
+    assert (sent["temperature"], sent["max_new_tokens"]) == (0.1, 7)

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,24 @@ def test_workers_share_the_sessions_and_the_figures(tmp_path: Path) -> None:
     assert 'agentkit_answers_total{stopped="answer"} 12.0' in figures
     assert "agentkit_runs 0.0" in figures
     assert answers == [str(number) for number in range(1, 13)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_runs_is_finished_before_it_ends(tmp_path: Path, number: int) -> None:
+    def slow(asked: Asked) -> Any:
+        return replace(reply(asked), delay=1.0)
+
+    got: list[Any] = []
+    with serve(slow) as server, served(tmp_path, LLM_SERVER_URL=server.url) as (url, process):
+        asking = threading.Thread(target=lambda: got.append(say(url, "s", "one")))
+        asking.start()
+        end = time.monotonic() + 10
+        while not server.requests and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        asking.join()
+    assert got[0]["response"] == "You are a: one"
 
 
 def test_a_port_that_is_taken_ends_the_program(tmp_path: Path) -> None:

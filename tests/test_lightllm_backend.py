@@ -71,6 +71,18 @@ def test_the_loop_runs_as_with_any_backend() -> None:
     assert result.usage.output_tokens > 5
 
 
+def test_other_sampling_goes_through_the_same_connections() -> None:
+    with serve_lightllm(["Hi"]) as server:
+        backend = LightLLMBackend("Qwen3-8B", server.url, temperature=0.5)
+        for each in (backend, backend.with_sampling(temperature=0.1, max_tokens=7), backend.with_sampling(seed=None)):
+            assert Agent(each).run("Hi").output == "Hi"
+        with pytest.raises(ConfigurationError, match="heat"):
+            backend.with_sampling(heat=1)
+        sent = [asked.parameters for asked in server.requests]
+    assert [each["temperature"] for each in sent] == [0.5, 0.1, 0.5]
+    assert [each["max_new_tokens"] for each in sent] == [10000, 7, 10000]
+
+
 def test_a_streamed_run_tells_pieces_and_comes_to_the_same() -> None:
     script = [f"<think>\nI look.\n</think>\n\nSee.\n{call()}", "It is 9."]
     with serve_lightllm(script) as server:

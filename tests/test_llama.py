@@ -198,6 +198,17 @@ def test_one_agent_answers_in_many_threads(backend: Any) -> None:
     assert outputs == ["Done."] * 6
 
 
+def test_other_sampling_of_a_model_in_this_process_uses_the_same_model(tiny_model: Path) -> None:
+    backend = GGUFBackend(tiny_model, threads=1)
+    short = backend.with_sampling(max_tokens=1)
+    assert Agent(short).run("Hello").stopped == "length"
+    assert Agent(backend).run("Hello").stopped == "answer"
+    assert short._server is None
+    backend.close()
+    with pytest.raises(ConfigurationError, match="is closed"):
+        Agent(short).run("Hello")
+
+
 def test_a_name_loads_the_file_and_the_agent_unloads_it(tiny_model: Path) -> None:
     with Agent(f"gguf:{tiny_model}", tools=[look_up]) as agent:
         assert agent.run("Look it up.").output == "Done."

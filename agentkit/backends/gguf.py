@@ -1,5 +1,6 @@
 """A GGUF model in this process: llama.cpp by xllamacpp, with its own chat template, tool-call parser and cache."""
 
+import copy
 import importlib.util
 import json
 import os
@@ -39,13 +40,21 @@ class GGUFBackend:
         self._lock = threading.Lock()
         self._server: Any = None
         self._closed = False
+        self._loader = self
 
     def __repr__(self) -> str:
         return f"GGUFBackend({self.path.name!r})"
 
+    def with_sampling(self, **sampling: Any) -> "GGUFBackend":
+        """The same model, with other fields of the request; None leaves one out. It is closed with the one it was made
+        from."""
+        made = copy.copy(self)
+        made._sampling = {key: value for key, value in {**self._sampling, **sampling}.items() if value is not None}
+        return made
+
     def reply(self, request: Request) -> Pieces:
         """See `agentkit.backend.Backend.reply`."""
-        server = self._loaded()
+        server = self._loader._loaded()
         fields = {"model": self.path.name, **self._sampling}
         if request.stream:
             fields["stream_options"] = {"include_usage": True}
@@ -70,7 +79,7 @@ class GGUFBackend:
     def close(self) -> None:
         """Unload the model; a later request raises ConfigurationError."""
         with self._lock:
-            self._server, self._closed = None, True
+            self._loader._server, self._loader._closed = None, True
 
     def _loaded(self) -> Any:
         with self._lock:

@@ -1,5 +1,6 @@
 """A model behind LightLLM's `/generate`: the chat template, the tool-call format and the stops are ours to know."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -57,12 +58,7 @@ class LightLLMBackend:
 
         if isinstance(template, str | Path):
             template = ChatTemplate.from_file(template)
-        unknown = sorted(sampling.keys() - SAMPLING.keys())
-        if unknown:
-            raise ConfigurationError(
-                f"LightLLMBackend({unknown[0]}=...): known are {', '.join(SAMPLING)}; parameters of the server go "
-                "into extra_body"
-            )
+        _check_known(sampling)
         self.model = model
         self._server = TextServer(
             base_url,
@@ -88,6 +84,20 @@ class LightLLMBackend:
 
     def __repr__(self) -> str:
         return f"LightLLMBackend({self.model!r}, base_url={self.base_url!r})"
+
+    def with_sampling(self, **sampling: Any) -> "LightLLMBackend":
+        """The same server through the same connections, with other options of the names that the constructor has; None
+        means the default. It is closed with the one it was made from. Raises ConfigurationError."""
+        from agentkit.generate import parameters_of
+
+        made = copy.copy(self)
+        made._stop = sampling.pop("stop", self._stop)
+        made._tool_choice = sampling.pop("tool_choice", self._tool_choice)
+        _check_known(sampling)
+        given = {name: SAMPLING[name] if value is None else value for name, value in sampling.items()}
+        made._sampling = {**self._sampling, **given}
+        parameters_of(stops=(), **made._sampling)
+        return made
 
     def reply(self, request: Request) -> Pieces:
         """See `agentkit.backend.Backend.reply`."""
@@ -208,3 +218,12 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
     """The backend for `lightllm:MODEL`, with `@url`; LIGHTLLM_BASE_URL and LIGHTLLM_API_KEY from the environment."""
     url = url or environment.get("LIGHTLLM_BASE_URL") or DEFAULT_URL
     return LightLLMBackend(model, base_url=url, api_key=environment.get("LIGHTLLM_API_KEY") or None)
+
+
+def _check_known(sampling: Mapping[str, Any]) -> None:
+    unknown = sorted(sampling.keys() - SAMPLING.keys())
+    if unknown:
+        raise ConfigurationError(
+            f"LightLLMBackend({unknown[0]}=...): known are {', '.join(SAMPLING)}; parameters of the server go into "
+            "extra_body"
+        )

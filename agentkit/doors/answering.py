@@ -134,7 +134,7 @@ class Answerer:
             return run.result
 
     def _sampled(self, sampling: Mapping[str, Any]) -> Backend:
-        with_sampling = getattr(self._backend, "with_sampling", None)  # models in this process have none
+        with_sampling = getattr(self._backend, "with_sampling", None)  # the extractive model has none
         sampled: Backend = with_sampling(**sampling) if with_sampling and sampling else self._backend
         return sampled
 
