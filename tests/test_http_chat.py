@@ -281,6 +281,38 @@ def test_two_messages_of_one_session_are_answered_one_after_the_other(tmp_path: 
     assert roles == ["user", "assistant"] * 3
 
 
+def test_a_long_history_is_cut_and_its_system_prompt_stays(tmp_path: Path) -> None:
+    def brief(asked: Asked) -> Answer:
+        return whole("word " * 60)
+
+    with serve(brief) as server, serve_http(settings_for(tmp_path, server.url, llm_max_history_tokens=400)) as service:
+        told = [talk(service, "s", f"{number} " + "so on " * 30, system_prompt="Be brief.") for number in range(8)]
+        turns = service.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]
+    assert not told[0]["history_was_cut"]
+    assert any(each["history_was_cut"] for each in told)
+    assert all(asked.body["messages"][0]["content"].startswith("Be brief.") for asked in server.requests)
+    assert all(len(asked.body["messages"]) < 10 for asked in server.requests)
+    assert len(turns) == 16  # what is not sent any more is kept all the same
+
+
+def test_two_first_messages_at_once_begin_one_session(tmp_path: Path, model: ModelServer) -> None:
+    with serve_http(settings_for(tmp_path, model.url)) as service:
+        threads = [
+            threading.Thread(target=talk, args=(service, "s", f"m{number}"), kwargs={"system_prompt": f"P{number}."})
+            for number in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        prompts = {asked.body["messages"][0]["content"] for asked in model.requests}
+        assert len(prompts) == 1
+        assert all(
+            [message["role"] for message in asked.body["messages"]].count("system") == 1 for asked in model.requests
+        )
+        assert len(service.ask("GET", "/api/llm/chat/sessions").json()["sessions"]) == 1
+
+
 def test_named_prompts_fall_to_sessions_by_weight_and_are_counted(tmp_path: Path, model: ModelServer) -> None:
     file = tmp_path / "prompts.toml"
     file.write_text('[tutor.v1]\ntext = "First one."\n[tutor.v2]\ntext = "Second 1."\nweight = 3\n')

@@ -1,9 +1,10 @@
 """The conversations of subjects: whose session is which, what it is called, and what it is told first."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from agentkit.doors.answering import Answerer, UserInput
@@ -19,12 +20,14 @@ from agentkit.doors.http.bodies import (
 from agentkit.doors.http.prompts import Prompts, Version
 from agentkit.doors.loading import AnyTool
 from agentkit.doors.notes import Notes
-from agentkit.message import Message, text_of
+from agentkit.message import Message, system, text_of
 from agentkit.wording import in_a_line
 
 SYSTEM_PROMPT = "You are a helpful AI assistant."
 
 MOST_NAME = 60
+MOST_SUBJECTS = 1000
+"""Whose lists of sessions are kept in memory."""
 
 
 class UnknownSessionError(Exception):
@@ -40,7 +43,6 @@ class About:
     """What is kept of a session beside what is said."""
 
     name: str = ""
-    system_prompt: str = SYSTEM_PROMPT
     prompt: str = ""
     version: str = ""
 
@@ -57,7 +59,9 @@ class Conversations:
     answerer: Answerer
     tools: tuple[AnyTool, ...]
     prompts: Prompts
-    _notes: dict[str, Notes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._of = functools.lru_cache(MOST_SUBJECTS)(self._notes)
 
     def single(self, body: ChatBody) -> UserInput:
         """What a single shot asks: the messages as they are."""
@@ -66,24 +70,29 @@ class Conversations:
 
     def next(self, subject: str, body: SessionBody) -> tuple[UserInput, About]:
         """What the next message of a session asks; the first sets its name and its system prompt. Raises
-        UnknownPromptError, SessionError."""
+        UnknownPromptError, SessionBusyError, SessionError."""
         key = _key(subject, body.session_id)
         known = self._of(subject).all().get(body.session_id)
-        about = About(**json.loads(known)) if known and key in self.answerer.sessions else None
-        if about is None:
-            about = self._first(subject, body)
-            self._note(subject, body.session_id, about)
-        asked = UserInput(body.said, key, system_prompt=about.system_prompt, sampling=body.sampling, tools=self.tools)
-        return asked, about
+        if known is None or key not in self.answerer.sessions:
+            about = self._first(subject, key, body)
+        else:
+            about = About(**json.loads(known))
+        return UserInput(body.said, key, sampling=body.sampling, tools=self.tools), about
 
-    def _first(self, subject: str, body: SessionBody) -> About:
-        name = in_a_line(body.message, MOST_NAME)
+    def _first(self, subject: str, key: str, body: SessionBody) -> About:
+        """Begin a session: its system prompt is the first of its messages."""
+        about, text = About(in_a_line(body.message, MOST_NAME)), SYSTEM_PROMPT
         if body.system_prompt is not None and body.system_prompt.strip():
-            return About(name, body.system_prompt)
-        if body.prompt is None:
-            return About(name)
-        version = self.version(body.prompt, f"{subject}\n{body.session_id}")
-        return About(name, version.text, version.prompt, version.version)
+            text = body.system_prompt
+        elif body.prompt is not None:
+            version = self.version(body.prompt, f"{subject}\n{body.session_id}")
+            about, text = About(about.name, version.prompt, version.version), version.text
+        session = self.answerer.sessions[key]
+        with session.hold() as writer:
+            if not session.entries():  # else another first message was quicker
+                self._note(subject, body.session_id, about)
+                writer.append([system(text)])
+        return about
 
     def version(self, prompt: str, who: str) -> Version:
         """The version of a system prompt for somebody. Raises UnknownPromptError."""
@@ -107,7 +116,7 @@ class Conversations:
     def rename(self, subject: str, session_id: str, name: str) -> None:
         """Give a session a name for people. Raises UnknownSessionError, SessionError."""
         about = self._existing(subject, session_id)
-        self._note(subject, session_id, About(name, about.system_prompt, about.prompt, about.version))
+        self._note(subject, session_id, About(name, about.prompt, about.version))
 
     def list(self, subject: str) -> list[SessionSeen]:
         """The sessions of a subject, the one that was written to last first. Raises SessionError."""
@@ -129,9 +138,8 @@ class Conversations:
     def _note(self, subject: str, session_id: str, about: About) -> None:
         self._of(subject).set(session_id, json.dumps(about.__dict__, ensure_ascii=False))
 
-    def _of(self, subject: str) -> Notes:
-        digest = _digest(subject)
-        return self._notes.setdefault(digest, Notes(self.answerer.sessions, f"http.{digest}.names"))
+    def _notes(self, subject: str) -> Notes:
+        return Notes(self.answerer.sessions, f"http.{_digest(subject)}.names")
 
 
 def turns(messages: Sequence[Message]) -> list[TurnSeen]:
