@@ -18,6 +18,7 @@ from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyD
 from agentkit.message import Message, Part, ToolCall
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript, encode
+from agentkit.wording import whole_letters
 
 Begin = Callable[[str, str, Sequence[str]], None]
 """Takes the name of a tool call, its arguments (JSON text), and the names of the calls before it."""
@@ -192,7 +193,7 @@ class Accumulator:
     def _content(self) -> str | list[Part] | None:
         if self._parts:
             return self._parts
-        text = "".join(self._text)
+        text = whole_letters("".join(self._text))
         return text or (None if self._calls else "")
 
     def _feed_call(self, piece: Mapping[str, Any], is_new: bool) -> "_Call":

@@ -83,12 +83,23 @@ def tool_result(call_id: str, text: str) -> Message:
     return {"role": "tool", "tool_call_id": call_id, "content": tool_response(text)}
 
 
+SHOWN = "Image returned by a tool: "
+
+
+def is_shown_by_a_tool(message: Message) -> bool:
+    """Whether a user message is one of `images_for_the_model`, and was said by nobody."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    texts = [str(part.get("text")) for part in parts if part.get("type") == "text"]
+    return bool(texts) and all(text.startswith(SHOWN) for text in texts)
+
+
 def images_for_the_model(images: Iterable[Image]) -> Message:
     """The user message that shows images which tools returned; it stands after all tool messages of a reply,
     since most servers refuse image parts in a tool message."""
     pieces: list[str | Image] = []
     for image in images:
-        pieces += [f"Image returned by a tool: {image.name}", image]
+        pieces += [f"{SHOWN}{image.name}", image]
     return user(pieces)
 
 

@@ -84,10 +84,11 @@ class Sessions(Closable):
         """All sessions, the one that was written to last first."""
         return sorted(self._list(), key=lambda info: info.updated, reverse=True)
 
-    def delete(self, session_id: str) -> None:
-        """Delete a session and its pictures. Raises SessionError when there is none, SessionBusyError."""
+    def delete(self, session_id: str, *, wait: float | None = None) -> None:
+        """Delete a session and its pictures. wait: seconds for a writer to come to an end; None: the store's. Raises
+        SessionError when there is none, SessionBusyError."""
         self._existing(session_id)
-        with self._lock(session_id, self.wait):
+        with self._lock(session_id, self.wait if wait is None else wait):
             self._delete(session_id)
 
     def rename(self, session_id: str, new_id: str) -> None:

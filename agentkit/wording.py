@@ -14,6 +14,16 @@ def in_a_line(text: str, most: int) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def whole_letters(text: str) -> str:
+    """A text whose letters beyond the Basic Multilingual Plane came as two halves (a JSON stream may be cut between
+    them); half of one alone becomes a replacement character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def without_password(url: object) -> str:
     """An address without a user's name and password."""
     return re.sub(r"(?<=//)[^/@]*@", "", str(url))

@@ -99,8 +99,21 @@ def test_a_key_that_is_taken_away_counts_no_more_and_the_door_stays_shut(
     assert service.ask("GET", "/v1/models", key=bob).status_code == 200
     keys.remove("bob")
     assert service.ask("GET", "/v1/models").status_code == 401
+    with serve_http(settings_for(tmp_path, "http://127.0.0.1:9")) as later:  # as a worker that is started anew
+        assert later.ask("GET", "/v1/models").status_code == 401
     assert ann not in (tmp_path / "keys.json").read_text()
     assert (tmp_path / "keys.json").stat().st_mode & 0o077 == 0
+
+
+def test_an_open_service_is_shut_by_its_first_key_for_good(tmp_path: Path, model: ModelServer) -> None:
+    keys = Keys(tmp_path / "keys.json")
+    with serve_http(settings_for(tmp_path, model.url)) as service:
+        statuses = [service.ask("GET", "/v1/models").status_code]
+        keys.add("ann")
+        statuses.append(service.ask("GET", "/v1/models").status_code)
+        keys.remove("ann")
+        statuses.append(service.ask("GET", "/v1/models").status_code)
+    assert statuses == [200, 401, 401]
 
 
 def token(key: Any = SECRET, algorithm: str = "HS256", headers: Any = None, **claims: Any) -> str:
@@ -129,6 +142,8 @@ def test_tokens_of_hs256(tmp_path: Path, model: ModelServer) -> None:
             "not yet": token(iss="us", nbf=time.time() + 60),
             "no algorithm": jwt.encode({"sub": "ann", "aud": "chat", "exp": time.time() + 60, "iss": "us"}, "", "none"),
             "cut": token(iss="us")[:-4],
+            "odd subject": token(iss="us", sub="\ud800"),
+            "no text": "\x80\x81",
         }
         assert {name: status(made) for name, made in bad.items()} == dict.fromkeys(bad, 401)
         ann, bob = token(iss="us"), token(iss="us", sub="bob")
@@ -215,6 +230,8 @@ def test_cors_is_on_for_whom_it_is_set(tmp_path: Path, model: ModelServer) -> No
         assert allowed.headers["access-control-allow-origin"] == "https://portal.example"
         refused = service.ask("OPTIONS", "/api/llm/chat", headers={**asked, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in refused.headers
+        answer = service.ask("GET", "/v1/models", headers={"Origin": "https://portal.example"})
+        assert answer.headers["access-control-expose-headers"] == "Retry-After"
 
 
 def agentkit(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -241,9 +258,10 @@ def test_keys_are_made_listed_and_removed_at_the_command_line(tmp_path: Path) ->
 
 
 def test_nobody_listens_beyond_loopback_without_keys(tmp_path: Path) -> None:
-    refused = agentkit(tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")
-    assert refused.returncode == 2
-    assert "serve keys add" in refused.stderr
+    for host in ("0.0.0.0", "::", "127.0.0.2"):
+        refused = agentkit(tmp_path, "serve", "--host", host, "--port", "0")
+        assert refused.returncode == 2
+        assert "serve keys add" in refused.stderr
 
 
 def test_settings_that_make_no_sense_end_the_program_with_a_sentence(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import requests
 
+from agentkit import Image
 from tests.http_service import Service, reply, serve_http, settings_for, talk
 from tests.lightllm_server import serve_lightllm
 from tests.llama_server import LlamaServer
-from tests.model_server import Answer, Asked, ModelServer, delta, serve, streamed, whole
+from tests.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
 
 
 @pytest.fixture
@@ -351,3 +352,159 @@ def test_a_lightllm_server_is_asked_as_the_request_says(tmp_path: Path) -> None:
         sent = server.requests[-1].parameters
     assert answer["response"] == "Hello from there."
     assert (sent["temperature"], sent["max_new_tokens"]) == (0.1, 7)
+
+
+def test_a_message_that_came_too_late_takes_nothing_of_an_answered_one(tmp_path: Path) -> None:
+    def slow(asked: Asked) -> Answer:
+        return replace(whole("the precious answer"), delay=1.5)
+
+    with serve(slow) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        service.app.state.service.conversations.answerer.sessions.wait = 0.5
+        first = threading.Thread(target=talk, args=(service, "s", "the same words"))
+        first.start()
+        time.sleep(0.3)
+        late = service.ask("POST", "/api/llm/chat/session", {"session_id": "s", "message": "the same words"})
+        first.join()
+        said = service.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]
+    assert late.status_code == 409
+    assert [turn["content"] for turn in said] == ["the same words", "the precious answer"]
+
+
+def test_a_session_that_is_deleted_while_messages_wait_is_never_hidden(tmp_path: Path) -> None:
+    def slow(asked: Asked) -> Answer:
+        return replace(reply(asked), delay=0.4)
+
+    with serve(slow) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        for round in range(4):
+            session = f"s{round}"
+            body = {"session_id": session, "system_prompt": "Be brief."}
+            talking = [threading.Thread(target=talk, args=(service, session, word)) for word in ("one", "two")]
+            talk(service, session, "zero", system_prompt="Be brief.")
+            talking[0].start()
+            time.sleep(0.1)
+            deleting = threading.Thread(target=service.ask, args=("DELETE", f"/api/llm/chat/session/{session}"))
+            deleting.start()
+            talking[1].start()
+            for thread in (*talking, deleting):
+                thread.join()
+            talk(service, session, "three")
+            history = service.ask("GET", f"/api/llm/chat/session/{session}/history")
+            assert (history.status_code, body["session_id"]) == (200, session)
+            assert history.json()["messages"][-2]["content"] == "three"
+            listed = [each["session_id"] for each in service.ask("GET", "/api/llm/chat/sessions").json()["sessions"]]
+            assert session in listed
+        assert all(asked.body["messages"][0]["role"] == "system" for asked in server.requests)
+
+
+def test_who_deletes_a_busy_session_holds_nobody_up(tmp_path: Path) -> None:
+    def slow(asked: Asked) -> Answer:
+        return replace(whole("x"), delay=6.0 if "slow" in str(asked.body["messages"][-1]["content"]) else 0.0)
+
+    with serve(slow) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        threads = [threading.Thread(target=talk, args=(service, "s", "slow"))]
+        threads[0].start()
+        time.sleep(0.3)
+        statuses: list[int] = []
+        for _ in range(50):
+            deleting = threading.Thread(
+                target=lambda: statuses.append(service.ask("DELETE", "/api/llm/chat/session/s").status_code)
+            )
+            deleting.start()
+            threads.append(deleting)
+        time.sleep(0.3)
+        started = time.monotonic()
+        assert talk(service, "other", "quick")["response"] == "x"
+        assert time.monotonic() - started < 3
+        for thread in threads:
+            thread.join()
+    assert statuses == [409] * 50
+
+
+def test_letters_in_halves_come_whole(tmp_path: Path) -> None:
+    def halves(asked: Asked) -> Answer:
+        return streamed(delta(content="a \ud83d"), delta(content="\ude00 b"), delta(content=" \ud83d"))
+
+    with serve(halves) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        frames = service.frames("/api/llm/chat/session/stream", {"session_id": "s", "message": "hi"})
+        assert frames[-1] == {"done": True, "session_id": "s"}
+        assert talk(service, "s", "again")["response"] == "a \U0001f600 b \ufffd"
+        said = service.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]
+    assert said[1]["content"] == "a \U0001f600 b \ufffd"
+
+
+def draw() -> Image:
+    """Draw a picture."""
+    return Image(b"\x89PNG", "image/png")
+
+
+def test_the_history_tells_each_tool_call_with_its_own_answer(tmp_path: Path) -> None:
+    def model(asked: Asked) -> Answer:
+        said = [str(message["content"]) for message in asked.body["messages"]]
+        if "look twice" in said[-1]:
+            return calls(("look_up", {"topic": "t0"}))
+        if "t0" in said[-1]:
+            return calls(("look_up", {"topic": "t1"}))  # with the same id
+        if said[-1] == "draw":
+            return calls(("draw", {}))
+        if said[-1] == "hang":
+            return calls(("look_up", {"topic": "left"}))
+        return replace(whole("Done."), delay=5.0 if "left" in said[-1] else 0.0)
+
+    tools = ("tests.http_service:look_up", f"{__name__}:draw")
+    with serve(model) as server, serve_http(settings_for(tmp_path, server.url, agentkit_tools=tools)) as service:
+        talk(service, "s", "look twice")
+        body = {"session_id": "s", "message": "hang"}
+        with pytest.raises(requests.Timeout):
+            requests.post(f"{service.url}/api/llm/chat/session", json=body, timeout=1)
+        talk(service, "s", "draw")
+        turns = service.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]
+        figures = service.ask("GET", "/metrics").text
+    shown = [(turn["role"], turn["content"], len(turn["tool_calls"]), len(turn["images"])) for turn in turns]
+    assert shown == [
+        ("user", "look twice", 0, 0),
+        ("assistant", "Done.", 2, 0),
+        ("user", "hang", 0, 0),
+        ("assistant", "", 1, 0),
+        ("user", "draw", 0, 0),
+        ("assistant", "Done.", 1, 1),
+    ]
+    assert ["t0" in call["response"] for call in turns[1]["tool_calls"]] == [True, False]
+    assert 'agentkit_tool_calls_total{outcome="ok",tool="look_up"} 2.0' in figures
+
+
+def test_tools_that_a_model_makes_up_are_counted_as_one(tmp_path: Path) -> None:
+    answers = [calls((f"made_up_{number}", {})) for number in range(3)] + [whole("Done.")]
+    with serve(answers) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        talk(service, "s", "hi")
+        figures = service.ask("GET", "/metrics").text
+    assert "made_up" not in figures
+    assert 'agentkit_tool_calls_total{outcome="error",tool="unknown"} 3.0' in figures
+
+
+def test_what_fails_here_is_a_500_like_any_other_answer(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("of the inside")
+
+    monkeypatch.setattr(service.app.state.service.conversations, "list", fail)
+    failed = service.ask("GET", "/api/llm/chat/sessions")
+    assert (failed.status_code, failed.json()) == (500, {"detail": "something went wrong here"})
+    assert "default-src" in failed.headers["content-security-policy"]
+    assert 'route="/api/llm/chat/sessions",status="500"} 1.0' in service.ask("GET", "/metrics").text
+    assert "of the inside" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/api/llm/chat", '{"messages": [{"role": "system", "content": "x"}]}', 400),
+        ("/api/llm/chat", '{"messages": [{"role": "user", "content": "x"}], "temperature": NaN}', 422),
+        ("/v1/chat/completions", '{"messages": [{"role": "user", "content": "x"}], "presence_penalty": NaN}', 422),
+        ("/v1/chat/completions", '{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', 422),
+        ("/api/llm/chat/session", '{"session_id": "\\ud800", "message": "x"}', 422),
+    ],
+)
+def test_odd_bodies_are_refused(service: Service, path: str, body: str, status: int) -> None:
+    refused = service.ask("POST", path, data=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == status, refused.text

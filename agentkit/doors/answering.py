@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agentkit import Agent, Event, Limits, Result, RunFinished, Session, SessionError, Window
+from agentkit import Agent, Event, Limits, Result, RunFinished, Session, SessionBusyError, SessionError, Window
 from agentkit.backend import Backend, Request
 from agentkit.budget import Usage
 from agentkit.doors.loading import AnyTool
@@ -97,6 +97,8 @@ class Answerer:
         text = None if begun.is_asked else asked.text
         try:
             result = self._run(asked, text, {"session": session}, tell, cancel)
+        except SessionBusyError:
+            raise  # nothing of it is in the session
         except Exception:
             take_back(session, asked.text)
             raise
@@ -176,12 +178,15 @@ def process_user_input_with_llm(
 
 
 def take_back(session: Session, text: Prompt | None) -> None:
-    """Take a message back that got no answer, with all that followed, so that it is no part of the history; unless the
-    last that was said is another one's."""
+    """Take a message back that got no answer, with all that followed, so that it is no part of the history; unless
+    another one was said since, or the last one was answered."""
     with contextlib.suppress(SessionError), session.hold() as writer:
         messages = session.messages
         places = [place for place, each in enumerate(messages) if each["role"] == "user"]
-        if text is not None and places and messages[places[-1]]["content"] == user(text)["content"]:
+        if text is None or not places or messages[places[-1]]["content"] != user(text)["content"]:
+            return
+        is_answered = messages[-1]["role"] == "assistant" and not messages[-1].get("tool_calls")
+        if not is_answered:
             writer.undo(len(messages) - places[-1])
 
 

@@ -19,6 +19,14 @@ class Notes:
         """Note a text; "" takes it away. alone: and forget all others. Raises SessionError."""
         self._session.append([{"role": "system", "name": name, "content": text, **({"alone": True} if alone else {})}])
 
+    def add(self, name: str, text: str) -> str:
+        """Note a text under a name that has none yet; gives what is noted there. Raises SessionError."""
+        with self._session.hold() as writer:
+            known = self.all().get(name)
+            if known is None:
+                writer.append([{"role": "system", "name": name, "content": text}])
+        return known or text
+
     def all(self) -> dict[str, str]:
         """What is noted, the oldest name first. Raises SessionError."""
         with self._lock:

@@ -118,13 +118,15 @@ export class AnswerView {
 export function questionView(text: string, images: string[]): HTMLElement {
   const made = element("article", "turn user", element("div", "said", text));
   made.setAttribute("aria-label", "You");
-  for (const url of images) {
-    const picture = element("img");
-    picture.src = url;
-    picture.alt = "Picture you sent";
-    made.append(picture);
-  }
+  made.append(...images.map((url) => pictureView(url, "Picture you sent")));
   return made;
+}
+
+function pictureView(url: string, alt: string): HTMLImageElement {
+  const picture = element("img");
+  picture.src = url;
+  picture.alt = alt;
+  return picture;
 }
 
 /** A turn of an earlier day. */
@@ -132,6 +134,7 @@ export function turnView(turn: Turn): HTMLElement {
   if (turn.role === "user") return questionView(turn.content, turn.images);
   const view = new AnswerView(() => undefined);
   for (const tool of turn.tool_calls) view.tool(tool, "finished");
+  view.root.append(...turn.images.map((url) => pictureView(url, "Picture of a tool")));
   if (turn.content) view.say(turn.content);
   view.end();
   return view.root;

@@ -20,7 +20,7 @@ from agentkit.doors.http.auth import Door
 from agentkit.doors.http.errors import add_handlers
 from agentkit.doors.http.health import ModelServer
 from agentkit.doors.http.metrics import Metrics
-from agentkit.doors.http.middleware import Watched
+from agentkit.doors.http.middleware import Guarded, Watched
 from agentkit.doors.http.prompts import Prompts
 from agentkit.doors.http.runs import Runs
 from agentkit.doors.http.service import Conversations
@@ -31,6 +31,7 @@ from agentkit.doors.model_server import model_server
 from agentkit.doors.rates import Rates
 from agentkit.doors.settings import data_folder
 from agentkit.doors.stores import open_sessions
+from agentkit.toolbox import Toolbox
 
 logger = logging.getLogger("agentkit.http")
 
@@ -51,11 +52,12 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         backend, sessions, history_tokens=settings.llm_max_history_tokens, calls_at_once=settings.agentkit_max_runs
     )
     runs = Runs(answerer, settings.agentkit_max_runs)
+    tools = tools_of(settings)
     service = State(
         settings,
-        Conversations(answerer, tools_of(settings), Prompts(settings.agentkit_prompts)),
+        Conversations(answerer, tools, Prompts(settings.agentkit_prompts)),
         runs,
-        Metrics(runs, settings.prometheus_multiproc_dir),
+        Metrics(runs, (each.name for each in Toolbox(tools)), settings.prometheus_multiproc_dir),
         Door(settings),
         Rates(settings.agentkit_rate, settings.rates),
         ModelServer(url),
@@ -82,6 +84,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     )
     app.state.service = service
     add_handlers(app)
+    app.add_middleware(Guarded)
     if service.door.is_open:  # else any page could reach it under a name of its own (DNS rebinding)
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS)
     if settings.agentkit_cors:
@@ -90,6 +93,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
             allow_origins=list(settings.agentkit_cors),
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
         )
     app.add_middleware(Watched, metrics=service.metrics)
     for routes in (chat.routes, completions.routes, health.routes):

@@ -24,7 +24,7 @@ class Door:
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
         self._keys = Keys(settings.agentkit_keys_file)
-        self._was_open = not self._keys and not settings.wants_jwt
+        self._was_open = not self._keys.exist and not settings.wants_jwt
         self._algorithm = "HS256" if settings.agentkit_jwt_secret else "RS256"
         self._remote = None
         self._local: dict[str, Any] = {}
@@ -36,9 +36,10 @@ class Door:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has to say who he is: so it was at the start, and no key was made since. A door that was shut
-        stays so, also when its last key is taken away."""
-        return self._was_open and not self._keys
+        """Whether nobody has to say who he is: no key was made yet. A door that was shut stays so, also when its last
+        key is taken away, and for those that are started later: then there is a file of keys, without any."""
+        self._was_open = self._was_open and not self._keys.exist
+        return self._was_open
 
     @property
     def is_remote(self) -> bool:
@@ -68,7 +69,8 @@ class Door:
                 issuer=self._settings.agentkit_jwt_issuer,
                 options={"require": ["exp", "aud", "sub"]},
             )
-        except (jwt.PyJWTError, KeyError, ValueError) as error:
+            claims["sub"].encode()
+        except Exception as error:  # noqa: BLE001 - of whatever a hostile token brings about
             logger.info("a token is refused: %s", type(error).__name__)
             return None
         return f"jwt:{claims['sub']}" if claims["sub"] else None

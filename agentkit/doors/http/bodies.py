@@ -37,6 +37,7 @@ Said = Annotated[str, AfterValidator(_said)]
 SessionId = Annotated[str, Field(max_length=1000), AfterValidator(_said)]
 Picture = Annotated[str, AfterValidator(_picture)]
 Temperature = Annotated[float | None, Field(ge=0, le=5)]
+Penalty = Annotated[float | None, Field(ge=-2, le=2)]
 TopP = Annotated[float | None, Field(ge=0, le=1)]
 MaxTokens = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
@@ -62,10 +63,16 @@ class Turn(BaseModel):
     content: str
 
 
+def _ends_with_a_question(turns: list[Turn]) -> list[Turn]:
+    if turns[-1].role != "user":
+        raise ValueError("the last of them is what a user says")
+    return turns
+
+
 class ChatBody(Sampled):
     """A single shot."""
 
-    messages: Annotated[list[Turn], Field(min_length=1, max_length=10_000)]
+    messages: Annotated[list[Turn], Field(min_length=1, max_length=10_000), AfterValidator(_ends_with_a_question)]
     model: str | None = "default"
 
 

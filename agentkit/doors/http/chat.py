@@ -1,5 +1,7 @@
 """The chat API of the Prompt Portal's clients: single shots and sessions, whole and streamed."""
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
@@ -9,7 +11,16 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from agentkit import Event, ReasoningDelta, ReplyDiscarded, TextDelta, ToolFinished, ToolProgress, ToolStarted
+from agentkit import (
+    Event,
+    ReasoningDelta,
+    ReplyDiscarded,
+    SessionBusyError,
+    TextDelta,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+)
 from agentkit.doors.answering import Answer, UserInput
 from agentkit.doors.http.bodies import (
     ChatAnswer,
@@ -33,6 +44,7 @@ from agentkit.doors.http.service import About
 from agentkit.doors.http.sse import streamed
 from agentkit.doors.http.state import Service, State, Subject, allowed
 
+CLEAR_SECONDS = 3.0
 STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}, "description": "data: frames"}}
 
 routes = APIRouter(prefix="/api/llm", tags=["chat"], dependencies=[Depends(allowed)], responses=promised(Problem))
@@ -52,6 +64,7 @@ async def session_chat(body: SessionBody, request: Request, state: Service, subj
     asked, about = await run_in_threadpool(state.conversations.next, subject, body)
     answer = await state.runs.answer(asked, request.is_disconnected)
     state.metrics.note(answer, _version(about))
+    await run_in_threadpool(state.conversations.keep, subject, body.session_id, about)
     return SessionAnswer(session_id=body.session_id, history_was_cut=answer.was_cut, prompt=about.seen, **_seen(answer))
 
 
@@ -65,11 +78,16 @@ async def chat_stream(body: ChatBody, request: Request, state: Service) -> Strea
 async def session_stream(body: SessionBody, request: Request, state: Service, subject: Subject) -> StreamingResponse:
     """Answer the next message of a session, piece by piece."""
     asked, about = await run_in_threadpool(state.conversations.next, subject, body)
-    return await _streamed(state, request, asked, {"session_id": body.session_id}, about)
+    return await _streamed(state, request, asked, {"session_id": body.session_id}, about, subject)
 
 
 async def _streamed(
-    state: State, request: Request, asked: UserInput, named: dict[str, str], about: About | None = None
+    state: State,
+    request: Request,
+    asked: UserInput,
+    named: dict[str, str],
+    about: About | None = None,
+    subject: str = "",
 ) -> StreamingResponse:
     """A stream. named: what each piece and the end say of the session."""
 
@@ -78,6 +96,8 @@ async def _streamed(
             async for each in happens:
                 if isinstance(each, Answer):
                     state.metrics.note(each, _version(about))
+                    if about is not None:
+                        await run_in_threadpool(state.conversations.keep, subject, named["session_id"], about)
                     yield {"usage": _seen(each)["usage"].model_dump(), "stopped": _seen(each)["stopped"]}
                 elif each is None:
                     yield None
@@ -136,9 +156,9 @@ def history_of(body: SessionNamed, state: Service, subject: Subject) -> History:
 
 
 @routes.post("/chat/session/clear")
-def clear_of(body: SessionNamed, state: Service, subject: Subject) -> Done:
+async def clear_of(body: SessionNamed, state: Service, subject: Subject) -> Done:
     """Forget a session whose id does not fit a path."""
-    return clear(body.session_id, state, subject)
+    return await clear(body.session_id, state, subject)
 
 
 @routes.post("/chat/session/rename")
@@ -148,10 +168,17 @@ def rename_of(body: Renamed, state: Service, subject: Subject) -> Done:
 
 
 @routes.delete("/chat/session/{session_id:path}")
-def clear(session_id: str, state: Service, subject: Subject) -> Done:
-    """Forget a session."""
-    state.conversations.clear(subject, session_id)
-    return Done(message=f"Session {session_id} cleared")
+async def clear(session_id: str, state: Service, subject: Subject) -> Done:
+    """Forget a session; a run in it that was just stopped is given some seconds to end."""
+    end = time.monotonic() + CLEAR_SECONDS
+    while True:
+        try:
+            await run_in_threadpool(state.conversations.clear, subject, session_id)
+            return Done(message=f"Session {session_id} cleared")
+        except SessionBusyError:
+            if time.monotonic() > end:
+                raise
+        await asyncio.sleep(0.1)  # not in a thread: those of all subjects are few
 
 
 @routes.patch("/chat/session/{session_id:path}")

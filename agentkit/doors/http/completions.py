@@ -12,13 +12,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
 from agentkit import TextDelta
 from agentkit.budget import Usage
 from agentkit.doors.answering import Answer, UserInput
-from agentkit.doors.http.bodies import MaxTokens, OpenAIProblem, Picture, Temperature, TopP
+from agentkit.doors.http.bodies import MaxTokens, OpenAIProblem, Penalty, Picture, Temperature, TopP
 from agentkit.doors.http.errors import body_of, promised, told
 from agentkit.doors.http.sse import streamed
 from agentkit.doors.http.state import Service, State, allowed
@@ -40,6 +40,12 @@ class Part(BaseModel):
     type: Literal["text", "image_url"]
     text: str | None = None
     image_url: Url | None = None
+
+    @model_validator(mode="after")
+    def _is_there(self) -> "Part":
+        if getattr(self, self.type) is None:
+            raise ValueError(f"a part of type {self.type} has the field {self.type}")
+        return self
 
 
 class ChatMessage(BaseModel):
@@ -70,8 +76,8 @@ class Completion(BaseModel):
     tools: list[Any] | None = None
     stop: str | list[str] | None = None
     seed: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
+    presence_penalty: Penalty = None
+    frequency_penalty: Penalty = None
 
 
 @routes.get("/models")

@@ -20,7 +20,7 @@ from agentkit import (
     SessionError,
     TranscriptError,
 )
-from agentkit.doors.http.runs import TooManyError
+from agentkit.doors.http.runs import GoneError, TooManyError
 from agentkit.doors.http.service import UnknownPromptError, UnknownSessionError
 from agentkit.wording import in_a_line
 
@@ -51,6 +51,8 @@ def described(error: Exception) -> tuple[int, str]:
     """The status and the sentence for what went wrong."""
     if isinstance(error, UnknownSessionError):
         return 404, str(error)
+    if isinstance(error, GoneError):
+        return 499, "the client has left"  # as nginx has it; nobody reads it
     if isinstance(error, TooManyError):
         return 503, f"{error}: try again in a moment"
     if isinstance(error, UnknownPromptError | TranscriptError | LimitError):
@@ -114,7 +116,7 @@ def add_handlers(app: FastAPI) -> None:
     async def tell(request: Request, error: Exception) -> JSONResponse:
         return response_of(request, *told(error))
 
-    for kind in (AgentkitError, APIError, TooManyError, UnknownSessionError, UnknownPromptError, Exception):
+    for kind in (AgentkitError, APIError, TooManyError, GoneError, UnknownSessionError, UnknownPromptError):
         app.add_exception_handler(kind, tell)
 
 

@@ -27,8 +27,10 @@ class Keys:
         self._stamp: tuple[int, int] | None = None
         self._hashes: dict[str, str] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._read())
+    @property
+    def exist(self) -> bool:
+        """Whether keys were made; they may be taken away since."""
+        return self._file.exists()
 
     def owner(self, key: str) -> str | None:
         """The name that a key was made for."""

@@ -1,5 +1,6 @@
 """Figures for Prometheus: what is asked, what it takes, how long it is waited for."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The figures of a process, or of all workers that write theirs into `folder`, as prometheus_client has it."""
+    """The figures of a process, or of all workers that write theirs into `folder`, as prometheus_client has it. tools:
+    the names of the agent's."""
 
-    def __init__(self, runs: "Runs", folder: Path | None = None) -> None:
+    def __init__(self, runs: "Runs", tools: Iterable[str], folder: Path | None = None) -> None:
+        self._tools = frozenset(tools)
         self._folder = folder
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
@@ -47,7 +50,8 @@ class Metrics:
         if answer.result is not None:
             self._answers.labels(answer.result.stopped).inc()
             for record in answer.result.tool_calls:
-                self._calls.labels(record.name, "error" if record.error else "ok").inc()
+                name = record.name if record.name in self._tools else "unknown"  # models make names up
+                self._calls.labels(name, "error" if record.error else "ok").inc()
         if prompt is not None:
             self._prompts.labels(*prompt).inc()
 

@@ -3,8 +3,10 @@
 import time
 from typing import Any
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agentkit.doors.http.errors import response_of, told
 from agentkit.doors.http.metrics import Metrics
 
 CONTENT_POLICY = (
@@ -19,6 +21,28 @@ HEADERS = {
     b"x-frame-options": b"DENY",
     b"cross-origin-opener-policy": b"same-origin",
 }
+
+
+class Guarded:
+    """Answers with 500 where the application fails, inside of all that adds to a response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:
+            if is_begun or scope["type"] != "http":
+                raise
+            await response_of(Request(scope), *told(error))(scope, receive, send)
 
 
 class Watched:

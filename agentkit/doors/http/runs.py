@@ -23,6 +23,10 @@ class TooManyError(Exception):
     """As many answers as the service bears are worked on."""
 
 
+class GoneError(Exception):
+    """The client has left: nobody waits for the answer."""
+
+
 class Runs:
     """At most `most` answers at once; one more is refused."""
 
@@ -44,12 +48,12 @@ class Runs:
         return self.count >= self._most
 
     async def answer(self, asked: UserInput, is_gone: Callable[[], Awaitable[bool]]) -> Answer:
-        """The answer. Raises what `process_user_input_with_llm` raises, and TooManyError."""
+        """The answer. Raises what `process_user_input_with_llm` raises, TooManyError, and GoneError."""
         async with contextlib.aclosing(self.follow(asked, is_gone)) as told:
             async for each in told:
                 if isinstance(each, Answer):
                     return each
-        raise asyncio.CancelledError  # the client is gone
+        raise GoneError
 
     async def follow(self, asked: UserInput, is_gone: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Told, None]:
         """What happens, and at last the answer; None is a sign of life. It ends without one when the client is gone,

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from agentkit.doors.answering import Answerer, UserInput
@@ -20,7 +20,7 @@ from agentkit.doors.http.bodies import (
 from agentkit.doors.http.prompts import Prompts, Version
 from agentkit.doors.loading import AnyTool
 from agentkit.doors.notes import Notes
-from agentkit.message import Message, system, text_of
+from agentkit.message import Message, ToolCall, is_shown_by_a_tool, system, text_of
 from agentkit.wording import in_a_line
 
 SYSTEM_PROMPT = "You are a helpful AI assistant."
@@ -40,9 +40,11 @@ class UnknownPromptError(Exception):
 
 @dataclass(frozen=True)
 class About:
-    """What is kept of a session beside what is said."""
+    """What is kept of a session beside what is said. told: the name under which its system prompt is kept; prompt,
+    version: of which system prompt of the service it is."""
 
     name: str = ""
+    told: str = ""
     prompt: str = ""
     version: str = ""
 
@@ -70,29 +72,39 @@ class Conversations:
 
     def next(self, subject: str, body: SessionBody) -> tuple[UserInput, About]:
         """What the next message of a session asks; the first sets its name and its system prompt. Raises
-        UnknownPromptError, SessionBusyError, SessionError."""
+        UnknownPromptError, SessionError."""
         key = _key(subject, body.session_id)
         known = self._of(subject).all().get(body.session_id)
-        if known is None or key not in self.answerer.sessions:
-            about = self._first(subject, key, body)
-        else:
-            about = About(**json.loads(known))
-        return UserInput(body.said, key, sampling=body.sampling, tools=self.tools), about
+        about = About(**json.loads(known)) if known is not None else self._first(subject, body)
+        text = self._system_prompt(subject, about)
+        asked = UserInput(body.said, key, system_prompt=text, sampling=body.sampling, tools=self.tools)
+        return asked, about
 
-    def _first(self, subject: str, key: str, body: SessionBody) -> About:
-        """Begin a session: its system prompt is the first of its messages."""
-        about, text = About(in_a_line(body.message, MOST_NAME)), SYSTEM_PROMPT
+    def _first(self, subject: str, body: SessionBody) -> About:
+        """Begin a session; of several that do so at once the first counts. The system prompt is kept once, however
+        many sessions have it, and not in memory."""
+        name, text, version = in_a_line(body.message, MOST_NAME), SYSTEM_PROMPT, None
         if body.system_prompt is not None and body.system_prompt.strip():
             text = body.system_prompt
         elif body.prompt is not None:
             version = self.version(body.prompt, f"{subject}\n{body.session_id}")
-            about, text = About(about.name, version.prompt, version.version), version.text
-        session = self.answerer.sessions[key]
-        with session.hold() as writer:
-            if not session.entries():  # else another first message was quicker
-                self._note(subject, body.session_id, about)
-                writer.append([system(text)])
-        return about
+            text = version.text
+        told = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
+        kept = self.answerer.sessions[f"http.{_digest(subject)}.prompt.{told}"]
+        if not kept.entries():
+            kept.append([system(text)])
+        about = About(name, told, version.prompt if version else "", version.version if version else "")
+        noted = self._of(subject).add(body.session_id, _text(about))
+        return About(**json.loads(noted))
+
+    def _system_prompt(self, subject: str, about: About) -> str:
+        said = self.answerer.sessions[f"http.{_digest(subject)}.prompt.{about.told}"].messages
+        return text_of(said[0]) if said else SYSTEM_PROMPT
+
+    def keep(self, subject: str, session_id: str, about: About) -> None:
+        """Note again what is known of a session that was forgotten while it was answered. Raises SessionError."""
+        if session_id not in self._of(subject).all():
+            self._of(subject).add(session_id, _text(about))
 
     def version(self, prompt: str, who: str) -> Version:
         """The version of a system prompt for somebody. Raises UnknownPromptError."""
@@ -108,15 +120,15 @@ class Conversations:
         return History(session_id=session_id, messages=turns(messages), name=about.name, prompt=about.seen)
 
     def clear(self, subject: str, session_id: str) -> None:
-        """Forget a session. Raises UnknownSessionError, SessionBusyError, SessionError."""
+        """Forget a session. Raises UnknownSessionError, SessionBusyError at once, SessionError."""
         self._existing(subject, session_id)
-        self.answerer.sessions.delete(_key(subject, session_id))
+        self.answerer.sessions.delete(_key(subject, session_id), wait=0.0)
         self._of(subject).set(session_id, "")
 
     def rename(self, subject: str, session_id: str, name: str) -> None:
         """Give a session a name for people. Raises UnknownSessionError, SessionError."""
         about = self._existing(subject, session_id)
-        self._note(subject, session_id, About(name, about.prompt, about.version))
+        self._of(subject).set(session_id, _text(replace(about, name=name)))
 
     def list(self, subject: str) -> list[SessionSeen]:
         """The sessions of a subject, the one that was written to last first. Raises SessionError."""
@@ -135,32 +147,43 @@ class Conversations:
             raise UnknownSessionError("Session not found")
         return About(**json.loads(known))
 
-    def _note(self, subject: str, session_id: str, about: About) -> None:
-        self._of(subject).set(session_id, json.dumps(about.__dict__, ensure_ascii=False))
-
     def _notes(self, subject: str) -> Notes:
         return Notes(self.answerer.sessions, f"http.{_digest(subject)}.names")
 
 
 def turns(messages: Sequence[Message]) -> list[TurnSeen]:
-    """What a user sees of a transcript: what was said, and the tool calls that an answer rests on."""
+    """What a user sees of a transcript: what was said, and with an answer the tool calls that it rests on."""
     found: list[TurnSeen] = []
-    calls: dict[str, ToolSeen] = {}
+    due = TurnSeen(role="assistant", content="")
+    open_calls: dict[str, ToolSeen] = {}  # of the last reply: servers give the same ids again in later ones
+
+    def close() -> None:
+        nonlocal due
+        if due.content or due.tool_calls:
+            found.append(due)
+        due = TurnSeen(role="assistant", content="")
+
     for message in messages:
         if message["role"] == "assistant":
-            for call in message.get("tool_calls") or ():
-                function = call["function"]
-                calls[call["id"]] = ToolSeen(id=call["id"], name=function["name"], arguments=function["arguments"])
-            if text_of(message).strip() or not message.get("tool_calls"):
-                found.append(TurnSeen(role="assistant", content=text_of(message), tool_calls=list(calls.values())))
-                calls = {}
-        elif message["role"] == "tool":
-            call_id = str(message.get("tool_call_id"))
-            if call_id in calls:
-                calls[call_id].response = text_of(message)
+            calls = [_seen(call) for call in message.get("tool_calls") or ()]
+            open_calls = {call.id: call for call in calls}
+            due.tool_calls += calls
+            due.content = text_of(message)
+            if not calls:
+                close()
+        elif message["role"] == "tool" and message.get("tool_call_id") in open_calls:
+            open_calls[message["tool_call_id"]].response = text_of(message)
+        elif is_shown_by_a_tool(message):
+            due.images += _pictures(message)
         elif message["role"] == "user":
+            close()  # a run that was stopped: its calls belong to no later answer
             found.append(TurnSeen(role="user", content=text_of(message), images=_pictures(message)))
+    close()
     return found
+
+
+def _seen(call: ToolCall) -> ToolSeen:
+    return ToolSeen(id=call["id"], name=call["function"]["name"], arguments=call["function"]["arguments"])
 
 
 def _pictures(message: Message) -> list[str]:
@@ -169,8 +192,12 @@ def _pictures(message: Message) -> list[str]:
     return [part["image_url"]["url"] for part in parts if part.get("type") == "image_url"]
 
 
+def _text(about: About) -> str:
+    return json.dumps(asdict(about), ensure_ascii=False)
+
+
 def _digest(subject: str) -> str:
-    return hashlib.sha256(subject.encode()).hexdigest()[:24]
+    return hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def _key(subject: str, session_id: str) -> str:

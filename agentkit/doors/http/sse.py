@@ -18,7 +18,7 @@ def frame(what: Any) -> str:
     """One frame; None is a comment, a sign of life."""
     if what is None:
         return ": still here\n\n"
-    text = what if isinstance(what, str) else json.dumps(what, ensure_ascii=False)
+    text = what if isinstance(what, str) else json.dumps(what)  # ASCII: a piece may hold half of a surrogate pair
     return f"data: {text}\n\n"
 
 

@@ -362,7 +362,8 @@ class Bridge:
         topic = f"{message.project.answers}/{topic_level(message.session)}/stream"
 
         def tell(text: str) -> None:
-            self._link.tell(topic, json.dumps({"delta": text, "requestId": message.request_id}, ensure_ascii=False))
+            # ASCII: a piece may hold half of a surrogate pair
+            self._link.tell(topic, json.dumps({"delta": text, "requestId": message.request_id}))
 
         return tell
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from agentkit import Event, ReplyFinished, ReplyStarted, Session, TextDelta
+from agentkit import Event, ReplyFinished, ReplyStarted, Session, SessionBusyError, TextDelta
 from agentkit.doors.answering import Answer, Answerer, UserInput, process_user_input_with_llm, take_back
 from agentkit.doors.loading import AnyTool, load
 from agentkit.doors.mqtt import maze
@@ -93,7 +93,8 @@ class Replies:
                     if isinstance(event, ReplyFinished):
                         reply = event.reply.message
         except Exception as error:  # noqa: BLE001 - whatever fails is told to the client
-            take_back(session, text)
+            if not isinstance(error, SessionBusyError):
+                take_back(session, text)
             return {"hint": _failed(message, error)}
         return _hint(reply) if reply is not None else {"hint": NO_ANSWER}
 
