@@ -16,6 +16,7 @@ from paho.mqtt.properties import Properties
 
 from agentkit.backends import OpenAIBackend
 from agentkit.doors.answering import Answerer
+from agentkit.doors.mqtt import beside
 from agentkit.doors.mqtt.bridge import OVERLOADED, TOO_FAST, Bridge, BridgeSettings
 from agentkit.doors.mqtt.projects import projects_named
 from agentkit.sessions import MemorySessions
@@ -437,3 +438,146 @@ def test_the_bridge_tells_whether_it_is_there(broker: Broker) -> None:
     told = [text for where, text in watcher.wait(before + 2) if where == topic]
     watcher.close()
     assert told == ["online", "offline"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"sessionId": "p", "replyTopic": "a/\x01/b"},
+        {"sessionId": "p\uffff"},
+        {"sessionId": "p\ufdd0"},
+        {"sessionId": "p", "replyTopic": "/".join("x" * 300)},
+        {"sessionId": "p", "requestId": "\ud800"},
+    ],
+)
+def test_no_message_makes_the_broker_close_the_connection_for_answers(setting: Setting, told: dict[str, str]) -> None:
+    if "replyTopic" in told:
+        told = {**told, "replyTopic": f"{setting.project}/assistant_response/{told['replyTopic']}"}
+    setting.ask(message="poison", **told)
+    for number in range(4):
+        setting.ask(sessionId=f"good{number}", message="hi")
+    answers = setting.client.wait(5, 8)
+    assert len([topic for topic, _ in answers if "/good" in topic]) == 4
+    assert len(answers) == 5
+
+
+def test_requests_are_told_apart_by_client_and_topic(setting: Setting) -> None:
+    for client in ("a", "b"):
+        for _ in range(2):
+            setting.ask(sessionId="s", message=f"from {client}", clientId=client, requestId="1")
+    setting.client.say("maze/state", {"sessionId": "m9", "player_pos": [1, 1], "requestId": "1"})
+    setting.client.say("maze/user_input", {"sessionId": "m9", "message": "hi", "requestId": "1"})
+    assert len(setting.client.wait(4)) == 4
+    time.sleep(0.3)
+    assert len(setting.client.got) == 4
+
+
+def test_a_retained_message_is_not_answered(setting: Setting, broker: Broker) -> None:
+    other = mqtt.Client(CallbackAPIVersion.VERSION2)
+    other.connect("127.0.0.1", broker.port)
+    other.loop_start()
+    topic = f"{setting.project}/user_input"
+    other.publish(topic, '{"sessionId": "r", "message": "hi"}', qos=1, retain=True).wait_for_publish(5)
+    setting.client.wait(1)  # it was there when it was said
+    setting.bridge._link._listener.reconnect()
+    time.sleep(1.0)
+    other.publish(topic, b"", retain=True).wait_for_publish(5)
+    other.disconnect()
+    other.loop_stop()
+    assert len(setting.client.got) == 1
+
+
+def test_a_deleted_session_has_no_template_any_more(setting: Setting) -> None:
+    setting.client.say("maze/template/m5", {"template": "Be a pirate."})
+    setting.client.wait(1)
+    setting.client.say("maze/user_input", {"sessionId": "m5", "message": "one"})
+    setting.client.wait(2)
+    setting.client.say("maze/delete_session", {"sessionId": "m5"})
+    setting.client.say("maze/user_input", {"sessionId": "m5", "message": "two"})
+    texts = [text for _, text in setting.client.wait(3)]
+    assert texts[1:] == ["Be a pira: one", "You guide: two"]
+
+
+@pytest.mark.parametrize("payload", ['{"sessionId": "m6"', '{"sessionId": [1]}', "\x80".encode("latin-1")])
+def test_a_broken_command_is_not_one_for_all(setting: Setting, payload: Any) -> None:
+    setting.client.say("maze/user_input", {"sessionId": "m6", "message": "one"})
+    setting.client.wait(1)
+    setting.client.say("maze/delete_session", payload)
+    time.sleep(0.3)
+    setting.client.say("maze/user_input", {"sessionId": "m6", "message": "two"})
+    assert setting.client.wait(2)[1][1] == "You guide: one | two"
+
+
+def test_odd_sessions_are_cleared_by_their_level(setting: Setting) -> None:
+    setting.client.say("maze/user_input", {"sessionId": "a/b", "message": "one"})
+    setting.client.wait(1)
+    setting.client.say("maze/clear_history/a%2Fb", "")
+    assert setting.client.wait(2)[1] == ("maze/hint/a%2Fb", '{"hint": "History cleared"}')
+    setting.client.say("maze/user_input", {"sessionId": "a/b", "message": "two"})
+    assert setting.client.wait(3)[2][1] == "You guide: two"
+
+
+def test_what_a_model_server_says_of_a_message_is_not_logged(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    quoting = Answer(b'{"error": {"message": "no template for: MY-SECRET-PIN"}}', status=400)
+    with serve([quoting]) as server:
+        made = Setting(broker, server.url)
+        made.ask(sessionId="s", message="MY-SECRET-PIN")
+        assert made.client.wait(1)[0][1].startswith("Error: ")
+        made.close()
+    assert "BadRequestError 400" in caplog.text
+    assert "MY-SECRET-PIN" not in caplog.text
+
+
+def test_what_a_stopped_bridge_can_not_hand_back_is_told_to_come_again(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, workers=1, rate=1000)
+        said = mqtt.Client(CallbackAPIVersion.VERSION2)
+        said.connect("127.0.0.1", broker.port)
+        said.loop_start()
+        for number in range(5):
+            told = json.dumps({"sessionId": f"q{number}", "message": "slow"})
+            said.publish(f"{made.project}/user_input", told, qos=0)
+        time.sleep(0.2)
+        made.bridge.stop()
+        texts = [text for _, text in made.client.wait(5)]
+        for client in (said, made.client):
+            client.disconnect() if client is said else client.close()
+        said.loop_stop()
+        made.backend.close()
+    assert texts.count(OVERLOADED) >= 3
+    assert len(texts) == 5
+
+
+def test_a_large_backlog_is_answered_and_not_refused(tmp_path: Path) -> None:
+    with serve_mqtt(tmp_path) as own, serve(reply) as server:
+        backend = OpenAIBackend("default", base_url=server.url, api_key="not-needed")
+        settings = BridgeSettings(broker="127.0.0.1", port=own.port, client_id="b", queue=50, rate=2)
+        client = Client(own, "general/assistant_response/#")
+        sessions = MemorySessions()
+        first = Bridge(projects_named(["general"]), Answerer(backend, sessions), settings)
+        first.start()
+        first.stop()
+        for number in range(400):
+            client._client.publish(
+                "general/user_input", json.dumps({"sessionId": f"s{number}", "message": "hi"}), qos=1
+            )
+        time.sleep(0.5)
+        second = Bridge(projects_named(["general"]), Answerer(backend, sessions), settings)
+        second.start()
+        texts = [text for _, text in client.wait(400, 60)]
+        second.stop()
+        client.close()
+        backend.close()
+    assert len(texts) == 400
+    assert OVERLOADED not in texts
+
+
+def test_a_bridge_that_waits_for_its_broker_takes_no_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(beside, "WAIT", 0.05)
+    backend = OpenAIBackend("default", base_url="http://127.0.0.1:9", api_key="not-needed")
+    before = threading.active_count()
+    settings = BridgeSettings(broker="127.0.0.1", port=9, client_id="away")
+    stop = beside.serve_beside(projects_named(["general"]), Answerer(backend, MemorySessions()), settings, tmp_path)
+    time.sleep(1.0)
+    assert threading.active_count() <= before + 3
+    stop()

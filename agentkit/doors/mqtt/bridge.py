@@ -122,11 +122,12 @@ class Bridge:
         self._link.start(seconds)
         if not self._link.synced.wait(SYNC_SECONDS):
             logger.warning(
-                "the broker does not let the bridge see its own answers (%s/#): one that is on its way when the bridge "
-                "is killed may come twice",
+                "the broker has not shown the bridge its own answers (%s/#) so far: one that is on its way when the "
+                "bridge is killed may come twice",
                 self._projects[0].answers,
             )
         self._is_ready.set()
+        self._lanes.start()
         logger.info("%d projects are served", len(self._projects))
         threading.Thread(target=self._look_after, name="agentkit-bridge", daemon=True).start()
 
@@ -135,7 +136,7 @@ class Bridge:
         minutes = 0
         while not self._stopped.wait(60):
             minutes += 1
-            done = self.counts["processed"]
+            done = self.counts["processed"] + self.counts["errors"]
             logger.info(
                 "%s, %d waiting, %.2f s from message to answer on average",
                 ", ".join(f"{count} {name}" for name, count in self.counts.items()),
@@ -159,8 +160,11 @@ class Bridge:
         """Take nothing more, finish what runs, and leave; what was not answered comes again from the broker."""
         self._link.leave_group()
         left = self._lanes.stop(self._settings.stop_seconds)
+        lost = [job for job in left if job.packet.qos == 0 and job.message is not None]
+        for job in lost:  # the broker has them no more: they can only be asked again
+            self._send(job, OVERLOADED, lambda: None)
         if left:
-            logger.info("%d messages are handed back to the broker", len(left))
+            logger.info("%d messages are handed back to the broker", len(left) - len(lost))
         self._link.stop()
         self._stopped.set()
 
@@ -179,9 +183,9 @@ class Bridge:
             self._take(job)
         except BadPayloadError as error:
             self._leave_out(job, str(error))
-        except Exception:
-            logger.exception("a message on %.200r is left out", packet.topic)
-            self._leave_out(job, "something went wrong")
+        except Exception as error:  # noqa: BLE001 - whatever a hostile message brings about
+            messages.debug("failed", exc_info=True)
+            self._leave_out(job, type(error).__name__)
 
     def _hear_echo(self, packet: Packet) -> None:
         """An answer of this bridge, or of another of its group. The broker keeps it until it is noted that the request
@@ -238,15 +242,16 @@ class Bridge:
                 self._order.heard(job.message.key, job.mark.partition("-")[0])
         elif self._is_known(job.message):
             self._acknowledge(job)
-        elif not self._is_in_time(job.message.key):
+        elif not (self._is_backlog or self._rates.allows(job.message.key)):
             self._reject(job, job.message, TOO_FAST)
-        elif not self._lanes.put(job.message.key, job):
+        elif not self._lanes.put(job.message.key, job, always=self._is_backlog):
             self._reject(job, job.message, OVERLOADED)
 
-    def _is_in_time(self, session: str) -> bool:
-        """Whether a session keeps to the rate. What came while the bridge was away comes all at once, through no fault
-        of the client's: it is here before the bridge is ready."""
-        return not self._is_ready.is_set() or self._rates.allows(session)
+    @property
+    def _is_backlog(self) -> bool:
+        """Whether what comes was sent while the bridge was away: then it comes all at once, through no fault of the
+        client's. The broker gives no more of it at a time than the bridge has told it to bear."""
+        return not self._link.synced.is_set()
 
     def _on_its_own_topic(self, message: UserMessage) -> UserMessage:
         """The message; where it wants its answer on a topic of another session that there is, with the usual topic."""
@@ -277,7 +282,7 @@ class Bridge:
         """Whether the same request was taken before."""
         if not message.request_id:
             return False
-        key = (message.key, message.request_id)
+        key = (message.key, message.mark)
         with self._lock:
             if key in self._seen:
                 return True
@@ -292,7 +297,7 @@ class Bridge:
         self.counts["rejected"] += 1
         logger.warning("a message of session %s is rejected: %s", message.key, text)
         with self._lock:  # it may come again
-            self._seen.pop((message.key, message.request_id), None)
+            self._seen.pop((message.key, message.mark), None)
         self._send(job, text, lambda: self._acknowledge(job))
 
     # ---- the work, in the lanes
@@ -309,9 +314,10 @@ class Bridge:
                     time.sleep(0.01)
                     return False
                 self._serve(job, job.message)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the client is told
             self.counts["errors"] += 1
-            logger.exception("a message got no answer")
+            logger.error("a message got no answer: %s", type(error).__name__)  # its text may quote what was said
+            messages.debug("failed", exc_info=True)
             if job.message is not None:
                 self._send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
         return True
@@ -328,7 +334,10 @@ class Bridge:
         return True
 
     def _serve(self, job: _Job, message: UserMessage) -> None:
-        if job.mark in self._accepted:  # the broker has had the answer from the bridge that was killed
+        if (
+            job.mark in self._accepted and message.is_known_again
+        ):  # the broker has had the answer from the bridge that was killed
+            self._accepted.discard(job.mark)
             self._replies.note_answered(message)
             self._acknowledge(job)
             return
@@ -338,18 +347,21 @@ class Bridge:
             return
         with self._lock:
             self._sending[job.mark] = None
-        is_delivered = threading.Event()
-        self._send(job, text, is_delivered.set)
-        while not is_delivered.wait(0.5):
-            if self._stopped.is_set():
-                return
-        self._note_answered(message)
-        with self._lock:
-            echo = self._sending.pop(job.mark)
+        try:
+            is_delivered = threading.Event()
+            self._send(job, text, is_delivered.set)
+            while not is_delivered.wait(0.5):
+                if self._stopped.is_set():
+                    return
+            self._note_answered(message)
+        finally:
+            with self._lock:
+                echo = self._sending.pop(job.mark, None)
         if echo is not None:
             self._link.acknowledge(echo)
         self._acknowledge(job)
-        self.counts["errors" if text.startswith("Error: ") else "processed"] += 1
+        is_error = text.startswith(("Error: ", '{"hint": "Error: '))
+        self.counts["errors" if is_error else "processed"] += 1
         self._seconds += time.monotonic() - job.came
 
     def _answer(self, job: _Job, message: UserMessage) -> str | None:
@@ -372,6 +384,8 @@ class Bridge:
         keys = self._replies.sessions_of(project) if session is None else [session_key(project, session)]
         if command.kind == "template":
             self._replies.templates.set(project, session, command.template)
+        if command.kind == "delete":
+            self._replies.templates.drop(project, session)
         if command.kind != "template" or command.reset:
             self._replies.answerer.forget(keys)
         notice = {"template": "Template updated", "clear": "History cleared"}.get(command.kind)
@@ -381,8 +395,8 @@ class Bridge:
     def _note_answered(self, message: UserMessage) -> None:
         try:
             self._replies.note_answered(message)
-        except Exception:  # the client has its answer: an error behind it would only confuse
-            logger.exception("an answer could not be noted")
+        except Exception as error:  # noqa: BLE001 - the client has its answer
+            logger.error("an answer could not be noted: %s", type(error).__name__)
 
     def _send(self, job: _Job, text: str, then: Callable[[], object]) -> None:
         assert job.message is not None
@@ -420,12 +434,14 @@ def answers_of(projects: Iterable[Project]) -> tuple[str, ...]:
 
 
 def _marked(message: UserMessage, packet: Packet) -> tuple[UserMessage, str]:
-    """The message with the mark by which the log of its session knows it; and the mark by which bridges do. A message
+    """The message with the mark by which the log of its session knows it; and the mark by which bridges do. A request
+    is known by its topic, the client's id and its own, since several clients of one session may count alike. A message
     without a requestId is known by its packet's number and its text; only the part of the mark before the "-" is the
     same for all bridges, who give packets other numbers."""
-    told = f"r{message.request_id}".encode() if message.request_id else b"p" + packet.payload
+    own = json.dumps([packet.topic, message.client_id, message.request_id])
+    told = b"r" + own.encode() if message.request_id else b"p" + packet.payload
     digest = hashlib.sha256(f"{message.key}\n".encode() + told).hexdigest()[:32]
     if message.request_id:
-        return replace(message, mark=message.request_id), digest
+        return replace(message, mark=f"request-{digest}"), digest
     mark = f"packet-{packet.number}-{digest}"
     return replace(message, mark=mark, is_known_again=packet.is_again), f"{digest}-{packet.number}"

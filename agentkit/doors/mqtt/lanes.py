@@ -22,7 +22,11 @@ class Lanes(Generic[J]):
         self._count = 0
         self._is_stopped = False
         self._changed = threading.Condition()
-        for number in range(workers):
+        self._workers = workers
+
+    def start(self) -> None:
+        """Begin with the work."""
+        for number in range(self._workers):
             threading.Thread(target=self._run, name=f"agentkit-lane-{number}", daemon=True).start()
 
     def __len__(self) -> int:
@@ -38,10 +42,10 @@ class Lanes(Generic[J]):
         """How full it is, from 0 to 1."""
         return self._count / self._most
 
-    def put(self, key: str, job: J) -> bool:
-        """Queue a job behind those of its key; False when there is no room, or it is stopped."""
+    def put(self, key: str, job: J, *, always: bool = False) -> bool:
+        """Queue a job behind those of its key; False when there is no room (unless always), or it is stopped."""
         with self._changed:
-            if self._is_stopped or self._count >= self._most:
+            if self._is_stopped or (self._count >= self._most and not always):
                 return False
             lane = self._waiting.get(key)
             if lane is None:  # nothing of this key waits or runs

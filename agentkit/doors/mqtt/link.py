@@ -39,6 +39,12 @@ SESSION_EXPIRY = 7 * 24 * 3600
 
 MARK = "agentkit-request"
 SENDER_EXPIRY = 3600
+MOST_IN_FLIGHT = 20
+"""Answers on their way to the broker at once: what Mosquitto bears, unless it is told otherwise."""
+
+ROOM = 1000  # bytes of a packet beside its payload and topic
+TOO_LARGE = "Error: the answer is too large for the broker."
+HUNG_UP = "the broker hangs up"
 SYNC_SECONDS = 5.0
 CHECK_SECONDS = 3.0
 MOST_EARLY = 1000
@@ -122,12 +128,12 @@ class Link:
         self._early: OrderedDict[int, float] = OrderedDict()
         self._sync_token = ""
         self._qos = 2
+        self._most_bytes = 268_435_455  # MQTT 5, section 2.1.4
         self._has_session = False
-        self._refused: str | None = None
-        self._is_unheard = False
         self._is_leaving = False
         self._subscribing = 0
         self.unsubscribed = 0
+        self._sends = threading.Event()
         self.is_connected = threading.Event()
         self.synced = threading.Event()
         self._make("3.1.1" if settings.protocol == "3.1.1" else "5")
@@ -158,6 +164,7 @@ class Link:
         self._sender = self._client(f"{self._settings.client_id}-answers", lasts=False)
         self._sender.on_connect = self._on_sender_connect
         self._sender.on_publish = self._on_publish
+        self._sender.on_disconnect = self._on_sender_disconnect
 
     def _client(self, client_id: str, *, lasts: bool) -> paho.Client:
         settings = self._settings
@@ -173,46 +180,55 @@ class Link:
     def start(self, seconds: float) -> None:
         """Connect, and listen. Raises OSError when the broker can't be reached, refuses, or (in a group) does not know
         MQTT 5."""
+        problem = self._wipe(seconds)
+        if self.is_new and problem is not None and (problem == HUNG_UP or "protocol" in problem.lower()):
+            self._fall_back()
+            problem = self._wipe(seconds)
+        if problem is not None:
+            raise ConnectionRefusedError(problem)
+        # The sender first: what is published before it is connected is sent without regard to what the broker bears.
+        self._connect(self._sender, expiry=SENDER_EXPIRY)
         self._connect_listener()
         end = time.monotonic() + seconds
-        while not self.is_connected.wait(0.02):
-            if self._does_not_know_5():
-                self._fall_back()
-            elif self._refused or time.monotonic() > end:
-                self._listener.loop_stop()
-                raise ConnectionRefusedError(self._refused or "the broker does not answer")
-        if self.is_new:
-            self._wipe(f"{self._settings.client_id}-answers")
-        self._connect(self._sender, expiry=SENDER_EXPIRY)
+        if not (self._sends.wait(seconds) and self.is_connected.wait(max(0.0, end - time.monotonic()))):
+            self._listener.loop_stop()
+            self._sender.loop_stop()
+            raise ConnectionRefusedError("the broker does not answer")
 
-    def _wipe(self, client_id: str) -> None:
-        """Make the broker forget a session. It is not done by a clean start of the connection that stays: Mosquitto
-        2.0.11 keeps no session over a restart of its own that was started clean."""
-        gone = threading.Event()
-        client = self._client(client_id, lasts=False)
+    def _wipe(self, seconds: float) -> str | None:
+        """Make the broker forget the sender's session, and learn what it is like; what is wrong, or None.
 
-        def leave(*_: Any) -> None:
-            client.disconnect()
+        This is not done by a clean start of the connection that stays: Mosquitto 2.0.11 keeps no session over a restart
+        of its own that was started clean.
+        """
+        told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        client = self._client(f"{self._settings.client_id}-answers", lasts=False)
 
-        client.on_connect = leave
-        client.on_disconnect = lambda *_: gone.set()
-        client.connect(self._settings.broker, self._settings.port, clean_start=True)
+        def hear(_: Any, __: Any, ___: Any, reason: Any, properties: Any) -> None:
+            most = getattr(properties, "ReceiveMaximum", MOST_IN_FLIGHT)
+            self._sender.max_inflight_messages_set(min(MOST_IN_FLIGHT, most))
+            self._most_bytes = getattr(properties, "MaximumPacketSize", self._most_bytes)
+            told.put(str(reason) if reason.is_failure else None)
+
+        client.on_connect = hear
+        client.on_disconnect = lambda *_: told.put(HUNG_UP)
+        clean: Any = {"clean_start": True} if self.is_new else {}
+        client.connect(self._settings.broker, self._settings.port, **clean)
         client.loop_start()
-        gone.wait(5)
-        client.loop_stop()
-
-    def _does_not_know_5(self) -> bool:
-        """Brokers of old refuse MQTT 5, or just hang up."""
-        return self.is_new and (self._is_unheard or "protocol" in (self._refused or "").lower())
+        try:
+            return told.get(timeout=seconds)
+        except queue.Empty:
+            return "the broker does not answer"
+        finally:
+            client.disconnect()
+            client.loop_stop()
 
     def _fall_back(self) -> None:
-        self._listener.loop_stop()
+        """Brokers of old refuse MQTT 5, or just hang up."""
         if self._settings.group:
             raise ConnectionRefusedError("the broker does not know MQTT 5, which the bridges of a group need")
         logger.info("the broker does not know MQTT 5: 3.1.1 is spoken")
-        self._refused, self._is_unheard = None, False
         self._make("3.1.1")
-        self._connect_listener()
 
     def _connect_listener(self) -> None:
         self._connect(self._listener, expiry=self._settings.expiry)
@@ -258,6 +274,9 @@ class Link:
         then: Callable[[], object] | None = None,
     ) -> None:
         """Publish, so that it comes once. then: called when the broker has it, at once or from the network's thread."""
+        if len(payload.encode("utf-8", "replace")) + len(topic.encode()) + ROOM > self._most_bytes:
+            logger.warning("an answer is too large for the broker")
+            payload = TOO_LARGE  # else the broker closes the connection, again and again
         properties = None
         if self.is_new and (mark or correlation is not None):
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
@@ -310,15 +329,18 @@ class Link:
                 for sent in self._unconfirmed.values():
                     sent.is_doubtful = True
             self._has_session = True
+        self._sends.set()
+
+    def _on_sender_disconnect(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
+        if not self._is_leaving:
+            logger.warning("the connection for answers is gone: %s", reason)
 
     # ---- what comes in
 
     def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
         if reason.is_failure:
-            self._refused = str(reason)
             logger.error("the broker refuses the connection: %s", reason)
             return
-        self._is_unheard = False
         served = dict.fromkeys(self._served, 1)
         if not self.is_new:
             self._subscribing = 1
@@ -340,7 +362,8 @@ class Link:
     def _subscribe(self, topics: Mapping[str, int], identifier: int) -> None:
         properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
         properties.SubscriptionIdentifier = identifier
-        options = [(topic, SubscribeOptions(qos=qos)) for topic, qos in topics.items()]
+        never = SubscribeOptions.RETAIN_DO_NOT_SEND
+        options = [(topic, SubscribeOptions(qos=qos, retainHandling=never)) for topic, qos in topics.items()]
         self._listener.subscribe(options, properties=properties)
 
     def _on_subscribe(self, client: paho.Client, _: Any, __: Any, reasons: Sequence[Any], ___: Any) -> None:
@@ -361,7 +384,6 @@ class Link:
         logger.info("connected to the broker")
 
     def _on_disconnect(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-        self._is_unheard = not self.is_connected.is_set() and self._refused is None
         self.is_connected.clear()
         if self._is_leaving:
             return
@@ -389,6 +411,10 @@ class Link:
             self.acknowledge(packet)
             if packet.payload.decode("utf-8", "replace") == self._sync_token:
                 self.synced.set()
+            return
+        if message.retain:  # it was said to whoever came, once upon a time; and would be at each reconnection
+            logger.warning("a retained message on %.200r is left out", packet.topic)
+            self.acknowledge(packet)
             return
         self._take(packet)
 

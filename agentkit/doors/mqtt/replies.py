@@ -18,13 +18,17 @@ from agentkit.session import SessionInfo, Sessions
 from agentkit.wording import in_a_line
 
 logger = logging.getLogger("agentkit.mqtt")
+messages = logging.getLogger("agentkit.mqtt.messages")
+
+MOST_TEMPLATES = 1000
 
 RESET = "[Session history was too long and was reset]\n\n"
 NO_ANSWER = "Error: the model gave no answer."
 
 
 class Templates:
-    """System prompts that were sent while the bridge runs: for a project, and for single sessions."""
+    """System prompts that were sent while the bridge runs: for a project, and for single sessions, of which the last
+    MOST_TEMPLATES are kept."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -33,7 +37,15 @@ class Templates:
     def set(self, project: Project, session: str | None, text: str) -> None:
         """Set the prompt of a session, or of all sessions and those to come."""
         name = "*" if session is None else session_key(project, session)
-        self._of(project).set(name, text, alone=session is None)
+        notes = self._of(project)
+        notes.set(name, text, alone=session is None)
+        for old in [each for each in notes.all() if each != "*"][:-MOST_TEMPLATES]:
+            notes.set(old, "")
+
+    def drop(self, project: Project, session: str | None) -> None:
+        """Forget the prompt of a session, or of all."""
+        name = "*" if session is None else session_key(project, session)
+        self._of(project).set(name, "", alone=session is None)
 
     def prompt(self, message: UserMessage) -> str:
         """The system prompt of a message: its own, its session's, the project's."""
@@ -145,7 +157,10 @@ class Replies:
 
 def _failed(message: UserMessage, error: Exception) -> str:
     """The answer for a failure."""
-    logger.warning("a message of session %s got no answer: %s", message.key, type(error).__name__, exc_info=True)
+    # Without its text, and without a traceback, whose last line has it: servers quote in errors what was said.
+    status = getattr(error, "status_code", "")
+    logger.warning("a message of session %s got no answer: %s %s", message.key, type(error).__name__, status)
+    messages.debug("failed", exc_info=error)
     return f"Error: {in_a_line(str(error), 300)}"
 
 

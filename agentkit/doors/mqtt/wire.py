@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
-from agentkit.doors.mqtt.projects import Project, is_plain_topic
+from agentkit.doors.mqtt.projects import FORBIDDEN, Project, is_plain_topic
 
 logger = logging.getLogger("agentkit")
 
 MOST_BYTES = 1_000_000
 MOST_ID_BYTES = 512
-_ODD = re.compile(r"[/+#%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+MOST_TEMPLATE = 60_000
+_ODD = re.compile(f"[/+#%{FORBIDDEN}]")
 _NUMBERS = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens"}
 
 
@@ -78,7 +79,7 @@ def read_user_message(project: Project, payload: bytes, response_topic: str | No
     replyTopic. Raises BadPayloadError."""
     told = _json_of(payload)
     if not isinstance(told, dict):
-        text = _text_of(payload) if told is None else str(told)
+        text = told if isinstance(told, str) else _text_of(payload)
         return _message(project, {"message": text, "replyTopic": response_topic}) if text.strip() else None
     message = told.get("message")
     if message is not None and not isinstance(message, str):
@@ -171,17 +172,21 @@ def _number(key: str, value: Any) -> float | int | None:
 def read_command(project: Project, kind: str, level: str | None, payload: bytes) -> Command:
     """A change of sessions. level: the topic's last level, where it names a session. Raises BadPayloadError."""
     told = _json_of(payload)
-    told = told if isinstance(told, dict) else {"target": told} if isinstance(told, str) else {}
-    named = (told.get(name) for name in ("sessionId", "session_id", "target"))
-    session = next(
-        (str(each).strip() for each in named if isinstance(each, str | int) and str(each).strip()), level or ""
-    )
+    if told is None and payload.strip():  # broken, or plain text: not to be taken for "all"
+        told = _text_of(payload) if kind != "template" and not payload.lstrip().startswith((b"{", b"[")) else []
+    told = {} if told is None else told if isinstance(told, dict) else {"target": told}
+    named = [each for each in map(told.get, ("sessionId", "session_id", "target")) if each is not None]
+    if any(isinstance(each, bool) or not isinstance(each, str | int | float) for each in named):
+        raise BadPayloadError("the session is a text or a number")
+    session = next((str(each).strip() for each in named if str(each).strip()), unquote(level or ""))
     target = None if session in ("", "all") else session
     if kind != "template":
         return Command(project, kind, target)
     template = _template_of(told)
     if not template:
         raise BadPayloadError('a template has no text: {"template": "..."}')
+    if len(template) > MOST_TEMPLATE:
+        raise BadPayloadError(f"a template has {len(template):,} letters, and {MOST_TEMPLATE:,} are taken")
     return Command(project, kind, target, template, told.get("reset") is not False)
 
 
