@@ -168,12 +168,13 @@ def test_without_a_model_server_it_is_up_says_so_and_recovers(tmp_path: Path) ->
             assert [message["role"] for message in server.requests[-1].body["messages"]] == ["system", "user"]
 
 
-def test_health_tells_of_the_model_server(service: Service, model: ModelServer) -> None:
-    found = service.ask("GET", "/api/llm/health")
+def test_health_tells_of_the_model_server(tmp_path: Path, model: ModelServer) -> None:
+    with serve_http(settings_for(tmp_path, model.url.removesuffix("/v1"))) as service:
+        found = service.ask("GET", "/api/llm/health")
     assert found.status_code == 200
     assert found.json() == {
         "status": "ok",
-        "server_url": model.url,
+        "server_url": model.url.removesuffix("/v1"),
         "temperature": 0.6,
         "max_tokens": 512,
         "detail": None,

@@ -60,7 +60,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         Metrics(runs, (each.name for each in Toolbox(tools)), settings.prometheus_multiproc_dir),
         Door(settings),
         Rates(settings.agentkit_rate, settings.rates),
-        ModelServer(url),
+        ModelServer(url, None if settings.agentkit_model else settings.llm_server_url),
     )
 
     start_mqtt = mqtt_of(settings, answerer)

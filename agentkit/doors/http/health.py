@@ -20,18 +20,19 @@ routes = APIRouter()
 
 
 class ModelServer:
-    """Asks a model server whether it is there; for a second the last word counts. url: None for a model in this
-    process, which is always there."""
+    """Asks a model server whether it is there; for a second the last word counts. url: of its API; None for a model in
+    this process, which is always there. given: its address as the settings have it."""
 
-    def __init__(self, url: str | None) -> None:
+    def __init__(self, url: str | None, given: str | None = None) -> None:
         self._url = url
+        self._given = given or url
         self._asked = float("-inf")
         self._problem: str | None = None
 
     @property
     def shown(self) -> str:
         """Its address, for people."""
-        return without_password(self._url) if self._url else "in this process"
+        return without_password(self._given) if self._given else "in this process"
 
     def problem(self) -> str | None:
         """What is wrong with it; None when it answers."""
