@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,13 +95,8 @@ class Answerer:
         if begun.is_answered or begun.is_said:
             return None if begun.is_answered else begun.answer
         text = None if begun.is_asked else asked.text
-        try:
+        with taken_back(session, asked.text):
             result = self._run(asked, text, {"session": session}, tell, cancel)
-        except SessionBusyError:
-            raise  # nothing of it is in the session
-        except Exception:
-            take_back(session, asked.text)
-            raise
         was_cut = Begun.read(session.entries(begun.start)).is_cut
         return Answer(str(result.output).strip(), was_cut, result)
 
@@ -177,9 +172,21 @@ def process_user_input_with_llm(
     return answerer.answer(asked, tell, cancel)
 
 
-def take_back(session: Session, text: Prompt | None) -> None:
-    """Take a message back that got no answer, with all that followed, so that it is no part of the history; unless
-    another one was said since, or the last one was answered."""
+@contextlib.contextmanager
+def taken_back(session: Session, text: Prompt | None) -> Iterator[None]:
+    """What a user says is taken back when answering it fails, so that it is no part of the history."""
+    try:
+        yield
+    except SessionBusyError:
+        raise  # nothing of it is in the session
+    except Exception:
+        _take_back(session, text)
+        raise
+
+
+def _take_back(session: Session, text: Prompt | None) -> None:
+    """Take a message back that got no answer, with all that followed; unless another one was said since, or the
+    last one was answered."""
     with contextlib.suppress(SessionError), session.hold() as writer:
         messages = session.messages
         places = [place for place, each in enumerate(messages) if each["role"] == "user"]

@@ -22,19 +22,29 @@ class Notes:
     def add(self, name: str, text: str) -> str:
         """Note a text under a name that has none yet; gives what is noted there. Raises SessionError."""
         with self._session.hold() as writer:
-            known = self.all().get(name)
+            known = self.get(name)
             if known is None:
                 writer.append([{"role": "system", "name": name, "content": text}])
         return known or text
 
+    def get(self, name: str) -> str | None:
+        """What is noted under a name. Raises SessionError."""
+        with self._lock:
+            self._catch_up()
+            return self._known.get(name)
+
     def all(self) -> dict[str, str]:
         """What is noted, the oldest name first. Raises SessionError."""
         with self._lock:
-            new = self._session.entries(self._read)
-            self._read += len(new)
-            for entry in new:
-                self._take(entry.value)
+            self._catch_up()
             return dict(self._known)
+
+    def _catch_up(self) -> None:
+        """Read what was written since the last look."""
+        new = self._session.entries(self._read)
+        self._read += len(new)
+        for entry in new:
+            self._take(entry.value)
 
     def _take(self, noted: dict[str, object]) -> None:
         name, text = str(noted.get("name")), text_of(noted)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from agentkit.doors.cli.progress import printable
 from agentkit.doors.cli.stores import StoreOption, leave, opened
 from agentkit.doors.model_server import base_url, model_server
 from agentkit.doors.settings import data_folder, session_store
+from agentkit.doors.stores import rates_beside
 
 Broker = Annotated[str, typer.Option("--mqtt_broker", help="The broker's host.")]
 Port = Annotated[int, typer.Option("--mqtt_port", help="Its port.")]
@@ -98,7 +99,7 @@ def mqtt(
         group=shared,
         workers=num_workers,
         rate=rate,
-        rates=_rates(store, shared),
+        rates=rates_beside(store or session_store()) if shared else "memory://",
         most_sessions=max_concurrent_sessions,
     )
     with opened(store) as sessions:
@@ -139,12 +140,6 @@ def _hide_password(password: str | None) -> None:
 
         shown = [argument.replace(password, "***") for argument in sys.argv]
         setproctitle.setproctitle(shlex.join([Path(sys.executable).name, *shown]))
-
-
-def _rates(store: str | None, group: str | None) -> str:
-    """Where the rate of sessions is counted: for all bridges of a group in Redis, if they have one."""
-    where = store or session_store()
-    return where if group and where.startswith(("redis://", "rediss://")) else "memory://"
 
 
 def _test_server(answerer: Any, url: str) -> None:

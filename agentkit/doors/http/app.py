@@ -30,7 +30,7 @@ from agentkit.doors.loading import AnyTool, load
 from agentkit.doors.model_server import model_server
 from agentkit.doors.rates import Rates
 from agentkit.doors.settings import data_folder
-from agentkit.doors.stores import open_sessions
+from agentkit.doors.stores import open_sessions, rates_beside
 from agentkit.toolbox import Toolbox
 
 logger = logging.getLogger("agentkit.http")
@@ -59,7 +59,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         runs,
         Metrics(runs, (each.name for each in Toolbox(tools)), settings.prometheus_multiproc_dir),
         Door(settings),
-        Rates(settings.agentkit_rate, settings.rates),
+        Rates(settings.agentkit_rate, rates_beside(settings.agentkit_sessions)),
         ModelServer(url, None if settings.agentkit_model else settings.llm_server_url),
     )
 

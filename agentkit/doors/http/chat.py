@@ -98,11 +98,12 @@ async def _streamed(
                     state.metrics.note(each, _version(about))
                     if about is not None:
                         await run_in_threadpool(state.conversations.keep, subject, named["session_id"], about)
-                    yield {"usage": _seen(each)["usage"].model_dump(), "stopped": _seen(each)["stopped"]}
+                    seen = _seen(each)
+                    yield {"usage": seen["usage"].model_dump(), "stopped": seen["stopped"]}
                 elif each is None:
                     yield None
-                elif (seen := frame_of(each)) is not None:
-                    yield {**seen, **named} if "content" in seen else seen
+                elif (told_of := frame_of(each)) is not None:
+                    yield {**told_of, **named} if "content" in told_of else told_of
 
     def ending(failed: Exception | None) -> list[dict[str, Any]]:
         return [*([{"error": told(failed)[1]}] if failed else []), {"done": True, **named}]

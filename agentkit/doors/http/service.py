@@ -74,7 +74,7 @@ class Conversations:
         """What the next message of a session asks; the first sets its name and its system prompt. Raises
         UnknownPromptError, SessionError."""
         key = _key(subject, body.session_id)
-        known = self._of(subject).all().get(body.session_id)
+        known = self._of(subject).get(body.session_id)
         about = About(**json.loads(known)) if known is not None else self._first(subject, body)
         text = self._system_prompt(subject, about)
         asked = UserInput(body.said, key, system_prompt=text, sampling=body.sampling, tools=self.tools)
@@ -103,7 +103,7 @@ class Conversations:
 
     def keep(self, subject: str, session_id: str, about: About) -> None:
         """Note again what is known of a session that was forgotten while it was answered. Raises SessionError."""
-        if session_id not in self._of(subject).all():
+        if self._of(subject).get(session_id) is None:
             self._of(subject).add(session_id, _text(about))
 
     def version(self, prompt: str, who: str) -> Version:
@@ -142,7 +142,7 @@ class Conversations:
         ]
 
     def _existing(self, subject: str, session_id: str) -> About:
-        known = self._of(subject).all().get(session_id)
+        known = self._of(subject).get(session_id)
         if known is None or _key(subject, session_id) not in self.answerer.sessions:
             raise UnknownSessionError("Session not found")
         return About(**json.loads(known))

@@ -76,9 +76,3 @@ class HttpSettings(BaseSettings):
     def wants_jwt(self) -> bool:
         """Whether tokens (JWT) are taken."""
         return bool(self.agentkit_jwt_secret or self.agentkit_jwt_jwks)
-
-    @property
-    def rates(self) -> str:
-        """Where rates are counted: in Redis, for all who share it, if the sessions are there."""
-        store = self.agentkit_sessions
-        return store if store.startswith(("redis://", "rediss://")) else "memory://"

@@ -9,7 +9,6 @@ import json
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +19,7 @@ from agentkit.doors.mqtt.lanes import Lanes
 from agentkit.doors.mqtt.link import SYNC_SECONDS, BrokerSettings, Link, Packet
 from agentkit.doors.mqtt.order import PATIENCE, Order
 from agentkit.doors.mqtt.projects import Project
+from agentkit.doors.mqtt.recent import Recent
 from agentkit.doors.mqtt.replies import Replies
 from agentkit.doors.mqtt.wire import (
     BadPayloadError,
@@ -93,8 +93,8 @@ class Bridge:
         self._answers = answers_of(projects)
         self._lock = threading.Lock()
         self._open: dict[int, _Job] = {}
-        self._closed: OrderedDict[int, tuple[str, bytes]] = OrderedDict()
-        self._seen: OrderedDict[tuple[str, str], bool] = OrderedDict()
+        self._closed: Recent[int, tuple[str, bytes]] = Recent(MOST_REMEMBERED)
+        self._seen: Recent[tuple[str, str], bool] = Recent(MOST_REMEMBERED)
         self._accepted: set[str] = set()
         self._sending: dict[str, Packet | None] = {}
         self._rates = Rates(settings.rate, settings.rates)
@@ -287,8 +287,6 @@ class Bridge:
             if key in self._seen:
                 return True
             self._seen[key] = True
-            if len(self._seen) > MOST_REMEMBERED:
-                self._seen.popitem(last=False)
         return False
 
     def _reject(self, job: _Job, message: UserMessage, text: str) -> None:
@@ -304,7 +302,6 @@ class Bridge:
 
     def _do(self, job: _Job) -> bool:
         """Whether the job is done; else its time has not come."""
-        self._is_ready.wait()
         try:
             if job.command is not None:
                 self._command(job.command)
@@ -410,8 +407,6 @@ class Bridge:
             if self._open.get(job.packet.number) is job:
                 del self._open[job.packet.number]
                 self._closed[job.packet.number] = job.is_same
-                if len(self._closed) > MOST_REMEMBERED:
-                    self._closed.popitem(last=False)
         self._link.acknowledge(job.packet)
 
 

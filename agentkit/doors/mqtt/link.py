@@ -18,7 +18,6 @@ import queue
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agentkit.doors.mqtt.connecting import secure
+from agentkit.doors.mqtt.recent import Recent
 from agentkit.doors.mqtt.wire import topic_level
 
 logger = logging.getLogger("agentkit.mqtt")
@@ -125,7 +125,7 @@ class Link:
         self._most = most
         self._lock = threading.Lock()
         self._unconfirmed: dict[int, _Sent] = {}
-        self._early: OrderedDict[int, float] = OrderedDict()
+        self._early: Recent[int, float] = Recent(MOST_EARLY)
         self._sync_token = ""
         self._qos = 2
         self._most_bytes = 268_435_455  # MQTT 5, section 2.1.4
@@ -310,8 +310,6 @@ class Link:
             # It is None when the broker was quicker than publish() in telling the number, and for a piece of a stream.
             if sent is None:
                 self._early[number] = time.monotonic()
-                if len(self._early) > MOST_EARLY:
-                    self._early.popitem(last=False)
         if sent is None:
             return
         if sent.is_doubtful:

@@ -6,7 +6,9 @@ one it has, and when they are answered. What a bridge that is gone had is waited
 """
 
 import threading
-from collections import OrderedDict, deque
+from collections import deque
+
+from agentkit.doors.mqtt.recent import Recent
 
 PATIENCE = 5.0
 """Seconds that a message waits for those before it, when nobody is answering its session."""
@@ -25,7 +27,7 @@ class Order:
         self._lock = threading.Lock()
         self._lines: dict[str, deque[str]] = {}
         self._places: dict[str, str] = {}
-        self._answered: OrderedDict[str, bool] = OrderedDict()
+        self._answered: Recent[str, bool] = Recent(MOST)
 
     def heard(self, session: str, mark: str) -> None:
         """A message of a session was published."""
@@ -43,8 +45,6 @@ class Order:
             self._drop(mark)
             if is_known_again:
                 self._answered[mark] = True
-                if len(self._answered) > MOST:
-                    self._answered.popitem(last=False)
 
     def is_first(self, session: str, mark: str, waited: float) -> bool:
         """Whether nothing stands before a message. waited: seconds since it came."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from agentkit import Event, ReplyFinished, ReplyStarted, Session, SessionBusyError, TextDelta
-from agentkit.doors.answering import Answer, Answerer, UserInput, process_user_input_with_llm, take_back
+from agentkit import Event, ReplyFinished, ReplyStarted, Session, TextDelta
+from agentkit.doors.answering import Answer, Answerer, UserInput, process_user_input_with_llm, taken_back
 from agentkit.doors.loading import AnyTool, load
 from agentkit.doors.mqtt import maze
 from agentkit.doors.mqtt.projects import Project
@@ -51,8 +51,8 @@ class Templates:
         """The system prompt of a message: its own, its session's, the project's."""
         if message.system_prompt:
             return message.system_prompt
-        known = self._of(message.project).all()
-        return known.get(message.key) or known.get("*") or message.project.system_prompt
+        notes = self._of(message.project)
+        return notes.get(message.key) or notes.get("*") or message.project.system_prompt
 
     def _of(self, project: Project) -> Notes:
         return self._notes.setdefault(project.name, Notes(self._sessions, f"{project.name}.templates"))
@@ -97,16 +97,14 @@ class Replies:
             return _hint(begun.replies[0])
         reply: Message | None = None
         try:
-            agent = self.answerer.agent(asked)
-            with self.answerer.room, agent.stream(None if begun.is_asked else text, session=session) as run:
+            agent, prompt = self.answerer.agent(asked), None if begun.is_asked else text
+            with taken_back(session, text), self.answerer.room, agent.stream(prompt, session=session) as run:
                 for event in run:
                     if isinstance(event, ReplyStarted) and event.turn > 1:
                         break  # the calls are the game's: the model is not asked what to make of them
                     if isinstance(event, ReplyFinished):
                         reply = event.reply.message
         except Exception as error:  # noqa: BLE001 - whatever fails is told to the client
-            if not isinstance(error, SessionBusyError):
-                take_back(session, text)
             return {"hint": _failed(message, error)}
         return _hint(reply) if reply is not None else {"hint": NO_ANSWER}
 
