@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from agentkit import loop
-from agentkit.backend import Backend, resolve
+from agentkit.backend import Backend, is_broken_off, resolve
 from agentkit.book import Book
 from agentkit.budget import Budget, Limits
 from agentkit.closable import Closable
@@ -388,7 +388,8 @@ class Run(Closable, Iterator[Event]):
         answer = self._answer
         if answer is None or answer.is_there or self._transcript.whats_due() is not Due.NOTHING:
             return None
-        complaint = answer.take_text(text_of(self._transcript[-1]))
+        broken_off = is_broken_off(self._finish_reason)
+        complaint = answer.take_text(text_of(self._transcript[-1]), broken_off=broken_off)
         if complaint is None:
             return None
         if self._limit is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit.coercion import brought_to_types
 from agentkit.errors import ArgumentsError, ToolDefinitionError
-from agentkit.loose_json import fault_of, read_json
+from agentkit.loose_json import CutOffError, fault_of, loads, read_json
 from agentkit.wording import cut
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ MOST_SHOWN = 120
 def as_json_object(written: object) -> str:
     """The arguments of a call as the JSON text of an object, whatever a server made of them.
 
-    An object is kept to the letter, so that what is sent back is what was generated; one that is broken is repaired.
-    Nothing at all is `{}`. What is no object is kept under the key "unreadable_arguments": servers parse the
-    arguments in a history and refuse what is not JSON.
+    An object is kept to the letter, so that what is sent back is what was generated; one that is broken is repaired,
+    unless it breaks off in the middle of a value. Nothing at all is `{}`. What is no object is kept under the key
+    "unreadable_arguments": servers parse the arguments in a history and refuse what is not JSON.
     """
     if written is None or written == "":
         return "{}"
@@ -38,6 +38,8 @@ def as_json_object(written: object) -> str:
         return text
     try:
         value = read_json(text)
+    except CutOffError as error:
+        return unreadable(text, _cut_off(error))
     except ValueError:
         value = None
     if isinstance(value, dict):
@@ -45,10 +47,22 @@ def as_json_object(written: object) -> str:
     return json.dumps({UNREADABLE: text}, ensure_ascii=False)
 
 
+def _cut_off(error: CutOffError) -> str:
+    return f"the call is cut off: {str(error).partition(': ')[2]}"
+
+
 def is_json_object(text: str) -> bool:
     """Whether a text is the JSON of an object as it stands."""
     try:
         return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is the JSON of an object to its end; raw line breaks in its strings do not matter."""
+    try:
+        return isinstance(loads(text), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -65,6 +79,8 @@ def parse(arguments: str) -> dict[str, Any]:
         return {}
     try:
         value = read_json(arguments)
+    except CutOffError as error:
+        raise ArgumentsError(_cut_off(error)) from None
     except ValueError as error:
         fault = fault_of(arguments) if "deep" not in str(error) else str(error)
         raise ArgumentsError(f"the arguments are not valid JSON: {fault}") from None

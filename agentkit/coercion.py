@@ -1,8 +1,8 @@
 """Values brought to the types that are asked for, where nothing is lost by it.
 
 "3" is 3 where an integer is asked for, 3.0 too; "true" is true for a boolean; a bare value is a list of one; a list
-or an object that was written as a string is one; null where nothing has to be given is nothing. What is a string and
-may be one stays one, whatever it looks like.
+or an object that was written as a string is one; null where nothing has to be given is nothing, at any depth. What is
+a string and may be one stays one, whatever it looks like.
 """
 
 import copy
@@ -26,7 +26,7 @@ def brought_to_types(given: dict[str, Any], faults: Iterable[Fault]) -> dict[str
             continue
         holder: Any = _at(made, steps[:-1])
         value = holder[steps[-1]]
-        if value is None and len(steps) == 1:
+        if value is None and isinstance(holder, dict):
             del holder[steps[-1]]  # the default, if there is one
             continue
         coerced = brought_to_type(value, wanted)

@@ -1,8 +1,9 @@
 """JSON as models write it: strictly where it is JSON, and repaired where it is not.
 
-The repairs are the json_repair package's (a missing or extra brace, a trailing comma, single quotes, raw newlines in
-strings, unquoted keys, Python's literals, comments, code fences, words around), with some before it that it gets wrong
-and a look at what comes out: a value that nobody wrote is refused.
+Raw line breaks in strings are read as they stand; then other marks around strings, unescaped quotation marks in them
+and `undefined` (json_tokens.py). The rest of the repairs are the json_repair package's (a trailing comma, unquoted
+keys, Python's literals, code fences, words around), with some before it that it gets wrong and a look at what comes
+out: a value that nobody wrote is refused, and so is a text that breaks off.
 """
 
 import json
@@ -10,6 +11,8 @@ import math
 import re
 from collections.abc import Callable
 from typing import Any
+
+from agentkit.json_tokens import ends_inside, first_object
 
 MOST_REPAIRED = 100_000
 """Broken JSON of more characters is not repaired: that takes time that grows faster than the text."""
@@ -24,15 +27,23 @@ _ODD_KEY = re.compile(r"([{,]\s*)([$_][\w$\-]*)(\s*:)")
 _SIDE_BY_SIDE = re.compile(r"([}\]])(\s*)(?=[{\[])")
 
 
+class CutOffError(ValueError):
+    """A JSON text that ends in the middle of a value: what was to come is not known."""
+
+
 def read_json(text: str) -> Any:
     """The value of a text. NaN and Infinity, which JSON does not have, become strings; halves of surrogate pairs,
-    which can't be sent, become U+FFFD. What was encoded twice is decoded twice.
+    which can't be sent, become U+FFFD. What was encoded twice is decoded twice, and of an object that is followed by
+    words or by itself the first is taken.
 
-    Raises ValueError, saying where it stops being JSON, for what makes no sense.
+    Raises CutOffError for a text that ends in the middle of a value; ValueError, saying where it stops being JSON, for
+    what makes no sense.
     """
     try:
         try:
             return cleaned(_decoded(text))
+        except CutOffError:
+            raise
         except ValueError:
             if len(text) > MOST_REPAIRED:
                 raise
@@ -41,17 +52,78 @@ def read_json(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def loads(text: str) -> Any:
+    """The value of a JSON text that may have raw line breaks and tabs in its strings. Raises ValueError."""
+    return _DECODER.decode(text)
+
+
+_DECODER = json.JSONDecoder(strict=False)
+_ESCAPED_OBJECT = re.compile(r'\s*\{\s*\\"')
+_SPACE = re.compile(r"\s*")
+_ANOTHER_MEMBER = re.compile(r"[\s}\]]*,\s*[\w\"'“{\[]")
+
+
 def _decoded(text: str) -> Any:
-    value = json.loads(text)
+    try:
+        value = loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":
+            raise
+        return _first_object(text)
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
-            return json.loads(value)
+            return loads(value)
         except ValueError:
             return _repaired(value)
     return value
 
 
+def _first_object(text: str) -> Any:
+    start = len(text) - len(text.lstrip())
+    value, end = _DECODER.raw_decode(text, start)
+    return _followed(value, text, start, end)
+
+
+def _followed(value: Any, text: str, start: int, end: int) -> Any:
+    """The object between two places of a text, when it is sent again behind them, or followed by words. An empty one
+    that another follows is what some servers begin a stream with. Raises ValueError when it is not clear what is
+    meant."""
+    if not isinstance(value, dict) or _ANOTHER_MEMBER.match(text, end):
+        raise ValueError("something follows the value")
+    source, place = text[start:end], _behind_space(text, end)
+    while text.startswith("{", place):
+        if value and text.startswith(source, place):
+            other, place = value, place + len(source)
+        else:
+            other, place = _DECODER.raw_decode(text, place)
+        if value and other != value:
+            raise ValueError("two different objects stand one after the other")
+        value, place = other, _behind_space(text, place)
+    return value
+
+
+def _behind_space(text: str, place: int) -> int:
+    found = _SPACE.match(text, place)
+    return found.end() if found else place
+
+
 def _repaired(text: str) -> Any:
+    if _ESCAPED_OBJECT.match(text):  # escaped once too often
+        text = str(loads(f'"{text}"'))
+    inside = ends_inside(text)
+    if inside:
+        raise CutOffError(f"it is cut off: it ends inside {inside}")
+    written, start, end = first_object(text)
+    try:
+        value = cleaned(loads(written))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or _ANOTHER_MEMBER.match(text, end):
+        return _guessed(text)
+    return _followed(value, text, start, end)
+
+
+def _guessed(text: str) -> Any:
     import json_repair
 
     value = cleaned(json_repair.loads(_prepared(text)))

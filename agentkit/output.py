@@ -1,22 +1,27 @@
 """Answers of a type: what the model is told of it, and its reply read and checked."""
 
+import contextlib
 import json
 import re
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
-from agentkit.arguments import Reader, signature_reader
+from agentkit.arguments import Reader, is_whole, signature_reader
 from agentkit.backend import Backend, Pieces, Request
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
-from agentkit.event import CallDelta, OutputDelta, TextDelta
+from agentkit.event import CallDelta, OutputDelta, ReplyDiscarded, TextDelta
+from agentkit.loose_json import loads
 from agentkit.message import Prompt, user
 from agentkit.schema import json_schema_of, wrapped_adapter
 from agentkit.tool import Tool
+
+_FENCED = re.compile(r"\s*```\w*\n(.*?)\n?```\s*", re.DOTALL)
+_BEGINS_JSON = tuple("{[\"'0123456789-")
 
 FINAL = "final_answer"
 """The tool by which a model answers where its server has no response_format."""
@@ -53,12 +58,42 @@ class OutputType:
         """The schema as a sentence to the model."""
         return f"Answer with JSON alone, which fits this schema: {json.dumps(self.schema, ensure_ascii=False)}"
 
-    def read(self, text: str) -> Any:
-        """The value that a text of the model stands for. Raises ArgumentsError with what is wrong."""
+    def read(self, text: str, *, broken_off: bool = False) -> Any:
+        """The value that a text of the model stands for. broken_off: the reply did not come to its own end, so that
+        only a whole object counts. Raises ArgumentsError with what is wrong."""
         if not text.strip():
             raise ArgumentsError("there is no answer")
-        value: Any = self._read(text)[0]
+        if broken_off and not is_whole(text):
+            raise ArgumentsError("the answer is cut off: write it again, and shorter")
+        try:
+            value: Any = self._read(text)[0]
+        except ArgumentsError:
+            if not self._is_wrapped:
+                raise
+            value = self._bare(text)
+            if value is None:
+                raise
         return value["value"] if self._is_wrapped else value
+
+    def _bare(self, text: str) -> Any:
+        """The object around a value that stands alone (`42`, `["a"]`, `yes`); None when it has not the type."""
+        fenced = _FENCED.fullmatch(text)
+        text = (fenced[1] if fenced else text).strip()
+        try:
+            written = json.dumps({"value": loads(text)})
+        except (ValueError, RecursionError):
+            if text[:1] in _BEGINS_JSON:
+                return None
+            return self._plain(text)
+        with contextlib.suppress(ArgumentsError):
+            return self._read(written)[0]
+        return None
+
+    def _plain(self, text: str) -> Any:
+        """The same for words, where the type has words for values."""
+        with contextlib.suppress(ValidationError):
+            return self._adapter.validate_json(json.dumps({"value": text}))
+        return None
 
     def partly(self, text: str) -> Any:
         """What has come of the value so far, as JSON has it; None when nothing has."""
@@ -122,11 +157,11 @@ class TypedAnswer:
             return f"{prompt}\n\n{self.kind.in_words()}"
         return [*prompt, self.kind.in_words()]
 
-    def take_text(self, text: str) -> Mapping[str, Any] | None:
-        """Read an answer in words; what to tell the model when it is none. Raises OutputError when it was told so
-        often enough."""
+    def take_text(self, text: str, *, broken_off: bool) -> Mapping[str, Any] | None:
+        """Read an answer in words; what to tell the model when it is none. broken_off: see `OutputType.read`. Raises
+        OutputError when it was told so often enough."""
         try:
-            self.value = self.kind.read(text)
+            self.value = self.kind.read(text, broken_off=broken_off)
         except ArgumentsError as error:
             self._count(text, error)
             if self.failure is not None:
@@ -178,6 +213,8 @@ class Typed:
                     text += piece.arguments
                 else:
                     yield piece
+                    if isinstance(piece, ReplyDiscarded):
+                        text = ""
                     if by_tool or not isinstance(piece, TextDelta):
                         continue
                     text += piece.text

@@ -60,7 +60,7 @@ BREAKAGES: dict[str, Callable[[dict[str, Any]], str]] = {
     "a fence without a name": lambda value: f"```\n{dumped(value)}\n```",
     "a comment": lambda value: "{ // the arguments\n" + dumped(value)[1:],
     "a block comment": lambda value: dumped(value)[:-1] + " /* done */ }",
-    "a missing closer": lambda value: dumped(value)[:-1],
+    "a missing closer": lambda value: dumped(value)[:-1] + "\n",
     "an extra closer": lambda value: dumped(value) + "}",
     "encoded twice": lambda value: json.dumps(dumped(value)),
     "words before it": lambda value: f"Here are the arguments: {dumped(value)}",
@@ -112,7 +112,7 @@ def test_other_habits_of_models_are_read(text: str, value: dict[str, Any]) -> No
         ("42", "must be a JSON object"),
         ('"text"', "must be a JSON object"),
         ('{"a" ]', "not valid JSON"),
-        ("{" * 5000, "not valid JSON|deep"),
+        ("{" * 5000, "cut off"),
         ('{"a":' * 5000 + "1" + "}" * 5000, "deep"),
     ],
 )
@@ -287,6 +287,9 @@ def test_arguments_that_a_tool_does_not_have_are_left_out_and_said_so() -> None:
 
 # ---- the shared cases
 
+CUT_OFF = [f"mj-{number:03}" for number in (24, 25, 113, 114, 165, 167, 168, 179, 180, 268, 288, 289, 290, 291, 362)]
+"""Rows whose source completes a value that breaks off."""
+
 
 def shared() -> list[Any]:
     if not SHARED.exists():
@@ -304,4 +307,7 @@ def test_the_shared_malformed_cases_come_out_as_they_say(row: dict[str, Any]) ->
     if row["text"].strip() == "":
         return  # no arguments at all are an empty object for a tool call
     if not row.get("contested"):
-        assert got == row["expected"]
+        assert got == (None if row["id"] in CUT_OFF else row["expected"])
+    if row["id"] in CUT_OFF:
+        with pytest.raises(ArgumentsError, match="cut off"):
+            parse(row["text"])
