@@ -11,10 +11,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from agentkit.arguments import as_json_object, is_json_object, unreadable
+from agentkit.arguments import as_json_object, is_json_object, is_whole, unreadable
 from agentkit.budget import Usage
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
+from agentkit.format import CUT_OFF
 from agentkit.message import Message, Part, ToolCall
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript, encode
@@ -32,6 +33,7 @@ class Request:
     as its arguments are closed, with the names of the calls before it; nothing is lost where it is not told.
     call_deltas: whether the pieces of a streamed reply shall have CallDelta. response_format: of OpenAI's chat
     completions, the schema that the reply's text has to fit, for a backend whose `takes_schema(has_tools)` is true.
+    conversation: all that was said, where the transcript is only the part of it that fits into the model's context.
     """
 
     transcript: Transcript
@@ -40,6 +42,12 @@ class Request:
     begin: Begin | None = None
     call_deltas: bool = False
     response_format: Mapping[str, Any] | None = None
+    conversation: Transcript | None = None
+
+    @property
+    def said(self) -> Transcript:
+        """All that was said in the conversation."""
+        return self.transcript if self.conversation is None else self.conversation
 
 
 Pieces = Generator[TextDelta | ReasoningDelta | CallDelta | OutputDelta | ReplyDiscarded | Reply, None, None]
@@ -61,10 +69,13 @@ class Backend(Protocol):
         ...
 
 
-def chat_completions_body(fields: Mapping[str, Any], request: Request, images: bool = True) -> bytes:
+def chat_completions_body(
+    fields: Mapping[str, Any], request: Request, images: bool = True, escaped: bool = False
+) -> bytes:
     """A request of OpenAI's chat completions as JSON, messages last, so that each request of a run begins with the
     bytes of the one before. fields: everything but stream, tools and messages. images: False puts a sentence in
-    the place of each picture."""
+    the place of each picture. escaped: special tokens in what the programmer did not write are broken, for a server
+    that feeds a chat template."""
     sent = {**fields, "stream": request.stream}
     if request.response_format is not None:
         sent["response_format"] = request.response_format
@@ -72,7 +83,7 @@ def chat_completions_body(fields: Mapping[str, Any], request: Request, images: b
         for name in ("tool_choice", "parallel_tool_calls"):  # refused without tools
             sent.pop(name, None)
     tools = b',"tools":' + request.tools.encoded if request.tools else b""
-    messages = request.transcript.encoded(images=images)
+    messages = request.transcript.encoded(images=images, escaped=escaped)
     return b"".join((encode(sent)[:-1], tools, b',"messages":[', messages, b"]}"))
 
 
@@ -258,11 +269,22 @@ class Accumulator:
             if call.id in taken or not call.id:
                 call.id = f"{self._ids}_{place}"
             taken.add(call.id)
-            calls.append(call.as_tool_call(cut_off=self.finish_reason == "length"))
+            calls.append(call.as_tool_call(cut_off=is_broken_off(self.finish_reason)))
         return calls
 
 
-CUT_OFF = "the call was cut off by the limit on the reply's length"
+_BROKEN_OFF = frozenset(
+    (
+        *("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"),
+        *("content_filter", "safety", "recitation", "sensitive", "blocklist", "prohibited_content", "refusal"),
+        *("error", "abort", "network_error", "timeout", "cancelled", "insufficient_system_resource"),
+    )
+)
+
+
+def is_broken_off(finish_reason: str) -> bool:
+    """Whether a reply did not come to its own end, in the words of many servers: what it ends with is not whole."""
+    return finish_reason.lower() in _BROKEN_OFF
 
 
 class _End:
@@ -311,7 +333,7 @@ class _Call:
     def as_tool_call(self, cut_off: bool) -> ToolCall:
         written = self.value if self.value is not None else "".join(self.arguments)
         arguments = as_json_object(written)
-        if cut_off and not (isinstance(written, str) and is_json_object(written)) and self.value is None:
+        if cut_off and self.value is None and not is_whole(str(written)):
             arguments = unreadable(str(written), CUT_OFF)  # not mended: what is missing is not known
         call = {
             "id": self.id,

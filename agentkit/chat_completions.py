@@ -1,19 +1,22 @@
 """LightLLM's own `/v1/chat/completions`, with its known faults mended (as seen at commit 87881ae).
 
-Calls are numbered -1, arguments may be "" or encoded twice, reasoning is called `reasoning`, calls stay in the
-reasoning when that is never closed, and markup stays in the content when the server has the wrong parser.
+Calls are numbered -1, arguments may be "" or encoded twice, reasoning is called `reasoning`, and markup stays in the
+content when the server has the wrong parser. Calls in reasoning that is never closed are thoughts.
 """
 
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from agentkit.arguments import as_json_object
-from agentkit.format import BadCall, Call, Piece, Reader, Text
+from agentkit.backend import is_broken_off
+from agentkit.format import BadCall, Call, OnlyThought, Reader, Text, Thought, settled
 from agentkit.generate import TextServer
 from agentkit.prompt import PromptMaker
 from agentkit.transport import Events, api_error, message_of
+from agentkit.verbatim import Verbatim
 
 PATH = "/v1/chat/completions"
 
@@ -29,14 +32,15 @@ class ChatServer:
     ) -> dict[str, Any] | Iterator[dict[str, Any]]:
         """The JSON of a reply, or of its chunks. Raises the openai package's errors."""
         maker = self._server.maker(str(body["model"]))
+        given = body
         body = {**body, "messages": [self._message(message, maker) for message in body["messages"]], "stream": stream}
         if not stream:
             answer = told_message(self._server.transport.post(PATH, body, **options))
             for choice in answer["choices"]:
-                _mend(choice, maker)
+                _mend(choice, maker, given)
             return answer
         wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-        return self._chunks(self._server.transport.events(PATH, body, **options), maker, wants_usage)
+        return self._chunks(self._server.transport.events(PATH, body, **options), _Chunks(maker, given), wants_usage)
 
     def _message(self, message: Mapping[str, Any], maker: PromptMaker) -> dict[str, Any]:
         """A message as the server takes it: pictures as data, no nulls, and nothing forged in its texts."""
@@ -55,8 +59,7 @@ class ChatServer:
         return {"type": "image_url", "image_url": {"url": self._server.pictures.data_url(address)}}
 
     @staticmethod
-    def _chunks(events: Events, maker: PromptMaker, wants_usage: bool) -> Iterator[dict[str, Any]]:
-        reading = _Chunks(maker)
+    def _chunks(events: Events, reading: "_Chunks", wants_usage: bool) -> Iterator[dict[str, Any]]:
         with closing(events):
             for event in events:
                 if event.get("choices"):
@@ -68,9 +71,10 @@ class ChatServer:
 class _Chunks:
     """Mends the chunks of one stream: calls that came as text are calls, and arguments are never empty."""
 
-    def __init__(self, maker: PromptMaker) -> None:
-        self._reader = Reader(maker.format)
+    def __init__(self, maker: PromptMaker, asked: Mapping[str, Any]) -> None:
+        self._reader = _reader(maker, asked)
         self._calls: dict[int, str] = {}
+        self._in_text: list[Call] = []
 
     def mended(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
         choice = event["choices"][0]
@@ -86,23 +90,30 @@ class _Chunks:
             delta.pop("content")
         reason = choice.get("finish_reason")
         if reason:
-            pieces += self._reader.finish()
+            pieces += self._reader.finish(cut_off=is_broken_off(reason))
         if delta or not (reason or pieces):
             yield self._event(event, delta)
         for piece in pieces:
-            yield self._event(event, self._delta(piece))
+            if isinstance(piece, Call):  # given last: what was read so far may turn out to be reasoning
+                self._in_text.append(piece)
+            else:
+                yield self._event(event, self._delta(piece))
         if reason:
+            yield from (self._event(event, self._call_delta(call)) for call in self._in_text)
             yield from (self._event(event, each) for each in self._missing_arguments())
             yield self._event(event, {}, "tool_calls" if self._calls else reason)
 
-    def _delta(self, piece: Piece) -> dict[str, Any]:
-        if isinstance(piece, Call):
-            place = max(self._calls, default=-1) + 1
-            self._calls[place] = piece.arguments
-            return {"tool_calls": [_call(piece, place)]}
+    def _call_delta(self, call: Call) -> dict[str, Any]:
+        place = max(self._calls, default=-1) + 1
+        self._calls[place] = call.arguments
+        return {"tool_calls": [_call(call, place)]}
+
+    def _delta(self, piece: Text | Thought | BadCall | OnlyThought) -> dict[str, Any]:
         if isinstance(piece, BadCall):
             told = {"text": piece.text, "error": piece.reason, "name": piece.name}
             return {"content": piece.text, "invalid_tool_calls": [told]}
+        if isinstance(piece, OnlyThought):
+            self._in_text.clear()
         return {"content" if isinstance(piece, Text) else "reasoning_content": piece.text}
 
     def _missing_arguments(self) -> Iterator[dict[str, Any]]:
@@ -125,15 +136,15 @@ def told_message(answer: Any) -> dict[str, Any]:
     return answer
 
 
-def _mend(choice: dict[str, Any], maker: PromptMaker) -> None:
+def _mend(choice: dict[str, Any], maker: PromptMaker, asked: Mapping[str, Any]) -> None:
     message: dict[str, Any] = choice.get("message") or {}
     choice["message"] = message
     reasoning = message.pop("reasoning", None) or message.get("reasoning_content")
     if reasoning:
         message["reasoning_content"] = reasoning
     calls = message.get("tool_calls") or []
-    if not calls:
-        calls = _calls_in_text(message, maker)
+    if not calls and isinstance(message.get("content"), str):
+        calls = _calls_in_text(message, _reader(maker, asked), is_broken_off(choice.get("finish_reason") or ""))
     for place, call in enumerate(calls):
         call["index"] = place
         call["function"]["arguments"] = as_json_object(call["function"].get("arguments"))
@@ -142,14 +153,21 @@ def _mend(choice: dict[str, Any], maker: PromptMaker) -> None:
         choice["finish_reason"] = "tool_calls"
 
 
-def _calls_in_text(message: dict[str, Any], maker: PromptMaker) -> list[dict[str, Any]]:
-    """Calls that the server left in the content, or in reasoning that was never closed."""
-    content, reasoning = message.get("content"), message.get("reasoning_content")
-    text = content if isinstance(content, str) and content else reasoning if isinstance(reasoning, str) else ""
-    if not any(mark in text for mark in maker.format.starts) or maker.format.bare:
-        return []
-    reader = Reader(maker.format)
-    pieces = [*reader.feed(text), *reader.finish()]
+def _reader(maker: PromptMaker, asked: Mapping[str, Any]) -> Reader:
+    """Reads what the server left in the content: markup of calls that text can't be confused with."""
+    form = maker.format
+    starts = tuple(start for start in form.starts if len(start) > 1)
+    is_copy = Verbatim(asked["messages"]).has_call
+    return Reader(replace(form, starts=starts), asked.get("tools"), is_copy=is_copy)
+
+
+def _calls_in_text(message: dict[str, Any], reader: Reader, cut_off: bool) -> list[dict[str, Any]]:
+    """Calls that the server left in the content; what is reasoning there is moved to its field."""
+    pieces = settled([*reader.feed(message["content"]), *reader.finish(cut_off=cut_off)])
+    thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
+    if thoughts:
+        message["reasoning_content"] = "\n\n".join(filter(None, (message.get("reasoning_content"), thoughts)))
+        message["content"] = reader.spoken
     bad = [piece for piece in pieces if isinstance(piece, BadCall)]
     if bad:
         message["invalid_tool_calls"] = [{"text": each.text, "error": each.reason, "name": each.name} for each in bad]

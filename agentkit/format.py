@@ -3,6 +3,9 @@
 A model that is asked for plain text writes its thoughts, its answer and its tool calls into one string. The reader
 is fed that string, in pieces of any size, and gives what it is made of. Cutting the text elsewhere changes nothing
 but the cutting of texts and thoughts.
+
+Not all markup of a call is one: what is quoted, thought of, or copied from somebody else is text (docs/backends.md has
+the policy).
 """
 
 import functools
@@ -10,6 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
+
+from agentkit.quotation import Quotation
 
 
 class Text(NamedTuple):
@@ -41,7 +46,17 @@ class BadCall(NamedTuple):
     name: str | None = None
 
 
-Piece = Text | Thought | Call | BadCall
+class OnlyThought(NamedTuple):
+    """The reasoning turns out to end here: all that was given before was reasoning, and `text` is the whole of it."""
+
+    text: str
+
+
+Piece = Text | Thought | Call | BadCall | OnlyThought
+IsCopy = Callable[[str, Sequence[tuple[str, str]]], bool]
+"""Whether the markup of calls, with the name and the arguments of each, is a copy of what somebody else wrote."""
+
+CUT_OFF = "the call was cut off by the limit on the reply's length"
 
 
 class Block(Protocol):
@@ -66,10 +81,9 @@ class Format:
 
     starts: the markers at which a block begins. block: makes the reader of a block from the marker and the tools
     (OpenAI's schemas, None where they are not known). swallowed: markers around calls that say nothing by themselves.
-    section: the pair of markers (among `swallowed`) between which only calls count. thinks: the tags around the
-    reasoning. strips: whether white space before a call belongs to the markup. bare: whether a marker is ordinary
-    text too, so that it counts only outside of code and quotes. between: what may stand between two calls and says
-    nothing.
+    section: the pair of markers (among `swallowed`) between which only calls count; its beginning ends the reasoning
+    too. thinks: the tags around the reasoning. strips: whether white space before a call belongs to the markup.
+    between: what may stand between two calls and says nothing.
     """
 
     name: str
@@ -79,23 +93,37 @@ class Format:
     section: tuple[str, str] | None = None
     thinks: tuple[str, str] = ("<think>", "</think>")
     strips: bool = False
-    bare: bool = False
     between: str = ""
 
 
 RESULT = "<tool_response>"
 """A model that goes on after its calls invents their results: there its reply ends."""
 
-_CODE_OR_QUOTE = tuple("`'\"")
 _SPACE = " \t\r\n"
 _BITE = 2048
+_TURN_ENDS = (
+    *(
+        "<|im_end|>",
+        "<|eot_id|>",
+        "<|eom_id|>",
+        "<|end_of_text|>",
+        "<|endoftext|>",
+        "<|end|>",
+        "<|return|>",
+        "<|call|>",
+    ),
+    *("</s>", "<｜end▁of▁sentence｜>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>"),
+)
+"""What a server may leave behind a call at the end of a reply."""
 
 
 class Reader:
     """Reads one reply.
 
     tools: OpenAI's schemas of the tools on offer, None where they are not known. thinking: whether the prompt ended
-    inside the reasoning. stops: the reply ends before the first of them.
+    inside the reasoning. stops: the reply ends before the first of them. is_copy: see `IsCopy`; such calls are text.
+    calls_last: calls count only when nothing but calls follows them, and so they are given at the end. keeps_thoughts:
+    reasoning between its tags stays in the answer's text, tags and all.
     """
 
     def __init__(
@@ -105,23 +133,35 @@ class Reader:
         *,
         thinking: bool = False,
         stops: Iterable[str] = (RESULT,),
+        is_copy: IsCopy | None = None,
+        calls_last: bool = False,
+        keeps_thoughts: bool = False,
     ) -> None:
         self._format = format
         self._tools = tools
         self._opening, self._closing = format.thinks
         self._stops = _Cutter(stops)
-        self._words = (*format.starts, *format.swallowed, self._closing)
+        ends = _TURN_ENDS if calls_last else ()
+        self._swallowed = (*format.swallowed, *ends)
+        self._words = tuple(dict.fromkeys((*format.starts, *self._swallowed, *format.thinks)))
         self._pattern = any_of(self._words)
         self._special = first_letters(self._words)
-        self._calls_begin = () if format.bare else (*format.starts, *(format.section or ())[:1])
+        self._calls_begin = (format.section or ())[:1]
         self._thinking = self._has_thought = thinking
-        self._at_start = True
+        self._thinks_aloud = False
+        self._at_start = not keeps_thoughts
         self._in_section = False
         self._held = ""
         self._block: Block | None = None
+        self._markup: list[str] = []
         self._doubt: list[str] = []
         self._doubt_end = ""
-        self._fences = _Fences()
+        self._quotation = Quotation()
+        self._is_copy = is_copy
+        self._last = _CallsLast() if calls_last else None
+        self._has_called = False
+        self._may_call = True
+        self._count = self._spoken_from = 0
         self._out: list[Piece] = []
         self._raw: list[str] = []
         self._meant: str | None = None
@@ -137,20 +177,36 @@ class Reader:
             self._read(text)
         return self._given()
 
-    def finish(self) -> list[Piece]:
-        """The pieces that are left when nothing more comes."""
+    def finish(self, *, cut_off: bool = False, takes_calls: bool = True) -> list[Piece]:
+        """The pieces that are left when nothing more comes. cut_off: the reply was broken off, so that a call which
+        only its end closes is not whole. takes_calls: whether calls that were held back count."""
+        self._may_call = self._may_call and takes_calls
         rest = self._stops.finish()
         self._raw.append(rest)
         self._read(rest)
         while self._doubt or self._block:
-            self._end_what_is_open()
+            self._end_what_is_open(cut_off)
         held, self._held = self._held, ""
         if self._thinking:
             self._thoughts.tell(held)
         else:
             self._tell(held)
+            if self._last is not None:
+                self._finish_calls(self._last)
             self._answer.end()
         return self._given()
+
+    def passes(self, text: str) -> bool:
+        """Take in text that is part of the answer as it stands; False, with nothing taken in, for any other, which has
+        to be fed."""
+        is_plain = not (self._at_start or self._thinking or self._block or self._held or self._doubt)
+        waits = self._in_section or self._stops.may_cut or (self._last is not None and self._last.waits)
+        if not is_plain or waits or not self._answer.is_plain or self._special.search(text):
+            return False
+        self._raw.append(text)
+        self._count += len(text)
+        self._quotation.feed(text)
+        return True
 
     @property
     def spoken(self) -> str:
@@ -160,6 +216,8 @@ class Reader:
             return raw
         if self._meant is not None:
             return self._meant
+        if self._spoken_from:
+            return raw[self._spoken_from :].lstrip(_SPACE)
         return raw.partition(self._closing)[2].lstrip(_SPACE)
 
     def _given(self) -> list[Piece]:
@@ -167,30 +225,37 @@ class Reader:
         self._out.clear()
         return given
 
-    def _end_what_is_open(self) -> None:
-        if self._doubt:  # thoughts that were never closed: the call in them was meant
+    def _end_what_is_open(self, cut_off: bool) -> None:
+        if self._doubt:  # calls of the format end the reasoning
             self._meant = text = "".join(self._doubt)
             self._doubt = []
             self._end_thoughts()
-            self._read(text)
+            self._read_again(text)
         if self._block:
             block, self._block = self._block, None
             rest = block.finish()
-            self._take(block.pieces())
-            self._read(rest)
+            self._take(block.pieces(), self._markup_before(rest), is_open=True, cut_off=cut_off)
+            self._read_again(rest)
+
+    def _read_again(self, text: str) -> None:
+        self._count -= len(text)
+        self._read(text)
 
     def _read(self, text: str) -> None:
         for place in range(0, len(text), _BITE):  # what is behind a marker is copied, so it must not be long
-            self._read_bite(text[place : place + _BITE])
+            bite = text[place : place + _BITE]
+            self._count += len(bite)
+            self._read_bite(bite)
 
     def _read_bite(self, text: str) -> None:
         while text:
             if self._block is not None:
+                self._markup.append(text)
                 rest = self._block.feed(text)
                 if rest is None:
                     return
                 block, self._block = self._block, None
-                self._take(block.pieces())
+                self._take(block.pieces(), self._markup_before(rest))
                 text = rest
             elif self._doubt:
                 text = self._read_doubt(text)
@@ -200,6 +265,12 @@ class Reader:
                 text = self._read_start(text)
             else:
                 text = self._read_answer(text)
+
+    def _markup_before(self, rest: str) -> str:
+        """What a block was made of. rest: what stands behind it."""
+        markup = "".join(self._markup)
+        self._markup.clear()
+        return markup[: len(markup) - len(rest)]
 
     def _read_start(self, text: str) -> str:
         """Look for the tag that opens the reasoning, before anything else is said."""
@@ -220,23 +291,58 @@ class Reader:
     def _read_answer(self, text: str) -> str:
         before, found, text = self._up_to_marker(text)
         self._tell(before)
-        if found:
+        if found == self._closing:
+            self._meet_closing(self._count - len(text))
+        elif found:
             self._meet(found)
         return text
 
     def _meet(self, marker: str) -> None:
         """Go on behind a marker in the answer's text."""
-        if marker == self._closing:
-            if not self._has_thought:  # nothing was open: somebody writes about the tag
-                self._tell(marker)
-        elif marker in self._format.swallowed:
-            self._in_section = self._format.section is not None and marker == self._format.section[0]
-            if not self._answer.has_spoken:
-                self._answer.drop_space()
-        elif self._format.bare and self._fences.holds_back:
+        if self._thinks_aloud or self._quotation.is_open:
+            self._quotation.keep()
             self._tell(marker)
+        elif marker == self._opening:
+            self._thinks_aloud = True
+            self._tell(marker)
+        elif marker in self._swallowed:
+            self._in_section = self._format.section is not None and marker == self._format.section[0]
+            if self._last is not None:
+                self._last.wait_with(marker)
+            elif not self._answer.has_spoken:
+                self._answer.drop_space()
         else:
+            self._markup.append(marker)
             self._block = self._format.block(marker, self._tools, not self._answer.has_spoken)
+
+    def _meet_closing(self, place: int) -> None:
+        """Meet the tag that ends the reasoning, with its end at a place of the reply."""
+        if self._thinks_aloud:
+            self._thinks_aloud = False
+            self._tell(self._closing)
+            self._quotation = Quotation()
+        elif self._has_called or not (self._has_thought or self._speaks_of_tag()):
+            self._end_unopened(place)
+        elif not self._has_thought:
+            self._tell(self._closing)
+
+    def _speaks_of_tag(self) -> bool:
+        return self._quotation.is_code or (self._quotation.is_open and self._quotation.follows_mark)
+
+    def _end_unopened(self, place: int) -> None:
+        """What came before the tag was reasoning, and the calls in it were only thought of."""
+        self._may_call = not self._spoken_from  # who thinks aloud twice does not tell what is meant
+        self._spoken_from = place
+        thoughts = "".join(self._raw)[: place - len(self._closing)].replace(self._closing, "")
+        thoughts = thoughts.strip().removeprefix(self._opening).strip()
+        self._out.clear()
+        if thoughts:
+            self._out.append(OnlyThought(thoughts))
+        if self._last is not None:
+            self._last = _CallsLast()
+        self._in_section = self._has_called = self._answer.has_spoken = False
+        self._has_thought = True
+        self._end_thoughts()
 
     def _read_thoughts(self, text: str) -> str:
         if not self._thoughts.has_spoken:
@@ -273,6 +379,7 @@ class Reader:
 
     def _end_thoughts(self) -> None:
         self._thinking = self._at_start = False
+        self._quotation = Quotation()
         self._answer.drop_space()
 
     def _up_to_marker(self, text: str) -> tuple[str, str, str]:
@@ -291,17 +398,79 @@ class Reader:
     def _tell(self, text: str) -> None:
         if self._in_section or not text:
             return
-        if self._format.bare:
-            self._fences.feed(text)
+        if self._last is not None and self._last.waits:
+            self._may_call = self._may_call and not (self._last.calls and text.strip())
+            text = self._last.released_by(text)
+            if not text:
+                return
+        self._quotation.feed(text)
         self._answer.tell(text)
 
-    def _take(self, pieces: list[Piece]) -> None:
+    def _take(self, pieces: list[Piece], markup: str, *, is_open: bool = False, cut_off: bool = False) -> None:
+        """Take what a block turned out to be. is_open: only the end of the reply has closed it."""
+        calls = [piece for piece in pieces if isinstance(piece, Call | BadCall)]
+        if calls and self._is_text(markup, calls, is_open):
+            self._tell(markup)
+            return
+        if calls and is_open and cut_off:
+            pieces = [BadCall(markup, CUT_OFF, calls[-1].name)]
+        self._has_called = self._has_called or bool(calls)
+        if calls and self._last is not None:
+            self._last.wait_with(markup, pieces)
+            return
         for piece in pieces:
             if isinstance(piece, Text):
                 self._tell(piece.text)
             else:
                 self._answer.drop_space(self._format.between)
                 self._out.append(piece)
+
+    def _is_text(self, markup: str, calls: Sequence[Call | BadCall], is_open: bool) -> bool:
+        """Whether it is no call that the model makes, although it has the form of one."""
+        if not self._may_call or (self._last is not None and is_open and self._answer.has_spoken):
+            return True
+        named = [(call.name or "", call.arguments if isinstance(call, Call) else "{}") for call in calls]
+        return self._is_copy is not None and self._is_copy(markup, named)
+
+    def _finish_calls(self, last: "_CallsLast") -> None:
+        pieces, last.calls = last.calls, []
+        if not (self._may_call and any(isinstance(piece, Call) for piece in pieces)):
+            self._answer.tell(last.released_by(""))
+            return
+        self._answer.drop_space()
+        for piece in pieces:
+            if isinstance(piece, Text):
+                self._answer.tell(piece.text)
+            else:
+                self._out.append(piece)
+
+
+class _CallsLast:
+    """Holds calls back, and all that stands between them, until it is known that nothing else follows."""
+
+    def __init__(self) -> None:
+        self.calls: list[Piece] = []
+        self._raw: list[str] = []
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is held back."""
+        return bool(self._raw)
+
+    def wait_with(self, markup: str, calls: Sequence[Piece] = ()) -> None:
+        """Hold back markup, and what it says."""
+        self._raw.append(markup)
+        self.calls += calls
+
+    def released_by(self, text: str) -> str:
+        """All that was held back, and this text, when it has words or is the last; else "", and it is held back too."""
+        self._raw.append(text)
+        if text and not text.strip():
+            return ""
+        released = "".join(self._raw)
+        self._raw.clear()
+        self.calls.clear()
+        return released
 
 
 class _Voice:
@@ -319,6 +488,11 @@ class _Voice:
         self._strips = strips
         self._space: list[str] = []
         self._dropped = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether any text would be told as it stands."""
+        return self.has_spoken and not (self._strips or self._space or self._dropped)
 
     def drop_space(self, also: str = "") -> None:
         """White space that waits is framing, and so is what comes before the next word; also: other such letters."""
@@ -363,6 +537,11 @@ class _Cutter:
         self._held = ""
         self.is_cut = False
 
+    @property
+    def may_cut(self) -> bool:
+        """Whether there is a word to look for."""
+        return self._pattern is not None
+
     def feed(self, text: str) -> str:
         if self._pattern is None or self._first is None:
             return text
@@ -382,27 +561,15 @@ class _Cutter:
         return held
 
 
-class _Fences:
-    """Whether a text ends inside a fence of code, or at a quotation mark."""
-
-    def __init__(self) -> None:
-        self._inside = False
-        self._ticks = 0
-        self._last = ""
-
-    @property
-    def holds_back(self) -> bool:
-        return self._inside or self._last in _CODE_OR_QUOTE
-
-    def feed(self, text: str) -> None:
-        self._last = text[-1]
-        if "`" not in text:
-            self._ticks = 0
-            return
-        for letter in text:
-            self._ticks = self._ticks + 1 if letter == "`" else 0
-            if self._ticks == 3:
-                self._inside = not self._inside
+def settled(pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces of a whole reply, when it is known what was reasoning."""
+    made: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, OnlyThought):
+            made = [Thought(piece.text)]
+        else:
+            made.append(piece)
+    return made
 
 
 def any_of(words: Iterable[str]) -> re.Pattern[str]:

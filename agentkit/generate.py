@@ -21,6 +21,7 @@ from agentkit.format import RESULT, Reader
 from agentkit.pictures import PictureLoader
 from agentkit.prompt import Prompt, PromptMaker
 from agentkit.transport import Events, Transport, api_error, status_error
+from agentkit.verbatim import Verbatim
 
 MOST_STOPS = 10
 MOST_STOP_BYTES = 255
@@ -149,10 +150,15 @@ class TextServer:
 
 
 def reader_for(
-    maker: PromptMaker, tools: Sequence[Mapping[str, Any]] | None, prompt: Prompt, stops: Sequence[str]
+    maker: PromptMaker,
+    tools: Sequence[Mapping[str, Any]] | None,
+    prompt: Prompt,
+    stops: Sequence[str],
+    said: Sequence[Mapping[str, Any]],
 ) -> Reader:
-    """What reads the reply to a prompt."""
-    return Reader(maker.format, tools or [], thinking=prompt.thinking, stops=stops)
+    """What reads the reply to a prompt. said: the messages of the conversation."""
+    is_copy = Verbatim(said).has_call
+    return Reader(maker.format, tools or [], thinking=prompt.thinking, stops=stops, is_copy=is_copy)
 
 
 def forced_tool(choice: Any, tools: Sequence[Mapping[str, Any]] | None) -> str | None:

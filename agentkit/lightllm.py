@@ -14,12 +14,13 @@ from typing import Any, Literal, overload
 
 import openai
 
+from agentkit.backend import is_broken_off
 from agentkit.chat_completions import ChatServer, told_message
 from agentkit.chat_template import ChatTemplate
 from agentkit.closable import Closable
 from agentkit.completion import ChatCompletion, ChatCompletionChunk, chunk, completion
 from agentkit.errors import ConfigurationError
-from agentkit.format import BadCall, Call, Piece, Text, Thought
+from agentkit.format import BadCall, Call, OnlyThought, Piece, Reader, Text, Thought, settled
 from agentkit.generate import (
     Frame,
     Generated,
@@ -386,8 +387,8 @@ class _Reply:
 
     def _chunks(self, frames: Generator[Frame, None, None]) -> Iterator[ChatCompletionChunk]:
         yield self._chunk({"role": "assistant", "content": ""})
-        reader = reader_for(self._maker, self._asked.tools, self._prompt, self._stops)
-        calls = 0
+        reader = self._reader()
+        calls: list[Call] = []  # given last: what was read so far may turn out to be reasoning
         prompt_tokens = output_tokens = 0
         reason: str | None = None
         for delta in self._deltas(reader.feed(self._begun), calls):
@@ -396,19 +397,19 @@ class _Reply:
             prompt_tokens, output_tokens = frame.prompt_tokens, frame.output_tokens
             reason = frame.finish_reason or reason
             for delta in self._deltas(reader.feed(frame.text), calls):
-                calls += len(delta.get("tool_calls") or ())
                 yield self._chunk(delta, logprobs=self._logprobs([frame.logprobs]))
-        for delta in self._deltas(reader.finish(), calls):
-            calls += len(delta.get("tool_calls") or ())
+        for delta in self._deltas(reader.finish(cut_off=is_broken_off(reason or "")), calls):
             yield self._chunk(delta)
+        for place, call in enumerate(calls):
+            yield self._chunk({"tool_calls": [self._ids.call(place, call)]})
         yield self._chunk({}, finish_reason="tool_calls" if calls else reason or "stop")
         if self._asked.stream_options.get("include_usage"):
             yield chunk({**self._head, **_CHUNK, "choices": [], "usage": _usage(prompt_tokens, output_tokens)})
 
     def _choice(self, place: int, generated: Generated) -> dict[str, Any]:
-        reader = reader_for(self._maker, self._asked.tools, self._prompt, self._stops)
+        reader = self._reader()
         text = self._begun + generated.text
-        pieces = [*reader.feed(text), *reader.finish()]
+        pieces = settled([*reader.feed(text), *reader.finish(cut_off=is_broken_off(generated.finish_reason))])
         message: dict[str, Any] = {"role": "assistant", "content": reader.spoken, "tool_calls": None}
         thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
         if thoughts:
@@ -426,17 +427,22 @@ class _Reply:
             "logprobs": self._logprobs(generated.logprobs),
         }
 
-    def _deltas(self, pieces: Iterable[Piece], calls: int) -> Iterator[dict[str, Any]]:
+    def _reader(self) -> Reader:
+        return reader_for(self._maker, self._asked.tools, self._prompt, self._stops, self._asked.messages)
+
+    @staticmethod
+    def _deltas(pieces: Iterable[Piece], calls: list[Call]) -> Iterator[dict[str, Any]]:
         for piece in pieces:
             if isinstance(piece, Text):
                 yield {"content": piece.text}
-            elif isinstance(piece, Thought):
-                yield {"reasoning_content": piece.text}
+            elif isinstance(piece, Call):
+                calls.append(piece)
             elif isinstance(piece, BadCall):
                 yield {"content": piece.text, "invalid_tool_calls": [_told(piece)]}
             else:
-                yield {"tool_calls": [self._ids.call(calls, piece)]}
-                calls += 1
+                if isinstance(piece, OnlyThought):
+                    calls.clear()
+                yield {"reasoning_content": piece.text}
 
     def _chunk(
         self, delta: dict[str, Any], finish_reason: str | None = None, logprobs: Any = None

@@ -21,7 +21,7 @@ from agentkit.errors import TranscriptError
 from agentkit.family import Family
 from agentkit.format import Format, Reader, Text
 from agentkit.formats import format_named
-from agentkit.special_tokens import neutralised, neutralised_values, without_turns
+from agentkit.special_tokens import neutral_message, neutralised, neutralised_values, without_turns
 from agentkit.transcript import Transcript
 
 MOST_CONVERSATIONS = 32
@@ -221,21 +221,14 @@ class PromptMaker:
         return made, images
 
     def neutral(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """A message with the same parts, and nothing forged in its texts: for a server that renders it itself."""
-        change = self._change(str(message.get("role")))
-        neutral = {key: neutralised_values(value, change) for key, value in message.items() if key in _TEXT_FIELDS}
+        """A message with the same parts, and nothing forged in its texts: for a server that renders it itself, and puts
+        the `<tool_response>` around results."""
         content = message.get("content")
-        if isinstance(content, str):
-            neutral["content"] = change(_unwrapped(content) if message.get("role") == "tool" else content)
-        elif isinstance(content, list):
-            texts = [{**part, "text": change(part["text"])} if "text" in part else part for part in content]
-            neutral["content"] = texts
-        calls = [self._made_call(call) for call in message.get("tool_calls") or ()]
-        for call in calls:
-            call["function"]["arguments"] = json.dumps(call["function"]["arguments"], ensure_ascii=False)
-        if calls:
-            neutral["tool_calls"] = calls
-        return {**message, **neutral}
+        if message.get("role") == "tool" and isinstance(content, str):
+            message = {**message, "content": _unwrapped(content)}
+        if not self._neutral:
+            return dict(message)
+        return dict(neutral_message(message, self._template.special_tokens, is_wrapped=False))
 
     def _change(self, role: str) -> Any:
         if not self._neutral:
@@ -296,7 +289,6 @@ class PromptMaker:
 
 
 _OTHER_FIELDS = ("name", "tool_call_id", "reasoning_content", "reasoning")
-_TEXT_FIELDS = ("name", "reasoning_content", "reasoning")
 _RESULT = re.compile(r"\s*<tool_response>\n?(.*?)\n?</tool_response>\s*", re.DOTALL)
 
 

@@ -1,16 +1,22 @@
 """Special tokens in untrusted text: broken, so that no tokenizer makes one token of them, and still readable.
 
-A prompt for a text server is one string, and a tokenizer makes its special tokens of `<|im_end|>` wherever it stands:
+A prompt is one string, whether agentkit or the server makes it of the messages, and a tokenizer makes its special
+tokens of `<|im_end|>` wherever it stands:
 in a web page it would end the turn and let the page go on as somebody else. One space behind the first letter
 (`< |im_end|>`) prevents that. Nothing is taken away, so that nothing can grow together to a token.
 """
 
 import functools
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
-MARKUP = ("tool_call", "tool_response", "tools", "think", "arg_key", "arg_value", "minimax:tool_call", "seed:tool_call")
+MARKUP = (
+    *("tool_call", "tool_calls", "tool_response", "tools", "think", "arg_key", "arg_value", "minimax:tool_call"),
+    *("seed:tool_call", "seed:think", "function_calls", "function_results"),
+)
 """Tags of tool calls, results and reasoning, in either case and also as closing tags."""
 
 _NAMED = (
@@ -21,12 +27,29 @@ _NAMED = (
     *("<start_of_image>", "<end_of_image>", "<image_soft_token>", "<image>", "</image>", "<img>", "</img>"),
     *("<IMG_CONTEXT>", "<audio>", "</audio>", "<start_function_call>", "<end_function_call>", "<escape>"),
     *("<function_call>", "</function_call>", "<TOOLCALL>", "</TOOLCALL>"),
-    *("<longcat_tool_call>", "</longcat_tool_call>"),
+    *("<longcat_tool_call>", "</longcat_tool_call>", "<seed:bos>", "<seed:eos>", "<seed:pad>", "<<SYS>>", "<</SYS>>"),
+    *("[MASK]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]", "[AUDIO]", "[BEGIN_AUDIO]", "[TRANSCRIBE]", "[@BOS@]"),
+    *("[MODEL_SETTINGS]", "[/MODEL_SETTINGS]", "<BOS_TOKEN>", "<EOS_TOKEN>", "<PAD_TOKEN>", "<UNK>", "<mask>"),
+    *("<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<end_of_utterance>", "<fake_token_around_image>"),
+    *("<image_placeholder>", "<dots_function_call>", "</dots_function_call>"),
+    *("]~b]", "]~!b[", "[e~["),  # MiniMax
 )
-_BARRED = r"<(?=/?\|[^<>|\s][^<>|\n]{0,60}\|/?>)|<(?=/?｜[^<>｜\n]{1,60}｜/?>)|<(?=\|[\"']\|>)"
-"""`<|name|>` and `<｜name｜>`, the form of most special tokens, whatever their name."""
+_BARRED = "|".join(
+    (
+        *(r"<(?=/?\|[^<>|\s][^<>|\n]{0,60}\|/?>)", r"<(?=/?｜[^<>｜\n]{1,60}｜/?>)", r"<(?=\|[\"']\|>)"),
+        r"<(?=\|/?(?:turn|tool|tool_call|tool_response|channel|think|image|audio|video)>)",  # Gemma 4
+        r"<(?=/?(?:turn|tool|tool_call|tool_response|channel|think|image|audio|video)\|>)",
+        r"｜(?=DSML｜)",  # DeepSeek
+        r"\[(?=\|[^\[\]|\s]{1,40}\|\])",  # EXAONE
+        r"\](?=<\][^\[\]<>\n]{1,40}\[>\[)",  # MiniMax
+        r"<(?=(?:extra_id_|SPECIAL_|unused|reserved_)\d{1,6}>)",
+    )
+)
+"""`<|name|>` and `<｜name｜>`, the form of most special tokens, whatever their name, and other forms of many names."""
 
-_MARKUP = "|".join(rf"<(?=/?{re.escape(name)}\s*>)" for name in MARKUP)
+_BEGINNINGS = tuple("<[]｜")
+
+_MARKUP = "|".join((*(rf"<(?=/?{re.escape(name)}\s*>)" for name in MARKUP), r"<(?=(?:function|parameter)=)"))
 
 
 def neutralised(text: str, more: Iterable[str] = ()) -> str:
@@ -57,8 +80,64 @@ def neutralised_values(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
+def neutral_message(
+    message: Mapping[str, Any], more: Iterable[str] = (), *, is_wrapped: bool = True
+) -> Mapping[str, Any]:
+    """A chat message with nothing forged in its texts, its calls and their arguments; the same object when there is
+    nothing to change. is_wrapped: the `<tool_response>` around a tool's result is ours, and stays."""
+    change = partial(without_turns if message.get("role") in _TRUSTED else neutralised, more=more)
+    made = {key: neutralised_values(message[key], change) for key in _TEXT_FIELDS if message.get(key)}
+    content = message.get("content")
+    if isinstance(content, str):
+        made["content"] = _inside(content, change) if is_wrapped and message.get("role") == "tool" else change(content)
+    elif isinstance(content, list):
+        made["content"] = [_neutral_part(part, change) for part in content]
+    if message.get("tool_calls"):
+        made["tool_calls"] = [_neutral_call(call, more) for call in message["tool_calls"]]
+    return {**message, **made} if any(message[key] != value for key, value in made.items()) else message
+
+
+_TRUSTED = ("assistant", "system", "developer")
+_TEXT_FIELDS = ("name", "reasoning_content", "reasoning")
+_BEFORE, _BEHIND = "<tool_response>\n", "\n</tool_response>"
+
+
+def _inside(content: str, change: Callable[[str], str]) -> str:
+    if content.startswith(_BEFORE) and content.endswith(_BEHIND) and len(content) > len(_BEFORE) + len(_BEHIND):
+        return f"{_BEFORE}{change(content[len(_BEFORE) : -len(_BEHIND)])}{_BEHIND}"
+    return change(content)
+
+
+def _neutral_part(part: Any, change: Callable[[str], str]) -> Any:
+    return {**part, "text": change(part["text"])} if isinstance(part.get("text"), str) else part
+
+
+def _neutral_call(call: Mapping[str, Any], more: Iterable[str]) -> dict[str, Any]:
+    untrusted = partial(neutralised, more=more)
+    function = call.get("function") or {}
+    made = {**function, "name": untrusted(str(function.get("name") or ""))}
+    arguments = function.get("arguments") or {}
+    if isinstance(arguments, str):
+        made["arguments"] = neutral_json(arguments, untrusted)
+    else:
+        made["arguments"] = json.dumps(neutralised_values(arguments, untrusted), ensure_ascii=False)
+    return {**call, "id": without_turns(str(call.get("id") or ""), more), "function": made}
+
+
+def neutral_json(text: str, change: Callable[[str], str]) -> str:
+    """A JSON text with the strings in it changed; as it stands where there is nothing to change."""
+    if change(text) == text and "\\u" not in text:
+        return text
+    try:
+        value = json.loads(text)
+        neutral = neutralised_values(value, change)
+    except (ValueError, RecursionError):
+        return change(text)
+    return text if neutral == value else json.dumps(neutral, ensure_ascii=False)
+
+
 def _broken(pattern: re.Pattern[str], text: str, always: bool) -> str:
-    return pattern.sub(_with_space, text) if always or "<" in text or "[" in text else text
+    return pattern.sub(_with_space, text) if always or any(mark in text for mark in _BEGINNINGS) else text
 
 
 def _with_space(found: re.Match[str]) -> str:

@@ -1,64 +1,189 @@
-"""Tool calls that a server left in the text of a reply: it serves a model whose format it was not told of."""
+"""What a chat completions server left in the text of a reply: reasoning, and tool calls in the form of their family.
 
-from collections.abc import Mapping, Sequence
+A server that serves a model whose format it was not told of leaves both there. Nothing is shown as text that is taken
+for a call.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from agentkit.arguments import UNREADABLE_CALL, unreadable
-from agentkit.event import Reply
+from agentkit.backend import Request, is_broken_off
+from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.family import family_of
-from agentkit.format import BadCall, Call, Format, Reader, Text
+from agentkit.format import BadCall, Block, Call, Format, OnlyThought, Piece, Reader, Text
 from agentkit.formats import format_named
-from agentkit.message import Message, text_of
+from agentkit.message import Message, ToolCall
+from agentkit.verbatim import Verbatim
+from agentkit.wording import whole_letters
 
-_MARKS = (
-    ("<arg_key>", "glm"),
-    ("<tool_call>", "qwen_coder"),  # which reads JSON between the tags as well
-    ("<function=", "qwen_coder"),
-    ("[TOOL_CALLS]", "mistral"),
-    ("<｜tool▁call", "deepseek"),
-    ("<|tool_call_begin|>", "kimi"),
-    ("<|python_tag|>", "llama"),
-)
+Delta = TextDelta | ReasoningDelta | CallDelta | ReplyDiscarded
+
+_FAMILIES = ("qwen_coder", "mistral", "deepseek", "kimi")
+"""Formats whose markers say which one it is; qwen_coder reads JSON between the tags as well."""
 
 
-def with_text_calls(reply: Reply, tools: Sequence[Mapping[str, Any]], model: str, ids: str) -> Reply:
-    """The reply with the calls that stand in its text as tool calls; as it is when there are none.
+class AsItCame:
+    """Leaves the text of a reply alone."""
 
-    tools: those that were sent; without any, nothing is a call. ids: the start of the ids that are made up.
+    def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
+        """The piece itself."""
+        return (delta,)
+
+    def finish(self, reply: Reply) -> Iterable[Delta | Reply]:
+        """The reply itself."""
+        return (reply,)
+
+
+class ReplyText:
+    """Reads the text of one reply, whole or in pieces.
+
+    model: its name, which tells whether bare JSON may be a call. reads_calls: whether calls are looked for, if the
+    request has tools.
     """
-    text = text_of(reply.message)
-    if not tools or reply.message.get("tool_calls") or not isinstance(reply.message.get("content"), str):
-        return reply
-    form = _format_of(text, model)
-    if form is None:
-        return reply
-    reader = Reader(form, tools)
-    pieces = [*reader.feed(text), *reader.finish()]
-    calls = [piece for piece in pieces if isinstance(piece, Call | BadCall)]
-    if not any(isinstance(call, Call) for call in calls):
-        return reply
-    said = "".join(piece.text for piece in pieces if isinstance(piece, Text))
-    made = [
-        {
-            "id": (call.id if isinstance(call, Call) else None) or f"{ids}_{place}",
-            "type": "function",
-            "function": {
-                "name": call.name or UNREADABLE_CALL,
-                "arguments": call.arguments if isinstance(call, Call) else unreadable(call.text, call.reason),
-            },
-        }
-        for place, call in enumerate(calls)
-    ]
-    message = {**reply.message, "content": said or None, "tool_calls": made}
-    return replace(reply, message=cast(Message, message), finish_reason="tool_calls")
+
+    def __init__(self, request: Request, model: str, *, reads_calls: bool) -> None:
+        self._ids = f"call_{len(request.transcript)}"
+        looks = reads_calls and bool(request.tools)
+        self._reader = Reader(
+            _any_format(_is_llama(model)) if looks else _ONLY_THOUGHTS,
+            request.tools.schemas if looks else None,
+            stops=(),
+            is_copy=lambda markup, calls: Verbatim(request.said).has_call(markup, calls),
+            calls_last=looks,
+            keeps_thoughts=True,
+        )
+        self._text: list[str] = []
+        self._thoughts = ""
+        self._calls: list[Call | BadCall] = []
+        self._reasoning: list[str] = []
+        self._is_changed = False
+
+    def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
+        """Take in a piece of the reply, and yield what a reader is shown of it."""
+        if not isinstance(delta, TextDelta):
+            if isinstance(delta, ReasoningDelta):
+                self._reasoning.append(delta.text)
+            yield delta
+        elif self._reader.passes(delta.text):
+            self._text.append(delta.text)
+            yield delta
+        else:
+            yield from self._shown(self._reader.feed(delta.text))
+
+    def finish(self, reply: Reply) -> Iterable[Delta | Reply]:
+        """Yield what is left to show, and the reply with its reasoning and its calls in their fields."""
+        has_calls = bool(reply.message.get("tool_calls"))  # the server has read them itself: others are text
+        content = reply.message.get("content")
+        is_plain = isinstance(content, str)
+        cut_off = is_broken_off(reply.finish_reason)
+        yield from self._shown(self._reader.finish(cut_off=cut_off, takes_calls=is_plain and not has_calls))
+        said = whole_letters("".join(self._text))
+        yield self._made(reply, said) if is_plain and (self._is_changed or said != content) else reply
+
+    def _shown(self, pieces: Sequence[Piece]) -> Iterator[Delta]:
+        for piece in pieces:
+            if isinstance(piece, Text):
+                self._text.append(piece.text)
+                yield TextDelta(piece.text)
+                continue
+            self._is_changed = True
+            if isinstance(piece, OnlyThought):
+                yield from self._taken_back(piece.text)
+            elif isinstance(piece, Call | BadCall):
+                self._calls.append(piece)
+
+    def _taken_back(self, thoughts: str) -> Iterator[Delta]:
+        """What was shown as the answer was reasoning."""
+        if self._text:
+            yield ReplyDiscarded()
+            yield from map(ReasoningDelta, self._reasoning)
+        self._text, self._thoughts, self._calls = [], thoughts, []
+        yield ReasoningDelta(thoughts)
+
+    def _made(self, reply: Reply, said: str) -> Reply:
+        message: dict[str, Any] = {**reply.message}
+        if self._thoughts:
+            reasoning = (message.get("reasoning_content"), self._thoughts)
+            message["reasoning_content"] = "\n\n".join(filter(None, reasoning))
+        if self._calls:
+            message["tool_calls"] = tool_calls_of(self._calls, self._ids)
+        message["content"] = said or (None if message.get("tool_calls") else "")
+        reason = "tool_calls" if self._calls else reply.finish_reason
+        return replace(reply, message=cast(Message, message), finish_reason=reason)
 
 
-def _format_of(text: str, model: str) -> Format | None:
-    for mark, name in _MARKS:
-        if mark in text:
-            return format_named(name)
+def tool_calls_of(calls: Sequence[Call | BadCall], ids: str) -> list[ToolCall]:
+    """The `tool_calls` of a message. ids: the start of the ids that are made up. Bad calls go to the tools too, so that
+    the model is told what was wrong with them."""
+    made: list[ToolCall] = []
+    taken: set[str] = set()
+    for place, call in enumerate(calls):
+        is_bad = isinstance(call, BadCall)
+        arguments = unreadable(call.text, call.reason) if isinstance(call, BadCall) else call.arguments
+        call_id = None if isinstance(call, BadCall) else call.id
+        if not call_id or call_id in taken:
+            call_id = f"{ids}_{place}"
+        taken.add(call_id)
+        name = call.name or (UNREADABLE_CALL if is_bad else "")
+        made.append({"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}})
+    return made
+
+
+def _is_llama(model: str) -> bool:
     family = family_of(model)
-    if family is not None and family.format == "llama" and text.lstrip()[:1] in ("{", "["):
-        return format_named("llama")
-    return None
+    return family is not None and family.format == "llama"
+
+
+_ONLY_THOUGHTS = Format("none", starts=(), block=lambda marker, tools, first: cast(Block, None))
+
+
+@functools.cache
+def _any_format(bare_json: bool) -> Format:
+    """A format that reads the markup of all families. bare_json: also calls that are JSON without markers."""
+    formats = [format_named(name) for name in _FAMILIES]
+    llama, glm = format_named("llama"), format_named("glm")
+    blocks = {start: form.block for form in formats for start in form.starts}
+    blocks |= {start: llama.block for start in llama.starts if bare_json or len(start) > 1}
+
+    def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
+        made = blocks[marker](marker, tools, first)
+        return _ByFirstLetter(glm.block(marker, tools, first), made) if marker in glm.starts else made
+
+    swallowed = tuple(word for form in (*formats, llama) for word in form.swallowed)
+    return Format("any", tuple(blocks), block, swallowed=swallowed, between=llama.between if bare_json else "")
+
+
+class _ByFirstLetter:
+    """The block behind a tag that formats share: GLM's begins with the name of a tool, the others' with a bracket."""
+
+    def __init__(self, with_name: Block, other: Block) -> None:
+        self._with_name = with_name
+        self._other = other
+        self._chosen: Block | None = None
+        self._space: list[str] = []
+
+    def feed(self, text: str) -> str | None:
+        """See `agentkit.format.Block.feed`."""
+        if self._chosen is None:
+            if text.isspace():
+                self._space.append(text)
+                return None
+            self._chosen = self._with_name if text.lstrip()[0].isalnum() else self._other
+            text = "".join((*self._space, text))
+        return self._chosen.feed(text)
+
+    def finish(self) -> str:
+        """See `agentkit.format.Block.finish`."""
+        if self._chosen is None:
+            self._chosen = self._other
+            space = "".join(self._space)
+            rest = self._chosen.feed(space) if space else None
+            return rest if rest is not None else self._chosen.finish()
+        return self._chosen.finish()
+
+    def pieces(self) -> list[Piece]:
+        """See `agentkit.format.Block.pieces`."""
+        return self._chosen.pieces() if self._chosen is not None else []

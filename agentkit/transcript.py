@@ -11,6 +11,7 @@ from typing import Any, cast, get_args, overload
 
 from agentkit.errors import TranscriptError
 from agentkit.message import Message, Role, ToolCall, has_images, without_images
+from agentkit.special_tokens import neutral_message
 
 ROLES = frozenset(get_args(Role))
 
@@ -52,6 +53,7 @@ class Transcript(Sequence[Message]):
     def __init__(self, messages: Iterable[Mapping[str, Any]] = ()) -> None:
         self._messages: list[Message] = []
         self._encoded: list[bytes] = []
+        self._escaped: list[bytes] = []
         self._with_images: list[int] = []
         self._open: list[str] = []
         self._held: list[Message] = []
@@ -100,15 +102,25 @@ class Transcript(Sequence[Message]):
         """Each message as JSON."""
         return iter(self._encoded)
 
-    def encoded(self, *, images: bool = True) -> bytes:
+    def encoded(self, *, images: bool = True, escaped: bool = False) -> bytes:
         """The messages as the inside of a JSON array, each encoded once when it came; the bytes of a transcript
-        are a prefix of its later ones'. `images=False` puts a sentence in the place of each picture."""
+        are a prefix of its later ones'. `images=False` puts a sentence in the place of each picture, `escaped=True`
+        breaks the special tokens in what the programmer did not write (special_tokens.py)."""
+        all_encoded = self._all_escaped() if escaped else self._encoded
         if images or not self._with_images:
-            return b",".join(self._encoded)
-        encoded = list(self._encoded)
+            return b",".join(all_encoded)
+        encoded = list(all_encoded)
         for index in self._with_images:
-            encoded[index] = encode(without_images(self._messages[index]))
+            message = without_images(self._messages[index])
+            encoded[index] = encode(neutral_message(message) if escaped else message)
         return b",".join(encoded)
+
+    def _all_escaped(self) -> list[bytes]:
+        for place in range(len(self._escaped), len(self)):
+            message = self._messages[place]
+            neutral = neutral_message(message)
+            self._escaped.append(self._encoded[place] if neutral is message else encode(neutral))
+        return self._escaped
 
     def _append(self, message: Message) -> None:
         self._check_pairing(message)

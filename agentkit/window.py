@@ -209,7 +209,11 @@ class Fitted:
 
     def _replied(self, request: Request) -> Pieces:
         sent = self._sent_of(request.transcript)
-        asked = request if sent is request.transcript else replace(request, transcript=sent)
+        asked = (
+            request
+            if sent is request.transcript
+            else replace(request, transcript=sent, conversation=request.transcript)
+        )
         with closing(self._backend.reply(asked)) as pieces:
             for piece in pieces:
                 if isinstance(piece, Reply):

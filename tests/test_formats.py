@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import ConfigurationError
-from agentkit.format import BadCall, Call, Piece, Reader, Text, Thought
+from agentkit.format import BadCall, Call, Piece, Reader, Text, Thought, settled
 from agentkit.formats import NAMES, format_named
 
 SHARED = Path(__file__).parents[2] / "shared" / "cases"
@@ -56,6 +56,7 @@ class Read:
     """What a reader made of a text."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
+        pieces = settled(pieces)
         self.text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
         self.thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
         self.calls = [(piece.name, json.loads(piece.arguments)) for piece in pieces if isinstance(piece, Call)]
@@ -179,6 +180,8 @@ CALLS = [
         [("f", {"a": "</parameter> is a tag"})],
     ),
     ("qwen_coder", tagged(GOOD), "", [("get_weather", CITY)]),
+    ("qwen_coder", '<function=get_weather>{"city": "Paris"}</function>', "", [("get_weather", CITY)]),
+    ("qwen_coder", "<tool_call><function=f>\n{'x': 1,}\n</function></tool_call>", "", [("f", {"x": 1})]),
     # keys and values
     (
         "glm",
@@ -271,7 +274,11 @@ TEXTS = [
     ("hermes", "ends in the tag <tool_call>"),
     ("hermes", '```json\n{"name": "get_weather", "arguments": {}}\n```'),
     ("hermes", '{"name": "get_weather", "arguments": {}}'),
-    ("hermes", "1 < 2 and <b>bold</b> </think> stays"),
+    ("hermes", "1 < 2 and <b>bold</b>, `</think>` stays"),
+    ("hermes", '```python\ntext.split("</think>")\n```'),
+    ("hermes", 'Split it at "</think>".'),
+    ("hermes", "A quotation: `" + tagged(GOOD) + "`."),
+    ("hermes", "```xml\n" + tagged(GOOD) + "\n```"),
     ("qwen_coder", "The tag <tool_call> and a < b"),
     ("qwen_coder", "ends in <func"),
     ("glm", "The tag <tool_call> is one. Use <tool_call>: so."),
@@ -305,6 +312,9 @@ BAD = [
     ("hermes", '<tool_call>\n{"name": "f", "arguments": {"x": "cut o', "f"),
     ("hermes", '<tool_call>\n{"name": "f", "arguments": {"x": 1}', "f"),
     ("qwen_coder", "<tool_call>\n<function=f>\n<parameter=x>\ncut o", "f"),
+    ("qwen_coder", "<tool_call>\n<function=f>\n<parameter=x>\n1\n</parameter>\n", "f"),
+    ("qwen_coder", '<function=f>{"x": "cut o</function>', "f"),
+    ("glm", "<tool_call>f<arg_key>x</arg_key><arg_value>1</arg_value>", "f"),
     ("glm", "<tool_call>f<arg_key>x</arg_key><arg_value>cut o", "f"),
     ("kimi", '<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"x": ', "f"),
     ("deepseek", f'{START}f{SEP}{{"x": "cut o', "f"),
@@ -373,7 +383,8 @@ REASONING = [
     ("hermes", "</think>Yes.", True, "", "Yes."),
     ("hermes", "Hm. I was cut o", True, "Hm. I was cut o", ""),
     ("hermes", "A</think>B</think>C", True, "A", "BC"),
-    ("hermes", "Never opened </think> here.", False, "", "Never opened </think> here."),
+    ("hermes", "Never opened </think> here.", False, "Never opened", "here."),
+    ("hermes", "</think>Yes.", False, "", "Yes."),
     ("hermes", "Say `<think>` first.", False, "", "Say `<think>` first."),
     ("hermes", "<thinking> is no tag", False, "", "<thinking> is no tag"),
     ("mistral", "[THINK]Hm.[/THINK]Yes.", False, "Hm.", "Yes."),
@@ -394,14 +405,32 @@ def test_a_call_in_closed_reasoning_is_only_a_thought() -> None:
     assert "tool_call" in got.thoughts
 
 
-def test_a_call_in_reasoning_that_is_never_closed_is_meant() -> None:
+def test_a_call_in_reasoning_that_is_never_closed_is_only_a_thought() -> None:
     got = read_surely("hermes", f"<think>I need it. {tagged(GOOD)}")
-    assert (got.thoughts, got.calls) == ("I need it.", [("get_weather", CITY)])
+    assert (got.thoughts, got.text, got.calls, got.bad) == (f"I need it. {tagged(GOOD)}", "", [], [])
+
+
+def test_kimis_section_of_calls_ends_the_reasoning() -> None:
+    section = "<|tool_calls_section_begin|>" + KIMI + "<|tool_calls_section_end|>"
+    got = read_surely("kimi", f"<think>I need it.{section}")
+    assert (got.thoughts, got.calls) == ("I need it.", [("now", {})])
+    assert read_surely("kimi", f"<think>I need it.{section} No.</think>Done.").calls == []
+
+
+def test_a_call_before_the_unopened_end_of_reasoning_is_only_a_thought() -> None:
+    got = read_surely("hermes", f"Maybe {tagged(GOOD)}? No.</think>I did not.")
+    assert (got.thoughts, got.text, got.calls) == (f"Maybe {tagged(GOOD)}? No.", "I did not.", [])
+    got = read_surely("hermes", f"Hm.</think>Maybe {tagged(GOOD)}? No.</think>I did not.")
+    assert (got.text, got.calls) == ("I did not.", [])
+    got = read_surely("hermes", f"Well. <think>Maybe {tagged(GOOD)}</think> No.")
+    assert (got.text, got.calls) == (f"Well. <think>Maybe {tagged(GOOD)}</think> No.", [])
+
+
+KIMI = "<|tool_call_begin|>functions.now:4<|tool_call_argument_begin|>{}<|tool_call_end|>"
 
 
 def test_ids_of_the_format_are_kept() -> None:
-    kimi = "<|tool_call_begin|>functions.now:4<|tool_call_argument_begin|>{}<|tool_call_end|>"
-    assert read_surely("kimi", kimi).ids == ["functions.now:4"]
+    assert read_surely("kimi", KIMI).ids == ["functions.now:4"]
     assert read_surely("mistral", "[TOOL_CALLS]now[CALL_ID]abcdefghi[ARGS]{}").ids == ["abcdefghi"]
 
 
@@ -535,6 +564,9 @@ def test_the_cases_of_inference_servers_come_out_as_they_say(row: dict[str, Any]
 @pytest.mark.parametrize("row", shared("toolcalls-malformed.jsonl"))
 def test_the_malformed_cases_are_read_no_worse_than_by_any_peer(row: dict[str, Any]) -> None:
     got = read_surely(FORMAT_OF[row["family"]], row["text"], row.get("tools"))
+    if row["id"] in ("hermes-probe-M-fence-outside", "hermes-probe-M-think-unclosed-then-call"):
+        assert got.calls == []  # it is quoted, and only thought of
+        return
     wanted = row.get("wish") or row.get("test_wants") or {}
     if wanted:
         assert [{"name": name, "arguments": given} for name, given in got.calls] == wanted["tool_calls"]
@@ -546,12 +578,17 @@ def test_the_malformed_cases_are_read_no_worse_than_by_any_peer(row: dict[str, A
 
 @pytest.mark.parametrize("row", shared("toolcalls-reasoning.jsonl"))
 def test_the_reasoning_cases_come_out_as_they_say(row: dict[str, Any]) -> None:
-    if row["id"] in ("glm4-reason-02", "glm4-reason-08"):
-        thinking = row["id"] == "glm4-reason-02"  # one prompt has opened the reasoning, the other has switched it off
+    if row["id"] == "glm4-reason-08":
+        return  # there the end of a reasoning that nothing has opened is text; here it ends one
+    if row["id"] == "glm4-reason-02":
+        thinking = True  # the prompt has opened the reasoning
     else:
         thinking = ("</think>" in row["text"] or row["id"] == "kimi_k2-reason-04") and "<think>" not in row["text"]
     got = read_surely(FORMAT_OF[row["family"]], row["text"], None, thinking)
     wanted = row["expected"]
+    if row["id"] == "qwen3-reason-10":
+        assert got.calls == []  # in reasoning that is never closed nothing is called
+        return
     assert got.thoughts == (wanted["reasoning"] or "").strip()
     content = wanted["content"] or ""
     if "<tool_call>" not in content and "<|tool_calls" not in content:  # that parser leaves calls to another one

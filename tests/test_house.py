@@ -20,12 +20,15 @@ def modules_in(folder: str) -> set[str]:
 
 
 FLOORS = [
+    {"json_tokens"},
     {
         "errors",
         "message",
         "workers",
         "closable",
         "special_tokens",
+        "quotation",
+        "hosted",
         "loose_json",
         "coercion",
         "isolated",
@@ -33,12 +36,12 @@ FLOORS = [
         "wording",
     },
     {
+        "arguments",
         "isolation",
         "passages",
         "transcript",
         "budget",
         "schema",
-        "arguments",
         "fetch",
         "format",
         "chat_template",
@@ -55,6 +58,7 @@ FLOORS = [
         "formats.json_block",
         "formats.typed",
         "completion",
+        "verbatim",
     },
     {"session", "toolbox", "record", "pictures", *(modules_in("formats") - {"formats.json_block", "formats.typed"})},
     {"backend", "formats"},

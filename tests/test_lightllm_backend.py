@@ -137,7 +137,7 @@ def test_a_call_that_was_cut_off_is_never_run() -> None:
         result = agent_for(server.url, tools=[delete]).run("Delete it.")
     assert ran == []
     assert result.tool_calls[0].name == "delete"
-    assert "breaks off" in result.tool_calls[0].response
+    assert "cut off" in result.tool_calls[0].response
 
 
 def test_limits_hold() -> None:

@@ -345,14 +345,16 @@ def test_the_markup_of_a_call_never_leaks() -> None:
     assert text == "So:and"
 
 
-def test_a_call_comes_before_the_reply_ends() -> None:
-    with serve_lightllm([Says(f"{CALL} and so on and on and on", pause=0.05)]) as server:
-        started = time.monotonic()
-        called = 0.0
-        for chunk in create(server.url, tools=[WEATHER], stream=True):
-            if chunk.choices[0].delta.tool_calls:
-                called = time.monotonic() - started
-        assert 0 < called < time.monotonic() - started - 0.2
+def test_calls_come_last_since_all_may_turn_out_to_be_reasoning() -> None:
+    with serve_lightllm([f"{CALL} and so on", f"Maybe {CALL}? No.</think>I did not."]) as server:
+        first, second = (
+            [chunk.choices[0].delta for chunk in create(server.url, tools=[WEATHER], stream=True)] for _ in range(2)
+        )
+        whole = create(server.url, tools=[WEATHER]).choices[0].message
+    assert [bool(delta.tool_calls) for delta in first if delta.content or delta.tool_calls][-2:] == [False, True]
+    assert not any(delta.tool_calls for delta in second)
+    assert "".join(delta.content or "" for delta in second).endswith("I did not.")
+    assert (whole.content, whole.tool_calls, whole.reasoning_content) == ("I did not.", None, f"Maybe {CALL}? No.")
 
 
 def test_a_stream_and_a_whole_reply_agree() -> None:

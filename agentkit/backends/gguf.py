@@ -13,6 +13,8 @@ from typing import Any
 
 from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body
 from agentkit.errors import ConfigurationError, MissingExtraError
+from agentkit.event import Reply
+from agentkit.text_calls import ReplyText
 from agentkit.workers import WORKERS
 
 
@@ -20,13 +22,21 @@ class GGUFBackend:
     """A GGUF file, loaded at the first request and given back by `close()`.
 
     path: the file. context: tokens of prompt and reply together. threads: None takes half of the processors.
-    slots: requests answered at once; the others wait. sampling: more fields of a chat completions request.
+    slots: requests answered at once; the others wait. escape_special_tokens: whether special tokens (`<|im_end|>`) in
+    what tools and users said are broken in requests. sampling: more fields of a chat completions request.
 
     Raises MissingExtraError without xllamacpp, ConfigurationError when there is no such file.
     """
 
     def __init__(
-        self, path: str | Path, *, context: int = 8192, threads: int | None = None, slots: int = 1, **sampling: Any
+        self,
+        path: str | Path,
+        *,
+        context: int = 8192,
+        threads: int | None = None,
+        slots: int = 1,
+        escape_special_tokens: bool = True,
+        **sampling: Any,
     ) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
             raise MissingExtraError("a model in a GGUF file", "gguf")
@@ -36,6 +46,7 @@ class GGUFBackend:
         self._context = context
         self._threads = threads or max(1, (os.cpu_count() or 1) // 2)
         self._slots = slots
+        self._escapes = escape_special_tokens
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._lock = threading.Lock()
         self._server: Any = None
@@ -58,19 +69,23 @@ class GGUFBackend:
         fields = {"model": self.path.name, **self._sampling}
         if request.stream:
             fields["stream_options"] = {"include_usage": True}
-        answering = _Answering(chat_completions_body(fields, request, images=False))
+        answering = _Answering(chat_completions_body(fields, request, images=False, escaped=self._escapes))
+        text = ReplyText(request, self.path.name, reads_calls=False)
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
         WORKERS.submit(lambda: answering.run(server))
         try:
             while (chunk := answering.next_chunk()) is not None:
                 for delta in accumulator.feed(chunk):
-                    if request.stream:
-                        yield delta
+                    for shown in text.read(delta):
+                        if request.stream:
+                            yield shown
         finally:
             answering.stop()
         if accumulator.is_empty:
             raise _refused("llama.cpp ended without a reply")
-        yield accumulator.reply()
+        for piece in text.finish(accumulator.reply()):
+            if request.stream or isinstance(piece, Reply):
+                yield piece
 
     def takes_schema(self, has_tools: bool) -> bool:
         """Whether the text of a reply can be held to a schema."""

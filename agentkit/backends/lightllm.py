@@ -6,13 +6,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from agentkit.arguments import UNREADABLE_CALL, unreadable
-from agentkit.backend import Backend, Begin, Pieces, Request, context_length_in
+from agentkit.backend import Backend, Begin, Pieces, Request, context_length_in, is_broken_off
 from agentkit.budget import Usage
 from agentkit.errors import ConfigurationError
-from agentkit.event import ReasoningDelta, Reply, TextDelta
-from agentkit.format import BadCall, Call, Piece, Text, Thought
-from agentkit.message import Message, ToolCall, without_images
+from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, TextDelta
+from agentkit.format import BadCall, Call, OnlyThought, Piece, Text, Thought
+from agentkit.message import Message, without_images
+from agentkit.text_calls import tool_calls_of
 
 if TYPE_CHECKING:
     from agentkit.chat_template import ChatTemplate
@@ -113,18 +113,21 @@ class LightLLMBackend:
         stops = stops_of(maker.family, self._stop)
         sampling = self._sampling if request.response_format is None else {**self._sampling, **_held_to(request)}
         body = self._server.body(prompt, parameters_of(stops=stops, **sampling))
-        reader = reader_for(maker, tools, prompt, stops)
-        reading = _Reading(f"call_{len(request.transcript)}", reader.feed(begun), request.begin)
+        reader = reader_for(maker, tools, prompt, stops, request.said)
+        reading = _Reading(f"call_{len(request.transcript)}", request.begin)
+        yield from reading.told(reader.feed(begun))
         if request.stream:
             with closing(self._server.frames(body)) as frames:
                 for frame in frames:
                     yield from reading.told(reader.feed(frame.text))
                     reading.counted(frame.prompt_tokens, frame.output_tokens, frame.finish_reason)
-            yield from reading.told(reader.finish())
+            yield from reading.told(reader.finish(cut_off=reading.is_broken_off))
         else:
             generated = self._server.whole(body)[0]
-            reading.pieces += [*reader.feed(generated.text), *reader.finish()]
             reading.counted(generated.prompt_tokens, generated.output_tokens, generated.finish_reason)
+            pieces = [*reader.feed(generated.text), *reader.finish(cut_off=reading.is_broken_off)]
+            for _ in reading.told(pieces):
+                pass
         yield reading.reply()
 
     def takes_schema(self, has_tools: bool) -> bool:
@@ -163,16 +166,26 @@ def _held_to(request: Request) -> dict[str, Any]:
 class _Reading:
     """What came of a reply so far."""
 
-    def __init__(self, ids: str, pieces: list[Piece], begin: Begin | None) -> None:
-        self.pieces = pieces
+    def __init__(self, ids: str, begin: Begin | None) -> None:
+        self.pieces: list[Piece] = []
         self._begin = begin
         self._ids = ids
         self._usage = Usage(requests=1)
         self._reason = ""
 
-    def told(self, pieces: list[Piece]) -> Iterator[TextDelta | ReasoningDelta]:
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether the server says that the reply did not come to its own end."""
+        return is_broken_off(self._reason)
+
+    def told(self, pieces: list[Piece]) -> Iterator[TextDelta | ReasoningDelta | ReplyDiscarded]:
         """Take pieces, and yield what they add for a reader."""
         for piece in pieces:
+            if isinstance(piece, OnlyThought):
+                if any(isinstance(each, Text) for each in self.pieces):
+                    yield ReplyDiscarded()
+                self.pieces.clear()
+                piece = Thought(piece.text)
             if isinstance(piece, Call) and self._begin is not None:
                 before = [each.name or "" for each in self.pieces if isinstance(each, Call | BadCall)]
                 self._begin(piece.name, piece.arguments, before)
@@ -196,22 +209,8 @@ class _Reading:
         if thoughts:
             message["reasoning_content"] = thoughts
         if calls:
-            message["tool_calls"] = self._tool_calls(calls)
+            message["tool_calls"] = tool_calls_of(calls, self._ids)
         return Reply(cast(Message, message), "tool_calls" if calls else self._reason, self._usage)
-
-    def _tool_calls(self, calls: list[Call | BadCall]) -> list[ToolCall]:
-        made: list[ToolCall] = []
-        taken: set[str] = set()
-        for place, call in enumerate(calls):
-            is_bad = isinstance(call, BadCall)  # goes to the tools too, so that the model is told what was wrong
-            arguments = unreadable(call.text, call.reason) if isinstance(call, BadCall) else call.arguments
-            call_id = None if isinstance(call, BadCall) else call.id
-            if not call_id or call_id in taken:
-                call_id = f"{self._ids}_{place}"
-            taken.add(call_id)
-            name = call.name or (UNREADABLE_CALL if is_bad else "")
-            made.append({"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}})
-        return made
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:

@@ -11,7 +11,6 @@ import json
 import logging
 import re
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -20,8 +19,10 @@ from urllib.parse import urlsplit
 
 from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body, context_length_in
 from agentkit.errors import ConfigurationError
-from agentkit.event import CallDelta, ReasoningDelta, TextDelta
+from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.hangup import note_speakers
+from agentkit.hosted import is_hosted
+from agentkit.text_calls import AsItCame, ReplyText
 from agentkit.wording import cut, without_password
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class OpenAIBackend:
     a server of one's own. timeout: seconds without a byte. max_retries: after connection errors,
     408, 409, 429 and 5xx, with back-off. images: whether the server takes images; None finds out. text_calls:
     whether tool calls that the server has left in a reply's text (`<tool_call>...`) are taken for calls.
+    escape_special_tokens: whether special tokens (`<|im_end|>`) in what tools and users said are broken in requests.
+    Both are so for servers of one's own, and not for hosted APIs (`agentkit.hosted`), unless told otherwise.
     sampling: more fields of the request, such as temperature=0.2, tool_choice="required" or
     response_format={...}; None leaves a field out.
 
@@ -65,7 +68,8 @@ class OpenAIBackend:
         timeout: float = 600.0,
         max_retries: int = 2,
         images: bool | None = None,
-        text_calls: bool = True,
+        text_calls: bool | None = None,
+        escape_special_tokens: bool | None = None,
         **sampling: Any,
     ) -> None:
         for name in RESERVED:
@@ -82,7 +86,10 @@ class OpenAIBackend:
         self._timeout = timeout
         self._max_retries = max_retries
         self._images = images
-        self._text_calls = text_calls
+        is_own = not is_hosted(base_url)
+        self._text_calls = is_own if text_calls is None else text_calls
+        self._reads_text = is_own or self._text_calls
+        self._escapes = is_own if escape_special_tokens is None else escape_special_tokens
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._takes_stream_options = True
         self._takes_schema = True
@@ -131,21 +138,25 @@ class OpenAIBackend:
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
         answer = self._post(client, request)
         if isinstance(answer, WholeStream):
-            yield from self._streamed(client, answer, accumulator)
+            deltas = self._streamed(client, answer, accumulator)
         else:
-            told = accumulator.feed(_answer(answer))
-            yield from told if request.stream else ()
-            deque(told, maxlen=0)
+            deltas = accumulator.feed(_answer(answer))
+        text = ReplyText(request, self.model, reads_calls=self._reads_calls) if self._reads_text else AsItCame()
+        for delta in deltas:
+            for shown in text.read(delta):
+                if request.stream:
+                    yield shown
         if accumulator.is_empty:
             from agentkit.transport import in_body
 
             raise in_body(_api_error("the server sent no reply: no text, no tool call, no reason for ending"))
-        reply = accumulator.reply()
-        if self._text_calls and request.tools and _may_hold_calls(reply.message):
-            from agentkit.text_calls import with_text_calls  # the parsers: few replies need them
+        for piece in text.finish(accumulator.reply()):
+            if request.stream or isinstance(piece, Reply):
+                yield piece
 
-            reply = with_text_calls(reply, request.tools.schemas, self.model, f"call_{len(request.transcript)}")
-        yield reply
+    @property
+    def _reads_calls(self) -> bool:
+        return self._text_calls and self._sampling.get("tool_choice") != "none"
 
     @property
     def tells_schema(self) -> bool:
@@ -262,7 +273,7 @@ class OpenAIBackend:
         fields: dict[str, Any] = {"model": self.model, **self._sampling}
         if request.stream and self._takes_stream_options:
             fields["stream_options"] = {"include_usage": True}
-        return chat_completions_body(fields, request, images=self._images is not False)
+        return chat_completions_body(fields, request, images=self._images is not False, escaped=self._escapes)
 
     def _learns_from(self, error: Any, request: Request) -> bool:
         """Whether the server refused something that can be left out, which is remembered."""
@@ -302,12 +313,6 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
         if not model and provider != "llamacpp":
             raise ConfigurationError(f'"{provider}:" names no model: write {provider}:NAME[@url]')
     return OpenAIBackend(model or "default", base_url=url, api_key=key)
-
-
-def _may_hold_calls(message: Mapping[str, Any]) -> bool:
-    """Whether the text of a reply without calls has a letter that all markup begins with."""
-    content = message.get("content")
-    return "tool_calls" not in message and isinstance(content, str) and any(mark in content for mark in "<[{")
 
 
 def _with_path(url: str | None) -> str | None:

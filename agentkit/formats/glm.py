@@ -76,7 +76,6 @@ class _Block:
                 return self._reject(part)
             self._name = part.strip()  # nothing says that the name has come to its end
         self._raw.append(part)
-        self._whole = self._state == "after" and not part.strip()
         return ""
 
     def pieces(self) -> list[Piece]:
@@ -84,7 +83,7 @@ class _Block:
             return [Text(START)]
         if not self._whole:
             text = START + "".join(self._raw)
-            return [BadCall(text, "the tool call breaks off before its end", self._name or None)]
+            return [BadCall(text, "the tool call is cut off before its end", self._name or None)]
         parameters = parameters_of(self._name, self._tools)
         arguments = {key: typed(value, key, parameters, guesses=True) for key, value in self._arguments}
         return [Call(self._name, json.dumps(arguments, ensure_ascii=False))]

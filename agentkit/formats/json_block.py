@@ -228,7 +228,7 @@ def calls_in(text: str, whole: bool = True) -> list[Piece]:
     A BadCall has no text: it stands for the whole block.
     """
     if not whole:
-        return [BadCall("", "the tool call breaks off before its end", name_in(text))]
+        return [BadCall("", "the tool call is cut off before its end", name_in(text))]
     values, rest = _values(text)
     if not rest.strip(_JUNK):
         rest = ""
@@ -314,7 +314,7 @@ def arguments_call(name: str, text: str, whole: bool) -> Call | BadCall:
     if not name:
         return BadCall("", "the tool call has no name")
     if not whole:
-        return BadCall("", "the tool call breaks off before its end", name)
+        return BadCall("", "the tool call is cut off before its end", name)
     try:
         given = read_json(text) if text.strip() else {}
     except ValueError as error:

@@ -5,8 +5,7 @@
     <|python_tag|>brave_search.call(query="Paris")
     [get_weather(city='Paris'), now()]        also between <|python_start|> and <|python_end|>
 
-Since an answer may hold JSON too, an object is a call only when it has the name of a tool on offer, and never inside
-a fence of code or a quotation.
+Since an answer may hold JSON too, an object is a call only when it has the name of a tool on offer.
 """
 
 import ast
@@ -158,4 +157,4 @@ def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -
     return _Block(marker, names, first)
 
 
-FORMAT = Format("llama", starts=("{", "[", PYTHON), block=block, swallowed=TAGS, bare=True, between=";")
+FORMAT = Format("llama", starts=("{", "[", PYTHON), block=block, swallowed=TAGS, between=";")

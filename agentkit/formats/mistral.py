@@ -11,6 +11,7 @@ from typing import Any
 
 from agentkit.format import BadCall, Block, Call, Format, Piece, Text, begun_word
 from agentkit.formats.json_block import JsonScan, arguments_call, calls_in
+from agentkit.formats.typed import parameters_of
 
 START, ID, ARGUMENTS = "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"
 _HEAD = re.compile(r"\s*(?P<name>[\w.\-]*)\s*(?:\[CALL_ID\]\s*(?P<id>\w*)\s*)?(?P<args>\[ARGS\])?\s*")
@@ -18,7 +19,8 @@ _LONGEST_HEAD = 300
 
 
 class _Block:
-    def __init__(self) -> None:
+    def __init__(self, tools: Sequence[Mapping[str, Any]] | None) -> None:
+        self._tools = tools
         self._head: list[str] | None = [""]
         self._name = ""
         self._id: str | None = None
@@ -48,7 +50,7 @@ class _Block:
             found = _HEAD.match(head)
             assert found is not None
             self._name, self._id = found["name"], found["id"]
-            self._whole = not found["args"] and "[" not in head[found.end() :]
+            self._whole = not found["args"] and "[" not in head[found.end() :] and self._takes_nothing()
             return head[found.end() :]
         return ""
 
@@ -78,6 +80,13 @@ class _Block:
         space = head[: found.end()]
         return (space[len(space.rstrip()) :] if self._name else space) + rest
 
+    def _takes_nothing(self) -> bool:
+        """Whether the name may be all of the call: else, at the end of a reply, its arguments are missing."""
+        if self._tools is None:
+            return True
+        parameters = parameters_of(self._name, self._tools)
+        return parameters is not None and not parameters.get("properties")
+
     def _markup(self) -> str:
         return self._name + (ID + self._id if self._id is not None else "") + self._args
 
@@ -89,7 +98,7 @@ class _Block:
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """What follows one marker."""
-    return _Block()
+    return _Block(tools)
 
 
 FORMAT = Format("mistral", starts=(START,), block=block, thinks=("[THINK]", "[/THINK]"))

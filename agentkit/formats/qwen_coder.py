@@ -9,7 +9,8 @@
     </tool_call>
 
 One newline behind an opening tag and one before a closing tag are framing. Models forget tags: the opening
-<tool_call>, a </parameter>, a ">", and write </parameter1>.
+<tool_call>, a </parameter>, a ">", and write </parameter1>. A function may hold the JSON of its arguments instead, as
+Llama 3.1's do: <function=get_weather>{"city": "Paris"}</function>
 """
 
 import json
@@ -18,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentkit.format import BadCall, Block, Call, Format, Piece, Text
-from agentkit.formats.json_block import JsonBlock, calls_in
+from agentkit.formats.json_block import JsonBlock, arguments_call, calls_in
 from agentkit.formats.typed import parameters_of, typed
 
 START, END, FUNCTION = "<tool_call>", "</tool_call>", "<function="
@@ -84,11 +85,14 @@ class _Block:
             return [Text(self._marker)]
         if not self._whole:
             text = self._marker + "".join(self._raw) + "".join(self._value)
-            return [BadCall(text, "the tool call breaks off before its end", self._name or None)]
+            return [BadCall(text, "the tool call is cut off before its end", self._name or None)]
+        prose = "".join(self._prose).strip()
+        if prose.startswith("{") and not self._arguments:
+            call = arguments_call(self._name, prose, whole=True)
+            return [call if isinstance(call, Call) else call._replace(text=self._marker + "".join(self._raw))]
         parameters = parameters_of(self._name, self._tools)
         arguments = {key: typed(value, key, parameters) for key, value in self._arguments}
         call = Call(self._name, json.dumps(arguments, ensure_ascii=False))
-        prose = "".join(self._prose).strip()
         return [call, Text(prose)] if prose else [call]
 
     def _read_start(self, text: str) -> str | None:
@@ -151,8 +155,7 @@ class _Block:
             self._hold(text, keep)
             return None
         self._keep(text)
-        self._whole = self._key is None and bool(self._arguments) and not text.strip()
-        return ""
+        return ""  # who knows what parameters were to come
 
     def _hold(self, text: str, place: int) -> None:
         self._keep(text[:place])
@@ -208,6 +211,7 @@ class _Block:
         self._whole = True
         if tag in (START, FUNCTION):  # the call before was never closed
             return text[found.start() :]
+        self._raw.append(tag)
         return text[found.end() :]
 
     def _end_value(self) -> None:

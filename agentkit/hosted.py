@@ -1,0 +1,58 @@
+"""The one list of hosted APIs: services that read their models' tool calls themselves and keep special tokens apart.
+
+Any other address may be a server of one's own, which feeds a chat template: there, calls may be left in the text, and
+special tokens in untrusted text would be taken for its own (docs/backends.md).
+"""
+
+from urllib.parse import urlsplit
+
+_DOMAINS = (
+    *("openai.com", "openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com", "ai.azure.com"),
+    *("inference.ai.azure.com", "models.ai.azure.com", "api.githubcopilot.com", "models.github.ai"),
+    *("anthropic.com", "generativelanguage.googleapis.com", "aiplatform.googleapis.com", "amazonaws.com", "x.ai"),
+    *("mistral.ai", "cohere.ai", "cohere.com", "ai21.com", "perplexity.ai", "groq.com", "cerebras.ai", "sambanova.ai"),
+    *("openrouter.ai", "together.xyz", "together.ai", "fireworks.ai", "deepinfra.com", "novita.ai", "hyperbolic.xyz"),
+    *("router.huggingface.co", "api-inference.huggingface.co", "integrate.api.nvidia.com", "replicate.com"),
+    *("baseten.co", "lambda.ai", "lambdalabs.com", "lepton.ai", "anyscale.com", "octoai.cloud", "nebius.com"),
+    *(
+        "nebius.ai",
+        "friendli.ai",
+        "featherless.ai",
+        "chutes.ai",
+        "venice.ai",
+        "poe.com",
+        "inference.net",
+        "parasail.io",
+    ),
+    *("ai-gateway.vercel.sh", "gateway.ai.cloudflare.com", "api.cloudflare.com", "upstage.ai", "writer.com", "reka.ai"),
+    *(
+        "deepseek.com",
+        "moonshot.cn",
+        "moonshot.ai",
+        "bigmodel.cn",
+        "z.ai",
+        "minimax.chat",
+        "minimax.io",
+        "minimaxi.com",
+    ),
+    *(
+        "aliyuncs.com",
+        "volces.com",
+        "bytepluses.com",
+        "siliconflow.cn",
+        "siliconflow.com",
+        "stepfun.com",
+        "baidubce.com",
+    ),
+    *("tencentcloudapi.com", "hunyuan.cloud.tencent.com", "lingyiwanwu.com", "baichuan-ai.com", "xf-yun.com"),
+    *("modelscope.cn", "scaleway.ai", "ai.cloud.ovh.net", "databricks.com", "watsonx.ai", "cloud.ibm.com", "vlm.run"),
+    *("ollama.com", "inceptionlabs.ai", "liquid.ai", "arcee.ai", "nscale.com", "gmi-serving.com", "crusoe.ai"),
+)
+
+
+def is_hosted(base_url: str | None) -> bool:
+    """Whether an address is that of a hosted API; None is OpenAI's own."""
+    if base_url is None:
+        return True
+    host = (urlsplit(base_url).hostname or "").rstrip(".").lower()
+    return any(host == domain or host.endswith(f".{domain}") for domain in _DOMAINS)
