@@ -158,7 +158,7 @@ class Reader:
         self._doubt_end = ""
         self._quotation = Quotation()
         self._is_copy = is_copy
-        self._last = _CallsLast() if calls_last else None
+        self._last = _CallsLast(format.between) if calls_last else None
         self._has_called = False
         self._may_call = True
         self._count = self._spoken_from = 0
@@ -334,12 +334,12 @@ class Reader:
         self._may_call = not self._spoken_from  # who thinks aloud twice does not tell what is meant
         self._spoken_from = place
         thoughts = "".join(self._raw)[: place - len(self._closing)].replace(self._closing, "")
-        thoughts = thoughts.strip().removeprefix(self._opening).strip()
+        thoughts = thoughts.strip(_SPACE).removeprefix(self._opening).strip(_SPACE)
         self._out.clear()
         if thoughts:
             self._out.append(OnlyThought(thoughts))
         if self._last is not None:
-            self._last = _CallsLast()
+            self._last = _CallsLast(self._format.between)
         self._in_section = self._has_called = self._answer.has_spoken = False
         self._has_thought = True
         self._end_thoughts()
@@ -399,7 +399,7 @@ class Reader:
         if self._in_section or not text:
             return
         if self._last is not None and self._last.waits:
-            self._may_call = self._may_call and not (self._last.calls and text.strip())
+            self._may_call = self._may_call and not (self._last.calls and self._last.is_said(text))
             text = self._last.released_by(text)
             if not text:
                 return
@@ -415,7 +415,7 @@ class Reader:
         if calls and is_open and cut_off:
             pieces = [BadCall(markup, CUT_OFF, calls[-1].name)]
         self._has_called = self._has_called or bool(calls)
-        if calls and self._last is not None:
+        if self._last is not None and (calls or not pieces):
             self._last.wait_with(markup, pieces)
             return
         for piece in pieces:
@@ -448,14 +448,19 @@ class Reader:
 class _CallsLast:
     """Holds calls back, and all that stands between them, until it is known that nothing else follows."""
 
-    def __init__(self) -> None:
+    def __init__(self, between: str) -> None:
         self.calls: list[Piece] = []
         self._raw: list[str] = []
+        self._between = _SPACE + between
 
     @property
     def waits(self) -> bool:
         """Whether something is held back."""
         return bool(self._raw)
+
+    def is_said(self, text: str) -> bool:
+        """Whether a text is more than what may stand between calls."""
+        return bool(text.strip(self._between if self.calls else None))
 
     def wait_with(self, markup: str, calls: Sequence[Piece] = ()) -> None:
         """Hold back markup, and what it says."""
@@ -465,7 +470,7 @@ class _CallsLast:
     def released_by(self, text: str) -> str:
         """All that was held back, and this text, when it has words or is the last; else "", and it is held back too."""
         self._raw.append(text)
-        if text and not text.strip():
+        if text and not self.is_said(text):
             return ""
         released = "".join(self._raw)
         self._raw.clear()

@@ -5,7 +5,7 @@ for a call.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from agentkit.wording import whole_letters
 Delta = TextDelta | ReasoningDelta | CallDelta | ReplyDiscarded
 
 _FAMILIES = ("qwen_coder", "mistral", "deepseek", "kimi")
-"""Formats whose markers say which one it is; qwen_coder reads JSON between the tags as well."""
+"""Formats whose markers say which one it is; <tool_call> belongs to three."""
 
 
 class AsItCame:
@@ -144,24 +144,28 @@ _ONLY_THOUGHTS = Format("none", starts=(), block=lambda marker, tools, first: ca
 def _any_format(bare_json: bool) -> Format:
     """A format that reads the markup of all families. bare_json: also calls that are JSON without markers."""
     formats = [format_named(name) for name in _FAMILIES]
-    llama, glm = format_named("llama"), format_named("glm")
+    llama, glm, hermes, qwen_coder = map(format_named, ("llama", "glm", "hermes", "qwen_coder"))
     blocks = {start: form.block for form in formats for start in form.starts}
     blocks |= {start: llama.block for start in llama.starts if bare_json or len(start) > 1}
 
     def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
-        made = blocks[marker](marker, tools, first)
-        return _ByFirstLetter(glm.block(marker, tools, first), made) if marker in glm.starts else made
+        if marker not in hermes.starts:
+            return blocks[marker](marker, tools, first)
+        return _ByFirstLetter(lambda letter: by_letter(letter).block(marker, tools, first))
+
+    def by_letter(letter: str) -> Format:
+        return glm if letter.isalnum() else qwen_coder if letter == "<" else hermes
 
     swallowed = tuple(word for form in (*formats, llama) for word in form.swallowed)
     return Format("any", tuple(blocks), block, swallowed=swallowed, between=llama.between if bare_json else "")
 
 
 class _ByFirstLetter:
-    """The block behind a tag that formats share: GLM's begins with the name of a tool, the others' with a bracket."""
+    """The block behind a tag that families share, told apart by what it begins with: the name of a tool (GLM), another
+    tag (Qwen3-Coder), or JSON."""
 
-    def __init__(self, with_name: Block, other: Block) -> None:
-        self._with_name = with_name
-        self._other = other
+    def __init__(self, choose: Callable[[str], Block]) -> None:
+        self._choose = choose
         self._chosen: Block | None = None
         self._space: list[str] = []
 
@@ -171,16 +175,15 @@ class _ByFirstLetter:
             if text.isspace():
                 self._space.append(text)
                 return None
-            self._chosen = self._with_name if text.lstrip()[0].isalnum() else self._other
+            self._chosen = self._choose(text.lstrip()[0])
             text = "".join((*self._space, text))
         return self._chosen.feed(text)
 
     def finish(self) -> str:
         """See `agentkit.format.Block.finish`."""
         if self._chosen is None:
-            self._chosen = self._other
-            space = "".join(self._space)
-            rest = self._chosen.feed(space) if space else None
+            self._chosen = self._choose("{")
+            rest = self._chosen.feed("".join(self._space))
             return rest if rest is not None else self._chosen.finish()
         return self._chosen.finish()
 

@@ -50,6 +50,8 @@ class _Block:
             found = _HEAD.match(head)
             assert found is not None
             self._name, self._id = found["name"], found["id"]
+            if not self._name:
+                return head
             self._whole = not found["args"] and "[" not in head[found.end() :] and self._takes_nothing()
             return head[found.end() :]
         return ""

@@ -74,7 +74,7 @@ class _Block:
                 self._raw.append(text)
                 return ""
             self._rejected = True
-            return text
+            return "".join(self._raw) + text
         rest = self._read_body(text, at_end=True)
         return rest or ""
 
