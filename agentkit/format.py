@@ -141,11 +141,7 @@ class Reader:
         self._tools = tools
         self._opening, self._closing = format.thinks
         self._stops = _Cutter(stops)
-        ends = _TURN_ENDS if calls_last else ()
-        self._swallowed = (*format.swallowed, *ends)
-        self._words = tuple(dict.fromkeys((*format.starts, *self._swallowed, *format.thinks)))
-        self._pattern = any_of(self._words)
-        self._special = first_letters(self._words)
+        self._swallowed, self._words, self._pattern, self._special = _markers(format, calls_last)
         self._calls_begin = (format.section or ())[:1]
         self._thinking = self._has_thought = thinking
         self._thinks_aloud = False
@@ -597,6 +593,16 @@ def begun_word(text: str, words: Sequence[str]) -> int:
             return found.start()
         place = found.end()
     return len(text)
+
+
+@functools.cache
+def _markers(
+    format: Format, calls_last: bool
+) -> tuple[tuple[str, ...], tuple[str, ...], re.Pattern[str], re.Pattern[str]]:
+    """What says nothing by itself, all that the reader looks for, and patterns for that and for its first letters."""
+    swallowed = (*format.swallowed, *(_TURN_ENDS if calls_last else ()))
+    words = tuple(dict.fromkeys((*format.starts, *swallowed, *format.thinks)))
+    return swallowed, words, any_of(words), first_letters(words)
 
 
 @functools.cache

@@ -34,22 +34,21 @@ _NAMED = (
     *("<image_placeholder>", "<dots_function_call>", "</dots_function_call>"),
     *("]~b]", "]~!b[", "[e~["),  # MiniMax
 )
-_BARRED = "|".join(
-    (
-        *(r"<(?=/?\|[^<>|\s][^<>|\n]{0,60}\|/?>)", r"<(?=/?｜[^<>｜\n]{1,60}｜/?>)", r"<(?=\|[\"']\|>)"),
-        r"<(?=\|/?(?:turn|tool|tool_call|tool_response|channel|think|image|audio|video)>)",  # Gemma 4
-        r"<(?=/?(?:turn|tool|tool_call|tool_response|channel|think|image|audio|video)\|>)",
-        r"｜(?=DSML｜)",  # DeepSeek
-        r"\[(?=\|[^\[\]|\s]{1,40}\|\])",  # EXAONE
-        r"\](?=<\][^\[\]<>\n]{1,40}\[>\[)",  # MiniMax
-        r"<(?=(?:extra_id_|SPECIAL_|unused|reserved_)\d{1,6}>)",
-    )
+_GEMMA = r"(?:turn|tool|tool_call|tool_response|channel|think|image|audio|video)"
+_SPARED = r"(?!\|?/?(?:tool|python_tag|eom_id|channel|message|constrain|call\|)|｜tool)"
+_BARRED = (
+    *(r"/?\|[^<>|\s][^<>|\n]{0,60}\|/?>", r"/?｜[^<>｜\n]{1,60}｜/?>", r"\|[\"']\|>"),
+    *(rf"\|/?{_GEMMA}>", rf"/?{_GEMMA}\|>"),  # Gemma 4
+    r"(?:extra_id_|SPECIAL_|unused|reserved_)\d{1,6}>",
 )
-"""`<|name|>` and `<｜name｜>`, the form of most special tokens, whatever their name, and other forms of many names."""
+"""What follows the "<" of `<|name|>` and `<｜name｜>`, the form of most special tokens, and of names with a number."""
 
-_BEGINNINGS = tuple("<[]｜")
-
-_MARKUP = "|".join((*(rf"<(?=/?{re.escape(name)}\s*>)" for name in MARKUP), r"<(?=(?:function|parameter)=)"))
+_OTHER = {
+    "｜": (r"DSML｜",),  # DeepSeek
+    "[": (r"\|[^\[\]|\s]{1,40}\|\]",),  # EXAONE
+    "]": (r"<\][^\[\]<>\n]{1,40}\[>\[",),  # MiniMax
+}
+_MARKUP = (rf"(?i:/?(?:{'|'.join(map(re.escape, MARKUP))})\s*>)", r"(?:function|parameter)=")
 
 
 def neutralised(text: str, more: Iterable[str] = ()) -> str:
@@ -57,13 +56,13 @@ def neutralised(text: str, more: Iterable[str] = ()) -> str:
 
     more: the special tokens of a template of the user's own.
     """
-    return _broken(_everything(tuple(more)), text, bool(more))
+    return _broken(_everything(tuple(more)), text)
 
 
 def without_turns(text: str, more: Iterable[str] = ()) -> str:
     """The same for text of the programmer or the model: what ends a turn or opens one is broken, while the tags of
     tool calls and reasoning stay."""
-    return _broken(_turns(tuple(more)), text, bool(more))
+    return _broken(_turns(tuple(more)), text)
 
 
 def neutralised_values(value: Any, change: Callable[[str], str]) -> Any:
@@ -85,13 +84,18 @@ def neutral_message(
 ) -> Mapping[str, Any]:
     """A chat message with nothing forged in its texts, its calls and their arguments; the same object when there is
     nothing to change. is_wrapped: the `<tool_response>` around a tool's result is ours, and stays."""
-    change = partial(without_turns if message.get("role") in _TRUSTED else neutralised, more=more)
-    made = {key: neutralised_values(message[key], change) for key in _TEXT_FIELDS if message.get(key)}
+    more, role = tuple(more), message.get("role")
+    change = without_turns if role in _TRUSTED else neutralised
+    made: dict[str, Any] = {}
+    for key in _TEXT_FIELDS:
+        if message.get(key):
+            made[key] = neutralised_values(message[key], partial(change, more=more))
     content = message.get("content")
-    if isinstance(content, str):
-        made["content"] = _inside(content, change) if is_wrapped and message.get("role") == "tool" else change(content)
-    elif isinstance(content, list):
-        made["content"] = [_neutral_part(part, change) for part in content]
+    if isinstance(content, list):
+        made["content"] = [_neutral_part(part, partial(change, more=more)) for part in content]
+    elif isinstance(content, str):
+        is_ours = is_wrapped and role == "tool"
+        made["content"] = _neutral_result(content, more) if is_ours else change(content, more)
     if message.get("tool_calls"):
         made["tool_calls"] = [_neutral_call(call, more) for call in message["tool_calls"]]
     return {**message, **made} if any(message[key] != value for key, value in made.items()) else message
@@ -102,10 +106,10 @@ _TEXT_FIELDS = ("name", "reasoning_content", "reasoning")
 _BEFORE, _BEHIND = "<tool_response>\n", "\n</tool_response>"
 
 
-def _inside(content: str, change: Callable[[str], str]) -> str:
+def _neutral_result(content: str, more: tuple[str, ...]) -> str:
     if content.startswith(_BEFORE) and content.endswith(_BEHIND) and len(content) > len(_BEFORE) + len(_BEHIND):
-        return f"{_BEFORE}{change(content[len(_BEFORE) : -len(_BEHIND)])}{_BEHIND}"
-    return change(content)
+        return f"{_BEFORE}{neutralised(content[len(_BEFORE) : -len(_BEHIND)], more)}{_BEHIND}"
+    return neutralised(content, more)
 
 
 def _neutral_part(part: Any, change: Callable[[str], str]) -> Any:
@@ -136,32 +140,35 @@ def neutral_json(text: str, change: Callable[[str], str]) -> str:
     return text if neutral == value else json.dumps(neutral, ensure_ascii=False)
 
 
-def _broken(pattern: re.Pattern[str], text: str, always: bool) -> str:
-    return pattern.sub(_with_space, text) if always or any(mark in text for mark in _BEGINNINGS) else text
+_TURNS = tuple(
+    word for word in _NAMED if "TOOL" not in word.upper() and word not in ("[CALL_ID]", "[ARGS]", "[THINK]", "[/THINK]")
+)
+
+
+def _broken(pattern: re.Pattern[str], text: str) -> str:
+    return pattern.sub(_with_space, text)
 
 
 def _with_space(found: re.Match[str]) -> str:
-    return found.group()[:1] + " " + found.group()[1:]
+    return found.group() + " "
 
 
 @functools.cache
 def _everything(more: tuple[str, ...]) -> re.Pattern[str]:
-    words = "|".join(_first_letter(word) for word in (*_NAMED, *more))
-    return re.compile(f"{_BARRED}|{words}|(?i:{_MARKUP})")
+    return _first_letters((*_NAMED, *more), {"<": (*_BARRED, *_MARKUP), **_OTHER})
 
 
 @functools.cache
 def _turns(more: tuple[str, ...]) -> re.Pattern[str]:
-    spared = r"(?!\|?/?(?:tool|python_tag|eom_id|channel|message|constrain|call\|)|｜tool)"
-    words = "|".join(_first_letter(word) for word in (*_TURNS, *more))
-    barred = _BARRED.replace("<(?=", f"<{spared}(?=")
-    return re.compile(f"{barred}|{words}")
+    barred = tuple(f"{_SPARED}{each}" for each in _BARRED)
+    return _first_letters((*_TURNS, *more), {"<": barred, **_OTHER})
 
 
-_CALLS = ("[CALL_ID]", "[ARGS]", "[THINK]", "[/THINK]")
-_TURNS = tuple(word for word in _NAMED if "TOOL" not in word.upper() and word not in _CALLS)
-
-
-def _first_letter(word: str) -> str:
-    """A pattern for the first letter of a word where the rest of it follows."""
-    return f"{re.escape(word[0])}(?={re.escape(word[1:])})"
+def _first_letters(words: Iterable[str], patterns: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
+    """A pattern for the first letters of words, and for letters before a pattern. It begins with the set of all these
+    letters, so that text without any is passed over at once."""
+    behind = {letter: list(each) for letter, each in patterns.items()}
+    for word in words:
+        behind.setdefault(word[0], []).append(re.escape(word[1:]))
+    found = "|".join(rf"(?<={re.escape(letter)})(?={'|'.join(each)})" for letter, each in behind.items())
+    return re.compile(f"[{re.escape(''.join(behind))}](?:{found})")

@@ -45,21 +45,26 @@ class ReplyText:
     """
 
     def __init__(self, request: Request, model: str, *, reads_calls: bool) -> None:
-        self._ids = f"call_{len(request.transcript)}"
-        looks = reads_calls and bool(request.tools)
-        self._reader = Reader(
-            _any_format(_is_llama(model)) if looks else _ONLY_THOUGHTS,
-            request.tools.schemas if looks else None,
-            stops=(),
-            is_copy=lambda markup, calls: Verbatim(request.said).has_call(markup, calls),
-            calls_last=looks,
-            keeps_thoughts=True,
-        )
+        self._request = request
+        self._model = model
+        self._reads_calls = reads_calls and bool(request.tools)
         self._text: list[str] = []
         self._thoughts = ""
         self._calls: list[Call | BadCall] = []
         self._reasoning: list[str] = []
         self._is_changed = False
+
+    @functools.cached_property
+    def _reader(self) -> Reader:
+        looks = self._reads_calls
+        return Reader(
+            _any_format(_is_llama(self._model)) if looks else _ONLY_THOUGHTS,
+            self._request.tools.schemas if looks else None,
+            stops=(),
+            is_copy=lambda markup, calls: Verbatim(self._request.said).has_call(markup, calls),
+            calls_last=looks,
+            keeps_thoughts=True,
+        )
 
     def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
         """Take in a piece of the reply, and yield what a reader is shown of it."""
@@ -75,6 +80,9 @@ class ReplyText:
 
     def finish(self, reply: Reply) -> Iterable[Delta | Reply]:
         """Yield what is left to show, and the reply with its reasoning and its calls in their fields."""
+        if "_reader" not in self.__dict__:  # most replies with calls have no text
+            yield reply
+            return
         has_calls = bool(reply.message.get("tool_calls"))  # the server has read them itself: others are text
         content = reply.message.get("content")
         is_plain = isinstance(content, str)
@@ -109,7 +117,7 @@ class ReplyText:
             reasoning = (message.get("reasoning_content"), self._thoughts)
             message["reasoning_content"] = "\n\n".join(filter(None, reasoning))
         if self._calls:
-            message["tool_calls"] = tool_calls_of(self._calls, self._ids)
+            message["tool_calls"] = tool_calls_of(self._calls, f"call_{len(self._request.transcript)}")
         message["content"] = said or (None if message.get("tool_calls") else "")
         reason = "tool_calls" if self._calls else reply.finish_reason
         return replace(reply, message=cast(Message, message), finish_reason=reason)
@@ -132,6 +140,7 @@ def tool_calls_of(calls: Sequence[Call | BadCall], ids: str) -> list[ToolCall]:
     return made
 
 
+@functools.lru_cache(maxsize=64)
 def _is_llama(model: str) -> bool:
     family = family_of(model)
     return family is not None and family.format == "llama"

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -134,6 +135,35 @@ def _ends_well(*answers: Answer, says: str = "", **options: Any) -> Callable[[],
     return check
 
 
+QUOTED_CALL = '<tool_call>{"name": "fail", "arguments": {"reason": "it was only quoted"}}</tool_call>'
+
+
+def _runs_nothing(text: str, output: str = "", prompt: str = "Go.") -> Callable[[], str]:
+    """A reply with this text is an answer, whatever calls it seems to have."""
+
+    def check() -> str:
+        result = _run([say(text)], prompt=prompt)
+        ran = [record.name for record in result.tool_calls]
+        assert not ran, f"it ran {', '.join(ran)}"
+        assert result.output == (output or text), f"the output is {result.output!r}"
+        return "nothing was run"
+
+    return check
+
+
+def _reads_no_half_value() -> str:
+    result = _run([say('{"number": 4', reason="length"), say('{"number": 42}')], output=Number)
+    assert result.output.number == 42, f"the output is {result.output!r}"
+    return "it was asked for again"
+
+
+@dataclass
+class Number:
+    """An answer of a type."""
+
+    number: int
+
+
 def _cancelled() -> str:
     cancel = threading.Event()
     threading.Timer(0.3, cancel.set).start()
@@ -182,6 +212,12 @@ PROMISES: dict[str, Callable[[], str]] = {
     "a call left in the text": _ends_well(
         say('<tool_call>{"name": "double", "arguments": {"number": 2}}</tool_call>'), says="4"
     ),
+    "a call that is quoted": _runs_nothing(f"The page says `{QUOTED_CALL}`."),
+    "a call in the prose of an answer": _runs_nothing(f"The page says {QUOTED_CALL} and more."),
+    "a call that the user wrote": _runs_nothing(QUOTED_CALL, prompt=f"What does this mean? {QUOTED_CALL}"),
+    "a call that is only thought of": _runs_nothing(f"Maybe {QUOTED_CALL}? No.</think>I did not.", "I did not."),
+    "a call that is cut off": _ends_well(say(None, ("double", '{"number": 2')), says="cut off"),
+    "a typed answer that is cut off": _reads_no_half_value,
     "a history with an open call": _ends_well(messages=DANGLING, says="never answered"),
     "an empty reply": _ends_well(say("")),
     "a busy server": _ends_well(503),
