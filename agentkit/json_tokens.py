@@ -1,7 +1,7 @@
 """The tokens of JSON as models write it, and what they tell: whether a text breaks off, and how it is written strictly.
 
-Well-formed JSON is taken apart exactly. In other text an unescaped quotation mark ends a string where JSON could go on
-behind it, so that `"she said "hi" to me"` is one string. Linear in the length of the text.
+Well-formed JSON, whole or cut off, is taken apart exactly. In other text an unescaped quotation mark ends a string
+where JSON goes on behind it, so that `"print("a", "b")"` is one string. Linear in the length of the text.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import NamedTuple
 _QUOTES = ('"""', "'''", '"', "'", "`", "“", "”", "„", "‘", "’", "‚", "«", "»")
 _ENDS_WITH = {"“": "”“", "„": "“”„", "‘": "’‘", "‚": "‘’‚", "«": "»", "»": "«", "”": "”", "’": "’", "`": "`´"}
 _TOKEN = re.compile(
-    r"""(?P<space>[\s\ufeff]+)
+    r"""(?P<space>(?:[\s\ufeff]|\\[nrt](?!\w))+)
       | (?P<comment>//[^\n]*|\#[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?)
       | (?P<open>[{\[(])
       | (?P<close>[}\])])
@@ -23,8 +23,18 @@ _TOKEN = re.compile(
       | (?P<word>[^\s{}\[\](),，;:："'`“”„‘’‚«»]+|.)""",
     re.VERBOSE | re.DOTALL,
 )
-_GOES_ON = re.compile(r"[ \t]*(?:[\r\n]\s*)?(?:[,:}\]，：]|=>|//|\#|/\*|\Z)|[ \t]*[\r\n]\s*[\"'\w]|\s+[\"'](?=[\w{])")
-"""What follows a quotation mark that ends a string."""
+_STRING = r"""(?:"[^"\\\n]{0,200}"|'[^'\\\n]{0,200}'|[“”„‘’‚«][^“”„‘’‚»\n]{0,200}[“”‘’»])"""
+_NEXT = "|".join(
+    (
+        rf"{_STRING}\s*(?:[:：,，}}\]]|=>)",
+        r"[\w$-]{1,100}\s*:",
+        r"[-+\d.{\[(}\])`]",
+        r"(?:true|false|null|True|False|None)\b",
+        *(r"//", r"\#", r"/\*", r"\Z"),
+    )
+)
+_GOES_ON = re.compile(rf"""\s*(?:[,，;]\s*(?:{_NEXT})|[:：}}\]]|=>|//|\#|/\*|\Z)|\s+{_STRING}\s*[,:}}\]]""")
+"""What follows a quotation mark that ends a string, where that is not clear."""
 _MARK = re.compile(r"\\.|[\"'`´“”„‘’‚«»]", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WORDS = frozenset(("true", "false", "null", "True", "False", "None", "undefined", "NaN", "Infinity", "-Infinity"))
@@ -44,7 +54,7 @@ class Token(NamedTuple):
 
 def tokens(text: str) -> Iterator[Token]:
     """The tokens of a text, white space left out."""
-    marks = _Marks(text)
+    marks = _Marks(text, is_exact=_begins_as_json(text))
     place = 0
     while found := _TOKEN.match(text, place):
         kind = str(found.lastgroup)
@@ -56,14 +66,33 @@ def tokens(text: str) -> Iterator[Token]:
             if not end:
                 return
             place = end
+        elif kind == "word" and marks.closes(place):  # the mark at its beginning is missing
+            place += 1
+            yield Token("string", f'"{found.group()}"', place, '"')
         elif kind != "space":
             yield Token(kind, found.group(), place)
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_int=len, parse_float=len)  # numbers by thousands of digits cost nothing
+_BEGUN = re.compile(r"[-+\w.\\]{0,20}\Z")
+"""What may be left of JSON that breaks off in a number, a word or an escape."""
+
+
+def _begins_as_json(text: str) -> bool:
+    """Whether a text is JSON as far as it goes, raw line breaks in its strings aside."""
+    try:
+        _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        return error.msg.startswith("Unterminated") or _BEGUN.match(text, error.pos) is not None
+    except RecursionError:
+        return True
+    return True
 
 
 class _Marks:
     """The quotation marks of a text that aren't escaped, and those of them behind which JSON could go on."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_exact: bool) -> None:
         self._text = text
         self._places: dict[str, list[int]] = {}
         self._closing: dict[str, list[int]] = {}
@@ -71,7 +100,7 @@ class _Marks:
             mark = found.group()
             if mark[0] != "\\":
                 self._places.setdefault(mark, []).append(found.start())
-                if _GOES_ON.match(text, found.end()):
+                if is_exact or _GOES_ON.match(text, found.end()):
                     self._closing.setdefault(mark, []).append(found.start())
 
     def end_of(self, quote: str, start: int) -> int:
@@ -84,6 +113,12 @@ class _Marks:
             if found:
                 return min(found) + 1
         return 0
+
+    def closes(self, place: int) -> bool:
+        """Whether a straight mark at a place ends a string."""
+        known = self._closing.get('"', [])
+        at = bisect_left(known, place)
+        return at < len(known) and known[at] == place
 
     def _end_of_three(self, quote: str, start: int) -> int:
         """Behind three marks in a row; two of them are an empty string where no third pair follows."""

@@ -118,6 +118,8 @@ def _repaired(text: str) -> Any:
         value = cleaned(loads(written))
     except ValueError:
         value = None
+    if text.count('"', end) % 2:
+        raise ValueError("it is not clear which of its quotation marks end a string")
     if not isinstance(value, dict) or _ANOTHER_MEMBER.match(text, end):
         return _guessed(text)
     return _followed(value, text, start, end)

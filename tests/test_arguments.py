@@ -14,7 +14,9 @@ from pydantic import BaseModel
 from agentkit import Tool, tool
 from agentkit.arguments import UNREADABLE, as_json_object, parse, unreadable
 from agentkit.errors import ArgumentsError
+from agentkit.json_tokens import ends_inside, first_object
 from agentkit.tool import Context
+from tests.growth import assert_linear
 
 SHARED = Path(__file__).parents[2] / "shared" / "cases" / "malformed-json.jsonl"
 
@@ -98,6 +100,34 @@ def test_broken_arguments_are_read_as_they_were_meant(text: str, value: dict[str
         ('{"a": 1, "a": 2}', {"a": 2}),
         ('args = {"city": "Rome"}', {"city": "Rome"}),
         ('<arguments>{"city": "Rome"}</arguments>', {"city": "Rome"}),
+        ('{"x": undefined, "y": null}', {"x": None, "y": None}),
+        ('{"x": `a`}', {"x": "a"}),
+        ("{'x': 'it's'}", {"x": "it's"}),
+        ('{"c": `line\n"q" ${x}`, path: "a.js",}', {"c": 'line\n"q" ${x}', "path": "a.js"}),
+        ('{"c": """one "two"\nthree"""}', {"c": 'one "two"\nthree'}),
+        ("{'c': '''one \"two\" 'three' '''}", {"c": "one \"two\" 'three' "}),
+        ('{"a": 1}{"a": 1}', {"a": 1}),
+        ('{"a": 1} {"a": 1}\n{"a": 1}', {"a": 1}),
+        ("{'a': 1}{'a': 1}", {"a": 1}),
+        ('{}{"a": 1}', {"a": 1}),
+        ('{"a": "x"} and so on, {or not}', {"a": "x"}),
+        ('{"a": "x"}, "b": 2}', {"a": "x", "b": 2}),
+        ('{\\"a\\": \\"x\\"}', {"a": "x"}),
+        # public reports: hermes-agent 83229, software-agent-sdk 2488, hermes-agent 29599, openclaude 287
+        ('{"action": list_windows"}', {"action": "list_windows"}),
+        ('{"path": "q.py", "lines": \\n[2142, 2250]\\n\\n}', {"path": "q.py", "lines": [2142, 2250]}),
+        (
+            '{"path": "f.py", "content": "def f():\\n    """Doc."""\\n"}',
+            {"path": "f.py", "content": 'def f():\n    """Doc."""\n'},
+        ),
+        (
+            '{"p": "i", "c": "\n<a lang="en">\n<b c="d, e=1.0">\n"}',
+            {"p": "i", "c": '\n<a lang="en">\n<b c="d, e=1.0">\n'},
+        ),
+        (
+            '{"content": "print("a", "b")\nprint("c")\n", "path": "x"}',
+            {"content": 'print("a", "b")\nprint("c")\n', "path": "x"},
+        ),
     ],
 )
 def test_other_habits_of_models_are_read(text: str, value: dict[str, Any]) -> None:
@@ -112,7 +142,9 @@ def test_other_habits_of_models_are_read(text: str, value: dict[str, Any]) -> No
         ("42", "must be a JSON object"),
         ('"text"', "must be a JSON object"),
         ('{"a" ]', "not valid JSON"),
-        ("{" * 5000, "cut off"),
+        ('{"a": 1}{"b": 2}', "not valid JSON"),
+        ('{"c": "x = {"a": 1, "b": [1, 2]}\n"}', "not valid JSON"),
+        ("{" * 5000, "cut off|deep"),
         ('{"a":' * 5000 + "1" + "}" * 5000, "deep"),
     ],
 )
@@ -124,6 +156,116 @@ def test_what_cannot_be_read_is_told(text: str, said: str) -> None:
 def test_the_fault_has_place_expectation_and_finding() -> None:
     with pytest.raises(ArgumentsError, match="at character 6, found"):
         parse('{"a" ]')
+
+
+SOURCES = [path for path in sorted((Path(__file__).parents[1] / "agentkit").rglob("*.py")) if path.stat().st_size > 999]
+
+
+@pytest.mark.parametrize("path", SOURCES[::4], ids=lambda path: path.stem)
+def test_a_source_file_with_raw_line_breaks_arrives_as_written(path: Path) -> None:
+    content = path.read_text(encoding="utf-8")
+    written = dumped({"path": path.name, "content": content, "mode": "w"})
+    raw = written.replace("\\\\", "\0").replace("\\n", "\n").replace("\\t", "\t").replace("\0", "\\\\")
+    assert raw.count("\n") > 5
+    assert parse(raw) == json.loads(written)
+    assert json.loads(as_json_object(raw)) == json.loads(written)
+    assert parse(f"{raw[:-1]},}}") == json.loads(written)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [
+        ('{"to": "bob and al', "a string"),
+        ('{"to": "bob \\', "a string"),
+        ('{"to": "said "hi" and', "a string|a word"),
+        ('{"a": "b}', "a string"),
+        ('{"c":"}', "a string"),
+        ('{"n": 2', "a number"),
+        ('{"n": 2.', "a number"),
+        ('{"n": -', "a number"),
+        ('{"ok": tru', "a word"),
+        ("{name: Smith", "a word"),
+        ('{"a": 1, "b', "a string"),
+        ('{"a": 1, "b"', "an object"),
+        ('{"a": 1, "b":', "an object"),
+        ('{"a": 1,', "an object"),
+        ("{", "an object"),
+        ('{"ids": [1, 2', "a number"),
+        ('{"ids": [1, 2 ', "a list"),
+        ('{"ids": ["a"', "a list"),
+        ('{"a": {"b": {"c": 1 ', "an object"),
+        ('{"a": """b', "a string"),
+        ("{'a': 'b", "a string"),
+        ('{"a": `b', "a string"),
+    ],
+)
+def test_half_a_value_is_none(text: str, inside: str) -> None:
+    with pytest.raises(ArgumentsError, match=f"cut off: it ends inside ({inside})$"):
+        parse(text)
+    kept = json.loads(as_json_object(text))
+    assert kept[UNREADABLE] == text
+    assert "cut off" in kept["fault"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": "b"', {"a": "b"}),
+        ('{"a": true', {"a": True}),
+        ('{"a": None', {"a": None}),
+        ('{"a": 2 ', {"a": 2}),
+        ('{"a": [1, 2]', {"a": [1, 2]}),
+        ('{"a": {"b": "c"}', {"a": {"b": "c"}}),
+        ('{"ids": [1, 2}', {"ids": [1, 2]}),
+        ('{"a": {"b": [1, {"c": 2}}', {"a": {"b": [1, {"c": 2}]}}),
+    ],
+)
+def test_a_last_brace_and_brackets_before_later_ones_may_be_missing(text: str, value: dict[str, Any]) -> None:
+    assert parse(text) == value
+
+
+SMALL = st.none() | st.booleans() | st.integers(-999, 999) | st.text(max_size=9)
+
+
+@given(
+    st.dictionaries(st.text(max_size=8), SMALL | st.lists(SMALL | st.lists(SMALL, max_size=2), max_size=2), max_size=3)
+)
+@settings(max_examples=150, deadline=None)
+def test_json_that_is_cut_anywhere_has_no_value_that_nobody_wrote(value: dict[str, Any]) -> None:
+    text = json.dumps(value)
+    for end in range(1, len(text)):
+        try:
+            got = parse(text[:end])
+        except ArgumentsError:
+            continue
+        assert got == {key: value[key] for key in got}
+
+
+HOSTILE = {
+    "spaces": '{"a"' + " " * 8,
+    "quotation marks": '{"a": ' + '"x ' * 8,
+    "brackets": "{[" * 8,
+    "single marks": "{' " * 8,
+    "closers": "[" * 8 + "}" * 8,
+    "triple marks": '{"a": """' * 4,
+    "objects": "{}" * 8,
+    "equal objects": "{'a':1}" * 4,
+    "backslashes": '{"' + "\\" * 8,
+    "comments": "{/*" * 8,
+    "commas": '{"a": 1' + ", " * 8,
+    "digits": '{"a": ' + "1" * 8,
+    "keys": "{a:" * 8,
+}
+
+
+@pytest.mark.parametrize("beginning", HOSTILE.values(), ids=HOSTILE)
+def test_what_breaks_off_is_found_in_time_in_proportion(beginning: str) -> None:
+    def work(size: int) -> None:
+        text = (beginning * (size // len(beginning)))[:size]
+        ends_inside(text)
+        first_object(text)
+
+    assert_linear(work, 40_000)
 
 
 @given(st.text(max_size=60))

@@ -1,7 +1,6 @@
 """Special tokens in what tools and users say: on the wire they are broken wherever a chat template may be fed."""
 
 import json
-import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ from agentkit.backends import GGUFBackend, OpenAIBackend
 from agentkit.hosted import is_hosted
 from agentkit.special_tokens import neutral_message, neutralised, without_turns
 from agentkit.transcript import Transcript
+from tests.growth import assert_linear
 from tests.llama_server import LlamaServer
 from tests.model_server import Asked, calls, serve, whole
 from tests.test_formats import shared
@@ -95,16 +95,7 @@ def test_other_text_is_left_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize("beginning", ["<", "<|", "[", "]", "<|im_end", "｜", "]<]", "<tool_call ", "[|a"])
 def test_breaking_takes_time_in_proportion(beginning: str) -> None:
-    def seconds(count: int) -> float:
-        text = beginning * count
-        return min(_timed(lambda: neutralised(text)) for _ in range(3))
-
-    def _timed(work: Any) -> float:
-        started = time.process_time()
-        work()
-        return time.process_time() - started
-
-    assert seconds(40_000) < 2.5 * max(seconds(20_000), 0.002)
+    assert_linear(lambda count: neutralised(beginning * count), 20_000)
 
 
 def sent_to(name: str, messages: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
