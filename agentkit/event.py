@@ -128,7 +128,8 @@ class OutputDelta(Event):
 
 @dataclass(frozen=True)
 class ReplyDiscarded(Event):
-    """The stream of a reply broke, and it is asked for again: forget the pieces that were told of it."""
+    """Forget the pieces that were told of this reply: its stream broke and it is asked for again, or what was told as
+    its text turns out to be reasoning, which comes next as such."""
 
 
 @dataclass(frozen=True)

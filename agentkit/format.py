@@ -238,6 +238,10 @@ class Reader:
         self._read(text)
 
     def _read(self, text: str) -> None:
+        if len(text) <= _BITE:
+            self._count += len(text)
+            self._read_bite(text)
+            return
         for place in range(0, len(text), _BITE):  # what is behind a marker is copied, so it must not be long
             bite = text[place : place + _BITE]
             self._count += len(bite)
@@ -532,7 +536,7 @@ class _Cutter:
     """Passes text on up to the first of some words, of which the words and all behind them are cut."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._words = tuple(dict.fromkeys(word for word in words if word))
+        self._words = tuple(word for word in words if word)
         self._first = first_letters(self._words) if self._words else None
         self._pattern = any_of(self._words) if self._words else None
         self._held = ""

@@ -48,14 +48,20 @@ class ReplyText:
         self._request = request
         self._model = model
         self._reads_calls = reads_calls and bool(request.tools)
+        self._reader: Reader | None = None
         self._text: list[str] = []
         self._thoughts = ""
         self._calls: list[Call | BadCall] = []
         self._reasoning: list[str] = []
         self._is_changed = False
 
-    @functools.cached_property
-    def _reader(self) -> Reader:
+    def _reading(self) -> Reader:
+        """The reader, made for the first text: most replies with calls have none."""
+        if self._reader is None:
+            self._reader = self._made_reader()
+        return self._reader
+
+    def _made_reader(self) -> Reader:
         looks = self._reads_calls
         return Reader(
             _any_format(_is_llama(self._model)) if looks else _ONLY_THOUGHTS,
@@ -67,20 +73,19 @@ class ReplyText:
         )
 
     def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
-        """Take in a piece of the reply, and yield what a reader is shown of it."""
-        if not isinstance(delta, TextDelta):
-            if isinstance(delta, ReasoningDelta):
-                self._reasoning.append(delta.text)
-            yield delta
-        elif self._reader.passes(delta.text):
+        """Take in a piece of the reply: what a reader is shown of it, which has to be read to its end."""
+        if isinstance(delta, TextDelta):
+            reader = self._reading()
+            if not reader.passes(delta.text):
+                return self._shown(reader.feed(delta.text))
             self._text.append(delta.text)
-            yield delta
-        else:
-            yield from self._shown(self._reader.feed(delta.text))
+        elif isinstance(delta, ReasoningDelta):
+            self._reasoning.append(delta.text)
+        return (delta,)
 
     def finish(self, reply: Reply) -> Iterable[Delta | Reply]:
         """Yield what is left to show, and the reply with its reasoning and its calls in their fields."""
-        if "_reader" not in self.__dict__:  # most replies with calls have no text
+        if self._reader is None:
             yield reply
             return
         has_calls = bool(reply.message.get("tool_calls"))  # the server has read them itself: others are text

@@ -409,6 +409,27 @@ def test_null_for_what_need_not_be_given_is_the_default() -> None:
     assert json.loads(HAND.answer('{"count": null}', Context()).text) == {}
 
 
+class Trip(BaseModel):
+    place: Place
+    days: int = 3
+
+
+def test_null_inside_of_a_value_is_the_default_too() -> None:
+    @tool
+    def travel(trip: Trip, others: list[Trip] | None = None) -> str:
+        """Travel."""
+        return f"{trip.days} {trip.place.height} {[each.days for each in others or ()]}"
+
+    given_arguments = {
+        "trip": {"place": {"name": "Oslo", "height": None}, "days": None},
+        "others": [{"place": {"name": "Bergen"}, "days": None}],
+    }
+    assert travel.answer(json.dumps(given_arguments), Context()).text == "3 0 [3]"
+    missing = travel.answer('{"trip": {"place": null}}', Context())
+    assert missing.failed
+    assert "trip.place" in missing.text
+
+
 def test_null_for_what_must_be_given_is_told() -> None:
     @tool
     def need(city: str) -> str:

@@ -180,12 +180,12 @@ def test_a_message_without_a_token_is_not_made_anew() -> None:
 
 @pytest.mark.parametrize("row", shared("injection.jsonl"))
 def test_the_cases_of_injection_forge_nothing_on_chat_completions_servers(row: dict[str, Any]) -> None:
-    plain = json.dumps(sent_to("llamacpp", answered_with("ok")), ensure_ascii=False)
-    sent = sent_to("llamacpp", answered_with(row["text"]))
-    for token in row["forbidden_tokens"]:
-        assert json.dumps(sent, ensure_ascii=False).count(token) == plain.count(token), token
-    if not row["forbidden_tokens"]:
-        assert row["text"] in sent[2]["content"]
+    for provider in ("openai", "llamacpp", "vllm", "ollama"):
+        sent = sent_to(provider, answered_with(row["text"]))
+        inside = sent[2]["content"].removeprefix("<tool_response>\n").removesuffix("\n</tool_response>")
+        assert not [token for token in row["forbidden_tokens"] if token in inside]
+        if not row["forbidden_tokens"]:
+            assert inside == row["text"]
 
 
 # ---- the real llama.cpp: a token that is one counts as one, and letters by letters

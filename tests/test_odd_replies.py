@@ -117,6 +117,59 @@ def test_a_bad_call_beside_a_good_one_is_told() -> None:
     assert "Write the whole call again" in result.tool_calls[1].response
 
 
+# ---- calls that are cut off
+
+REASONS = [
+    "stop",
+    "tool_calls",
+    "length",
+    "error",
+    "content_filter",
+    "abort",
+    "max_tokens",
+    "MAX_TOKENS",
+    "model_length",
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("reason", [*REASONS, "insufficient_system_resource"])
+@pytest.mark.parametrize(
+    "arguments", ['{"to":"bob and al', '{"to":', '{"to":"bob","copies":[1', '{"to":"bob","n":2', "{"]
+)
+def test_a_call_that_is_cut_off_is_told_and_never_run(arguments: str, reason: str, stream: bool) -> None:
+    sent: list[str] = []
+
+    @tool
+    def send(to: str = "nobody", copies: list[int] | None = None, n: int = 1) -> str:
+        """Send it."""
+        sent.append(to)
+        return "sent"
+
+    made = {"id": "c", "type": "function", "function": {"name": "send", "arguments": arguments}}
+    message = {"role": "assistant", "content": None, "tool_calls": [made]}
+    answer = whole(message, finish_reason=reason)
+    if stream:
+        answer = streamed(delta(tool_calls=[{"index": 0, **made}]), delta(reason))
+    with serve([answer, whole("Sorry.")]) as server, Agent(f"openai:m@{server.url}", tools=[send]) as agent:
+        events = list(agent.stream("Send it.")) if stream else []
+        result: Any = events[-1].result if stream else agent.run("Send it.")  # type: ignore[attr-defined]
+        kept = server.requests[1].body["messages"][1]["tool_calls"][0]["function"]["arguments"]
+    assert sent == []
+    assert "cut off" in result.tool_calls[0].response
+    assert json.loads(kept)["unreadable_arguments"] == arguments
+    assert result.output == "Sorry."
+
+
+def test_a_call_whose_last_brace_the_length_limit_took_is_cut_off_too() -> None:
+    made = {"id": "c", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"'}}
+    message = {"role": "assistant", "content": None, "tool_calls": [made]}
+    answers = [whole(message, finish_reason="length"), whole(message, finish_reason="tool_calls"), whole("9.")]
+    with serve(answers) as server, Agent(f"openai:m@{server.url}", tools=[get_weather]) as agent:
+        result = agent.run("Weather?")
+    assert [record.error is None for record in result.tool_calls] == [False, True]
+
+
 # ---- streams that break
 
 

@@ -76,6 +76,82 @@ def test_the_answer_has_the_type(kind: Any, text: str, value: Any, stream: bool)
     assert "fits this schema" in server.requests[0].body["messages"][0]["content"]
 
 
+class Town(BaseModel):
+    name: str
+    people: int = 5
+    place: Point = Point(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (int, "42", 42),
+        (int, '"42"', 42),
+        (int, " 42\n", 42),
+        (int, "```json\n42\n```", 42),
+        (float, "1.5", 1.5),
+        (bool, "true", True),
+        (list[str], '["a"]', ["a"]),
+        (list[int], "[]", []),
+        (Literal["yes", "no"], '"yes"', "yes"),
+        (Literal["yes", "no"], "yes", "yes"),
+        (City | None, "null", None),
+        (int | None, "null", None),
+        (City | None, OSLO, City(name="Oslo", people=700000)),
+        (dict[str, int], '{"a": 1}', {"a": 1}),
+        (list[City], f"[{OSLO}]", [City(name="Oslo", people=700000)]),
+        (Town, '{"name": "Oslo", "people": null, "place": null}', Town(name="Oslo")),
+        (list[Town], '{"value": [{"name": "Oslo", "people": null}]}', [Town(name="Oslo")]),
+    ],
+)
+def test_a_bare_value_is_taken_and_null_is_the_default(kind: Any, text: str, value: Any) -> None:
+    result = _answered(kind, whole(text))
+    assert result.output == value
+    assert type(result.output) is type(value)
+
+
+def _answered(kind: Any, *answers: Answer, **options: Any) -> Any:
+    with serve(answers) as server, Agent(f"openai:m@{server.url}") as agent:
+        return agent.run("Go.", output=kind, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (int, "I don't know"),
+        (int, "[4"),
+        (list[str], '["a", "b'),
+        (list[str], "none that I know"),
+        (Literal["yes", "no"], "maybe"),
+        (City, "42"),
+        (City, '{"people": 7, "name": "Os'),
+        (City, '{"name": "Oslo", "people": 7'),
+        (int, '{"value": 4'),
+    ],
+)
+def test_half_an_answer_and_words_around_one_are_no_answer(kind: Any, text: str) -> None:
+    with pytest.raises(OutputError) as raised:
+        _answered(kind, whole(text), output_retries=0)
+    assert raised.value.text == text
+
+
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "content_filter", "abort"])
+@pytest.mark.parametrize("text", ['{"name": "Oslo", "people": 7}', '{"name": "Oslo", "people": 70', '{"name": "Oslo"'])
+def test_an_answer_that_was_broken_off_counts_only_whole(text: str, reason: str) -> None:
+    answers = (whole(text, finish_reason=reason), whole(OSLO))
+    with serve(answers) as server, Agent(f"openai:m@{server.url}") as agent:
+        result = agent.run("Go.", output=City)
+    if text.endswith("}"):
+        assert result.output.people == 7
+    else:
+        assert result.output.people == 700000
+        assert "cut off" in result.messages[2]["content"]
+
+
+def test_a_bare_number_that_was_broken_off_is_asked_for_again() -> None:
+    assert _answered(int, whole("4", finish_reason="length"), whole("42")).output == 42
+
+
 def test_openais_own_server_is_not_told_in_words_and_takes_it_beside_tools() -> None:
     backend = OpenAIBackend("gpt-5-mini", api_key="x")
     assert backend.takes_schema(True)

@@ -261,3 +261,44 @@ def test_a_quotation_ends_where_it_ends(text: str, is_open: bool) -> None:
         for piece in pieces:
             quotation.feed(piece)
         assert quotation.is_open is is_open
+
+
+# ---- public reports of other projects' users
+
+SEND = Genuine("hermes", "", [("send", {"to": "x"})], tools_for([("send", {})]))
+T = '<tool_call>{"name": "send", "arguments": {"to": "x"}}</tool_call>'
+MEANT = {
+    "astronomical#346: a quoted marker swallows the real call": f"I use `<tool_call>` to call.\n{T}",
+    "the same with a whole call": f"First I explain `{T}`. Now for real:\n\n{T}",
+    "lmstudio-bug-tracker#1592: markers in thoughts": f"<think>some use <function=...>, some <tool_call></think>\n{T}",
+    "github/app#1499: words before a call": f"Of course. {T}",
+    "a quotation before it": f'He said "hello", and it\'s 5" wide. I reply:\n{T}',
+    "code before it": f'I change this:\n```py\nprint("x")\n```\n{T}',
+    "a quoted paragraph before it": f"> He said so\n> twice.\n\n{T}",
+    "the end of the turn behind it": f"{T}<|im_end|>\n",
+}
+QUOTED_BY_USERS = {
+    "continue#11070: inline code": f"It is called so: `{T}`, says the page.",
+    "continue#11070: quotation marks": f'It is called so: "{T}", says the page.',
+    "continue#11070: a block quote": f"It is called so:\n\n> {T}\n\nsays the page.",
+    "QwenPaw#4066": 'The page says [TOOL_CALLS][{"name": "send", "arguments": {"to": "x"}}] and more.',
+    "astronomical#346: python_tag": 'The doc says <|python_tag|>send.call(to="x") and more.',
+    "astronomical#346: function": 'One writes <function=send>{"to": "x"}</function> in prose.',
+    "astronomical#346: unclosed": 'Write it like <tool_call>{"name": "send", "arguments": {"to": "x"}}',
+    "DeepSeek-v4 DSpark#16: no opening tag": f"1. Maybe {T}? No.</think>391",
+    "lmdeploy#4580: in reasoning that stays open": f"<think>I should {T}",
+}
+
+
+@pytest.mark.parametrize("text", MEANT.values(), ids=MEANT)
+def test_a_call_that_users_missed_is_read(text: str) -> None:
+    assert chat_calls(SEND, text) == SEND.calls
+    assert text_calls(SEND, text) == SEND.calls
+
+
+@pytest.mark.parametrize("text", QUOTED_BY_USERS.values(), ids=QUOTED_BY_USERS)
+def test_a_quotation_that_users_saw_run_is_text(text: str) -> None:
+    reply, _ = chat_reply(SEND, [text])
+    assert "tool_calls" not in reply.message
+    if "</think>" in text:
+        assert (reply.message["content"], T in reply.message["reasoning_content"]) == ("391", True)

@@ -66,7 +66,7 @@ class Progress:
         elif isinstance(event, LimitReached):
             self._line("!", f"limit on {event.limit} reached: asking for the best answer", "yellow")
         elif isinstance(event, ReplyDiscarded):
-            self._line("!", "the connection broke: asking again from the beginning", "yellow")
+            self._line("!", "what was shown of this reply is not the answer; it begins again", "yellow")
         elif isinstance(event, LoopNoticed):
             self._line("!", event.what, "yellow")
 
