@@ -12,9 +12,10 @@ from typing import Any
 
 from agentkit.arguments import as_json_object
 from agentkit.backend import is_broken_off
-from agentkit.format import BadCall, Call, OnlyThought, Reader, Text, Thought, settled
+from agentkit.format import BadCall, Call, OnlyThought, Text, Thought, settled
 from agentkit.generate import TextServer
 from agentkit.prompt import PromptMaker
+from agentkit.reader import Reader
 from agentkit.transport import Events, api_error, message_of
 from agentkit.verbatim import Verbatim
 

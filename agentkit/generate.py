@@ -17,9 +17,10 @@ import openai
 from agentkit.chat_template import ChatTemplate
 from agentkit.errors import ConfigurationError
 from agentkit.family import DEFAULT, Family, family_named, family_of
-from agentkit.format import RESULT, Reader
+from agentkit.format import RESULT
 from agentkit.pictures import PictureLoader
 from agentkit.prompt import Prompt, PromptMaker
+from agentkit.reader import Reader
 from agentkit.transport import Events, Transport, api_error, status_error
 from agentkit.verbatim import Verbatim
 

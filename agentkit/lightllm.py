@@ -20,7 +20,7 @@ from agentkit.chat_template import ChatTemplate
 from agentkit.closable import Closable
 from agentkit.completion import ChatCompletion, ChatCompletionChunk, chunk, completion
 from agentkit.errors import ConfigurationError
-from agentkit.format import BadCall, Call, OnlyThought, Piece, Reader, Text, Thought, settled
+from agentkit.format import BadCall, Call, OnlyThought, Piece, Text, Thought, settled
 from agentkit.generate import (
     Frame,
     Generated,
@@ -33,6 +33,7 @@ from agentkit.generate import (
 )
 from agentkit.pictures import MOST_BYTES, PictureLoader
 from agentkit.prompt import PromptMaker
+from agentkit.reader import Reader
 from agentkit.transport import status_error
 
 Tools = Sequence[Mapping[str, Any]] | None

@@ -19,8 +19,9 @@ from weakref import WeakKeyDictionary
 from agentkit.chat_template import ChatTemplate, template_named, thinking_is_open
 from agentkit.errors import TranscriptError
 from agentkit.family import Family
-from agentkit.format import Format, Reader, Text
+from agentkit.format import Format, Text
 from agentkit.formats import format_named
+from agentkit.reader import Reader
 from agentkit.special_tokens import neutral_message, neutralised, neutralised_values, without_turns
 from agentkit.transcript import Transcript
 

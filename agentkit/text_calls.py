@@ -13,9 +13,10 @@ from agentkit.arguments import UNREADABLE_CALL, unreadable
 from agentkit.backend import Request, is_broken_off
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.family import family_of
-from agentkit.format import BadCall, Block, Call, Format, OnlyThought, Piece, Reader, Text
+from agentkit.format import BadCall, Block, Call, Format, OnlyThought, Piece, Text
 from agentkit.formats import format_named
 from agentkit.message import Message, ToolCall
+from agentkit.reader import Reader
 from agentkit.verbatim import Verbatim
 from agentkit.wording import whole_letters
 

@@ -17,9 +17,10 @@ from collections.abc import Callable
 from typing import Any
 
 from agentkit.family import family_named
-from agentkit.format import RESULT, Reader
+from agentkit.format import RESULT
 from agentkit.formats import NAMES, format_named
 from agentkit.prompt import PromptMaker
+from agentkit.reader import Reader
 from agentkit.transcript import Transcript
 
 PROSE = (" The lighthouse", " stands", " on", " 3", " <", " 4", " rocks", ",", " and", " it", " shines", ".\n")

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import ConfigurationError
-from agentkit.format import BadCall, Call, Piece, Reader, Text, Thought, settled
+from agentkit.format import BadCall, Call, Piece, Text, Thought, settled
 from agentkit.formats import NAMES, format_named
+from agentkit.reader import Reader
 
 SHARED = Path(__file__).parents[2] / "shared" / "cases"
 FORMAT_OF = {

@@ -24,9 +24,10 @@ from agentkit import (
 from agentkit.backends import LightLLMBackend
 from agentkit.chat_template import template_named
 from agentkit.family import family_named
-from agentkit.format import Call, Piece, Reader
+from agentkit.format import Call, Piece
 from agentkit.formats import format_named
 from agentkit.prompt import PromptMaker
+from agentkit.reader import Reader
 from tests.lightllm_server import Says, serve_lightllm
 from tests.llama_server import LlamaServer, serve_llama
 from tests.tiny_model import write_tiny_model

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from agentkit import Reply, Tool
 from agentkit.backend import Accumulator, Request
 from agentkit.event import ReplyDiscarded, TextDelta
-from agentkit.format import Call, Reader, settled
+from agentkit.format import Call, settled
 from agentkit.formats import format_named
 from agentkit.quotation import Quotation
+from agentkit.reader import Reader
 from agentkit.text_calls import ReplyText
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
