@@ -23,10 +23,21 @@ _TOKEN = re.compile(
       | (?P<word>[^\s{}\[\](),，;:："'`“”„‘’‚«»]+|.)""",
     re.VERBOSE | re.DOTALL,
 )
-_STRING = r"""(?:"[^"\\\n]{0,200}"|'[^'\\\n]{0,200}'|[“”„‘’‚«][^“”„‘’‚»\n]{0,200}[“”‘’»])"""
+
+
+def _string_of(mark: str) -> tuple[str, str]:
+    """Patterns of a string of at most 200 letters, and of the beginning of a longer one or one that breaks off."""
+    letter = rf"(?:[^{mark}\\\n]|\\.)"
+    return rf"{mark}{letter}{{0,200}}{mark}", rf"{mark}(?:{letter}{{200}}|{letter}{{0,200}}\\?\Z)"
+
+
+_DOUBLE, _DOUBLE_BEGUN = _string_of('"')
+_SINGLE, _SINGLE_BEGUN = _string_of("'")
+_STRING = rf"(?:{_DOUBLE}|{_SINGLE}|[“”„‘’‚«][^“”„‘’‚»\n]{{0,200}}[“”‘’»])"
 _NEXT = "|".join(
     (
-        rf"{_STRING}\s*(?:[:：,，}}\]]|=>)",
+        rf"{_STRING}\s*(?:[:：,，}}\]]|=>|\Z)",
+        *(_DOUBLE_BEGUN, _SINGLE_BEGUN, r"[“„‘‚«][^“”„‘’‚»\n]{0,200}\Z"),
         r"[\w$-]{1,100}\s*:",
         r"[-+\d.{\[(}\])`]",
         r"(?:true|false|null|True|False|None)\b",

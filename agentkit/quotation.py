@@ -1,39 +1,33 @@
 """Whether a text ends inside a quotation: where a model only shows what somebody else wrote.
 
 Markdown's code fences, code spans, indented code and block quotes (CommonMark 0.31, sections 4.4, 4.5, 5.1 and 6.1),
-quotation marks of any language, and HTML's elements for code and quotations. In doubt a quotation is still open; an odd
-quotation mark, apostrophe or backtick counts up to the end of its paragraph.
+quotation marks of any language, and HTML's elements for code and quotations. In doubt a quotation is still open: double
+marks are so up to their partner, an odd apostrophe or backtick up to the end of its paragraph.
 """
 
 import re
 
-_LIST_MARKERS = r"(?:(?:[-*+]|\d{1,9}[.)])[ \t]+){0,4}"
-_BLOCK_QUOTE = re.compile(rf"[ \t]*{_LIST_MARKERS}>")
-_FENCE = re.compile(rf"[ \t]*{_LIST_MARKERS}(`{{3,}}|~{{3,}})")
+_MARKERS = r"(?:(?:[-*+•·–]|\d{1,9}[.)])[^\S\n]+)"
+_BLOCK_QUOTE = re.compile(rf"[^\S\n]*{_MARKERS}{{0,4}}>")
+_FENCE = re.compile(rf"(?P<lead>[^\S\n]*{_MARKERS}{{0,4}})(?P<run>`{{3,}}|~{{3,}})")
 _INDENTED = re.compile(r"(?: {4}| {0,3}\t)")
+_LIST_ITEM = re.compile(rf"[^\S\n]*{_MARKERS}")
+_HEADING = re.compile(r" {0,3}#{1,6}(?:\s|\Z)")
 _INLINE = re.compile(
-    r"""(?P<escaped>\\.)|(?P<ticks>`+)|(?P<mark>["'“”„«»‘’‚「」『』‹›])"""
-    r"""|<(?P<end>/?)(?:blockquote|pre|code|samp|q)\b[^<>]*>""",
+    r"""(?P<escaped>\\[^"'\w])|(?P<ticks>`+)|(?P<mark>"+|'+|[＂“”„«»‘’‚「」『』｢｣《》〈〉‹›])"""
+    r"""|<(?P<end>/?)(?P<name>blockquote|pre|code|samp|q)(?=[\s/>]|\Z)""",
     re.DOTALL | re.IGNORECASE,
 )
-_CLOSED_BY = {
-    "“": "”",
-    "„": "“”",
-    "«": "»",
-    "»": "«",
-    "‘": "’",
-    "‚": "‘’",
-    "「": "」",
-    "『": "』",
-    "‹": "›",
-    "›": "‹",
-    '"': '"',
-    "'": "'",
-}
-_TO_PARAGRAPHS_END = "\"'‘"
+_APOSTROPHE = re.compile(r"(?:\d0s|t(?:is|was)|em|til|n|cause|bout|round)\b", re.IGNORECASE)
+_PAIRS = "“”|””|„“”|«»|»«»|‹›|›‹|‘’|‚‘’|「」|『』|｢｣|《》|〈〉|＂＂|\"\"|''"
+_CLOSED_BY = {pair[0]: pair[1:] for pair in _PAIRS.split("|")}
+_STRAIGHT = "\"'＂”"
+"""Marks that open and close with one sign."""
+
+_TO_PARAGRAPHS_END = "'‘‚«»‹›”"
+_BEFORE_OPENING = "([{<—–-:=>,;/|*_\"'“„«‘‚「『"
 _DEEPEST = 50
 """So many quotations inside each other are told apart; with more, all stay open."""
-_BEFORE_OPENING = "([{<—–-:=>,;/|*_\"'“„«‘‚「『"
 
 
 class Quotation:
@@ -43,16 +37,19 @@ class Quotation:
         self._pending: list[str] = []
         self._lead: str | None = ""  # white space at the beginning of a line; None behind it
         self._is_blank = True
-        self._follows_blank = False
+        self._follows_break = False
+        self._breaks = False
+        self._in_list = False
         self._fence = ""
+        self._fence_lead = 0
         self._on_fence_line = False
+        self._may_close = False
         self._in_block_quote = False
         self._in_indented = False
         self._ticks = 0
         self._marks: list[str] = []
-        self._elements = 0
+        self._elements: list[tuple[str, bool]] = []
         self._last = self._last_visible = ""
-        self._may_close = False
         self._holds_markup = False
 
     def feed(self, text: str) -> None:
@@ -62,13 +59,14 @@ class Quotation:
     @property
     def is_open(self) -> bool:
         """Whether what comes next stands inside a quotation of any kind."""
-        return self.is_code or self._in_block_quote or bool(self._marks) or self._elements > 0
+        return self.is_set_apart or bool(self._marks)
 
     @property
-    def is_code(self) -> bool:
-        """Whether it stands inside a fence, a code span or indented code."""
+    def is_set_apart(self) -> bool:
+        """Whether it stands inside code, a block quote or an element, which no stray letter opens."""
         self._catch_up()
-        return bool(self._fence) or self._ticks > 0 or self._in_indented
+        in_code = bool(self._fence) or self._ticks > 0 or self._in_indented
+        return in_code or self._in_block_quote or bool(self._elements)
 
     @property
     def follows_mark(self) -> bool:
@@ -93,11 +91,10 @@ class Quotation:
 
     def _read(self, text: str) -> None:
         self._last = text[-1]
-        self._last_visible = text.rstrip()[-1:] or self._last_visible
-        self._may_close = False
+        visible = text.rstrip()[-1:]
         if self._lead is not None:
             text = self._lead + text
-            if text.isspace():
+            if not visible:
                 self._lead = text
                 return
             self._begin_line(text)
@@ -107,33 +104,47 @@ class Quotation:
             self._read_inline(text)
         elif not (self._fence or self._in_block_quote):
             self._read_inline(text)
+        self._may_close = self._may_close and not visible
+        self._last_visible = visible or self._last_visible
 
     def _begin_line(self, line: str) -> None:
         self._lead, self._is_blank = None, False
         fence = _FENCE.match(line)
         if self._fence:
-            self._may_close = bool(fence and fence[1].startswith(self._fence) and not line[fence.end() :].strip())
-            if self._may_close and not self._holds_markup:  # else the markup may have fences of its own
-                self._fence = ""
+            self._meet_fence(fence, line)
             return
         if _BLOCK_QUOTE.match(line) or (self._in_block_quote and self._holds_markup):
             self._in_block_quote = True
             return
-        if fence and (fence[1][0] == "~" or "`" not in line[fence.end() :]):
+        if fence and len(fence["run"]) != self._ticks and (fence["run"][0] == "~" or "`" not in line[fence.end() :]):
             self._in_block_quote = False
-            self._fence, self._on_fence_line = fence[1], True
+            self._fence, self._fence_lead, self._on_fence_line = fence["run"], len(fence["lead"]), True
             return
-        self._in_indented = _INDENTED.match(line) is not None and (self._in_indented or self._follows_blank)
+        is_indented = _INDENTED.match(line) is not None
+        self._in_list = _LIST_ITEM.match(line) is not None or (
+            self._in_list and (is_indented or not self._follows_break)
+        )
+        self._in_indented = is_indented and not self._in_list and (self._in_indented or self._follows_break)
+        self._breaks = _HEADING.match(line) is not None
         if not self._in_block_quote:  # else it goes on with the paragraph of the quotation
             self._read_inline(line)
+
+    def _meet_fence(self, fence: "re.Match[str] | None", line: str) -> None:
+        """A line inside a fence that may close it: no deeper than it began, with nothing behind it."""
+        if fence is None or fence["lead"].strip() or len(fence["lead"]) > self._fence_lead + 3:
+            return
+        closes = fence["run"].startswith(self._fence) and not line[fence.end() :].strip()
+        if closes and not self._holds_markup:
+            self._fence = ""
+        self._may_close = closes  # markup may have fences of its own: those don't end at the end of a line
 
     def _end_line(self) -> None:
         if self._may_close:
             self._fence, self._may_close, self._holds_markup = "", False, False
         if self._is_blank:
             self._end_paragraph()
-        self._follows_blank = self._is_blank
-        self._lead, self._is_blank = "", True
+        self._follows_break = bool(self._last_visible) and (self._is_blank or self._breaks)
+        self._lead, self._is_blank, self._breaks = "", True, False
         self._on_fence_line = False
         self._last = "\n"
 
@@ -141,9 +152,11 @@ class Quotation:
         if self._in_block_quote and self._last_visible != ">":
             self._in_block_quote = self._holds_markup = False
         is_just_opened = self._last_visible == "`" or self._last_visible in _CLOSED_BY
+        is_just_opened = is_just_opened or (self._last_visible == ">" and bool(self._elements))
         if not (self._holds_markup or is_just_opened):
             self._ticks = 0
             self._marks = [mark for mark in self._marks if mark not in _TO_PARAGRAPHS_END]
+            self._elements = [(name, stays) for name, stays in self._elements if stays]
 
     def _read_inline(self, text: str) -> None:
         for found in _INLINE.finditer(text):
@@ -154,7 +167,7 @@ class Quotation:
             elif found["mark"]:
                 self._meet_mark(found["mark"], text, found.start())
             else:
-                self._elements = max(0, self._elements + (-1 if found["end"] else 1))
+                self._meet_element(found["name"].lower(), bool(found["end"]), _begins_line(text, found.start()))
         if not (self._ticks or self._marks or self._elements):
             self._holds_markup = False
 
@@ -164,25 +177,59 @@ class Quotation:
         elif self._ticks == count:
             self._ticks = 0
 
-    def _meet_mark(self, mark: str, text: str, place: int) -> None:
+    def _meet_element(self, name: str, is_end: bool, begins_line: bool) -> None:
+        """A tag at the beginning of a line begins a block, which goes on over paragraphs; in a text it may be only
+        spoken of."""
+        if not is_end:
+            if len(self._elements) < _DEEPEST:
+                self._elements.append((name, begins_line and name in ("pre", "blockquote")))
+            return
+        place = next((at for at in range(len(self._elements) - 1, -1, -1) if self._elements[at][0] == name), -1)
+        if place >= 0:
+            del self._elements[place:]
+
+    def _meet_mark(self, run: str, text: str, place: int) -> None:
         if len(self._marks) >= _DEEPEST:
             return
-        before, after = text[place - 1 : place], text[place + 1 : place + 2]
-        is_behind_word = before.isalnum()
-        if self._marks and mark in _CLOSED_BY.get(self._marks[-1], "") and not self._opens_inside(mark, before, after):
-            is_apostrophe = mark in "'’" and is_behind_word and after.isalnum()
-            self._marks[-1:] = self._marks[-1:] if is_apostrophe else []
-        elif self._may_open(mark, before, after):
+        mark = run[0]
+        before, after = text[place - 1 : place], text[place + len(run) : place + len(run) + 1]
+        if self._closes(mark, before, after):
+            self._marks.pop()
+        elif len(run) == 2 and after and not after.isalnum():
+            return  # an empty string
+        elif self._marks[-1:] == [mark] and _begins_line(text, place):
+            return  # a quotation of several paragraphs has a mark at the beginning of each
+        elif mark in _CLOSED_BY and self._opens(mark, before, after) and not _APOSTROPHE.match(text, place + len(run)):
             self._marks.append(mark)
 
-    @staticmethod
-    def _may_open(mark: str, before: str, after: str) -> bool:
-        """before, after: the letters beside it. A straight mark behind a word closes something or is an inch."""
-        if mark not in _TO_PARAGRAPHS_END:
-            return mark in _CLOSED_BY
-        return not before.strip() or not (before.isalnum() or after.isspace())
+    def _closes(self, mark: str, before: str, after: str) -> bool:
+        if not self._marks:
+            return False
+        top = self._marks[-1]
+        if mark == top == "“":  # written for both
+            return bool(before.strip()) and not after.isalnum()
+        if mark not in _CLOSED_BY[top]:
+            return False
+        if mark in "'’" and _is_word(before) and _is_word(after):
+            return False  # an apostrophe
+        opens_inside = mark in "\"'‘" and _is_word(after) and (before.isspace() or before in _BEFORE_OPENING)
+        return not opens_inside
 
     @staticmethod
-    def _opens_inside(mark: str, before: str, after: str) -> bool:
-        """Whether a straight mark inside a quotation opens another one."""
-        return mark in _TO_PARAGRAPHS_END and after.isalnum() and (before.isspace() or before in _BEFORE_OPENING)
+    def _opens(mark: str, before: str, after: str) -> bool:
+        """before, after: the letters beside it. A straight mark behind a word closes something or is an inch; an
+        arrow has space on both sides."""
+        if mark in "»›":
+            return not (_is_word(before) or after.isspace())
+        if mark in _STRAIGHT or mark in "'‘":
+            return not before.strip() or not (_is_word(before) or after.isspace())
+        return True
+
+
+def _begins_line(text: str, place: int) -> bool:
+    return place < 100 and not text[:place].strip()
+
+
+def _is_word(letter: str) -> bool:
+    """Whether it is a letter of a script that puts spaces between words."""
+    return letter.isalnum() and ord(letter) < 0x2E80 and not 0x0E00 <= ord(letter) < 0x1100

@@ -51,6 +51,19 @@ _TURN_ENDS = (
 """What a server may leave behind a call at the end of a reply."""
 
 
+_THINKING_ALOUD = {
+    "<think>": "</think>",
+    "[THINK]": "[/THINK]",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+}
+"""Tags around reasoning in the midst of an answer, of any family: it stays text there, and calls in it don't count."""
+
+_ALOUD_WORDS = frozenset((*_THINKING_ALOUD, *_THINKING_ALOUD.values()))
+_LONGEST_MARKER = 40
+
+
 class Reader:
     """Reads one reply.
 
@@ -78,9 +91,9 @@ class Reader:
         self._swallowed, self._words, self._pattern, self._special = _markers(format, calls_last)
         self._calls_begin = (format.section or ())[:1]
         self._thinking = self._has_thought = thinking
-        self._thinks_aloud = False
+        self._thinks_aloud = self._quoted_think = ""
         self._at_start = not keeps_thoughts
-        self._in_section = False
+        self._section: list[str] | None = None  # what stands between the markers around calls
         self._held = ""
         self._block: Block | None = None
         self._markup: list[str] = []
@@ -121,6 +134,7 @@ class Reader:
             self._thoughts.tell(held)
         else:
             self._tell(held)
+            self._end_section()
             if self._last is not None:
                 self._finish_calls(self._last)
             self._answer.end()
@@ -130,7 +144,7 @@ class Reader:
         """Take in text that is part of the answer as it stands; False, with nothing taken in, for any other, which has
         to be fed."""
         is_plain = not (self._at_start or self._thinking or self._block or self._held or self._doubt)
-        waits = self._in_section or self._stops.may_cut or (self._last is not None and self._last.waits)
+        waits = self._section is not None or self._stops.may_cut or (self._last is not None and self._last.waits)
         if not is_plain or waits or not self._answer.is_plain or self._special.search(text):
             return False
         self._raw.append(text)
@@ -156,9 +170,13 @@ class Reader:
         return given
 
     def _end_what_is_open(self, cut_off: bool) -> None:
-        if self._doubt:  # calls of the format end the reasoning
-            self._meant = text = "".join(self._doubt)
+        if self._doubt:
+            text = "".join(self._doubt)
             self._doubt = []
+            if cut_off or self._has_words_beside_calls(text):
+                self._thoughts.tell(text)
+                return
+            self._meant = text  # calls of the format end the reasoning
             self._end_thoughts()
             self._read_again(text)
         if self._block:
@@ -166,6 +184,12 @@ class Reader:
             rest = block.finish()
             self._take(block.pieces(), self._markup_before(rest), is_open=True, cut_off=cut_off)
             self._read_again(rest)
+
+    def _has_words_beside_calls(self, text: str) -> bool:
+        inner = Reader(self._format, self._tools, stops=(), keeps_thoughts=True)
+        pieces = [*inner.feed(text), *inner.finish()]
+        has_calls = any(isinstance(piece, Call) for piece in pieces)
+        return has_calls and any(isinstance(piece, Text) and piece.text.strip() for piece in pieces)
 
     def _read_again(self, text: str) -> None:
         self._count -= len(text)
@@ -233,35 +257,56 @@ class Reader:
 
     def _meet(self, marker: str) -> None:
         """Go on behind a marker in the answer's text."""
-        if self._thinks_aloud or self._quotation.is_open:
+        is_quoted = bool(self._thinks_aloud) or self._quotation.is_open
+        if marker in _ALOUD_WORDS:
+            self._meet_thinking_aloud(marker, is_quoted)
+        elif is_quoted:
             self._quotation.keep()
             self._tell(marker)
-        elif marker == self._opening:
-            self._thinks_aloud = True
-            self._tell(marker)
         elif marker in self._swallowed:
-            self._in_section = self._format.section is not None and marker == self._format.section[0]
-            if self._last is not None:
-                self._last.wait_with(marker)
-            elif not self._answer.has_spoken:
-                self._answer.drop_space()
+            self._meet_swallowed(marker)
         else:
             self._markup.append(marker)
             self._block = self._format.block(marker, self._tools, not self._answer.has_spoken)
 
+    def _meet_thinking_aloud(self, marker: str, is_quoted: bool) -> None:
+        self._tell(marker)
+        if marker == self._thinks_aloud:
+            self._thinks_aloud = ""
+            self._quotation = Quotation()
+        elif is_quoted:
+            self._quoted_think = _THINKING_ALOUD.get(marker, self._quoted_think)
+        elif marker in _THINKING_ALOUD:
+            self._thinks_aloud = _THINKING_ALOUD[marker]
+
+    def _meet_swallowed(self, marker: str) -> None:
+        if self._last is not None:
+            self._last.wait_with(marker)
+            return
+        begins = self._format.section is not None and marker == self._format.section[0]
+        self._end_section()
+        self._section = [marker] if begins else None
+        if not self._answer.has_spoken:
+            self._answer.drop_space()
+
+    def _end_section(self) -> None:
+        """What stands between the markers around calls is framing, and text where there was no call."""
+        section, self._section = self._section, None
+        if section:
+            self._tell("".join(section))
+
     def _meet_closing(self, place: int) -> None:
         """Meet the tag that ends the reasoning, with its end at a place of the reply."""
-        if self._thinks_aloud:
-            self._thinks_aloud = False
-            self._tell(self._closing)
-            self._quotation = Quotation()
+        if self._closing in (self._thinks_aloud, self._quoted_think):
+            self._quoted_think = "" if self._closing != self._thinks_aloud else self._quoted_think
+            self._meet_thinking_aloud(self._closing, is_quoted=True)
         elif self._has_called or not (self._has_thought or self._speaks_of_tag()):
             self._end_unopened(place)
         elif not self._has_thought:
             self._tell(self._closing)
 
     def _speaks_of_tag(self) -> bool:
-        return self._quotation.is_code or (self._quotation.is_open and self._quotation.follows_mark)
+        return self._quotation.is_set_apart or (self._quotation.is_open and self._quotation.follows_mark)
 
     def _end_unopened(self, place: int) -> None:
         """What came before the tag was reasoning, and the calls in it were only thought of."""
@@ -274,7 +319,8 @@ class Reader:
             self._out.append(OnlyThought(thoughts))
         if self._last is not None:
             self._last = CallsLast(self._format.between)
-        self._in_section = self._has_called = self._answer.has_spoken = False
+        self._section = None
+        self._has_called = self._answer.has_spoken = False
         self._has_thought = True
         self._end_thoughts()
 
@@ -288,9 +334,10 @@ class Reader:
                 return ""
         before, found, text = self._up_to_marker(text)
         self._thoughts.tell(before)
+        self._quotation.feed(before)
         if found == self._closing:
             self._end_thoughts()
-        elif found in self._calls_begin:
+        elif found in self._calls_begin and not self._quotation.is_open:
             self._doubt, self._doubt_end = [found], ""
         elif found:
             self._thoughts.tell(found)
@@ -323,14 +370,22 @@ class Reader:
         if self._special.search(text) is None:
             return text, "", ""
         found = self._pattern.search(text)
-        if found is not None:
+        if found is not None and not self._may_grow(found.group(), text, found.start()):
             return text[: found.start()], found.group(), text[found.end() :]
         keep = begun_word(text, self._words)
         self._held = text[keep:]
         return text[:keep], "", ""
 
+    def _may_grow(self, marker: str, text: str, place: int) -> bool:
+        """Whether the text ends in the midst of a longer marker that begins like this one."""
+        rest = text[place:] if len(text) - place < _LONGEST_MARKER else ""
+        return bool(rest) and any(word != marker and word.startswith(rest) for word in self._words)
+
     def _tell(self, text: str) -> None:
-        if self._in_section or not text:
+        if self._section is not None:
+            self._section.append(text)
+            return
+        if not text:
             return
         if self._last is not None and self._last.waits:
             self._may_call = self._may_call and not (self._last.calls and self._last.is_said(text))
@@ -343,12 +398,15 @@ class Reader:
     def _take(self, pieces: list[Piece], markup: str, *, is_open: bool = False, cut_off: bool = False) -> None:
         """Take what a block turned out to be. is_open: only the end of the reply has closed it."""
         calls = [piece for piece in pieces if isinstance(piece, Call | BadCall)]
-        if calls and self._is_text(markup, calls, is_open):
+        says_nothing = not pieces and bool(self._inside(markup).strip())
+        if says_nothing or (calls and self._is_text(markup, calls, is_open)):
             self._tell(markup)
             return
         if calls and is_open and cut_off:
             pieces = [BadCall(markup, CUT_OFF, calls[-1].name)]
         self._has_called = self._has_called or bool(calls)
+        if self._section is not None and calls:
+            self._section = []
         if self._last is not None and (calls or not pieces):
             self._last.wait_with(markup, pieces)
             return
@@ -358,6 +416,10 @@ class Reader:
             else:
                 self._answer.drop_space(self._format.between)
                 self._out.append(piece)
+
+    def _inside(self, markup: str) -> str:
+        """Markup without the marker at its beginning."""
+        return markup[max((len(start) for start in self._format.starts if markup.startswith(start)), default=0) :]
 
     def _is_text(self, markup: str, calls: Sequence[Call | BadCall], is_open: bool) -> bool:
         """Whether it is no call that the model makes, although it has the form of one."""
@@ -385,5 +447,5 @@ def _markers(
 ) -> tuple[tuple[str, ...], tuple[str, ...], re.Pattern[str], re.Pattern[str]]:
     """What says nothing by itself, all that the reader looks for, and patterns for that and for its first letters."""
     swallowed = (*format.swallowed, *(_TURN_ENDS if calls_last else ()))
-    words = tuple(dict.fromkeys((*format.starts, *swallowed, *format.thinks)))
+    words = tuple(dict.fromkeys((*format.starts, *swallowed, *format.thinks, *_ALOUD_WORDS)))
     return swallowed, words, any_of(words), first_letters(words)

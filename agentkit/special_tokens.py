@@ -32,7 +32,12 @@ _NAMED = (
     *("[MODEL_SETTINGS]", "[/MODEL_SETTINGS]", "<BOS_TOKEN>", "<EOS_TOKEN>", "<PAD_TOKEN>", "<UNK>", "<mask>"),
     *("<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<end_of_utterance>", "<fake_token_around_image>"),
     *("<image_placeholder>", "<dots_function_call>", "</dots_function_call>"),
-    *("]~b]", "]~!b[", "[e~["),  # MiniMax
+    *("]~b]", "]~!b[", "[e~[", "<beginning_of_sentence>", "<end_of_sentence>"),  # MiniMax
+    *("<longcat_user>", "<longcat_assistant>", "<longcat_system>", "<longcat_think>", "</longcat_think>"),
+    *("<start_function_response>", "<end_function_response>", "<start_function_declaration>", "<tool_sep>"),
+    *("<end_function_declaration>", "<AVAILABLE_TOOLS>", "</AVAILABLE_TOOLS>", "◁think▷", "◁/think▷"),
+    *("<file_sep>", "<repo_name>", "<issue_start>", "<jupyter_start>", "<empty_output>", "<[BOS_never_used]>"),
+    *("<seed:cot_budget_reflect>", "[CLS]", "[SEP]"),
 )
 _GEMMA = r"(?:turn|tool|tool_call|tool_response|channel|think|image|audio|video)"
 _SPARED = r"(?!\|?/?(?:tool|python_tag|eom_id|channel|message|constrain|call\|)|｜tool)"
@@ -48,7 +53,7 @@ _OTHER = {
     "[": (r"\|[^\[\]|\s]{1,40}\|\]",),  # EXAONE
     "]": (r"<\][^\[\]<>\n]{1,40}\[>\[",),  # MiniMax
 }
-_MARKUP = (rf"(?i:/?(?:{'|'.join(map(re.escape, MARKUP))})\s*>)", r"(?:function|parameter)=")
+_MARKUP = (rf"(?i:/?(?:{'|'.join(map(re.escape, MARKUP))})\s*>)", r"(?:function|parameter)=", r"/?invoke\b")
 
 
 def neutralised(text: str, more: Iterable[str] = ()) -> str:

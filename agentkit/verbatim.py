@@ -5,7 +5,6 @@ markup counts, and the whole JSON of a call, but no single value: a city that th
 """
 
 import html
-import json
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,39 +38,31 @@ class Verbatim:
     def has_call(self, markup: str, calls: Sequence[tuple[str, str]]) -> bool:
         """Whether somebody wrote this call. markup: as the model wrote it. calls: the name and the arguments (JSON
         text) of each call that it was read as."""
-        return any(self._says(hint, needle) for hint, needle in _needles(markup, calls))
+        needles = set(_needles(markup, calls))
+        return any(needle in text for text in self._texts() for needle in needles)
 
-    def _says(self, hint: str, needle: str) -> bool:
-        """hint: a word of the needle, without which no text has to be folded."""
+    def _texts(self) -> Iterator[str]:
+        """What each user and tool has said, folded once."""
         for place, message in enumerate(self._messages):
             if message.get("role") in ("user", "tool"):
-                text = text_of(cast(Message, message))
-                if hint in text and needle in self._fold_once(place, text):
-                    return True
-        return False
-
-    def _fold_once(self, place: int, text: str) -> str:
-        if place not in self._folded:
-            self._folded[place] = _fold(text)
-        return self._folded[place]
+                if place not in self._folded:
+                    self._folded[place] = _fold(text_of(cast(Message, message)))
+                yield self._folded[place]
 
 
-def _needles(markup: str, calls: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """A word, and a folded text that has it, for each form in which the calls may have been written."""
-    names = [name for name, _ in calls if name]
-    hint = names[0] if names and names[0] in markup else ""
+def _needles(markup: str, calls: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """A folded text for each form in which the calls may have been written."""
     folded = _fold(markup)
-    yield hint, folded
-    for name, arguments in calls:
-        given = _fold(arguments)
-        if given != "{}":
-            yield hint, _fold(_unwrapped(markup))
-        if f'"name":"{name}"' not in folded and given != "{}" and given in folded:
-            yield next(iter(json.loads(arguments))), given  # its JSON is that of the arguments
+    yield folded
+    for name, arguments in ((_fold(name), _fold(arguments)) for name, arguments in calls):
+        if arguments != "{}":
+            yield _fold(_unwrapped(markup))
+            if f'"name":"{name}"' not in folded and arguments in folded:
+                yield arguments  # its JSON is that of the arguments
         for key in ("arguments", "parameters"):
-            for value in (given, f'"{given}"'):
-                yield name, f'"name":"{name}","{key}":{value}'
-                yield name, f'"{key}":{value},"name":"{name}"'
+            for value in (arguments, f'"{arguments}"'):
+                yield f'"name":"{name}","{key}":{value}'
+                yield f'"{key}":{value},"name":"{name}"'
 
 
 def _unwrapped(markup: str) -> str:

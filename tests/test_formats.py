@@ -415,7 +415,29 @@ def test_kimis_section_of_calls_ends_the_reasoning() -> None:
     section = "<|tool_calls_section_begin|>" + KIMI + "<|tool_calls_section_end|>"
     got = read_surely("kimi", f"<think>I need it.{section}")
     assert (got.thoughts, got.calls) == ("I need it.", [("now", {})])
-    assert read_surely("kimi", f"<think>I need it.{section} No.</think>Done.").calls == []
+    for quoted in (
+        f"<think>I need it.{section} No.</think>Done.",
+        f"<think>It says `{section}`, no",
+        f"<think>{section} no",
+    ):
+        assert read_surely("kimi", quoted).calls == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("kimi", "Kimi writes <|tool_calls_section_begin|> before its calls. It is 42."),
+        ("deepseek", f"The {FIRST} marker."),
+        ("llama", '{"result": {"name": "now", "parameters": {}}}'),
+        ("llama", '[1, {"name": "now", "parameters": {}}] and so on'),
+        ("hermes", 'Qwen wraps it in "<think> ... </think>" tags.'),
+        ("hermes", "> the </think> tag\n\nends it."),
+        ("hermes", f"<thinking>Maybe {tagged(GOOD)}</thinking>"),
+    ],
+)
+def test_markers_that_are_only_spoken_of_stay_in_the_text(name: str, text: str) -> None:
+    got = read_surely(name, text, TOOLS)
+    assert (got.text, got.thoughts, got.calls, got.bad) == (text, "", [], [])
 
 
 def test_a_call_before_the_unopened_end_of_reasoning_is_only_a_thought() -> None:

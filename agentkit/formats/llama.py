@@ -26,6 +26,8 @@ _OBJECT = re.compile(r"""\{\s*["'](?:name|type|function|parameters|arguments|id)
 _OBJECT_BEGUN = re.compile(r"""\{\s*(?:["'][a-z]{0,10}["']?)?$""")
 _LIST = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*\(|\{\s*["'](?:name|type|function)["'])""")
 _LIST_BEGUN = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*|\{\s*(?:["'][a-z]{0,10}["']?)?)?$""")
+_JSON = re.compile(r"""\{\s*"|\[\s*[\[{"\d-]""")
+"""Brackets of an answer that is JSON: what stands in them is no call."""
 _LONGEST_HEAD = 300
 
 
@@ -49,8 +51,11 @@ class _Block:
             sure, begun = (_LIST, _LIST_BEGUN) if self._is_list else (_OBJECT, _OBJECT_BEGUN)
             if not self._may_be or (not sure.match(head) and not (begun.match(head) and len(head) < _LONGEST_HEAD)):
                 self._is_call = False
-                return head[1:]
-            if not sure.match(head):
+                if len(head) == 1:
+                    return None
+                if not _JSON.match(head):
+                    return head[1:]
+            elif not sure.match(head):
                 return None
             self._is_open, text = True, head
         end = self._scan.feed(text)
@@ -64,9 +69,9 @@ class _Block:
         return ""
 
     def pieces(self) -> list[Piece]:
-        if not self._is_call:
-            return [Text(self._head[0][0])]
         text = "".join(self._kept)
+        if not self._is_call:
+            return [Text(text or self._head[0][0])]
         calls = _list_calls(text) if self._is_list else self._object_call(text)
         if not calls or (self._names is not None and any(_name(call) not in self._names for call in calls)):
             return [Text(text)]
