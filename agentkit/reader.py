@@ -36,20 +36,10 @@ IsCopy = Callable[[str, Sequence[tuple[str, str]]], bool]
 
 _BITE = 2048
 _TURN_ENDS = (
-    *(
-        "<|im_end|>",
-        "<|eot_id|>",
-        "<|eom_id|>",
-        "<|end_of_text|>",
-        "<|endoftext|>",
-        "<|end|>",
-        "<|return|>",
-        "<|call|>",
-    ),
-    *("</s>", "<｜end▁of▁sentence｜>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>"),
+    *("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<|end|>", "<|return|>"),
+    *("<|call|>", "</s>", "<｜end▁of▁sentence｜>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>"),
 )
 """What a server may leave behind a call at the end of a reply."""
-
 
 _THINKING_ALOUD = {
     "<think>": "</think>",
@@ -249,18 +239,15 @@ class Reader:
     def _read_answer(self, text: str) -> str:
         before, found, text = self._up_to_marker(text)
         self._tell(before)
-        if found == self._closing:
-            self._meet_closing(self._count - len(text))
+        if found in _ALOUD_WORDS:
+            self._meet_tag_of_reasoning(found, self._count - len(text))
         elif found:
             self._meet(found)
         return text
 
     def _meet(self, marker: str) -> None:
         """Go on behind a marker in the answer's text."""
-        is_quoted = bool(self._thinks_aloud) or self._quotation.is_open
-        if marker in _ALOUD_WORDS:
-            self._meet_thinking_aloud(marker, is_quoted)
-        elif is_quoted:
+        if self._thinks_aloud or self._quotation.is_open:
             self._quotation.keep()
             self._tell(marker)
         elif marker in self._swallowed:
@@ -269,15 +256,37 @@ class Reader:
             self._markup.append(marker)
             self._block = self._format.block(marker, self._tools, not self._answer.has_spoken)
 
-    def _meet_thinking_aloud(self, marker: str, is_quoted: bool) -> None:
-        self._tell(marker)
-        if marker == self._thinks_aloud:
+    def _meet_tag_of_reasoning(self, tag: str, place: int) -> None:
+        """Meet a tag in the answer, with its end at a place of the reply."""
+        ends = tag not in _THINKING_ALOUD
+        if tag == self._thinks_aloud:
             self._thinks_aloud = ""
+            self._tell(tag)
             self._quotation = Quotation()
-        elif is_quoted:
-            self._quoted_think = _THINKING_ALOUD.get(marker, self._quoted_think)
-        elif marker in _THINKING_ALOUD:
-            self._thinks_aloud = _THINKING_ALOUD[marker]
+        elif self._thinks_aloud:
+            self._tell(tag)
+        elif ends and self._has_called:
+            self._end_unopened(place, tag)
+        elif ends:
+            self._meet_unopened(tag, place)
+        else:
+            self._tell_opening(tag)
+
+    def _tell_opening(self, tag: str) -> None:
+        if self._quotation.is_open:
+            self._quoted_think = _THINKING_ALOUD[tag]
+        else:
+            self._thinks_aloud = _THINKING_ALOUD[tag]
+        self._tell(tag)
+
+    def _meet_unopened(self, tag: str, place: int) -> None:
+        """The end of reasoning that nothing has opened: all before it was reasoning, unless the answer speaks of the
+        tag. A second one says nothing."""
+        is_spoken_of = tag == self._quoted_think or self._speaks_of_tag()
+        if tag == self._closing and not (self._has_thought or is_spoken_of):
+            self._end_unopened(place, tag)
+        elif tag != self._closing or not self._has_thought or is_spoken_of:
+            self._tell(tag)
 
     def _meet_swallowed(self, marker: str) -> None:
         if self._last is not None:
@@ -291,28 +300,18 @@ class Reader:
 
     def _end_section(self) -> None:
         """What stands between the markers around calls is framing, and text where there was no call."""
-        section, self._section = self._section, None
-        if section:
-            self._tell("".join(section))
-
-    def _meet_closing(self, place: int) -> None:
-        """Meet the tag that ends the reasoning, with its end at a place of the reply."""
-        if self._closing in (self._thinks_aloud, self._quoted_think):
-            self._quoted_think = "" if self._closing != self._thinks_aloud else self._quoted_think
-            self._meet_thinking_aloud(self._closing, is_quoted=True)
-        elif self._has_called or not (self._has_thought or self._speaks_of_tag()):
-            self._end_unopened(place)
-        elif not self._has_thought:
-            self._tell(self._closing)
+        text, self._section = "".join(self._section or ()), None
+        if text.strip():
+            self._tell(text)
 
     def _speaks_of_tag(self) -> bool:
         return self._quotation.is_set_apart or (self._quotation.is_open and self._quotation.follows_mark)
 
-    def _end_unopened(self, place: int) -> None:
+    def _end_unopened(self, place: int, tag: str) -> None:
         """What came before the tag was reasoning, and the calls in it were only thought of."""
         self._may_call = not self._spoken_from  # who thinks aloud twice does not tell what is meant
         self._spoken_from = place
-        thoughts = "".join(self._raw)[: place - len(self._closing)].replace(self._closing, "")
+        thoughts = "".join(self._raw)[: place - len(tag)].replace(tag, "")
         thoughts = thoughts.strip(SPACE).removeprefix(self._opening).strip(SPACE)
         self._out.clear()
         if thoughts:

@@ -445,6 +445,10 @@ def test_a_call_before_the_unopened_end_of_reasoning_is_only_a_thought() -> None
     assert (got.thoughts, got.text, got.calls) == (f"Maybe {tagged(GOOD)}? No.", "I did not.", [])
     got = read_surely("hermes", f"Hm.</think>Maybe {tagged(GOOD)}? No.</think>I did not.")
     assert (got.text, got.calls) == ("I did not.", [])
+    got = read_surely("hermes", f"There is a `<think>`. Maybe {tagged(GOOD)}? No.</think>I did not.")
+    assert (got.text, got.calls) == ("I did not.", [])
+    got = read_surely("hermes", f"Maybe {tagged(GOOD)}? No.</thinking>I did not.")
+    assert (got.text, got.calls) == ("I did not.", [])
     got = read_surely("hermes", f"Well. <think>Maybe {tagged(GOOD)}</think> No.")
     assert (got.text, got.calls) == (f"Well. <think>Maybe {tagged(GOOD)}</think> No.", [])
 
