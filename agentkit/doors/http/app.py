@@ -18,9 +18,9 @@ from agentkit.doors.answering import Answerer
 from agentkit.doors.http import chat, completions, health
 from agentkit.doors.http.auth import Door
 from agentkit.doors.http.errors import add_handlers
-from agentkit.doors.http.health import ModelServer
 from agentkit.doors.http.metrics import Metrics
 from agentkit.doors.http.middleware import Guarded, Watched
+from agentkit.doors.http.model_server import ModelServer
 from agentkit.doors.http.prompts import Prompts
 from agentkit.doors.http.runs import Runs
 from agentkit.doors.http.service import Conversations

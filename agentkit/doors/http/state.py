@@ -1,7 +1,7 @@
 """What a request works with: the service behind it, and who asks."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -10,13 +10,11 @@ from starlette.exceptions import HTTPException
 from agentkit import SessionError
 from agentkit.doors.http.auth import Door
 from agentkit.doors.http.metrics import Metrics
+from agentkit.doors.http.model_server import ModelServer
 from agentkit.doors.http.runs import Runs
 from agentkit.doors.http.service import Conversations
 from agentkit.doors.http.settings import HttpSettings
 from agentkit.doors.rates import Rates
-
-if TYPE_CHECKING:
-    from agentkit.doors.http.health import ModelServer
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class State:
     metrics: Metrics
     door: Door
     rates: Rates
-    model_server: "ModelServer"
+    model_server: ModelServer
 
     def sessions_problem(self) -> str | None:
         """What is wrong with the store of sessions; None when it can be read."""
