@@ -39,7 +39,7 @@ def as_json_object(written: object) -> str:
     try:
         value = read_json(text)
     except CutOffError as error:
-        return unreadable(text, _cut_off(error))
+        return unreadable(text, f"the call is {error}")
     except ValueError:
         value = None
     if isinstance(value, dict):
@@ -47,22 +47,10 @@ def as_json_object(written: object) -> str:
     return json.dumps({UNREADABLE: text}, ensure_ascii=False)
 
 
-def _cut_off(error: CutOffError) -> str:
-    return f"the call is cut off: {str(error).partition(': ')[2]}"
-
-
-def is_json_object(text: str) -> bool:
-    """Whether a text is the JSON of an object as it stands."""
+def is_json_object(text: str, *, strict: bool = True) -> bool:
+    """Whether a text is the JSON of an object as it stands. strict: raw line breaks in its strings count as faults."""
     try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def is_whole(text: str) -> bool:
-    """Whether a text is the JSON of an object to its end; raw line breaks in its strings do not matter."""
-    try:
-        return isinstance(loads(text), dict)
+        return isinstance(json.loads(text) if strict else loads(text), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -80,7 +68,7 @@ def parse(arguments: str) -> dict[str, Any]:
     try:
         value = read_json(arguments)
     except CutOffError as error:
-        raise ArgumentsError(_cut_off(error)) from None
+        raise ArgumentsError(f"the call is {error}") from None
     except ValueError as error:
         fault = fault_of(arguments) if "deep" not in str(error) else str(error)
         raise ArgumentsError(f"the arguments are not valid JSON: {fault}") from None

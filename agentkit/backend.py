@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from agentkit.arguments import as_json_object, is_json_object, is_whole, unreadable
+from agentkit.arguments import as_json_object, is_json_object, unreadable
 from agentkit.budget import Usage
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
@@ -333,7 +333,7 @@ class _Call:
     def as_tool_call(self, cut_off: bool) -> ToolCall:
         written = self.value if self.value is not None else "".join(self.arguments)
         arguments = as_json_object(written)
-        if cut_off and self.value is None and not is_whole(str(written)):
+        if cut_off and self.value is None and not is_json_object(str(written), strict=False):
             arguments = unreadable(str(written), CUT_OFF)  # not mended: what is missing is not known
         call = {
             "id": self.id,

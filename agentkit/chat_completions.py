@@ -111,8 +111,7 @@ class _Chunks:
 
     def _delta(self, piece: Text | Thought | BadCall | OnlyThought) -> dict[str, Any]:
         if isinstance(piece, BadCall):
-            told = {"text": piece.text, "error": piece.reason, "name": piece.name}
-            return {"content": piece.text, "invalid_tool_calls": [told]}
+            return {"content": piece.text, "invalid_tool_calls": [invalid_call(piece)]}
         if isinstance(piece, OnlyThought):
             self._in_text.clear()
         return {"content" if isinstance(piece, Text) else "reasoning_content": piece.text}
@@ -169,10 +168,15 @@ def _calls_in_text(message: dict[str, Any], reader: Reader, cut_off: bool) -> li
     if thoughts:
         message["reasoning_content"] = "\n\n".join(filter(None, (message.get("reasoning_content"), thoughts)))
         message["content"] = reader.spoken
-    bad = [piece for piece in pieces if isinstance(piece, BadCall)]
+    bad = [invalid_call(piece) for piece in pieces if isinstance(piece, BadCall)]
     if bad:
-        message["invalid_tool_calls"] = [{"text": each.text, "error": each.reason, "name": each.name} for each in bad]
+        message["invalid_tool_calls"] = bad
     return [_call(piece, place) for place, piece in enumerate(each for each in pieces if isinstance(each, Call))]
+
+
+def invalid_call(bad: BadCall) -> dict[str, Any]:
+    """An entry of `invalid_tool_calls`."""
+    return {"text": bad.text, "error": bad.reason, "name": bad.name}
 
 
 def _call(call: Call, place: int) -> dict[str, Any]:

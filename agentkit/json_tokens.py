@@ -7,10 +7,9 @@ where JSON goes on behind it, so that `"print("a", "b")"` is one string. Linear 
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-_QUOTES = ('"""', "'''", '"', "'", "`", "“", "”", "„", "‘", "’", "‚", "«", "»")
 _ENDS_WITH = {"“": "”“", "„": "“”„", "‘": "’‘", "‚": "‘’‚", "«": "»", "»": "«", "”": "”", "’": "’", "`": "`´"}
 _TOKEN = re.compile(
     r"""(?P<space>(?:[\s\ufeff]|\\[nrt](?!\w))+)
@@ -144,12 +143,41 @@ def _next(places: "list[int] | tuple[()]", start: int) -> int | None:
     return places[at] if at < len(places) else None
 
 
-def ends_inside(text: str) -> str:
-    """What a JSON object breaks off in, such as "a string"; "" when it is whole, or when nothing but its last brace is
-    missing. A list that is not closed at the end, or more than one object, is no whole value: who knows what was to
-    come."""
-    begin = text.find("{")
-    return _Ending().of(text[begin:]) if begin >= 0 else ""
+class LooseObject:
+    """The first object of a text, as a model wrote it. start: the place where it begins."""
+
+    def __init__(self, text: str) -> None:
+        self._is_there = "{" in text
+        self.start = max(text.find("{"), 0)
+        self._text = text[self.start :]
+        self._tokens = list(tokens(self._text))
+
+    def ends_inside(self) -> str:
+        """What it breaks off in, such as "a string"; "" when it is whole, or only its last brace is missing.
+
+        A list that is not closed at the end, or more than one object, is no whole value: more may have been to come."""
+        return _Ending().of(self._tokens, self._text) if self._is_there else ""
+
+    def strictly(self) -> tuple[str, int]:
+        """Its text with strings and keys as JSON writes them, whatever they stood between, and the place where it ends.
+
+        JSON's words stand for Python's and JavaScript's; comments and commas at the end of a list are left out, and the
+        last brace is added where it is missing. What else is wrong with it stays."""
+        written: list[str] = []
+        depth, end = 0, len(self._text)
+        for token in self._tokens:
+            if token.kind == "comment":
+                continue
+            if token.kind == "close" and written[-1:] == [","]:
+                written.pop()
+            elif token.kind == "colon" and written and _NAME.fullmatch(written[-1]):
+                written[-1] = json.dumps(written[-1], ensure_ascii=False)
+            written.append(_strict(token))
+            depth += (token.kind == "open") - (token.kind == "close")
+            if depth == 0 and token.kind == "close":
+                end = token.end
+                break
+        return " ".join(written) + "}" * (depth == _MISSING), self.start + end
 
 
 class _Ending:
@@ -161,9 +189,9 @@ class _Ending:
         self._last = Token("", "")
         self._is_key = True
 
-    def of(self, text: str) -> str:
-        """See `ends_inside`."""
-        for token in tokens(text):
+    def of(self, found: Iterable[Token], text: str) -> str:
+        """See `LooseObject.ends_inside`."""
+        for token in found:
             if token.kind == "comment":
                 if token.text.rstrip().endswith(("}", "]")):
                     self._last = token
@@ -210,31 +238,6 @@ class _Ending:
         if "[" in self._open or "(" in self._open:
             return "a list"
         return "an object" if len(self._open) > _MISSING else ""
-
-
-def first_object(text: str) -> tuple[str, int, int]:
-    """The first object of a text, and the places where it begins and ends there.
-
-    Its strings and keys are as JSON writes them, whatever they stood between, with JSON's words for Python's and
-    JavaScript's, and without comments and commas at the end of a list; the last brace is added where it is missing.
-    What else is wrong with it stays."""
-    begin = max(text.find("{"), 0)
-    text = text[begin:]
-    written: list[str] = []
-    depth, end = 0, len(text)
-    for token in tokens(text):
-        if token.kind == "comment":
-            continue
-        if token.kind == "close" and written[-1:] == [","]:
-            written.pop()
-        elif token.kind == "colon" and written and _NAME.fullmatch(written[-1]):
-            written[-1] = json.dumps(written[-1], ensure_ascii=False)
-        written.append(_strict(token))
-        depth += (token.kind == "open") - (token.kind == "close")
-        if depth == 0 and token.kind == "close":
-            end = token.end
-            break
-    return " ".join(written) + "}" * (depth == _MISSING), begin, begin + end
 
 
 _NAME = re.compile(r"[^\W\d]\w*|\$\w*")

@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 import openai
 
 from agentkit.backend import is_broken_off
-from agentkit.chat_completions import ChatServer, told_message
+from agentkit.chat_completions import ChatServer, invalid_call, told_message
 from agentkit.chat_template import ChatTemplate
 from agentkit.closable import Closable
 from agentkit.completion import ChatCompletion, ChatCompletionChunk, chunk, completion
@@ -418,7 +418,7 @@ class _Reply:
         calls = [self._ids.call(number, call) for number, call in enumerate(_calls(pieces))]
         if calls:
             message["tool_calls"] = calls
-        bad = [_told(piece) for piece in pieces if isinstance(piece, BadCall)]
+        bad = [invalid_call(piece) for piece in pieces if isinstance(piece, BadCall)]
         if bad:
             message["invalid_tool_calls"] = bad
         return {
@@ -439,7 +439,7 @@ class _Reply:
             elif isinstance(piece, Call):
                 calls.append(piece)
             elif isinstance(piece, BadCall):
-                yield {"content": piece.text, "invalid_tool_calls": [_told(piece)]}
+                yield {"content": piece.text, "invalid_tool_calls": [invalid_call(piece)]}
             else:
                 if isinstance(piece, OnlyThought):
                     calls.clear()
@@ -501,10 +501,6 @@ def as_dict(message: Any) -> dict[str, Any]:
 
 def _calls(pieces: Iterable[Piece]) -> list[Call]:
     return [piece for piece in pieces if isinstance(piece, Call)]
-
-
-def _told(bad: BadCall) -> dict[str, Any]:
-    return {"text": bad.text, "error": bad.reason, "name": bad.name}
 
 
 def _usage(prompt_tokens: int, output_tokens: int) -> dict[str, int]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from agentkit.json_tokens import ends_inside, first_object
+from agentkit.json_tokens import LooseObject
 
 MOST_REPAIRED = 100_000
 """Broken JSON of more characters is not repaired: that takes time that grows faster than the text."""
@@ -110,10 +110,11 @@ def _behind_space(text: str, place: int) -> int:
 def _repaired(text: str) -> Any:
     if _ESCAPED_OBJECT.match(text):  # escaped once too often
         text = str(loads(f'"{text}"'))
-    inside = ends_inside(text)
+    found = LooseObject(text)
+    inside = found.ends_inside()
     if inside:
-        raise CutOffError(f"it is cut off: it ends inside {inside}")
-    written, start, end = first_object(text)
+        raise CutOffError(f"cut off: it ends inside {inside}")
+    written, end = found.strictly()
     try:
         value = cleaned(loads(written))
     except ValueError:
@@ -122,7 +123,7 @@ def _repaired(text: str) -> Any:
         raise ValueError("it is not clear which of its quotation marks end a string")
     if not isinstance(value, dict) or _ANOTHER_MEMBER.match(text, end):
         return _guessed(text)
-    return _followed(value, text, start, end)
+    return _followed(value, text, found.start, end)
 
 
 def _guessed(text: str) -> Any:

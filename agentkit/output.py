@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
-from agentkit.arguments import Reader, is_whole, signature_reader
+from agentkit.arguments import Reader, is_json_object, signature_reader
 from agentkit.backend import Backend, Pieces, Request
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, ReplyDiscarded, TextDelta
@@ -63,7 +63,7 @@ class OutputType:
         only a whole object counts. Raises ArgumentsError with what is wrong."""
         if not text.strip():
             raise ArgumentsError("there is no answer")
-        if broken_off and not is_whole(text):
+        if broken_off and not is_json_object(text, strict=False):
             raise ArgumentsError("the answer is cut off: write it again, and shorter")
         try:
             value: Any = self._read(text)[0]

@@ -22,7 +22,7 @@ from agentkit.family import Family
 from agentkit.format import Format, Text
 from agentkit.formats import format_named
 from agentkit.reader import Reader
-from agentkit.special_tokens import neutral_message, neutralised, neutralised_values, without_turns
+from agentkit.special_tokens import changer, neutral_message, neutralised, neutralised_values, without_turns
 from agentkit.transcript import Transcript
 
 MOST_CONVERSATIONS = 32
@@ -232,12 +232,7 @@ class PromptMaker:
         return dict(neutral_message(message, self._template.special_tokens, is_wrapped=False))
 
     def _change(self, role: str) -> Any:
-        if not self._neutral:
-            return str
-        return partial(
-            without_turns if role in ("assistant", "system", "developer") else neutralised,
-            more=self._template.special_tokens,
-        )
+        return changer(role, self._template.special_tokens) if self._neutral else str
 
     def _content(self, message: Mapping[str, Any], change: Any) -> tuple[str, tuple[str, ...]]:
         content = message.get("content")

@@ -1,9 +1,9 @@
 """Special tokens in untrusted text: broken, so that no tokenizer makes one token of them, and still readable.
 
 A prompt is one string, whether agentkit or the server makes it of the messages, and a tokenizer makes its special
-tokens of `<|im_end|>` wherever it stands:
-in a web page it would end the turn and let the page go on as somebody else. One space behind the first letter
-(`< |im_end|>`) prevents that. Nothing is taken away, so that nothing can grow together to a token.
+tokens of `<|im_end|>` wherever it stands: in a web page it would end the turn and let the page go on as somebody else.
+One space behind the first letter (`< |im_end|>`) prevents that. Nothing is taken away, so that nothing can grow
+together to a token.
 """
 
 import functools
@@ -61,13 +61,21 @@ def neutralised(text: str, more: Iterable[str] = ()) -> str:
 
     more: the special tokens of a template of the user's own.
     """
-    return _broken(_everything(tuple(more)), text)
+    return _everything(tuple(more)).sub(_with_space, text)
 
 
 def without_turns(text: str, more: Iterable[str] = ()) -> str:
     """The same for text of the programmer or the model: what ends a turn or opens one is broken, while the tags of
     tool calls and reasoning stay."""
-    return _broken(_turns(tuple(more)), text)
+    return _turns(tuple(more)).sub(_with_space, text)
+
+
+def changer(role: object, more: Iterable[str] = ()) -> Callable[[str], str]:
+    """What is done to the texts of a role: the programmer's and the model's are trusted further than others'."""
+    return partial(without_turns if role in _TRUSTED else neutralised, more=tuple(more))
+
+
+_TRUSTED = ("assistant", "system", "developer")
 
 
 def neutralised_values(value: Any, change: Callable[[str], str]) -> Any:
@@ -89,32 +97,27 @@ def neutral_message(
 ) -> Mapping[str, Any]:
     """A chat message with nothing forged in its texts, its calls and their arguments; the same object when there is
     nothing to change. is_wrapped: the `<tool_response>` around a tool's result is ours, and stays."""
-    more, role = tuple(more), message.get("role")
-    change = without_turns if role in _TRUSTED else neutralised
-    made: dict[str, Any] = {}
-    for key in _TEXT_FIELDS:
-        if message.get(key):
-            made[key] = neutralised_values(message[key], partial(change, more=more))
+    change = changer(message.get("role"), more)
+    made = {key: neutralised_values(message[key], change) for key in _TEXT_FIELDS if message.get(key)}
     content = message.get("content")
     if isinstance(content, list):
-        made["content"] = [_neutral_part(part, partial(change, more=more)) for part in content]
+        made["content"] = [_neutral_part(part, change) for part in content]
     elif isinstance(content, str):
-        is_ours = is_wrapped and role == "tool"
-        made["content"] = _neutral_result(content, more) if is_ours else change(content, more)
+        is_ours = is_wrapped and message.get("role") == "tool"
+        made["content"] = _neutral_result(content, change) if is_ours else change(content)
     if message.get("tool_calls"):
         made["tool_calls"] = [_neutral_call(call, more) for call in message["tool_calls"]]
     return {**message, **made} if any(message[key] != value for key, value in made.items()) else message
 
 
-_TRUSTED = ("assistant", "system", "developer")
 _TEXT_FIELDS = ("name", "reasoning_content", "reasoning")
 _BEFORE, _BEHIND = "<tool_response>\n", "\n</tool_response>"
 
 
-def _neutral_result(content: str, more: tuple[str, ...]) -> str:
+def _neutral_result(content: str, change: Callable[[str], str]) -> str:
     if content.startswith(_BEFORE) and content.endswith(_BEHIND) and len(content) > len(_BEFORE) + len(_BEHIND):
-        return f"{_BEFORE}{neutralised(content[len(_BEFORE) : -len(_BEHIND)], more)}{_BEHIND}"
-    return neutralised(content, more)
+        return f"{_BEFORE}{change(content[len(_BEFORE) : -len(_BEHIND)])}{_BEHIND}"
+    return change(content)
 
 
 def _neutral_part(part: Any, change: Callable[[str], str]) -> Any:
@@ -148,10 +151,6 @@ def neutral_json(text: str, change: Callable[[str], str]) -> str:
 _TURNS = tuple(
     word for word in _NAMED if "TOOL" not in word.upper() and word not in ("[CALL_ID]", "[ARGS]", "[THINK]", "[/THINK]")
 )
-
-
-def _broken(pattern: re.Pattern[str], text: str) -> str:
-    return pattern.sub(_with_space, text)
 
 
 def _with_space(found: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from agentkit import Tool, tool
 from agentkit.arguments import UNREADABLE, as_json_object, parse, unreadable
 from agentkit.errors import ArgumentsError
-from agentkit.json_tokens import ends_inside, first_object
+from agentkit.json_tokens import LooseObject
 from agentkit.tool import Context
 from tests.growth import assert_linear
 
@@ -271,8 +271,9 @@ HOSTILE = {
 def test_what_breaks_off_is_found_in_time_in_proportion(beginning: str) -> None:
     def work(size: int) -> None:
         text = (beginning * (size // len(beginning)))[:size]
-        ends_inside(text)
-        first_object(text)
+        found = LooseObject(text)
+        found.ends_inside()
+        found.strictly()
 
     assert_linear(work, 40_000)
 
