@@ -120,12 +120,17 @@ def test_lightllms_client_gives_no_quotation_as_a_call(quotation: str, mode: Any
     assert not any(choice.delta.tool_calls for chunk in chunks for choice in chunk.choices)
 
 
+@pytest.mark.parametrize("command", ["ask", "chat"])
 @pytest.mark.parametrize("name", ["in a code span", "as the last words", "in a thought"])
-def test_the_command_line_runs_no_quotation(site: Site, sent: Path, name: str) -> None:
+def test_the_command_line_runs_no_quotation(site: Site, sent: Path, name: str, command: str) -> None:
     options = [part for each in TOOLS for part in ("--tool", each)]
     with serve(reader(QUOTATIONS[name])) as server:
         done = subprocess.run(
-            [sys.executable, "-m", "agentkit", "ask", question(site), "--model", f"openai:m@{server.url}", *options],
+            [
+                *(sys.executable, "-m", "agentkit", command, *([question(site)] if command == "ask" else [])),
+                *("--model", f"openai:m@{server.url}", *options),
+            ],
+            input=f"{question(site)}\n" if command == "chat" else None,
             capture_output=True,
             text=True,
             cwd=ROOT,
