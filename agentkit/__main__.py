@@ -8,7 +8,7 @@ def main() -> None:
     from agentkit.errors import MissingExtraError
 
     try:
-        from agentkit.doors.cli import app
+        from agentkit.cli import app
     except MissingExtraError as error:
         sys.exit(f"agentkit: {error}")
     app()

@@ -8,11 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from agentkit import loop
+from agentkit._closing import Closable
 from agentkit.backend import Backend, is_broken_off, resolve
-from agentkit.book import Book
-from agentkit.budget import Budget, Limits
-from agentkit.closable import Closable
-from agentkit.early import Early
 from agentkit.errors import ConfigurationError, LimitError, OutputError, TranscriptError
 from agentkit.event import (
     ApprovalNeeded,
@@ -28,19 +25,22 @@ from agentkit.event import (
     ToolRecord,
     ToolStarted,
 )
+from agentkit.limits import Budget, Limits
 from agentkit.message import Image, Message, Prompt, system, text_of, user
-from agentkit.prices import Priced, Prices
+from agentkit.middleware.cancellation import Stoppable
+from agentkit.middleware.context_window import Fitted, Size, View, Window
+from agentkit.middleware.eager_tools import Early
+from agentkit.middleware.pricing import Priced, Prices
+from agentkit.middleware.retry import Steady
 from agentkit.repair import repaired
 from agentkit.session import Session
-from agentkit.steady import Steady
-from agentkit.stoppable import Stoppable
-from agentkit.tool import Context, Tool, tool
+from agentkit.sessions.journal import Book
 from agentkit.toolbox import Decisions, Pace, RunToolbox, Toolbox, open_call
+from agentkit.tools import Context, Tool, tool
 from agentkit.transcript import Due, Transcript
-from agentkit.window import Fitted, Size, View, Window
 
 if TYPE_CHECKING:
-    from agentkit.output import TypedAnswer
+    from agentkit.middleware.structured_output import TypedAnswer
 
 
 class Agent(Closable):
@@ -243,7 +243,7 @@ class Agent(Closable):
                 backend = Early(backend, toolbox, context)
             backend = self._fitted(backend, toolbox, book, repairs, offset)
             if answer is not None:
-                from agentkit.output import Typed
+                from agentkit.middleware.structured_output import Typed
 
                 backend = Typed(backend, answer)
             backend = Stoppable(backend, cancel, budget.patience)
@@ -270,7 +270,7 @@ class Agent(Closable):
     def _typed(self, output: Any, retries: int) -> "TypedAnswer | None":
         if output is str:
             return None
-        from agentkit.output import OutputType, TypedAnswer
+        from agentkit.middleware.structured_output import OutputType, TypedAnswer
 
         return TypedAnswer(OutputType(output), self._backend, bool(self._toolbox), retries)
 

@@ -11,15 +11,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from agentkit.arguments import as_json_object, is_json_object, unreadable
-from agentkit.budget import Usage
+from agentkit._text import whole_letters
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
-from agentkit.format import CUT_OFF
+from agentkit.limits import Usage
 from agentkit.message import Message, Part, ToolCall
+from agentkit.text.call_format import CUT_OFF
 from agentkit.toolbox import Toolbox
+from agentkit.tooling.arguments import as_json_object, is_json_object, unreadable
 from agentkit.transcript import Transcript, encode
-from agentkit.wording import whole_letters
 
 Begin = Callable[[str, str, Sequence[str]], None]
 """Takes the name of a tool call, its arguments (JSON text), and the names of the calls before it."""

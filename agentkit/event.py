@@ -7,7 +7,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
-from agentkit.budget import Limit, Usage
+from agentkit.limits import Limit, Usage
 from agentkit.message import Message
 
 Stopped = Literal["answer", "empty", "cancelled", "length", "content_filter", "approval"] | Limit

@@ -7,11 +7,11 @@ keeper, and no branch in here.
 from contextlib import closing
 
 from agentkit.backend import Backend, Request
-from agentkit.budget import LAST_WORDS, Budget
 from agentkit.event import LimitReached, LoopNoticed, Reply, ReplyFinished, ReplyStarted, Steps, ToolFinished
+from agentkit.limits import LAST_WORDS, Budget
 from agentkit.message import ToolCall, user
-from agentkit.tool import Context
 from agentkit.toolbox import Toolbox, refused
+from agentkit.tools import Context
 from agentkit.transcript import Due, Transcript
 
 NO_TOOLS = Toolbox()

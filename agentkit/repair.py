@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from agentkit.arguments import as_json_object, is_json_object
 from agentkit.message import tool_result
+from agentkit.tooling.arguments import as_json_object, is_json_object
 
 INTERRUPTED = "There is no result: the conversation was interrupted before this call was answered."
 

@@ -27,9 +27,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from agentkit.budget import Usage
-from agentkit.closable import Closable
+from agentkit._closing import Closable
 from agentkit.errors import SessionBusyError, SessionError
+from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
 from agentkit.transcript import encode
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from agentkit.arguments import UNREADABLE_CALL, parse
+from agentkit._threads import WORKERS
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, tool_result
-from agentkit.tool import Context, Outcome, Tool, failure, tool
+from agentkit.tooling.arguments import UNREADABLE_CALL, parse
+from agentkit.tools import Context, Outcome, Tool, failure, tool
 from agentkit.transcript import encode
-from agentkit.workers import WORKERS
 
 MOST_BESIDE = 32
 """So many read-only calls of one reply run at a time."""

@@ -11,7 +11,7 @@ from typing import Any, cast, get_args, overload
 
 from agentkit.errors import TranscriptError
 from agentkit.message import Message, Role, ToolCall, has_images, without_images
-from agentkit.special_tokens import neutral_message
+from agentkit.text.special_tokens import neutral_message
 
 ROLES = frozenset(get_args(Role))
 

@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from agentkit.family import family_named
-from agentkit.format import RESULT
-from agentkit.formats import NAMES, format_named
-from agentkit.prompt import PromptMaker
-from agentkit.reader import Reader
+from agentkit.text.call_format import RESULT
+from agentkit.text.families import family_named
+from agentkit.text.formats import NAMES, format_named
+from agentkit.text.parser import Reader
+from agentkit.text.prompt import PromptMaker
 from agentkit.transcript import Transcript
 
 PROSE = (" The lighthouse", " stands", " on", " 3", " <", " 4", " rocks", ",", " and", " it", " shines", ".\n")

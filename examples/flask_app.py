@@ -12,7 +12,8 @@ from pathlib import Path
 
 from flask import Flask, Response, jsonify, request
 
-from agentkit import Agent, APIError, Limits, TranscriptError
+from agentkit import Agent, APIError, Limits
+from agentkit.errors import TranscriptError
 from agentkit_tools import documents
 
 

@@ -10,7 +10,8 @@ import argparse
 import os
 from pathlib import Path
 
-from agentkit import Agent, Limits, ToolFinished
+from agentkit import Agent, Limits
+from agentkit.event import ToolFinished
 from agentkit_tools import documents, search, visit
 
 DOCUMENTS = Path(__file__).parent / "documents"

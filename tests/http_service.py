@@ -14,8 +14,8 @@ from typing import Any
 import requests
 import uvicorn
 
-from agentkit.doors.http.app import create_app
-from agentkit.doors.http.settings import HttpSettings
+from agentkit.serving.http.app import create_app
+from agentkit.serving.http.settings import HttpSettings
 from tests.model_server import Answer, Asked, calls, delta, streamed, whole
 
 

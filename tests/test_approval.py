@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, ApprovalNeeded, ConfigurationError, ToolDefinitionError, tool
+from agentkit import Agent, ConfigurationError, tool
+from agentkit.errors import ToolDefinitionError
+from agentkit.event import ApprovalNeeded
 from agentkit.record import result_record
 from agentkit.sessions import MemorySessions, SQLiteSessions
 from agentkit.testing import ScriptedBackend

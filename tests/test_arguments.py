@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from agentkit import Tool, tool
-from agentkit.arguments import UNREADABLE, as_json_object, parse, unreadable
 from agentkit.errors import ArgumentsError
-from agentkit.json_tokens import LooseObject
-from agentkit.tool import Context
+from agentkit.tooling.arguments import UNREADABLE, as_json_object, parse, unreadable
+from agentkit.tooling.json_tokens import LooseObject
+from agentkit.tools import Context
 from tests.growth import assert_linear
 
 SHARED = Path(__file__).parents[2] / "shared" / "cases" / "malformed-json.jsonl"

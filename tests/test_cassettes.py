@@ -10,9 +10,10 @@ import vcr
 import vcr.errors
 import yaml
 
-from agentkit import Agent, LightLLMClient, Reply, RunFinished
+from agentkit import Agent, LightLLMClient
 from agentkit.backend import Request
 from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.event import Reply, RunFinished
 from agentkit.testing import recorded
 from agentkit_tools import page_visitor, web_search
 from tests.make_cassettes import CASSETTES, HELLO, KEY, SITE, ask_of_pixel, look_up

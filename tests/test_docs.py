@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agentkit import LightLLMClient
-from agentkit.family import FAMILIES
+from agentkit.text.families import FAMILIES
 from tests.lightllm_server import serve_lightllm, short_script
 from tests.model_server import calls, serve, whole
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agentkit.doors.doctor.promises import PROMISES, check_promises
+from agentkit.cli.doctor.conformance import PROMISES, check_promises
 from tests.llama_server import serve_llama
 from tests.model_server import Answer, Asked, delta, serve, streamed
 from tests.tiny_model import write_tiny_model

@@ -10,20 +10,9 @@ from typing import Any
 
 import pytest
 
-from agentkit import (
-    Agent,
-    Context,
-    Image,
-    Limits,
-    Session,
-    SessionBusyError,
-    SessionError,
-    TextDelta,
-    ToolFinished,
-    ToolStarted,
-    TranscriptError,
-    tool,
-)
+from agentkit import Agent, Context, Image, Limits, Session, SessionError, tool
+from agentkit.errors import SessionBusyError, TranscriptError
+from agentkit.event import TextDelta, ToolFinished, ToolStarted
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
 from agentkit.testing import ScriptedBackend
 from tests.redis_server import serve_redis
@@ -84,7 +73,8 @@ def test_a_mark_stands_before_each_call_with_an_effect_and_no_other(session: Ses
 
 
 def test_usage_is_stored_with_each_reply(session: Session) -> None:
-    from agentkit import Reply, Usage
+    from agentkit import Usage
+    from agentkit.event import Reply
 
     reply = Reply({"role": "assistant", "content": "Hi"}, "stop", Usage(1, 12, 0, 3))
     Agent(ScriptedBackend(reply)).run("Go.", session=session)
@@ -101,7 +91,7 @@ def walked_away(session: Session, at: type, tools: list[Any], *steps: Any) -> No
 
 
 def test_a_run_that_was_left_before_a_call_runs_it_when_it_is_resumed(session: Session) -> None:
-    from agentkit import ReplyFinished
+    from agentkit.event import ReplyFinished
 
     walked_away(session, ReplyFinished, [look_up], ("look_up", {"topic": "x"}))
     result = Agent(ScriptedBackend("Done."), tools=[look_up]).resume(session)
@@ -163,7 +153,7 @@ def test_marks_of_earlier_replies_do_not_count_though_servers_repeat_ids(session
         function = {"name": "send", "arguments": json.dumps({"text": text})}
         return {"content": None, "tool_calls": [{"id": "call_0", "type": "function", "function": function}]}
 
-    from agentkit import ReplyFinished
+    from agentkit.event import ReplyFinished
 
     seen = []
     run = Agent(ScriptedBackend(call("a"), call("b")), tools=[send]).stream("Go.", session=session)

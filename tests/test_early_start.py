@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentkit import Agent, Context, Limits, ReplyDiscarded, ToolFinished, ToolProgress, ToolStarted, tool
+from agentkit import Agent, Context, Limits, tool
 from agentkit.backend import Accumulator
 from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.event import ReplyDiscarded, ToolFinished, ToolProgress, ToolStarted
 from agentkit.transcript import Transcript
 from tests.lightllm_server import Says, serve_lightllm
 from tests.model_server import Answer, Asked, delta, serve, streamed, whole

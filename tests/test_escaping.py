@@ -10,8 +10,8 @@ import pytest
 
 from agentkit import Agent, tool
 from agentkit.backends import GGUFBackend, OpenAIBackend
-from agentkit.hosted import is_hosted
-from agentkit.special_tokens import neutral_message, neutralised, without_turns
+from agentkit.net.hosted import is_hosted
+from agentkit.text.special_tokens import neutral_message, neutralised, without_turns
 from agentkit.transcript import Transcript
 from tests.growth import assert_linear
 from tests.llama_server import LlamaServer

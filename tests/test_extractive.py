@@ -48,7 +48,7 @@ def test_every_quote_stands_in_its_source_word_for_word() -> None:
 
 
 def test_streaming_tells_the_same(tmp_path: Path) -> None:
-    from agentkit import TextDelta
+    from agentkit.event import TextDelta
 
     agent = Agent("extractive", tools=documents(DOCUMENTS))
     run = agent.stream("How accurate was H4 on its voyage to Jamaica?")

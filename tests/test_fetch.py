@@ -16,8 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agentkit import BlockedAddressError, FetchError, Page, fetch
-from agentkit.fetch import check_url, decode
+from agentkit import FetchError, Page, fetch
+from agentkit.errors import BlockedAddressError
+from agentkit.net.fetch import check_url, decode
 from tests.site import Site, serve_site
 
 OURS = Path(__file__).parent / "cases" / "ssrf.jsonl"

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import ConfigurationError
-from agentkit.format import BadCall, Call, Piece, Text, Thought, settled
-from agentkit.formats import NAMES, format_named
-from agentkit.reader import Reader
+from agentkit.text.call_format import BadCall, Call, Piece, Text, Thought, settled
+from agentkit.text.formats import NAMES, format_named
+from agentkit.text.parser import Reader
 
 SHARED = Path(__file__).parents[2] / "shared" / "cases"
 FORMAT_OF = {

@@ -174,7 +174,7 @@ def test_every_name_of_the_face_is_there_and_in_the_docs() -> None:
 
 def test_the_face_keeps_its_functions_when_the_rooms_of_that_name_are_loaded() -> None:
     code = (
-        "import agentkit.tool, agentkit.fetch; from agentkit import tool, fetch; from agentkit.tool import Tool; "
+        "import agentkit.tools, agentkit.fetch; from agentkit import tool, fetch; from agentkit.tools import Tool; "
         "assert callable(tool) and callable(fetch) and callable(Tool)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

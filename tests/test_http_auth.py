@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 
-from agentkit.doors.http.keys import Keys
+from agentkit.serving.http.keys import Keys
 from tests.http_service import Service, serve_http, settings_for, talk
 from tests.model_server import ModelServer, running
 from tests.redis_server import serve_redis

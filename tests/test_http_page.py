@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentkit.doors.http.keys import Keys
+from agentkit.serving.http.keys import Keys
 from tests.http_service import Service, serve_http, settings_for
 from tests.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed
 

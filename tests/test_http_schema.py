@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
-from agentkit.doors.http.app import create_app
-from agentkit.doors.http.keys import Keys
+from agentkit.serving.http.app import create_app
+from agentkit.serving.http.keys import Keys
 from tests.http_service import reply, settings_for
 from tests.model_server import serve
 

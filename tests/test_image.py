@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image as Pictures
 
-from agentkit import Agent, BlockedAddressError, FetchError, Image, ToolError
+from agentkit import Agent, FetchError, Image, ToolError
+from agentkit.errors import BlockedAddressError
 from agentkit.testing import ScriptedBackend
 from agentkit_tools import image_loader, load_image
 from tests.site import Site, png

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Context, ToolDefinitionError, tool
-from agentkit.isolation import MOST_IDLE, PROCESSES
+from agentkit import Agent, Context, tool
+from agentkit.errors import ToolDefinitionError
 from agentkit.testing import ScriptedBackend
+from agentkit.tooling.subprocess_pool import MOST_IDLE, PROCESSES
 from tests import isolated_tools as tools
 
 ROOT = Path(__file__).parents[1]
@@ -95,7 +96,7 @@ def test_nothing_is_left_after_two_hundred_calls() -> None:
     children = subprocess.run(
         ["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True, check=False
     )
-    assert "agentkit.isolated" not in children.stdout
+    assert "agentkit.tooling.subprocess_worker" not in children.stdout
 
 
 def test_several_run_at_once() -> None:

@@ -10,24 +10,16 @@ import openai
 import pytest
 import requests
 
-from agentkit import (
-    Agent,
-    ConfigurationError,
-    Image,
-    Limits,
-    ReasoningDelta,
-    ReplyFinished,
-    TextDelta,
-    TranscriptError,
-    tool,
-)
+from agentkit import Agent, ConfigurationError, Image, Limits, tool
 from agentkit.backends import LightLLMBackend
-from agentkit.chat_template import template_named
-from agentkit.family import family_named
-from agentkit.format import Call, Piece
-from agentkit.formats import format_named
-from agentkit.prompt import PromptMaker
-from agentkit.reader import Reader
+from agentkit.errors import TranscriptError
+from agentkit.event import ReasoningDelta, ReplyFinished, TextDelta
+from agentkit.text.call_format import Call, Piece
+from agentkit.text.chat_template import template_named
+from agentkit.text.families import family_named
+from agentkit.text.formats import format_named
+from agentkit.text.parser import Reader
+from agentkit.text.prompt import PromptMaker
 from tests.lightllm_server import Says, serve_lightllm
 from tests.llama_server import LlamaServer, serve_llama
 from tests.tiny_model import write_tiny_model

@@ -49,7 +49,7 @@ def create(url: str, messages: Any = None, **arguments: Any) -> Any:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Retries at once; what would have been waited."""
     waits: list[float] = []
-    monkeypatch.setattr("agentkit.transport._sleep", lambda attempt, wanted: waits.append(wanted or 0.0))
+    monkeypatch.setattr("agentkit.net.http_client._sleep", lambda attempt, wanted: waits.append(wanted or 0.0))
     return waits
 
 

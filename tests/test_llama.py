@@ -10,18 +10,10 @@ from typing import Any
 import openai
 import pytest
 
-from agentkit import (
-    Agent,
-    ConfigurationError,
-    Image,
-    MissingExtraError,
-    ReasoningDelta,
-    Run,
-    RunFinished,
-    TextDelta,
-    tool,
-)
+from agentkit import Agent, ConfigurationError, Image, Run, tool
 from agentkit.backends import GGUFBackend, OpenAIBackend
+from agentkit.errors import MissingExtraError
+from agentkit.event import ReasoningDelta, RunFinished, TextDelta
 from tests.llama_server import LlamaServer
 
 

@@ -9,14 +9,11 @@ from typing import Any
 import openai
 import pytest
 
-from agentkit import (
-    Agent,
-    ConfigurationError,
+from agentkit import Agent, ConfigurationError, Image, LimitError, Limits, tool
+from agentkit.errors import TranscriptError
+from agentkit.event import (
     Event,
-    Image,
-    LimitError,
     LimitReached,
-    Limits,
     LoopNoticed,
     ReplyFinished,
     ReplyStarted,
@@ -24,8 +21,6 @@ from agentkit import (
     TextDelta,
     ToolFinished,
     ToolStarted,
-    TranscriptError,
-    tool,
 )
 from agentkit.record import event_record, result_record
 from agentkit.testing import ScriptedBackend
@@ -216,7 +211,8 @@ def test_a_run_at_its_limit_is_asked_once_more_without_tools(limits: Limits, sto
 
 
 def test_tokens_and_cost_are_limits_too() -> None:
-    from agentkit import Reply, Usage
+    from agentkit import Usage
+    from agentkit.event import Reply
 
     def spending(messages: list[Any]) -> Reply:
         step = asks_for_ever(messages)

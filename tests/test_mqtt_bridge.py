@@ -15,10 +15,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from agentkit.backends import OpenAIBackend
-from agentkit.doors.answering import Answerer
-from agentkit.doors.mqtt import beside
-from agentkit.doors.mqtt.bridge import OVERLOADED, TOO_FAST, Bridge, BridgeSettings
-from agentkit.doors.mqtt.projects import projects_named
+from agentkit.serving.chat_service import Answerer
+from agentkit.serving.mqtt import beside
+from agentkit.serving.mqtt.bridge import OVERLOADED, TOO_FAST, Bridge, BridgeSettings
+from agentkit.serving.mqtt.projects import projects_named
 from agentkit.sessions import MemorySessions
 from tests.model_server import Answer, Asked, calls, serve, whole
 from tests.mosquitto import EXECUTABLE, Broker, serve_mqtt

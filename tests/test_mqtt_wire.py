@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentkit import ConfigurationError
-from agentkit.doors.mqtt.maze import FUNCTIONS, hint_payload, state_message, tools
-from agentkit.doors.mqtt.projects import Project, is_plain_topic, projects_named
-from agentkit.doors.mqtt.wire import (
+from agentkit.serving.mqtt.maze import FUNCTIONS, hint_payload, state_message, tools
+from agentkit.serving.mqtt.payloads import (
     BadPayloadError,
     read_command,
     read_user_message,
     session_key,
     topic_level,
 )
+from agentkit.serving.mqtt.projects import Project, is_plain_topic, projects_named
 from agentkit.session import checked_id
 
 MAZE, GENERAL = projects_named(["maze general"])

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Context, Limits, Reply, ToolProgress, Usage, tool
+from agentkit import Agent, Context, Limits, Usage, tool
+from agentkit.event import Reply, ToolProgress
 from agentkit.testing import ScriptedBackend
 
 

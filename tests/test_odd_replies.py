@@ -6,8 +6,9 @@ from typing import Any
 import openai
 import pytest
 
-from agentkit import Agent, ReplyDiscarded, TextDelta, tool
+from agentkit import Agent, tool
 from agentkit.backends import OpenAIBackend
+from agentkit.event import ReplyDiscarded, TextDelta
 from agentkit.testing import ScriptedBackend
 from tests.model_server import Answer, delta, serve, streamed, whole
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentkit import Agent, ConfigurationError, Image, Limits, ReasoningDelta, Reply, TextDelta, tool
+from agentkit import Agent, ConfigurationError, Image, Limits, tool
 from agentkit.backend import Accumulator, Request, resolve
 from agentkit.backends import OpenAIBackend
+from agentkit.event import ReasoningDelta, Reply, TextDelta
 from agentkit.transcript import Transcript
 from tests.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
 

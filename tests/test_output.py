@@ -7,8 +7,9 @@ from typing import Any, Literal, TypedDict
 import pytest
 from pydantic import BaseModel, Field
 
-from agentkit import Agent, ConfigurationError, Limits, OutputDelta, OutputError, tool
+from agentkit import Agent, ConfigurationError, Limits, OutputError, tool
 from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.event import OutputDelta
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
@@ -161,7 +162,7 @@ def test_openais_own_server_is_not_told_in_words_and_takes_it_beside_tools() -> 
 
 
 def test_schemas_are_strict_where_openai_would_take_them_so() -> None:
-    from agentkit.output import OutputType
+    from agentkit.middleware.structured_output import OutputType
 
     class Loose(BaseModel):
         name: str = "x"

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentkit import Agent, BlockedAddressError, ConfigurationError, Tool, ToolError
+from agentkit import Agent, ConfigurationError, Tool, ToolError
+from agentkit.errors import BlockedAddressError
 from agentkit.testing import ScriptedBackend
 from agentkit_tools import documents, image_loader, load_image, page_visitor, search, visit, web_search
 from tests.site import Site, pdf, png
@@ -420,7 +421,7 @@ def test_a_missing_extra_is_named(name: str, missing: str) -> None:
     code = f"""
         import sys
         sys.modules[{missing!r}] = None
-        from agentkit import MissingExtraError
+        from agentkit.errors import MissingExtraError
         try:
             from agentkit_tools import {name}
         except MissingExtraError as error:

@@ -22,9 +22,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_the_wheel_holds_the_two_packages_and_their_types(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
-    assert {"agentkit/doors/http/static/index.html", "agentkit/doors/http/static/index.js"} <= set(names)
+    assert {"agentkit/serving/http/static/index.html", "agentkit/serving/http/static/index.js"} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"agentkit", "agentkit_tools"}
-    assert {"agentkit/py.typed", "agentkit_tools/py.typed", "agentkit/doors/cli/ask.py"} <= set(names)
+    assert {"agentkit/py.typed", "agentkit_tools/py.typed", "agentkit/cli/ask.py"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 

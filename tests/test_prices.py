@@ -4,9 +4,10 @@ import logging
 
 import pytest
 
-from agentkit import Agent, ConfigurationError, LimitError, Limits, Prices, Reply, Usage, tool
+from agentkit import Agent, ConfigurationError, LimitError, Limits, Prices, Usage, tool
 from agentkit.backends import OpenAIBackend
-from agentkit.prices import known_cost
+from agentkit.event import Reply
+from agentkit.middleware.pricing import known_cost
 from agentkit.testing import ScriptedBackend
 from tests.model_server import calls, serve, whole
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentkit.chat_template import ChatTemplate, template_named
 from agentkit.errors import ConfigurationError, TranscriptError
-from agentkit.family import FAMILIES, family_named, family_of
-from agentkit.prompt import PromptMaker
-from agentkit.special_tokens import neutralised, without_turns
+from agentkit.text.chat_template import ChatTemplate, template_named
+from agentkit.text.families import FAMILIES, family_named, family_of
+from agentkit.text.prompt import PromptMaker
+from agentkit.text.special_tokens import neutralised, without_turns
 
 SHARED = Path(__file__).parents[2] / "shared" / "cases"
 TEMPLATES = {

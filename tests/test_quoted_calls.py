@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Result, TextDelta
+from agentkit import Agent, Result
 from agentkit.backends import LightLLMBackend, OpenAIBackend
-from agentkit.lightllm import LightLLMClient
+from agentkit.event import TextDelta
+from agentkit.lightllm.client import LightLLMClient
 from tests.http_service import Service, serve_http, settings_for, talk
 from tests.lightllm_server import serve_lightllm
 from tests.model_server import Answer, Asked, calls, delta, serve, streamed, whole

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, ConfigurationError, TextDelta, fetch, tool
+from agentkit import Agent, ConfigurationError, fetch, tool
 from agentkit.backends import LightLLMBackend, OpenAIBackend
-from agentkit.cassette import difference
+from agentkit.event import TextDelta
 from agentkit.testing import CassetteError, recorded
+from agentkit.testing.cassette import difference
 from tests.lightllm_server import Says, serve_lightllm
 from tests.model_server import calls, delta, serve, streamed, whole
 
@@ -139,7 +140,7 @@ def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_the_fixture_records_beside_the_test(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["agentkit.pytest_plugin"]\n')
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["agentkit.testing.pytest_plugin"]\n')
     with serve([whole("Done.")]) as server:
         (tmp_path / "test_mine.py").write_text(
             "from agentkit import Agent\n"

@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from agentkit import Agent, Context, Tool, ToolDefinitionError, tool
+from agentkit import Agent, Context, Tool, tool
+from agentkit.errors import ToolDefinitionError
 from agentkit.testing import ScriptedBackend
 
 

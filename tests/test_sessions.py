@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentkit import ConfigurationError, SessionBusyError, SessionError
+from agentkit import ConfigurationError, SessionError
+from agentkit.errors import SessionBusyError
 from agentkit.session import Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
 from agentkit.transcript import encode

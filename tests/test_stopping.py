@@ -11,8 +11,9 @@ from typing import Any
 import openai
 import pytest
 
-from agentkit import Agent, Context, Limits, TextDelta, tool
+from agentkit import Agent, Context, Limits, tool
 from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.event import TextDelta
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
 from tests.lightllm_server import Says, serve_lightllm

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, ReasoningDelta, RunFinished, TextDelta, tool
+from agentkit import Agent, tool
+from agentkit.event import ReasoningDelta, RunFinished, TextDelta
 from tests.model_server import Answer, delta, serve, streamed, whole
 
 USAGE = {

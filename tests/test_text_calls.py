@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentkit import Reply, Tool
+from agentkit import Tool
 from agentkit.backend import Accumulator, Request
-from agentkit.event import ReplyDiscarded, TextDelta
-from agentkit.format import Call, settled
-from agentkit.formats import format_named
-from agentkit.quotation import Quotation
-from agentkit.reader import Reader
-from agentkit.text_calls import ReplyText
+from agentkit.event import Reply, ReplyDiscarded, TextDelta
+from agentkit.text.call_format import Call, settled
+from agentkit.text.fallback_calls import ReplyText
+from agentkit.text.formats import format_named
+from agentkit.text.parser import Reader
+from agentkit.text.quotation import Quotation
+from agentkit.text.verbatim import Verbatim
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
-from agentkit.verbatim import Verbatim
 from tests.growth import assert_linear
 from tests.model_server import delta
 from tests.test_formats import CALLS, FORMAT_OF, shared

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from agentkit import Agent, Context, Image, Result, Tool, ToolDefinitionError, ToolError, ToolProgress, fetch, tool
+from agentkit import Agent, Context, Image, Result, Tool, ToolError, fetch, tool
+from agentkit.errors import ToolDefinitionError
+from agentkit.event import ToolProgress
 from agentkit.testing import ScriptedBackend
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentkit import Image, TranscriptError
+from agentkit import Image
+from agentkit.errors import TranscriptError
 from agentkit.message import images_for_the_model, response_of, tool_response, tool_result, user
 from agentkit.transcript import Due, Transcript, whats_due
 

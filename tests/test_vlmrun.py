@@ -292,7 +292,8 @@ def test_without_openai_it_says_what_to_install() -> None:
     code = """
 import sys
 sys.modules["openai"] = None
-from agentkit import DependencyError, VLMRun
+from agentkit import VLMRun
+from agentkit.errors import DependencyError
 from agentkit.backend import resolve
 client = VLMRun(api_key="k")
 for use in (

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, ConfigurationError, Limits, Window, tool
 from agentkit.backends import OpenAIBackend
+from agentkit.middleware.context_window import View, cut, too_long
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
-from agentkit.window import View, cut, too_long
 from tests.llama_server import LlamaServer, serve_llama
 from tests.model_server import Answer, Asked, ModelServer, calls, serve, whole
 
@@ -270,7 +270,7 @@ def test_a_real_server_that_refuses_is_asked_again(small_llama: LlamaServer) -> 
     ],
 )
 def test_refusals_for_the_length_are_known_as_such(status: int, body: Any, told: int | None) -> None:
-    from agentkit.transport import status_error
+    from agentkit.net.http_client import status_error
 
     assert too_long(status_error(status, body["message"], None, {"error": body})) == told
 

@@ -9,9 +9,10 @@ from typing import Any
 import openai
 import pytest
 
-from agentkit import Agent, ReplyDiscarded, TextDelta, tool
+from agentkit import Agent, tool
 from agentkit.backend import Backend
 from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.event import ReplyDiscarded, TextDelta
 from tests.lightllm_server import Says, serve_lightllm
 from tests.model_server import Answer, delta, serve, streamed, whole
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from agentkit.doors.http.keys import Keys
+from agentkit.serving.http.keys import Keys
 from tests.http_service import reply, serve_http, settings_for
 from tests.model_server import Answer, Asked, delta, serve, streamed
 

@@ -20,7 +20,7 @@ for (const path of [...TOP, ...filesIn("src")].sort()) {
 }
 const told = digest.digest("hex");
 if (process.argv.includes("--write")) {
-  const folder = "../agentkit/doors/http/static";
+  const folder = "../agentkit/serving/http/static";
   writeFileSync(`${folder}/built-from.txt`, `${told}\n`);
   writeFileSync(`${folder}/licenses.txt`, BUNDLED.map(license).join("\n\n"));
 }

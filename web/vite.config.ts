@@ -4,7 +4,7 @@ import { defineConfig } from "vite";
 export default defineConfig({
   base: "/static/",
   build: {
-    outDir: "../agentkit/doors/http/static",
+    outDir: "../agentkit/serving/http/static",
     emptyOutDir: true,
     target: "es2022",
     modulePreload: { polyfill: false },

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from agentkit.backend import Backend, Pieces, Request
-from agentkit.budget import LAST_WORDS, Usage
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, TextDelta
+from agentkit.limits import LAST_WORDS, Usage
 from agentkit.message import Message, ToolCall, response_of, text_of
-from agentkit.passages import PassageIndex, content_words, sentences
+from agentkit.retrieval import PassageIndex, content_words, sentences
 
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
 NOTHING_FOUND = "Nothing found: no source matches the question. (No language model wrote this; it only quotes.)"

@@ -11,11 +11,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from agentkit._threads import WORKERS
 from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
-from agentkit.text_calls import ReplyText
-from agentkit.workers import WORKERS
+from agentkit.text.fallback_calls import ReplyText
 
 
 class GGUFBackend:

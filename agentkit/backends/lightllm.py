@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agentkit.backend import Backend, Begin, Pieces, Request, context_length_in, is_broken_off
-from agentkit.budget import Usage
 from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, TextDelta
-from agentkit.format import BadCall, Call, OnlyThought, Piece, Text, Thought
+from agentkit.limits import Usage
 from agentkit.message import Message, without_images
-from agentkit.text_calls import tool_calls_of
+from agentkit.text.call_format import BadCall, Call, OnlyThought, Piece, Text, Thought
+from agentkit.text.fallback_calls import tool_calls_of
 
 if TYPE_CHECKING:
-    from agentkit.chat_template import ChatTemplate
+    from agentkit.text.chat_template import ChatTemplate
 
 DEFAULT_URL = "http://localhost:8000"
 
@@ -53,8 +53,8 @@ class LightLLMBackend:
         extra_body: Mapping[str, Any] | None = None,
         **sampling: Any,
     ) -> None:
-        from agentkit.chat_template import ChatTemplate
-        from agentkit.generate import TextServer, parameters_of
+        from agentkit.lightllm.generate_api import TextServer, parameters_of
+        from agentkit.text.chat_template import ChatTemplate
 
         if isinstance(template, str | Path):
             template = ChatTemplate.from_file(template)
@@ -88,7 +88,7 @@ class LightLLMBackend:
     def with_sampling(self, **sampling: Any) -> "LightLLMBackend":
         """The same server through the same connections, with other options of the names that the constructor has; None
         means the default. It is closed with the one it was made from. Raises ConfigurationError."""
-        from agentkit.generate import parameters_of
+        from agentkit.lightllm.generate_api import parameters_of
 
         made = copy.copy(self)
         made._stop = sampling.pop("stop", self._stop)
@@ -101,7 +101,7 @@ class LightLLMBackend:
 
     def reply(self, request: Request) -> Pieces:
         """See `agentkit.backend.Backend.reply`."""
-        from agentkit.generate import forced_prompt, forced_tool, parameters_of, reader_for, stops_of
+        from agentkit.lightllm.generate_api import forced_prompt, forced_tool, parameters_of, reader_for, stops_of
 
         maker = self._server.maker(self.model)
         tools = (request.tools.schemas or None) if self._tool_choice != "none" else None

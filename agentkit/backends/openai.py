@@ -17,19 +17,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from agentkit._text import cut, without_password
 from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body, context_length_in
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
-from agentkit.hangup import note_speakers
-from agentkit.hosted import is_hosted
-from agentkit.text_calls import AsItCame, ReplyText
-from agentkit.wording import cut, without_password
+from agentkit.net.abort import note_speakers
+from agentkit.net.hosted import is_hosted
+from agentkit.text.fallback_calls import AsItCame, ReplyText
 
 if TYPE_CHECKING:
     import httpx2
     from openai import APIError, OpenAI
 
-    from agentkit.whole_stream import WholeStream
+    from agentkit.net.openai_stream import WholeStream
 
 LOCAL = {
     "llamacpp": "http://localhost:8080/v1",
@@ -52,7 +52,7 @@ class OpenAIBackend:
     408, 409, 429 and 5xx, with back-off. images: whether the server takes images; None finds out. text_calls:
     whether tool calls that the server has left in a reply's text (`<tool_call>...`) are taken for calls.
     escape_special_tokens: whether special tokens (`<|im_end|>`) in what tools and users said are broken in requests.
-    Both are so for servers of one's own, and not for hosted APIs (`agentkit.hosted`), unless told otherwise.
+    Both are so for servers of one's own, and not for hosted APIs (`agentkit.net.hosted`), unless told otherwise.
     sampling: more fields of the request, such as temperature=0.2, tool_choice="required" or
     response_format={...}; None leaves a field out.
 
@@ -132,7 +132,7 @@ class OpenAIBackend:
             raise
 
     def _replied(self, request: Request) -> Pieces:
-        from agentkit.whole_stream import WholeStream
+        from agentkit.net.openai_stream import WholeStream
 
         client = self._connected()
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
@@ -147,7 +147,7 @@ class OpenAIBackend:
                 if request.stream:
                     yield shown
         if accumulator.is_empty:
-            from agentkit.transport import in_body
+            from agentkit.net.http_client import in_body
 
             raise in_body(_api_error("the server sent no reply: no text, no tool call, no reason for ending"))
         for piece in text.finish(accumulator.reply()):
@@ -255,7 +255,7 @@ class OpenAIBackend:
     def _send(self, client: "OpenAI", request: Request) -> "httpx2.Response | WholeStream":
         import httpx2
 
-        from agentkit.whole_stream import WholeStream
+        from agentkit.net.openai_stream import WholeStream
 
         options: Any = {"headers": {"content-type": "application/json"}}
         if request.stream and not self._streams:
@@ -359,7 +359,7 @@ def _raise_if_error(answer: Mapping[str, Any]) -> None:
     """Raise what a server says in an error object although it answered 200."""
     if not answer.get("error"):
         return
-    from agentkit.transport import error_in_body  # loads requests: only where there is an error
+    from agentkit.net.http_client import error_in_body  # loads requests: only where there is an error
 
     raise error_in_body(answer)
 
@@ -379,6 +379,6 @@ def _cut_off(request: "httpx2.Request") -> Exception:
 
 
 def _api_error(message: str) -> "APIError":
-    from agentkit.transport import api_error  # loads requests: only where there is an error
+    from agentkit.net.http_client import api_error  # loads requests: only where there is an error
 
     return api_error(message)

@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from agentkit._closing import Closable
+from agentkit._text import without_password
 from agentkit.backend import Backend
 from agentkit.backends.openai import OpenAIBackend
-from agentkit.closable import Closable
 from agentkit.errors import ConfigurationError, DependencyError
-from agentkit.wording import without_password
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI

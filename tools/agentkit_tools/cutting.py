@@ -2,7 +2,7 @@
 
 import re
 
-from agentkit import PassageIndex
+from agentkit.retrieval import PassageIndex
 
 PASSAGE = 1_200
 """Characters that a passage has at most."""

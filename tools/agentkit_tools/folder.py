@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from agentkit import ConfigurationError, Page, PassageIndex, Tool, ToolError, tool
+from agentkit import ConfigurationError, Page, Tool, ToolError, tool
+from agentkit.retrieval import PassageIndex
 from agentkit_tools.cutting import cut_to_goal, passages_of
 from agentkit_tools.page_text import Readable, UnreadableError, readable
 from agentkit_tools.results import (

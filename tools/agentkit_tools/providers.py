@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from agentkit import MissingExtraError
+from agentkit.errors import MissingExtraError
 
 TIMEOUT = 15.0
 """Seconds that a search service has to answer."""

@@ -1,0 +1,32 @@
+"""The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `tools`, `doctor`, `mqtt`, `serve`."""
+
+from agentkit.errors import MissingExtraError
+
+try:
+    import typer
+except ImportError:
+    raise MissingExtraError("the command line", "cli") from None
+
+from agentkit.cli import serve, sessions
+from agentkit.cli.ask import ask
+from agentkit.cli.chat import chat
+from agentkit.cli.doctor.command import doctor
+from agentkit.cli.mqtt import mqtt, mqtt_chat
+from agentkit.cli.tools import tools
+
+app = typer.Typer(
+    name="agentkit",
+    help="Ask a question; a model answers it with the help of tools.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback with local variables would show keys
+)
+app.command()(ask)
+app.command()(chat)
+app.add_typer(sessions.app, name="sessions")
+app.command()(sessions.replay)
+app.command()(tools)
+app.command(context_settings={"allow_extra_args": True})(mqtt)
+app.command("mqtt-chat")(mqtt_chat)
+app.command()(doctor)
+app.add_typer(serve.app, name="serve")

@@ -1,0 +1,80 @@
+"""`agentkit doctor`: what a model server can do, and whether the promises hold on this machine."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from agentkit import APIError, ConfigurationError
+from agentkit.backend import resolve
+from agentkit.cli.ask import BAD_USAGE
+from agentkit.cli.doctor.checks import Check, check_server
+from agentkit.cli.doctor.conformance import check_promises
+
+COLOURS = {"yes": "green", "no": "yellow", "unknown": "dim", "failed": "bold red"}
+
+
+def doctor(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL|URL]", help="provider:model[@url], or a server's address.")
+    ] = None,
+    faults: Annotated[bool, typer.Option(help="Play faults to the loop, on a server of its own.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each line.")] = False,
+) -> None:
+    """Check what a model server can do, and that faults of models, tools and wires don't break a run here."""
+    logging.getLogger("agentkit").setLevel(logging.CRITICAL)  # what goes wrong here is in the table
+    failed = 0
+    if model is not None:
+        try:
+            backend = resolve(_name_of(model))
+        except (ConfigurationError, APIError) as error:
+            print(f"agentkit: {error}", file=sys.stderr)
+            raise typer.Exit(BAD_USAGE if isinstance(error, ConfigurationError) else 1) from None
+        try:
+            failed += _print(str(backend), check_server(backend), as_json)
+        finally:
+            backend.close()
+    if faults:
+        failed += _print("faults that a run comes through", check_promises(), as_json)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _name_of(model: str) -> str:
+    """A model's name; of an address, the first model that the server lists."""
+    if not model.startswith(("http://", "https://")):
+        return model
+    import httpx2
+    from openai import OpenAI
+
+    from agentkit.backends import OpenAIBackend
+
+    url = OpenAIBackend("any", base_url=model if "/v1" in model else f"{model.rstrip('/')}/v1").base_url
+    with OpenAI(base_url=url, api_key="not-needed", max_retries=0, timeout=10.0) as client:
+        answer = client.get("/models", cast_to=httpx2.Response).json()
+    listed = [entry.get("id") for entry in answer.get("data") or ()]
+    if not listed:
+        raise ConfigurationError(f"{model} lists no models: name one, openai:NAME@{url}")
+    return f"openai:{listed[0]}@{url}"
+
+
+def _print(title: str, checks: Iterable[Check], as_json: bool) -> int:
+    """Print each line when it is known; how many failed."""
+    console = Console(highlight=False)
+    if not as_json:
+        console.print(Text(title, style="bold"))
+    failed = 0
+    for check in checks:
+        failed += check.verdict == "failed"
+        if as_json:
+            print(json.dumps({"about": title, **asdict(check)}, ensure_ascii=False), flush=True)
+            continue
+        verdict = (f"{check.verdict:<8}", COLOURS[check.verdict])
+        line = Text.assemble(f"  {check.what:<38}", verdict, f"{check.seconds:6.1f} s  ", (check.detail, "dim"))
+        console.print(line, no_wrap=True, overflow="ellipsis", soft_wrap=not console.is_terminal)
+    return failed

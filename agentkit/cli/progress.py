@@ -1,0 +1,140 @@
+"""What a run is doing, on standard error; text that comes from models and tools can't steer the terminal."""
+
+import json
+import re
+from types import TracebackType
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from agentkit import Result, Usage
+from agentkit._text import in_a_line
+from agentkit.event import (
+    Event,
+    LimitReached,
+    LoopNoticed,
+    ReplyDiscarded,
+    ReplyFinished,
+    ReplyStarted,
+    ToolFinished,
+    ToolProgress,
+    ToolRecord,
+    ToolStarted,
+)
+
+MOST_SHOWN = 100
+"""So many characters of arguments or of a response are shown in a line."""
+
+
+def printable(text: str) -> str:
+    """A text without the control characters by which it could move the cursor or colour the screen."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "", text.replace("\r\n", "\n"))
+
+
+class Progress:
+    """Shows events as lines, and on a terminal what is being waited for below them."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._status: Status | None = None
+        self._running: dict[str, str] = {}
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.rest()
+
+    def show(self, event: Event) -> None:
+        """Show an event, if it is one that a person waits for."""
+        if isinstance(event, ReplyStarted):
+            self._wait_for("waiting for the model")
+        elif isinstance(event, ReplyFinished):
+            self.rest()
+        elif isinstance(event, ToolStarted):
+            self._running[event.id] = event.name
+            self._line("→", f"{event.name}({_arguments(event.arguments)})", "cyan")
+            self._wait_for(f"running {', '.join(self._running.values())}")
+        elif isinstance(event, ToolProgress):
+            self._line("·", event.text, "dim")
+        elif isinstance(event, ToolFinished):
+            self._finished(event.record)
+        elif isinstance(event, LimitReached):
+            self._line("!", f"limit on {event.limit} reached: asking for the best answer", "yellow")
+        elif isinstance(event, ReplyDiscarded):
+            self._line("!", "what was shown of this reply is not the answer; it begins again", "yellow")
+        elif isinstance(event, LoopNoticed):
+            self._line("!", event.what, "yellow")
+
+    def rest(self) -> None:
+        """Nothing is being waited for."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def summary(self, result: Result) -> None:
+        """What the run took."""
+        stopped = "" if result.stopped == "answer" else f" · stopped: {result.stopped}"
+        self._console.print(Text(f"{spent(result.usage)}{stopped}", style="dim"))
+
+    def interrupted(self, tool_calls: list[ToolRecord]) -> None:
+        """What was done before Ctrl-C."""
+        self.rest()
+        done = ", ".join(f"{record.name} ({record.seconds:.1f} s)" for record in tool_calls) or "none"
+        self._line("!", f"stopped; tool calls done so far: {done}", "yellow")
+
+    def _finished(self, record: ToolRecord) -> None:
+        self._running.pop(record.id, None)
+        mark, style = ("✗", "red") if record.error else ("✓", "green")
+        self._line(mark, f"{record.name} {record.seconds:.2f} s  {_shortened(record.response)}", style)
+        if self._running:
+            self._wait_for(f"running {', '.join(self._running.values())}")
+        else:
+            self.rest()
+
+    def _line(self, mark: str, text: str, style: str) -> None:
+        line = Text.assemble((f"{mark} ", style), printable(text))
+        if self._console.is_terminal:
+            self._console.print(line, no_wrap=True, overflow="ellipsis")
+        else:
+            self._console.print(line, soft_wrap=True)
+
+    def _wait_for(self, what: str) -> None:
+        if not self._console.is_terminal or self._console.quiet:
+            return
+        if self._status is None:
+            self._status = self._console.status(what)
+            self._status.start()
+        else:
+            self._status.update(what)
+
+
+def spent(usage: Usage) -> str:
+    """Usage in a line."""
+    words = [_counted(usage.requests, "request"), _counted(usage.tool_calls, "tool call")]
+    if usage.input_tokens or usage.output_tokens:
+        cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
+        words.append(f"{usage.input_tokens:,}{cached} + {usage.output_tokens:,} tokens")
+    return " · ".join([*words, f"{usage.seconds:.1f} s"])
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _arguments(written: str) -> str:
+    """A call's arguments as `name=value`, shortened."""
+    try:
+        values = json.loads(written)
+    except ValueError:
+        return _shortened(written)
+    if not isinstance(values, dict):
+        return _shortened(written)
+    return _shortened(", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items()))
+
+
+def _shortened(text: str) -> str:
+    return in_a_line(text, MOST_SHOWN)

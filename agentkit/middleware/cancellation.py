@@ -1,0 +1,94 @@
+"""A backend that can be stopped anywhere: while it connects, waits for the first byte, streams, or backs off.
+
+The backend is asked in a thread of its own, and its pieces come through a queue; whoever waits looks up twenty times a
+second whether the run is to stop. The connection of a reply that is left is hung up at once, so that the server stops.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from agentkit._threads import WORKERS
+from agentkit.backend import Backend, Pieces, Request
+from agentkit.net.abort import Line
+
+GLANCE = 0.05
+_END = object()
+
+
+class Stoppable:
+    """Wraps any backend for one run. cancel: set to stop. patience: tells until when (`time.monotonic()`) a reply
+    that is asked for now may take; None is no limit. A stopped reply ends without a Reply."""
+
+    def __init__(self, backend: Backend, cancel: threading.Event | None, patience: Callable[[], float | None]) -> None:
+        self._backend = backend
+        self._cancel = cancel
+        self._patience = patience
+
+    def __repr__(self) -> str:
+        return repr(self._backend)
+
+    def reply(self, request: Request) -> Pieces:
+        """See `agentkit.backend.Backend.reply`."""
+        deadline = self._patience()
+        if self._cancel is None and deadline is None:
+            yield from self._backend.reply(request)
+            return
+        asking = _Asking(self._backend, request)
+        WORKERS.submit(asking.work)
+        try:
+            while not self._is_over(deadline):
+                try:
+                    piece = asking.pieces.get(timeout=_glance(deadline))
+                except Empty:
+                    continue
+                if piece is _END:
+                    return
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            asking.leave()
+
+    def close(self) -> None:
+        """See `agentkit.backend.Backend.close`."""
+        self._backend.close()
+
+    def _is_over(self, deadline: float | None) -> bool:
+        is_cancelled = self._cancel is not None and self._cancel.is_set()
+        return is_cancelled or (deadline is not None and time.monotonic() >= deadline)
+
+
+class _Asking:
+    """One reply, asked for in another thread."""
+
+    def __init__(self, backend: Backend, request: Request) -> None:
+        self.pieces: SimpleQueue[Any] = SimpleQueue()
+        self.is_left = threading.Event()
+        self._backend = backend
+        self._request = request
+        self._line = Line()
+
+    def leave(self) -> None:
+        """Nobody waits for more: hang up, unless it is over."""
+        self.is_left.set()
+        self._line.hang_up()
+
+    def work(self) -> None:
+        """Hand over the pieces, up to the last or until nobody waits for them."""
+        try:
+            with self._line, closing(self._backend.reply(self._request)) as pieces:
+                for piece in pieces:
+                    if self.is_left.is_set():
+                        return
+                    self.pieces.put(piece)
+            self.pieces.put(_END)
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            self.pieces.put(error)
+
+
+def _glance(deadline: float | None) -> float:
+    return GLANCE if deadline is None else max(0.0, min(GLANCE, deadline - time.monotonic()))

@@ -1,0 +1,89 @@
+"""What tokens cost, where the server doesn't say: the user's prices, or those that the genai-prices package knows."""
+
+import importlib.util
+import logging
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from agentkit.backend import Backend, Pieces, Request
+from agentkit.errors import ConfigurationError
+from agentkit.event import Reply
+from agentkit.limits import Usage
+
+logger = logging.getLogger("agentkit")
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The prices of a model, each for a million tokens, in whatever currency the limit is in.
+
+    cached: of input tokens that the server had in its cache; None is the price of other input. Raises
+    ConfigurationError for a price below 0.
+    """
+
+    input: float
+    output: float
+    cached: float | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.input, self.output, self.cached or 0.0) < 0:
+            raise ConfigurationError(f"{self}: a price is a number of at least 0")
+
+    def cost(self, usage: Usage) -> float:
+        """What a reply cost."""
+        cached = self.input if self.cached is None else self.cached
+        fresh = usage.input_tokens - usage.cached_tokens
+        return (fresh * self.input + usage.cached_tokens * cached + usage.output_tokens * self.output) / 1e6
+
+
+class Priced:
+    """Wraps any backend, and puts a cost to replies whose server told none."""
+
+    def __init__(self, backend: Backend, prices: Prices | None, model: str, base_url: str | None) -> None:
+        self._backend = backend
+        self._prices = prices
+        self._model = model
+        self._base_url = base_url
+
+    def __repr__(self) -> str:
+        return repr(self._backend)
+
+    def reply(self, request: Request) -> Pieces:
+        """See `agentkit.backend.Backend.reply`."""
+        with closing(self._backend.reply(request)) as pieces:
+            for piece in pieces:
+                if isinstance(piece, Reply) and not piece.usage.cost:
+                    yield replace(piece, usage=replace(piece.usage, cost=self._cost(piece.usage)))
+                else:
+                    yield piece
+
+    def close(self) -> None:
+        """See `agentkit.backend.Backend.close`."""
+        self._backend.close()
+
+    def _cost(self, usage: Usage) -> float:
+        if self._prices is not None:
+            return self._prices.cost(usage)
+        cost = known_cost(self._model, self._base_url, usage)
+        if cost is None and usage.input_tokens:
+            logger.warning(
+                "the cost of %s is not known, so a limit on it can't hold: give Agent(prices=Prices(...))", self._model
+            )
+        return cost or 0.0
+
+
+def known_cost(model: str, base_url: str | None, usage: Usage) -> float | None:
+    """What the genai-prices package says that a reply cost; None when it does not know, or is not installed."""
+    if not model or importlib.util.find_spec("genai_prices") is None:
+        return None
+    import genai_prices
+
+    counted = genai_prices.Usage(
+        input_tokens=usage.input_tokens, cache_read_tokens=usage.cached_tokens, output_tokens=usage.output_tokens
+    )
+    try:
+        if base_url:
+            return float(genai_prices.calc_price(counted, model_ref=model, provider_api_url=base_url).total_price)
+        return float(genai_prices.calc_price(counted, model_ref=model, provider_id="openai").total_price)
+    except (LookupError, ValueError):
+        return None

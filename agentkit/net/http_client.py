@@ -1,0 +1,464 @@
+"""JSON over HTTP on one `requests` session: retries, time limits, events of a stream, and errors.
+
+Errors are the openai package's classes, so that one `except` serves all backends. Retries follow its rules:
+connection errors, 408, 409, 429 and 5xx, after what Retry-After says or an exponential back-off with jitter; but a
+status in `final` is not repeated.
+"""
+
+import json
+import random
+import re
+import time
+from collections.abc import Collection, Generator, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from agentkit._text import cut, without_password
+from agentkit.errors import ConfigurationError
+from agentkit.net.abort import speak
+from agentkit.net.drain import read_out
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
+LONGEST_RETRY_AFTER = 60.0
+MOST_BYTES = 200_000_000
+MOST_ERROR_BYTES = 100_000
+CONNECT_TIMEOUT = 10.0
+MOST_SAID = 1000
+Events = Generator[dict[str, Any], None, None]
+_RETRIED = frozenset({408, 409, 429})
+_BITE = 1 << 16
+
+
+class _Speaking:
+    """A connection pool of urllib3 that notes who speaks on which connection."""
+
+    def _make_request(self, conn: Any, *args: Any, **options: Any) -> Any:
+        speak(conn, lambda: getattr(conn, "sock", None))
+        return super()._make_request(conn, *args, **options)  # type: ignore[misc]
+
+
+class _HTTPPool(_Speaking, urllib3.HTTPConnectionPool):
+    pass
+
+
+class _HTTPSPool(_Speaking, urllib3.HTTPSConnectionPool):
+    pass
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        return manager
+
+
+class Transport:
+    """A session with one server; shared by threads.
+
+    base_url: the address before the paths. timeout: seconds without a byte. max_retries: of a request that failed
+    before anything of its answer came. final: statuses that are not worth a retry. most_bytes: of a whole answer.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        timeout: float = 600.0,
+        max_retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        final: Collection[int] = (),
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigurationError(f"base_url={base_url!r} is no address: write http://host:port")
+        self.base_url = base_url.rstrip("/")
+        self.timeout = timeout
+        self.max_retries = max_retries
+        self._final = frozenset(final)
+        self._most_bytes = most_bytes
+        self._key = api_key or ""
+        self._session: requests.Session | None = requests.Session()
+        self._session.headers.update({"Accept": "application/json, text/event-stream", **(headers or {})})
+        self._session.auth = self._authorized  # without one, requests takes a password from the user's .netrc
+        adapter = _Adapter(pool_maxsize=64)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def _authorized(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+    def close(self) -> None:
+        """Close the connections; a later request raises ConfigurationError."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def get(self, path: str, *, timeout: float | None = None) -> Any:
+        """The JSON of a page. Raises what `post` raises."""
+        return self._json(self._answered("GET", path, None, timeout, None))
+
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Send JSON and get JSON.
+
+        Raises APIConnectionError when the server can't be reached, APITimeoutError when it is silent, APIStatusError
+        and its children when it refuses, APIResponseValidationError when it answers with what is no JSON.
+        """
+        return self._json(self._answered("POST", path, body, timeout, headers))
+
+    def events(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Events:
+        """Send JSON and get the JSON of server-sent events, as they come, up to `[DONE]` or the end.
+
+        It is sent at once, so that a refusal is raised here, and again as long as no event has come. Raises what
+        `post` raises; iterating raises APIError for an event that is an error or no JSON.
+        """
+        events = self._events(path, body, timeout, headers)
+        next(events)
+        return cast(Events, events)
+
+    def _events(
+        self, path: str, body: Mapping[str, Any], timeout: float | None, headers: Mapping[str, str] | None
+    ) -> Generator[dict[str, Any] | None, None, None]:
+        """None once the server has answered, and then the events."""
+        has_answered = False
+        for attempt in range(self.max_retries + 1):
+            is_last = attempt == self.max_retries
+            response = self._answered("POST", path, body, timeout, headers, attempt)
+            has_begun = False
+            try:
+                if not has_answered:
+                    has_answered = True
+                    yield None
+                for event in self._events_of(response):
+                    has_begun = True
+                    yield event
+            except openai.APIConnectionError:
+                if has_begun or is_last:
+                    raise
+            finally:
+                response.close()
+            if has_begun or is_last:
+                return
+            _sleep(attempt, None)
+
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        timeout: float | None,
+        headers: Mapping[str, str] | None,
+        first: int = 0,
+    ) -> requests.Response:
+        """An answer that is no error; its body is not read yet."""
+        data = None if body is None else _encoded(body)
+        for attempt in range(first, self.max_retries + 1):
+            is_last = attempt == self.max_retries
+            try:
+                response = self._sent(method, path, data, timeout, headers)
+            except openai.APIConnectionError:
+                if is_last:
+                    raise
+                _sleep(attempt, None)
+                continue
+            if response.status_code < 400:
+                return response
+            if is_last or not self._is_retried(response):
+                raise self._status_error(response)
+            wait = _retry_after(response.headers.get("Retry-After"))
+            response.close()
+            _sleep(attempt, wait)
+        raise AssertionError("unreachable")
+
+    def _sent(
+        self, method: str, path: str, data: bytes | None, timeout: float | None, headers: Mapping[str, str] | None
+    ) -> requests.Response:
+        if self._session is None:
+            raise ConfigurationError("this client is closed: make a new one")
+        limit = timeout or self.timeout
+        try:
+            return self._session.request(
+                method,
+                self.base_url + path,
+                data=data,
+                headers={"Content-Type": "application/json", **(headers or {})} if data is not None else headers,
+                timeout=(min(limit, CONNECT_TIMEOUT), limit),
+                stream=True,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise self._connection_error(method, path, error) from error
+
+    def _is_retried(self, response: requests.Response) -> bool:
+        status = response.status_code
+        return status not in self._final and (status in _RETRIED or status >= 500)
+
+    def _json(self, response: requests.Response) -> Any:
+        """The JSON of an answer, whatever type it says it has."""
+        with response:
+            content = self._content(response)
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise openai.APIResponseValidationError(
+                _as_httpx(response, content[:MOST_ERROR_BYTES]),
+                None,
+                message=f"{shown(response.url)} answered {response.status_code} with what is no JSON (is base_url "
+                f"right?): {content[:200].decode('utf-8', 'replace')!r}",
+            ) from None
+
+    def _content(self, response: requests.Response) -> bytes:
+        pieces, size = [], 0
+        for piece in self._pieces(response):
+            size += len(piece)
+            if size > self._most_bytes:
+                raise openai.APIResponseValidationError(
+                    _as_httpx(response, b""),
+                    None,
+                    message=f"{shown(response.url)} answered with more than {self._most_bytes:,} bytes: ask for fewer "
+                    "tokens (max_tokens)",
+                )
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _pieces(self, response: requests.Response) -> Iterator[bytes]:
+        """The body as it comes: no piece waits for more, so that a stream is told at once."""
+        try:
+            raw = response.raw
+            if not isinstance(raw, urllib3.BaseHTTPResponse):  # one that was recorded, and is all there
+                yield from response.iter_content(_BITE)
+                return
+            while piece := raw.read1(_BITE, decode_content=True):
+                yield piece
+        except (urllib3.exceptions.HTTPError, requests.RequestException, OSError) as error:
+            raise self._connection_error("POST", urlsplit(response.url).path, error, in_body=True) from error
+
+    def _events_of(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        kind = response.headers.get("Content-Type", "")
+        if "json" in kind:  # it does not stream
+            yield self._json(response)
+            return
+        lines = _lines(self._pieces(response))
+        for line in lines:
+            if not line.startswith(b"data:"):
+                continue
+            data = line[5:].strip()
+            if data == b"[DONE]":
+                _read_out(response, lines)
+                return
+            try:
+                event = json.loads(data)
+            except (ValueError, RecursionError):
+                raise api_error(
+                    f"{shown(response.url)} sent an event that is not JSON: {data[:200].decode('utf-8', 'replace')!r}"
+                ) from None
+            if isinstance(event, dict):
+                if event.get("error"):
+                    raise error_in_body(event)
+                yield event
+                if event.get("finished"):  # LightLLM's own stream ends without [DONE]
+                    _read_out(response, lines)
+                    return
+
+    def _connection_error(
+        self, method: str, path: str, error: Exception, in_body: bool = False
+    ) -> openai.APIConnectionError:
+        where = shown(self.base_url) + path.removeprefix(urlsplit(self.base_url).path)
+        request = httpx2.Request(method, where)
+        if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError) and not isinstance(
+            error, urllib3.exceptions.ConnectTimeoutError | requests.ConnectTimeout
+        ):
+            timed_out = openai.APITimeoutError(request)
+            timed_out.message = f"{where} was silent for longer than the time limit: raise timeout=, or ask for less"
+            timed_out.args = (timed_out.message,)
+            return timed_out
+        if in_body:
+            message = f"{where}: the connection broke before the answer was whole"
+        else:
+            message = f"{where} can't be reached (is the server running, is base_url right?): {_reason(error)}"
+        return openai.APIConnectionError(message=message, request=request)
+
+    def _status_error(self, response: requests.Response) -> openai.APIStatusError:
+        with response:
+            content = b""
+            try:
+                for piece in self._pieces(response):
+                    content += piece
+                    if len(content) > MOST_ERROR_BYTES:
+                        break
+            except openai.APIConnectionError:
+                pass
+        try:
+            body: Any = json.loads(content)
+        except (ValueError, RecursionError):
+            body = None
+        said = message_of(body) if body is not None else _text_of(content)
+        if self._key:
+            said = said.replace(self._key, "(key)")
+            body = None if self._key in json.dumps(body) else body
+        message = f"{shown(response.url)} answered {response.status_code}: {said}"
+        return status_error(response.status_code, message, _as_httpx(response, content), body)
+
+
+def status_error(
+    status: int, message: str, response: "httpx2.Response | None" = None, body: object = None
+) -> openai.APIStatusError:
+    """The openai package's error for a status."""
+    kinds: dict[int, type[openai.APIStatusError]] = {
+        400: openai.BadRequestError,
+        401: openai.AuthenticationError,
+        403: openai.PermissionDeniedError,
+        404: openai.NotFoundError,
+        409: openai.ConflictError,
+        422: openai.UnprocessableEntityError,
+        429: openai.RateLimitError,
+    }
+    kind = kinds.get(status, openai.InternalServerError if status >= 500 else openai.APIStatusError)
+    if response is None:
+        response = httpx2.Response(status, request=httpx2.Request("POST", "http://agentkit.invalid/"))
+    detail = body.get("error", body) if isinstance(body, dict) else body
+    return kind(message, response=response, body=detail)
+
+
+def api_error(message: str, body: object = None) -> openai.APIError:
+    """An error of the server that came without a status."""
+    return openai.APIError(message, httpx2.Request("POST", "http://agentkit.invalid/"), body=body)
+
+
+def error_in_body(answer: Mapping[str, Any]) -> openai.APIError:
+    """An error of the server in an answer, or an event of a stream, whose status said that all was well."""
+    detail = answer["error"] if isinstance(answer["error"], dict) else {}
+    code = detail.get("code")
+    if isinstance(code, str) and code.isdecimal():
+        code = int(code)
+    if detail.get("type") == "invalid_request_error" and not isinstance(code, int):
+        code = 400
+    if isinstance(code, int) and 400 <= code < 600:
+        return in_body(status_error(code, message_of(answer), None, answer))
+    return in_body(api_error(message_of(answer), answer))
+
+
+def in_body(error: openai.APIError) -> openai.APIError:
+    """The error, marked as one that came in an answer that said 200, so that no client has tried it again yet."""
+    error.in_body = True  # type: ignore[attr-defined]
+    return error
+
+
+def message_of(body: Any) -> str:
+    """What a server says in an error: OpenAI's `{"error": {"message"}}`, `{"message"}`, FastAPI's `{"detail"}`."""
+    if isinstance(body, dict):
+        for key in ("error", "message", "detail"):
+            if body.get(key):
+                return message_of(body[key])
+        return cut(json.dumps(body, ensure_ascii=False), MOST_SAID)
+    if isinstance(body, list):  # FastAPI's list of faults
+        return cut("; ".join(_fault(each) for each in body), MOST_SAID)
+    return cut(str(body), MOST_SAID)
+
+
+def _fault(fault: Any) -> str:
+    if isinstance(fault, dict) and "msg" in fault:
+        where = ".".join(str(step) for step in fault.get("loc") or ())
+        return f"{where}: {fault['msg']}" if where else str(fault["msg"])
+    return message_of(fault)
+
+
+def shown(url: object) -> str:
+    """An address for a message, without a user's name and password, and without its query."""
+    return without_password(url).partition("?")[0]
+
+
+def _text_of(content: bytes) -> str:
+    """Plain text of an error page."""
+    text = re.sub(r"<[^>]*>", " ", content[:20_000].decode("utf-8", "replace"))
+    return cut(" ".join(text.split()), 300) or "nothing"
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, without addresses of objects."""
+    while True:
+        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?|^\[Errno -?\d+\] ", "", str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _as_httpx(response: requests.Response, content: bytes) -> httpx2.Response:
+    """The answer for the openai package's errors; without the request's headers, which hold the key."""
+    headers = {name: value for name, value in response.headers.items() if name.lower() not in _BODY_HEADERS}
+    request = httpx2.Request(response.request.method or "POST", shown(response.url))
+    return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
+
+
+_BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _read_out(response: requests.Response, rest: Iterator[bytes]) -> None:
+    read_out(rest, getattr(getattr(response.raw, "connection", None), "sock", None))
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines without their ends; the last one may lack one."""
+    begun: list[bytes] = []
+    for piece in pieces:
+        *whole, rest = piece.split(b"\n")
+        for line in whole:
+            yield b"".join((*begun, line)).rstrip(b"\r")
+            begun.clear()
+        if rest:
+            begun.append(rest)
+    if begun:
+        yield b"".join(begun)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """The seconds that a Retry-After header asks for, as a number or as a date."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, TypeError):
+            return None
+    return seconds if 0 <= seconds <= LONGEST_RETRY_AFTER else None
+
+
+def _sleep(attempt: int, wanted: float | None) -> None:
+    wait = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT) * (1 - 0.25 * random.random()) if wanted is None else wanted
+    time.sleep(wait)

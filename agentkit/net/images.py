@@ -1,0 +1,114 @@
+"""Pictures by their addresses: `data:`, `http(s):` through the guarded fetch, and `file:` where that is allowed.
+
+What can't be loaded is refused as the server would refuse it, with the openai package's BadRequestError.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.request import url2pathname
+
+from agentkit.errors import FetchError
+from agentkit.net.fetch import fetch
+from agentkit.net.http_client import status_error
+
+MOST_BYTES = 20_000_000
+
+_BEGINNINGS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+)
+
+
+@dataclass(frozen=True)
+class PictureLoader:
+    """Loads pictures.
+
+    files: whether `file:` addresses may be read; leave it off where the addresses come from strangers. allow: hosts
+    that may be asked although they are not public (see `agentkit.fetch`). most_bytes: of one picture.
+    """
+
+    files: bool = False
+    allow: tuple[str, ...] = ()
+    most_bytes: int = MOST_BYTES
+
+    def loaded(self, address: str) -> tuple[str, bytes]:
+        """The media type and the bytes of a picture. Raises BadRequestError with what to do about it."""
+        data = self._bytes(address)
+        if len(data) > self.most_bytes:
+            raise _refused(f"{_shown(address)} has {len(data):,} bytes, and {self.most_bytes:,} are allowed: shrink it")
+        kind = media_type(data)
+        if kind is None:
+            raise _refused(f"{_shown(address)} is no picture (PNG, JPEG, GIF, WebP, BMP and TIFF are known)")
+        return kind, data
+
+    def base64(self, addresses: Iterable[str]) -> list[dict[str, str]]:
+        """Entries of LightLLM's `multimodal_params.images`, in order."""
+        return [
+            {"type": "base64", "data": base64.b64encode(self.loaded(address)[1]).decode("ascii")}
+            for address in addresses
+        ]
+
+    def data_url(self, address: str) -> str:
+        """The address of a picture as a `data:` URL, which needs nobody to load it."""
+        kind, data = self.loaded(address)
+        return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+    def _bytes(self, address: str) -> bytes:
+        scheme = address.partition(":")[0].lower()
+        if scheme == "data":
+            return _from_data_url(address)
+        if scheme in ("http", "https"):
+            try:
+                return fetch(address, max_bytes=self.most_bytes, allow=self.allow).content
+            except FetchError as error:
+                raise _refused(f"{_shown(address)} could not be loaded: {error}") from error
+        if scheme == "file" or "://" not in address:
+            return self._from_file(address)
+        raise _refused(f"{_shown(address)} has an address that is not file:, http:, https: or data:")
+
+    def _from_file(self, address: str) -> bytes:
+        if not self.files:
+            raise _refused(f"{_shown(address)} is a file, and files are not read here: send a data: URL")
+        parts = urlsplit(address)
+        path = Path(url2pathname(unquote(parts.path)) if parts.scheme == "file" else address).expanduser()
+        try:
+            if path.stat().st_size > self.most_bytes:
+                raise _refused(f"{_shown(address)} has more than the allowed {self.most_bytes:,} bytes: shrink it")
+            return path.read_bytes()
+        except OSError as error:
+            raise _refused(f"{_shown(address)} can't be read: {error.strerror or error}") from None
+
+
+def media_type(data: bytes) -> str | None:
+    """What a picture is by its first bytes; None when it is none."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for beginning, kind in _BEGINNINGS if data.startswith(beginning)), None)
+
+
+def _from_data_url(address: str) -> bytes:
+    head, comma, body = address.partition(",")
+    if not comma:
+        raise _refused("a data: URL without a comma is no picture: write data:image/png;base64,...")
+    if not head.lower().endswith(";base64"):
+        return unquote_to_bytes(body)
+    try:
+        return base64.b64decode("".join(body.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _refused(f"a data: URL is not valid base64 ({error}): encode the picture's bytes") from None
+
+
+def _shown(address: str) -> str:
+    return f"the picture {address[:80]!r}" if not address.startswith("data:") else "a picture in a data: URL"
+
+
+def _refused(message: str) -> Exception:
+    return status_error(400, message)

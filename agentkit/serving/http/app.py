@@ -1,0 +1,169 @@
+"""The application: everything put together."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from agentkit.backend import Backend, resolve
+from agentkit.backends import OpenAIBackend
+from agentkit.errors import MissingExtraError
+from agentkit.serving.chat_service import Answerer
+from agentkit.serving.environment import data_folder
+from agentkit.serving.http import chat, completions, health
+from agentkit.serving.http.auth import Door
+from agentkit.serving.http.conversations import Conversations
+from agentkit.serving.http.dependencies import State
+from agentkit.serving.http.errors import add_handlers
+from agentkit.serving.http.metrics import Metrics
+from agentkit.serving.http.middleware import Guarded, Watched
+from agentkit.serving.http.model_server import ModelServer
+from agentkit.serving.http.prompts import Prompts
+from agentkit.serving.http.runs import Runs
+from agentkit.serving.http.settings import HttpSettings
+from agentkit.serving.rate_limit import Rates
+from agentkit.serving.session_stores import open_sessions, rates_beside
+from agentkit.serving.tool_loading import AnyTool, load
+from agentkit.serving.upstream import model_server
+from agentkit.toolbox import Toolbox
+
+logger = logging.getLogger("agentkit.http")
+
+STATIC = Path(__file__).parent / "static"
+OPENAI = "https://api.openai.com/v1"
+LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]", "::1"]
+
+
+def create_app(settings: HttpSettings | None = None) -> FastAPI:
+    """The service, as an ASGI application. settings: None reads them from the environment.
+
+    Raises ConfigurationError for a model, tools, prompts or keys that can't be used, SessionError for the store.
+    """
+    settings = settings or HttpSettings()
+    backend, url = model_of(settings)
+    sessions = open_sessions(settings.agentkit_sessions)
+    answerer = Answerer(
+        backend, sessions, history_tokens=settings.llm_max_history_tokens, calls_at_once=settings.agentkit_max_runs
+    )
+    runs = Runs(answerer, settings.agentkit_max_runs)
+    tools = tools_of(settings)
+    service = State(
+        settings,
+        Conversations(answerer, tools, Prompts(settings.agentkit_prompts)),
+        runs,
+        Metrics(runs, (each.name for each in Toolbox(tools)), settings.prometheus_multiproc_dir),
+        Door(settings),
+        Rates(settings.agentkit_rate, rates_beside(settings.agentkit_sessions)),
+        ModelServer(url, None if settings.agentkit_model else settings.llm_server_url),
+    )
+
+    start_mqtt = mqtt_of(settings, answerer)
+
+    @asynccontextmanager
+    async def living(_: FastAPI) -> AsyncIterator[None]:
+        stop_mqtt = start_mqtt()
+        yield
+        stop_mqtt()
+        runs.close()
+        backend.close()
+        sessions.close()
+
+    app = FastAPI(
+        title="agentkit",
+        description=DESCRIPTION,
+        lifespan=living,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=settings.agentkit_max_body,
+    )
+    app.state.service = service
+    add_handlers(app)
+    app.add_middleware(Guarded)
+    if service.door.is_open:  # else any page could reach it under a name of its own (DNS rebinding)
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS)
+    if settings.agentkit_cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.agentkit_cors),
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
+        )
+    app.add_middleware(Watched, metrics=service.metrics)
+    for routes in (chat.routes, completions.routes, health.routes):
+        app.include_router(routes)
+    _add_pages(app)
+    return app
+
+
+DESCRIPTION = """An agent that answers with the help of its tools. Send `Authorization: Bearer KEY`, unless the service
+is for this machine alone."""
+
+
+def model_of(settings: HttpSettings) -> tuple[Backend, str | None]:
+    """The model, and the address of its server. Raises ConfigurationError."""
+    if settings.agentkit_model:
+        backend = resolve(settings.agentkit_model)
+        return backend, getattr(backend, "base_url", None) or (OPENAI if isinstance(backend, OpenAIBackend) else None)
+    backend = model_server(
+        settings.llm_server_url,
+        timeout=settings.llm_timeout,
+        temperature=settings.llm_temperature,
+        top_p=settings.llm_top_p,
+        max_tokens=settings.llm_max_tokens,
+        thinks=not settings.llm_skip_thinking,
+    )
+    return backend, backend.base_url
+
+
+def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
+    """The agent's tools. Raises ConfigurationError."""
+    found = [tool for name in settings.agentkit_tools for tool in load(name)]
+    if settings.agentkit_docs:
+        from agentkit_tools import documents
+
+        found += documents(settings.agentkit_docs)
+    return tuple(found)
+
+
+def mqtt_of(settings: HttpSettings, answerer: Answerer) -> Callable[[], Callable[[], object]]:
+    """What starts the MQTT bridge, on the same sessions and the same model, and gives what ends it. Raises
+    ConfigurationError for projects that can't be served."""
+    if not settings.agentkit_mqtt_projects:
+        return lambda: lambda: None
+    try:
+        from agentkit.serving.mqtt.bridge import BridgeSettings
+        from agentkit.serving.mqtt.embedded import serve_beside
+        from agentkit.serving.mqtt.projects import projects_named
+    except ImportError:
+        raise MissingExtraError("the MQTT bridge", "mqtt") from None
+    password = settings.agentkit_mqtt_password
+    bridge = BridgeSettings(
+        broker=settings.agentkit_mqtt_broker,
+        port=settings.agentkit_mqtt_port,
+        username=settings.agentkit_mqtt_username,
+        password=password.get_secret_value() if password else None,
+        client_id="agentkit-serve",
+    )
+    projects = projects_named(settings.agentkit_mqtt_projects)
+    return lambda: serve_beside(projects, answerer, bridge, data_folder() / "bridges")
+
+
+def _add_pages(app: FastAPI) -> None:
+    """The chat page, and the documentation of the API."""
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse((STATIC / "docs.html").read_text(encoding="utf-8"))
+
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")

@@ -1,0 +1,139 @@
+"""The maze: the state of the game as a message to the model, and the model's calls as a message to the game."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from agentkit import Tool
+from agentkit.message import ToolCall
+from agentkit.tooling.arguments import as_json_object
+
+_CELL = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2, "description": "[x, y]"}
+_CELLS = {"type": "array", "items": _CELL, "description": "[[x, y], ...]"}
+_X = {"type": "integer", "description": "Column, from 0 at the left."}
+_Y = {"type": "integer", "description": "Row, from 0 at the top."}
+
+
+def _milliseconds(default: int) -> dict[str, Any]:
+    return {"type": "integer", "description": "For how long, in milliseconds.", "default": default}
+
+
+FUNCTIONS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
+    "break_wall": ("Break the wall at a place.", {"x": _X, "y": _Y}, ["x", "y"]),
+    "break_walls": ("Break several walls.", {"walls": _CELLS}, ["walls"]),
+    "speed_boost": ("Make the player faster for a while.", {"duration_ms": _milliseconds(1500)}, []),
+    "slow_germs": ("Make the germs slower for a while.", {"duration_ms": _milliseconds(3000)}, []),
+    "freeze_germs": ("Stop the germs for a while.", {"duration_ms": _milliseconds(3500)}, []),
+    "teleport_player": ("Put the player at another place.", {"x": _X, "y": _Y}, ["x", "y"]),
+    "spawn_oxygen": ("Put oxygen at places.", {"locations": _CELLS}, ["locations"]),
+    "move_exit": ("Move the exit.", {"x": _X, "y": _Y}, ["x", "y"]),
+    "highlight_zone": (
+        "Highlight cells for a while.",
+        {"cells": _CELLS, "duration_ms": _milliseconds(5000)},
+        ["cells"],
+    ),
+    "reveal_map": ("Show or hide the whole map.", {"enabled": {"type": "boolean"}}, ["enabled"]),
+}
+"""What the game can do: description, parameters, those of them that are needed."""
+
+STUCK = (
+    "The player does not get on: the same state, or the same answer, has come again. Give a hint that differs from the "
+    "last ones, or call another function."
+)
+
+
+def tools() -> list[Tool[..., str]]:
+    """The game's functions as tools; a call comes to nothing here, since the game carries it out."""
+    return [_tool(name, *described) for name, described in FUNCTIONS.items()]
+
+
+def _tool(name: str, description: str, properties: dict[str, Any], required: list[str]) -> Tool[..., str]:
+    def hand_over(**arguments: Any) -> str:
+        return "handed to the game"
+
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return Tool(name, description, schema, hand_over)
+
+
+def state_message(state: Mapping[str, Any], states_before: int = 0, answers_before: int = 0) -> str:
+    """What the model is told of a state. states_before, answers_before: how often the same state, the same answer has
+    come before in a row."""
+    told = {
+        "player_pos": _cell(state.get("player_pos")),
+        "exit_pos": _cell(state.get("exit_pos")),
+        "visible_map": state.get("visible_map"),
+        "germs": _cells(state.get("germs")),
+        "oxygen": _cells(state.get("oxygenPellets")),
+        "oxygen_collected": state.get("oxygenCollected", 0),
+    }
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    if not (states_before or answers_before):
+        return text
+    stuck = {
+        "stuck": True,
+        "state_repeat_count": states_before,
+        "assistant_repeat_count": answers_before,
+        "instruction": STUCK,
+    }
+    return f"{text}\n\nSTUCK_CONTEXT: {json.dumps(stuck, ensure_ascii=False)}"
+
+
+def hint_payload(text: str, calls: Iterable[ToolCall]) -> dict[str, Any]:
+    """What the game gets: the reply's text, and a key for each function that was called. A call whose arguments make no
+    sense is left out."""
+    hint: dict[str, Any] = {"hint": text}
+    for call in calls:
+        arguments = json.loads(as_json_object(call["function"]["arguments"]))
+        _add(hint, call["function"]["name"], arguments)
+    return hint
+
+
+def _add(hint: dict[str, Any], name: str, arguments: Mapping[str, Any]) -> None:
+    if name in ("break_wall", "teleport_player", "move_exit"):
+        cell = _cell(arguments)
+        if cell is not None:
+            hint[name] = cell
+    elif name in ("break_walls", "spawn_oxygen"):
+        cells = _cells(arguments.get("walls" if name == "break_walls" else "locations"))
+        if cells:
+            hint[name] = hint.get(name, []) + cells
+    elif name in ("speed_boost", "slow_germs", "freeze_germs"):
+        hint[f"{name}_ms"] = _duration(name, arguments)
+    elif name == "highlight_zone":
+        cells = _cells(arguments.get("cells"))
+        if cells:
+            hint[name] = hint.get(name, []) + cells
+            hint["highlight_ms"] = _duration(name, arguments)
+    elif name == "reveal_map" and "enabled" in arguments:
+        hint[name] = arguments["enabled"] in (True, "true", "True", 1)
+
+
+def _duration(name: str, arguments: Mapping[str, Any]) -> int:
+    default = int(FUNCTIONS[name][1]["duration_ms"]["default"])
+    number = _whole(arguments.get("duration_ms"))
+    return number if number is not None and number > 0 else default
+
+
+def _cell(value: Any) -> list[int] | None:
+    """[x, y] of {"x", "y"} or [x, y]."""
+    if isinstance(value, Mapping):
+        value = [value.get("x"), value.get("y")]
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return None
+    x, y = map(_whole, value)
+    return None if x is None or y is None else [x, y]
+
+
+def _cells(value: Any) -> list[list[int]]:
+    found = map(_cell, value) if isinstance(value, list) else ()
+    return [cell for cell in found if cell is not None]
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+        return int(number) if number == int(number) else None
+    except (ValueError, OverflowError):
+        return None

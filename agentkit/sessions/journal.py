@@ -1,0 +1,113 @@
+"""What a run writes into its session before it tells of it: messages, and a mark before each call with an effect."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from agentkit.event import Event, ReplyFinished, ToolStarted
+from agentkit.limits import Usage
+from agentkit.message import Message, ToolCall, tool_result
+from agentkit.session import Entry, Session, Writer, messages_of, started_calls
+from agentkit.transcript import whats_due
+
+UNKNOWN = (
+    "It is not known whether this call had its effect: the program was stopped while it ran. Find out before you make "
+    "it again."
+)
+
+
+class Book:
+    """The session of a run, held for writing; without a session it writes nothing.
+
+    messages: what the session has, or None. held: what comes behind the results of open calls. unknown: the calls that
+    an earlier run had started and not finished. view, spent: what was sent of the session last, and what that took.
+    """
+
+    def __init__(self, writer: Writer | None) -> None:
+        self._writer = writer
+        self.messages: list[Message] | None = None
+        self.held: list[Message] = []
+        self.view: Mapping[str, Any] | None = None
+        self.spent: Usage | None = None
+        self.unknown: list[ToolCall] = []
+        if writer is not None:
+            entries = writer.session.entries()
+            self.messages, self.held = messages_of(entries)
+            self.unknown = _unknown(self.messages, started_calls(entries))
+            self.view, self.spent = _last_view(entries)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, session: Session | None) -> "Iterator[Book]":
+        """The book of a run. Raises SessionError, SessionBusyError."""
+        if session is None:
+            yield cls(None)
+            return
+        with session.hold() as writer:
+            yield cls(writer)
+
+    def unknown_answers(self) -> list[Message]:
+        """What the model is told of the calls whose effect is not known."""
+        return [tool_result(call["id"], f"Error: {UNKNOWN}") for call in self.unknown]
+
+    def write(
+        self,
+        answered: Sequence[Mapping[str, Any]],
+        mended: Sequence[Mapping[str, Any]],
+        earlier: Sequence[Mapping[str, Any]],
+        asked: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Store what a run begins with. answered: what was added to `earlier` for unknown calls; mended: both, after
+        repair, of which the end is stored when nothing before it had to be changed. asked: the prompt."""
+        if self._writer is None:
+            return
+        is_longer = list(mended[: len(earlier)]) == list(earlier)
+        self._writer.append([*(mended[len(earlier) :] if is_longer else answered), *asked])
+
+    def say(self, message: Mapping[str, Any]) -> None:
+        """Store a message that no event tells of."""
+        if self._writer is not None:
+            self._writer.append([message])
+
+    def note_view(self, view: Mapping[str, Any]) -> None:
+        """Store what is sent from now on."""
+        if self._writer is not None:
+            self._writer.note_view(view)
+
+    def note(self, event: Event) -> None:
+        """Store what an event adds, before it is told."""
+        if self._writer is None:
+            return
+        if event.adds:
+            usage = event.reply.usage if isinstance(event, ReplyFinished) else None
+            self._writer.append(event.adds, usage)
+        elif isinstance(event, ToolStarted) and not event.read_only:
+            self._writer.mark_started(event.id, event.name, event.arguments)
+
+
+def _unknown(messages: Sequence[Message], started: Mapping[str, ToolCall]) -> list[ToolCall]:
+    """The open calls that were started, up to the first that was not: calls are answered in order."""
+    due = whats_due(messages)
+    found = []
+    for call in due if isinstance(due, tuple) else ():
+        if call["id"] not in started:
+            break
+        found.append(call)
+    return found
+
+
+def _last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage | None]:
+    """The view that holds at the end of a log, and what the last reply took; an undo ends both."""
+    view: Mapping[str, Any] | None = None
+    spent: Usage | None = None
+    for entry in entries:
+        if entry.kind == "undo":
+            view = spent = None
+        elif entry.kind == "view":
+            view = entry.value
+        elif entry.kind == "message" and entry.usage:
+            told = entry.usage
+            spent = Usage(1, int(told.get("input_tokens") or 0), 0, int(told.get("output_tokens") or 0))
+        elif entry.kind == "message" and entry.value.get("role") != "user":
+            spent = None if entry.value.get("role") == "tool" else spent
+    return view, spent if spent is not None and spent.input_tokens else None

@@ -1,0 +1,17 @@
+"""What users test their own tools and agents with: a backend that plays given replies, and recorded exchanges.
+
+from agentkit import Agent
+from agentkit.testing import ScriptedBackend
+
+backend = ScriptedBackend(("population", {"city": "Oslo"}), "About 700,000.")
+result = Agent(backend, tools=[population]).run("How many people live in Oslo?")
+assert backend.requests[1].messages[-1]["content"] == "<tool_response>\\n717710\\n</tool_response>"
+
+with recorded("cassettes/oslo.yaml"):  # AGENTKIT_RECORD=once records it
+    Agent("openai:gpt-5-mini").run("How many people live in Oslo?")
+"""
+
+from agentkit.testing.cassette import CassetteError, recorded
+from agentkit.testing.scripted import Recorded, ScriptedBackend, Step
+
+__all__ = ["CassetteError", "Recorded", "ScriptedBackend", "Step", "recorded"]

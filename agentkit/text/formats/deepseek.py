@@ -1,0 +1,51 @@
+"""DeepSeek V3, R1 and V3.1 (the bars are U+FF5C, the blocks U+2581).
+
+    V3    <｜tool▁call▁begin｜>function<｜tool▁sep｜>get_weather
+          ```json
+          {"city": "Paris"}
+          ```<｜tool▁call▁end｜>
+    V3.1  <｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{"city": "Paris"}<｜tool▁call▁end｜>
+
+all calls of a reply between <｜tool▁calls▁begin｜> and <｜tool▁calls▁end｜>.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentkit.text.call_format import BadCall, Block, Format, Piece
+from agentkit.text.formats.json_block import JsonBlock, arguments_call
+
+FIRST, LAST = "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"
+START, MIDDLE, END = "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"
+
+
+def read(inside: str, whole: bool) -> list[Piece]:
+    """The call of a block in either form."""
+    if MIDDLE not in inside:
+        return [BadCall("", "the tool call has no name before its arguments")]
+    return _read(inside, whole)
+
+
+def read_first(inside: str, whole: bool) -> list[Piece]:
+    """What stands between the section's beginning and the first call: a call of a model that forgot its marker."""
+    return _read(inside, whole) if MIDDLE in inside else []
+
+
+def _read(inside: str, whole: bool) -> list[Piece]:
+    head, _, rest = inside.partition(MIDDLE)
+    name = head.strip()
+    brace = rest.find("{")
+    if name == "function" and brace != 0:  # V3: the name stands behind the separator, the arguments in a fence
+        name = rest[:brace] if brace >= 0 else rest
+        name, rest = name.replace("```json", "").replace("```", "").strip(), rest[brace:] if brace >= 0 else ""
+    return [arguments_call(name, rest, whole)]
+
+
+def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
+    """One call."""
+    if marker == FIRST:
+        return JsonBlock(marker, (START,), (END, LAST), read_first)
+    return JsonBlock(marker, (START, LAST), (END,), read)
+
+
+FORMAT = Format("deepseek", starts=(START, FIRST), block=block, swallowed=(LAST, END))

@@ -1,0 +1,126 @@
+"""GLM-4.5 to 4.7: the name, then keys and values between tags.
+
+<tool_call>get_weather
+<arg_key>city</arg_key>
+<arg_value>Paris</arg_value>
+</tool_call>
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text, begun_word
+from agentkit.text.formats.typed import parameters_of, typed
+
+START, END = "<tool_call>", "</tool_call>"
+KEY, KEY_END, VALUE, VALUE_END = "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"
+_NAME = re.compile(r"\s*([\w.\-]+)\s*")
+_NAME_BEGUN = re.compile(r"\s*[\w.\-]*\s*$")
+_LONGEST_NAME = 300
+_NEXT = {
+    "name": (KEY, END, START),
+    "key": (KEY_END, END, START),
+    "between": (VALUE, KEY, END, START),
+    "value": (VALUE_END,),
+    "after": (KEY, END, START),
+}
+
+
+class _Block:
+    """Goes from tag to tag; a value goes up to its closing tag, whatever it holds."""
+
+    def __init__(self, tools: Sequence[Mapping[str, Any]] | None) -> None:
+        self._tools = tools
+        self._state = "name"
+        self._rest = ""
+        self._part: list[str] = []
+        self._raw: list[str] = []
+        self._name = ""
+        self._key = ""
+        self._arguments: list[tuple[str, str]] = []
+        self._whole = False
+        self._rejected = False
+
+    def feed(self, text: str) -> str | None:
+        text, self._rest = self._rest + text, ""
+        while True:
+            words = _NEXT[self._state]
+            place, word = _first(text, words)
+            if not word:
+                if self._state == "name" and not self._may_be_name(text):
+                    return self._reject("".join(self._part) + text)
+                keep = begun_word(text, words)
+                self._part.append(text[:keep])
+                self._rest = text[keep:]
+                return None
+            self._part.append(text[:place])
+            part = "".join(self._part)
+            self._part = []
+            if self._state == "name" and not _NAME.fullmatch(part):
+                return self._reject(part + text[place:])
+            self._raw.append(part)
+            if word == START:
+                self._meet(START, part)
+                return text[place:]
+            text = text[place + len(word) :]
+            self._raw.append(word)
+            if self._meet(word, part):
+                return text
+
+    def finish(self) -> str:
+        part = "".join(self._part) + self._rest
+        if self._state == "name":
+            if not _NAME.fullmatch(part):
+                return self._reject(part)
+            self._name = part.strip()  # nothing says that the name has come to its end
+        self._raw.append(part)
+        return ""
+
+    def pieces(self) -> list[Piece]:
+        if self._rejected:
+            return [Text(START)]
+        if not self._whole:
+            text = START + "".join(self._raw)
+            return [BadCall(text, "the tool call is cut off before its end", self._name or None)]
+        parameters = parameters_of(self._name, self._tools)
+        arguments = {key: typed(value, key, parameters, guesses=True) for key, value in self._arguments}
+        return [Call(self._name, json.dumps(arguments, ensure_ascii=False))]
+
+    def _may_be_name(self, text: str) -> bool:
+        name = "".join(self._part) + text
+        if len(name) > _LONGEST_NAME:
+            return False
+        return _NAME_BEGUN.match(name[: begun_word(name, _NEXT["name"])]) is not None
+
+    def _reject(self, text: str) -> str:
+        self._rejected = True
+        return text
+
+    def _meet(self, word: str, part: str) -> bool:
+        """Take a tag, and what stood before it; whether the call is over."""
+        if self._state == "name":
+            self._name = part.strip()
+        elif self._state == "key":
+            self._key = part.strip()
+        elif self._state == "value":
+            self._arguments.append((self._key, part))
+        if word in (END, START):
+            self._whole = self._state in ("name", "after")
+            return True
+        self._state = {KEY: "key", KEY_END: "between", VALUE: "value", VALUE_END: "after"}[word]
+        return False
+
+
+def _first(text: str, words: Sequence[str]) -> tuple[int, str]:
+    found = [(place, word) for word in words if (place := text.find(word)) >= 0]
+    return min(found) if found else (-1, "")
+
+
+def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
+    """One call."""
+    return _Block(tools)
+
+
+FORMAT = Format("glm", starts=(START,), block=block, strips=True)

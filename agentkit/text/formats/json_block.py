@@ -1,0 +1,324 @@
+"""Blocks of JSON between markers, and calls read from JSON."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from agentkit.text.call_format import BadCall, Call, Piece, Text, begun_word
+from agentkit.tooling.json_repair import cleaned, read_json
+
+_OUTSIDE = re.compile(r'["{}\[\]<]')
+_IN_STRING = re.compile(r'["\\<]')
+_LONGEST_HEAD = 1000
+_LONGEST_ODD = 500
+"""Characters of a block that does not begin as a call, and is one all the same when its end tag follows."""
+
+Read = Callable[[str, bool], list[Piece]]
+"""Makes pieces of a block's inside; the bool says whether it is complete."""
+
+
+class JsonScan:
+    """Finds where a JSON value ends that comes in pieces. quotes: what strings are written between."""
+
+    def __init__(self, quotes: str = '"') -> None:
+        self._outside = re.compile(f"[{quotes}{{}}\\[\\]()]")
+        self._inside = {quote: re.compile(f"[{quote}\\\\]") for quote in quotes}
+        self._quote = ""
+        self._escaped = False
+        self._depth = 0
+
+    def feed(self, text: str) -> int | None:
+        """The place in this text behind the end of the value; None while it goes on."""
+        place = 1 if self._escaped and text else 0
+        self._escaped = self._escaped and not text
+        while found := (self._inside[self._quote] if self._quote else self._outside).search(text, place):
+            letter = found.group()
+            place = found.end()
+            if letter == "\\":
+                self._escaped = place == len(text)
+                place += 1
+            elif self._quote:
+                self._quote = ""
+            elif letter in self._inside:
+                self._quote = letter
+            elif letter in "{[(":
+                self._depth += 1
+            else:
+                self._depth -= 1
+                if self._depth <= 0:
+                    return place
+        return None
+
+
+class JsonBlock:
+    """A block that goes from its marker to an end tag outside of JSON strings, to the next start tag or to the end.
+
+    JSON that is broken may leave a string open for ever: an end tag inside a string is remembered, and is the end
+    after all when a start tag follows it on a line of its own, or when nothing else ends the block.
+
+    head: what the inside has to begin with, if not to be a text that speaks of the marker.
+    """
+
+    def __init__(
+        self, marker: str, starts: Sequence[str], ends: Sequence[str], read: Read, head: re.Pattern[str] | None = None
+    ) -> None:
+        self._marker = marker
+        self._starts = starts
+        self._ends = ends
+        self._words = (*starts, *ends)
+        self._read = read
+        self._head = head
+        self._kept: list[str] = []
+        self._length = 0
+        self._rest = ""
+        self._in_string = False
+        self._depth = 0
+        self._has_closed = False
+        self._end = ""
+        self._doubted: tuple[int, int] | None = None
+        self._blank: bool | None = None
+        self._newline = False
+        self._rejected = False
+
+    def feed(self, text: str) -> str | None:
+        """See `agentkit.text.call_format.Block.feed`."""
+        if self._rest:
+            text, self._rest = self._rest + text, ""
+        if self._head is not None:
+            is_call = self._begins_as_call(text)
+            if is_call is None:
+                self._rest = text
+                return None
+            if not is_call:
+                return self._reject(text)
+            self._head = None
+        return self._scan(text)
+
+    def _begins_as_call(self, text: str) -> bool | None:
+        """Whether the inside begins as that of a call; None while that isn't known."""
+        assert self._head is not None
+        begun = text.lstrip()
+        if self._head.match(begun):
+            return True
+        if len(text) < _LONGEST_HEAD and (not begun or self._head.match(begun + "``")):
+            return None
+        if not text.startswith(("\n", "\r\n")):
+            return False  # prose speaks of the tag; who means it begins a line behind it
+        place = next((place for end in self._ends if (place := text.find(end)) >= 0), -1)
+        if place < 0:
+            return None if len(text) < _LONGEST_ODD + len(self._ends[0]) else False
+        return place <= _LONGEST_ODD
+
+    def _scan(self, text: str) -> str | None:
+        place = 0
+        while found := (_IN_STRING if self._in_string else _OUTSIDE).search(text, place):
+            at = found.start()
+            letter = found.group()
+            if letter == "<":
+                word = next((word for word in self._words if text.startswith(word, at)), "")
+                if not word and begun_word(text[at:], self._words) == 0:
+                    self._wait(text, place, at)
+                    return None
+                if word and (rest := self._tag(text, place, at, word)) is not None:
+                    return rest
+                at += len(word or letter) - 1
+            elif letter == "\\":
+                at += 1
+                if at == len(text):
+                    self._wait(text, place, at - 1)
+                    return None
+            else:
+                self._bracket_or_quote(letter)
+            self._note(text[place : at + 1])
+            place = at + 1
+        self._keep(text, place, len(text))
+        return None
+
+    def _tag(self, text: str, place: int, at: int, word: str) -> str | None:
+        """Meet a tag; what stands behind the block when it ends here."""
+        self._note(text[place:at])
+        return self._doubt(text, at, word) if self._in_string else self._over(text, at, word)
+
+    def _bracket_or_quote(self, letter: str) -> None:
+        if letter == '"':
+            self._in_string = not self._in_string
+        elif letter in "{[":
+            self._depth += 1
+        elif self._depth > 0:
+            self._depth -= 1
+            self._has_closed = self._depth == 0
+
+    def finish(self) -> str:
+        """See `agentkit.text.call_format.Block.finish`."""
+        if self._head is not None:
+            rest = self._reject(self._rest)
+            self._rest = ""
+            return rest
+        self._keep(self._rest, 0, len(self._rest))
+        self._rest = ""
+        if (self._in_string or self._depth) and self._doubted:
+            return self._cut_at(*self._doubted)
+        return ""
+
+    def pieces(self) -> list[Piece]:
+        """See `agentkit.text.call_format.Block.pieces`."""
+        if self._rejected:
+            return [Text(self._marker)]
+        inside = "".join(self._kept)
+        whole = bool(self._end) or (self._has_closed and not self._depth and not self._in_string)
+        return [
+            BadCall(self._marker + inside + self._end, piece.reason, piece.name)
+            if isinstance(piece, BadCall) and not piece.text
+            else piece
+            for piece in self._read(inside, whole)
+        ]
+
+    def _reject(self, text: str) -> str:
+        self._rejected = True
+        return text
+
+    def _wait(self, text: str, place: int, at: int) -> None:
+        self._note(text[place:at])
+        self._kept.append(text[:at])
+        self._length += at
+        self._rest = text[at:]
+
+    def _keep(self, text: str, place: int, end: int) -> None:
+        self._note(text[place:end])
+        self._kept.append(text[:end])
+        self._length += end
+
+    def _over(self, text: str, at: int, word: str) -> str:
+        self._kept.append(text[:at])
+        if word in self._ends:
+            self._end = word
+            return text[at + len(word) :]
+        return text[at:]
+
+    def _doubt(self, text: str, at: int, word: str) -> str | None:
+        """A tag inside what looks like a string."""
+        if word in self._ends:
+            start = self._length + at
+            self._doubted = self._doubted or (start, start + len(word))
+            self._latest = (start, start + len(word))
+            self._blank, self._newline = True, False
+            return None
+        if self._blank and self._newline:
+            self._kept.append(text)
+            return self._cut_at(*self._latest)
+        return None
+
+    def _cut_at(self, start: int, end: int) -> str:
+        text = "".join(self._kept)
+        self._kept = [text[:start]]
+        self._end = text[start:end]
+        return text[end:]
+
+    def _note(self, text: str) -> None:
+        """Watch whether only white space stands behind a doubted end."""
+        if self._blank and text:
+            self._blank = not text.strip()
+            self._newline = self._newline or "\n" in text
+
+
+def calls_in(text: str, whole: bool = True) -> list[Piece]:
+    """The calls in the JSON of a block: an object, a list of objects, or several, one after another.
+
+    A BadCall has no text: it stands for the whole block.
+    """
+    if not whole:
+        return [BadCall("", "the tool call is cut off before its end", name_in(text))]
+    values, rest = _values(text)
+    if not rest.strip(_JUNK):
+        rest = ""
+    if rest and (not values or set(rest) & set('{["')):
+        try:
+            values, rest = [read_json(text)], ""
+        except ValueError as error:
+            return [BadCall("", f"the tool call is not valid JSON: {error}", name_in(text))]
+    pieces = [piece for value in values for piece in _calls_of(value)]
+    if not pieces:
+        return [BadCall("", "there is nothing in the tool call", None)]
+    bad = [piece for piece in pieces if isinstance(piece, BadCall)]
+    if bad and len(bad) == len(pieces):
+        return [bad[0]._replace(text="", name=bad[0].name or name_in(text))]
+    return [*pieces, Text(rest.strip())] if rest else pieces
+
+
+_JUNK = " \t\r\n}],;`"
+_DECODER = json.JSONDecoder()
+_NAME = re.compile(r"""["']?name["']?\s*:\s*["']([\w.\-]+)["']""")
+
+
+def name_in(text: str) -> str | None:
+    """The name of the tool in a call that can't be read as a whole."""
+    found = _NAME.search(text[:10_000])
+    return found.group(1) if found else None
+
+
+def _values(text: str) -> tuple[list[Any], str]:
+    """The JSON values at the start of a text, and what stands behind them."""
+    values: list[Any] = []
+    place = 0
+    text = text.strip()
+    while place < len(text):
+        try:
+            value, place = _DECODER.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            break
+        values.append(cleaned(value))
+        while place < len(text) and text[place] in " \t\r\n,;":
+            place += 1
+    return values, text[place:]
+
+
+def _calls_of(value: Any) -> Iterator[Piece]:
+    if isinstance(value, list):
+        for entry in value:
+            yield from _calls_of(entry) if isinstance(entry, dict) else [_not_an_object(entry)]
+    elif isinstance(value, dict):
+        yield call_of(value)
+    else:
+        yield _not_an_object(value)
+
+
+def _not_an_object(value: Any) -> BadCall:
+    text = json.dumps(value, ensure_ascii=False)
+    return BadCall(text, 'a tool call is an object with "name" and "arguments", not ' + text[:100])
+
+
+def call_of(value: dict[str, Any]) -> Call | BadCall:
+    """The call that an object describes: name and arguments, also under the names that models confuse with them."""
+    if isinstance(value.get("function"), dict):
+        value = {**value, **value["function"]}
+    text = json.dumps(value, ensure_ascii=False)
+    name = value.get("name") or value.get("tool_name") or value.get("function")
+    if not isinstance(name, str) or not name.strip():
+        return BadCall(text, 'the tool call has no "name"')
+    name = name.strip()
+    given: Any = next((value[key] for key in ("arguments", "parameters", "args") if value.get(key) is not None), {})
+    if isinstance(given, str):
+        try:
+            given = read_json(given) if given.strip() else {}
+        except ValueError:
+            return BadCall(text, 'the "arguments" of the tool call are a text that is not JSON', name)
+    if not isinstance(given, dict):
+        return BadCall(text, f'the "arguments" of the tool call must be an object, not {str(given)[:100]}', name)
+    call_id = value.get("id")
+    return Call(name, json.dumps(given, ensure_ascii=False), call_id if isinstance(call_id, str) else None)
+
+
+def arguments_call(name: str, text: str, whole: bool) -> Call | BadCall:
+    """The call of a tool whose name stands outside of the JSON of its arguments."""
+    if not name:
+        return BadCall("", "the tool call has no name")
+    if not whole:
+        return BadCall("", "the tool call is cut off before its end", name)
+    try:
+        given = read_json(text) if text.strip() else {}
+    except ValueError as error:
+        return BadCall("", f"the arguments of the tool call are not valid JSON: {error}", name)
+    if not isinstance(given, dict):
+        return BadCall("", f"the arguments of a tool call are an object, not {str(given)[:100]}", name)
+    return Call(name, json.dumps(given, ensure_ascii=False))

@@ -1,0 +1,165 @@
+"""Llama 3.1 to 4: JSON without tags, or a list of Python calls.
+
+    {"name": "get_weather", "parameters": {"city": "Paris"}}; {"name": "now", "parameters": {}}
+    <|python_tag|>{"name": "get_weather", "parameters": {"city": "Paris"}}
+    <|python_tag|>brave_search.call(query="Paris")
+    [get_weather(city='Paris'), now()]        also between <|python_start|> and <|python_end|>
+
+Since an answer may hold JSON too, an object is a call only when it has the name of a tool on offer.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text
+from agentkit.text.formats.json_block import JsonScan, call_of, calls_in
+from agentkit.tooling.json_repair import cleaned, read_json
+
+PYTHON = "<|python_tag|>"
+TAGS = ("<|python_start|>", "<|python_end|>", "<|eom_id|>")
+_METHOD = re.compile(r"\s*[A-Za-z_]\w*\.call\(")
+_METHOD_BEGUN = re.compile(r"\s*(?:[A-Za-z_]\w*)?(?:\.\w*)?$")
+_OBJECT = re.compile(r"""\{\s*["'](?:name|type|function|parameters|arguments|id)["']""")
+_OBJECT_BEGUN = re.compile(r"""\{\s*(?:["'][a-z]{0,10}["']?)?$""")
+_LIST = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*\(|\{\s*["'](?:name|type|function)["'])""")
+_LIST_BEGUN = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*|\{\s*(?:["'][a-z]{0,10}["']?)?)?$""")
+_JSON = re.compile(r"""\{\s*"|\[\s*[\[{"\d-]""")
+"""Brackets of an answer that is JSON: what stands in them is no call."""
+_LONGEST_HEAD = 300
+
+
+class _Block:
+    """Holds text back from an opening bracket until it is closed, or until it can't be a call any more."""
+
+    def __init__(self, bracket: str, names: set[str] | None, first: bool) -> None:
+        self._head = [bracket]
+        self._names = names
+        self._is_list = bracket == "["
+        self._may_be = first or not self._is_list
+        self._scan = JsonScan("\"'" if self._is_list else '"')
+        self._kept: list[str] = []
+        self._is_open = False
+        self._is_call = self._may_be
+
+    def feed(self, text: str) -> str | None:
+        if not self._is_open:
+            head = "".join(self._head) + text
+            self._head = [head]
+            sure, begun = (_LIST, _LIST_BEGUN) if self._is_list else (_OBJECT, _OBJECT_BEGUN)
+            if not self._may_be or (not sure.match(head) and not (begun.match(head) and len(head) < _LONGEST_HEAD)):
+                self._is_call = False
+                if len(head) == 1:
+                    return None
+                if not _JSON.match(head):
+                    return head[1:]
+            elif not sure.match(head):
+                return None
+            self._is_open, text = True, head
+        end = self._scan.feed(text)
+        self._kept.append(text if end is None else text[:end])
+        return None if end is None else text[end:]
+
+    def finish(self) -> str:
+        if not self._is_open:
+            self._is_call = False
+            return self._head[0][1:]
+        return ""
+
+    def pieces(self) -> list[Piece]:
+        text = "".join(self._kept)
+        if not self._is_call:
+            return [Text(text or self._head[0][0])]
+        calls = _list_calls(text) if self._is_list else self._object_call(text)
+        if not calls or (self._names is not None and any(_name(call) not in self._names for call in calls)):
+            return [Text(text)]
+        return calls
+
+    def _object_call(self, text: str) -> list[Piece]:
+        try:
+            value = read_json(text)
+        except ValueError:
+            return []
+        if not isinstance(value, dict):
+            return []
+        inner = value["function"] if isinstance(value.get("function"), dict) else value
+        if "parameters" not in inner and "arguments" not in inner:
+            return []
+        call = call_of(value)
+        return [call if isinstance(call, Call) else call._replace(text=text)] if _name(call) else []
+
+
+class _PythonTag:
+    """What follows <|python_tag|>: a call in the form of a method, or anything else, which is read by itself."""
+
+    def __init__(self) -> None:
+        self._head = ""
+        self._scan: JsonScan | None = None
+        self._kept: list[str] = []
+
+    def feed(self, text: str) -> str | None:
+        if self._scan is None:
+            self._head += text
+            if _METHOD.match(self._head):
+                self._scan, text = JsonScan("\"'"), self._head
+            elif _METHOD_BEGUN.match(self._head) and len(self._head) < _LONGEST_HEAD:
+                return None
+            else:
+                return self._head
+        end = self._scan.feed(text)
+        self._kept.append(text if end is None else text[:end])
+        return None if end is None else text[end:]
+
+    def finish(self) -> str:
+        return "" if self._scan else self._head
+
+    def pieces(self) -> list[Piece]:
+        text = "".join(self._kept)
+        if not text:
+            return []
+        calls = _python_calls(f"[{text.strip()}]")
+        return [each._replace(name=each.name.removesuffix(".call")) for each in calls if isinstance(each, Call)] or [
+            BadCall(PYTHON + text, "the tool call is not a Python call with named arguments")
+        ]
+
+
+def _name(piece: Piece) -> str | None:
+    return piece.name if isinstance(piece, Call | BadCall) else None
+
+
+def _list_calls(text: str) -> list[Piece]:
+    if re.match(r"\[\s*\{", text) is None:
+        return _python_calls(text)
+    calls = calls_in(text)
+    return calls if all(isinstance(call, Call) for call in calls) else []
+
+
+def _python_calls(text: str) -> list[Piece]:
+    """The calls in a list such as `[get_weather(city='Paris'), now()]`; none when it is anything else."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        if not isinstance(tree, ast.List) or not tree.elts:
+            return []
+        return [_python_call(element) for element in tree.elts]
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return []
+
+
+def _python_call(element: ast.expr) -> Call:
+    if not isinstance(element, ast.Call) or element.args or any(word.arg is None for word in element.keywords):
+        raise ValueError("not a call with named arguments")
+    arguments = cleaned({str(word.arg): ast.literal_eval(word.value) for word in element.keywords})
+    return Call(ast.unparse(element.func), json.dumps(arguments, ensure_ascii=False))
+
+
+def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
+    """What may be a call, from its opening bracket or the tag before it."""
+    if marker == PYTHON:
+        return _PythonTag()
+    names = None if tools is None else {tool.get("function", tool).get("name") for tool in tools}
+    return _Block(marker, names, first)
+
+
+FORMAT = Format("llama", starts=("{", "[", PYTHON), block=block, swallowed=TAGS, between=";")

@@ -1,0 +1,106 @@
+"""Mistral, all versions of its tool calls.
+
+v3   [TOOL_CALLS] [{"name": "get_weather", "arguments": {"city": "Paris"}, "id": "abcdefghi"}]
+v11  [TOOL_CALLS]get_weather{"city": "Paris"}[TOOL_CALLS]now{}      also with [ARGS] before the braces
+v13  [TOOL_CALLS]get_weather[CALL_ID]abcdefghi[ARGS]{"city": "Paris"}
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text, begun_word
+from agentkit.text.formats.json_block import JsonScan, arguments_call, calls_in
+from agentkit.text.formats.typed import parameters_of
+
+START, ID, ARGUMENTS = "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"
+_HEAD = re.compile(r"\s*(?P<name>[\w.\-]*)\s*(?:\[CALL_ID\]\s*(?P<id>\w*)\s*)?(?P<args>\[ARGS\])?\s*")
+_LONGEST_HEAD = 300
+
+
+class _Block:
+    def __init__(self, tools: Sequence[Mapping[str, Any]] | None) -> None:
+        self._tools = tools
+        self._head: list[str] | None = [""]
+        self._name = ""
+        self._id: str | None = None
+        self._args = ""
+        self._kept: list[str] = []
+        self._scan = JsonScan()
+        self._whole = False
+
+    def feed(self, text: str) -> str | None:
+        if self._head is not None:
+            head = "".join(self._head) + text
+            self._head = [head]
+            rest = self._read_head(head)
+            if rest is None or self._whole:
+                return rest
+            self._head, text = None, rest
+        end = self._scan.feed(text)
+        self._kept.append(text if end is None else text[:end])
+        if end is None:
+            return None
+        self._whole = True
+        return text[end:]
+
+    def finish(self) -> str:
+        if self._head is not None:
+            head, self._head = self._head[0], None
+            found = _HEAD.match(head)
+            assert found is not None
+            self._name, self._id = found["name"], found["id"]
+            if not self._name:
+                return head
+            self._whole = not found["args"] and "[" not in head[found.end() :] and self._takes_nothing()
+            return head[found.end() :]
+        return ""
+
+    def pieces(self) -> list[Piece]:
+        inside = "".join(self._kept)
+        markup = START + self._markup() + inside
+        if inside and not self._name:
+            read = calls_in(inside, self._whole)
+        elif not self._name:
+            return [Text(START)]
+        else:
+            read = [arguments_call(self._name, inside, self._whole)]
+        return [self._finished(piece, markup) for piece in read]
+
+    def _read_head(self, head: str) -> str | None:
+        """What follows the name: None while that isn't known."""
+        found = _HEAD.match(head)
+        assert found is not None
+        rest = head[found.end() :]
+        undecided = not rest or begun_word(rest, (START, ID, ARGUMENTS)) == 0
+        if undecided and len(head) < _LONGEST_HEAD:
+            return None
+        self._name, self._id, self._args = found["name"], found["id"], found["args"] or ""
+        if rest[:1] == "{" or (rest[:1] == "[" and not rest.startswith(START) and not self._name):
+            return rest
+        self._whole = True  # a name alone is a call without arguments
+        space = head[: found.end()]
+        return (space[len(space.rstrip()) :] if self._name else space) + rest
+
+    def _takes_nothing(self) -> bool:
+        """Whether the name may be all of the call: else, at the end of a reply, its arguments are missing."""
+        if self._tools is None:
+            return True
+        parameters = parameters_of(self._name, self._tools)
+        return parameters is not None and not parameters.get("properties")
+
+    def _markup(self) -> str:
+        return self._name + (ID + self._id if self._id is not None else "") + self._args
+
+    def _finished(self, piece: Piece, markup: str) -> Piece:
+        if isinstance(piece, BadCall):
+            return piece if piece.text else piece._replace(text=markup)
+        return piece._replace(id=self._id) if isinstance(piece, Call) and self._id else piece
+
+
+def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
+    """What follows one marker."""
+    return _Block(tools)
+
+
+FORMAT = Format("mistral", starts=(START,), block=block, thinks=("[THINK]", "[/THINK]"))

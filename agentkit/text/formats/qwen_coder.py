@@ -1,0 +1,230 @@
+"""Qwen3-Coder, Qwen3.5, Nemotron-3-Nano, Step-3.5: parameters as raw text between tags.
+
+    <tool_call>
+    <function=get_weather>
+    <parameter=city>
+    Paris
+    </parameter>
+    </function>
+    </tool_call>
+
+One newline behind an opening tag and one before a closing tag are framing. Models forget tags: the opening
+<tool_call>, a </parameter>, a ">", and write </parameter1>. A function may hold the JSON of its arguments instead, as
+Llama 3.1's do: <function=get_weather>{"city": "Paris"}</function>
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text
+from agentkit.text.formats.json_block import JsonBlock, arguments_call, calls_in
+from agentkit.text.formats.typed import parameters_of, typed
+
+START, END, FUNCTION = "<tool_call>", "</tool_call>", "<function="
+_NAME = re.compile(r"\s*([^>\n<\s]+)\s*(>|\n|(?=<))")
+_LONGEST_NAME = 300
+_TAG = re.compile(r"<parameter=([^>\n<]+)(>|\n)|</parameter\w*>|</function>|</tool_call>|<tool_call>|<function=")
+_TAG_BEGUN = re.compile(
+    r"<(?:p(?:a(?:r(?:a(?:m(?:e(?:t(?:e(?:r(?:=[^>\n<]{0,200})?)?)?)?)?)?)?)?)?"
+    r"|/(?:p\w{0,30}|f\w{0,8}|t\w{0,9})?|t\w{0,9}|f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?)?$"
+)
+_CLOSES = re.compile(r"\s*(?:<parameter=|</function>|</tool_call>)")
+_MAY_CLOSE = ("<parameter=", "</function>", "</tool_call>")
+_LONGEST_GAP = 200
+_JSON_HEAD = re.compile(r"[{\[]")
+
+
+class _Block:
+    """Goes from tag to tag. In a value, a tag counts only where the markup can go on behind it."""
+
+    def __init__(self, marker: str, tools: Sequence[Mapping[str, Any]] | None) -> None:
+        self._marker = marker
+        self._tools = tools
+        self._rest = ""
+        self._state = "start" if marker == START else "name"
+        self._json: JsonBlock | None = None
+        self._name = ""
+        self._properties: set[str] | None = None
+        self._key: str | None = None
+        self._value: list[str] = []
+        self._arguments: list[tuple[str, str]] = []
+        self._raw: list[str] = []
+        self._prose: list[str] = []
+        self._whole = False
+        self._rejected = False
+
+    def feed(self, text: str) -> str | None:
+        if self._json is not None:
+            return self._json.feed(text)
+        text, self._rest = self._rest + text, ""
+        if self._state == "start":
+            return self._read_start(text)
+        if self._state == "name":
+            return self._read_name(text)
+        return self._read_body(text, at_end=False)
+
+    def finish(self) -> str:
+        if self._json is not None:
+            return self._json.finish()
+        text, self._rest = self._rest, ""
+        if self._state in ("start", "name"):
+            if self._state == "name" and text.strip() and self._marker == START:
+                self._raw.append(text)
+                return ""
+            self._rejected = True
+            return "".join(self._raw) + text
+        rest = self._read_body(text, at_end=True)
+        return rest or ""
+
+    def pieces(self) -> list[Piece]:
+        if self._json is not None:
+            return self._json.pieces()
+        if self._rejected:
+            return [Text(self._marker)]
+        if not self._whole:
+            text = self._marker + "".join(self._raw) + "".join(self._value)
+            return [BadCall(text, "the tool call is cut off before its end", self._name or None)]
+        prose = "".join(self._prose).strip()
+        if prose.startswith("{") and not self._arguments:
+            call = arguments_call(self._name, prose, whole=True)
+            return [call if isinstance(call, Call) else call._replace(text=self._marker + "".join(self._raw))]
+        parameters = parameters_of(self._name, self._tools)
+        arguments = {key: typed(value, key, parameters) for key, value in self._arguments}
+        call = Call(self._name, json.dumps(arguments, ensure_ascii=False))
+        return [call, Text(prose)] if prose else [call]
+
+    def _read_start(self, text: str) -> str | None:
+        """Behind <tool_call> a function has to follow, or else the tag is a word of the text."""
+        begun = text.lstrip()
+        if begun.startswith(FUNCTION):
+            self._raw.append(text[: len(text) - len(begun)] + FUNCTION)
+            self._state = "name"
+            return self._read_name(begun[len(FUNCTION) :])
+        if FUNCTION.startswith(begun) and len(text) < _LONGEST_GAP:
+            self._rest = text
+            return None
+        if _JSON_HEAD.match(begun):  # a model that was trained on both
+            self._json = JsonBlock(START, (START,), (END,), calls_in, _JSON_HEAD)
+            return self._json.feed(text)
+        self._rejected = True
+        return text
+
+    def _read_name(self, text: str) -> str | None:
+        found = _NAME.match(text)
+        if found is None:
+            if len(text) < _LONGEST_NAME and re.fullmatch(r"\s*[^>\n<\s]*[^\S\n]*", text):
+                self._rest = text
+                return None
+            if self._marker == START:
+                self._raw.append("")
+                self._whole = False
+                return text
+            self._rejected = True
+            return text
+        self._name = found.group(1)
+        self._raw.append(found.group())
+        parameters = parameters_of(self._name, self._tools)
+        self._properties = set((parameters or {}).get("properties") or ()) or None
+        self._state = "body"
+        return self._read_body(text[found.end() :], at_end=False)
+
+    def _read_body(self, text: str, at_end: bool) -> str | None:
+        place = 0
+        while True:
+            found = _TAG.search(text, place)
+            if found is None:
+                return self._wait(text, at_end)
+            verdict = self._verdict(found, text, at_end)
+            if verdict is None:
+                self._hold(text, found.start())
+                return None
+            if not verdict:
+                place = found.end()
+                continue
+            rest = self._take_tag(found, text)
+            if rest is not None:
+                return rest
+            text, place = text[found.end() :], 0
+
+    def _wait(self, text: str, at_end: bool) -> str | None:
+        begun = None if at_end else _TAG_BEGUN.search(text, max(0, len(text) - 250))
+        keep = len(text) if begun is None else begun.start()
+        if not at_end:
+            self._hold(text, keep)
+            return None
+        self._keep(text)
+        return ""  # who knows what parameters were to come
+
+    def _hold(self, text: str, place: int) -> None:
+        self._keep(text[:place])
+        self._rest = text[place:]
+
+    def _keep(self, text: str) -> None:
+        if self._key is not None:
+            self._value.append(text)
+            return
+        self._raw.append(text)
+        self._prose.append(text)
+
+    def _verdict(self, found: "re.Match[str]", text: str, at_end: bool) -> bool | None:
+        """Whether a tag is markup here: None while what follows it has not come."""
+        tag = found.group()
+        if self._key is None:
+            return True
+        if tag.startswith("<parameter="):
+            return self._properties is None or found.group(1).strip() in self._properties
+        if tag.startswith("</parameter"):
+            return self._followed(text[found.end() :], _CLOSES, _MAY_CLOSE, at_end)
+        if tag == "</function>":
+            after = (END, START, FUNCTION)
+            pattern = re.compile("|".join(rf"\s*{re.escape(word)}" for word in after))
+            return self._followed(text[found.end() :], pattern, after, at_end)
+        return False
+
+    @staticmethod
+    def _followed(after: str, pattern: "re.Pattern[str]", words: Sequence[str], at_end: bool) -> bool | None:
+        if pattern.match(after):
+            return True
+        begun = after.lstrip()
+        if at_end:
+            return not begun
+        undecided = len(after) < _LONGEST_GAP and any(word.startswith(begun) for word in words)
+        return None if undecided else False
+
+    def _take_tag(self, found: "re.Match[str]", text: str) -> str | None:
+        """Act on a tag; the text behind the block when it ends it."""
+        tag = found.group()
+        self._keep(text[: found.start()])
+        if self._key is not None:
+            self._end_value()
+        if tag.startswith("<parameter="):
+            self._key = found.group(1).strip()
+            self._raw.append(tag)
+            if found.group(2) == "\n":  # the ">" is missing
+                self._value.append("\n")
+            return None
+        if tag.startswith("</parameter"):
+            self._raw.append(tag)
+            return None
+        self._whole = True
+        if tag in (START, FUNCTION):  # the call before was never closed
+            return text[found.start() :]
+        self._raw.append(tag)
+        return text[found.end() :]
+
+    def _end_value(self) -> None:
+        value = "".join(self._value)
+        self._raw.append(value)
+        self._value = []
+        self._arguments.append((str(self._key), value.removeprefix("\n").removesuffix("\n")))
+        self._key = None
+
+
+def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
+    """One call, from <tool_call> or, where that was forgotten, from <function=."""
+    return _Block(marker, tools)
+
+
+FORMAT = Format("qwen_coder", starts=(START, FUNCTION), block=block, swallowed=(END,))

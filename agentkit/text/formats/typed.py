@@ -1,0 +1,101 @@
+"""Values that stand as bare text between tags, and get their type from the tool's schema."""
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentkit.tooling.json_repair import cleaned
+
+
+def parameters_of(name: str, tools: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any] | None:
+    """The JSON schema of a tool's parameters; None when the tool is not known."""
+    for tool in tools or ():
+        function = tool.get("function", tool)
+        if function.get("name") == name:
+            found: Mapping[str, Any] = function.get("parameters") or {}
+            return found
+    return None
+
+
+def typed(text: str, key: str, parameters: Mapping[str, Any] | None, *, guesses: bool = False) -> Any:
+    """The value of one argument: as the schema wants it, else the text.
+
+    guesses: an argument that no schema describes is read as a literal where it is one.
+    """
+    properties = (parameters or {}).get("properties") or {}
+    if key not in properties:
+        return _literal(text, text) if guesses else text
+    schema = {**_definitions(parameters or {}), **_as_schema(properties[key])}
+    for value in _readings(text):
+        if not isinstance(value, str) and _fits(value, schema):
+            return value
+    return text
+
+
+def _as_schema(schema: Any) -> Mapping[str, Any]:
+    return schema if isinstance(schema, Mapping) else {}
+
+
+def _definitions(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: parameters[key] for key in ("$defs", "definitions") if key in parameters}
+
+
+def _readings(text: str) -> list[Any]:
+    missing = object()
+    value = _literal(text, missing)
+    if value is missing:
+        return []
+    # 3.0 may be written for an integer, and 1 for nothing but a number
+    return [value, int(value)] if isinstance(value, float) and value.is_integer() else [value]
+
+
+def _literal(text: str, default: Any) -> Any:
+    stripped = text.strip()
+    if stripped in ("True", "False", "None"):
+        return {"True": True, "False": False, "None": None}[stripped]
+    try:
+        return cleaned(json.loads(stripped))
+    except (ValueError, RecursionError):
+        pass
+    if stripped[:1] in ("{", "[", "(") and len(stripped) < 10_000:
+        try:
+            return json.loads(json.dumps(cleaned(ast.literal_eval(stripped))))
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            pass
+    return default
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether the schema says something of the type, and the value is of it; other rules are the tool's to check."""
+    import jsonschema
+
+    if not (schema.keys() & {"type", "anyOf", "oneOf", "allOf", "$ref", "enum", "const"}):
+        return True
+    try:
+        return bool(jsonschema.Draft202012Validator(_types_only(schema)).is_valid(value))
+    except (jsonschema.SchemaError, jsonschema.exceptions.UnknownType, RecursionError):
+        return False
+    except Exception as error:
+        if "Unresolvable" in type(error).__name__:
+            return False
+        raise
+
+
+def _types_only(schema: Any) -> Any:
+    """A schema without what isn't about types, so that a number that is too big is still a number."""
+    kept = ("type", "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "enum", "const")
+    if isinstance(schema, bool) or not isinstance(schema, Mapping):
+        return True if not isinstance(schema, bool) else schema
+    made: dict[str, Any] = {}
+    for key in kept:
+        if key not in schema:
+            continue
+        entry = schema[key]
+        if key in ("anyOf", "oneOf", "allOf"):
+            made["anyOf" if key == "oneOf" else key] = [_types_only(each) for each in entry]
+        elif key in ("$defs", "definitions"):
+            made[key] = {name: _types_only(each) for name, each in entry.items()}
+        else:
+            made[key] = entry
+    return made

@@ -1,0 +1,1 @@
+"""What a tool call needs: schemas from signatures, arguments from JSON, processes to run in."""

@@ -1,0 +1,432 @@
+"""Tools: a Python function, what a model is told of it, and how a call of it is answered."""
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import json
+import logging
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from agentkit._threads import WORKERS
+from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
+from agentkit.limits import Budget
+from agentkit.message import Image
+from agentkit.tooling.arguments import Reader, schema_reader, signature_reader
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from agentkit.tooling.subprocess_pool import Isolated
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger("agentkit")
+
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""What OpenAI's API takes as the name of a function."""
+
+
+def _tell_nobody(text: str) -> None:
+    """Progress of a tool that nobody listens to."""
+
+
+Approve = bool | Callable[[dict[str, Any]], bool]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What belongs to the run a tool is called in; a parameter annotated `Context` receives it.
+
+    deps: whatever was given as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run goes on
+    without its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: tells the run's
+    reader what the tool is doing. budget: what the run may spend, for an agent that is run inside the tool. session:
+    the id of the session that the run belongs to, or None.
+    """
+
+    deps: Any = None
+    deadline: float | None = None
+    end: float | None = None
+    cancel: threading.Event | None = None
+    progress: Callable[[str], None] = _tell_nobody
+    budget: Budget | None = field(default=None, repr=False)
+    session: str | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run is to stop: it was cancelled, or its time is over."""
+        is_over = self.end is not None and time.monotonic() >= self.end
+        return is_over or (self.cancel is not None and self.cancel.is_set())
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether the run may be stopped while a tool is at work."""
+        return self.cancel is not None or self.deadline is not None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A tool's answer to one call: the text for the model, images to show it, whether it is an error."""
+
+    text: str
+    images: tuple[Image, ...] = ()
+    failed: bool = False
+    seconds: float = 0.0
+
+    def with_note(self, note: str) -> "Outcome":
+        """The same with something said at its end."""
+        return replace(self, text=self.text + note) if note else self
+
+
+class Tool(Generic[P, R]):
+    """A function that a model may call. `@tool` makes one from a signature; this constructor takes a schema
+    written by hand, against which jsonschema checks the arguments.
+
+    name: up to 64 letters, digits, "_" and "-". description: what the model is told. parameters: the JSON schema
+    of an object. function: called with the arguments by name. read_only: it changes nothing, so that it may run
+    beside others and be run again. timeout: seconds. retries: how often it is tried again after an exception.
+    isolate: whether it runs in a process of its own, which is killed when the time is up; memory: the bytes that
+    this process may take. approve: whether a person has to allow each call, or a function that tells so.
+
+    Raises ToolDefinitionError when one of these can't be used.
+    """
+
+    _read: Reader
+    _isolated: "Isolated | None"
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        parameters: Mapping[str, Any],
+        function: Callable[P, R],
+        *,
+        read_only: bool = False,
+        timeout: float | None = None,
+        retries: int = 0,
+        isolate: bool = False,
+        memory: int | None = None,
+        approve: Approve = False,
+    ) -> None:
+        self._set(name, description, dict(parameters), function, read_only, timeout, retries, approve)
+        self._set_isolation(isolate, memory)
+        try:
+            self._read = schema_reader(self.parameters)
+        except ToolDefinitionError as error:
+            raise ToolDefinitionError(f"tool {name}: {error}") from None
+        if self.parameters.get("type") != "object":
+            raise ToolDefinitionError(f'tool {name}: parameters is a JSON schema with "type": "object"')
+
+    def _set(
+        self,
+        name: str,
+        description: str,
+        parameters: dict[str, Any],
+        function: Callable[P, R],
+        read_only: bool,
+        timeout: float | None,
+        retries: int,
+        approve: Approve,
+    ) -> None:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise ToolDefinitionError(f"tool {name!r}: a name is 1 to 64 letters, digits, '_' and '-'")
+        if not isinstance(description, str) or not description.strip():
+            raise ToolDefinitionError(
+                f"tool {name}: it has no docstring, and a model chooses tools by what is said of them: "
+                "write one, or give description="
+            )
+        if not callable(function):
+            raise ToolDefinitionError(f"tool {name}: {function!r} can't be called")
+        if timeout is not None and not timeout > 0:
+            raise ToolDefinitionError(f"tool {name}: timeout={timeout!r} is not a number of seconds above 0")
+        if retries < 0:
+            raise ToolDefinitionError(f"tool {name}: retries={retries!r} is below 0")
+        if not (isinstance(approve, bool) or callable(approve)):
+            raise ToolDefinitionError(
+                f"tool {name}: approve={approve!r} is True, False, or a function of the arguments"
+            )
+        self.name = name
+        self.description = description.strip()
+        self.parameters = parameters
+        self.function = function
+        self.read_only = read_only
+        self.timeout = timeout
+        self.retries = retries
+        self.approve = approve
+        self._context: str | None = None
+        self.waits_for_object = False
+        with contextlib.suppress(AttributeError, TypeError):
+            functools.update_wrapper(self, function, updated=())  # the function's attributes are not the tool's
+
+    def _set_isolation(self, isolate: bool, memory: int | None) -> None:
+        if memory is not None and not isolate:
+            raise ToolDefinitionError(f"tool {self.name}: memory={memory} needs isolate=True: a process of its own")
+        if memory is not None and memory <= 0:
+            raise ToolDefinitionError(f"tool {self.name}: memory={memory} is not a number of bytes above 0")
+        self.isolate = isolate
+        self._isolated = None
+        if not isolate:
+            return
+        if self._context is not None or self.waits_for_object or hasattr(self.function, "__self__"):
+            raise ToolDefinitionError(
+                f"tool {self.name}: isolate=True runs it in another process, where there is neither the run's Context "
+                "nor the object of a method: make it a function that takes what it needs"
+            )
+        from agentkit.tooling.subprocess_pool import Isolated
+
+        self._isolated = Isolated.of(self.function, self.name, memory)
+
+    @classmethod
+    def _described(
+        cls,
+        function: Callable[P, R],
+        namespace: Mapping[str, Any],
+        *,
+        name: str | None,
+        description: str | None,
+        read_only: bool,
+        timeout: float | None,
+        retries: int,
+        isolate: bool,
+        memory: int | None,
+        approve: Approve,
+    ) -> "Tool[P, R]":
+        """A tool whose name, description and schema come from the function itself."""
+        from agentkit.tooling.schema import describe
+
+        if not callable(function):
+            raise ToolDefinitionError(f"tool: {function!r} is not a function")
+        name = name or _name_of(function)
+        is_method = _is_method(function)
+        described = describe(function, name, Context, namespace, bound=not is_method)
+        made = cls.__new__(cls)
+        text = described.text if description is None else description
+        made._set(name, text, described.parameters, function, read_only, timeout, retries, approve)
+        made._read = signature_reader(described.adapter, described.parameters["properties"])
+        made._context = described.context
+        made.waits_for_object = is_method
+        made._set_isolation(isolate, memory)
+        return made
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, as if it had never been decorated."""
+        return self.function(*args, **kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> "Self":
+        """A tool made from a method belongs to its object, as a method does."""
+        if instance is None or not self.waits_for_object:
+            return self
+        bound = type(self).__new__(type(self))
+        bound.__dict__.update(self.__dict__)
+        bound.function = self.function.__get__(instance, owner)
+        bound.waits_for_object = False
+        return bound
+
+    def __repr__(self) -> str:
+        return f"Tool({self.name!r})"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The tool as OpenAI's chat completions take it in `tools`."""
+        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", "function": function}
+
+    @property
+    def takes_context(self) -> bool:
+        """Whether the function has a parameter for the run's context."""
+        return self._context is not None
+
+    def needs_approval(self, arguments: str) -> bool:
+        """Whether a person has to allow this call. arguments: JSON text. In doubt (the function that should tell it
+        fails) one has to; arguments that can't be read never get as far as that."""
+        if isinstance(self.approve, bool):
+            return self.approve
+        try:
+            values, _ = self._read(arguments)
+        except ArgumentsError:
+            return False
+        try:
+            return bool(self.approve(values))
+        except Exception:
+            logger.warning("the approve function of tool %s failed", self.name, exc_info=True)
+            return True
+
+    def answer(self, arguments: str, context: Context) -> Outcome:
+        """Run one call; whatever goes wrong becomes a sentence to the model. arguments: JSON text."""
+        started = time.monotonic()
+        try:
+            values, unknown = self._read(arguments)
+            outcome = _outcome(self._run(values, context))
+            if unknown:
+                outcome = replace(outcome, text=f"{outcome.text}\n{self._left_out(unknown)}")
+        except ArgumentsError as error:
+            outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
+        except (ToolError, FetchError) as error:  # written for the model to read
+            outcome = failure(str(error))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
+            outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_said(error))}")
+        return replace(outcome, seconds=time.monotonic() - started)
+
+    def _left_out(self, names: Sequence[str]) -> str:
+        takes = ", ".join(self.parameters["properties"]) or "none"
+        return f"(left out, since {self.name} has no such arguments: {', '.join(names)[:200]}; it takes {takes})"
+
+    def _run(self, values: dict[str, Any], context: Context) -> Any:
+        if self._context is not None:
+            values[self._context] = context
+        for _ in range(self.retries):
+            try:
+                return self._called(values, context)
+            except ToolError:
+                raise
+            except Exception:
+                logger.info("tool %s is tried again", self.name, exc_info=True)
+        return self._called(values, context)
+
+    def _called(self, values: dict[str, Any], context: Context) -> Any:
+        if self._isolated is not None:
+            return self._isolated.call(values, self.timeout, context.cancel)
+        return _finished(self.function(**values))  # type: ignore[call-arg]
+
+
+@overload
+def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    read_only: bool = False,
+    timeout: float | None = None,
+    retries: int = 0,
+    isolate: bool = False,
+    memory: int | None = None,
+    approve: Approve = False,
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+def tool(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    read_only: bool = False,
+    timeout: float | None = None,
+    retries: int = 0,
+    isolate: bool = False,
+    memory: int | None = None,
+    approve: Approve = False,
+) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
+    """Make a tool of a function: its name, docstring and annotations are what the model is told.
+
+    name, description: instead of the function's own. read_only: it changes nothing, so it may run beside others,
+    be retried, and be run again after a crash. timeout: seconds after which the run goes on without it.
+    retries: how often it is tried again after an exception other than ToolError. isolate: it runs in a process of its
+    own, which is kept for the next call and killed when the time is up or the run is cancelled; the function has to
+    stand at the top of a module. memory: the bytes that this process may take (not on Windows). approve: whether a
+    person has to allow each call (`result.pending`, `agent.resume`); or a function that tells so from the arguments, a
+    dict.
+
+    The decorated function stays callable as it was. Raises ToolDefinitionError, naming function, parameter and
+    reason, when a parameter can't be described.
+    """
+
+    def decorate(function: Callable[P, R], depth: int = 1) -> Tool[P, R]:
+        return Tool._described(
+            function,
+            sys._getframe(depth).f_locals,  # annotations may name classes of the function it is defined in
+            name=name,
+            description=description,
+            read_only=read_only,
+            timeout=timeout,
+            retries=retries,
+            isolate=isolate,
+            memory=memory,
+            approve=approve,
+        )
+
+    return decorate if function is None else decorate(function, depth=2)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _is_method(function: Callable[..., Any]) -> bool:
+    """Whether this is a function in the body of a class, still without the object it will belong to."""
+    if not inspect.isfunction(function):
+        return False
+    *outer, _ = function.__qualname__.split(".")
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    in_class = bool(outer) and outer[-1] != "<locals>"
+    return in_class and first is not None and first.name in ("self", "cls") and first.annotation is first.empty
+
+
+def _finished(value: Any) -> Any:
+    """The value itself; of an async function, the one it comes to."""
+    if not inspect.isawaitable(value):
+        return value
+
+    async def wait() -> Any:
+        return await value
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    return WORKERS.call(lambda: asyncio.run(wait()))  # a loop runs in this thread: wait in another
+
+
+def _outcome(value: Any) -> Outcome:
+    """What a tool returned, as text and images."""
+    pieces = list(value) if isinstance(value, list | tuple) and _shows_image(value) else [value]
+    images = tuple(piece for piece in pieces if isinstance(piece, Image))
+    return Outcome("\n".join(map(_text, pieces)), images)
+
+
+def _shows_image(value: Sequence[Any]) -> bool:
+    return any(isinstance(piece, Image) for piece in value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Image):
+        return f"[{value.name}: the image is in the next message]"
+    if isinstance(value, dict | list | int | float | bool | None):
+        with contextlib.suppress(TypeError, ValueError):
+            return json.dumps(value, ensure_ascii=False)
+    from pydantic_core import to_json
+
+    return to_json(value, fallback=str, inf_nan_mode="strings").decode("utf-8")
+
+
+def failure(text: str) -> Outcome:
+    """What a model is told when a call came to nothing."""
+    return Outcome(f"Error: {text}", failed=True)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an exception that can't even be printed
+        return "(no message)"
+
+
+_ABSOLUTE_PATH = re.compile(r"""(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s'"<>|:]+){2,}""")
+
+
+def _without_paths(text: str) -> str:
+    """A text with absolute paths cut to their last name: a model has no use for where things lie on this machine."""
+    return _ABSOLUTE_PATH.sub(lambda path: re.split(r"[\\/]", path.group())[-1], text)
