@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from openai import APIError as APIError
 
     from agentkit.agent import Agent as Agent
-    from agentkit.agent import Run as Run
     from agentkit.backends.vlmrun import VLMRun as VLMRun
     from agentkit.errors import AgentkitError as AgentkitError
     from agentkit.errors import ConfigurationError as ConfigurationError
@@ -34,8 +33,9 @@ if TYPE_CHECKING:
     from agentkit.middleware.pricing import Prices as Prices
     from agentkit.net.fetch import Page as Page
     from agentkit.net.fetch import fetch as fetch
-    from agentkit.session import MemorySessions as MemorySessions
+    from agentkit.run import Run as Run
     from agentkit.session import Session as Session
+    from agentkit.sessions.memory import MemorySessions as MemorySessions
     from agentkit.sessions.redis import RedisSessions as RedisSessions
     from agentkit.sessions.sqlite import SQLiteSessions as SQLiteSessions
     from agentkit.tools import Context as Context

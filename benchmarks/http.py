@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.ready_server import ready
-from tests.ports import free_port, wait_for
+from tests.support.ports import free_port, wait_for
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 4.0

@@ -18,8 +18,8 @@ from pathlib import Path
 from openai import OpenAI
 
 from benchmarks.ready_server import ready
-from tests.mosquitto import serve_mqtt
-from tests.mqtt_games import Games, bridge
+from tests.support.mosquitto import serve_mqtt
+from tests.support.mqtt_games import Games, bridge
 
 SESSIONS, EACH, ALONE = 50, 8, 60
 

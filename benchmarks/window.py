@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from agentkit import Agent, Usage
-from tests.llama_server import serve_llama
-from tests.tiny_model import write_tiny_model
+from tests.support.llama_server import serve_llama
+from tests.support.tiny_model import write_tiny_model
 
 CONTEXT = 2048
 FULL = 0.85

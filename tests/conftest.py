@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.llama_server import LlamaServer, serve_llama
-from tests.model_server import ModelServer, serve
-from tests.site import Site, serve_site
-from tests.tiny_model import write_tiny_model
+from tests.support.llama_server import LlamaServer, serve_llama
+from tests.support.model_server import ModelServer, serve
+from tests.support.site import Site, serve_site
+from tests.support.tiny_model import write_tiny_model
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def thinking_llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaSe
 @pytest.fixture
 def model() -> Iterator[ModelServer]:
     """A model server that repeats what was said, and calls the tool look_up where it is asked to look up."""
-    from tests.http_service import reply
+    from tests.support.http_service import reply
 
     with serve(reply) as server:
         yield server

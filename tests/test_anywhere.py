@@ -15,7 +15,7 @@ from jupyter_client.manager import start_new_kernel
 
 from agentkit import Agent, Context, Limits, tool
 from agentkit.testing import ScriptedBackend
-from tests.model_server import Answer, Asked, calls, serve, whole
+from tests.support.model_server import Answer, Asked, calls, serve, whole
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,8 +10,8 @@ import pytest
 
 from agentkit import LightLLMClient
 from agentkit.text.families import FAMILIES
-from tests.lightllm_server import serve_lightllm, short_script
-from tests.model_server import calls, serve, whole
+from tests.support.lightllm_server import serve_lightllm, short_script
+from tests.support.model_server import calls, serve, whole
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

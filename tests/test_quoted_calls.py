@@ -14,16 +14,16 @@ from agentkit import Agent, Result
 from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.event import TextDelta
 from agentkit.lightllm.client import LightLLMClient
-from tests.http_service import Service, serve_http, settings_for, talk
-from tests.lightllm_server import serve_lightllm
-from tests.model_server import Answer, Asked, calls, delta, serve, streamed, whole
-from tests.mosquitto import EXECUTABLE, serve_mqtt
-from tests.quoting_tools import send, visit
-from tests.site import TOOL_CALL, Site
-from tests.test_cli import ROOT, environment
-from tests.test_mqtt_bridge import Setting
+from tests.cli.test_ask import ROOT, environment
+from tests.serving.mqtt.test_bridge import Setting
+from tests.support.http_service import Service, serve_http, settings_for, talk
+from tests.support.lightllm_server import serve_lightllm
+from tests.support.model_server import Answer, Asked, calls, delta, serve, streamed, whole
+from tests.support.mosquitto import EXECUTABLE, serve_mqtt
+from tests.support.quoting_tools import send, visit
+from tests.support.site import TOOL_CALL, Site
 
-TOOLS = ("tests.quoting_tools:visit", "tests.quoting_tools:send")
+TOOLS = ("tests.support.quoting_tools:visit", "tests.support.quoting_tools:send")
 QUOTATIONS = {
     "in a code span": f"The page says `{TOOL_CALL}` and more.",
     "in quotation marks": f'The page says "{TOOL_CALL}", no more.',

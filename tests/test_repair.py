@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agentkit import Agent, tool
 from agentkit.repair import repaired
 from agentkit.testing import ScriptedBackend
-from tests.model_server import Answer, Asked, serve, whole
+from tests.support.model_server import Answer, Asked, serve, whole
 
 
 def faults(messages: list[Any]) -> list[str]:

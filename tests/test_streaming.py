@@ -8,7 +8,7 @@ import pytest
 
 from agentkit import Agent, tool
 from agentkit.event import ReasoningDelta, RunFinished, TextDelta
-from tests.model_server import Answer, delta, serve, streamed, whole
+from tests.support.model_server import Answer, delta, serve, streamed, whole
 
 USAGE = {
     "prompt_tokens": 20,

@@ -1,5 +1,5 @@
 // After the build: the digest of what the page is built from is put beside it, so that whoever has no Node.js can see
-// whether it is current (tests/test_http_page.py computes the same); and the licenses of what is in it.
+// whether it is current (tests/serving/http/test_page.py computes the same); and the licenses of what is in it.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

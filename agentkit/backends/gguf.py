@@ -12,10 +12,11 @@ from queue import SimpleQueue
 from typing import Any
 
 from agentkit._threads import WORKERS
-from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body
+from agentkit.backend import Backend, Pieces, Request
+from agentkit.backends.chat_protocol import Accumulator, chat_completions_body
+from agentkit.backends.fallback_calls import ReplyText
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
-from agentkit.text.fallback_calls import ReplyText
 
 
 class GGUFBackend:

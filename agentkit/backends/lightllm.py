@@ -6,13 +6,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from agentkit.backend import Backend, Begin, Pieces, Request, context_length_in, is_broken_off
+from agentkit.backend import Backend, Begin, Pieces, Request, is_broken_off
+from agentkit.backends.chat_protocol import context_length_in
+from agentkit.backends.fallback_calls import tool_calls_of
 from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import Usage
 from agentkit.message import Message, without_images
 from agentkit.text.call_format import BadCall, Call, OnlyThought, Piece, Text, Thought
-from agentkit.text.fallback_calls import tool_calls_of
 
 if TYPE_CHECKING:
     from agentkit.text.chat_template import ChatTemplate

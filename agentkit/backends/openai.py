@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit._text import cut, without_password
-from agentkit.backend import Accumulator, Backend, Pieces, Request, chat_completions_body, context_length_in
+from agentkit.backend import Backend, Pieces, Request
+from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, context_length_in
+from agentkit.backends.fallback_calls import AsItCame, ReplyText
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.net.abort import note_speakers
 from agentkit.net.hosted import is_hosted
-from agentkit.text.fallback_calls import AsItCame, ReplyText
 
 if TYPE_CHECKING:
     import httpx2
@@ -147,7 +148,7 @@ class OpenAIBackend:
                 if request.stream:
                     yield shown
         if accumulator.is_empty:
-            from agentkit.net.http_client import in_body
+            from agentkit.net.api_errors import in_body
 
             raise in_body(_api_error("the server sent no reply: no text, no tool call, no reason for ending"))
         for piece in text.finish(accumulator.reply()):
@@ -359,7 +360,7 @@ def _raise_if_error(answer: Mapping[str, Any]) -> None:
     """Raise what a server says in an error object although it answered 200."""
     if not answer.get("error"):
         return
-    from agentkit.net.http_client import error_in_body  # loads requests: only where there is an error
+    from agentkit.net.api_errors import error_in_body  # loads requests: only where there is an error
 
     raise error_in_body(answer)
 
@@ -379,6 +380,6 @@ def _cut_off(request: "httpx2.Request") -> Exception:
 
 
 def _api_error(message: str) -> "APIError":
-    from agentkit.net.http_client import api_error  # loads requests: only where there is an error
+    from agentkit.net.api_errors import api_error  # loads requests: only where there is an error
 
     return api_error(message)

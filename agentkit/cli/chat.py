@@ -18,7 +18,7 @@ from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.message import text_of
 from agentkit.serving.environment import default_model
 from agentkit.serving.tool_loading import load_tools
-from agentkit.session import MemorySessions
+from agentkit.sessions.memory import MemorySessions
 
 HELP = """/tools            the tools the model has
 /undo             take your last message back, with all that followed

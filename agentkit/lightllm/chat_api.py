@@ -12,7 +12,8 @@ from typing import Any
 
 from agentkit.backend import is_broken_off
 from agentkit.lightllm.generate_api import TextServer
-from agentkit.net.http_client import Events, api_error, message_of
+from agentkit.net.api_errors import api_error, message_of
+from agentkit.net.http_client import Events
 from agentkit.text.call_format import BadCall, Call, OnlyThought, Text, Thought, settled
 from agentkit.text.parser import Reader
 from agentkit.text.prompt import PromptMaker

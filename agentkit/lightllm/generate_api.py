@@ -15,7 +15,8 @@ import httpx2
 import openai
 
 from agentkit.errors import ConfigurationError
-from agentkit.net.http_client import Events, Transport, api_error, status_error
+from agentkit.net.api_errors import api_error, status_error
+from agentkit.net.http_client import Events, Transport
 from agentkit.net.images import PictureLoader
 from agentkit.text.call_format import RESULT
 from agentkit.text.chat_template import ChatTemplate

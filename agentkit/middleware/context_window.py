@@ -16,36 +16,28 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Literal
 
 from agentkit.backend import Backend, Pieces, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage
-from agentkit.message import Message, response_of, text_of, tool_response, user, without_images
+from agentkit.message import Message, response_of, text_of, user
+from agentkit.middleware.history_cut import View, cut, in_words, size_of
 from agentkit.toolbox import RunToolbox
 from agentkit.tools import Tool
-from agentkit.transcript import Transcript, encode
+from agentkit.transcript import Transcript
 
 logger = logging.getLogger("agentkit")
 
 BYTES_A_TOKEN = 3.5
 """Until the server has told what a request of so many bytes came to."""
 
-IMAGE_BYTES = 4000
-"""What a picture counts for, instead of its data."""
-
-BULKY = 600
-"""Bytes from which the result of a call is worth a line instead."""
-
 ASKED_FROM = 3000
 """Tokens from which on the server is asked for the size of its window."""
 
 MOST_CUTS = 2
 """So often is a refused prompt cut and sent again: what it counts in tokens is only known after the first time."""
-
-MOST_VIEWS = 256
-"""So many conversations are remembered by what is sent of them."""
 
 AT_A_TIME = 4000
 """Characters of an earlier result that are read again by one call."""
@@ -54,6 +46,9 @@ SUMMARISE = (
     "Summarise the conversation below for the assistant who will go on with it: what was asked, what was found (with "
     "numbers, names and sources), what was decided, and what is still open. At most 300 words."
 )
+
+MOST_VIEWS = 256
+"""So many conversations are remembered by what is sent of them."""
 
 
 @dataclass(frozen=True)
@@ -115,40 +110,6 @@ class Size:
             except Exception as error:  # noqa: BLE001 - it is a question beside the run, which goes on without
                 logger.info("the size of the model's window is not known: %s", error)
         return self.tokens
-
-
-@dataclass
-class View:
-    """What is sent of a transcript: `left_out` and `stubs` are places in it; `note` stands before the first user
-    message that is left, in the place of the turns that went."""
-
-    left_out: set[int] = field(default_factory=set)
-    stubs: set[int] = field(default_factory=set)
-    note: str = ""
-
-    def messages(self, transcript: Sequence[Message], start: int = 0) -> Iterator[Message]:
-        """What is sent, from the place `start` on."""
-        noted = start > 0 or not self.note
-        for place in range(start, len(transcript)):
-            message = transcript[place]
-            if place in self.left_out:
-                continue
-            if place in self.stubs:
-                message = _stub(message, place)
-            if not noted and message["role"] == "user":
-                message, noted = _with_note(message, self.note), True
-            yield message
-
-    def stored(self, offset: int) -> dict[str, Any]:
-        """For a session, whose messages begin `offset` places later."""
-        places = {name: sorted(place - offset for place in getattr(self, name)) for name in ("left_out", "stubs")}
-        return {**places, "note": self.note}
-
-    @classmethod
-    def restored(cls, stored: Mapping[str, Any], offset: int) -> "View":
-        """What `stored` gave."""
-        left_out, stubs = ({place + offset for place in stored.get(name) or ()} for name in ("left_out", "stubs"))
-        return cls(left_out, stubs, str(stored.get("note") or ""))
 
 
 class Fitted:
@@ -281,7 +242,7 @@ class Fitted:
         limit = self._size.tokens
         assert limit is not None
         most = int(limit * self._window.keep * self._size.bytes_a_token) - len(self._toolbox.encoded)
-        view = cut(transcript, self._view or View(), max(0, most), self._window)
+        view = cut(transcript, self._view or View(), max(0, most), self._window.last_turns)
         if view == self._view or view == View():
             return False
         gone = view.left_out - (self._view.left_out if self._view else set())
@@ -299,7 +260,7 @@ class Fitted:
         earlier = before.note if before is not None else ""
         if self._window.compaction == "drop":
             return earlier or "(Earlier messages of this conversation are left out.)"
-        told = "\n".join(f"{message['role']}: {_told(message)}" for message in gone)
+        told = "\n".join(f"{message['role']}: {in_words(message)}" for message in gone)
         most = int((self._size.tokens or 4096) * self._window.keep * self._size.bytes_a_token)
         asked = Transcript([user(f"{SUMMARISE}\n\n{earlier}\n{told[-most:]}")])
         try:
@@ -310,101 +271,6 @@ class Fitted:
         assert isinstance(reply, Reply)
         self._before += reply.usage
         return f"(Summary of the earlier conversation: {text_of(reply.message).strip()})"
-
-
-def cut(transcript: Sequence[Message], view: View, most: int, window: Window) -> View:
-    """A view of at most so many bytes, as far as that can be had; it leaves out what the view before it did."""
-    made = View(set(view.left_out), set(view.stubs), view.note)
-    sizes = [_size_of(message) for message in transcript]
-    for place in made.stubs:
-        sizes[place] = _size_of(_stub(transcript[place], place))
-    size = sum(sizes[place] for place in range(len(transcript)) if place not in made.left_out)
-    turns = [turn for turn in _turns(transcript) if not set(turn) <= made.left_out]
-    last = {place for turn in turns[-window.last_turns :] for place in turn}
-    groups = [group for turn in turns for group in _groups(transcript, turn)]
-    newest = {place for group in groups[-2:] for place in group}
-
-    def stub(places: Sequence[int]) -> None:
-        nonlocal size
-        for place in places:
-            if size <= most:
-                return
-            if transcript[place]["role"] != "tool" or place in made.stubs | made.left_out or sizes[place] < BULKY:
-                continue
-            small = _size_of(_stub(transcript[place], place))
-            size -= sizes[place] - small
-            sizes[place] = small
-            made.stubs.add(place)
-
-    def leave_out(parts: Sequence[Sequence[int]]) -> None:
-        nonlocal size
-        for part in parts:
-            if size <= most:
-                return
-            size -= sum(sizes[place] for place in part if place not in made.left_out)
-            made.left_out |= set(part)
-            made.stubs -= set(part)
-
-    stub([place for place in range(len(transcript)) if place not in last])
-    leave_out(turns[: -window.last_turns])
-    stub([place for place in sorted(last) if place not in newest])
-    leave_out(groups[:-2])
-    stub(range(len(transcript)))
-    return made
-
-
-def _turns(transcript: Sequence[Message]) -> list[list[int]]:
-    """The places of each turn: what a user says, and all that follows up to the next. System messages stay."""
-    turns: list[list[int]] = []
-    speaks = False
-    for place, message in enumerate(transcript):
-        if message["role"] in ("system", "developer"):
-            continue
-        begins = message["role"] == "user" and not speaks and not _shows_results(message)
-        if begins or not turns:
-            turns.append([])
-        speaks = message["role"] == "user"
-        turns[-1].append(place)
-    return turns
-
-
-def _shows_results(message: Message) -> bool:
-    """Whether a user message shows pictures that tools returned, and belongs to their calls."""
-    return text_of(message).startswith("Image returned by a tool:")
-
-
-def _groups(transcript: Sequence[Message], turn: Sequence[int]) -> list[list[int]]:
-    """The calls of a turn, each reply with its results."""
-    groups: list[list[int]] = []
-    for place in turn:
-        message = transcript[place]
-        if message["role"] == "assistant" and message.get("tool_calls"):
-            groups.append([place])
-        elif groups and (message["role"] == "tool" or _shows_results(message)) and groups[-1][-1] == place - 1:
-            groups[-1].append(place)
-    return groups
-
-
-def _stub(message: Message, place: int) -> Message:
-    text = response_of(message)
-    begins = " ".join(text[:120].split())
-    told = (
-        f"(left out to save space: {len(text):,} characters that begin with {begins!r}; call earlier_result with "
-        f"number {place} to read them again)"
-    )
-    return cast(Message, {**message, "content": tool_response(told)})
-
-
-def _with_note(message: Message, note: str) -> Message:
-    content = message.get("content")
-    if isinstance(content, list):
-        return cast(Message, {**message, "content": [{"type": "text", "text": note}, *content]})
-    return cast(Message, {**message, "content": f"{note}\n\n{content or ''}"})
-
-
-def _told(message: Message) -> str:
-    calls = [f"{call['function']['name']}({call['function']['arguments']})" for call in message.get("tool_calls") or ()]
-    return " ".join([text_of(message)[:2000], *calls])
 
 
 def _reader_of(transcript: Transcript) -> Tool[..., str]:
@@ -436,13 +302,7 @@ def _digests(transcript: Transcript) -> Iterator[bytes]:
 def _bytes_of(transcript: Transcript, start: int) -> int:
     if not transcript.has_images:
         return transcript.size(start)
-    return sum(_size_of(transcript[place]) for place in range(start, len(transcript)))
-
-
-def _size_of(message: Message) -> int:
-    content = message.get("content")
-    pictures = sum(part.get("type") == "image_url" for part in content) if isinstance(content, list) else 0
-    return len(encode(without_images(message) if pictures else message)) + pictures * IMAGE_BYTES
+    return sum(size_of(transcript[place]) for place in range(start, len(transcript)))
 
 
 def too_long(error: Exception) -> int | None:

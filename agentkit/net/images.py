@@ -12,8 +12,8 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
 from agentkit.errors import FetchError
+from agentkit.net.api_errors import status_error
 from agentkit.net.fetch import fetch
-from agentkit.net.http_client import status_error
 
 MOST_BYTES = 20_000_000
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from agentkit._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from agentkit.session import MemorySessions as MemorySessions
+    from agentkit.sessions.memory import MemorySessions as MemorySessions
     from agentkit.sessions.redis import RedisSessions as RedisSessions
     from agentkit.sessions.sqlite import SQLiteSessions as SQLiteSessions
 else:

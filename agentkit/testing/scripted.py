@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit.backend import Accumulator, Begin, Pieces, Request
+from agentkit.backend import Begin, Pieces, Request
+from agentkit.backends.chat_protocol import Accumulator
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage

@@ -13,7 +13,7 @@ declare module "vitest" {
 export default async function setup(project: TestProject): Promise<() => void> {
   const own = "../.venv/bin/python";
   const python = process.env["PYTHON"] ?? (existsSync(own) ? own.slice(3) : "python3");
-  const child = spawn(python, ["-m", "tests.web_service"], { cwd: "..", stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(python, ["-m", "tests.support.web_service"], { cwd: "..", stdio: ["pipe", "pipe", "inherit"] });
   const line = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).once("line", resolve);
     child.once("exit", (code) => reject(new Error(`the service ended with ${code}`)));

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from agentkit import APIError, ConfigurationError
-from agentkit.backend import resolve
 from agentkit.cli.ask import BAD_USAGE
 from agentkit.cli.doctor.checks import Check, check_server
 from agentkit.cli.doctor.conformance import check_promises
+from agentkit.providers import resolve
 
 COLOURS = {"yes": "green", "no": "yellow", "unknown": "dim", "failed": "bold red"}
 

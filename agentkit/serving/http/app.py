@@ -11,9 +11,10 @@ from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from agentkit.backend import Backend, resolve
+from agentkit.backend import Backend
 from agentkit.backends import OpenAIBackend
 from agentkit.errors import MissingExtraError
+from agentkit.providers import resolve
 from agentkit.serving.chat_service import Answerer
 from agentkit.serving.environment import data_folder
 from agentkit.serving.http import chat, completions, health

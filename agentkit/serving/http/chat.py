@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta, ToolFinished, ToolProgress, ToolStarted
-from agentkit.serving.chat_service import Answer, UserInput
+from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.conversations import About
 from agentkit.serving.http.dependencies import Service, State, Subject, allowed
 from agentkit.serving.http.errors import promised, told

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from agentkit.event import TextDelta
 from agentkit.limits import Usage
-from agentkit.serving.chat_service import Answer, UserInput
+from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.dependencies import Service, State, allowed
 from agentkit.serving.http.errors import body_of, promised, told
 from agentkit.serving.http.schemas import MaxTokens, OpenAIProblem, Penalty, Picture, Temperature, TopP

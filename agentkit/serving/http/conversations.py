@@ -9,7 +9,8 @@ from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.message import Message, ToolCall, is_shown_by_a_tool, system, text_of
-from agentkit.serving.chat_service import Answerer, UserInput
+from agentkit.serving.chat_service import Answerer
+from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.prompts import Prompts, Version
 from agentkit.serving.http.schemas import (
     ChatBody,

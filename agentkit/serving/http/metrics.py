@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from agentkit.serving.chat_service import Answer
+from agentkit.serving.exchange import Answer
 
 if TYPE_CHECKING:
     from agentkit.serving.http.runs import Runs

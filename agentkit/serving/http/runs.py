@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
 from agentkit._threads import WORKERS
 from agentkit.event import Event, TextDelta
-from agentkit.serving.chat_service import Answer, Answerer, UserInput, process_user_input_with_llm
+from agentkit.serving.chat_service import Answerer, process_user_input_with_llm
+from agentkit.serving.exchange import Answer, UserInput
 
 LOOK = 0.5
 """Seconds after which is looked whether the client is still there."""

@@ -10,7 +10,8 @@ from agentkit import Session
 from agentkit._text import in_a_line
 from agentkit.event import Event, ReplyFinished, ReplyStarted, TextDelta
 from agentkit.message import Message, text_of
-from agentkit.serving.chat_service import Answer, Answerer, UserInput, process_user_input_with_llm, taken_back
+from agentkit.serving.chat_service import Answerer, process_user_input_with_llm, taken_back
+from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import Notes
 from agentkit.serving.mqtt import maze
 from agentkit.serving.mqtt.payloads import UserMessage, session_key

@@ -1,0 +1,344 @@
+"""OpenAI's chat completions as servers really speak them: the body of a request, and the reply that its chunks make."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from agentkit._text import whole_letters
+from agentkit.backend import Begin, Request, is_broken_off
+from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
+from agentkit.limits import Usage
+from agentkit.message import Message, Part, ToolCall
+from agentkit.text.call_format import CUT_OFF
+from agentkit.tooling.arguments import as_json_object, is_json_object, unreadable
+from agentkit.transcript import encode
+
+
+def chat_completions_body(
+    fields: Mapping[str, Any], request: Request, images: bool = True, escaped: bool = False
+) -> bytes:
+    """A request of OpenAI's chat completions as JSON, messages last, so that each request of a run begins with the
+    bytes of the one before. fields: everything but stream, tools and messages. images: False puts a sentence in
+    the place of each picture. escaped: special tokens in what the programmer did not write are broken, for a server
+    that feeds a chat template."""
+    sent = {**fields, "stream": request.stream}
+    if request.response_format is not None:
+        sent["response_format"] = request.response_format
+    if not request.tools:
+        for name in ("tool_choice", "parallel_tool_calls"):  # refused without tools
+            sent.pop(name, None)
+    tools = b',"tools":' + request.tools.encoded if request.tools else b""
+    messages = request.transcript.encoded(images=images, escaped=escaped)
+    return b"".join((encode(sent)[:-1], tools, b',"messages":[', messages, b"]}"))
+
+
+SENT_BACK = ("refusal", "reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature")
+"""Fields of a reply that its server wants to see again in the next request; servers refuse many others."""
+
+
+class Accumulator:
+    """Builds one reply from the pieces of a chat completions stream, or from a whole answer as its only piece.
+
+    Bears what servers do (`id`s missing, empty or double, `index` missing, names repeated, arguments as an object,
+    content as null or a list of parts, usage in a chunk without choices). ids: the start of the ids that are made
+    up for calls without one, which are unique as long as this is. begin: told of each call when it is closed.
+    call_deltas: whether `feed` yields the pieces of calls too.
+    """
+
+    def __init__(self, ids: str, begin: Begin | None = None, call_deltas: bool = False) -> None:
+        self._ids = ids
+        self._begin = begin
+        self._call_deltas = call_deltas
+        self._text: list[str] = []
+        self._parts: list[Part] = []
+        self._calls: list[_Call] = []
+        self._strings: dict[str, list[str]] = {}
+        self._kept: dict[str, Any] = {}
+        self._extra: dict[str, Any] = {}
+        self._usage = Usage(requests=1)
+        self.finish_reason = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of a reply has come."""
+        return not (self.finish_reason or self._text or self._parts or self._calls or self._strings or self._kept)
+
+    def feed(self, chunk: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
+        """Take in one chunk of a stream, or a whole answer; yield what it adds for a reader."""
+        usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
+        if usage:
+            self._usage = usage_of(usage)
+        for choice in chunk.get("choices") or ():
+            if choice.get("index"):
+                continue  # a second alternative, which nobody asked for
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            yield from self._feed_delta(
+                choice.get("delta") or choice.get("message") or {}, is_whole="message" in choice
+            )
+
+    def reply(self) -> Reply:
+        """The reply that all pieces make."""
+        message: dict[str, Any] = {"role": "assistant", "content": self._content()}
+        for key, pieces in self._strings.items():
+            message[key] = "".join(pieces)
+        message |= self._kept
+        calls = self._tool_calls()
+        if calls:
+            message["tool_calls"] = calls
+        return Reply(cast(Message, message), self.finish_reason, self._usage, self._extra)
+
+    def _feed_delta(self, delta: Mapping[str, Any], is_whole: bool) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
+        for key, value in delta.items():
+            if value is None or key == "role":
+                continue
+            if key == "content":
+                yield from self._feed_content(value)
+            elif key == "tool_calls":
+                for place, piece in enumerate(value):
+                    call = self._feed_call(piece, is_new=is_whole or (place > 0 and piece.get("index") is None))
+                    if self._call_deltas and call.arguments:
+                        yield CallDelta(call.name, call.arguments[-1])
+            elif key == "function_call":  # how calls were told before `tool_calls`; some servers send it empty
+                if value.get("name") or value.get("arguments"):
+                    self._feed_call({"index": 0, "function": value}, is_new=False)
+            elif key in SENT_BACK and isinstance(value, str):
+                yield from self._feed_string(key, value)
+            else:
+                kept = self._kept if key in SENT_BACK else self._extra
+                kept[key] = _merged(kept.get(key), value)
+
+    def _feed_string(self, key: str, value: str) -> Iterator[ReasoningDelta]:
+        if not value:
+            return
+        self._strings.setdefault(key, []).append(value)
+        if key == "reasoning_content" or (key == "reasoning" and "reasoning_content" not in self._strings):
+            yield ReasoningDelta(value)
+
+    def _feed_content(self, content: str | list[Part]) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
+        if isinstance(content, str):
+            if content:
+                self._add_text(content)
+                yield TextDelta(content)
+            return
+        for part in content:
+            text = _text_of_part(part)
+            if text:
+                yield ReasoningDelta(text) if part.get("type") == "thinking" else TextDelta(text)
+            self._add_part(part)
+
+    def _add_text(self, text: str) -> None:
+        if self._parts:
+            self._add_part({"type": "text", "text": text})
+        else:
+            self._text.append(text)
+
+    def _add_part(self, part: Part) -> None:
+        """Parts of one kind in a row are one part (Mistral streams its thoughts so)."""
+        if self._text:
+            self._parts.append({"type": "text", "text": "".join(self._text)})
+            self._text = []
+        last = self._parts[-1] if self._parts else {}
+        if part.get("type") == last.get("type") == "text":
+            last["text"] += part.get("text") or ""
+        elif part.get("type") == last.get("type") == "thinking" and not last.get("closed"):
+            joined = _text_of_part(last) + _text_of_part(part)
+            self._parts[-1] = {**last, **part, "thinking": [{"type": "text", "text": joined}]}
+        else:
+            self._parts.append(dict(part))
+
+    def _content(self) -> str | list[Part] | None:
+        if self._parts:
+            return self._parts
+        text = whole_letters("".join(self._text))
+        return text or (None if self._calls else "")
+
+    def _feed_call(self, piece: Mapping[str, Any], is_new: bool) -> "_Call":
+        call = self._call_of(piece, is_new)
+        custom = piece.get("custom")
+        function = piece.get("function") or (
+            {"name": custom.get("name"), "arguments": {"input": custom.get("input")}} if custom else {}
+        )
+        call.id = call.id or piece.get("id") or ""
+        name = function.get("name")
+        if name and name != call.name:
+            call.name += name  # in pieces; a name that is repeated whole is the same name
+        arguments = function.get("arguments")
+        if isinstance(arguments, str):
+            call.arguments.append(arguments)
+            if self._begin is not None and call.end.feed(arguments) and call.is_whole:
+                before = self._calls[: self._calls.index(call)]
+                self._begin(call.name, "".join(call.arguments), [each.name for each in before])
+        elif arguments is not None:
+            call.value = arguments
+        for key, value in piece.items():
+            if key not in ("id", "index", "type", "function", "custom") and value is not None:
+                call.extra[key] = _merged(call.extra.get(key), value)
+        return call
+
+    def _call_of(self, piece: Mapping[str, Any], is_new: bool) -> "_Call":
+        """The call that a piece goes on with, or a new one."""
+        index = piece.get("index")
+        found = [call for call in self._calls if call.index == index] if index is not None else self._calls[-1:]
+        last = found[-1] if found else None
+        if is_new or last is None or self._begins_another(last, piece):
+            last = _Call(index)
+            self._calls.append(last)
+        return last
+
+    @staticmethod
+    def _begins_another(last: "_Call", piece: Mapping[str, Any]) -> bool:
+        """Whether a piece with the place of an earlier call (some servers give none, or 0 to all) is a new call.
+
+        It has a name then, and another id (some servers give each piece one) or complete arguments before it."""
+        if not ((piece.get("function") or {}).get("name") or piece.get("custom")):
+            return False
+        call_id = piece.get("id")
+        if call_id and last.id:
+            return bool(call_id != last.id)
+        function = piece.get("function") or {}
+        if function.get("name") == last.name and not function.get("arguments"):
+            return False  # a server that repeats the name in every piece
+        return last.is_whole
+
+    def _in_order(self) -> list["_Call"]:
+        """By their places, where each has one of its own: pieces of several calls may come mixed."""
+        places = [call.index for call in self._calls if isinstance(call.index, int)]
+        if len(set(places)) < len(self._calls):
+            return self._calls
+        return sorted(self._calls, key=lambda call: call.index or 0)
+
+    def _tool_calls(self) -> list[ToolCall]:
+        taken: set[str] = set()
+        calls = []
+        for place, call in enumerate(self._in_order()):
+            if call.id in taken or not call.id:
+                call.id = f"{self._ids}_{place}"
+            taken.add(call.id)
+            calls.append(call.as_tool_call(cut_off=is_broken_off(self.finish_reason)))
+        return calls
+
+
+class _End:
+    """Finds the end of a JSON object that comes in pieces, looking at each letter once."""
+
+    _MARKS = re.compile(r'\\.|["{}\[\]]|\\$', re.DOTALL)
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = False
+        self._escapes = False
+
+    def feed(self, text: str) -> bool:
+        """Whether the brackets are all closed after this piece, one of them in it."""
+        start = 1 if self._escapes else 0
+        self._escapes = self._escapes and not text
+        closes = False
+        for found in self._MARKS.finditer(text, start):
+            mark = found.group()
+            if mark == "\\":
+                self._escapes = True
+            elif mark == '"':
+                self._in_string = not self._in_string
+            elif not self._in_string and len(mark) == 1:
+                self._depth += 1 if mark in "{[" else -1
+                closes = self._depth == 0
+        return closes and self._depth == 0
+
+
+@dataclass(eq=False)
+class _Call:
+    index: int | None
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+    end: _End = field(default_factory=_End)
+    value: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arguments that have come are complete, so that a name begins another call."""
+        text = "".join(self.arguments)
+        return self.value is not None or is_json_object(text)
+
+    def as_tool_call(self, cut_off: bool) -> ToolCall:
+        written = self.value if self.value is not None else "".join(self.arguments)
+        arguments = as_json_object(written)
+        if cut_off and self.value is None and not is_json_object(str(written), strict=False):
+            arguments = unreadable(str(written), CUT_OFF)  # not mended: what is missing is not known
+        call = {
+            "id": self.id,
+            "type": "function",
+            "function": {"name": self.name, "arguments": arguments},
+        }
+        return cast(ToolCall, {**call, **self.extra})
+
+
+def usage_of(usage: Mapping[str, Any]) -> Usage:
+    """The usage object of a chat completions answer; counts that a server leaves out are 0."""
+    prompt = usage.get("prompt_tokens_details") or {}
+    completion = usage.get("completion_tokens_details") or {}
+    cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
+    cost = usage.get("cost")
+    return Usage(
+        requests=1,
+        input_tokens=usage.get("prompt_tokens") or 0,
+        cached_tokens=cached or usage.get("num_cached_tokens") or 0,
+        output_tokens=usage.get("completion_tokens") or 0,
+        reasoning_tokens=completion.get("reasoning_tokens") or 0,
+        cost=float(cost) if isinstance(cost, int | float) else 0.0,
+    )
+
+
+def _text_of_part(part: Part) -> str:
+    if part.get("type") == "thinking":
+        return "".join(piece.get("text") or "" for piece in part.get("thinking") or ())
+    return (part.get("text") or "") if part.get("type") == "text" else ""
+
+
+def _merged(before: Any, new: Any) -> Any:
+    """A field that comes in pieces: lists grow (pieces with the same index are one entry), dicts merge, strings
+    of entries join; anything else is the last that came."""
+    if isinstance(before, list) and isinstance(new, list):
+        merged = list(before)
+        for entry in new:
+            same = merged and isinstance(entry, dict) and _continues(merged[-1], entry)
+            merged[-1:] = [_joined(merged[-1], entry)] if same else [*merged[-1:], entry]
+        return merged
+    if isinstance(before, dict) and isinstance(new, dict):
+        return {**before, **new}
+    return new
+
+
+def _continues(last: Any, entry: Mapping[str, Any]) -> bool:
+    """OpenRouter streams an entry of `reasoning_details` in pieces with one `index` and `type`."""
+    if not isinstance(last, dict) or "index" not in entry:
+        return False
+    return bool(last.get("index") == entry["index"] and last.get("type") == entry.get("type"))
+
+
+def _joined(last: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    joined = {**last, **{key: value for key, value in entry.items() if value is not None}}
+    for key in ("text", "summary", "data"):
+        if isinstance(last.get(key), str) and isinstance(entry.get(key), str):
+            joined[key] = last[key] + entry[key]
+    return joined
+
+
+def context_length_in(models: Any, model: str) -> int | None:
+    """The context length in a server's list of models, under the names that servers give it.
+
+    vLLM and LightLLM: max_model_len; OpenRouter: context_length; Groq: context_window; Mistral: max_context_length;
+    llama.cpp: meta.n_ctx.
+    """
+    entries = models.get("data") if isinstance(models, dict) else None
+    entries = [entry for entry in entries or () if isinstance(entry, dict)]
+    named = [entry for entry in entries if entry.get("id") == model]
+    for entry in named or (entries if len(entries) == 1 else []):
+        meta = entry.get("meta") if isinstance(entry.get("meta"), dict) else {}
+        names = ("max_model_len", "context_length", "context_window", "max_context_length")
+        for value in (*(entry.get(name) for name in names), (meta or {}).get("n_ctx")):
+            if isinstance(value, int) and value > 0:
+                return value
+    return None

@@ -1,0 +1,152 @@
+"""What a chat completions server left in the text of a reply: reasoning, and tool calls in the form of their family.
+
+A server that serves a model whose format it was not told of leaves both there. Nothing is shown as text that is taken
+for a call.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from agentkit._text import whole_letters
+from agentkit.backend import Request, is_broken_off
+from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
+from agentkit.message import Message, ToolCall
+from agentkit.text.call_format import BadCall, Block, Call, Format, OnlyThought, Piece, Text
+from agentkit.text.families import family_of
+from agentkit.text.formats.mixed import any_format
+from agentkit.text.parser import Reader
+from agentkit.text.verbatim import Verbatim
+from agentkit.tooling.arguments import UNREADABLE_CALL, unreadable
+
+Delta = TextDelta | ReasoningDelta | CallDelta | ReplyDiscarded
+
+
+class AsItCame:
+    """Leaves the text of a reply alone."""
+
+    def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
+        """The piece itself."""
+        return (delta,)
+
+    def finish(self, reply: Reply) -> Iterable[Delta | Reply]:
+        """The reply itself."""
+        return (reply,)
+
+
+class ReplyText:
+    """Reads the text of one reply, whole or in pieces.
+
+    model: its name, which tells whether bare JSON may be a call. reads_calls: whether calls are looked for, if the
+    request has tools.
+    """
+
+    def __init__(self, request: Request, model: str, *, reads_calls: bool) -> None:
+        self._request = request
+        self._model = model
+        self._reads_calls = reads_calls and bool(request.tools)
+        self._reader: Reader | None = None
+        self._text: list[str] = []
+        self._thoughts = ""
+        self._calls: list[Call | BadCall] = []
+        self._reasoning: list[str] = []
+        self._is_changed = False
+
+    def _reading(self) -> Reader:
+        """The reader, made for the first text: most replies with calls have none."""
+        if self._reader is None:
+            self._reader = self._made_reader()
+        return self._reader
+
+    def _made_reader(self) -> Reader:
+        looks = self._reads_calls
+        return Reader(
+            any_format(_is_llama(self._model)) if looks else _ONLY_THOUGHTS,
+            self._request.tools.schemas if looks else None,
+            stops=(),
+            is_copy=lambda markup, calls: Verbatim(self._request.said).has_call(markup, calls),
+            calls_last=looks,
+            keeps_thoughts=True,
+        )
+
+    def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
+        """Take in a piece of the reply: what a reader is shown of it, which has to be read to its end."""
+        if isinstance(delta, TextDelta):
+            reader = self._reading()
+            if not reader.passes(delta.text):
+                return self._shown(reader.feed(delta.text))
+            self._text.append(delta.text)
+        elif isinstance(delta, ReasoningDelta):
+            self._reasoning.append(delta.text)
+        return (delta,)
+
+    def finish(self, reply: Reply) -> Iterable[Delta | Reply]:
+        """Yield what is left to show, and the reply with its reasoning and its calls in their fields."""
+        if self._reader is None:
+            yield reply
+            return
+        has_calls = bool(reply.message.get("tool_calls"))  # the server has read them itself: others are text
+        content = reply.message.get("content")
+        is_plain = isinstance(content, str)
+        cut_off = is_broken_off(reply.finish_reason)
+        yield from self._shown(self._reader.finish(cut_off=cut_off, takes_calls=is_plain and not has_calls))
+        said = whole_letters("".join(self._text))
+        yield self._made(reply, said) if is_plain and (self._is_changed or said != content) else reply
+
+    def _shown(self, pieces: Sequence[Piece]) -> Iterator[Delta]:
+        for piece in pieces:
+            if isinstance(piece, Text):
+                self._text.append(piece.text)
+                yield TextDelta(piece.text)
+                continue
+            self._is_changed = True
+            if isinstance(piece, OnlyThought):
+                yield from self._taken_back(piece.text)
+            elif isinstance(piece, Call | BadCall):
+                self._calls.append(piece)
+
+    def _taken_back(self, thoughts: str) -> Iterator[Delta]:
+        """What was shown as the answer was reasoning."""
+        if self._text:
+            yield ReplyDiscarded()
+            yield from map(ReasoningDelta, self._reasoning)
+        self._text, self._thoughts, self._calls = [], thoughts, []
+        yield ReasoningDelta(thoughts)
+
+    def _made(self, reply: Reply, said: str) -> Reply:
+        message: dict[str, Any] = {**reply.message}
+        if self._thoughts:
+            reasoning = (message.get("reasoning_content"), self._thoughts)
+            message["reasoning_content"] = "\n\n".join(filter(None, reasoning))
+        if self._calls:
+            message["tool_calls"] = tool_calls_of(self._calls, f"call_{len(self._request.transcript)}")
+        message["content"] = said or (None if message.get("tool_calls") else "")
+        reason = "tool_calls" if self._calls else reply.finish_reason
+        return replace(reply, message=cast(Message, message), finish_reason=reason)
+
+
+def tool_calls_of(calls: Sequence[Call | BadCall], ids: str) -> list[ToolCall]:
+    """The `tool_calls` of a message. ids: the start of the ids that are made up. Bad calls go to the tools too, so that
+    the model is told what was wrong with them."""
+    made: list[ToolCall] = []
+    taken: set[str] = set()
+    for place, call in enumerate(calls):
+        is_bad = isinstance(call, BadCall)
+        arguments = unreadable(call.text, call.reason) if isinstance(call, BadCall) else call.arguments
+        call_id = None if isinstance(call, BadCall) else call.id
+        if not call_id or call_id in taken:
+            call_id = f"{ids}_{place}"
+        taken.add(call_id)
+        name = call.name or (UNREADABLE_CALL if is_bad else "")
+        made.append({"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}})
+    return made
+
+
+@functools.lru_cache(maxsize=64)
+def _is_llama(model: str) -> bool:
+    family = family_of(model)
+    return family is not None and family.format == "llama"
+
+
+_ONLY_THOUGHTS = Format("none", starts=(), block=lambda marker, tools, first: cast(Block, None))

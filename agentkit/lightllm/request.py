@@ -1,0 +1,265 @@
+"""One request of /generate: its arguments taken apart, and the reply that its text becomes."""
+
+import time
+import uuid
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from agentkit.backend import is_broken_off
+from agentkit.lightllm.chat_api import invalid_call
+from agentkit.lightllm.generate_api import (
+    Frame,
+    Generated,
+    TextServer,
+    forced_prompt,
+    forced_tool,
+    parameters_of,
+    reader_for,
+    stops_of,
+)
+from agentkit.lightllm.openai_types import ChatCompletionChunk, chunk
+from agentkit.text.call_format import BadCall, Call, OnlyThought, Piece, Text, Thought, settled
+from agentkit.text.parser import Reader
+from agentkit.text.prompt import PromptMaker
+
+Tools = Sequence[Mapping[str, Any]] | None
+
+
+IGNORED = frozenset(
+    (
+        *("user", "metadata", "store", "service_tier", "parallel_tool_calls", "top_logprobs", "safety_identifier"),
+        *("prompt_cache_key", "verbosity", "reasoning_effort", "logit_bias", "modalities", "prediction"),
+    )
+)
+"""Arguments of OpenAI's `create` that mean nothing to a text server; they are taken, so that code need not change."""
+
+
+class CreateRequest:
+    """The arguments of one `create`, taken apart."""
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        messages: list[dict[str, Any]],
+        tools: list[Mapping[str, Any]] | None,
+        sampling: dict[str, Any],
+        stop: str | Sequence[str] | None,
+        logprobs: bool,
+        options: dict[str, Any],
+    ) -> None:
+        self.model = model
+        self.messages = messages
+        self.sampling = sampling
+        self.stop = stop
+        self.logprobs = logprobs
+        self.stream = bool(options.pop("stream", False))
+        self.stream_options = options.pop("stream_options", None) or {}
+        self.n = int(options.pop("n", None) or 1)
+        self.seed = options.pop("seed", None)
+        self.response_format = options.pop("response_format", None)
+        self.frequency_penalty = options.pop("frequency_penalty", None)
+        self.extra_body = dict(options.pop("extra_body", None) or {})
+        variables = options.pop("chat_template_kwargs", None) or self.extra_body.pop("chat_template_kwargs", None)
+        self.variables: dict[str, Any] = dict(variables or {})
+        self.tool_choice = options.pop("tool_choice", None) or "auto"
+        self._headers = options.pop("extra_headers", None)
+        self._timeout = options.pop("timeout", None)
+        unknown = sorted(options.keys() - IGNORED)
+        if unknown:
+            raise TypeError(
+                f"create() got an unknown argument {unknown[0]!r}; parameters of the server go into extra_body"
+            )
+        self.all_tools = tools
+        self.tools = None if self.tool_choice == "none" else tools
+        self.forced = forced_tool(self.tool_choice, self.tools)
+
+    def transport_options(self) -> dict[str, Any]:
+        return {"timeout": self._timeout, "headers": self._headers}
+
+    def chat_body(self) -> dict[str, Any]:
+        """The same as a request of chat completions."""
+        body = {
+            "model": self.model,
+            "messages": self.messages,
+            "tools": self.all_tools,
+            "tool_choice": self.tool_choice if self.all_tools else None,
+            **self.sampling,
+            "stop": self.stop,
+            "n": self.n if self.n > 1 else None,
+            "seed": self.seed,
+            "frequency_penalty": self.frequency_penalty,
+            "response_format": self.response_format,
+            "chat_template_kwargs": self.variables or None,
+            "stream_options": self.stream_options or None,
+            **self.extra_body,
+        }
+        return {key: value for key, value in body.items() if value is not None}
+
+
+class GenerateReply:
+    """One request of `/generate` and what its text becomes."""
+
+    def __init__(self, server: TextServer, asked: CreateRequest) -> None:
+        self._server = server
+        self._asked = asked
+        self._maker = server.maker(asked.model)
+        self._stops = stops_of(self._maker.family, asked.stop)
+        prompt = self._maker.prompt(asked.messages, asked.tools, asked.variables)
+        self._prompt, self._begun = forced_prompt(self._maker, prompt, asked.forced)
+        self._ids = _Ids(self._maker)
+        self._head = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": asked.model,
+        }
+        self.body = server.body(
+            self._prompt,
+            parameters_of(
+                **asked.sampling,
+                stops=self._stops,
+                frequency_penalty=asked.frequency_penalty,
+                n=asked.n,
+                seed=asked.seed,
+                response_format=asked.response_format,
+                more=asked.extra_body,
+            ),
+        )
+
+    def answer(self, generated: Sequence[Generated]) -> dict[str, Any]:
+        """The JSON of a chat completion."""
+        output = sum(each.output_tokens for each in generated)
+        return {
+            **self._head,
+            "object": "chat.completion",
+            "choices": [self._choice(place, each) for place, each in enumerate(generated)],
+            "usage": _usage(generated[0].prompt_tokens, output),
+        }
+
+    def chunks(self, options: Mapping[str, Any]) -> Iterator[ChatCompletionChunk]:
+        """The chunks of a stream, which is asked for at once."""
+        return self._chunks(self._server.frames(self.body, **options))
+
+    def _chunks(self, frames: Generator[Frame, None, None]) -> Iterator[ChatCompletionChunk]:
+        yield self._chunk({"role": "assistant", "content": ""})
+        reader = self._reader()
+        calls: list[Call] = []  # given last: what was read so far may turn out to be reasoning
+        prompt_tokens = output_tokens = 0
+        reason: str | None = None
+        for delta in self._deltas(reader.feed(self._begun), calls):
+            yield self._chunk(delta)
+        for frame in frames:
+            prompt_tokens, output_tokens = frame.prompt_tokens, frame.output_tokens
+            reason = frame.finish_reason or reason
+            for delta in self._deltas(reader.feed(frame.text), calls):
+                yield self._chunk(delta, logprobs=self._logprobs([frame.logprobs]))
+        for delta in self._deltas(reader.finish(cut_off=is_broken_off(reason or "")), calls):
+            yield self._chunk(delta)
+        for place, call in enumerate(calls):
+            yield self._chunk({"tool_calls": [self._ids.call(place, call)]})
+        yield self._chunk({}, finish_reason="tool_calls" if calls else reason or "stop")
+        if self._asked.stream_options.get("include_usage"):
+            yield chunk({**self._head, **_CHUNK, "choices": [], "usage": _usage(prompt_tokens, output_tokens)})
+
+    def _choice(self, place: int, generated: Generated) -> dict[str, Any]:
+        reader = self._reader()
+        text = self._begun + generated.text
+        pieces = settled([*reader.feed(text), *reader.finish(cut_off=is_broken_off(generated.finish_reason))])
+        message: dict[str, Any] = {"role": "assistant", "content": reader.spoken, "tool_calls": None}
+        thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
+        if thoughts:
+            message["reasoning_content"] = thoughts
+        calls = [self._ids.call(number, call) for number, call in enumerate(_calls(pieces))]
+        if calls:
+            message["tool_calls"] = calls
+        bad = [invalid_call(piece) for piece in pieces if isinstance(piece, BadCall)]
+        if bad:
+            message["invalid_tool_calls"] = bad
+        return {
+            "index": place,
+            "message": message,
+            "finish_reason": "tool_calls" if calls else generated.finish_reason,
+            "logprobs": self._logprobs(generated.logprobs),
+        }
+
+    def _reader(self) -> Reader:
+        return reader_for(self._maker, self._asked.tools, self._prompt, self._stops, self._asked.messages)
+
+    @staticmethod
+    def _deltas(pieces: Iterable[Piece], calls: list[Call]) -> Iterator[dict[str, Any]]:
+        for piece in pieces:
+            if isinstance(piece, Text):
+                yield {"content": piece.text}
+            elif isinstance(piece, Call):
+                calls.append(piece)
+            elif isinstance(piece, BadCall):
+                yield {"content": piece.text, "invalid_tool_calls": [invalid_call(piece)]}
+            else:
+                if isinstance(piece, OnlyThought):
+                    calls.clear()
+                yield {"reasoning_content": piece.text}
+
+    def _chunk(
+        self, delta: dict[str, Any], finish_reason: str | None = None, logprobs: Any = None
+    ) -> ChatCompletionChunk:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}
+        return chunk({**self._head, **_CHUNK, "choices": [choice]})
+
+    def _logprobs(self, given: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+        """OpenAI's logprobs of the server's, which are {token id: {"logprob", "decoded_token"}} for each token."""
+        if not self._asked.logprobs:
+            return None
+        content = []
+        for entry in given:
+            for token_id, told in (entry or {}).items():
+                if isinstance(told, Mapping) and "logprob" in told:
+                    token = told.get("decoded_token") or str(token_id)
+                    one = {"token": token, "logprob": told["logprob"], "bytes": list(token.encode("utf-8", "replace"))}
+                    content.append({**one, "top_logprobs": []})
+                    break
+        return {"content": content, "refusal": None}
+
+
+_CHUNK = {"object": "chat.completion.chunk"}
+
+
+class _Ids:
+    """Makes the `tool_calls` of a reply, with ids that no other call has."""
+
+    def __init__(self, maker: PromptMaker) -> None:
+        self._is_mistral = maker.format.name == "mistral"
+
+    def call(self, place: int, call: Call) -> dict[str, Any]:
+        return {
+            "index": place,
+            "id": call.id or self._new(),
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+
+    def _new(self) -> str:
+        made = uuid.uuid4().hex
+        return made[:9] if self._is_mistral else f"call_{made[:24]}"  # Mistral's templates want nine letters
+
+
+def as_dict(message: Any) -> dict[str, Any]:
+    """A message as a dict: it may be one, or what `create` has returned before."""
+    if isinstance(message, Mapping):
+        return dict(message)
+    dump = getattr(message, "model_dump", None)
+    if dump is None:
+        raise TypeError(f"a message is a dict, or the message of a reply, not a {type(message).__name__}")
+    dumped: dict[str, Any] = dump(exclude_none=True)
+    return dumped
+
+
+def _calls(pieces: Iterable[Piece]) -> list[Call]:
+    return [piece for piece in pieces if isinstance(piece, Call)]
+
+
+def _usage(prompt_tokens: int, output_tokens: int) -> dict[str, int]:
+    return {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": output_tokens,
+        "total_tokens": prompt_tokens + output_tokens,
+    }

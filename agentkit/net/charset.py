@@ -1,0 +1,118 @@
+"""The text of a page: which character set it is in, as browsers decide it."""
+
+import codecs
+import contextlib
+import re
+
+
+def content_type_of(header: str) -> tuple[str, str | None]:
+    kind, _, parameters = header.partition(";")
+    charset = re.search(r"""charset\s*=\s*["']?([^\s"';]+)""", parameters, re.IGNORECASE)
+    return kind.strip().lower(), charset.group(1) if charset else None
+
+
+_BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_DECLARED = re.compile(
+    rb"""(?:^\s*<\?xml[^>]*?\sencoding|<meta[^>]*?[\s;"']charset)\s*=\s*["']?\s*([A-Za-z0-9_:.-]{1,40})""",
+    re.IGNORECASE,
+)
+_LABELS = {
+    label: codec
+    for codec, labels in (
+        ("cp932", ("x-sjis", "windows-31j")),
+        ("gb18030", ("x-gbk", "gb_2312-80", "csgb2312")),
+        ("big5hkscs", ("x-x-big5", "cn-big5")),
+        ("euc_jp", ("x-euc-jp",)),
+        ("cp949", ("windows-949",)),
+        ("cp874", ("windows-874", "dos-874")),
+        ("iso8859-8", ("iso-8859-8-i", "visual", "logical")),
+        ("koi8-r", ("koi8", "koi")),
+        ("koi8-u", ("koi8-ru",)),
+        ("mac-roman", ("x-mac-roman",)),
+        ("mac-cyrillic", ("x-mac-cyrillic", "x-mac-ukrainian")),
+        ("utf-8", ("unicode-1-1-utf-8", "unicode11utf8", "x-unicode20utf8")),
+        ("utf-16-le", ("ucs-2", "unicode", "csunicode")),
+        ("utf-16-be", ("unicodefffe",)),
+        *((f"cp{number}", (f"x-cp{number}",)) for number in range(1250, 1259)),
+    )
+    for label in labels
+}
+"""Names of charsets that Python does not know."""
+_READ_AS = {
+    part: whole
+    for whole, parts in (
+        ("cp1252", ("ascii", "iso8859-1")),
+        ("cp1254", ("iso8859-9",)),
+        ("cp874", ("iso8859-11", "tis-620")),
+        ("gb18030", ("gb2312", "gbk")),
+        ("big5hkscs", ("big5",)),
+        ("cp932", ("shift_jis",)),
+        ("cp949", ("euc_kr",)),
+        ("utf-16-le", ("utf-16",)),
+        ("utf-8", ("utf-8-sig",)),
+    )
+    for part in parts
+}
+"""What browsers read when a charset is named: a larger one that it is a part of (the WHATWG encoding standard)."""
+_CODECS = frozenset(
+    (
+        *("utf-8", "utf-16-le", "utf-16-be", "gb18030", "big5hkscs", "cp932", "cp949", "euc_jp", "iso2022_jp"),
+        *("cp866", "cp874", "koi8-r", "koi8-u", "mac-roman", "mac-cyrillic"),
+        *(f"cp{number}" for number in range(1250, 1259)),
+        *(f"iso8859-{number}" for number in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)),
+    )
+)
+"""Python's names of the charsets of the web. Not its other codecs: punycode or utf-7 are no charsets of pages."""
+
+
+def decode(content: bytes, charset: str | None = None) -> str:
+    """Bytes as text, whatever they are: by byte order mark, `charset`, the document's own word, or their looks."""
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return content.decode(encoding, "replace")
+    named = _named(content, charset)
+    for encoding in named:
+        text = content.decode(encoding, "replace")
+        if _mistakes(text) <= 1:  # a page that was cut may end within a character
+            return text
+    with contextlib.suppress(UnicodeError):
+        return content.decode("utf-8")
+    return content.decode(named[0] if named else _guessed(content), "replace")
+
+
+def _named(content: bytes, charset: str | None) -> list[str]:
+    """The codecs for the charsets that the header and the document name, as far as there are such."""
+    header = _codec(charset)
+    declared = _DECLARED.search(content[:2048])
+    own = _codec(declared[1].decode("ascii")) if declared else None
+    if own is not None and own.startswith("utf-16"):
+        own = "utf-8"  # or its name could not have been read
+    return [codec for codec in (header, own) if codec is not None]
+
+
+def _codec(label: str | None) -> str | None:
+    """Python's codec for a charset's name, None when the web knows no such charset."""
+    name = (label or "").strip().lower()
+    if not re.fullmatch(r"[a-z0-9_:.-]{1,40}", name):
+        return None
+    try:
+        found = codecs.lookup(_LABELS.get(name, name)).name
+    except (LookupError, ValueError):
+        return None
+    found = _READ_AS.get(found, found)
+    return found if found in _CODECS else None
+
+
+def _mistakes(text: str) -> float:
+    """How many characters in a hundred could not be read; a short text counts as one of a hundred characters."""
+    return 100 * text.count("\ufffd") / max(len(text), 100)
+
+
+def _guessed(content: bytes) -> str:
+    """The codec that a text looks to be in. A long UTF-8 page with a mistake or two looks like UTF-8."""
+    if _mistakes(content.decode("utf-8", "replace")) < 1 and len(content) > 1000:
+        return "utf-8"
+    import charset_normalizer
+
+    best = charset_normalizer.from_bytes(content[:20_000]).best()
+    return best.encoding if best else "utf-8"

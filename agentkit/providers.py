@@ -1,0 +1,56 @@
+"""Backends by name: "openai:gpt-5-mini", "llamacpp:@http://host:8080", "gguf:model.gguf", "extractive"."""
+
+import importlib
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+
+from agentkit.backend import Backend
+from agentkit.errors import ConfigurationError
+
+PROVIDERS = {
+    "openai": "agentkit.backends.openai:from_name",
+    "llamacpp": "agentkit.backends.openai:from_name",
+    "vllm": "agentkit.backends.openai:from_name",
+    "ollama": "agentkit.backends.openai:from_name",
+    "lightllm": "agentkit.backends.lightllm:from_name",
+    "vlmrun": "agentkit.backends.vlmrun:from_name",
+    "gguf": "agentkit.backends.gguf:from_name",
+    "extractive": "agentkit.backends.extractive:from_name",
+}
+"""Where the backend of each provider is found; others come from the entry points "agentkit.backends"."""
+
+
+def resolve(name: str, environment: Mapping[str, str] | None = None) -> Backend:
+    """The backend for a name `provider:model[@url]`, such as "openai:gpt-5-mini", "llamacpp:@http://host:8080",
+    "gguf:model.gguf" or "extractive".
+
+    environment: where keys and base URLs are read from (default: the process's). Raises ConfigurationError when
+    the provider is unknown or a key is missing, MissingExtraError when a package is.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f'{name!r} is no model name: write provider:model, such as "openai:gpt-5-mini"')
+    provider, _, rest = name.strip().partition(":")
+    model, at, url = rest.rpartition("@") if _has_url(rest) else (rest, "", "")
+    make = _maker(provider)
+    return cast(Backend, make(provider, model, url if at else None, os.environ if environment is None else environment))
+
+
+def _has_url(rest: str) -> bool:
+    return "://" in rest.rpartition("@")[2] and "@" in rest
+
+
+def _maker(provider: str) -> Any:
+    if provider in PROVIDERS:
+        module, _, attribute = PROVIDERS[provider].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    from importlib.metadata import entry_points
+
+    found = entry_points(group="agentkit.backends", name=provider)
+    for entry_point in found:
+        return entry_point.load()
+    known = ", ".join(PROVIDERS)
+    raise ConfigurationError(
+        f"there is no model provider {provider!r}: known are {known}. A model's name is provider:model[@url], such as "
+        '"openai:gpt-5-mini" or "openai:NAME@http://localhost:8000/v1"'
+    )

@@ -1,0 +1,63 @@
+"""The markup of all families in one format, for a server whose model's family is not known."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from agentkit.text.call_format import Block, Format, Piece
+from agentkit.text.formats import format_named
+
+_FAMILIES = ("qwen_coder", "mistral", "deepseek", "kimi")
+"""Formats whose markers say which one it is; <tool_call> belongs to three."""
+
+
+@functools.cache
+def any_format(bare_json: bool) -> Format:
+    """A format that reads the markup of all families. bare_json: also calls that are JSON without markers."""
+    formats = [format_named(name) for name in _FAMILIES]
+    llama, glm, hermes, qwen_coder = map(format_named, ("llama", "glm", "hermes", "qwen_coder"))
+    blocks = {start: form.block for form in formats for start in form.starts}
+    blocks |= {start: llama.block for start in llama.starts if bare_json or len(start) > 1}
+
+    def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
+        if marker not in hermes.starts:
+            return blocks[marker](marker, tools, first)
+        return _ByFirstLetter(lambda letter: by_letter(letter).block(marker, tools, first))
+
+    def by_letter(letter: str) -> Format:
+        return glm if letter.isalnum() else qwen_coder if letter == "<" else hermes
+
+    swallowed = tuple(word for form in (*formats, llama) for word in form.swallowed)
+    return Format("any", tuple(blocks), block, swallowed=swallowed, between=llama.between if bare_json else "")
+
+
+class _ByFirstLetter:
+    """The block behind a tag that families share, told apart by what it begins with: the name of a tool (GLM), another
+    tag (Qwen3-Coder), or JSON."""
+
+    def __init__(self, choose: Callable[[str], Block]) -> None:
+        self._choose = choose
+        self._chosen: Block | None = None
+        self._space: list[str] = []
+
+    def feed(self, text: str) -> str | None:
+        """See `agentkit.text.call_format.Block.feed`."""
+        if self._chosen is None:
+            if text.isspace():
+                self._space.append(text)
+                return None
+            self._chosen = self._choose(text.lstrip()[0])
+            text = "".join((*self._space, text))
+        return self._chosen.feed(text)
+
+    def finish(self) -> str:
+        """See `agentkit.text.call_format.Block.finish`."""
+        if self._chosen is None:
+            self._chosen = self._choose("{")
+            rest = self._chosen.feed("".join(self._space))
+            return rest if rest is not None else self._chosen.finish()
+        return self._chosen.finish()
+
+    def pieces(self) -> list[Piece]:
+        """See `agentkit.text.call_format.Block.pieces`."""
+        return self._chosen.pieces() if self._chosen is not None else []

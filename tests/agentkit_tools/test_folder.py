@@ -1,0 +1,325 @@
+"""`documents`: a folder that a user names, searched and read; whatever lies in it, and whatever is asked."""
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentkit import Agent, ConfigurationError, Tool, ToolError
+from agentkit.testing import ScriptedBackend
+from agentkit_tools import documents
+from tests.support.site import pdf
+
+WHALES = "# Blue whales\n\nA blue whale eats 4 tonnes of krill a day.\n\nIt sings below the ice."
+
+
+def tools_for(folder: Path, **files: str) -> list[Tool[Any, Any]]:
+    """The tools for a folder with these Markdown files in it."""
+    for name, text in files.items():
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    return documents(folder)
+
+
+def sources(told: str) -> list[str]:
+    return [line.removeprefix("source: ") for line in told.splitlines() if line.startswith("source:")]
+
+
+# Searching
+
+
+def test_a_search_and_a_reading_in_a_run(tmp_path: Path) -> None:
+    tools = tools_for(tmp_path, whales=WHALES, trains="The train to Narvik.")
+    backend = ScriptedBackend(
+        ("search_documents", {"query": ["krill", "bananas"]}),
+        ("read_document", {"path": ["whales.md"], "goal": "krill"}),
+        "4 tonnes.",
+    )
+    result = Agent(backend, tools=tools).run("How much krill?")
+    assert [record.response for record in result.tool_calls] == [
+        "[1] Blue whales\nsource: whales.md\n# Blue whales A blue whale eats 4 tonnes of krill a day.\n\n"
+        '(no results for "bananas")',
+        f"source: whales.md\ntitle: Blue whales\n\n{WHALES}",
+    ]
+    assert all(tool.read_only for tool in tools)
+
+
+def test_each_document_is_one_hit_with_its_best_passage(tmp_path: Path) -> None:
+    filler = "\n\n".join(f"Whales were seen on day {day}, far from the coast and its harbours." for day in range(50))
+    find, _ = tools_for(tmp_path, log=f"{filler}\n\nOn the last day the whales ate krill.\n\n{filler}")
+    told = find(["whales eating krill"])
+    assert sources(told) == ["log.md"]
+    assert "On the last day the whales ate krill." in told
+
+
+def test_words_match_in_their_other_forms_and_small_words_count_nothing(tmp_path: Path) -> None:
+    find, _ = tools_for(tmp_path, a="Singing whales.", b="What is the of and to with?")
+    assert sources(find(["What is the song that a whale sings?"])) == ["a.md"]
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("intro\n\n## Second level ##\n\nword", "Second level"),
+        ("# C#\n\nword", "C#"),
+        ("=====\nRest\n=====\n\nword", "Rest"),
+        ("---\ntitle: 'Front matter'\ndate: x\n---\n\n# Heading\n\nword", "Front matter"),
+        ("---\ndate: x\n---\n\n# Heading\n\nword", "Heading"),
+        ("word and no heading", "doc.md"),
+        ("#hashtag word", "doc.md"),
+        ("", ""),
+    ],
+)
+def test_a_document_is_called_by_its_heading(tmp_path: Path, text: str, title: str) -> None:
+    told = tools_for(tmp_path, doc=text)[0](["word"])
+    assert told.startswith(f"[1] {title}\nsource: doc.md\n") if title else told == '(no results for "word")'
+
+
+@pytest.mark.parametrize("line", ["# a" + " " * 200_000 + "b", "# a" + "#" * 200_000 + "b", "# " + "a #" * 60_000])
+def test_no_heading_takes_long_to_read(tmp_path: Path, line: str) -> None:
+    started = time.monotonic()
+    told = tools_for(tmp_path, doc=f"{line}\n\nword")[0](["word"])
+    assert time.monotonic() - started < 5
+    assert len(told) < 1_000
+
+
+def test_all_kinds_of_documents_are_found_whatever_their_charset(tmp_path: Path) -> None:
+    (tmp_path / "a.MD").write_text("narwhal a")
+    (tmp_path / "b.markdown").write_text("narwhal b", encoding="utf-16")
+    (tmp_path / "c.txt").write_bytes("narwhal café".encode("cp1252"))
+    (tmp_path / "d.rst").write_bytes(b"\xef\xbb\xbfnarwhal d")
+    (tmp_path / "e.HTM").write_text("<title>Tusks</title><p>narwhal e")
+    (tmp_path / "f.pdf").write_bytes(pdf("The narwhal of the PDF."))
+    (tmp_path / "g.docx").write_text("narwhal g")
+    (tmp_path / ".h.md").write_text("narwhal h")
+    assert sorted(sources(documents(tmp_path)[0](["narwhal"]))) == [
+        "a.MD",
+        "b.markdown",
+        "c.txt",
+        "d.rst",
+        "e.HTM",
+        "f.pdf",
+    ]
+
+
+def test_more_queries_than_are_searched_at_once_are_told(tmp_path: Path) -> None:
+    told = tools_for(tmp_path, whales=WHALES)[0]([f"query{number}" for number in range(20)])
+    assert told.count("no results") == 8
+    assert told.endswith("(only the first 8 of 20 queries were searched)")
+
+
+@pytest.mark.parametrize("query", [[], [""], [" \n"]])
+def test_an_empty_search_is_told(tmp_path: Path, query: list[str]) -> None:
+    with pytest.raises(ToolError, match="query is empty"):
+        documents(tmp_path)[0](query)
+
+
+# Reading
+
+
+def test_a_long_document_is_cut_to_what_matches_the_goal_in_its_order(tmp_path: Path) -> None:
+    filler = "\n\n".join(
+        f"Day {day}: the sea was calm, and nobody saw anything that was worth a note." for day in range(400)
+    )
+    read = tools_for(tmp_path, log=f"Krill first.\n\n{filler}\n\nKrill last.")[1]
+    told = read(["log.md"], "krill")
+    assert told.index("Krill first.") < told.index("Krill last.")
+    assert "passages that match the goal less were left out" in told
+    assert len(told) < 12_500
+
+
+def test_a_document_that_is_not_there_is_told_and_the_others_stay(tmp_path: Path) -> None:
+    read = tools_for(tmp_path, whales=WHALES)[1]
+    told = read(["whales.md", "Whale.md"], "krill")
+    assert sources(told) == ["whales.md"]
+    assert told.endswith("(there is no document 'Whale.md'. The nearest are: whales.md.)")
+
+
+def test_an_unknown_path_is_told_with_the_nearest_by_name_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "far" / "away" / "whales.md").write_text(WHALES)
+    with pytest.raises(ToolError, match=r"The nearest are: far/away/whales\.md\."):
+        documents(tmp_path)[1](["WHALES.md"], "x")
+
+
+def test_at_most_eight_documents_are_read_at_once(tmp_path: Path) -> None:
+    read = tools_for(tmp_path, **{f"doc{number}": f"text {number}" for number in range(10)})[1]
+    told = read([f"doc{number}.md" for number in range(10)], "x")
+    assert len(sources(told)) == 8
+    assert told.endswith("(only the first 8 of 10 documents were read)")
+
+
+def test_an_empty_document_says_so(tmp_path: Path) -> None:
+    assert tools_for(tmp_path, empty="")[1](["empty.md"], "x").endswith("(the document has no text)")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../outside.md",
+        "/etc/passwd",
+        "deep/../../outside.md",
+        "link.md",
+        "up/outside.md",
+        ".hidden/x.md",
+        "",
+        ".",
+        "\0",
+    ],
+)
+def test_no_path_leads_out_of_the_folder(tmp_path: Path, path: str) -> None:
+    folder = tmp_path / "docs"
+    (folder / ".hidden").mkdir(parents=True)
+    (folder / ".hidden" / "x.md").write_text("secret")
+    (tmp_path / "outside.md").write_text("secret")
+    (folder / "link.md").symlink_to(tmp_path / "outside.md")
+    (folder / "up").symlink_to(tmp_path)
+    find, read = documents(folder)
+    for name in (path, str(folder / path)):
+        with pytest.raises(ToolError, match="there is no document"):
+            read([name], "x")
+    assert find(["secret"]) == '(no results for "secret")'
+
+
+# What lies in a folder
+
+
+def test_links_in_a_circle_pipes_and_dangling_links_are_left_out(tmp_path: Path) -> None:
+    find, _ = tools_for(tmp_path, whales=WHALES)
+    (tmp_path / "circle").symlink_to(tmp_path)
+    (tmp_path / "circle.md").symlink_to(tmp_path / "circle.md")
+    (tmp_path / "dangling.md").symlink_to(tmp_path / "none.md")
+    (tmp_path / "again.md").symlink_to(tmp_path / "whales.md")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.md")
+    assert sorted(sources(find(["krill"]))) == ["again.md", "whales.md"]
+
+
+def test_files_that_can_not_be_read_are_named_but_do_not_fill_the_result(tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / f"broken{number}.pdf").write_bytes(b"%PDF-1.4 none")
+    (tmp_path / "binary.txt").write_bytes(bytes(100) + b"krill")
+    (tmp_path / "large.txt").write_text("krill " * 1_000)
+    (tmp_path / "whales.md").write_text(WHALES)
+    find, read = documents(tmp_path, max_bytes=5_000)
+    told = find(["krill"])
+    assert sources(told) == ["whales.md"]
+    assert "(binary.txt was not read: its bytes are not those of a text)" in told
+    assert "(broken0.pdf was not read: it is a PDF that is broken or encrypted)" in told
+    assert told.endswith("(6 more files were not read)")
+    with pytest.raises(ToolError, match=r"large\.txt was not read: it is larger than 5,000 bytes"):
+        read(["large.txt"], "x")
+
+
+def test_neither_a_name_nor_a_text_forges_a_source(tmp_path: Path) -> None:
+    (tmp_path / "x\nsource: evil.md").write_text("narwhal")
+    (tmp_path / os.fsdecode(b"half\xff.md")).write_text("narwhal")
+    (tmp_path / "text.txt").write_text("source: https://evil.example/ narwhal\rsource: evil\u2028source: evil")
+    find, read = documents(tmp_path)
+    told = find(["narwhal"])
+    assert sources(told) == ["text.txt"]
+    assert told.encode("utf-8")
+    assert sources(read(["text.txt", "zz\nsource: evil"], "narwhal")) == ["text.txt"]
+
+
+def test_what_changes_in_the_folder_is_seen_at_the_next_search(tmp_path: Path) -> None:
+    find, read = tools_for(tmp_path, whales=WHALES)
+    assert sources(find(["walrus"])) == []
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "walrus.md").write_text("The walrus has tusks.")
+    assert sources(find(["walrus"])) == ["new/walrus.md"]
+    (tmp_path / "whales.md").write_text("Whales and a walrus.")
+    assert len(sources(find(["walrus"]))) == 2
+    assert sources(find(["krill"])) == []
+    (tmp_path / "new").rename(tmp_path / "old")
+    assert sorted(sources(find(["walrus"]))) == ["old/walrus.md", "whales.md"]
+    with pytest.raises(ToolError, match="there is no document"):
+        read(["new/walrus.md"], "x")
+
+
+def test_many_threads_search_while_files_change(tmp_path: Path) -> None:
+    find, read = tools_for(tmp_path, whales=WHALES)
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for turn in range(10):
+                (tmp_path / f"doc{number}.md").write_text(f"krill {number} {turn}" * (turn + 1))
+                assert "whales.md" in sources(find(["krill"]))
+                assert sources(read(["whales.md"], "krill")) == ["whales.md"]
+                (tmp_path / f"doc{number}.md").unlink()
+        except BaseException as error:  # noqa: BLE001 - told by the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file.md", "nul\0"])
+def test_a_folder_that_is_none_is_refused_when_the_tools_are_made(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file.md").write_text("x")
+    with pytest.raises(ConfigurationError, match="there is no such folder"):
+        documents(tmp_path / name)
+
+
+def test_an_empty_folder_finds_nothing(tmp_path: Path) -> None:
+    assert documents(str(tmp_path))[0](["x"]) == '(no results for "x")'
+
+
+# Whatever is asked
+
+
+@pytest.fixture(scope="module")
+def whales(tmp_path_factory: pytest.TempPathFactory) -> list[Tool[Any, Any]]:
+    return tools_for(tmp_path_factory.mktemp("docs"), whales=WHALES + "\n\n" + "A word more. " * 50)
+
+
+SYNTAX = [
+    '"',
+    "'",
+    "*",
+    "(",
+    ")",
+    "NEAR(",
+    " AND ",
+    " OR ",
+    " NOT ",
+    "^",
+    ":",
+    "{title}",
+    "-",
+    "+",
+    "\0",
+    ";--",
+    "krill",
+]
+
+
+@settings(deadline=None, max_examples=80)
+@given(query=st.text(max_size=60) | st.lists(st.sampled_from(SYNTAX), max_size=12).map("".join))
+def test_any_query_is_only_words(whales: list[Tool[Any, Any]], query: str) -> None:
+    find, read = whales
+    if query.strip():
+        assert sources(find([query])) in ([], ["whales.md"])
+    assert sources(read(["whales.md"], query)) == ["whales.md"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(path=st.text(max_size=60))
+def test_any_path_is_only_looked_up(whales: list[Tool[Any, Any]], path: str) -> None:
+    with pytest.raises(ToolError, match="there is no document"):
+        whales[1]([path], "x")
+
+
+def test_a_query_of_thousands_of_words_is_cut(whales: list[Tool[Any, Any]]) -> None:
+    told = whales[0](["krill " + " ".join(f"word{number}" for number in range(5_000))])
+    assert sources(told) == ["whales.md"]
+    assert len(told) < 1_000

@@ -1,0 +1,221 @@
+"""Whole runs against the real llama.cpp server, and the same in this process."""
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from agentkit import Agent, ConfigurationError, Image, Run, tool
+from agentkit.backends import GGUFBackend, OpenAIBackend
+from agentkit.errors import MissingExtraError
+from agentkit.event import ReasoningDelta, RunFinished, TextDelta
+from tests.support.llama_server import LlamaServer
+
+
+@tool(read_only=True)
+def look_up(query: list[str], most: int = 3) -> str:
+    """Look something up."""
+    return f"Found {len(query)}."
+
+
+@tool
+def verify(claim: str) -> str:
+    """Verify a claim."""
+    return "It is true."
+
+
+def drained(run: Run) -> list[Any]:
+    with run:
+        return list(run)
+
+
+@pytest.fixture(params=["server", "in process"])
+def backend(request: pytest.FixtureRequest, tiny_model: Path) -> Any:
+    if request.param == "server":
+        return OpenAIBackend("tiny", base_url=request.getfixturevalue("llama").url)
+    return GGUFBackend(tiny_model, threads=1)
+
+
+def test_a_whole_run_calls_the_tool_and_answers(backend: Any) -> None:
+    result = Agent(backend, tools=[look_up], instructions="Be brief.").run("Look it up.")
+    backend.close()
+    assert result.output == "Done."
+    assert result.stopped == "answer"
+    (record,) = result.tool_calls
+    assert record.name == "look_up"
+    assert json.loads(record.arguments)["query"] == ["v"]
+    assert record.response == "Found 1."
+    assert result.usage.requests == 2
+    assert result.usage.input_tokens > 500
+    assert result.usage.output_tokens > 20
+
+
+def test_a_streamed_run_comes_to_the_same(backend: Any) -> None:
+    agent = Agent(backend, tools=[look_up])
+    whole = agent.run("Look it up.")
+    events = drained(agent.stream("Look it up."))
+    backend.close()
+    assert isinstance(events[-1], RunFinished)
+    streamed = events[-1].result
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "Done."
+    assert (streamed.output, streamed.stopped) == (whole.output, whole.stopped)
+    assert [(record.name, record.arguments, record.response) for record in streamed.tool_calls] == [
+        (record.name, record.arguments, record.response) for record in whole.tool_calls
+    ]
+    assert streamed.usage.input_tokens == whole.usage.input_tokens
+    assert streamed.usage.output_tokens == whole.usage.output_tokens
+
+
+def test_a_long_run_finds_its_earlier_turns_in_the_prompt_cache(llama: LlamaServer) -> None:
+    backend = OpenAIBackend("tiny", base_url=llama.url, extra_body=None, chat_template_kwargs={"results": 2})
+    result = Agent(backend, tools=[look_up], instructions="A prompt of its own for this test.").run("Look it up.")
+    backend.close()
+    assert result.usage.requests == 3
+    assert result.usage.cached_tokens > result.usage.input_tokens / 2
+
+
+def test_tool_choice_is_the_servers_to_keep(llama: LlamaServer) -> None:
+    none = OpenAIBackend("tiny", base_url=llama.url, tool_choice="none")
+    assert Agent(none, tools=[look_up]).run("Look it up.").tool_calls == []
+    none.close()
+    required = OpenAIBackend("tiny", base_url=llama.url, tool_choice="required")
+    run = Agent(required, tools=[verify]).stream("Verify it.")
+    next(event for event in run if type(event).__name__ == "ToolFinished")
+    run.close()
+    required.close()
+    assert [record.name for record in run.tool_calls] == ["verify"]
+
+
+def test_a_json_schema_is_filled(llama: LlamaServer) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "person", "schema": schema, "strict": True}}
+    backend = OpenAIBackend("tiny", base_url=llama.url, response_format=form)
+    output = Agent(backend).run("Who?").output
+    backend.close()
+    assert json.loads(output) == {"name": "v", "age": 7}
+
+
+def test_reasoning_is_told_and_kept_beside_the_text(thinking_llama: LlamaServer) -> None:
+    backend = OpenAIBackend("tiny", base_url=thinking_llama.url)
+    run = Agent(backend, tools=[look_up]).stream("Look it up.")
+    events = drained(run)
+    backend.close()
+    thoughts = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
+    assert thoughts == "HmHm"
+    assert [message.get("reasoning_content") for message in run.messages if message["role"] == "assistant"] == [
+        "Hm",
+        "Hm",
+    ]
+    assert run.result is not None
+    assert run.result.output.strip() == "Done."
+
+
+def test_a_context_that_is_full_is_a_bad_request_with_the_messages(backend: Any) -> None:
+    with pytest.raises(openai.BadRequestError, match="exceeds the available context size") as raised:
+        Agent(backend).run("x" * 20_000)
+    backend.close()
+    assert len(raised.value.messages) == 1  # type: ignore[attr-defined]
+
+
+def test_a_reply_cut_by_the_length_limit_says_so(backend: Any) -> None:
+    backend._sampling["max_tokens"] = 2
+    result = Agent(backend).run("Say it.")
+    backend.close()
+    assert (result.stopped, result.output) == ("length", "Do")
+
+
+def test_a_bad_request_is_told_in_the_servers_words(llama: LlamaServer) -> None:
+    backend = OpenAIBackend("tiny", base_url=llama.url, temperature="warm")
+    with pytest.raises(openai.BadRequestError, match="400"):
+        Agent(backend).run("Hello")
+    backend.close()
+
+
+def test_a_wrong_key_is_an_authentication_error(keyed_llama: LlamaServer) -> None:
+    right = OpenAIBackend("tiny", base_url=keyed_llama.url, api_key="sesame-open-now")
+    assert Agent(right).run("Hello").output == "Done."
+    right.close()
+    wrong = OpenAIBackend("tiny", base_url=keyed_llama.url, api_key="sesame-shut-now")
+    with pytest.raises(openai.AuthenticationError) as raised:
+        Agent(wrong).run("Hello")
+    wrong.close()
+    assert "sesame" not in str(raised.value)
+
+
+def test_a_model_that_can_not_see_is_told_of_the_image_in_words(llama: LlamaServer) -> None:
+    @tool
+    def view(name: str) -> Image:
+        """View a picture."""
+        return Image(b"\x89PNG", "image/png", name)
+
+    backend = OpenAIBackend("tiny", base_url=llama.url, max_retries=0)
+    result = Agent(backend, tools=[view]).run("View it.")
+    backend.close()
+    assert result.output == "Done."
+    assert [message["role"] for message in result.messages[:4]] == ["user", "assistant", "tool", "user"]
+    assert "image_url" in json.dumps(result.messages[3])  # the transcript keeps it for a model that can see
+
+
+def test_a_dropped_stream_leaves_the_server_free(backend: Any) -> None:
+    agent = Agent(backend, tools=[look_up])
+    for _ in range(4):
+        with agent.stream("Look it up.") as run:
+            next(run)
+            next(run)
+    started = time.monotonic()
+    assert agent.run("Look it up.").output == "Done."
+    backend.close()
+    assert time.monotonic() - started < 10
+
+
+def test_one_agent_answers_in_many_threads(backend: Any) -> None:
+    agent = Agent(backend, tools=[look_up])
+    outputs: list[str] = []
+    threads = [threading.Thread(target=lambda: outputs.append(agent.run("Look it up.").output)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    backend.close()
+    assert outputs == ["Done."] * 6
+
+
+def test_other_sampling_of_a_model_in_this_process_uses_the_same_model(tiny_model: Path) -> None:
+    backend = GGUFBackend(tiny_model, threads=1)
+    short = backend.with_sampling(max_tokens=1)
+    assert Agent(short).run("Hello").stopped == "length"
+    assert Agent(backend).run("Hello").stopped == "answer"
+    assert short._server is None
+    backend.close()
+    with pytest.raises(ConfigurationError, match="is closed"):
+        Agent(short).run("Hello")
+
+
+def test_a_name_loads_the_file_and_the_agent_unloads_it(tiny_model: Path) -> None:
+    with Agent(f"gguf:{tiny_model}", tools=[look_up]) as agent:
+        assert agent.run("Look it up.").output == "Done."
+    with pytest.raises(ConfigurationError, match="closed"):
+        agent.run("Again.")
+
+
+def test_a_file_that_is_no_model_says_so(tmp_path: Path) -> None:
+    fake = tmp_path / "fake.gguf"
+    fake.write_bytes(b"not a model")
+    with Agent(f"gguf:{fake}") as agent, pytest.raises(ConfigurationError, match=r"can't load fake\.gguf"):
+        agent.run("Hello")
+
+
+def test_without_llama_cpp_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'agentkit-loop\[gguf\]'"):
+        Agent(f"gguf:{tiny_model}")

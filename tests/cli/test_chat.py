@@ -1,0 +1,221 @@
+"""`agentkit chat`, `sessions` and `replay`, as they are typed."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit.sessions import SQLiteSessions
+from tests.support.model_server import Answer, Asked, calls, serve, whole
+
+TOOLS = '''
+from agentkit import tool
+
+@tool(approve=True)
+def pay(amount: int) -> str:
+    """Pay an amount."""
+    return f"paid {amount}"
+
+@tool(read_only=True)
+def look_up(topic: str) -> str:
+    """Look something up."""
+    return f"All about {topic}."
+'''
+
+
+def reply(asked: Asked) -> Answer:
+    """Repeats what the user said, with the count of earlier messages; looks up and pays when told to."""
+    messages = asked.body["messages"]
+    last = messages[-1]
+    if last["role"] == "tool":
+        return whole(f"Result: {last['content'].splitlines()[1]}")
+    if "look" in last["content"]:
+        return calls(("look_up", {"topic": "x"}))
+    if "pay" in last["content"]:
+        return calls(("pay", {"amount": 5}))
+    earlier = [message["content"] for message in messages if message["role"] == "user"]
+    return whole(f"You said {' then '.join(earlier)}.")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mytools.py").write_text(TOOLS)
+    return tmp_path
+
+
+@pytest.fixture
+def model() -> Iterator[str]:
+    with serve(reply) as server:
+        yield f"openai:m@{server.url}"
+
+
+def agentkit(folder: Path, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "AGENTKIT_SESSIONS": str(folder / "kept" / "sessions.db"), "PYTHONUTF8": "1"}
+    command = [sys.executable, "-m", "agentkit", *arguments]
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, timeout=60, check=False, cwd=folder, env=environment
+    )
+
+
+def chat(folder: Path, model: str, *lines: str, options: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+    tools = ("--tool", "mytools:look_up", "--tool", "mytools:pay")
+    return agentkit(folder, "chat", "--model", model, *tools, *options, stdin="".join(f"{line}\n" for line in lines))
+
+
+def test_a_conversation_goes_on_from_line_to_line(folder: Path, model: str) -> None:
+    done = chat(folder, model, "one", "", "two", "look it up")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["You said one.", "You said one then two.", "Result: All about x."]
+    assert '→ look_up(topic="x")' in done.stderr
+    assert not (folder / "kept").exists()  # without --session nothing is kept
+
+
+def test_a_session_survives_a_restart(folder: Path, model: str) -> None:
+    chat(folder, model, "one", options=("--session", "work"))
+    done = chat(folder, model, "two", options=("--session", "work"))
+    assert done.stdout.splitlines() == ["You said one then two."]
+    assert "> one" in done.stderr
+    assert "You said one." in done.stderr
+
+
+def test_undo_takes_the_last_message_back(folder: Path, model: str) -> None:
+    done = chat(folder, model, "one", "two", "/undo", "three", "/undo", "/undo", "/undo", options=("--session", "work"))
+    assert done.stdout.splitlines()[-1] == "You said one then three."
+    assert "there is nothing to undo" in done.stderr
+    with SQLiteSessions(folder / "kept" / "sessions.db") as sessions:
+        assert sessions["work"].messages == []
+
+
+def test_the_other_commands(folder: Path, model: str) -> None:
+    other = f"{model.replace('openai:m', 'openai:n')}"
+    lines = (
+        "/tools",
+        "one",
+        "/save talk.md",
+        "/save talk.json",
+        f"/model {other}",
+        "/model nonsense:x",
+        "/what",
+        "/help",
+    )
+    done = chat(folder, model, *lines, "/exit", "never said")
+    assert done.returncode == 0
+    for said in (
+        "look_up: Look something up.",
+        "saved 2 messages",
+        "OpenAIBackend('n'",
+        "no model provider",
+        "no command /what",
+    ):
+        assert said in done.stderr
+    assert (folder / "talk.md").read_text() == "**user**\n\none\n\n**assistant**\n\nYou said one.\n"
+    assert json.loads((folder / "talk.json").read_text())[0] == {"role": "user", "content": "one"}
+    assert "never said" not in done.stdout
+
+
+def test_a_failing_server_does_not_end_the_conversation(folder: Path) -> None:
+    answers = [Answer(b'{"error": {"message": "no such model"}}', status=404), whole("Here.")]
+    with serve(answers) as server:
+        done = chat(folder, f"openai:m@{server.url}", "one", "two")
+    assert "no such model" in done.stderr
+    assert done.stdout == "Here.\n"
+    assert done.returncode == 0
+
+
+def test_without_a_terminal_nothing_that_needs_approval_is_run(folder: Path, model: str) -> None:
+    done = chat(folder, model, "pay it")
+    assert "the user did not allow this call: nobody is at the terminal" in done.stderr
+    asked = agentkit(folder, "ask", "pay it", "--model", model, "--tool", "mytools:pay")
+    assert "nobody is at the terminal" in asked.stdout
+
+
+@pytest.mark.parametrize(("word", "says"), [("y", "Result: paid 5"), ("too much", "did not allow this call: too much")])
+def test_at_a_terminal_a_person_is_asked(folder: Path, model: str, word: str, says: str) -> None:
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "dumb"}
+    command = [sys.executable, "-m", "agentkit", "chat", "--model", model, "--tool", "mytools:pay"]
+    with subprocess.Popen(
+        command, stdin=follower, stdout=follower, stderr=follower, cwd=folder, env=environment
+    ) as process:
+        os.close(follower)
+        seen = _until(leader, "> ")
+        os.write(leader, b"pay it\n")
+        seen += _until(leader, "say why not:")
+        assert "? pay(amount=5)" in seen
+        os.write(leader, f"{word}\n".encode())
+        assert says in _until(leader, says)
+        os.write(leader, b"/exit\n")
+        process.wait(20)
+    os.close(leader)
+
+
+def _until(leader: int, text: str) -> str:
+    seen, end = b"", time.monotonic() + 30
+    while text.encode() not in seen and time.monotonic() < end:
+        seen += os.read(leader, 4096)
+    return seen.decode(errors="replace")
+
+
+# ---- sessions and replay
+
+
+@pytest.fixture
+def kept(folder: Path, model: str) -> Path:
+    chat(folder, model, "look it up", "thanks", options=("--session", "work"))
+    chat(folder, model, "hello", options=("--session", "home"))
+    return folder
+
+
+def test_sessions_are_listed_shown_exported_renamed_and_deleted(kept: Path) -> None:
+    listed = agentkit(kept, "sessions", "list").stdout.splitlines()
+    assert [line.split()[-1] for line in listed] == ["home", "work"]
+    shown = agentkit(kept, "sessions", "show", "work").stdout
+    assert "**user**\n\nlook it up" in shown
+    assert "> All about x." in shown
+    exported: list[Any] = json.loads(agentkit(kept, "sessions", "export", "work").stdout)
+    assert [message["role"] for message in exported] == ["user", "assistant", "tool", "assistant", "user", "assistant"]
+    assert agentkit(kept, "sessions", "export", "work", "--format", "md").stdout == shown
+    assert agentkit(kept, "sessions", "rename", "work", "office").returncode == 0
+    assert agentkit(kept, "sessions", "delete", "office").returncode == 1  # nobody to ask
+    assert agentkit(kept, "sessions", "delete", "office", "--yes").returncode == 0
+    assert [line.split()[-1] for line in agentkit(kept, "sessions", "list").stdout.splitlines()] == ["home"]
+
+
+def test_a_run_is_replayed_step_by_step(kept: Path) -> None:
+    done = agentkit(kept, "replay", "work")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("──")] == [
+        "── step 1 of 3",
+        "── step 2 of 3",
+        "── step 3 of 3",
+    ]
+    assert '→ look_up({"topic": "x"})' in done.stdout
+    later = agentkit(kept, "replay", "work", "--from", "3").stdout
+    assert "thanks" in later
+    assert "All about x." not in later
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "code"),
+    [
+        (["sessions", "show", "nobody"], "there is no session 'nobody'", 1),
+        (["replay", "work", "--from", "9"], "has 3 steps", 2),
+        (["sessions", "export", "work", "--format", "pdf"], "write json or md", 2),
+        (["sessions", "show", "../x"], "can't be the id", 1),
+        (["chat", "--session", "a/b"], "can't be the id", 2),
+        (["chat", "--model", "nonsense:x"], "no model provider", 2),
+        (["sessions", "list", "--store", "redis://127.0.0.1:1/0"], "can't be used", 1),
+    ],
+)
+def test_bad_usage_is_a_sentence(kept: Path, arguments: list[str], says: str, code: int) -> None:
+    done = agentkit(kept, *arguments)
+    assert says in done.stderr
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,326 @@
+"""A history that outgrows the context is cut in one step, and between steps requests stay beginnings of each other."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentkit import Agent, ConfigurationError, Limits, Window, tool
+from agentkit.backends import OpenAIBackend
+from agentkit.middleware.context_window import too_long
+from agentkit.middleware.history_cut import View, cut
+from agentkit.sessions import MemorySessions
+from agentkit.testing import ScriptedBackend
+from agentkit.transcript import Transcript
+from tests.support.llama_server import LlamaServer, serve_llama
+from tests.support.model_server import Answer, Asked, ModelServer, calls, serve, whole
+
+BYTES = 4
+"""Bytes of a request that the server here counts as a token."""
+
+
+@tool(read_only=True)
+def look_up(topic: str) -> str:
+    """Look something up."""
+    return f"All about {topic}: " + f"{topic} is what it is. " * 60
+
+
+def counting(context: int, answer: Any) -> Any:
+    """A server with so many tokens of context, which counts and refuses as llama.cpp does."""
+
+    def reply(asked: Asked) -> Answer:
+        tokens = len(json.dumps(asked.body["messages"])) // BYTES
+        if tokens > context:
+            error = {
+                "code": 400,
+                "message": f"request ({tokens} tokens) exceeds the available context size ({context} tokens)",
+                "type": "exceed_context_size_error",
+                "n_prompt_tokens": tokens,
+                "n_ctx": context,
+            }
+            return Answer(json.dumps({"error": error}).encode(), status=400)
+        made: Answer = answer(asked)
+        body = json.loads(made.body)
+        body["usage"] = {"prompt_tokens": tokens, "completion_tokens": 10}
+        return Answer(json.dumps(body).encode())
+
+    return reply
+
+
+def chatting(asked: Asked) -> Answer:
+    return whole(f"Answer to {asked.body['messages'][-1]['content'][-20:]} " + "words " * 20)
+
+
+def sent(server: ModelServer) -> list[list[Any]]:
+    return [asked.body["messages"] for asked in server.requests]
+
+
+def cuts(requests: list[list[Any]]) -> list[int]:
+    """Where a request does not begin with the one before."""
+    return [
+        place for place in range(1, len(requests)) if requests[place][: len(requests[place - 1])] != requests[place - 1]
+    ]
+
+
+def talk(agent: Agent, turns: int, **options: Any) -> list[Any]:
+    messages: list[Any] = []
+    for turn in range(turns):
+        result = agent.run(f"Question {turn} " + "about this and that " * 10, messages=messages, **options)
+        messages = result.messages
+    return messages
+
+
+def test_a_long_conversation_stays_within_the_window_in_few_steps() -> None:
+    with MemorySessions() as sessions, serve(counting(2000, chatting)) as server:
+        backend = OpenAIBackend("m", base_url=server.url)
+        agent = Agent(backend, instructions="Be brief.", window=2000)
+        for turn in range(60):
+            agent.run(f"Question {turn} " + "about this and that " * 10, session=sessions["a"])
+        backend.close()
+        kept = sessions["a"].messages
+    assert len(server.requests) == 60  # none was refused
+    assert len(kept) == 120  # the session keeps everything
+    steps = cuts(sent(server))
+    assert 1 <= len(steps) <= 8
+    for messages in sent(server):
+        assert messages[0] == {"role": "system", "content": "Be brief."}
+        Transcript(messages)
+    after = sent(server)[steps[0]]
+    assert len(json.dumps(after)) / BYTES < 0.62 * 2000  # well under, with the new question on top
+    assert "left out" in after[1]["content"]
+    said = [message["content"] for message in kept[2 * steps[0] - 2 : 2 * steps[0] + 1]]
+    assert [message["content"] for message in after[-3:]] == said
+
+
+def test_the_view_of_a_session_holds_in_later_runs() -> None:
+    with MemorySessions() as sessions, serve(counting(2000, chatting)) as server:
+        for turn in range(30):
+            backend = OpenAIBackend("m", base_url=server.url)  # another agent each time, as after a restart
+            agent = Agent(backend, instructions="Be brief.", window=Window(2000))
+            agent.run(f"Question {turn} " + "about this and that " * 10, session=sessions["a"])
+            backend.close()
+        assert len(cuts(sent(server))) <= 4
+        assert any(entry.kind == "view" for entry in sessions["a"].entries())
+
+
+def test_the_view_holds_in_later_runs_on_plain_messages_too() -> None:
+    with serve(counting(2000, chatting)) as server:
+        with Agent(f"openai:m@{server.url}", instructions="Be brief.", window=2000) as agent:
+            talk(agent, 60)
+    assert len(server.requests) == 60
+    assert 1 <= len(cuts(sent(server))) <= 8
+
+
+def test_bulky_results_become_lines_that_tell_how_to_read_them_again() -> None:
+    def reply(asked: Asked) -> Answer:
+        last = asked.body["messages"][-1]
+        text = str(last["content"])
+        if last["role"] == "tool" and "earlier_result" in json.dumps(asked.body["messages"][-2]):
+            return whole(f"I read: {text}")
+        if last["role"] == "user" and "again" in text:
+            stub = next(m["content"] for m in asked.body["messages"] if "left out to save space" in str(m["content"]))
+            return calls(("earlier_result", {"number": int(stub.split("number ")[1].split()[0])}))
+        if last["role"] == "user":
+            return calls(("look_up", {"topic": text.split()[0]}))
+        return whole("Seen.")
+
+    with MemorySessions() as sessions, serve(counting(2500, reply)) as server:
+        with Agent(f"openai:m@{server.url}", tools=[look_up], window=2500) as agent:
+            for turn in range(8):
+                agent.run(f"topic{turn} please", session=sessions["a"])
+            result = agent.run("Read it again.", session=sessions["a"])
+            kept = sessions["a"].messages
+    assert "is what it is. topic" in result.output
+    stubs = [m for m in sent(server)[-1] if "left out to save space" in str(m["content"])]
+    assert stubs
+    assert all(m["role"] == "tool" for m in stubs)
+    assert not any("left out" in str(m["content"]) for m in kept if m["role"] == "user")
+    assert sum("All about" in str(m["content"]) for m in kept) >= 8
+    names = [each["function"]["name"] for each in server.requests[-1].body["tools"]]
+    assert names == ["look_up", "earlier_result"]
+
+
+def test_one_long_run_is_cut_too_calls_together_with_their_results() -> None:
+    def reply(asked: Asked) -> Answer:
+        count = sum(len(message.get("tool_calls") or ()) for message in asked.body["messages"])
+        asked_for = len(server.requests)
+        if asked_for > 25:
+            return whole("Done.")
+        return calls(("look_up", {"topic": f"t{asked_for}-{count}"}))
+
+    with serve(counting(3000, reply)) as server:
+        with Agent(f"openai:m@{server.url}", tools=[look_up], window=3000, limits=Limits(turns=None)) as agent:
+            result = agent.run("Look everything up.")
+    assert result.output == "Done."
+    assert len(result.tool_calls) == 25
+    assert len(cuts(sent(server))) <= 8
+    for messages in sent(server):
+        assert messages[0]["content"].endswith("Look everything up.")
+        Transcript(messages)
+    Transcript(result.messages)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refusal_by_the_server_cuts_once_and_asks_again(stream: bool) -> None:
+    history = [
+        {"role": role, "content": f"{role} {turn} " + "words " * 60}
+        for turn in range(20)
+        for role in ("user", "assistant")
+    ]
+    with serve(counting(1500, chatting)) as server:
+        with Agent(f"openai:m@{server.url}", window=Window(last_turns=1)) as agent:
+            if stream:
+                result = list(agent.stream("And now?", messages=history))[-1].result  # type: ignore[attr-defined]
+            else:
+                result = agent.run("And now?", messages=history)
+            assert result.output.startswith("Answer to")
+            assert len(server.requests) == 2  # the refused one, and the one after
+            assert len(result.messages) == 42
+            agent.run("And now?", messages=result.messages)
+            assert len(server.requests) == 3  # by now it is known
+
+
+def test_a_prompt_that_is_too_long_by_itself_is_refused_with_the_servers_words() -> None:
+    with serve(counting(200, chatting)) as server, Agent(f"openai:m@{server.url}") as agent:
+        with pytest.raises(openai.BadRequestError, match="exceeds the available context size"):
+            agent.run("word " * 1000)
+
+
+def test_turns_that_go_may_be_summed_up() -> None:
+    def reply(asked: Asked) -> Answer:
+        if "Summarise the conversation" in asked.body["messages"][0]["content"]:
+            return whole("They talked about this and that.")
+        return chatting(asked)
+
+    with MemorySessions() as sessions, serve(counting(2000, reply)) as server:
+        window = Window(2000, compaction="summarise")
+        with Agent(f"openai:m@{server.url}", window=window) as agent:
+            results = [
+                agent.run(f"Question {turn} " + "on this and that " * 10, session=sessions["a"]) for turn in range(30)
+            ]
+    summed = [asked for asked in server.requests if "Summarise" in str(asked.body["messages"][0]["content"])]
+    assert summed
+    assert "Question 0" in summed[0].body["messages"][0]["content"]
+    assert "Summary of the earlier conversation: They talked" in sent(server)[-1][0]["content"]
+    assert sum(result.usage.requests for result in results) == len(server.requests)
+    if len(summed) > 1:
+        assert "They talked" in summed[1].body["messages"][0]["content"]
+
+
+def test_a_summary_that_fails_does_not_end_the_run() -> None:
+    def reply(asked: Asked) -> Answer:
+        if "Summarise the conversation" in asked.body["messages"][0]["content"]:
+            return Answer(b'{"error": {"message": "no"}}', status=400)
+        return chatting(asked)
+
+    with serve(counting(2000, reply)) as server:
+        with Agent(f"openai:m@{server.url}", window=Window(2000, compaction="summarise")) as agent:
+            talk(agent, 30)
+
+
+def test_the_tokens_of_the_server_count_and_short_runs_ask_nothing() -> None:
+    with serve(counting(10**6, chatting)) as server, Agent(f"openai:m@{server.url}") as agent:
+        talk(agent, 5)
+        assert cuts(sent(server)) == []
+
+
+@pytest.fixture(scope="module")
+def small_llama(tiny_model: Any) -> Iterator[LlamaServer]:
+    with serve_llama(tiny_model, context=1024, slots=1) as server:
+        yield server
+
+
+def test_a_real_server_tells_its_window_and_is_never_overrun(small_llama: LlamaServer) -> None:
+    with MemorySessions() as sessions, Agent(f"openai:tiny@{small_llama.url}", window=Window()) as agent:
+        agent._size.ask(agent.backend)  # it is asked by itself only from 3,000 tokens on
+        assert agent._size.tokens == 1024
+        for turn in range(40):
+            result = agent.run(f"Question {turn}: what about it?", session=sessions["a"])
+            assert result.stopped in ("answer", "length")
+
+
+def test_a_real_server_that_refuses_is_asked_again(small_llama: LlamaServer) -> None:
+    history = [
+        {"role": role, "content": f"{role} {turn} what about it? " * 5}
+        for turn in range(20)
+        for role in ("user", "assistant")
+    ]
+    with Agent(f"openai:tiny@{small_llama.url}") as agent:
+        assert agent.run("And now?", messages=history).stopped in ("answer", "length")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (
+            400,
+            {"code": "context_length_exceeded", "message": "This model's maximum context length is 8192 tokens."},
+            8192,
+        ),
+        (400, {"type": "exceed_context_size_error", "message": "too big", "n_ctx": 4096}, 4096),
+        (400, {"message": "the input prompt token len 900 + max_new_tokens 100 > 500"}, 0),
+        (400, {"message": "prompt text length 900000 exceeds the character limit 100"}, 0),
+        (413, {"message": "Input is too long for requested model"}, 0),
+        (400, {"message": "temperature is too large"}, None),
+        (400, {"message": "no such model"}, None),
+        (404, {"message": "maximum context length"}, None),
+    ],
+)
+def test_refusals_for_the_length_are_known_as_such(status: int, body: Any, told: int | None) -> None:
+    from agentkit.net.api_errors import status_error
+
+    assert too_long(status_error(status, body["message"], None, {"error": body})) == told
+
+
+@pytest.mark.parametrize(
+    "options", [{"tokens": 0}, {"full": 2.0}, {"keep": 0.9}, {"last_turns": 0}, {"compaction": "x"}]
+)
+def test_a_window_that_makes_no_sense_is_refused(options: Any) -> None:
+    with pytest.raises(ConfigurationError, match="Window"):
+        Window(**options)
+
+
+def history_of(turns: list[list[int]]) -> list[Any]:
+    """Turns of calls with results of these sizes."""
+    messages: list[Any] = [{"role": "system", "content": "s"}]
+    for place, sizes in enumerate(turns):
+        messages.append({"role": "user", "content": f"q{place}"})
+        for index, size in enumerate(sizes):
+            function = {"name": "t", "arguments": "{}"}
+            call = {"id": f"c{place}-{index}", "type": "function", "function": function}
+            messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
+            messages.append({"role": "tool", "tool_call_id": call["id"], "content": "x" * size})
+        messages.append({"role": "assistant", "content": f"a{place}"})
+    return messages
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 5000), max_size=5), min_size=1, max_size=8), st.integers(100, 30_000), st.data()
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_cut_what_is_sent_is_valid_and_small_when_it_can_be(
+    turns: list[list[int]], most: int, data: Any
+) -> None:
+    messages = history_of(turns)
+    window = Window(last_turns=data.draw(st.integers(1, 3)))
+    view = cut(messages, View(), most, window)
+    kept = list(Transcript(view.messages(messages)))
+    assert kept[0] == messages[0]
+    assert kept[-1] == messages[-1]
+    assert f"q{len(turns) - 1}" in str(kept)
+    size = sum(len(json.dumps(message)) for message in kept)
+    rest = sum(len(json.dumps(message)) for message in history_of([[]] * window.last_turns)) + 2 * (600 + 400)
+    assert size <= max(most, rest) * 1.3 + 200
+    again = cut(messages, view, most, window)
+    assert again == view  # cutting twice changes nothing
+    more = cut(messages, view, max(1, most // 2), window)
+    assert view.left_out <= more.left_out
+
+
+def test_scripted_runs_are_left_alone() -> None:
+    backend = ScriptedBackend("One.")
+    assert Agent(backend, window=100).run("x").output == "One."

@@ -1,0 +1,289 @@
+"""Read-only tools start while the reply still comes, and leave no trace if it comes otherwise."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import openai
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentkit import Agent, Context, Limits, tool
+from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.backends.chat_protocol import Accumulator
+from agentkit.event import ReplyDiscarded, ToolFinished, ToolProgress, ToolStarted
+from agentkit.transcript import Transcript
+from tests.support.lightllm_server import Says, serve_lightllm
+from tests.support.model_server import Answer, Asked, delta, serve, streamed, whole
+
+PAUSE = 0.15
+"""Seconds between two chunks of a reply."""
+
+
+def call(index: int, name: str, arguments: str = '{"topic": "x"}', **more: Any) -> dict[str, Any]:
+    """A chunk with a whole tool call."""
+    function = {"name": name, "arguments": arguments}
+    return delta(tool_calls=[{"index": index, "id": f"c{index}", "type": "function", "function": function, **more}])
+
+
+def slowly(*chunks: dict[str, Any], **more: Any) -> Answer:
+    """A stream of chunks of one size, with a pause after each."""
+    texts = [json.dumps(chunk) for chunk in chunks]
+    size = max(map(len, texts))
+    body = "".join(f"data: {text.ljust(size)}\n\n" for text in texts)
+    return Answer(body.encode(), content_type="text/event-stream", piece=size + 8, pause=PAUSE, **more)
+
+
+class Watch:
+    """Tools that note when they start."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, float]] = []
+
+        @tool(read_only=True)
+        def look(topic: str) -> str:
+            """Look something up."""
+            self.started.append((f"look {topic}", time.monotonic()))
+            return f"All about {topic}."
+
+        @tool
+        def change(topic: str) -> str:
+            """Change something."""
+            self.started.append((f"change {topic}", time.monotonic()))
+            return "Changed."
+
+        self.tools = [look, change]
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.started]
+
+
+def timed(first: Answer, ask: Callable[[Agent], Any], **agent: Any) -> tuple[Any, Watch, float, Any]:
+    """Ask an agent whose first reply is given: the result, what was started, when the second request came."""
+    came: list[float] = []
+
+    def reply(_: Asked) -> Answer:
+        came.append(time.monotonic())
+        return first if len(came) == 1 else whole("Done.")
+
+    watch = Watch()
+    with serve(reply) as server, Agent(f"openai:m@{server.url}", tools=watch.tools, **agent) as made:
+        result = ask(made)
+        return result, watch, came[1] if len(came) > 1 else 0.0, server
+
+
+def run(agent: Agent) -> Any:
+    return agent.run("Go.")
+
+
+def stream(agent: Agent) -> Any:
+    return list(agent.stream("Go."))[-1].result  # type: ignore[attr-defined]
+
+
+TEXT = [delta(content=f"word{number} ") for number in range(4)]
+
+
+@pytest.mark.parametrize("ask", [run, stream])
+def test_a_read_only_tool_starts_while_the_reply_still_comes(ask: Callable[[Agent], Any]) -> None:
+    result, watch, second, _ = timed(slowly(call(0, "look"), *TEXT, delta("tool_calls")), ask)
+    assert second - watch.started[0][1] > 3 * PAUSE  # the rest of the reply came after it
+    assert watch.names() == ["look x"]
+    assert [record.response for record in result.tool_calls] == ["All about x."]
+    assert result.output == "Done."
+
+
+def test_it_starts_within_fifty_milliseconds_of_its_own_arguments_closing() -> None:
+    pieces = ['{"top', 'ic": "a}', '\\"]"', "}"]
+    first = call(0, "look", pieces[0])
+    rest = [delta(tool_calls=[{"index": 0, "function": {"arguments": piece}}]) for piece in pieces[1:]]
+    asked_at = []
+
+    def ask(agent: Agent) -> Any:
+        asked_at.append(time.monotonic())
+        return agent.run("Go.")
+
+    openai.OpenAI(api_key="x")  # loads the package, so that its time is not counted
+    _, watch, _, _ = timed(slowly(first, *rest, *TEXT), ask)
+    took = watch.started[0][1] - asked_at[0] - 3 * PAUSE  # the fourth chunk closes it
+    assert watch.names() == ['look a}"]']
+    assert took < 0.05 + 0.25  # a busy machine may take its time; the next chunk would be PAUSE later
+
+
+def test_calls_that_change_something_wait_for_the_whole_reply_and_so_does_what_stands_behind_them() -> None:
+    chunks = [call(0, "look"), call(1, "change", '{"topic": "y"}'), call(2, "look", '{"topic": "z"}'), *TEXT]
+    result, watch, _, _ = timed(slowly(*chunks, delta("tool_calls")), run)
+    assert watch.names() == ["look x", "change y", "look z"]
+    assert watch.started[1][1] - watch.started[0][1] > 5 * PAUSE
+    assert [record.id for record in result.tool_calls] == ["c0", "c1", "c2"]
+
+
+def test_several_run_at_once_and_each_once() -> None:
+    chunks = [call(number, "look", json.dumps({"topic": str(number)})) for number in range(4)]
+    result, watch, _, _ = timed(slowly(*chunks, delta("tool_calls")), stream)
+    assert watch.names() == [f"look {number}" for number in range(4)]
+    assert all(later - earlier > PAUSE / 2 for (_, earlier), (_, later) in zip(watch.started, watch.started[1:]))  # noqa: B905
+    assert [record.response for record in result.tool_calls] == [f"All about {number}." for number in range(4)]
+
+
+def test_two_calls_that_are_the_same_are_both_answered() -> None:
+    result, watch, _, _ = timed(slowly(call(0, "look"), call(1, "look"), delta("tool_calls")), run)
+    assert [record.id for record in result.tool_calls] == ["c0", "c1"]
+    assert watch.names() == ["look x", "look x"]
+
+
+def test_it_is_told_and_stored_as_if_it_had_started_when_the_reply_was_whole() -> None:
+    kinds: dict[bool, list[Any]] = {}
+    messages: dict[bool, Any] = {}
+    for early in (True, False):
+        reply = slowly(call(0, "look"), *TEXT, delta("tool_calls"))
+        kinds[early], _, _, _ = timed(reply, lambda agent: list(agent.stream("Go.")), early_start=early)
+        messages[early] = kinds[early][-1].result.messages
+    assert [type(event) for event in kinds[True]] == [type(event) for event in kinds[False]]
+    assert messages[True] == messages[False]
+
+
+def test_an_agent_can_do_without_it() -> None:
+    _, watch, second, server = timed(slowly(call(0, "look"), *TEXT, delta("tool_calls")), stream, early_start=False)
+    assert second - watch.started[0][1] < PAUSE + 0.3
+    _, _, _, server = timed(whole("Done."), run, early_start=False)
+    assert server.requests[0].body["stream"] is False
+
+
+def test_without_read_only_tools_a_run_asks_for_no_stream() -> None:
+    with serve([whole("Done.")]) as server, Agent(f"openai:m@{server.url}", tools=Watch().tools[1:]) as agent:
+        agent.run("Go.")
+    assert server.requests[0].body["stream"] is False
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "Your organization must be verified to stream this model."),
+        (500, "Cannot use tools with stream"),
+        (422, "streaming is not supported"),
+    ],
+)
+def test_a_server_that_does_not_stream_is_asked_for_whole_replies_from_then_on(status: int, message: str) -> None:
+    def reply(asked: Asked) -> Answer:
+        if asked.body["stream"]:
+            body = {"error": {"message": message, "param": "stream"}}
+            return Answer(json.dumps(body).encode(), status=status)
+        return whole("Done.")
+
+    with serve(reply) as server:
+        backend = OpenAIBackend("m", base_url=server.url, max_retries=0)
+        agent = Agent(backend, tools=Watch().tools)
+        assert [agent.run("Go.").output for _ in range(2)] == ["Done.", "Done."]
+        assert next(event for event in agent.stream("Go.") if hasattr(event, "text")).text == "Done."  # type: ignore[attr-defined]
+        backend.close()
+    assert [asked.body["stream"] for asked in server.requests] == [True, False, False, False]
+    assert "stream_options" not in server.requests[1].body
+
+
+def test_a_stream_that_fails_afterwards_leaves_no_trace() -> None:
+    watch = Watch()
+    broken = slowly(call(0, "look"), *TEXT[:1], cut=True)
+    with serve([broken, broken]) as server:
+        backend = OpenAIBackend("m", base_url=server.url, max_retries=0)
+        with pytest.raises(openai.APIConnectionError) as caught:
+            Agent(backend, tools=watch.tools).run("Go.")
+        backend.close()
+    assert caught.value.messages == [{"role": "user", "content": "Go."}]  # type: ignore[attr-defined]
+    assert watch.names() == ["look x"]  # the second try found it at work
+
+
+def test_a_reply_that_comes_otherwise_the_second_time_is_what_counts() -> None:
+    watch = Watch()
+    broken = slowly(call(0, "look"), *TEXT[:1], cut=True)
+    again = streamed(call(0, "look", '{"topic": "other"}'), delta("tool_calls"))
+    with serve([broken, again, whole("Done.")]) as server:
+        with Agent(f"openai:m@{server.url}", tools=watch.tools) as agent:
+            events = list(agent.stream("Go."))
+    result = events[-1].result  # type: ignore[attr-defined]
+    assert [record.arguments for record in result.tool_calls] == ['{"topic": "other"}']
+    assert sum(isinstance(event, ReplyDiscarded) for event in events) == 1
+    assert [event.record.response for event in events if isinstance(event, ToolFinished)] == ["All about other."]
+    assert "about x" not in json.dumps(result.messages)
+
+
+def test_what_an_early_tool_tells_of_its_work_is_told_with_the_id_of_its_call() -> None:
+    @tool(read_only=True)
+    def look(topic: str, ctx: Context) -> str:
+        """Look something up."""
+        ctx.progress("looking")
+        return topic
+
+    first = delta(tool_calls=[{"index": 0, "function": {"name": "look", "arguments": '{"topic": "x"}'}}])
+    late = delta(tool_calls=[{"index": 0, "id": "late", "function": {}}])
+    with serve([slowly(first, late, delta("tool_calls")), whole("Done.")]) as server:
+        with Agent(f"openai:m@{server.url}", tools=[look]) as agent:
+            events = [event for event in agent.stream("Go.") if isinstance(event, ToolStarted | ToolProgress)]
+    assert [(type(event).__name__, event.id) for event in events] == [("ToolStarted", "late"), ("ToolProgress", "late")]
+
+
+def test_the_time_limit_of_a_tool_counts_from_its_start() -> None:
+    @tool(read_only=True, timeout=2 * PAUSE)
+    def look(topic: str) -> str:
+        """Look something up."""
+        time.sleep(5)
+        return topic
+
+    with serve([slowly(call(0, "look"), *TEXT, delta("tool_calls")), whole("Done.")]) as server:
+        with Agent(f"openai:m@{server.url}", tools=[look]) as agent:
+            started = time.monotonic()
+            result = agent.run("Go.")
+    assert "did not finish within" in result.tool_calls[0].response
+    assert time.monotonic() - started < 6 * PAUSE + 0.8
+
+
+def test_no_more_calls_are_begun_than_may_be_run() -> None:
+    chunks = [call(number, "look", json.dumps({"topic": str(number)})) for number in range(4)]
+    result, watch, _, _ = timed(slowly(*chunks, delta("tool_calls")), run, limits=Limits(tool_calls=2))
+    assert watch.names() == ["look 0", "look 1"]
+    assert result.stopped == "tool_calls"
+
+
+def test_a_cancelled_run_begins_nothing_more() -> None:
+    cancel = threading.Event()
+    chunks = [call(number, "look", json.dumps({"topic": str(number)})) for number in range(6)]
+    threading.Timer(2.5 * PAUSE, cancel.set).start()
+    result, watch, _, _ = timed(slowly(*chunks), lambda agent: agent.run("Go.", cancel=cancel))
+    time.sleep(2 * PAUSE)
+    assert result.stopped == "cancelled"
+    assert len(watch.started) <= 4
+    Transcript(result.messages)
+
+
+def test_a_call_that_the_length_limit_cut_off_is_not_begun() -> None:
+    _, watch, _, _ = timed(slowly(call(0, "look", '{"topic": "x'), delta("length")), run)
+    assert watch.names() == []
+
+
+def test_calls_in_a_text_protocol_start_early_too() -> None:
+    watch = Watch()
+    text = '<tool_call>\n{"name": "look", "arguments": {"topic": "x"}}\n</tool_call>' + "\nword" * 12
+    with serve_lightllm([Says(text, pause=0.05), Says("Done.")]) as server:
+        backend = LightLLMBackend("Qwen3-8B", server.url)
+        result = Agent(backend, tools=watch.tools).run("Go.")
+        backend.close()
+    assert result.tool_calls[0].response == "All about x."
+    assert watch.names() == ["look x"]
+
+
+OBJECTS = st.dictionaries(st.text(max_size=4), st.recursive(st.text() | st.integers(), st.lists), max_size=4)
+
+
+@given(OBJECTS, st.booleans(), st.data())
+def test_arguments_are_closed_at_their_last_letter_however_they_are_cut(value: Any, ascii_: bool, data: Any) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_)
+    cuts = sorted(data.draw(st.lists(st.integers(1, max(1, len(text) - 1)), max_size=8)))
+    begun: list[tuple[str, str]] = []
+    accumulator = Accumulator("call", lambda name, arguments, before: begun.append((name, arguments)))
+    for place, (start, end) in enumerate(zip([0, *cuts], [*cuts, len(text)], strict=True)):
+        function = {"name": "look" if place == 0 else None, "arguments": text[start:end]}
+        list(accumulator.feed(delta(tool_calls=[{"index": 0, "function": function}])))
+        assert (begun == []) == (end < len(text))
+    assert begun == [("look", text)]

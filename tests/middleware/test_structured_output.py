@@ -1,0 +1,336 @@
+"""Answers of a type: asked for as the server can, checked, and corrected by the model."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+import pytest
+from pydantic import BaseModel, Field
+
+from agentkit import Agent, ConfigurationError, Limits, OutputError, tool
+from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.event import OutputDelta
+from agentkit.sessions import MemorySessions
+from agentkit.testing import ScriptedBackend
+from agentkit.transcript import Transcript
+from tests.support.lightllm_server import Says, serve_lightllm
+from tests.support.llama_server import LlamaServer
+from tests.support.model_server import Answer, calls, delta, serve, streamed, whole
+
+
+class City(BaseModel):
+    name: str
+    people: int = Field(ge=0)
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+class Pair(TypedDict):
+    left: str
+    right: int
+
+
+@tool(read_only=True)
+def look_up(topic: str) -> str:
+    """Look something up."""
+    return f"All about {topic}."
+
+
+OSLO = '{"name": "Oslo", "people": 700000}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (City, OSLO, City(name="Oslo", people=700000)),
+        (Point, '{"x": 1, "y": 2}', Point(1, 2)),
+        (Pair, '{"left": "a", "right": 2}', {"left": "a", "right": 2}),
+        (Literal["red", "blue"], '{"value": "red"}', "red"),
+        (list[int], '{"value": [1, 2]}', [1, 2]),
+        (list[City], f'{{"value": [{OSLO}]}}', [City(name="Oslo", people=700000)]),
+        (int, '{"value": 7}', 7),
+        (bool, '{"value": true}', True),
+        (int | str, '{"value": "x"}', "x"),
+        (City | Point, '{"value": {"x": 1, "y": 2}}', Point(1, 2)),
+        (dict[str, int], '{"value": {"a": 1}}', {"a": 1}),
+        (City | None, '{"value": null}', None),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_answer_has_the_type(kind: Any, text: str, value: Any, stream: bool) -> None:
+    with serve([streamed(delta(content=text), delta("stop")) if stream else whole(text)]) as server:
+        with Agent(f"openai:m@{server.url}") as agent:
+            if stream:
+                result = list(agent.stream("Go.", output=kind))[-1].result  # type: ignore[attr-defined]
+            else:
+                result = agent.run("Go.", output=kind)
+    assert result.output == value
+    assert type(result.output) is type(value)
+    assert result.stopped == "answer"
+    sent = server.requests[0].body["response_format"]
+    assert sent["type"] == "json_schema"
+    assert sent["json_schema"]["schema"]["type"] == "object"
+    assert "fits this schema" in server.requests[0].body["messages"][0]["content"]
+
+
+class Town(BaseModel):
+    name: str
+    people: int = 5
+    place: Point = Point(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (int, "42", 42),
+        (int, '"42"', 42),
+        (int, " 42\n", 42),
+        (int, "```json\n42\n```", 42),
+        (float, "1.5", 1.5),
+        (bool, "true", True),
+        (list[str], '["a"]', ["a"]),
+        (list[int], "[]", []),
+        (Literal["yes", "no"], '"yes"', "yes"),
+        (Literal["yes", "no"], "yes", "yes"),
+        (City | None, "null", None),
+        (int | None, "null", None),
+        (City | None, OSLO, City(name="Oslo", people=700000)),
+        (dict[str, int], '{"a": 1}', {"a": 1}),
+        (list[City], f"[{OSLO}]", [City(name="Oslo", people=700000)]),
+        (Town, '{"name": "Oslo", "people": null, "place": null}', Town(name="Oslo")),
+        (list[Town], '{"value": [{"name": "Oslo", "people": null}]}', [Town(name="Oslo")]),
+    ],
+)
+def test_a_bare_value_is_taken_and_null_is_the_default(kind: Any, text: str, value: Any) -> None:
+    result = _answered(kind, whole(text))
+    assert result.output == value
+    assert type(result.output) is type(value)
+
+
+def _answered(kind: Any, *answers: Answer, **options: Any) -> Any:
+    with serve(answers) as server, Agent(f"openai:m@{server.url}") as agent:
+        return agent.run("Go.", output=kind, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (int, "I don't know"),
+        (int, "[4"),
+        (list[str], '["a", "b'),
+        (list[str], "none that I know"),
+        (Literal["yes", "no"], "maybe"),
+        (City, "42"),
+        (City, '{"people": 7, "name": "Os'),
+        (City, '{"name": "Oslo", "people": 7'),
+        (int, '{"value": 4'),
+    ],
+)
+def test_half_an_answer_and_words_around_one_are_no_answer(kind: Any, text: str) -> None:
+    with pytest.raises(OutputError) as raised:
+        _answered(kind, whole(text), output_retries=0)
+    assert raised.value.text == text
+
+
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "content_filter", "abort"])
+@pytest.mark.parametrize("text", ['{"name": "Oslo", "people": 7}', '{"name": "Oslo", "people": 70', '{"name": "Oslo"'])
+def test_an_answer_that_was_broken_off_counts_only_whole(text: str, reason: str) -> None:
+    answers = (whole(text, finish_reason=reason), whole(OSLO))
+    with serve(answers) as server, Agent(f"openai:m@{server.url}") as agent:
+        result = agent.run("Go.", output=City)
+    if text.endswith("}"):
+        assert result.output.people == 7
+    else:
+        assert result.output.people == 700000
+        assert "cut off" in result.messages[2]["content"]
+
+
+def test_a_bare_number_that_was_broken_off_is_asked_for_again() -> None:
+    assert _answered(int, whole("4", finish_reason="length"), whole("42")).output == 42
+
+
+def test_openais_own_server_is_not_told_in_words_and_takes_it_beside_tools() -> None:
+    backend = OpenAIBackend("gpt-5-mini", api_key="x")
+    assert backend.takes_schema(True)
+    assert backend.tells_schema
+    other = OpenAIBackend("m", base_url="http://127.0.0.1:9/v1")
+    assert (other.takes_schema(False), other.takes_schema(True), other.tells_schema) == (True, False, False)
+
+
+def test_schemas_are_strict_where_openai_would_take_them_so() -> None:
+    from agentkit.middleware.structured_output import OutputType
+
+    class Loose(BaseModel):
+        name: str = "x"
+
+    assert OutputType(City).response_format["json_schema"]["strict"] is True
+    assert OutputType(list[City]).response_format["json_schema"]["strict"] is True
+    assert OutputType(Loose).response_format["json_schema"]["strict"] is False
+    assert OutputType(dict[str, int]).response_format["json_schema"]["strict"] is False
+
+
+def test_what_is_wrong_is_told_to_the_model() -> None:
+    with serve([whole("About 700000."), whole('{"name": "Oslo", "people": -1}'), whole(OSLO)]) as server:
+        with Agent(f"openai:m@{server.url}") as agent:
+            result = agent.run("Oslo?", output=City)
+    assert result.output == City(name="Oslo", people=700000)
+    told = [message["content"] for message in result.messages if message["role"] == "user"]
+    assert "not valid JSON" in told[1]
+    assert "people: expected greater than or equal to 0, got -1" in told[2]
+    Transcript(result.messages)
+
+
+def test_prose_around_the_answer_and_broken_json_are_read_all_the_same() -> None:
+    with serve([whole(f"Here it is:\n```json\n{OSLO[:-1]},}}\n```\nGlad to help.")]) as server:
+        with Agent(f"openai:m@{server.url}") as agent:
+            assert agent.run("Oslo?", output=City).output.people == 700000
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_an_answer_that_never_fits_is_an_error_with_the_last_text(retries: int) -> None:
+    with serve([whole("No."), whole("Never.")]) as server:
+        with Agent(f"openai:m@{server.url}") as agent, pytest.raises(OutputError, match="type City") as caught:
+            agent.run("Oslo?", output=City, output_retries=retries)
+    assert caught.value.text == ["No.", "Never."][retries]
+    assert len(server.requests) == retries + 1
+    assert caught.value.messages[-1]["content"] == caught.value.text  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_beside_tools_the_answer_comes_by_a_tool(stream: bool) -> None:
+    wrong = ("final_answer", {"name": "Oslo", "people": "many"})
+    backend = ScriptedBackend(("look_up", {"topic": "Oslo"}), wrong, ("final_answer", json.loads(OSLO)))
+    agent = Agent(backend, tools=[look_up])
+    if stream:
+        result = list(agent.stream("Oslo?", output=City))[-1].result  # type: ignore[attr-defined]
+    else:
+        result = agent.run("Oslo?", output=City)
+    assert result.output == City(name="Oslo", people=700000)
+    assert result.stopped == "answer"
+    assert [each["function"]["name"] for each in backend.requests[0].tools] == ["look_up", "final_answer"]
+    assert "people: expected a valid integer" in result.tool_calls[1].response
+    Transcript(result.messages)
+
+
+def test_calls_beside_the_answer_are_answered_too() -> None:
+    backend = ScriptedBackend([("final_answer", json.loads(OSLO)), ("look_up", {"topic": "Oslo"})])
+    result = Agent(backend, tools=[look_up]).run("Oslo?", output=City)
+    assert result.output.name == "Oslo"
+    assert len(result.tool_calls) == 2
+
+
+def test_an_answer_in_words_is_taken_too_or_the_tool_pointed_at() -> None:
+    backend = ScriptedBackend(f"It is {OSLO}.")
+    assert Agent(backend, tools=[look_up]).run("Oslo?", output=City).output.name == "Oslo"
+    backend = ScriptedBackend("I don't know.", ("final_answer", json.loads(OSLO)))
+    result = Agent(backend, tools=[look_up]).run("Oslo?", output=City)
+    assert result.output.name == "Oslo"
+    assert "Call final_answer with it" in str(backend.requests[1].messages[-1]["content"])
+
+
+def test_a_tool_answer_that_never_fits_is_an_error() -> None:
+    backend = ScriptedBackend(*[("final_answer", {"name": str(number)}) for number in range(3)])
+    with pytest.raises(OutputError, match="people: is missing") as caught:
+        Agent(backend, tools=[look_up]).run("Oslo?", output=City)
+    assert json.loads(caught.value.text) == {"name": "2"}
+    Transcript(caught.value.messages)  # type: ignore[attr-defined]
+
+
+def test_a_server_that_refuses_the_schema_is_asked_in_words() -> None:
+    def reply(asked: Any) -> Answer:
+        if "response_format" in asked.body:
+            return Answer(b'{"error": {"message": "response_format is not supported"}}', status=400)
+        return whole(OSLO)
+
+    with serve(reply) as server:
+        backend = OpenAIBackend("m", base_url=server.url)
+        agent = Agent(backend)
+        assert [agent.run("Oslo?", output=City).output.name for _ in range(2)] == ["Oslo", "Oslo"]
+        backend.close()
+    assert ["response_format" in asked.body for asked in server.requests] == [True, False, False]
+
+
+def test_partial_objects_are_told_while_they_come() -> None:
+    pieces = ['{"na', 'me": "Os', 'lo", "peo', 'ple": 7000', "00}"]
+    with serve([streamed(*[delta(content=piece) for piece in pieces], delta("stop"))]) as server:
+        with Agent(f"openai:m@{server.url}") as agent:
+            events = list(agent.stream("Oslo?", output=City))
+    told = [event.value for event in events if isinstance(event, OutputDelta)]
+    assert told[:2] == [{}, {"name": "Os"}]
+    assert told[-1] == {"name": "Oslo", "people": 700000}
+
+
+def test_partial_objects_are_told_when_the_answer_comes_by_a_tool() -> None:
+    pieces = ['{"name": "Os', 'lo", "people": 7}']
+    chunks = [
+        delta(
+            tool_calls=[{"index": 0, "function": {"name": "final_answer" if place == 0 else None, "arguments": piece}}]
+        )
+        for place, piece in enumerate(pieces)
+    ]
+    with serve([streamed(*chunks, delta("tool_calls"))]) as server:
+        with Agent(f"openai:m@{server.url}", tools=[look_up]) as agent:
+            events = list(agent.stream("Oslo?", output=City))
+    assert [event.value for event in events if isinstance(event, OutputDelta)] == [
+        {"name": "Os"},
+        {"name": "Oslo", "people": 7},
+    ]
+    assert events[-1].result.output == City(name="Oslo", people=7)  # type: ignore[attr-defined]
+
+
+def test_a_limit_asks_for_the_best_answer_of_the_type() -> None:
+    answers = [calls(("look_up", {"topic": "x"})), whole(OSLO)]
+    with serve(answers) as server, Agent(f"openai:m@{server.url}", tools=[look_up], limits=Limits(turns=1)) as agent:
+        result = agent.run("Oslo?", output=City)
+    assert (result.output.name, result.stopped) == ("Oslo", "turns")
+    assert "response_format" in server.requests[1].body
+
+
+def test_a_limit_without_an_answer_of_the_type_is_an_error() -> None:
+    answers = [calls(("look_up", {"topic": "x"})), whole("Dunno.")]
+    with serve(answers) as server, Agent(f"openai:m@{server.url}", tools=[look_up], limits=Limits(turns=1)) as agent:
+        with pytest.raises(OutputError, match="turns"):
+            agent.run("Oslo?", output=City)
+
+
+def test_sessions_keep_what_was_said_about_it() -> None:
+    with MemorySessions() as sessions:
+        backend = ScriptedBackend("No.", ("final_answer", json.loads(OSLO)))
+        Agent(backend, tools=[look_up]).run("Oslo?", output=City, session=sessions["a"])
+        roles = [message["role"] for message in sessions["a"].messages]
+    assert roles == ["user", "assistant", "user", "assistant", "tool"]
+
+
+@pytest.mark.parametrize("text", [OSLO, f"```json\n{OSLO}\n```"])
+def test_lightllm_is_held_to_the_schema(text: str) -> None:
+    with serve_lightllm([Says(text)]) as server:
+        backend = LightLLMBackend("Qwen3-8B", server.url)
+        assert Agent(backend).run("Oslo?", output=City).output.name == "Oslo"
+        backend.close()
+    sent = server.requests[-1].body["parameters"]
+    assert json.loads(sent["guided_json"])["required"] == ["name", "people"]
+
+
+def test_lightllm_beside_tools_answers_by_the_tool() -> None:
+    call = f'<tool_call>\n{{"name": "final_answer", "arguments": {OSLO}}}\n</tool_call>'
+    with serve_lightllm([Says(call)]) as server:
+        backend = LightLLMBackend("Qwen3-8B", server.url)
+        assert Agent(backend, tools=[look_up]).run("Oslo?", output=City).output.name == "Oslo"
+        backend.close()
+
+
+def test_a_real_server_keeps_to_the_schema(llama: LlamaServer) -> None:
+    with Agent(f"openai:tiny@{llama.url}") as agent:
+        assert agent.run("Which?", output=Literal["red", "blue"]).output in ("red", "blue")
+        events = list(agent.stream("Which?", output=bool))
+    assert events[-1].result.output in (True, False)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["City", 7, object()])
+def test_what_is_no_type_is_an_error(kind: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is no type"):
+        Agent(ScriptedBackend("x")).run("Go.", output=kind)

@@ -1,0 +1,272 @@
+"""Who may use the chat service, and that nobody sees what is another's."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import ValidationError
+
+from agentkit.serving.http.keys import Keys
+from tests.support.http_service import Service, serve_http, settings_for, talk
+from tests.support.model_server import ModelServer, running
+from tests.support.redis_server import serve_redis
+
+ROOT = Path(__file__).parents[3]
+SECRET = "a secret of at least 64 bytes, so that no algorithm finds it too short, for tests"
+PROTECTED = [
+    ("POST", "/api/llm/chat"),
+    ("POST", "/api/llm/chat/stream"),
+    ("POST", "/api/llm/chat/session"),
+    ("POST", "/api/llm/chat/session/stream"),
+    ("GET", "/api/llm/chat/sessions"),
+    ("GET", "/api/llm/chat/session/s/history"),
+    ("POST", "/api/llm/chat/session/history"),
+    ("DELETE", "/api/llm/chat/session/s"),
+    ("PATCH", "/api/llm/chat/session/s"),
+    ("GET", "/api/llm/prompts"),
+    ("POST", "/v1/chat/completions"),
+    ("GET", "/v1/models"),
+    ("GET", "/metrics"),
+]
+
+
+@pytest.fixture
+def keyed(tmp_path: Path, model: ModelServer) -> Iterator[tuple[Service, str, str]]:
+    """A service with two keys."""
+    keys = Keys(tmp_path / "keys.json")
+    ann, bob = keys.add("ann"), keys.add("bob")
+    with serve_http(settings_for(tmp_path, model.url)) as service:
+        yield service, ann, bob
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+def test_all_but_health_wants_a_token(keyed: tuple[Service, str, str], method: str, path: str) -> None:
+    service, ann, _ = keyed
+    for authorization in (None, "Bearer wrong", f"Basic {ann}", "Bearer", f"Bearer {ann}x"):
+        headers = {"Authorization": authorization} if authorization else {}
+        refused = service.ask(method, path, {}, headers=headers)
+        assert refused.status_code == 401
+        assert refused.headers["WWW-Authenticate"] == "Bearer"
+        told = refused.json()
+        told = told["error"]["message"] if path.startswith("/v1") else told["detail"]
+        assert told == "Could not validate credentials"
+    assert service.ask(method, path, {}, key=ann).status_code != 401
+
+
+def test_health_and_the_page_want_none(keyed: tuple[Service, str, str]) -> None:
+    service, _, _ = keyed
+    for path in ("/api/llm/health", "/livez", "/readyz"):
+        assert service.ask("GET", path).status_code == 200
+
+
+def test_a_session_is_its_subjects_alone(keyed: tuple[Service, str, str]) -> None:
+    service, ann, bob = keyed
+    told = service.ask("POST", "/api/llm/chat/session", {"session_id": "s", "message": "my secret"}, key=ann)
+    assert told.status_code == 200
+    unknown = service.ask("GET", "/api/llm/chat/session/never/history", key=bob)
+    for method, path, body in (
+        ("GET", "/api/llm/chat/session/s/history", None),
+        ("POST", "/api/llm/chat/session/history", {"session_id": "s"}),
+        ("DELETE", "/api/llm/chat/session/s", None),
+        ("PATCH", "/api/llm/chat/session/s", {"name": "mine"}),
+    ):
+        refused = service.ask(method, path, body, key=bob)
+        assert (refused.status_code, refused.json()) == (404, unknown.json())
+    assert service.ask("GET", "/api/llm/chat/sessions", key=bob).json() == {"sessions": []}
+    own = service.ask("POST", "/api/llm/chat/session", {"session_id": "s", "message": "hello"}, key=bob)
+    assert own.json()["response"] == "You are a: hello"
+    history = service.ask("GET", "/api/llm/chat/session/s/history", key=ann).json()
+    assert [turn["content"] for turn in history["messages"]] == ["my secret", "You are a: my secret"]
+
+
+def test_a_key_that_is_taken_away_counts_no_more_and_the_door_stays_shut(
+    keyed: tuple[Service, str, str], tmp_path: Path
+) -> None:
+    service, ann, bob = keyed
+    keys = Keys(tmp_path / "keys.json")
+    keys.remove("ann")
+    assert service.ask("GET", "/v1/models", key=ann).status_code == 401
+    assert service.ask("GET", "/v1/models", key=bob).status_code == 200
+    keys.remove("bob")
+    assert service.ask("GET", "/v1/models").status_code == 401
+    with serve_http(settings_for(tmp_path, "http://127.0.0.1:9")) as later:  # as a worker that is started anew
+        assert later.ask("GET", "/v1/models").status_code == 401
+    assert ann not in (tmp_path / "keys.json").read_text()
+    assert (tmp_path / "keys.json").stat().st_mode & 0o077 == 0
+
+
+def test_an_open_service_is_shut_by_its_first_key_for_good(tmp_path: Path, model: ModelServer) -> None:
+    keys = Keys(tmp_path / "keys.json")
+    with serve_http(settings_for(tmp_path, model.url)) as service:
+        statuses = [service.ask("GET", "/v1/models").status_code]
+        keys.add("ann")
+        statuses.append(service.ask("GET", "/v1/models").status_code)
+        keys.remove("ann")
+        statuses.append(service.ask("GET", "/v1/models").status_code)
+    assert statuses == [200, 401, 401]
+
+
+def token(key: Any = SECRET, algorithm: str = "HS256", headers: Any = None, **claims: Any) -> str:
+    told = {"sub": "ann", "aud": "chat", "exp": time.time() + 60, **claims}
+    return jwt.encode({name: each for name, each in told.items() if each is not None}, key, algorithm, headers=headers)
+
+
+def test_tokens_of_hs256(tmp_path: Path, model: ModelServer) -> None:
+    options = {"agentkit_jwt_secret": SECRET, "agentkit_jwt_audience": "chat", "agentkit_jwt_issuer": "us"}
+    with serve_http(settings_for(tmp_path, model.url, **options)) as service:
+
+        def status(made: str) -> int:
+            return service.ask("GET", "/v1/models", key=made).status_code
+
+        assert status(token(iss="us")) == 200
+        bad = {
+            "expired": token(iss="us", exp=time.time() - 5),
+            "no end": token(iss="us", exp=None),
+            "another audience": token(iss="us", aud="mail"),
+            "no audience": token(iss="us", aud=None),
+            "another issuer": token(iss="them"),
+            "no subject": token(iss="us", sub=None),
+            "empty subject": token(iss="us", sub=""),
+            "another key": token("another secret of at least 32 bytes, for tests", iss="us"),
+            "another algorithm": token(iss="us", algorithm="HS512"),
+            "not yet": token(iss="us", nbf=time.time() + 60),
+            "no algorithm": jwt.encode({"sub": "ann", "aud": "chat", "exp": time.time() + 60, "iss": "us"}, "", "none"),
+            "cut": token(iss="us")[:-4],
+            "odd subject": token(iss="us", sub="\ud800"),
+            "no text": "\x80\x81",
+        }
+        assert {name: status(made) for name, made in bad.items()} == dict.fromkeys(bad, 401)
+        ann, bob = token(iss="us"), token(iss="us", sub="bob")
+        service.key = ann
+        talk(service, "s", "mine")
+        assert service.ask("GET", "/api/llm/chat/session/s/history", key=bob).status_code == 404
+        assert service.ask("GET", "/api/llm/chat/session/s/history", key=token(iss="us")).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["file", "address"])
+def test_tokens_of_rs256_with_a_set_of_keys(tmp_path: Path, model: ModelServer, kind: str) -> None:
+    own, other = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(own.public_key()))
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps({"keys": [{**public, "kid": "1", "use": "sig", "alg": "RS256"}]}))
+    web = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
+    where = str(file) if kind == "file" else f"http://127.0.0.1:{web.server_port}/jwks.json"
+    options = {"agentkit_jwt_jwks": where, "agentkit_jwt_audience": "chat"}
+    with running(web), serve_http(settings_for(tmp_path, model.url, **options)) as service:
+        made = {
+            "good": token(own, "RS256", {"kid": "1"}),
+            "unknown key": token(other, "RS256", {"kid": "2"}),
+            "another's": token(other, "RS256", {"kid": "1"}),
+            "symmetric": token("-----BEGIN of a public key, taken for a secret-----", "HS256", {"kid": "1"}),
+            "no id": token(own, "RS256"),
+        }
+        found = {name: service.ask("GET", "/v1/models", key=each).status_code for name, each in made.items()}
+    assert found == {"good": 200, "unknown key": 401, "another's": 401, "symmetric": 401, "no id": 401}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"agentkit_jwt_secret": SECRET},  # no audience
+        {"agentkit_jwt_secret": "short", "agentkit_jwt_audience": "chat"},
+        {"agentkit_jwt_secret": SECRET, "agentkit_jwt_jwks": "x", "agentkit_jwt_audience": "chat"},
+    ],
+)
+def test_settings_that_are_not_safe_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings_for(tmp_path, "http://localhost", **options)
+    assert SECRET not in str(refused.value)
+
+
+def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path, model: ModelServer) -> None:
+    keys = Keys(tmp_path / "keys.json")
+    ann, bob = keys.add("ann"), keys.add("bob")
+    with serve_http(settings_for(tmp_path, model.url, agentkit_rate=3)) as service:
+        statuses = [service.ask("GET", "/v1/models", key=ann).status_code for _ in range(5)]
+        refused = service.ask("GET", "/v1/models", key=ann)
+        assert statuses == [200, 200, 200, 429, 429]
+        assert 1 <= int(refused.headers["Retry-After"]) <= 60
+        assert service.ask("GET", "/v1/models", key=bob).status_code == 200
+
+
+def test_two_services_share_sessions_and_rates_in_redis(tmp_path: Path, model: ModelServer) -> None:
+    keys = Keys(tmp_path / "keys.json")
+    ann = keys.add("ann")
+    with serve_redis(tmp_path) as redis:
+        settings = settings_for(tmp_path, model.url, agentkit_sessions=redis.url, agentkit_rate=6)
+        with serve_http(settings, ann) as one, serve_http(settings, ann) as two:
+            assert talk(one, "s", "one")["response"] == "You are a: one"
+            assert talk(two, "s", "two")["response"] == "You are a: one | two"
+            assert len(one.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]) == 4
+            assert two.ask("GET", "/api/llm/chat/sessions").json()["sessions"][0]["session_id"] == "s"
+            statuses = [each.ask("GET", "/v1/models").status_code for each in (one, two, one, two)]
+    assert statuses == [200, 200, 429, 429]
+
+
+def test_an_open_service_answers_to_its_own_name_only(tmp_path: Path, model: ModelServer) -> None:
+    with serve_http(settings_for(tmp_path, model.url)) as service:
+        assert service.ask("GET", "/v1/models").status_code == 200
+        assert service.ask("GET", "/v1/models", headers={"Host": "evil.example"}).status_code == 400
+        plain = {"Content-Type": "text/plain"}
+        body = json.dumps({"messages": [{"role": "user", "content": "x"}]})
+        assert service.ask("POST", "/api/llm/chat", data=body, headers=plain).status_code == 422
+        assert "access-control-allow-origin" not in service.ask("GET", "/livez", headers={"Origin": "http://x"}).headers
+
+
+def test_cors_is_on_for_whom_it_is_set(tmp_path: Path, model: ModelServer) -> None:
+    with serve_http(settings_for(tmp_path, model.url, agentkit_cors="https://portal.example")) as service:
+        asked = {"Origin": "https://portal.example", "Access-Control-Request-Method": "POST"}
+        allowed = service.ask("OPTIONS", "/api/llm/chat", headers=asked)
+        assert allowed.headers["access-control-allow-origin"] == "https://portal.example"
+        refused = service.ask("OPTIONS", "/api/llm/chat", headers={**asked, "Origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in refused.headers
+        answer = service.ask("GET", "/v1/models", headers={"Origin": "https://portal.example"})
+        assert answer.headers["access-control-expose-headers"] == "Retry-After"
+
+
+def agentkit(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTKIT_", "LLM_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "agentkit", *arguments],
+        cwd=folder,
+        env={**clean, "XDG_DATA_HOME": str(folder), "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_keys_are_made_listed_and_removed_at_the_command_line(tmp_path: Path) -> None:
+    made = agentkit(tmp_path, "serve", "keys", "add", "ann")
+    assert made.stdout.startswith("ak-")
+    assert agentkit(tmp_path, "serve", "keys", "list").stdout == "ann\n"
+    assert "has a key already" in agentkit(tmp_path, "serve", "keys", "add", "ann").stderr
+    assert agentkit(tmp_path, "serve", "keys", "add", "a b").returncode == 2
+    assert agentkit(tmp_path, "serve", "keys", "remove", "ann").returncode == 0
+    assert agentkit(tmp_path, "serve", "keys", "list").stdout == ""
+
+
+def test_nobody_listens_beyond_loopback_without_keys(tmp_path: Path) -> None:
+    for host in ("0.0.0.0", "::", "127.0.0.2"):
+        refused = agentkit(tmp_path, "serve", "--host", host, "--port", "0")
+        assert refused.returncode == 2
+        assert "serve keys add" in refused.stderr
+
+
+def test_settings_that_make_no_sense_end_the_program_with_a_sentence(tmp_path: Path) -> None:
+    wrong = agentkit(tmp_path, "serve", LLM_MAX_TOKENS="many")
+    assert (wrong.returncode, "LLM_MAX_TOKENS" in wrong.stderr) == (2, True)
+    secret = agentkit(tmp_path, "serve", AGENTKIT_JWT_SECRET="sesame")
+    assert (secret.returncode, "sesame" in secret.stderr) == (2, False)
+    assert agentkit(tmp_path, "serve", "--tool", "nowhere:x").returncode == 2

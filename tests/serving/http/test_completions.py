@@ -1,0 +1,97 @@
+"""The agent as a model of OpenAI's API: the openai package, curl, and llm as they are."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
+from tests.support.model_server import Answer, ModelServer, serve
+
+
+@pytest.fixture
+def service(tmp_path: Path, model: ModelServer) -> Iterator[Service]:
+    with serve_http(settings_for(tmp_path, model.url, agentkit_tools=(LOOK_UP,))) as running:
+        yield running
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as made:
+        yield made
+
+
+def test_the_openai_package_gets_answers(client: openai.OpenAI, model: ModelServer) -> None:
+    (found,) = client.models.list()
+    done = client.chat.completions.create(
+        model=found.id,
+        messages=[{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hello"}],
+        max_completion_tokens=9,
+        seed=4,
+    )
+    assert done.choices[0].message.content == "Be brief.: Hello"
+    assert done.choices[0].finish_reason == "stop"
+    sent = model.requests[-1].body
+    assert (sent["max_tokens"], sent["seed"]) == (9, 4)
+    assert client.models.retrieve(found.id).id == found.id
+
+
+def test_the_openai_package_streams(client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="agentkit",
+        messages=[{"role": "user", "content": [{"type": "text", "text": "Hello"}]}],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = list(stream)
+    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert said.endswith("Hello'}]")
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    assert chunks[-1].usage is not None
+
+
+def test_tools_run_on_the_server(client: openai.OpenAI, model: ModelServer) -> None:
+    client.chat.completions.create(model="agentkit", messages=[{"role": "user", "content": "look up tides"}])
+    assert "all about tides" in str(model.requests[-1].body["messages"][-1]["content"])
+
+
+def test_what_is_wrong_is_told_as_openai_does(client: openai.OpenAI) -> None:
+    hello: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
+    with pytest.raises(openai.NotFoundError) as unknown:
+        client.chat.completions.create(model="gpt-5", messages=hello)
+    assert unknown.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError, match="has its own"):
+        client.chat.completions.create(
+            model="agentkit", messages=hello, tools=[{"type": "function", "function": {"name": "mine"}}]
+        )
+    elsewhere: Any = [{"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest"}}]
+    with pytest.raises(openai.UnprocessableEntityError, match="data URL"):
+        client.chat.completions.create(model="agentkit", messages=[{"role": "user", "content": elsewhere}])
+    with pytest.raises(openai.BadRequestError, match="messages"):
+        client.chat.completions.create(model="agentkit", messages=[])
+
+
+def test_a_model_server_that_fails_is_told_as_openai_does(tmp_path: Path) -> None:
+    with serve([Answer(b'{"error": {"message": "no"}}', status=500)]) as server:
+        with serve_http(settings_for(tmp_path, server.url)) as service:
+            client = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0)
+            with pytest.raises(openai.InternalServerError, match="model server"):
+                client.chat.completions.create(model="agentkit", messages=[{"role": "user", "content": "Hello"}])
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+def test_curl_works_as_the_documentation_says(service: Service) -> None:
+    body = {"model": "agentkit", "messages": [{"role": "user", "content": "Hello"}]}
+    command = ["curl", "-s", f"{service.url}/v1/chat/completions", "-H", "Content-Type: application/json", "-d"]
+    whole = subprocess.run([*command, json.dumps(body)], capture_output=True, text=True, check=True, timeout=30)
+    assert json.loads(whole.stdout)["choices"][0]["message"]["content"] == "Hello: Hello"
+    stream = subprocess.run(
+        [*command, json.dumps({**body, "stream": True})], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert stream.stdout.rstrip().endswith("data: [DONE]")

@@ -1,0 +1,140 @@
+"""`agentkit serve` as a process: settings from .env, MQTT beside it, several workers, an end without loss."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.http_service import reply
+from tests.support.model_server import Asked, serve, whole
+from tests.support.mosquitto import EXECUTABLE, serve_mqtt
+from tests.support.mqtt_games import Games
+from tests.support.ports import free_port
+
+ROOT = Path(__file__).parents[3]
+
+
+@contextmanager
+def served(folder: Path, *options: str, **environment: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """The address of a running service, and its process."""
+    port = free_port()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTKIT_", "LLM_"))}
+    with (folder / "serve.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "agentkit", "serve", "--port", str(port), *options],
+            cwd=folder,
+            env={**clean, "XDG_DATA_HOME": str(folder), "PYTHONPATH": str(ROOT), **environment},
+            stdout=log,
+            stderr=log,
+            text=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        assert process.poll() is None, (folder / "serve.log").read_text()
+        try:
+            requests.get(f"{url}/livez", timeout=1)
+            break
+        except requests.RequestException:
+            time.sleep(0.05)
+    try:
+        yield url, process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(30)
+
+
+def say(url: str, session: str, message: str) -> Any:
+    body = {"session_id": session, "message": message}
+    return requests.post(f"{url}/api/llm/chat/session", json=body, timeout=30).json()
+
+
+def test_settings_come_from_a_file_and_a_session_outlives_the_process(tmp_path: Path) -> None:
+    with serve(reply) as server:
+        (tmp_path / ".env").write_text(f"LLM_SERVER_URL={server.url}\nLLM_TEMPERATURE=0.1\nLLM_MAX_TOKENS=\n")
+        with served(tmp_path) as (url, process):
+            assert say(url, "s", "one")["response"] == "You are a: one"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        with served(tmp_path) as (url, _):
+            assert say(url, "s", "two")["response"] == "You are a: one | two"
+        assert (server.requests[-1].body["temperature"], server.requests[-1].body["max_tokens"]) == (0.1, 512)
+    assert "one" not in (tmp_path / "serve.log").read_text()
+
+
+@pytest.mark.skipif(EXECUTABLE is None, reason="there is no Mosquitto here (apt-get install mosquitto)")
+def test_mqtt_beside_it_works_on_the_same_sessions_and_model(tmp_path: Path) -> None:
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        settings = {"LLM_SERVER_URL": server.url, "AGENTKIT_MQTT_PORT": str(broker.port)}
+        games = Games(broker)
+        with served(tmp_path, "--mqtt", "--projects", "general", **settings) as (url, _):
+            end = time.monotonic() + 10
+            while not games.got and time.monotonic() < end:
+                games.ask("m", 1)
+                games.wait(1, 1)
+            assert games.of("m")[0].endswith(": m 1")
+            assert say(url, "s", "one")["response"] == "You are a: one"
+            broker.stop()
+            assert say(url, "s", "two")["response"] == "You are a: one | two"
+            broker.start()
+        games.close()
+
+
+def test_workers_share_the_sessions_and_the_figures(tmp_path: Path) -> None:
+    def numbered(asked: Asked) -> Any:
+        return whole(str(sum(message["role"] == "user" for message in asked.body["messages"])))
+
+    with serve(numbered) as server:
+        with served(tmp_path, "--workers", "2", LLM_SERVER_URL=server.url) as (url, _):
+            answers = [say(url, "s", f"message {number}")["response"] for number in range(12)]
+            figures = requests.get(f"{url}/metrics", timeout=5).text
+    assert 'agentkit_answers_total{stopped="answer"} 12.0' in figures
+    assert "agentkit_runs 0.0" in figures
+    assert answers == [str(number) for number in range(1, 13)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_runs_is_finished_before_it_ends(tmp_path: Path, number: int) -> None:
+    def slow(asked: Asked) -> Any:
+        return replace(reply(asked), delay=1.0)
+
+    got: list[Any] = []
+    with serve(slow) as server, served(tmp_path, LLM_SERVER_URL=server.url) as (url, process):
+        asking = threading.Thread(target=lambda: got.append(say(url, "s", "one")))
+        asking.start()
+        end = time.monotonic() + 10
+        while not server.requests and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        asking.join()
+    assert got[0]["response"] == "You are a: one"
+
+
+def test_a_port_that_is_taken_ends_the_program(tmp_path: Path) -> None:
+    with serve(reply) as server, served(tmp_path, LLM_SERVER_URL=server.url) as (url, _):
+        command = [sys.executable, "-m", "agentkit", "serve", "--port", url.rpartition(":")[2]]
+        environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "two")}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert done.returncode == 1
+    assert "address already in use" in done.stderr
+
+
+def test_the_embedded_model_serves_without_any_server(tmp_path: Path) -> None:
+    (tmp_path / "facts.md").write_text("# Tides\n\nThe tides of the North Sea follow the moon.\n")
+    with served(tmp_path, "--model", "extractive", "--docs", str(tmp_path)) as (url, _):
+        assert requests.get(f"{url}/api/llm/health", timeout=5).json()["status"] == "ok"
+        answer = say(url, "s", "What do the tides of the North Sea follow?")
+    assert "follow the moon" in answer["response"], json.dumps(answer)

@@ -1,0 +1,583 @@
+"""The bridge between a real Mosquitto and a model server: what a client sees."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from agentkit.backends import OpenAIBackend
+from agentkit.serving.chat_service import Answerer
+from agentkit.serving.mqtt import embedded
+from agentkit.serving.mqtt.bridge import OVERLOADED, TOO_FAST, Bridge, BridgeSettings
+from agentkit.serving.mqtt.projects import projects_named
+from agentkit.sessions import MemorySessions
+from tests.support.model_server import Answer, Asked, calls, serve, whole
+from tests.support.mosquitto import EXECUTABLE, Broker, serve_mqtt
+
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no Mosquitto here (apt-get install mosquitto)")
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with serve_mqtt(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+class Client:
+    """A client as the games have one: it publishes, and keeps what it gets."""
+
+    def __init__(self, broker: Broker, *topics: str) -> None:
+        self.got: list[tuple[str, str]] = []
+        self._changed = threading.Condition()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        ready = threading.Event()
+        self._client.on_subscribe = lambda *_: ready.set()
+        self._client.on_message = self._take
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.subscribe([(topic, 1) for topic in topics])
+        self._client.loop_start()
+        assert ready.wait(5)
+
+    def _take(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
+        with self._changed:
+            self.got.append((message.topic, message.payload.decode()))
+            self._changed.notify_all()
+
+    def say(self, topic: str, payload: Any) -> None:
+        told = payload if isinstance(payload, bytes | str) else json.dumps(payload)
+        self._client.publish(topic, told, qos=1).wait_for_publish(5)
+
+    def wait(self, count: int, seconds: float = 10) -> list[tuple[str, str]]:
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.got) >= count, seconds)
+            return list(self.got)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def remember(sentence: str) -> str:
+    """Remember a sentence.
+
+    Args:
+        sentence: What to remember.
+    """
+    return f"kept: {sentence}"
+
+
+def reply(asked: Asked) -> Answer:
+    """Repeats what the session has said; slow when told so."""
+    messages = asked.body["messages"]
+    last = str(messages[-1]["content"])
+    if "player_pos" in last:
+        return calls(("break_wall", {"x": 1, "y": 2}), ("speed_boost", {}))
+    said = [str(message["content"]) for message in messages if message["role"] == "user"]
+    return Answer(whole(f"{messages[0]['content'][:9]}: {' | '.join(said)}").body, delay=0.3 if "slow" in last else 0.0)
+
+
+class Setting:
+    """A bridge, its model server, and a client that listens to all answers."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        url: str,
+        project: dict[str, Any] | None = None,
+        answerer: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self.server: Any = None
+        self.backend = OpenAIBackend("default", base_url=url, api_key="not-needed", max_retries=0)
+        self.sessions = MemorySessions()
+        name = f"bridge-{time.monotonic_ns()}"
+        settings = BridgeSettings(broker="127.0.0.1", port=broker.port, client_id=name, **options)
+        projects = projects_named([f"maze,game{time.monotonic_ns()}"])
+        projects = (projects[0], replace(projects[1], **(project or {})))
+        self.project = projects[1].name
+        self.bridge = Bridge(projects, Answerer(self.backend, self.sessions, **(answerer or {})), settings)
+        self.bridge.start()
+        self.client = Client(broker, f"{self.project}/assistant_response/#", "maze/hint/#", "maze/assistant_response/#")
+
+    def asked(self) -> list[Any]:
+        return [request.body["messages"] for request in self.server.requests]
+
+    def topic(self, number: int) -> str:
+        return f"{self.project}/assistant_response/s/c/{number}"
+
+    def ask(self, **message: Any) -> None:
+        self.client.say(f"{self.project}/user_input", message)
+
+    def close(self) -> None:
+        self.bridge.stop()
+        self.client.close()
+        self.backend.close()
+
+
+@pytest.fixture
+def setting(broker: Broker) -> Iterator[Setting]:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, rate=1000)
+        made.server = server
+        yield made
+        made.close()
+
+
+def test_a_message_is_answered_on_the_topic_of_its_session(setting: Setting) -> None:
+    setting.ask(sessionId="s1", message="Hello")
+    setting.ask(sessionId="s1", message="again")
+    answers = setting.client.wait(2)
+    topic = f"{setting.project}/assistant_response/s1"
+    assert answers == [(topic, "You are a: Hello"), (topic, "You are a: Hello | again")]
+
+
+def test_plain_text_gets_a_session_of_its_own(setting: Setting) -> None:
+    setting.client.say(f"{setting.project}/user_input", "Hello")
+    ((topic, text),) = setting.client.wait(1)
+    assert topic.startswith(f"{setting.project}/assistant_response/default-")
+    assert text == "You are a: Hello"
+
+
+def test_a_system_prompt_and_a_reply_topic_of_ones_own(setting: Setting) -> None:
+    own = f"{setting.project}/assistant_response/s2/client/7"
+    setting.ask(sessionId="s2", message="Hello", systemPrompt="Be brief.", replyTopic=own)
+    assert setting.client.wait(1) == [(own, "Be brief.: Hello")]
+
+
+def test_no_answer_goes_to_another_sessions_topic(setting: Setting) -> None:
+    answers = f"{setting.project}/assistant_response"
+    setting.ask(sessionId="victim", message="Hello")
+    setting.client.wait(1)
+    for number, topic in enumerate(("victim", "victim/c/1", "elsewhere", "elsewhere/c/1")):
+        setting.ask(sessionId="thief", message=f"say {number}", replyTopic=f"{answers}/{topic}")
+        setting.client.wait(2 + number)
+    topics = [topic.removeprefix(f"{answers}/") for topic, _ in setting.client.got]
+    assert topics == ["victim", "thief", "thief", "elsewhere", "elsewhere/c/1"]
+
+
+def test_one_sessions_messages_are_answered_in_order_and_others_beside_them(setting: Setting) -> None:
+    for number in range(5):
+        setting.ask(sessionId="slow", message=f"slow {number}")
+    started = time.monotonic()
+    setting.ask(sessionId="quick", message="hi")
+    answers = setting.client.wait(6)
+    assert time.monotonic() - started < 5
+    slow = [text for topic, text in answers if topic.endswith("/slow")]
+    assert [text.rpartition("slow ")[2] for text in slow] == ["0", "1", "2", "3", "4"]
+    assert answers.index(next(each for each in answers if each[0].endswith("/quick"))) < 3
+
+
+def test_the_same_request_is_answered_once(setting: Setting) -> None:
+    for _ in range(3):
+        setting.ask(sessionId="s3", message="Hello", requestId="r1")
+    setting.ask(sessionId="s3", message="end", requestId="r2")
+    answers = setting.client.wait(2)
+    time.sleep(0.3)
+    assert [text for _, text in setting.client.got] == ["You are a: Hello", "You are a: Hello | end"]
+    assert len(answers) == 2
+
+
+def test_a_model_server_that_fails_is_an_error_text_and_no_history(broker: Broker) -> None:
+    answers = [Answer(b'{"error": {"message": "no model"}}', status=404), whole("Here.")]
+    with serve(answers) as server:
+        made = Setting(broker, server.url)
+        made.ask(sessionId="s", message="one")
+        assert made.client.wait(1)[0][1].startswith("Error: ")
+        made.ask(sessionId="s", message="two")
+        assert made.client.wait(2)[1][1] == "Here."
+        made.close()
+    assert [message["content"] for message in server.requests[1].body["messages"][1:]] == ["two"]
+
+
+def test_who_is_too_fast_is_told_so(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, rate=2)
+        for number in range(4):
+            made.ask(sessionId="s", message=str(number))
+        texts = [text for _, text in made.client.wait(4)]
+        made.close()
+    assert sorted(texts).count(TOO_FAST) == 2
+
+
+def test_a_full_queue_is_told_at_once(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, queue=2, workers=1, rate=1000)
+        for number in range(8):
+            made.ask(sessionId=f"s{number}", message="slow")
+        texts = [text for _, text in made.client.wait(8, 20)]
+        made.close()
+    assert texts.count(OVERLOADED) >= 3
+    assert len(texts) == 8
+
+
+def test_the_queue_is_the_bridges_and_not_the_brokers(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, queue=40, workers=1, rate=1000)
+        for number in range(60):  # Mosquitto lets a client have 20 at once, unless the client says what it bears
+            made.ask(sessionId=f"s{number}", message="slow")
+        made.client.wait(15, 5)
+        texts = [text for _, text in made.client.got]
+        made.bridge.stop()
+        made.client.close()
+        made.backend.close()
+    assert texts.count(OVERLOADED) >= 10
+
+
+def test_who_was_told_to_try_again_may_do_so_with_the_same_request(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, queue=1, workers=1, rate=1000)
+        for number in range(6):
+            made.ask(sessionId="s", message=f"slow {number}", requestId=str(number), replyTopic=made.topic(number))
+        made.client.wait(6, 10)
+        rejected = [topic for topic, text in made.client.got if text == OVERLOADED]
+        assert rejected
+        number = int(rejected[0].rpartition("/")[2])
+        made.ask(sessionId="s", message="again", requestId=str(number), replyTopic=made.topic(number))
+        assert made.client.wait(7)[6][0] == rejected[0]
+        made.close()
+
+
+def test_a_long_history_is_cut_and_the_client_is_told(broker: Broker) -> None:
+    def brief(asked: Asked) -> Answer:
+        return whole("word " * 60)
+
+    with serve(brief) as server:
+        made = Setting(broker, server.url, answerer={"history_tokens": 400}, rate=1000)
+        for number in range(8):
+            made.ask(sessionId="s", message=f"{number} " + "and so on " * 20)
+            made.client.wait(number + 1)
+        texts = [text for _, text in made.client.got]
+        made.close()
+    notice = "[Session history was too long and was reset]\n\nword word"
+    assert not texts[0].startswith("[")
+    assert any(text.startswith(notice) for text in texts)
+    assert all(request.body["messages"][0]["role"] == "system" for request in server.requests)
+    assert all(len(request.body["messages"]) <= 9 for request in server.requests)
+
+
+def test_a_project_with_python_tools_answers_as_the_agent_does(broker: Broker) -> None:
+    answers = [calls(("remember", {"sentence": "The key is under the mat."})), whole("I shall remember.")]
+    with serve(answers) as server:
+        made = Setting(broker, server.url, project={"tools": (f"{__name__}:remember",), "tool_choice": "auto"})
+        made.ask(sessionId="s", message="The key is under the mat.")
+        texts = [text for _, text in made.client.wait(1)]
+        made.close()
+    assert texts == ["I shall remember."]
+    first, second = server.requests
+    assert first.body["tool_choice"] == "auto"
+    assert [tool["function"]["name"] for tool in first.body["tools"]] == ["remember"]
+    assert "kept: The key is under the mat." in second.body["messages"][-1]["content"]
+
+
+def test_a_player_who_is_stuck_is_told_of_to_the_model(setting: Setting) -> None:
+    state = {"sessionId": "m3", "player_pos": {"x": 1, "y": 1}, "exit_pos": [2, 2], "visible_map": [[0]]}
+    for number in range(3):
+        setting.client.say("maze/state", state)
+        setting.client.wait(number + 1)
+    asked = [str(messages[-1]["content"]) for messages in setting.asked()]
+    assert "STUCK_CONTEXT" not in asked[0]
+    first, _, second = asked[2].partition("\n\nSTUCK_CONTEXT: ")
+    assert first == asked[0]
+    stuck = json.loads(second)
+    assert (stuck["stuck"], stuck["state_repeat_count"], stuck["assistant_repeat_count"]) == (True, 2, 1)
+
+
+def test_a_session_is_cleared_between_the_messages_before_and_behind(setting: Setting) -> None:
+    setting.client.say("maze/user_input", {"sessionId": "m4", "message": "slow one"})
+    setting.client.say("maze/clear_history/m4", {})
+    setting.client.say("maze/user_input", {"sessionId": "m4", "message": "two"})
+    setting.client.wait(3)
+    texts = [text for topic, text in setting.client.got if topic == "maze/assistant_response/m4"]
+    assert texts == ["You guide: slow one", "You guide: two"]
+
+
+def test_the_maze_gets_hints_with_the_models_calls(setting: Setting) -> None:
+    state = {"sessionId": "m1", "player_pos": [1, 1], "exit_pos": [2, 2], "visible_map": [[0]]}
+    setting.client.say("maze/state", state)
+    ((topic, payload),) = setting.client.wait(1)
+    assert topic == "maze/hint/m1"
+    assert json.loads(payload) == {"hint": "", "break_wall": [1, 2], "speed_boost_ms": 1500}
+
+
+def test_templates_and_histories_are_changed_by_messages(setting: Setting) -> None:
+    setting.client.say("maze/template/m2", {"template": "Be a pirate."})
+    assert setting.client.wait(1)[0] == ("maze/hint/m2", '{"hint": "Template updated"}')
+    setting.client.say("maze/clear_history", {"sessionId": "m2"})
+    assert setting.client.wait(2)[1] == ("maze/hint/m2", '{"hint": "History cleared"}')
+
+
+def test_hostile_messages_harm_nobody(setting: Setting) -> None:
+    for session in ("a/b", "#", "+", "$SYS", "a\0b", "x" * 65_536, "../s"):
+        setting.ask(sessionId=session, message="hi")
+    topic = f"{setting.project}/user_input"
+    for payload in (b"\xff\xfe" * 100, b"x" * 2_000_000, b'{"message": ' + b"[" * 50_000, b"{", b"", b"null"):
+        setting.client.say(topic, payload)
+    setting.ask(sessionId="good", message="still there?")
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and len(setting.client.got) < 10:
+        time.sleep(0.05)
+    topics = [each[0] for each in setting.client.got]
+    assert f"{setting.project}/assistant_response/good" in topics
+    assert f"{setting.project}/assistant_response/a%2Fb" in topics
+    assert not any("/a/b" in each for each in topics)
+
+
+def test_the_text_is_streamed_to_who_asks_for_it(setting: Setting) -> None:
+    setting.ask(sessionId="s9", message="Hello", stream=True)
+    setting.client.wait(2)
+    time.sleep(0.2)
+    pieces = [json.loads(text)["delta"] for topic, text in setting.client.got if topic.endswith("/s9/stream")]
+    assert "".join(pieces) == "You are a: Hello"
+    assert (f"{setting.project}/assistant_response/s9", "You are a: Hello") in setting.client.got
+
+
+def test_what_comes_while_the_bridge_is_away_is_answered_later(broker: Broker, tmp_path: Path) -> None:
+    with serve(reply) as server:
+        backend = OpenAIBackend("default", base_url=server.url, api_key="not-needed")
+        project = f"away{time.monotonic_ns()}"
+        settings = BridgeSettings(broker="127.0.0.1", port=broker.port, client_id=project)
+        client = Client(broker, f"{project}/assistant_response/#")
+        sessions = MemorySessions()
+        for turn in range(2):
+            bridge = Bridge(projects_named([project]), Answerer(backend, sessions), settings)
+            bridge.start()
+            bridge.stop()
+            if turn == 0:
+                client.say(f"{project}/user_input", {"sessionId": "s", "message": "Are you there?"})
+                time.sleep(0.2)
+                assert client.got == []
+                bridge = Bridge(projects_named([project]), Answerer(backend, sessions), settings)
+                bridge.start()
+                assert client.wait(1) == [(f"{project}/assistant_response/s", "You are a: Are you there?")]
+                bridge.stop()
+        client.close()
+        backend.close()
+
+
+def test_what_came_while_the_bridge_was_away_is_not_too_fast(broker: Broker) -> None:
+    with serve(reply) as server:
+        backend = OpenAIBackend("default", base_url=server.url, api_key="not-needed")
+        project = f"away{time.monotonic_ns()}"
+        settings = BridgeSettings(broker="127.0.0.1", port=broker.port, client_id=project, rate=2)
+        client = Client(broker, f"{project}/assistant_response/#")
+        sessions = MemorySessions()
+        for turn in range(2):
+            bridge = Bridge(projects_named([project]), Answerer(backend, sessions), settings)
+            bridge.start()
+            if turn == 0:
+                bridge.stop()
+                for number in range(5):
+                    client.say(f"{project}/user_input", {"sessionId": "s", "message": f"m{number}"})
+        texts = [text for _, text in client.wait(5)]
+        bridge.stop()
+        client.close()
+        backend.close()
+    assert len(texts) == 5
+    assert TOO_FAST not in texts
+
+
+def test_brokers_that_speak_3_1_1_are_served_too(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, protocol="3.1.1")
+        made.ask(sessionId="s1", message="Hello")
+        assert made.client.wait(1)[0][1] == "You are a: Hello"
+        made.close()
+
+
+def test_response_topic_and_correlation_data_of_mqtt_5_are_honoured(setting: Setting, broker: Broker) -> None:
+    got: list[mqtt.MQTTMessage] = []
+    ready = threading.Event()
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    client.on_message = lambda _, __, message: got.append(message)
+    client.on_subscribe = lambda *_: ready.set()
+    client.connect("127.0.0.1", broker.port)
+    own = f"{setting.project}/assistant_response/s/mine/1"
+    client.subscribe(own, 1)
+    client.loop_start()
+    assert ready.wait(5)
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.ResponseTopic = own
+    properties.CorrelationData = b"42"
+    told = json.dumps({"sessionId": "s", "message": "Hello"})
+    client.publish(f"{setting.project}/user_input", told, qos=1, properties=properties)
+    deadline = time.monotonic() + 10
+    while not got and time.monotonic() < deadline:
+        time.sleep(0.02)
+    client.disconnect()
+    client.loop_stop()
+    assert [(message.payload, message.properties.CorrelationData) for message in got] == [(b"You are a: Hello", b"42")]
+
+
+def test_histories_that_are_idle_or_too_many_are_dropped(setting: Setting) -> None:
+    for number in range(5):
+        setting.ask(sessionId=f"t{number}", message="hi")
+        setting.client.wait(number + 1)
+    replies, project = setting.bridge._replies, setting.bridge._projects[1]
+    replies.tidy(project, 3, 3600)
+    assert replies.sessions_of(project) == [f"{project.name}:t{number}" for number in (4, 3, 2)]
+    replies.tidy(project, 3, 0)
+    assert replies.sessions_of(project) == []
+
+
+def test_the_bridge_tells_whether_it_is_there(broker: Broker) -> None:
+    watcher = Client(broker, "agentkit/bridge/+/status")
+    before = len(watcher.got)
+    with serve(reply) as server:
+        made = Setting(broker, server.url)
+        topic = made.bridge.status_topic
+        made.close()
+    told = [text for where, text in watcher.wait(before + 2) if where == topic]
+    watcher.close()
+    assert told == ["online", "offline"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"sessionId": "p", "replyTopic": "a/\x01/b"},
+        {"sessionId": "p\uffff"},
+        {"sessionId": "p\ufdd0"},
+        {"sessionId": "p", "replyTopic": "/".join("x" * 300)},
+        {"sessionId": "p", "requestId": "\ud800"},
+    ],
+)
+def test_no_message_makes_the_broker_close_the_connection_for_answers(setting: Setting, told: dict[str, str]) -> None:
+    if "replyTopic" in told:
+        told = {**told, "replyTopic": f"{setting.project}/assistant_response/{told['replyTopic']}"}
+    setting.ask(message="poison", **told)
+    for number in range(4):
+        setting.ask(sessionId=f"good{number}", message="hi")
+    answers = setting.client.wait(5, 8)
+    assert len([topic for topic, _ in answers if "/good" in topic]) == 4
+    assert len(answers) == 5
+
+
+def test_requests_are_told_apart_by_client_and_topic(setting: Setting) -> None:
+    for client in ("a", "b"):
+        for _ in range(2):
+            setting.ask(sessionId="s", message=f"from {client}", clientId=client, requestId="1")
+    setting.client.say("maze/state", {"sessionId": "m9", "player_pos": [1, 1], "requestId": "1"})
+    setting.client.say("maze/user_input", {"sessionId": "m9", "message": "hi", "requestId": "1"})
+    assert len(setting.client.wait(4)) == 4
+    time.sleep(0.3)
+    assert len(setting.client.got) == 4
+
+
+def test_a_retained_message_is_not_answered(setting: Setting, broker: Broker) -> None:
+    other = mqtt.Client(CallbackAPIVersion.VERSION2)
+    other.connect("127.0.0.1", broker.port)
+    other.loop_start()
+    topic = f"{setting.project}/user_input"
+    other.publish(topic, '{"sessionId": "r", "message": "hi"}', qos=1, retain=True).wait_for_publish(5)
+    setting.client.wait(1)  # it was there when it was said
+    setting.bridge._link._listener.reconnect()
+    time.sleep(1.0)
+    other.publish(topic, b"", retain=True).wait_for_publish(5)
+    other.disconnect()
+    other.loop_stop()
+    assert len(setting.client.got) == 1
+
+
+def test_a_deleted_session_has_no_template_any_more(setting: Setting) -> None:
+    setting.client.say("maze/template/m5", {"template": "Be a pirate."})
+    setting.client.wait(1)
+    setting.client.say("maze/user_input", {"sessionId": "m5", "message": "one"})
+    setting.client.wait(2)
+    setting.client.say("maze/delete_session", {"sessionId": "m5"})
+    setting.client.say("maze/user_input", {"sessionId": "m5", "message": "two"})
+    texts = [text for _, text in setting.client.wait(3)]
+    assert texts[1:] == ["Be a pira: one", "You guide: two"]
+
+
+@pytest.mark.parametrize("payload", ['{"sessionId": "m6"', '{"sessionId": [1]}', "\x80".encode("latin-1")])
+def test_a_broken_command_is_not_one_for_all(setting: Setting, payload: Any) -> None:
+    setting.client.say("maze/user_input", {"sessionId": "m6", "message": "one"})
+    setting.client.wait(1)
+    setting.client.say("maze/delete_session", payload)
+    time.sleep(0.3)
+    setting.client.say("maze/user_input", {"sessionId": "m6", "message": "two"})
+    assert setting.client.wait(2)[1][1] == "You guide: one | two"
+
+
+def test_odd_sessions_are_cleared_by_their_level(setting: Setting) -> None:
+    setting.client.say("maze/user_input", {"sessionId": "a/b", "message": "one"})
+    setting.client.wait(1)
+    setting.client.say("maze/clear_history/a%2Fb", "")
+    assert setting.client.wait(2)[1] == ("maze/hint/a%2Fb", '{"hint": "History cleared"}')
+    setting.client.say("maze/user_input", {"sessionId": "a/b", "message": "two"})
+    assert setting.client.wait(3)[2][1] == "You guide: two"
+
+
+def test_what_a_model_server_says_of_a_message_is_not_logged(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    quoting = Answer(b'{"error": {"message": "no template for: MY-SECRET-PIN"}}', status=400)
+    with serve([quoting]) as server:
+        made = Setting(broker, server.url)
+        made.ask(sessionId="s", message="MY-SECRET-PIN")
+        assert made.client.wait(1)[0][1].startswith("Error: ")
+        made.close()
+    assert "BadRequestError 400" in caplog.text
+    assert "MY-SECRET-PIN" not in caplog.text
+
+
+def test_what_a_stopped_bridge_can_not_hand_back_is_told_to_come_again(broker: Broker) -> None:
+    with serve(reply) as server:
+        made = Setting(broker, server.url, workers=1, rate=1000)
+        said = mqtt.Client(CallbackAPIVersion.VERSION2)
+        said.connect("127.0.0.1", broker.port)
+        said.loop_start()
+        for number in range(5):
+            told = json.dumps({"sessionId": f"q{number}", "message": "slow"})
+            said.publish(f"{made.project}/user_input", told, qos=0)
+        time.sleep(0.2)
+        made.bridge.stop()
+        texts = [text for _, text in made.client.wait(5)]
+        for client in (said, made.client):
+            client.disconnect() if client is said else client.close()
+        said.loop_stop()
+        made.backend.close()
+    assert texts.count(OVERLOADED) >= 3
+    assert len(texts) == 5
+
+
+def test_a_large_backlog_is_answered_and_not_refused(tmp_path: Path) -> None:
+    with serve_mqtt(tmp_path) as own, serve(reply) as server:
+        backend = OpenAIBackend("default", base_url=server.url, api_key="not-needed")
+        settings = BridgeSettings(broker="127.0.0.1", port=own.port, client_id="b", queue=50, rate=2)
+        client = Client(own, "general/assistant_response/#")
+        sessions = MemorySessions()
+        first = Bridge(projects_named(["general"]), Answerer(backend, sessions), settings)
+        first.start()
+        first.stop()
+        for number in range(400):
+            client._client.publish(
+                "general/user_input", json.dumps({"sessionId": f"s{number}", "message": "hi"}), qos=1
+            )
+        time.sleep(0.5)
+        second = Bridge(projects_named(["general"]), Answerer(backend, sessions), settings)
+        second.start()
+        texts = [text for _, text in client.wait(400, 60)]
+        second.stop()
+        client.close()
+        backend.close()
+    assert len(texts) == 400
+    assert OVERLOADED not in texts
+
+
+def test_a_bridge_that_waits_for_its_broker_takes_no_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(embedded, "WAIT", 0.05)
+    backend = OpenAIBackend("default", base_url="http://127.0.0.1:9", api_key="not-needed")
+    before = threading.active_count()
+    settings = BridgeSettings(broker="127.0.0.1", port=9, client_id="away")
+    stop = embedded.serve_beside(projects_named(["general"]), Answerer(backend, MemorySessions()), settings, tmp_path)
+    time.sleep(1.0)
+    assert threading.active_count() <= before + 3
+    stop()

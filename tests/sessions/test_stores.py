@@ -1,0 +1,398 @@
+"""Sessions: what is written is read again, by one writer at a time, in memory, SQLite and Redis."""
+
+import json
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentkit import ConfigurationError, SessionError
+from agentkit.errors import SessionBusyError
+from agentkit.session import Sessions
+from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
+from agentkit.transcript import encode
+from tests.support.redis_server import RedisServer, serve_redis
+
+ROOT = Path(__file__).parents[2]
+HELLO = {"role": "user", "content": "Hello"}
+HI = {"role": "assistant", "content": "Hi"}
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with serve_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+Store = Callable[..., Sessions]
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """What makes a store; the same file or server each time."""
+    made: list[Sessions] = []
+    memory: list[MemorySessions] = []
+
+    def make(**options: Any) -> Sessions:
+        if request.param == "memory":
+            memory[:] = memory or [MemorySessions(**options)]
+            memory[0].wait = options.get("wait", memory[0].wait)
+            return memory[0]
+        if request.param == "sqlite":
+            made.append(SQLiteSessions(tmp_path / "chat.db", **options))
+        else:
+            url = request.getfixturevalue("redis").url
+            made.append(RedisSessions(url, prefix=f"{tmp_path.name}:", **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_what_is_written_is_read_again(store: Store) -> None:
+    sessions = store()
+    assert "alice" not in sessions
+    assert sessions["alice"].messages == []
+    sessions["alice"].append([HELLO])
+    sessions["alice"].append([HI, HELLO])
+    assert sessions["alice"].messages == [HELLO, HI, HELLO]
+    assert sessions["bob"].messages == []
+    assert "alice" in sessions
+    assert store()["alice"].messages == [HELLO, HI, HELLO]
+
+
+def test_sessions_are_listed_the_last_written_first(store: Store) -> None:
+    sessions = store()
+    for name in ("a", "b", "c"):
+        sessions[name].append([HELLO])
+        time.sleep(0.01)
+    sessions["a"].append([HI])
+    assert [(info.id, info.entries) for info in sessions.list()] == [("a", 2), ("c", 1), ("b", 1)]
+    info = sessions.list()[0]
+    assert info.created < info.updated
+
+
+def test_a_session_is_deleted_with_its_pictures(store: Store) -> None:
+    sessions = store()
+    picture = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]}
+    sessions["a"].append([picture])
+    sessions.delete("a")
+    assert "a" not in sessions
+    assert sessions.list() == []
+    with pytest.raises(SessionError, match="there is no session 'a'"):
+        sessions.delete("a")
+    sessions["a"].append([HELLO])
+    assert sessions["a"].messages == [HELLO]
+
+
+def test_a_session_is_renamed(store: Store) -> None:
+    sessions = store()
+    sessions["a"].append([HELLO, {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]}])
+    before = sessions["a"].messages
+    sessions.rename("a", "b")
+    assert sessions["b"].messages == before
+    assert "a" not in sessions
+    sessions["c"].append([HI])
+    with pytest.raises(SessionError, match="already"):
+        sessions.rename("b", "c")
+    with pytest.raises(SessionError, match="no session 'z'"):
+        sessions.rename("z", "y")
+    sessions.rename("b", "b")
+    assert sessions["b"].messages == before
+
+
+def test_a_session_is_forked_at_a_message(store: Store) -> None:
+    sessions = store()
+    sessions["a"].append([HELLO, HI, HELLO])
+    fork = sessions.fork("a", "b", at=2)
+    fork.append([{"role": "user", "content": "Other"}])
+    assert [message["content"] for message in sessions["b"].messages] == ["Hello", "Hi", "Other"]
+    assert len(sessions["a"].messages) == 3
+    with pytest.raises(SessionError, match="already"):
+        sessions.fork("a", "b")
+    with pytest.raises(SessionError, match="at=9"):
+        sessions.fork("a", "c", at=9)
+
+
+@pytest.mark.parametrize(
+    "session_id", ["", "a/b", "a b", "../x", "a\0", "x" * 129, ".hidden", "+", "#", "a\n", 7, None]
+)
+def test_ids_are_checked(store: Store, session_id: Any) -> None:
+    with pytest.raises(SessionError, match="can't be the id"):
+        store()[session_id]
+
+
+@pytest.mark.parametrize("session_id", ["a", "Zoë", "user:42@example.org", "x" * 128, "_", "2026-11-21.log", "a=b+c"])
+def test_most_names_are_ids(store: Store, session_id: str) -> None:
+    sessions = store()
+    sessions[session_id].append([HELLO])
+    assert sessions[session_id].messages == [HELLO]
+    assert [info.id for info in sessions.list()] == [session_id]
+
+
+def test_pictures_are_kept_once_and_beside_the_messages(store: Store) -> None:
+    sessions = store()
+    part = {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}}
+    message = {"role": "user", "content": [{"type": "text", "text": "Look"}, part, part]}
+    web = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.org/x.png"}}]}
+    sessions["a"].append([message, web])
+    assert sessions["a"].messages == [message, web]
+    stored = "".join(sessions._read("a", 0))
+    assert "base64" not in stored
+    assert stored.count("agentkit-blob:sha256-") == 2
+
+
+def test_what_is_stored_is_json_that_a_person_can_read(store: Store) -> None:
+    sessions = store()
+    sessions["a"].append([{"role": "user", "content": "Grüße"}])
+    (entry,) = sessions._read("a", 0)
+    assert "Grüße" in entry
+    told = json.loads(entry)
+    assert (told["v"], told["message"]) == (1, {"role": "user", "content": "Grüße"})
+    assert told["at"].startswith("20")
+    assert told["at"].endswith("Z")
+
+
+def test_an_entry_of_a_newer_format_is_refused_with_the_reason(store: Store) -> None:
+    sessions = store()
+    with sessions["a"].hold() as writer:
+        sessions._append("a", ['{"v": 2, "message": {}}'], {}, writer._lock)
+    with pytest.raises(SessionError, match="format 2, and this agentkit reads up to 1"):
+        sessions["a"].entries()
+
+
+def test_a_second_writer_waits(store: Store) -> None:
+    sessions, order = store(), []
+
+    def second() -> None:
+        store()["a"].append([HI])
+        order.append("second")
+
+    with sessions["a"].hold() as writer:
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.2)
+        order.append("first")
+        writer.append([HELLO])
+    thread.join(5)
+    assert order == ["first", "second"]
+    assert sessions["a"].messages == [HELLO, HI]
+
+
+def test_a_second_writer_that_waits_too_long_is_told_so(store: Store) -> None:
+    sessions = store()
+    with sessions["a"].hold():
+        started = time.monotonic()
+        with pytest.raises(SessionBusyError, match="is being written to"):
+            store(wait=0.2)["a"].append([HI])
+        assert 0.15 < time.monotonic() - started < 2
+        store(wait=0.2)["b"].append([HI])  # another session is free
+    store(wait=5)["a"].append([HI])
+
+
+def test_many_threads_write_without_losing_or_mixing(store: Store) -> None:
+    def write(number: int) -> None:
+        sessions = store()
+        for turn in range(5):
+            sessions["a"].append([{"role": "user", "content": f"{number} {turn}"}, {"role": "user", "content": "end"}])
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    said = [message["content"] for message in store()["a"].messages]
+    assert said[1::2] == ["end"] * 40
+    assert sorted(said[::2]) == sorted(f"{number} {turn}" for number in range(8) for turn in range(5))
+    for number in range(8):
+        assert [text for text in said[::2] if text.startswith(f"{number} ")] == [
+            f"{number} {turn}" for turn in range(5)
+        ]  # type: ignore[union-attr]
+
+
+def _write_many(make: Callable[[], Sessions], number: int) -> None:
+    sessions = make()
+    for turn in range(10):
+        sessions["a"].append([{"role": "user", "content": f"{number} {turn}"}, {"role": "user", "content": "end"}])
+
+
+def _sqlite(path: Path) -> Sessions:
+    return SQLiteSessions(path)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_processes_write_without_losing_or_mixing(kind: str, tmp_path: Path, redis: RedisServer) -> None:
+    from functools import partial
+
+    make: Callable[[], Sessions]
+    make = partial(_sqlite, tmp_path / "chat.db") if kind == "sqlite" else partial(RedisSessions, redis.url, "many:")
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_write_many, args=(make, number)) for number in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    said = [message["content"] for message in make()["a"].messages]
+    assert said[1::2] == ["end"] * 30
+    assert len(set(said[::2])) == 30
+
+
+HOLDER = """
+import sys, time
+from agentkit.sessions import RedisSessions, SQLiteSessions
+kind, where = sys.argv[1:]
+sessions = SQLiteSessions(where) if kind == "sqlite" else RedisSessions(where, prefix="held:", lease=1.0)
+with sessions["a"].hold() as writer:
+    writer.append([{"role": "user", "content": "before"}])
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_a_writer_that_was_killed_is_not_waited_for(kind: str, tmp_path: Path, redis: RedisServer) -> None:
+    where = str(tmp_path / "chat.db") if kind == "sqlite" else redis.url
+    command = [sys.executable, "-c", HOLDER, kind, where]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        sessions = SQLiteSessions(where) if kind == "sqlite" else RedisSessions(where, prefix="held:")
+        sessions.wait = 0.2
+        with pytest.raises(SessionBusyError):
+            sessions["a"].append([HI])
+        os.kill(holder.pid, signal.SIGKILL)
+    sessions.wait = 5
+    started = time.monotonic()
+    sessions["a"].append([HI])
+    assert time.monotonic() - started < 3
+    assert [message["content"] for message in sessions["a"].messages] == ["before", "Hi"]
+    sessions.close()
+
+
+def test_a_writer_that_has_lost_its_session_writes_nothing(redis: RedisServer) -> None:
+    first, second = RedisSessions(redis.url, "lost:", lease=0.3), RedisSessions(redis.url, "lost:")
+    with first["a"].hold() as writer:
+        first._redis.delete("lost:session:a:lock")  # as if it had given no sign of life
+        with second["a"].hold() as other:
+            other.append([HI])
+            with pytest.raises(SessionError, match="has taken this session over"):
+                writer.append([HELLO])
+    assert second["a"].messages == [HI]
+
+
+def test_a_slow_writer_keeps_its_session_by_signs_of_life(redis: RedisServer) -> None:
+    with RedisSessions(redis.url, "slow:", lease=0.4)["a"].hold() as writer:
+        time.sleep(1.2)
+        with pytest.raises(SessionBusyError):
+            RedisSessions(redis.url, "slow:", wait=0.1)["a"].append([HI])
+        writer.append([HELLO])
+
+
+def test_an_append_that_redis_hears_twice_is_stored_once(redis: RedisServer) -> None:
+    sessions = RedisSessions(redis.url, "twice:")
+    with sessions["a"].hold() as writer:
+        writer.append([HELLO])
+        writer._lock.length -= 1  # as if the answer had been lost
+        writer.append([HELLO])
+        writer.append([HI])
+    assert sessions["a"].messages == [HELLO, HI]
+
+
+def test_redis_that_is_gone_is_a_clear_error_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    with serve_redis(tmp_path) as server:
+        sessions = RedisSessions(server.url)
+        sessions["a"].append([HELLO])
+        server.kill()
+        with pytest.raises(SessionError, match="can't be used"):
+            sessions["a"].append([HI])
+        server.start()
+        sessions["a"].append([HI])
+        assert sessions["a"].messages == [HELLO, HI]
+
+
+def test_a_wrong_address_says_so_without_the_password() -> None:
+    with pytest.raises(ConfigurationError, match="no address") as caught:
+        RedisSessions("nonsense://me:secret@host/0")
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(RedisSessions("redis://me:secret@localhost:1/0"))
+
+
+def test_a_full_disk_is_a_clear_error_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    sessions["a"].append([HELLO])
+    with sessions._using() as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(SessionError, match="full"):
+        sessions["a"].append([{"role": "user", "content": "x" * 100_000}])
+    assert sessions["a"].messages == [HELLO]
+    with sessions._using() as connection:
+        connection.execute("PRAGMA max_page_count = 1000000")
+    sessions["a"].append([HI])
+    assert sessions["a"].messages == [HELLO, HI]
+
+
+def test_a_locked_database_is_a_clear_error(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    sessions["a"].append([HELLO])
+    with sessions._using() as connection:
+        connection.execute("PRAGMA busy_timeout = 100")
+    other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(SessionError, match="locked"):
+        sessions["a"].append([HI])
+    other.execute("ROLLBACK")
+    other.close()
+    sessions["a"].append([HI])
+    assert sessions["a"].messages == [HELLO, HI]
+
+
+def test_a_file_that_is_no_database_or_a_newer_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("This is no database, but long enough to be looked at as one." * 20)
+    with pytest.raises(SessionError, match="not a database"):
+        SQLiteSessions(tmp_path / "text.db")
+    SQLiteSessions(tmp_path / "new.db").close()
+    connection = sqlite3.connect(tmp_path / "new.db")
+    connection.execute("PRAGMA user_version = 9")
+    connection.close()
+    with pytest.raises(SessionError, match="newer agentkit"):
+        SQLiteSessions(tmp_path / "new.db")
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    SQLiteSessions(tmp_path / "folder" / "chat.db").close()
+    assert (tmp_path / "folder" / "chat.db").stat().st_mode & 0o077 == 0
+
+
+def test_appending_to_a_long_session_writes_as_much_as_to_a_short_one(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    changes = []
+    for _ in range(3):
+        with sessions._using() as connection:
+            before = connection.total_changes
+            sessions["a"].append([HELLO])
+            changes.append(connection.total_changes - before)
+        sessions["a"].append([HELLO] * 500)
+    assert changes[0] >= changes[1] == changes[2]
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=8), st.text() | st.integers() | st.none(), max_size=4), max_size=8))
+@settings(max_examples=50, deadline=None)
+def test_any_messages_are_kept_as_they_are(messages: list[dict[str, Any]]) -> None:
+    with MemorySessions() as sessions:
+        sessions["a"].append(messages)
+        assert sessions["a"].messages == json.loads(encode(messages))

@@ -1,0 +1,109 @@
+"""The chat service on a free port of loopback, in threads of the test's process."""
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+import uvicorn
+
+from agentkit.serving.http.app import create_app
+from agentkit.serving.http.settings import HttpSettings
+from tests.support.model_server import Answer, Asked, calls, delta, streamed, whole
+
+LOOK_UP = "tests.support.http_service:look_up"
+"""The name under which a service loads the tool below."""
+
+
+@dataclass
+class Service:
+    """A running service, and a client of it. key: sent as Bearer token."""
+
+    url: str
+    app: Any
+    key: str | None = None
+
+    def ask(
+        self, method: str, path: str, body: Any = None, key: str | None = None, **options: Any
+    ) -> requests.Response:
+        token = key or self.key
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return requests.request(
+            method, self.url + path, json=body, headers={**headers, **options.pop("headers", {})}, timeout=30, **options
+        )
+
+    def frames(self, path: str, body: Any, **options: Any) -> list[Any]:
+        """The frames of a stream."""
+        response = self.ask("POST", path, body, stream=True, **options)
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"].startswith("text/event-stream")
+        return [json.loads(line[6:]) for line in response.iter_lines() if line.startswith(b"data: ")]
+
+
+def settings_for(folder: Path, server: str, **options: Any) -> HttpSettings:
+    """Settings of a test: nothing of the environment's. server: the model server, with or without /v1."""
+    given: dict[str, Any] = {
+        "llm_server_url": server,
+        "agentkit_sessions": str(folder / "sessions.db"),
+        "agentkit_keys_file": folder / "keys.json",
+        "agentkit_rate": 10_000,
+        **options,
+    }
+    return HttpSettings(_env_file=None, **given)
+
+
+@contextmanager
+def serve_http(settings: HttpSettings, key: str | None = None) -> Iterator[Service]:
+    app = create_app(settings)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    end = time.monotonic() + 10
+    while not server.started and time.monotonic() < end:
+        time.sleep(0.01)
+    try:
+        yield Service(f"http://127.0.0.1:{listener.getsockname()[1]}", app, key)
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+def talk(service: Service, session: str, message: str, **more: Any) -> Any:
+    body = {"session_id": session, "message": message, **more}
+    response = service.ask("POST", "/api/llm/chat/session", body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def look_up(topic: str) -> str:
+    """Look something up.
+
+    Args:
+        topic: What to look up.
+    """
+    if topic == "nothing":
+        raise ValueError("there is nothing")
+    return f"all about {topic}"
+
+
+def reply(asked: Asked) -> Answer:
+    """Repeats what was said; with words for the tool where it is asked for."""
+    messages = asked.body["messages"]
+    last = messages[-1]
+    if last["role"] == "user" and "look up" in str(last["content"]):
+        return calls(("look_up", {"topic": str(last["content"]).split()[-1]}))
+    said = " | ".join(str(message["content"]) for message in messages if message["role"] == "user")
+    if asked.body.get("stream"):
+        pieces = re.findall(r"\S+\s*", f"{messages[0]['content'][:9]}: {said}")
+        return streamed(*(delta(content=piece) for piece in pieces))
+    return whole(f"{messages[0]['content'][:9]}: {said}")

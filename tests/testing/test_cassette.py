@@ -1,0 +1,188 @@
+"""Record and replay for users' tests: both HTTP libraries, streams, no secrets, and what differs is named."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit import Agent, ConfigurationError, fetch, tool
+from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.event import TextDelta
+from agentkit.testing import CassetteError, recorded
+from agentkit.testing.cassette import difference
+from tests.support.lightllm_server import Says, serve_lightllm
+from tests.support.model_server import calls, delta, serve, streamed, whole
+
+ROOT = Path(__file__).parents[2]
+KEY = "sk-very-secret-0123456789"
+
+
+@tool
+def look_up(topic: str) -> str:
+    """Look something up."""
+    return f"All about {topic}."
+
+
+def ask(url: str, question: str = "Go.", **options: Any) -> str:
+    backend = OpenAIBackend("m", base_url=url, api_key=KEY, max_retries=0, **options)
+    try:
+        return str(Agent(backend, tools=[look_up]).run(question).output)
+    finally:
+        backend.close()
+
+
+def test_what_was_recorded_is_replayed_without_the_server(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    with serve([calls(("look_up", {"topic": "x"})), whole("Done.")]) as server, recorded(file, mode="once"):
+        assert ask(server.url) == "Done."
+    with recorded(file) as cassette:
+        assert ask(server.url) == "Done."  # the server is gone
+        assert cassette.all_played
+
+
+def test_streams_are_replayed_as_streams(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+
+    def pieces(url: str) -> list[str]:
+        backend = OpenAIBackend("m", base_url=url, max_retries=0)
+        told = [event.text for event in Agent(backend).stream("Go.") if isinstance(event, TextDelta)]
+        backend.close()
+        return told
+
+    with serve([streamed(delta(content="One "), delta(content="two."), delta("stop"))]) as server:
+        with recorded(file, mode="once"):
+            assert pieces(server.url) == ["One ", "two."]
+    with recorded(file):
+        assert pieces(server.url) == ["One ", "two."]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_requests_through_the_other_library_are_recorded_too(tmp_path: Path, stream: bool) -> None:
+    file = tmp_path / "run.yaml"
+
+    def said(url: str) -> str:
+        backend = LightLLMBackend("Qwen3-8B", url, api_key=KEY)
+        try:
+            if stream:
+                return "".join(event.text for event in Agent(backend).stream("Go.") if isinstance(event, TextDelta))
+            return str(Agent(backend).run("Go.").output)
+        finally:
+            backend.close()
+
+    with serve_lightllm([Says("Done.")]) as server, recorded(file, mode="once"):
+        assert said(server.url) == "Done."
+    with recorded(file):
+        assert said(server.url) == "Done."
+    assert KEY not in file.read_text()
+
+
+def test_secrets_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_SERVICE_TOKEN", "token-of-some-service")
+    file = tmp_path / "run.yaml"
+    answer = whole(f"Your key is {KEY}, the token token-of-some-service, the word is hunter22.")
+    with serve([answer]) as server, recorded(file, mode="once", secrets=[KEY, "hunter22"]):
+        ask(server.url + "?api_key=abcdef", "My token is token-of-some-service.")
+    kept = file.read_text()
+    for secret in (KEY, "token-of-some-service", "hunter22", "abcdef", "Authorization", "authorization"):
+        assert secret not in kept, secret
+    with recorded(file, secrets=[KEY, "hunter22"]):
+        assert "SECRET" in ask(server.url + "?api_key=other", "My token is token-of-some-service.")
+
+
+def test_a_request_that_differs_names_the_first_field(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    with serve([whole("Done.")]) as server, recorded(file, mode="once"):
+        ask(server.url, "How deep is the sea?")
+    said = r'run.yaml: body.messages\[0\].content was "How deep.*and is "How high'
+    with pytest.raises(CassetteError, match=said), recorded(file):
+        ask(server.url, "How high is the sky?")
+    with pytest.raises(CassetteError, match=r"body.temperature is new"), recorded(file):
+        ask(server.url, "How deep is the sea?", temperature=0.5)
+
+
+def test_a_request_too_many_is_told_so(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    with serve([whole("Done.")]) as server, recorded(file, mode="once"):
+        ask(server.url)
+    with recorded(file) as cassette:
+        ask(server.url)
+        assert cassette.all_played
+    with pytest.raises(CassetteError, match="asked already"), recorded(file):
+        [ask(server.url) for _ in range(2)]
+
+
+def test_modes_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "run.yaml"
+    with pytest.raises(ConfigurationError, match="AGENTKIT_RECORD=once"), recorded(file):
+        pass
+    monkeypatch.setenv("AGENTKIT_RECORD", "once")
+    with serve([whole("One."), whole("Two.")]) as server:
+        with recorded(file):
+            assert ask(server.url) == "One."
+        with recorded(file):
+            assert ask(server.url) == "One."  # from the file
+        monkeypatch.setenv("AGENTKIT_RECORD", "all")
+        with recorded(file):
+            assert ask(server.url) == "Two."
+        monkeypatch.setenv("AGENTKIT_RECORD", "new")
+        with recorded(file):
+            assert ask(server.url, "Something else.") == "Two."
+    monkeypatch.setenv("AGENTKIT_RECORD", "sometimes")
+    with pytest.raises(ConfigurationError, match="none of"), recorded(file):
+        pass
+
+
+def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="mine"), recorded(tmp_path / "run.yaml", mode="once"):
+        raise ValueError("mine")
+
+
+def test_the_fixture_records_beside_the_test(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["agentkit.testing.pytest_plugin"]\n')
+    with serve([whole("Done.")]) as server:
+        (tmp_path / "test_mine.py").write_text(
+            "from agentkit import Agent\n"
+            "def test_an_answer(recording):\n"
+            f"    with Agent('openai:m@{server.url}') as agent:\n"
+            "        assert agent.run('Go.').output == 'Done.'\n"
+        )
+
+        def run(**environment: str) -> "subprocess.CompletedProcess[str]":
+            import os
+
+            command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+            return subprocess.run(
+                command, cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+            )
+
+        assert "to replay: record it with" in run().stdout
+        assert run(AGENTKIT_RECORD="once").returncode == 0
+    assert (tmp_path / "cassettes" / "test_mine" / "test_an_answer.yaml").exists()
+    assert run().returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "says"),
+    [
+        ({"a": 1}, {"a": 1}, None),
+        ({"a": 1}, {"a": 2}, "a was 1 and is 2"),
+        ({"a": [1, {"b": "x"}]}, {"a": [1, {"b": "y"}]}, 'a[1].b was "x" and is "y"'),
+        ({"a": [1]}, {"a": [1, 2]}, "a[1] is new"),
+        ({"a": [1, 2]}, {"a": [1]}, "a[1] is missing now"),
+        ({"a": 1}, {}, "a is missing now"),
+        ({}, {"b": 1}, "b is new"),
+        ({"a": None}, {"a": 0}, "a was null and is 0"),
+    ],
+)
+def test_the_first_difference_is_named(then: Any, now: Any, says: str | None) -> None:
+    assert difference(then, now) == says
+
+
+def test_pages_are_recorded_too(tmp_path: Path, site: Any) -> None:
+    url = f"{site.url}/article"
+    with recorded(tmp_path / "page.yaml", mode="once"):
+        first = fetch(url, allow=[site.address])
+    with recorded(tmp_path / "page.yaml"):
+        assert fetch(url, allow=[site.address]).content == first.content

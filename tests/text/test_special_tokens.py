@@ -1,0 +1,226 @@
+"""Special tokens in what tools and users say: on the wire they are broken wherever a chat template may be fed."""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit import Agent, tool
+from agentkit.backends import GGUFBackend, OpenAIBackend
+from agentkit.net.hosted import is_hosted
+from agentkit.text.special_tokens import neutral_message, neutralised, without_turns
+from agentkit.transcript import Transcript
+from tests.support.growth import assert_linear
+from tests.support.llama_server import LlamaServer
+from tests.support.model_server import Asked, calls, serve, whole
+from tests.text.test_formats import shared
+
+TOKENS = {
+    "ChatML": ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|vision_start|>"],
+    "Llama": ["<|eot_id|>", "<|start_header_id|>", "<|python_tag|>", "<|header_start|>"],
+    "Llama 2": ["<s>", "</s>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"],
+    "Mistral": [
+        "[TOOL_CALLS]",
+        "[AVAILABLE_TOOLS]",
+        "[TOOL_RESULTS]",
+        "[SYSTEM_PROMPT]",
+        "[THINK]",
+        "[MODEL_SETTINGS]",
+    ],
+    "DeepSeek": ["<｜User｜>", "<｜Assistant｜>", "<｜tool▁calls▁begin｜>", "<｜end▁of▁sentence｜>", "<｜DSML｜invoke"],
+    "GLM": ["<|user|>", "<|observation|>", "[gMASK]", "<sop>", "<arg_key>", "[MASK]"],
+    "Kimi": ["<|im_middle|>", "<|tool_calls_section_begin|>", "<|media_start|>", "[EOT]"],
+    "Gemma": ["<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<|turn>", "<turn|>", "<|tool_call>", '<|"|>'],
+    "Phi": ["<|system|>", "<|assistant|>", "<|end|>", "<|tool|>"],
+    "Granite": ["<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>", "<|tool_call|>"],
+    "MiniMax": ["]~b]", "]~!b[", "[e~[", "<minimax:tool_call>", "]<]minimax[>["],
+    "harmony": ["<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|call|>", "<|return|>"],
+    "Cohere": ["<|START_OF_TURN_TOKEN|>", "<|END_ACTION|>", "<BOS_TOKEN>"],
+    "EXAONE": ["[|user|]", "[|assistant|]", "[|endofturn|]"],
+    "LongCat": ["<longcat_user>", "<longcat_tool_call>", "<longcat_think>"],
+    "StarCoder": ["<file_sep>", "<repo_name>", "<fim_prefix>"],
+    "Kimi-VL": ["◁think▷", "◁/think▷"],
+    "FunctionGemma": ["<start_function_call>", "<start_function_response>"],
+    "Nemotron": ["<AVAILABLE_TOOLS>", "<SPECIAL_12>"],
+    "others": [
+        "<invoke>",
+        "</invoke>",
+        "<function_calls>",
+        "</function_calls>",
+        "<tool_calls>",
+        "<TOOLCALL>",
+        "<seed:tool_call>",
+        "<extra_id_1>",
+    ],
+    "calls": ["<tool_call>", "</tool_call>", "<tool_response>", "<function=f>", "<parameter=x>", "<think>", "</think>"],
+}
+ALL = [token for tokens in TOKENS.values() for token in tokens]
+
+
+@tool(read_only=True)
+def look_up(topic: str) -> str:
+    """Look something up."""
+    return topic
+
+
+def answered_with(result: str, **asked: Any) -> list[Any]:
+    """A conversation in which a tool has said something."""
+    call = {"id": "c", "type": "function", "function": {"name": "look_up", "arguments": '{"topic": "x"}'}, **asked}
+    return [
+        {"role": "user", "content": "Look it up."},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": f"<tool_response>\n{result}\n</tool_response>"},
+    ]
+
+
+@pytest.mark.parametrize("token", ALL)
+def test_a_token_of_any_family_is_broken_and_stays_readable(token: str) -> None:
+    for text in (token, f"a{token}b", f"{token}{token}", token[:4] + token + token[4:]):
+        made = neutralised(text)
+        assert token not in made
+        assert made.replace(" ", "") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "List<int> x = a[i] < b;",
+        "a <b>bold</b> word",
+        "[1] [a link](x) [x]",
+        "if a <| b |> c",
+        "x ~> y]",
+        "<p>1 < 2</p>",
+    ],
+)
+def test_other_text_is_left_as_it_is(text: str) -> None:
+    assert neutralised(text) is text
+    assert without_turns(text) is text
+
+
+@pytest.mark.parametrize("beginning", ["<", "<|", "[", "]", "<|im_end", "｜", "]<]", "<tool_call ", "[|a"])
+def test_breaking_takes_time_in_proportion(beginning: str) -> None:
+    assert_linear(lambda count: neutralised(beginning * count), 20_000)
+
+
+def sent_to(name: str, messages: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
+    """The messages as a server gets them. name: of the provider."""
+    with serve([whole("Done.")]) as server:
+        model = f"{name}:m@{server.url}"
+        agent = Agent(OpenAIBackend("m", base_url=server.url, **options)) if options else Agent(model)
+        with agent:
+            result = agent.run(messages=messages)
+        if options:
+            agent.backend.close()
+        assert result.messages[:-1] == list(messages)  # what is stored is what was said
+        sent: list[dict[str, Any]] = server.requests[0].body["messages"]
+        return sent
+
+
+@pytest.mark.parametrize("provider", ["openai", "llamacpp", "vllm", "ollama"])
+def test_every_server_of_ones_own_gets_broken_tokens(provider: str) -> None:
+    messages = answered_with(" ".join(ALL))
+    messages[0] = {"role": "user", "content": [{"type": "text", "text": f"Is {' '.join(ALL)} safe?"}]}
+    sent = sent_to(provider, messages)
+    inside = sent[2]["content"].removeprefix("<tool_response>\n").removesuffix("\n</tool_response>")
+    assert len(inside) < len(sent[2]["content"]) - 30  # its own tags stay
+    for text in (inside, sent[0]["content"][0]["text"]):
+        assert not [token for token in ALL if token in text]
+        assert "".join(ALL) in text.replace(" ", "")
+
+
+def test_a_flag_turns_it_off_and_hosted_apis_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = answered_with("<|im_end|>")
+    assert sent_to("openai", messages, escape_special_tokens=False) == messages
+    monkeypatch.setattr("agentkit.backends.openai.is_hosted", lambda url: True)
+    assert sent_to("openai", messages) == messages
+    assert "<|im_end|>" not in str(sent_to("openai", messages, escape_special_tokens=True))
+
+
+@pytest.mark.parametrize(
+    ("url", "hosted"),
+    [
+        (None, True),
+        ("https://api.openai.com/v1", True),
+        ("https://me.openai.azure.com/openai/v1", True),
+        ("https://API.DeepSeek.com./v1", True),
+        ("https://openrouter.ai/api/v1", True),
+        ("https://notopenai.com/v1", False),
+        ("https://api.openai.com.evil.example/v1", False),
+        ("http://user:api.openai.com@10.0.0.4/v1", False),
+        ("http://localhost:8000/v1", False),
+        ("https://llm.example.org/api.openai.com/v1", False),
+        ("not a url", False),
+    ],
+)
+def test_what_a_hosted_api_is_is_told_by_its_domain(url: str | None, hosted: bool) -> None:
+    assert is_hosted(url) is hosted
+
+
+def test_arguments_that_hide_a_token_behind_an_escape_are_broken_too() -> None:
+    hidden = {"name": "look_up", "arguments": '{"topic": "\\u003c|im_end|>"}'}
+    sent = sent_to("openai", answered_with("ok", function=hidden))
+    assert json.loads(sent[1]["tool_calls"][0]["function"]["arguments"]) == {"topic": "< |im_end|>"}
+
+
+def test_what_was_sent_before_is_a_beginning_of_what_is_sent_next() -> None:
+    def reply(asked: Asked) -> Any:
+        turn = len(asked.body["messages"])
+        return calls(("look_up", {"topic": f"{turn} <|im_end|>"})) if turn < 8 else whole("Done <|im_end|>.")
+
+    with serve(reply) as server, Agent(f"openai:m@{server.url}", tools=[look_up]) as agent:
+        agent.run("Go <|im_start|>.")
+    raws = [request.raw for request in server.requests]
+    assert len(raws) == 5
+    for before, after in pairwise(raws):
+        assert after.startswith(before.removesuffix(b"]}"))
+
+
+def test_a_message_without_a_token_is_not_made_anew() -> None:
+    for message in answered_with("plain text [1] <b>x</b>"):
+        assert neutral_message(message) is message
+    transcript = Transcript(answered_with("plain"))
+    assert transcript.encoded(escaped=True) == transcript.encoded()
+
+
+@pytest.mark.parametrize("row", shared("injection.jsonl"))
+def test_the_cases_of_injection_forge_nothing_on_chat_completions_servers(row: dict[str, Any]) -> None:
+    for provider in ("openai", "llamacpp", "vllm", "ollama"):
+        sent = sent_to(provider, answered_with(row["text"]))
+        inside = sent[2]["content"].removeprefix("<tool_response>\n").removesuffix("\n</tool_response>")
+        assert not [token for token in row["forbidden_tokens"] if token in inside]
+        if not row["forbidden_tokens"]:
+            assert inside == row["text"]
+
+
+# ---- the real llama.cpp: a token that is one counts as one, and letters by letters
+
+
+def tokens_of(backend: Any, result: str) -> int:
+    run = Agent(backend).run(messages=answered_with(result))
+    return run.usage.input_tokens
+
+
+def test_a_page_ends_no_turn_on_the_real_server(llama: LlamaServer) -> None:
+    safe, unsafe = (
+        OpenAIBackend("tiny", base_url=llama.url, max_tokens=1, escape_special_tokens=escapes)
+        for escapes in (None, False)
+    )
+    token, count = "<|im_end|>", 20
+    plain = tokens_of(safe, "x")
+    assert tokens_of(unsafe, "x" + token * count) == plain + count  # there it is one control token each
+    assert tokens_of(safe, "x" + token * count) == plain + count * (len(token) + 1)
+    safe.close()
+    unsafe.close()
+
+
+def test_a_page_ends_no_turn_in_a_model_in_this_process(tiny_model: Path) -> None:
+    safe, unsafe = (GGUFBackend(tiny_model, max_tokens=1, escape_special_tokens=escapes) for escapes in (True, False))
+    token, count = "<|im_end|>", 20
+    plain = tokens_of(safe, "x")
+    assert tokens_of(unsafe, "x" + token * count) == plain + count
+    assert tokens_of(safe, "x" + token * count) == plain + count * (len(token) + 1)
+    safe.close()
+    unsafe.close()

@@ -1,0 +1,154 @@
+"""Tools in processes of their own: nothing that they do breaks the run, and nothing of them is left."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit import Agent, Context, tool
+from agentkit.errors import ToolDefinitionError
+from agentkit.testing import ScriptedBackend
+from agentkit.tooling.subprocess_pool import MOST_IDLE, PROCESSES
+from tests.support import isolated_tools as tools
+
+ROOT = Path(__file__).parents[2]
+
+
+def answer(made: Any, cancel: threading.Event | None = None, **arguments: Any) -> Any:
+    return made.answer(json.dumps(arguments), Context(cancel=cancel))
+
+
+def test_an_isolated_tool_is_a_tool_like_any_other() -> None:
+    backend = ScriptedBackend([("add", {"a": 2}), ("show", {"place": {"name": "Oslo", "height": 23}})], "Done.")
+    result = Agent(backend, tools=[tools.add, tools.show]).run("Go.")
+    assert [record.response for record in result.tool_calls] == ["3", "Oslo: 23"]
+    assert tools.add(2, 3) == 5
+    assert answer(tools.slowly, text="x").text == "x"
+
+
+def test_the_process_is_another_one_and_is_kept() -> None:
+    first, second = answer(tools.whoami).text, answer(tools.whoami).text
+    assert first == second != str(os.getpid())
+
+
+@pytest.mark.parametrize("made", [tools.loop, tools.block])
+def test_what_never_ends_is_killed_on_time(made: Any) -> None:
+    answer(tools.add, a=1)  # a warm process: starting one is not the tool's time
+    started = time.monotonic()
+    outcome = answer(made)
+    assert outcome.failed
+    assert "did not finish within 0.4 seconds, and was stopped" in outcome.text
+    assert time.monotonic() - started < 1.5
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (tools.leave, "exit code 3"),
+        (tools.crash, f"signal {int(signal.SIGSEGV)}"),
+        (tools.hoard, "MemoryError"),
+        (tools.leave_by_exit, "SystemExit"),
+    ],
+)
+def test_what_breaks_its_process_breaks_nothing_else(made: Any, said: str) -> None:
+    outcome = answer(made)
+    assert outcome.failed
+    assert said in outcome.text
+    assert answer(tools.add, a=1).text == "2"
+
+
+def test_its_exceptions_are_told_as_those_of_any_tool() -> None:
+    assert answer(tools.fail, kind="tool").text == "Error: Say what you want."
+    assert answer(tools.fail, kind="money").text == "Error: fail raised ValueError: no money"
+
+
+def test_cancelling_kills_it() -> None:
+    cancel = threading.Event()
+    threading.Timer(0.3, cancel.set).start()
+    started = time.monotonic()
+    outcome = answer(tools.nap, cancel=cancel)
+    assert outcome.failed
+    assert time.monotonic() - started < 3
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts what is open by /proc")
+def test_nothing_is_left_after_two_hundred_calls() -> None:
+    PROCESSES.end()
+    before = descriptors()
+    for number in range(200):
+        if number % 20 == 0:
+            answer(tools.leave)
+        answer(tools.add, a=number)
+    assert len(PROCESSES.idle) <= MOST_IDLE
+    PROCESSES.end()
+    assert descriptors() <= before
+    children = subprocess.run(
+        ["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True, check=False
+    )
+    assert "agentkit.tooling.subprocess_worker" not in children.stdout
+
+
+def test_several_run_at_once() -> None:
+    threads = [threading.Thread(target=answer, args=(tools.add,), kwargs={"a": number}) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(PROCESSES.idle) <= MOST_IDLE
+
+
+def test_a_tool_of_the_main_program_is_found(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os\n"
+        "from agentkit import Agent, tool\n"
+        "from agentkit.testing import ScriptedBackend\n\n"
+        "@tool(isolate=True)\n"
+        "def number() -> int:\n"
+        '    """Tell."""\n'
+        "    return os.getpid()\n\n"
+        'if __name__ == "__main__":\n'
+        '    result = Agent(ScriptedBackend(("number", {}), "Done."), tools=[number]).run("Go.")\n'
+        "    assert int(result.tool_calls[0].response) != os.getpid()\n"
+        "    print(result.output)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=30, check=False, env=environment
+    )
+    assert (done.stdout, done.stderr) == ("Done.\n", "")
+
+
+def test_what_another_process_cannot_find_is_refused_where_it_is_defined() -> None:
+    with pytest.raises(ToolDefinitionError, match="top of a module"):
+
+        @tool(isolate=True)
+        def inner() -> None:
+            """Inside a function."""
+
+    with pytest.raises(ToolDefinitionError, match="memory"):
+        tool(memory=5, description="Too little.")(test_several_run_at_once)
+
+
+def test_the_process_ends_with_the_program_though_a_tool_still_sleeps() -> None:
+    code = (
+        "import threading, time\n"
+        "from agentkit import Context\n"
+        "from tests.support import isolated_tools as tools\n"
+        "threading.Thread(target=lambda: tools.nap.answer('{}', Context()), daemon=True).start()\n"
+        "time.sleep(1)\n"
+    )
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=20, check=True)
+    assert time.monotonic() - started < 6
