@@ -1,7 +1,10 @@
 # make demo    answer a question over the documents in examples/documents: no key, no network, no model
 #              make demo Q="Who built the first marine chronometer?" DOCS=path/to/a/folder
 # make test    install what the tests need, and run them
-# make check   lint and strict types        make bench   the benchmarks        make clean   remove environments
+# make quick   the tests of agent, tools, transcript and text alone: no server, no browser
+# make check   lint and strict types        make fix     format, and repair what the linter can
+# make web     build the chat page from web/ (needs Node.js 20 or newer)
+# make bench   the benchmarks               make clean   remove environments
 
 Q ?= How accurate was Harrison's H4 on its voyage to Jamaica?
 DOCS ?= examples/documents
@@ -13,13 +16,17 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 PIP = -m pip --quiet --disable-pip-version-check
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test system check fix bench clean
+.PHONY: demo test quick system check fix web bench clean
 
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
 
 test: .venv/installed system
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q
+
+QUICK = tests/test_[a-z]*.py tests/text tests/tooling tests/middleware
+quick: .venv/installed
+	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q -m "not slow" $(QUICK)
 
 # The tests of the MQTT bridge want a real Mosquitto, those of the chat page a real Chromium (and Node.js 20 or newer,
 # which is not installed here); without them, and without the right to install them, these tests are left out.
@@ -37,6 +44,9 @@ check: .venv/installed
 	.venv/$(BIN)/ruff check
 	.venv/$(BIN)/ruff format --check
 	.venv/$(BIN)/mypy
+
+web:
+	cd web && npm ci --no-progress && npm run build
 
 fix: .venv/installed
 	.venv/$(BIN)/ruff check --fix

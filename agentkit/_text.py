@@ -3,18 +3,18 @@
 import re
 
 
-def cut(text: str, most: int) -> str:
+def cut(text: str, max_chars: int) -> str:
     """The first so many characters, with a sign where there are more."""
-    return text if len(text) <= most else text[:most] + "…"
+    return text if len(text) <= max_chars else text[:max_chars] + "…"
 
 
-def in_a_line(text: str, most: int) -> str:
+def in_a_line(text: str, max_chars: int) -> str:
     """A text on one line of at most so many characters."""
     line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
 
 
-def whole_letters(text: str) -> str:
+def joined_surrogates(text: str) -> str:
     """A text whose letters beyond the Basic Multilingual Plane came as two halves (a JSON stream may be cut between
     them); half of one alone becomes a replacement character."""
     try:
@@ -24,6 +24,6 @@ def whole_letters(text: str) -> str:
     return text
 
 
-def without_password(url: object) -> str:
+def without_credentials(url: object) -> str:
     """An address without a user's name and password."""
     return re.sub(r"(?<=//)[^/@]*@", "", str(url))

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
+POLL_INTERVAL = 0.05
+"""Seconds between two looks at what gives no sign, such as a cancel token."""
+
 
 class Workers:
     """Threads that are kept for the next tool call, as many as are needed at once.

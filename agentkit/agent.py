@@ -16,18 +16,18 @@ from agentkit.event import (
 )
 from agentkit.limits import Budget, Limits
 from agentkit.message import Image, Prompt, system, user
-from agentkit.middleware.cancellation import Stoppable
-from agentkit.middleware.context_window import Fitted, Size, Window
-from agentkit.middleware.eager_tools import Early
-from agentkit.middleware.history_cut import View
+from agentkit.middleware.cancellation import Cancellable
+from agentkit.middleware.context_window import FitToContext, Size, Window
+from agentkit.middleware.eager_tools import EagerTools
+from agentkit.middleware.history_cut import TrimmedHistory
 from agentkit.middleware.pricing import Priced, Prices
-from agentkit.middleware.retry import Steady
+from agentkit.middleware.retry import Retrying
 from agentkit.providers import resolve
 from agentkit.repair import repaired
 from agentkit.run import Run
 from agentkit.session import Session
-from agentkit.sessions.journal import Book
-from agentkit.toolbox import Decisions, Pace, RunToolbox, Toolbox
+from agentkit.sessions.journal import Journal
+from agentkit.toolbox import Decisions, RunToolbox, Toolbox, ToolLatency
 from agentkit.tools import Context, Tool, tool
 from agentkit.transcript import Transcript
 
@@ -69,7 +69,7 @@ class Agent(Closable):
         self._limits = limits or Limits()
         self._prices = prices
         self._early_start = early_start
-        self._pace = Pace()
+        self._pace = ToolLatency()
         self._window = Window(window) if isinstance(window, int) else window or Window()
         self._size = Size(self._window.tokens)
 
@@ -214,7 +214,7 @@ class Agent(Closable):
             raise ConfigurationError(f"session={session!r:.80} is no session: write SQLiteSessions(path)[id]")
         with contextlib.ExitStack() as leaving:
             answer = self._typed(*typed)
-            book = leaving.enter_context(Book.opened(session))
+            book = leaving.enter_context(Journal.opened(session))
             asked = answer.prompt(_checked(prompt)) if answer is not None and prompt is not None else prompt
             transcript, repairs, offset = self._transcript(asked, messages, book)
             decisions = _decisions(approve, transcript)
@@ -230,25 +230,27 @@ class Agent(Closable):
             by_tool = answer is not None and answer.by_tool
             tools = Toolbox([*self._toolbox, answer.tool()]) if answer is not None and by_tool else self._toolbox
             toolbox = RunToolbox(tools, self._pace, decisions)
-            backend: Backend = Steady(self._priced())
+            backend: Backend = Retrying(self._priced())
             if self._early_start:
-                backend = Early(backend, toolbox, context)
+                backend = EagerTools(backend, toolbox, context)
             backend = self._fitted(backend, toolbox, book, repairs, offset)
             if answer is not None:
-                from agentkit.middleware.structured_output import Typed
+                from agentkit.middleware.structured_output import StructuredOutput
 
-                backend = Typed(backend, answer)
-            backend = Stoppable(backend, cancel, budget.patience)
+                backend = StructuredOutput(backend, answer)
+            backend = Cancellable(backend, cancel, budget.patience)
             steps = functools.partial(loop.run, transcript, backend, toolbox, budget, context, stream)
             raises = self._limits.on_limit == "raise"
             return Run(steps, transcript, budget, cancel, book, repairs, raises, answer, leaving.pop_all().close)
 
-    def _fitted(self, backend: Backend, toolbox: RunToolbox, book: Book, repairs: Sequence[str], offset: int) -> Fitted:
+    def _fitted(
+        self, backend: Backend, toolbox: RunToolbox, book: Journal, repairs: Sequence[str], offset: int
+    ) -> FitToContext:
         """offset: how many messages stand before those of the session."""
         has_places = not repairs and book.view is not None
-        view = View.restored(book.view or {}, offset) if has_places else None
+        view = TrimmedHistory.restored(book.view or {}, offset) if has_places else None
         spent = book.spent if view is not None or book.view is None else None
-        return Fitted(
+        return FitToContext(
             backend,
             self._window,
             self._size,
@@ -274,7 +276,7 @@ class Agent(Closable):
         return Priced(self._backend, self._prices, str(model), base_url)
 
     def _transcript(
-        self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]], book: Book
+        self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]], book: Journal
     ) -> tuple[Transcript, list[str], int]:
         if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
             raise TranscriptError(

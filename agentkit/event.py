@@ -179,7 +179,7 @@ class LimitReached(Event):
 
 
 @dataclass(frozen=True)
-class LoopNoticed(Event):
+class LoopDetected(Event):
     """The calls come to nothing new; the model is told `what`, once, before the run is ended for it."""
 
     what: str

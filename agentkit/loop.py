@@ -1,13 +1,13 @@
 """The loop: ask, act, repeat until nothing is due.
 
-Closed for good (docs/architecture.md): a new ability is a reader of events, a wrapper of a promise, or a new
-keeper, and no branch in here.
+Closed for good (docs/architecture.md): a new ability is a reader of events, a middleware, or a new implementation of
+a protocol, and no branch in here.
 """
 
 from contextlib import closing
 
 from agentkit.backend import Backend, Request
-from agentkit.event import LimitReached, LoopNoticed, Reply, ReplyFinished, ReplyStarted, Steps, ToolFinished
+from agentkit.event import LimitReached, LoopDetected, Reply, ReplyFinished, ReplyStarted, Steps, ToolFinished
 from agentkit.limits import LAST_WORDS, Budget
 from agentkit.message import ToolCall, user
 from agentkit.toolbox import Toolbox, refused
@@ -20,7 +20,7 @@ NO_TOOLS = Toolbox()
 def run(
     transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budget, context: Context, stream: bool
 ) -> Steps:
-    """Do what is due until nothing is; every event's messages are in the transcript before it is told.
+    """Do what is due until nothing is; every event's messages are in the transcript before it is yielded.
 
     Raises what the backend raises; the transcript stays valid then, and also when the reader walks away.
     """
@@ -36,26 +36,26 @@ def run(
 
 
 def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budget, stream: bool) -> Steps:
-    """Get a reply; once a limit is reached, the last one, in words."""
+    """Get a reply; once a limit is reached, the last one, without tools."""
     limit = budget.begin_reply()
     if limit:
         yield LimitReached(limit, adds=(user(LAST_WORDS[limit]),))
     elif warning := budget.warning():
-        yield LoopNoticed(warning, adds=(user(warning),))
+        yield LoopDetected(warning, adds=(user(warning),))
     tools = NO_TOOLS if limit else toolbox
     yield ReplyStarted(budget.turn)
-    with closing(backend.reply(Request(transcript, tools, stream))) as pieces:
-        for piece in pieces:
-            if not isinstance(piece, Reply):
-                yield piece
+    with closing(backend.reply(Request(transcript, tools, stream))) as deltas:
+        for delta in deltas:
+            if not isinstance(delta, Reply):
+                yield delta
                 continue
-            budget.end_reply(piece.usage)
-            reply = piece.without_calls() if limit else piece
+            budget.end_reply(delta.usage)
+            reply = delta.without_calls() if limit else delta
             yield ReplyFinished(reply, adds=(reply.message,))
 
 
 def act(calls: tuple[ToolCall, ...], toolbox: Toolbox, budget: Budget, context: Context) -> Steps:
-    """Answer the open calls, as many as the budget has room for by running them."""
+    """Answer the open calls: run as many as the budget allows, refuse the rest."""
     granted = budget.hold_tool_calls(len(calls))
     with closing(toolbox.answer(calls[:granted], context)) as steps:
         for event in steps:

@@ -21,7 +21,7 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
     closed: calls at the end that are open are answered too (as interrupted), so that a user may speak. Repairing
     twice changes nothing. What is no message at all is left, for `Transcript` to refuse.
     """
-    mending = _Mending()
+    mending = _Repairing()
     given = [message if not isinstance(message, Mapping) else dict(message) for message in messages]
     place = 0
     while place < len(given):
@@ -46,7 +46,7 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
     return mending.made, mending.repairs
 
 
-def _results(given: list[Any], place: int, mending: "_Mending") -> tuple[list[dict[str, Any]], int]:
+def _results(given: list[Any], place: int, mending: "_Repairing") -> tuple[list[dict[str, Any]], int]:
     """The tool messages that belong to the calls before `place`: those that follow, also behind what was said in
     between, which is then moved behind them."""
     results: list[dict[str, Any]] = []
@@ -72,7 +72,7 @@ def _results(given: list[Any], place: int, mending: "_Mending") -> tuple[list[di
     return results, place
 
 
-class _Mending:
+class _Repairing:
     """What was made so far, and what had to be done for it."""
 
     def __init__(self) -> None:

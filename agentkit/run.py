@@ -24,7 +24,7 @@ from agentkit.event import (
 )
 from agentkit.limits import Budget
 from agentkit.message import Message, text_of
-from agentkit.sessions.journal import Book
+from agentkit.sessions.journal import Journal
 from agentkit.toolbox import open_call
 from agentkit.transcript import Due, Transcript
 
@@ -42,7 +42,7 @@ class Run(Closable, Iterator[Event]):
         transcript: Transcript,
         budget: Budget,
         cancel: threading.Event | None,
-        book: Book,
+        book: Journal,
         repairs: Sequence[str],
         raises: bool,
         answer: "TypedAnswer | None",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from agentkit._threads import WORKERS
+from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, tool_result
@@ -19,11 +19,8 @@ from agentkit.tooling.arguments import UNREADABLE_CALL, parse
 from agentkit.tools import Context, Outcome, Tool, failure, tool
 from agentkit.transcript import encode
 
-MOST_BESIDE = 32
+MAX_BESIDE = 32
 """So many read-only calls of one reply run at a time."""
-
-GLANCE = 0.05
-"""Seconds between two looks at the cancel token while tools run."""
 
 
 class Toolbox:
@@ -64,7 +61,7 @@ class Toolbox:
         self,
         calls: Sequence[ToolCall],
         context: Context,
-        begun: "Begun | None" = None,
+        begun: "RunningCalls | None" = None,
         decisions: "Decisions | None" = None,
     ) -> Steps:
         """Run calls and tell of each; read-only ones that stand together run side by side, others in order.
@@ -97,14 +94,14 @@ class Toolbox:
                 outcome = self._outcome_of(function["name"], function["arguments"], context)
                 yield _finished_event(group[0], outcome.with_note(note))
             else:
-                yield from _SideBySide(self, group, context, begun or Begun(self, context), note).events()
+                yield from _ParallelCalls(self, group, context, begun or RunningCalls(self, context), note).events()
             begun = None  # they all stand in the first group
 
     def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
         group: list[ToolCall] = []
         for call in calls:
             alone = self._stands_alone(call)
-            if group and (alone or len(group) == MOST_BESIDE):
+            if group and (alone or len(group) == MAX_BESIDE):
                 yield group
                 group = []
             if alone:
@@ -227,7 +224,7 @@ class _Work:
 _Inbox = SimpleQueue[tuple[_Work, str | Outcome]]
 
 
-class Begun:
+class RunningCalls:
     """Calls of one reply that are at work in threads, some of them perhaps since before the reply was whole."""
 
     def __init__(self, toolbox: Toolbox, context: Context) -> None:
@@ -268,13 +265,13 @@ class Begun:
 
 
 @dataclass
-class _SideBySide:
+class _ParallelCalls:
     """Calls that run at once in threads, and what arrives from them."""
 
     toolbox: Toolbox
     calls: Sequence[ToolCall]
     context: Context
-    begun: Begun
+    begun: RunningCalls
     note: str = ""
     outcomes: dict[_Work, Outcome] = field(default_factory=dict)
 
@@ -300,7 +297,7 @@ class _SideBySide:
         deadlines = {work: self._deadline_of(work) for work in works if work not in self.outcomes}
         patience = min(deadlines.values()) - time.monotonic()
         if self.context.cancel is not None:
-            patience = min(patience, GLANCE)
+            patience = min(patience, POLL_INTERVAL)
         try:
             work, told = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
         except Empty:
@@ -345,7 +342,7 @@ QUICK = 0.001
 """Seconds. A tool whose last calls took less is not begun early: handing it to a thread would take as long."""
 
 
-class Pace:
+class ToolLatency:
     """How long the tools of an agent take; shared by its runs."""
 
     def __init__(self) -> None:
@@ -365,10 +362,10 @@ class RunToolbox(Toolbox):
     """The tools in one run: some of its calls may be at work before they are to be answered, and a person may have
     decided on some."""
 
-    def __init__(self, toolbox: Toolbox, pace: Pace, decisions: Decisions) -> None:
+    def __init__(self, toolbox: Toolbox, pace: ToolLatency, decisions: Decisions) -> None:
         self.__dict__.update(toolbox.__dict__)
         self.pace = pace
-        self.begun: Begun | None = None
+        self.begun: RunningCalls | None = None
         self._decisions = decisions
         self.has_read_only = any(map(toolbox.may_begin_early, self._tools))
 
@@ -381,7 +378,7 @@ class RunToolbox(Toolbox):
         self,
         calls: Sequence[ToolCall],
         context: Context,
-        begun: Begun | None = None,
+        begun: RunningCalls | None = None,
         decisions: Decisions | None = None,
     ) -> Steps:
         """See `Toolbox.answer`."""

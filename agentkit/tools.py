@@ -18,7 +18,7 @@ from agentkit._threads import WORKERS
 from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
 from agentkit.limits import Budget
 from agentkit.message import Image
-from agentkit.tooling.arguments import Reader, schema_reader, signature_reader
+from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 
 if TYPE_CHECKING:
     from typing import Self
@@ -98,7 +98,7 @@ class Tool(Generic[P, R]):
     Raises ToolDefinitionError when one of these can't be used.
     """
 
-    _read: Reader
+    _read: ArgumentsParser
     _isolated: "Isolated | None"
 
     def __init__(

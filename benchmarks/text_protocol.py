@@ -19,7 +19,7 @@ from typing import Any
 from agentkit.text.call_format import RESULT
 from agentkit.text.families import family_named
 from agentkit.text.formats import NAMES, format_named
-from agentkit.text.parser import Reader
+from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
 from agentkit.transcript import Transcript
 
@@ -88,7 +88,7 @@ def joined(frames: list[bytes]) -> str:
 
 
 def read(name: str, frames: list[bytes]) -> int:
-    reader = Reader(format_named(name), [TOOL], stops=["<|im_end|>", RESULT])
+    reader = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESULT])
     count = 0
     for each in frames:
         count += len(reader.feed(json.loads(each[5:])["token"]["text"]))
@@ -96,7 +96,7 @@ def read(name: str, frames: list[bytes]) -> int:
 
 
 def feed(name: str, texts: list[str]) -> None:
-    reader = Reader(format_named(name), [TOOL], stops=["<|im_end|>", RESULT])
+    reader = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESULT])
     for each in texts:
         reader.feed(each)
     reader.finish()

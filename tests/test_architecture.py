@@ -1,9 +1,12 @@
-"""The house: floors of the tower, what an import may load, and the names of the face."""
+"""The architecture (docs/architecture.md): layers, sizes, what an import may load, and the names of the public API."""
 
 import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,141 +14,224 @@ import pytest
 import agentkit
 
 ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "agentkit"
-PACK = ROOT / "tools" / "agentkit_tools"
+SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "agentkit_tools"}
 
-
-def modules_in(folder: str) -> set[str]:
-    return {f"{folder}.{path.stem}" for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__"}
-
-
-FLOORS = [
-    {"json_tokens"},
-    {
-        "errors",
-        "message",
-        "workers",
-        "closable",
-        "special_tokens",
-        "quotation",
-        "hosted",
-        "loose_json",
-        "coercion",
-        "isolated",
-        "hangup",
-        "wording",
-    },
-    {
-        "arguments",
-        "isolation",
-        "passages",
-        "transcript",
-        "budget",
-        "schema",
-        "fetch",
-        "format",
-        "chat_template",
-        "family",
-        "linger",
-        "cassette",
-    },
-    {
-        "transport",
-        "whole_stream",
-        "event",
-        "tool",
-        "repair",
-        "formats.json_block",
-        "formats.typed",
-        "completion",
-        "verbatim",
-        "held_text",
-    },
-    {
-        "session",
-        "toolbox",
-        "record",
-        "pictures",
-        "reader",
-        *(modules_in("formats") - {"formats.json_block", "formats.typed"}),
-    },
-    {"backend", "formats"},
-    {"book", "output", "window", "prompt", "prices", "early", "steady", "stoppable", "text_calls"},
-    {"generate"},
-    {"chat_completions"},
-    {"loop", "lightllm", *modules_in("sessions"), *(modules_in("backends") - {"backends.vlmrun"})},
-    {
-        "agent",
-        "testing",
-        "pytest_plugin",
-        "backends",
-        "sessions",
-        "backends.vlmrun",
-    },  # VLM Run is OpenAI's backend at another address
-    {"agentkit"},
-    {"doors"},
+LAYERS = [
+    ["errors", "_text", "_closing", "_threads"],
+    ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
+    ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.coercion", "tooling.subprocess_worker"],
+    [
+        "net.fetch",
+        "net.http_client",
+        "net.openai_stream",
+        "tooling.json_repair",
+        "tooling.subprocess_pool",
+        "text.special_tokens",
+        "text.quotation",
+    ],
+    ["net.images", "tooling.arguments", "tooling.schema", "text.call_format", "text.chat_template", "text.families"],
+    ["limits", "retrieval", "transcript", "text.formats.json_block", "text.formats.typed", "text.held_text"],
+    ["event", "tools", "session", "repair", "text.formats.*", "text.parser", "text.verbatim"],
+    ["toolbox", "record", "sessions.*", "text.formats"],
+    ["backend", "text.prompt", "text.formats.mixed"],
+    ["providers", "loop", "middleware.history_cut", "backends.chat_protocol", "testing.cassette"],
+    ["middleware.*", "backends.fallback_calls", "lightllm.openai_types", "lightllm.generate_api", "testing.*"],
+    ["lightllm.chat_api"],
+    ["lightllm.request"],
+    ["lightllm.client", "backends.*"],
+    ["backends.vlmrun", "run"],  # VLM Run is an OpenAI-compatible server at another address
+    ["agent"],
+    ["agentkit", "backends", "sessions", "lightllm", "net", "text", "tooling", "middleware", "testing"],
+    ["serving.environment", "serving.tool_loading", "serving.session_stores", "serving.upstream", "serving.rate_limit"],
+    ["serving.exchange", "serving.key_values"],
+    ["serving.chat_service"],
+    ["serving.mqtt.projects", "serving.mqtt.tls", "serving.mqtt.client_id", "serving.mqtt.session_queue"],
+    ["serving.mqtt.payloads", "serving.mqtt.sender", "serving.mqtt.group_order", "serving.mqtt.maze"],
+    ["serving.mqtt.broker", "serving.mqtt.client", "serving.mqtt.responder"],
+    ["serving.mqtt.intake"],
+    ["serving.mqtt.bridge"],
+    ["serving.mqtt.embedded"],
+    ["serving.http.settings", "serving.http.keys", "serving.http.prompts", "serving.http.schemas", "serving.http.runs"],
+    ["serving.http.auth", "serving.http.metrics", "serving.http.model_server", "serving.http.conversations"],
+    ["serving.http.errors", "serving.http.sse"],
+    ["serving.http.middleware", "serving.http.dependencies"],
+    ["serving.http.chat", "serving.http.completions", "serving.http.health"],
+    ["serving.http.app"],
+    ["serving", "serving.http", "serving.mqtt"],
+    ["cli.progress"],
+    ["cli.stores", "cli.approvals"],
+    ["cli.following"],
+    ["cli.ask"],
+    ["cli.chat", "cli.tools", "cli.mqtt", "cli.serve", "cli.doctor.checks"],
+    ["cli.sessions", "cli.doctor.conformance"],
+    ["cli.doctor"],
+    ["cli.doctor.command"],
+    ["cli"],
+    ["__main__"],
 ]
-FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names}
+"""Each module imports only from layers before its own, imports in functions and for types counted. A name with its
+folder in full goes before a pattern."""
+
+FACADES = {"agentkit", "backends", "sessions", "lightllm"}
+"""Packages that name what they export for type checkers, and load it on first use."""
+
+PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval", "agentkit._lazy"}
+"""What the tool pack may import, as anybody's tools may; and the helper that loads its own names."""
+
+DEEPLY_NESTED = {
+    "middleware.structured_output",
+    "middleware.cancellation",
+    "middleware.context_window",
+    "middleware.retry",
+    "backends.chat_protocol",
+    "backends.openai",
+    "backends.gguf",
+    "net.http_client",
+    "net.drain",
+    "_threads",
+    "serving.mqtt.session_queue",
+    "serving.mqtt.responder",
+    "serving.http.completions",
+    "serving.http.chat",
+    "serving.http.runs",
+    "cli.following",
+}
+"""Modules with a function that nests four blocks or more. This list only shrinks."""
 
 
-def rooms() -> dict[str, Path]:
-    """Every module of agentkit by its name in the house; the doors are one floor."""
+@cache
+def modules(package: str = "agentkit") -> dict[str, Path]:
+    """Every module of a package by its name below it; the package itself by its own name."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        name = ".".join(parts).removesuffix(".__init__")
-        found["agentkit" if name == "__init__" else name] = path
+    for path in sorted(SOURCES[package].rglob("*.py")):
+        name = ".".join(path.relative_to(SOURCES[package]).with_suffix("").parts)
+        found[name.removesuffix("__init__").removesuffix(".") or package] = path
     return found
 
 
-def floor_of(name: str) -> int:
-    top = name.split(".")[0]
-    return FLOOR["doors"] if top in ("doors", "__main__") else FLOOR[name]
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports_of(path: Path) -> set[str]:
-    """The rooms a file imports: at the top, in functions, for types. A name of the face counts as the face."""
-    known = {name if name == "agentkit" else f"agentkit.{name}" for name in rooms()}
+def imported_by(path: Path) -> set[str]:
+    """The modules of agentkit that a file imports: at the top, in functions, for types."""
+    known = {"agentkit", *(f"agentkit.{name}" for name in modules())}
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names} & known
         elif isinstance(node, ast.ImportFrom) and node.module in known:
-            inner = {f"{node.module}.{alias.name}" for alias in node.names if alias.name not in agentkit.__all__}
-            found |= inner & known or {node.module}
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & known
+            if names - known:
+                found.add(node.module)
     return {name.removeprefix("agentkit.") for name in found}
 
 
-@pytest.mark.parametrize("name", sorted(rooms()))
-def test_imports_run_downhill(name: str) -> None:
-    if name in ("agentkit", "backends", "sessions"):
-        return  # faces name what is above and below them for type checkers, and load it on use
-    is_door = floor_of(name) == FLOOR["doors"]
-    for imported in imports_of(rooms()[name]):
-        below = floor_of(imported) < floor_of(name)
-        assert below or (is_door and floor_of(imported) == FLOOR["doors"]), f"{name} imports {imported}"
+def layer_of(name: str) -> int:
+    for level, names in enumerate(LAYERS):
+        if name in names:
+            return level
+    return next(level for level, names in enumerate(LAYERS) if f"{name.rpartition('.')[0]}.*" in names)
 
 
-def test_every_room_has_a_floor() -> None:
-    assert [name for name in rooms() if name.split(".")[0] not in ("doors", "__main__") and name not in FLOOR] == []
+@pytest.mark.parametrize("name", sorted(set(modules()) - FACADES))
+def test_a_module_imports_from_lower_layers_only(name: str) -> None:
+    above = [each for each in imported_by(modules()[name]) if layer_of(each) >= layer_of(name)]
+    assert above == []
 
 
-def test_the_core_names_no_backend_but_in_the_table() -> None:
-    for name, path in rooms().items():
-        if floor_of(name) <= FLOOR["backend"]:
-            assert not {imported for imported in imports_of(path) if imported.startswith("backends")}, name
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {name: imported_by(path) for name, path in modules().items() if name not in FACADES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
 
 
-def test_the_tool_pack_stands_on_the_face_alone() -> None:
-    for path in PACK.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("agentkit."):
-                pytest.fail(f"{path.name} imports {node.module}")
+@pytest.mark.parametrize("folder", ["backends", "middleware", "sessions", "text.formats"])
+def test_implementations_do_not_know_their_siblings(folder: str) -> None:
+    shared = {
+        "backends.chat_protocol",
+        "backends.fallback_calls",
+        "middleware.history_cut",
+        "text.formats.json_block",
+        "text.formats.typed",
+    }
+    for name, path in modules().items():
+        if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "text.formats.mixed"):
+            siblings = {each for each in imported_by(path) if each.startswith(f"{folder}.")}
+            assert siblings <= shared, name
+
+
+def test_the_core_names_no_backend_but_in_the_table_of_providers() -> None:
+    for name, path in modules().items():
+        if layer_of(name) <= layer_of("run") and not name.startswith(("backends", "lightllm", "testing")):
+            assert not {each for each in imported_by(path) if each.startswith("backends")}, name
+
+
+def test_the_tool_pack_stands_on_the_public_api_alone() -> None:
+    for path in modules("agentkit_tools").values():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "agentkit":
+                assert node.module in PUBLIC, f"{path.name} imports {node.module}"
 
 
 def test_the_loop_stays_small() -> None:
-    source = (PACKAGE / "loop.py").read_text(encoding="utf-8")
-    assert len(source.splitlines()) < 80
+    assert len(modules()["loop"].read_text(encoding="utf-8").splitlines()) < 80
+
+
+def test_no_file_has_more_than_450_lines() -> None:
+    for package in SOURCES:
+        for name, path in modules(package).items():
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= 450, name
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for package in SOURCES:
+        for name, path in modules(package).items():
+            for node in ast.walk(tree_of(path)):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    yield name, node
+
+
+def test_no_function_has_more_than_60_lines_besides_its_parameters() -> None:
+    """Commands have their options as parameters, each with its help text."""
+    for name, node in functions():
+        assert (node.end_lineno or 0) - node.body[0].lineno < 60, f"{name}.{node.name}"
+
+
+def depth_of(statements: list[ast.stmt], depth: int = 0) -> int:
+    """How deep blocks stand in each other; an elif stands no deeper than its if."""
+    deepest = depth
+    for node in statements:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        if isinstance(node, ast.If) and len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
+            deepest = max(deepest, depth_of(node.body, depth + 1), depth_of(node.orelse, depth))
+            continue
+        for block in blocks_of(node):
+            deepest = max(deepest, depth_of(block, depth + 1))
+    return deepest
+
+
+def blocks_of(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    parts = [node, *getattr(node, "handlers", ()), *getattr(node, "cases", ())]
+    for part in parts:
+        for field in ("body", "orelse", "finalbody"):
+            if getattr(part, field, None):
+                yield getattr(part, field)
+
+
+def test_deep_nesting_becomes_no_more() -> None:
+    assert {name for name, node in functions() if depth_of(node.body) >= 4} == DEEPLY_NESTED
+    assert max(depth_of(node.body) for _, node in functions()) <= 5
+
+
+def test_the_root_has_few_modules_and_few_names() -> None:
+    assert len(list(SOURCES["agentkit"].glob("*.py"))) <= 24
+    assert len(agentkit.__all__) <= 35
 
 
 def test_importing_agentkit_loads_nothing_but_itself() -> None:
@@ -154,8 +240,8 @@ def test_importing_agentkit_loads_nothing_but_itself() -> None:
         "print(sorted(name for name in new if name.split('.')[0] not in sys.stdlib_module_names), len(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    strangers, count = done.stdout.rsplit(maxsplit=1)
-    assert strangers == "['agentkit']"
+    loaded, count = done.stdout.rsplit(maxsplit=1)
+    assert loaded == "['agentkit', 'agentkit._lazy']"
     assert int(count) < 120
 
 
@@ -164,29 +250,32 @@ def test_an_agent_is_made_without_loading_openai() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_every_name_of_the_face_is_there_and_in_the_docs() -> None:
-    documented = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE))
+def test_every_public_name_is_there_and_in_the_docs() -> None:
+    table = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    documented = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
     assert documented == set(agentkit.__all__)
+    assert set(agentkit.__all__) <= set(dir(agentkit))
     for name in agentkit.__all__:
         value = getattr(agentkit, name)
         assert value.__doc__ or value.__module__.startswith("openai"), name
 
 
-def test_the_face_keeps_its_functions_when_the_rooms_of_that_name_are_loaded() -> None:
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'agentkit' has no attribute 'Agnet'"):
+        _ = agentkit.Agnet
+
+
+def test_public_functions_stay_functions_when_every_module_is_loaded() -> None:
     code = (
-        "import agentkit.tools, agentkit.fetch; from agentkit import tool, fetch; from agentkit.tools import Tool; "
+        "import agentkit.tools, agentkit.net.fetch; from agentkit import tool, fetch; from agentkit.tools import Tool; "
         "assert callable(tool) and callable(fetch) and callable(Tool)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_only_doors_and_the_resolver_of_names_read_the_environment() -> None:
+def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> None:
     direct = {
-        name for name, path in rooms().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
+        name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
-    assert direct == {
-        "backend",
-        "backends.vlmrun",
-        "cassette",
-        "doors.settings",
-    }  # VLMRun() stands in for a package that does
+    # VLMRun() takes the place of a package that reads it
+    assert direct == {"providers", "backends.vlmrun", "testing.cassette", "serving.environment"}

@@ -14,7 +14,7 @@ from agentkit.errors import TranscriptError
 from agentkit.event import (
     Event,
     LimitReached,
-    LoopNoticed,
+    LoopDetected,
     ReplyFinished,
     ReplyStarted,
     RunFinished,
@@ -256,7 +256,7 @@ def test_the_same_call_with_the_same_result_is_told_once_and_then_ends_the_run_w
     events = list(agent_of(backend).stream("Go."))
     result = events[-1].result
     assert (result.stopped, result.output, result.usage.tool_calls) == ("loop", "I give up.", 4)
-    noticed = [event for event in events if isinstance(event, LoopNoticed)]
+    noticed = [event for event in events if isinstance(event, LoopDetected)]
     assert len(noticed) == 1
     assert "3 times in a row" in noticed[0].what
 

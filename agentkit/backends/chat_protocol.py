@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from agentkit._text import whole_letters
+from agentkit._text import joined_surrogates
 from agentkit.backend import Begin, Request, is_broken_off
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.limits import Usage
@@ -150,7 +150,7 @@ class Accumulator:
     def _content(self) -> str | list[Part] | None:
         if self._parts:
             return self._parts
-        text = whole_letters("".join(self._text))
+        text = joined_surrogates("".join(self._text))
         return text or (None if self._calls else "")
 
     def _feed_call(self, piece: Mapping[str, Any], is_new: bool) -> "_Call":

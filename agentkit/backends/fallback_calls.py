@@ -9,21 +9,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from agentkit._text import whole_letters
+from agentkit._text import joined_surrogates
 from agentkit.backend import Request, is_broken_off
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.message import Message, ToolCall
-from agentkit.text.call_format import BadCall, Block, Call, Format, OnlyThought, Piece, Text
+from agentkit.text.call_format import BadCall, Block, Call, Format, LateReasoning, Piece, Text
 from agentkit.text.families import family_of
 from agentkit.text.formats.mixed import any_format
-from agentkit.text.parser import Reader
+from agentkit.text.parser import ReplyParser
 from agentkit.text.verbatim import Verbatim
 from agentkit.tooling.arguments import UNREADABLE_CALL, unreadable
 
 Delta = TextDelta | ReasoningDelta | CallDelta | ReplyDiscarded
 
 
-class AsItCame:
+class PassThrough:
     """Leaves the text of a reply alone."""
 
     def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
@@ -46,22 +46,22 @@ class ReplyText:
         self._request = request
         self._model = model
         self._reads_calls = reads_calls and bool(request.tools)
-        self._reader: Reader | None = None
+        self._reader: ReplyParser | None = None
         self._text: list[str] = []
         self._thoughts = ""
         self._calls: list[Call | BadCall] = []
         self._reasoning: list[str] = []
         self._is_changed = False
 
-    def _reading(self) -> Reader:
+    def _reading(self) -> ReplyParser:
         """The reader, made for the first text: most replies with calls have none."""
         if self._reader is None:
             self._reader = self._made_reader()
         return self._reader
 
-    def _made_reader(self) -> Reader:
+    def _made_reader(self) -> ReplyParser:
         looks = self._reads_calls
-        return Reader(
+        return ReplyParser(
             any_format(_is_llama(self._model)) if looks else _ONLY_THOUGHTS,
             self._request.tools.schemas if looks else None,
             stops=(),
@@ -91,7 +91,7 @@ class ReplyText:
         is_plain = isinstance(content, str)
         cut_off = is_broken_off(reply.finish_reason)
         yield from self._shown(self._reader.finish(cut_off=cut_off, takes_calls=is_plain and not has_calls))
-        said = whole_letters("".join(self._text))
+        said = joined_surrogates("".join(self._text))
         yield self._made(reply, said) if is_plain and (self._is_changed or said != content) else reply
 
     def _shown(self, pieces: Sequence[Piece]) -> Iterator[Delta]:
@@ -101,7 +101,7 @@ class ReplyText:
                 yield TextDelta(piece.text)
                 continue
             self._is_changed = True
-            if isinstance(piece, OnlyThought):
+            if isinstance(piece, LateReasoning):
                 yield from self._taken_back(piece.text)
             elif isinstance(piece, Call | BadCall):
                 self._calls.append(piece)

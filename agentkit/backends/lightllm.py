@@ -13,7 +13,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import Usage
 from agentkit.message import Message, without_images
-from agentkit.text.call_format import BadCall, Call, OnlyThought, Piece, Text, Thought
+from agentkit.text.call_format import BadCall, Call, LateReasoning, Piece, Text, Thought
 
 if TYPE_CHECKING:
     from agentkit.text.chat_template import ChatTemplate
@@ -182,7 +182,7 @@ class _Reading:
     def told(self, pieces: list[Piece]) -> Iterator[TextDelta | ReasoningDelta | ReplyDiscarded]:
         """Take pieces, and yield what they add for a reader."""
         for piece in pieces:
-            if isinstance(piece, OnlyThought):
+            if isinstance(piece, LateReasoning):
                 if any(isinstance(each, Text) for each in self.pieces):
                     yield ReplyDiscarded()
                 self.pieces.clear()

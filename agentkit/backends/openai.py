@@ -17,10 +17,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from agentkit._text import cut, without_password
+from agentkit._text import cut, without_credentials
 from agentkit.backend import Backend, Pieces, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, context_length_in
-from agentkit.backends.fallback_calls import AsItCame, ReplyText
+from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.net.abort import note_speakers
@@ -101,7 +101,7 @@ class OpenAIBackend:
         self._connections: OpenAIBackend | None = None
 
     def __repr__(self) -> str:
-        where = f", base_url={without_password(self.base_url)!r}" if self.base_url else ""
+        where = f", base_url={without_credentials(self.base_url)!r}" if self.base_url else ""
         return f"OpenAIBackend({self.model!r}{where})"
 
     def with_sampling(self, **sampling: Any) -> "OpenAIBackend":
@@ -123,7 +123,7 @@ class OpenAIBackend:
             raise _api_error(f"the server's reply has a form that no chat completion has: {error}") from error
         except APIConnectionError as error:
             error.message = (
-                f"{error.message.rstrip('.')}: {without_password(error.request.url)} (is the server running?)"
+                f"{error.message.rstrip('.')}: {without_credentials(error.request.url)} (is the server running?)"
             )
             error.args = (error.message,)
             raise
@@ -142,7 +142,7 @@ class OpenAIBackend:
             deltas = self._streamed(client, answer, accumulator)
         else:
             deltas = accumulator.feed(_answer(answer))
-        text = ReplyText(request, self.model, reads_calls=self._reads_calls) if self._reads_text else AsItCame()
+        text = ReplyText(request, self.model, reads_calls=self._reads_calls) if self._reads_text else PassThrough()
         for delta in deltas:
             for shown in text.read(delta):
                 if request.stream:
@@ -351,7 +351,7 @@ def _answer(response: "httpx2.Response") -> dict[str, Any]:
     raise APIResponseValidationError(
         response,
         answer,
-        message=f"{without_password(response.request.url)} answered {response.status_code} with {kind}, which is no "
+        message=f"{without_credentials(response.request.url)} answered {response.status_code} with {kind}, which is no "
         f"chat completion (is the base URL right? it mostly ends in /v1): {response.text[:200]!r}",
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit._closing import Closable
-from agentkit._text import without_password
+from agentkit._text import without_credentials
 from agentkit.backend import Backend
 from agentkit.backends.openai import OpenAIBackend
 from agentkit.errors import ConfigurationError, DependencyError
@@ -58,7 +58,7 @@ class VLMRun(Closable):
         self.agent = VLMRunAgent(self)
 
     def __repr__(self) -> str:
-        return f"VLMRun(base_url={without_password(self.base_url)!r})"
+        return f"VLMRun(base_url={without_credentials(self.base_url)!r})"
 
     @cached_property
     def openai(self) -> "OpenAI":

@@ -20,7 +20,7 @@ from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
 from agentkit.serving.environment import data_folder, session_store
-from agentkit.serving.session_stores import rates_beside
+from agentkit.serving.session_stores import rate_limit_storage
 from agentkit.serving.upstream import base_url, model_server
 
 Broker = Annotated[str, typer.Option("--mqtt_broker", help="The broker's host.")]
@@ -66,10 +66,9 @@ def mqtt(
     Exit code: 0 when it was stopped (Ctrl-C, SIGTERM), 1 when broker or model server can't be used, 2 bad usage.
     """
     try:
-        from agentkit.serving.chat_service import Answerer
-        from agentkit.serving.mqtt.bridge import Bridge, BridgeSettings, answers_of, routes_of
-        from agentkit.serving.mqtt.broker import test_broker
-        from agentkit.serving.mqtt.client_id import held_name
+        from agentkit.serving.chat_service import ChatService
+        from agentkit.serving.mqtt.bridge import Bridge, BridgeSettings
+        from agentkit.serving.mqtt.client_id import held_client_id
         from agentkit.serving.mqtt.projects import projects_named
     except ImportError:
         leave(str(MissingExtraError("the MQTT bridge", "mqtt")), BAD_USAGE)
@@ -100,27 +99,35 @@ def mqtt(
         group=shared,
         workers=num_workers,
         rate=rate,
-        rates=rates_beside(store or session_store()) if shared else "memory://",
-        most_sessions=max_concurrent_sessions,
+        rates=rate_limit_storage(store or session_store()) if shared else "memory://",
+        max_sessions=max_concurrent_sessions,
     )
     with opened(store) as sessions:
-        answerer = Answerer(backend, sessions, history_tokens=max_history_tokens)
+        answerer = ChatService(backend, sessions, history_tokens=max_history_tokens)
         _test_server(answerer, url)
         try:
             if check:
-                wrong = test_broker(settings, list(routes_of(served)), answers_of(served))
-                if wrong:
-                    leave(f"the broker {place} can't be used: {'; '.join(wrong)}", FAILED)
+                _test_broker(settings, served)
                 print(f"the broker {place} and the model server {url} answer")
                 return
             is_named = shared is not None and not client_id
-            with held_name(name, place, in_group=is_named, folder=data_folder() / "bridges") as own:
+            with held_client_id(name, place, in_group=is_named, folder=data_folder() / "bridges") as own:
                 _serve(Bridge(served, answerer, replace(settings, client_id=own)), [each.name for each in served])
         except ConfigurationError as error:
             leave(str(error), BAD_USAGE)
         except OSError as error:
             leave(f"the broker {place} can't be used: {error}", FAILED)
         backend.close()
+
+
+def _test_broker(settings: Any, served: Any) -> None:
+    """Leave the program with a sentence when the broker can't be used for these projects."""
+    from agentkit.serving.mqtt.broker import test_broker
+    from agentkit.serving.mqtt.intake import answers_of, routes_of
+
+    problems = test_broker(settings, list(routes_of(served)), answers_of(served))
+    if problems:
+        leave(f"the broker {settings.broker}:{settings.port} can't be used: {'; '.join(problems)}", FAILED)
 
 
 def _serve(bridge: Any, projects: list[str]) -> None:

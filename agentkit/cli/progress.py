@@ -13,7 +13,7 @@ from agentkit._text import in_a_line
 from agentkit.event import (
     Event,
     LimitReached,
-    LoopNoticed,
+    LoopDetected,
     ReplyDiscarded,
     ReplyFinished,
     ReplyStarted,
@@ -23,7 +23,7 @@ from agentkit.event import (
     ToolStarted,
 )
 
-MOST_SHOWN = 100
+MAX_SHOWN = 100
 """So many characters of arguments or of a response are shown in a line."""
 
 
@@ -66,7 +66,7 @@ class Progress:
             self._line("!", f"limit on {event.limit} reached: asking for the best answer", "yellow")
         elif isinstance(event, ReplyDiscarded):
             self._line("!", "what was shown of this reply is not the answer; it begins again", "yellow")
-        elif isinstance(event, LoopNoticed):
+        elif isinstance(event, LoopDetected):
             self._line("!", event.what, "yellow")
 
     def rest(self) -> None:
@@ -137,4 +137,4 @@ def _arguments(written: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    return in_a_line(text, MOST_SHOWN)
+    return in_a_line(text, MAX_SHOWN)

@@ -14,8 +14,8 @@ from agentkit.backend import is_broken_off
 from agentkit.lightllm.generate_api import TextServer
 from agentkit.net.api_errors import api_error, message_of
 from agentkit.net.http_client import Events
-from agentkit.text.call_format import BadCall, Call, OnlyThought, Text, Thought, settled
-from agentkit.text.parser import Reader
+from agentkit.text.call_format import BadCall, Call, LateReasoning, Text, Thought, settled
+from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
 from agentkit.text.verbatim import Verbatim
 from agentkit.tooling.arguments import as_json_object
@@ -110,10 +110,10 @@ class _Chunks:
         self._calls[place] = call.arguments
         return {"tool_calls": [_call(call, place)]}
 
-    def _delta(self, piece: Text | Thought | BadCall | OnlyThought) -> dict[str, Any]:
+    def _delta(self, piece: Text | Thought | BadCall | LateReasoning) -> dict[str, Any]:
         if isinstance(piece, BadCall):
             return {"content": piece.text, "invalid_tool_calls": [invalid_call(piece)]}
-        if isinstance(piece, OnlyThought):
+        if isinstance(piece, LateReasoning):
             self._in_text.clear()
         return {"content" if isinstance(piece, Text) else "reasoning_content": piece.text}
 
@@ -154,15 +154,15 @@ def _mend(choice: dict[str, Any], maker: PromptMaker, asked: Mapping[str, Any]) 
         choice["finish_reason"] = "tool_calls"
 
 
-def _reader(maker: PromptMaker, asked: Mapping[str, Any]) -> Reader:
+def _reader(maker: PromptMaker, asked: Mapping[str, Any]) -> ReplyParser:
     """Reads what the server left in the content: markup of calls that text can't be confused with."""
     form = maker.format
     starts = tuple(start for start in form.starts if len(start) > 1)
     is_copy = Verbatim(asked["messages"]).has_call
-    return Reader(replace(form, starts=starts), asked.get("tools"), is_copy=is_copy)
+    return ReplyParser(replace(form, starts=starts), asked.get("tools"), is_copy=is_copy)
 
 
-def _calls_in_text(message: dict[str, Any], reader: Reader, cut_off: bool) -> list[dict[str, Any]]:
+def _calls_in_text(message: dict[str, Any], reader: ReplyParser, cut_off: bool) -> list[dict[str, Any]]:
     """Calls that the server left in the content; what is reasoning there is moved to its field."""
     pieces = settled([*reader.feed(message["content"]), *reader.finish(cut_off=cut_off)])
     thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))

@@ -21,7 +21,7 @@ from agentkit.lightllm.generate_api import (
 from agentkit.lightllm.openai_types import ChatCompletion, ChatCompletionChunk, chunk, completion
 from agentkit.lightllm.request import CreateRequest, GenerateReply, Tools, as_dict
 from agentkit.net.api_errors import status_error
-from agentkit.net.images import MOST_BYTES, PictureLoader
+from agentkit.net.images import MAX_BYTES, ImageLoader
 from agentkit.text.chat_template import ChatTemplate
 
 
@@ -70,7 +70,7 @@ class LightLLMClient(Closable):
         escape_special_tokens: bool = True,
         files: bool = True,
         allow_hosts: Iterable[str] = (),
-        max_image_bytes: int = MOST_BYTES,
+        max_image_bytes: int = MAX_BYTES,
     ) -> None:
         if mode not in ("generate", "chat"):
             raise ConfigurationError(f'mode={mode!r}: it is "generate" or "chat"')
@@ -85,7 +85,7 @@ class LightLLMClient(Closable):
             template=template,
             image_placeholder=image_placeholder,
             neutral=escape_special_tokens,
-            pictures=PictureLoader(files, tuple(allow_hosts), max_image_bytes),
+            pictures=ImageLoader(files, tuple(allow_hosts), max_image_bytes),
         )
         self.base_url = self._server.transport.base_url
         self._chat_server = ChatServer(self._server) if mode == "chat" else None

@@ -17,17 +17,17 @@ import openai
 from agentkit.errors import ConfigurationError
 from agentkit.net.api_errors import api_error, status_error
 from agentkit.net.http_client import Events, Transport
-from agentkit.net.images import PictureLoader
+from agentkit.net.images import ImageLoader
 from agentkit.text.call_format import RESULT
 from agentkit.text.chat_template import ChatTemplate
 from agentkit.text.families import DEFAULT, Family, family_named, family_of
-from agentkit.text.parser import Reader
-from agentkit.text.prompt import Prompt, PromptMaker
+from agentkit.text.parser import ReplyParser
+from agentkit.text.prompt import PromptMaker, RenderedPrompt
 from agentkit.text.verbatim import Verbatim
 
-MOST_STOPS = 10
-MOST_STOP_BYTES = 255
-MOST_SCHEMA_BYTES = 2047
+MAX_STOPS = 10
+MAX_STOP_BYTES = 255
+MAX_SCHEMA_BYTES = 2047
 """Limits of the server; it refuses a request with more."""
 
 
@@ -71,7 +71,7 @@ class TextServer:
         template: ChatTemplate | None = None,
         image_placeholder: str | None = None,
         neutral: bool = True,
-        pictures: PictureLoader | None = None,
+        pictures: ImageLoader | None = None,
     ) -> None:
         for ending in ("/generate_stream", "/generate", "/v1"):
             base_url = base_url.rstrip("/").removesuffix(ending)
@@ -80,11 +80,11 @@ class TextServer:
         self._template = template
         self._placeholder = image_placeholder
         self._neutral = neutral
-        self._pictures = pictures or PictureLoader()
+        self._pictures = pictures or ImageLoader()
         self._makers: dict[str, PromptMaker] = {}
 
     @property
-    def pictures(self) -> PictureLoader:
+    def pictures(self) -> ImageLoader:
         """What loads the pictures of messages."""
         return self._pictures
 
@@ -97,7 +97,7 @@ class TextServer:
             self._makers[model] = PromptMaker(family, self._template, neutral=self._neutral)
         return self._makers[model]
 
-    def body(self, prompt: Prompt, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def body(self, prompt: RenderedPrompt, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """A request. Raises BadRequestError for a picture that can't be loaded."""
         body: dict[str, Any] = {"inputs": prompt.text, "parameters": dict(parameters)}
         if prompt.images:
@@ -130,7 +130,7 @@ class TextServer:
             request=httpx2.Request("POST", self.transport.base_url + "/generate_stream"),
         )
 
-    def count(self, prompt: Prompt) -> int:
+    def count(self, prompt: RenderedPrompt) -> int:
         """The tokens of a prompt, by the server's tokenizer."""
         body: dict[str, Any] = {"text": prompt.text, "parameters": {}}
         if prompt.images:
@@ -154,13 +154,13 @@ class TextServer:
 def reader_for(
     maker: PromptMaker,
     tools: Sequence[Mapping[str, Any]] | None,
-    prompt: Prompt,
+    prompt: RenderedPrompt,
     stops: Sequence[str],
     said: Sequence[Mapping[str, Any]],
-) -> Reader:
+) -> ReplyParser:
     """What reads the reply to a prompt. said: the messages of the conversation."""
     is_copy = Verbatim(said).has_call
-    return Reader(maker.format, tools or [], thinking=prompt.thinking, stops=stops, is_copy=is_copy)
+    return ReplyParser(maker.format, tools or [], thinking=prompt.thinking, stops=stops, is_copy=is_copy)
 
 
 def forced_tool(choice: Any, tools: Sequence[Mapping[str, Any]] | None) -> str | None:
@@ -183,7 +183,7 @@ def forced_tool(choice: Any, tools: Sequence[Mapping[str, Any]] | None) -> str |
     return str(name)
 
 
-def forced_prompt(maker: PromptMaker, prompt: Prompt, forced: str | None) -> tuple[Prompt, str]:
+def forced_prompt(maker: PromptMaker, prompt: RenderedPrompt, forced: str | None) -> tuple[RenderedPrompt, str]:
     """The prompt, and the beginning of the reply that makes the model call a tool: a text server has no other way.
 
     forced: the tool's name, "" for any, None when nothing is forced.
@@ -194,7 +194,7 @@ def forced_prompt(maker: PromptMaker, prompt: Prompt, forced: str | None) -> tup
     begun = named.format(name=forced) if forced else any_tool.format()
     if prompt.thinking:
         begun = f"{maker.format.thinks[1]}\n\n{begun}"
-    return Prompt(prompt.text + begun, prompt.images, prompt.thinking), begun
+    return RenderedPrompt(prompt.text + begun, prompt.images, prompt.thinking), begun
 
 
 def stops_of(family: Family, wanted: str | Sequence[str] | None) -> list[str]:
@@ -204,15 +204,15 @@ def stops_of(family: Family, wanted: str | Sequence[str] | None) -> list[str]:
     """
     given = [wanted] if isinstance(wanted, str) else list(wanted or ())
     for stop in given:
-        if not isinstance(stop, str) or not stop or len(stop.encode("utf-8", "replace")) > MOST_STOP_BYTES:
-            raise ConfigurationError(f"stop={stop!r:.80}: a stop string is a text of 1 to {MOST_STOP_BYTES} bytes")
+        if not isinstance(stop, str) or not stop or len(stop.encode("utf-8", "replace")) > MAX_STOP_BYTES:
+            raise ConfigurationError(f"stop={stop!r:.80}: a stop string is a text of 1 to {MAX_STOP_BYTES} bytes")
     own = [family.ends[0], RESULT]
-    if len(dict.fromkeys([*given, *own])) > MOST_STOPS:
+    if len(dict.fromkeys([*given, *own])) > MAX_STOPS:
         raise ConfigurationError(
-            f"stop has {len(given)} strings, and LightLLM takes {MOST_STOPS} with the {len(own)} that end a turn: "
-            f"give at most {MOST_STOPS - len(own)}"
+            f"stop has {len(given)} strings, and LightLLM takes {MAX_STOPS} with the {len(own)} that end a turn: "
+            f"give at most {MAX_STOPS - len(own)}"
         )
-    return list(dict.fromkeys([*own, *given, *family.ends]))[:MOST_STOPS]
+    return list(dict.fromkeys([*own, *given, *family.ends]))[:MAX_STOPS]
 
 
 def parameters_of(
@@ -269,7 +269,7 @@ def _guided(response_format: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     described = response_format.get("json_schema") or {}
     schema = json.dumps(described.get("schema") or {}, ensure_ascii=False, separators=(",", ":"))
-    return {"guided_json": schema} if len(schema.encode("utf-8", "replace")) <= MOST_SCHEMA_BYTES else {}
+    return {"guided_json": schema} if len(schema.encode("utf-8", "replace")) <= MAX_SCHEMA_BYTES else {}
 
 
 def generated_of(answer: Any) -> list[Generated]:

@@ -36,7 +36,7 @@ class _Subscriptable:
         return name in type(self).model_fields or name in (self.model_extra or {})  # type: ignore[attr-defined]
 
 
-class Usage(_Subscriptable, _Usage):
+class UsageObject(_Subscriptable, _Usage):
     """Tokens."""
 
 
@@ -44,20 +44,20 @@ class Function(_Subscriptable, tool_call.Function):
     """The name and the JSON text of the arguments."""
 
 
-class ToolCall(_Subscriptable, tool_call.ChatCompletionMessageFunctionToolCall):
+class ToolCallObject(_Subscriptable, tool_call.ChatCompletionMessageFunctionToolCall):
     """A call; `index` is its place in the reply."""
 
     function: Function
 
 
-class Message(_Subscriptable, _Message):
+class MessageObject(_Subscriptable, _Message):
     """A reply.
 
     reasoning_content: what the model thought before, if it thinks. invalid_tool_calls: calls that could not be read,
     each `{"text", "error", "name"}`; their text is in `content` too.
     """
 
-    tool_calls: list[ToolCall] | None = None  # type: ignore[assignment]
+    tool_calls: list[ToolCallObject] | None = None  # type: ignore[assignment]
 
 
 class TokenLogprob(_Subscriptable, token_logprob.ChatCompletionTokenLogprob):
@@ -79,7 +79,7 @@ class ChunkLogprobs(_Subscriptable, piece.ChoiceLogprobs):
 class Choice(_Subscriptable, whole.Choice):
     """One of the replies."""
 
-    message: Message
+    message: MessageObject
     logprobs: Logprobs | None = None
 
 
@@ -87,7 +87,7 @@ class ChatCompletion(_Subscriptable, _ChatCompletion):
     """A whole answer."""
 
     choices: list[Choice]  # type: ignore[assignment]
-    usage: Usage | None = None
+    usage: UsageObject | None = None
 
 
 class DeltaFunction(_Subscriptable, piece.ChoiceDeltaToolCallFunction):
@@ -117,7 +117,7 @@ class ChatCompletionChunk(_Subscriptable, _ChatCompletionChunk):
     """A piece of an answer."""
 
     choices: list[ChunkChoice]  # type: ignore[assignment]
-    usage: Usage | None = None
+    usage: UsageObject | None = None
 
 
 def completion(answer: dict[str, Any]) -> ChatCompletion:

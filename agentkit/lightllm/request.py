@@ -18,8 +18,8 @@ from agentkit.lightllm.generate_api import (
     stops_of,
 )
 from agentkit.lightllm.openai_types import ChatCompletionChunk, chunk
-from agentkit.text.call_format import BadCall, Call, OnlyThought, Piece, Text, Thought, settled
-from agentkit.text.parser import Reader
+from agentkit.text.call_format import BadCall, Call, LateReasoning, Piece, Text, Thought, settled
+from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
 
 Tools = Sequence[Mapping[str, Any]] | None
@@ -182,7 +182,7 @@ class GenerateReply:
             "logprobs": self._logprobs(generated.logprobs),
         }
 
-    def _reader(self) -> Reader:
+    def _reader(self) -> ReplyParser:
         return reader_for(self._maker, self._asked.tools, self._prompt, self._stops, self._asked.messages)
 
     @staticmethod
@@ -195,7 +195,7 @@ class GenerateReply:
             elif isinstance(piece, BadCall):
                 yield {"content": piece.text, "invalid_tool_calls": [invalid_call(piece)]}
             else:
-                if isinstance(piece, OnlyThought):
+                if isinstance(piece, LateReasoning):
                     calls.clear()
                 yield {"reasoning_content": piece.text}
 

@@ -11,15 +11,14 @@ from contextlib import closing
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from agentkit._threads import WORKERS
+from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.backend import Backend, Pieces, Request
 from agentkit.net.abort import Line
 
-GLANCE = 0.05
 _END = object()
 
 
-class Stoppable:
+class Cancellable:
     """Wraps any backend for one run. cancel: set to stop. patience: tells until when (`time.monotonic()`) a reply
     that is asked for now may take; None is no limit. A stopped reply ends without a Reply."""
 
@@ -37,7 +36,7 @@ class Stoppable:
         if self._cancel is None and deadline is None:
             yield from self._backend.reply(request)
             return
-        asking = _Asking(self._backend, request)
+        asking = _CancellableReply(self._backend, request)
         WORKERS.submit(asking.work)
         try:
             while not self._is_over(deadline):
@@ -62,7 +61,7 @@ class Stoppable:
         return is_cancelled or (deadline is not None and time.monotonic() >= deadline)
 
 
-class _Asking:
+class _CancellableReply:
     """One reply, asked for in another thread."""
 
     def __init__(self, backend: Backend, request: Request) -> None:
@@ -91,4 +90,4 @@ class _Asking:
 
 
 def _glance(deadline: float | None) -> float:
-    return GLANCE if deadline is None else max(0.0, min(GLANCE, deadline - time.monotonic()))
+    return POLL_INTERVAL if deadline is None else max(0.0, min(POLL_INTERVAL, deadline - time.monotonic()))

@@ -23,7 +23,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage
 from agentkit.message import Message, response_of, text_of, user
-from agentkit.middleware.history_cut import View, cut, in_words, size_of
+from agentkit.middleware.history_cut import TrimmedHistory, cut, in_words, size_of
 from agentkit.toolbox import RunToolbox
 from agentkit.tools import Tool
 from agentkit.transcript import Transcript
@@ -36,7 +36,7 @@ BYTES_A_TOKEN = 3.5
 ASKED_FROM = 3000
 """Tokens from which on the server is asked for the size of its window."""
 
-MOST_CUTS = 2
+MAX_CUTS = 2
 """So often is a refused prompt cut and sent again: what it counts in tokens is only known after the first time."""
 
 AT_A_TIME = 4000
@@ -47,7 +47,7 @@ SUMMARISE = (
     "numbers, names and sources), what was decided, and what is still open. At most 300 words."
 )
 
-MOST_VIEWS = 256
+MAX_VIEWS = 256
 """So many conversations are remembered by what is sent of them."""
 
 
@@ -84,16 +84,16 @@ class Size:
     tokens: int | None
     was_asked: bool = False
     bytes_a_token: float = BYTES_A_TOKEN
-    views: "OrderedDict[bytes, View]" = field(default_factory=OrderedDict)
+    views: "OrderedDict[bytes, TrimmedHistory]" = field(default_factory=OrderedDict)
 
-    def remember(self, transcript: Transcript, view: "View") -> None:
+    def remember(self, transcript: Transcript, view: "TrimmedHistory") -> None:
         """Keep a view for later runs that go on from this transcript by `messages=`."""
         *_, digest = _digests(transcript)
         self.views[digest] = view
-        while len(self.views) > MOST_VIEWS:
+        while len(self.views) > MAX_VIEWS:
             self.views.popitem(last=False)
 
-    def recall(self, transcript: Transcript) -> "View | None":
+    def recall(self, transcript: Transcript) -> "TrimmedHistory | None":
         """The last view of a transcript that this one goes on from."""
         if not self.views:
             return None
@@ -112,7 +112,7 @@ class Size:
         return self.tokens
 
 
-class Fitted:
+class FitToContext:
     """Wraps any backend for one run, and sends as much of the transcript as fits.
 
     view: from an earlier run of the session. spent: what its last reply took. changed: told of each new view.
@@ -125,9 +125,9 @@ class Fitted:
         size: Size,
         toolbox: RunToolbox,
         asked: Backend,
-        view: View | None = None,
+        view: TrimmedHistory | None = None,
         spent: Usage | None = None,
-        changed: Callable[[View], object] = lambda view: None,
+        changed: Callable[[TrimmedHistory], object] = lambda view: None,
     ) -> None:
         self._backend = backend
         self._window = window
@@ -155,7 +155,7 @@ class Fitted:
         transcript = request.transcript
         if self._is_nearly_full(transcript):
             self._cut(transcript)
-        for _ in range(MOST_CUTS):
+        for _ in range(MAX_CUTS):
             told = False
             try:
                 for piece in self._replied(request):
@@ -241,9 +241,9 @@ class Fitted:
         """Make a new view, well under the window; whether it is another than before."""
         limit = self._size.tokens
         assert limit is not None
-        most = int(limit * self._window.keep * self._size.bytes_a_token) - len(self._toolbox.encoded)
-        view = cut(transcript, self._view or View(), max(0, most), self._window.last_turns)
-        if view == self._view or view == View():
+        max_bytes = int(limit * self._window.keep * self._size.bytes_a_token) - len(self._toolbox.encoded)
+        view = cut(transcript, self._view or TrimmedHistory(), max(0, max_bytes), self._window.last_turns)
+        if view == self._view or view == TrimmedHistory():
             return False
         gone = view.left_out - (self._view.left_out if self._view else set())
         if gone:
@@ -255,14 +255,14 @@ class Fitted:
         self._changed(view)
         return True
 
-    def _note(self, gone: Sequence[Message], before: View | None) -> str:
+    def _note(self, gone: Sequence[Message], before: TrimmedHistory | None) -> str:
         left_out = f"({len(gone)} earlier messages of this conversation are left out.)"
         earlier = before.note if before is not None else ""
         if self._window.compaction == "drop":
             return earlier or "(Earlier messages of this conversation are left out.)"
         told = "\n".join(f"{message['role']}: {in_words(message)}" for message in gone)
-        most = int((self._size.tokens or 4096) * self._window.keep * self._size.bytes_a_token)
-        asked = Transcript([user(f"{SUMMARISE}\n\n{earlier}\n{told[-most:]}")])
+        max_bytes = int((self._size.tokens or 4096) * self._window.keep * self._size.bytes_a_token)
+        asked = Transcript([user(f"{SUMMARISE}\n\n{earlier}\n{told[-max_bytes:]}")])
         try:
             *_, reply = self._backend.reply(Request(asked))
         except Exception as error:  # noqa: BLE001 - without a summary the run goes on as with "drop"

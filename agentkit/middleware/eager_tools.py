@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agentkit.backend import Backend, Pieces, Request
-from agentkit.toolbox import MOST_BESIDE, Begun, RunToolbox
+from agentkit.toolbox import MAX_BESIDE, RunningCalls, RunToolbox
 from agentkit.tools import Context
 
 
-class Early:
+class EagerTools:
     """Wraps any backend for one run, and begins the read-only calls of its replies in `toolbox`; it asks for a stream
     to that end, also where nobody reads it."""
 
@@ -35,17 +35,17 @@ class Early:
         """See `agentkit.backend.Backend.close`."""
         self._backend.close()
 
-    def _beginner(self) -> "_Beginner":
-        beginner = _Beginner(self._toolbox, self._context)
+    def _beginner(self) -> "_EarlyStarts":
+        beginner = _EarlyStarts(self._toolbox, self._context)
         self._toolbox.begun = beginner.begun
         return beginner
 
 
-class _Beginner:
+class _EarlyStarts:
     """Begins the calls of one reply."""
 
     def __init__(self, toolbox: RunToolbox, context: Context) -> None:
-        self.begun = Begun(toolbox, context)
+        self.begun = RunningCalls(toolbox, context)
         self._toolbox = toolbox
         self._context = context
 
@@ -56,6 +56,6 @@ class _Beginner:
 
     def _has_room(self) -> bool:
         count, budget = len(self.begun), self._context.budget
-        if count >= MOST_BESIDE or self._context.cancelled:
+        if count >= MAX_BESIDE or self._context.cancelled:
             return False
         return budget is None or budget.hold_tool_calls(count + 1) > count

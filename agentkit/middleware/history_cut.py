@@ -12,7 +12,7 @@ BULKY = 600
 
 
 @dataclass
-class View:
+class TrimmedHistory:
     """What is sent of a transcript: `left_out` and `stubs` are places in it; `note` stands before the first user
     message that is left, in the place of the turns that went."""
 
@@ -39,15 +39,15 @@ class View:
         return {**places, "note": self.note}
 
     @classmethod
-    def restored(cls, stored: Mapping[str, Any], offset: int) -> "View":
+    def restored(cls, stored: Mapping[str, Any], offset: int) -> "TrimmedHistory":
         """What `stored` gave."""
         left_out, stubs = ({place + offset for place in stored.get(name) or ()} for name in ("left_out", "stubs"))
         return cls(left_out, stubs, str(stored.get("note") or ""))
 
 
-def cut(transcript: Sequence[Message], view: View, max_bytes: int, last_turns: int) -> View:
+def cut(transcript: Sequence[Message], view: TrimmedHistory, max_bytes: int, last_turns: int) -> TrimmedHistory:
     """A view of at most so many bytes, as far as that can be had; it leaves out what the view before it did."""
-    made = View(set(view.left_out), set(view.stubs), view.note)
+    made = TrimmedHistory(set(view.left_out), set(view.stubs), view.note)
     sizes = [size_of(message) for message in transcript]
     for place in made.stubs:
         sizes[place] = size_of(_stub(transcript[place], place))

@@ -14,7 +14,7 @@ PAUSE = 0.5
 """Seconds before a server that is busy is asked again."""
 
 
-class Steady:
+class Retrying:
     """Wraps any backend.
 
     A reply that is empty twice is told as it is, with the usage of both. A stream that broke is asked for again from

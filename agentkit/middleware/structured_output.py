@@ -15,7 +15,7 @@ from agentkit.backend import Backend, Pieces, Request
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Prompt, user
-from agentkit.tooling.arguments import Reader, is_json_object, signature_reader
+from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
 from agentkit.tooling.json_repair import loads
 from agentkit.tooling.schema import json_schema_of, wrapped_adapter
 from agentkit.tools import Tool
@@ -46,7 +46,7 @@ class OutputType:
         self.schema: dict[str, Any] = schema
         self.name = re.sub(r"\W+", "_", getattr(given, "__name__", "") or "answer")[:64].strip("_") or "answer"
         self._adapter: TypeAdapter[Any] = adapter
-        self._read: Reader = signature_reader(adapter, schema["properties"])
+        self._read: ArgumentsParser = signature_reader(adapter, schema["properties"])
 
     @property
     def response_format(self) -> dict[str, Any]:
@@ -186,7 +186,7 @@ class TypedAnswer:
         self._left -= 1
 
 
-class Typed:
+class StructuredOutput:
     """Wraps any backend for one run: asks for the type, and tells what has come of it."""
 
     def __init__(self, backend: Backend, answer: TypedAnswer) -> None:

@@ -9,9 +9,9 @@ import httpx2
 import openai
 import requests
 
-from agentkit._text import cut, without_password
+from agentkit._text import cut, without_credentials
 
-MOST_SAID = 1000
+MAX_SAID = 1000
 
 
 def status_error(
@@ -64,10 +64,10 @@ def message_of(body: Any) -> str:
         for key in ("error", "message", "detail"):
             if body.get(key):
                 return message_of(body[key])
-        return cut(json.dumps(body, ensure_ascii=False), MOST_SAID)
+        return cut(json.dumps(body, ensure_ascii=False), MAX_SAID)
     if isinstance(body, list):  # FastAPI's list of faults
-        return cut("; ".join(_fault(each) for each in body), MOST_SAID)
-    return cut(str(body), MOST_SAID)
+        return cut("; ".join(_fault(each) for each in body), MAX_SAID)
+    return cut(str(body), MAX_SAID)
 
 
 def _fault(fault: Any) -> str:
@@ -79,7 +79,7 @@ def _fault(fault: Any) -> str:
 
 def shown(url: object) -> str:
     """An address for a message, without a user's name and password, and without its query."""
-    return without_password(url).partition("?")[0]
+    return without_credentials(url).partition("?")[0]
 
 
 def page_text(content: bytes) -> str:

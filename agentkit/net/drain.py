@@ -13,17 +13,16 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from agentkit._threads import WORKERS
+from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.net.abort import hang_up
 
-LINGER = 0.1
+DRAIN_SECONDS = 0.1
 """Seconds that the end of an answer may take; then its connection is given up."""
 
-_GLANCE = 0.05
-_IDLE_GLANCES = 40
+_IDLE_POLLS = 40
 
 
-class _Watch:
+class _DrainTimer:
     """Hangs up connections that are not called off in time; one thread looks after all, while there are any."""
 
     def __init__(self) -> None:
@@ -34,7 +33,7 @@ class _Watch:
     def add(self, connection: socket.socket) -> None:
         """Hang it up after LINGER seconds."""
         with self._lock:
-            self._due[connection] = time.monotonic() + LINGER
+            self._due[connection] = time.monotonic() + DRAIN_SECONDS
             starts, self._at_work = not self._at_work, True
         if starts:
             WORKERS.submit(self._work)
@@ -46,29 +45,29 @@ class _Watch:
 
     def _work(self) -> None:
         idle = 0
-        while idle < _IDLE_GLANCES:
-            time.sleep(_GLANCE)
+        while idle < _IDLE_POLLS:
+            time.sleep(POLL_INTERVAL)
             with self._lock:
                 for connection, end in list(self._due.items()):
                     if time.monotonic() >= end:
                         del self._due[connection]
                         hang_up(connection)
                 idle = 0 if self._due else idle + 1
-                self._at_work = idle < _IDLE_GLANCES
+                self._at_work = idle < _IDLE_POLLS
 
 
-_WATCH = _Watch()
+_TIMER = _DrainTimer()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_WATCH.__init__)  # type: ignore[misc]  # threads don't survive a fork
+    os.register_at_fork(after_in_child=_TIMER.__init__)  # type: ignore[misc]  # threads don't survive a fork
 
 
 def read_out(rest: Iterator[Any], connection: object) -> None:
     """Read what is left of an answer, for LINGER seconds at most. connection: its socket, if there is one."""
     if not isinstance(connection, socket.socket):  # a recorded answer, or a transport of its own kind
         return
-    _WATCH.add(connection)
+    _TIMER.add(connection)
     try:
         with contextlib.suppress(Exception):  # the answer is whole already
             deque(rest, maxlen=0)
     finally:
-        _WATCH.call_off(connection)
+        _TIMER.call_off(connection)

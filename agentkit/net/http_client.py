@@ -35,8 +35,8 @@ from agentkit.net.drain import read_out
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 LONGEST_RETRY_AFTER = 60.0
-MOST_BYTES = 200_000_000
-MOST_ERROR_BYTES = 100_000
+MAX_BYTES = 200_000_000
+MAX_ERROR_BYTES = 100_000
 CONNECT_TIMEOUT = 10.0
 Events = Generator[dict[str, Any], None, None]
 _RETRIED = frozenset({408, 409, 429})
@@ -86,7 +86,7 @@ class Transport:
         max_retries: int = 2,
         headers: Mapping[str, str] | None = None,
         final: Collection[int] = (),
-        most_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -95,7 +95,7 @@ class Transport:
         self.timeout = timeout
         self.max_retries = max_retries
         self._final = frozenset(final)
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._key = api_key or ""
         self._session: requests.Session | None = requests.Session()
         self._session.headers.update({"Accept": "application/json, text/event-stream", **(headers or {})})
@@ -236,7 +236,7 @@ class Transport:
             return json.loads(content)
         except (ValueError, RecursionError):
             raise openai.APIResponseValidationError(
-                as_httpx(response, content[:MOST_ERROR_BYTES]),
+                as_httpx(response, content[:MAX_ERROR_BYTES]),
                 None,
                 message=f"{shown(response.url)} answered {response.status_code} with what is no JSON (is base_url "
                 f"right?): {content[:200].decode('utf-8', 'replace')!r}",
@@ -246,11 +246,11 @@ class Transport:
         pieces, size = [], 0
         for piece in self._pieces(response):
             size += len(piece)
-            if size > self._most_bytes:
+            if size > self._max_bytes:
                 raise openai.APIResponseValidationError(
                     as_httpx(response, b""),
                     None,
-                    message=f"{shown(response.url)} answered with more than {self._most_bytes:,} bytes: ask for fewer "
+                    message=f"{shown(response.url)} answered with more than {self._max_bytes:,} bytes: ask for fewer "
                     "tokens (max_tokens)",
                 )
             pieces.append(piece)
@@ -319,7 +319,7 @@ class Transport:
             try:
                 for piece in self._pieces(response):
                     content += piece
-                    if len(content) > MOST_ERROR_BYTES:
+                    if len(content) > MAX_ERROR_BYTES:
                         break
             except openai.APIConnectionError:
                 pass

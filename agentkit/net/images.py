@@ -15,7 +15,7 @@ from agentkit.errors import FetchError
 from agentkit.net.api_errors import status_error
 from agentkit.net.fetch import fetch
 
-MOST_BYTES = 20_000_000
+MAX_BYTES = 20_000_000
 
 _BEGINNINGS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -28,7 +28,7 @@ _BEGINNINGS = (
 
 
 @dataclass(frozen=True)
-class PictureLoader:
+class ImageLoader:
     """Loads pictures.
 
     files: whether `file:` addresses may be read; leave it off where the addresses come from strangers. allow: hosts
@@ -37,13 +37,13 @@ class PictureLoader:
 
     files: bool = False
     allow: tuple[str, ...] = ()
-    most_bytes: int = MOST_BYTES
+    max_bytes: int = MAX_BYTES
 
     def loaded(self, address: str) -> tuple[str, bytes]:
         """The media type and the bytes of a picture. Raises BadRequestError with what to do about it."""
         data = self._bytes(address)
-        if len(data) > self.most_bytes:
-            raise _refused(f"{_shown(address)} has {len(data):,} bytes, and {self.most_bytes:,} are allowed: shrink it")
+        if len(data) > self.max_bytes:
+            raise _refused(f"{_shown(address)} has {len(data):,} bytes, and {self.max_bytes:,} are allowed: shrink it")
         kind = media_type(data)
         if kind is None:
             raise _refused(f"{_shown(address)} is no picture (PNG, JPEG, GIF, WebP, BMP and TIFF are known)")
@@ -67,7 +67,7 @@ class PictureLoader:
             return _from_data_url(address)
         if scheme in ("http", "https"):
             try:
-                return fetch(address, max_bytes=self.most_bytes, allow=self.allow).content
+                return fetch(address, max_bytes=self.max_bytes, allow=self.allow).content
             except FetchError as error:
                 raise _refused(f"{_shown(address)} could not be loaded: {error}") from error
         if scheme == "file" or "://" not in address:
@@ -80,8 +80,8 @@ class PictureLoader:
         parts = urlsplit(address)
         path = Path(url2pathname(unquote(parts.path)) if parts.scheme == "file" else address).expanduser()
         try:
-            if path.stat().st_size > self.most_bytes:
-                raise _refused(f"{_shown(address)} has more than the allowed {self.most_bytes:,} bytes: shrink it")
+            if path.stat().st_size > self.max_bytes:
+                raise _refused(f"{_shown(address)} has more than the allowed {self.max_bytes:,} bytes: shrink it")
             return path.read_bytes()
         except OSError as error:
             raise _refused(f"{_shown(address)} can't be read: {error.strerror or error}") from None

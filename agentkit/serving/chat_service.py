@@ -11,12 +11,12 @@ from agentkit.backend import Backend, Request
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, RunFinished
 from agentkit.message import Prompt, user
-from agentkit.serving.exchange import Answer, Begun, UserInput
+from agentkit.serving.exchange import Answer, RequestState, UserInput
 from agentkit.session import Sessions
 from agentkit.transcript import Transcript
 
 
-class Answerer:
+class ChatService:
     """Answers from a model and a store of sessions; shared by threads.
 
     history_tokens: of a session, that are sent. calls_at_once: answers that are worked on at once. limits: of one
@@ -63,9 +63,9 @@ class Answerer:
         if begun.is_answered or begun.is_said:
             return None if begun.is_answered else begun.answer
         text = None if begun.is_asked else asked.text
-        with taken_back(session, asked.text):
+        with rolled_back(session, asked.text):
             result = self._run(asked, text, {"session": session}, tell, cancel)
-        was_cut = Begun.read(session.entries(begun.start)).is_cut
+        was_cut = RequestState.read(session.entries(begun.start)).is_cut
         return Answer(str(result.output).strip(), was_cut, result)
 
     def agent(self, asked: UserInput) -> Agent:
@@ -105,22 +105,22 @@ class Answerer:
 
     # ---- how far a request is
 
-    def begin(self, asked: UserInput) -> "Begun":
+    def begin(self, asked: UserInput) -> "RequestState":
         """How far the answer to a message is: a process may have been killed that had begun it. It is begun now."""
         assert asked.session is not None
         session = self.sessions[asked.session]
         entries = session.entries()
-        begun = Begun.of(asked, entries)
-        if asked.mark and not begun.is_begun:
+        begun = RequestState.of(asked, entries)
+        if asked.request_id and not begun.is_begun:
             with session.hold() as writer:
-                writer.note_request(asked.mark, "begun")
+                writer.note_request(asked.request_id, "begun")
         return begun
 
-    def note_answered(self, session: str, mark: str) -> None:
+    def note_answered(self, session: str, request_id: str) -> None:
         """Note that the client has the answer to a request."""
-        if mark:
+        if request_id:
             with self.sessions[session].hold() as writer:
-                writer.note_request(mark, "answered")
+                writer.note_request(request_id, "answered")
 
     def forget(self, keys: Iterable[str]) -> None:
         """Forget the histories of sessions."""
@@ -130,29 +130,29 @@ class Answerer:
 
 
 def process_user_input_with_llm(
-    answerer: Answerer,
+    answerer: ChatService,
     asked: UserInput,
     tell: Callable[[Event], object] | None = None,
     cancel: threading.Event | None = None,
 ) -> Answer | None:
     """The answer to a user's message, None when it was answered before: the one way that leads from each door to the
-    model. See `Answerer.answer`."""
+    model. See `ChatService.answer`."""
     return answerer.answer(asked, tell, cancel)
 
 
 @contextlib.contextmanager
-def taken_back(session: Session, text: Prompt | None) -> Iterator[None]:
+def rolled_back(session: Session, text: Prompt | None) -> Iterator[None]:
     """What a user says is taken back when answering it fails, so that it is no part of the history."""
     try:
         yield
     except SessionBusyError:
         raise  # nothing of it is in the session
     except Exception:
-        _take_back(session, text)
+        _roll_back(session, text)
         raise
 
 
-def _take_back(session: Session, text: Prompt | None) -> None:
+def _roll_back(session: Session, text: Prompt | None) -> None:
     """Take a message back that got no answer, with all that followed; unless another one was said since, or the
     last one was answered."""
     with contextlib.suppress(SessionError), session.hold() as writer:

@@ -24,8 +24,8 @@ class UserInput:
     system_prompt: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     tools: tuple[AnyTool, ...] = ()
-    mark: str = ""
-    is_known_again: bool = True
+    request_id: str = ""
+    is_retry: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Answer:
 
 
 @dataclass
-class Begun:
+class RequestState:
     """What the log of a session tells of one request. start: of its entries. is_asked: the message is in the log.
     is_said: so is its answer."""
 
@@ -57,19 +57,20 @@ class Begun:
     start: int = 0
 
     @classmethod
-    def of(cls, asked: UserInput, entries: Sequence[Entry]) -> "Begun":
+    def of(cls, asked: UserInput, entries: Sequence[Entry]) -> "RequestState":
         """What is known of a message."""
-        begins = [place for place, entry in enumerate(entries) if _is_mark(entry, "begun")]
-        own = [place for place in begins if entries[place].value.get("id") == asked.mark]
-        if not (asked.mark and own and asked.is_known_again):
+        begins = [place for place, entry in enumerate(entries) if _is_request_note(entry, "begun")]
+        own = [place for place in begins if entries[place].value.get("id") == asked.request_id]
+        if not (asked.request_id and own and asked.is_retry):
             return cls(start=len(entries))
         start = own[-1]
         end = next((place for place in begins if place > start), len(entries))
-        is_answered = any(_is_mark(each, "answered") and each.value.get("id") == asked.mark for each in entries[start:])
+        answered = (each for each in entries[start:] if _is_request_note(each, "answered"))
+        is_answered = any(each.value.get("id") == asked.request_id for each in answered)
         return replace(cls.read(entries[start:end]), is_answered=is_answered, start=start)
 
     @classmethod
-    def read(cls, entries: Sequence[Entry]) -> "Begun":
+    def read(cls, entries: Sequence[Entry]) -> "RequestState":
         """What was done since a request was begun."""
         found = cls(is_begun=True)
         for entry in entries:
@@ -94,5 +95,5 @@ class Begun:
         return Answer(text_of(self.replies[-1]).strip() if self.replies else "", self.is_cut)
 
 
-def _is_mark(entry: Entry, state: str) -> bool:
+def _is_request_note(entry: Entry, state: str) -> bool:
     return entry.kind == "request" and entry.value.get("state") == state

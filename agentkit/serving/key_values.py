@@ -6,7 +6,7 @@ from agentkit.message import text_of
 from agentkit.session import Sessions
 
 
-class Notes:
+class KeyValueStore:
     """Those of the session `session_id`. Shared by threads; what another process writes is read at the next look."""
 
     def __init__(self, sessions: Sessions, session_id: str) -> None:

@@ -8,19 +8,19 @@ from typing import Any
 logger = logging.getLogger("agentkit")
 
 
-class Rates:
+class RateLimiter:
     """So many in a minute for each name, counted in memory, or in a Redis (its address) for all who share it.
 
     Raises ImportError without the limits package; a server that can't be asked keeps nobody out.
     """
 
-    def __init__(self, most: int, where: str = "memory://") -> None:
+    def __init__(self, per_minute: int, where: str = "memory://") -> None:
         from limits import RateLimitItemPerMinute
         from limits.storage import storage_from_string
         from limits.strategies import MovingWindowRateLimiter
 
         self.is_remote = not where.startswith("memory:")
-        self._limit = RateLimitItemPerMinute(most)
+        self._limit = RateLimitItemPerMinute(per_minute)
         self._storage: Any = storage_from_string(where)
         self._strategy = MovingWindowRateLimiter(self._storage)
         self._asked = 0

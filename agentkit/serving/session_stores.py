@@ -7,7 +7,7 @@ from agentkit.session import Sessions
 REDIS = ("redis://", "rediss://", "unix://")
 
 
-def rates_beside(where: str) -> str:
+def rate_limit_storage(where: str) -> str:
     """Where rates are counted for a store of sessions: in its Redis, for all who share it; else in memory."""
     return where if where.startswith(REDIS[:2]) else "memory://"  # limits knows no unix://
 

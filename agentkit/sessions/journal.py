@@ -16,7 +16,7 @@ UNKNOWN = (
 )
 
 
-class Book:
+class Journal:
     """The session of a run, held for writing; without a session it writes nothing.
 
     messages: what the session has, or None. held: what comes behind the results of open calls. unknown: the calls that
@@ -38,7 +38,7 @@ class Book:
 
     @classmethod
     @contextmanager
-    def opened(cls, session: Session | None) -> "Iterator[Book]":
+    def opened(cls, session: Session | None) -> "Iterator[Journal]":
         """The book of a run. Raises SessionError, SessionBusyError."""
         if session is None:
             yield cls(None)

@@ -49,7 +49,7 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
     file = Path(path)
     if mode == "none" and not file.exists():
         raise ConfigurationError(f"there is no recording {file.name} to replay: record it with AGENTKIT_RECORD=once")
-    blot = _Blot([*secrets, *_secrets_of(os.environ)])
+    blot = _Redaction([*secrets, *_secrets_of(os.environ)])
     faults: list[str] = []
     player = vcr.VCR(before_record_request=blot.request, before_record_response=blot.response)
     player.register_matcher("agentkit", lambda now, then: _check(now, then, faults))
@@ -68,7 +68,7 @@ def _secrets_of(environment: Mapping[str, str]) -> list[str]:
     return [value for name, value in environment.items() if SECRET_NAME.search(name) and len(value) >= 8]
 
 
-class _Blot:
+class _Redaction:
     """Leaves secrets out of what is kept."""
 
     def __init__(self, secrets: Iterable[str]) -> None:

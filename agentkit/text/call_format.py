@@ -36,13 +36,13 @@ class BadCall(NamedTuple):
     name: str | None = None
 
 
-class OnlyThought(NamedTuple):
+class LateReasoning(NamedTuple):
     """The reasoning turns out to end here: all that was given before was reasoning, and `text` is the whole of it."""
 
     text: str
 
 
-Piece = Text | Thought | Call | BadCall | OnlyThought
+Piece = Text | Thought | Call | BadCall | LateReasoning
 CUT_OFF = "the call was cut off by the limit on the reply's length"
 
 
@@ -91,7 +91,7 @@ def settled(pieces: Sequence[Piece]) -> list[Piece]:
     """The pieces of a whole reply, when it is known what was reasoning."""
     made: list[Piece] = []
     for piece in pieces:
-        if isinstance(piece, OnlyThought):
+        if isinstance(piece, LateReasoning):
             made = [Thought(piece.text)]
         else:
             made.append(piece)

@@ -20,7 +20,7 @@ from agentkit.text.call_format import (
     Block,
     Call,
     Format,
-    OnlyThought,
+    LateReasoning,
     Piece,
     Text,
     Thought,
@@ -54,7 +54,7 @@ _ALOUD_WORDS = frozenset((*_THINKING_ALOUD, *_THINKING_ALOUD.values()))
 _LONGEST_MARKER = 40
 
 
-class Reader:
+class ReplyParser:
     """Reads one reply.
 
     tools: OpenAI's schemas of the tools on offer, None where they are not known. thinking: whether the prompt ended
@@ -176,7 +176,7 @@ class Reader:
             self._read_again(rest)
 
     def _has_words_beside_calls(self, text: str) -> bool:
-        inner = Reader(self._format, self._tools, stops=(), keeps_thoughts=True)
+        inner = ReplyParser(self._format, self._tools, stops=(), keeps_thoughts=True)
         pieces = [*inner.feed(text), *inner.finish()]
         has_calls = any(isinstance(piece, Call) for piece in pieces)
         return has_calls and any(isinstance(piece, Text) and piece.text.strip() for piece in pieces)
@@ -315,7 +315,7 @@ class Reader:
         thoughts = thoughts.strip(SPACE).removeprefix(self._opening).strip(SPACE)
         self._out.clear()
         if thoughts:
-            self._out.append(OnlyThought(thoughts))
+            self._out.append(LateReasoning(thoughts))
         if self._last is not None:
             self._last = CallsLast(self._format.between)
         self._section = None

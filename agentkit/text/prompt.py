@@ -21,15 +21,15 @@ from agentkit.text.call_format import Format, Text
 from agentkit.text.chat_template import ChatTemplate, template_named, thinking_is_open
 from agentkit.text.families import Family
 from agentkit.text.formats import format_named
-from agentkit.text.parser import Reader
+from agentkit.text.parser import ReplyParser
 from agentkit.text.special_tokens import changer, neutral_message, neutralised, neutralised_values, without_turns
 from agentkit.transcript import Transcript
 
-MOST_CONVERSATIONS = 32
+MAX_CONVERSATIONS = 32
 
 
 @dataclass(frozen=True)
-class Prompt:
+class RenderedPrompt:
     """What a text server is given.
 
     images: the addresses of the pictures (`data:`, `file:`, `http:`), in the order of their placeholders.
@@ -83,7 +83,7 @@ class PromptMaker:
         messages: Sequence[Mapping[str, Any]],
         tools: Sequence[Mapping[str, Any]] | None = None,
         variables: Mapping[str, Any] | None = None,
-    ) -> Prompt:
+    ) -> RenderedPrompt:
         """The prompt of messages in OpenAI's form. variables: for the template, such as enable_thinking.
 
         Raises TranscriptError for messages that can't be rendered.
@@ -106,7 +106,9 @@ class PromptMaker:
         self._remember(slot, messages, _Rendered(key, given, made, images, *_places(kept)))
         if self.family.opens_thoughts and given_variables.get("enable_thinking") is not False:
             text += self.format.thinks[0] + "\n"
-        return Prompt(text, tuple(ref for refs in images for ref in refs), thinking_is_open(text, self.format.thinks))
+        return RenderedPrompt(
+            text, tuple(ref for refs in images for ref in refs), thinking_is_open(text, self.format.thinks)
+        )
 
     def _render(
         self, it: _Rendered, tools: list[dict[str, Any]] | None, variables: Mapping[str, Any]
@@ -188,7 +190,7 @@ class PromptMaker:
             self._known.pop(slot, None)
             self._known[self._next] = it
             self._next += 1
-            while len(self._known) > MOST_CONVERSATIONS:
+            while len(self._known) > MAX_CONVERSATIONS:
                 self._known.popitem(last=False)
 
     def _all_made(
@@ -274,7 +276,7 @@ class PromptMaker:
 
     def _without_calls(self, content: str) -> str:
         """The text beside the calls, for a content that still holds their markup: no call is rendered twice."""
-        reader = Reader(self.format, stops=())
+        reader = ReplyParser(self.format, stops=())
         return "".join(piece.text for piece in [*reader.feed(content), *reader.finish()] if isinstance(piece, Text))
 
     def _made_tools(self, tools: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:

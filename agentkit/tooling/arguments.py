@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
     from pydantic import TypeAdapter
 
-Reader = Callable[[str], tuple[dict[str, Any], list[str]]]
+ArgumentsParser = Callable[[str], tuple[dict[str, Any], list[str]]]
 """Reads the JSON text of a call's arguments into the keyword arguments of the tool's function, and the names of
 arguments that it does not have; raises ArgumentsError."""
 
 UNREADABLE, FAULT = "unreadable_arguments", "fault"
 UNREADABLE_CALL = "unreadable_tool_call"
 """The name of a call of which not even the name could be read."""
-MOST_FAULTS = 5
-MOST_SHOWN = 120
+MAX_FAULTS = 5
+MAX_SHOWN = 120
 
 
 def as_json_object(written: object) -> str:
@@ -81,7 +81,7 @@ def parse(arguments: str) -> dict[str, Any]:
     return value
 
 
-def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> Reader:
+def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> ArgumentsParser:
     """The reader for arguments that a function's annotations describe; values arrive as the annotated types.
 
     names: those of its parameters. Others are left out: a model often adds one, and means no harm by it.
@@ -104,7 +104,7 @@ def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> Rea
     return read
 
 
-def schema_reader(parameters: Mapping[str, Any]) -> Reader:
+def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
     """The reader for arguments that a hand-written JSON schema describes; values arrive as JSON has them.
 
     Raises ToolDefinitionError when the schema is not a valid JSON schema of an object.
@@ -144,9 +144,9 @@ def _whole_number(value: Any, schema: Any) -> Any:
 
 
 def _schema_faults(faults: Iterable["ValidationError"]) -> ArgumentsError:
-    ordered = sorted(faults, key=lambda fault: fault.json_path)[:MOST_FAULTS]
+    ordered = sorted(faults, key=lambda fault: fault.json_path)[:MAX_FAULTS]
     return ArgumentsError(
-        "; ".join(f"{fault.json_path.removeprefix('$.')}: {cut(fault.message, MOST_SHOWN)}" for fault in ordered)
+        "; ".join(f"{fault.json_path.removeprefix('$.')}: {cut(fault.message, MAX_SHOWN)}" for fault in ordered)
     )
 
 
@@ -189,7 +189,7 @@ def _faults(faults: Iterable[tuple[str, str, Mapping[str, Any]]]) -> ArgumentsEr
         sentences.append(
             f"{path}: is missing" if missing else f"{path}: expected {expected}, got {_show(fault['input'])}"
         )
-    return ArgumentsError("; ".join(dict.fromkeys(sentences[:MOST_FAULTS])))
+    return ArgumentsError("; ".join(dict.fromkeys(sentences[:MAX_FAULTS])))
 
 
 def _path(location: Iterable[int | str]) -> str:
@@ -207,6 +207,6 @@ def _expected(message: str) -> str:
 
 def _show(value: object) -> str:
     try:
-        return cut(json.dumps(value, ensure_ascii=False, default=str), MOST_SHOWN)
+        return cut(json.dumps(value, ensure_ascii=False, default=str), MAX_SHOWN)
     except (ValueError, RecursionError):
         return type(value).__name__

@@ -14,7 +14,7 @@ from typing import Any
 
 from agentkit.tooling.json_tokens import LooseObject
 
-MOST_REPAIRED = 100_000
+MAX_REPAIRED = 100_000
 """Broken JSON of more characters is not repaired: that takes time that grows faster than the text."""
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
@@ -45,7 +45,7 @@ def read_json(text: str) -> Any:
         except CutOffError:
             raise
         except ValueError:
-            if len(text) > MOST_REPAIRED:
+            if len(text) > MAX_REPAIRED:
                 raise
             return _repaired(text)
     except RecursionError:

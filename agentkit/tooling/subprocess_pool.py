@@ -15,13 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit._threads import WORKERS
+from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import ToolDefinitionError, ToolError
 from agentkit.tooling.subprocess_worker import receive, send
 
-MOST_IDLE = 4
+MAX_IDLE = 4
 _START = "from agentkit.tooling.subprocess_worker import main; main()"
-GLANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Isolated:
     def call(self, values: dict[str, Any], timeout: float | None, cancel: threading.Event | None) -> Any:
         """Call the function. Raises what it raises, and ToolError when its process is killed or dies."""
         process = PROCESSES.take(self.memory)
-        watch = _Watch(process, timeout, cancel)
+        watch = _Watchdog(process, timeout, cancel)
         try:
             send(process.jobs, (self.module, self.qualname, values))
             value, error = receive(process.outcomes)
@@ -68,7 +67,7 @@ class Isolated:
         return value
 
 
-class _Watch:
+class _Watchdog:
     """Kills a process when the time is up or the run is cancelled."""
 
     def __init__(self, process: "_Process", timeout: float | None, cancel: threading.Event | None) -> None:
@@ -96,7 +95,7 @@ class _Watch:
         deadline = float("inf") if self._timeout is None else time.monotonic() + self._timeout
         while True:
             patience = deadline - time.monotonic()
-            if self._over.wait(patience if self._cancel is None else min(GLANCE, patience)):
+            if self._over.wait(patience if self._cancel is None else min(POLL_INTERVAL, patience)):
                 return
             if time.monotonic() >= deadline:
                 self._why = f"did not finish within {self._timeout:g} seconds, and was stopped."
@@ -169,7 +168,7 @@ class Processes:
     def give_back(self, process: _Process) -> None:
         """Keep it for the next call, if it is still there and there are not enough."""
         with self.lock:
-            keeps = process.is_alive and len(self.idle) < MOST_IDLE
+            keeps = process.is_alive and len(self.idle) < MAX_IDLE
             if keeps:
                 self.idle.append(process)
         if not keeps:

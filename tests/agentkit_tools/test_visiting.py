@@ -238,7 +238,8 @@ def test_a_long_page_is_cut_even_if_its_best_passage_alone_is_too_long(site: Sit
 @pytest.mark.parametrize("missing", ["bs4", "lxml", "pypdf"])
 def test_a_package_that_is_missing_is_named_when_the_tool_is_first_used(missing: str) -> None:
     code = (
-        f"import sys; sys.modules[{missing!r}] = None\nimport agentkit_tools\nfrom agentkit import MissingExtraError\n"
+        f"import sys; sys.modules[{missing!r}] = None\nimport agentkit_tools\n"
+        "from agentkit.errors import MissingExtraError\n"
         "try: agentkit_tools.visit\nexcept MissingExtraError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -17,7 +17,7 @@ from agentkit.backends.fallback_calls import ReplyText
 from agentkit.event import Reply, ReplyDiscarded, TextDelta
 from agentkit.text.call_format import Call, settled
 from agentkit.text.formats import format_named
-from agentkit.text.parser import Reader
+from agentkit.text.parser import ReplyParser
 from agentkit.text.quotation import Quotation
 from agentkit.text.verbatim import Verbatim
 from agentkit.toolbox import Toolbox
@@ -124,7 +124,7 @@ def chat_calls(given: Genuine, text: str, finish_reason: str = "stop", said: Seq
 
 def text_calls(given: Genuine, text: str, finish_reason: str = "stop", said: Sequence[Any] = ()) -> Made:
     """The same for a text server."""
-    reader = Reader(format_named(given.form), given.tools.schemas, is_copy=Verbatim(said).has_call)
+    reader = ReplyParser(format_named(given.form), given.tools.schemas, is_copy=Verbatim(said).has_call)
     pieces = settled([*reader.feed(text), *reader.finish(cut_off=finish_reason == "length")])
     return [(piece.name, json.loads(piece.arguments)) for piece in pieces if isinstance(piece, Call)]
 

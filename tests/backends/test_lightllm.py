@@ -18,7 +18,7 @@ from agentkit.text.call_format import Call, Piece
 from agentkit.text.chat_template import template_named
 from agentkit.text.families import family_named
 from agentkit.text.formats import format_named
-from agentkit.text.parser import Reader
+from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
 from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.llama_server import LlamaServer, serve_llama
@@ -302,7 +302,7 @@ def test_a_real_server_writes_a_call_that_we_read(llama: LlamaServer) -> None:
     tools = [get_weather.schema]
     prompt = PromptMaker(family_named("qwen3")).prompt([{"role": "user", "content": "Weather?"}], tools)
     body = {"prompt": prompt.text, "n_predict": 60, "temperature": 0, "grammar": GRAMMAR, "stream": True}
-    reader = Reader(format_named("hermes"), tools, thinking=prompt.thinking, stops=["<|im_end|>"])
+    reader = ReplyParser(format_named("hermes"), tools, thinking=prompt.thinking, stops=["<|im_end|>"])
     pieces: list[Piece] = []
     with requests.post(f"{llama.root}/completion", json=body, timeout=30, stream=True) as answer:
         for line in answer.iter_lines():

@@ -595,7 +595,7 @@ def test_a_silent_server_times_out() -> None:
 
 def test_an_answer_of_any_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     with serve_lightllm(["word " * 2000]) as server, LightLLMClient("k", server.url) as client:
-        client._server.transport._most_bytes = 5000
+        client._server.transport._max_bytes = 5000
         with pytest.raises(openai.APIError, match="5,000 bytes"):
             client.chat.completions.create(MODEL, HELLO)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agentkit import Agent, ConfigurationError, Limits, Window, tool
 from agentkit.backends import OpenAIBackend
 from agentkit.middleware.context_window import too_long
-from agentkit.middleware.history_cut import View, cut
+from agentkit.middleware.history_cut import TrimmedHistory, cut
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
@@ -307,7 +307,7 @@ def test_whatever_is_cut_what_is_sent_is_valid_and_small_when_it_can_be(
 ) -> None:
     messages = history_of(turns)
     window = Window(last_turns=data.draw(st.integers(1, 3)))
-    view = cut(messages, View(), most, window)
+    view = cut(messages, TrimmedHistory(), most, window.last_turns)
     kept = list(Transcript(view.messages(messages)))
     assert kept[0] == messages[0]
     assert kept[-1] == messages[-1]
@@ -315,9 +315,9 @@ def test_whatever_is_cut_what_is_sent_is_valid_and_small_when_it_can_be(
     size = sum(len(json.dumps(message)) for message in kept)
     rest = sum(len(json.dumps(message)) for message in history_of([[]] * window.last_turns)) + 2 * (600 + 400)
     assert size <= max(most, rest) * 1.3 + 200
-    again = cut(messages, view, most, window)
+    again = cut(messages, view, most, window.last_turns)
     assert again == view  # cutting twice changes nothing
-    more = cut(messages, view, max(1, most // 2), window)
+    more = cut(messages, view, max(1, most // 2), window.last_turns)
     assert view.left_out <= more.left_out
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agentkit.errors import ConfigurationError
 from agentkit.text.call_format import BadCall, Call, Piece, Text, Thought, settled
 from agentkit.text.formats import NAMES, format_named
-from agentkit.text.parser import Reader
+from agentkit.text.parser import ReplyParser
 
 SHARED = Path(__file__).parents[3] / "shared" / "cases"
 FORMAT_OF = {
@@ -78,7 +78,7 @@ def read(
     thinking: bool = False,
     stops: Sequence[str] = ("<tool_response>",),
 ) -> Read:
-    reader = Reader(format_named(name), tools, thinking=thinking, stops=stops)
+    reader = ReplyParser(format_named(name), tools, thinking=thinking, stops=stops)
     pieces = [piece for chunk in chunks for piece in reader.feed(chunk)]
     return Read([*pieces, *reader.finish()])
 
@@ -462,7 +462,7 @@ def test_ids_of_the_format_are_kept() -> None:
 
 
 def test_a_call_is_told_before_the_reply_ends() -> None:
-    reader = Reader(format_named("hermes"))
+    reader = ReplyParser(format_named("hermes"))
     pieces = reader.feed(tagged(GOOD))
     assert [type(piece) for piece in pieces] == [Call]
 

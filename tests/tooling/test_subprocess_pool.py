@@ -15,7 +15,7 @@ import pytest
 from agentkit import Agent, Context, tool
 from agentkit.errors import ToolDefinitionError
 from agentkit.testing import ScriptedBackend
-from agentkit.tooling.subprocess_pool import MOST_IDLE, PROCESSES
+from agentkit.tooling.subprocess_pool import MAX_IDLE, PROCESSES
 from tests.support import isolated_tools as tools
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ def test_nothing_is_left_after_two_hundred_calls() -> None:
         if number % 20 == 0:
             answer(tools.leave)
         answer(tools.add, a=number)
-    assert len(PROCESSES.idle) <= MOST_IDLE
+    assert len(PROCESSES.idle) <= MAX_IDLE
     PROCESSES.end()
     assert descriptors() <= before
     children = subprocess.run(
@@ -105,7 +105,7 @@ def test_several_run_at_once() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(PROCESSES.idle) <= MOST_IDLE
+    assert len(PROCESSES.idle) <= MAX_IDLE
 
 
 def test_a_tool_of_the_main_program_is_found(tmp_path: Path) -> None:

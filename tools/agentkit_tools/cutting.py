@@ -40,15 +40,15 @@ def _pieces(paragraph: str) -> list[str]:
     return [piece for piece in (*pieces, paragraph[start:].strip()) if piece]
 
 
-def cut_to_goal(text: str, goal: str, most: int) -> str:
-    """The whole text if it has at most `most` characters, else the passages that match the goal best, in their
+def cut_to_goal(text: str, goal: str, max_chars: int) -> str:
+    """The whole text if it has at most `max_chars` characters, else the passages that match the goal best, in their
     order, with a note of what was left out."""
-    if len(text) <= most:
+    if len(text) <= max_chars:
         return text
     passages = passages_of(text)
     with PassageIndex(passages) as index:
         ranked = index.best(goal)
-    kept = _fitting(passages, ranked or list(range(len(passages))), most)
+    kept = _fitting(passages, ranked or list(range(len(passages))), max_chars)
     left_out = len(passages) - len(kept)
     characters = sum(len(passage) for passage in passages) - sum(len(passage) for passage in kept.values())
     why = "that match the goal less" if ranked else "(no passage matches the goal: this is the beginning)"
@@ -56,13 +56,13 @@ def cut_to_goal(text: str, goal: str, most: int) -> str:
     return "\n\n".join([*(kept[number] for number in sorted(kept)), note])
 
 
-def _fitting(passages: list[str], order: list[int], most: int) -> dict[int, str]:
+def _fitting(passages: list[str], order: list[int], max_chars: int) -> dict[int, str]:
     """The passages that fit, taken in this order until one does not; of the first, as much as fits."""
     kept: dict[int, str] = {}
-    room = most
+    room = max_chars
     for number in order:
         if len(passages[number]) > room:
             break
         kept[number] = passages[number]
         room -= len(passages[number])
-    return kept or {order[0]: passages[order[0]][:most]}
+    return kept or {order[0]: passages[order[0]][:max_chars]}

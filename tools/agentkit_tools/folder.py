@@ -18,8 +18,8 @@ from agentkit.retrieval import PassageIndex
 from agentkit_tools.cutting import cut_to_goal, passages_of
 from agentkit_tools.page_text import Readable, UnreadableError, readable
 from agentkit_tools.results import (
-    MOST_QUERIES,
-    MOST_SOURCES,
+    MAX_QUERIES,
+    MAX_SOURCES,
     TITLE,
     asked,
     block,
@@ -38,7 +38,7 @@ TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/pla
 SNIPPET = 300
 """Characters of a hit's passage that are shown."""
 
-MOST_NOTES = 5
+MAX_NOTES = 5
 """So many of the files that could not be read are named."""
 
 NO_TEXT = "(the document has no text)"
@@ -110,7 +110,7 @@ class _Library:
             self._refresh()
             found: dict[str, str] = {}
             without = []
-            for query in queries[:MOST_QUERIES]:
+            for query in queries[:MAX_QUERIES]:
                 hits = self._hits(query, most)
                 for path, passage in hits.items():
                     found.setdefault(path, passage)
@@ -120,18 +120,18 @@ class _Library:
                 hit(number, self.documents[path].title, path, shortened(passage, SNIPPET))
                 for number, (path, passage) in enumerate(found.items(), 1)
             ]
-            notes = left_out(len(queries), MOST_QUERIES, "queries were searched")
+            notes = left_out(len(queries), MAX_QUERIES, "queries were searched")
             return told(blocks, [*without, *notes, *self._unread_notes()])
 
     def _unread_notes(self) -> list[str]:
         unread = sorted(self.unread.items())
-        named = [f"({_printable(path)} was not read: {why})" for path, (_, why) in unread[:MOST_NOTES]]
+        named = [f"({_printable(path)} was not read: {why})" for path, (_, why) in unread[:MAX_NOTES]]
         more = len(unread) - len(named)
         return [*named, f"({more:,} more files were not read)"] if more else named
 
     def read(self, paths: Sequence[str], goal: str, most: int) -> str:
         """The documents at these paths, each cut to `most` characters. Raises ToolError when there is none."""
-        found = [(path, self.document(path)) for path in paths[:MOST_SOURCES]]
+        found = [(path, self.document(path)) for path in paths[:MAX_SOURCES]]
         missing = [self.unknown(path) for path, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: give the path of at least one document.")
@@ -141,7 +141,7 @@ class _Library:
             if document is not None
         ]
         notes = [f"({each})" for each in missing]
-        return told(blocks, notes + left_out(len(paths), MOST_SOURCES, "documents were read"))
+        return told(blocks, notes + left_out(len(paths), MAX_SOURCES, "documents were read"))
 
     def document(self, path: str) -> _Document | None:
         """The document at a path as a search names it; the paths are looked up, never opened."""

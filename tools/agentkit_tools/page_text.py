@@ -15,9 +15,9 @@ from agentkit import Page
 
 logging.getLogger("pypdf").addHandler(logging.NullHandler())  # or it would print what it thinks of broken files
 
-MOST_PDF_PAGES = 300
-MOST_PDF_CHARACTERS = 2_000_000
-MOST_PRETTY = 100_000
+MAX_PDF_PAGES = 300
+MAX_PDF_CHARACTERS = 2_000_000
+MAX_PRETTY = 100_000
 """Characters of JSON that are given lines and indents; those of a larger one could outgrow the memory."""
 
 NOISE = frozenset(
@@ -187,10 +187,10 @@ def pdf_text(content: bytes) -> Readable:
 def _pages_of(reader: pypdf.PdfReader) -> list[str]:
     pages: list[str] = []
     characters = 0
-    for page in reader.pages[:MOST_PDF_PAGES]:
+    for page in reader.pages[:MAX_PDF_PAGES]:
         pages.append(page.extract_text() or "")
         characters += len(pages[-1])
-        if characters > MOST_PDF_CHARACTERS:
+        if characters > MAX_PDF_CHARACTERS:
             break
     return pages
 
@@ -205,6 +205,6 @@ def _joined_lines(page: str) -> str:
 
 def _pretty(text: str) -> str:
     try:
-        return json.dumps(json.loads(text), ensure_ascii=False, indent=1) if len(text) <= MOST_PRETTY else text.strip()
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=1) if len(text) <= MAX_PRETTY else text.strip()
     except (ValueError, RecursionError):
         return text.strip()

@@ -15,7 +15,7 @@ from agentkit.errors import MissingExtraError
 TIMEOUT = 15.0
 """Seconds that a search service has to answer."""
 
-MOST_BYTES = 5_000_000
+MAX_BYTES = 5_000_000
 """Of an answer."""
 
 
@@ -59,7 +59,7 @@ SERVICES = {
         path="/search",
         key=None,
         headers=lambda key: {},
-        parameters=lambda query, most: {"q": query, "format": "json"},
+        parameters=lambda query, max_results: {"q": query, "format": "json"},
         results=lambda answer: answer.get("results"),
         fields=("title", "url", "content"),
         refusal="it does not let us in, or json is not among the formats in its settings",
@@ -69,7 +69,7 @@ SERVICES = {
         path="/res/v1/web/search",
         key="BRAVE_API_KEY",
         headers=lambda key: {"X-Subscription-Token": key},
-        parameters=lambda query, most: {"q": query, "count": min(most, 20)},
+        parameters=lambda query, max_results: {"q": query, "count": min(max_results, 20)},
         results=lambda answer: answer["web"]["results"] if "web" in answer else None,
         fields=("title", "url", "description"),
     ),
@@ -78,7 +78,7 @@ SERVICES = {
         path="/search",
         key="SERPER_API_KEY",
         headers=lambda key: {"X-API-KEY": key},
-        body=lambda query, most: {"q": query, "num": most},
+        body=lambda query, max_results: {"q": query, "num": max_results},
         results=lambda answer: answer.get("organic"),
         fields=("title", "link", "snippet"),
     ),
@@ -87,7 +87,7 @@ SERVICES = {
         path="/search",
         key="TAVILY_API_KEY",
         headers=lambda key: {"Authorization": f"Bearer {key}"},
-        body=lambda query, most: {"query": query, "max_results": min(most, 20)},
+        body=lambda query, max_results: {"query": query, "max_results": min(max_results, 20)},
         results=lambda answer: answer.get("results"),
         fields=("title", "url", "content"),
     ),
@@ -97,18 +97,18 @@ SERVICES = {
 def over_http(service: Service, base_url: str, key: str) -> Provider:
     """The provider for an HTTP service at an address that the user, not the model, has set."""
 
-    def search(query: str, most: int) -> list[Hit]:
-        answer = _json_of(_asked(service, base_url.rstrip("/") + service.path, key, query, most))
+    def search(query: str, max_results: int) -> list[Hit]:
+        answer = _json_of(_asked(service, base_url.rstrip("/") + service.path, key, query, max_results))
         try:
             found = service.results(answer) or []
-            return [Hit(*(str(each.get(name) or "") for name in service.fields)) for each in found][:most]
+            return [Hit(*(str(each.get(name) or "") for name in service.fields)) for each in found][:max_results]
         except (AttributeError, KeyError, TypeError):
             raise SearchFailed("the search service answered in an unknown form") from None
 
     return search
 
 
-def _asked(service: Service, url: str, key: str, query: str, most: int) -> bytes:
+def _asked(service: Service, url: str, key: str, query: str, max_results: int) -> bytes:
     """The body of the service's answer. Raises SearchFailed when there is none."""
 
     def with_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -122,8 +122,8 @@ def _asked(service: Service, url: str, key: str, query: str, most: int) -> bytes
                 "POST" if service.body else "GET",
                 url,
                 headers={"Accept": "application/json"},
-                params=service.parameters(query, most) if service.parameters else None,
-                json=service.body(query, most) if service.body else None,
+                params=service.parameters(query, max_results) if service.parameters else None,
+                json=service.body(query, max_results) if service.body else None,
                 auth=with_key if key else None,  # set last: a .netrc would replace an Authorization header
                 allow_redirects=False,  # the key goes nowhere else
                 stream=True,
@@ -153,8 +153,8 @@ def _body(response: requests.Response) -> bytes:
     content = bytearray()
     for piece in response.iter_content(65_536):
         content += piece
-        if len(content) > MOST_BYTES:
-            raise SearchFailed(f"the search service answered with more than {MOST_BYTES:,} bytes")
+        if len(content) > MAX_BYTES:
+            raise SearchFailed(f"the search service answered with more than {MAX_BYTES:,} bytes")
     return bytes(content)
 
 
@@ -168,11 +168,11 @@ def _json_of(content: bytes) -> dict[str, Any]:
     return answer
 
 
-def duckduckgo(query: str, most: int) -> list[Hit]:
+def duckduckgo(query: str, max_results: int) -> list[Hit]:
     """Several engines through the ddgs package; an installed duckduckgo_search, as it was once named, serves too."""
     search_engine, failure = _ddgs()
     try:
-        found = search_engine(timeout=int(TIMEOUT)).text(query, max_results=most)
+        found = search_engine(timeout=int(TIMEOUT)).text(query, max_results=max_results)
     except failure as error:
         if "No results" in str(error):
             return []

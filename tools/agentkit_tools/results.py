@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from agentkit import ToolError
 
-MOST_QUERIES = 8
-MOST_SOURCES = 8
+MAX_QUERIES = 8
+MAX_SOURCES = 8
 """So many pages or documents are read by one call."""
 QUERY = 500
 TITLE = 200
@@ -47,17 +47,17 @@ def no_results(query: str) -> str:
     return f'(no results for "{shortened(query, 100)}")'
 
 
-def left_out(given: int, most: int, what: str) -> list[str]:
+def left_out(given: int, limit: int, what: str) -> list[str]:
     """The note that there were more than are taken at once, if there were."""
-    return [f"(only the first {most} of {given} {what})"] if given > most else []
+    return [f"(only the first {limit} of {given} {what})"] if given > limit else []
 
 
-def shortened(text: str, most: int) -> str:
-    """A text as one line of at most about `most` characters, cut at a word where it has words."""
-    line = " ".join(text[: 20 * most].split())
-    if len(line) <= most:
+def shortened(text: str, max_chars: int) -> str:
+    """A text as one line of at most about `max_chars` characters, cut at a word where it has words."""
+    line = " ".join(text[: 20 * max_chars].split())
+    if len(line) <= max_chars:
         return line
-    return (line[:most].rpartition(" ")[0] or line[:most]) + " …"
+    return (line[:max_chars].rpartition(" ")[0] or line[:max_chars]) + " …"
 
 
 def without_forged_sources(text: str) -> str:

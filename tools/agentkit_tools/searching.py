@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from agentkit import ConfigurationError, Tool, ToolError, tool
 from agentkit_tools.beside import beside
 from agentkit_tools.providers import SERVICES, Hit, Provider, SearchFailed, duckduckgo, over_http
-from agentkit_tools.results import MOST_QUERIES, asked, hit, left_out, no_results, shortened, told
+from agentkit_tools.results import MAX_QUERIES, asked, hit, left_out, no_results, shortened, told
 
 NAMES = ("ddgs", *SERVICES)
 PATIENCE = 45.0
@@ -43,13 +43,13 @@ def web_search(
             query: What to search for; several queries are searched at once.
         """
         queries = asked(query)
-        searched = queries[:MOST_QUERIES]
+        searched = queries[:MAX_QUERIES]
         ask = fixed or _from_environment(api_key, base_url)
         found = beside(lambda each: ask(each, results), searched, patience)
         reasons = list(dict.fromkeys(_reason(each) for each in found if isinstance(each, Exception)))
         if all(isinstance(each, Exception) for each in found):
             raise ToolError(f"the search failed: {'; '.join(reasons)}.")
-        return _told(searched, found, left_out(len(queries), MOST_QUERIES, "queries were searched"))
+        return _told(searched, found, left_out(len(queries), MAX_QUERIES, "queries were searched"))
 
     return search
 

@@ -6,7 +6,7 @@ from agentkit import FetchError, Tool, ToolError, fetch, tool
 from agentkit_tools.beside import beside
 from agentkit_tools.cutting import cut_to_goal
 from agentkit_tools.page_text import UnreadableError, readable
-from agentkit_tools.results import MOST_SOURCES, block, left_out, told
+from agentkit_tools.results import MAX_SOURCES, block, left_out, told
 
 READING = 50.0
 """Seconds that pages may take beyond those for fetching them: a huge one must not cost the others."""
@@ -49,14 +49,14 @@ def page_visitor(
 
 def _visited(addresses: Sequence[str], read: Callable[[str], str], seconds: float) -> str:
     """The pages beside each other, and what became of those that failed. Raises ToolError when all did."""
-    visited = addresses[:MOST_SOURCES]
+    visited = addresses[:MAX_SOURCES]
     pages = beside(read, visited, seconds)
     failed = [
         _reason(address, page) for address, page in zip(visited, pages, strict=True) if isinstance(page, Exception)
     ]
     if len(failed) == len(pages):
         raise ToolError(" ".join(failed))
-    notes = [f"({reason})" for reason in failed] + left_out(len(addresses), MOST_SOURCES, "pages were read")
+    notes = [f"({reason})" for reason in failed] + left_out(len(addresses), MAX_SOURCES, "pages were read")
     return told([page for page in pages if isinstance(page, str)], notes)
 
 

@@ -32,7 +32,7 @@ export interface SessionOptions extends ChatOptions {
   images?: string[];
 }
 
-export interface ToolSeen {
+export interface ToolCallOut {
   id: string;
   name: string;
   /** JSON, as the model wrote it. */
@@ -56,10 +56,10 @@ export interface ChatAnswer {
   /** "answer", or what ended it before. */
   stopped: string;
   usage: Usage;
-  tool_calls: ToolSeen[];
+  tool_calls: ToolCallOut[];
 }
 
-export interface PromptSeen {
+export interface PromptOut {
   name: string;
   version: string;
   weight?: number | null;
@@ -68,13 +68,13 @@ export interface PromptSeen {
 export interface SessionAnswer extends ChatAnswer {
   session_id: string;
   history_was_cut: boolean;
-  prompt?: PromptSeen | null;
+  prompt?: PromptOut | null;
 }
 
 export interface Turn {
   role: "user" | "assistant";
   content: string;
-  tool_calls: ToolSeen[];
+  tool_calls: ToolCallOut[];
   images: string[];
 }
 
@@ -82,10 +82,10 @@ export interface History {
   session_id: string;
   name: string;
   messages: Turn[];
-  prompt?: PromptSeen | null;
+  prompt?: PromptOut | null;
 }
 
-export interface SessionSeen {
+export interface SessionOut {
   session_id: string;
   name: string;
   /** ISO 8601, UTC. */
@@ -109,7 +109,7 @@ export interface Health {
 export type Frame =
   | { content: string; session_id?: string }
   | { reasoning: string }
-  | { tool: Partial<ToolSeen> & { id: string; state: "started" | "running" | "finished"; progress?: string } }
+  | { tool: Partial<ToolCallOut> & { id: string; state: "started" | "running" | "finished"; progress?: string } }
   /** The pieces since the last tool call are void: the model is asked again. */
   | { discarded: true }
   | { usage: Usage; stopped: string }
@@ -182,7 +182,7 @@ export class LLMAPI {
     return this.json("POST", "/api/llm/chat/session/clear", { session_id: sessionId });
   }
 
-  listSessions(): Promise<Answered<{ sessions: SessionSeen[] }>> {
+  listSessions(): Promise<Answered<{ sessions: SessionOut[] }>> {
     return this.json("GET", "/api/llm/chat/sessions");
   }
 

@@ -1,5 +1,5 @@
 // The conversation on the page: what was said, and the tool calls in between.
-import type { Frame, ToolSeen, Turn, Usage } from "./api";
+import type { Frame, ToolCallOut, Turn, Usage } from "./api";
 import { element } from "./dom";
 import { markdown } from "./markdown";
 
@@ -55,7 +55,7 @@ export class AnswerView {
     this.thoughts.append(piece);
   }
 
-  tool(tool: Partial<ToolSeen> & { id: string; progress?: string }, state: string): void {
+  tool(tool: Partial<ToolCallOut> & { id: string; progress?: string }, state: string): void {
     let fold = this.tools.get(tool.id);
     if (!fold) {
       this.endText();

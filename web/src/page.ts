@@ -1,5 +1,5 @@
 // The chat page: sessions at the side, the conversation, and a place to write.
-import { LLMAPI, LLMError, type SessionSeen } from "./api";
+import { LLMAPI, LLMError, type SessionOut } from "./api";
 import { AnswerView, questionView, turnView } from "./conversation";
 import { element } from "./dom";
 import "./page.css";
@@ -15,7 +15,7 @@ const problem = at("problem");
 const api = new LLMAPI({ token: () => sessionStorage.getItem(KEY) });
 
 let session = newId();
-let sessions: SessionSeen[] = [];
+let sessions: SessionOut[] = [];
 let running: AbortController | undefined;
 let pictures: string[] = [];
 let isFollowing = true;
@@ -89,7 +89,7 @@ function drawSessions(): void {
   at("title").textContent = current?.name || "New conversation";
 }
 
-function sessionView(seen: SessionSeen): HTMLElement {
+function sessionView(seen: SessionOut): HTMLElement {
   const open = element("button", "open", seen.name || seen.session_id);
   open.type = "button";
   open.title = new Date(seen.updated).toLocaleString();
@@ -141,7 +141,7 @@ function newSession(): void {
   message.focus();
 }
 
-async function remove(seen: SessionSeen): Promise<void> {
+async function remove(seen: SessionOut): Promise<void> {
   if (!confirm(`Delete "${seen.name || seen.session_id}"?`)) return;
   if (seen.session_id === session) stop();
   try {
@@ -154,7 +154,7 @@ async function remove(seen: SessionSeen): Promise<void> {
   await loadSessions();
 }
 
-function askForName(seen: SessionSeen): void {
+function askForName(seen: SessionOut): void {
   const dialog = at<HTMLDialogElement>("name-dialog");
   dialog.dataset["session"] = seen.session_id;
   at<HTMLInputElement>("name").value = seen.name;

@@ -15,10 +15,10 @@ from agentkit.backend import Backend
 from agentkit.backends import OpenAIBackend
 from agentkit.errors import MissingExtraError
 from agentkit.providers import resolve
-from agentkit.serving.chat_service import Answerer
+from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder
 from agentkit.serving.http import chat, completions, health
-from agentkit.serving.http.auth import Door
+from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.errors import add_handlers
@@ -28,8 +28,8 @@ from agentkit.serving.http.model_server import ModelServer
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
-from agentkit.serving.rate_limit import Rates
-from agentkit.serving.session_stores import open_sessions, rates_beside
+from agentkit.serving.rate_limit import RateLimiter
+from agentkit.serving.session_stores import open_sessions, rate_limit_storage
 from agentkit.serving.tool_loading import AnyTool, load
 from agentkit.serving.upstream import model_server
 from agentkit.toolbox import Toolbox
@@ -49,7 +49,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     settings = settings or HttpSettings()
     backend, url = model_of(settings)
     sessions = open_sessions(settings.agentkit_sessions)
-    answerer = Answerer(
+    answerer = ChatService(
         backend, sessions, history_tokens=settings.llm_max_history_tokens, calls_at_once=settings.agentkit_max_runs
     )
     runs = Runs(answerer, settings.agentkit_max_runs)
@@ -59,8 +59,8 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         Conversations(answerer, tools, Prompts(settings.agentkit_prompts)),
         runs,
         Metrics(runs, (each.name for each in Toolbox(tools)), settings.prometheus_multiproc_dir),
-        Door(settings),
-        Rates(settings.agentkit_rate, rates_beside(settings.agentkit_sessions)),
+        Authenticator(settings),
+        RateLimiter(settings.agentkit_rate, rate_limit_storage(settings.agentkit_sessions)),
         ModelServer(url, None if settings.agentkit_model else settings.llm_server_url),
     )
 
@@ -133,14 +133,14 @@ def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
     return tuple(found)
 
 
-def mqtt_of(settings: HttpSettings, answerer: Answerer) -> Callable[[], Callable[[], object]]:
+def mqtt_of(settings: HttpSettings, answerer: ChatService) -> Callable[[], Callable[[], object]]:
     """What starts the MQTT bridge, on the same sessions and the same model, and gives what ends it. Raises
     ConfigurationError for projects that can't be served."""
     if not settings.agentkit_mqtt_projects:
         return lambda: lambda: None
     try:
         from agentkit.serving.mqtt.bridge import BridgeSettings
-        from agentkit.serving.mqtt.embedded import serve_beside
+        from agentkit.serving.mqtt.embedded import serve_embedded
         from agentkit.serving.mqtt.projects import projects_named
     except ImportError:
         raise MissingExtraError("the MQTT bridge", "mqtt") from None
@@ -153,7 +153,7 @@ def mqtt_of(settings: HttpSettings, answerer: Answerer) -> Callable[[], Callable
         client_id="agentkit-serve",
     )
     projects = projects_named(settings.agentkit_mqtt_projects)
-    return lambda: serve_beside(projects, answerer, bridge, data_folder() / "bridges")
+    return lambda: serve_embedded(projects, answerer, bridge, data_folder() / "bridges")
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -17,7 +17,7 @@ LOCAL = "local"
 """Who asks where no one has to say."""
 
 
-class Door:
+class Authenticator:
     """Tells who asks. Without keys and without tokens everybody is LOCAL: see `is_open`. Raises ConfigurationError when
     the keys can't be read."""
 

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta, ToolFinished, ToolProgress, ToolStarted
 from agentkit.serving.exchange import Answer, UserInput
-from agentkit.serving.http.conversations import About
+from agentkit.serving.http.conversations import SessionMeta
 from agentkit.serving.http.dependencies import Service, State, Subject, allowed
 from agentkit.serving.http.errors import promised, told
 from agentkit.serving.http.schemas import (
@@ -24,15 +24,15 @@ from agentkit.serving.http.schemas import (
     History,
     NewName,
     Problem,
-    PromptSeen,
-    PromptsSeen,
+    PromptOut,
+    PromptsOut,
     Renamed,
     SessionAnswer,
     SessionBody,
     SessionNamed,
-    SessionsSeen,
-    ToolSeen,
-    UsageSeen,
+    SessionsOut,
+    ToolCallOut,
+    UsageOut,
 )
 from agentkit.serving.http.sse import streamed
 
@@ -78,7 +78,7 @@ async def _streamed(
     request: Request,
     asked: UserInput,
     named: dict[str, str],
-    about: About | None = None,
+    about: SessionMeta | None = None,
     subject: str = "",
 ) -> StreamingResponse:
     """A stream. named: what each piece and the end say of the session."""
@@ -120,20 +120,20 @@ def frame_of(event: Event) -> dict[str, Any] | None:
 
 def _seen(answer: Answer) -> dict[str, Any]:
     result = answer.result
-    calls = [ToolSeen(**asdict(record)) for record in result.tool_calls] if result else []
-    usage = UsageSeen(**{name: getattr(answer.usage, name) for name in UsageSeen.model_fields})
+    calls = [ToolCallOut(**asdict(record)) for record in result.tool_calls] if result else []
+    usage = UsageOut(**{name: getattr(answer.usage, name) for name in UsageOut.model_fields})
     stopped = result.stopped if result else "answer"
     return {"response": answer.text, "stopped": stopped, "usage": usage, "tool_calls": calls}
 
 
-def _version(about: About | None) -> tuple[str, str] | None:
+def _version(about: SessionMeta | None) -> tuple[str, str] | None:
     return (about.prompt, about.version) if about is not None and about.prompt else None
 
 
 @routes.get("/chat/sessions")
-def sessions(state: Service, subject: Subject) -> SessionsSeen:
+def sessions(state: Service, subject: Subject) -> SessionsOut:
     """Your sessions, the one that was written to last first."""
-    return SessionsSeen(sessions=state.conversations.list(subject))
+    return SessionsOut(sessions=state.conversations.list(subject))
 
 
 @routes.get("/chat/session/{session_id:path}/history")
@@ -182,9 +182,9 @@ def rename(session_id: str, body: NewName, state: Service, subject: Subject) -> 
 
 
 @routes.get("/prompts")
-def prompts(state: Service) -> PromptsSeen:
+def prompts(state: Service) -> PromptsOut:
     """The system prompts of the service, with their versions and weights."""
     versions = [each for found in state.conversations.prompts.all().values() for each in found]
-    return PromptsSeen(
-        prompts=[PromptSeen(name=each.prompt, version=each.version, weight=each.weight) for each in versions]
+    return PromptsOut(
+        prompts=[PromptOut(name=each.prompt, version=each.version, weight=each.weight) for each in versions]
     )

@@ -128,9 +128,9 @@ def _asked(body: Completion, state: State) -> UserInput:
         raise HTTPException(400, "messages: the last of them is what a user says")
     names = ("temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty")
     sampling = {name: value for name in names if (value := getattr(body, name)) is not None}
-    most = body.max_completion_tokens or body.max_tokens
-    if most is not None:
-        sampling["max_tokens"] = most
+    max_tokens = body.max_completion_tokens or body.max_tokens
+    if max_tokens is not None:
+        sampling["max_tokens"] = max_tokens
     return UserInput(None, messages=messages, sampling=sampling, tools=state.conversations.tools)
 
 

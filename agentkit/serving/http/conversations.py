@@ -9,25 +9,25 @@ from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.message import Message, ToolCall, is_shown_by_a_tool, system, text_of
-from agentkit.serving.chat_service import Answerer
+from agentkit.serving.chat_service import ChatService
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.prompts import Prompts, Version
 from agentkit.serving.http.schemas import (
     ChatBody,
     History,
-    PromptSeen,
+    PromptOut,
     SessionBody,
-    SessionSeen,
-    ToolSeen,
-    TurnSeen,
+    SessionOut,
+    ToolCallOut,
+    TurnOut,
 )
-from agentkit.serving.key_values import Notes
+from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
 
 SYSTEM_PROMPT = "You are a helpful AI assistant."
 
-MOST_NAME = 60
-MOST_SUBJECTS = 1000
+MAX_NAME = 60
+MAX_SUBJECTS = 1000
 """Whose lists of sessions are kept in memory."""
 
 
@@ -40,7 +40,7 @@ class UnknownPromptError(Exception):
 
 
 @dataclass(frozen=True)
-class About:
+class SessionMeta:
     """What is kept of a session beside what is said. told: the name under which its system prompt is kept; prompt,
     version: of which system prompt of the service it is."""
 
@@ -50,41 +50,41 @@ class About:
     version: str = ""
 
     @property
-    def seen(self) -> PromptSeen | None:
+    def seen(self) -> PromptOut | None:
         """The system prompt of the service that it has."""
-        return PromptSeen(name=self.prompt, version=self.version) if self.prompt else None
+        return PromptOut(name=self.prompt, version=self.version) if self.prompt else None
 
 
 @dataclass
 class Conversations:
     """Those of all subjects. Shared by threads."""
 
-    answerer: Answerer
+    answerer: ChatService
     tools: tuple[AnyTool, ...]
     prompts: Prompts
 
     def __post_init__(self) -> None:
-        self._of = functools.lru_cache(MOST_SUBJECTS)(self._notes)
+        self._of = functools.lru_cache(MAX_SUBJECTS)(self._notes)
 
     def single(self, body: ChatBody) -> UserInput:
         """What a single shot asks: the messages as they are."""
         messages: list[dict[str, Any]] = [turn.model_dump() for turn in body.messages]
         return UserInput(None, messages=messages, sampling=body.sampling, tools=self.tools)
 
-    def next(self, subject: str, body: SessionBody) -> tuple[UserInput, About]:
+    def next(self, subject: str, body: SessionBody) -> tuple[UserInput, SessionMeta]:
         """What the next message of a session asks; the first sets its name and its system prompt. Raises
         UnknownPromptError, SessionError."""
         key = _key(subject, body.session_id)
         known = self._of(subject).get(body.session_id)
-        about = About(**json.loads(known)) if known is not None else self._first(subject, body)
+        about = SessionMeta(**json.loads(known)) if known is not None else self._first(subject, body)
         text = self._system_prompt(subject, about)
         asked = UserInput(body.said, key, system_prompt=text, sampling=body.sampling, tools=self.tools)
         return asked, about
 
-    def _first(self, subject: str, body: SessionBody) -> About:
+    def _first(self, subject: str, body: SessionBody) -> SessionMeta:
         """Begin a session; of several that do so at once the first counts. The system prompt is kept once, however
         many sessions have it, and not in memory."""
-        name, text, version = in_a_line(body.message, MOST_NAME), SYSTEM_PROMPT, None
+        name, text, version = in_a_line(body.message, MAX_NAME), SYSTEM_PROMPT, None
         if body.system_prompt is not None and body.system_prompt.strip():
             text = body.system_prompt
         elif body.prompt is not None:
@@ -94,15 +94,15 @@ class Conversations:
         kept = self.answerer.sessions[f"http.{_digest(subject)}.prompt.{told}"]
         if not kept.entries():
             kept.append([system(text)])
-        about = About(name, told, version.prompt if version else "", version.version if version else "")
+        about = SessionMeta(name, told, version.prompt if version else "", version.version if version else "")
         noted = self._of(subject).add(body.session_id, _text(about))
-        return About(**json.loads(noted))
+        return SessionMeta(**json.loads(noted))
 
-    def _system_prompt(self, subject: str, about: About) -> str:
+    def _system_prompt(self, subject: str, about: SessionMeta) -> str:
         said = self.answerer.sessions[f"http.{_digest(subject)}.prompt.{about.told}"].messages
         return text_of(said[0]) if said else SYSTEM_PROMPT
 
-    def keep(self, subject: str, session_id: str, about: About) -> None:
+    def keep(self, subject: str, session_id: str, about: SessionMeta) -> None:
         """Note again what is known of a session that was forgotten while it was answered. Raises SessionError."""
         if self._of(subject).get(session_id) is None:
             self._of(subject).add(session_id, _text(about))
@@ -131,38 +131,39 @@ class Conversations:
         about = self._existing(subject, session_id)
         self._of(subject).set(session_id, _text(replace(about, name=name)))
 
-    def list(self, subject: str) -> list[SessionSeen]:
+    def list(self, subject: str) -> list[SessionOut]:
         """The sessions of a subject, the one that was written to last first. Raises SessionError."""
         known = {
-            _key(subject, each): (each, About(**json.loads(text))) for each, text in self._of(subject).all().items()
+            _key(subject, each): (each, SessionMeta(**json.loads(text)))
+            for each, text in self._of(subject).all().items()
         }
         return [
-            SessionSeen(session_id=known[info.id][0], name=known[info.id][1].name, updated=info.updated.isoformat())
+            SessionOut(session_id=known[info.id][0], name=known[info.id][1].name, updated=info.updated.isoformat())
             for info in self.answerer.sessions.list()
             if info.id in known
         ]
 
-    def _existing(self, subject: str, session_id: str) -> About:
+    def _existing(self, subject: str, session_id: str) -> SessionMeta:
         known = self._of(subject).get(session_id)
         if known is None or _key(subject, session_id) not in self.answerer.sessions:
             raise UnknownSessionError("Session not found")
-        return About(**json.loads(known))
+        return SessionMeta(**json.loads(known))
 
-    def _notes(self, subject: str) -> Notes:
-        return Notes(self.answerer.sessions, f"http.{_digest(subject)}.names")
+    def _notes(self, subject: str) -> KeyValueStore:
+        return KeyValueStore(self.answerer.sessions, f"http.{_digest(subject)}.names")
 
 
-def turns(messages: Sequence[Message]) -> list[TurnSeen]:
+def turns(messages: Sequence[Message]) -> list[TurnOut]:
     """What a user sees of a transcript: what was said, and with an answer the tool calls that it rests on."""
-    found: list[TurnSeen] = []
-    due = TurnSeen(role="assistant", content="")
-    open_calls: dict[str, ToolSeen] = {}  # of the last reply: servers give the same ids again in later ones
+    found: list[TurnOut] = []
+    due = TurnOut(role="assistant", content="")
+    open_calls: dict[str, ToolCallOut] = {}  # of the last reply: servers give the same ids again in later ones
 
     def close() -> None:
         nonlocal due
         if due.content or due.tool_calls:
             found.append(due)
-        due = TurnSeen(role="assistant", content="")
+        due = TurnOut(role="assistant", content="")
 
     for message in messages:
         if message["role"] == "assistant":
@@ -178,13 +179,13 @@ def turns(messages: Sequence[Message]) -> list[TurnSeen]:
             due.images += _pictures(message)
         elif message["role"] == "user":
             close()  # a run that was stopped: its calls belong to no later answer
-            found.append(TurnSeen(role="user", content=text_of(message), images=_pictures(message)))
+            found.append(TurnOut(role="user", content=text_of(message), images=_pictures(message)))
     close()
     return found
 
 
-def _seen(call: ToolCall) -> ToolSeen:
-    return ToolSeen(id=call["id"], name=call["function"]["name"], arguments=call["function"]["arguments"])
+def _seen(call: ToolCall) -> ToolCallOut:
+    return ToolCallOut(id=call["id"], name=call["function"]["name"], arguments=call["function"]["arguments"])
 
 
 def _pictures(message: Message) -> list[str]:
@@ -193,7 +194,7 @@ def _pictures(message: Message) -> list[str]:
     return [part["image_url"]["url"] for part in parts if part.get("type") == "image_url"]
 
 
-def _text(about: About) -> str:
+def _text(about: SessionMeta) -> str:
     return json.dumps(asdict(about), ensure_ascii=False)
 
 

@@ -8,13 +8,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from agentkit import SessionError
-from agentkit.serving.http.auth import Door
+from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.model_server import ModelServer
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
-from agentkit.serving.rate_limit import Rates
+from agentkit.serving.rate_limit import RateLimiter
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class State:
     conversations: Conversations
     runs: Runs
     metrics: Metrics
-    door: Door
-    rates: Rates
+    door: Authenticator
+    rates: RateLimiter
     model_server: ModelServer
 
     def sessions_problem(self) -> str | None:

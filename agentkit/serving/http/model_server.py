@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from agentkit._text import without_password
+from agentkit._text import without_credentials
 
 SECONDS = 3.0
 KEPT_SECONDS = 1.0
@@ -24,7 +24,7 @@ class ModelServer:
     @property
     def shown(self) -> str:
         """Its address, for people."""
-        return without_password(self._given) if self._given else "in this process"
+        return without_credentials(self._given) if self._given else "in this process"
 
     def problem(self) -> str | None:
         """What is wrong with it; None when it answers."""
@@ -39,6 +39,6 @@ class ModelServer:
         try:
             response = requests.get(f"{url.rstrip('/')}/models", timeout=SECONDS, allow_redirects=False)
         except requests.RequestException as error:
-            return f"{type(error).__name__}: nobody answers at {urlsplit(without_password(url)).netloc}"
+            return f"{type(error).__name__}: nobody answers at {urlsplit(without_credentials(url)).netloc}"
         # one that asks for a key, or has no list of models, is there
         return f"it answers with status {response.status_code}" if response.status_code >= 500 else None

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
 from agentkit._threads import WORKERS
 from agentkit.event import Event, TextDelta
-from agentkit.serving.chat_service import Answerer, process_user_input_with_llm
+from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
 from agentkit.serving.exchange import Answer, UserInput
 
 LOOK = 0.5
@@ -29,11 +29,11 @@ class GoneError(Exception):
 
 
 class Runs:
-    """At most `most` answers at once; one more is refused."""
+    """At most `max_runs` answers at once; one more is refused."""
 
-    def __init__(self, answerer: Answerer, most: int) -> None:
+    def __init__(self, answerer: ChatService, max_runs: int) -> None:
         self._answerer = answerer
-        self._most = most
+        self._max_runs = max_runs
         self._cancels: set[threading.Event] = set()
         self.changed: Callable[[int], object] = lambda count: None
         """Told how many are worked on, when that changes."""
@@ -46,7 +46,7 @@ class Runs:
     @property
     def is_full(self) -> bool:
         """Whether one more would be refused."""
-        return self.count >= self._most
+        return self.count >= self._max_runs
 
     async def answer(self, asked: UserInput, is_gone: Callable[[], Awaitable[bool]]) -> Answer:
         """The answer. Raises what `process_user_input_with_llm` raises, TooManyError, and GoneError."""
@@ -82,7 +82,7 @@ class Runs:
 
     def _begin(self, asked: UserInput, cancel: threading.Event, queue: "asyncio.Queue[Told | BaseException]") -> None:
         if self.is_full:
-            raise TooManyError(f"{self._most} answers are worked on already")
+            raise TooManyError(f"{self._max_runs} answers are worked on already")
         loop = asyncio.get_running_loop()
 
         def tell(what: Told | BaseException) -> None:

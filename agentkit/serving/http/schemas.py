@@ -131,7 +131,7 @@ class OpenAIProblem(BaseModel):
     error: OpenAIError
 
 
-class ToolSeen(BaseModel):
+class ToolCallOut(BaseModel):
     """A tool call, and what came of it."""
 
     id: str
@@ -142,7 +142,7 @@ class ToolSeen(BaseModel):
     seconds: float | None = None
 
 
-class UsageSeen(BaseModel):
+class UsageOut(BaseModel):
     """What an answer took; tokens as the model server counts them, cost in US dollars where it is known."""
 
     requests: int = 0
@@ -158,11 +158,11 @@ class ChatAnswer(BaseModel):
 
     response: str
     stopped: str = "answer"
-    usage: UsageSeen = UsageSeen()
-    tool_calls: list[ToolSeen] = []
+    usage: UsageOut = UsageOut()
+    tool_calls: list[ToolCallOut] = []
 
 
-class PromptSeen(BaseModel):
+class PromptOut(BaseModel):
     """A version of a system prompt."""
 
     name: str
@@ -175,15 +175,15 @@ class SessionAnswer(ChatAnswer):
 
     session_id: str
     history_was_cut: bool = False
-    prompt: PromptSeen | None = None
+    prompt: PromptOut | None = None
 
 
-class TurnSeen(BaseModel):
+class TurnOut(BaseModel):
     """One message of a session; an answer with the tool calls before it. images: as data URLs."""
 
     role: Literal["user", "assistant"]
     content: str
-    tool_calls: list[ToolSeen] = []
+    tool_calls: list[ToolCallOut] = []
     images: list[str] = []
 
 
@@ -191,12 +191,12 @@ class History(BaseModel):
     """What was said in a session."""
 
     session_id: str
-    messages: list[TurnSeen]
+    messages: list[TurnOut]
     name: str = ""
-    prompt: PromptSeen | None = None
+    prompt: PromptOut | None = None
 
 
-class SessionSeen(BaseModel):
+class SessionOut(BaseModel):
     """A session in a list. updated: UTC, ISO 8601."""
 
     session_id: str
@@ -204,16 +204,16 @@ class SessionSeen(BaseModel):
     updated: str
 
 
-class SessionsSeen(BaseModel):
+class SessionsOut(BaseModel):
     """The sessions of a subject, the one that was written to last first."""
 
-    sessions: list[SessionSeen]
+    sessions: list[SessionOut]
 
 
-class PromptsSeen(BaseModel):
+class PromptsOut(BaseModel):
     """The system prompts of the service."""
 
-    prompts: list[PromptSeen]
+    prompts: list[PromptOut]
 
 
 class Done(BaseModel):

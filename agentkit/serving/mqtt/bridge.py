@@ -4,34 +4,29 @@ A message is acknowledged to the broker when the broker has its answer, so that 
 killed comes again. What comes twice (the same requestId, or the same packet) is answered once.
 """
 
-import hashlib
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from agentkit import SessionError
-from agentkit.serving.chat_service import Answerer
-from agentkit.serving.mqtt.broker import SYNC_SECONDS, BrokerSettings, Link, Packet
-from agentkit.serving.mqtt.group_order import PATIENCE, Order
+from agentkit.serving.chat_service import ChatService
+from agentkit.serving.mqtt.broker import SYNC_SECONDS, BrokerConnection, BrokerSettings, Packet
+from agentkit.serving.mqtt.group_order import PATIENCE, GroupOrder
+from agentkit.serving.mqtt.intake import Intake, Job, answers_of
 from agentkit.serving.mqtt.payloads import (
     BadPayloadError,
     Command,
     UserMessage,
-    read_command,
-    read_state,
-    read_user_message,
     session_key,
     topic_level,
 )
 from agentkit.serving.mqtt.projects import Project
-from agentkit.serving.mqtt.recent import Recent
-from agentkit.serving.mqtt.responder import Replies
-from agentkit.serving.mqtt.session_queue import Lanes
-from agentkit.serving.rate_limit import Rates
+from agentkit.serving.mqtt.responder import Responder
+from agentkit.serving.mqtt.session_queue import SessionQueue
+from agentkit.serving.rate_limit import RateLimiter
 
 logger = logging.getLogger("agentkit.mqtt")
 
@@ -42,8 +37,6 @@ messages.setLevel(logging.CRITICAL)
 
 OVERLOADED = "Server is overloaded. Please try again in a moment."
 TOO_FAST = "Error: Rate limit exceeded. Please slow down your requests."
-COMMANDS = {"template": "template", "clear_history": "clear", "delete_session": "delete"}
-MOST_REMEMBERED = 20_000
 
 
 @dataclass(frozen=True)
@@ -60,67 +53,48 @@ class BridgeSettings(BrokerSettings):
     rate: int = 20
     rates: str = "memory://"
     stop_seconds: float = 30.0
-    most_sessions: int = 100
+    max_sessions: int = 100
     idle_seconds: float = 3600.0
-
-
-@dataclass
-class _Job:
-    """A message of the broker on its way. state: of the maze, when it is one. mark: by which an echo of its answer
-    knows it."""
-
-    packet: Packet
-    message: UserMessage | None = None
-    state: dict[str, Any] | None = None
-    command: Command | None = None
-    mark: str = ""
-    came: float = field(default_factory=time.monotonic)
-
-    @property
-    def is_same(self) -> tuple[str, bytes]:
-        """What a packet that comes again has in common with this one, beside its number."""
-        return self.packet.topic, hashlib.sha256(self.packet.payload).digest()
 
 
 class Bridge:
     """Serves projects between a broker and an answerer. Raises ConfigurationError where TLS can't be set up."""
 
-    def __init__(self, projects: tuple[Project, ...], answerer: Answerer, settings: BridgeSettings) -> None:
+    def __init__(self, projects: tuple[Project, ...], answerer: ChatService, settings: BridgeSettings) -> None:
         self._projects = projects
-        self._replies = Replies(answerer)
+        self._replies = Responder(answerer)
         self._settings = settings
-        self._routes = routes_of(projects)
+        self._intake = Intake(projects, self._replies.knows)
         self._answers = answers_of(projects)
         self._lock = threading.Lock()
-        self._open: dict[int, _Job] = {}
-        self._closed: Recent[int, tuple[str, bytes]] = Recent(MOST_REMEMBERED)
-        self._seen: Recent[tuple[str, str], bool] = Recent(MOST_REMEMBERED)
         self._accepted: set[str] = set()
         self._sending: dict[str, Packet | None] = {}
-        self._rates = Rates(settings.rate, settings.rates)
-        self._order = Order() if settings.group else None
+        self._rates = RateLimiter(settings.rate, settings.rates)
+        self._order = GroupOrder() if settings.group else None
         self._is_ready = threading.Event()
         self._stopped = threading.Event()
         self._seconds = 0.0
         self.counts = {"processed": 0, "errors": 0, "rejected": 0}
-        self._lanes: Lanes[_Job] = Lanes(settings.workers, settings.queue, self._do)
-        most = settings.queue + settings.workers + 100
-        self._link = Link(settings, list(self._routes), [f"{topic}#" for topic in self._answers], self._on_packet, most)
+        self._lanes: SessionQueue[Job] = SessionQueue(settings.workers, settings.queue, self._do)
+        max_inflight = settings.queue + settings.workers + 100
+        self._connection = BrokerConnection(
+            settings, list(self._intake.routes), [f"{topic}#" for topic in self._answers], self._on_packet, max_inflight
+        )
 
     @property
     def status_topic(self) -> str:
         """Where it is told whether the bridge is there: "online", "offline"; retained."""
-        return self._link.status_topic
+        return self._connection.status_topic
 
     @property
     def is_connected(self) -> bool:
         """Whether the broker gives it messages just now."""
-        return self._link.is_connected.is_set()
+        return self._connection.is_connected.is_set()
 
     def start(self, seconds: float = 10.0) -> None:
         """Connect, and serve in threads of its own. Raises OSError when the broker can't be reached, or refuses."""
-        self._link.start(seconds)
-        if not self._link.synced.wait(SYNC_SECONDS):
+        self._connection.start(seconds)
+        if not self._connection.synced.wait(SYNC_SECONDS):
             logger.warning(
                 "the broker has not shown the bridge its own answers (%s/#) so far: one that is on its way when the "
                 "bridge is killed may come twice",
@@ -154,30 +128,33 @@ class Bridge:
     def tidy(self) -> None:
         """Drop histories that are idle, and the oldest of those that are too many."""
         for project in self._projects:
-            self._replies.tidy(project, self._settings.most_sessions, self._settings.idle_seconds)
+            self._replies.tidy(project, self._settings.max_sessions, self._settings.idle_seconds)
 
     def stop(self) -> None:
         """Take nothing more, finish what runs, and leave; what was not answered comes again from the broker."""
-        self._link.leave_group()
+        self._connection.leave_group()
         left = self._lanes.stop(self._settings.stop_seconds)
         lost = [job for job in left if job.packet.qos == 0 and job.message is not None]
         for job in lost:  # the broker has them no more: they can only be asked again
             self._send(job, OVERLOADED, lambda: None)
         if left:
             logger.info("%d messages are handed back to the broker", len(left) - len(lost))
-        self._link.stop()
+        self._connection.stop()
         self._stopped.set()
 
     # ---- what comes in, in the network's thread
 
     def _on_packet(self, packet: Packet) -> None:
-        if packet.topic.startswith(self._answers) and packet.topic not in self._routes:
+        if packet.topic.startswith(self._answers) and packet.topic not in self._intake.routes:
             self._hear_echo(packet)
             return
-        job = _Job(packet)
-        if not packet.is_witnessed:
+        job = Job(packet)
+        if not packet.is_observed:
             messages.debug("in  %r %r", packet.topic, packet.payload)
-            if self._is_same_packet(job):
+            state = self._intake.packet_state(job)
+            if state == "closed":
+                self._connection.acknowledge(packet)
+            if state != "new":
                 return
         try:
             self._take(job)
@@ -191,56 +168,36 @@ class Bridge:
         """An answer of this bridge, or of another of its group. The broker keeps it until it is noted that the request
         was answered."""
         with self._lock:
-            is_kept = packet.mark in self._sending and packet.qos > 0
+            is_kept = packet.echo_id in self._sending and packet.qos > 0
             if is_kept:
-                self._sending[str(packet.mark)] = packet
+                self._sending[str(packet.echo_id)] = packet
         if not is_kept:
-            self._link.acknowledge(packet)
-        if packet.mark is None:
+            self._connection.acknowledge(packet)
+        if packet.echo_id is None:
             return
         if not self._is_ready.is_set():
-            self._accepted.add(packet.mark)
+            self._accepted.add(packet.echo_id)
         if self._order is not None:
-            mark, _, number = packet.mark.partition("-")
-            self._order.done(mark, is_known_again=not number)
+            echo_id, _, number = packet.echo_id.partition("-")
+            self._order.done(echo_id, is_retry=not number)
 
-    def _is_same_packet(self, job: _Job) -> bool:
-        """Whether the broker sends a packet again, since the connection broke; what was done with it is told again."""
-        packet = job.packet
-        with self._lock:
-            if packet.is_again and packet.number in self._open and self._open[packet.number].is_same == job.is_same:
-                return True
-            is_done = packet.is_again and self._closed.get(packet.number) == job.is_same
-            if packet.qos and not is_done:
-                self._open[packet.number] = job
-        if is_done:
-            self._link.acknowledge(packet)
-        return is_done
-
-    def _leave_out(self, job: _Job, why: str) -> None:
-        if not job.packet.is_witnessed:
+    def _leave_out(self, job: Job, why: str) -> None:
+        if not job.packet.is_observed:
             logger.warning("a message on %.200r is left out: %s", job.packet.topic, why)
             self._acknowledge(job)
 
-    def _take(self, job: _Job) -> None:
+    def _take(self, job: Job) -> None:
         packet = job.packet
-        project, kind, level = self._route(packet.topic)
-        if kind not in ("user", "state"):
-            if not packet.is_witnessed:
-                self._take_command(job, read_command(project, kind, level, packet.payload))
-            return
-        if kind == "state":
-            job.message, job.state = read_state(project, packet.payload)
-        else:
-            job.message = read_user_message(project, packet.payload, packet.response_topic)
-        if job.message is None:
-            self._leave_out(job, "it is blank")
-            return
-        job.message, job.mark = _marked(self._on_its_own_topic(job.message), packet)
-        if packet.is_witnessed:
+        self._intake.read(job)
+        if job.command is not None:
+            self._queue_command(job, job.command)
+        elif job.message is None:
+            if not packet.is_observed:
+                self._leave_out(job, "it is blank")
+        elif packet.is_observed:
             if self._order is not None:
-                self._order.heard(job.message.key, job.mark.partition("-")[0])
-        elif self._is_known(job.message):
+                self._order.heard(job.message.key, job.echo_id.partition("-")[0])
+        elif self._intake.is_known(job.message):
             self._acknowledge(job)
         elif not (self._is_backlog or self._rates.allows(job.message.key)):
             self._reject(job, job.message, TOO_FAST)
@@ -251,56 +208,25 @@ class Bridge:
     def _is_backlog(self) -> bool:
         """Whether what comes was sent while the bridge was away: then it comes all at once, through no fault of the
         client's. The broker gives no more of it at a time than the bridge has told it to bear."""
-        return not self._link.synced.is_set()
+        return not self._connection.synced.is_set()
 
-    def _on_its_own_topic(self, message: UserMessage) -> UserMessage:
-        """The message; where it wants its answer on a topic of another session that there is, with the usual topic."""
-        named = message.answered_session
-        is_answer = message.reply_topic.startswith(f"{message.project.answers}/")
-        key = session_key(message.project, named)
-        if is_answer and named != message.session and self._replies.knows(key):
-            logger.warning("a replyTopic is ignored that is another session's, of project %s", message.project.name)
-            return replace(message, reply_topic=message.usual_topic)
-        return message
-
-    def _take_command(self, job: _Job, command: Command) -> None:
-        job.command = command
+    def _queue_command(self, job: Job, command: Command) -> None:
         key = session_key(command.project, command.session) if command.session is not None else command.project.name
         if not self._lanes.put(key, job):
             logger.warning("a %s is left out: there is no room for it", command.kind)
             self._acknowledge(job)
 
-    def _route(self, topic: str) -> tuple[Project, str, str | None]:
-        if topic in self._routes:
-            return (*self._routes[topic], None)
-        head, _, level = topic.rpartition("/")
-        if f"{head}/+" in self._routes:
-            return (*self._routes[f"{head}/+"], level)
-        raise BadPayloadError("nobody listens to this topic")
-
-    def _is_known(self, message: UserMessage) -> bool:
-        """Whether the same request was taken before."""
-        if not message.request_id:
-            return False
-        key = (message.key, message.mark)
-        with self._lock:
-            if key in self._seen:
-                return True
-            self._seen[key] = True
-        return False
-
-    def _reject(self, job: _Job, message: UserMessage, text: str) -> None:
+    def _reject(self, job: Job, message: UserMessage, text: str) -> None:
         if self._stopped.is_set() or self._lanes.is_stopped:
             return  # it comes again
         self.counts["rejected"] += 1
         logger.warning("a message of session %s is rejected: %s", message.key, text)
-        with self._lock:  # it may come again
-            self._seen.pop((message.key, message.mark), None)
+        self._intake.forget(message)
         self._send(job, text, lambda: self._acknowledge(job))
 
     # ---- the work, in the lanes
 
-    def _do(self, job: _Job) -> bool:
+    def _do(self, job: Job) -> bool:
         """Whether the job is done; else its time has not come."""
         try:
             if job.command is not None:
@@ -319,22 +245,22 @@ class Bridge:
                 self._send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
         return True
 
-    def _is_its_turn(self, job: _Job, message: UserMessage) -> bool:
-        if self._order is None or not self._link.sees_echoes:
+    def _is_its_turn(self, job: Job, message: UserMessage) -> bool:
+        if self._order is None or not self._connection.sees_echoes:
             return True
-        mark, waited = job.mark.partition("-")[0], time.monotonic() - job.came
-        if self._order.is_first(message.key, mark, waited):
+        echo_id, waited = job.echo_id.partition("-")[0], time.monotonic() - job.came
+        if self._order.is_first(message.key, echo_id, waited):
             return True
         if waited < PATIENCE or self._replies.is_busy(message):
             return False
-        self._order.pass_over(message.key, mark)  # those before it were a bridge's that is gone
+        self._order.pass_over(message.key, echo_id)  # those before it were a bridge's that is gone
         return True
 
-    def _serve(self, job: _Job, message: UserMessage) -> None:
+    def _serve(self, job: Job, message: UserMessage) -> None:
         if (
-            job.mark in self._accepted and message.is_known_again
+            job.echo_id in self._accepted and message.is_retry
         ):  # the broker has had the answer from the bridge that was killed
-            self._accepted.discard(job.mark)
+            self._accepted.discard(job.echo_id)
             self._replies.note_answered(message)
             self._acknowledge(job)
             return
@@ -343,7 +269,7 @@ class Bridge:
             self._acknowledge(job)
             return
         with self._lock:
-            self._sending[job.mark] = None
+            self._sending[job.echo_id] = None
         try:
             is_delivered = threading.Event()
             self._send(job, text, is_delivered.set)
@@ -353,15 +279,15 @@ class Bridge:
             self._note_answered(message)
         finally:
             with self._lock:
-                echo = self._sending.pop(job.mark, None)
+                echo = self._sending.pop(job.echo_id, None)
         if echo is not None:
-            self._link.acknowledge(echo)
+            self._connection.acknowledge(echo)
         self._acknowledge(job)
         is_error = text.startswith(("Error: ", '{"hint": "Error: '))
         self.counts["errors" if is_error else "processed"] += 1
         self._seconds += time.monotonic() - job.came
 
-    def _answer(self, job: _Job, message: UserMessage) -> str | None:
+    def _answer(self, job: Job, message: UserMessage) -> str | None:
         if job.state is not None:
             hint = self._replies.hint(message, job.state)
             return None if hint is None else json.dumps(hint, ensure_ascii=False)
@@ -372,7 +298,8 @@ class Bridge:
 
         def tell(text: str) -> None:
             # ASCII: a piece may hold half of a surrogate pair
-            self._link.tell(topic, json.dumps({"delta": text, "requestId": message.request_id}))
+            payload = json.dumps({"delta": text, "requestId": message.request_id})
+            self._connection.sender.publish_unconfirmed(topic, payload)
 
         return tell
 
@@ -387,7 +314,7 @@ class Bridge:
             self._replies.answerer.forget(keys)
         notice = {"template": "Template updated", "clear": "History cleared"}.get(command.kind)
         if notice and session is not None and project.hints:
-            self._link.publish(f"{project.hints}/{topic_level(session)}", json.dumps({"hint": notice}))
+            self._connection.sender.publish(f"{project.hints}/{topic_level(session)}", json.dumps({"hint": notice}))
 
     def _note_answered(self, message: UserMessage) -> None:
         try:
@@ -395,48 +322,15 @@ class Bridge:
         except Exception as error:  # noqa: BLE001 - the client has its answer
             logger.error("an answer could not be noted: %s", type(error).__name__)
 
-    def _send(self, job: _Job, text: str, then: Callable[[], object]) -> None:
+    def _send(self, job: Job, text: str, then: Callable[[], object]) -> None:
         assert job.message is not None
         payload = json.dumps({"hint": text}) if job.state is not None and not text.startswith("{") else text
         messages.debug("out %r %r", job.message.reply_topic, payload)
         correlation = job.packet.correlation
-        self._link.publish(job.message.reply_topic, payload, mark=job.mark, correlation=correlation, then=then)
+        self._connection.sender.publish(
+            job.message.reply_topic, payload, echo_id=job.echo_id, correlation=correlation, then=then
+        )
 
-    def _acknowledge(self, job: _Job) -> None:
-        with self._lock:
-            if self._open.get(job.packet.number) is job:
-                del self._open[job.packet.number]
-                self._closed[job.packet.number] = job.is_same
-        self._link.acknowledge(job.packet)
-
-
-def routes_of(projects: Iterable[Project]) -> dict[str, tuple[Project, str]]:
-    """The topics that are listened to, and what they are for; "+" stands for a session."""
-    found: dict[str, tuple[Project, str]] = {}
-    for project in projects:
-        found[project.user_input] = (project, "user")
-        if project.state:
-            found[project.state] = (project, "state")
-        if project.hints:
-            for name, kind in COMMANDS.items():
-                found[f"{project.name}/{name}"] = found[f"{project.name}/{name}/+"] = (project, kind)
-    return found
-
-
-def answers_of(projects: Iterable[Project]) -> tuple[str, ...]:
-    """What the topics of answers begin with."""
-    return tuple(f"{each}/" for project in projects for each in (project.answers, project.hints) if each)
-
-
-def _marked(message: UserMessage, packet: Packet) -> tuple[UserMessage, str]:
-    """The message with the mark by which the log of its session knows it; and the mark by which bridges do. A request
-    is known by its topic, the client's id and its own, since several clients of one session may count alike. A message
-    without a requestId is known by its packet's number and its text; only the part of the mark before the "-" is the
-    same for all bridges, who give packets other numbers."""
-    own = json.dumps([packet.topic, message.client_id, message.request_id])
-    told = b"r" + own.encode() if message.request_id else b"p" + packet.payload
-    digest = hashlib.sha256(f"{message.key}\n".encode() + told).hexdigest()[:32]
-    if message.request_id:
-        return replace(message, mark=f"request-{digest}"), digest
-    mark = f"packet-{packet.number}-{digest}"
-    return replace(message, mark=mark, is_known_again=packet.is_again), f"{digest}-{packet.number}"
+    def _acknowledge(self, job: Job) -> None:
+        self._intake.close(job)
+        self._connection.acknowledge(job.packet)

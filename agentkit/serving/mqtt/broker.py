@@ -30,26 +30,18 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agentkit.serving.mqtt.payloads import topic_level
-from agentkit.serving.mqtt.recent import Recent
+from agentkit.serving.mqtt.sender import REQUEST_PROPERTY, Sender
 from agentkit.serving.mqtt.tls import secure
 
 logger = logging.getLogger("agentkit.mqtt")
 
 SESSION_EXPIRY = 7 * 24 * 3600
 
-MARK = "agentkit-request"
 SENDER_EXPIRY = 3600
-MOST_IN_FLIGHT = 20
-"""Answers on their way to the broker at once: what Mosquitto bears, unless it is told otherwise."""
-
-ROOM = 1000  # bytes of a packet beside its payload and topic
-TOO_LARGE = "Error: the answer is too large for the broker."
 HUNG_UP = "the broker hangs up"
 SYNC_SECONDS = 5.0
 CHECK_SECONDS = 3.0
-MOST_EARLY = 1000
-EARLY_SECONDS = 10.0  # packets' identifiers come again
-_SERVED, _WITNESSED = 1, 2  # subscription identifiers
+_SERVED, _OBSERVED = 1, 2  # subscription identifiers
 
 
 @dataclass(frozen=True)
@@ -75,17 +67,6 @@ class BrokerSettings:
     protocol: str = "5"
 
 
-@dataclass
-class _Sent:
-    """What was published, and is not known to be with the broker. is_doubtful: the broker has lost the session."""
-
-    topic: str
-    payload: str
-    properties: Properties | None
-    then: Callable[[], object] | None
-    is_doubtful: bool = False
-
-
 @dataclass(frozen=True)
 class Packet:
     """A message from the broker. number: the packet's identifier. is_again: the broker has sent it before.
@@ -96,14 +77,14 @@ class Packet:
     payload: bytes
     number: int
     qos: int
-    is_again: bool = False
-    is_witnessed: bool = False
+    is_duplicate: bool = False
+    is_observed: bool = False
     response_topic: str | None = None
     correlation: bytes | None = None
-    mark: str | None = None
+    echo_id: str | None = None
 
 
-class Link:
+class BrokerConnection:
     """served: topics whose messages the bridge answers. echoed: those of its answers. take: is given what comes. most:
     messages that the bridge bears at once, unacknowledged.
 
@@ -116,24 +97,17 @@ class Link:
         served: Sequence[str],
         echoed: Sequence[str],
         take: Callable[[Packet], object],
-        most: int,
+        max_inflight: int,
     ) -> None:
         self._settings = settings
         self._served = served
         self._echoed = echoed
         self._take = take
-        self._most = most
-        self._lock = threading.Lock()
-        self._unconfirmed: dict[int, _Sent] = {}
-        self._early: Recent[int, float] = Recent(MOST_EARLY)
+        self._max_inflight = max_inflight
         self._sync_token = ""
-        self._qos = 2
-        self._most_bytes = 268_435_455  # MQTT 5, section 2.1.4
-        self._has_session = False
         self._is_leaving = False
         self._subscribing = 0
         self.unsubscribed = 0
-        self._sends = threading.Event()
         self.is_connected = threading.Event()
         self.synced = threading.Event()
         self._make("3.1.1" if settings.protocol == "3.1.1" else "5")
@@ -161,10 +135,8 @@ class Link:
         self._listener.on_subscribe = self._on_subscribe
         self._listener.on_disconnect = self._on_disconnect
         self._listener.on_message = self._on_message
-        self._sender = self._client(f"{self._settings.client_id}-answers", lasts=False)
-        self._sender.on_connect = self._on_sender_connect
-        self._sender.on_publish = self._on_publish
-        self._sender.on_disconnect = self._on_sender_disconnect
+        client = self._client(f"{self._settings.client_id}-answers", lasts=False)
+        self.sender = Sender(client, is_mqtt5=self.is_new)
 
     def _client(self, client_id: str, *, lasts: bool) -> paho.Client:
         settings = self._settings
@@ -174,8 +146,6 @@ class Link:
         secure(client, settings.username, settings.password, settings.tls, settings.ca_file)
         client.reconnect_delay_set(1, 120)
         return client
-
-    # ---- coming and going
 
     def start(self, seconds: float) -> None:
         """Connect, and listen. Raises OSError when the broker can't be reached, refuses, or (in a group) does not know
@@ -187,12 +157,12 @@ class Link:
         if problem is not None:
             raise ConnectionRefusedError(problem)
         # The sender first: what is published before it is connected is sent without regard to what the broker bears.
-        self._connect(self._sender, expiry=SENDER_EXPIRY)
+        self._connect(self.sender.client, expiry=SENDER_EXPIRY)
         self._connect_listener()
         end = time.monotonic() + seconds
-        if not (self._sends.wait(seconds) and self.is_connected.wait(max(0.0, end - time.monotonic()))):
+        if not (self.sender.is_ready.wait(seconds) and self.is_connected.wait(max(0.0, end - time.monotonic()))):
             self._listener.loop_stop()
-            self._sender.loop_stop()
+            self.sender.client.loop_stop()
             raise ConnectionRefusedError("the broker does not answer")
 
     def _wipe(self, seconds: float) -> str | None:
@@ -205,9 +175,7 @@ class Link:
         client = self._client(f"{self._settings.client_id}-answers", lasts=False)
 
         def hear(_: Any, __: Any, ___: Any, reason: Any, properties: Any) -> None:
-            most = getattr(properties, "ReceiveMaximum", MOST_IN_FLIGHT)
-            self._sender.max_inflight_messages_set(min(MOST_IN_FLIGHT, most))
-            self._most_bytes = getattr(properties, "MaximumPacketSize", self._most_bytes)
+            self.sender.adapt_to(properties)
             told.put(str(reason) if reason.is_failure else None)
 
         client.on_connect = hear
@@ -239,7 +207,7 @@ class Link:
         if self.is_new:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = expiry
-            properties.ReceiveMaximum = min(65_535, self._most)
+            properties.ReceiveMaximum = min(65_535, self._max_inflight)
             options = {"clean_start": False, "properties": properties}
         client.connect(settings.broker, settings.port, settings.keepalive, **options)
         client.loop_start()
@@ -253,87 +221,18 @@ class Link:
     def stop(self, seconds: float = 5.0) -> None:
         """Leave, when what was sent is with the broker, or the time is over."""
         end = time.monotonic() + seconds
-        while self._unconfirmed and time.monotonic() < end:
+        while self.sender.has_unconfirmed and time.monotonic() < end:
             time.sleep(0.02)
-        self._is_leaving = True
+        self._is_leaving = self.sender.is_leaving = True
         with contextlib.suppress(RuntimeError, ValueError):  # there is no connection
             self._listener.publish(self.status_topic, "offline", qos=1, retain=True).wait_for_publish(2)
-        for client in (self._listener, self._sender):
+        for client in (self._listener, self.sender.client):
             client.disconnect()
             client.loop_stop()
-
-    # ---- what goes out
-
-    def publish(
-        self,
-        topic: str,
-        payload: str,
-        *,
-        mark: str = "",
-        correlation: bytes | None = None,
-        then: Callable[[], object] | None = None,
-    ) -> None:
-        """Publish, so that it comes once. then: called when the broker has it, at once or from the network's thread."""
-        if len(payload.encode("utf-8", "replace")) + len(topic.encode()) + ROOM > self._most_bytes:
-            logger.warning("an answer is too large for the broker")
-            payload = TOO_LARGE  # else the broker closes the connection, again and again
-        properties = None
-        if self.is_new and (mark or correlation is not None):
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            if mark:
-                properties.UserProperty = (MARK, mark)
-            if correlation is not None:
-                properties.CorrelationData = correlation
-        self._publish(_Sent(topic, payload, properties, then))
-
-    def _publish(self, sent: _Sent) -> None:
-        # Not under the lock: the client calls on_publish under one of its own, which publish() takes too.
-        told = self._sender.publish(sent.topic, sent.payload, qos=self._qos, properties=sent.properties)
-        with self._lock:
-            is_there = time.monotonic() - self._early.pop(told.mid, -EARLY_SECONDS) < EARLY_SECONDS
-            if not is_there:
-                self._unconfirmed[told.mid] = sent
-        if is_there and sent.then is not None:
-            sent.then()
-
-    def tell(self, topic: str, payload: str) -> None:
-        """Publish what may be lost: a piece of a stream."""
-        self._sender.publish(topic, payload, qos=0)
 
     def acknowledge(self, packet: Packet) -> None:
         """Tell the broker that a message is done with."""
         self._listener.ack(packet.number, packet.qos)
-
-    def _on_publish(self, _: Any, __: Any, number: int, ___: Any, ____: Any) -> None:
-        with self._lock:
-            sent = self._unconfirmed.pop(number, None)
-            # It is None when the broker was quicker than publish() in telling the number, and for a piece of a stream.
-            if sent is None:
-                self._early[number] = time.monotonic()
-        if sent is None:
-            return
-        if sent.is_doubtful:
-            self._publish(replace(sent, is_doubtful=False))
-        elif sent.then is not None:
-            sent.then()
-
-    def _on_sender_connect(self, _: Any, __: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if reason.is_failure:
-            logger.error("the broker refuses the connection for answers: %s", reason)
-            return
-        self._qos = min(2, getattr(properties, "MaximumQoS", 2))
-        with self._lock:
-            if self._has_session and not flags.session_present:
-                for sent in self._unconfirmed.values():
-                    sent.is_doubtful = True
-            self._has_session = True
-        self._sends.set()
-
-    def _on_sender_disconnect(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-        if not self._is_leaving:
-            logger.warning("the connection for answers is gone: %s", reason)
-
-    # ---- what comes in
 
     def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
         if reason.is_failure:
@@ -348,7 +247,7 @@ class Link:
             self._subscribing = 2
             echoed = dict.fromkeys(self._echoed, 0)
             self._subscribe({**dict.fromkeys(self._shared, 1), **echoed, f"{self._own_topic}/sync": 1}, _SERVED)
-            self._subscribe(dict.fromkeys(self._served, 0), _WITNESSED)
+            self._subscribe(dict.fromkeys(self._served, 0), _OBSERVED)
         else:
             self._subscribing = 1
             self._subscribe({**served, **dict.fromkeys(self._echoed, 1), f"{self._own_topic}/sync": 1}, _SERVED)
@@ -400,10 +299,10 @@ class Link:
             message.mid,
             message.qos,
             message.dup,
-            _WITNESSED in getattr(properties, "SubscriptionIdentifier", ()),
+            _OBSERVED in getattr(properties, "SubscriptionIdentifier", ()),
             getattr(properties, "ResponseTopic", None),
             getattr(properties, "CorrelationData", None),
-            dict(getattr(properties, "UserProperty", ())).get(MARK),
+            dict(getattr(properties, "UserProperty", ())).get(REQUEST_PROPERTY),
         )
         if packet.topic == f"{self._own_topic}/sync":
             self.acknowledge(packet)
@@ -425,18 +324,20 @@ def test_broker(settings: BrokerSettings, served: Sequence[str], answers: Sequen
     """
     settings = replace(settings, client_id=f"agentkit-check-{secrets.token_hex(4)}", group=None, expiry=0)
     came: queue.SimpleQueue[str] = queue.SimpleQueue()
-    link = Link(settings, served, [f"{topic}#" for topic in answers], lambda packet: came.put(packet.topic), 100)
-    link.start(10.0)
-    probes = {f"{topic}{settings.client_id}" for topic in answers} if link.is_new else set()
+    connection = BrokerConnection(
+        settings, served, [f"{topic}#" for topic in answers], lambda packet: came.put(packet.topic), 100
+    )
+    connection.start(10.0)
+    probes = {f"{topic}{settings.client_id}" for topic in answers} if connection.is_new else set()
     missing = set(probes)
     for probe in probes:
-        link.publish(probe, "agentkit mqtt --check")
+        connection.sender.publish(probe, "agentkit mqtt --check")
     end = time.monotonic() + CHECK_SECONDS
     while missing and time.monotonic() < end:
         with contextlib.suppress(queue.Empty):
             missing.discard(came.get(timeout=0.1))
-    link.stop()
-    wrong = [f"it refuses {link.unsubscribed} of the bridge's subscriptions"] if link.unsubscribed else []
+    connection.stop()
+    wrong = [f"it refuses {connection.unsubscribed} of the bridge's subscriptions"] if connection.unsubscribed else []
     return wrong + [
         f"it lets the bridge not publish and read {topic}#"
         for topic in answers

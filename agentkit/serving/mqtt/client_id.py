@@ -15,17 +15,17 @@ from agentkit import ConfigurationError
 
 logger = logging.getLogger("agentkit.mqtt")
 
-MOST_IN_GROUP = 1000
+MAX_IN_GROUP = 1000
 
 
 @contextmanager
-def held_name(name: str, broker: str, *, in_group: bool, folder: Path) -> Iterator[str]:
+def held_client_id(name: str, broker: str, *, in_group: bool, folder: Path) -> Iterator[str]:
     """Hold a name with a broker ("host:port"). in_group: then it is the first free one of this machine, name-HOST-1 and
     so on. folder: of the locks. Raises ConfigurationError when another bridge on this machine has it."""
     import filelock
 
     host = socket.gethostname()[:20]
-    names = [f"{name}-{host}-{number}" for number in range(1, MOST_IN_GROUP)] if in_group else [name]
+    names = [f"{name}-{host}-{number}" for number in range(1, MAX_IN_GROUP)] if in_group else [name]
     for each in names:
         digest = hashlib.sha256(f"{broker}\n{each}".encode()).hexdigest()[:24]
         lock = filelock.FileLock(folder / f"{digest}.lock", timeout=0, thread_local=False)

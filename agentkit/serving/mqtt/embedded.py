@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from agentkit import ConfigurationError
-from agentkit.serving.chat_service import Answerer
+from agentkit.serving.chat_service import ChatService
 from agentkit.serving.mqtt.bridge import Bridge, BridgeSettings
-from agentkit.serving.mqtt.client_id import held_name
+from agentkit.serving.mqtt.client_id import held_client_id
 from agentkit.serving.mqtt.projects import Project
 
 logger = logging.getLogger("agentkit.mqtt")
@@ -18,8 +18,8 @@ WAIT = 5.0
 """Seconds between two attempts."""
 
 
-def serve_beside(
-    projects: tuple[Project, ...], answerer: Answerer, settings: BridgeSettings, folder: Path
+def serve_embedded(
+    projects: tuple[Project, ...], answerer: ChatService, settings: BridgeSettings, folder: Path
 ) -> Callable[[], None]:
     """Serve projects in threads; gives what ends that. folder: of the locks of names. Of several workers that share a
     name one serves, and when it ends the next."""
@@ -29,7 +29,7 @@ def serve_beside(
     def serve() -> None:
         while not stopped.is_set():
             try:
-                with held_name(settings.client_id, place, in_group=False, folder=folder) as name:
+                with held_client_id(settings.client_id, place, in_group=False, folder=folder) as name:
                     bridge = Bridge(projects, answerer, replace(settings, client_id=name))
                     bridge.start()
                     stopped.wait()

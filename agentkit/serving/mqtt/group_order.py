@@ -8,7 +8,7 @@ one it has, and when they are answered. What a bridge that is gone had is waited
 import threading
 from collections import deque
 
-from agentkit.serving.mqtt.recent import Recent
+from cachetools import FIFOCache
 
 PATIENCE = 5.0
 """Seconds that a message waits for those before it, when nobody is answering its session."""
@@ -16,56 +16,56 @@ PATIENCE = 5.0
 COPY_SECONDS = 0.2
 """Seconds within which the second copy of a message comes."""
 
-MOST = 50_000
+MAX_MESSAGES = 50_000
 """Messages that are remembered, of those that wait and of those that are answered."""
 
 
-class Order:
+class GroupOrder:
     """Shared by threads. A mark stands for a message."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lines: dict[str, deque[str]] = {}
         self._places: dict[str, str] = {}
-        self._answered: Recent[str, bool] = Recent(MOST)
+        self._answered: FIFOCache[str, bool] = FIFOCache(MAX_MESSAGES)
 
-    def heard(self, session: str, mark: str) -> None:
+    def heard(self, session: str, message_id: str) -> None:
         """A message of a session was published."""
         with self._lock:
-            if mark in self._places or mark in self._answered:
+            if message_id in self._places or message_id in self._answered:
                 return  # the same request once more
-            if len(self._places) >= MOST:
+            if len(self._places) >= MAX_MESSAGES:
                 self._drop(next(iter(self._places)))
-            self._places[mark] = session
-            self._lines.setdefault(session, deque()).append(mark)
+            self._places[message_id] = session
+            self._lines.setdefault(session, deque()).append(message_id)
 
-    def done(self, mark: str, is_known_again: bool) -> None:
+    def done(self, message_id: str, is_retry: bool) -> None:
         """A message was answered, by whoever. is_known_again: whether another message with this mark is the same."""
         with self._lock:
-            self._drop(mark)
-            if is_known_again:
-                self._answered[mark] = True
+            self._drop(message_id)
+            if is_retry:
+                self._answered[message_id] = True
 
-    def is_first(self, session: str, mark: str, waited: float) -> bool:
+    def is_first(self, session: str, message_id: str, waited: float) -> bool:
         """Whether nothing stands before a message. waited: seconds since it came."""
         with self._lock:
             line = self._lines.get(session)
-            if line is None or mark not in self._places:
+            if line is None or message_id not in self._places:
                 return waited > COPY_SECONDS
-            return line[0] == mark
+            return line[0] == message_id
 
-    def pass_over(self, session: str, mark: str) -> None:
+    def pass_over(self, session: str, message_id: str) -> None:
         """Forget what stands before a message."""
         with self._lock:
             line = self._lines.get(session, deque())
-            while line and line[0] != mark and mark in self._places:
+            while line and line[0] != message_id and message_id in self._places:
                 self._drop(line[0])
 
-    def _drop(self, mark: str) -> None:
-        session = self._places.pop(mark, None)
+    def _drop(self, message_id: str) -> None:
+        session = self._places.pop(message_id, None)
         if session is None:
             return
         line = self._lines[session]
-        line.remove(mark)
+        line.remove(message_id)
         if not line:
             del self._lines[session]

@@ -18,9 +18,9 @@ from agentkit.serving.mqtt.projects import FORBIDDEN, Project, is_plain_topic
 
 logger = logging.getLogger("agentkit")
 
-MOST_BYTES = 1_000_000
-MOST_ID_BYTES = 512
-MOST_TEMPLATE = 60_000
+MAX_BYTES = 1_000_000
+MAX_ID_BYTES = 512
+MAX_TEMPLATE = 60_000
 _ODD = re.compile(f"[/+#%{FORBIDDEN}]")
 _NUMBERS = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens"}
 
@@ -44,8 +44,8 @@ class UserMessage:
     client_id: str = ""
     request_id: str = ""
     stream: bool = False
-    mark: str = ""
-    is_known_again: bool = True
+    log_id: str = ""
+    is_retry: bool = True
 
     @property
     def usual_topic(self) -> str:
@@ -120,8 +120,8 @@ def session_of(told: Mapping[str, Any]) -> str:
     if isinstance(given, bool) or not isinstance(given, str | int | float) or not str(given).strip():
         return f"default-{secrets.token_hex(4)}"
     session = str(given).strip()
-    if len(session.encode("utf-8", "replace")) > MOST_ID_BYTES:
-        raise BadPayloadError(f"the session's id has more than {MOST_ID_BYTES} bytes")
+    if len(session.encode("utf-8", "replace")) > MAX_ID_BYTES:
+        raise BadPayloadError(f"the session's id has more than {MAX_ID_BYTES} bytes")
     return session
 
 
@@ -165,8 +165,8 @@ def _number(key: str, value: Any) -> float | int | None:
         return None
     if key == "maxTokens":
         return int(value) if 1 <= value <= 1_000_000 else None
-    most = 1.0 if key == "topP" else 5.0
-    return value if 0 <= value <= most else None
+    upper = 1.0 if key == "topP" else 5.0
+    return value if 0 <= value <= upper else None
 
 
 def read_command(project: Project, kind: str, level: str | None, payload: bytes) -> Command:
@@ -185,8 +185,8 @@ def read_command(project: Project, kind: str, level: str | None, payload: bytes)
     template = _template_of(told)
     if not template:
         raise BadPayloadError('a template has no text: {"template": "..."}')
-    if len(template) > MOST_TEMPLATE:
-        raise BadPayloadError(f"a template has {len(template):,} letters, and {MOST_TEMPLATE:,} are taken")
+    if len(template) > MAX_TEMPLATE:
+        raise BadPayloadError(f"a template has {len(template):,} letters, and {MAX_TEMPLATE:,} are taken")
     return Command(project, kind, target, template, told.get("reset") is not False)
 
 
@@ -202,8 +202,8 @@ def _template_of(told: Mapping[str, Any]) -> str:
 
 def _json_of(payload: bytes) -> Any:
     """The JSON of a payload; None when it is none. Raises BadPayloadError when it is too large."""
-    if len(payload) > MOST_BYTES:
-        raise BadPayloadError(f"the payload has {len(payload):,} bytes, and {MOST_BYTES:,} are taken")
+    if len(payload) > MAX_BYTES:
+        raise BadPayloadError(f"the payload has {len(payload):,} bytes, and {MAX_BYTES:,} are taken")
     try:
         return json.loads(payload)
     except (ValueError, RecursionError):

@@ -134,7 +134,7 @@ def _checked(name: str, key: str, value: Any) -> Any:
     return value
 
 
-MOST_LEVELS = 100
+MAX_LEVELS = 100
 
 FORBIDDEN = r"\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef" + "".join(
     f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
@@ -148,7 +148,7 @@ def is_plain_topic(topic: str) -> bool:
     """Whether a message can be published to a topic, without wildcards (MQTT 3.1.1 and 5, section 4.7), and so that no
     broker closes the connection for it: Mosquitto does so for more than 200 levels."""
     size = len(topic.encode("utf-8", "replace"))
-    return 0 < size <= 65_535 and topic.count("/") < MOST_LEVELS and not _NOT_PLAIN.search(topic)
+    return 0 < size <= 65_535 and topic.count("/") < MAX_LEVELS and not _NOT_PLAIN.search(topic)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from agentkit import Session
 from agentkit._text import in_a_line
 from agentkit.event import Event, ReplyFinished, ReplyStarted, TextDelta
 from agentkit.message import Message, text_of
-from agentkit.serving.chat_service import Answerer, process_user_input_with_llm, taken_back
+from agentkit.serving.chat_service import ChatService, process_user_input_with_llm, rolled_back
 from agentkit.serving.exchange import Answer, UserInput
-from agentkit.serving.key_values import Notes
+from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt import maze
 from agentkit.serving.mqtt.payloads import UserMessage, session_key
 from agentkit.serving.mqtt.projects import Project
@@ -22,7 +22,7 @@ from agentkit.session import SessionInfo, Sessions
 logger = logging.getLogger("agentkit.mqtt")
 messages = logging.getLogger("agentkit.mqtt.messages")
 
-MOST_TEMPLATES = 1000
+MAX_TEMPLATES = 1000
 
 RESET = "[Session history was too long and was reset]\n\n"
 NO_ANSWER = "Error: the model gave no answer."
@@ -34,14 +34,14 @@ class Templates:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._notes: dict[str, Notes] = {}
+        self._notes: dict[str, KeyValueStore] = {}
 
     def set(self, project: Project, session: str | None, text: str) -> None:
         """Set the prompt of a session, or of all sessions and those to come."""
         name = "*" if session is None else session_key(project, session)
         notes = self._of(project)
         notes.set(name, text, alone=session is None)
-        for old in [each for each in notes.all() if each != "*"][:-MOST_TEMPLATES]:
+        for old in [each for each in notes.all() if each != "*"][:-MAX_TEMPLATES]:
             notes.set(old, "")
 
     def drop(self, project: Project, session: str | None) -> None:
@@ -56,14 +56,14 @@ class Templates:
         notes = self._of(message.project)
         return notes.get(message.key) or notes.get("*") or message.project.system_prompt
 
-    def _of(self, project: Project) -> Notes:
-        return self._notes.setdefault(project.name, Notes(self._sessions, f"{project.name}.templates"))
+    def _of(self, project: Project) -> KeyValueStore:
+        return self._notes.setdefault(project.name, KeyValueStore(self._sessions, f"{project.name}.templates"))
 
 
-class Replies:
+class Responder:
     """Shared by threads."""
 
-    def __init__(self, answerer: Answerer) -> None:
+    def __init__(self, answerer: ChatService) -> None:
         self.answerer = answerer
         self.sessions = answerer.sessions
         self.templates = Templates(answerer.sessions)
@@ -100,7 +100,7 @@ class Replies:
         reply: Message | None = None
         try:
             agent, prompt = self.answerer.agent(asked), None if begun.is_asked else text
-            with taken_back(session, text), self.answerer.room, agent.stream(prompt, session=session) as run:
+            with rolled_back(session, text), self.answerer.room, agent.stream(prompt, session=session) as run:
                 for event in run:
                     if isinstance(event, ReplyStarted) and event.turn > 1:
                         break  # the calls are the game's: the model is not asked what to make of them
@@ -112,7 +112,7 @@ class Replies:
 
     def note_answered(self, message: UserMessage) -> None:
         """Note that the client has the answer to this request."""
-        self.answerer.note_answered(message.key, message.mark)
+        self.answerer.note_answered(message.key, message.log_id)
 
     def knows(self, key: str) -> bool:
         """Whether there is a session of that id in the store."""
@@ -129,12 +129,12 @@ class Replies:
     def _kept(self, project: Project) -> list[SessionInfo]:
         return [info for info in self.sessions.list() if info.id.startswith(f"{project.name}:")]
 
-    def tidy(self, project: Project, most: int, idle_seconds: float) -> None:
-        """Drop the histories of a project that are idle for so long, and the oldest of more than `most`."""
+    def tidy(self, project: Project, max_sessions: int, idle_seconds: float) -> None:
+        """Drop the histories of a project that are idle for so long, and the oldest of more than `max_sessions`."""
         kept = self._kept(project)
         now = datetime.now(UTC)
         old = [info.id for info in kept if (now - info.updated).total_seconds() > idle_seconds]
-        self.answerer.forget({*old, *(info.id for info in kept[most:])})
+        self.answerer.forget({*old, *(info.id for info in kept[max_sessions:])})
 
     def _asked(self, message: UserMessage, text: str, tools: tuple[AnyTool, ...]) -> UserInput:
         project = message.project
@@ -145,8 +145,8 @@ class Replies:
             system_prompt=self.templates.prompt(message),
             sampling={**project.sampling, **choice, **message.sampling},
             tools=tools,
-            mark=message.mark,
-            is_known_again=message.is_known_again,
+            request_id=message.log_id,
+            is_retry=message.is_retry,
         )
 
     def _tools_of(self, project: Project) -> tuple[AnyTool, ...]:

@@ -9,12 +9,12 @@ from typing import Generic, TypeVar
 J = TypeVar("J")
 
 
-class Lanes(Generic[J]):
+class SessionQueue(Generic[J]):
     """workers: so many jobs run at once. most: so many may wait. work: does a job, and raises nothing; False when its
     time has not come, then it is asked again after the jobs of others."""
 
-    def __init__(self, workers: int, most: int, work: Callable[[J], bool]) -> None:
-        self._most = most
+    def __init__(self, workers: int, capacity: int, work: Callable[[J], bool]) -> None:
+        self._capacity = capacity
         self._work = work
         self._waiting: dict[str, deque[J]] = {}
         self._ready: deque[str] = deque()
@@ -40,12 +40,12 @@ class Lanes(Generic[J]):
     @property
     def filling(self) -> float:
         """How full it is, from 0 to 1."""
-        return self._count / self._most
+        return self._count / self._capacity
 
     def put(self, key: str, job: J, *, always: bool = False) -> bool:
         """Queue a job behind those of its key; False when there is no room (unless always), or it is stopped."""
         with self._changed:
-            if self._is_stopped or (self._count >= self._most and not always):
+            if self._is_stopped or (self._count >= self._capacity and not always):
                 return False
             lane = self._waiting.get(key)
             if lane is None:  # nothing of this key waits or runs

@@ -28,7 +28,7 @@ _NEXT = {
 }
 
 
-class _Block:
+class _GlmBlock:
     """Goes from tag to tag; a value goes up to its closing tag, whatever it holds."""
 
     def __init__(self, tools: Sequence[Mapping[str, Any]] | None) -> None:
@@ -120,7 +120,7 @@ def _first(text: str, words: Sequence[str]) -> tuple[int, str]:
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """One call."""
-    return _Block(tools)
+    return _GlmBlock(tools)
 
 
 FORMAT = Format("glm", starts=(START,), block=block, strips=True)

@@ -31,7 +31,7 @@ _JSON = re.compile(r"""\{\s*"|\[\s*[\[{"\d-]""")
 _LONGEST_HEAD = 300
 
 
-class _Block:
+class _LlamaBlock:
     """Holds text back from an opening bracket until it is closed, or until it can't be a call any more."""
 
     def __init__(self, bracket: str, names: set[str] | None, first: bool) -> None:
@@ -159,7 +159,7 @@ def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -
     if marker == PYTHON:
         return _PythonTag()
     names = None if tools is None else {tool.get("function", tool).get("name") for tool in tools}
-    return _Block(marker, names, first)
+    return _LlamaBlock(marker, names, first)
 
 
 FORMAT = Format("llama", starts=("{", "[", PYTHON), block=block, swallowed=TAGS, between=";")

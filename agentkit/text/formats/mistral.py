@@ -18,7 +18,7 @@ _HEAD = re.compile(r"\s*(?P<name>[\w.\-]*)\s*(?:\[CALL_ID\]\s*(?P<id>\w*)\s*)?(?
 _LONGEST_HEAD = 300
 
 
-class _Block:
+class _MistralBlock:
     def __init__(self, tools: Sequence[Mapping[str, Any]] | None) -> None:
         self._tools = tools
         self._head: list[str] | None = [""]
@@ -100,7 +100,7 @@ class _Block:
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """What follows one marker."""
-    return _Block(tools)
+    return _MistralBlock(tools)
 
 
 FORMAT = Format("mistral", starts=(START,), block=block, thinks=("[THINK]", "[/THINK]"))

@@ -36,7 +36,7 @@ _LONGEST_GAP = 200
 _JSON_HEAD = re.compile(r"[{\[]")
 
 
-class _Block:
+class _QwenCoderBlock:
     """Goes from tag to tag. In a value, a tag counts only where the markup can go on behind it."""
 
     def __init__(self, marker: str, tools: Sequence[Mapping[str, Any]] | None) -> None:
@@ -224,7 +224,7 @@ class _Block:
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """One call, from <tool_call> or, where that was forgotten, from <function=."""
-    return _Block(marker, tools)
+    return _QwenCoderBlock(marker, tools)
 
 
 FORMAT = Format("qwen_coder", starts=(START, FUNCTION), block=block, swallowed=(END,))

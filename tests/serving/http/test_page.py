@@ -16,7 +16,7 @@ from tests.support.model_server import Answer, Asked, ModelServer, calls, delta,
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).parents[3]
-STATIC = ROOT / "agentkit" / "doors" / "http" / "static"
+STATIC = ROOT / "agentkit" / "serving" / "http" / "static"
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here (apt-get install chromium)")
 
 XSS = (

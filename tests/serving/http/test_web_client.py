@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 WEB = ROOT / "web"
-STATIC = ROOT / "agentkit" / "doors" / "http" / "static"
+STATIC = ROOT / "agentkit" / "serving" / "http" / "static"
 
 
 def _node() -> int:

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from agentkit.backends import OpenAIBackend
-from agentkit.serving.chat_service import Answerer
+from agentkit.serving.chat_service import ChatService
 from agentkit.serving.mqtt import embedded
 from agentkit.serving.mqtt.bridge import OVERLOADED, TOO_FAST, Bridge, BridgeSettings
 from agentkit.serving.mqtt.projects import projects_named
@@ -104,7 +104,7 @@ class Setting:
         projects = projects_named([f"maze,game{time.monotonic_ns()}"])
         projects = (projects[0], replace(projects[1], **(project or {})))
         self.project = projects[1].name
-        self.bridge = Bridge(projects, Answerer(self.backend, self.sessions, **(answerer or {})), settings)
+        self.bridge = Bridge(projects, ChatService(self.backend, self.sessions, **(answerer or {})), settings)
         self.bridge.start()
         self.client = Client(broker, f"{self.project}/assistant_response/#", "maze/hint/#", "maze/assistant_response/#")
 
@@ -348,14 +348,14 @@ def test_what_comes_while_the_bridge_is_away_is_answered_later(broker: Broker, t
         client = Client(broker, f"{project}/assistant_response/#")
         sessions = MemorySessions()
         for turn in range(2):
-            bridge = Bridge(projects_named([project]), Answerer(backend, sessions), settings)
+            bridge = Bridge(projects_named([project]), ChatService(backend, sessions), settings)
             bridge.start()
             bridge.stop()
             if turn == 0:
                 client.say(f"{project}/user_input", {"sessionId": "s", "message": "Are you there?"})
                 time.sleep(0.2)
                 assert client.got == []
-                bridge = Bridge(projects_named([project]), Answerer(backend, sessions), settings)
+                bridge = Bridge(projects_named([project]), ChatService(backend, sessions), settings)
                 bridge.start()
                 assert client.wait(1) == [(f"{project}/assistant_response/s", "You are a: Are you there?")]
                 bridge.stop()
@@ -371,7 +371,7 @@ def test_what_came_while_the_bridge_was_away_is_not_too_fast(broker: Broker) -> 
         client = Client(broker, f"{project}/assistant_response/#")
         sessions = MemorySessions()
         for turn in range(2):
-            bridge = Bridge(projects_named([project]), Answerer(backend, sessions), settings)
+            bridge = Bridge(projects_named([project]), ChatService(backend, sessions), settings)
             bridge.start()
             if turn == 0:
                 bridge.stop()
@@ -479,7 +479,7 @@ def test_a_retained_message_is_not_answered(setting: Setting, broker: Broker) ->
     topic = f"{setting.project}/user_input"
     other.publish(topic, '{"sessionId": "r", "message": "hi"}', qos=1, retain=True).wait_for_publish(5)
     setting.client.wait(1)  # it was there when it was said
-    setting.bridge._link._listener.reconnect()
+    setting.bridge._connection._listener.reconnect()
     time.sleep(1.0)
     other.publish(topic, b"", retain=True).wait_for_publish(5)
     other.disconnect()
@@ -554,7 +554,7 @@ def test_a_large_backlog_is_answered_and_not_refused(tmp_path: Path) -> None:
         settings = BridgeSettings(broker="127.0.0.1", port=own.port, client_id="b", queue=50, rate=2)
         client = Client(own, "general/assistant_response/#")
         sessions = MemorySessions()
-        first = Bridge(projects_named(["general"]), Answerer(backend, sessions), settings)
+        first = Bridge(projects_named(["general"]), ChatService(backend, sessions), settings)
         first.start()
         first.stop()
         for number in range(400):
@@ -562,7 +562,7 @@ def test_a_large_backlog_is_answered_and_not_refused(tmp_path: Path) -> None:
                 "general/user_input", json.dumps({"sessionId": f"s{number}", "message": "hi"}), qos=1
             )
         time.sleep(0.5)
-        second = Bridge(projects_named(["general"]), Answerer(backend, sessions), settings)
+        second = Bridge(projects_named(["general"]), ChatService(backend, sessions), settings)
         second.start()
         texts = [text for _, text in client.wait(400, 60)]
         second.stop()
@@ -577,7 +577,9 @@ def test_a_bridge_that_waits_for_its_broker_takes_no_threads(monkeypatch: pytest
     backend = OpenAIBackend("default", base_url="http://127.0.0.1:9", api_key="not-needed")
     before = threading.active_count()
     settings = BridgeSettings(broker="127.0.0.1", port=9, client_id="away")
-    stop = embedded.serve_beside(projects_named(["general"]), Answerer(backend, MemorySessions()), settings, tmp_path)
+    stop = embedded.serve_embedded(
+        projects_named(["general"]), ChatService(backend, MemorySessions()), settings, tmp_path
+    )
     time.sleep(1.0)
     assert threading.active_count() <= before + 3
     stop()
