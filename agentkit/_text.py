@@ -1,6 +1,19 @@
-"""Texts for messages: cut short, in one line, and addresses without passwords."""
+"""Texts: compact JSON, and texts for messages: cut short, in one line, and addresses without passwords."""
 
+import json
 import re
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def json_text(value: object) -> str:
+    """A value as compact JSON. Raises TypeError or ValueError for what JSON can't hold, NaN and infinity among it."""
+    return _ENCODER.encode(value)
+
+
+def json_bytes(value: object) -> bytes:
+    """A value as compact JSON in UTF-8; what UTF-8 can't hold (half of a surrogate pair) becomes "?"."""
+    return json_text(value).encode("utf-8", "replace")
 
 
 def cut(text: str, max_chars: int) -> str:

@@ -187,7 +187,7 @@ class Agent(Closable):
             with self._begin(task, (), ctx.deps, ctx.cancel, stream=False, parent=ctx.budget) as run:
                 for event in run:
                     if isinstance(event, ToolStarted):
-                        ctx.progress(f"{name}: {event.name}({event.arguments})")
+                        ctx.progress(f"{name}: {event.name}({event.raw_arguments})")
                 result = run.result
             assert result is not None
             ending = "" if result.stopped == "answer" else f"({name} stopped early: {result.stopped})"

@@ -39,11 +39,15 @@ class DependencyError(ConfigurationError, ImportError):
         self.suggestion = suggestion
 
 
+INSTALL_EXTRA = "pip install '.[{extra}]'"
+"""The command that installs an extra, in a checkout of agentkit."""
+
+
 class MissingExtraError(DependencyError):
-    """An optional package is missing, which an extra of agentkit brings."""
+    """An optional package is missing; an extra of agentkit installs it."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra '{extra}'", f"pip install 'agentkit-loop[{extra}]'")
+        super().__init__(f"{what} needs the extra '{extra}'", INSTALL_EXTRA.format(extra=extra))
         self.extra = extra
 
 

@@ -5,7 +5,6 @@ nothing; `parameters` is required; a null or a float for an integer is refused; 
 ends by closing, its last frame has `finished: true`; stop strings stay in the text.
 """
 
-import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import Any
 import httpx2
 import openai
 
+from agentkit._text import json_text
 from agentkit.errors import ConfigurationError
 from agentkit.net.api_errors import api_error, status_error
 from agentkit.net.http_client import Events, Transport
@@ -268,7 +268,7 @@ def _guided(response_format: Mapping[str, Any] | None) -> dict[str, Any]:
     if kind != "json_schema" or response_format is None:
         return {}
     described = response_format.get("json_schema") or {}
-    schema = json.dumps(described.get("schema") or {}, ensure_ascii=False, separators=(",", ":"))
+    schema = json_text(described.get("schema") or {})
     return {"guided_json": schema} if len(schema.encode("utf-8", "replace")) <= MAX_SCHEMA_BYTES else {}
 
 
