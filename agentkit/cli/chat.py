@@ -20,11 +20,12 @@ from agentkit.serving.environment import default_model
 from agentkit.serving.tool_loading import load_tools
 from agentkit.sessions.memory import MemorySessions
 
-HELP = """/tools            list the tools available to the model
-/undo             remove your last message and everything after it
-/save FILE        save the conversation to a file (Markdown if it ends in .md, else JSON)
-/model NAME       switch to another model
-/help, /exit"""
+HELP = """/tools        list the tools available to the model
+/undo         remove your last message and everything after it
+/save FILE    save the conversation to a file (Markdown if it ends in .md, else JSON)
+/model NAME   switch to another model
+/help         show this list
+/exit         exit, as Ctrl-D does"""
 
 
 def chat(
