@@ -8,7 +8,7 @@ PASSAGE = 1_200
 """Maximum length of a passage, in characters."""
 
 HEADINGS = 300
-"""Characters of consecutive headings after which the next paragraph ends the passage."""
+"""Maximum length of the headings kept with the paragraph below them, in characters."""
 
 
 def passages_of(text: str) -> list[str]:

@@ -42,7 +42,7 @@ class Service:
 
     url: default base URL; None if the user must set it. path: path of the search request. key: environment variable of
     the API key. headers, parameters, body: headers, query string and JSON body of a request. results: extracts the list
-    of hits from a response. fields: names of title, URL and snippet in a hit. refusal: the meaning of status 401 or 403.
+    of hits from a response. fields: names of title, URL and snippet in a hit. refusal: meaning of status 401 or 403.
     """
 
     url: str | None
@@ -53,7 +53,7 @@ class Service:
     fields: tuple[str, str, str]
     parameters: Callable[[str, int], dict[str, Any]] | None = None
     body: Callable[[str, int], dict[str, Any]] | None = None
-    refusal: str = "its key is wrong or missing"
+    refusal: str = "the API key is invalid or missing"
 
 
 SERVICES = {
@@ -112,7 +112,7 @@ def over_http(service: Service, base_url: str, key: str) -> Provider:
 
 
 def _response_body(service: Service, url: str, key: str, query: str, max_results: int) -> bytes:
-    """Sends a query and returns the body of the response. Raises SearchFailed on an error status, timeout or lost connection."""
+    """Sends a query and returns the body of the response. Raises SearchFailed on any HTTP or connection error."""
 
     def with_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers.update(service.headers(key))
@@ -136,7 +136,7 @@ def _response_body(service: Service, url: str, key: str, query: str, max_results
             _check_status(service, response.status_code)
             return _body(response)
     except requests.Timeout:
-        raise SearchFailed(f"the search service did not answer within {TIMEOUT:g} seconds") from None
+        raise SearchFailed(f"the search service did not respond within {TIMEOUT:g} seconds") from None
     except requests.RequestException:
         raise SearchFailed("the search service can't be reached") from None
 
@@ -147,7 +147,7 @@ def _check_status(service: Service, status: int) -> None:
     if status in (402, 429):
         raise SearchFailed(f"the search service answered {status}: too many requests; try again later")
     if 300 <= status < 400:
-        raise SearchFailed(f"the search service answered {status}: it redirects to another address than the configured one")
+        raise SearchFailed(f"the search service answered {status}: it redirects to another address than configured")
     if status >= 400:
         raise SearchFailed(f"the search service answered {status}")
 

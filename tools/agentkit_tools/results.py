@@ -20,7 +20,7 @@ def checked_queries(query: Iterable[str]) -> list[str]:
     lines = dict.fromkeys(shortened(each, QUERY) for each in query)
     lines.pop("", None)
     if not lines:
-        raise ToolError("query is empty: give at least one thing to search for.")
+        raise ToolError("query is empty: provide at least one search query.")
     return list(lines)
 
 

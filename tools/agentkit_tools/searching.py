@@ -40,7 +40,7 @@ def web_search(
         """Search the web. Returns title, address and a snippet of each page found; read the pages with visit.
 
         Args:
-            query: What to search for; several queries are searched at once.
+            query: Search queries; several are searched in parallel.
         """
         queries = checked_queries(query)
         searched = queries[:MAX_QUERIES]
@@ -59,7 +59,7 @@ def _from_environment(api_key: str | None, base_url: str | None) -> Provider:
     try:
         return _provider(name, api_key, base_url, os.environ)
     except ConfigurationError as error:  # raised during a call, so the model has to know that search is unavailable
-        raise ToolError(f"the search is not set up: {error}.") from None
+        raise ToolError(f"search is not configured: {error}.") from None
 
 
 def _first_set(environment: Mapping[str, str]) -> str:
@@ -117,8 +117,8 @@ def _address(url: str) -> str:
 
 
 def _page(url: str) -> str:
-    """Returns the key by which hits of the same page are recognised: the URL without scheme, `www.`, default port, fragment
-    and trailing slash. Empty for a text that is not the address of a web page."""
+    """Returns the key by which hits of the same page are recognised: the URL without scheme, `www.`, default port,
+    fragment and trailing slash. Empty for a text that is not the address of a web page."""
     address = _address(url)
     if len(address) > 2_000 or not address.isprintable() or not re.match(r"https?://[^/]", address, re.IGNORECASE):
         return ""

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from agentkit import FetchError, Tool, ToolError, fetch, tool
-from agentkit_tools.parallel import in_parallel
 from agentkit_tools.cutting import cut_to_goal
 from agentkit_tools.page_text import UnreadableError, readable
+from agentkit_tools.parallel import in_parallel
 from agentkit_tools.results import MAX_SOURCES, block, combined, over_limit
 
 READING = 50.0
@@ -25,7 +25,7 @@ def page_visitor(
 
     @tool(read_only=True, timeout=timeout + READING + 10)
     def visit(url: list[str], goal: str) -> str:
-        """Read web pages. Long pages are cut to the passages that match the goal.
+        """Read web pages. Long pages are reduced to the passages that match the goal.
 
         Args:
             url: Addresses of the pages, as returned by search; several are read at once.
@@ -33,13 +33,13 @@ def page_visitor(
         """
         addresses = list(dict.fromkeys(each.strip() for each in url if each.strip()))
         if not addresses:
-            raise ToolError("url is empty: give the address of at least one page.")
+            raise ToolError("url is empty: provide the address of at least one page.")
 
         def read(address: str) -> str:
             page = fetch(address, allow=allowed, max_bytes=max_bytes, timeout=timeout, truncate=True)
             found = readable(page)
             text = cut_to_goal(found.text, goal, max_characters) or "(the page has no text)"
-            note = f"\n\n[… the page is longer than {max_bytes:,} bytes and was cut]" if page.truncated else ""
+            note = f"\n\n[… the page is longer than {max_bytes:,} bytes and was truncated]" if page.truncated else ""
             return block(page.url, found.title, text) + note
 
         return _visited(addresses, read, timeout + READING)
