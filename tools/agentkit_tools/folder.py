@@ -57,7 +57,7 @@ def documents(
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise ConfigurationError(f"documents({str(folder)!r}): there is no such folder")
+        raise ConfigurationError(f"documents({str(folder)!r}): the folder does not exist")
     library = _Library(root.resolve(), max_bytes)
 
     @tool(read_only=True, timeout=120)
@@ -65,13 +65,13 @@ def documents(
         """Search the documents. Returns title, path and the best passage of each document found.
 
         Args:
-            query: What to search for; several queries are searched at once.
+            query: Search queries; several can be given.
         """
         return library.search(checked_queries(query), results)
 
     @tool(read_only=True, timeout=120)
     def read_document(path: list[str], goal: str) -> str:
-        """Read documents. Long ones are cut to the passages that match the goal.
+        """Read documents. Long documents are reduced to the passages that match the goal.
 
         Args:
             path: Paths of the documents, as returned by search_documents.
@@ -134,11 +134,11 @@ class _Library:
         return [*named, f"({more:,} more files were not read)"] if more else named
 
     def read(self, paths: Sequence[str], goal: str, max_chars: int) -> str:
-        """Returns the documents at these paths, each cut to `max_chars` characters. Raises ToolError when none exists."""
+        """Returns the documents at these paths, each cut to `max_chars` characters. Raises ToolError if none exist."""
         found = [(path, self.document(path)) for path in paths[:MAX_SOURCES]]
         missing = [self.unknown(path) for path, document in found if document is None]
         if len(missing) == len(found):
-            raise ToolError(" ".join(missing) or "path is empty: give the path of at least one document.")
+            raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
         blocks = [
             block(document.path, document.title, cut_to_goal(document.text, goal, max_chars) or NO_TEXT)
             for _, document in found
@@ -160,7 +160,7 @@ class _Library:
                 return f"{_printable(path)} was not read: {self.unread[path][1]}."
             nearest = _nearest(path, list(self.documents))
         hint = f" The closest matches are: {', '.join(nearest)}." if nearest else ""
-        return f"there is no document {_printable(path)!r}.{hint}"
+        return f"document {_printable(path)!r} not found.{hint}"
 
     def _hits(self, query: str, limit: int) -> dict[str, str]:
         hits: dict[str, str] = {}

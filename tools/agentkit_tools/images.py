@@ -98,7 +98,8 @@ def _rewritten(image: PILImage.Image, name: str, max_side: int) -> Image:
 
 
 def _in_eight_bits(image: PILImage.Image) -> PILImage.Image:
-    """Scales greyscale of 16 or 32 bits from its darkest to its brightest value to 8 bits; Pillow would clip it to white."""
+    """Scales 16- or 32-bit greyscale to 8 bits, from its darkest to its brightest value; Pillow would clip it to
+    white."""
     if not image.mode.startswith(("I", "F")):
         return image
     grey = image.convert("F")
@@ -121,7 +122,7 @@ def _below(root: Path, name: str) -> Path:
     try:
         file = (root / name).resolve(strict=True)
     except (OSError, ValueError, RuntimeError):
-        raise ToolError(f"there is no file {display_name}.") from None
+        raise ToolError(f"file {display_name} not found.") from None
     if not file.is_relative_to(root.resolve()):
         raise ToolError(f"{display_name} is outside of the folder that may be read.")
     return file

@@ -107,9 +107,8 @@ def html_text(source: str) -> Readable:
         return Readable("", source.strip())
     soup = BeautifulSoup(re.sub(r"\A\s*<\?xml[^>]*\?>", "", source), "lxml")
     title = " ".join(soup.title.get_text().split()) if soup.title else ""
-    whole = _visible_text(soup, NOISE) or _visible_text(
-        soup, NOISE - {"form"}
-    )  # some sites wrap the whole page in a form
+    # some sites wrap the whole page in a form
+    whole = _visible_text(soup, NOISE) or _visible_text(soup, NOISE - {"form"})
     parts = (soup.select_one("main"), soup.select_one("[role=main]"), soup.select_one("article"))
     for part in parts:
         text = _visible_text(part, NOISE) if part is not None and not _is_hidden_below(part) else ""
@@ -145,7 +144,7 @@ def _visible_text(root: Tag, noise: frozenset[str]) -> str:
 
 
 def _is_noise(tag: Tag, noise: frozenset[str], in_main: bool) -> bool:
-    """Tests whether an element is not part of the text; the header of an article is part of it, that of a page is not."""
+    """Whether an element is not part of the text. The header of an article is part of it, that of a page is not."""
     if tag.name in noise or (tag.name == "header" and not in_main):
         return True
     if not tag.attrs:
@@ -198,8 +197,8 @@ def _pages_of(reader: pypdf.PdfReader) -> list[str]:
 
 
 def _joined_lines(page: str) -> str:
-    """Joins the lines of a page to paragraphs: a short line without a full stop is a heading, and a long one continues in
-    the next line."""
+    """Joins the lines of a page to paragraphs: a short line without a full stop is a heading, and a long one continues
+    in the next line."""
     lines = "\n".join(line.strip() for line in page.splitlines())
     lines = re.sub(r"^(.{1,60}[^.!?,;:\n])\n(?=[A-Z0-9])", r"\1\n\n", lines, flags=re.MULTILINE)
     return re.sub(r"^(.{40,}[^.!?:\n])\n(?=\S)", r"\1 ", lines, flags=re.MULTILINE).strip()
