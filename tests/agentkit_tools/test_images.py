@@ -1,4 +1,4 @@
-"""`load_image`: only real pictures, only from where they may come, in a form that models take."""
+"""`load_image`: only valid images, only from allowed places, in formats that models accept."""
 
 import base64
 import io
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image as Pictures
+from PIL import Image as PILImage
 
 from agentkit import Agent, FetchError, Image, ToolError
 from agentkit.errors import BlockedAddressError
@@ -19,14 +19,14 @@ from tests.support.site import Site, png
 
 
 def shown(image: Image) -> tuple[str, str | None, tuple[int, int]]:
-    """Media type, format and size of what the model gets."""
-    with Pictures.open(io.BytesIO(image.data)) as picture:
-        picture.load()
-        return image.media_type, picture.format, picture.size
+    """Media type, format and size of the image the model receives."""
+    with PILImage.open(io.BytesIO(image.data)) as decoded:
+        decoded.load()
+        return image.media_type, decoded.format, decoded.size
 
 
-def saved(file: Path, picture: Pictures.Image, **options: Any) -> Path:
-    picture.save(file, **options)
+def saved(file: Path, image: PILImage.Image, **options: Any) -> Path:
+    image.save(file, **options)
     return file
 
 
@@ -35,21 +35,21 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def claimed_png(width: int, height: int, *extra: bytes) -> bytes:
-    """A PNG that says it is this large."""
+    """A PNG whose header states this size."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return (
         b"\x89PNG\r\n\x1a\n" + head + b"".join(extra) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
     )
 
 
-# What becomes of a picture
+# Conversion
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
-def test_what_models_take_is_given_as_it_is(tmp_path: Path, kind: str) -> None:
-    file = saved(tmp_path / "picture.bin", Pictures.new("RGB", (20, 10), "red"), format=kind)
-    image = image_loader(folder=tmp_path)("picture.bin")
-    assert image == Image(file.read_bytes(), f"image/{kind.lower()}", "picture.bin")
+def test_formats_that_models_accept_are_unchanged(tmp_path: Path, kind: str) -> None:
+    file = saved(tmp_path / "image.bin", PILImage.new("RGB", (20, 10), "red"), format=kind)
+    image = image_loader(folder=tmp_path)("image.bin")
+    assert image == Image(file.read_bytes(), f"image/{kind.lower()}", "image.bin")
 
 
 @pytest.mark.parametrize(
@@ -70,72 +70,70 @@ def test_what_models_take_is_given_as_it_is(tmp_path: Path, kind: str) -> None:
         ("RGB", "MPO", "JPEG"),
     ],
 )
-def test_a_picture_of_any_kind_that_is_too_large_is_scaled_down(
-    tmp_path: Path, mode: str, kind: str, becomes: str
-) -> None:
-    more = {"save_all": True, "append_images": [Pictures.new("RGB", (9, 9))]} if kind == "MPO" else {}
-    saved(tmp_path / "picture", Pictures.new(mode, (300, 150)), format=kind, **more)
-    image = image_loader(folder=tmp_path, max_side=100)("picture")
+def test_a_large_image_of_any_format_is_scaled_down(tmp_path: Path, mode: str, kind: str, becomes: str) -> None:
+    more = {"save_all": True, "append_images": [PILImage.new("RGB", (9, 9))]} if kind == "MPO" else {}
+    saved(tmp_path / "image", PILImage.new(mode, (300, 150)), format=kind, **more)
+    image = image_loader(folder=tmp_path, max_side=100)("image")
     assert shown(image) == (f"image/{becomes.lower()}", becomes, (100, 50))
 
 
 def test_sixteen_bits_of_grey_do_not_become_all_white(tmp_path: Path) -> None:
-    picture = Pictures.new("I;16", (200, 100), 10_000)
-    picture.paste(30_000, (100, 0, 200, 100))
-    saved(tmp_path / "grey.tif", picture)
-    with Pictures.open(io.BytesIO(image_loader(folder=tmp_path)("grey.tif").data)) as seen:
+    image = PILImage.new("I;16", (200, 100), 10_000)
+    image.paste(30_000, (100, 0, 200, 100))
+    saved(tmp_path / "grey.tif", image)
+    with PILImage.open(io.BytesIO(image_loader(folder=tmp_path)("grey.tif").data)) as seen:
         assert seen.convert("L").getextrema() == (0, 255)
 
 
-def test_a_photo_that_is_written_again_stands_upright(tmp_path: Path) -> None:
-    turned = Pictures.Exif()
+def test_a_converted_photo_is_rotated_upright(tmp_path: Path) -> None:
+    turned = PILImage.Exif()
     turned[0x0112] = 6
-    saved(tmp_path / "photo.jpg", Pictures.new("RGB", (400, 200)), exif=turned)
+    saved(tmp_path / "photo.jpg", PILImage.new("RGB", (400, 200)), exif=turned)
     assert shown(image_loader(folder=tmp_path, max_side=100)("photo.jpg")) == ("image/jpeg", "JPEG", (50, 100))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_of_a_picture_that_moves_the_model_sees_the_beginning(tmp_path: Path, kind: str) -> None:
-    frames = [Pictures.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
+def test_of_an_animated_image_the_model_sees_the_first_frame(tmp_path: Path, kind: str) -> None:
+    frames = [PILImage.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
     saved(tmp_path / "moving", frames[0], format=kind, save_all=True, append_images=frames[1:], lossless=True)
     image = image_loader(folder=tmp_path)("moving")
     assert image.media_type == "image/png"
-    with Pictures.open(io.BytesIO(image.data)) as seen:
+    with PILImage.open(io.BytesIO(image.data)) as seen:
         assert getattr(seen, "n_frames", 1) == 1
         assert seen.convert("RGB").getpixel((4, 4)) == (255, 0, 0)
 
 
-def test_the_model_is_shown_a_picture_of_the_web(site: Site) -> None:
+def test_the_model_sees_an_image_from_the_web(site: Site) -> None:
     backend = ScriptedBackend(("load_image", {"path_or_url": f"{site.url}/image.png"}), "Red.")
     result = Agent(backend, tools=[image_loader(allow=[site.address])]).run("What is it?")
     assert result.tool_calls[0].response == "[image.png: the image is in the next message]"
 
 
 @pytest.mark.parametrize("head", ["data:image/png;base64,", "DATA:;base64,"])
-def test_a_data_address_is_a_picture_too(head: str) -> None:
+def test_a_data_url_is_loaded_too(head: str) -> None:
     assert load_image(head + base64.b64encode(png()).decode()) == Image(png(), "image/png", "image")
 
 
-# What is no picture
+# Files that are not images
 
 
-def test_the_name_does_not_make_a_picture(tmp_path: Path) -> None:
+def test_the_file_name_does_not_make_an_image(tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     (tmp_path / "script.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
     (tmp_path / "empty.png").write_bytes(b"")
-    saved(tmp_path / "icon.png", Pictures.new("RGB", (16, 16)), format="ICO")
+    saved(tmp_path / "icon.png", PILImage.new("RGB", (16, 16)), format="ICO")
     for name in ("page.png", "script.png", "empty.png", "icon.png"):
-        with pytest.raises(ToolError, match=f"{name} is not a picture that can be read"):
+        with pytest.raises(ToolError, match=f"{name} is not an image that can be read"):
             image_loader(folder=tmp_path)(name)
 
 
-def test_a_damaged_picture_is_refused_here_and_not_by_the_model_server(tmp_path: Path) -> None:
+def test_a_damaged_image_is_refused_here_and_not_by_the_model_server(tmp_path: Path) -> None:
     whole = bytearray(png(50, 50))
     (tmp_path / "short.png").write_bytes(whole[:-30])
     whole[-14] ^= 255
     (tmp_path / "checksum.png").write_bytes(whole)
     for name in ("short.png", "checksum.png"):
-        with pytest.raises(ToolError, match="is not a picture"):
+        with pytest.raises(ToolError, match="is not an image"):
             image_loader(folder=tmp_path)(name)
 
 
@@ -145,23 +143,23 @@ def test_a_damaged_picture_is_refused_here_and_not_by_the_model_server(tmp_path:
         (claimed_png(60_000, 60_000), "more pixels than can be loaded"),
         (claimed_png(10_000, 9_500), "pixels"),
         (claimed_png(8_000, 8_000), "8000 x 8000 pixels, which is too many"),
-        (claimed_png(4, 4, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000)))), "not a picture"),
+        (claimed_png(4, 4, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000)))), "not an image"),
     ],
     ids=["bomb", "large", "many", "text"],
 )
-def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+def test_an_image_that_would_exhaust_the_memory_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / "bomb.png").write_bytes(content)
     with pytest.raises(ToolError, match=says):
         image_loader(folder=tmp_path)("bomb.png")
 
 
 @pytest.mark.parametrize("path", ["/image.svg", "/article", "/empty"])
-def test_a_page_is_no_picture(site: Site, path: str) -> None:
-    with pytest.raises(ToolError, match="is not a picture"):
+def test_a_page_is_not_an_image(site: Site, path: str) -> None:
+    with pytest.raises(ToolError, match="is not an image"):
         image_loader(allow=[site.address])(site.url + path)
 
 
-# Where pictures may come from
+# Allowed places
 
 
 @pytest.fixture
@@ -199,23 +197,23 @@ def test_the_ready_tool_reads_below_the_working_directory(folder: Path, monkeypa
 @pytest.mark.parametrize(
     "path", ["none.png", "nul\0.png", "a" * 5_000, "circle.png", "~/dot.png", "dot.png/x", "C:\\x"]
 )
-def test_a_path_to_nothing_is_told_shortly(folder: Path, path: str) -> None:
-    with pytest.raises(ToolError, match="there is no file") as raised:
+def test_a_missing_path_is_reported_briefly(folder: Path, path: str) -> None:
+    with pytest.raises(ToolError, match="not found") as raised:
         image_loader(folder=folder)(path)
     assert len(str(raised.value)) < 300
     assert str(folder) not in str(raised.value)
 
 
 @pytest.mark.parametrize("path", ["", ".", "deep"])
-def test_a_folder_is_no_picture(folder: Path, path: str) -> None:
-    with pytest.raises(ToolError, match="is no file"):
+def test_a_folder_is_not_an_image(folder: Path, path: str) -> None:
+    with pytest.raises(ToolError, match="is not a regular file"):
         image_loader(folder=folder)(path)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
-def test_a_pipe_is_refused_without_waiting_for_anybody(folder: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_refused_without_blocking(folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
-    with pytest.raises(ToolError, match=r"pipe\.png is no file"):
+    with pytest.raises(ToolError, match=r"pipe\.png is not a regular file"):
         image_loader(folder=folder)("pipe.png")
 
 
@@ -237,12 +235,12 @@ def test_an_address_that_is_not_public_is_refused(url: str) -> None:
         load_image(url)
 
 
-def test_a_data_address_that_is_too_large_is_refused() -> None:
+def test_a_data_url_that_is_too_large_is_refused() -> None:
     with pytest.raises(ToolError, match="at most 100 are loaded"):
         image_loader(max_bytes=100)("data:image/png;base64," + base64.b64encode(bytes(200)).decode())
 
 
-def test_a_name_says_nothing_to_the_model_but_a_name(folder: Path) -> None:
+def test_a_file_name_can_not_inject_text(folder: Path) -> None:
     (folder / ("x\nsource: y" + "z" * 200 + ".png")).write_bytes(png())
     name = image_loader(folder=folder)("x\nsource: y" + "z" * 200 + ".png").name
     assert name.startswith("x?source: ")

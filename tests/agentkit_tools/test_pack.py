@@ -1,4 +1,4 @@
-"""The tool pack: search, visit, load_image, documents, against a loopback site and real files."""
+"""The tool pack: search, visit, load_image and documents, against a site on loopback and real files."""
 
 import io
 import os
@@ -21,7 +21,7 @@ from tests.support.site import Site, pdf, png
 
 
 def python(code: str, **environment: str) -> str:
-    """What a fresh interpreter prints."""
+    """Returns what a new interpreter prints."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
         env={**os.environ, **environment},
@@ -52,7 +52,7 @@ def test_each_provider_gives_numbered_hits_with_title_source_and_snippet(site: S
     )
 
 
-def test_the_tools_take_the_parameters_that_models_are_told_of() -> None:
+def test_the_tools_have_the_documented_parameters() -> None:
     assert (search.name, list(search.parameters["properties"])) == ("search", ["query"])
     assert search.parameters["properties"]["query"]["type"] == "array"
     assert (visit.name, list(visit.parameters["properties"])) == ("visit", ["url", "goal"])
@@ -60,14 +60,14 @@ def test_the_tools_take_the_parameters_that_models_are_told_of() -> None:
     assert all(each.read_only for each in (search, visit, load_image))
 
 
-def test_several_queries_are_searched_beside_each_other_and_each_page_comes_once(site: Site) -> None:
+def test_several_queries_are_searched_in_parallel_and_each_page_is_listed_once(site: Site) -> None:
     found = searcher(site, "searxng")(["tallow", "nothing at all", "lighthouse", "tallow "])
     assert found.count("source:") == 2
     assert found.endswith('(no results for "nothing at all")')
     assert len(site.requests) == 3
 
 
-def test_a_failing_query_is_told_and_the_others_results_stay() -> None:
+def test_a_failed_query_is_reported_and_the_other_results_are_returned() -> None:
     code = """
         import sys, types
         class DDGSException(Exception): pass
@@ -91,7 +91,7 @@ def test_a_failing_query_is_told_and_the_others_results_stay() -> None:
     )
 
 
-def test_the_package_under_its_old_name_serves_too() -> None:
+def test_the_package_under_its_old_name_is_used_too() -> None:
     code = """
         import sys, types
         class DuckDuckGoSearchException(Exception): pass
@@ -117,31 +117,31 @@ def test_without_network_the_search_says_so(site: Site) -> None:
 @pytest.mark.parametrize(
     ("provider", "path", "says"),
     [
-        ("brave", "/brave", "answered 401: its key is wrong or missing"),
+        ("brave", "/brave", "answered 401: the API key is invalid or missing"),
         ("serper", "/broken-search?", "answered 500"),
-        ("searxng", "/article?", "what is no JSON"),
+        ("searxng", "/article?", "is not a JSON object"),
         ("tavily", "/nowhere", "answered 404"),
     ],
 )
-def test_a_provider_that_fails_is_told_without_the_key(site: Site, provider: str, path: str, says: str) -> None:
+def test_a_failing_provider_is_reported_without_the_key(site: Site, provider: str, path: str, says: str) -> None:
     tool = web_search(provider, base_url=site.url + path, api_key="wrong-secret-key")
     with pytest.raises(ToolError, match=says) as raised:
         tool(["x"])
     assert "secret" not in str(raised.value)
 
 
-def test_a_provider_that_is_not_there_is_told() -> None:
+def test_an_unreachable_provider_is_an_error() -> None:
     with pytest.raises(ToolError, match="can't be reached"):
         web_search("searxng", base_url="http://127.0.0.1:9")(["x"])
 
 
 @pytest.mark.parametrize("query", [[], [""], ["  ", "\n"]])
-def test_an_empty_search_is_told(query: list[str]) -> None:
+def test_an_empty_search_is_an_error(query: list[str]) -> None:
     with pytest.raises(ToolError, match="query is empty"):
         search(query)
 
 
-def test_more_queries_than_are_searched_at_once_are_told(site: Site) -> None:
+def test_queries_above_the_limit_are_reported(site: Site) -> None:
     found = searcher(site, "searxng")([f"query {number}" for number in range(11)])
     assert "(only the first 8 of 11 queries were searched)" in found
     assert len(site.requests) == 8
@@ -149,7 +149,12 @@ def test_more_queries_than_are_searched_at_once_are_told(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("provider", "says"),
-    [("searxng", "SEARXNG_URL"), ("brave", "BRAVE_API_KEY"), ("tavily", "TAVILY_API_KEY"), ("gogle", "known are ddgs")],
+    [
+        ("searxng", "SEARXNG_URL"),
+        ("brave", "BRAVE_API_KEY"),
+        ("tavily", "TAVILY_API_KEY"),
+        ("gogle", "use one of ddgs"),
+    ],
 )
 def test_a_provider_that_is_not_set_up_says_what_to_set(
     monkeypatch: pytest.MonkeyPatch, provider: str, says: str
@@ -205,7 +210,7 @@ def test_a_long_page_is_cut_to_what_matches_the_goal_with_a_note(site: Site) -> 
     text = visitor(site)([site.url + "/long"], "How high is the Tallow lighthouse?")
     assert "its height is 31 metres above the rock" in text
     assert len(text) < 12_500
-    assert "passages that match the goal less were left out" in text
+    assert "passages that match the goal less were omitted" in text
 
 
 def test_a_page_that_matches_nothing_gives_its_beginning(site: Site) -> None:
@@ -214,11 +219,11 @@ def test_a_page_that_matches_nothing_gives_its_beginning(site: Site) -> None:
     assert "this is the beginning" in text
 
 
-def test_a_page_that_fails_is_told_and_the_others_stay(site: Site) -> None:
+def test_a_failed_page_is_reported_and_the_others_are_read(site: Site) -> None:
     urls = [site.url + path for path in ("/status/404", "/article", "/broken.pdf", "/binary")] + ["http://10.0.0.1/"]
     text = visitor(site)(urls, "the height")
     assert f"({site.url}/status/404 answered 404 Not Found.)" in text
-    assert "it is a PDF that is broken or encrypted" in text
+    assert "the PDF is damaged or encrypted" in text
     assert "application/octet-stream, which has no text" in text
     assert "10.0.0.1 is not public" in text
     assert "31 metres" in text
@@ -277,32 +282,32 @@ def test_the_model_sees_the_image(tmp_path: Path) -> None:
 
 
 def test_a_large_image_is_scaled_down_and_odd_formats_become_png(tmp_path: Path) -> None:
-    from PIL import Image as Pictures
+    from PIL import Image as PILImage
 
-    Pictures.new("RGB", (3000, 1500), "blue").save(tmp_path / "large.jpg")
-    Pictures.new("RGB", (5, 5), "blue").save(tmp_path / "odd.bmp")
+    PILImage.new("RGB", (3000, 1500), "blue").save(tmp_path / "large.jpg")
+    PILImage.new("RGB", (5, 5), "blue").save(tmp_path / "odd.bmp")
     loader = image_loader(folder=tmp_path, max_side=1000)
-    with Pictures.open(io.BytesIO(loader("large.jpg").data)) as picture:
-        assert (picture.size, picture.format) == ((1000, 500), "JPEG")
+    with PILImage.open(io.BytesIO(loader("large.jpg").data)) as image:
+        assert (image.size, image.format) == ((1000, 500), "JPEG")
     assert loader("odd.bmp").media_type == "image/png"
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("notes.png", "not a picture"),
+        ("notes.png", "not an image"),
         ("../outside.png", "outside of the folder"),
         ("link.png", "outside of the folder"),
-        ("missing.png", "there is no file"),
-        ("nul\0.png", "there is no file"),
-        ("folder", "is no file"),
+        ("missing.png", "not found"),
+        ("nul\0.png", "not found"),
+        ("folder", "is not a regular file"),
         ("huge.png", "pixels, which is too many"),
         ("heavy.png", "at most 100,000 are loaded"),
         ("data:image/png;base64,%%%", "not valid"),
-        ("data:image/png;base64,aGVsbG8=", "not a picture"),
+        ("data:image/png;base64,aGVsbG8=", "not an image"),
     ],
 )
-def test_what_is_no_image_to_load_is_told(tmp_path: Path, name: str, says: str) -> None:
+def test_an_image_that_can_not_be_loaded_is_an_error(tmp_path: Path, name: str, says: str) -> None:
     folder = tmp_path / "inside"
     (folder / "folder").mkdir(parents=True)
     (tmp_path / "outside.png").write_bytes(png())
@@ -314,7 +319,7 @@ def test_what_is_no_image_to_load_is_told(tmp_path: Path, name: str, says: str) 
         image_loader(folder=folder, max_pixels=1_000_000, max_bytes=100_000)(name)
 
 
-def test_a_device_is_no_image() -> None:
+def test_a_device_is_not_an_image() -> None:
     with pytest.raises(ToolError, match="outside of the folder"):
         load_image("/dev/zero")
 
@@ -357,7 +362,7 @@ def test_documents_are_found_by_their_words_and_read(folder: Path) -> None:
     assert "[1] Boats" in narvik or "[2] Boats" in narvik
     for hidden in ("secret", "link.md", "outside", "docx"):
         assert hidden not in narvik
-    assert "(broken.pdf was not read: it is a PDF that is broken or encrypted)" in narvik
+    assert "(broken.pdf was not read: the PDF is damaged or encrypted)" in narvik
     assert "[1] Puffins\nsource: leaflet.pdf" in find(["burrows of puffins"])
     assert "[1] Owls\nsource: page.html" in find(["owls hunting"])
 
@@ -380,13 +385,13 @@ def test_changes_in_the_folder_are_seen(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["../outside.md", "/etc/passwd", "link.md", "deep/.hidden/secret.md", "", "\0"])
-def test_a_path_outside_is_no_document(folder: Path, path: str) -> None:
-    with pytest.raises(ToolError, match="there is no document"):
+def test_a_path_outside_is_not_found(folder: Path, path: str) -> None:
+    with pytest.raises(ToolError, match="not found"):
         documents(folder)[1]([path], "x")
 
 
-def test_a_wrong_path_is_told_with_the_nearest(folder: Path) -> None:
-    with pytest.raises(ToolError, match=r"The nearest are: whales\.md"):
+def test_a_wrong_path_is_reported_with_the_closest_matches(folder: Path) -> None:
+    with pytest.raises(ToolError, match=r"The closest matches are: whales\.md"):
         documents(folder)[1](["whale.md"], "x")
 
 
@@ -401,8 +406,8 @@ def test_any_query_is_safe(query: str, tmp_path_factory: pytest.TempPathFactory)
 SAFE = documents(Path(__file__).parents[1] / "cases")
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="there is no such folder"):
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="the folder does not exist"):
         documents(tmp_path / "nowhere")
 
 

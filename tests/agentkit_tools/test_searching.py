@@ -1,4 +1,4 @@
-"""`search`: what a provider found, told in one form; what it says when something fails; what nobody may forge."""
+"""`search`: the format of the results, the errors of providers, and protection against forged sources."""
 
 import json
 import os
@@ -40,7 +40,7 @@ class DDGS:
 def search_with_fake(
     folder: Path, found: dict[str, Any], package: str = "ddgs", error: str = "DDGSException", block: str = ""
 ) -> str:
-    """What `search` tells in a fresh interpreter whose DuckDuckGo package answers with `found`."""
+    """Returns the result of `search` in a new interpreter whose DuckDuckGo package returns `found`."""
     (folder / package).mkdir()
     (folder / package / "exceptions.py").write_text(f"from {package} import {error}\n")
     (folder / package / "__init__.py").write_text(FAKE.format(error=error))
@@ -67,7 +67,7 @@ def hit(title: Any = "A page", href: Any = "https://a.example/", body: Any = "Wo
     return {"title": title, "href": href, "body": body}
 
 
-# What is asked, and how
+# Requests
 
 
 @pytest.mark.parametrize("provider", KEYED)
@@ -83,7 +83,7 @@ def test_the_key_goes_into_a_header_and_nowhere_else(site: Site, provider: str) 
 def test_a_redirect_is_not_followed_so_that_the_key_goes_nowhere_else(site: Site, provider: str) -> None:
     with serve_site() as thief:
         tool = web_search(provider, base_url=f"{site.url}/to?{thief.url}", api_key="right-key")
-        with pytest.raises(ToolError, match="another address than the one that is set"):
+        with pytest.raises(ToolError, match="redirects to another address"):
             tool(["x"])
         assert thief.requests == []
 
@@ -105,52 +105,52 @@ def test_the_model_calls_it_in_a_run(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "asked"),
+    ("environment", "expected"),
     [
         ({"AGENTKIT_SEARCH": " SearXNG ", "SEARXNG_URL": "/searxng", "BRAVE_API_KEY": "k"}, "/searxng"),
         ({"SEARXNG_URL": "/searxng", "TAVILY_API_KEY": "k"}, "/searxng"),
     ],
 )
 def test_the_environment_names_the_provider_or_what_is_set_chooses_it(
-    site: Site, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], asked: str
+    site: Site, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
 ) -> None:
     monkeypatch.delenv("AGENTKIT_SEARCH", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, site.url + value if value.startswith("/") else value)
     web_search()(["x"])
-    assert site.requests[0][0].startswith(asked)
+    assert site.requests[0][0].startswith(expected)
 
 
-def test_at_a_call_a_wrong_setting_is_told_to_the_model_as_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_found_at_a_call_is_returned_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTKIT_SEARCH", "gogle")
     result = Agent(ScriptedBackend(("search", {"query": ["x"]}), "Sorry."), tools=[web_search()]).run("Search.")
-    said = result.tool_calls[0].response
-    assert said.startswith("Error: the search is not set up: there is no search provider 'gogle'")
-    assert "ConfigurationError" not in said
+    response = result.tool_calls[0].response
+    assert response.startswith("Error: search is not configured: unknown search provider 'gogle'")
+    assert "ConfigurationError" not in response
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "gehe\u00edm", "nul\0"])
 def test_a_key_that_can_not_be_one_is_refused_without_being_shown(key: str) -> None:
-    with pytest.raises(ConfigurationError, match="characters in it that no key has") as raised:
+    with pytest.raises(ConfigurationError, match="contains characters that are not allowed in a key") as raised:
         web_search("brave", api_key=key)
     assert key not in str(raised.value)
 
 
-# What goes wrong
+# Errors
 
 
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("/status/429?", "it was asked too often; try again later"),
+        ("/status/429?", "too many requests; try again later"),
         ("/status/403?", "json is not among the formats"),
         ("/status/503?", "answered 503"),
-        ("/endless?", "more than 5,000,000 bytes"),
+        ("/endless?", "larger than 5,000,000 bytes"),
         ("/data.json?", ""),
-        ("/cut?", "can't be reached|no JSON"),
+        ("/cut?", "can't be reached|not a JSON object"),
     ],
 )
-def test_what_a_service_answers_instead_is_one_sentence(site: Site, path: str, says: str) -> None:
+def test_an_invalid_response_of_a_service_is_one_sentence(site: Site, path: str, says: str) -> None:
     tool = web_search("searxng", base_url=site.url + path)
     if not says:
         assert tool(["x"]) == '(no results for "x")'
@@ -161,7 +161,7 @@ def test_what_a_service_answers_instead_is_one_sentence(site: Site, path: str, s
     assert "Traceback" not in str(raised.value)
 
 
-def test_a_service_that_never_ends_its_answer_is_given_up(site: Site) -> None:
+def test_a_service_that_never_ends_its_answer_is_abandoned(site: Site) -> None:
     started = time.monotonic()
     with pytest.raises(ToolError, match=r"the search failed: it took longer than 0\.4 seconds"):
         web_search("searxng", base_url=site.url + "/drip?", patience=0.4)(["x"])
@@ -178,17 +178,17 @@ def test_a_service_that_hangs_does_not_keep_the_program_from_ending(site: Site) 
     assert done.stdout == "given up\n"
 
 
-def test_when_all_queries_fail_each_reason_is_told_once() -> None:
+def test_when_all_queries_fail_each_reason_is_given_once() -> None:
     with pytest.raises(ToolError) as raised:
         web_search("searxng", base_url="http://127.0.0.1:9")(["x", "y", "z"])
     assert str(raised.value) == "the search failed: the search service can't be reached."
 
 
-# What the results look like
+# Results
 
 
-def test_hits_of_the_search_package_are_told_in_one_form(tmp_path: Path) -> None:
-    told = search_with_fake(
+def test_hits_of_the_search_package_have_the_common_format(tmp_path: Path) -> None:
+    text = search_with_fake(
         tmp_path,
         {
             "good": [hit("A <b>title</b>", body="x &lt; 5 &amp; y<br>z"), hit(None, "https://b.example/x y", None)],
@@ -196,28 +196,28 @@ def test_hits_of_the_search_package_are_told_in_one_form(tmp_path: Path) -> None
             "none": "No results found.",
         },
     )
-    assert told == (
+    assert text == (
         "[1] A title\nsource: https://a.example/\nx < 5 & yz\n\n"
         "[2] https://b.example/x%20y\nsource: https://b.example/x%20y\n\n"
         '(search for "bad" failed: no search engine could be reached)\n(no results for "none")'
     )
 
 
-def test_the_package_under_its_old_name_serves_when_the_new_one_is_missing(tmp_path: Path) -> None:
-    told = search_with_fake(
+def test_the_package_under_its_old_name_is_used_when_the_new_one_is_missing(tmp_path: Path) -> None:
+    text = search_with_fake(
         tmp_path, {"x": [hit("Old")]}, "duckduckgo_search", "DuckDuckGoSearchException", block="'ddgs': None"
     )
-    assert told == "[1] Old\nsource: https://a.example/\nWords."
+    assert text == "[1] Old\nsource: https://a.example/\nWords."
 
 
-def test_without_either_package_the_model_is_told_which_extra_is_missing(tmp_path: Path) -> None:
-    told = search_with_fake(tmp_path, {"x": []}, block="'ddgs': None, 'duckduckgo_search': None")
-    assert told.startswith("ToolError: the search failed: ")
-    assert ".[web]" in told
+def test_without_either_package_the_error_names_the_missing_extra(tmp_path: Path) -> None:
+    text = search_with_fake(tmp_path, {"x": []}, block="'ddgs': None, 'duckduckgo_search': None")
+    assert text.startswith("ToolError: the search failed: ")
+    assert ".[web]" in text
 
 
 def test_a_hit_can_not_forge_a_source_and_one_bad_address_does_not_cost_the_others(tmp_path: Path) -> None:
-    told = search_with_fake(
+    text = search_with_fake(
         tmp_path,
         {
             "x": [
@@ -233,7 +233,7 @@ def test_a_hit_can_not_forge_a_source_and_one_bad_address_does_not_cost_the_othe
             ]
         },
     )
-    sources = [line for line in told.splitlines() if line.lower().startswith("source:")]
+    sources = [line for line in text.splitlines() if line.lower().startswith("source:")]
     assert sources == ["source: https://real.example/1", "source: https://real.example/4"]
 
 
@@ -245,17 +245,17 @@ def test_a_page_that_several_queries_find_in_several_spellings_comes_once(tmp_pa
         "HTTPS://a.example/p",
     ]
     others = ["https://a.example/p?page=2", "https://a.example:8443/p", "https://a.example/P"]
-    told = search_with_fake(tmp_path, {"x": [hit(href=each) for each in spellings], "y": [hit(href=o) for o in others]})
-    sources = [line.removeprefix("source: ") for line in told.splitlines() if line.startswith("source: ")]
+    text = search_with_fake(tmp_path, {"x": [hit(href=each) for each in spellings], "y": [hit(href=o) for o in others]})
+    sources = [line.removeprefix("source: ") for line in text.splitlines() if line.startswith("source: ")]
     assert sources == [spellings[0], *others]
-    assert [line[:3] for line in told.splitlines() if line.startswith("[")] == ["[1]", "[2]", "[3]", "[4]"]
+    assert [line[:3] for line in text.splitlines() if line.startswith("[")] == ["[1]", "[2]", "[3]", "[4]"]
 
 
 def test_endless_titles_and_snippets_are_cut(tmp_path: Path) -> None:
-    told = search_with_fake(tmp_path, {"x": [hit("title " * 5_000, body="<" * 5_000 + "word " * 5_000)]})
-    assert len(told) < 1_000
+    text = search_with_fake(tmp_path, {"x": [hit("title " * 5_000, body="<" * 5_000 + "word " * 5_000)]})
+    assert len(text) < 1_000
 
 
 @pytest.mark.parametrize("provider", sorted(PATHS))
-def test_no_more_hits_are_told_than_asked_for(site: Site, provider: str) -> None:
+def test_at_most_the_requested_number_of_hits_is_returned(site: Site, provider: str) -> None:
     assert searcher(site, provider, results=1)(["tallow"]).count("source:") == 1

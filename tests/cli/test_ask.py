@@ -142,7 +142,7 @@ def test_turns_can_be_limited(folder: Path, llama: LlamaServer) -> None:
         (["ask", "  "], "the question is empty"),
         (["ask", "x", "--model", "nonsense:x"], "no model provider 'nonsense'"),
         (["ask", "x", "--model", "openai:gpt-5-mini"], "OPENAI_API_KEY"),
-        (["ask", "x", "--docs", "no/such/folder"], "there is no such folder"),
+        (["ask", "x", "--docs", "no/such/folder"], "the folder does not exist"),
         (["ask", "x", "--tool", "mytools"], "write module:name"),
         (["ask", "x", "--tool", "nowhere:x"], "can't be imported"),
         (["ask", "x", "--tool", "mytools:nothing"], "has no 'nothing'"),
