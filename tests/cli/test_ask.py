@@ -264,7 +264,7 @@ def test_tools_are_listed_with_their_parameters(folder: Path) -> None:
     listed = agentkit("tools").stdout
     for name in ("search", "visit", "load_image"):
         assert f"{name}  (read-only)" in listed
-    assert "query (list of string)  What to search for" in listed
+    assert "query (list of string)  Search queries" in listed
     own = agentkit("tools", "--tool", "mytools:both", cwd=folder).stdout
     assert "verify  (has effects)" in own
     assert "x (integer)" in own
