@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from agentkit.text.call_format import RESULT
+from agentkit.message import RESPONSE_TAG
 from agentkit.text.families import family_named
 from agentkit.text.formats import NAMES, format_named
 from agentkit.text.parser import ReplyParser
@@ -88,7 +88,7 @@ def joined(frames: list[bytes]) -> str:
 
 
 def read(name: str, frames: list[bytes]) -> int:
-    reader = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESULT])
+    reader = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESPONSE_TAG])
     count = 0
     for each in frames:
         count += len(reader.feed(json.loads(each[5:])["token"]["text"]))
@@ -96,7 +96,7 @@ def read(name: str, frames: list[bytes]) -> int:
 
 
 def feed(name: str, texts: list[str]) -> None:
-    reader = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESULT])
+    reader = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESPONSE_TAG])
     for each in texts:
         reader.feed(each)
     reader.finish()

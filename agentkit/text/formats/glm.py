@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text, begun_word
+from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text, partial_word_start
 from agentkit.text.formats.typed import parameters_of, typed
 
 START, END = "<tool_call>", "</tool_call>"
@@ -51,7 +51,7 @@ class _GlmBlock:
             if not word:
                 if self._state == "name" and not self._may_be_name(text):
                     return self._reject("".join(self._part) + text)
-                keep = begun_word(text, words)
+                keep = partial_word_start(text, words)
                 self._part.append(text[:keep])
                 self._rest = text[keep:]
                 return None
@@ -92,7 +92,7 @@ class _GlmBlock:
         name = "".join(self._part) + text
         if len(name) > _LONGEST_NAME:
             return False
-        return _NAME_BEGUN.match(name[: begun_word(name, _NEXT["name"])]) is not None
+        return _NAME_BEGUN.match(name[: partial_word_start(name, _NEXT["name"])]) is not None
 
     def _reject(self, text: str) -> str:
         self._rejected = True

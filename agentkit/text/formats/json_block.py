@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Call, Piece, Text, begun_word
+from agentkit.text.call_format import BadCall, Call, Piece, Text, partial_word_start
 from agentkit.tooling.json_repair import cleaned, read_json
 
 _OUTSIDE = re.compile(r'["{}\[\]<]')
@@ -117,7 +117,7 @@ class JsonBlock:
             letter = found.group()
             if letter == "<":
                 word = next((word for word in self._words if text.startswith(word, at)), "")
-                if not word and begun_word(text[at:], self._words) == 0:
+                if not word and partial_word_start(text[at:], self._words) == 0:
                     self._wait(text, place, at)
                     return None
                 if word and (rest := self._tag(text, place, at, word)) is not None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text, begun_word
+from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text, partial_word_start
 from agentkit.text.formats.json_block import JsonScan, arguments_call, calls_in
 from agentkit.text.formats.typed import parameters_of
 
@@ -72,7 +72,7 @@ class _MistralBlock:
         found = _HEAD.match(head)
         assert found is not None
         rest = head[found.end() :]
-        undecided = not rest or begun_word(rest, (START, ID, ARGUMENTS)) == 0
+        undecided = not rest or partial_word_start(rest, (START, ID, ARGUMENTS)) == 0
         if undecided and len(head) < _LONGEST_HEAD:
             return None
         self._name, self._id, self._args = found["name"], found["id"], found["args"] or ""
