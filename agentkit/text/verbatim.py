@@ -22,7 +22,7 @@ _LEADING, _TRAILING = re.compile(f"{_WRAPPER}+"), re.compile(f"{_WRAPPER}+\\Z")
 _MAX_TRAILING_TAGS = 400
 """Characters at the end of the markup that are searched for tags."""
 
-_known: "WeakKeyDictionary[Transcript, dict[int, str]]" = WeakKeyDictionary()
+_cache: "WeakKeyDictionary[Transcript, dict[int, str]]" = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -35,7 +35,7 @@ class CopyDetector:
         self._folded: dict[int, str] = {}
         if isinstance(messages, Transcript):
             with _lock:
-                self._folded = _known.setdefault(messages, self._folded)
+                self._folded = _cache.setdefault(messages, self._folded)
 
     def is_copy(self, markup: str, calls: Sequence[tuple[str, str]]) -> bool:
         """Whether a user or a tool wrote this call. markup: as the model wrote it. calls: the name and the arguments

@@ -112,7 +112,7 @@ def test_a_thinking_model_begins_inside_its_thoughts() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_tells_tools_calls_and_results_once(family: str) -> None:
+def test_every_family_tools_template_calls_and_results_once(family: str) -> None:
     made = prompt(family, [SYSTEM, ASKED, CALLED, RESULT], [WEATHER])
     for part in ("Be brief.", "Weather in Oslo?", "„now“"):
         assert made.count(part) == 1
@@ -208,8 +208,8 @@ def test_a_conversation_that_goes_on_gets_the_prompt_it_would_get_anew(family: s
             anew = family_named(family)
             foreign = ChatTemplate(template_named(anew.template).source, bos=_bos(anew.template))
             variables: dict[str, Any] = {}
-            if anew.tells_tools and tools:
-                told = template_named(anew.tells_tools).render([], tools, add_generation_prompt=False)
+            if anew.tools_template and tools:
+                told = template_named(anew.tools_template).render([], tools, add_generation_prompt=False)
                 variables = {"tools_text": told}
             wanted = PromptMaker(anew, foreign).prompt(messages[:length], tools, variables).text
             assert maker.prompt(messages[:length], tools).text == wanted
@@ -288,7 +288,7 @@ def test_the_template_of_a_tokenizer_config_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("{% if %}", "not valid Jinja"), ("{{ messages[0].__class__.__mro__ }}", "refuses")]
+    ("text", "said"), [("{% if %}", "not valid Jinja"), ("{{ messages[0].__class__.__mro__ }}", "rejected")]
 )
 def test_a_bad_or_hostile_template_is_refused(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "bad.jinja"
