@@ -109,7 +109,7 @@ def test_a_request_too_many_is_told_so(tmp_path: Path) -> None:
     with recorded(file) as cassette:
         ask(server.url)
         assert cassette.all_played
-    with pytest.raises(CassetteError, match="asked already"), recorded(file):
+    with pytest.raises(CassetteError, match="replayed already"), recorded(file):
         [ask(server.url) for _ in range(2)]
 
 
@@ -130,7 +130,7 @@ def test_modes_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mon
         with recorded(file):
             assert ask(server.url, "Something else.") == "Two."
     monkeypatch.setenv("AGENTKIT_RECORD", "sometimes")
-    with pytest.raises(ConfigurationError, match="none of"), recorded(file):
+    with pytest.raises(ConfigurationError, match="must be one of"), recorded(file):
         pass
 
 
@@ -157,7 +157,7 @@ def test_the_fixture_records_beside_the_test(tmp_path: Path) -> None:
                 command, cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True, check=False
             )
 
-        assert "to replay: record it with" in run().stdout
+        assert "does not exist: record it with" in run().stdout
         assert run(AGENTKIT_RECORD="once").returncode == 0
     assert (tmp_path / "cassettes" / "test_mine" / "test_an_answer.yaml").exists()
     assert run().returncode == 0

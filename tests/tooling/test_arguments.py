@@ -273,7 +273,7 @@ def test_what_breaks_off_is_found_in_time_in_proportion(beginning: str) -> None:
         text = (beginning * (size // len(beginning)))[:size]
         found = LooseObject(text)
         found.ends_inside()
-        found.strictly()
+        found.as_strict_json()
 
     assert_linear(work, 40_000)
 

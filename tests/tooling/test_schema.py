@@ -370,9 +370,9 @@ def no_docstring(thing: int) -> None:
     ("function", "says"),
     [
         (no_annotation, "tool no_annotation: the parameter 'thing' has no type annotation"),
-        (odd_type, "tool odd_type: the parameter 'thing' has a type that has no JSON schema"),
-        (odd_inside, "tool odd_inside: the parameter 'things' has a type that has no JSON schema"),
-        (function_type, "tool function_type: .*parameter.* has a type that has no JSON schema"),
+        (odd_type, "tool odd_type: the parameter 'thing' has a type without a JSON schema"),
+        (odd_inside, "tool odd_inside: the parameter 'things' has a type without a JSON schema"),
+        (function_type, "tool function_type: .*parameter.* has a type without a JSON schema"),
         (many, r"tool many: the parameter \*things"),
         (many_named, r"tool many_named: the parameter \*\*things"),
         (by_place, "tool by_place: the parameter 'thing' is positional-only"),

@@ -131,7 +131,7 @@ def test_a_tool_of_the_main_program_is_found(tmp_path: Path) -> None:
 
 
 def test_what_another_process_cannot_find_is_refused_where_it_is_defined() -> None:
-    with pytest.raises(ToolDefinitionError, match="top of a module"):
+    with pytest.raises(ToolDefinitionError, match="top level of a module"):
 
         @tool(isolate=True)
         def inner() -> None:
