@@ -257,7 +257,7 @@ class ReplyParser:
             self._block = self._format.block(marker, self._tools, not self._answer.has_emitted)
 
     def _handle_reasoning_tag(self, tag: str, end: int) -> None:
-        """Handle a reasoning tag in the answer. end: the position in the reply behind the tag."""
+        """Handle a reasoning tag in the answer. end: the position in the reply after the tag."""
         is_end_tag = tag not in _INLINE_REASONING
         if tag == self._inline_end_tag:
             self._inline_end_tag = ""

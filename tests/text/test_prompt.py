@@ -112,7 +112,7 @@ def test_a_thinking_model_begins_inside_its_thoughts() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_tools_template_calls_and_results_once(family: str) -> None:
+def test_every_family_renders_tools_calls_and_results_once(family: str) -> None:
     made = prompt(family, [SYSTEM, QUESTION, CALLED, RESULT], [WEATHER])
     for part in ("Be brief.", "Weather in Oslo?", "„now“"):
         assert made.count(part) == 1
