@@ -180,7 +180,7 @@ class Budget:
         return self._turns + 1
 
     def begin_reply(self) -> Limit | None:
-        """Reserve what the next reply and a last one may cost. Returns the limit that makes the next the last, if any."""
+        """Reserve what the next reply and a last one may cost. Returns the limit that makes the next the last."""
         with self._lock:
             self._hold(tool_calls=0, reply=_NOTHING)
             self._ending = self._limit()

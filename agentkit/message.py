@@ -1,7 +1,7 @@
-"""Messages: building them, reading them, images in them.
+"""Chat messages: building them, reading them, images in them.
 
-A message is the plain dict of OpenAI's chat completions format, so that what a user sees is what is sent and
-what is stored. Fields that servers add and want back (reasoning, thought signatures) stay in it.
+A message is the plain dict of OpenAI's chat completions format, so that users see what is sent and stored. Fields that
+servers add and expect back (reasoning, thought signatures) stay in it.
 """
 
 import base64
@@ -49,9 +49,9 @@ class Message(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Image:
-    """A picture to show the model.
+    """An image to show the model.
 
-    data: the bytes of the image file. media_type: such as "image/png". name: what to call it in text.
+    data: the bytes of the image file. media_type: such as "image/png". name: what it is called in text.
     """
 
     data: bytes
@@ -63,7 +63,7 @@ class Image:
 
 
 Prompt = str | Sequence[str | Image]
-"""What a user says: a text, or texts and images in order."""
+"""A user's prompt: a text, or texts and images in order."""
 
 
 def system(text: str) -> Message:
@@ -87,7 +87,7 @@ SHOWN = "Image returned by a tool: "
 
 
 def is_shown_by_a_tool(message: Message) -> bool:
-    """Whether a user message is one of `images_for_the_model`, and was said by nobody."""
+    """Whether a user message was made by `images_for_the_model`, and not written by a user."""
     content = message.get("content")
     parts = content if isinstance(content, list) else []
     texts = [str(part.get("text")) for part in parts if part.get("type") == "text"]
@@ -146,13 +146,13 @@ def response_of(message: Message) -> str:
 
 
 def has_images(message: Message) -> bool:
-    """Whether a message shows the model a picture."""
+    """Whether a message contains an image."""
     content = message.get("content")
     return isinstance(content, list) and any(part.get("type") == "image_url" for part in content)
 
 
 def without_images(message: Message) -> Message:
-    """The message with a sentence in the place of each picture, for a server that refuses pictures."""
+    """The message with a sentence in place of each image, for a server that refuses images."""
     content = message.get("content")
     if not isinstance(content, list):
         return message

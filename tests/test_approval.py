@@ -67,7 +67,7 @@ def test_it_goes_on_with_the_word_on_each_and_runs_nothing_twice(stream: bool) -
         result = agent.resume(result.messages, approve=decisions)
     assert (result.output, result.stopped, result.pending) == ("Done.", "answer", [])
     assert ran == ["log a", "pay 5", "log b"]
-    assert "the user did not allow this call: too much" in result.tool_calls[-1].response
+    assert "the user did not approve this call: too much" in result.tool_calls[-1].response
 
 
 def test_a_call_that_is_not_allowed_is_told_to_the_model() -> None:
@@ -75,7 +75,7 @@ def test_a_call_that_is_not_allowed_is_told_to_the_model() -> None:
     result = agent.resume(result.messages, approve={call.id: False for call in result.pending})
     assert result.output == "Done."
     assert ran == ["log a", "log b"]
-    assert "the user did not allow this call." in result.tool_calls[0].response
+    assert "the user did not approve this call." in result.tool_calls[0].response
 
 
 def test_other_arguments_may_be_given() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agentkit.backend import Backend, Pieces, Request
-from agentkit.toolbox import MAX_BESIDE, RunningCalls, RunToolbox
+from agentkit.toolbox import MAX_PARALLEL, RunningCalls, RunToolbox
 from agentkit.tools import Context
 
 
@@ -56,6 +56,6 @@ class _EarlyStarts:
 
     def _has_room(self) -> bool:
         count, budget = len(self.begun), self._context.budget
-        if count >= MAX_BESIDE or self._context.cancelled:
+        if count >= MAX_PARALLEL or self._context.cancelled:
             return False
         return budget is None or budget.hold_tool_calls(count + 1) > count

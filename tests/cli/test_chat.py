@@ -131,12 +131,12 @@ def test_a_failing_server_does_not_end_the_conversation(folder: Path) -> None:
 
 def test_without_a_terminal_nothing_that_needs_approval_is_run(folder: Path, model: str) -> None:
     done = chat(folder, model, "pay it")
-    assert "the user did not allow this call: nobody is at the terminal" in done.stderr
+    assert "the user did not approve this call: nobody is at the terminal" in done.stderr
     asked = agentkit(folder, "ask", "pay it", "--model", model, "--tool", "mytools:pay")
     assert "nobody is at the terminal" in asked.stdout
 
 
-@pytest.mark.parametrize(("word", "says"), [("y", "Result: paid 5"), ("too much", "did not allow this call: too much")])
+@pytest.mark.parametrize(("word", "says"), [("y", "Result: paid 5"), ("too much", "did not approve this call: too much")])
 def test_at_a_terminal_a_person_is_asked(folder: Path, model: str, word: str, says: str) -> None:
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "dumb"}
