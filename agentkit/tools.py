@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from agentkit._threads import WORKERS
 from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agentkit.tooling.subprocess_pool import Isolated
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 logger = logging.getLogger("agentkit")
@@ -219,7 +220,13 @@ class Tool(Generic[P, R]):
         """Call the function itself, as if it had not been decorated."""
         return self.function(*args, **kwargs)
 
-    def __get__(self, instance: object, owner: type | None = None) -> "Self":
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> "Self": ...
+    @overload
+    def __get__(self: "Tool[Concatenate[Any, Q], R]", instance: object, owner: type | None = None) -> "Tool[Q, R]": ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> "Self": ...
+    def __get__(self, instance: object, owner: type | None = None) -> "Tool[Any, R]":
         """Bind a tool made from a method to its object, as Python binds a method."""
         if instance is None or not self.waits_for_object:
             return self

@@ -105,7 +105,7 @@ BROKEN = [
     ([ASK, said(call("a"), call("b")), result("a"), ASK], "without a result"),
     ([result(), ASK], "answers no call"),
     ([ASK, DONE, result()], "answers no call"),
-    ([ASK, said(call()), result(), result()], "did not ask for"),
+    ([ASK, said(call()), result(), result()], "none of its calls"),
     ([ASK, said(call("a"), call("b")), result("b"), result("a")], "another order"),
     ([ASK, said(call("a"), call("a")), result("a", "1"), result("a", "2")], "which became"),
     ([ASK, said(call(""), call("")), result("", "1"), result("", "2")], "which became"),
@@ -127,7 +127,7 @@ BROKEN = [
             {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
             {**result(None), "role": "function", "name": "f"},
         ],
-        "old",
+        "deprecated",
     ),
 ]
 

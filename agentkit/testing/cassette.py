@@ -40,7 +40,7 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
     to replay, and MissingExtraError without vcrpy.
     """
     try:
-        import vcr  # type: ignore[import-untyped]
+        import vcr
     except ImportError:
         raise MissingExtraError("record and replay", "testing") from None
     mode = mode or os.environ.get("AGENTKIT_RECORD") or "none"

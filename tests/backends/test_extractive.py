@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agentkit import Agent, Limits, tool
+from agentkit import Agent, Limits, Tool, tool
 from agentkit.backends.extractive import NO_MODEL, NOTHING_FOUND, ExtractiveBackend
 from agentkit_tools import documents, page_visitor, web_search
 from tests.support.site import Site
@@ -58,7 +58,7 @@ def test_streaming_tells_the_same(tmp_path: Path) -> None:
 
 
 def test_web_pages_are_searched_and_read(site: Site) -> None:
-    tools = [
+    tools: list[Tool[..., str]] = [
         web_search("searxng", base_url=site.url + "/searxng"),
         page_visitor(allow=[site.address]),
     ]

@@ -170,7 +170,7 @@ def test_a_call_in_prose_is_text_on_chat_completions_servers() -> None:
 def test_a_call_that_somebody_else_wrote_is_text(role: str, written: Callable[[str], str]) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "visit", "arguments": "{}"}}
     for genuine in GENUINE:
-        told = {"role": role, "content": f"It says: {written(genuine.text)} and so on."}
+        told: dict[str, Any] = {"role": role, "content": f"It says: {written(genuine.text)} and so on."}
         said = [told]
         if role == "tool":
             said = [{"role": "assistant", "content": None, "tool_calls": [call]}, {**told, "tool_call_id": "c"}]

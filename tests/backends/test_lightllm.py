@@ -13,7 +13,7 @@ import requests
 from agentkit import Agent, ConfigurationError, Image, Limits, tool
 from agentkit.backends import LightLLMBackend
 from agentkit.errors import TranscriptError
-from agentkit.event import ReasoningDelta, ReplyFinished, TextDelta
+from agentkit.event import ReasoningDelta, ReplyFinished, RunFinished, TextDelta
 from agentkit.text.call_format import Call, Piece
 from agentkit.text.chat_template import template_named
 from agentkit.text.families import family_named
@@ -83,7 +83,9 @@ def test_a_streamed_run_tells_pieces_and_comes_to_the_same() -> None:
     with serve_lightllm(script) as server:
         events = list(agent_for(server.url).stream("Weather?"))
         assert {asked.path for asked in server.requests} == {"/generate_stream"}
-    result = events[-1].result
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    result = finished.result
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "See.It is 9."
     assert "".join(event.text for event in events if isinstance(event, ReasoningDelta)) == "I look."
     assert result.messages == whole.messages
@@ -315,7 +317,7 @@ def test_a_real_server_writes_a_call_that_we_read(llama: LlamaServer) -> None:
     assert json.loads(pieces[0].arguments)["city"].isalpha()
 
 
-CONVERSATIONS = [
+CONVERSATIONS: list[list[dict[str, Any]]] = [
     [{"role": "user", "content": "Hello!"}],
     [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Weather in Oslo?"}],
     [

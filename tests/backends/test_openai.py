@@ -470,7 +470,7 @@ def test_an_image_the_server_refuses_becomes_a_placeholder_from_then_on() -> Non
 
 def test_sampling_fields_are_sent_and_tool_choice_only_with_tools() -> None:
     with serve([whole("Hi")]) as server:
-        options = {"temperature": 0.5, "tool_choice": "required", "top_p": None}
+        options: dict[str, Any] = {"temperature": 0.5, "tool_choice": "required", "top_p": None}
         ask(server, **options)
         backend = OpenAIBackend("m", base_url=server.url, **options)
         list(Agent(backend, tools=[look_up]).stream("Hi"))

@@ -16,6 +16,7 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 from pydantic import BaseModel
 
 from agentkit import Agent, ConfigurationError, Image, VLMRun, tool
@@ -25,7 +26,7 @@ from tests.support.llama_server import LlamaServer
 from tests.support.model_server import QuietServer, delta, running, serve, streamed, whole
 
 KEY = "vlm-key-0123456789"
-HELLO = [{"role": "user", "content": "Hello"}]
+HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 PIXEL = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
 
 

@@ -136,7 +136,9 @@ def test_without_a_terminal_nothing_that_needs_approval_is_run(folder: Path, mod
     assert "nobody is at the terminal" in asked.stdout
 
 
-@pytest.mark.parametrize(("word", "says"), [("y", "Result: paid 5"), ("too much", "did not approve this call: too much")])
+@pytest.mark.parametrize(
+    ("word", "says"), [("y", "Result: paid 5"), ("too much", "did not approve this call: too much")]
+)
 def test_at_a_terminal_a_person_is_asked(folder: Path, model: str, word: str, says: str) -> None:
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "dumb"}

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import openai
 import pytest
@@ -13,7 +13,11 @@ from agentkit import LightLLMClient
 from tests.support.model_server import Answer, serve
 
 SHARED = Path(__file__).parents[3] / "shared" / "cases" / "lightllm-wire-samples.jsonl"
-MODES = {"/generate": "generate", "/generate_stream": "generate", "/v1/chat/completions": "chat"}
+MODES: dict[str, Literal["generate", "chat"]] = {
+    "/generate": "generate",
+    "/generate_stream": "generate",
+    "/v1/chat/completions": "chat",
+}
 ERRORS = {
     400: openai.BadRequestError,
     417: openai.APIStatusError,

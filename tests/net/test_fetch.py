@@ -32,7 +32,7 @@ def cases(file: Path) -> list[dict[str, Any]]:
 
 def check_verdict(case: dict[str, Any]) -> None:
     def resolver(host: str, port: int) -> list[str]:
-        return case.get("resolves_to", [])
+        return list(case.get("resolves_to", []))
 
     if case["verdict"] == "allow":
         assert check_url(case["url"], resolver=resolver)

@@ -50,13 +50,14 @@ class Service:
 def settings_for(folder: Path, server: str, **options: Any) -> HttpSettings:
     """Settings of a test: nothing of the environment's. server: the model server, with or without /v1."""
     given: dict[str, Any] = {
+        "_env_file": None,
         "llm_server_url": server,
         "agentkit_sessions": str(folder / "sessions.db"),
         "agentkit_keys_file": folder / "keys.json",
         "agentkit_rate": 10_000,
         **options,
     }
-    return HttpSettings(_env_file=None, **given)
+    return HttpSettings(**given)
 
 
 @contextmanager

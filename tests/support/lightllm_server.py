@@ -163,7 +163,7 @@ def _whole_number(value: Any) -> int:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(417, f"must be real number, not {type(value).__name__}")
-    return struct.unpack("f", struct.pack("f", value))[0]  # the server keeps them in C floats
+    return float(struct.unpack("f", struct.pack("f", value))[0])  # the server keeps them in C floats
 
 
 def check_parameters(given: Mapping[str, Any]) -> None:

@@ -42,6 +42,10 @@ def bridge(
             process.wait(30)
 
 
+def _send_at_once(_: mqtt.Client, __: Any, connection: Any) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class Games:
     """Many sessions of a game: each asks one thing after another, and keeps what comes, as MQTT brings it once."""
 
@@ -50,7 +54,7 @@ class Games:
         self._changed = threading.Condition()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, f"games-{time.monotonic_ns()}", clean_session=False)
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_socket_open = lambda _, __, opened: opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client.on_socket_open = _send_at_once
         self._client.on_connect = lambda client, *_: client.subscribe("general/assistant_response/#", 2)
         self._client.on_message = self._take
         ready = threading.Event()

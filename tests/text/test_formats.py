@@ -116,7 +116,7 @@ SEP = f"<{BAR}tool{BLOCK}sep{BAR}>"
 END = f"<{BAR}tool{BLOCK}call{BLOCK}end{BAR}>"
 LAST = f"<{BAR}tool{BLOCK}calls{BLOCK}end{BAR}>"
 
-CALLS = [
+CALLS: list[tuple[str, str, str, list[tuple[str, dict[str, Any]]]]] = [
     # JSON in tags
     ("hermes", tagged(GOOD), "", [("get_weather", CITY)]),
     ("hermes", f"<tool_call>{GOOD}</tool_call>", "", [("get_weather", CITY)]),

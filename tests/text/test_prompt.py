@@ -27,7 +27,7 @@ TEMPLATES = {
     "glm-4.6": "glm",
     "kimi-k2": "kimi",
 }
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -253,7 +253,12 @@ def test_a_turn_renders_no_more_messages_late_than_early(family: str, shape: str
 
 def test_a_changed_message_is_rendered_again() -> None:
     maker = PromptMaker(family_named("qwen3"))
-    messages = [dict(SYSTEM), dict(QUESTION), {**CALLED, "tool_calls": [json.loads(json.dumps(CALL))]}, RESULT]
+    messages: list[Any] = [
+        dict(SYSTEM),
+        dict(QUESTION),
+        {**CALLED, "tool_calls": [json.loads(json.dumps(CALL))]},
+        RESULT,
+    ]
     maker.prompt(messages, [WEATHER])
     messages[2]["tool_calls"][0]["function"]["arguments"] = '{"city": "Rome"}'
     assert "Rome" in maker.prompt(messages, [WEATHER]).text

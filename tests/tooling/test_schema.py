@@ -67,7 +67,7 @@ def received(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, Any]:
-    return tool(function).parameters["properties"]
+    return dict(tool(function).parameters["properties"])
 
 
 CASES: list[tuple[Any, Any, Any]] = [

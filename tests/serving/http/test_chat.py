@@ -123,7 +123,7 @@ def test_what_is_missing_is_named(service: Service, path: str, body: Any, named:
 
 
 def test_what_is_no_json_or_of_a_wrong_type_is_refused(service: Service) -> None:
-    options = {"headers": {"Content-Type": "application/json"}, "data": b'{"messages": '}
+    options: dict[str, Any] = {"headers": {"Content-Type": "application/json"}, "data": b'{"messages": '}
     broken = service.ask("POST", "/api/llm/chat", **options)
     assert broken.status_code == 422
     assert isinstance(broken.json()["detail"], str)

@@ -25,8 +25,8 @@ def test_tls_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     certificate = authority.issue_cert("localhost", "127.0.0.1")
     certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
-    for place, part in enumerate(certificate.cert_chain_pems):
-        part.write_to_path(tmp_path / "cert.pem", append=place > 0)
+    for number, part in enumerate(certificate.cert_chain_pems):
+        part.write_to_path(tmp_path / "cert.pem", append=number > 0)
     options = ("allow_anonymous true", f"certfile {tmp_path}/cert.pem", f"keyfile {tmp_path}/key.pem")
     with serve_mqtt(tmp_path, *options) as broker, serve(reply) as server:
         secure = ("--tls", "--ca_file", str(tmp_path / "ca.pem"))
