@@ -360,7 +360,7 @@ def test_a_message_that_came_too_late_takes_nothing_of_an_answered_one(tmp_path:
         return replace(whole("the precious answer"), delay=1.5)
 
     with serve(slow) as server, serve_http(settings_for(tmp_path, server.url)) as service:
-        service.app.state.service.conversations.answerer.sessions.wait = 0.5
+        service.app.state.service.conversations.service.sessions.wait = 0.5
         first = threading.Thread(target=talk, args=(service, "s", "the same words"))
         first.start()
         time.sleep(0.3)
@@ -490,7 +490,7 @@ def test_what_fails_here_is_a_500_like_any_other_answer(
 
     monkeypatch.setattr(service.app.state.service.conversations, "list", fail)
     failed = service.ask("GET", "/api/llm/chat/sessions")
-    assert (failed.status_code, failed.json()) == (500, {"detail": "something went wrong here"})
+    assert (failed.status_code, failed.json()) == (500, {"detail": "internal server error"})
     assert "default-src" in failed.headers["content-security-policy"]
     assert 'route="/api/llm/chat/sessions",status="500"} 1.0' in service.ask("GET", "/metrics").text
     assert "of the inside" in caplog.text

@@ -212,7 +212,7 @@ def test_a_model_server_that_is_not_there_is_told_and_the_message_kept(tmp_path:
         page.goto(service.url)
         playwright.expect(page.locator("#health")).to_have_text("The model server is not there")
         ask(page, "Hello")
-        playwright.expect(page.locator("#problem")).to_contain_text("the model server can't answer")
+        playwright.expect(page.locator("#problem")).to_contain_text("model server error")
         assert page.get_by_label("Your message").input_value() == "Hello"
 
 
