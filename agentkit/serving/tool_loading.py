@@ -41,7 +41,7 @@ def load(name: str) -> list[AnyTool]:
     try:
         found = getattr(module, attribute)
     except AttributeError:
-        raise ConfigurationError(f"--tool {name!r}: module {module_name} has no attribute {attribute!r}") from None
+        raise ConfigurationError(f"--tool {name!r}: the module {module_name} has no {attribute!r}") from None
     tools = list(found) if isinstance(found, list | tuple) else [found]
     if not tools or not all(callable(each) for each in tools):
         raise ConfigurationError(f"--tool {name!r}: it is neither a tool nor a function, nor a non-empty list of these")

@@ -21,7 +21,7 @@ from agentkit.limits import Usage
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.dependencies import Service, State, check_rate
 from agentkit.serving.http.errors import body_of, error_responses, logged_status_and_detail
-from agentkit.serving.http.schemas import ImageUrl, MaxTokens, OpenAIErrorResponse, Penalty, Temperature, TopP
+from agentkit.serving.http.schemas import ImageDataUrl, MaxTokens, OpenAIErrorResponse, Penalty, Temperature, TopP
 from agentkit.serving.http.sse import streamed
 
 MODEL = "agentkit"
@@ -31,10 +31,10 @@ routes = APIRouter(
 )
 
 
-class ImagePart(BaseModel):
+class ImageUrl(BaseModel):
     """An image. Only data URLs are accepted, because the model server would fetch any other URL."""
 
-    url: ImageUrl = Field(description="Image as a base64 data URL (PNG, JPEG, WebP or GIF).")
+    url: ImageDataUrl = Field(description="Image as a base64 data URL (PNG, JPEG, WebP or GIF).")
 
 
 class ContentPart(BaseModel):
@@ -42,7 +42,7 @@ class ContentPart(BaseModel):
 
     type: Literal["text", "image_url"] = Field(description="Type of the part; the field of the same name is required.")
     text: str | None = Field(default=None, description="The text of a text part.")
-    image_url: ImagePart | None = Field(default=None, description="The image of an image part.")
+    image_url: ImageUrl | None = Field(default=None, description="The image of an image part.")
 
     @model_validator(mode="after")
     def _has_content(self) -> "ContentPart":

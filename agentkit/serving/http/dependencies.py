@@ -47,12 +47,9 @@ async def state_of(request: Request) -> State:
 async def subject_of(request: Request, state: Annotated[State, Depends(state_of)]) -> str:
     """Return the authenticated subject. Raises HTTPException with 401 when authentication fails."""
     token = request.headers.get("authorization")
-    authenticator = state.authenticator
-    subject = (
-        await run_in_threadpool(authenticator.subject, token)
-        if authenticator.is_remote
-        else authenticator.subject(token)
-    )
+    authenticate = state.authenticator.subject
+    is_remote = state.authenticator.is_remote
+    subject = await run_in_threadpool(authenticate, token) if is_remote else authenticate(token)
     if subject is None:
         raise HTTPException(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
     return subject

@@ -36,7 +36,7 @@ DESCRIPTIONS = {
 
 
 def error_responses(body: type[BaseModel], *only: int) -> dict[int | str, dict[str, Any]]:
-    """Return the error responses of a route for OpenAPI. body: model of the body. only: the status codes; default all."""
+    """Return the error responses of a route for OpenAPI. body: model of the body. only: status codes; none: all."""
     return {
         status: {"model": body, "description": text}
         for status, text in DESCRIPTIONS.items()

@@ -39,7 +39,7 @@ SessionId = Annotated[
     Field(max_length=1000, description="Session ID, chosen by the client; unique per caller."),
     AfterValidator(_not_blank),
 ]
-ImageUrl = Annotated[str, AfterValidator(_image_url)]
+ImageDataUrl = Annotated[str, AfterValidator(_image_url)]
 Temperature = Annotated[
     float | None, Field(ge=0, le=5, description="Sampling temperature. Defaults to the server's setting.")
 ]
@@ -111,7 +111,7 @@ class SessionRequest(SamplingOptions):
         "Ignored for an existing session and when `system_prompt` is set.",
     )
     images: Annotated[
-        list[ImageUrl] | None,
+        list[ImageDataUrl] | None,
         Field(max_length=16, description="Images as base64 data URLs (PNG, JPEG, WebP or GIF)."),
     ] = None
 
