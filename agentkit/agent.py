@@ -187,7 +187,7 @@ class Agent(Closable):
             with self._begin(task, (), ctx.deps, ctx.cancel, stream=False, parent=ctx.budget) as run:
                 for event in run:
                     if isinstance(event, ToolStarted):
-                        ctx.progress(f"{name}: {event.name}({event.arguments})")
+                        ctx.progress(f"{name}: {event.name}({event.raw_arguments})")
                 result = run.result
             assert result is not None
             ending = "" if result.stopped == "answer" else f"({name} stopped early: {result.stopped})"
@@ -238,7 +238,7 @@ class Agent(Closable):
                 from agentkit.middleware.structured_output import StructuredOutput
 
                 backend = StructuredOutput(backend, answer)
-            backend = Cancellable(backend, cancel, budget.patience)
+            backend = Cancellable(backend, cancel, budget.reply_deadline)
             steps = functools.partial(loop.run, transcript, backend, toolbox, budget, context, stream)
             raises = self._limits.on_limit == "raise"
             return Run(steps, transcript, budget, cancel, book, repairs, raises, answer, leaving.pop_all().close)

@@ -1,35 +1,35 @@
-"""Every exception of agentkit's own, sorted by who is told.
+"""Every exception of agentkit's own, by whom it is for.
 
     AgentkitError
     ├── ConfigurationError        the programmer: a model name, key or option that can't be used
     │   ├── DependencyError       the programmer: a package is not installed
-    │   │   └── MissingExtraError ... which an extra of agentkit brings
+    │   │   └── MissingExtraError ... which an extra of agentkit installs
     │   └── ToolDefinitionError   the programmer: a function that can't become a tool
     ├── TranscriptError           the caller: a message list that breaks the pairing rule
     ├── LimitError                the caller: a limit that makes no sense
     ├── SessionError              the caller: a session that can't be read or written
-    │   └── SessionBusyError      ... because somebody else is writing to it
-    ├── OutputError               the caller: an answer that does not have the type that was asked for
-    ├── FetchError                the caller or the model: a page that could not be read
+    │   └── SessionBusyError      ... because another writer holds it
+    ├── OutputError               the caller: an answer that does not have the requested type
+    ├── FetchError                the caller or the model: a page that could not be fetched
     │   └── BlockedAddressError   ... because its address is not public
-    └── ToolError                 the model: raise it in a tool to tell the model what went wrong
+    └── ToolError                 the model: raise it in a tool to report an error to the model
         └── ArgumentsError        the model: arguments that don't fit the tool
 
-What goes wrong between agentkit and a model server is told in the openai package's own classes
-(`APIError`, `APIConnectionError`, `APIStatusError`, ...), whatever the backend.
+Errors of a model server are raised as the openai package's own classes (`APIError`, `APIConnectionError`,
+`APIStatusError`, ...), whatever the backend.
 """
 
 
 class AgentkitError(Exception):
-    """The root of agentkit's own exceptions."""
+    """The base class of agentkit's own exceptions."""
 
 
 class ConfigurationError(AgentkitError, ValueError):
-    """Something the programmer set can't work; the message says what to set instead."""
+    """An option can't work; the message says what to set instead."""
 
 
 class DependencyError(ConfigurationError, ImportError):
-    """A package is missing. message: what needs it. suggestion: the pip command that installs it."""
+    """A package is not installed. message: what needs it. suggestion: the pip command that installs it."""
 
     error_type = "missing_dependency"
 
@@ -39,16 +39,20 @@ class DependencyError(ConfigurationError, ImportError):
         self.suggestion = suggestion
 
 
+INSTALL_EXTRA = "pip install '.[{extra}]'"
+"""The command that installs an extra, in a checkout of agentkit."""
+
+
 class MissingExtraError(DependencyError):
-    """An optional package is missing, which an extra of agentkit brings."""
+    """An optional package is not installed; an extra of agentkit installs it."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra '{extra}'", f"pip install 'agentkit-loop[{extra}]'")
+        super().__init__(f"{what} needs the extra '{extra}'", INSTALL_EXTRA.format(extra=extra))
         self.extra = extra
 
 
 class ToolDefinitionError(ConfigurationError, TypeError):
-    """A function can't be described to a model; the message names function, parameter and reason."""
+    """A function can't become a tool; the message names the function, the parameter and the reason."""
 
 
 class TranscriptError(AgentkitError, ValueError):
@@ -56,7 +60,7 @@ class TranscriptError(AgentkitError, ValueError):
 
 
 class LimitError(AgentkitError, ValueError):
-    """A limit that can't be kept, such as a negative number of turns."""
+    """A limit is invalid, such as a negative number of turns; or a run reached one with `on_limit="raise"`."""
 
 
 class SessionError(AgentkitError):
@@ -64,11 +68,11 @@ class SessionError(AgentkitError):
 
 
 class SessionBusyError(SessionError):
-    """Somebody else is writing to a session, and did not come to an end in time."""
+    """Another writer holds the session, and did not release it in time."""
 
 
 class OutputError(AgentkitError):
-    """The model did not come to an answer of the type that was asked for. text: the last thing it said."""
+    """The model gave no answer of the requested type. text: its last answer."""
 
     def __init__(self, message: str, text: str) -> None:
         super().__init__(message)
@@ -76,16 +80,16 @@ class OutputError(AgentkitError):
 
 
 class FetchError(AgentkitError):
-    """A page could not be fetched; the message says why in words a model can act on."""
+    """A page could not be fetched; the message says why, in a sentence that a model can act on."""
 
 
 class BlockedAddressError(FetchError):
-    """The address of a page is not a public one, or not one that may be asked."""
+    """The address of a page is not public, and not on the allow-list."""
 
 
 class ToolError(AgentkitError):
-    """Raised by a tool to tell the model what went wrong; its message is what the model reads."""
+    """Raised by a tool to report an error to the model; the model reads its message."""
 
 
 class ArgumentsError(ToolError):
-    """Arguments written by a model that don't fit the tool; told to the model in one sentence."""
+    """The arguments written by the model don't fit the tool's schema; the message is returned to the model."""

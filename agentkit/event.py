@@ -33,13 +33,15 @@ class Reply:
 class ToolRecord:
     """One tool call, answered.
 
-    id, name, arguments: as the model wrote them (arguments: JSON text). response: the text the model reads.
-    error: the same text when the call failed, else None. seconds: how long the tool ran.
+    arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments: their JSON text.
+    response: the text the model reads. error: the same text when the call failed, else None. seconds: how long the tool
+    ran.
     """
 
     id: str
     name: str
-    arguments: str
+    arguments: dict[str, Any]
+    raw_arguments: str
     response: str
     error: str | None = None
     seconds: float = 0.0
@@ -47,11 +49,13 @@ class ToolRecord:
 
 @dataclass(frozen=True)
 class OpenCall:
-    """A tool call that was not run, or of which it is not known. arguments: as the model wrote them, read as JSON."""
+    """A tool call that was not run, or of which it is not known whether it ran. arguments: as the model wrote them,
+    read as JSON; {} when they can't be read. raw_arguments: their JSON text."""
 
     id: str
     name: str
     arguments: dict[str, Any]
+    raw_arguments: str
 
 
 @dataclass(frozen=True)
@@ -141,11 +145,13 @@ class ReplyFinished(Event):
 
 @dataclass(frozen=True)
 class ToolStarted(Event):
-    """A tool call begins. arguments: JSON text, as the model wrote it. read_only: whether it changes nothing."""
+    """A tool call begins. arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments:
+    their JSON text. read_only: whether the tool changes nothing."""
 
     id: str
     name: str = field(kw_only=True)
-    arguments: str = field(kw_only=True)
+    arguments: dict[str, Any] = field(kw_only=True)
+    raw_arguments: str = field(kw_only=True)
     read_only: bool = field(default=False, kw_only=True)
 
 

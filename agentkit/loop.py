@@ -62,7 +62,7 @@ def act(calls: tuple[ToolCall, ...], toolbox: Toolbox, budget: Budget, context: 
             if isinstance(event, ToolFinished):
                 budget.end_tool_call()
                 record = event.record
-                budget.note_call(record.name, record.arguments, record.response, failed=record.error is not None)
+                budget.note_call(record.name, record.raw_arguments, record.response, failed=record.error is not None)
             yield event
     for call in calls[granted:]:
         yield refused(call, "this call was not run: the limit on tool calls is reached.")

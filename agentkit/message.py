@@ -6,7 +6,7 @@ what is stored. Fields that servers add and want back (reasoning, thought signat
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NotRequired, Required, TypedDict
 
@@ -103,13 +103,33 @@ def images_for_the_model(images: Iterable[Image]) -> Message:
     return user(pieces)
 
 
-def tool_response(text: str) -> str:
-    """A tool's result as the model reads it; a closing tag inside is made harmless, so that a web page can't
-    end its own quotation and go on speaking as somebody else."""
-    return f"<tool_response>\n{_CLOSING_TAG.sub('&lt;', text)}\n</tool_response>"
+RESPONSE_TAG = "<tool_response>"
+"""The tag that begins a tool's result. Generation stops at it: a model that continues there invents the result."""
 
-
+_OPENING_LINE, _CLOSING_LINE = f"{RESPONSE_TAG}\n", "\n</tool_response>"
 _CLOSING_TAG = re.compile(r"<(?=\s*/\s*tool_response)", re.IGNORECASE)
+_WRAPPED = re.compile(r"\s*<tool_response>\n?(.*?)\n?</tool_response>\s*", re.DOTALL)
+
+
+def tool_response(text: str) -> str:
+    """Returns a tool's result in the `<tool_response>` wrapper that the model reads. A closing tag inside the result
+    is escaped, so that a web page can't end the wrapper and continue as another speaker."""
+    return f"{_OPENING_LINE}{_CLOSING_TAG.sub('&lt;', text)}{_CLOSING_LINE}"
+
+
+def unwrapped_response(text: str) -> str:
+    """Returns the result without its wrapper; white space around the wrapper and missing line breaks are accepted.
+    Text without a wrapper is returned unchanged."""
+    found = _WRAPPED.fullmatch(text)
+    return found.group(1) if found else text
+
+
+def map_response(text: str, change: Callable[[str], str]) -> str:
+    """Applies `change` to a tool message's text but not to the wrapper around it."""
+    is_wrapped = text.startswith(_OPENING_LINE) and text.endswith(_CLOSING_LINE)
+    if is_wrapped and len(text) > len(_OPENING_LINE) + len(_CLOSING_LINE):
+        return f"{_OPENING_LINE}{change(text[len(_OPENING_LINE) : -len(_CLOSING_LINE)])}{_CLOSING_LINE}"
+    return change(text)
 
 
 def text_of(message: Message) -> str:
@@ -122,7 +142,7 @@ def text_of(message: Message) -> str:
 
 def response_of(message: Message) -> str:
     """A tool message's text without the `<tool_response>` around it."""
-    return text_of(message).removeprefix("<tool_response>\n").removesuffix("\n</tool_response>")
+    return text_of(message).removeprefix(_OPENING_LINE).removesuffix(_CLOSING_LINE)
 
 
 def has_images(message: Message) -> bool:

@@ -27,10 +27,10 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from agentkit._closing import Closable
+from agentkit._text import json_bytes
 from agentkit.errors import SessionBusyError, SessionError
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
-from agentkit.transcript import encode
 
 FORMAT = 1
 """The format of entries that is written; greater ones are refused."""
@@ -266,7 +266,7 @@ class Writer:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         try:
-            texts = [encode({"v": FORMAT, "at": now, **entry}).decode() for entry in entries]
+            texts = [json_bytes({"v": FORMAT, "at": now, **entry}).decode() for entry in entries]
         except (TypeError, ValueError) as error:
             raise SessionError(f"a message can't be written as JSON: {error}") from None
         self.session._sessions._append(self.session.id, texts, blobs, self._lock)

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from agentkit._text import json_bytes
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, tool_result
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse
 from agentkit.tools import Context, Outcome, Tool, failure, tool
-from agentkit.transcript import encode
 
 MAX_BESIDE = 32
 """So many read-only calls of one reply run at a time."""
@@ -35,7 +35,7 @@ class Toolbox:
             if made.name in self._tools:
                 raise ToolDefinitionError(f"two tools are named {made.name!r}: give one another name=")
             self._tools[made.name] = made
-        self.encoded = encode(self.schemas) if self._tools else b""
+        self.encoded = json_bytes(self.schemas) if self._tools else b""
 
     def __iter__(self) -> Iterator[Tool[..., Any]]:
         return iter(self._tools.values())
@@ -86,9 +86,7 @@ class Toolbox:
                     continue
                 group, note = [_with_arguments(group[0], decision)], _note(decision)
             for call in group:
-                function = call["function"]
-                name, arguments = function["name"], function["arguments"]
-                yield ToolStarted(call["id"], name=name, arguments=arguments, read_only=self._is_harmless(name))
+                yield self._started_event(call)
             if self._may_run_here(group, context) and (begun is None or begun.take_back(group[0])):
                 function = group[0]["function"]
                 outcome = self._outcome_of(function["name"], function["arguments"], context)
@@ -96,6 +94,12 @@ class Toolbox:
             else:
                 yield from _ParallelCalls(self, group, context, begun or RunningCalls(self, context), note).events()
             begun = None  # they all stand in the first group
+
+    def _started_event(self, call: ToolCall) -> ToolStarted:
+        name, raw = call["function"]["name"], call["function"]["arguments"]
+        return ToolStarted(
+            call["id"], name=name, arguments=_read(raw), raw_arguments=raw, read_only=self._is_harmless(name)
+        )
 
     def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
         group: list[ToolCall] = []
@@ -180,11 +184,16 @@ def _note(decision: "bool | str | Mapping[str, Any]") -> str:
 
 def open_call(call: ToolCall) -> OpenCall:
     """A call for a person to look at."""
+    raw = call["function"]["arguments"]
+    return OpenCall(call["id"], call["function"]["name"], _read(raw), raw)
+
+
+def _read(arguments: str) -> dict[str, Any]:
+    """The arguments of a call; {} when they can't be read."""
     try:
-        arguments = parse(call["function"]["arguments"])
+        return parse(arguments)
     except ArgumentsError:
-        arguments = None
-    return OpenCall(call["id"], call["function"]["name"], arguments if isinstance(arguments, dict) else {})
+        return {}
 
 
 def refused(call: ToolCall, reason: str) -> ToolFinished:
@@ -324,10 +333,12 @@ class _ParallelCalls:
 
 
 def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
+    raw = call["function"]["arguments"]
     record = ToolRecord(
         id=call["id"],
         name=call["function"]["name"],
-        arguments=call["function"]["arguments"],
+        arguments=_read(raw),
+        raw_arguments=raw,
         response=outcome.text,
         error=outcome.text if outcome.failed else None,
         seconds=outcome.seconds,
@@ -372,7 +383,7 @@ class RunToolbox(Toolbox):
     def add(self, tool: Tool[..., Any]) -> None:
         """One more tool in this run, in the place of an earlier one of its name."""
         self._tools = {**self._tools, tool.name: tool}
-        self.encoded = encode(self.schemas)
+        self.encoded = json_bytes(self.schemas)
 
     def answer(
         self,

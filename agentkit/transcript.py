@@ -4,11 +4,11 @@ Its one rule is the pairing rule of OpenAI's chat completions: an assistant mess
 by one tool message for each call, in the order of the calls, before anything else is said.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, cast, get_args, overload
 
+from agentkit._text import json_bytes
 from agentkit.errors import TranscriptError
 from agentkit.message import Message, Role, ToolCall, has_images, without_images
 from agentkit.text.special_tokens import neutral_message
@@ -112,20 +112,20 @@ class Transcript(Sequence[Message]):
         encoded = list(all_encoded)
         for index in self._with_images:
             message = without_images(self._messages[index])
-            encoded[index] = encode(neutral_message(message) if escaped else message)
+            encoded[index] = json_bytes(neutral_message(message) if escaped else message)
         return b",".join(encoded)
 
     def _all_escaped(self) -> list[bytes]:
         for place in range(len(self._escaped), len(self)):
             message = self._messages[place]
             neutral = neutral_message(message)
-            self._escaped.append(self._encoded[place] if neutral is message else encode(neutral))
+            self._escaped.append(self._encoded[place] if neutral is message else json_bytes(neutral))
         return self._escaped
 
     def _append(self, message: Message) -> None:
         self._check_pairing(message)
         try:
-            encoded = encode(message)
+            encoded = json_bytes(message)
         except (TypeError, ValueError) as error:
             raise TranscriptError(f"messages[{len(self)}] can't be written as JSON: {error}") from None
         if has_images(message):
@@ -156,17 +156,6 @@ class Transcript(Sequence[Message]):
                 f"is {self._open[0]!r}: tool messages stand in the order of the calls"
             )
         del self._open[0]
-
-
-def encode(value: object) -> bytes:
-    """A value as compact JSON in UTF-8; what UTF-8 can't hold (half of a surrogate pair) becomes "?".
-
-    Raises TypeError or ValueError for what JSON can't hold.
-    """
-    return _ENCODER.encode(value).encode("utf-8", "replace")
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _checked(message: Mapping[str, Any], index: int) -> Message:

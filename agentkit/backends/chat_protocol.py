@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from agentkit._text import joined_surrogates
+from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, is_broken_off
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.limits import Usage
 from agentkit.message import Message, Part, ToolCall
 from agentkit.text.call_format import CUT_OFF
 from agentkit.tooling.arguments import as_json_object, is_json_object, unreadable
-from agentkit.transcript import encode
 
 
 def chat_completions_body(
@@ -30,7 +29,7 @@ def chat_completions_body(
             sent.pop(name, None)
     tools = b',"tools":' + request.tools.encoded if request.tools else b""
     messages = request.transcript.encoded(images=images, escaped=escaped)
-    return b"".join((encode(sent)[:-1], tools, b',"messages":[', messages, b"]}"))
+    return b"".join((json_bytes(sent)[:-1], tools, b',"messages":[', messages, b"]}"))
 
 
 SENT_BACK = ("refusal", "reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature")

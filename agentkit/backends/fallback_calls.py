@@ -17,7 +17,7 @@ from agentkit.text.call_format import BadCall, Block, Call, Format, LateReasonin
 from agentkit.text.families import family_of
 from agentkit.text.formats.mixed import any_format
 from agentkit.text.parser import ReplyParser
-from agentkit.text.verbatim import Verbatim
+from agentkit.text.verbatim import CopyDetector
 from agentkit.tooling.arguments import UNREADABLE_CALL, unreadable
 
 Delta = TextDelta | ReasoningDelta | CallDelta | ReplyDiscarded
@@ -65,16 +65,16 @@ class ReplyText:
             any_format(_is_llama(self._model)) if looks else _ONLY_THOUGHTS,
             self._request.tools.schemas if looks else None,
             stops=(),
-            is_copy=lambda markup, calls: Verbatim(self._request.said).has_call(markup, calls),
+            is_copy=lambda markup, calls: CopyDetector(self._request.said).is_copy(markup, calls),
             calls_last=looks,
-            keeps_thoughts=True,
+            keep_reasoning=True,
         )
 
     def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
         """Take in a piece of the reply: what a reader is shown of it, which has to be read to its end."""
         if isinstance(delta, TextDelta):
             reader = self._reading()
-            if not reader.passes(delta.text):
+            if not reader.feed_plain(delta.text):
                 return self._shown(reader.feed(delta.text))
             self._text.append(delta.text)
         elif isinstance(delta, ReasoningDelta):
@@ -90,7 +90,7 @@ class ReplyText:
         content = reply.message.get("content")
         is_plain = isinstance(content, str)
         cut_off = is_broken_off(reply.finish_reason)
-        yield from self._shown(self._reader.finish(cut_off=cut_off, takes_calls=is_plain and not has_calls))
+        yield from self._shown(self._reader.finish(cut_off=cut_off, accept_calls=is_plain and not has_calls))
         said = joined_surrogates("".join(self._text))
         yield self._made(reply, said) if is_plain and (self._is_changed or said != content) else reply
 

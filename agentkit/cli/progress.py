@@ -56,7 +56,7 @@ class Progress:
             self.rest()
         elif isinstance(event, ToolStarted):
             self._running[event.id] = event.name
-            self._line("→", f"{event.name}({_arguments(event.arguments)})", "cyan")
+            self._line("→", f"{event.name}({_arguments(event)})", "cyan")
             self._wait_for(f"running {', '.join(self._running.values())}")
         elif isinstance(event, ToolProgress):
             self._line("·", event.text, "dim")
@@ -125,15 +125,10 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _arguments(written: str) -> str:
-    """A call's arguments as `name=value`, shortened."""
-    try:
-        values = json.loads(written)
-    except ValueError:
-        return _shortened(written)
-    if not isinstance(values, dict):
-        return _shortened(written)
-    return _shortened(", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items()))
+def _arguments(call: ToolStarted) -> str:
+    """A call's arguments as `name=value`, or as the model wrote them when they can't be read; shortened."""
+    pairs = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items()]
+    return _shortened(", ".join(pairs) or call.raw_arguments.replace("{}", ""))
 
 
 def _shortened(text: str) -> str:

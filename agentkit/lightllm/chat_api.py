@@ -14,10 +14,10 @@ from agentkit.backend import is_broken_off
 from agentkit.lightllm.generate_api import TextServer
 from agentkit.net.api_errors import api_error, message_of
 from agentkit.net.http_client import Events
-from agentkit.text.call_format import BadCall, Call, LateReasoning, Text, Thought, settled
+from agentkit.text.call_format import BadCall, Call, LateReasoning, Text, Thought, resolve_reasoning
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
-from agentkit.text.verbatim import Verbatim
+from agentkit.text.verbatim import CopyDetector
 from agentkit.tooling.arguments import as_json_object
 
 PATH = "/v1/chat/completions"
@@ -158,17 +158,17 @@ def _reader(maker: PromptMaker, asked: Mapping[str, Any]) -> ReplyParser:
     """Reads what the server left in the content: markup of calls that text can't be confused with."""
     form = maker.format
     starts = tuple(start for start in form.starts if len(start) > 1)
-    is_copy = Verbatim(asked["messages"]).has_call
+    is_copy = CopyDetector(asked["messages"]).is_copy
     return ReplyParser(replace(form, starts=starts), asked.get("tools"), is_copy=is_copy)
 
 
 def _calls_in_text(message: dict[str, Any], reader: ReplyParser, cut_off: bool) -> list[dict[str, Any]]:
     """Calls that the server left in the content; what is reasoning there is moved to its field."""
-    pieces = settled([*reader.feed(message["content"]), *reader.finish(cut_off=cut_off)])
+    pieces = resolve_reasoning([*reader.feed(message["content"]), *reader.finish(cut_off=cut_off)])
     thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
     if thoughts:
         message["reasoning_content"] = "\n\n".join(filter(None, (message.get("reasoning_content"), thoughts)))
-        message["content"] = reader.spoken
+        message["content"] = reader.raw_answer
     bad = [invalid_call(piece) for piece in pieces if isinstance(piece, BadCall)]
     if bad:
         message["invalid_tool_calls"] = bad

@@ -5,7 +5,6 @@ nothing; `parameters` is required; a null or a float for an integer is refused; 
 ends by closing, its last frame has `finished: true`; stop strings stay in the text.
 """
 
-import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -14,16 +13,17 @@ from typing import Any
 import httpx2
 import openai
 
+from agentkit._text import json_text
 from agentkit.errors import ConfigurationError
+from agentkit.message import RESPONSE_TAG
 from agentkit.net.api_errors import api_error, status_error
 from agentkit.net.http_client import Events, Transport
 from agentkit.net.images import ImageLoader
-from agentkit.text.call_format import RESULT
 from agentkit.text.chat_template import ChatTemplate
 from agentkit.text.families import DEFAULT, Family, family_named, family_of
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker, RenderedPrompt
-from agentkit.text.verbatim import Verbatim
+from agentkit.text.verbatim import CopyDetector
 
 MAX_STOPS = 10
 MAX_STOP_BYTES = 255
@@ -159,7 +159,7 @@ def reader_for(
     said: Sequence[Mapping[str, Any]],
 ) -> ReplyParser:
     """What reads the reply to a prompt. said: the messages of the conversation."""
-    is_copy = Verbatim(said).has_call
+    is_copy = CopyDetector(said).is_copy
     return ReplyParser(maker.format, tools or [], thinking=prompt.thinking, stops=stops, is_copy=is_copy)
 
 
@@ -206,7 +206,7 @@ def stops_of(family: Family, wanted: str | Sequence[str] | None) -> list[str]:
     for stop in given:
         if not isinstance(stop, str) or not stop or len(stop.encode("utf-8", "replace")) > MAX_STOP_BYTES:
             raise ConfigurationError(f"stop={stop!r:.80}: a stop string is a text of 1 to {MAX_STOP_BYTES} bytes")
-    own = [family.ends[0], RESULT]
+    own = [family.ends[0], RESPONSE_TAG]
     if len(dict.fromkeys([*given, *own])) > MAX_STOPS:
         raise ConfigurationError(
             f"stop has {len(given)} strings, and LightLLM takes {MAX_STOPS} with the {len(own)} that end a turn: "
@@ -268,7 +268,7 @@ def _guided(response_format: Mapping[str, Any] | None) -> dict[str, Any]:
     if kind != "json_schema" or response_format is None:
         return {}
     described = response_format.get("json_schema") or {}
-    schema = json.dumps(described.get("schema") or {}, ensure_ascii=False, separators=(",", ":"))
+    schema = json_text(described.get("schema") or {})
     return {"guided_json": schema} if len(schema.encode("utf-8", "replace")) <= MAX_SCHEMA_BYTES else {}
 
 

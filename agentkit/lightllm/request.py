@@ -18,7 +18,7 @@ from agentkit.lightllm.generate_api import (
     stops_of,
 )
 from agentkit.lightllm.openai_types import ChatCompletionChunk, chunk
-from agentkit.text.call_format import BadCall, Call, LateReasoning, Piece, Text, Thought, settled
+from agentkit.text.call_format import BadCall, Call, LateReasoning, Piece, Text, Thought, resolve_reasoning
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
 
@@ -164,8 +164,8 @@ class GenerateReply:
     def _choice(self, place: int, generated: Generated) -> dict[str, Any]:
         reader = self._reader()
         text = self._begun + generated.text
-        pieces = settled([*reader.feed(text), *reader.finish(cut_off=is_broken_off(generated.finish_reason))])
-        message: dict[str, Any] = {"role": "assistant", "content": reader.spoken, "tool_calls": None}
+        pieces = resolve_reasoning([*reader.feed(text), *reader.finish(cut_off=is_broken_off(generated.finish_reason))])
+        message: dict[str, Any] = {"role": "assistant", "content": reader.raw_answer, "tool_calls": None}
         thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
         if thoughts:
             message["reasoning_content"] = thoughts

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from agentkit._text import json_bytes
 from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, tool_response, without_images
-from agentkit.transcript import encode
 
 BULKY = 600
 """Bytes from which the result of a call is worth a line instead."""
@@ -142,4 +142,4 @@ IMAGE_BYTES = 4000
 def size_of(message: Message) -> int:
     content = message.get("content")
     pictures = sum(part.get("type") == "image_url" for part in content) if isinstance(content, list) else 0
-    return len(encode(without_images(message) if pictures else message)) + pictures * IMAGE_BYTES
+    return len(json_bytes(without_images(message) if pictures else message)) + pictures * IMAGE_BYTES

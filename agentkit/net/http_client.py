@@ -19,6 +19,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import speak
 from agentkit.net.api_errors import (
@@ -186,7 +187,7 @@ class Transport:
         first: int = 0,
     ) -> requests.Response:
         """An answer that is no error; its body is not read yet."""
-        data = None if body is None else _encoded(body)
+        data = None if body is None else json_bytes(body)
         for attempt in range(first, self.max_retries + 1):
             is_last = attempt == self.max_retries
             try:
@@ -333,10 +334,6 @@ class Transport:
             body = None if self._key in json.dumps(body) else body
         message = f"{shown(response.url)} answered {response.status_code}: {said}"
         return status_error(response.status_code, message, as_httpx(response, content), body)
-
-
-def _encoded(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _read_out(response: requests.Response, rest: Iterator[bytes]) -> None:

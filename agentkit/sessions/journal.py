@@ -82,7 +82,7 @@ class Journal:
             usage = event.reply.usage if isinstance(event, ReplyFinished) else None
             self._writer.append(event.adds, usage)
         elif isinstance(event, ToolStarted) and not event.read_only:
-            self._writer.mark_started(event.id, event.name, event.arguments)
+            self._writer.mark_started(event.id, event.name, event.raw_arguments)
 
 
 def _unknown(messages: Sequence[Message], started: Mapping[str, ToolCall]) -> list[ToolCall]:

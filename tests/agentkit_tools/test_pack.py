@@ -427,7 +427,7 @@ def test_a_missing_extra_is_named(name: str, missing: str) -> None:
         except MissingExtraError as error:
             print(error)
     """
-    assert python(code).endswith("pip install 'agentkit-loop[web]'\n")
+    assert python(code).endswith("pip install '.[web]'\n")
 
 
 def test_without_any_search_package_the_extra_is_named() -> None:
@@ -441,4 +441,4 @@ def test_without_any_search_package_the_extra_is_named() -> None:
         except ToolError as error:
             print(error)
     """
-    assert "agentkit-loop[web]" in python(code, AGENTKIT_SEARCH="ddgs")
+    assert ".[web]" in python(code, AGENTKIT_SEARCH="ddgs")

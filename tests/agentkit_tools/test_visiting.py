@@ -243,7 +243,7 @@ def test_a_package_that_is_missing_is_named_when_the_tool_is_first_used(missing:
         "try: agentkit_tools.visit\nexcept MissingExtraError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "agentkit_tools.visit needs the extra 'web': pip install 'agentkit-loop[web]'\n"
+    assert done.stdout == "agentkit_tools.visit needs the extra 'web': pip install '.[web]'\n"
 
 
 def test_the_tools_stay_tools_when_the_modules_of_the_pack_are_loaded() -> None:

@@ -198,7 +198,7 @@ def test_every_family_can_call_a_tool(model: str, written: str) -> None:
         result = agent_for(server.url, model).run("Weather?")
         first, second = server.requests
     assert result.output == "It is 9."
-    assert [record.arguments for record in result.tool_calls] == ['{"city": "Oslo"}']
+    assert [record.arguments for record in result.tool_calls] == [{"city": "Oslo"}]
     assert "get_weather" in first.prompt
     assert "9 degrees in Oslo" in second.prompt
     assert second.prompt.count("Oslo") == 2

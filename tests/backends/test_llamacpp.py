@@ -48,7 +48,7 @@ def test_a_whole_run_calls_the_tool_and_answers(backend: Any) -> None:
     assert result.stopped == "answer"
     (record,) = result.tool_calls
     assert record.name == "look_up"
-    assert json.loads(record.arguments)["query"] == ["v"]
+    assert record.arguments["query"] == ["v"]
     assert record.response == "Found 1."
     assert result.usage.requests == 2
     assert result.usage.input_tokens > 500
@@ -217,5 +217,5 @@ def test_a_file_that_is_no_model_says_so(tmp_path: Path) -> None:
 
 def test_without_llama_cpp_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'agentkit-loop\[gguf\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[gguf\]'"):
         Agent(f"gguf:{tiny_model}")

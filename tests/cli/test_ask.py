@@ -289,7 +289,7 @@ def test_without_the_extra_the_command_names_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=False)
     assert done.returncode == 1
-    assert done.stderr == "agentkit: the command line needs the extra 'cli': pip install 'agentkit-loop[cli]'\n"
+    assert done.stderr == "agentkit: the command line needs the extra 'cli': pip install '.[cli]'\n"
 
 
 def test_help_names_every_option_and_the_docs_do_too() -> None:

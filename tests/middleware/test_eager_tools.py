@@ -203,7 +203,7 @@ def test_a_reply_that_comes_otherwise_the_second_time_is_what_counts() -> None:
         with Agent(f"openai:m@{server.url}", tools=watch.tools) as agent:
             events = list(agent.stream("Go."))
     result = events[-1].result  # type: ignore[attr-defined]
-    assert [record.arguments for record in result.tool_calls] == ['{"topic": "other"}']
+    assert [record.arguments for record in result.tool_calls] == [{"topic": "other"}]
     assert sum(isinstance(event, ReplyDiscarded) for event in events) == 1
     assert [event.record.response for event in events if isinstance(event, ToolFinished)] == ["All about other."]
     assert "about x" not in json.dumps(result.messages)

@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit import ConfigurationError, SessionError
+from agentkit._text import json_bytes
 from agentkit.errors import SessionBusyError
 from agentkit.session import Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
-from agentkit.transcript import encode
 from tests.support.redis_server import RedisServer, serve_redis
 
 ROOT = Path(__file__).parents[2]
@@ -395,4 +395,4 @@ def test_appending_to_a_long_session_writes_as_much_as_to_a_short_one(tmp_path: 
 def test_any_messages_are_kept_as_they_are(messages: list[dict[str, Any]]) -> None:
     with MemorySessions() as sessions:
         sessions["a"].append(messages)
-        assert sessions["a"].messages == json.loads(encode(messages))
+        assert sessions["a"].messages == json.loads(json_bytes(messages))

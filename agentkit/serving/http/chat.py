@@ -12,7 +12,16 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from agentkit.errors import SessionBusyError
-from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta, ToolFinished, ToolProgress, ToolStarted
+from agentkit.event import (
+    Event,
+    ReasoningDelta,
+    ReplyDiscarded,
+    TextDelta,
+    ToolFinished,
+    ToolProgress,
+    ToolRecord,
+    ToolStarted,
+)
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.conversations import SessionMeta
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
@@ -131,17 +140,23 @@ def frame_of(event: Event) -> dict[str, Any] | None:
     if isinstance(event, ReasoningDelta):
         return {"reasoning": event.text}
     if isinstance(event, ToolStarted):
-        return {"tool": {"id": event.id, "name": event.name, "arguments": event.arguments, "state": "started"}}
+        return {"tool": {"id": event.id, "name": event.name, "arguments": event.raw_arguments, "state": "started"}}
     if isinstance(event, ToolProgress):
         return {"tool": {"id": event.id, "progress": event.text, "state": "running"}}
     if isinstance(event, ToolFinished):
-        return {"tool": {**asdict(event.record), "state": "finished"}}
+        return {"tool": {**_tool_call_fields(event.record), "state": "finished"}}
     return {"discarded": True} if isinstance(event, ReplyDiscarded) else None
+
+
+def _tool_call_fields(record: ToolRecord) -> dict[str, Any]:
+    """Return the fields of a tool call sent to clients; its arguments are JSON text, as in chat completions."""
+    fields = asdict(record)
+    return {**fields, "arguments": fields.pop("raw_arguments")}
 
 
 def _answer_fields(answer: Answer) -> dict[str, Any]:
     result = answer.result
-    calls = [ToolCallOut(**asdict(record)) for record in result.tool_calls] if result else []
+    calls = [ToolCallOut(**_tool_call_fields(record)) for record in result.tool_calls] if result else []
     usage = UsageOut(**{name: getattr(answer.usage, name) for name in UsageOut.model_fields})
     stopped = result.stopped if result else "answer"
     return {"response": answer.text, "stopped": stopped, "usage": usage, "tool_calls": calls}

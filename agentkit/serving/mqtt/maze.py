@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agentkit import Tool
+from agentkit._text import json_text
 from agentkit.message import ToolCall
 from agentkit.tooling.arguments import as_json_object
 
@@ -66,7 +67,7 @@ def state_message(state: Mapping[str, Any], states_before: int = 0, answers_befo
         "oxygen": _cells(state.get("oxygenPellets")),
         "oxygen_collected": state.get("oxygenCollected", 0),
     }
-    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    text = json_text(told)
     if not (states_before or answers_before):
         return text
     stuck = {

@@ -166,7 +166,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _yaml(file: Path) -> Any:
     try:
-        import yaml  # type: ignore[import-untyped]
+        import yaml
     except ImportError:
         raise MissingExtraError("a YAML file of projects", "mqtt") from None
     try:
