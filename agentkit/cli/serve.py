@@ -59,7 +59,7 @@ def serve(
 
 def _run(host: str, port: int, workers: int) -> None:
     created = _application()
-    if created.state.service.door.is_open and not _is_loopback(host):
+    if created.state.service.authenticator.is_open and not _is_loopback(host):
         leave(
             f"everybody who reaches {host} could use this service: make a key first (agentkit serve keys add NAME), or "
             "set AGENTKIT_JWT_SECRET or AGENTKIT_JWT_JWKS",

@@ -1,4 +1,4 @@
-"""The service keeps what its OpenAPI promises, whatever is sent to it."""
+"""Every response conforms to the OpenAPI document, whatever the request."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield loaded
 
 
-def test_each_response_is_one_that_is_promised(api: Any) -> None:
+def test_every_response_conforms_to_the_openapi_document(api: Any) -> None:
     checks = [not_a_server_error, status_code_conformance, response_schema_conformance]
     tried = []
     for found in api.get_all_operations():
