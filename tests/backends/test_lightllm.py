@@ -166,7 +166,7 @@ def test_files_are_not_read_for_strangers(tmp_path: Any) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(PNG)
     part = {"type": "image_url", "image_url": {"url": file.as_uri()}}
-    with serve_lightllm() as server, pytest.raises(openai.BadRequestError, match="files are not read"):
+    with serve_lightllm() as server, pytest.raises(openai.BadRequestError, match="reading files is disabled"):
         agent_for(server.url).run(messages=[{"role": "user", "content": [part]}])
 
 
