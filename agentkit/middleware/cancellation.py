@@ -13,7 +13,7 @@ from typing import Any
 
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.backend import Backend, Pieces, Request
-from agentkit.net.abort import Line
+from agentkit.net.abort import AbortableRequest
 
 _END = object()
 
@@ -69,17 +69,17 @@ class _CancellableReply:
         self.is_left = threading.Event()
         self._backend = backend
         self._request = request
-        self._line = Line()
+        self._connection = AbortableRequest()
 
     def leave(self) -> None:
         """Nobody waits for more: hang up, unless it is over."""
         self.is_left.set()
-        self._line.hang_up()
+        self._connection.abort()
 
     def work(self) -> None:
         """Hand over the pieces, up to the last or until nobody waits for them."""
         try:
-            with self._line, closing(self._backend.reply(self._request)) as pieces:
+            with self._connection, closing(self._backend.reply(self._request)) as pieces:
                 for piece in pieces:
                     if self.is_left.is_set():
                         return
