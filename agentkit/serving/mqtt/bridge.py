@@ -224,7 +224,7 @@ class Bridge:
 
     @property
     def _is_backlog(self) -> bool:
-        """Whether incoming messages were sent while the bridge was disconnected.
+        """Whether incoming messages were sent while the bridge was not running.
 
         They arrive all at once, which is not the client's doing, so neither the rate limit nor the queue limit applies.
         The bridge's Receive Maximum bounds how many of them are in flight.
