@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 
 import idna
 
+from agentkit._text import cut
 from agentkit._threads import WORKERS
 from agentkit.errors import BlockedAddressError, FetchError
 
@@ -294,5 +295,4 @@ def system_resolver(host: str, port: int) -> Sequence[str]:
 def shown_url(url: object) -> str:
     """Return a URL or a part of one for a message: without credentials and unprintable characters, at most 300 long."""
     text = re.sub(r"^([^/\\?#]*:)?([/\\]*)[^/?#]*@", r"\1\2", str(url))
-    text = "".join(character if character.isprintable() else "?" for character in text[:301])
-    return text if len(text) <= 300 else text[:300] + "…"
+    return cut("".join(character if character.isprintable() else "?" for character in text[:301]), 300)

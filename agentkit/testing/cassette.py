@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError, MissingExtraError
 
 MODES = ("none", "once", "new", "all")
@@ -149,8 +150,7 @@ _NOTHING = object()
 
 
 def _display(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 120 else text[:119] + "…"
+    return in_a_line(json.dumps(value, ensure_ascii=False, default=str), 120)
 
 
 def _is_missing(error: BaseException | None) -> bool:

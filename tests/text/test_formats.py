@@ -500,6 +500,7 @@ def hostile(draw: st.DrawFn) -> tuple[str, list[str]]:
     return name, draw(st.lists(words, max_size=25))
 
 
+@pytest.mark.slow
 @given(hostile(), st.booleans(), st.randoms(use_true_random=False))
 @settings(max_examples=1500, deadline=None)
 def test_any_text_split_anywhere_parses_the_same(drawn: tuple[str, list[str]], thinking: bool, chance: Any) -> None:
@@ -535,6 +536,7 @@ JSON = st.recursive(
 NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.\-]{0,20}", fullmatch=True)
 
 
+@pytest.mark.slow
 @given(NAME, st.dictionaries(st.text(), JSON, max_size=4), st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_every_json_call_round_trips(name: str, arguments: dict[str, Any], ascii_only: bool) -> None:

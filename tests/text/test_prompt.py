@@ -196,6 +196,7 @@ def conversation(chance: random.Random) -> list[dict[str, Any]]:
     return messages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_incremental_rendering_gives_the_same_prompt_as_rendering_from_scratch(family: str) -> None:
     for seed in range(20):
