@@ -1,11 +1,11 @@
-"""Things that are closed at the end of a `with`."""
+"""A base class of objects that are closed at the end of a `with`."""
 
 from types import TracebackType
 from typing import Self
 
 
 class Closable:
-    """Leaving its `with` closes it."""
+    """A context manager that closes itself on exit."""
 
     def __enter__(self) -> Self:
         return self
@@ -16,5 +16,5 @@ class Closable:
         self.close()
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release its resources."""
         raise NotImplementedError

@@ -1,6 +1,6 @@
-"""What a run tells while it goes on.
+"""The events that a run yields.
 
-Every event names the messages it adds to the transcript; they are in the transcript before the event is told.
+Every event carries the messages it adds to the transcript; they are in the transcript before the event is yielded.
 """
 
 from collections.abc import Generator
@@ -15,7 +15,7 @@ Stopped = Literal["answer", "empty", "cancelled", "length", "content_filter", "a
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole reply. finish_reason: as the server gave it, "" when it gave none. extra: fields of the reply that
+    """A complete reply. finish_reason: as the server sent it, "" when it sent none. extra: fields of the reply that
     are not sent back (citations, audio, ...)."""
 
     message: Message
@@ -24,14 +24,15 @@ class Reply:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def without_calls(self) -> "Reply":
-        """The same reply for a run that can take no more calls; never an empty message, which servers refuse."""
+        """The same reply without its tool calls, for a run that can make no more; its content is set, since servers
+        reject an empty message."""
         message = cast(Message, {key: value for key, value in self.message.items() if key != "tool_calls"})
         return replace(self, message={**message, "content": message.get("content") or ""})
 
 
 @dataclass(frozen=True)
 class ToolRecord:
-    """One tool call, answered.
+    """One answered tool call.
 
     arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments: their JSON text.
     response: the text the model reads. error: the same text when the call failed, else None. seconds: how long the tool
@@ -60,14 +61,14 @@ class OpenCall:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to.
+    """The result of a run.
 
     output: the final answer's text; with `output=`, the value (None when the run stopped before there was one).
-    messages: the whole transcript, to go on from. stopped: "answer", or what
-    ended the run before it had one ("empty": the model said nothing, twice). sources are in the answer's text;
-    tool_calls tells what was looked at. repairs: what had to be put right in the messages that were given, a
-    sentence each. pending: the calls that wait for a person's approval, when stopped is "approval". unknown_calls:
-    calls that an earlier run of the session had started when it was killed: whether they had an effect is not known.
+    messages: the whole transcript, from which another run can continue. usage: what was spent. stopped: "answer", or
+    what ended the run without one ("empty": the model's reply was empty twice). tool_calls: a record of each answered
+    call; the answer's sources are in its text. repairs: what was repaired in the messages that were given, one sentence
+    each. pending: the calls that wait for a person's approval, when stopped is "approval". unknown_calls: calls that an
+    earlier run of the session had started when it was killed: whether they had an effect is not known.
     """
 
     output: Any
@@ -85,39 +86,39 @@ class Result:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened in a run; `adds` are the messages it put into the transcript."""
+    """An event of a run; `adds` are the messages that it added to the transcript."""
 
     adds: tuple[Message, ...] = field(default=(), kw_only=True)
 
 
 Steps = Generator[Event, None, None]
-"""What happens, one event after another; close it to stop."""
+"""The events of a run in order; close it to stop."""
 
 
 @dataclass(frozen=True)
 class ReplyStarted(Event):
-    """The model is asked; `turn` counts from 1."""
+    """A reply was requested from the model; `turn` counts from 1."""
 
     turn: int
 
 
 @dataclass(frozen=True)
 class TextDelta(Event):
-    """A piece of the reply's text."""
+    """A chunk of the reply's text."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class ReasoningDelta(Event):
-    """A piece of what the model thinks before it replies."""
+    """A chunk of the model's reasoning before its reply."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class CallDelta(Event):
-    """A piece of the arguments of a tool call, for the wrapper of a backend that has asked for them."""
+    """A chunk of the arguments of a tool call, for a middleware that set `Request.call_deltas`."""
 
     name: str
     arguments: str
@@ -125,27 +126,27 @@ class CallDelta(Event):
 
 @dataclass(frozen=True)
 class OutputDelta(Event):
-    """What has come so far of an answer of a type (`output=`), as JSON has it: not checked yet."""
+    """The part of a typed answer (`output=`) received so far, as JSON values, not validated yet."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class ReplyDiscarded(Event):
-    """Forget the pieces that were told of this reply: its stream broke and it is asked for again, or what was told as
-    its text turns out to be reasoning, which comes next as such."""
+    """Discard the deltas yielded for this reply: its stream broke and it is requested again, or the text yielded so far
+    turned out to be reasoning, which is yielded again as such."""
 
 
 @dataclass(frozen=True)
 class ReplyFinished(Event):
-    """The model's reply is whole."""
+    """The model's reply is complete."""
 
     reply: Reply
 
 
 @dataclass(frozen=True)
 class ToolStarted(Event):
-    """A tool call begins. arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments:
+    """A tool call starts. arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments:
     their JSON text. read_only: whether the tool changes nothing."""
 
     id: str
@@ -157,7 +158,7 @@ class ToolStarted(Event):
 
 @dataclass(frozen=True)
 class ToolProgress(Event):
-    """What a running tool told by `ctx.progress(text)`."""
+    """A text that a running tool passed to `ctx.progress(text)`."""
 
     id: str
     text: str = field(kw_only=True)
@@ -165,34 +166,34 @@ class ToolProgress(Event):
 
 @dataclass(frozen=True)
 class ToolFinished(Event):
-    """A tool call is answered."""
+    """A tool call has been answered."""
 
     record: ToolRecord
 
 
 @dataclass(frozen=True)
 class ApprovalNeeded(Event):
-    """Calls wait for a person's approval; the run ends here, and goes on by `agent.resume(..., approve={id: True})`."""
+    """Calls wait for a person's approval; the run ends here, `agent.resume(..., approve={id: True})` continues it."""
 
     calls: tuple[OpenCall, ...]
 
 
 @dataclass(frozen=True)
 class LimitReached(Event):
-    """A limit is reached: the model is asked once more, without tools, for its best answer."""
+    """A limit is reached: the model is asked one last time, without tools, for its best answer."""
 
     limit: Limit
 
 
 @dataclass(frozen=True)
 class LoopDetected(Event):
-    """The calls come to nothing new; the model is told `what`, once, before the run is ended for it."""
+    """The calls repeat without progress; the model is sent the text `what`, once, before the run is ended for it."""
 
     what: str
 
 
 @dataclass(frozen=True)
 class RunFinished(Event):
-    """The run is over; the last event."""
+    """The run has ended; the last event."""
 
     result: Result

@@ -198,7 +198,7 @@ def test_a_tool_that_is_at_work_when_the_time_is_up_is_answered_and_the_best_ans
     started = time.monotonic()
     result = agent.run("Go.")
     assert (result.stopped, result.output) == ("seconds", "My best answer.")
-    assert "before the time of the run was up" in result.tool_calls[0].response
+    assert "before the time limit of the run" in result.tool_calls[0].response
     assert time.monotonic() - started < 1.0 + SOON
 
 

@@ -332,5 +332,5 @@ def test_a_real_server_keeps_to_the_schema(llama: LlamaServer) -> None:
 
 @pytest.mark.parametrize("kind", ["City", 7, object()])
 def test_what_is_no_type_is_an_error(kind: Any) -> None:
-    with pytest.raises(ConfigurationError, match="is no type"):
+    with pytest.raises(ConfigurationError, match="has no JSON schema"):
         Agent(ScriptedBackend("x")).run("Go.", output=kind)
