@@ -74,7 +74,7 @@ def test_a_method_knows_its_object() -> None:
     assert response_to(other.find, {"word": "Mo"}) == "[]"
     assert response_to(shelf.count) == "2"
     assert shelf.find.read_only
-    with pytest.raises(ToolDefinitionError, match=r"give object\.find"):
+    with pytest.raises(ToolDefinitionError, match=r"pass object\.find"):
         Agent(ScriptedBackend(), tools=[Shelf.find])
 
 

@@ -74,7 +74,7 @@ def test_the_answer_has_the_type(kind: Any, text: str, value: Any, stream: bool)
     sent = server.requests[0].body["response_format"]
     assert sent["type"] == "json_schema"
     assert sent["json_schema"]["schema"]["type"] == "object"
-    assert "fits this schema" in server.requests[0].body["messages"][0]["content"]
+    assert "conforming to this schema" in server.requests[0].body["messages"][0]["content"]
 
 
 class Town(BaseModel):

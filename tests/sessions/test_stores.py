@@ -108,7 +108,7 @@ def test_a_session_is_renamed(store: Store) -> None:
     sessions["c"].append([HI])
     with pytest.raises(SessionError, match="already"):
         sessions.rename("b", "c")
-    with pytest.raises(SessionError, match="no session 'z'"):
+    with pytest.raises(SessionError, match="session 'z' not found"):
         sessions.rename("z", "y")
     sessions.rename("b", "b")
     assert sessions["b"].messages == before
