@@ -170,7 +170,7 @@ def test_an_entry_of_a_newer_format_is_refused_with_the_reason(store: Store) -> 
     sessions = store()
     with sessions["a"].hold() as writer:
         sessions._append("a", ['{"v": 2, "message": {}}'], {}, writer._lock)
-    with pytest.raises(SessionError, match="format 2, and this agentkit reads up to 1"):
+    with pytest.raises(SessionError, match="format 2, but this agentkit reads up to 1"):
         sessions["a"].entries()
 
 
@@ -289,7 +289,7 @@ def test_a_writer_that_has_lost_its_session_writes_nothing(redis: RedisServer) -
         first._redis.delete("lost:session:a:lock")  # as if it had given no sign of life
         with second["a"].hold() as other:
             other.append([HI])
-            with pytest.raises(SessionError, match="has taken this session over"):
+            with pytest.raises(SessionError, match="has taken over this session"):
                 writer.append([HELLO])
     assert second["a"].messages == [HI]
 
@@ -325,7 +325,7 @@ def test_redis_that_is_gone_is_a_clear_error_and_nothing_acknowledged_is_lost(tm
 
 
 def test_a_wrong_address_says_so_without_the_password() -> None:
-    with pytest.raises(ConfigurationError, match="no address") as caught:
+    with pytest.raises(ConfigurationError, match="not a valid Redis URL") as caught:
         RedisSessions("nonsense://me:secret@host/0")
     assert "secret" not in str(caught.value)
     assert "secret" not in repr(RedisSessions("redis://me:secret@localhost:1/0"))
