@@ -7,12 +7,12 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 def json_text(value: object) -> str:
-    """A value as compact JSON. Raises TypeError or ValueError for what JSON can't hold, NaN and infinity among it."""
+    """A value as compact JSON. Raises TypeError or ValueError for what JSON can't represent, also for NaN."""
     return _ENCODER.encode(value)
 
 
 def json_bytes(value: object) -> bytes:
-    """A value as compact JSON in UTF-8; what UTF-8 can't hold (half of a surrogate pair) becomes "?"."""
+    """A value as compact JSON in UTF-8; what UTF-8 can't represent (an unpaired surrogate) becomes "?"."""
     return json_text(value).encode("utf-8", "replace")
 
 

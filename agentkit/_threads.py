@@ -46,7 +46,7 @@ class Workers:
         def job() -> None:
             try:
                 results.put((work(), None))
-            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
                 results.put((None, error))
 
         self.submit(job)
@@ -61,7 +61,7 @@ class Workers:
                 job = self._jobs.get(timeout=self.IDLE_SECONDS)
             except Empty:
                 with self._lock:
-                    if self._idle:  # else a job is on its way to this thread
+                    if self._idle:  # otherwise a job is already queued for this thread
                         self._idle -= 1
                         return
                 continue

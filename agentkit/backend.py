@@ -9,7 +9,7 @@ from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
 
 Begin = Callable[[str, str, Sequence[str]], None]
-"""Takes the name of a tool call, its arguments (JSON text), and the names of the calls before it."""
+"""Called with the name of a tool call, its arguments (JSON text), and the names of the calls before it."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
     │   │   └── MissingExtraError ... which an extra of agentkit installs
     │   └── ToolDefinitionError   the programmer: a function that can't become a tool
     ├── TranscriptError           the caller: a message list that breaks the pairing rule
-    ├── LimitError                the caller: a limit that makes no sense
+    ├── LimitError                the caller: an invalid limit
     ├── SessionError              the caller: a session that can't be read or written
     │   └── SessionBusyError      ... because another writer holds it
     ├── OutputError               the caller: an answer that does not have the requested type
@@ -56,7 +56,7 @@ class ToolDefinitionError(ConfigurationError, TypeError):
 
 
 class TranscriptError(AgentkitError, ValueError):
-    """A message list that no model server would accept; the message names the position and the rule."""
+    """A message list that no model server would accept; the error message names the position and the rule."""
 
 
 class LimitError(AgentkitError, ValueError):
@@ -64,7 +64,7 @@ class LimitError(AgentkitError, ValueError):
 
 
 class SessionError(AgentkitError):
-    """A session can't be read or written; nothing that was acknowledged is lost."""
+    """A session can't be read or written; no acknowledged entry is lost."""
 
 
 class SessionBusyError(SessionError):

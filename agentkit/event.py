@@ -145,7 +145,7 @@ class ReplyFinished(Event):
 
 @dataclass(frozen=True)
 class ToolStarted(Event):
-    """A tool call begins. arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments:
+    """A tool call starts. arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments:
     their JSON text. read_only: whether the tool changes nothing."""
 
     id: str
@@ -165,7 +165,7 @@ class ToolProgress(Event):
 
 @dataclass(frozen=True)
 class ToolFinished(Event):
-    """A tool call is answered."""
+    """A tool call has been answered."""
 
     record: ToolRecord
 
@@ -179,7 +179,7 @@ class ApprovalNeeded(Event):
 
 @dataclass(frozen=True)
 class LimitReached(Event):
-    """A limit is reached: the model is asked once more, without tools, for its best answer."""
+    """A limit is reached: the model is asked one last time, without tools, for its best answer."""
 
     limit: Limit
 
@@ -193,6 +193,6 @@ class LoopDetected(Event):
 
 @dataclass(frozen=True)
 class RunFinished(Event):
-    """The run is over; the last event."""
+    """The run has ended; the last event."""
 
     result: Result

@@ -16,7 +16,7 @@ Part = dict[str, Any]
 
 
 class FunctionCall(TypedDict):
-    """The name and the JSON text of the arguments, as the model wrote them."""
+    """The name of a function and the arguments as JSON text, as the model wrote them."""
 
     name: str
     arguments: str
@@ -75,7 +75,7 @@ def user(prompt: Prompt) -> Message:
     """A user's message from a text, or from texts and images in order."""
     if isinstance(prompt, str):
         return {"role": "user", "content": prompt}
-    return {"role": "user", "content": [_part(piece) for piece in prompt]}
+    return {"role": "user", "content": [_part(part) for part in prompt]}
 
 
 def tool_result(call_id: str, text: str) -> Message:
@@ -95,12 +95,12 @@ def is_shown_by_a_tool(message: Message) -> bool:
 
 
 def images_for_the_model(images: Iterable[Image]) -> Message:
-    """The user message that shows images which tools returned; it stands after all tool messages of a reply,
-    since most servers refuse image parts in a tool message."""
-    pieces: list[str | Image] = []
+    """The user message that shows images returned by tools; it comes after all tool messages of a reply, since most
+    servers reject image parts in a tool message."""
+    parts: list[str | Image] = []
     for image in images:
-        pieces += [f"{SHOWN}{image.name}", image]
-    return user(pieces)
+        parts += [f"{SHOWN}{image.name}", image]
+    return user(parts)
 
 
 RESPONSE_TAG = "<tool_response>"
@@ -133,7 +133,7 @@ def map_response(text: str, change: Callable[[str], str]) -> str:
 
 
 def text_of(message: Message) -> str:
-    """The text of a message, its text parts joined; empty when there is none."""
+    """The text of a message, its text parts joined; empty when it has no text."""
     content = message.get("content")
     if isinstance(content, list):
         return "".join(part.get("text") or "" for part in content if part.get("type") == "text")
@@ -160,11 +160,11 @@ def without_images(message: Message) -> Message:
     return {**message, "content": parts}
 
 
-_NO_IMAGE: Part = {"type": "text", "text": "[An image stood here; this model server does not take images.]"}
+_NO_IMAGE: Part = {"type": "text", "text": "[An image was here; this model server does not accept images.]"}
 
 
-def _part(piece: str | Image) -> Part:
-    if isinstance(piece, str):
-        return {"type": "text", "text": piece}
-    data = base64.b64encode(piece.data).decode("ascii")
-    return {"type": "image_url", "image_url": {"url": f"data:{piece.media_type};base64,{data}"}}
+def _part(part: str | Image) -> Part:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    data = base64.b64encode(part.data).decode("ascii")
+    return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}}

@@ -41,16 +41,16 @@ def sentences(paragraph: str) -> list[str]:
 
 
 class PassageIndex(Closable):
-    """Passages by number, in the order in which they were added; shared by threads, kept in memory.
+    """An index of passages, numbered in the order in which they are added; shared by threads, kept in memory.
 
-    A passage's title counts for half of its text.
+    A match in a passage's title counts half as much as one in its text.
     """
 
     def __init__(self, passages: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._added = 0
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
-        weakref.finalize(self, self._database.close)  # one that is dropped unclosed is not worth a warning
+        weakref.finalize(self, self._database.close)  # no warning for one that is not closed
         self._database.execute("CREATE VIRTUAL TABLE passage USING fts5(text, title, tokenize='porter unicode61')")
         for passage in passages:
             self.add(passage)
@@ -60,7 +60,7 @@ class PassageIndex(Closable):
         self._database.close()
 
     def add(self, text: str, title: str = "") -> int:
-        """Add a passage; returns its number, counted from 0."""
+        """Add a passage. Returns its number, counted from 0."""
         with self._lock:
             number = self._added
             self._added += 1
@@ -86,9 +86,9 @@ class PassageIndex(Closable):
             covered = Counter(number for word in words for number in self._numbers([word], "rowid"))
             if not covered or max(covered.values()) < least_words:
                 return []
-            least = max(covered.values()) / 2
+            threshold = max(covered.values()) / 2
             ranked = self._numbers(words, "bm25(passage, 1.0, 0.5), rowid")
-        return [number for number in ranked if covered[number] >= least]
+        return [number for number in ranked if covered[number] >= threshold]
 
     def _numbers(self, words: Sequence[str], order: str) -> list[int]:
         """The passages with any of the words; each word is quoted, so that nothing in it is an FTS5 operator."""

@@ -62,7 +62,7 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the run is to stop: it was cancelled, or its time is over."""
+        """Whether the run is to stop: it was cancelled, or its time limit is reached."""
         is_over = self.end is not None and time.monotonic() >= self.end
         return is_over or (self.cancel is not None and self.cancel.is_set())
 
@@ -123,7 +123,7 @@ class Tool(Generic[P, R]):
         except ToolDefinitionError as error:
             raise ToolDefinitionError(f"tool {name}: {error}") from None
         if self.parameters.get("type") != "object":
-            raise ToolDefinitionError(f'tool {name}: parameters is a JSON schema with "type": "object"')
+            raise ToolDefinitionError(f'tool {name}: parameters must be a JSON schema with "type": "object"')
 
     def _set(
         self,
@@ -137,21 +137,21 @@ class Tool(Generic[P, R]):
         approve: Approve,
     ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise ToolDefinitionError(f"tool {name!r}: a name is 1 to 64 letters, digits, '_' and '-'")
+            raise ToolDefinitionError(f"tool {name!r}: a name must be 1 to 64 letters, digits, '_' and '-'")
         if not isinstance(description, str) or not description.strip():
             raise ToolDefinitionError(
                 f"tool {name}: it has no docstring, and a model chooses tools by their descriptions: "
                 "write one, or give description="
             )
         if not callable(function):
-            raise ToolDefinitionError(f"tool {name}: {function!r} can't be called")
+            raise ToolDefinitionError(f"tool {name}: {function!r} is not callable")
         if timeout is not None and not timeout > 0:
-            raise ToolDefinitionError(f"tool {name}: timeout={timeout!r} is not a number of seconds above 0")
+            raise ToolDefinitionError(f"tool {name}: timeout={timeout!r} must be a number of seconds above 0")
         if retries < 0:
-            raise ToolDefinitionError(f"tool {name}: retries={retries!r} is below 0")
+            raise ToolDefinitionError(f"tool {name}: retries={retries!r} must be at least 0")
         if not (isinstance(approve, bool) or callable(approve)):
             raise ToolDefinitionError(
-                f"tool {name}: approve={approve!r} is True, False, or a function of the arguments"
+                f"tool {name}: approve={approve!r} must be True, False, or a function of the arguments"
             )
         self.name = name
         self.description = description.strip()
@@ -168,9 +168,9 @@ class Tool(Generic[P, R]):
 
     def _set_isolation(self, isolate: bool, memory: int | None) -> None:
         if memory is not None and not isolate:
-            raise ToolDefinitionError(f"tool {self.name}: memory={memory} needs isolate=True: a process of its own")
+            raise ToolDefinitionError(f"tool {self.name}: memory={memory} needs isolate=True (a subprocess)")
         if memory is not None and memory <= 0:
-            raise ToolDefinitionError(f"tool {self.name}: memory={memory} is not a number of bytes above 0")
+            raise ToolDefinitionError(f"tool {self.name}: memory={memory} must be a number of bytes above 0")
         self.isolate = isolate
         self._isolated = None
         if not isolate:
@@ -272,7 +272,7 @@ class Tool(Generic[P, R]):
             values, unknown = self._read(arguments)
             outcome = _outcome(self._run(values, context))
             if unknown:
-                outcome = replace(outcome, text=f"{outcome.text}\n{self._left_out(unknown)}")
+                outcome = replace(outcome, text=f"{outcome.text}\n{self._ignored(unknown)}")
         except ArgumentsError as error:
             outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
         except (ToolError, FetchError) as error:  # written for the model to read
@@ -284,9 +284,9 @@ class Tool(Generic[P, R]):
             outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_text_of_error(error))}")
         return replace(outcome, seconds=time.monotonic() - started)
 
-    def _left_out(self, names: Sequence[str]) -> str:
+    def _ignored(self, names: Sequence[str]) -> str:
         takes = ", ".join(self.parameters["properties"]) or "none"
-        return f"(left out, since {self.name} has no such arguments: {', '.join(names)[:200]}; it takes {takes})"
+        return f"(ignored, since {self.name} has no such arguments: {', '.join(names)[:200]}; it takes {takes})"
 
     def _run(self, values: dict[str, Any], context: Context) -> Any:
         if self._context is not None:
@@ -350,7 +350,7 @@ def tool(
     def decorate(function: Callable[P, R], depth: int = 1) -> Tool[P, R]:
         return Tool._described(
             function,
-            sys._getframe(depth).f_locals,  # annotations may name classes of the function it is defined in
+            sys._getframe(depth).f_locals,  # annotations may name classes local to the enclosing function
             name=name,
             description=description,
             read_only=read_only,
@@ -427,7 +427,7 @@ def failure(text: str) -> Outcome:
 def _text_of_error(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - an exception that can't even be printed
+    except Exception:  # noqa: BLE001 - an exception whose __str__ fails
         return "(no message)"
 
 

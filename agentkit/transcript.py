@@ -99,7 +99,7 @@ class Transcript(Sequence[Message]):
         return sum(map(len, self._encoded[start:]))
 
     def each_encoded(self) -> Iterator[bytes]:
-        """Each message as JSON."""
+        """Each message as JSON bytes."""
         return iter(self._encoded)
 
     def encoded(self, *, images: bool = True, escaped: bool = False) -> bytes:
@@ -116,10 +116,10 @@ class Transcript(Sequence[Message]):
         return b",".join(encoded)
 
     def _all_escaped(self) -> list[bytes]:
-        for place in range(len(self._escaped), len(self)):
-            message = self._messages[place]
+        for index in range(len(self._escaped), len(self)):
+            message = self._messages[index]
             neutral = neutral_message(message)
-            self._escaped.append(self._encoded[place] if neutral is message else json_bytes(neutral))
+            self._escaped.append(self._encoded[index] if neutral is message else json_bytes(neutral))
         return self._escaped
 
     def _append(self, message: Message) -> None:
@@ -140,7 +140,7 @@ class Transcript(Sequence[Message]):
         elif self._open:
             raise TranscriptError(
                 f"messages[{len(self)}] has the role {role!r}, but the tool calls {', '.join(self._open)} "
-                "are not answered yet: put one tool message for each before it"
+                "are not answered yet: add one tool message for each before it"
             )
         elif role == "assistant":
             self._open = _ids(message, len(self))
@@ -148,12 +148,12 @@ class Transcript(Sequence[Message]):
     def _close(self, call_id: str) -> None:
         if not self._open:
             raise TranscriptError(
-                f"messages[{len(self)}] answers the tool call {call_id!r}, which no assistant message before it made"
+                f"messages[{len(self)}] answers the tool call {call_id!r}, which no preceding assistant message made"
             )
         if call_id != self._open[0]:
             raise TranscriptError(
                 f"messages[{len(self)}] answers the tool call {call_id!r}, but the next one to be answered "
-                f"is {self._open[0]!r}: tool messages stand in the order of the calls"
+                f"is {self._open[0]!r}: tool messages must be in the order of the calls"
             )
         del self._open[0]
 
@@ -169,7 +169,7 @@ def _checked(message: Mapping[str, Any], index: int) -> Message:
     content = message.get("content")
     if not (content is None or isinstance(content, str | list)):
         raise TranscriptError(
-            f"messages[{index}] has a content of type {type(content).__name__}: it is a str, a list of parts or None"
+            f"messages[{index}] has content of type {type(content).__name__}: it must be a str, a list of parts or None"
         )
     if content is None and message["role"] != "assistant":
         raise TranscriptError(f"messages[{index}] has the role {message['role']!r} and no content")
@@ -182,10 +182,10 @@ def _ids(message: Message, index: int) -> list[str]:
     calls: Any = message.get("tool_calls") or []
     if not isinstance(calls, list):
         raise TranscriptError(f"messages[{index}] has tool_calls that are not a list")
-    for place, call in enumerate(calls):
+    for position, call in enumerate(calls):
         if not _is_call(call):
             raise TranscriptError(
-                f"messages[{index}].tool_calls[{place}] is not a tool call: it needs an id (str) "
+                f"messages[{index}].tool_calls[{position}] is not a tool call: it needs an id (str) "
                 "and a function with a name and arguments (str)"
             )
     ids = [call["id"] for call in calls]

@@ -167,7 +167,7 @@ def test_the_event_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("approve", "says"),
-    [({"nobody": True}, "no such call is open"), ({"call_1_1": 7}, "write True, False, why not")],
+    [({"nobody": True}, "no such call is open"), ({"call_1_1": 7}, "pass True, False, the reason")],
 )
 def test_a_decision_that_is_none_is_an_error(approve: Any, says: str) -> None:
     agent, result, _ = stopped()

@@ -389,7 +389,7 @@ def test_a_keyboard_interrupt_in_a_tool_leaves_a_transcript_that_can_be_sent_aga
         (lambda agent: agent.run("  \n"), "the prompt is empty"),
         (lambda agent: agent.run([]), "the prompt is a list"),
         (lambda agent: agent.run(42), "the prompt is a int"),
-        (lambda agent: agent.run(["x", 42]), "a piece of type int"),
+        (lambda agent: agent.run(["x", 42]), "a part of type int"),
         (lambda agent: agent.run(), "nothing to answer"),
         (lambda agent: agent.run("x", messages="hello"), "messages is a str"),
         (lambda agent: agent.run("x", messages={"role": "user", "content": "x"}), "messages is a dict"),

@@ -313,7 +313,7 @@ def test_arguments_that_do_not_fit_are_told_with_place_expectation_and_finding(
 
 def test_arguments_that_a_tool_does_not_have_are_left_out_and_said_so() -> None:
     assert response_to(add, {"a": 1, "c": 5, "why": "x"}) == (
-        "3\n(left out, since add has no such arguments: c, why; it takes a, b)"
+        "3\n(ignored, since add has no such arguments: c, why; it takes a, b)"
     )
 
 

@@ -1,7 +1,7 @@
-"""A backend that can be stopped anywhere: while it connects, waits for the first byte, streams, or backs off.
+"""Cancellation of a reply at any point: while the backend connects, waits for the first byte, streams, or backs off.
 
-The backend is asked in a thread of its own, and its pieces come through a queue; whoever waits looks up twenty times a
-second whether the run is to stop. The connection of a reply that is left is hung up at once, so that the server stops.
+The backend runs in a worker thread and its deltas arrive through a queue; the waiting thread checks twenty times a
+second whether the run is to stop. The connection of an abandoned reply is closed at once, so that the server stops.
 """
 
 import threading
@@ -19,8 +19,8 @@ _END = object()
 
 
 class Cancellable:
-    """Wraps any backend for one run. cancel: set to stop. patience: tells until when (`time.monotonic()`) a reply
-    that is asked for now may take; None is no limit. A stopped reply ends without a Reply."""
+    """Wraps any backend for one run. cancel: set it to stop. patience: returns the deadline (`time.monotonic()`) of a
+    reply that is requested now; None is no limit. A stopped reply ends without a Reply."""
 
     def __init__(self, backend: Backend, cancel: threading.Event | None, patience: Callable[[], float | None]) -> None:
         self._backend = backend
@@ -36,21 +36,21 @@ class Cancellable:
         if self._cancel is None and deadline is None:
             yield from self._backend.reply(request)
             return
-        asking = _CancellableReply(self._backend, request)
-        WORKERS.submit(asking.work)
+        running = _CancellableReply(self._backend, request)
+        WORKERS.submit(running.work)
         try:
             while not self._is_over(deadline):
                 try:
-                    piece = asking.pieces.get(timeout=_glance(deadline))
+                    delta = running.deltas.get(timeout=_poll_timeout(deadline))
                 except Empty:
                     continue
-                if piece is _END:
+                if delta is _END:
                     return
-                if isinstance(piece, BaseException):
-                    raise piece
-                yield piece
+                if isinstance(delta, BaseException):
+                    raise delta
+                yield delta
         finally:
-            asking.leave()
+            running.abandon()
 
     def close(self) -> None:
         """See `agentkit.backend.Backend.close`."""
@@ -62,11 +62,11 @@ class Cancellable:
 
 
 class _CancellableReply:
-    """One reply, asked for in another thread."""
+    """One reply, requested in another thread."""
 
     def __init__(self, backend: Backend, request: Request) -> None:
-        self.pieces: SimpleQueue[Any] = SimpleQueue()
-        self.is_left = threading.Event()
+        self.deltas: SimpleQueue[Any] = SimpleQueue()
+        self.is_abandoned = threading.Event()
         self._backend = backend
         self._request = request
         self._connection = AbortableRequest()
@@ -77,17 +77,17 @@ class _CancellableReply:
         self._connection.abort()
 
     def work(self) -> None:
-        """Hand over the pieces, up to the last or until nobody waits for them."""
+        """Put the deltas into the queue, until the last one or until the reply is abandoned."""
         try:
             with self._connection, closing(self._backend.reply(self._request)) as pieces:
                 for piece in pieces:
                     if self.is_left.is_set():
                         return
-                    self.pieces.put(piece)
-            self.pieces.put(_END)
-        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
-            self.pieces.put(error)
+                    self.deltas.put(delta)
+            self.deltas.put(_END)
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
+            self.deltas.put(error)
 
 
-def _glance(deadline: float | None) -> float:
+def _poll_timeout(deadline: float | None) -> float:
     return POLL_INTERVAL if deadline is None else max(0.0, min(POLL_INTERVAL, deadline - time.monotonic()))

@@ -74,7 +74,7 @@ def test_the_answer_has_the_type(kind: Any, text: str, value: Any, stream: bool)
     sent = server.requests[0].body["response_format"]
     assert sent["type"] == "json_schema"
     assert sent["json_schema"]["schema"]["type"] == "object"
-    assert "fits this schema" in server.requests[0].body["messages"][0]["content"]
+    assert "conforming to this schema" in server.requests[0].body["messages"][0]["content"]
 
 
 class Town(BaseModel):
@@ -332,5 +332,5 @@ def test_a_real_server_keeps_to_the_schema(llama: LlamaServer) -> None:
 
 @pytest.mark.parametrize("kind", ["City", 7, object()])
 def test_what_is_no_type_is_an_error(kind: Any) -> None:
-    with pytest.raises(ConfigurationError, match="is no type"):
+    with pytest.raises(ConfigurationError, match="has no JSON schema"):
         Agent(ScriptedBackend("x")).run("Go.", output=kind)
