@@ -15,7 +15,7 @@ Limit = Literal["turns", "tokens", "seconds", "cost", "tool_calls", "loop"]
 _REASONS: dict[Limit, str] = {
     "turns": "the limit on turns is reached",
     "tokens": "the limit on tokens is reached",
-    "seconds": "the time limit is reached",
+    "seconds": "the time is up",
     "cost": "the limit on cost is reached",
     "tool_calls": "the limit on tool calls is reached",
     "loop": "your calls repeat without progress",
@@ -43,7 +43,7 @@ class Limits:
     failures: how many calls in a row may fail. At either the model is warned once; if it continues, the run stops with
     "loop". on_limit: "answer" asks for the best answer, "raise" raises LimitError instead.
 
-    Raises LimitError when a limit is negative, turns, repeats or failures is less than 1, or on_limit is neither.
+    Raises LimitError when a limit is negative, or turns, repeats or failures is less than 1.
     """
 
     turns: int | None = 25
@@ -93,7 +93,6 @@ _NOTHING = Usage()
 
 
 _ROUNDING = 1 + 1e-9
-"""Tolerance for sums of costs."""
 
 
 class LoopGuard:
@@ -102,8 +101,8 @@ class LoopGuard:
     def __init__(self, repeats: int | None, failures: int | None) -> None:
         self._repeats = repeats
         self._failures = failures
-        window = max(2 * (repeats or 0), failures or 0)
-        self._calls: deque[tuple[tuple[str, ...], bool]] = deque(maxlen=max(1, window))
+        longest = max(2 * (repeats or 0), failures or 0)
+        self._calls: deque[tuple[tuple[str, ...], bool]] = deque(maxlen=max(1, longest))
         self._count = 0
         self._warned_at: int | None = None
         self._pattern: str | None = None
@@ -128,10 +127,10 @@ class LoopGuard:
     def _detected(self) -> str | None:
         calls, failed = [call for call, _ in self._calls], [failed for _, failed in self._calls]
         repeats, failures = self._repeats, self._failures
-        if repeats is not None and _repeats_at_end(calls, 1, repeats):
+        if repeats is not None and _turns(calls, 1, repeats):
             return f"You have made the same call {repeats} times in a row, with the same result."
-        if repeats is not None and _repeats_at_end(calls, 2, repeats):
-            return f"You have made the same two calls alternately {repeats} times, with the same results."
+        if repeats is not None and _turns(calls, 2, repeats):
+            return f"You have made the same two calls in turn {repeats} times, with the same results."
         if failures is not None and len(failed) >= failures and all(failed[-failures:]):
             return f"Your last {failures} calls have all failed."
         return None
@@ -190,7 +189,7 @@ class Budget:
             return self._ending
 
     def end_reply(self, usage: Usage) -> None:
-        """Count the usage of a reply."""
+        """Count a reply."""
         with self._lock:
             self._turns += usage.requests
             if self._is_limited:
@@ -210,7 +209,7 @@ class Budget:
             return granted
 
     def end_tool_call(self) -> None:
-        """Count a tool call that was run."""
+        """Count a call that was run."""
         with self._lock:
             if self._is_limited:
                 self._hold(max(0, self._own_hold.tool_calls - 1), _reply_of(self._own_hold))
@@ -242,7 +241,7 @@ class Budget:
         return self.deadline() if self._ending is None else self.end()
 
     def _count(self, usage: Usage) -> None:
-        """Count what was spent in this run or a nested one."""
+        """Count what was spent here or in a nested run."""
         self._spent += usage
         if self._parent is not None:
             self._parent._count(usage)
@@ -251,11 +250,11 @@ class Budget:
         """Replace this run's reservation, here and in the budgets above."""
         if not self._is_limited:
             return
-        reserved = replace(reply, tool_calls=tool_calls)
-        before, self._own_hold = self._own_hold, reserved
+        wanted = replace(reply, tool_calls=tool_calls)
+        before, self._own_hold = self._own_hold, wanted
         budget: Budget | None = self
         while budget is not None:
-            budget._held = budget._held + reserved - before
+            budget._held = budget._held + wanted - before
             budget = budget._parent
 
     def _tool_calls_left(self) -> int | None:
@@ -271,7 +270,7 @@ class Budget:
         return min((time for time in (own, above) if time is not None), default=None)
 
     def _limit(self) -> Limit | None:
-        """The first limit that is reached, or None."""
+        """The first limit that is reached, if any."""
         if self._limits.turns is not None and self._turns >= self._limits.turns:
             return "turns"
         if self._guard.is_stuck():
@@ -279,8 +278,7 @@ class Budget:
         return self._shared_limit(self._last + self._last) if self._is_limited else None
 
     def _shared_limit(self, ahead: Usage) -> Limit | None:
-        """The first reached limit of those that nested runs share, or None. ahead: the expected usage of the next
-        reply and a last one."""
+        """The first of the limits that nested runs share. ahead: what the next reply and a last one may cost."""
         spent, limits = self.usage, self._limits
         coming = self._held + ahead
         checks: list[tuple[Limit, float, float, float | None]] = [

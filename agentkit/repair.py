@@ -23,10 +23,10 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
     """
     repairing = _Repairing()
     given = [message if not isinstance(message, Mapping) else dict(message) for message in messages]
-    position = 0
-    while position < len(given):
-        message = given[position]
-        position += 1
+    place = 0
+    while place < len(given):
+        message = given[place]
+        place += 1
         if not isinstance(message, dict):
             repairing.made.append(message)
             continue
@@ -51,9 +51,9 @@ def _results(given: list[Any], place: int, repairing: "_Repairing") -> tuple[lis
     are then moved behind them."""
     results: list[dict[str, Any]] = []
     between: list[Any] = []
-    end = start
-    while end < len(given):
-        message = given[end]
+    at = place
+    while at < len(given):
+        message = given[at]
         role = message.get("role") if isinstance(message, dict) else None
         if role in ("tool", "function"):
             results.append(message)
@@ -61,11 +61,11 @@ def _results(given: list[Any], place: int, repairing: "_Repairing") -> tuple[lis
             between.append(message)
         else:
             break
-        end += 1
+        at += 1
     if not results:
-        return [], start
-    last = max(index for index in range(start, end) if given[index] in results)
-    moved = [message for message in given[start : last + 1] if message not in results]
+        return [], place
+    last = max(index for index in range(place, at) if given[index] in results)
+    moved = [message for message in given[place : last + 1] if message not in results]
     if moved:
         repairing.says("stood between tool calls and their results, and was moved behind them", at=place)
     given[place : last + 1] = moved
@@ -83,7 +83,7 @@ class _Repairing:
     def begin(self, at: int) -> None:
         self._at = at
 
-    def report(self, what: str, at: int | None = None) -> None:
+    def says(self, what: str, at: int | None = None) -> None:
         self.repairs.append(f"messages[{self._at if at is None else at}] {what}")
 
     def modern(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -121,49 +121,48 @@ class _Repairing:
         if content is None:
             if message.get("role") == "assistant" and message.get("refusal"):
                 return message
-            self.report("has no content; set to an empty text")
+            self.says("has no content, and got an empty text")
             return {**message, "content": ""}
-        self.report(f"has content of type {type(content).__name__}; changed to its JSON")
+        self.says(f"has a content of type {type(content).__name__}, which became its JSON")
         return {**message, "content": json.dumps(content, ensure_ascii=False, default=str)}
 
     def with_ids(self, message: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
         """Give the calls of a message unique ids, names, and arguments in JSON. Returns each with its original id."""
         taken: set[str] = set()
         calls: list[tuple[Any, dict[str, Any]]] = []
-        reported = len(self.repairs)
+        told = len(self.repairs)
         given = message["tool_calls"] if isinstance(message["tool_calls"], list) else [message["tool_calls"]]
-        for index, each in enumerate(given):
-            original_id, call = self._call(each, index)
+        for place, each in enumerate(given):
+            had, call = self._call(each, place)
             if call["id"] in taken or not call["id"]:
                 new = next(
-                    name for name in (f"call_{self._at}_{index}{'x' * more}" for more in range(99)) if name not in taken
+                    name for name in (f"call_{self._at}_{place}{'x' * more}" for more in range(99)) if name not in taken
                 )
-                self.report(f"has a tool call with the unusable or repeated id {original_id!r}; changed to {new!r}")
+                self.says(f"has a tool call with the id {had!r}, which became {new!r}")
                 call["id"] = new
             taken.add(call["id"])
-            calls.append((original_id, call))
+            calls.append((had, call))
         if [call for _, call in calls] != message["tool_calls"]:
             message["tool_calls"] = [call for _, call in calls]
             if len(self.repairs) == told:
                 self.says("has tool calls in a form that servers refuse, which was repaired")
         return calls
 
-    def _call(self, given: Any, index: int) -> tuple[Any, dict[str, Any]]:
+    def _call(self, given: Any, place: int) -> tuple[Any, dict[str, Any]]:
         call = dict(given) if isinstance(given, Mapping) else {}
         function = call.get("function") if isinstance(call.get("function"), Mapping) else {}
         assert isinstance(function, Mapping)
         name, arguments = function.get("name"), function.get("arguments")
         if not isinstance(name, str) or not name:
-            self.report(f"has a tool call without a name (tool_calls[{index}]); named 'unnamed'")
+            self.says(f"has a tool call without a name (tool_calls[{place}]), which became 'unnamed'")
             name = "unnamed"
         if not isinstance(arguments, str) or not is_json_object(arguments):
             if arguments not in (None, "") or not isinstance(arguments, str):
                 self.says(f"has a tool call with arguments that are not JSON text (tool_calls[{place}])")
             arguments = as_json_object(arguments)
-        original_id = call.get("id")
-        call_id = original_id if isinstance(original_id, str) else ""
+        had = call.get("id")
         fixed = {**function, "name": name, "arguments": arguments}
-        return original_id, {**call, "id": call_id, "type": "function", "function": fixed}
+        return had, {**call, "id": had if isinstance(had, str) else "", "type": "function", "function": fixed}
 
     def answer(self, calls: list[tuple[Any, dict[str, Any]]], results: list[dict[str, Any]], is_open: bool) -> None:
         """Add the results in the order of the calls, each matched to its own."""
@@ -199,12 +198,12 @@ class _Repairing:
         return result
 
 
-def _has_id(original_id: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    return bool(original_id) and result.get("tool_call_id") in (original_id, call["id"])
+def _has_id(had: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    return bool(had) and result.get("tool_call_id") in (had, call["id"])
 
 
 def _may_be(had: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
     """Whether a result without an id can belong to a call: by its name, or by its position."""
     if result.get("tool_call_id"):
         return False
-    return not original_id or result.get("name") in (None, call["function"]["name"])
+    return not had or result.get("name") in (None, call["function"]["name"])

@@ -35,7 +35,7 @@ class Toolbox:
                     f"tool {made.name} is a method that is not bound to an object: pass object.{made.name}"
                 )
             if made.name in self._tools:
-                raise ToolDefinitionError(f"two tools are named {made.name!r}: set name= of one of them")
+                raise ToolDefinitionError(f"two tools are named {made.name!r}: give one another name=")
             self._tools[made.name] = made
         self.encoded = json_bytes(self.schemas) if self._tools else b""
 
@@ -50,7 +50,7 @@ class Toolbox:
         """The tools as OpenAI's chat completions expect them."""
         return [each.schema for each in self]
 
-    def _is_read_only(self, name: str) -> bool:
+    def _is_harmless(self, name: str) -> bool:
         found = self._tools.get(name)
         return found is None or found.read_only
 
@@ -95,12 +95,12 @@ class Toolbox:
                 yield _finished_event(group[0], outcome.with_note(note))
             else:
                 yield from _ParallelCalls(self, group, context, begun or RunningCalls(self, context), note).events()
-            begun = None  # they are all in the first group
+            begun = None  # they all stand in the first group
 
     def _started_event(self, call: ToolCall) -> ToolStarted:
         name, raw = call["function"]["name"], call["function"]["arguments"]
         return ToolStarted(
-            call["id"], name=name, arguments=_read(raw), raw_arguments=raw, read_only=self._is_read_only(name)
+            call["id"], name=name, arguments=_read(raw), raw_arguments=raw, read_only=self._is_harmless(name)
         )
 
     def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
@@ -117,7 +117,7 @@ class Toolbox:
         if group:
             yield group
 
-    def _runs_alone(self, call: ToolCall) -> bool:
+    def _stands_alone(self, call: ToolCall) -> bool:
         found = self._tools.get(call["function"]["name"])
         return found is not None and (not found.read_only or found.approve is not False)
 
@@ -137,7 +137,7 @@ class Toolbox:
 
     def _timeout_of(self, name: str) -> float | None:
         found = self._tools.get(name)
-        return found.timeout if found and not found.isolate else None  # an isolated one is killed with its process
+        return found.timeout if found and not found.isolate else None  # an isolated one is ended with its process
 
     def _outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
         found = self._tools.get(name)
@@ -199,7 +199,7 @@ def _read(arguments: str) -> dict[str, Any]:
 
 
 def refused(call: ToolCall, reason: str) -> ToolFinished:
-    """The event that answers a call with an error instead of running it."""
+    """The answer to a call that is not run."""
     return _finished_event(call, failure(reason))
 
 
@@ -265,9 +265,9 @@ class RunningCalls:
         work = self._like(call)
         return work is None or work.take()
 
-    def _matching(self, call: ToolCall) -> _Work | None:
-        wanted = (call["function"]["name"], call["function"]["arguments"])
-        return next((work for work in self._unclaimed if (work.name, work.arguments) == wanted), None)
+    def _like(self, call: ToolCall) -> _Work | None:
+        like = (call["function"]["name"], call["function"]["arguments"])
+        return next((work for work in self._unclaimed if (work.name, work.arguments) == like), None)
 
     def _started(self, name: str, arguments: str) -> _Work:
         work = _Work(name, arguments, self.inbox)
@@ -355,7 +355,7 @@ QUICK = 0.001
 
 
 class ToolLatency:
-    """The recent latency of an agent's tools; shared by its runs."""
+    """How long the tools of an agent take; shared by its runs."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}

@@ -1,11 +1,10 @@
-"""A model server with prepared answers in its own process, so that the measured program pays only for the transport.
+"""A model server with ready answers, in a process of its own: it costs the measured program nothing but the wire.
 
-    python benchmarks/ready_server.py        prints its port and exits when standard input is closed
+    python benchmarks/ready_server.py        prints its port, and ends when standard input closes
 
-The path selects the behaviour: /turns/N/ms/M/v1/chat/completions answers the first N requests of a run (those
-with fewer than N tool messages) with a tool call and the next with text, each after M milliseconds.
-/calls/K/gap/G/v1/chat/completions streams K tool calls in one reply, G milliseconds between two chunks,
-and answers with text afterwards.
+The path tells what to do: /turns/N/ms/M/v1/chat/completions answers the first N requests of a run (those with
+fewer than N tool messages) with a tool call and the next with text, each after M milliseconds.
+/calls/K/gap/G/v1/chat/completions streams K tool calls in one reply, G milliseconds between two chunks, and then text.
 """
 
 import json
@@ -22,7 +21,7 @@ from typing import Any
 
 @contextmanager
 def ready() -> Iterator[int]:
-    """Start such a server and yield its port."""
+    """The port of such a server, for as long as it is needed."""
     server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None
     assert server.stdout is not None
@@ -69,9 +68,9 @@ def call_deltas(index: int = 0) -> list[dict[str, Any]]:
     """A call as a model streams it, a token at a time."""
     begun = {**CALL, "id": f"call_{index + 1}", "index": index, "function": {**FUNCTION, "arguments": ""}}
     arguments = json.dumps({"topic": TOPICS[index]})
-    parts = [arguments[start : start + 4] for start in range(0, len(arguments), 4)]
-    rest = [{"tool_calls": [{"index": index, "function": {"arguments": part}}]} for part in parts]
-    return [{"role": "assistant", "tool_calls": [first]}, *rest]
+    pieces = [arguments[start : start + 4] for start in range(0, len(arguments), 4)]
+    rest = [{"tool_calls": [{"index": index, "function": {"arguments": piece}}]} for piece in pieces]
+    return [{"role": "assistant", "tool_calls": [begun]}, *rest]
 
 
 ANSWERS = {
@@ -83,7 +82,7 @@ ANSWERS = {
 
 
 def send_slowly(connection: socket.socket, calls: int, gap: int, body: bytes, is_stream: bool) -> None:
-    """Send a reply with calls at the pace of a model: streamed token by token, or as a whole after the same time."""
+    """A reply with calls as a model writes it, token by token; whole when it is done."""
     if b'"role":"tool"' in body:
         connection.sendall(ANSWERS[is_stream, False])
         return
@@ -95,8 +94,8 @@ def send_slowly(connection: socket.socket, calls: int, gap: int, body: bytes, is
         connection.sendall(whole({"role": "assistant", "content": None, "tool_calls": made}, "tool_calls"))
         return
     connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-    for index, event in enumerate(events_of(deltas, "tool_calls")):
-        time.sleep(gap / 1000 if index < len(deltas) else 0.0)
+    for place, event in enumerate(events_of(deltas, "tool_calls")):
+        time.sleep(gap / 1000 if place < len(deltas) else 0.0)
         connection.sendall(b"%x\r\n%s\r\n" % (len(event), event))
     connection.sendall(b"0\r\n\r\n")
 
@@ -118,9 +117,9 @@ def serve(connection: socket.socket) -> None:
         pieces, have = [pending], len(pending)
         while have < length:
             received = connection.recv(1 << 18)
-            parts.append(received)
+            pieces.append(received)
             have += len(received)
-        body, pending = b"".join(parts), b""
+        body, pending = b"".join(pieces), b""
         is_stream = re.search(rb'"stream": ?true', body) is not None
         slow = re.match(rb"POST /calls/(\d+)/gap/(\d+)/", head)
         if slow:

@@ -71,17 +71,17 @@ class _CancellableReply:
         self._request = request
         self._connection = AbortableRequest()
 
-    def leave(self) -> None:
-        """Nobody waits for more: hang up, unless it is over."""
-        self.is_left.set()
+    def abandon(self) -> None:
+        """Stop the reply and close its connection, unless it has ended."""
+        self.is_abandoned.set()
         self._connection.abort()
 
     def work(self) -> None:
         """Put the deltas into the queue, until the last one or until the reply is abandoned."""
         try:
-            with self._connection, closing(self._backend.reply(self._request)) as pieces:
-                for piece in pieces:
-                    if self.is_left.is_set():
+            with self._connection, closing(self._backend.reply(self._request)) as deltas:
+                for delta in deltas:
+                    if self.is_abandoned.is_set():
                         return
                     self.deltas.put(delta)
             self.deltas.put(_END)
