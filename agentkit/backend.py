@@ -37,14 +37,14 @@ class Request:
         return self.transcript if self.conversation is None else self.conversation
 
 
-Pieces = Generator[TextDelta | ReasoningDelta | CallDelta | OutputDelta | ReplyDiscarded | Reply, None, None]
+ReplyStream = Generator[TextDelta | ReasoningDelta | CallDelta | OutputDelta | ReplyDiscarded | Reply, None, None]
 """The deltas of a reply as they arrive, and last the Reply."""
 
 
 class Backend(Protocol):
     """What an agent needs of a model. Shared by threads, so it keeps no state of a conversation."""
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """Yield the deltas of the reply as they arrive (none when it is not streamed), then exactly one Reply.
 
         Raises the openai package's APIError and its subclasses when the server can't be reached or refuses.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, TextDelta
 from agentkit.limits import LAST_WORDS, Usage
@@ -38,7 +38,7 @@ class ExtractiveBackend:
     def __repr__(self) -> str:
         return "ExtractiveBackend()"
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         question, exchange = _since_question(list(request.transcript))
         calls = self._next_calls(question, exchange, [tool.schema["function"] for tool in request.tools])

@@ -13,7 +13,7 @@ from agentkit._text import joined_surrogates
 from agentkit.backend import Request, is_broken_off
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.message import Message, ToolCall
-from agentkit.text.call_format import BadCall, Block, Call, Format, LateReasoning, Piece, Text
+from agentkit.text.call_format import BadCall, Block, Call, Format, LateReasoning, Segment, Text
 from agentkit.text.families import family_of
 from agentkit.text.formats.mixed import any_format
 from agentkit.text.parser import ReplyParser
@@ -94,17 +94,17 @@ class ReplyText:
         text = joined_surrogates("".join(self._text))
         yield self._rebuilt(reply, text) if is_plain and (self._is_changed or text != content) else reply
 
-    def _visible(self, pieces: Sequence[Piece]) -> Iterator[Delta]:
-        for piece in pieces:
-            if isinstance(piece, Text):
-                self._text.append(piece.text)
-                yield TextDelta(piece.text)
+    def _visible(self, segments: Sequence[Segment]) -> Iterator[Delta]:
+        for segment in segments:
+            if isinstance(segment, Text):
+                self._text.append(segment.text)
+                yield TextDelta(segment.text)
                 continue
             self._is_changed = True
-            if isinstance(piece, LateReasoning):
-                yield from self._discarded(piece.text)
-            elif isinstance(piece, Call | BadCall):
-                self._calls.append(piece)
+            if isinstance(segment, LateReasoning):
+                yield from self._discarded(segment.text)
+            elif isinstance(segment, Call | BadCall):
+                self._calls.append(segment)
 
     def _discarded(self, thoughts: str) -> Iterator[Delta]:
         """Discard text that was emitted as the answer but was reasoning."""

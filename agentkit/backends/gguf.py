@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from agentkit._threads import WORKERS
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.errors import ConfigurationError, MissingExtraError
@@ -66,7 +66,7 @@ class GGUFBackend:
         made._sampling = {key: value for key, value in {**self._sampling, **sampling}.items() if value is not None}
         return made
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         server = self._loader._loaded()
         fields = {"model": self.path.name, **self._sampling}

@@ -6,14 +6,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from agentkit.backend import Backend, Begin, Pieces, Request, is_broken_off
+from agentkit.backend import Backend, Begin, ReplyStream, Request, is_broken_off
 from agentkit.backends.chat_protocol import context_length_in
 from agentkit.backends.fallback_calls import tool_calls_of
 from agentkit.errors import ConfigurationError
 from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import Usage
 from agentkit.message import Message, without_images
-from agentkit.text.call_format import BadCall, Call, LateReasoning, Piece, Text, Thought
+from agentkit.text.call_format import BadCall, Call, LateReasoning, Segment, Text, Thought
 
 if TYPE_CHECKING:
     from agentkit.text.chat_template import ChatTemplate
@@ -103,7 +103,7 @@ class LightLLMBackend:
         parameters_of(stops=(), **made._sampling)
         return made
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         from agentkit.lightllm.generate_api import forced_prompt, forced_tool, parameters_of, parser_for, stops_of
 
@@ -171,7 +171,7 @@ class _ReplyBuilder:
     """Builds a reply from the parsed parts."""
 
     def __init__(self, ids: str, begin: Begin | None) -> None:
-        self._parts: list[Piece] = []
+        self._parts: list[Segment] = []
         self._begin = begin
         self._ids = ids
         self._usage = Usage(requests=1)
@@ -182,7 +182,7 @@ class _ReplyBuilder:
         """Whether the server reports that the reply did not end by itself."""
         return is_broken_off(self._reason)
 
-    def add(self, parts: list[Piece]) -> Iterator[TextDelta | ReasoningDelta | ReplyDiscarded]:
+    def add(self, parts: list[Segment]) -> Iterator[TextDelta | ReasoningDelta | ReplyDiscarded]:
         """Add parsed parts, and yield their deltas."""
         for part in parts:
             if isinstance(part, LateReasoning):

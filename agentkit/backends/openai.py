@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit._text import cut, without_credentials
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, context_length_in
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.errors import ConfigurationError
@@ -115,7 +115,7 @@ class OpenAIBackend:
         made._connections = self._connections or self
         return made
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         from openai import APIConnectionError, APIError
 
@@ -134,7 +134,7 @@ class OpenAIBackend:
                 raise _without_key(error, self._api_key) from None
             raise
 
-    def _replied(self, request: Request) -> Pieces:
+    def _replied(self, request: Request) -> ReplyStream:
         from agentkit.net.openai_stream import DrainedStream
 
         client = self._connected()

@@ -89,19 +89,19 @@ class _ChunkRepair:
             index = call.get("index") or 0
             self._calls[index] = self._calls.get(index, "") + ((call.get("function") or {}).get("arguments") or "")
         content = delta.get("content")
-        pieces = self._parser.feed(content) if isinstance(content, str) else []
+        segments = self._parser.feed(content) if isinstance(content, str) else []
         if content:
             delta.pop("content")
         reason = choice.get("finish_reason")
         if reason:
-            pieces += self._parser.finish(cut_off=is_broken_off(reason))
-        if delta or not (reason or pieces):
+            segments += self._parser.finish(cut_off=is_broken_off(reason))
+        if delta or not (reason or segments):
             yield self._event(event, delta)
-        for piece in pieces:
-            if isinstance(piece, Call):  # emitted last: the text so far may turn out to be reasoning
-                self._in_text.append(piece)
+        for segment in segments:
+            if isinstance(segment, Call):  # emitted last: the text so far may turn out to be reasoning
+                self._in_text.append(segment)
             else:
-                yield self._event(event, self._delta(piece))
+                yield self._event(event, self._delta(segment))
         if reason:
             yield from (self._event(event, self._call_delta(call)) for call in self._in_text)
             yield from (self._event(event, each) for each in self._missing_arguments())
@@ -112,12 +112,12 @@ class _ChunkRepair:
         self._calls[index] = call.arguments
         return {"tool_calls": [_call(call, index)]}
 
-    def _delta(self, piece: Text | Thought | BadCall | LateReasoning) -> dict[str, Any]:
-        if isinstance(piece, BadCall):
-            return {"content": piece.text, "invalid_tool_calls": [invalid_call(piece)]}
-        if isinstance(piece, LateReasoning):
+    def _delta(self, segment: Text | Thought | BadCall | LateReasoning) -> dict[str, Any]:
+        if isinstance(segment, BadCall):
+            return {"content": segment.text, "invalid_tool_calls": [invalid_call(segment)]}
+        if isinstance(segment, LateReasoning):
             self._in_text.clear()
-        return {"content" if isinstance(piece, Text) else "reasoning_content": piece.text}
+        return {"content" if isinstance(segment, Text) else "reasoning_content": segment.text}
 
     def _missing_arguments(self) -> Iterator[dict[str, Any]]:
         for index, arguments in self._calls.items():
@@ -166,15 +166,15 @@ def _parser(maker: PromptMaker, request: Mapping[str, Any]) -> ReplyParser:
 
 def _calls_in_text(message: dict[str, Any], parser: ReplyParser, cut_off: bool) -> list[dict[str, Any]]:
     """Return the calls that the server left in the content; reasoning in it is moved to its field."""
-    pieces = resolve_reasoning([*parser.feed(message["content"]), *parser.finish(cut_off=cut_off)])
-    thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
+    segments = resolve_reasoning([*parser.feed(message["content"]), *parser.finish(cut_off=cut_off)])
+    thoughts = "".join(segment.text for segment in segments if isinstance(segment, Thought))
     if thoughts:
         message["reasoning_content"] = "\n\n".join(filter(None, (message.get("reasoning_content"), thoughts)))
         message["content"] = parser.raw_answer
-    bad = [invalid_call(piece) for piece in pieces if isinstance(piece, BadCall)]
+    bad = [invalid_call(segment) for segment in segments if isinstance(segment, BadCall)]
     if bad:
         message["invalid_tool_calls"] = bad
-    return [_call(piece, index) for index, piece in enumerate(each for each in pieces if isinstance(each, Call))]
+    return [_call(segment, index) for index, segment in enumerate(each for each in segments if isinstance(each, Call))]
 
 
 def invalid_call(bad: BadCall) -> dict[str, Any]:

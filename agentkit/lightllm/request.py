@@ -18,7 +18,7 @@ from agentkit.lightllm.generate_api import (
     stops_of,
 )
 from agentkit.lightllm.openai_types import ChatCompletionChunk, chunk
-from agentkit.text.call_format import BadCall, Call, LateReasoning, Piece, Text, Thought, resolve_reasoning
+from agentkit.text.call_format import BadCall, Call, LateReasoning, Segment, Text, Thought, resolve_reasoning
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
 
@@ -165,15 +165,17 @@ class GenerateReply:
     def _choice(self, index: int, generated: Generated) -> dict[str, Any]:
         parser = self._parser()
         text = self._begun + generated.text
-        pieces = resolve_reasoning([*parser.feed(text), *parser.finish(cut_off=is_broken_off(generated.finish_reason))])
+        segments = resolve_reasoning(
+            [*parser.feed(text), *parser.finish(cut_off=is_broken_off(generated.finish_reason))]
+        )
         message: dict[str, Any] = {"role": "assistant", "content": parser.raw_answer, "tool_calls": None}
-        thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
+        thoughts = "".join(segment.text for segment in segments if isinstance(segment, Thought))
         if thoughts:
             message["reasoning_content"] = thoughts
-        calls = [self._ids.call(number, call) for number, call in enumerate(_calls(pieces))]
+        calls = [self._ids.call(number, call) for number, call in enumerate(_calls(segments))]
         if calls:
             message["tool_calls"] = calls
-        bad = [invalid_call(piece) for piece in pieces if isinstance(piece, BadCall)]
+        bad = [invalid_call(segment) for segment in segments if isinstance(segment, BadCall)]
         if bad:
             message["invalid_tool_calls"] = bad
         return {
@@ -187,18 +189,18 @@ class GenerateReply:
         return parser_for(self._maker, self._request.tools, self._prompt, self._stops, self._request.messages)
 
     @staticmethod
-    def _deltas(pieces: Iterable[Piece], calls: list[Call]) -> Iterator[dict[str, Any]]:
-        for piece in pieces:
-            if isinstance(piece, Text):
-                yield {"content": piece.text}
-            elif isinstance(piece, Call):
-                calls.append(piece)
-            elif isinstance(piece, BadCall):
-                yield {"content": piece.text, "invalid_tool_calls": [invalid_call(piece)]}
+    def _deltas(segments: Iterable[Segment], calls: list[Call]) -> Iterator[dict[str, Any]]:
+        for segment in segments:
+            if isinstance(segment, Text):
+                yield {"content": segment.text}
+            elif isinstance(segment, Call):
+                calls.append(segment)
+            elif isinstance(segment, BadCall):
+                yield {"content": segment.text, "invalid_tool_calls": [invalid_call(segment)]}
             else:
-                if isinstance(piece, LateReasoning):
+                if isinstance(segment, LateReasoning):
                     calls.clear()
-                yield {"reasoning_content": piece.text}
+                yield {"reasoning_content": segment.text}
 
     def _chunk(
         self, delta: dict[str, Any], finish_reason: str | None = None, logprobs: Any = None
@@ -254,8 +256,8 @@ def as_dict(message: Any) -> dict[str, Any]:
     return dumped
 
 
-def _calls(pieces: Iterable[Piece]) -> list[Call]:
-    return [piece for piece in pieces if isinstance(piece, Call)]
+def _calls(segments: Iterable[Segment]) -> list[Call]:
+    return [segment for segment in segments if isinstance(segment, Call)]
 
 
 def _usage(prompt_tokens: int, output_tokens: int) -> dict[str, int]:

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from agentkit._threads import POLL_INTERVAL, WORKERS
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.net.abort import AbortableRequest
 
 _END = object()
@@ -30,7 +30,7 @@ class Cancellable:
     def __repr__(self) -> str:
         return repr(self._backend)
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         deadline = self._patience()
         if self._cancel is None and deadline is None:

@@ -9,7 +9,7 @@ order is kept.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.toolbox import MAX_PARALLEL, RunningCalls, RunToolbox
 from agentkit.tools import Context
 
@@ -26,7 +26,7 @@ class EagerTools:
     def __repr__(self) -> str:
         return repr(self._backend)
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         if request.tools is self._toolbox and self._toolbox.has_read_only:
             request = replace(request, stream=True, begin=self._early_starts())

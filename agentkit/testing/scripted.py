@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit.backend import Begin, Pieces, Request
+from agentkit.backend import Begin, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
@@ -54,7 +54,7 @@ class ScriptedBackend:
     def __repr__(self) -> str:
         return f"ScriptedBackend({len(self._steps)} steps)"
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         messages = list(request.transcript)
         recorded = Recorded(messages, request.tools.schemas, request.stream, request.transcript.encoded())
@@ -97,7 +97,7 @@ def _message(step: Any) -> dict[str, Any]:
     }
 
 
-def _events(message: dict[str, Any], stream: bool, ids: str, begin: Begin | None, call_deltas: bool) -> Pieces:
+def _events(message: dict[str, Any], stream: bool, ids: str, begin: Begin | None, call_deltas: bool) -> ReplyStream:
     """Feed a message to the accumulator, in deltas or whole, as if a server had sent it, and yield its events."""
     accumulator = Accumulator(ids, begin, call_deltas)
     calls = message.get("tool_calls") or []

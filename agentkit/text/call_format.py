@@ -43,7 +43,7 @@ class LateReasoning(NamedTuple):
     text: str
 
 
-Piece = Text | Thought | Call | BadCall | LateReasoning
+Segment = Text | Thought | Call | BadCall | LateReasoning
 CUT_OFF = "the call was cut off by the limit on the reply's length"
 
 
@@ -60,7 +60,7 @@ class Block(Protocol):
         again."""
         ...
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         """Returns the contents of the block; a Text where the markup turned out not to be a call."""
         ...
 
@@ -86,14 +86,14 @@ class Format:
     between: str = ""
 
 
-def resolve_reasoning(pieces: Sequence[Piece]) -> list[Piece]:
+def resolve_reasoning(segments: Sequence[Segment]) -> list[Segment]:
     """Returns the parts of a complete reply with a LateReasoning applied to the parts before it."""
-    made: list[Piece] = []
-    for piece in pieces:
-        if isinstance(piece, LateReasoning):
-            made = [Thought(piece.text)]
+    made: list[Segment] = []
+    for segment in segments:
+        if isinstance(segment, LateReasoning):
+            made = [Thought(segment.text)]
         else:
-            made.append(piece)
+            made.append(segment)
     return made
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from agentkit.text.call_format import Piece, Text, Thought, any_of, first_characters, partial_word_start
+from agentkit.text.call_format import Segment, Text, Thought, any_of, first_characters, partial_word_start
 
 SPACE = " \t\r\n"
 
@@ -14,7 +14,7 @@ class TrailingCalls:
     """
 
     def __init__(self, between: str) -> None:
-        self.calls: list[Piece] = []
+        self.calls: list[Segment] = []
         self._raw: list[str] = []
         self._between = SPACE + between
 
@@ -27,7 +27,7 @@ class TrailingCalls:
         """Whether a text is more than what may stand between calls."""
         return bool(text.strip(self._between if self.calls else None))
 
-    def hold(self, markup: str, calls: Sequence[Piece] = ()) -> None:
+    def hold(self, markup: str, calls: Sequence[Segment] = ()) -> None:
         """Hold back markup and the calls parsed from it."""
         self._raw.append(markup)
         self.calls += calls
@@ -51,7 +51,7 @@ class TextEmitter:
     very end is emitted.
     """
 
-    def __init__(self, kind: type[Text] | type[Thought], out: list[Piece], *, keeps_end: bool, strips: bool) -> None:
+    def __init__(self, kind: type[Text] | type[Thought], out: list[Segment], *, keeps_end: bool, strips: bool) -> None:
         self.has_emitted = False
         self._kind = kind
         self._out = out

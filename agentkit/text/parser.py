@@ -21,7 +21,7 @@ from agentkit.text.call_format import (
     Call,
     Format,
     LateReasoning,
-    Piece,
+    Segment,
     Text,
     Thought,
     any_of,
@@ -95,14 +95,14 @@ class ReplyParser:
         self._has_called = False
         self._may_call = True
         self._count = self._answer_start = 0
-        self._out: list[Piece] = []
+        self._out: list[Segment] = []
         self._raw: list[str] = []
         self._accepted: str | None = None  # the calls that ended reasoning which was never closed
         self._thoughts = TextEmitter(Thought, self._out, keeps_end=False, strips=True)
         self._answer = TextEmitter(Text, self._out, keeps_end=True, strips=format.strips)
         self._thoughts.drop_space()
 
-    def feed(self, text: str) -> list[Piece]:
+    def feed(self, text: str) -> list[Segment]:
         """Parse more text. Returns the parts completed by it."""
         text = self._stops.feed(text)
         if text:
@@ -110,7 +110,7 @@ class ReplyParser:
             self._parse(text)
         return self._drain()
 
-    def finish(self, *, cut_off: bool = False, accept_calls: bool = True) -> list[Piece]:
+    def finish(self, *, cut_off: bool = False, accept_calls: bool = True) -> list[Segment]:
         """Returns the remaining parts at the end of the reply. cut_off: the reply was truncated, so that a call closed
         only by the end of the text is incomplete. accept_calls: whether calls that were held back count."""
         self._may_call = self._may_call and accept_calls
@@ -154,7 +154,7 @@ class ReplyParser:
             return raw[self._answer_start :].lstrip(SPACE)
         return raw.partition(self._closing)[2].lstrip(SPACE)
 
-    def _drain(self) -> list[Piece]:
+    def _drain(self) -> list[Segment]:
         parts = self._out[:]
         self._out.clear()
         return parts
@@ -172,14 +172,14 @@ class ReplyParser:
         if self._block:
             block, self._block = self._block, None
             rest = block.finish()
-            self._handle_block(block.pieces(), self._markup_before(rest), is_open=True, cut_off=cut_off)
+            self._handle_block(block.segments(), self._markup_before(rest), is_open=True, cut_off=cut_off)
             self._parse_again(rest)
 
     def _has_text_next_to_calls(self, text: str) -> bool:
         inner = ReplyParser(self._format, self._tools, stops=(), keep_reasoning=True)
-        pieces = [*inner.feed(text), *inner.finish()]
-        has_calls = any(isinstance(piece, Call) for piece in pieces)
-        return has_calls and any(isinstance(piece, Text) and piece.text.strip() for piece in pieces)
+        segments = [*inner.feed(text), *inner.finish()]
+        has_calls = any(isinstance(segment, Call) for segment in segments)
+        return has_calls and any(isinstance(segment, Text) and segment.text.strip() for segment in segments)
 
     def _parse_again(self, text: str) -> None:
         self._count -= len(text)
@@ -203,7 +203,7 @@ class ReplyParser:
                 if rest is None:
                     return
                 block, self._block = self._block, None
-                self._handle_block(block.pieces(), self._markup_before(rest))
+                self._handle_block(block.segments(), self._markup_before(rest))
                 text = rest
             elif self._pending:
                 text = self._parse_pending_call(text)
@@ -394,27 +394,27 @@ class ReplyParser:
         self._quotation.feed(text)
         self._answer.emit(text)
 
-    def _handle_block(self, pieces: list[Piece], markup: str, *, is_open: bool = False, cut_off: bool = False) -> None:
+    def _handle_block(self, parts: list[Segment], markup: str, *, is_open: bool = False, cut_off: bool = False) -> None:
         """Handle the parts of a block. is_open: whether only the end of the reply closed the block."""
-        calls = [piece for piece in pieces if isinstance(piece, Call | BadCall)]
-        is_empty = not pieces and bool(self._inside(markup).strip())
+        calls = [part for part in parts if isinstance(part, Call | BadCall)]
+        is_empty = not parts and bool(self._inside(markup).strip())
         if is_empty or (calls and self._is_text(markup, calls, is_open)):
             self._emit(markup)
             return
         if calls and is_open and cut_off:
-            pieces = [BadCall(markup, CUT_OFF, calls[-1].name)]
+            parts = [BadCall(markup, CUT_OFF, calls[-1].name)]
         self._has_called = self._has_called or bool(calls)
         if self._section is not None and calls:
             self._section = []
-        if self._last is not None and (calls or not pieces):
-            self._last.hold(markup, pieces)
+        if self._last is not None and (calls or not parts):
+            self._last.hold(markup, parts)
             return
-        for piece in pieces:
-            if isinstance(piece, Text):
-                self._emit(piece.text)
+        for part in parts:
+            if isinstance(part, Text):
+                self._emit(part.text)
             else:
                 self._answer.drop_space(self._format.between)
-                self._out.append(piece)
+                self._out.append(part)
 
     def _inside(self, markup: str) -> str:
         """Returns the markup without the marker at its beginning."""
@@ -428,16 +428,16 @@ class ReplyParser:
         return self._is_copy is not None and self._is_copy(markup, named)
 
     def _finish_calls(self, last: "TrailingCalls") -> None:
-        pieces, last.calls = last.calls, []
-        if not (self._may_call and any(isinstance(piece, Call) for piece in pieces)):
+        segments, last.calls = last.calls, []
+        if not (self._may_call and any(isinstance(segment, Call) for segment in segments)):
             self._answer.emit(last.release(""))
             return
         self._answer.drop_space()
-        for piece in pieces:
-            if isinstance(piece, Text):
-                self._answer.emit(piece.text)
+        for segment in segments:
+            if isinstance(segment, Text):
+                self._answer.emit(segment.text)
             else:
-                self._out.append(piece)
+                self._out.append(segment)
 
 
 @functools.cache

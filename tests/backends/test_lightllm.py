@@ -14,7 +14,7 @@ from agentkit import Agent, ConfigurationError, Image, Limits, tool
 from agentkit.backends import LightLLMBackend
 from agentkit.errors import TranscriptError
 from agentkit.event import ReasoningDelta, ReplyFinished, RunFinished, TextDelta
-from agentkit.text.call_format import Call, Piece
+from agentkit.text.call_format import Call, Segment
 from agentkit.text.chat_template import template_named
 from agentkit.text.families import family_named
 from agentkit.text.formats import format_named
@@ -160,7 +160,7 @@ def test_images_of_users_and_tools_are_sent_in_order() -> None:
 def test_a_family_without_images_gets_a_sentence_instead() -> None:
     with serve_lightllm(["Fine."]) as server:
         assert agent_for(server.url, "Llama-3.1-8B", tools=()).run(["See", Image(PNG, "image/png")]).output == "Fine."
-        assert "does not take images" in server.requests[-1].prompt
+        assert "does not accept images" in server.requests[-1].prompt
         assert server.requests[-1].body.get("multimodal_params") is None
 
 
@@ -305,7 +305,7 @@ def test_a_real_server_writes_a_call_that_we_read(llama: LlamaServer) -> None:
     prompt = PromptMaker(family_named("qwen3")).prompt([{"role": "user", "content": "Weather?"}], tools)
     body = {"prompt": prompt.text, "n_predict": 60, "temperature": 0, "grammar": GRAMMAR, "stream": True}
     reader = ReplyParser(format_named("hermes"), tools, thinking=prompt.thinking, stops=["<|im_end|>"])
-    pieces: list[Piece] = []
+    pieces: list[Segment] = []
     with requests.post(f"{llama.root}/completion", json=body, timeout=30, stream=True) as answer:
         for line in answer.iter_lines():
             if line.startswith(b"data: {"):

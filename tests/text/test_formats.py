@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import ConfigurationError
-from agentkit.text.call_format import BadCall, Call, Piece, Text, Thought, resolve_reasoning
+from agentkit.text.call_format import BadCall, Call, Segment, Text, Thought, resolve_reasoning
 from agentkit.text.formats import NAMES, format_named
 from agentkit.text.parser import ReplyParser
 
@@ -56,7 +56,7 @@ TOOLS = [
 class Parsed:
     """The result of parsing a text."""
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    def __init__(self, pieces: Sequence[Segment]) -> None:
         pieces = resolve_reasoning(pieces)
         self.text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
         self.thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))

@@ -12,26 +12,26 @@ All calls of a reply stand between <｜tool▁calls▁begin｜> and <｜tool▁c
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Format, Piece
+from agentkit.text.call_format import BadCall, Block, Format, Segment
 from agentkit.text.formats.json_block import JsonBlock, arguments_call
 
 FIRST, LAST = "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"
 START, MIDDLE, END = "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"
 
 
-def parse_call(inside: str, whole: bool) -> list[Piece]:
+def parse_call(inside: str, whole: bool) -> list[Segment]:
     """Parse the call of a block, in either form."""
     if MIDDLE not in inside:
         return [BadCall("", "the tool call has no name before its arguments")]
     return _parse_call(inside, whole)
 
 
-def parse_unmarked(inside: str, whole: bool) -> list[Piece]:
+def parse_unmarked(inside: str, whole: bool) -> list[Segment]:
     """Parse the text between the section's beginning and the first call: a call whose marker the model omitted."""
     return _parse_call(inside, whole) if MIDDLE in inside else []
 
 
-def _parse_call(inside: str, whole: bool) -> list[Piece]:
+def _parse_call(inside: str, whole: bool) -> list[Segment]:
     head, _, rest = inside.partition(MIDDLE)
     name = head.strip()
     brace = rest.find("{")

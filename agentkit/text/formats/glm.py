@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text, partial_word_start
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text, partial_word_start
 from agentkit.text.formats.typed import parameters_of, typed_value
 
 START, END = "<tool_call>", "</tool_call>"
@@ -78,7 +78,7 @@ class _GlmBlock:
         self._raw.append(part)
         return ""
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         if self._rejected:
             return [Text(START)]
         if not self._whole:

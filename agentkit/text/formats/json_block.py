@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Call, Piece, Text, partial_word_start
+from agentkit.text.call_format import BadCall, Call, Segment, Text, partial_word_start
 from agentkit.tooling.json_repair import cleaned, read_json
 
 _OUTSIDE = re.compile(r'["{}\[\]<]')
@@ -15,7 +15,7 @@ _MAX_ODD_BLOCK = 500
 """Maximum characters of a block that does not begin like a call; up to this length it counts as one if its end tag
 follows."""
 
-ParseInside = Callable[[str, bool], list[Piece]]
+ParseInside = Callable[[str, bool], list[Segment]]
 """Parses the inside of a block; the bool tells whether the block is complete."""
 
 
@@ -168,17 +168,17 @@ class JsonBlock:
             return self._cut_at(*self._doubtful_end)
         return ""
 
-    def pieces(self) -> list[Piece]:
-        """See `agentkit.text.call_format.Block.pieces`."""
+    def segments(self) -> list[Segment]:
+        """See `agentkit.text.call_format.Block.segments`."""
         if self._rejected:
             return [Text(self._marker)]
         inside = "".join(self._kept)
         whole = bool(self._end) or (self._has_closed and not self._depth and not self._in_string)
         return [
-            BadCall(self._marker + inside + self._end, piece.reason, piece.name)
-            if isinstance(piece, BadCall) and not piece.text
-            else piece
-            for piece in self._parse_inside(inside, whole)
+            BadCall(self._marker + inside + self._end, segment.reason, segment.name)
+            if isinstance(segment, BadCall) and not segment.text
+            else segment
+            for segment in self._parse_inside(inside, whole)
         ]
 
     def _reject(self, text: str) -> str:
@@ -229,7 +229,7 @@ class JsonBlock:
             self._newline = self._newline or "\n" in text
 
 
-def calls_in(text: str, whole: bool = True) -> list[Piece]:
+def calls_in(text: str, whole: bool = True) -> list[Segment]:
     """Parse the calls in the JSON of a block: an object, a list of objects, or several of them in a row.
 
     A BadCall without text stands for the whole block.
@@ -244,13 +244,13 @@ def calls_in(text: str, whole: bool = True) -> list[Piece]:
             values, rest = [read_json(text)], ""
         except ValueError as error:
             return [BadCall("", f"the tool call is not valid JSON: {error}", name_in(text))]
-    pieces = [piece for value in values for piece in _calls_of(value)]
-    if not pieces:
+    segments = [segment for value in values for segment in _calls_of(value)]
+    if not segments:
         return [BadCall("", "the tool call is empty", None)]
-    bad = [piece for piece in pieces if isinstance(piece, BadCall)]
-    if bad and len(bad) == len(pieces):
+    bad = [segment for segment in segments if isinstance(segment, BadCall)]
+    if bad and len(bad) == len(segments):
         return [bad[0]._replace(text="", name=bad[0].name or name_in(text))]
-    return [*pieces, Text(rest.strip())] if rest else pieces
+    return [*segments, Text(rest.strip())] if rest else segments
 
 
 _JUNK = " \t\r\n}],;`"
@@ -280,7 +280,7 @@ def _values(text: str) -> tuple[list[Any], str]:
     return values, text[start:]
 
 
-def _calls_of(value: Any) -> Iterator[Piece]:
+def _calls_of(value: Any) -> Iterator[Segment]:
     if isinstance(value, list):
         for entry in value:
             yield from _calls_of(entry) if isinstance(entry, dict) else [_not_an_object(entry)]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment
 from agentkit.text.formats.json_block import JsonBlock, arguments_call
 
 FIRST, LAST = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
@@ -16,7 +16,7 @@ START, MIDDLE, END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|t
 _ID = re.compile(r"(?:functions\.)?(?P<name>.+?)(?::\d+)?")
 
 
-def parse_call(inside: str, whole: bool) -> list[Piece]:
+def parse_call(inside: str, whole: bool) -> list[Segment]:
     """Parse the call of a block."""
     head, separator, rest = inside.partition(MIDDLE)
     if not separator:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text
 from agentkit.text.formats.json_block import JsonScan, call_of, calls_in
 from agentkit.tooling.json_repair import cleaned, read_json
 
@@ -68,7 +68,7 @@ class _LlamaBlock:
             return self._head[0][1:]
         return ""
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         text = "".join(self._kept)
         if not self._is_call:
             return [Text(text or self._head[0][0])]
@@ -77,7 +77,7 @@ class _LlamaBlock:
             return [Text(text)]
         return calls
 
-    def _object_call(self, text: str) -> list[Piece]:
+    def _object_call(self, text: str) -> list[Segment]:
         try:
             value = read_json(text)
         except ValueError:
@@ -115,7 +115,7 @@ class _PythonTag:
     def finish(self) -> str:
         return "" if self._scan else self._head
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         text = "".join(self._kept)
         if not text:
             return []
@@ -125,18 +125,18 @@ class _PythonTag:
         ]
 
 
-def _name(piece: Piece) -> str | None:
-    return piece.name if isinstance(piece, Call | BadCall) else None
+def _name(segment: Segment) -> str | None:
+    return segment.name if isinstance(segment, Call | BadCall) else None
 
 
-def _list_calls(text: str) -> list[Piece]:
+def _list_calls(text: str) -> list[Segment]:
     if re.match(r"\[\s*\{", text) is None:
         return _python_calls(text)
     calls = calls_in(text)
     return calls if all(isinstance(call, Call) for call in calls) else []
 
 
-def _python_calls(text: str) -> list[Piece]:
+def _python_calls(text: str) -> list[Segment]:
     """Returns the calls in a list such as `[get_weather(city='Paris'), now()]`; none for anything else."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body

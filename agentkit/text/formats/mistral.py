@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text, partial_word_start
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text, partial_word_start
 from agentkit.text.formats.json_block import JsonScan, arguments_call, calls_in
 from agentkit.text.formats.typed import parameters_of
 
@@ -58,7 +58,7 @@ class _MistralBlock:
             return head[found.end() :]
         return ""
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         inside = "".join(self._kept)
         markup = START + self._markup() + inside
         if inside and not self._name:
@@ -67,7 +67,7 @@ class _MistralBlock:
             return [Text(START)]
         else:
             parts = [arguments_call(self._name, inside, self._whole)]
-        return [self._completed(piece, markup) for piece in parts]
+        return [self._completed(segment, markup) for segment in parts]
 
     def _parse_head(self, head: str) -> str | None:
         """Returns the text after the name; None while it isn't known where the name ends."""
@@ -94,10 +94,10 @@ class _MistralBlock:
     def _markup(self) -> str:
         return self._name + (ID + self._id if self._id is not None else "") + self._args
 
-    def _completed(self, piece: Piece, markup: str) -> Piece:
-        if isinstance(piece, BadCall):
-            return piece if piece.text else piece._replace(text=markup)
-        return piece._replace(id=self._id) if isinstance(piece, Call) and self._id else piece
+    def _completed(self, segment: Segment, markup: str) -> Segment:
+        if isinstance(segment, BadCall):
+            return segment if segment.text else segment._replace(text=markup)
+        return segment._replace(id=self._id) if isinstance(segment, Call) and self._id else segment
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:

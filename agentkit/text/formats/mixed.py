@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import Block, Format, Piece
+from agentkit.text.call_format import Block, Format, Segment
 from agentkit.text.formats import format_named
 
 _FAMILIES = ("qwen_coder", "mistral", "deepseek", "kimi")
@@ -58,6 +58,6 @@ class _ByFirstCharacter:
             return rest if rest is not None else self._chosen.finish()
         return self._chosen.finish()
 
-    def pieces(self) -> list[Piece]:
-        """See `agentkit.text.call_format.Block.pieces`."""
-        return self._chosen.pieces() if self._chosen is not None else []
+    def segments(self) -> list[Segment]:
+        """See `agentkit.text.call_format.Block.segments`."""
+        return self._chosen.segments() if self._chosen is not None else []

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text
 from agentkit.text.formats.json_block import JsonBlock, arguments_call, calls_in
 from agentkit.text.formats.typed import parameters_of, typed_value
 
@@ -78,9 +78,9 @@ class _QwenCoderBlock:
         rest = self._parse_body(text, at_end=True)
         return rest or ""
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         if self._json is not None:
-            return self._json.pieces()
+            return self._json.segments()
         if self._rejected:
             return [Text(self._marker)]
         if not self._whole:
