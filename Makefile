@@ -24,7 +24,7 @@ demo: .venv-demo/installed
 test: .venv/installed system
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q
 
-QUICK = tests/test_[a-z]*.py tests/text tests/tooling tests/middleware
+QUICK = tests/test_loop.py tests/test_tools.py tests/test_approval.py tests/test_transcript.py tests/test_repair.py tests/text
 quick: .venv/installed
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q -m "not slow" $(QUICK)
 

@@ -1,10 +1,10 @@
-"""`agentkit` and `python -m agentkit`."""
+"""The entry point of `agentkit` and `python -m agentkit`."""
 
 import sys
 
 
 def main() -> None:
-    """Run the command line. Exits with 2 and one sentence when the extra it needs is not installed."""
+    """Run the command line. Exits with status 1 and one sentence when the extra it needs is not installed."""
     from agentkit.errors import MissingExtraError
 
     try:

@@ -1,4 +1,4 @@
-"""Texts: compact JSON, and texts for messages: cut short, in one line, and addresses without passwords."""
+"""Compact JSON, and texts for messages: truncated, on one line, addresses without credentials."""
 
 import json
 import re
@@ -7,29 +7,29 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 def json_text(value: object) -> str:
-    """A value as compact JSON. Raises TypeError or ValueError for what JSON can't hold, NaN and infinity among it."""
+    """A value as compact JSON. Raises TypeError or ValueError for what JSON can't represent, also for NaN."""
     return _ENCODER.encode(value)
 
 
 def json_bytes(value: object) -> bytes:
-    """A value as compact JSON in UTF-8; what UTF-8 can't hold (half of a surrogate pair) becomes "?"."""
+    """A value as compact JSON in UTF-8; what UTF-8 can't represent (an unpaired surrogate) becomes "?"."""
     return json_text(value).encode("utf-8", "replace")
 
 
 def cut(text: str, max_chars: int) -> str:
-    """The first so many characters, with a sign where there are more."""
+    """The first `max_chars` characters, followed by an ellipsis when there are more."""
     return text if len(text) <= max_chars else text[:max_chars] + "…"
 
 
 def in_a_line(text: str, max_chars: int) -> str:
-    """A text on one line of at most so many characters."""
+    """A text on one line of at most `max_chars` characters."""
     line = " ".join(text.split())
     return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
 
 
 def joined_surrogates(text: str) -> str:
-    """A text whose letters beyond the Basic Multilingual Plane came as two halves (a JSON stream may be cut between
-    them); half of one alone becomes a replacement character."""
+    """A text with surrogate pairs joined to one character (a JSON stream may be cut between the two); a lone surrogate
+    becomes a replacement character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -38,5 +38,5 @@ def joined_surrogates(text: str) -> str:
 
 
 def without_credentials(url: object) -> str:
-    """An address without a user's name and password."""
+    """A URL without user name and password."""
     return re.sub(r"(?<=//)[^/@]*@", "", str(url))

@@ -1,4 +1,4 @@
-"""Threads that are kept for the next tool call."""
+"""A pool of daemon threads."""
 
 import contextvars
 import functools
@@ -9,14 +9,14 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 POLL_INTERVAL = 0.05
-"""Seconds between two looks at what gives no sign, such as a cancel token."""
+"""Seconds between two checks of what can't be waited for, such as a cancel token while a queue is read."""
 
 
 class Workers:
-    """Threads that are kept for the next tool call, as many as are needed at once.
+    """As many threads as are needed at once, kept for the next job.
 
-    A pool of our own, since `concurrent.futures` waits at exit for each of its threads, so that one hung tool
-    would hang the program. These are daemons, and end after some idle seconds.
+    Not `concurrent.futures`, which waits for each of its threads at exit, so that one hung tool would hang the program.
+    These are daemon threads, and end after IDLE_SECONDS without a job.
     """
 
     IDLE_SECONDS = 10.0
@@ -46,7 +46,7 @@ class Workers:
         def job() -> None:
             try:
                 results.put((work(), None))
-            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
                 results.put((None, error))
 
         self.submit(job)
@@ -61,7 +61,7 @@ class Workers:
                 job = self._jobs.get(timeout=self.IDLE_SECONDS)
             except Empty:
                 with self._lock:
-                    if self._idle:  # else a job is on its way to this thread
+                    if self._idle:  # otherwise a job is already queued for this thread
                         self._idle -= 1
                         return
                 continue

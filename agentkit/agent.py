@@ -1,4 +1,4 @@
-"""The agent: a backend, some tools, instructions and limits; and a run of it."""
+"""The agent: a backend, tools, instructions and limits."""
 
 import contextlib
 import functools
@@ -17,7 +17,7 @@ from agentkit.event import (
 from agentkit.limits import Budget, Limits
 from agentkit.message import Image, Prompt, system, user
 from agentkit.middleware.cancellation import Cancellable
-from agentkit.middleware.context_window import FitToContext, Size, Window
+from agentkit.middleware.context_window import ContextSize, FitToContext, Window
 from agentkit.middleware.eager_tools import EagerTools
 from agentkit.middleware.history_cut import TrimmedHistory
 from agentkit.middleware.pricing import Priced, Prices
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
 
 class Agent(Closable):
-    """Answers questions with the help of tools. Immutable, and shared freely between threads.
+    """Answers questions with the help of tools. Immutable, and can be shared between threads.
 
-    model: a name "provider:model[@url]" (see `agentkit.providers.resolve`), or a backend. tools: functions, made by
-    `@tool` or plain. instructions: the system message. limits: what one run may spend. prices: of the model's tokens,
-    for servers that don't report a cost; None asks the genai-prices package, where a limit on the cost needs it.
-    early_start: whether read-only tools start while the reply still comes, each when its own arguments are closed;
-    with such tools `run` asks the server for a stream too, to that end. window: how much of a long history is sent (an
-    int: the model's context in tokens); None asks the server for its context when the history gets long.
+    model: a name "provider:model[@url]" (see `agentkit.providers.resolve`), or a backend. tools: functions, plain or
+    decorated with `@tool`. instructions: the system message. limits: what one run may spend. prices: the prices of the
+    model's tokens, for servers that don't report a cost; None uses the genai-prices package when there is a limit on
+    the cost. early_start: whether read-only tools start while the reply is still streaming, each as soon as its own
+    arguments are complete; with such tools `run` requests a stream too. window: how much of a long history is sent (an
+    int: the model's context in tokens); None queries the server for its context when the history gets long.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
-    Raises ConfigurationError when the model's name can't be used, ToolDefinitionError when a tool can't.
+    Raises ConfigurationError for an invalid model name, ToolDefinitionError for an invalid tool.
     """
 
     def __init__(
@@ -61,7 +61,9 @@ class Agent(Closable):
         window: Window | int | None = None,
     ) -> None:
         if not isinstance(model, str) and not hasattr(model, "reply"):
-            raise ConfigurationError(f"Agent({model!r}): the model is a name such as 'openai:gpt-5-mini', or a backend")
+            raise ConfigurationError(
+                f"Agent({model!r}): the model must be a backend or a name such as 'openai:gpt-5-mini'"
+            )
         self._toolbox = Toolbox(tools)
         self._owns_backend = isinstance(model, str)
         self._backend = resolve(model) if isinstance(model, str) else model
@@ -69,9 +71,9 @@ class Agent(Closable):
         self._limits = limits or Limits()
         self._prices = prices
         self._early_start = early_start
-        self._pace = ToolLatency()
+        self._latency = ToolLatency()
         self._window = Window(window) if isinstance(window, int) else window or Window()
-        self._size = Size(self._window.tokens)
+        self._size = ContextSize(self._window.tokens)
 
     def __repr__(self) -> str:
         return f"Agent({self._backend!r}, tools=[{', '.join(tool.name for tool in self._toolbox)}])"
@@ -83,12 +85,12 @@ class Agent(Closable):
 
     @property
     def backend(self) -> Backend:
-        """What is asked for replies."""
+        """The backend that replies are requested from."""
         return self._backend
 
     @property
     def tools(self) -> tuple[Tool[..., Any], ...]:
-        """The tools, in the order in which the model is told of them."""
+        """The tools, in the order in which they are sent to the model."""
         return tuple(self._toolbox)
 
     @property
@@ -108,20 +110,20 @@ class Agent(Closable):
         output: Any = str,
         output_retries: int = 2,
     ) -> Result:
-        """Answer a question, and return when there is an answer or a limit is reached.
+        """Answer a question; returns when there is an answer or a limit is reached.
 
-        prompt: a text, or texts and Images in order; None goes on with `messages` or the session as they are. messages:
-        an earlier transcript (`result.messages`), or any history: what breaks the rules of chat servers is repaired,
-        and told in `result.repairs`. session: instead of messages, the conversation that the prompt goes on with; all
-        that is said and done is stored there before it is told. deps: handed to tools as `ctx.deps`. cancel: set it in
-        another thread to stop the run. approve: see `resume`. output: the type of `result.output`: a pydantic model, a
-        dataclass, TypedDict, Literal, list, union, ...; output_retries: how often the model is told what is wrong with
-        its answer.
+        prompt: a text, or texts and Images in order; None continues from `messages` or the session as they are.
+        messages: an earlier transcript (`result.messages`), or any history: what violates the rules of chat servers is
+        repaired and reported in `result.repairs`. session: instead of messages, the stored conversation that the prompt
+        continues; each message and tool call is stored there before its event is emitted. deps: passed to tools as
+        `ctx.deps`. cancel: set it in another thread to stop the run. approve: see `resume`. output: the type of
+        `result.output`: a pydantic model, a dataclass, TypedDict, Literal, list, union, ...; output_retries: how often
+        the model is sent the validation error of its answer to try again.
 
-        Raises TranscriptError for an empty prompt or messages that are none, OutputError when the answer does not get
-        the type, SessionError when the session can't be read or written (SessionBusyError: by another writer), and the
-        openai package's APIError and its children when the model server fails. Any exception that leaves a run has
-        `.messages`, the valid transcript up to there.
+        Raises TranscriptError for an empty prompt or invalid messages, OutputError when the model gives no answer of
+        the type, SessionError when the session can't be read or written (SessionBusyError: another writer holds it),
+        and the openai package's APIError and its subclasses when the model server fails. An exception raised during a
+        run has the attribute `.messages`, the valid transcript up to that point.
         """
         typed = (output, output_retries)
         with self._begin(prompt, messages, deps, cancel, False, session=session, approve=approve, typed=typed) as run:
@@ -140,12 +142,13 @@ class Agent(Closable):
         output: Any = str,
         output_retries: int = 2,
     ) -> Result:
-        """Go on from where a run stopped: after a crash, or for the approval of a person.
+        """Continue from where a run stopped: after a crash, or after the approval of a person.
 
-        conversation: a session, or messages (`result.messages`). approve: a word on each call of `result.pending`, by
-        its id: True, False, why not (a text, which the model is told), or other arguments (a dict). A call that was
-        started when an earlier run of the session was killed is not run again: the model is told that its effect is
-        not known, and it is listed in `result.unknown_calls`.
+        conversation: a session, or messages (`result.messages`). approve: a decision on each call of `result.pending`,
+        by its id: True, False, the reason of a refusal (a str, which is sent to the model), or other arguments (a
+        dict). A call that had started when an earlier run of the session was killed is not run again: the model is
+        informed that its effect is not known, and it is listed in `result.unknown_calls`. The other parameters are
+        those of `run`.
 
         Raises what `run` raises, and ConfigurationError for a decision on a call that is not open.
         """
@@ -166,21 +169,22 @@ class Agent(Closable):
         output: Any = str,
         output_retries: int = 2,
     ) -> "Run":
-        """The same as `run`, told while it goes on: iterate over its events, the last of which is RunFinished.
+        """The same as `run`, as an iterator of events, the last of which is RunFinished.
 
-        Walk away from it at any event and go on later with `agent.run(messages=run.messages)`, or with
-        `agent.resume(session)`. A session is held from here to the end of the run: iterate, or close it.
+        You may stop at any event and continue later with `agent.run(messages=run.messages)` or
+        `agent.resume(session)`. The session stays locked from this call to the end of the run: iterate to the end, or
+        close the run.
         """
         typed = (output, output_retries)
         return self._begin(prompt, messages, deps, cancel, True, session=session, approve=approve, typed=typed)
 
     def as_tool(self, name: str, description: str, *, read_only: bool = False) -> Tool[..., str]:
-        """This agent as a tool of another one, which gives it a task in words.
+        """This agent as a tool of another agent, which gives it a task as text.
 
-        It sees nothing of the other's conversation. What it spends counts there too, the other's limits (but for
-        turns) hold for it, and it is cancelled with the other. read_only: none of its tools changes anything, so that
-        several may run at once. A call of its own that needs a person's approval ends its run, and the other is told
-        so. Raises ToolDefinitionError for a name or description that can't be used.
+        It does not see the other agent's conversation. What it spends counts against the other agent's limits too
+        (except turns), and it is cancelled together with it. read_only: none of its tools changes anything, so that
+        several of its calls may run in parallel. A call of its own that needs a person's approval ends its run, which
+        the tool's result says. Raises ToolDefinitionError for an invalid name or description.
         """
 
         def ask(task: str, ctx: Context) -> str:
@@ -193,9 +197,7 @@ class Agent(Closable):
             ending = "" if result.stopped == "answer" else f"({name} stopped early: {result.stopped})"
             return "\n".join(part for part in (result.output, ending) if part)
 
-        ask.__doc__ = (
-            f"{description}\n\nArgs:\n    task: The whole task, in words: it knows nothing of this conversation."
-        )
+        ask.__doc__ = f"{description}\n\nArgs:\n    task: The complete task; it does not see this conversation."
         return tool(name=name, description=description, read_only=read_only)(ask)
 
     def _begin(
@@ -211,12 +213,12 @@ class Agent(Closable):
         typed: tuple[Any, int] = (str, 0),
     ) -> "Run":
         if session is not None and not isinstance(session, Session):
-            raise ConfigurationError(f"session={session!r:.80} is no session: write SQLiteSessions(path)[id]")
-        with contextlib.ExitStack() as leaving:
+            raise ConfigurationError(f"session={session!r:.80} is not a Session: pass SQLiteSessions(path)[id]")
+        with contextlib.ExitStack() as resources:
             answer = self._typed(*typed)
-            book = leaving.enter_context(Journal.opened(session))
-            asked = answer.prompt(_checked(prompt)) if answer is not None and prompt is not None else prompt
-            transcript, repairs, offset = self._transcript(asked, messages, book)
+            journal = resources.enter_context(Journal.opened(session))
+            first_prompt = answer.prompt(_checked(prompt)) if answer is not None and prompt is not None else prompt
+            transcript, repairs, offset = self._transcript(first_prompt, messages, journal)
             decisions = _decisions(approve, transcript)
             budget = Budget(self._limits, parent=parent)
             context = Context(
@@ -229,27 +231,28 @@ class Agent(Closable):
             )
             by_tool = answer is not None and answer.by_tool
             tools = Toolbox([*self._toolbox, answer.tool()]) if answer is not None and by_tool else self._toolbox
-            toolbox = RunToolbox(tools, self._pace, decisions)
+            toolbox = RunToolbox(tools, self._latency, decisions)
             backend: Backend = Retrying(self._priced())
             if self._early_start:
                 backend = EagerTools(backend, toolbox, context)
-            backend = self._fitted(backend, toolbox, book, repairs, offset)
+            backend = self._fitted(backend, toolbox, journal, repairs, offset)
             if answer is not None:
                 from agentkit.middleware.structured_output import StructuredOutput
 
                 backend = StructuredOutput(backend, answer)
-            backend = Cancellable(backend, cancel, budget.patience)
+            backend = Cancellable(backend, cancel, budget.reply_deadline)
             steps = functools.partial(loop.run, transcript, backend, toolbox, budget, context, stream)
             raises = self._limits.on_limit == "raise"
-            return Run(steps, transcript, budget, cancel, book, repairs, raises, answer, leaving.pop_all().close)
+            return Run(steps, transcript, budget, cancel, journal, repairs, raises, answer, resources.pop_all().close)
 
     def _fitted(
-        self, backend: Backend, toolbox: RunToolbox, book: Journal, repairs: Sequence[str], offset: int
+        self, backend: Backend, toolbox: RunToolbox, journal: Journal, repairs: Sequence[str], offset: int
     ) -> FitToContext:
-        """offset: how many messages stand before those of the session."""
-        has_places = not repairs and book.view is not None
-        view = TrimmedHistory.restored(book.view or {}, offset) if has_places else None
-        spent = book.spent if view is not None or book.view is None else None
+        """The backend, wrapped to send as much of the history as fits. offset: the number of messages before the
+        session's."""
+        has_view = not repairs and journal.view is not None
+        view = TrimmedHistory.restored(journal.view or {}, offset) if has_view else None
+        spent = journal.spent if view is not None or journal.view is None else None
         return FitToContext(
             backend,
             self._window,
@@ -258,7 +261,7 @@ class Agent(Closable):
             self._backend,
             view,
             spent,
-            lambda made: book.note_view(made.stored(offset)),
+            lambda made: journal.note_view(made.stored(offset)),
         )
 
     def _typed(self, output: Any, retries: int) -> "TypedAnswer | None":
@@ -269,52 +272,52 @@ class Agent(Closable):
         return TypedAnswer(OutputType(output), self._backend, bool(self._toolbox), retries)
 
     def _priced(self) -> Backend:
-        """The backend, with a cost in its usage where one is asked for."""
+        """The backend, wrapped so that its usage has a cost where prices or a limit on the cost are set."""
         if self._prices is None and self._limits.cost is None:
             return self._backend
         model, base_url = getattr(self._backend, "model", ""), getattr(self._backend, "base_url", None)
         return Priced(self._backend, self._prices, str(model), base_url)
 
     def _transcript(
-        self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]], book: Journal
+        self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]], journal: Journal
     ) -> tuple[Transcript, list[str], int]:
         if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
             raise TranscriptError(
-                f"messages is a {type(messages).__name__}: give a list of messages, or result.messages"
+                f"messages is a {type(messages).__name__}: pass a list of messages, or result.messages"
             )
         earlier = list(messages)
-        if book.messages is not None:
+        if journal.messages is not None:
             if earlier:
-                raise TranscriptError("give messages or a session, not both: a session has messages of its own")
-            earlier = [*book.messages]
+                raise TranscriptError("pass either messages or a session, not both: a session has its own messages")
+            earlier = [*journal.messages]
         if prompt is None and not earlier:
-            raise TranscriptError("there is nothing to answer: give a prompt, or messages to go on from")
-        asked = [] if prompt is None else [user(_checked(prompt))]
-        answered = book.unknown_answers()
-        mended, repairs = repaired([*earlier, *answered], closed=prompt is not None)
-        book.write(answered, mended, earlier, asked)
-        first = mended[0] if mended else None
+            raise TranscriptError("there is nothing to answer: pass a prompt, or messages to continue from")
+        prompt_messages = [] if prompt is None else [user(_checked(prompt))]
+        unknown_results = journal.unknown_results()
+        history, repairs = repaired([*earlier, *unknown_results], closed=prompt is not None)
+        journal.write(unknown_results, history, earlier, prompt_messages)
+        first = history[0] if history else None
         has_system = isinstance(first, Mapping) and first.get("role") in ("system", "developer")
         is_instructed = bool(self._instructions) and not has_system
         if is_instructed and self._instructions:
-            mended.insert(0, cast(Any, system(self._instructions)))
-        transcript = Transcript(mended)
-        transcript.extend([*book.held, *asked])
+            history.insert(0, cast(Any, system(self._instructions)))
+        transcript = Transcript(history)
+        transcript.extend([*journal.held, *prompt_messages])
         return transcript, repairs, int(is_instructed)
 
 
 def _decisions(approve: Decisions | None, transcript: Transcript) -> Decisions:
-    """The decisions, if each is one and on an open call. Raises ConfigurationError."""
+    """Return the decisions. Raises ConfigurationError for one that is invalid or not on an open call."""
     due = transcript.whats_due()
     waiting = {call["id"] for call in due} if isinstance(due, tuple) else set()
     for call_id, decision in (approve or {}).items():
         if call_id not in waiting:
-            named = ", ".join(sorted(waiting)) or "none"
-            raise ConfigurationError(f"approve={{{call_id!r}: ...}}: no such call is open (open are: {named})")
+            names = ", ".join(sorted(waiting)) or "none"
+            raise ConfigurationError(f"approve={{{call_id!r}: ...}}: no such call is open (open: {names})")
         if not isinstance(decision, bool | str | Mapping):
             raise ConfigurationError(
-                f"approve={{{call_id!r}: {decision!r:.40}}}: write True, False, why not (a str), or other arguments "
-                "(a dict)"
+                f"approve={{{call_id!r}: {decision!r:.40}}}: pass True, False, the reason of a refusal (a str), or "
+                "other arguments (a dict)"
             )
     return approve or {}
 
@@ -322,11 +325,11 @@ def _decisions(approve: Decisions | None, transcript: Transcript) -> Decisions:
 def _checked(prompt: Prompt) -> Prompt:
     if isinstance(prompt, str):
         if not prompt.strip():
-            raise TranscriptError("the prompt is empty: ask something")
+            raise TranscriptError("the prompt is empty")
         return prompt
     if not isinstance(prompt, Sequence) or not prompt:
-        raise TranscriptError(f"the prompt is a {type(prompt).__name__}: give a str, or a list of str and Image")
-    for piece in prompt:
-        if not isinstance(piece, str | Image):
-            raise TranscriptError(f"the prompt has a piece of type {type(piece).__name__}: give str and Image only")
+        raise TranscriptError(f"the prompt is a {type(prompt).__name__}: pass a str, or a list of str and Image")
+    for part in prompt:
+        if not isinstance(part, str | Image):
+            raise TranscriptError(f"the prompt has a part of type {type(part).__name__}: pass only str and Image")
     return prompt

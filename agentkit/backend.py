@@ -1,8 +1,4 @@
-"""The promise of a backend: messages and tools in, the pieces of a reply and then the whole reply out.
-
-Also the one accumulator that makes a reply of what chat completions servers send, in pieces or at once, and the
-finding of a backend by a name such as "openai:gpt-5-mini".
-"""
+"""The protocol of a backend: a request goes in, the deltas of a reply and then the whole reply come out."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,18 +9,18 @@ from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
 
 Begin = Callable[[str, str, Sequence[str]], None]
-"""Takes the name of a tool call, its arguments (JSON text), and the names of the calls before it."""
+"""Called with the name of a tool call, its arguments (JSON text), and the names of the calls before it."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a backend is asked.
+    """A request to a model.
 
-    stream: whether somebody reads the pieces as they come. begin: in a streamed reply, told of each tool call as soon
-    as its arguments are closed, with the names of the calls before it; nothing is lost where it is not told.
-    call_deltas: whether the pieces of a streamed reply shall have CallDelta. response_format: of OpenAI's chat
-    completions, the schema that the reply's text has to fit, for a backend whose `takes_schema(has_tools)` is true.
-    conversation: all that was said, where the transcript is only the part of it that fits into the model's context.
+    stream: whether deltas are read as they arrive. begin: called in a streamed reply for each tool call as soon as its
+    arguments are complete, with the names of the calls before it; a backend may leave it out. call_deltas: whether a
+    streamed reply yields CallDelta too. response_format: as in OpenAI's chat completions, the schema that the reply's
+    text has to match, for a backend whose `takes_schema(has_tools)` is true. conversation: the whole conversation,
+    where the transcript is only the part that fits into the model's context.
     """
 
     transcript: Transcript
@@ -37,26 +33,26 @@ class Request:
 
     @property
     def said(self) -> Transcript:
-        """All that was said in the conversation."""
+        """The whole conversation."""
         return self.transcript if self.conversation is None else self.conversation
 
 
-Pieces = Generator[TextDelta | ReasoningDelta | CallDelta | OutputDelta | ReplyDiscarded | Reply, None, None]
-"""The pieces of a reply as they come, and last the Reply."""
+ReplyStream = Generator[TextDelta | ReasoningDelta | CallDelta | OutputDelta | ReplyDiscarded | Reply, None, None]
+"""The deltas of a reply as they arrive, and last the Reply."""
 
 
 class Backend(Protocol):
-    """What an agent needs of a model: shared by threads, so it keeps no state of a conversation."""
+    """What an agent needs of a model. Shared by threads, so it keeps no state of a conversation."""
 
-    def reply(self, request: Request) -> Pieces:
-        """Yield the pieces of the reply as they come (none when it comes whole), then exactly one Reply.
+    def reply(self, request: Request) -> ReplyStream:
+        """Yield the deltas of the reply as they arrive (none when it is not streamed), then exactly one Reply.
 
-        Raises the openai package's APIError and its children when the server can't be asked or refuses.
+        Raises the openai package's APIError and its subclasses when the server can't be reached or refuses.
         """
         ...
 
     def close(self) -> None:
-        """Give back connections, memory and processes; it can't be asked afterwards."""
+        """Release connections, memory and processes; the backend can't be used afterwards."""
         ...
 
 
@@ -70,5 +66,5 @@ _BROKEN_OFF = frozenset(
 
 
 def is_broken_off(finish_reason: str) -> bool:
-    """Whether a reply did not come to its own end, in the words of many servers: what it ends with is not whole."""
+    """Whether a finish reason, in the terms of any known server, says that the reply was cut off before its end."""
     return finish_reason.lower() in _BROKEN_OFF

@@ -1,6 +1,6 @@
-"""What a run tells while it goes on.
+"""The events of a run, and its result.
 
-Every event names the messages it adds to the transcript; they are in the transcript before the event is told.
+Every event names the messages that it adds to the transcript; they are in the transcript before the event is emitted.
 """
 
 from collections.abc import Generator
@@ -15,8 +15,8 @@ Stopped = Literal["answer", "empty", "cancelled", "length", "content_filter", "a
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole reply. finish_reason: as the server gave it, "" when it gave none. extra: fields of the reply that
-    are not sent back (citations, audio, ...)."""
+    """A complete reply of the model. finish_reason: as the server sent it, "" when it sent none. extra: fields of the
+    reply that are not sent back in later requests (citations, audio, ...)."""
 
     message: Message
     finish_reason: str = ""
@@ -24,18 +24,18 @@ class Reply:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def without_calls(self) -> "Reply":
-        """The same reply for a run that can take no more calls; never an empty message, which servers refuse."""
+        """The reply without its tool calls, for a run that may make no more; never empty, which servers refuse."""
         message = cast(Message, {key: value for key, value in self.message.items() if key != "tool_calls"})
         return replace(self, message={**message, "content": message.get("content") or ""})
 
 
 @dataclass(frozen=True)
 class ToolRecord:
-    """One tool call, answered.
+    """A tool call that was answered.
 
     arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments: their JSON text.
-    response: the text the model reads. error: the same text when the call failed, else None. seconds: how long the tool
-    ran.
+    response: the text that the model reads. error: the same text when the call failed, else None. seconds: how long the
+    tool ran.
     """
 
     id: str
@@ -60,14 +60,14 @@ class OpenCall:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to.
+    """The result of a run.
 
     output: the final answer's text; with `output=`, the value (None when the run stopped before there was one).
-    messages: the whole transcript, to go on from. stopped: "answer", or what
-    ended the run before it had one ("empty": the model said nothing, twice). sources are in the answer's text;
-    tool_calls tells what was looked at. repairs: what had to be put right in the messages that were given, a
-    sentence each. pending: the calls that wait for a person's approval, when stopped is "approval". unknown_calls:
-    calls that an earlier run of the session had started when it was killed: whether they had an effect is not known.
+    messages: the whole transcript, from which a later run can continue. stopped: "answer", or what ended the run before
+    it had one ("empty": the reply was empty, and again when it was retried). tool_calls: the calls that were answered.
+    repairs: what had to be repaired in the messages that were given, a sentence each. pending: the calls that wait for
+    a person's approval, when stopped is "approval". unknown_calls: calls that an earlier run of the session had started
+    when it was killed: whether they had an effect is not known.
     """
 
     output: Any
@@ -85,39 +85,39 @@ class Result:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened in a run; `adds` are the messages it put into the transcript."""
+    """The base class of events; `adds` are the messages that the event added to the transcript."""
 
     adds: tuple[Message, ...] = field(default=(), kw_only=True)
 
 
 Steps = Generator[Event, None, None]
-"""What happens, one event after another; close it to stop."""
+"""The events of a run in order; close it to stop the run."""
 
 
 @dataclass(frozen=True)
 class ReplyStarted(Event):
-    """The model is asked; `turn` counts from 1."""
+    """A request is sent to the model; `turn` counts from 1."""
 
     turn: int
 
 
 @dataclass(frozen=True)
 class TextDelta(Event):
-    """A piece of the reply's text."""
+    """A chunk of the reply's text."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class ReasoningDelta(Event):
-    """A piece of what the model thinks before it replies."""
+    """A chunk of the model's reasoning."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class CallDelta(Event):
-    """A piece of the arguments of a tool call, for the wrapper of a backend that has asked for them."""
+    """A chunk of the arguments of a tool call, for a middleware that has requested them."""
 
     name: str
     arguments: str
@@ -125,27 +125,27 @@ class CallDelta(Event):
 
 @dataclass(frozen=True)
 class OutputDelta(Event):
-    """What has come so far of an answer of a type (`output=`), as JSON has it: not checked yet."""
+    """What has arrived so far of a typed answer (`output=`), as JSON; not validated yet."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class ReplyDiscarded(Event):
-    """Forget the pieces that were told of this reply: its stream broke and it is asked for again, or what was told as
-    its text turns out to be reasoning, which comes next as such."""
+    """Discard the deltas of this reply: its stream broke and the request is retried, or what was emitted as its text
+    turned out to be reasoning, which follows as such."""
 
 
 @dataclass(frozen=True)
 class ReplyFinished(Event):
-    """The model's reply is whole."""
+    """The model's reply is complete."""
 
     reply: Reply
 
 
 @dataclass(frozen=True)
 class ToolStarted(Event):
-    """A tool call begins. arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments:
+    """A tool call starts. arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments:
     their JSON text. read_only: whether the tool changes nothing."""
 
     id: str
@@ -157,7 +157,7 @@ class ToolStarted(Event):
 
 @dataclass(frozen=True)
 class ToolProgress(Event):
-    """What a running tool told by `ctx.progress(text)`."""
+    """A running tool reported progress by `ctx.progress(text)`."""
 
     id: str
     text: str = field(kw_only=True)
@@ -165,34 +165,34 @@ class ToolProgress(Event):
 
 @dataclass(frozen=True)
 class ToolFinished(Event):
-    """A tool call is answered."""
+    """A tool call has been answered."""
 
     record: ToolRecord
 
 
 @dataclass(frozen=True)
 class ApprovalNeeded(Event):
-    """Calls wait for a person's approval; the run ends here, and goes on by `agent.resume(..., approve={id: True})`."""
+    """Calls wait for a person's approval. The run ends here; `agent.resume(..., approve={id: True})` continues it."""
 
     calls: tuple[OpenCall, ...]
 
 
 @dataclass(frozen=True)
 class LimitReached(Event):
-    """A limit is reached: the model is asked once more, without tools, for its best answer."""
+    """A limit is reached: the model is asked one last time, without tools, for its best answer."""
 
     limit: Limit
 
 
 @dataclass(frozen=True)
 class LoopDetected(Event):
-    """The calls come to nothing new; the model is told `what`, once, before the run is ended for it."""
+    """The calls repeat without progress; `what` is sent to the model once, before the run is stopped for it."""
 
     what: str
 
 
 @dataclass(frozen=True)
 class RunFinished(Event):
-    """The run is over; the last event."""
+    """The run has ended; the last event."""
 
     result: Result

@@ -1,4 +1,4 @@
-"""What a run may spend and what it has spent."""
+"""The limits of a run, and what it has spent."""
 
 import threading
 import time
@@ -18,30 +18,30 @@ _REASONS: dict[Limit, str] = {
     "seconds": "the time is up",
     "cost": "the limit on cost is reached",
     "tool_calls": "the limit on tool calls is reached",
-    "loop": "your calls go round in a circle",
+    "loop": "your calls repeat without progress",
 }
 KEPT_BACK = 0.2
-"""The part of a run's seconds that is kept for its last reply."""
+"""The fraction of a run's seconds that is reserved for its last reply."""
 
 LAST_WORDS: dict[Limit, str] = {
     limit: f"No more tool calls are possible: {why}. Give your best answer now from what you have found."
     for limit, why in _REASONS.items()
 }
-"""What the model is told when a limit is reached."""
+"""The message to the model when a limit is reached."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may spend; None is no limit. A run that reaches one is asked once for its best answer, without
-    tools.
+    """Limits of one run; None is no limit. When one is reached, the model is asked once more, without tools, for its
+    best answer.
 
-    turns: replies of the model; the best answer comes on top. tokens: input and output together, of which as many are
-    kept for the best answer as the last reply took. cost: likewise, in the currency of the server's figures, or of the
-    prices. seconds: wall-clock time, at which the run ends wherever it is; a fifth of it is kept for the last reply.
-    tool_calls: calls that are run.
-    repeats: the same call with the same result so many times in a row, or two calls in turn so often. failures: so
-    many failed calls in a row. At both the model is told once, and if it goes on so, the run ends as "loop".
-    on_limit: "answer" asks for the best answer, "raise" raises LimitError instead.
+    turns: replies of the model, not counting that last one. tokens: input and output together; as many as the previous
+    reply took are reserved for the last one. cost: the same, in the currency in which the server reports it, or of the
+    prices. seconds: wall-clock time, at which the run ends in whatever state it is; a fifth of it is reserved for the
+    last reply. tool_calls: calls that are run.
+    repeats: how many times in a row the same call with the same result, or two alternating calls, may be made.
+    failures: how many calls in a row may fail. At either the model is warned once; if it continues, the run stops with
+    "loop". on_limit: "answer" asks for the best answer, "raise" raises LimitError instead.
 
     Raises LimitError when a limit is negative, or turns, repeats or failures is less than 1.
     """
@@ -57,20 +57,20 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.on_limit not in ("answer", "raise"):
-            raise LimitError(f'Limits(on_limit={self.on_limit!r}): it is "answer" or "raise"')
+            raise LimitError(f'Limits(on_limit={self.on_limit!r}): use "answer" or "raise"')
         for field in fields(self):
             if field.name == "on_limit":
                 continue
             value = getattr(self, field.name)
             least = 1 if field.name in ("turns", "repeats", "failures") else 0
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < least):
-                raise LimitError(f"Limits({field.name}={value!r}): it is a number of at least {least}, or None")
+                raise LimitError(f"Limits({field.name}={value!r}): use a number of at least {least}, or None")
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What was spent: counts, tokens as the server reports them, cost as it reports it (0.0 where it does not),
-    and wall-clock seconds. `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of `output_tokens`."""
+    """What was spent: requests and tool calls, tokens and cost as the server reports them (0 where it does not), and
+    wall-clock seconds. `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of `output_tokens`."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -96,7 +96,7 @@ _ROUNDING = 1 + 1e-9
 
 
 class LoopGuard:
-    """Sees when the calls of a run come to nothing new. Results that change are progress, whatever the calls are."""
+    """Detects that the calls of a run repeat without progress. A result that changes is progress."""
 
     def __init__(self, repeats: int | None, failures: int | None) -> None:
         self._repeats = repeats
@@ -104,27 +104,27 @@ class LoopGuard:
         longest = max(2 * (repeats or 0), failures or 0)
         self._calls: deque[tuple[tuple[str, ...], bool]] = deque(maxlen=max(1, longest))
         self._count = 0
-        self._told_at: int | None = None
-        self._circle: str | None = None
+        self._warned_at: int | None = None
+        self._pattern: str | None = None
 
     def note(self, call_and_response: tuple[str, ...], failed: bool) -> None:
-        """Take in a call that was answered."""
+        """Record a call and its response."""
         self._calls.append((call_and_response, failed))
         self._count += 1
-        self._circle = self._seen()
+        self._pattern = self._detected()
 
     def warning(self) -> str | None:
-        """What to tell the model, once in a run."""
-        if self._circle is None or self._told_at is not None:
+        """The warning to the model, once in a run; None when there is no reason for one."""
+        if self._pattern is None or self._warned_at is not None:
             return None
-        self._told_at = self._count
-        return f"{self._circle} Do something else, or give your best answer from what you have."
+        self._warned_at = self._count
+        return f"{self._pattern} Do something else, or give your best answer from what you have."
 
     def is_stuck(self) -> bool:
-        """Whether the calls still come to nothing new after the model was told."""
-        return self._told_at is not None and self._count > self._told_at and self._circle is not None
+        """Whether the calls still repeat after the warning."""
+        return self._warned_at is not None and self._count > self._warned_at and self._pattern is not None
 
-    def _seen(self) -> str | None:
+    def _detected(self) -> str | None:
         calls, failed = [call for call, _ in self._calls], [failed for _, failed in self._calls]
         repeats, failures = self._repeats, self._failures
         if repeats is not None and _turns(calls, 1, repeats):
@@ -137,17 +137,17 @@ class LoopGuard:
 
 
 def _turns(calls: list[tuple[str, ...]], period: int, times: int) -> bool:
-    """Whether the calls end in the same few, made in turn so many times."""
+    """Whether the last calls are the same `period` calls, made `times` times over."""
     last = calls[-period * times :]
     return len(last) == period * times and last == last[:period] * times
 
 
 class Budget:
-    """The spending of one run, held against its limits; shared by threads.
+    """What one run has spent, compared with its limits; shared by threads.
 
-    parent: the budget of the run that this one is a tool of: what is spent here is spent there too, and its limits
-    (but for turns) are limits here. What is about to be spent is held beforehand, here and there, so that runs side
-    by side don't spend the same tokens twice; a reply is expected to cost what the one before it did.
+    parent: the budget of the run that called this one as a tool: spending counts there too, and its limits (except
+    turns) apply here. What is about to be spent is reserved beforehand, here and there, so that concurrent runs don't
+    spend the same tokens twice; a reply is expected to cost what the previous one did.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class Budget:
 
     @property
     def usage(self) -> Usage:
-        """What has been spent so far, by nested runs too."""
+        """What has been spent so far, nested runs included."""
         with self._lock:
             return replace(self._spent, seconds=self._clock() - self._started)
 
@@ -180,7 +180,7 @@ class Budget:
         return self._turns + 1
 
     def begin_reply(self) -> Limit | None:
-        """Hold what the next reply and a last one may cost; the limit that makes the next the last one, if any."""
+        """Reserve what the next reply and a last one may cost. Returns the limit that makes the next the last."""
         with self._lock:
             self._hold(tool_calls=0, reply=_NOTHING)
             self._ending = self._limit()
@@ -198,7 +198,7 @@ class Budget:
             self._count(usage)
 
     def hold_tool_calls(self, count: int) -> int:
-        """Hold room for so many calls in all, or for as many as there is room for; how many they are."""
+        """Reserve up to `count` tool calls; returns how many the limits allow."""
         with self._lock:
             if not self._is_limited:
                 return count
@@ -216,28 +216,28 @@ class Budget:
             self._count(Usage(tool_calls=1))
 
     def release(self) -> None:
-        """Hold nothing more: the run is over."""
+        """Release all reservations: the run is over."""
         with self._lock:
             self._hold(0, Usage())
 
     def note_call(self, *call_and_response: str, failed: bool) -> None:
-        """Take in a call that was answered, for the guard against going round in a circle."""
+        """Record a call and its response, for the detection of loops."""
         self._guard.note(call_and_response, failed)
 
     def warning(self) -> str | None:
-        """What to tell the model about its calls, before the run is ended for them."""
+        """The warning to the model that its calls repeat, if there is reason for one."""
         return self._guard.warning()
 
     def deadline(self) -> float | None:
-        """The clock's time at which work has to end, so that a last reply can still come; None is no limit."""
+        """The clock time by which work has to end, so that there is time for a last reply; None is no limit."""
         return self._end_of(1 - KEPT_BACK)
 
     def end(self) -> float | None:
-        """The clock's time at which the seconds are over; None is no limit."""
+        """The clock time at which the run's seconds are over; None is no limit."""
         return self._end_of(1.0)
 
-    def patience(self) -> float | None:
-        """The clock's time until which the reply may take that has begun."""
+    def reply_deadline(self) -> float | None:
+        """The clock time by which the current reply has to be complete; None is no limit."""
         return self.deadline() if self._ending is None else self.end()
 
     def _count(self, usage: Usage) -> None:
@@ -247,7 +247,7 @@ class Budget:
             self._parent._count(usage)
 
     def _hold(self, tool_calls: int, reply: Usage) -> None:
-        """Hold this, and what was held before no more, here and in the runs above."""
+        """Replace this run's reservation, here and in the budgets above."""
         if not self._is_limited:
             return
         wanted = replace(reply, tool_calls=tool_calls)
@@ -281,13 +281,13 @@ class Budget:
         """The first of the limits that nested runs share. ahead: what the next reply and a last one may cost."""
         spent, limits = self.usage, self._limits
         coming = self._held + ahead
-        marks: list[tuple[Limit, float, float, float | None]] = [
+        checks: list[tuple[Limit, float, float, float | None]] = [
             ("tokens", _tokens(spent), _tokens(coming), limits.tokens),
             ("seconds", spent.seconds, 0.0, None if limits.seconds is None else limits.seconds * (1 - KEPT_BACK)),
             ("cost", spent.cost, coming.cost, limits.cost),
             ("tool_calls", spent.tool_calls, 0.0, limits.tool_calls),
         ]
-        for name, value, more, limit in marks:
+        for name, value, more, limit in checks:
             if limit is not None and (value >= limit or value + more > limit * _ROUNDING):
                 return name
         return self._parent._shared_limit(ahead) if self._parent is not None else None

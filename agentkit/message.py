@@ -1,12 +1,12 @@
-"""Messages: building them, reading them, images in them.
+"""Chat messages: building them, reading them, images in them.
 
-A message is the plain dict of OpenAI's chat completions format, so that what a user sees is what is sent and
-what is stored. Fields that servers add and want back (reasoning, thought signatures) stay in it.
+A message is the plain dict of OpenAI's chat completions format, so that users see what is sent and stored. Fields that
+servers add and expect back (reasoning, thought signatures) stay in it.
 """
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NotRequired, Required, TypedDict
 
@@ -16,7 +16,7 @@ Part = dict[str, Any]
 
 
 class FunctionCall(TypedDict):
-    """The name and the JSON text of the arguments, as the model wrote them."""
+    """The name of a function and the arguments as JSON text, as the model wrote them."""
 
     name: str
     arguments: str
@@ -49,9 +49,9 @@ class Message(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Image:
-    """A picture to show the model.
+    """An image to show the model.
 
-    data: the bytes of the image file. media_type: such as "image/png". name: what to call it in text.
+    data: the bytes of the image file. media_type: such as "image/png". name: what it is called in text.
     """
 
     data: bytes
@@ -63,7 +63,7 @@ class Image:
 
 
 Prompt = str | Sequence[str | Image]
-"""What a user says: a text, or texts and images in order."""
+"""A user's prompt: a text, or texts and images in order."""
 
 
 def system(text: str) -> Message:
@@ -75,7 +75,7 @@ def user(prompt: Prompt) -> Message:
     """A user's message from a text, or from texts and images in order."""
     if isinstance(prompt, str):
         return {"role": "user", "content": prompt}
-    return {"role": "user", "content": [_part(piece) for piece in prompt]}
+    return {"role": "user", "content": [_part(part) for part in prompt]}
 
 
 def tool_result(call_id: str, text: str) -> Message:
@@ -87,7 +87,7 @@ SHOWN = "Image returned by a tool: "
 
 
 def is_shown_by_a_tool(message: Message) -> bool:
-    """Whether a user message is one of `images_for_the_model`, and was said by nobody."""
+    """Whether a user message was made by `images_for_the_model`, and not written by a user."""
     content = message.get("content")
     parts = content if isinstance(content, list) else []
     texts = [str(part.get("text")) for part in parts if part.get("type") == "text"]
@@ -95,25 +95,45 @@ def is_shown_by_a_tool(message: Message) -> bool:
 
 
 def images_for_the_model(images: Iterable[Image]) -> Message:
-    """The user message that shows images which tools returned; it stands after all tool messages of a reply,
-    since most servers refuse image parts in a tool message."""
-    pieces: list[str | Image] = []
+    """The user message that shows images returned by tools; it comes after all tool messages of a reply, since most
+    servers reject image parts in a tool message."""
+    parts: list[str | Image] = []
     for image in images:
-        pieces += [f"{SHOWN}{image.name}", image]
-    return user(pieces)
+        parts += [f"{SHOWN}{image.name}", image]
+    return user(parts)
+
+
+RESPONSE_TAG = "<tool_response>"
+"""The tag that begins a tool's result. Generation stops at it: a model that continues there invents the result."""
+
+_OPENING_LINE, _CLOSING_LINE = f"{RESPONSE_TAG}\n", "\n</tool_response>"
+_CLOSING_TAG = re.compile(r"<(?=\s*/\s*tool_response)", re.IGNORECASE)
+_WRAPPED = re.compile(r"\s*<tool_response>\n?(.*?)\n?</tool_response>\s*", re.DOTALL)
 
 
 def tool_response(text: str) -> str:
-    """A tool's result as the model reads it; a closing tag inside is made harmless, so that a web page can't
-    end its own quotation and go on speaking as somebody else."""
-    return f"<tool_response>\n{_CLOSING_TAG.sub('&lt;', text)}\n</tool_response>"
+    """Returns a tool's result in the `<tool_response>` wrapper that the model reads. A closing tag inside the result
+    is escaped, so that a web page can't end the wrapper and continue as another speaker."""
+    return f"{_OPENING_LINE}{_CLOSING_TAG.sub('&lt;', text)}{_CLOSING_LINE}"
 
 
-_CLOSING_TAG = re.compile(r"<(?=\s*/\s*tool_response)", re.IGNORECASE)
+def unwrapped_response(text: str) -> str:
+    """Returns the result without its wrapper; white space around the wrapper and missing line breaks are accepted.
+    Text without a wrapper is returned unchanged."""
+    found = _WRAPPED.fullmatch(text)
+    return found.group(1) if found else text
+
+
+def map_response(text: str, change: Callable[[str], str]) -> str:
+    """Applies `change` to a tool message's text but not to the wrapper around it."""
+    is_wrapped = text.startswith(_OPENING_LINE) and text.endswith(_CLOSING_LINE)
+    if is_wrapped and len(text) > len(_OPENING_LINE) + len(_CLOSING_LINE):
+        return f"{_OPENING_LINE}{change(text[len(_OPENING_LINE) : -len(_CLOSING_LINE)])}{_CLOSING_LINE}"
+    return change(text)
 
 
 def text_of(message: Message) -> str:
-    """The text of a message, its text parts joined; empty when there is none."""
+    """The text of a message, its text parts joined; empty when it has no text."""
     content = message.get("content")
     if isinstance(content, list):
         return "".join(part.get("text") or "" for part in content if part.get("type") == "text")
@@ -122,17 +142,17 @@ def text_of(message: Message) -> str:
 
 def response_of(message: Message) -> str:
     """A tool message's text without the `<tool_response>` around it."""
-    return text_of(message).removeprefix("<tool_response>\n").removesuffix("\n</tool_response>")
+    return text_of(message).removeprefix(_OPENING_LINE).removesuffix(_CLOSING_LINE)
 
 
 def has_images(message: Message) -> bool:
-    """Whether a message shows the model a picture."""
+    """Whether a message contains an image."""
     content = message.get("content")
     return isinstance(content, list) and any(part.get("type") == "image_url" for part in content)
 
 
 def without_images(message: Message) -> Message:
-    """The message with a sentence in the place of each picture, for a server that refuses pictures."""
+    """The message with a sentence in place of each image, for a server that refuses images."""
     content = message.get("content")
     if not isinstance(content, list):
         return message
@@ -140,11 +160,11 @@ def without_images(message: Message) -> Message:
     return {**message, "content": parts}
 
 
-_NO_IMAGE: Part = {"type": "text", "text": "[An image stood here; this model server does not take images.]"}
+_NO_IMAGE: Part = {"type": "text", "text": "[An image was here; this model server does not accept images.]"}
 
 
-def _part(piece: str | Image) -> Part:
-    if isinstance(piece, str):
-        return {"type": "text", "text": piece}
-    data = base64.b64encode(piece.data).decode("ascii")
-    return {"type": "image_url", "image_url": {"url": f"data:{piece.media_type};base64,{data}"}}
+def _part(part: str | Image) -> Part:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    data = base64.b64encode(part.data).decode("ascii")
+    return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}}

@@ -1,4 +1,4 @@
-"""Events and results as JSON: one form for the command line's --json and every other door.
+"""Events and results as JSON: one form for the command line's --json and every other entry point.
 
 {"event": "tool_finished", "record": {"id": "call_1", "name": "search", ...}, "adds": [{"role": "tool", ...}]}
 """
@@ -11,7 +11,7 @@ from agentkit.event import Event, Result
 
 
 def event_record(event: Event) -> dict[str, Any]:
-    """An event as a JSON object: its name in "event", then its fields; without "adds" when it adds nothing."""
+    """An event as a JSON object: its name in "event", then its fields; without "adds" when it adds no messages."""
     fields = asdict(event)
     if not fields["adds"]:
         del fields["adds"]
@@ -19,5 +19,5 @@ def event_record(event: Event) -> dict[str, Any]:
 
 
 def result_record(result: Result) -> dict[str, Any]:
-    """A result as a JSON object: output, messages, usage, stopped, tool_calls, repairs."""
+    """A result as a JSON object, with the fields of `Result`."""
     return asdict(result)

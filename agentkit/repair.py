@@ -1,7 +1,7 @@
-"""Any history made into one that a strict chat server takes, with as few changes as that needs.
+"""Repairs any message history, with as few changes as possible, so that a strict chat server accepts it.
 
 The rules are those of OpenAI's chat completions: an assistant message with tool calls is followed by one tool message
-for each, in their order, before anything else; ids are texts and differ; content is there.
+for each, in their order, before anything else; ids are unique strings; content is present.
 """
 
 import json
@@ -16,39 +16,39 @@ INTERRUPTED = "There is no result: the conversation was interrupted before this 
 
 
 def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
-    """The messages, repaired, and a sentence for each repair; a valid history comes back as it was.
+    """The repaired messages, and a sentence for each repair; a valid history is returned unchanged.
 
-    closed: calls at the end that are open are answered too (as interrupted), so that a user may speak. Repairing
-    twice changes nothing. What is no message at all is left, for `Transcript` to refuse.
+    closed: open tool calls at the end are answered too (as interrupted), so that a user message may follow. Repairing
+    twice changes nothing. What is not a message at all is left as it is, for `Transcript` to refuse.
     """
-    mending = _Repairing()
+    repairing = _Repairing()
     given = [message if not isinstance(message, Mapping) else dict(message) for message in messages]
     place = 0
     while place < len(given):
         message = given[place]
         place += 1
         if not isinstance(message, dict):
-            mending.made.append(message)
+            repairing.made.append(message)
             continue
-        mending.begin(place - 1)
-        message = mending.with_content(mending.modern(message))
+        repairing.begin(place - 1)
+        message = repairing.with_content(repairing.modern(message))
         if message.get("role") == "tool":
-            mending.says("is a tool message that answers no call, and was left out")
+            repairing.says("is a tool message that answers no call: removed")
             continue
         if not message.get("tool_calls"):
-            mending.made.append(message)
+            repairing.made.append(message)
             continue
-        calls = mending.with_ids(message)
-        results, place = _results(given, place, mending)
+        calls = repairing.with_ids(message)
+        results, place = _results(given, place, repairing)
         is_last = place >= len(given)
-        mending.made.append(message)
-        mending.answer(calls, results, is_open=is_last and not closed)
-    return mending.made, mending.repairs
+        repairing.made.append(message)
+        repairing.answer(calls, results, is_open=is_last and not closed)
+    return repairing.made, repairing.repairs
 
 
-def _results(given: list[Any], place: int, mending: "_Repairing") -> tuple[list[dict[str, Any]], int]:
-    """The tool messages that belong to the calls before `place`: those that follow, also behind what was said in
-    between, which is then moved behind them."""
+def _results(given: list[Any], place: int, repairing: "_Repairing") -> tuple[list[dict[str, Any]], int]:
+    """The tool messages that belong to the calls before `place`: those that follow, even after other messages, which
+    are then moved behind them."""
     results: list[dict[str, Any]] = []
     between: list[Any] = []
     at = place
@@ -67,13 +67,13 @@ def _results(given: list[Any], place: int, mending: "_Repairing") -> tuple[list[
     last = max(index for index in range(place, at) if given[index] in results)
     moved = [message for message in given[place : last + 1] if message not in results]
     if moved:
-        mending.says("was said between tool calls and their results, and was moved behind them", at=place)
+        repairing.says("stood between tool calls and their results, and was moved behind them", at=place)
     given[place : last + 1] = moved
     return results, place
 
 
 class _Repairing:
-    """What was made so far, and what had to be done for it."""
+    """The repaired messages so far, and the repairs."""
 
     def __init__(self) -> None:
         self.made: list[Any] = []
@@ -87,25 +87,25 @@ class _Repairing:
         self.repairs.append(f"messages[{self._at if at is None else at}] {what}")
 
     def modern(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The same without the forms of OpenAI's first function calling, and without empty lists of calls."""
+        """The message without the deprecated fields of OpenAI's function calling, and without empty lists of calls."""
         if message.get("role") == "function":
-            self.says("has the old role 'function', which is now 'tool'")
+            self.says("has the deprecated role 'function', which became 'tool'")
             message = {**message, "role": "tool"}
         if message.get("role") != "assistant":
             if message.keys() & {"tool_calls", "function_call"}:
-                self.says("has tool calls, which only an assistant makes: left out")
+                self.says("has tool calls, which only an assistant message may have: removed")
             return {key: value for key, value in message.items() if key not in ("tool_calls", "function_call")}
         old = message.get("function_call")
         if old and not message.get("tool_calls"):
-            self.says("has the old field function_call, which is now tool_calls")
+            self.says("has the deprecated field function_call, which became tool_calls")
             message = {**message, "tool_calls": [{"id": "", "type": "function", "function": old}]}
         elif old:
-            self.says("has the old field function_call beside tool_calls, and it was left out")
+            self.says("has the deprecated field function_call in addition to tool_calls: removed")
         if "function_call" in message:
             message = {key: value for key, value in message.items() if key != "function_call"}
         if "tool_calls" in message and not message["tool_calls"]:
             if message["tool_calls"] is not None:
-                self.says("has an empty list of tool calls, which was left out")
+                self.says("has an empty list of tool calls: removed")
             message = {key: value for key, value in message.items() if key != "tool_calls"}
         return message
 
@@ -113,7 +113,7 @@ class _Repairing:
         content = message.get("content")
         if isinstance(content, str | list):
             if content == []:
-                self.says("has an empty list for its content, which became an empty text")
+                self.says("has an empty list as content, which became an empty text")
                 return {**message, "content": ""}
             return message
         if content is None and message.get("role") == "assistant" and message.get("tool_calls"):
@@ -127,7 +127,7 @@ class _Repairing:
         return {**message, "content": json.dumps(content, ensure_ascii=False, default=str)}
 
     def with_ids(self, message: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
-        """Give the message calls with ids that differ, names, and arguments in JSON; each with the id it had."""
+        """Give the calls of a message unique ids, names, and arguments in JSON. Returns each with its original id."""
         taken: set[str] = set()
         calls: list[tuple[Any, dict[str, Any]]] = []
         told = len(self.repairs)
@@ -145,7 +145,7 @@ class _Repairing:
         if [call for _, call in calls] != message["tool_calls"]:
             message["tool_calls"] = [call for _, call in calls]
             if len(self.repairs) == told:
-                self.says("has tool calls in another form than a server takes, which was put right")
+                self.says("has tool calls in a form that servers refuse, which was repaired")
         return calls
 
     def _call(self, given: Any, place: int) -> tuple[Any, dict[str, Any]]:
@@ -158,23 +158,23 @@ class _Repairing:
             name = "unnamed"
         if not isinstance(arguments, str) or not is_json_object(arguments):
             if arguments not in (None, "") or not isinstance(arguments, str):
-                self.says(f"has a tool call with arguments that are no JSON text (tool_calls[{place}])")
+                self.says(f"has a tool call with arguments that are not JSON text (tool_calls[{place}])")
             arguments = as_json_object(arguments)
         had = call.get("id")
         fixed = {**function, "name": name, "arguments": arguments}
         return had, {**call, "id": had if isinstance(had, str) else "", "type": "function", "function": fixed}
 
     def answer(self, calls: list[tuple[Any, dict[str, Any]]], results: list[dict[str, Any]], is_open: bool) -> None:
-        """Put the results behind the calls, each behind its own, in the order of the calls."""
+        """Add the results in the order of the calls, each matched to its own."""
         left = list(results)
         found = [self._taken(left, partial(_has_id, had, call)) for had, call in calls]
         for place, (had, call) in enumerate(calls):  # those without an id, by the name or the order
             if found[place] is None:
                 found[place] = self._taken(left, partial(_may_be, had, call))
         for each in left:
-            self.says(f"was followed by a result for {each.get('tool_call_id')!r}, which it did not ask for: left out")
+            self.says(f"was followed by a result for {each.get('tool_call_id')!r}, which is none of its calls: removed")
         if [each for each in found if each is not None] != [each for each in results if each not in left]:
-            self.says("has results in another order than its calls, which was put right")
+            self.says("has results in another order than its calls, which was repaired")
         open_from = len(found)
         while is_open and open_from and found[open_from - 1] is None:
             open_from -= 1
@@ -183,19 +183,17 @@ class _Repairing:
 
     @staticmethod
     def _taken(left: list[dict[str, Any]], fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
-        """The first of the results that fits, taken out."""
+        """Remove and return the first result that matches."""
         place = next((index for index, each in enumerate(left) if fits(each)), -1)
         return left.pop(place) if place >= 0 else None
 
     def _result(self, call: dict[str, Any], result: dict[str, Any] | None) -> dict[str, Any]:
         if result is None:
-            self.says(
-                f"has a tool call that was never answered ({call['function']['name']}), and got an answer that says so"
-            )
+            self.says(f"has a tool call without a result ({call['function']['name']}), and got one that says so")
             return dict(tool_result(call["id"], INTERRUPTED))
         result = self.with_content(self.modern(result))
         if result.get("tool_call_id") != call["id"]:
-            self.says(f"has a result for {result.get('tool_call_id')!r}, which is that of {call['id']!r}")
+            self.says(f"has a result for {result.get('tool_call_id')!r}, which belongs to {call['id']!r}")
             result = {**result, "tool_call_id": call["id"]}
         return result
 
@@ -205,7 +203,7 @@ def _has_id(had: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> boo
 
 
 def _may_be(had: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    """Whether a result without an id can be that of a call: by its name, or by standing next."""
+    """Whether a result without an id can belong to a call: by its name, or by its position."""
     if result.get("tool_call_id"):
         return False
     return not had or result.get("name") in (None, call["function"]["name"])

@@ -1,4 +1,4 @@
-"""Which passages of some texts match a question best: BM25 by SQLite's FTS5, with Porter stemming.
+"""Ranks passages by how well they match a question: BM25 by SQLite's FTS5, with Porter stemming.
 
 index = PassageIndex(["Paris is in France.", "Oslo is in Norway."])
 index.best("What is the capital of Norway?")  ->  [1]
@@ -21,7 +21,7 @@ them then there these they this those through to too under until up us very was 
 who whom whose why will with would you your
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
-"""Words that say nothing of what a question is about."""
+"""Words that carry no information on the subject of a question."""
 
 _ABBREVIATIONS = (
     r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bc\.)"
@@ -30,37 +30,37 @@ _SENTENCE_END = re.compile(_ABBREVIATIONS + r"""(?<=[.!?…])["'”’)\]]*\s+(?
 
 
 def content_words(text: str) -> list[str]:
-    """The words of a question that say what it is about, lower case, each once; all of them when none does."""
+    """The distinct words of a question in lower case, without stop words unless there are no others."""
     words = list(dict.fromkeys(re.findall(r"[^\W_]+", re.sub(r"['’]s\b", "", text.lower()))))
     return [word for word in words if word not in STOP_WORDS] or words
 
 
 def sentences(paragraph: str) -> list[str]:
-    """The sentences of a paragraph, their line breaks gone."""
+    """The sentences of a paragraph, without line breaks."""
     return [sentence for sentence in _SENTENCE_END.split(" ".join(paragraph.split())) if sentence]
 
 
 class PassageIndex(Closable):
-    """Passages by number, in the order in which they were added; shared by threads, kept in memory.
+    """An index of passages, numbered in the order in which they are added; shared by threads, kept in memory.
 
-    A passage's title counts for half of its text.
+    A match in a passage's title counts half as much as one in its text.
     """
 
     def __init__(self, passages: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._added = 0
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
-        weakref.finalize(self, self._database.close)  # one that is dropped unclosed is not worth a warning
+        weakref.finalize(self, self._database.close)  # no warning for one that is not closed
         self._database.execute("CREATE VIRTUAL TABLE passage USING fts5(text, title, tokenize='porter unicode61')")
         for passage in passages:
             self.add(passage)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Release the memory."""
         self._database.close()
 
     def add(self, text: str, title: str = "") -> int:
-        """Add a passage; returns its number, counted from 0."""
+        """Add a passage. Returns its number, counted from 0."""
         with self._lock:
             number = self._added
             self._added += 1
@@ -69,15 +69,15 @@ class PassageIndex(Closable):
         return number
 
     def remove(self, number: int) -> None:
-        """Forget a passage; the numbers of the others stay."""
+        """Remove a passage; the numbers of the others stay."""
         with self._lock:
             self._database.execute("DELETE FROM passage WHERE rowid = ?", (number,))
 
     def best(self, question: str, *, least_words: int = 1) -> list[int]:
         """The numbers of the passages that match a question, best first.
 
-        A passage with few of the question's words is no match beside one with twice as many. None matches when
-        the best of them has less than `least_words` of the words.
+        A passage with less than half as many of the question's words as the best one does not match. None matches when
+        the best has fewer than `least_words` of the words.
         """
         words = content_words(_without_surrogates(question))
         if not words:
@@ -86,12 +86,12 @@ class PassageIndex(Closable):
             covered = Counter(number for word in words for number in self._numbers([word], "rowid"))
             if not covered or max(covered.values()) < least_words:
                 return []
-            least = max(covered.values()) / 2
+            threshold = max(covered.values()) / 2
             ranked = self._numbers(words, "bm25(passage, 1.0, 0.5), rowid")
-        return [number for number in ranked if covered[number] >= least]
+        return [number for number in ranked if covered[number] >= threshold]
 
     def _numbers(self, words: Sequence[str], order: str) -> list[int]:
-        """The passages that hold any of the words; each is quoted, so that nothing in it is an operator of FTS5."""
+        """The passages with any of the words; each word is quoted, so that nothing in it is an FTS5 operator."""
         expression = " OR ".join(f'"{word}"' for word in words)
         found = self._database.execute(
             f"SELECT rowid FROM passage WHERE passage MATCH ? ORDER BY {order}", (expression,)

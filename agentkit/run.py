@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 class Run(Closable, Iterator[Event]):
-    """A run of an agent, event by event. `messages` is its valid transcript at any time; `result` is there when
-    it is over. Close it (or use `with`) to stop it early; a run that is dropped is closed."""
+    """A run of an agent, as an iterator of events. `messages` is the valid transcript at any time; `result` is set when
+    the run has ended. Close it (or use `with`) to stop it early; a run that is garbage-collected is closed too."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Run(Closable, Iterator[Event]):
         transcript: Transcript,
         budget: Budget,
         cancel: threading.Event | None,
-        book: Journal,
+        journal: Journal,
         repairs: Sequence[str],
         raises: bool,
         answer: "TypedAnswer | None",
@@ -53,17 +53,17 @@ class Run(Closable, Iterator[Event]):
         self._raises = raises
         self._transcript = transcript
         self._cancel = cancel
-        self._book = book
+        self._journal = journal
         self._records: list[ToolRecord] = []
         self._limit: Stopped | None = None
         self._pending: list[OpenCall] = []
         self._finish_reason = ""
         self._budget = budget
         self._answer = answer
-        self._go_on = steps
+        self._make_steps = steps
         self._steps = steps()
         self._is_over = False
-        self._release = weakref.finalize(self, release)  # of the session, also when the run is never begun
+        self._release = weakref.finalize(self, release)  # releases the session, also when the run is never started
 
     def __next__(self) -> Event:
         if self._is_over:
@@ -71,10 +71,10 @@ class Run(Closable, Iterator[Event]):
         if self._cancelled or self._pending or self._has_value:
             return self._finished()
         try:
-            event = next(self._steps, None) or self._asked_again()
+            event = next(self._steps, None) or self._retried()
             if event is None:
                 return self._finished()
-            self._book.note(event)
+            self._journal.note(event)
             self._note(event)
         except BaseException as error:
             self.close()
@@ -90,11 +90,11 @@ class Run(Closable, Iterator[Event]):
 
     @property
     def tool_calls(self) -> list[ToolRecord]:
-        """The tool calls that were answered so far."""
+        """The tool calls answered so far."""
         return list(self._records)
 
     def close(self) -> None:
-        """Stop the run; what was done stays in `messages`, and in the session."""
+        """Stop the run; what was done so far stays in `messages` and in the session."""
         self._is_over = True
         self._steps.close()
         self._budget.release()
@@ -102,24 +102,24 @@ class Run(Closable, Iterator[Event]):
 
     @property
     def _has_value(self) -> bool:
-        """Whether the tool that takes an answer of a type has taken it, and all calls beside it are answered."""
+        """Whether the tool final_answer has accepted a value, and all other calls of its reply are answered."""
         answer = self._answer
         return answer is not None and answer.is_there and self._transcript.whats_due() is Due.REPLY
 
-    def _asked_again(self) -> Event | None:
-        """The first event after the model was told what is wrong with its answer; None when there is nothing."""
+    def _retried(self) -> Event | None:
+        """Send the model the validation error of its answer; the next event, or None when there is no error."""
         answer = self._answer
         if answer is None or answer.is_there or self._transcript.whats_due() is not Due.NOTHING:
             return None
         broken_off = is_broken_off(self._finish_reason)
-        complaint = answer.take_text(text_of(self._transcript[-1]), broken_off=broken_off)
-        if complaint is None:
+        error_message = answer.take_text(text_of(self._transcript[-1]), broken_off=broken_off)
+        if error_message is None:
             return None
         if self._limit is not None:
-            raise OutputError(f"the run has reached its limit ({self._limit}) without an answer", self._output())
-        self._transcript.extend([complaint])
-        self._book.say(complaint)
-        self._steps = self._go_on()
+            raise OutputError(f"the run reached its limit ({self._limit}) without an answer", self._output())
+        self._transcript.extend([error_message])
+        self._journal.add(error_message)
+        self._steps = self._make_steps()
         return next(self._steps, None)
 
     def _finished(self) -> RunFinished:
@@ -132,7 +132,7 @@ class Run(Closable, Iterator[Event]):
             self.tool_calls,
             self._repairs,
             self._pending,
-            [open_call(call) for call in self._book.unknown],
+            [open_call(call) for call in self._journal.unknown],
         )
         return RunFinished(self.result)
 
@@ -146,7 +146,7 @@ class Run(Closable, Iterator[Event]):
         elif isinstance(event, LimitReached):
             self._limit = event.limit
             if self._raises:
-                raise LimitError(f"the run has reached its limit: {event.limit}")
+                raise LimitError(f"the run reached its limit: {event.limit}")
         elif isinstance(event, ReplyFinished):
             self._finish_reason = event.reply.finish_reason
 
@@ -155,10 +155,10 @@ class Run(Closable, Iterator[Event]):
         return self._cancel is not None and self._cancel.is_set()
 
     def _output(self) -> str:
-        """The text of the last message if it is the model's last word; a refusal is one too."""
+        """The text of the last message if it is the model's final reply, or of its refusal."""
         last = self._transcript[-1]
-        is_last_word = last["role"] == "assistant" and not last.get("tool_calls")
-        return text_of(last) or last.get("refusal", "") if is_last_word else ""
+        is_final = last["role"] == "assistant" and not last.get("tool_calls")
+        return text_of(last) or last.get("refusal", "") if is_final else ""
 
     def _stopped(self) -> Stopped:
         if self._pending:

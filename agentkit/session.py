@@ -1,17 +1,17 @@
-"""Sessions: conversations that last, as an append-only log of entries, and the promise of a store of them.
+"""Sessions: stored conversations, as an append-only log of entries, and the protocol of a session store.
 
-An entry is one JSON object, of format 1:
+An entry is one JSON object in format 1:
 
     {"v": 1, "at": "2026-11-21T08:40:00.123Z", "message": {"role": "user", "content": "..."}}
     {"v": 1, "at": "...", "message": {"role": "assistant", ...}, "usage": {"input_tokens": 12, ...}}
     {"v": 1, "at": "...", "started": {"id": "call_1", "name": "send_mail", "arguments": "{...}"}}
-    {"v": 1, "at": "...", "request": {"id": "7", "state": "begun"}}  (by which a client knows what it asked)
-    {"v": 1, "at": "...", "undo": 2}                              (so many messages before it were taken back)
-    {"v": 1, "at": "...", "view": {...}}                          (what is sent, since the history got too long)
+    {"v": 1, "at": "...", "request": {"id": "7", "state": "begun"}}  (the id of a client's request)
+    {"v": 1, "at": "...", "undo": 2}                              (the last so many messages are undone)
+    {"v": 1, "at": "...", "view": {...}}                          (what is sent of a history that is too long)
 
-"started" stands before a call that is not read-only is run: without a result behind it, whether the call had its effect
-is not known. Pictures are kept beside the log under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png`
-in the place of a data URL.
+"started" is written before a call that is not read-only is run: if no result follows, it is not known whether the call
+had its effect. Images are stored separately under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in
+place of a data URL.
 """
 
 import base64
@@ -33,7 +33,7 @@ from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
 
 FORMAT = 1
-"""The format of entries that is written; greater ones are refused."""
+"""The format in which entries are written; later formats are rejected when read."""
 
 ID = re.compile(r"\w[\w.:@=+-]{0,127}")
 BLOB = "agentkit-blob:sha256-"
@@ -41,7 +41,7 @@ BLOB = "agentkit-blob:sha256-"
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """What a list of sessions tells of one. entries: how many. created, updated: UTC."""
+    """The description of a session in a list. entries: their number. created, updated: UTC."""
 
     id: str
     entries: int
@@ -51,8 +51,8 @@ class SessionInfo:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a session. kind: "message", "started", "undo", "view" or "request"; value: what stands under that
-    name."""
+    """One entry of a session. kind: "message", "started", "undo", "view" or "request". value: the value under that key.
+    at: ISO 8601, UTC. usage: what a reply took."""
 
     kind: str
     value: Any
@@ -61,10 +61,10 @@ class Entry:
 
 
 class Sessions(Closable):
-    """A store of sessions, by id: `sessions["alice"]`. Shared by threads; with SQLite and Redis by processes, with
-    Redis by machines.
+    """A store of sessions, by id: `sessions["alice"]`. Shared by threads, with SQLite and Redis also by processes, with
+    Redis also by machines.
 
-    wait: seconds that a writer waits for the one before it, then SessionBusyError. An id is 1 to 128 letters, digits
+    wait: seconds that a writer waits for another to finish, then SessionBusyError. An id is 1 to 128 letters, digits
     and "_.:@=+-", the first a letter, digit or "_".
     """
 
@@ -72,7 +72,7 @@ class Sessions(Closable):
         self.wait = wait
 
     def __getitem__(self, session_id: str) -> "Session":
-        """A session; it is made when something is first written to it. Raises SessionError for an id that can't be."""
+        """A session, which is created at the first write. Raises SessionError for an invalid id."""
         return Session(self, checked_id(session_id))
 
     def __contains__(self, session_id: object) -> bool:
@@ -80,18 +80,19 @@ class Sessions(Closable):
         return isinstance(session_id, str) and bool(self._read(checked_id(session_id), 0, 1))
 
     def list(self) -> list[SessionInfo]:
-        """All sessions, the one that was written to last first."""
+        """All sessions, the most recently written first."""
         return sorted(self._list(), key=lambda info: info.updated, reverse=True)
 
     def delete(self, session_id: str, *, wait: float | None = None) -> None:
-        """Delete a session and its pictures. wait: seconds for a writer to come to an end; None: the store's. Raises
-        SessionError when there is none, SessionBusyError."""
+        """Delete a session and its images. wait: seconds to wait for a writer; None: the store's setting. Raises
+        SessionError when the session does not exist, SessionBusyError when a writer holds it."""
         self._existing(session_id)
         with self._lock(session_id, self.wait if wait is None else wait):
             self._delete(session_id)
 
     def rename(self, session_id: str, new_id: str) -> None:
-        """Give a session another id. Raises SessionError when there is none, or the new id is taken."""
+        """Give a session another id. Raises SessionError when it does not exist or the new id is taken,
+        SessionBusyError when a writer holds it."""
         self._existing(session_id)
         first, second = sorted({checked_id(new_id), session_id}) if new_id != session_id else (new_id, None)
         if second is None:
@@ -101,11 +102,12 @@ class Sessions(Closable):
             self._rename(session_id, new_id)
 
     def fork(self, session_id: str, new_id: str, *, at: int | None = None) -> "Session":
-        """A new session with the first `at` messages of another (None: all). Raises SessionError."""
+        """Create a session with the first `at` messages of another (None: all). Raises SessionError when the other
+        does not exist, the new id is taken or `at` is out of range."""
         source = self._existing(session_id)
         messages = source.messages
         if at is not None and not 0 <= at <= len(messages):
-            raise SessionError(f"session {session_id!r} has {len(messages)} messages: at={at} is not among them")
+            raise SessionError(f"session {session_id!r} has {len(messages)} messages: at={at} is out of range")
         made = self[new_id]
         with made.hold() as writer:
             self._free(new_id)
@@ -114,26 +116,26 @@ class Sessions(Closable):
 
     def _existing(self, session_id: str) -> "Session":
         if session_id not in self:
-            raise SessionError(f"there is no session {session_id!r}")
+            raise SessionError(f"session {session_id!r} not found")
         return self[session_id]
 
     def _free(self, new_id: str) -> None:
         if new_id in self:
-            raise SessionError(f"there is a session {new_id!r} already: choose another id, or delete it")
+            raise SessionError(f"session {new_id!r} already exists: choose another id, or delete it")
 
-    # What a store does; ids are checked, and writers hold the lock.
+    # The methods of a store. Ids are valid, and writers hold the lock.
 
     @abstractmethod
     def _append(self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: Any) -> None:
-        """Add entries and pictures, all or none. lock: what `_lock` gave."""
+        """Append entries and images, all or none. lock: what `_lock` returned."""
 
     @abstractmethod
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
-        """Entries from `start`."""
+        """The entries from number `start`, at most `count`."""
 
     @abstractmethod
     def _blob(self, session_id: str, digest: str) -> bytes | None:
-        """A picture."""
+        """An image, by its SHA-256; None when it is not stored."""
 
     @abstractmethod
     def _list(self) -> Iterable[SessionInfo]:
@@ -141,29 +143,29 @@ class Sessions(Closable):
 
     @abstractmethod
     def _delete(self, session_id: str) -> None:
-        """Remove a session."""
+        """Delete a session."""
 
     @abstractmethod
     def _rename(self, session_id: str, new_id: str) -> None:
-        """Give it another id."""
+        """Give a session another id."""
 
     @abstractmethod
     def _lock(self, session_id: str, wait: float) -> AbstractContextManager[Any]:
-        """Hold a session for one writer. Raises SessionBusyError after `wait` seconds."""
+        """Lock a session for one writer. Raises SessionBusyError after `wait` seconds."""
 
 
 def checked_id(session_id: object) -> str:
-    """The id, if it can be one. Raises SessionError."""
+    """Return a valid id. Raises SessionError for an invalid one."""
     if not isinstance(session_id, str) or not ID.fullmatch(session_id):
         raise SessionError(
-            f"{session_id!r:.80} can't be the id of a session: it is 1 to 128 letters, digits and '_.:@=+-', the first "
-            "a letter, a digit or '_'"
+            f"{session_id!r:.80} is not a valid session id: it is 1 to 128 letters, digits and '_.:@=+-', "
+            "the first a letter, digit or '_'"
         )
     return session_id
 
 
 class Session:
-    """One conversation of a store. Nothing is kept here: it is read when it is asked for."""
+    """One conversation of a store. Nothing is cached: each access reads the store."""
 
     def __init__(self, sessions: Sessions, session_id: str) -> None:
         self._sessions = sessions
@@ -174,18 +176,18 @@ class Session:
 
     @property
     def messages(self) -> list[Message]:
-        """What was said, pictures as data URLs again. Raises SessionError when it can't be read."""
-        said, held = messages_of(self.entries())
-        return said + held
+        """The messages, with images as data URLs. Raises SessionError when they can't be read."""
+        ordered, held = messages_of(self.entries())
+        return ordered + held
 
     def entries(self, start: int = 0) -> list[Entry]:
-        """The log, from its entry number `start`. Raises SessionError when it can't be read, or a newer agentkit wrote
-        it."""
+        """The log from entry number `start`. Raises SessionError when it can't be read, or was written by a newer
+        agentkit."""
         return [self._entry(text) for text in self._sessions._read(self.id, start)]
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody is writing to it just now."""
+        """Whether a writer holds the session at this moment."""
         try:
             with self._sessions._lock(self.id, 0.0):
                 return False
@@ -193,13 +195,14 @@ class Session:
             return True
 
     def append(self, messages: Iterable[Mapping[str, Any]]) -> None:
-        """Add messages. Raises SessionBusyError when another writer does not come to an end, SessionError."""
+        """Append messages. Raises SessionBusyError when another writer does not finish in time, SessionError when they
+        can't be written."""
         with self.hold() as writer:
             writer.append(messages)
 
     @contextmanager
     def hold(self) -> "Iterator[Writer]":
-        """Keep other writers out, and write. Raises SessionBusyError when one does not come to an end in time."""
+        """Lock the session and yield its writer. Raises SessionBusyError when another does not finish in time."""
         with self._sessions._lock(self.id, self._sessions.wait) as lock:
             yield Writer(self, lock)
 
@@ -207,12 +210,12 @@ class Session:
         try:
             entry = json.loads(text)
         except ValueError:
-            raise SessionError(f"session {self.id!r} has an entry that is no JSON: {text!r:.80}") from None
+            raise SessionError(f"session {self.id!r} has an entry that is not JSON: {text!r:.80}") from None
         version = entry.get("v") if isinstance(entry, dict) else None
         if not isinstance(version, int) or version > FORMAT:
             raise SessionError(
-                f"session {self.id!r} was written in format {version}, and this agentkit reads up to {FORMAT}: "
-                "install a newer one"
+                f"session {self.id!r} was written in format {version}, but this agentkit reads up to {FORMAT}: "
+                "install a newer version"
             )
         kind = next((name for name in ("message", "started", "undo", "view", "request") if name in entry), "")
         value = entry.get(kind)
@@ -226,19 +229,19 @@ class Session:
         digest, _, media_type = url.removeprefix(BLOB).partition(";")
         data = self._sessions._blob(self.id, digest)
         if data is None:
-            raise SessionError(f"session {self.id!r} has lost a picture (sha256 {digest[:12]}…)")
+            raise SessionError(f"session {self.id!r} lacks a stored image (sha256 {digest[:12]}…)")
         return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 class Writer:
-    """The one who may write to a session."""
+    """The only writer of a session while it is locked."""
 
     def __init__(self, session: Session, lock: Any) -> None:
         self.session = session
         self._lock = lock
 
     def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
-        """Add messages, all or none. usage: what the last of them took. Raises SessionError."""
+        """Append messages, all or none. usage: what the last of them took. Raises SessionError."""
         blobs: dict[str, bytes] = {}
         made = [{"message": _each_url(message, lambda url: _reference(url, blobs))} for message in messages]
         if made and usage is not None:
@@ -246,19 +249,19 @@ class Writer:
         self._write(made, blobs)
 
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:
-        """Note that a call that is not read-only is about to run. Raises SessionError."""
+        """Record that a call that is not read-only is about to run. Raises SessionError."""
         self._write([{"started": {"id": call_id, "name": name, "arguments": arguments}}], {})
 
     def undo(self, messages: int) -> None:
-        """Take the last so many messages back; they stay in the log. Raises SessionError."""
+        """Undo the last `messages` messages; they stay in the log. Raises SessionError."""
         self._write([{"undo": messages}], {})
 
     def note_request(self, request_id: str, state: str) -> None:
-        """Note how far the answer to a client's request is: "begun", "answered". Raises SessionError."""
+        """Record the state of a client's request: "begun" or "answered". Raises SessionError."""
         self._write([{"request": {"id": request_id, "state": state}}], {})
 
     def note_view(self, view: Mapping[str, Any]) -> None:
-        """Note what is sent of this session from now on. Raises SessionError."""
+        """Record which part of this session is sent from now on. Raises SessionError."""
         self._write([{"view": view}], {})
 
     def _write(self, entries: list[dict[str, Any]], blobs: Mapping[str, bytes]) -> None:
@@ -273,7 +276,7 @@ class Writer:
 
 
 def _each_url(message: Any, change: Any) -> Any:
-    """A message with the address of each of its pictures changed."""
+    """The message with `change` applied to the URL of each image."""
     content = message.get("content") if isinstance(message, Mapping) else None
     if not isinstance(content, list):
         return message
@@ -288,7 +291,7 @@ def _with_url(part: Any, change: Any) -> Any:
 
 
 def _reference(url: str, blobs: dict[str, bytes]) -> str:
-    """The reference to a picture that was given as a data URL; any other address as it is."""
+    """Store the image of a data URL in `blobs` and return its reference; return any other URL unchanged."""
     head, comma, data = url.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):
         return url
@@ -302,8 +305,8 @@ def _reference(url: str, blobs: dict[str, bytes]) -> str:
 
 
 def messages_of(entries: Sequence[Entry]) -> tuple[list[Message], list[Message]]:
-    """The messages of a log, in the order in which they are sent: what a user says (or a tool shows) while calls are
-    open comes behind the last of their results. Apart from them what still waits for that."""
+    """The messages of a log in the order in which they are sent: a user message (or an image of a tool) that arrived
+    while calls were open comes after the last of their results. The second list has those that still wait for it."""
     ordered: list[Message] = []
     held: list[Message] = []
     waiting = 0
@@ -329,11 +332,11 @@ def messages_of(entries: Sequence[Entry]) -> tuple[list[Message], list[Message]]
 
 
 def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
-    """The calls of the last reply that were started, by id; those with a result among them."""
+    """The calls of the last reply that were started, by id, including those with a result."""
     found: dict[str, ToolCall] = {}
     for entry in entries:
         if entry.kind == "undo" or (entry.kind == "message" and entry.value.get("role") == "assistant"):
-            found = {}  # servers give the same ids again in later replies
+            found = {}  # servers reuse ids in later replies
         elif entry.kind == "started":
             value = entry.value
             function: Any = {"name": value["name"], "arguments": value["arguments"]}
@@ -342,8 +345,8 @@ def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
 
 
 def busy(session_id: str, wait: float) -> SessionBusyError:
-    """The error for a session whose writer did not come to an end."""
+    """The error for a session whose writer did not finish in time."""
     return SessionBusyError(
-        f"session {session_id!r} is being written to, and was so for {wait:g} seconds: try again later, or give the "
-        "store more time (wait=)"
+        f"session {session_id!r} is locked by another writer (waited {wait:g} seconds): try again later, or increase "
+        "the store's wait="
     )

@@ -1,4 +1,4 @@
-"""The tools of an agent: look-up by name, and answering the calls of a reply, side by side where they may be."""
+"""The tools of an agent: look-up by name, and running the calls of a reply, in parallel where that is allowed."""
 
 import difflib
 import functools
@@ -19,8 +19,8 @@ from agentkit.message import Message, ToolCall, images_for_the_model, tool_resul
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse
 from agentkit.tools import Context, Outcome, Tool, failure, tool
 
-MAX_BESIDE = 32
-"""So many read-only calls of one reply run at a time."""
+MAX_PARALLEL = 32
+"""Maximum number of read-only calls that run concurrently."""
 
 
 class Toolbox:
@@ -31,7 +31,9 @@ class Toolbox:
         for given in tools:
             made = given if isinstance(given, Tool) else tool(given)
             if made.waits_for_object:
-                raise ToolDefinitionError(f"tool {made.name} is a method without its object: give object.{made.name}")
+                raise ToolDefinitionError(
+                    f"tool {made.name} is a method that is not bound to an object: pass object.{made.name}"
+                )
             if made.name in self._tools:
                 raise ToolDefinitionError(f"two tools are named {made.name!r}: give one another name=")
             self._tools[made.name] = made
@@ -45,7 +47,7 @@ class Toolbox:
 
     @property
     def schemas(self) -> list[dict[str, Any]]:
-        """The tools as OpenAI's chat completions take them."""
+        """The tools as OpenAI's chat completions expect them."""
         return [each.schema for each in self]
 
     def _is_harmless(self, name: str) -> bool:
@@ -53,7 +55,7 @@ class Toolbox:
         return found is None or found.read_only
 
     def may_begin_early(self, name: str) -> bool:
-        """Whether it may run before the reply is whole: it changes nothing, and nobody has to allow it."""
+        """Whether a tool may run before the reply is complete: it is read-only and needs no approval."""
         found = self._tools.get(name)
         return found is not None and found.read_only and found.approve is False
 
@@ -64,13 +66,13 @@ class Toolbox:
         begun: "RunningCalls | None" = None,
         decisions: "Decisions | None" = None,
     ) -> Steps:
-        """Run calls and tell of each; read-only ones that stand together run side by side, others in order.
-        begun: the calls of this reply that are at work already. decisions: on calls that need a person's approval, by
-        id; at the first without one it stops, with ApprovalNeeded.
+        """Run calls and yield their events; consecutive read-only calls run in parallel, others in order.
+        begun: the calls of this reply that are running already. decisions: on calls that need a person's approval, by
+        id; at the first call without one it stops, with ApprovalNeeded.
 
         Each ToolFinished adds the tool message of its call, in the order of the calls; images come after the last.
-        Stops early, with calls left open, when the run is cancelled; calls that are at work when the run's deadline
-        comes are answered with that.
+        Stops early, with calls left open, when the run is cancelled; calls that are running at the run's deadline are
+        answered with that.
         """
         for group in self._groups(calls):
             if context.cancelled:
@@ -87,7 +89,7 @@ class Toolbox:
                 group, note = [_with_arguments(group[0], decision)], _note(decision)
             for call in group:
                 yield self._started_event(call)
-            if self._may_run_here(group, context) and (begun is None or begun.take_back(group[0])):
+            if self._may_run_here(group, context) and (begun is None or begun.reclaim(group[0])):
                 function = group[0]["function"]
                 outcome = self._outcome_of(function["name"], function["arguments"], context)
                 yield _finished_event(group[0], outcome.with_note(note))
@@ -105,7 +107,7 @@ class Toolbox:
         group: list[ToolCall] = []
         for call in calls:
             alone = self._stands_alone(call)
-            if group and (alone or len(group) == MAX_BESIDE):
+            if group and (alone or len(group) == MAX_PARALLEL):
                 yield group
                 group = []
             if alone:
@@ -128,7 +130,7 @@ class Toolbox:
         return ApprovalNeeded(tuple(map(open_call, waiting)))
 
     def _may_run_here(self, group: Sequence[ToolCall], context: Context) -> bool:
-        """Whether no thread is needed: nothing runs beside, and nobody has to be able to leave it."""
+        """Whether no thread is needed: it is the only call, and nothing may interrupt it."""
         found = self._tools.get(group[0]["function"]["name"])
         wants_thread = found is not None and (self._timeout_of(found.name) is not None or found.takes_context)
         return len(group) == 1 and not context.can_stop and not wants_thread
@@ -156,20 +158,20 @@ def _unreadable(arguments: str) -> Outcome:
         parse(arguments)
     except ArgumentsError as error:
         return failure(f"{error}. Write the whole call again.")
-    return failure("this is no tool call. Write the whole call again.")
+    return failure("this is not a valid tool call. Write the whole call again.")
 
 
 Decisions = Mapping[str, "bool | str | Mapping[str, Any]"]
-"""A person's word on calls, by their ids: True, False, why not (a text), or other arguments."""
+"""A person's decisions on calls, by their ids: True, False, a reason for the refusal (a text), or other arguments."""
 
 
 def _denied(decision: "bool | str") -> str:
     why = f": {decision.strip()}" if isinstance(decision, str) and decision.strip() else "."
-    return f"the user did not allow this call{why}"
+    return f"the user did not approve this call{why}"
 
 
 def _with_arguments(call: ToolCall, decision: "bool | str | Mapping[str, Any]") -> ToolCall:
-    """The call as it was allowed."""
+    """The call as it was approved."""
     if not isinstance(decision, Mapping):
         return call
     arguments = json.dumps(dict(decision), ensure_ascii=False)
@@ -183,7 +185,7 @@ def _note(decision: "bool | str | Mapping[str, Any]") -> str:
 
 
 def open_call(call: ToolCall) -> OpenCall:
-    """A call for a person to look at."""
+    """A call in the form in which it is shown to people."""
     raw = call["function"]["arguments"]
     return OpenCall(call["id"], call["function"]["name"], _read(raw), raw)
 
@@ -203,7 +205,7 @@ def refused(call: ToolCall, reason: str) -> ToolFinished:
 
 @dataclass(eq=False)
 class _Work:
-    """A call at work in a thread; what it tells and its outcome arrive in the inbox."""
+    """A call that runs in a thread; its progress and its outcome arrive in the inbox."""
 
     name: str
     arguments: str
@@ -212,11 +214,11 @@ class _Work:
     taken: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self) -> bool:
-        """Whether it is the caller's to do: nobody has taken it before."""
+        """Claim it for the calling thread; False when another thread has it."""
         return self.taken.acquire(blocking=False)
 
     def run(self, toolbox: Toolbox, context: Context) -> None:
-        """Do it, in this thread, if it is still there to be done."""
+        """Run it in this thread, unless another thread has taken it."""
         if not self.take():
             return
 
@@ -234,7 +236,7 @@ _Inbox = SimpleQueue[tuple[_Work, str | Outcome]]
 
 
 class RunningCalls:
-    """Calls of one reply that are at work in threads, some of them perhaps since before the reply was whole."""
+    """Calls of one reply that run in threads, some of them perhaps since before the reply was complete."""
 
     def __init__(self, toolbox: Toolbox, context: Context) -> None:
         self.inbox: _Inbox = SimpleQueue()
@@ -246,20 +248,20 @@ class RunningCalls:
         return len(self._unclaimed)
 
     def begin(self, name: str, arguments: str) -> None:
-        """Begin a call, unless one just like it waits to be claimed."""
+        """Start a call, unless an identical one waits to be claimed."""
         if not any((work.name, work.arguments) == (name, arguments) for work in self._unclaimed):
             self._unclaimed.append(self._started(name, arguments))
 
     def claim(self, call: ToolCall) -> _Work:
-        """The call at work: the one that was begun with this name and these arguments, or a new one."""
+        """The running call: the one that was started with this name and these arguments, or a new one."""
         work = self._like(call)
         if work is None:
             return self._started(call["function"]["name"], call["function"]["arguments"])
         self._unclaimed.remove(work)
         return work
 
-    def take_back(self, call: ToolCall) -> bool:
-        """Whether no thread has come to this call yet, so that it can be run here."""
+    def reclaim(self, call: ToolCall) -> bool:
+        """Whether no thread has started this call yet, so that it can be run here."""
         work = self._like(call)
         return work is None or work.take()
 
@@ -275,7 +277,7 @@ class RunningCalls:
 
 @dataclass
 class _ParallelCalls:
-    """Calls that run at once in threads, and what arrives from them."""
+    """Calls that run in parallel in threads, and what they report."""
 
     toolbox: Toolbox
     calls: Sequence[ToolCall]
@@ -285,7 +287,7 @@ class _ParallelCalls:
     outcomes: dict[_Work, Outcome] = field(default_factory=dict)
 
     def events(self) -> Iterator[Event]:
-        """What the calls tell, and each one's end in the order of the calls."""
+        """The progress of the calls, and the end of each in the order of the calls."""
         works = {self.begun.claim(call): call for call in self.calls}
         waiting = list(works)
         while waiting:
@@ -302,30 +304,29 @@ class _ParallelCalls:
         return own if self.context.deadline is None else min(own, self.context.deadline)
 
     def _receive(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
-        """Take in what arrives next, or end the calls whose time is up."""
+        """Receive the next report, or end the calls whose time is up."""
         deadlines = {work: self._deadline_of(work) for work in works if work not in self.outcomes}
         patience = min(deadlines.values()) - time.monotonic()
         if self.context.cancel is not None:
             patience = min(patience, POLL_INTERVAL)
         try:
-            work, told = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
+            work, report = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
         except Empty:
             for work, deadline in deadlines.items():
                 if time.monotonic() >= deadline:
                     self.outcomes[work] = self._timed_out(work)
             return
         if work not in works:
-            return  # begun for a reply that came otherwise
-        if isinstance(told, Outcome):
-            self.outcomes.setdefault(work, told)
+            return  # started early for a reply that turned out differently
+        if isinstance(report, Outcome):
+            self.outcomes.setdefault(work, report)
         else:
-            yield ToolProgress(works[work]["id"], text=told)
+            yield ToolProgress(works[work]["id"], text=report)
 
     def _timed_out(self, work: _Work) -> Outcome:
         if self.context.deadline is not None and time.monotonic() >= self.context.deadline:
             return failure(
-                f"{work.name} did not finish before the time of the run was up; whether it has had an "
-                "effect is not known."
+                f"{work.name} did not finish before the run's time was up; whether it had an effect is not known."
             )
         timeout = self.toolbox._timeout_of(work.name) or 0.0
         outcome = failure(f"{work.name} did not finish within {timeout:g} seconds.")
@@ -350,7 +351,7 @@ def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
 
 
 QUICK = 0.001
-"""Seconds. A tool whose last calls took less is not begun early: handing it to a thread would take as long."""
+"""Seconds. A tool whose last calls took less is not started early: handing it to a thread would take as long."""
 
 
 class ToolLatency:
@@ -360,28 +361,28 @@ class ToolLatency:
         self._seconds: dict[str, float] = {}
 
     def note(self, name: str, seconds: float) -> None:
-        """Take in how long a call took; the last few count."""
+        """Record how long a call took; the last few count."""
         before = self._seconds.get(name, 1.0)
         self._seconds[name] = min(before, 16 * QUICK) / 4 + seconds * 3 / 4
 
     def is_quick(self, name: str) -> bool:
-        """Whether the last calls of a tool were; one that is not known yet is not."""
+        """Whether the last calls of a tool were quick; False for one that was not called yet."""
         return self._seconds.get(name, 1.0) < QUICK
 
 
 class RunToolbox(Toolbox):
-    """The tools in one run: some of its calls may be at work before they are to be answered, and a person may have
+    """The tools in one run: some of its calls may be running before they are to be answered, and a person may have
     decided on some."""
 
-    def __init__(self, toolbox: Toolbox, pace: ToolLatency, decisions: Decisions) -> None:
+    def __init__(self, toolbox: Toolbox, latency: ToolLatency, decisions: Decisions) -> None:
         self.__dict__.update(toolbox.__dict__)
-        self.pace = pace
+        self.latency = latency
         self.begun: RunningCalls | None = None
         self._decisions = decisions
         self.has_read_only = any(map(toolbox.may_begin_early, self._tools))
 
     def add(self, tool: Tool[..., Any]) -> None:
-        """One more tool in this run, in the place of an earlier one of its name."""
+        """Add a tool to this run; it replaces an earlier one of the same name."""
         self._tools = {**self._tools, tool.name: tool}
         self.encoded = json_bytes(self.schemas)
 
@@ -393,11 +394,11 @@ class RunToolbox(Toolbox):
         decisions: Decisions | None = None,
     ) -> Steps:
         """See `Toolbox.answer`."""
-        begun, self.begun = begun or self.begun or None, None  # one that is empty needs no threads
-        # Only for the calls that were open when they were made: servers give the same ids again in later replies.
+        begun, self.begun = begun or self.begun or None, None  # an empty one needs no threads
+        # Only for the calls that were open when they were made: servers reuse ids in later replies.
         decisions, self._decisions = decisions or self._decisions, {}
         with closing(super().answer(calls, context, begun, decisions)) as steps:
             for event in steps:
                 if isinstance(event, ToolFinished):
-                    self.pace.note(event.record.name, event.record.seconds)
+                    self.latency.note(event.record.name, event.record.seconds)
                 yield event

@@ -1,4 +1,4 @@
-"""Tools: a Python function, what a model is told of it, and how a call of it is answered."""
+"""Tools: a Python function, its description for the model, and how a call of it is answered."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from agentkit._threads import WORKERS
 from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
@@ -26,16 +26,17 @@ if TYPE_CHECKING:
     from agentkit.tooling.subprocess_pool import Isolated
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 logger = logging.getLogger("agentkit")
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""What OpenAI's API takes as the name of a function."""
+"""Function names that OpenAI's API accepts."""
 
 
-def _tell_nobody(text: str) -> None:
-    """Progress of a tool that nobody listens to."""
+def _ignore_progress(text: str) -> None:
+    """The progress of a tool that nobody follows."""
 
 
 Approve = bool | Callable[[dict[str, Any]], bool]
@@ -43,37 +44,37 @@ Approve = bool | Callable[[dict[str, Any]], bool]
 
 @dataclass(frozen=True)
 class Context:
-    """What belongs to the run a tool is called in; a parameter annotated `Context` receives it.
+    """The run in which a tool is called; a parameter annotated `Context` receives it.
 
-    deps: whatever was given as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run goes on
-    without its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: tells the run's
-    reader what the tool is doing. budget: what the run may spend, for an agent that is run inside the tool. session:
-    the id of the session that the run belongs to, or None.
+    deps: what was passed as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run continues without
+    its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: reports what the tool is
+    doing, as a ToolProgress event. budget: what the run may spend, for an agent that is run inside the tool. session:
+    the id of the run's session, or None.
     """
 
     deps: Any = None
     deadline: float | None = None
     end: float | None = None
     cancel: threading.Event | None = None
-    progress: Callable[[str], None] = _tell_nobody
+    progress: Callable[[str], None] = _ignore_progress
     budget: Budget | None = field(default=None, repr=False)
     session: str | None = None
 
     @property
     def cancelled(self) -> bool:
-        """Whether the run is to stop: it was cancelled, or its time is over."""
+        """Whether the run is to stop: it was cancelled, or its time limit is reached."""
         is_over = self.end is not None and time.monotonic() >= self.end
         return is_over or (self.cancel is not None and self.cancel.is_set())
 
     @property
     def can_stop(self) -> bool:
-        """Whether the run may be stopped while a tool is at work."""
+        """Whether the run may be stopped while a tool is running."""
         return self.cancel is not None or self.deadline is not None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A tool's answer to one call: the text for the model, images to show it, whether it is an error."""
+    """The result of one call: the text for the model, images to show it, whether it is an error."""
 
     text: str
     images: tuple[Image, ...] = ()
@@ -81,21 +82,21 @@ class Outcome:
     seconds: float = 0.0
 
     def with_note(self, note: str) -> "Outcome":
-        """The same with something said at its end."""
+        """The same with a note at the end of the text."""
         return replace(self, text=self.text + note) if note else self
 
 
 class Tool(Generic[P, R]):
-    """A function that a model may call. `@tool` makes one from a signature; this constructor takes a schema
-    written by hand, against which jsonschema checks the arguments.
+    """A function that a model may call. `@tool` makes one from a signature; this constructor takes a hand-written
+    schema, against which jsonschema validates the arguments.
 
-    name: up to 64 letters, digits, "_" and "-". description: what the model is told. parameters: the JSON schema
-    of an object. function: called with the arguments by name. read_only: it changes nothing, so that it may run
-    beside others and be run again. timeout: seconds. retries: how often it is tried again after an exception.
-    isolate: whether it runs in a process of its own, which is killed when the time is up; memory: the bytes that
-    this process may take. approve: whether a person has to allow each call, or a function that tells so.
+    name: up to 64 letters, digits, "_" and "-". description: for the model. parameters: the JSON schema of an object.
+    function: called with the arguments by name. read_only: it changes nothing, so that it may run in parallel with
+    others and be run again. timeout: in seconds. retries: how often it is retried after an exception. isolate: whether
+    it runs in a process of its own, which is killed on timeout; memory: the limit of that process in bytes. approve:
+    whether a person has to approve each call, or a function of the arguments that decides it.
 
-    Raises ToolDefinitionError when one of these can't be used.
+    Raises ToolDefinitionError when one of these is invalid.
     """
 
     _read: ArgumentsParser
@@ -122,7 +123,7 @@ class Tool(Generic[P, R]):
         except ToolDefinitionError as error:
             raise ToolDefinitionError(f"tool {name}: {error}") from None
         if self.parameters.get("type") != "object":
-            raise ToolDefinitionError(f'tool {name}: parameters is a JSON schema with "type": "object"')
+            raise ToolDefinitionError(f'tool {name}: parameters must be a JSON schema with "type": "object"')
 
     def _set(
         self,
@@ -136,21 +137,21 @@ class Tool(Generic[P, R]):
         approve: Approve,
     ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise ToolDefinitionError(f"tool {name!r}: a name is 1 to 64 letters, digits, '_' and '-'")
+            raise ToolDefinitionError(f"tool {name!r}: a name must be 1 to 64 letters, digits, '_' and '-'")
         if not isinstance(description, str) or not description.strip():
             raise ToolDefinitionError(
-                f"tool {name}: it has no docstring, and a model chooses tools by what is said of them: "
+                f"tool {name}: it has no docstring, and a model chooses tools by their descriptions: "
                 "write one, or give description="
             )
         if not callable(function):
-            raise ToolDefinitionError(f"tool {name}: {function!r} can't be called")
+            raise ToolDefinitionError(f"tool {name}: {function!r} is not callable")
         if timeout is not None and not timeout > 0:
-            raise ToolDefinitionError(f"tool {name}: timeout={timeout!r} is not a number of seconds above 0")
+            raise ToolDefinitionError(f"tool {name}: timeout={timeout!r} must be a number of seconds above 0")
         if retries < 0:
-            raise ToolDefinitionError(f"tool {name}: retries={retries!r} is below 0")
+            raise ToolDefinitionError(f"tool {name}: retries={retries!r} must be at least 0")
         if not (isinstance(approve, bool) or callable(approve)):
             raise ToolDefinitionError(
-                f"tool {name}: approve={approve!r} is True, False, or a function of the arguments"
+                f"tool {name}: approve={approve!r} must be True, False, or a function of the arguments"
             )
         self.name = name
         self.description = description.strip()
@@ -167,16 +168,16 @@ class Tool(Generic[P, R]):
 
     def _set_isolation(self, isolate: bool, memory: int | None) -> None:
         if memory is not None and not isolate:
-            raise ToolDefinitionError(f"tool {self.name}: memory={memory} needs isolate=True: a process of its own")
+            raise ToolDefinitionError(f"tool {self.name}: memory={memory} needs isolate=True (a subprocess)")
         if memory is not None and memory <= 0:
-            raise ToolDefinitionError(f"tool {self.name}: memory={memory} is not a number of bytes above 0")
+            raise ToolDefinitionError(f"tool {self.name}: memory={memory} must be a number of bytes above 0")
         self.isolate = isolate
         self._isolated = None
         if not isolate:
             return
         if self._context is not None or self.waits_for_object or hasattr(self.function, "__self__"):
             raise ToolDefinitionError(
-                f"tool {self.name}: isolate=True runs it in another process, where there is neither the run's Context "
+                f"tool {self.name}: isolate=True runs it in another process, which has neither the run's Context "
                 "nor the object of a method: make it a function that takes what it needs"
             )
         from agentkit.tooling.subprocess_pool import Isolated
@@ -198,7 +199,7 @@ class Tool(Generic[P, R]):
         memory: int | None,
         approve: Approve,
     ) -> "Tool[P, R]":
-        """A tool whose name, description and schema come from the function itself."""
+        """A tool whose name, description and schema are taken from the function."""
         from agentkit.tooling.schema import describe
 
         if not callable(function):
@@ -216,11 +217,17 @@ class Tool(Generic[P, R]):
         return made
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function itself, as if it had never been decorated."""
+        """Call the function itself, as if it had not been decorated."""
         return self.function(*args, **kwargs)
 
-    def __get__(self, instance: object, owner: type | None = None) -> "Self":
-        """A tool made from a method belongs to its object, as a method does."""
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> "Self": ...
+    @overload
+    def __get__(self: "Tool[Concatenate[Any, Q], R]", instance: object, owner: type | None = None) -> "Tool[Q, R]": ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> "Self": ...
+    def __get__(self, instance: object, owner: type | None = None) -> "Tool[Any, R]":
+        """Bind a tool made from a method to its object, as Python binds a method."""
         if instance is None or not self.waits_for_object:
             return self
         bound = type(self).__new__(type(self))
@@ -234,7 +241,7 @@ class Tool(Generic[P, R]):
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The tool as OpenAI's chat completions take it in `tools`."""
+        """The tool as an entry of `tools` in OpenAI's chat completions."""
         function = {"name": self.name, "description": self.description, "parameters": self.parameters}
         return {"type": "function", "function": function}
 
@@ -244,8 +251,8 @@ class Tool(Generic[P, R]):
         return self._context is not None
 
     def needs_approval(self, arguments: str) -> bool:
-        """Whether a person has to allow this call. arguments: JSON text. In doubt (the function that should tell it
-        fails) one has to; arguments that can't be read never get as far as that."""
+        """Whether a person has to approve this call. arguments: JSON text. True when the approve function fails; False
+        when the arguments can't be read, since such a call is never run."""
         if isinstance(self.approve, bool):
             return self.approve
         try:
@@ -259,13 +266,13 @@ class Tool(Generic[P, R]):
             return True
 
     def answer(self, arguments: str, context: Context) -> Outcome:
-        """Run one call; whatever goes wrong becomes a sentence to the model. arguments: JSON text."""
+        """Run one call; any error becomes a sentence for the model. arguments: JSON text."""
         started = time.monotonic()
         try:
             values, unknown = self._read(arguments)
             outcome = _outcome(self._run(values, context))
             if unknown:
-                outcome = replace(outcome, text=f"{outcome.text}\n{self._left_out(unknown)}")
+                outcome = replace(outcome, text=f"{outcome.text}\n{self._ignored(unknown)}")
         except ArgumentsError as error:
             outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
         except (ToolError, FetchError) as error:  # written for the model to read
@@ -274,12 +281,12 @@ class Tool(Generic[P, R]):
             raise
         except BaseException as error:
             logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
-            outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_said(error))}")
+            outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_text_of_error(error))}")
         return replace(outcome, seconds=time.monotonic() - started)
 
-    def _left_out(self, names: Sequence[str]) -> str:
+    def _ignored(self, names: Sequence[str]) -> str:
         takes = ", ".join(self.parameters["properties"]) or "none"
-        return f"(left out, since {self.name} has no such arguments: {', '.join(names)[:200]}; it takes {takes})"
+        return f"(ignored, since {self.name} has no such arguments: {', '.join(names)[:200]}; it takes {takes})"
 
     def _run(self, values: dict[str, Any], context: Context) -> Any:
         if self._context is not None:
@@ -290,7 +297,7 @@ class Tool(Generic[P, R]):
             except ToolError:
                 raise
             except Exception:
-                logger.info("tool %s is tried again", self.name, exc_info=True)
+                logger.info("tool %s is retried", self.name, exc_info=True)
         return self._called(values, context)
 
     def _called(self, values: dict[str, Any], context: Context) -> Any:
@@ -326,24 +333,24 @@ def tool(
     memory: int | None = None,
     approve: Approve = False,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
-    """Make a tool of a function: its name, docstring and annotations are what the model is told.
+    """Make a tool of a function: the model sees its name, docstring and annotations.
 
-    name, description: instead of the function's own. read_only: it changes nothing, so it may run beside others,
-    be retried, and be run again after a crash. timeout: seconds after which the run goes on without it.
-    retries: how often it is tried again after an exception other than ToolError. isolate: it runs in a process of its
-    own, which is kept for the next call and killed when the time is up or the run is cancelled; the function has to
-    stand at the top of a module. memory: the bytes that this process may take (not on Windows). approve: whether a
-    person has to allow each call (`result.pending`, `agent.resume`); or a function that tells so from the arguments, a
+    name, description: instead of the function's own. read_only: it changes nothing, so that it may run in parallel with
+    others, be retried, and be run again after a crash. timeout: seconds after which the run continues without it.
+    retries: how often it is retried after an exception other than ToolError. isolate: it runs in a process of its own,
+    which is kept for the next call and killed on timeout or when the run is cancelled; the function has to be defined
+    at the top level of a module. memory: the limit of that process in bytes (not on Windows). approve: whether a person
+    has to approve each call (`result.pending`, `agent.resume`), or a function that decides it from the arguments, a
     dict.
 
-    The decorated function stays callable as it was. Raises ToolDefinitionError, naming function, parameter and
-    reason, when a parameter can't be described.
+    The decorated function stays callable as before. Raises ToolDefinitionError, naming function, parameter and reason,
+    when a parameter can't be described.
     """
 
     def decorate(function: Callable[P, R], depth: int = 1) -> Tool[P, R]:
         return Tool._described(
             function,
-            sys._getframe(depth).f_locals,  # annotations may name classes of the function it is defined in
+            sys._getframe(depth).f_locals,  # annotations may name classes local to the enclosing function
             name=name,
             description=description,
             read_only=read_only,
@@ -364,7 +371,7 @@ def _name_of(function: Callable[..., Any]) -> str:
 
 
 def _is_method(function: Callable[..., Any]) -> bool:
-    """Whether this is a function in the body of a class, still without the object it will belong to."""
+    """Whether this is a function in the body of a class, not bound to an object yet."""
     if not inspect.isfunction(function):
         return False
     *outer, _ = function.__qualname__.split(".")
@@ -374,7 +381,7 @@ def _is_method(function: Callable[..., Any]) -> bool:
 
 
 def _finished(value: Any) -> Any:
-    """The value itself; of an async function, the one it comes to."""
+    """The value itself; for an awaitable, its result."""
     if not inspect.isawaitable(value):
         return value
 
@@ -385,18 +392,18 @@ def _finished(value: Any) -> Any:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(wait())
-    return WORKERS.call(lambda: asyncio.run(wait()))  # a loop runs in this thread: wait in another
+    return WORKERS.call(lambda: asyncio.run(wait()))  # an event loop runs in this thread: wait in another
 
 
 def _outcome(value: Any) -> Outcome:
-    """What a tool returned, as text and images."""
-    pieces = list(value) if isinstance(value, list | tuple) and _shows_image(value) else [value]
-    images = tuple(piece for piece in pieces if isinstance(piece, Image))
-    return Outcome("\n".join(map(_text, pieces)), images)
+    """The return value of a tool as text and images."""
+    parts = list(value) if isinstance(value, list | tuple) and _has_image(value) else [value]
+    images = tuple(part for part in parts if isinstance(part, Image))
+    return Outcome("\n".join(map(_text, parts)), images)
 
 
-def _shows_image(value: Sequence[Any]) -> bool:
-    return any(isinstance(piece, Image) for piece in value)
+def _has_image(value: Sequence[Any]) -> bool:
+    return any(isinstance(part, Image) for part in value)
 
 
 def _text(value: Any) -> str:
@@ -413,14 +420,14 @@ def _text(value: Any) -> str:
 
 
 def failure(text: str) -> Outcome:
-    """What a model is told when a call came to nothing."""
+    """The result of a call that failed, as the model reads it."""
     return Outcome(f"Error: {text}", failed=True)
 
 
-def _said(error: BaseException) -> str:
+def _text_of_error(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - an exception that can't even be printed
+    except Exception:  # noqa: BLE001 - an exception whose __str__ fails
         return "(no message)"
 
 
@@ -428,5 +435,5 @@ _ABSOLUTE_PATH = re.compile(r"""(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s'"<>|:]
 
 
 def _without_paths(text: str) -> str:
-    """A text with absolute paths cut to their last name: a model has no use for where things lie on this machine."""
+    """A text with absolute paths shortened to their last component: the rest is of no use to a model."""
     return _ABSOLUTE_PATH.sub(lambda path: re.split(r"[\\/]", path.group())[-1], text)

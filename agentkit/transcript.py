@@ -1,7 +1,7 @@
 """The transcript: an append-only list of messages that any chat server accepts.
 
 Its one rule is the pairing rule of OpenAI's chat completions: an assistant message with tool calls is followed
-by one tool message for each call, in the order of the calls, before anything else is said.
+by one tool message for each call, in the order of the calls, before any other message.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ ROLES = frozenset(get_args(Role))
 
 
 class Due(Enum):
-    """What has to happen next, when it is not to run tool calls."""
+    """What is due next, when it is not to answer tool calls."""
 
     NOTHING = "nothing"
     REPLY = "reply"
@@ -26,7 +26,7 @@ class Due(Enum):
 def whats_due(messages: Sequence[Message]) -> Due | tuple[ToolCall, ...]:
     """What a run has to do next: answer the open tool calls (returned in order), get a reply, or nothing.
 
-    A pure function of the messages, so that a pause, a crash and a reader who walks away are one case: ask again.
+    A pure function of the messages, so that a pause, a crash and a caller who stops reading are one case: ask again.
     """
     answered = 0
     for message in reversed(messages):
@@ -45,7 +45,7 @@ def whats_due(messages: Sequence[Message]) -> Due | tuple[ToolCall, ...]:
 
 
 class Transcript(Sequence[Message]):
-    """A valid list of messages, and the JSON bytes of each, made once.
+    """A valid list of messages, and the JSON bytes of each, encoded once.
 
     Raises TranscriptError when a message breaks the pairing rule or has no known role.
     """
@@ -73,7 +73,7 @@ class Transcript(Sequence[Message]):
         return iter(self._messages)
 
     def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
-        """Append messages. What a user says while calls are open is held until the last of them is answered."""
+        """Append messages. A user message is held back while calls are open, until the last of them is answered."""
         for message in messages:
             checked = _checked(message, len(self))
             if self._open and checked["role"] == "user":
@@ -91,21 +91,21 @@ class Transcript(Sequence[Message]):
 
     @property
     def has_images(self) -> bool:
-        """Whether any message shows a picture."""
+        """Whether any message contains an image."""
         return bool(self._with_images)
 
     def size(self, start: int = 0) -> int:
-        """The bytes of the messages from a place on."""
+        """The size in bytes of the encoded messages from index `start` on."""
         return sum(map(len, self._encoded[start:]))
 
     def each_encoded(self) -> Iterator[bytes]:
-        """Each message as JSON."""
+        """Each message as JSON bytes."""
         return iter(self._encoded)
 
     def encoded(self, *, images: bool = True, escaped: bool = False) -> bytes:
-        """The messages as the inside of a JSON array, each encoded once when it came; the bytes of a transcript
-        are a prefix of its later ones'. `images=False` puts a sentence in the place of each picture, `escaped=True`
-        breaks the special tokens in what the programmer did not write (special_tokens.py)."""
+        """The messages as the inside of a JSON array, each encoded once when it was appended; the bytes of a transcript
+        are a prefix of its later ones. images: False puts a sentence in place of each image. escaped: special tokens
+        are broken in what the programmer did not write (text/special_tokens.py)."""
         all_encoded = self._all_escaped() if escaped else self._encoded
         if images or not self._with_images:
             return b",".join(all_encoded)
@@ -116,10 +116,10 @@ class Transcript(Sequence[Message]):
         return b",".join(encoded)
 
     def _all_escaped(self) -> list[bytes]:
-        for place in range(len(self._escaped), len(self)):
-            message = self._messages[place]
+        for index in range(len(self._escaped), len(self)):
+            message = self._messages[index]
             neutral = neutral_message(message)
-            self._escaped.append(self._encoded[place] if neutral is message else json_bytes(neutral))
+            self._escaped.append(self._encoded[index] if neutral is message else json_bytes(neutral))
         return self._escaped
 
     def _append(self, message: Message) -> None:
@@ -140,7 +140,7 @@ class Transcript(Sequence[Message]):
         elif self._open:
             raise TranscriptError(
                 f"messages[{len(self)}] has the role {role!r}, but the tool calls {', '.join(self._open)} "
-                "are not answered yet: put one tool message for each before it"
+                "are not answered yet: add one tool message for each before it"
             )
         elif role == "assistant":
             self._open = _ids(message, len(self))
@@ -148,28 +148,28 @@ class Transcript(Sequence[Message]):
     def _close(self, call_id: str) -> None:
         if not self._open:
             raise TranscriptError(
-                f"messages[{len(self)}] answers the tool call {call_id!r}, which no assistant message before it made"
+                f"messages[{len(self)}] answers the tool call {call_id!r}, which no preceding assistant message made"
             )
         if call_id != self._open[0]:
             raise TranscriptError(
                 f"messages[{len(self)}] answers the tool call {call_id!r}, but the next one to be answered "
-                f"is {self._open[0]!r}: tool messages stand in the order of the calls"
+                f"is {self._open[0]!r}: tool messages must be in the order of the calls"
             )
         del self._open[0]
 
 
 def _checked(message: Mapping[str, Any], index: int) -> Message:
-    """The message as this transcript's own dict, or TranscriptError saying what is wrong with it."""
+    """The message as this transcript's own dict. Raises TranscriptError saying what is wrong with it."""
     if not isinstance(message, Mapping):
         raise TranscriptError(f"messages[{index}] is a {type(message).__name__}: a message is a dict with a role")
     if message.get("role") not in ROLES:
         raise TranscriptError(
-            f"messages[{index}] has the role {message.get('role')!r}: known are {', '.join(sorted(ROLES))}"
+            f"messages[{index}] has the role {message.get('role')!r}; valid are {', '.join(sorted(ROLES))}"
         )
     content = message.get("content")
     if not (content is None or isinstance(content, str | list)):
         raise TranscriptError(
-            f"messages[{index}] has a content of type {type(content).__name__}: it is a str, a list of parts or None"
+            f"messages[{index}] has content of type {type(content).__name__}: it must be a str, a list of parts or None"
         )
     if content is None and message["role"] != "assistant":
         raise TranscriptError(f"messages[{index}] has the role {message['role']!r} and no content")
@@ -182,10 +182,10 @@ def _ids(message: Message, index: int) -> list[str]:
     calls: Any = message.get("tool_calls") or []
     if not isinstance(calls, list):
         raise TranscriptError(f"messages[{index}] has tool_calls that are not a list")
-    for place, call in enumerate(calls):
+    for position, call in enumerate(calls):
         if not _is_call(call):
             raise TranscriptError(
-                f"messages[{index}].tool_calls[{place}] is not a tool call: it needs an id (str) "
+                f"messages[{index}].tool_calls[{position}] is not a tool call: it needs an id (str) "
                 "and a function with a name and arguments (str)"
             )
     ids = [call["id"] for call in calls]

@@ -1,10 +1,10 @@
-"""What an early start of read-only tools gains, and what the stream for it costs.
+"""The gain of starting read-only tools early, and the cost of the stream that it needs.
 
     make bench        or        python -m benchmarks.early_start
 
-A loopback server writes tool calls of eleven tokens each at 50 tokens a second; the tools sleep. Seconds are those of a
-whole run, calls and answer, with `early_start` on and off; the CPU is what the client spends on a reply that comes as a
-stream instead of whole.
+A loopback server streams tool calls of eleven tokens each at 50 tokens per second; the tools sleep. Seconds are those
+of a whole run, calls and answer, with `early_start` on and off; the CPU time is what the client spends on a streamed
+reply compared with one that is not streamed.
 """
 
 import time
@@ -16,11 +16,11 @@ from benchmarks.ready_server import ready
 
 GAP = 20
 """Milliseconds between two tokens."""
-TOKENS_A_CALL = 11
+TOKENS_PER_CALL = 11
 
 
 def sleeping(seconds: Sequence[float]) -> Tool[[str], str]:
-    """A tool whose first call of a reply takes as long as the first number says, and so on."""
+    """A tool whose nth call of a reply takes as many seconds as the nth number."""
 
     @tool(read_only=True, name="look_up")
     def look_up(topic: str) -> str:
@@ -29,8 +29,8 @@ def sleeping(seconds: Sequence[float]) -> Tool[[str], str]:
         Args:
             topic: What to look up.
         """
-        place = int(topic[-2:]) if topic[-2:].isdigit() else 0
-        time.sleep(seconds[place % len(seconds)])
+        index = int(topic[-2:]) if topic[-2:].isdigit() else 0
+        time.sleep(seconds[index % len(seconds)])
         return topic
 
     return look_up
@@ -43,7 +43,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def measure_gain(port: int) -> None:
-    print(f"\nseconds of a run (calls of {TOKENS_A_CALL} tokens at {1000 // GAP} a second)")
+    print(f"\nseconds of a run (calls of {TOKENS_PER_CALL} tokens at {1000 // GAP} tokens per second)")
     print(f"{'':>44} {'off':>8} {'on':>8} {'ratio':>7}")
     for calls, taken in ((1, [1.0]), (3, [0.0]), (3, [1.0]), (3, [2.0, 0.3, 0.8]), (6, [1.0]), (6, [2.0, 0.3, 0.8])):
         backend = OpenAIBackend("m", base_url=f"http://127.0.0.1:{port}/calls/{calls}/gap/{GAP}/v1")
@@ -70,9 +70,9 @@ def measure_cost(port: int) -> None:
             rounds.append((time.process_time() - started) / 10)
         spent[on] = min(rounds)
     backend.close()
-    more = (spent[True] - spent[False]) * 1_000_000 / (calls * TOKENS_A_CALL)
-    print(f"\nCPU of a run with {calls * TOKENS_A_CALL} tokens: off {spent[False] * 1000:.1f} ms, on ", end="")
-    print(f"{spent[True] * 1000:.1f} ms: {more:.0f} microseconds a token for the stream")
+    extra = (spent[True] - spent[False]) * 1_000_000 / (calls * TOKENS_PER_CALL)
+    print(f"\nCPU of a run with {calls * TOKENS_PER_CALL} tokens: off {spent[False] * 1000:.1f} ms, on ", end="")
+    print(f"{spent[True] * 1000:.1f} ms: {extra:.0f} microseconds per token for the stream")
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""What agentkit adds to the bare wire, as ratios in one run.
+"""The overhead of agentkit over a bare HTTP transport, as ratios measured in one run.
 
     make bench        or        python -m benchmarks.overhead [--quick]
 
-Three programs do the same work on the same loopback server with ready answers: a hand-written loop on http.client,
-the openai client as a bare transport (`client.post` with ready bytes, each message encoded once), and agentkit.
-Numbers are CPU milliseconds a turn of the measuring process, the least of several rounds taken in turns; the aims
+Three programs do the same work on the same loopback server with prepared answers: a hand-written loop on http.client,
+the openai client as a bare transport (`client.post` with prepared bytes, each message encoded once), and agentkit.
+Numbers are CPU milliseconds per turn of the measuring process, the minimum of several interleaved rounds; the targets
 are those of docs/architecture.md.
 """
 
@@ -46,7 +46,7 @@ UNLIMITED = Limits(turns=None, repeats=None)
 
 
 class Wire:
-    """The bytes of a conversation, each message encoded once, as a careful hand would do it."""
+    """The bytes of a conversation, each message encoded once, as efficient hand-written code would do it."""
 
     def __init__(self, stream: bool) -> None:
         options = {"model": "m", "stream": stream} | ({"stream_options": {"include_usage": True}} if stream else {})
@@ -62,7 +62,7 @@ class Wire:
         return self.head + b",".join(self.encoded) + b"]}"
 
     def take(self, message: dict[str, Any]) -> bool:
-        """Store a reply and run its calls; False when there were none."""
+        """Store a reply and run its calls. Returns False when there are none."""
         self.add(message)
         for call in message.get("tool_calls") or ():
             text = look_up(**json.loads(call["function"]["arguments"]))
@@ -72,18 +72,18 @@ class Wire:
 
 
 def joined(chunks: Any) -> dict[str, Any]:
-    """The message that the chunks of a stream make."""
+    """The message assembled from the chunks of a stream."""
     message: dict[str, Any] = {"role": "assistant", "content": ""}
     for chunk in chunks:
         for choice in chunk["choices"]:
             delta = choice["delta"]
             message["content"] += delta.get("content") or ""
-            for piece in delta.get("tool_calls") or ():
+            for part in delta.get("tool_calls") or ():
                 calls = message.setdefault("tool_calls", [])
-                if piece["index"] == len(calls):
-                    calls.append({"id": piece["id"], "type": "function", "function": dict(piece["function"])})
+                if part["index"] == len(calls):
+                    calls.append({"id": part["id"], "type": "function", "function": dict(part["function"])})
                 else:
-                    calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
+                    calls[part["index"]]["function"]["arguments"] += part["function"]["arguments"]
     return message
 
 
@@ -96,7 +96,7 @@ def http_client_loop(port: int, path: str, stream: bool) -> None:
         if stream:
             lines = (line[6:] for line in response if line.startswith(b"data: {"))
             going = wire.take(joined(map(json.loads, lines)))
-            response.read()  # tells http.client that the answer is over
+            response.read()  # lets http.client reuse the connection
         else:
             going = wire.take(json.loads(response.read())["choices"][0]["message"])
     connection.close()
@@ -129,22 +129,22 @@ def agent_loop(agent: Agent, stream: bool) -> None:
         agent.run(QUESTION)
 
 
-def cpu_a_turn(work: Callable[[], None], turns: int, runs: int) -> float:
-    """CPU milliseconds a turn."""
+def cpu_per_turn(work: Callable[[], None], turns: int, runs: int) -> float:
+    """CPU milliseconds per turn."""
     started = time.process_time()
     for _ in range(runs):
         work()
     return (time.process_time() - started) * 1000 / (turns + 1) / runs
 
 
-def least(programs: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """The least of several rounds, in which the programs take turns."""
+def minimum_of(programs: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """The minimum of several rounds, in which the programs alternate."""
     taken = [{name: program() for name, program in programs.items()} for _ in range(rounds)]
     return {name: min(each[name] for each in taken) for name in programs}
 
 
 def measure_turns(port: int, rounds: int) -> None:
-    print("\nCPU ms a turn (and as a ratio of the bare transport; aim 1.25)")
+    print("\nCPU ms per turn (and as a ratio to the bare transport; target 1.25)")
     print(f"{'':>24} {'http.client':>12} {'bare openai':>12} {'agentkit':>12} {'ratio':>7}")
     for stream in (False, True):
         for turns in (1, 10, 100, 300):
@@ -154,11 +154,11 @@ def measure_turns(port: int, rounds: int) -> None:
             backend = OpenAIBackend("m", base_url=url)
             agent = Agent(backend, tools=[TOOL], instructions=INSTRUCTIONS, limits=UNLIMITED, early_start=stream)
             runs = max(1, 200 // (turns + 1))
-            found = least(
+            found = minimum_of(
                 {
-                    "http": lambda: cpu_a_turn(lambda: http_client_loop(port, path, stream), turns, runs),
-                    "bare": lambda: cpu_a_turn(lambda: bare_loop(client, stream), turns, runs),
-                    "agentkit": lambda: cpu_a_turn(lambda: agent_loop(agent, stream), turns, runs),
+                    "http": lambda: cpu_per_turn(lambda: http_client_loop(port, path, stream), turns, runs),
+                    "bare": lambda: cpu_per_turn(lambda: bare_loop(client, stream), turns, runs),
+                    "agentkit": lambda: cpu_per_turn(lambda: agent_loop(agent, stream), turns, runs),
                 },
                 rounds,
             )
@@ -180,8 +180,8 @@ def measure_import(rounds: int) -> None:
 
     empty = min(cpu_and_modules("") for _ in range(rounds))
     loaded = min(cpu_and_modules(", agentkit") for _ in range(rounds))
-    print(f"\nimport agentkit: {loaded[0]:.0f} ms CPU with the interpreter's {empty[0]:.0f} (aim 60), ", end="")
-    print(f"{loaded[1]} modules (aim 120)")
+    print(f"\nimport agentkit: {loaded[0]:.0f} ms CPU with the interpreter's {empty[0]:.0f} (target 60), ", end="")
+    print(f"{loaded[1]} modules (target 120)")
 
 
 BARE_START = """
@@ -214,12 +214,12 @@ def measure_start(port: int, rounds: int) -> None:
         run_python(code.format(url=url))
         return time.perf_counter() - started
 
-    found = least({"bare": lambda: seconds(BARE_START), "agentkit": lambda: seconds(AGENT_START)}, rounds * 2)
+    found = minimum_of({"bare": lambda: seconds(BARE_START), "agentkit": lambda: seconds(AGENT_START)}, rounds * 2)
     print(f"\nprocess with one request: bare {found['bare']:.3f} s, agentkit {found['agentkit']:.3f} s, ", end="")
-    print(f"ratio {found['agentkit'] / found['bare']:.2f} (aim 1.15)")
+    print(f"ratio {found['agentkit'] / found['bare']:.2f} (target 1.15)")
 
 
-def measure_side_by_side(rounds: int) -> None:
+def measure_parallel_tools(rounds: int) -> None:
     from agentkit.testing import ScriptedBackend
 
     @tool(read_only=True)
@@ -235,7 +235,8 @@ def measure_side_by_side(rounds: int) -> None:
         agent.run("Go.")
         return time.perf_counter() - started
 
-    print(f"\n8 read-only tools of 100 ms in one reply: {min(once() for _ in range(rounds)) * 1000:.1f} ms (aim 105)")
+    milliseconds = min(once() for _ in range(rounds)) * 1000
+    print(f"\n8 read-only tools of 100 ms in one reply: {milliseconds:.1f} ms (target 105)")
 
 
 def measure_many_runs(port: int, rounds: int) -> None:
@@ -253,15 +254,15 @@ def measure_many_runs(port: int, rounds: int) -> None:
             thread.join()
         return time.perf_counter() - started
 
-    found = least(
+    found = minimum_of(
         {
             "bare": lambda: seconds(lambda: bare_loop(client, False)),
             "agentkit": lambda: seconds(lambda: agent_loop(agent, False)),
         },
         rounds,
     )
-    print(f"\n64 runs of 10 turns at once, 50 ms a reply: bare {found['bare']:.2f} s, agentkit ", end="")
-    print(f"{found['agentkit']:.2f} s, ratio {found['agentkit'] / found['bare']:.2f} (aim 1.20)")
+    print(f"\n64 concurrent runs of 10 turns, 50 ms per reply: bare {found['bare']:.2f} s, agentkit ", end="")
+    print(f"{found['agentkit']:.2f} s, ratio {found['agentkit'] / found['bare']:.2f} (target 1.20)")
     client.close()
     backend.close()
 
@@ -284,7 +285,7 @@ def main() -> None:
         measure_turns(port, rounds)
         measure_import(rounds)
         measure_start(port, rounds)
-        measure_side_by_side(rounds)
+        measure_parallel_tools(rounds)
         measure_many_runs(port, rounds)
 
 

@@ -16,12 +16,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
 def ready() -> Iterator[int]:
     """The port of such a server, for as long as it is needed."""
     server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdin is not None
+    assert server.stdout is not None
     try:
         yield int(server.stdout.readline())
     finally:
@@ -34,23 +37,25 @@ FUNCTION = {"name": "look_up", "arguments": '{"topic": "the tides of the North S
 TOPICS = ["the tides of the North Sea"] + [f"the tides of sea number {index:02}" for index in range(1, 100)]
 
 
-def whole(message: dict, finish_reason: str) -> bytes:
+def whole(message: dict[str, Any], finish_reason: str) -> bytes:
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
     body = json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": USAGE}).encode()
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
-def streamed(deltas: list[dict], finish_reason: str) -> bytes:
+def streamed(deltas: list[dict[str, Any]], finish_reason: str) -> bytes:
     body = b"".join(events_of(deltas, finish_reason))
     head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
-def events_of(deltas: list[dict], finish_reason: str) -> list[bytes]:
-    chunks = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+def events_of(deltas: list[dict[str, Any]], finish_reason: str) -> list[bytes]:
+    chunks: list[dict[str, Any]] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     chunks.append({"index": 0, "delta": {}, "finish_reason": finish_reason})
-    events = [{"id": "1", "object": "chat.completion.chunk", "choices": [chunk]} for chunk in chunks]
+    events: list[dict[str, Any]] = [
+        {"id": "1", "object": "chat.completion.chunk", "choices": [chunk]} for chunk in chunks
+    ]
     events.append({"id": "1", "object": "chat.completion.chunk", "choices": [], "usage": USAGE})
     return [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [b"data: [DONE]\n\n"]
 
@@ -59,7 +64,7 @@ TEXT = "The tides of the North Sea follow the moon."
 CALL = {"id": "call_1", "type": "function", "function": FUNCTION}
 
 
-def call_deltas(index: int = 0) -> list[dict]:
+def call_deltas(index: int = 0) -> list[dict[str, Any]]:
     """A call as a model streams it, a token at a time."""
     begun = {**CALL, "id": f"call_{index + 1}", "index": index, "function": {**FUNCTION, "arguments": ""}}
     arguments = json.dumps({"topic": TOPICS[index]})
@@ -108,7 +113,7 @@ def serve(connection: socket.socket) -> None:
                 return
             pending += received
         head, _, pending = pending.partition(b"\r\n\r\n")
-        length = int(re.search(rb"content-length: (\d+)", head, re.IGNORECASE).group(1))
+        length = int(re.findall(rb"content-length: (\d+)", head, re.IGNORECASE)[0])
         pieces, have = [pending], len(pending)
         while have < length:
             received = connection.recv(1 << 18)
@@ -118,9 +123,12 @@ def serve(connection: socket.socket) -> None:
         is_stream = re.search(rb'"stream": ?true', body) is not None
         slow = re.match(rb"POST /calls/(\d+)/gap/(\d+)/", head)
         if slow:
-            send_slowly(connection, *map(int, slow.groups()), body, is_stream)
+            calls, gap = map(int, slow.groups())
+            send_slowly(connection, calls, gap, body, is_stream)
             continue
-        turns, delay = map(int, re.match(rb"POST /turns/(\d+)/ms/(\d+)/", head).groups())
+        asked = re.match(rb"POST /turns/(\d+)/ms/(\d+)/", head)
+        assert asked is not None
+        turns, delay = map(int, asked.groups())
         if delay:
             time.sleep(delay / 1000)
         done = len(re.findall(rb'"role": ?"tool"', body))

@@ -1,10 +1,10 @@
-"""What cutting a long history in steps saves: the prompt tokens that a real llama.cpp server has to read anew.
+"""What cutting a long history in steps saves: the prompt tokens that a real llama.cpp server has to process again.
 
     make bench        or        python -m benchmarks.window [turns]
 
-A conversation of 200 turns on a context of 2,048 tokens (the project's own tiny model), once cut by agentkit's window
-and once by leaving out the oldest turns as soon as the next one does not fit. Tokens are the server's own figures:
-those of the prompt, less those it had in its cache.
+A conversation of 200 turns on a context of 2,048 tokens (the project's own tiny model), cut once by agentkit's window
+and once by leaving out the oldest turns as soon as the next one does not fit. Tokens are the server's own counts: those
+of the prompt, minus those in its cache.
 """
 
 import sys
@@ -26,7 +26,8 @@ def question(turn: int) -> str:
 
 
 def by_window(url: str, turns: int) -> Usage:
-    agent, messages, spent = Agent(f"openai:tiny@{url}", window=CONTEXT), [], Usage()
+    agent, spent = Agent(f"openai:tiny@{url}", window=CONTEXT), Usage()
+    messages: list[Any] = []
     with agent:
         for turn in range(turns):
             result = agent.run(question(turn), messages=messages)
@@ -41,17 +42,17 @@ def by_turn(url: str, turns: int) -> Usage:
         for turn in range(turns):
             result = agent.run(question(turn), messages=messages)
             messages, spent = list(result.messages), spent + result.usage
-            a_turn = result.usage.input_tokens / (len(messages) / 2)
-            if result.usage.input_tokens + a_turn > CONTEXT * FULL:
+            per_turn = result.usage.input_tokens / (len(messages) / 2)
+            if result.usage.input_tokens + per_turn > CONTEXT * FULL:
                 messages = messages[2:]
     return spent
 
 
 def main() -> None:
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    ways: dict[str, Callable[[str, int], Usage]] = {"a turn each time": by_turn, "in steps (window)": by_window}
+    ways: dict[str, Callable[[str, int], Usage]] = {"one turn a time": by_turn, "in steps (window)": by_window}
     print(f"\nprompt tokens of {turns} turns on a context of {CONTEXT:,} tokens")
-    print(f"{'what is left out':>20} {'in all':>10} {'read anew':>10} {'a turn':>8} {'ratio':>7}")
+    print(f"{'what is cut':>20} {'total':>10} {'processed':>10} {'per turn':>8} {'ratio':>7}")
     first = 0.0
     with tempfile.TemporaryDirectory() as folder:
         model = write_tiny_model(Path(folder) / "tiny.gguf")

@@ -10,7 +10,7 @@ import argparse
 import os
 from pathlib import Path
 
-from agentkit import Agent, Limits
+from agentkit import Agent, Limits, Tool
 from agentkit.event import ToolFinished
 from agentkit_tools import documents, search, visit
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--web", action="store_true", help="search the web instead")
     options = parser.parse_args()
 
-    tools = [search, visit] if options.web else documents(options.docs)
+    tools: list[Tool[..., str]] = [search, visit] if options.web else documents(options.docs)
     model = os.environ.get("AGENTKIT_MODEL", "extractive")
     with Agent(model, tools=tools, instructions=INSTRUCTIONS, limits=Limits(turns=10)) as agent:
         run = agent.stream(options.question)

@@ -100,12 +100,12 @@ def test_a_valid_history_stays_as_it_is(messages: list[Any]) -> None:
 
 
 BROKEN = [
-    ([ASK, said(call()), ASK], "never answered"),
-    ([ASK, said(call())], "never answered"),
-    ([ASK, said(call("a"), call("b")), result("a"), ASK], "never answered"),
+    ([ASK, said(call()), ASK], "without a result"),
+    ([ASK, said(call())], "without a result"),
+    ([ASK, said(call("a"), call("b")), result("a"), ASK], "without a result"),
     ([result(), ASK], "answers no call"),
     ([ASK, DONE, result()], "answers no call"),
-    ([ASK, said(call()), result(), result()], "did not ask for"),
+    ([ASK, said(call()), result(), result()], "none of its calls"),
     ([ASK, said(call("a"), call("b")), result("b"), result("a")], "another order"),
     ([ASK, said(call("a"), call("a")), result("a", "1"), result("a", "2")], "which became"),
     ([ASK, said(call(""), call("")), result("", "1"), result("", "2")], "which became"),
@@ -118,8 +118,8 @@ BROKEN = [
     ([ASK, said(call()), result(content={"t": 3})], "became its JSON"),
     ([{"role": "user", "content": []}], "empty list"),
     ([ASK, said(content="x")], "empty list of tool calls"),
-    ([ASK, said(call(arguments={"x": 1})), result()], "no JSON text"),
-    ([ASK, said(call(arguments='{"x": ')), result()], "no JSON text"),
+    ([ASK, said(call(arguments={"x": 1})), result()], "not JSON text"),
+    ([ASK, said(call(arguments='{"x": ')), result()], "not JSON text"),
     ([ASK, said(call(name="")), result()], "without a name"),
     (
         [
@@ -127,14 +127,14 @@ BROKEN = [
             {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
             {**result(None), "role": "function", "name": "f"},
         ],
-        "old",
+        "deprecated",
     ),
 ]
 
 
 @pytest.mark.parametrize(("messages", "told"), BROKEN)
 def test_a_broken_history_is_mended_and_told(messages: list[Any], told: str) -> None:
-    assert faults(messages) or told in ("another order", "no JSON text")
+    assert faults(messages) or told in ("another order", "not JSON text")
     made, repairs = repaired(messages, closed=True)
     assert faults(made) == []
     assert any(told in each for each in repairs), repairs

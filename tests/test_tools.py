@@ -41,7 +41,7 @@ def add(a: int, b: int = 2) -> int:
 def test_a_decorated_function_stays_the_function_it_was() -> None:
     assert add(3) == 5
     assert add(3, b=4) == 7
-    assert add.__name__ == "add"
+    assert add.__name__ == "add"  # type: ignore[attr-defined]
     assert add.__doc__ == "Add two numbers."
     assert str(inspect.signature(add)) == "(a: int, b: int = 2) -> int"
 
@@ -74,7 +74,7 @@ def test_a_method_knows_its_object() -> None:
     assert response_to(other.find, {"word": "Mo"}) == "[]"
     assert response_to(shelf.count) == "2"
     assert shelf.find.read_only
-    with pytest.raises(ToolDefinitionError, match=r"give object\.find"):
+    with pytest.raises(ToolDefinitionError, match=r"pass object\.find"):
         Agent(ScriptedBackend(), tools=[Shelf.find])
 
 
@@ -313,7 +313,7 @@ def test_arguments_that_do_not_fit_are_told_with_place_expectation_and_finding(
 
 def test_arguments_that_a_tool_does_not_have_are_left_out_and_said_so() -> None:
     assert response_to(add, {"a": 1, "c": 5, "why": "x"}) == (
-        "3\n(left out, since add has no such arguments: c, why; it takes a, b)"
+        "3\n(ignored, since add has no such arguments: c, why; it takes a, b)"
     )
 
 

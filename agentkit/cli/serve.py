@@ -67,7 +67,7 @@ def serve(
 
 def _run(host: str, port: int, workers: int) -> None:
     created = _application()
-    if created.state.service.door.is_open and not _is_loopback(host):
+    if created.state.service.authenticator.is_open and not _is_loopback(host):
         leave(
             f"without authentication every client that can reach {host} could use this service: create an API key "
             "(agentkit serve keys add NAME), or set AGENTKIT_JWT_SECRET or AGENTKIT_JWT_JWKS",

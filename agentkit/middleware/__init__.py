@@ -1,1 +1,1 @@
-"""What wraps a backend: each module adds one ability to the calls that pass through it."""
+"""Wrappers of a backend; each module adds one ability to the requests and replies that pass through it."""

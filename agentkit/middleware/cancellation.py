@@ -1,7 +1,7 @@
-"""A backend that can be stopped anywhere: while it connects, waits for the first byte, streams, or backs off.
+"""Cancellation of a reply at any point: while the backend connects, waits for the first byte, streams, or backs off.
 
-The backend is asked in a thread of its own, and its pieces come through a queue; whoever waits looks up twenty times a
-second whether the run is to stop. The connection of a reply that is left is hung up at once, so that the server stops.
+The backend runs in a worker thread and its deltas arrive through a queue; the waiting thread checks twenty times a
+second whether the run is to stop. The connection of an abandoned reply is closed at once, so that the server stops.
 """
 
 import threading
@@ -12,15 +12,15 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from agentkit._threads import POLL_INTERVAL, WORKERS
-from agentkit.backend import Backend, Pieces, Request
-from agentkit.net.abort import Line
+from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.net.abort import AbortableRequest
 
 _END = object()
 
 
 class Cancellable:
-    """Wraps any backend for one run. cancel: set to stop. patience: tells until when (`time.monotonic()`) a reply
-    that is asked for now may take; None is no limit. A stopped reply ends without a Reply."""
+    """Wraps any backend for one run. cancel: set it to stop. patience: returns the deadline (`time.monotonic()`) of a
+    reply that is requested now; None is no limit. A stopped reply ends without a Reply."""
 
     def __init__(self, backend: Backend, cancel: threading.Event | None, patience: Callable[[], float | None]) -> None:
         self._backend = backend
@@ -30,27 +30,27 @@ class Cancellable:
     def __repr__(self) -> str:
         return repr(self._backend)
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         deadline = self._patience()
         if self._cancel is None and deadline is None:
             yield from self._backend.reply(request)
             return
-        asking = _CancellableReply(self._backend, request)
-        WORKERS.submit(asking.work)
+        running = _CancellableReply(self._backend, request)
+        WORKERS.submit(running.work)
         try:
             while not self._is_over(deadline):
                 try:
-                    piece = asking.pieces.get(timeout=_glance(deadline))
+                    delta = running.deltas.get(timeout=_poll_timeout(deadline))
                 except Empty:
                     continue
-                if piece is _END:
+                if delta is _END:
                     return
-                if isinstance(piece, BaseException):
-                    raise piece
-                yield piece
+                if isinstance(delta, BaseException):
+                    raise delta
+                yield delta
         finally:
-            asking.leave()
+            running.abandon()
 
     def close(self) -> None:
         """See `agentkit.backend.Backend.close`."""
@@ -62,32 +62,32 @@ class Cancellable:
 
 
 class _CancellableReply:
-    """One reply, asked for in another thread."""
+    """One reply, requested in another thread."""
 
     def __init__(self, backend: Backend, request: Request) -> None:
-        self.pieces: SimpleQueue[Any] = SimpleQueue()
-        self.is_left = threading.Event()
+        self.deltas: SimpleQueue[Any] = SimpleQueue()
+        self.is_abandoned = threading.Event()
         self._backend = backend
         self._request = request
-        self._line = Line()
+        self._connection = AbortableRequest()
 
-    def leave(self) -> None:
-        """Nobody waits for more: hang up, unless it is over."""
-        self.is_left.set()
-        self._line.hang_up()
+    def abandon(self) -> None:
+        """Stop the reply and close its connection, unless it has ended."""
+        self.is_abandoned.set()
+        self._connection.abort()
 
     def work(self) -> None:
-        """Hand over the pieces, up to the last or until nobody waits for them."""
+        """Put the deltas into the queue, until the last one or until the reply is abandoned."""
         try:
-            with self._line, closing(self._backend.reply(self._request)) as pieces:
-                for piece in pieces:
-                    if self.is_left.is_set():
+            with self._connection, closing(self._backend.reply(self._request)) as deltas:
+                for delta in deltas:
+                    if self.is_abandoned.is_set():
                         return
-                    self.pieces.put(piece)
-            self.pieces.put(_END)
-        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
-            self.pieces.put(error)
+                    self.deltas.put(delta)
+            self.deltas.put(_END)
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
+            self.deltas.put(error)
 
 
-def _glance(deadline: float | None) -> float:
+def _poll_timeout(deadline: float | None) -> float:
     return POLL_INTERVAL if deadline is None else max(0.0, min(POLL_INTERVAL, deadline - time.monotonic()))

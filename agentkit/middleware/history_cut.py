@@ -1,4 +1,4 @@
-"""What is left out of a long history: old tool results first, then whole turns."""
+"""Selects what to leave out of a long history: old tool results first, then whole turns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,120 +7,121 @@ from typing import Any, cast
 from agentkit._text import json_bytes
 from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, tool_response, without_images
 
-BULKY = 600
-"""Bytes from which the result of a call is worth a line instead."""
+BULKY_BYTES = 600
+"""Size in bytes from which the result of a call may be replaced by one line."""
 
 
 @dataclass
 class TrimmedHistory:
-    """What is sent of a transcript: `left_out` and `stubs` are places in it; `note` stands before the first user
-    message that is left, in the place of the turns that went."""
+    """What is sent of a transcript. left_out: indices of messages that are not sent. stubs: indices of tool results
+    that are replaced by one line. note: text before the first remaining user message, in place of the omitted turns."""
 
     left_out: set[int] = field(default_factory=set)
     stubs: set[int] = field(default_factory=set)
     note: str = ""
 
     def messages(self, transcript: Sequence[Message], start: int = 0) -> Iterator[Message]:
-        """What is sent, from the place `start` on."""
-        noted = start > 0 or not self.note
-        for place in range(start, len(transcript)):
-            message = transcript[place]
-            if place in self.left_out:
+        """The messages to send, from index `start` on."""
+        has_note = start > 0 or not self.note
+        for index in range(start, len(transcript)):
+            message = transcript[index]
+            if index in self.left_out:
                 continue
-            if place in self.stubs:
-                message = _stub(message, place)
-            if not noted and message["role"] == "user":
-                message, noted = _with_note(message, self.note), True
+            if index in self.stubs:
+                message = _stub(message, index)
+            if not has_note and message["role"] == "user":
+                message, has_note = _with_note(message, self.note), True
             yield message
 
     def stored(self, offset: int) -> dict[str, Any]:
-        """For a session, whose messages begin `offset` places later."""
-        places = {name: sorted(place - offset for place in getattr(self, name)) for name in ("left_out", "stubs")}
-        return {**places, "note": self.note}
+        """As JSON for a session, whose first message has the index `offset` in the transcript."""
+        indices = {name: sorted(index - offset for index in getattr(self, name)) for name in ("left_out", "stubs")}
+        return {**indices, "note": self.note}
 
     @classmethod
     def restored(cls, stored: Mapping[str, Any], offset: int) -> "TrimmedHistory":
-        """What `stored` gave."""
-        left_out, stubs = ({place + offset for place in stored.get(name) or ()} for name in ("left_out", "stubs"))
+        """The inverse of `stored`."""
+        left_out, stubs = ({index + offset for index in stored.get(name) or ()} for name in ("left_out", "stubs"))
         return cls(left_out, stubs, str(stored.get("note") or ""))
 
 
 def cut(transcript: Sequence[Message], view: TrimmedHistory, max_bytes: int, last_turns: int) -> TrimmedHistory:
-    """A view of at most so many bytes, as far as that can be had; it leaves out what the view before it did."""
+    """A view of at most `max_bytes` bytes, as far as possible; it leaves out at least what `view` does."""
     made = TrimmedHistory(set(view.left_out), set(view.stubs), view.note)
     sizes = [size_of(message) for message in transcript]
-    for place in made.stubs:
-        sizes[place] = size_of(_stub(transcript[place], place))
-    size = sum(sizes[place] for place in range(len(transcript)) if place not in made.left_out)
+    for index in made.stubs:
+        sizes[index] = size_of(_stub(transcript[index], index))
+    size = sum(sizes[index] for index in range(len(transcript)) if index not in made.left_out)
     turns = [turn for turn in _turns(transcript) if not set(turn) <= made.left_out]
-    last = {place for turn in turns[-last_turns:] for place in turn}
+    last = {index for turn in turns[-last_turns:] for index in turn}
     groups = [group for turn in turns for group in _groups(transcript, turn)]
-    newest = {place for group in groups[-2:] for place in group}
+    newest = {index for group in groups[-2:] for index in group}
 
-    def stub(places: Sequence[int]) -> None:
+    def stub(indices: Sequence[int]) -> None:
         nonlocal size
-        for place in places:
+        for index in indices:
             if size <= max_bytes:
                 return
-            if transcript[place]["role"] != "tool" or place in made.stubs | made.left_out or sizes[place] < BULKY:
+            if transcript[index]["role"] != "tool" or index in made.stubs | made.left_out or sizes[index] < BULKY_BYTES:
                 continue
-            small = size_of(_stub(transcript[place], place))
-            size -= sizes[place] - small
-            sizes[place] = small
-            made.stubs.add(place)
+            small = size_of(_stub(transcript[index], index))
+            size -= sizes[index] - small
+            sizes[index] = small
+            made.stubs.add(index)
 
     def leave_out(parts: Sequence[Sequence[int]]) -> None:
         nonlocal size
         for part in parts:
             if size <= max_bytes:
                 return
-            size -= sum(sizes[place] for place in part if place not in made.left_out)
+            size -= sum(sizes[index] for index in part if index not in made.left_out)
             made.left_out |= set(part)
             made.stubs -= set(part)
 
-    stub([place for place in range(len(transcript)) if place not in last])
+    stub([index for index in range(len(transcript)) if index not in last])
     leave_out(turns[:-last_turns])
-    stub([place for place in sorted(last) if place not in newest])
+    stub([index for index in sorted(last) if index not in newest])
     leave_out(groups[:-2])
     stub(range(len(transcript)))
     return made
 
 
 def _turns(transcript: Sequence[Message]) -> list[list[int]]:
-    """The places of each turn: what a user says, and all that follows up to the next. System messages stay."""
+    """The indices of each turn: a user message and everything up to the next one. System messages are never left
+    out."""
     turns: list[list[int]] = []
-    speaks = False
-    for place, message in enumerate(transcript):
+    in_user_message = False
+    for index, message in enumerate(transcript):
         if message["role"] in ("system", "developer"):
             continue
-        begins = message["role"] == "user" and not speaks and not is_shown_by_a_tool(message)
+        begins = message["role"] == "user" and not in_user_message and not is_shown_by_a_tool(message)
         if begins or not turns:
             turns.append([])
-        speaks = message["role"] == "user"
-        turns[-1].append(place)
+        in_user_message = message["role"] == "user"
+        turns[-1].append(index)
     return turns
 
 
 def _groups(transcript: Sequence[Message], turn: Sequence[int]) -> list[list[int]]:
-    """The calls of a turn, each reply with its results."""
+    """The indices of each reply with calls of a turn, together with the results."""
     groups: list[list[int]] = []
-    for place in turn:
-        message = transcript[place]
+    for index in turn:
+        message = transcript[index]
         if message["role"] == "assistant" and message.get("tool_calls"):
-            groups.append([place])
-        elif groups and (message["role"] == "tool" or is_shown_by_a_tool(message)) and groups[-1][-1] == place - 1:
-            groups[-1].append(place)
+            groups.append([index])
+        elif groups and (message["role"] == "tool" or is_shown_by_a_tool(message)) and groups[-1][-1] == index - 1:
+            groups[-1].append(index)
     return groups
 
 
-def _stub(message: Message, place: int) -> Message:
+def _stub(message: Message, index: int) -> Message:
     text = response_of(message)
-    begins = " ".join(text[:120].split())
-    told = (
-        f"(left out to save space: {len(text):,} characters that begin with {begins!r}; call earlier_result with "
-        f"number {place} to read them again)"
+    beginning = " ".join(text[:120].split())
+    stub = (
+        f"(left out to save space: {len(text):,} characters that begin with {beginning!r}; call earlier_result with "
+        f"number {index} to read them again)"
     )
-    return cast(Message, {**message, "content": tool_response(told)})
+    return cast(Message, {**message, "content": tool_response(stub)})
 
 
 def _with_note(message: Message, note: str) -> Message:
@@ -130,16 +131,18 @@ def _with_note(message: Message, note: str) -> Message:
     return cast(Message, {**message, "content": f"{note}\n\n{content or ''}"})
 
 
-def in_words(message: Message) -> str:
+def as_text(message: Message) -> str:
+    """A message as plain text for a summary: its text, cut to 2000 characters, and its calls."""
     calls = [f"{call['function']['name']}({call['function']['arguments']})" for call in message.get("tool_calls") or ()]
     return " ".join([text_of(message)[:2000], *calls])
 
 
 IMAGE_BYTES = 4000
-"""What a picture counts for, instead of its data."""
+"""Size in bytes that is assumed for an image instead of that of its data."""
 
 
 def size_of(message: Message) -> int:
+    """The size of a message in bytes of JSON."""
     content = message.get("content")
-    pictures = sum(part.get("type") == "image_url" for part in content) if isinstance(content, list) else 0
-    return len(json_bytes(without_images(message) if pictures else message)) + pictures * IMAGE_BYTES
+    images = sum(part.get("type") == "image_url" for part in content) if isinstance(content, list) else 0
+    return len(json_bytes(without_images(message) if images else message)) + images * IMAGE_BYTES

@@ -1,11 +1,11 @@
-"""What tokens cost, where the server doesn't say: the user's prices, or those that the genai-prices package knows."""
+"""Cost of tokens when the server doesn't report it: by the user's prices, or those of the genai-prices package."""
 
 import importlib.util
 import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage
@@ -15,9 +15,9 @@ logger = logging.getLogger("agentkit")
 
 @dataclass(frozen=True)
 class Prices:
-    """The prices of a model, each for a million tokens, in whatever currency the limit is in.
+    """The prices of a model, each per million tokens, in the same currency as `Limits(cost=...)`.
 
-    cached: of input tokens that the server had in its cache; None is the price of other input. Raises
+    cached: the price of input tokens that the server had in its cache; None: the same as other input. Raises
     ConfigurationError for a price below 0.
     """
 
@@ -27,10 +27,10 @@ class Prices:
 
     def __post_init__(self) -> None:
         if min(self.input, self.output, self.cached or 0.0) < 0:
-            raise ConfigurationError(f"{self}: a price is a number of at least 0")
+            raise ConfigurationError(f"{self}: a price must be at least 0")
 
     def cost(self, usage: Usage) -> float:
-        """What a reply cost."""
+        """The cost of a reply."""
         cached = self.input if self.cached is None else self.cached
         fresh = usage.input_tokens - usage.cached_tokens
         return (fresh * self.input + usage.cached_tokens * cached + usage.output_tokens * self.output) / 1e6
@@ -48,14 +48,14 @@ class Priced:
     def __repr__(self) -> str:
         return repr(self._backend)
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        with closing(self._backend.reply(request)) as pieces:
-            for piece in pieces:
-                if isinstance(piece, Reply) and not piece.usage.cost:
-                    yield replace(piece, usage=replace(piece.usage, cost=self._cost(piece.usage)))
+        with closing(self._backend.reply(request)) as deltas:
+            for delta in deltas:
+                if isinstance(delta, Reply) and not delta.usage.cost:
+                    yield replace(delta, usage=replace(delta.usage, cost=self._cost(delta.usage)))
                 else:
-                    yield piece
+                    yield delta
 
     def close(self) -> None:
         """See `agentkit.backend.Backend.close`."""
@@ -67,13 +67,13 @@ class Priced:
         cost = known_cost(self._model, self._base_url, usage)
         if cost is None and usage.input_tokens:
             logger.warning(
-                "the cost of %s is not known, so a limit on it can't hold: give Agent(prices=Prices(...))", self._model
+                "the cost of %s is not known, so a cost limit has no effect: set Agent(prices=Prices(...))", self._model
             )
         return cost or 0.0
 
 
 def known_cost(model: str, base_url: str | None, usage: Usage) -> float | None:
-    """What the genai-prices package says that a reply cost; None when it does not know, or is not installed."""
+    """The cost of a reply by the genai-prices package; None when it does not know the model or is not installed."""
     if not model or importlib.util.find_spec("genai_prices") is None:
         return None
     import genai_prices

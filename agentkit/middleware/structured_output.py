@@ -1,4 +1,4 @@
-"""Answers of a type: what the model is told of it, and its reply read and checked."""
+"""Typed answers (`output=`): how the type is described to the model, and how its reply is parsed and validated."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Prompt, user
@@ -24,14 +24,14 @@ _FENCED = re.compile(r"\s*```\w*\n(.*?)\n?```\s*", re.DOTALL)
 _BEGINS_JSON = tuple("{[\"'0123456789-")
 
 FINAL = "final_answer"
-"""The tool by which a model answers where its server has no response_format."""
+"""The tool through which a model answers where its server does not support response_format."""
 
 
 class OutputType:
-    """What `run(..., output=...)` was given: a pydantic model, dataclass, TypedDict, Literal, list, union, int, ...
+    """The type passed as `run(..., output=...)`: a pydantic model, dataclass, TypedDict, Literal, list, union, ...
 
-    schema: of the JSON object that the model writes; a type that is no object stands in it under "value". Raises
-    ConfigurationError for what has no JSON schema.
+    schema: the schema of the JSON object that the model writes; a type that is not an object is wrapped in one, under
+    the key "value". Raises ConfigurationError for a type that has no JSON schema.
     """
 
     def __init__(self, given: Any) -> None:
@@ -42,7 +42,7 @@ class OutputType:
                 adapter, schema = wrapped_adapter(given)
         except (PydanticUserError, TypeError, ValueError, NameError) as error:
             reason = str(error).split("\n")[0]
-            raise ConfigurationError(f"output={given!r:.60} is no type that has a JSON schema: {reason}") from None
+            raise ConfigurationError(f"output={given!r:.60} has no JSON schema: {reason}") from None
         self.schema: dict[str, Any] = schema
         self.name = re.sub(r"\W+", "_", getattr(given, "__name__", "") or "answer")[:64].strip("_") or "answer"
         self._adapter: TypeAdapter[Any] = adapter
@@ -50,21 +50,21 @@ class OutputType:
 
     @property
     def response_format(self) -> dict[str, Any]:
-        """The schema as OpenAI's chat completions take it."""
+        """The schema in the format of OpenAI's `response_format`."""
         described = {"name": self.name, "schema": self.schema, "strict": _is_strict(self.schema)}
         return {"type": "json_schema", "json_schema": described}
 
-    def in_words(self) -> str:
-        """The schema as a sentence to the model."""
-        return f"Answer with JSON alone, which fits this schema: {json.dumps(self.schema, ensure_ascii=False)}"
+    def instruction(self) -> str:
+        """The schema as an instruction to the model."""
+        return f"Answer with JSON only, conforming to this schema: {json.dumps(self.schema, ensure_ascii=False)}"
 
     def read(self, text: str, *, broken_off: bool = False) -> Any:
-        """The value that a text of the model stands for. broken_off: the reply did not come to its own end, so that
-        only a whole object counts. Raises ArgumentsError with what is wrong."""
+        """Parse and validate the text of an answer. broken_off: the reply was cut off, so only a complete object is
+        accepted. Raises ArgumentsError, with a message for the model."""
         if not text.strip():
-            raise ArgumentsError("there is no answer")
+            raise ArgumentsError("the answer is empty")
         if broken_off and not is_json_object(text, strict=False):
-            raise ArgumentsError("the answer is cut off: write it again, and shorter")
+            raise ArgumentsError("the answer was cut off: write it again, shorter")
         try:
             value: Any = self._read(text)[0]
         except ArgumentsError:
@@ -76,7 +76,7 @@ class OutputType:
         return value["value"] if self._is_wrapped else value
 
     def _bare(self, text: str) -> Any:
-        """The object around a value that stands alone (`42`, `["a"]`, `yes`); None when it has not the type."""
+        """Parse a value without the object around it (`42`, `["a"]`, `yes`); None when it does not have the type."""
         fenced = _FENCED.fullmatch(text)
         text = (fenced[1] if fenced else text).strip()
         try:
@@ -90,13 +90,13 @@ class OutputType:
         return None
 
     def _plain(self, text: str) -> Any:
-        """The same for words, where the type has words for values."""
+        """The same for plain text, for types whose values are strings."""
         with contextlib.suppress(ValidationError):
             return self._adapter.validate_json(json.dumps({"value": text}))
         return None
 
-    def partly(self, text: str) -> Any:
-        """What has come of the value so far, as JSON has it; None when nothing has."""
+    def partial(self, text: str) -> Any:
+        """The value received so far, as JSON values and not validated; None when there is none yet."""
         begin = text.find("{")
         try:
             value = from_json(text[begin:], allow_partial="trailing-strings") if begin >= 0 else None
@@ -106,7 +106,7 @@ class OutputType:
 
 
 def _is_strict(schema: Any) -> bool:
-    """Whether OpenAI takes the schema as strict: objects are closed, and all their keys required."""
+    """Whether OpenAI accepts the schema as strict: objects allow no other keys, and require all of theirs."""
     if isinstance(schema, list):
         return all(map(_is_strict, schema))
     if not isinstance(schema, dict):
@@ -121,10 +121,10 @@ def _is_strict(schema: Any) -> bool:
 
 
 class TypedAnswer:
-    """The way of one run to an answer of a type.
+    """The typed answer of one run.
 
-    By response_format where the backend takes a schema beside these tools, else by a tool that takes the answer.
-    retries: how often the model is told what is wrong with it.
+    Uses response_format where the backend supports a schema together with these tools, else a tool that takes the
+    answer. retries: how often the model is sent the validation error to try again.
     """
 
     def __init__(self, kind: OutputType, backend: Backend, has_tools: bool, retries: int) -> None:
@@ -133,7 +133,7 @@ class TypedAnswer:
         self.is_there = False
         takes_schema = getattr(backend, "takes_schema", None)
         self.by_tool = not (takes_schema is not None and takes_schema(has_tools))
-        self._says_schema = not self.by_tool and not getattr(backend, "tells_schema", False)
+        self._adds_schema = not self.by_tool and not getattr(backend, "tells_schema", False)
         self.failure: OutputError | None = None
         self._left = retries
 
@@ -141,33 +141,33 @@ class TypedAnswer:
         """The tool that takes the answer."""
 
         def take(**given: Any) -> str:
-            return "Taken."
+            return "Accepted."
 
         made: Tool[..., str] = Tool(
-            FINAL, "Give the final answer. Call it once, when you know it.", self.kind.schema, take
+            FINAL, "Give the final answer. Call it once, when you know the answer.", self.kind.schema, take
         )
         made._read = self._taken
         return made
 
     def prompt(self, prompt: Prompt) -> Prompt:
-        """The prompt, with the schema in words where the server does not tell the model of it."""
-        if not self._says_schema:
+        """The prompt, with the schema added as text where the server does not send it to the model."""
+        if not self._adds_schema:
             return prompt
         if isinstance(prompt, str):
-            return f"{prompt}\n\n{self.kind.in_words()}"
-        return [*prompt, self.kind.in_words()]
+            return f"{prompt}\n\n{self.kind.instruction()}"
+        return [*prompt, self.kind.instruction()]
 
     def take_text(self, text: str, *, broken_off: bool) -> Mapping[str, Any] | None:
-        """Read an answer in words; what to tell the model when it is none. broken_off: see `OutputType.read`. Raises
-        OutputError when it was told so often enough."""
+        """Read an answer from text. Returns a message for the model when it is invalid, None when it is valid.
+        broken_off: see `OutputType.read`. Raises OutputError when no retries are left."""
         try:
             self.value = self.kind.read(text, broken_off=broken_off)
         except ArgumentsError as error:
             self._count(text, error)
             if self.failure is not None:
                 raise self.failure from None
-            how = f"Call {FINAL} with it." if self.by_tool else self.kind.in_words()
-            return user(f"Your answer does not fit: {error}. {how}")
+            how = f"Call {FINAL} with it." if self.by_tool else self.kind.instruction()
+            return user(f"Your answer is not valid: {error}. {how}")
         self.is_there = True
         return None
 
@@ -182,12 +182,12 @@ class TypedAnswer:
 
     def _count(self, text: str, error: ArgumentsError) -> None:
         if self._left <= 0:
-            self.failure = OutputError(f"the model gave no answer of the type {self.kind.name}: {error}", text)
+            self.failure = OutputError(f"the model gave no valid answer of type {self.kind.name}: {error}", text)
         self._left -= 1
 
 
 class StructuredOutput:
-    """Wraps any backend for one run: asks for the type, and tells what has come of it."""
+    """Wraps any backend for one run: requests the type, and yields the value received so far."""
 
     def __init__(self, backend: Backend, answer: TypedAnswer) -> None:
         self._backend = backend
@@ -196,34 +196,34 @@ class StructuredOutput:
     def __repr__(self) -> str:
         return repr(self._backend)
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         kind, by_tool = self._answer.kind, self._answer.by_tool
         if not by_tool or not request.tools:
             request = replace(request, response_format=kind.response_format)
-        return self._told(self._backend.reply(replace(request, call_deltas=by_tool and request.stream)), by_tool)
+        return self._with_output(self._backend.reply(replace(request, call_deltas=by_tool and request.stream)), by_tool)
 
-    def _told(self, pieces: Pieces, by_tool: bool) -> Generator[Any, None, None]:
-        text, shown = "", None
+    def _with_output(self, deltas: ReplyStream, by_tool: bool) -> Generator[Any, None, None]:
+        text, emitted = "", None
         try:
-            for piece in pieces:
-                if isinstance(piece, CallDelta):
-                    if piece.name != FINAL:
+            for delta in deltas:
+                if isinstance(delta, CallDelta):
+                    if delta.name != FINAL:
                         continue
-                    text += piece.arguments
+                    text += delta.arguments
                 else:
-                    yield piece
-                    if isinstance(piece, ReplyDiscarded):
+                    yield delta
+                    if isinstance(delta, ReplyDiscarded):
                         text = ""
-                    if by_tool or not isinstance(piece, TextDelta):
+                    if by_tool or not isinstance(delta, TextDelta):
                         continue
-                    text += piece.text
-                value = self._answer.kind.partly(text)
-                if value is not None and value != shown:
-                    shown = value
+                    text += delta.text
+                value = self._answer.kind.partial(text)
+                if value is not None and value != emitted:
+                    emitted = value
                     yield OutputDelta(value)
         finally:
-            pieces.close()
+            deltas.close()
 
     def close(self) -> None:
         """See `agentkit.backend.Backend.close`."""

@@ -1,4 +1,4 @@
-"""The session stores: `from agentkit.sessions import SQLiteSessions`."""
+"""The session stores, such as `from agentkit.sessions import SQLiteSessions`."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,5 @@
-"""What a run writes into its session before it tells of it: messages, and a mark before each call with an effect."""
+"""Write-ahead journal of a run: messages, and an entry before each call with an effect, are stored in the session
+before their events are emitted."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,16 +12,17 @@ from agentkit.session import Entry, Session, Writer, messages_of, started_calls
 from agentkit.transcript import whats_due
 
 UNKNOWN = (
-    "It is not known whether this call had its effect: the program was stopped while it ran. Find out before you make "
-    "it again."
+    "It is not known whether this call had its effect: the program was stopped while it ran. Check before you make it "
+    "again."
 )
 
 
 class Journal:
-    """The session of a run, held for writing; without a session it writes nothing.
+    """The session of a run, locked for writing; without a session it writes nothing.
 
-    messages: what the session has, or None. held: what comes behind the results of open calls. unknown: the calls that
-    an earlier run had started and not finished. view, spent: what was sent of the session last, and what that took.
+    messages: the messages of the session, or None. held: the messages that come after the results of open calls.
+    unknown: the calls that an earlier run started and did not finish. view, spent: which part of the session was sent
+    last, and what that took.
     """
 
     def __init__(self, writer: Writer | None) -> None:
@@ -39,43 +41,43 @@ class Journal:
     @classmethod
     @contextmanager
     def opened(cls, session: Session | None) -> "Iterator[Journal]":
-        """The book of a run. Raises SessionError, SessionBusyError."""
+        """The journal of a run. Raises SessionError, SessionBusyError."""
         if session is None:
             yield cls(None)
             return
         with session.hold() as writer:
             yield cls(writer)
 
-    def unknown_answers(self) -> list[Message]:
-        """What the model is told of the calls whose effect is not known."""
+    def unknown_results(self) -> list[Message]:
+        """The tool messages that answer the calls whose effect is not known."""
         return [tool_result(call["id"], f"Error: {UNKNOWN}") for call in self.unknown]
 
     def write(
         self,
-        answered: Sequence[Mapping[str, Any]],
-        mended: Sequence[Mapping[str, Any]],
+        unknown_results: Sequence[Mapping[str, Any]],
+        repaired: Sequence[Mapping[str, Any]],
         earlier: Sequence[Mapping[str, Any]],
-        asked: Sequence[Mapping[str, Any]],
+        prompt: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Store what a run begins with. answered: what was added to `earlier` for unknown calls; mended: both, after
-        repair, of which the end is stored when nothing before it had to be changed. asked: the prompt."""
+        """Store what a run starts with. unknown_results: what was added to `earlier` for unknown calls. repaired: both
+        after repair; its new end is stored when nothing in `earlier` had to be changed. prompt: the user message."""
         if self._writer is None:
             return
-        is_longer = list(mended[: len(earlier)]) == list(earlier)
-        self._writer.append([*(mended[len(earlier) :] if is_longer else answered), *asked])
+        is_longer = list(repaired[: len(earlier)]) == list(earlier)
+        self._writer.append([*(repaired[len(earlier) :] if is_longer else unknown_results), *prompt])
 
-    def say(self, message: Mapping[str, Any]) -> None:
-        """Store a message that no event tells of."""
+    def add(self, message: Mapping[str, Any]) -> None:
+        """Store a message that belongs to no event."""
         if self._writer is not None:
             self._writer.append([message])
 
     def note_view(self, view: Mapping[str, Any]) -> None:
-        """Store what is sent from now on."""
+        """Store which part of the session is sent from now on."""
         if self._writer is not None:
             self._writer.note_view(view)
 
     def note(self, event: Event) -> None:
-        """Store what an event adds, before it is told."""
+        """Store what an event adds, before the event is emitted."""
         if self._writer is None:
             return
         if event.adds:
@@ -86,7 +88,7 @@ class Journal:
 
 
 def _unknown(messages: Sequence[Message], started: Mapping[str, ToolCall]) -> list[ToolCall]:
-    """The open calls that were started, up to the first that was not: calls are answered in order."""
+    """The open calls that were started, up to the first that was not, since calls are answered in order."""
     due = whats_due(messages)
     found = []
     for call in due if isinstance(due, tuple) else ():
@@ -97,7 +99,7 @@ def _unknown(messages: Sequence[Message], started: Mapping[str, ToolCall]) -> li
 
 
 def _last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage | None]:
-    """The view that holds at the end of a log, and what the last reply took; an undo ends both."""
+    """The view in effect at the end of a log, and the usage of the last reply; an undo clears both."""
     view: Mapping[str, Any] | None = None
     spent: Usage | None = None
     for entry in entries:
@@ -106,8 +108,8 @@ def _last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usag
         elif entry.kind == "view":
             view = entry.value
         elif entry.kind == "message" and entry.usage:
-            told = entry.usage
-            spent = Usage(1, int(told.get("input_tokens") or 0), 0, int(told.get("output_tokens") or 0))
+            usage = entry.usage
+            spent = Usage(1, int(usage.get("input_tokens") or 0), 0, int(usage.get("output_tokens") or 0))
         elif entry.kind == "message" and entry.value.get("role") != "user":
             spent = None if entry.value.get("role") == "tool" else spent
     return view, spent if spent is not None and spent.input_tokens else None

@@ -10,7 +10,10 @@ from agentkit.session import SessionInfo, Sessions, busy
 
 
 class MemorySessions(Sessions):
-    """Sessions that end with the program."""
+    """Sessions in the memory of this process; they are lost when it ends.
+
+    wait: seconds that a writer waits for another to finish.
+    """
 
     def __init__(self, wait: float = 30.0) -> None:
         super().__init__(wait)
@@ -21,7 +24,7 @@ class MemorySessions(Sessions):
         self._locks: dict[str, threading.Lock] = {}
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Does nothing: there are no resources to release."""
 
     def _append(self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: Any) -> None:
         now = datetime.now(UTC)

@@ -1,7 +1,7 @@
-"""Sessions in one SQLite file; several processes of a machine share it.
+"""Sessions in one SQLite file, shared by the processes of a machine.
 
-A session is held by a file lock of the operating system beside the database, which ends with its process, however that
-ends. An entry that was acknowledged is on the disk (WAL, synchronous=FULL).
+A session is locked by an operating-system file lock next to the database, which is released when its process ends, for
+whatever reason. An acknowledged entry is on disk (WAL, synchronous=FULL).
 """
 
 import hashlib
@@ -37,10 +37,10 @@ CREATE TABLE IF NOT EXISTS blobs (
 
 
 class SQLiteSessions(Sessions):
-    """Sessions in the SQLite file at `path`, which is made with its folders, readable by its owner only.
+    """Sessions in the SQLite file at `path`, which is created with its folders and readable by its owner only.
 
-    wait: seconds that a writer waits for the one before it. Raises SessionError when the file can't be used, or a newer
-    agentkit made it.
+    wait: seconds that a writer waits for another to finish. Raises SessionError when the file can't be used or was
+    made by a newer agentkit.
     """
 
     def __init__(self, path: str | os.PathLike[str], wait: float = 30.0) -> None:
@@ -55,7 +55,7 @@ class SQLiteSessions(Sessions):
         return f"SQLiteSessions({str(self.path)!r})"
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is needed."""
+        """Close the file; it is opened again when needed."""
         with self._guard:
             if self._open is not None and self._open[0] == os.getpid():
                 self._open[1].close()
@@ -63,7 +63,7 @@ class SQLiteSessions(Sessions):
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for one thread at a time; what fails in between is a SessionError."""
+        """The connection, for one thread at a time; errors while it is used are raised as SessionError."""
         with self._guard:
             try:
                 if self._open is None or self._open[0] != os.getpid():  # a connection must not cross a fork
@@ -81,8 +81,8 @@ class SQLiteSessions(Sessions):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
                 raise SessionError(
-                    f"{self.path.name} was made by a newer agentkit (version {version} of its tables; this one knows "
-                    f"up to {VERSION}): install a newer one"
+                    f"{self.path.name} was made by a newer agentkit (version {version} of its tables; this supports "
+                    f"up to {VERSION}): install a newer version"
                 )
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")

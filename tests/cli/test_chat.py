@@ -131,12 +131,14 @@ def test_a_failing_server_does_not_end_the_conversation(folder: Path) -> None:
 
 def test_without_a_terminal_nothing_that_needs_approval_is_run(folder: Path, model: str) -> None:
     done = chat(folder, model, "pay it")
-    assert "the user did not allow this call: no terminal to ask for approval" in done.stderr
+    assert "the user did not approve this call: no terminal to ask for approval" in done.stderr
     asked = agentkit(folder, "ask", "pay it", "--model", model, "--tool", "mytools:pay")
     assert "no terminal to ask for approval" in asked.stdout
 
 
-@pytest.mark.parametrize(("word", "says"), [("y", "Result: paid 5"), ("too much", "did not allow this call: too much")])
+@pytest.mark.parametrize(
+    ("word", "says"), [("y", "Result: paid 5"), ("too much", "did not approve this call: too much")]
+)
 def test_at_a_terminal_a_person_is_asked(folder: Path, model: str, word: str, says: str) -> None:
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "dumb"}
@@ -208,8 +210,8 @@ def test_a_run_is_replayed_step_by_step(kept: Path) -> None:
         (["sessions", "show", "nobody"], "session 'nobody' not found", 1),
         (["replay", "work", "--from", "9"], "has 3 steps", 2),
         (["sessions", "export", "work", "--format", "pdf"], "use json or md", 2),
-        (["sessions", "show", "../x"], "can't be the id", 1),
-        (["chat", "--session", "a/b"], "can't be the id", 2),
+        (["sessions", "show", "../x"], "is not a valid session id", 1),
+        (["chat", "--session", "a/b"], "is not a valid session id", 2),
         (["chat", "--model", "nonsense:x"], "no model provider", 2),
         (["sessions", "list", "--store", "redis://127.0.0.1:1/0"], "can't be used", 1),
     ],

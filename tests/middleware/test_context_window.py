@@ -236,7 +236,7 @@ def small_llama(tiny_model: Any) -> Iterator[LlamaServer]:
 
 def test_a_real_server_tells_its_window_and_is_never_overrun(small_llama: LlamaServer) -> None:
     with MemorySessions() as sessions, Agent(f"openai:tiny@{small_llama.url}", window=Window()) as agent:
-        agent._size.ask(agent.backend)  # it is asked by itself only from 3,000 tokens on
+        agent._size.query(agent.backend)  # a run queries it only from 3,000 tokens on
         assert agent._size.tokens == 1024
         for turn in range(40):
             result = agent.run(f"Question {turn}: what about it?", session=sessions["a"])

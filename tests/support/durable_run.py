@@ -1,9 +1,9 @@
-"""A run of twenty steps that is killed at random moments, and taken up again until it is through.
+"""A run of twenty steps that is killed at random moments and resumed until it is finished.
 
     python -m tests.support.durable_run sqlite|redis WHERE FOLDER KILLS
 
-Each try is a process of its own, forked off when everything is imported. Prints, as JSON, what was seen: how often each
-effect was had (a line in a file), which were reported as unknown, and how many kills it took.
+Each attempt is a separate process, forked after everything is imported. Prints as JSON how often each effect happened
+(one line in a file each), which were reported as unknown, and the number of kills.
 """
 
 import json
@@ -41,7 +41,7 @@ def agent_of(folder: Path) -> Agent:
 
     @tool(read_only=True)
     def look(step: int) -> str:
-        """Have none."""
+        """Have no effect."""
         with (folder / "looks").open("a") as file:
             file.write(f"{step}\n")
         return f"seen {step}"
@@ -56,7 +56,7 @@ def agent_of(folder: Path) -> Agent:
 
 
 def attempt(sessions: Sessions, session_id: str, folder: Path) -> None:
-    """One try, in this process: begin, or go on."""
+    """One attempt in this process: start the run, or resume it."""
     session, agent = sessions[session_id], agent_of(folder)
     result = agent.resume(session) if session.messages else agent.run("Go.", session=session)
     unknown = [call.arguments["step"] for call in result.unknown_calls]
@@ -69,7 +69,7 @@ def main() -> None:
     kind, where, folder_name, kills_wanted = sys.argv[1:]
     folder, chance = Path(folder_name), random.Random(7)
     kills, runs, seen = 0, 0, []
-    attempt(opened(kind, where), "first", folder)  # loads what is loaded late, which no try shall spend its time on
+    attempt(opened(kind, where), "first", folder)  # loads lazily imported modules before the attempts
     while kills < int(kills_wanted):
         session_id = f"run{runs}"
         runs += 1
@@ -87,11 +87,11 @@ def main() -> None:
             finished = os.WIFEXITED(status)
             assert not finished or os.WEXITSTATUS(status) == 0
             kills += not finished
-        seen.append(_seen(opened(kind, where), session_id, folder))
+        seen.append(_outcome(opened(kind, where), session_id, folder))
     print(json.dumps({"kills": kills, "runs": seen}))
 
 
-def _seen(sessions: Sessions, session_id: str, folder: Path) -> dict[str, Any]:
+def _outcome(sessions: Sessions, session_id: str, folder: Path) -> dict[str, Any]:
     messages = sessions[session_id].messages
     told = [response_of(message) for message in messages if message["role"] == "tool"]
     return {

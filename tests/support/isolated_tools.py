@@ -1,4 +1,4 @@
-"""Tools for the tests of isolation: another process finds them here."""
+"""Tools for the tests of isolation, in a module that a subprocess can import."""
 
 import ctypes
 import os
@@ -23,7 +23,7 @@ def add(a: int, b: int = 1) -> int:
 
 @tool(isolate=True)
 def whoami() -> int:
-    """Tell the number of the process."""
+    """Return the process id."""
     return os.getpid()
 
 
@@ -50,7 +50,7 @@ def loop() -> None:
 @tool(isolate=True, timeout=0.4)
 def block() -> None:
     """Block in C."""
-    ctypes.PyDLL(None).sleep(30)  # holds the interpreter's lock
+    ctypes.PyDLL(None).sleep(30)  # holds the GIL
 
 
 @tool(isolate=True)
@@ -62,7 +62,7 @@ def nap() -> str:
 
 @tool(isolate=True)
 def leave() -> None:
-    """Leave at once."""
+    """End the process at once."""
     os._exit(3)
 
 

@@ -1,10 +1,10 @@
-"""Record the cassettes anew.
+"""Record the cassettes again.
 
     python -m tests.support.make_cassettes [recorded-exchanges.jsonl]
 
-From a real llama.cpp server on the tiny model, from the loopback LightLLM server and site, and, where the file of
-recorded exchanges is given, one whole and one streamed answer of each provider, played from loopback. Addresses are
-replaced by ones that replaying needs no server for, and keys are left out.
+From a real llama.cpp server on the tiny model, from the loopback LightLLM server and site, and, if the file of recorded
+exchanges is given, one complete and one streamed answer of each provider, served from loopback. Addresses are replaced
+by fixed ones, and keys are left out.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ SITE = "127.0.0.1:8099"
 KEY = "sk-recorded-but-never-kept"
 HELLO = Transcript([{"role": "user", "content": "Hello"}])
 KEPT = ("accept", "content-type")
-"""Headers of a request that are kept: no keys, nothing of the machine."""
+"""Request headers that are kept: no keys, no information about the machine."""
 
 
 @tool(read_only=True)
@@ -45,7 +45,7 @@ def look_up(query: list[str]) -> str:
 
 @contextmanager
 def recording(name: str, real: str, shown: str) -> Iterator[None]:
-    """Record into a cassette, with the address `real` written as `shown`."""
+    """Record into a cassette, with the address `real` replaced by `shown`."""
 
     def renamed(request: Any) -> Any:
         request.uri = request.uri.replace(real, shown)
@@ -67,7 +67,7 @@ def cleaned(response: dict[str, Any]) -> dict[str, Any]:
 
 
 def record_llama() -> None:
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # the server tells the path of its model
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # the server reports the path of its model
         model = write_tiny_model("tiny.gguf")
         with serve_llama(model) as server:
             with recording("llama_whole", server.root, "http://llama.test"):
@@ -87,7 +87,7 @@ PIXEL = "data:image/png;base64,iVBORw0KGgoAAAAAAAAAAAAAAAAAAAAA"
 
 
 def record_lightllm() -> None:
-    """From the loopback server, which answers in the shapes of the real one."""
+    """From the loopback server, which answers in the formats of the real one."""
     with (
         serve_lightllm([LOOKED_UP, "Done."]) as server,
         recording("lightllm_whole", server.url, "http://lightllm.test"),
@@ -106,7 +106,7 @@ def record_lightllm() -> None:
 
 
 def ask_of_pixel(client: LightLLMClient) -> tuple[int, str | None, str]:
-    """Tokens, a whole reply and a streamed one, on a model whose name tells nothing."""
+    """Tokens, a whole reply and a streamed one, on a model with an unknown name."""
     content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
     messages = [{"role": "user", "content": content}]
     count = client.count_tokens(messages, model="some-model")
@@ -145,7 +145,7 @@ def record_providers(file: Path) -> None:
 
 
 def rank(exchange: dict[str, Any]) -> tuple[bool, bool, int]:
-    """Rather one that is an answer, with tool calls, and short."""
+    """Sort key: prefer successful answers, then ones with tool calls, then short ones."""
     is_answer = exchange["response"]["status"] == 200 and "sse_error" not in exchange["features"]
     return is_answer, "tool_calls" in exchange["features"], -len(json.dumps(exchange["response"]))
 

