@@ -64,7 +64,7 @@ def test_an_agent_answers_in_a_flask_handler(client: Any) -> None:
     assert [step["tool"] for step in answered.json["looked_at"]] == ["search_documents", "read_document"]
 
 
-def test_a_question_that_is_none_is_the_askers_mistake(client: Any) -> None:
+def test_an_invalid_question_is_a_client_error(client: Any) -> None:
     answered = client.post("/ask", data="not json")
     assert answered.status_code == 400
     assert "prompt is empty" in answered.json["error"]
