@@ -158,7 +158,7 @@ def test_images_of_users_and_tools_are_sent_in_order() -> None:
 def test_a_family_without_images_gets_a_sentence_instead() -> None:
     with serve_lightllm(["Fine."]) as server:
         assert agent_for(server.url, "Llama-3.1-8B", tools=()).run(["See", Image(PNG, "image/png")]).output == "Fine."
-        assert "does not take images" in server.requests[-1].prompt
+        assert "does not accept images" in server.requests[-1].prompt
         assert server.requests[-1].body.get("multimodal_params") is None
 
 

@@ -465,7 +465,7 @@ def test_an_image_the_server_refuses_becomes_a_placeholder_from_then_on() -> Non
         backend.close()
     assert "image_url" in json.dumps(result.messages[0])  # the transcript keeps it for another server
     assert [b"image_url" in asked.raw for asked in server.requests] == [True, False, False]
-    assert b"does not take images" in server.requests[-1].raw
+    assert b"does not accept images" in server.requests[-1].raw
 
 
 def test_sampling_fields_are_sent_and_tool_choice_only_with_tools() -> None:
