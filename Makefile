@@ -1,16 +1,16 @@
-# make demo    answer a question over the documents in examples/documents: no key, no network, no model
+# make demo    answer a question from the documents in examples/documents: no API key, no network access, no model
 #              make demo Q="Who built the first marine chronometer?" DOCS=path/to/a/folder
-# make test    install what the tests need, and run them
-# make quick   the tests of agent, tools, transcript and text alone: no server, no browser
-# make check   lint and strict types        make fix     format, and repair what the linter can
+# make test    install the test dependencies and run the tests
+# make quick   run only the tests of agent, tools, transcript and text: no server, no browser
+# make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
-# make bench   the benchmarks               make clean   remove environments
+# make bench   run the benchmarks           make clean   remove environments and caches
 
 Q ?= How accurate was Harrison's H4 on its voyage to Jamaica?
 DOCS ?= examples/documents
 export Q DOCS
 
-# The first Python of 3.11 or newer; make PYTHON=... takes another.
+# The first Python 3.11 or newer that is found; override with make PYTHON=...
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PIP = -m pip --quiet --disable-pip-version-check
@@ -24,12 +24,12 @@ demo: .venv-demo/installed
 test: .venv/installed system
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q
 
-QUICK = tests/test_[a-z]*.py tests/text tests/tooling tests/middleware
+QUICK = tests/test_loop.py tests/test_tools.py tests/test_approval.py tests/test_transcript.py tests/test_repair.py tests/text
 quick: .venv/installed
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q -m "not slow" $(QUICK)
 
-# The tests of the MQTT bridge want a real Mosquitto, those of the chat page a real Chromium (and Node.js 20 or newer,
-# which is not installed here); without them, and without the right to install them, these tests are left out.
+# The tests of the MQTT bridge need Mosquitto, those of the chat page need Chromium (and Node.js 20 or newer, which this
+# target does not install). If they are missing and can't be installed, these tests are skipped.
 system:
 	@$(call installed,mosquitto,of the MQTT bridge)
 	@$(call installed,chromium,of the chat page)
@@ -38,7 +38,7 @@ installed = command -v $(1) >/dev/null 2>&1 || test -x /usr/sbin/$(1) || { \
 	test "$$(id -u)" = 0 && command -v apt-get >/dev/null 2>&1 && echo "Installing $(1) (once) ..." && \
 	{ DEBIAN_FRONTEND=noninteractive apt-get install -y -q $(1) >/dev/null 2>&1 || \
 	{ apt-get update -q >/dev/null 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -y -q $(1) >/dev/null 2>&1; }; }; \
-	} || echo "There is no $(1) here: the tests $(2) are left out (apt-get install $(1))."
+	} || echo "$(1) is not installed: the tests $(2) are skipped (apt-get install $(1))."
 
 check: .venv/installed
 	.venv/$(BIN)/ruff check
@@ -61,15 +61,15 @@ bench: .venv/installed system
 	.venv/$(BIN)/python -m benchmarks.http
 
 .venv-demo/installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "make: this needs Python 3.11 or newer" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
 	@echo "Installing agentkit into .venv-demo (once) ..."
 	@$(PYTHON) -m venv .venv-demo
 	@.venv-demo/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[cli,web]"
 	@touch $@
 
 .venv/installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "make: this needs Python 3.11 or newer" >&2; exit 1; }
-	@echo "Installing agentkit and what its tests need into .venv (once) ..."
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
+	@echo "Installing agentkit and its test dependencies into .venv (once) ..."
 	@$(PYTHON) -m venv .venv
 	@.venv/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[web,cli,gguf,prices,redis,mqtt,http,testing,dev]"
 	@touch $@

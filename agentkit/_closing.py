@@ -1,11 +1,11 @@
-"""A base class of objects that are closed at the end of a `with`."""
+"""The base class of what is closed at the end of a `with` block."""
 
 from types import TracebackType
 from typing import Self
 
 
 class Closable:
-    """A context manager that closes itself on exit."""
+    """A context manager that closes itself."""
 
     def __enter__(self) -> Self:
         return self
@@ -16,5 +16,5 @@ class Closable:
         self.close()
 
     def close(self) -> None:
-        """Release its resources."""
+        """Release what it holds."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Helpers for texts: compact JSON, truncation, single lines, and URLs without passwords."""
+"""Compact JSON, and texts for messages: truncated, on one line, addresses without credentials."""
 
 import json
 import re
@@ -17,18 +17,18 @@ def json_bytes(value: object) -> bytes:
 
 
 def cut(text: str, max_chars: int) -> str:
-    """The first `max_chars` characters, followed by an ellipsis when the text is longer."""
+    """The first `max_chars` characters, followed by an ellipsis when there are more."""
     return text if len(text) <= max_chars else text[:max_chars] + "…"
 
 
 def in_a_line(text: str, max_chars: int) -> str:
-    """The text on one line of at most `max_chars` characters."""
+    """A text on one line of at most `max_chars` characters."""
     line = " ".join(text.split())
     return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
 
 
 def joined_surrogates(text: str) -> str:
-    """The text with its surrogate pairs joined (a JSON stream may be cut between the two halves); an unpaired surrogate
+    """A text with surrogate pairs joined to one character (a JSON stream may be cut between the two); a lone surrogate
     becomes a replacement character."""
     try:
         text.encode()

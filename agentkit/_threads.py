@@ -1,4 +1,4 @@
-"""A pool of daemon threads for tool calls."""
+"""A pool of daemon threads."""
 
 import contextvars
 import functools
@@ -9,14 +9,14 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 POLL_INTERVAL = 0.05
-"""Seconds between two checks of something that can't be waited for, such as a cancel token."""
+"""Seconds between two checks of what can't be waited for, such as a cancel token while a queue is read."""
 
 
 class Workers:
-    """A pool of threads for tool calls; it grows to the number needed at the same time.
+    """As many threads as are needed at once, kept for the next job.
 
-    `concurrent.futures` is not used because it joins its threads at exit, so that one hung tool would hang the
-    program. These threads are daemons, and end after IDLE_SECONDS without work.
+    Not `concurrent.futures`, which waits for each of its threads at exit, so that one hung tool would hang the program.
+    These are daemon threads, and end after IDLE_SECONDS without a job.
     """
 
     IDLE_SECONDS = 10.0

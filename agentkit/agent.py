@@ -240,7 +240,7 @@ class Agent(Closable):
                 from agentkit.middleware.structured_output import StructuredOutput
 
                 backend = StructuredOutput(backend, answer)
-            backend = Cancellable(backend, cancel, budget.patience)
+            backend = Cancellable(backend, cancel, budget.reply_deadline)
             steps = functools.partial(loop.run, transcript, backend, toolbox, budget, context, stream)
             raises = self._limits.on_limit == "raise"
             return Run(steps, transcript, budget, cancel, journal, repairs, raises, answer, resources.pop_all().close)

@@ -1,4 +1,4 @@
-"""The protocol of a backend: messages and tools in, the deltas of a reply and then the complete reply out."""
+"""The protocol of a backend: a request goes in, the deltas of a reply and then the whole reply come out."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,14 +14,13 @@ Begin = Callable[[str, str, Sequence[str]], None]
 
 @dataclass(frozen=True)
 class Request:
-    """A request to a backend.
+    """A request to a model.
 
-    transcript: the messages to send. tools: the tools to offer. stream: whether the deltas are read as they arrive.
-    begin: in a streamed reply, called for each tool call as soon as its arguments are complete, with the names of the
-    calls before it; a backend may leave these calls out. call_deltas: whether a streamed reply is to include CallDelta.
-    response_format: as in OpenAI's chat completions, the schema that the reply's text has to fit, for a backend whose
-    `takes_schema(has_tools)` is true. conversation: the whole conversation, where the transcript is only the part of it
-    that fits into the model's context.
+    stream: whether deltas are read as they arrive. begin: called in a streamed reply for each tool call as soon as its
+    arguments are complete, with the names of the calls before it; a backend may leave it out. call_deltas: whether a
+    streamed reply yields CallDelta too. response_format: as in OpenAI's chat completions, the schema that the reply's
+    text has to match, for a backend whose `takes_schema(has_tools)` is true. conversation: the whole conversation,
+    where the transcript is only the part that fits into the model's context.
     """
 
     transcript: Transcript
@@ -34,22 +33,21 @@ class Request:
 
     @property
     def said(self) -> Transcript:
-        """The whole conversation, also where only a part of it is sent."""
+        """The whole conversation."""
         return self.transcript if self.conversation is None else self.conversation
 
 
-Pieces = Generator[TextDelta | ReasoningDelta | CallDelta | OutputDelta | ReplyDiscarded | Reply, None, None]
-"""The deltas of a reply as they arrive, and finally the Reply."""
+ReplyStream = Generator[TextDelta | ReasoningDelta | CallDelta | OutputDelta | ReplyDiscarded | Reply, None, None]
+"""The deltas of a reply as they arrive, and last the Reply."""
 
 
 class Backend(Protocol):
-    """The protocol of a model: shared by threads, so it keeps no state of a conversation."""
+    """What an agent needs of a model. Shared by threads, so it keeps no state of a conversation."""
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """Yield the deltas of the reply as they arrive (none when it is not streamed), then exactly one Reply.
 
-        Raises the openai package's APIError and its subclasses when the server can't be reached or answers with an
-        error.
+        Raises the openai package's APIError and its subclasses when the server can't be reached or refuses.
         """
         ...
 
@@ -68,5 +66,5 @@ _BROKEN_OFF = frozenset(
 
 
 def is_broken_off(finish_reason: str) -> bool:
-    """Whether a finish reason of any known server means that the reply was cut off, so that its end is incomplete."""
+    """Whether a finish reason, in the terms of any known server, says that the reply was cut off before its end."""
     return finish_reason.lower() in _BROKEN_OFF

@@ -1,22 +1,22 @@
-"""All of agentkit's own exceptions, grouped by who has to handle them.
+"""Every exception of agentkit's own, by whom it is for.
 
     AgentkitError
     ├── ConfigurationError        the programmer: a model name, key or option that can't be used
     │   ├── DependencyError       the programmer: a package is not installed
     │   │   └── MissingExtraError ... which an extra of agentkit installs
-    │   └── ToolDefinitionError   the programmer: a function that can't be made into a tool
+    │   └── ToolDefinitionError   the programmer: a function that can't become a tool
     ├── TranscriptError           the caller: a message list that breaks the pairing rule
     ├── LimitError                the caller: an invalid limit
     ├── SessionError              the caller: a session that can't be read or written
     │   └── SessionBusyError      ... because another writer holds it
     ├── OutputError               the caller: an answer that does not have the requested type
-    ├── FetchError                the caller or the model: a page that could not be read
+    ├── FetchError                the caller or the model: a page that could not be fetched
     │   └── BlockedAddressError   ... because its address is not public
-    └── ToolError                 the model: raise it in a tool to return an error message to the model
+    └── ToolError                 the model: raise it in a tool to report an error to the model
         └── ArgumentsError        the model: arguments that don't fit the tool
 
-Errors between agentkit and a model server are raised as the openai package's own classes (`APIError`,
-`APIConnectionError`, `APIStatusError`, ...), whatever the backend.
+Errors of a model server are raised as the openai package's own classes (`APIError`, `APIConnectionError`,
+`APIStatusError`, ...), whatever the backend.
 """
 
 
@@ -25,11 +25,11 @@ class AgentkitError(Exception):
 
 
 class ConfigurationError(AgentkitError, ValueError):
-    """A setting is invalid or can't work; the message says what to set instead."""
+    """An option can't work; the message says what to set instead."""
 
 
 class DependencyError(ConfigurationError, ImportError):
-    """A package is missing. message: what needs it. suggestion: the pip command that installs it."""
+    """A package is not installed. message: what needs it. suggestion: the pip command that installs it."""
 
     error_type = "missing_dependency"
 
@@ -44,7 +44,7 @@ INSTALL_EXTRA = "pip install '.[{extra}]'"
 
 
 class MissingExtraError(DependencyError):
-    """An optional package is missing; an extra of agentkit installs it."""
+    """An optional package is not installed; an extra of agentkit installs it."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the extra '{extra}'", INSTALL_EXTRA.format(extra=extra))
@@ -52,7 +52,7 @@ class MissingExtraError(DependencyError):
 
 
 class ToolDefinitionError(ConfigurationError, TypeError):
-    """A function can't be described to a model; the message names the function, the parameter and the reason."""
+    """A function can't become a tool; the message names the function, the parameter and the reason."""
 
 
 class TranscriptError(AgentkitError, ValueError):
@@ -60,7 +60,7 @@ class TranscriptError(AgentkitError, ValueError):
 
 
 class LimitError(AgentkitError, ValueError):
-    """An invalid limit, such as a negative number of turns; also raised at a limit with `on_limit="raise"`."""
+    """A limit is invalid, such as a negative number of turns; or a run reached one with `on_limit="raise"`."""
 
 
 class SessionError(AgentkitError):
@@ -68,11 +68,11 @@ class SessionError(AgentkitError):
 
 
 class SessionBusyError(SessionError):
-    """Another writer holds a session and did not release it in time."""
+    """Another writer holds the session, and did not release it in time."""
 
 
 class OutputError(AgentkitError):
-    """The model gave no answer of the requested type. text: the text of its last answer."""
+    """The model gave no answer of the requested type. text: its last answer."""
 
     def __init__(self, message: str, text: str) -> None:
         super().__init__(message)
@@ -80,16 +80,16 @@ class OutputError(AgentkitError):
 
 
 class FetchError(AgentkitError):
-    """A page could not be fetched; the message gives the reason in a form that a model can act on."""
+    """A page could not be fetched; the message says why, in a sentence that a model can act on."""
 
 
 class BlockedAddressError(FetchError):
-    """The address of a page is not public, or requests to it are not allowed."""
+    """The address of a page is not public, and not on the allow-list."""
 
 
 class ToolError(AgentkitError):
-    """Raised by a tool to return an error to the model; the model reads its message."""
+    """Raised by a tool to report an error to the model; the model reads its message."""
 
 
 class ArgumentsError(ToolError):
-    """Arguments written by a model that don't fit the tool; the message is returned to the model."""
+    """The arguments written by the model don't fit the tool's schema; the message is returned to the model."""

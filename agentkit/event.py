@@ -1,6 +1,6 @@
-"""The events that a run yields.
+"""The events of a run, and its result.
 
-Every event carries the messages it adds to the transcript; they are in the transcript before the event is yielded.
+Every event names the messages that it adds to the transcript; they are in the transcript before the event is emitted.
 """
 
 from collections.abc import Generator
@@ -15,8 +15,8 @@ Stopped = Literal["answer", "empty", "cancelled", "length", "content_filter", "a
 
 @dataclass(frozen=True)
 class Reply:
-    """A complete reply. finish_reason: as the server sent it, "" when it sent none. extra: fields of the reply that
-    are not sent back (citations, audio, ...)."""
+    """A complete reply of the model. finish_reason: as the server sent it, "" when it sent none. extra: fields of the
+    reply that are not sent back in later requests (citations, audio, ...)."""
 
     message: Message
     finish_reason: str = ""
@@ -24,19 +24,18 @@ class Reply:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def without_calls(self) -> "Reply":
-        """The same reply without its tool calls, for a run that can make no more; its content is set, since servers
-        reject an empty message."""
+        """The reply without its tool calls, for a run that may make no more; never empty, which servers refuse."""
         message = cast(Message, {key: value for key, value in self.message.items() if key != "tool_calls"})
         return replace(self, message={**message, "content": message.get("content") or ""})
 
 
 @dataclass(frozen=True)
 class ToolRecord:
-    """One answered tool call.
+    """A tool call that was answered.
 
     arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments: their JSON text.
-    response: the text the model reads. error: the same text when the call failed, else None. seconds: how long the tool
-    ran.
+    response: the text that the model reads. error: the same text when the call failed, else None. seconds: how long the
+    tool ran.
     """
 
     id: str
@@ -64,11 +63,11 @@ class Result:
     """The result of a run.
 
     output: the final answer's text; with `output=`, the value (None when the run stopped before there was one).
-    messages: the whole transcript, from which another run can continue. usage: what was spent. stopped: "answer", or
-    what ended the run without one ("empty": the model's reply was empty twice). tool_calls: a record of each answered
-    call; the answer's sources are in its text. repairs: what was repaired in the messages that were given, one sentence
-    each. pending: the calls that wait for a person's approval, when stopped is "approval". unknown_calls: calls that an
-    earlier run of the session had started when it was killed: whether they had an effect is not known.
+    messages: the whole transcript, from which a later run can continue. stopped: "answer", or what ended the run before
+    it had one ("empty": the reply was empty, and again when it was retried). tool_calls: the calls that were answered.
+    repairs: what had to be repaired in the messages that were given, a sentence each. pending: the calls that wait for
+    a person's approval, when stopped is "approval". unknown_calls: calls that an earlier run of the session had started
+    when it was killed: whether they had an effect is not known.
     """
 
     output: Any
@@ -86,18 +85,18 @@ class Result:
 
 @dataclass(frozen=True)
 class Event:
-    """An event of a run; `adds` are the messages that it added to the transcript."""
+    """The base class of events; `adds` are the messages that the event added to the transcript."""
 
     adds: tuple[Message, ...] = field(default=(), kw_only=True)
 
 
 Steps = Generator[Event, None, None]
-"""The events of a run in order; close it to stop."""
+"""The events of a run in order; close it to stop the run."""
 
 
 @dataclass(frozen=True)
 class ReplyStarted(Event):
-    """A reply was requested from the model; `turn` counts from 1."""
+    """A request is sent to the model; `turn` counts from 1."""
 
     turn: int
 
@@ -111,14 +110,14 @@ class TextDelta(Event):
 
 @dataclass(frozen=True)
 class ReasoningDelta(Event):
-    """A chunk of the model's reasoning before its reply."""
+    """A chunk of the model's reasoning."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class CallDelta(Event):
-    """A chunk of the arguments of a tool call, for a middleware that set `Request.call_deltas`."""
+    """A chunk of the arguments of a tool call, for a middleware that has requested them."""
 
     name: str
     arguments: str
@@ -126,15 +125,15 @@ class CallDelta(Event):
 
 @dataclass(frozen=True)
 class OutputDelta(Event):
-    """The part of a typed answer (`output=`) received so far, as JSON values, not validated yet."""
+    """What has arrived so far of a typed answer (`output=`), as JSON; not validated yet."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class ReplyDiscarded(Event):
-    """Discard the deltas yielded for this reply: its stream broke and it is requested again, or the text yielded so far
-    turned out to be reasoning, which is yielded again as such."""
+    """Discard the deltas of this reply: its stream broke and the request is retried, or what was emitted as its text
+    turned out to be reasoning, which follows as such."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ class ToolStarted(Event):
 
 @dataclass(frozen=True)
 class ToolProgress(Event):
-    """A text that a running tool passed to `ctx.progress(text)`."""
+    """A running tool reported progress by `ctx.progress(text)`."""
 
     id: str
     text: str = field(kw_only=True)
@@ -173,7 +172,7 @@ class ToolFinished(Event):
 
 @dataclass(frozen=True)
 class ApprovalNeeded(Event):
-    """Calls wait for a person's approval; the run ends here, `agent.resume(..., approve={id: True})` continues it."""
+    """Calls wait for a person's approval. The run ends here; `agent.resume(..., approve={id: True})` continues it."""
 
     calls: tuple[OpenCall, ...]
 
@@ -187,7 +186,7 @@ class LimitReached(Event):
 
 @dataclass(frozen=True)
 class LoopDetected(Event):
-    """The calls repeat without progress; the model is sent the text `what`, once, before the run is ended for it."""
+    """The calls repeat without progress; `what` is sent to the model once, before the run is stopped for it."""
 
     what: str
 

@@ -1,4 +1,4 @@
-"""The limits of a run, and the accounting of what it has spent."""
+"""The limits of a run, and what it has spent."""
 
 import threading
 import time
@@ -15,13 +15,13 @@ Limit = Literal["turns", "tokens", "seconds", "cost", "tool_calls", "loop"]
 _REASONS: dict[Limit, str] = {
     "turns": "the limit on turns is reached",
     "tokens": "the limit on tokens is reached",
-    "seconds": "the time limit is reached",
+    "seconds": "the time is up",
     "cost": "the limit on cost is reached",
     "tool_calls": "the limit on tool calls is reached",
     "loop": "your calls repeat without progress",
 }
-RESERVED_SHARE = 0.2
-"""The share of a run's seconds that is reserved for its last reply."""
+KEPT_BACK = 0.2
+"""The fraction of a run's seconds that is reserved for its last reply."""
 
 LAST_WORDS: dict[Limit, str] = {
     limit: f"No more tool calls are possible: {why}. Give your best answer now from what you have found."
@@ -32,18 +32,18 @@ LAST_WORDS: dict[Limit, str] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may spend; None is no limit. At a limit the model is asked one last time for its best answer,
-    without tools.
+    """Limits of one run; None is no limit. When one is reached, the model is asked once more, without tools, for its
+    best answer.
 
-    turns: replies of the model, not counting that last answer. tokens: input and output together; as many as the last
-    reply took are reserved for the last answer. cost: likewise, in the currency that the server reports, or of the
-    prices. seconds: wall-clock time, after which the run ends at any point; a fifth of it is reserved for the last
-    reply. tool_calls: the number of calls that are run. repeats: how many times in a row the same call may have the
-    same result, or two alternating calls theirs. failures: how many calls in a row may fail. At these two the model is
-    warned once, and if it continues so, the run ends as "loop". on_limit: "answer" asks for the best answer, "raise"
-    raises LimitError instead.
+    turns: replies of the model, not counting that last one. tokens: input and output together; as many as the previous
+    reply took are reserved for the last one. cost: the same, in the currency in which the server reports it, or of the
+    prices. seconds: wall-clock time, at which the run ends in whatever state it is; a fifth of it is reserved for the
+    last reply. tool_calls: calls that are run.
+    repeats: how many times in a row the same call with the same result, or two alternating calls, may be made.
+    failures: how many calls in a row may fail. At either the model is warned once; if it continues, the run stops with
+    "loop". on_limit: "answer" asks for the best answer, "raise" raises LimitError instead.
 
-    Raises LimitError when a limit is negative, turns, repeats or failures is less than 1, or on_limit is neither.
+    Raises LimitError when a limit is negative, or turns, repeats or failures is less than 1.
     """
 
     turns: int | None = 25
@@ -57,21 +57,20 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.on_limit not in ("answer", "raise"):
-            raise LimitError(f'Limits(on_limit={self.on_limit!r}): must be "answer" or "raise"')
+            raise LimitError(f'Limits(on_limit={self.on_limit!r}): use "answer" or "raise"')
         for field in fields(self):
             if field.name == "on_limit":
                 continue
             value = getattr(self, field.name)
             least = 1 if field.name in ("turns", "repeats", "failures") else 0
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < least):
-                raise LimitError(f"Limits({field.name}={value!r}): must be a number of at least {least}, or None")
+                raise LimitError(f"Limits({field.name}={value!r}): use a number of at least {least}, or None")
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What was spent: numbers of requests and tool calls, tokens and cost as the server reports them (cost: 0.0 when it
-    reports none and no prices are known), and wall-clock seconds. `cached_tokens` are part of `input_tokens`,
-    `reasoning_tokens` of `output_tokens`."""
+    """What was spent: requests and tool calls, tokens and cost as the server reports them (0 where it does not), and
+    wall-clock seconds. `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of `output_tokens`."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -94,62 +93,61 @@ _NOTHING = Usage()
 
 
 _ROUNDING = 1 + 1e-9
-"""Tolerance for sums of costs."""
 
 
 class LoopGuard:
-    """Detects calls that repeat without progress. Results that change count as progress, whatever the calls are."""
+    """Detects that the calls of a run repeat without progress. A result that changes is progress."""
 
     def __init__(self, repeats: int | None, failures: int | None) -> None:
         self._repeats = repeats
         self._failures = failures
-        window = max(2 * (repeats or 0), failures or 0)
-        self._calls: deque[tuple[tuple[str, ...], bool]] = deque(maxlen=max(1, window))
+        longest = max(2 * (repeats or 0), failures or 0)
+        self._calls: deque[tuple[tuple[str, ...], bool]] = deque(maxlen=max(1, longest))
         self._count = 0
         self._warned_at: int | None = None
-        self._loop: str | None = None
+        self._pattern: str | None = None
 
     def note(self, call_and_response: tuple[str, ...], failed: bool) -> None:
-        """Record a call that was answered."""
+        """Record a call and its response."""
         self._calls.append((call_and_response, failed))
         self._count += 1
-        self._loop = self._detected()
+        self._pattern = self._detected()
 
     def warning(self) -> str | None:
-        """The message that warns the model, once in a run; else None."""
-        if self._loop is None or self._warned_at is not None:
+        """The warning to the model, once in a run; None when there is no reason for one."""
+        if self._pattern is None or self._warned_at is not None:
             return None
         self._warned_at = self._count
-        return f"{self._loop} Do something else, or give your best answer from what you have."
+        return f"{self._pattern} Do something else, or give your best answer from what you have."
 
     def is_stuck(self) -> bool:
-        """Whether the calls still make no progress after the model was warned."""
-        return self._warned_at is not None and self._count > self._warned_at and self._loop is not None
+        """Whether the calls still repeat after the warning."""
+        return self._warned_at is not None and self._count > self._warned_at and self._pattern is not None
 
     def _detected(self) -> str | None:
         calls, failed = [call for call, _ in self._calls], [failed for _, failed in self._calls]
         repeats, failures = self._repeats, self._failures
-        if repeats is not None and _repeats_at_end(calls, 1, repeats):
+        if repeats is not None and _turns(calls, 1, repeats):
             return f"You have made the same call {repeats} times in a row, with the same result."
-        if repeats is not None and _repeats_at_end(calls, 2, repeats):
-            return f"You have made the same two calls alternately {repeats} times, with the same results."
+        if repeats is not None and _turns(calls, 2, repeats):
+            return f"You have made the same two calls in turn {repeats} times, with the same results."
         if failures is not None and len(failed) >= failures and all(failed[-failures:]):
             return f"Your last {failures} calls have all failed."
         return None
 
 
-def _repeats_at_end(calls: list[tuple[str, ...]], period: int, times: int) -> bool:
-    """Whether the last `period * times` calls are the same `period` calls, `times` times."""
+def _turns(calls: list[tuple[str, ...]], period: int, times: int) -> bool:
+    """Whether the last calls are the same `period` calls, made `times` times over."""
     last = calls[-period * times :]
     return len(last) == period * times and last == last[:period] * times
 
 
 class Budget:
-    """What one run spends, checked against its limits; shared by threads.
+    """What one run has spent, compared with its limits; shared by threads.
 
-    parent: the budget of the run that this one is a tool of: what is spent here counts there too, and its limits
-    (except turns) apply here. Expected spending is reserved beforehand, here and there, so that parallel runs don't
-    spend the same tokens twice; a reply is expected to cost as much as the one before it.
+    parent: the budget of the run that called this one as a tool: spending counts there too, and its limits (except
+    turns) apply here. What is about to be spent is reserved beforehand, here and there, so that concurrent runs don't
+    spend the same tokens twice; a reply is expected to cost what the previous one did.
     """
 
     def __init__(
@@ -172,7 +170,7 @@ class Budget:
 
     @property
     def usage(self) -> Usage:
-        """What has been spent so far, including nested runs."""
+        """What has been spent so far, nested runs included."""
         with self._lock:
             return replace(self._spent, seconds=self._clock() - self._started)
 
@@ -182,8 +180,7 @@ class Budget:
         return self._turns + 1
 
     def begin_reply(self) -> Limit | None:
-        """Reserve the expected usage of the next reply and of a last one. Returns the limit that makes the next reply
-        the last one, or None."""
+        """Reserve what the next reply and a last one may cost. Returns the limit that makes the next the last."""
         with self._lock:
             self._hold(tool_calls=0, reply=_NOTHING)
             self._ending = self._limit()
@@ -192,7 +189,7 @@ class Budget:
             return self._ending
 
     def end_reply(self, usage: Usage) -> None:
-        """Count the usage of a reply."""
+        """Count a reply."""
         with self._lock:
             self._turns += usage.requests
             if self._is_limited:
@@ -201,7 +198,7 @@ class Budget:
             self._count(usage)
 
     def hold_tool_calls(self, count: int) -> int:
-        """Reserve up to `count` tool calls in total. Returns how many the limit allows."""
+        """Reserve up to `count` tool calls; returns how many the limits allow."""
         with self._lock:
             if not self._is_limited:
                 return count
@@ -212,52 +209,52 @@ class Budget:
             return granted
 
     def end_tool_call(self) -> None:
-        """Count a tool call that was run."""
+        """Count a call that was run."""
         with self._lock:
             if self._is_limited:
                 self._hold(max(0, self._own_hold.tool_calls - 1), _reply_of(self._own_hold))
             self._count(Usage(tool_calls=1))
 
     def release(self) -> None:
-        """Release all reservations: the run has ended."""
+        """Release all reservations: the run is over."""
         with self._lock:
             self._hold(0, Usage())
 
     def note_call(self, *call_and_response: str, failed: bool) -> None:
-        """Record a call that was answered, for the detection of loops."""
+        """Record a call and its response, for the detection of loops."""
         self._guard.note(call_and_response, failed)
 
     def warning(self) -> str | None:
-        """The warning to the model about repeated calls, before the run is ended for them; None when there is none."""
+        """The warning to the model that its calls repeat, if there is reason for one."""
         return self._guard.warning()
 
     def deadline(self) -> float | None:
-        """The clock's time at which work has to end so that there is time for a last reply; None is no limit."""
-        return self._end_of(1 - RESERVED_SHARE)
+        """The clock time by which work has to end, so that there is time for a last reply; None is no limit."""
+        return self._end_of(1 - KEPT_BACK)
 
     def end(self) -> float | None:
-        """The clock's time at which the time limit is reached; None is no limit."""
+        """The clock time at which the run's seconds are over; None is no limit."""
         return self._end_of(1.0)
 
-    def patience(self) -> float | None:
-        """The clock's time at which the current reply has to end; None is no limit."""
+    def reply_deadline(self) -> float | None:
+        """The clock time by which the current reply has to be complete; None is no limit."""
         return self.deadline() if self._ending is None else self.end()
 
     def _count(self, usage: Usage) -> None:
-        """Count what was spent in this run or a nested one."""
+        """Count what was spent here or in a nested run."""
         self._spent += usage
         if self._parent is not None:
             self._parent._count(usage)
 
     def _hold(self, tool_calls: int, reply: Usage) -> None:
-        """Replace this run's reservation, here and in its parents."""
+        """Replace this run's reservation, here and in the budgets above."""
         if not self._is_limited:
             return
-        reserved = replace(reply, tool_calls=tool_calls)
-        before, self._own_hold = self._own_hold, reserved
+        wanted = replace(reply, tool_calls=tool_calls)
+        before, self._own_hold = self._own_hold, wanted
         budget: Budget | None = self
         while budget is not None:
-            budget._held = budget._held + reserved - before
+            budget._held = budget._held + wanted - before
             budget = budget._parent
 
     def _tool_calls_left(self) -> int | None:
@@ -273,7 +270,7 @@ class Budget:
         return min((time for time in (own, above) if time is not None), default=None)
 
     def _limit(self) -> Limit | None:
-        """The first limit that is reached, or None."""
+        """The first limit that is reached, if any."""
         if self._limits.turns is not None and self._turns >= self._limits.turns:
             return "turns"
         if self._guard.is_stuck():
@@ -281,14 +278,13 @@ class Budget:
         return self._shared_limit(self._last + self._last) if self._is_limited else None
 
     def _shared_limit(self, ahead: Usage) -> Limit | None:
-        """The first reached limit of those that nested runs share, or None. ahead: the expected usage of the next
-        reply and a last one."""
+        """The first of the limits that nested runs share. ahead: what the next reply and a last one may cost."""
         spent, limits = self.usage, self._limits
-        expected = self._held + ahead
+        coming = self._held + ahead
         checks: list[tuple[Limit, float, float, float | None]] = [
-            ("tokens", _tokens(spent), _tokens(expected), limits.tokens),
-            ("seconds", spent.seconds, 0.0, None if limits.seconds is None else limits.seconds * (1 - RESERVED_SHARE)),
-            ("cost", spent.cost, expected.cost, limits.cost),
+            ("tokens", _tokens(spent), _tokens(coming), limits.tokens),
+            ("seconds", spent.seconds, 0.0, None if limits.seconds is None else limits.seconds * (1 - KEPT_BACK)),
+            ("cost", spent.cost, coming.cost, limits.cost),
             ("tool_calls", spent.tool_calls, 0.0, limits.tool_calls),
         ]
         for name, value, more, limit in checks:

@@ -1,12 +1,12 @@
-"""Messages: building them, reading them, and the images in them.
+"""Chat messages: building them, reading them, images in them.
 
-A message is the plain dict of OpenAI's chat completions format, so that what a user sees is what is sent and
-stored. Fields that servers add and expect back (reasoning, thought signatures) are kept.
+A message is the plain dict of OpenAI's chat completions format, so that users see what is sent and stored. Fields that
+servers add and expect back (reasoning, thought signatures) stay in it.
 """
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NotRequired, Required, TypedDict
 
@@ -49,9 +49,9 @@ class Message(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Image:
-    """An image to show to the model.
+    """An image to show the model.
 
-    data: the bytes of the image file. media_type: such as "image/png". name: its name in texts.
+    data: the bytes of the image file. media_type: such as "image/png". name: what it is called in text.
     """
 
     data: bytes
@@ -63,7 +63,7 @@ class Image:
 
 
 Prompt = str | Sequence[str | Image]
-"""The content of a user message: a text, or texts and images in order."""
+"""A user's prompt: a text, or texts and images in order."""
 
 
 def system(text: str) -> Message:
@@ -87,7 +87,7 @@ SHOWN = "Image returned by a tool: "
 
 
 def is_shown_by_a_tool(message: Message) -> bool:
-    """Whether a user message was made by `images_for_the_model` and not sent by a user."""
+    """Whether a user message was made by `images_for_the_model`, and not written by a user."""
     content = message.get("content")
     parts = content if isinstance(content, list) else []
     texts = [str(part.get("text")) for part in parts if part.get("type") == "text"]
@@ -103,13 +103,33 @@ def images_for_the_model(images: Iterable[Image]) -> Message:
     return user(parts)
 
 
-def tool_response(text: str) -> str:
-    """A tool's result in the form sent to the model; a closing tag inside it is escaped, so that a web page can't end
-    its own quotation and continue in another role."""
-    return f"<tool_response>\n{_CLOSING_TAG.sub('&lt;', text)}\n</tool_response>"
+RESPONSE_TAG = "<tool_response>"
+"""The tag that begins a tool's result. Generation stops at it: a model that continues there invents the result."""
 
-
+_OPENING_LINE, _CLOSING_LINE = f"{RESPONSE_TAG}\n", "\n</tool_response>"
 _CLOSING_TAG = re.compile(r"<(?=\s*/\s*tool_response)", re.IGNORECASE)
+_WRAPPED = re.compile(r"\s*<tool_response>\n?(.*?)\n?</tool_response>\s*", re.DOTALL)
+
+
+def tool_response(text: str) -> str:
+    """Returns a tool's result in the `<tool_response>` wrapper that the model reads. A closing tag inside the result
+    is escaped, so that a web page can't end the wrapper and continue as another speaker."""
+    return f"{_OPENING_LINE}{_CLOSING_TAG.sub('&lt;', text)}{_CLOSING_LINE}"
+
+
+def unwrapped_response(text: str) -> str:
+    """Returns the result without its wrapper; white space around the wrapper and missing line breaks are accepted.
+    Text without a wrapper is returned unchanged."""
+    found = _WRAPPED.fullmatch(text)
+    return found.group(1) if found else text
+
+
+def map_response(text: str, change: Callable[[str], str]) -> str:
+    """Applies `change` to a tool message's text but not to the wrapper around it."""
+    is_wrapped = text.startswith(_OPENING_LINE) and text.endswith(_CLOSING_LINE)
+    if is_wrapped and len(text) > len(_OPENING_LINE) + len(_CLOSING_LINE):
+        return f"{_OPENING_LINE}{change(text[len(_OPENING_LINE) : -len(_CLOSING_LINE)])}{_CLOSING_LINE}"
+    return change(text)
 
 
 def text_of(message: Message) -> str:
@@ -122,7 +142,7 @@ def text_of(message: Message) -> str:
 
 def response_of(message: Message) -> str:
     """A tool message's text without the `<tool_response>` around it."""
-    return text_of(message).removeprefix("<tool_response>\n").removesuffix("\n</tool_response>")
+    return text_of(message).removeprefix(_OPENING_LINE).removesuffix(_CLOSING_LINE)
 
 
 def has_images(message: Message) -> bool:
@@ -132,7 +152,7 @@ def has_images(message: Message) -> bool:
 
 
 def without_images(message: Message) -> Message:
-    """The message with a sentence in place of each image, for a server that rejects images."""
+    """The message with a sentence in place of each image, for a server that refuses images."""
     content = message.get("content")
     if not isinstance(content, list):
         return message

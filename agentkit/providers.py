@@ -18,18 +18,18 @@ PROVIDERS = {
     "gguf": "agentkit.backends.gguf:from_name",
     "extractive": "agentkit.backends.extractive:from_name",
 }
-"""Where the backend of each provider is found; others come from the entry points "agentkit.backends"."""
+"""The factory function of each provider's backend; others come from the entry points "agentkit.backends"."""
 
 
 def resolve(name: str, environment: Mapping[str, str] | None = None) -> Backend:
-    """The backend for a name `provider:model[@url]`, such as "openai:gpt-5-mini", "llamacpp:@http://host:8080",
+    """Return the backend for a name `provider:model[@url]`, such as "openai:gpt-5-mini", "llamacpp:@http://host:8080",
     "gguf:model.gguf" or "extractive".
 
-    environment: where keys and base URLs are read from (default: the process's). Raises ConfigurationError when
-    the provider is unknown or a key is missing, MissingExtraError when a package is.
+    environment: variables from which keys and base URLs are read (default: the process's). Raises ConfigurationError
+    when the provider is unknown or a key is missing, MissingExtraError when a package is missing.
     """
     if not isinstance(name, str) or not name.strip():
-        raise ConfigurationError(f'{name!r} is no model name: write provider:model, such as "openai:gpt-5-mini"')
+        raise ConfigurationError(f'{name!r} is not a model name: write provider:model, such as "openai:gpt-5-mini"')
     provider, _, rest = name.strip().partition(":")
     model, at, url = rest.rpartition("@") if _has_url(rest) else (rest, "", "")
     make = _maker(provider)
@@ -51,6 +51,6 @@ def _maker(provider: str) -> Any:
         return entry_point.load()
     known = ", ".join(PROVIDERS)
     raise ConfigurationError(
-        f"there is no model provider {provider!r}: known are {known}. A model's name is provider:model[@url], such as "
+        f"there is no model provider {provider!r}; use one of {known}. A model name is provider:model[@url], such as "
         '"openai:gpt-5-mini" or "openai:NAME@http://localhost:8000/v1"'
     )

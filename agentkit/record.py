@@ -1,4 +1,4 @@
-"""Events and results as JSON: one form for the command line's --json and all services.
+"""Events and results as JSON: one form for the command line's --json and every other entry point.
 
 {"event": "tool_finished", "record": {"id": "call_1", "name": "search", ...}, "adds": [{"role": "tool", ...}]}
 """

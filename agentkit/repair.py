@@ -1,7 +1,7 @@
-"""Repairs any history so that a strict chat server accepts it, with as few changes as possible.
+"""Repairs any message history, with as few changes as possible, so that a strict chat server accepts it.
 
 The rules are those of OpenAI's chat completions: an assistant message with tool calls is followed by one tool message
-for each, in their order, before any other message; ids are unique strings; content is present.
+for each, in their order, before anything else; ids are unique strings; content is present.
 """
 
 import json
@@ -16,44 +16,44 @@ INTERRUPTED = "There is no result: the conversation was interrupted before this 
 
 
 def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the repaired messages and a sentence for each repair; a valid history is returned unchanged.
+    """The repaired messages, and a sentence for each repair; a valid history is returned unchanged.
 
-    closed: open calls at the end are answered too (as interrupted), so that a user message may follow. Repairing twice
-    changes nothing more. Items that are not messages at all are kept, for `Transcript` to reject.
+    closed: open tool calls at the end are answered too (as interrupted), so that a user message may follow. Repairing
+    twice changes nothing. What is not a message at all is left as it is, for `Transcript` to refuse.
     """
     repairing = _Repairing()
     given = [message if not isinstance(message, Mapping) else dict(message) for message in messages]
-    position = 0
-    while position < len(given):
-        message = given[position]
-        position += 1
+    place = 0
+    while place < len(given):
+        message = given[place]
+        place += 1
         if not isinstance(message, dict):
             repairing.made.append(message)
             continue
-        repairing.begin(position - 1)
+        repairing.begin(place - 1)
         message = repairing.with_content(repairing.modern(message))
         if message.get("role") == "tool":
-            repairing.report("is a tool message that answers no call; removed")
+            repairing.says("is a tool message that answers no call: removed")
             continue
         if not message.get("tool_calls"):
             repairing.made.append(message)
             continue
         calls = repairing.with_ids(message)
-        results, position = _results(given, position, repairing)
-        is_last = position >= len(given)
+        results, place = _results(given, place, repairing)
+        is_last = place >= len(given)
         repairing.made.append(message)
         repairing.answer(calls, results, is_open=is_last and not closed)
     return repairing.made, repairing.repairs
 
 
-def _results(given: list[Any], start: int, repairing: "_Repairing") -> tuple[list[dict[str, Any]], int]:
-    """The tool messages that answer the calls before `start`: those that follow, also after other messages, which are
-    then moved behind them."""
+def _results(given: list[Any], place: int, repairing: "_Repairing") -> tuple[list[dict[str, Any]], int]:
+    """The tool messages that belong to the calls before `place`: those that follow, even after other messages, which
+    are then moved behind them."""
     results: list[dict[str, Any]] = []
     between: list[Any] = []
-    end = start
-    while end < len(given):
-        message = given[end]
+    at = place
+    while at < len(given):
+        message = given[at]
         role = message.get("role") if isinstance(message, dict) else None
         if role in ("tool", "function"):
             results.append(message)
@@ -61,19 +61,19 @@ def _results(given: list[Any], start: int, repairing: "_Repairing") -> tuple[lis
             between.append(message)
         else:
             break
-        end += 1
+        at += 1
     if not results:
-        return [], start
-    last = max(index for index in range(start, end) if given[index] in results)
-    moved = [message for message in given[start : last + 1] if message not in results]
+        return [], place
+    last = max(index for index in range(place, at) if given[index] in results)
+    moved = [message for message in given[place : last + 1] if message not in results]
     if moved:
-        repairing.report("stood between tool calls and their results; moved behind them", at=start)
-    given[start : last + 1] = moved
-    return results, start
+        repairing.says("stood between tool calls and their results, and was moved behind them", at=place)
+    given[place : last + 1] = moved
+    return results, place
 
 
 class _Repairing:
-    """The messages made so far, and the repairs."""
+    """The repaired messages so far, and the repairs."""
 
     def __init__(self) -> None:
         self.made: list[Any] = []
@@ -83,29 +83,29 @@ class _Repairing:
     def begin(self, at: int) -> None:
         self._at = at
 
-    def report(self, what: str, at: int | None = None) -> None:
+    def says(self, what: str, at: int | None = None) -> None:
         self.repairs.append(f"messages[{self._at if at is None else at}] {what}")
 
     def modern(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The message without the deprecated fields of OpenAI's function calling and without empty lists of calls."""
+        """The message without the deprecated fields of OpenAI's function calling, and without empty lists of calls."""
         if message.get("role") == "function":
-            self.report("has the deprecated role 'function'; changed to 'tool'")
+            self.says("has the deprecated role 'function', which became 'tool'")
             message = {**message, "role": "tool"}
         if message.get("role") != "assistant":
             if message.keys() & {"tool_calls", "function_call"}:
-                self.report("has tool calls, but only assistant messages may have them; removed")
+                self.says("has tool calls, which only an assistant message may have: removed")
             return {key: value for key, value in message.items() if key not in ("tool_calls", "function_call")}
         old = message.get("function_call")
         if old and not message.get("tool_calls"):
-            self.report("has the deprecated field function_call; changed to tool_calls")
+            self.says("has the deprecated field function_call, which became tool_calls")
             message = {**message, "tool_calls": [{"id": "", "type": "function", "function": old}]}
         elif old:
-            self.report("has both tool_calls and the deprecated field function_call; function_call removed")
+            self.says("has the deprecated field function_call in addition to tool_calls: removed")
         if "function_call" in message:
             message = {key: value for key, value in message.items() if key != "function_call"}
         if "tool_calls" in message and not message["tool_calls"]:
             if message["tool_calls"] is not None:
-                self.report("has an empty list of tool calls; removed")
+                self.says("has an empty list of tool calls: removed")
             message = {key: value for key, value in message.items() if key != "tool_calls"}
         return message
 
@@ -113,7 +113,7 @@ class _Repairing:
         content = message.get("content")
         if isinstance(content, str | list):
             if content == []:
-                self.report("has an empty list as content; changed to an empty text")
+                self.says("has an empty list as content, which became an empty text")
                 return {**message, "content": ""}
             return message
         if content is None and message.get("role") == "assistant" and message.get("tool_calls"):
@@ -121,61 +121,60 @@ class _Repairing:
         if content is None:
             if message.get("role") == "assistant" and message.get("refusal"):
                 return message
-            self.report("has no content; set to an empty text")
+            self.says("has no content, and got an empty text")
             return {**message, "content": ""}
-        self.report(f"has content of type {type(content).__name__}; changed to its JSON")
+        self.says(f"has a content of type {type(content).__name__}, which became its JSON")
         return {**message, "content": json.dumps(content, ensure_ascii=False, default=str)}
 
     def with_ids(self, message: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
-        """Give the message's calls unique ids, names, and arguments in JSON. Returns them with their original ids."""
+        """Give the calls of a message unique ids, names, and arguments in JSON. Returns each with its original id."""
         taken: set[str] = set()
         calls: list[tuple[Any, dict[str, Any]]] = []
-        reported = len(self.repairs)
+        told = len(self.repairs)
         given = message["tool_calls"] if isinstance(message["tool_calls"], list) else [message["tool_calls"]]
-        for index, each in enumerate(given):
-            original_id, call = self._call(each, index)
+        for place, each in enumerate(given):
+            had, call = self._call(each, place)
             if call["id"] in taken or not call["id"]:
                 new = next(
-                    name for name in (f"call_{self._at}_{index}{'x' * more}" for more in range(99)) if name not in taken
+                    name for name in (f"call_{self._at}_{place}{'x' * more}" for more in range(99)) if name not in taken
                 )
-                self.report(f"has a tool call with the unusable or repeated id {original_id!r}; changed to {new!r}")
+                self.says(f"has a tool call with the id {had!r}, which became {new!r}")
                 call["id"] = new
             taken.add(call["id"])
-            calls.append((original_id, call))
+            calls.append((had, call))
         if [call for _, call in calls] != message["tool_calls"]:
             message["tool_calls"] = [call for _, call in calls]
-            if len(self.repairs) == reported:
-                self.report("has malformed tool calls; repaired")
+            if len(self.repairs) == told:
+                self.says("has tool calls in a form that servers refuse, which was repaired")
         return calls
 
-    def _call(self, given: Any, index: int) -> tuple[Any, dict[str, Any]]:
+    def _call(self, given: Any, place: int) -> tuple[Any, dict[str, Any]]:
         call = dict(given) if isinstance(given, Mapping) else {}
         function = call.get("function") if isinstance(call.get("function"), Mapping) else {}
         assert isinstance(function, Mapping)
         name, arguments = function.get("name"), function.get("arguments")
         if not isinstance(name, str) or not name:
-            self.report(f"has a tool call without a name (tool_calls[{index}]); named 'unnamed'")
+            self.says(f"has a tool call without a name (tool_calls[{place}]), which became 'unnamed'")
             name = "unnamed"
         if not isinstance(arguments, str) or not is_json_object(arguments):
             if arguments not in (None, "") or not isinstance(arguments, str):
-                self.report(f"has a tool call whose arguments are not a JSON object (tool_calls[{index}]); converted")
+                self.says(f"has a tool call with arguments that are not JSON text (tool_calls[{place}])")
             arguments = as_json_object(arguments)
-        original_id = call.get("id")
-        call_id = original_id if isinstance(original_id, str) else ""
+        had = call.get("id")
         fixed = {**function, "name": name, "arguments": arguments}
-        return original_id, {**call, "id": call_id, "type": "function", "function": fixed}
+        return had, {**call, "id": had if isinstance(had, str) else "", "type": "function", "function": fixed}
 
     def answer(self, calls: list[tuple[Any, dict[str, Any]]], results: list[dict[str, Any]], is_open: bool) -> None:
-        """Append the results in the order of the calls; a call without one gets a result that says so."""
-        unmatched = list(results)
-        found = [self._taken(unmatched, partial(_has_id, original_id, call)) for original_id, call in calls]
-        for index, (original_id, call) in enumerate(calls):  # those without an id, by the name or the order
-            if found[index] is None:
-                found[index] = self._taken(unmatched, partial(_may_be, original_id, call))
-        for each in unmatched:
-            self.report(f"was followed by a result for {each.get('tool_call_id')!r}, which it did not call; removed")
-        if [each for each in found if each is not None] != [each for each in results if each not in unmatched]:
-            self.report("has results in another order than its calls; reordered")
+        """Add the results in the order of the calls, each matched to its own."""
+        left = list(results)
+        found = [self._taken(left, partial(_has_id, had, call)) for had, call in calls]
+        for place, (had, call) in enumerate(calls):  # those without an id, by the name or the order
+            if found[place] is None:
+                found[place] = self._taken(left, partial(_may_be, had, call))
+        for each in left:
+            self.says(f"was followed by a result for {each.get('tool_call_id')!r}, which is none of its calls: removed")
+        if [each for each in found if each is not None] != [each for each in results if each not in left]:
+            self.says("has results in another order than its calls, which was repaired")
         open_from = len(found)
         while is_open and open_from and found[open_from - 1] is None:
             open_from -= 1
@@ -183,29 +182,28 @@ class _Repairing:
             self.made.append(self._result(call, result))
 
     @staticmethod
-    def _taken(results: list[dict[str, Any]], fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
-        """Remove and return the first of the results that fits."""
-        index = next((index for index, each in enumerate(results) if fits(each)), -1)
-        return results.pop(index) if index >= 0 else None
+    def _taken(left: list[dict[str, Any]], fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
+        """Remove and return the first result that matches."""
+        place = next((index for index, each in enumerate(left) if fits(each)), -1)
+        return left.pop(place) if place >= 0 else None
 
     def _result(self, call: dict[str, Any], result: dict[str, Any] | None) -> dict[str, Any]:
         if result is None:
-            name = call["function"]["name"]
-            self.report(f"has a tool call that was never answered ({name}); a result that says so was added")
+            self.says(f"has a tool call without a result ({call['function']['name']}), and got one that says so")
             return dict(tool_result(call["id"], INTERRUPTED))
         result = self.with_content(self.modern(result))
         if result.get("tool_call_id") != call["id"]:
-            self.report(f"has a result for {result.get('tool_call_id')!r}; changed to {call['id']!r}")
+            self.says(f"has a result for {result.get('tool_call_id')!r}, which belongs to {call['id']!r}")
             result = {**result, "tool_call_id": call["id"]}
         return result
 
 
-def _has_id(original_id: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    return bool(original_id) and result.get("tool_call_id") in (original_id, call["id"])
+def _has_id(had: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    return bool(had) and result.get("tool_call_id") in (had, call["id"])
 
 
-def _may_be(original_id: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    """Whether a result without an id can be that of a call, by its name or its position."""
+def _may_be(had: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
+    """Whether a result without an id can belong to a call: by its name, or by its position."""
     if result.get("tool_call_id"):
         return False
-    return not original_id or result.get("name") in (None, call["function"]["name"])
+    return not had or result.get("name") in (None, call["function"]["name"])

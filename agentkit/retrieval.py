@@ -1,4 +1,4 @@
-"""Ranks text passages by how well they match a question: BM25 by SQLite's FTS5, with Porter stemming.
+"""Ranks passages by how well they match a question: BM25 by SQLite's FTS5, with Porter stemming.
 
 index = PassageIndex(["Paris is in France.", "Oslo is in Norway."])
 index.best("What is the capital of Norway?")  ->  [1]
@@ -21,7 +21,7 @@ them then there these they this those through to too under until up us very was 
 who whom whose why will with would you your
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
-"""Words that carry no information about the topic of a question."""
+"""Words that carry no information on the subject of a question."""
 
 _ABBREVIATIONS = (
     r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bSt\.)(?<!\bNo\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bc\.)"
@@ -30,7 +30,7 @@ _SENTENCE_END = re.compile(_ABBREVIATIONS + r"""(?<=[.!?…])["'”’)\]]*\s+(?
 
 
 def content_words(text: str) -> list[str]:
-    """The distinct words of a question without stop words, in lower case; all its words if they are all stop words."""
+    """The distinct words of a question in lower case, without stop words unless there are no others."""
     words = list(dict.fromkeys(re.findall(r"[^\W_]+", re.sub(r"['’]s\b", "", text.lower()))))
     return [word for word in words if word not in STOP_WORDS] or words
 
@@ -69,15 +69,15 @@ class PassageIndex(Closable):
         return number
 
     def remove(self, number: int) -> None:
-        """Remove a passage; the others keep their numbers."""
+        """Remove a passage; the numbers of the others stay."""
         with self._lock:
             self._database.execute("DELETE FROM passage WHERE rowid = ?", (number,))
 
     def best(self, question: str, *, least_words: int = 1) -> list[int]:
         """The numbers of the passages that match a question, best first.
 
-        A passage with less than half as many of the question's words as the best one is left out. None matches when the
-        best one has less than `least_words` of the words.
+        A passage with less than half as many of the question's words as the best one does not match. None matches when
+        the best has fewer than `least_words` of the words.
         """
         words = content_words(_without_surrogates(question))
         if not words:
@@ -91,7 +91,7 @@ class PassageIndex(Closable):
         return [number for number in ranked if covered[number] >= threshold]
 
     def _numbers(self, words: Sequence[str], order: str) -> list[int]:
-        """The passages with any of the words; each word is quoted, so that nothing in it is an operator of FTS5."""
+        """The passages with any of the words; each word is quoted, so that nothing in it is an FTS5 operator."""
         expression = " OR ".join(f'"{word}"' for word in words)
         found = self._database.execute(
             f"SELECT rowid FROM passage WHERE passage MATCH ? ORDER BY {order}", (expression,)

@@ -19,8 +19,8 @@ from agentkit.message import Message, ToolCall, images_for_the_model, tool_resul
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse
 from agentkit.tools import Context, Outcome, Tool, failure, tool
 
-MAX_PARALLEL_CALLS = 32
-"""Maximum number of read-only calls of one reply that run concurrently."""
+MAX_PARALLEL = 32
+"""Maximum number of read-only calls that run concurrently."""
 
 
 class Toolbox:
@@ -31,9 +31,11 @@ class Toolbox:
         for given in tools:
             made = given if isinstance(given, Tool) else tool(given)
             if made.waits_for_object:
-                raise ToolDefinitionError(f"tool {made.name} is a method without its object: pass object.{made.name}")
+                raise ToolDefinitionError(
+                    f"tool {made.name} is a method that is not bound to an object: pass object.{made.name}"
+                )
             if made.name in self._tools:
-                raise ToolDefinitionError(f"two tools are named {made.name!r}: set name= of one of them")
+                raise ToolDefinitionError(f"two tools are named {made.name!r}: give one another name=")
             self._tools[made.name] = made
         self.encoded = json_bytes(self.schemas) if self._tools else b""
 
@@ -45,15 +47,15 @@ class Toolbox:
 
     @property
     def schemas(self) -> list[dict[str, Any]]:
-        """The tools in the format of OpenAI's chat completions."""
+        """The tools as OpenAI's chat completions expect them."""
         return [each.schema for each in self]
 
-    def _is_read_only(self, name: str) -> bool:
+    def _is_harmless(self, name: str) -> bool:
         found = self._tools.get(name)
         return found is None or found.read_only
 
     def may_begin_early(self, name: str) -> bool:
-        """Whether the tool may run before the reply is complete: it is read-only and needs no approval."""
+        """Whether a tool may run before the reply is complete: it is read-only and needs no approval."""
         found = self._tools.get(name)
         return found is not None and found.read_only and found.approve is False
 
@@ -64,14 +66,13 @@ class Toolbox:
         begun: "RunningCalls | None" = None,
         decisions: "Decisions | None" = None,
     ) -> Steps:
-        """Run calls and yield their events; consecutive read-only ones run in parallel, others in order.
-
+        """Run calls and yield their events; consecutive read-only calls run in parallel, others in order.
         begun: the calls of this reply that are running already. decisions: on calls that need a person's approval, by
-        id; at the first without one it stops, with ApprovalNeeded.
+        id; at the first call without one it stops, with ApprovalNeeded.
 
-        Each ToolFinished adds the tool message of its call, in the order of the calls; images come after the last one.
-        Stops early, with calls left open, when the run is cancelled; calls that still run at the run's deadline are
-        answered with an error that says so.
+        Each ToolFinished adds the tool message of its call, in the order of the calls; images come after the last.
+        Stops early, with calls left open, when the run is cancelled; calls that are running at the run's deadline are
+        answered with that.
         """
         for group in self._groups(calls):
             if context.cancelled:
@@ -88,25 +89,25 @@ class Toolbox:
                 group, note = [_with_arguments(group[0], decision)], _note(decision)
             for call in group:
                 yield self._started_event(call)
-            if self._may_run_here(group, context) and (begun is None or begun.take_back(group[0])):
+            if self._may_run_here(group, context) and (begun is None or begun.reclaim(group[0])):
                 function = group[0]["function"]
                 outcome = self._outcome_of(function["name"], function["arguments"], context)
                 yield _finished_event(group[0], outcome.with_note(note))
             else:
                 yield from _ParallelCalls(self, group, context, begun or RunningCalls(self, context), note).events()
-            begun = None  # they are all in the first group
+            begun = None  # they all stand in the first group
 
     def _started_event(self, call: ToolCall) -> ToolStarted:
         name, raw = call["function"]["name"], call["function"]["arguments"]
         return ToolStarted(
-            call["id"], name=name, arguments=_read(raw), raw_arguments=raw, read_only=self._is_read_only(name)
+            call["id"], name=name, arguments=_read(raw), raw_arguments=raw, read_only=self._is_harmless(name)
         )
 
     def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
         group: list[ToolCall] = []
         for call in calls:
-            alone = self._runs_alone(call)
-            if group and (alone or len(group) == MAX_PARALLEL_CALLS):
+            alone = self._stands_alone(call)
+            if group and (alone or len(group) == MAX_PARALLEL):
                 yield group
                 group = []
             if alone:
@@ -116,7 +117,7 @@ class Toolbox:
         if group:
             yield group
 
-    def _runs_alone(self, call: ToolCall) -> bool:
+    def _stands_alone(self, call: ToolCall) -> bool:
         found = self._tools.get(call["function"]["name"])
         return found is not None and (not found.read_only or found.approve is not False)
 
@@ -129,14 +130,14 @@ class Toolbox:
         return ApprovalNeeded(tuple(map(open_call, waiting)))
 
     def _may_run_here(self, group: Sequence[ToolCall], context: Context) -> bool:
-        """Whether no thread is needed: nothing runs in parallel, and the call never has to be abandoned."""
+        """Whether no thread is needed: it is the only call, and nothing may interrupt it."""
         found = self._tools.get(group[0]["function"]["name"])
         wants_thread = found is not None and (self._timeout_of(found.name) is not None or found.takes_context)
         return len(group) == 1 and not context.can_stop and not wants_thread
 
     def _timeout_of(self, name: str) -> float | None:
         found = self._tools.get(name)
-        return found.timeout if found and not found.isolate else None  # an isolated one is killed with its process
+        return found.timeout if found and not found.isolate else None  # an isolated one is ended with its process
 
     def _outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
         found = self._tools.get(name)
@@ -157,20 +158,20 @@ def _unreadable(arguments: str) -> Outcome:
         parse(arguments)
     except ArgumentsError as error:
         return failure(f"{error}. Write the whole call again.")
-    return failure("this is not a tool call. Write the whole call again.")
+    return failure("this is not a valid tool call. Write the whole call again.")
 
 
 Decisions = Mapping[str, "bool | str | Mapping[str, Any]"]
-"""A person's decisions on calls, by id: True, False, the reason of a refusal (a str), or other arguments."""
+"""A person's decisions on calls, by their ids: True, False, a reason for the refusal (a text), or other arguments."""
 
 
 def _denied(decision: "bool | str") -> str:
     why = f": {decision.strip()}" if isinstance(decision, str) and decision.strip() else "."
-    return f"the user did not allow this call{why}"
+    return f"the user did not approve this call{why}"
 
 
 def _with_arguments(call: ToolCall, decision: "bool | str | Mapping[str, Any]") -> ToolCall:
-    """The call with the arguments that were approved."""
+    """The call as it was approved."""
     if not isinstance(decision, Mapping):
         return call
     arguments = json.dumps(dict(decision), ensure_ascii=False)
@@ -184,7 +185,7 @@ def _note(decision: "bool | str | Mapping[str, Any]") -> str:
 
 
 def open_call(call: ToolCall) -> OpenCall:
-    """A call for a person to decide on, or to report."""
+    """A call in the form in which it is shown to people."""
     raw = call["function"]["arguments"]
     return OpenCall(call["id"], call["function"]["name"], _read(raw), raw)
 
@@ -198,13 +199,13 @@ def _read(arguments: str) -> dict[str, Any]:
 
 
 def refused(call: ToolCall, reason: str) -> ToolFinished:
-    """The event that answers a call with an error instead of running it."""
+    """The answer to a call that is not run."""
     return _finished_event(call, failure(reason))
 
 
 @dataclass(eq=False)
 class _Work:
-    """A call that runs in a worker thread; its progress and its outcome are put into the inbox."""
+    """A call that runs in a thread; its progress and its outcome arrive in the inbox."""
 
     name: str
     arguments: str
@@ -213,11 +214,11 @@ class _Work:
     taken: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self) -> bool:
-        """Claim the right to run the call. Returns False when another thread has taken it."""
+        """Claim it for the calling thread; False when another thread has it."""
         return self.taken.acquire(blocking=False)
 
     def run(self, toolbox: Toolbox, context: Context) -> None:
-        """Run the call in this thread, unless another thread has taken it."""
+        """Run it in this thread, unless another thread has taken it."""
         if not self.take():
             return
 
@@ -235,7 +236,7 @@ _Inbox = SimpleQueue[tuple[_Work, str | Outcome]]
 
 
 class RunningCalls:
-    """Calls of one reply that run in threads; some may have started before the reply was complete."""
+    """Calls of one reply that run in threads, some of them perhaps since before the reply was complete."""
 
     def __init__(self, toolbox: Toolbox, context: Context) -> None:
         self.inbox: _Inbox = SimpleQueue()
@@ -252,21 +253,21 @@ class RunningCalls:
             self._unclaimed.append(self._started(name, arguments))
 
     def claim(self, call: ToolCall) -> _Work:
-        """The running call with this name and these arguments, or a newly started one."""
-        work = self._matching(call)
+        """The running call: the one that was started with this name and these arguments, or a new one."""
+        work = self._like(call)
         if work is None:
             return self._started(call["function"]["name"], call["function"]["arguments"])
         self._unclaimed.remove(work)
         return work
 
-    def take_back(self, call: ToolCall) -> bool:
-        """Whether no thread has started this call yet, so that the caller can run it in its own thread."""
-        work = self._matching(call)
+    def reclaim(self, call: ToolCall) -> bool:
+        """Whether no thread has started this call yet, so that it can be run here."""
+        work = self._like(call)
         return work is None or work.take()
 
-    def _matching(self, call: ToolCall) -> _Work | None:
-        wanted = (call["function"]["name"], call["function"]["arguments"])
-        return next((work for work in self._unclaimed if (work.name, work.arguments) == wanted), None)
+    def _like(self, call: ToolCall) -> _Work | None:
+        like = (call["function"]["name"], call["function"]["arguments"])
+        return next((work for work in self._unclaimed if (work.name, work.arguments) == like), None)
 
     def _started(self, name: str, arguments: str) -> _Work:
         work = _Work(name, arguments, self.inbox)
@@ -276,7 +277,7 @@ class RunningCalls:
 
 @dataclass
 class _ParallelCalls:
-    """Calls that run in parallel in threads, and the events they yield."""
+    """Calls that run in parallel in threads, and what they report."""
 
     toolbox: Toolbox
     calls: Sequence[ToolCall]
@@ -286,7 +287,7 @@ class _ParallelCalls:
     outcomes: dict[_Work, Outcome] = field(default_factory=dict)
 
     def events(self) -> Iterator[Event]:
-        """The progress of the calls as it arrives, and their results in the order of the calls."""
+        """The progress of the calls, and the end of each in the order of the calls."""
         works = {self.begun.claim(call): call for call in self.calls}
         waiting = list(works)
         while waiting:
@@ -303,30 +304,29 @@ class _ParallelCalls:
         return own if self.context.deadline is None else min(own, self.context.deadline)
 
     def _receive(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
-        """Wait for the next message, or time out the calls whose deadline has passed."""
+        """Receive the next report, or end the calls whose time is up."""
         deadlines = {work: self._deadline_of(work) for work in works if work not in self.outcomes}
         patience = min(deadlines.values()) - time.monotonic()
         if self.context.cancel is not None:
             patience = min(patience, POLL_INTERVAL)
         try:
-            work, received = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
+            work, report = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
         except Empty:
             for work, deadline in deadlines.items():
                 if time.monotonic() >= deadline:
                     self.outcomes[work] = self._timed_out(work)
             return
         if work not in works:
-            return  # started for a reply that was discarded
-        if isinstance(received, Outcome):
-            self.outcomes.setdefault(work, received)
+            return  # started early for a reply that turned out differently
+        if isinstance(report, Outcome):
+            self.outcomes.setdefault(work, report)
         else:
-            yield ToolProgress(works[work]["id"], text=received)
+            yield ToolProgress(works[work]["id"], text=report)
 
     def _timed_out(self, work: _Work) -> Outcome:
         if self.context.deadline is not None and time.monotonic() >= self.context.deadline:
             return failure(
-                f"{work.name} did not finish before the time limit of the run; whether it has had an effect "
-                "is not known."
+                f"{work.name} did not finish before the run's time was up; whether it had an effect is not known."
             )
         timeout = self.toolbox._timeout_of(work.name) or 0.0
         outcome = failure(f"{work.name} did not finish within {timeout:g} seconds.")
@@ -351,27 +351,28 @@ def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
 
 
 QUICK = 0.001
-"""Seconds. A tool whose last calls took less is not started early: starting it in a thread would take as long."""
+"""Seconds. A tool whose last calls took less is not started early: handing it to a thread would take as long."""
 
 
 class ToolLatency:
-    """The recent latency of an agent's tools; shared by its runs."""
+    """How long the tools of an agent take; shared by its runs."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
 
     def note(self, name: str, seconds: float) -> None:
-        """Record how long a call took; recent calls weigh most."""
+        """Record how long a call took; the last few count."""
         before = self._seconds.get(name, 1.0)
         self._seconds[name] = min(before, 16 * QUICK) / 4 + seconds * 3 / 4
 
     def is_quick(self, name: str) -> bool:
-        """Whether the recent calls of a tool were quick; False for one that has not been called."""
+        """Whether the last calls of a tool were quick; False for one that was not called yet."""
         return self._seconds.get(name, 1.0) < QUICK
 
 
 class RunToolbox(Toolbox):
-    """The tools of one run, with the calls that were started early and the decisions of a person."""
+    """The tools in one run: some of its calls may be running before they are to be answered, and a person may have
+    decided on some."""
 
     def __init__(self, toolbox: Toolbox, latency: ToolLatency, decisions: Decisions) -> None:
         self.__dict__.update(toolbox.__dict__)
@@ -381,7 +382,7 @@ class RunToolbox(Toolbox):
         self.has_read_only = any(map(toolbox.may_begin_early, self._tools))
 
     def add(self, tool: Tool[..., Any]) -> None:
-        """Add a tool to this run; it replaces one of the same name."""
+        """Add a tool to this run; it replaces an earlier one of the same name."""
         self._tools = {**self._tools, tool.name: tool}
         self.encoded = json_bytes(self.schemas)
 
@@ -394,7 +395,7 @@ class RunToolbox(Toolbox):
     ) -> Steps:
         """See `Toolbox.answer`."""
         begun, self.begun = begun or self.begun or None, None  # an empty one needs no threads
-        # Decisions hold only for the calls that were open when they were made: servers reuse ids in later replies.
+        # Only for the calls that were open when they were made: servers reuse ids in later replies.
         decisions, self._decisions = decisions or self._decisions, {}
         with closing(super().answer(calls, context, begun, decisions)) as steps:
             for event in steps:

@@ -1,4 +1,4 @@
-"""Tools: a Python function, its description for a model, and how a call of it is run."""
+"""Tools: a Python function, its description for the model, and how a call of it is answered."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from agentkit._threads import WORKERS
 from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
@@ -26,16 +26,17 @@ if TYPE_CHECKING:
     from agentkit.tooling.subprocess_pool import Isolated
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 logger = logging.getLogger("agentkit")
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""What OpenAI's API accepts as the name of a function."""
+"""Function names that OpenAI's API accepts."""
 
 
 def _ignore_progress(text: str) -> None:
-    """The default for `Context.progress`."""
+    """The progress of a tool that nobody follows."""
 
 
 Approve = bool | Callable[[dict[str, Any]], bool]
@@ -43,12 +44,12 @@ Approve = bool | Callable[[dict[str, Any]], bool]
 
 @dataclass(frozen=True)
 class Context:
-    """The run that a tool is called in; a parameter annotated `Context` receives it.
+    """The run in which a tool is called; a parameter annotated `Context` receives it.
 
-    deps: what was passed as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run stops waiting for
-    its tools, or None. end: the one at which the run ends, or None. cancel: set when the run is to stop. progress:
-    reports a text about the tool's progress as a ToolProgress event. budget: what the run may spend, for an agent that
-    is run inside the tool. session: the id of the run's session, or None.
+    deps: what was passed as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run continues without
+    its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: reports what the tool is
+    doing, as a ToolProgress event. budget: what the run may spend, for an agent that is run inside the tool. session:
+    the id of the run's session, or None.
     """
 
     deps: Any = None
@@ -73,7 +74,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one call: the text and the images for the model, whether it failed, and how long it took."""
+    """The result of one call: the text for the model, images to show it, whether it is an error."""
 
     text: str
     images: tuple[Image, ...] = ()
@@ -81,7 +82,7 @@ class Outcome:
     seconds: float = 0.0
 
     def with_note(self, note: str) -> "Outcome":
-        """The same outcome with a note at the end of its text."""
+        """The same with a note at the end of the text."""
         return replace(self, text=self.text + note) if note else self
 
 
@@ -89,12 +90,11 @@ class Tool(Generic[P, R]):
     """A function that a model may call. `@tool` makes one from a signature; this constructor takes a hand-written
     schema, against which jsonschema validates the arguments.
 
-    name: 1 to 64 letters, digits, "_" and "-". description: the description sent to the model. parameters: the JSON
-    schema of an object. function: called with the arguments as keyword arguments. read_only: it changes nothing, so
-    that it may run in parallel with others, be retried, and be run again after a crash. timeout: seconds after which
-    the run continues without it. retries: how often it is retried after an exception other than ToolError. isolate:
-    run it in a subprocess, which is killed at the timeout. memory: the maximum memory of this subprocess in bytes.
-    approve: whether a person has to approve each call, or a function of the arguments (a dict) that returns this.
+    name: up to 64 letters, digits, "_" and "-". description: for the model. parameters: the JSON schema of an object.
+    function: called with the arguments by name. read_only: it changes nothing, so that it may run in parallel with
+    others and be run again. timeout: in seconds. retries: how often it is retried after an exception. isolate: whether
+    it runs in a process of its own, which is killed on timeout; memory: the limit of that process in bytes. approve:
+    whether a person has to approve each call, or a function of the arguments that decides it.
 
     Raises ToolDefinitionError when one of these is invalid.
     """
@@ -141,7 +141,7 @@ class Tool(Generic[P, R]):
         if not isinstance(description, str) or not description.strip():
             raise ToolDefinitionError(
                 f"tool {name}: it has no docstring, and a model chooses tools by their descriptions: "
-                "write a docstring, or set description="
+                "write one, or give description="
             )
         if not callable(function):
             raise ToolDefinitionError(f"tool {name}: {function!r} is not callable")
@@ -177,8 +177,8 @@ class Tool(Generic[P, R]):
             return
         if self._context is not None or self.waits_for_object or hasattr(self.function, "__self__"):
             raise ToolDefinitionError(
-                f"tool {self.name}: isolate=True runs it in another process, where neither the run's Context nor "
-                "the object of a method exists: make it a function that takes what it needs as arguments"
+                f"tool {self.name}: isolate=True runs it in another process, which has neither the run's Context "
+                "nor the object of a method: make it a function that takes what it needs"
             )
         from agentkit.tooling.subprocess_pool import Isolated
 
@@ -199,7 +199,7 @@ class Tool(Generic[P, R]):
         memory: int | None,
         approve: Approve,
     ) -> "Tool[P, R]":
-        """Make a tool whose name, description and schema come from the function itself."""
+        """A tool whose name, description and schema are taken from the function."""
         from agentkit.tooling.schema import describe
 
         if not callable(function):
@@ -217,10 +217,16 @@ class Tool(Generic[P, R]):
         return made
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the undecorated function."""
+        """Call the function itself, as if it had not been decorated."""
         return self.function(*args, **kwargs)
 
-    def __get__(self, instance: object, owner: type | None = None) -> "Self":
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> "Self": ...
+    @overload
+    def __get__(self: "Tool[Concatenate[Any, Q], R]", instance: object, owner: type | None = None) -> "Tool[Q, R]": ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> "Self": ...
+    def __get__(self, instance: object, owner: type | None = None) -> "Tool[Any, R]":
         """Bind a tool made from a method to its object, as Python binds a method."""
         if instance is None or not self.waits_for_object:
             return self
@@ -245,8 +251,8 @@ class Tool(Generic[P, R]):
         return self._context is not None
 
     def needs_approval(self, arguments: str) -> bool:
-        """Whether a person has to approve this call. arguments: JSON text. True if the `approve` function raises, False
-        if the arguments can't be read, since the call is then never run."""
+        """Whether a person has to approve this call. arguments: JSON text. True when the approve function fails; False
+        when the arguments can't be read, since such a call is never run."""
         if isinstance(self.approve, bool):
             return self.approve
         try:
@@ -260,7 +266,7 @@ class Tool(Generic[P, R]):
             return True
 
     def answer(self, arguments: str, context: Context) -> Outcome:
-        """Run one call; every error becomes a message to the model. arguments: JSON text."""
+        """Run one call; any error becomes a sentence for the model. arguments: JSON text."""
         started = time.monotonic()
         try:
             values, unknown = self._read(arguments)
@@ -275,7 +281,7 @@ class Tool(Generic[P, R]):
             raise
         except BaseException as error:
             logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
-            outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_message(error))}")
+            outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_text_of_error(error))}")
         return replace(outcome, seconds=time.monotonic() - started)
 
     def _ignored(self, names: Sequence[str]) -> str:
@@ -291,7 +297,7 @@ class Tool(Generic[P, R]):
             except ToolError:
                 raise
             except Exception:
-                logger.info("retrying tool %s", self.name, exc_info=True)
+                logger.info("tool %s is retried", self.name, exc_info=True)
         return self._called(values, context)
 
     def _called(self, values: dict[str, Any], context: Context) -> Any:
@@ -327,18 +333,18 @@ def tool(
     memory: int | None = None,
     approve: Approve = False,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
-    """Make a tool of a function; its name, docstring and annotations become the description sent to the model.
+    """Make a tool of a function: the model sees its name, docstring and annotations.
 
-    name, description: replace the function's own. read_only: it changes nothing, so that it may run in parallel with
+    name, description: instead of the function's own. read_only: it changes nothing, so that it may run in parallel with
     others, be retried, and be run again after a crash. timeout: seconds after which the run continues without it.
-    retries: how often it is retried after an exception other than ToolError. isolate: run it in a subprocess, which is
-    reused for the next call and killed at the timeout or when the run is cancelled; the function has to be defined at
-    the top level of a module. memory: the maximum memory of this subprocess in bytes (not on Windows). approve: whether
-    a person has to approve each call (`result.pending`, `agent.resume`), or a function of the arguments (a dict) that
-    returns this.
+    retries: how often it is retried after an exception other than ToolError. isolate: it runs in a process of its own,
+    which is kept for the next call and killed on timeout or when the run is cancelled; the function has to be defined
+    at the top level of a module. memory: the limit of that process in bytes (not on Windows). approve: whether a person
+    has to approve each call (`result.pending`, `agent.resume`), or a function that decides it from the arguments, a
+    dict.
 
-    The decorated function can still be called as before. Raises ToolDefinitionError, with the names of the function
-    and the parameter and the reason, when a parameter can't be described.
+    The decorated function stays callable as before. Raises ToolDefinitionError, naming function, parameter and reason,
+    when a parameter can't be described.
     """
 
     def decorate(function: Callable[P, R], depth: int = 1) -> Tool[P, R]:
@@ -365,7 +371,7 @@ def _name_of(function: Callable[..., Any]) -> str:
 
 
 def _is_method(function: Callable[..., Any]) -> bool:
-    """Whether this is a function in the body of a class, not yet bound to an object."""
+    """Whether this is a function in the body of a class, not bound to an object yet."""
     if not inspect.isfunction(function):
         return False
     *outer, _ = function.__qualname__.split(".")
@@ -375,7 +381,7 @@ def _is_method(function: Callable[..., Any]) -> bool:
 
 
 def _finished(value: Any) -> Any:
-    """The value, or the awaited result of an async function."""
+    """The value itself; for an awaitable, its result."""
     if not inspect.isawaitable(value):
         return value
 
@@ -386,11 +392,11 @@ def _finished(value: Any) -> Any:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(wait())
-    return WORKERS.call(lambda: asyncio.run(wait()))  # an event loop runs in this thread: wait in another one
+    return WORKERS.call(lambda: asyncio.run(wait()))  # an event loop runs in this thread: wait in another
 
 
 def _outcome(value: Any) -> Outcome:
-    """A tool's return value as text and images."""
+    """The return value of a tool as text and images."""
     parts = list(value) if isinstance(value, list | tuple) and _has_image(value) else [value]
     images = tuple(part for part in parts if isinstance(part, Image))
     return Outcome("\n".join(map(_text, parts)), images)
@@ -414,11 +420,11 @@ def _text(value: Any) -> str:
 
 
 def failure(text: str) -> Outcome:
-    """The outcome of a failed call, with an error message for the model."""
+    """The result of a call that failed, as the model reads it."""
     return Outcome(f"Error: {text}", failed=True)
 
 
-def _message(error: BaseException) -> str:
+def _text_of_error(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - an exception whose __str__ fails
@@ -429,5 +435,5 @@ _ABSOLUTE_PATH = re.compile(r"""(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s'"<>|:]
 
 
 def _without_paths(text: str) -> str:
-    """The text with absolute paths cut to their last component: paths of this machine are no use to a model."""
+    """A text with absolute paths shortened to their last component: the rest is of no use to a model."""
     return _ABSOLUTE_PATH.sub(lambda path: re.split(r"[\\/]", path.group())[-1], text)

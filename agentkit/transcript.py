@@ -17,7 +17,7 @@ ROLES = frozenset(get_args(Role))
 
 
 class Due(Enum):
-    """What is due next when no tool calls are open."""
+    """What is due next, when it is not to answer tool calls."""
 
     NOTHING = "nothing"
     REPLY = "reply"
@@ -26,8 +26,7 @@ class Due(Enum):
 def whats_due(messages: Sequence[Message]) -> Due | tuple[ToolCall, ...]:
     """What a run has to do next: answer the open tool calls (returned in order), get a reply, or nothing.
 
-    A pure function of the messages, so that a pause, a crash and a caller who stops reading are one case: call it
-    again.
+    A pure function of the messages, so that a pause, a crash and a caller who stops reading are one case: ask again.
     """
     answered = 0
     for message in reversed(messages):
@@ -46,7 +45,7 @@ def whats_due(messages: Sequence[Message]) -> Due | tuple[ToolCall, ...]:
 
 
 class Transcript(Sequence[Message]):
-    """A valid list of messages, each encoded to JSON once.
+    """A valid list of messages, and the JSON bytes of each, encoded once.
 
     Raises TranscriptError when a message breaks the pairing rule or has no known role.
     """
@@ -74,7 +73,7 @@ class Transcript(Sequence[Message]):
         return iter(self._messages)
 
     def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
-        """Append messages. User messages that arrive while calls are open are held until the last call is answered."""
+        """Append messages. A user message is held back while calls are open, until the last of them is answered."""
         for message in messages:
             checked = _checked(message, len(self))
             if self._open and checked["role"] == "user":
@@ -96,7 +95,7 @@ class Transcript(Sequence[Message]):
         return bool(self._with_images)
 
     def size(self, start: int = 0) -> int:
-        """The size in bytes of the messages from index `start` on."""
+        """The size in bytes of the encoded messages from index `start` on."""
         return sum(map(len, self._encoded[start:]))
 
     def each_encoded(self) -> Iterator[bytes]:
@@ -104,9 +103,9 @@ class Transcript(Sequence[Message]):
         return iter(self._encoded)
 
     def encoded(self, *, images: bool = True, escaped: bool = False) -> bytes:
-        """The messages as the inside of a JSON array, each encoded once when it is appended; the bytes of a transcript
-        are a prefix of its later ones. `images=False` replaces each image by a sentence, `escaped=True` breaks the
-        special tokens in text that the programmer did not write (special_tokens.py)."""
+        """The messages as the inside of a JSON array, each encoded once when it was appended; the bytes of a transcript
+        are a prefix of its later ones. images: False puts a sentence in place of each image. escaped: special tokens
+        are broken in what the programmer did not write (text/special_tokens.py)."""
         all_encoded = self._all_escaped() if escaped else self._encoded
         if images or not self._with_images:
             return b",".join(all_encoded)
@@ -160,12 +159,12 @@ class Transcript(Sequence[Message]):
 
 
 def _checked(message: Mapping[str, Any], index: int) -> Message:
-    """A copy of a valid message. Raises TranscriptError for an invalid one."""
+    """The message as this transcript's own dict. Raises TranscriptError saying what is wrong with it."""
     if not isinstance(message, Mapping):
         raise TranscriptError(f"messages[{index}] is a {type(message).__name__}: a message is a dict with a role")
     if message.get("role") not in ROLES:
         raise TranscriptError(
-            f"messages[{index}] has the role {message.get('role')!r}: valid roles are {', '.join(sorted(ROLES))}"
+            f"messages[{index}] has the role {message.get('role')!r}; valid are {', '.join(sorted(ROLES))}"
         )
     content = message.get("content")
     if not (content is None or isinstance(content, str | list)):

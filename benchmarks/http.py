@@ -1,10 +1,10 @@
-"""What the chat service adds to a model call: requests a second and first-token latency, for 1, 32 and 200 clients.
+"""Overhead of the chat service: requests per second and time to first token for 1, 32 and 200 clients.
 
-    make bench        or        python -m benchmarks.http [milliseconds of a model call]
+    make bench        or        python -m benchmarks.http [duration of a model call in milliseconds]
 
-A model server with ready answers, the service as a process of its own with sessions in SQLite, and clients that ask one
-thing after another over http.client; each way in the same run. "direct" asks the model server itself. A stream's first
-token is the first frame with content.
+Uses a model server with prepared answers, the service in a separate process with sessions in SQLite, and clients that
+send requests one after another with http.client. All targets are measured in the same run; "direct" is the model server
+itself. The first token of a stream is the first frame with content.
 """
 
 import http.client
@@ -31,7 +31,7 @@ MESSAGES = [{"role": "user", "content": "Hello"}]
 
 @contextmanager
 def service(folder: Path, model: str) -> Iterator[str]:
-    """The address of the service."""
+    """Run the service, and yield its URL."""
     port = free_port()
     environment = {**os.environ, "LLM_SERVER_URL": model, "XDG_DATA_HOME": str(folder), "AGENTKIT_RATE": "1000000"}
     command = [sys.executable, "-m", "agentkit", "serve", "--port", str(port)]
@@ -44,8 +44,8 @@ def service(folder: Path, model: str) -> Iterator[str]:
         process.wait()
 
 
-def asked(url: str, path: str, body: object, clients: int) -> tuple[float, float]:
-    """Requests a second, and the median of the seconds to the first token."""
+def measure(url: str, path: str, body: object, clients: int) -> tuple[float, float]:
+    """Return the requests per second and the median time to the first token in seconds."""
     parts = urlsplit(url)
     seconds: list[float] = []
     end = time.perf_counter() + SECONDS
@@ -80,20 +80,20 @@ def main() -> None:
         model = f"http://127.0.0.1:{port}/turns/0/ms/{delay}"
         with service(Path(folder), model) as url:
             stream = {"messages": MESSAGES, "stream": True, "model": "agentkit"}
-            ways = {
+            targets = {
                 "direct": (model, "/v1/chat/completions", stream),
                 "/v1/chat/completions": (url, "/v1/chat/completions", stream),
                 "/api/llm/chat/stream": (url, "/api/llm/chat/stream", {"messages": MESSAGES}),
             }
             head = f"a call of {delay} ms"
-            print(f"\n{'clients':>8} {head:>22} {'requests/s':>11} {'first token':>12} {'added':>9}")
+            print(f"\n{'clients':>8} {head:>22} {'requests/s':>11} {'first token':>12} {'overhead':>9}")
             for clients in (1, 32, 200):
-                alone = 0.0
-                for name, (where, path, body) in ways.items():
-                    rate, token = asked(where, path, body, clients)
-                    alone = alone or token
-                    shown = f"{token * 1000:9.1f} ms {(token - alone) * 1000:6.1f} ms"
-                    print(f"{clients:>8} {name:>22} {rate:>11.0f} {shown}")
+                baseline = 0.0
+                for name, (target, path, body) in targets.items():
+                    rate, token = measure(target, path, body, clients)
+                    baseline = baseline or token
+                    latency = f"{token * 1000:9.1f} ms {(token - baseline) * 1000:6.1f} ms"
+                    print(f"{clients:>8} {name:>22} {rate:>11.0f} {latency}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""A model server with prepared answers in its own process, so that the measured program pays only for the transport.
+"""A model server with ready answers, in a process of its own: it costs the measured program nothing but the wire.
 
-    python benchmarks/ready_server.py        prints its port and exits when standard input is closed
+    python benchmarks/ready_server.py        prints its port, and ends when standard input closes
 
-The path selects the behaviour: /turns/N/ms/M/v1/chat/completions answers the first N requests of a run (those
-with fewer than N tool messages) with a tool call and the next with text, each after M milliseconds.
-/calls/K/gap/G/v1/chat/completions streams K tool calls in one reply, G milliseconds between two chunks,
-and answers with text afterwards.
+The path tells what to do: /turns/N/ms/M/v1/chat/completions answers the first N requests of a run (those with
+fewer than N tool messages) with a tool call and the next with text, each after M milliseconds.
+/calls/K/gap/G/v1/chat/completions streams K tool calls in one reply, G milliseconds between two chunks, and then text.
 """
 
 import json
@@ -17,12 +16,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
 def ready() -> Iterator[int]:
-    """Start such a server and yield its port."""
+    """The port of such a server, for as long as it is needed."""
     server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdin is not None
+    assert server.stdout is not None
     try:
         yield int(server.stdout.readline())
     finally:
@@ -35,23 +37,25 @@ FUNCTION = {"name": "look_up", "arguments": '{"topic": "the tides of the North S
 TOPICS = ["the tides of the North Sea"] + [f"the tides of sea number {index:02}" for index in range(1, 100)]
 
 
-def whole(message: dict, finish_reason: str) -> bytes:
+def whole(message: dict[str, Any], finish_reason: str) -> bytes:
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
     body = json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": USAGE}).encode()
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
-def streamed(deltas: list[dict], finish_reason: str) -> bytes:
+def streamed(deltas: list[dict[str, Any]], finish_reason: str) -> bytes:
     body = b"".join(events_of(deltas, finish_reason))
     head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
-def events_of(deltas: list[dict], finish_reason: str) -> list[bytes]:
-    chunks = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+def events_of(deltas: list[dict[str, Any]], finish_reason: str) -> list[bytes]:
+    chunks: list[dict[str, Any]] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     chunks.append({"index": 0, "delta": {}, "finish_reason": finish_reason})
-    events = [{"id": "1", "object": "chat.completion.chunk", "choices": [chunk]} for chunk in chunks]
+    events: list[dict[str, Any]] = [
+        {"id": "1", "object": "chat.completion.chunk", "choices": [chunk]} for chunk in chunks
+    ]
     events.append({"id": "1", "object": "chat.completion.chunk", "choices": [], "usage": USAGE})
     return [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [b"data: [DONE]\n\n"]
 
@@ -60,13 +64,13 @@ TEXT = "The tides of the North Sea follow the moon."
 CALL = {"id": "call_1", "type": "function", "function": FUNCTION}
 
 
-def call_deltas(index: int = 0) -> list[dict]:
-    """The deltas of a call as a model streams it, one token each."""
-    first = {**CALL, "id": f"call_{index + 1}", "index": index, "function": {**FUNCTION, "arguments": ""}}
+def call_deltas(index: int = 0) -> list[dict[str, Any]]:
+    """A call as a model streams it, a token at a time."""
+    begun = {**CALL, "id": f"call_{index + 1}", "index": index, "function": {**FUNCTION, "arguments": ""}}
     arguments = json.dumps({"topic": TOPICS[index]})
-    parts = [arguments[start : start + 4] for start in range(0, len(arguments), 4)]
-    rest = [{"tool_calls": [{"index": index, "function": {"arguments": part}}]} for part in parts]
-    return [{"role": "assistant", "tool_calls": [first]}, *rest]
+    pieces = [arguments[start : start + 4] for start in range(0, len(arguments), 4)]
+    rest = [{"tool_calls": [{"index": index, "function": {"arguments": piece}}]} for piece in pieces]
+    return [{"role": "assistant", "tool_calls": [begun]}, *rest]
 
 
 ANSWERS = {
@@ -78,7 +82,7 @@ ANSWERS = {
 
 
 def send_slowly(connection: socket.socket, calls: int, gap: int, body: bytes, is_stream: bool) -> None:
-    """Send a reply with calls at the pace of a model: streamed token by token, or as a whole after the same time."""
+    """A reply with calls as a model writes it, token by token; whole when it is done."""
     if b'"role":"tool"' in body:
         connection.sendall(ANSWERS[is_stream, False])
         return
@@ -90,8 +94,8 @@ def send_slowly(connection: socket.socket, calls: int, gap: int, body: bytes, is
         connection.sendall(whole({"role": "assistant", "content": None, "tool_calls": made}, "tool_calls"))
         return
     connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-    for index, event in enumerate(events_of(deltas, "tool_calls")):
-        time.sleep(gap / 1000 if index < len(deltas) else 0.0)
+    for place, event in enumerate(events_of(deltas, "tool_calls")):
+        time.sleep(gap / 1000 if place < len(deltas) else 0.0)
         connection.sendall(b"%x\r\n%s\r\n" % (len(event), event))
     connection.sendall(b"0\r\n\r\n")
 
@@ -109,19 +113,22 @@ def serve(connection: socket.socket) -> None:
                 return
             pending += received
         head, _, pending = pending.partition(b"\r\n\r\n")
-        length = int(re.search(rb"content-length: (\d+)", head, re.IGNORECASE).group(1))
-        parts, have = [pending], len(pending)
+        length = int(re.findall(rb"content-length: (\d+)", head, re.IGNORECASE)[0])
+        pieces, have = [pending], len(pending)
         while have < length:
             received = connection.recv(1 << 18)
-            parts.append(received)
+            pieces.append(received)
             have += len(received)
-        body, pending = b"".join(parts), b""
+        body, pending = b"".join(pieces), b""
         is_stream = re.search(rb'"stream": ?true', body) is not None
         slow = re.match(rb"POST /calls/(\d+)/gap/(\d+)/", head)
         if slow:
-            send_slowly(connection, *map(int, slow.groups()), body, is_stream)
+            calls, gap = map(int, slow.groups())
+            send_slowly(connection, calls, gap, body, is_stream)
             continue
-        turns, delay = map(int, re.match(rb"POST /turns/(\d+)/ms/(\d+)/", head).groups())
+        asked = re.match(rb"POST /turns/(\d+)/ms/(\d+)/", head)
+        assert asked is not None
+        turns, delay = map(int, asked.groups())
         if delay:
             time.sleep(delay / 1000)
         done = len(re.findall(rb'"role": ?"tool"', body))

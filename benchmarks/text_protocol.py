@@ -1,12 +1,12 @@
-"""What reading a text server's replies and rendering its prompts costs, as ratios in one run.
+"""CPU cost of parsing replies of text-completion servers and of rendering their prompts, as ratios within one run.
 
     make bench        or        python -m benchmarks.text_protocol [--quick]
 
-Reading: the frames of a streamed answer of 20,000 tokens are parsed and their texts joined; then the same with every
-text fed to the reader of each format. Aim: at most 3 times the CPU a token. Then answers of 1, 10 and 100 times the
-length: feeding takes time in proportion. Rendering: an agent's run of 300 turns; the CPU of turn 300 a byte that it
-adds is at most twice that of turn 30 (Mistral's official template moves the tools to each new question, and that of
-Hermes ends the last result otherwise: there the prompt before is no beginning of the next).
+Parsing: the frames of a streamed answer of 20,000 tokens are decoded and their texts joined; then the same with each
+text fed to the parser of each format. Target: at most 3 times the CPU time per token. Then answers of 1, 10 and 100
+times the length: parsing has to take linear time. Rendering: an agent's run of 300 turns; the CPU time of turn 300 per
+byte that it adds is at most twice that of turn 30 (not for Mistral, whose official template moves the tools to each new
+question, and Hermes, whose template ends the last result differently: there a prompt is not a prefix of the next).
 """
 
 import argparse
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from agentkit.text.call_format import RESULT
+from agentkit.message import RESPONSE_TAG
 from agentkit.text.families import family_named
 from agentkit.text.formats import NAMES, format_named
 from agentkit.text.parser import ReplyParser
@@ -50,8 +50,8 @@ OPENINGS = {
 }
 
 
-def least(work: Callable[[], Any], rounds: int) -> float:
-    """The least CPU seconds of several rounds."""
+def lowest(work: Callable[[], Any], rounds: int) -> float:
+    """Returns the lowest CPU time of several rounds, in seconds."""
     times = []
     for _ in range(rounds):
         started = time.process_time()
@@ -61,70 +61,70 @@ def least(work: Callable[[], Any], rounds: int) -> float:
 
 
 def answer(name: str, tokens: int) -> list[str]:
-    """Half prose, half the argument of one long call."""
-    words = [PROSE[place % len(PROSE)] for place in range(tokens // 2)]
+    """Returns an answer that is half prose and half the argument of one long call."""
+    words = [PROSE[index % len(PROSE)] for index in range(tokens // 2)]
     opening, closing = OPENINGS[name]
     inside = [word.replace("\n", "\\n") for word in words] if '"' in opening else words
     return [*words, opening, *inside, closing]
 
 
-def frame(place: int, text: str) -> bytes:
-    """A frame as LightLLM sends it."""
+def frame(index: int, text: str) -> bytes:
+    """Returns a frame as LightLLM sends it."""
     token = {
-        "id": place,
+        "id": index,
         "text": text,
         "logprob": -0.25,
         "special": False,
-        "count_output_tokens": place,
+        "count_output_tokens": index,
         "prompt_tokens": 31,
-        "logprobs": {str(place): {"logprob": -0.25, "rank": 1, "decoded_token": text}},
+        "logprobs": {str(index): {"logprob": -0.25, "rank": 1, "decoded_token": text}},
     }
-    told = {"token": token, "generated_text": None, "finished": False, "finish_reason": None, "details": None}
-    return b"data:" + json.dumps(told, ensure_ascii=False).encode()
+    event = {"token": token, "generated_text": None, "finished": False, "finish_reason": None, "details": None}
+    return b"data:" + json.dumps(event, ensure_ascii=False).encode()
 
 
 def joined(frames: list[bytes]) -> str:
     return "".join([json.loads(each[5:])["token"]["text"] for each in frames])
 
 
-def read(name: str, frames: list[bytes]) -> int:
-    reader = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESULT])
+def parse(name: str, frames: list[bytes]) -> int:
+    parser = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESPONSE_TAG])
     count = 0
     for each in frames:
-        count += len(reader.feed(json.loads(each[5:])["token"]["text"]))
-    return count + len(reader.finish())
+        count += len(parser.feed(json.loads(each[5:])["token"]["text"]))
+    return count + len(parser.finish())
 
 
 def feed(name: str, texts: list[str]) -> None:
-    reader = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESULT])
+    parser = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESPONSE_TAG])
     for each in texts:
-        reader.feed(each)
-    reader.finish()
+        parser.feed(each)
+    parser.finish()
 
 
-def reading(tokens: int, rounds: int) -> None:
-    print(f"CPU microseconds a token of a streamed answer of {tokens:,} tokens (aim: ratio at most 3)")
-    print(f"{'':>12} {'joining':>9} {'reading':>9} {'ratio':>6}")
+def parsing(tokens: int, rounds: int) -> None:
+    print(f"CPU microseconds per token of a streamed answer of {tokens:,} tokens (target: ratio at most 3)")
+    print(f"{'':>12} {'joining':>9} {'parsing':>9} {'ratio':>6}")
     for name in NAMES:
-        frames = [frame(place, text) for place, text in enumerate(answer(name, tokens))]
-        bare = least(lambda: joined(frames), rounds)
-        ours = least(lambda: read(name, frames), rounds)
-        print(f"{name:>12} {bare / tokens * 1e6:9.2f} {ours / tokens * 1e6:9.2f} {ours / bare:6.2f}")
+        frames = [frame(index, text) for index, text in enumerate(answer(name, tokens))]
+        baseline = lowest(lambda: joined(frames), rounds)
+        parsed = lowest(lambda: parse(name, frames), rounds)
+        print(f"{name:>12} {baseline / tokens * 1e6:9.2f} {parsed / tokens * 1e6:9.2f} {parsed / baseline:6.2f}")
 
 
 def length(tokens: int, rounds: int) -> None:
-    print("\nCPU microseconds a token by the length of the answer (aim: no growth)")
+    print("\nCPU microseconds per token by the length of the answer (target: no growth)")
     print(f"{'':>12} {'1x':>9} {'10x':>9} {'100x':>9} {'100x/1x':>8}")
     for name in NAMES:
         costs = []
         for factor in (1, 10, 100):
             texts = answer(name, tokens * factor)
-            costs.append(least(lambda: feed(name, texts), max(1, rounds // factor)) / len(texts) * 1e6)
+            costs.append(lowest(lambda: feed(name, texts), max(1, rounds // factor)) / len(texts) * 1e6)
         print(f"{name:>12} {costs[0]:9.2f} {costs[1]:9.2f} {costs[2]:9.2f} {costs[2] / costs[0]:8.2f}")
 
 
 def rendering(turns: int) -> None:
-    print("\nCPU microseconds a byte that a turn adds to the prompt (aim: turn 300 at most twice turn 30)")
+    print("\nCPU microseconds per byte that a turn adds to the prompt (target: turn 300 at most twice turn 30)")
     print(f"{'':>12} {'turn 30':>9} {'turn 300':>9} {'ratio':>6}   one question   and with a question each turn")
     for family in ("qwen2.5", "qwen3", "qwen3_coder", "llama", "deepseek", "glm", "kimi", "mistral", "hermes"):
         line = f"{family:>12}"
@@ -135,7 +135,7 @@ def rendering(turns: int) -> None:
 
 
 def render_costs(family: str, turns: int, questions: bool) -> tuple[float, float]:
-    """Microseconds a byte around turn 30 and around the last, the medians of 20 turns each."""
+    """Returns the microseconds per byte around turn 30 and around the last turn, as medians of 20 turns each."""
     maker = PromptMaker(family_named(family))
     messages = Transcript([{"role": "system", "content": "You write."}, {"role": "user", "content": "Write."}])
     costs, size = [], 0
@@ -146,11 +146,11 @@ def render_costs(family: str, turns: int, questions: bool) -> tuple[float, float
         size = len(text)
         arguments = json.dumps({"text": f"line {number} of the file, and so on " * 6})
         call = {"id": f"call{number}", "type": "function", "function": {"name": "write", "arguments": arguments}}
-        said = {"role": "assistant", "content": "I write on.", "tool_calls": [call]}
-        messages.extend([said, {"role": "tool", "tool_call_id": f"call{number}", "content": "written. " * 30}])
+        reply = {"role": "assistant", "content": "I write on.", "tool_calls": [call]}
+        messages.extend([reply, {"role": "tool", "tool_call_id": f"call{number}", "content": "written. " * 30}])
         if questions:
-            told = {"role": "assistant", "content": "Written."}
-            messages.extend([told, {"role": "user", "content": f"And part {number}?"}])
+            final = {"role": "assistant", "content": "Written."}
+            messages.extend([final, {"role": "user", "content": f"And part {number}?"}])
     return statistics.median(costs[20:40]), statistics.median(costs[-20:])
 
 
@@ -158,7 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
     quick = parser.parse_args().quick
-    reading(2_000 if quick else 20_000, 3 if quick else 5)
+    parsing(2_000 if quick else 20_000, 3 if quick else 5)
     length(200 if quick else 1_000, 3 if quick else 20)
     rendering(60 if quick else 300)
 

@@ -26,7 +26,8 @@ def question(turn: int) -> str:
 
 
 def by_window(url: str, turns: int) -> Usage:
-    agent, messages, spent = Agent(f"openai:tiny@{url}", window=CONTEXT), [], Usage()
+    agent, spent = Agent(f"openai:tiny@{url}", window=CONTEXT), Usage()
+    messages: list[Any] = []
     with agent:
         for turn in range(turns):
             result = agent.run(question(turn), messages=messages)

@@ -1,9 +1,9 @@
-"""A tool of one's own: a function, its types, its docstring, a decorator.
+"""A custom tool: a function with type annotations, a docstring and a decorator.
 
     python examples/custom_tool.py
     AGENTKIT_MODEL=openai:gpt-5-mini python examples/custom_tool.py
 
-Without AGENTKIT_MODEL a script plays the model, so that one can see what a tool is told and what it tells.
+Without AGENTKIT_MODEL a scripted backend replaces the model, so that the calls and their results can be seen.
 """
 
 import os
@@ -21,7 +21,7 @@ ROOMS = {"Amundsen": 8, "Nansen": 20}
 
 @dataclass
 class Booking:
-    """What the office keeps of a booking."""
+    """A booking of a meeting room."""
 
     room: str
     day: date
@@ -34,7 +34,7 @@ def free_rooms(day: date, people: Annotated[int, Field(ge=1, le=50)], ctx: Conte
 
     Args:
         day: The day of the meeting.
-        people: How many will come.
+        people: Number of participants.
     """
     taken = {booking.room for booking in ctx.deps if booking.day == day}
     return [name for name, seats in ROOMS.items() if seats >= people and name not in taken]
@@ -45,9 +45,9 @@ def book(room: Literal["Amundsen", "Nansen"], day: date, people: int, ctx: Conte
     """Book a meeting room.
 
     Args:
-        room: Which one.
+        room: Name of the room.
         day: The day of the meeting.
-        people: How many will come.
+        people: Number of participants.
     """
     if people > ROOMS[room]:
         raise ToolError(f"{room} has only {ROOMS[room]} seats.")

@@ -1,9 +1,9 @@
-"""One agent, many questions at once, in a thread pool.
+"""One agent answers several questions in parallel, in a thread pool.
 
     python examples/thread_pool.py
     AGENTKIT_MODEL=llamacpp:@http://localhost:8080 python examples/thread_pool.py
 
-An agent is immutable and keeps one connection pool, so it is made once and shared by all threads.
+An agent is immutable and has one connection pool: create it once and share it between all threads.
 """
 
 import os

@@ -1,5 +1,6 @@
 """Fixtures shared by the tests: a loopback site, scripted model servers, and real llama.cpp servers on a tiny model."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from tests.support.llama_server import LlamaServer, serve_llama
 from tests.support.model_server import ModelServer, serve
 from tests.support.site import Site, serve_site
 from tests.support.tiny_model import write_tiny_model
+
+# A shell that starts a job in the background has it ignore SIGINT, and with it all that the job starts. The tests that
+# send Ctrl-C to a program need it as a terminal would start it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

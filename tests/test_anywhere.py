@@ -62,7 +62,7 @@ def test_a_run_works_inside_a_running_event_loop() -> None:
     agent = Agent(ScriptedBackend(("look_up", {"topic": "x"}), "Done."), tools=[look_up])
 
     async def handler() -> str:
-        return agent.run("Go.").output
+        return str(agent.run("Go.").output)
 
     assert asyncio.run(handler()) == "Done."
 
@@ -88,7 +88,7 @@ def test_a_run_works_inside_a_tool_of_a_run() -> None:
     @tool(read_only=True, timeout=10)
     def ask(question: str) -> str:
         """Ask another agent."""
-        return inner.run(question).output
+        return str(inner.run(question).output)
 
     backend = ScriptedBackend([("ask", {"question": str(number)}) for number in range(8)], "Outer.")
     result = Agent(backend, tools=[ask]).run("Go.")

@@ -14,6 +14,7 @@ from agentkit.event import ApprovalNeeded
 from agentkit.record import result_record
 from agentkit.sessions import MemorySessions, SQLiteSessions
 from agentkit.testing import ScriptedBackend
+from agentkit.testing.scripted import ScriptedCall
 from agentkit.transcript import Transcript
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +40,12 @@ def log(text: str) -> str:
     return "logged"
 
 
-CALLS = [("log", {"text": "a"}), ("pay", {"amount": 5}), ("log", {"text": "b"}), ("pay", {"amount": 7})]
+CALLS: list[ScriptedCall] = [
+    ("log", {"text": "a"}),
+    ("pay", {"amount": 5}),
+    ("log", {"text": "b"}),
+    ("pay", {"amount": 7}),
+]
 
 
 def stopped(*steps: Any) -> tuple[Agent, Any, ScriptedBackend]:
@@ -60,14 +66,14 @@ def test_the_run_returns_with_the_calls_that_wait() -> None:
 def test_it_continues_with_the_decision_on_each_and_runs_nothing_twice(stream: bool) -> None:
     agent, result, _ = stopped()
     first, second = result.pending
-    decisions = {first.id: True, second.id: "too much"}
+    decisions: dict[str, bool | str] = {first.id: True, second.id: "too much"}
     if stream:
         result = list(agent.stream(messages=result.messages, approve=decisions))[-1].result  # type: ignore[attr-defined]
     else:
         result = agent.resume(result.messages, approve=decisions)
     assert (result.output, result.stopped, result.pending) == ("Done.", "answer", [])
     assert ran == ["log a", "pay 5", "log b"]
-    assert "the user did not allow this call: too much" in result.tool_calls[-1].response
+    assert "the user did not approve this call: too much" in result.tool_calls[-1].response
 
 
 def test_a_refused_call_is_reported_to_the_model() -> None:
@@ -75,7 +81,7 @@ def test_a_refused_call_is_reported_to_the_model() -> None:
     result = agent.resume(result.messages, approve={call.id: False for call in result.pending})
     assert result.output == "Done."
     assert ran == ["log a", "log b"]
-    assert "the user did not allow this call." in result.tool_calls[0].response
+    assert "the user did not approve this call." in result.tool_calls[0].response
 
 
 def test_other_arguments_may_be_given() -> None:
@@ -173,7 +179,7 @@ def test_an_invalid_decision_is_an_error(approve: Any, says: str) -> None:
 def test_approve_is_a_bool_or_a_function() -> None:
     with pytest.raises(ToolDefinitionError, match="approve"):
 
-        @tool(approve="yes")  # type: ignore[call-overload]
+        @tool(approve="yes")  # type: ignore[call-overload, untyped-decorator]
         def pay(amount: int) -> str:
             """Pay an amount."""
             return "paid"

@@ -20,7 +20,7 @@ LOOP = re.compile(r"<!-- loop.py -->\n```python\n(.*?)```\n<!-- end -->", re.DOT
 
 
 def programs(pages: list[Path] = PAGES) -> list[object]:
-    found = []
+    found: list[object] = []
     for page in pages:
         text = LOOP.sub("", page.read_text(encoding="utf-8"))
         for number, code in enumerate(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)):

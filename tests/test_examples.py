@@ -1,4 +1,4 @@
-"""The examples run as they are, with no key and no network."""
+"""The examples run unchanged, without API key or network access."""
 
 import importlib.util
 import os
@@ -64,7 +64,7 @@ def test_an_agent_answers_in_a_flask_handler(client: Any) -> None:
     assert [step["tool"] for step in answered.json["looked_at"]] == ["search_documents", "read_document"]
 
 
-def test_an_invalid_question_is_a_client_error(client: Any) -> None:
+def test_an_invalid_question_is_an_error_of_the_client(client: Any) -> None:
     answered = client.post("/ask", data="not json")
     assert answered.status_code == 400
     assert "prompt is empty" in answered.json["error"]

@@ -213,13 +213,15 @@ def test_a_run_at_its_limit_gets_one_last_reply_without_tools(limits: Limits, st
 def test_tokens_and_cost_are_limits_too() -> None:
     from agentkit import Usage
     from agentkit.event import Reply
+    from agentkit.message import FunctionCall, ToolCall
 
     def spending(messages: list[Any]) -> Reply:
         step = asks_for_ever(messages)
         if isinstance(step, str):
             return Reply({"role": "assistant", "content": step}, usage=Usage(1, 60, 0, 40, cost=0.5))
-        call = {"id": f"c{len(messages)}", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
-        return Reply({"role": "assistant", "content": None, "tool_calls": [call]}, usage=Usage(1, 60, 0, 40, cost=0.5))  # type: ignore[typeddict-item]
+        function: FunctionCall = {"name": "look_up", "arguments": "{}"}
+        call: ToolCall = {"id": f"c{len(messages)}", "type": "function", "function": function}
+        return Reply({"role": "assistant", "content": None, "tool_calls": [call]}, usage=Usage(1, 60, 0, 40, cost=0.5))
 
     for limits, stopped in ((Limits(tokens=450, repeats=None), "tokens"), (Limits(cost=2.2, repeats=None), "cost")):
         backend = ScriptedBackend(*[spending] * 9)
@@ -254,7 +256,9 @@ def circling(*calls: Any) -> ScriptedBackend:
 def test_repeated_calls_with_the_same_result_are_warned_about_once_and_then_end_the_run() -> None:
     backend = circling(("look_up", {"topic": "x"}))
     events = list(agent_of(backend).stream("Go."))
-    result = events[-1].result
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    result = finished.result
     assert (result.stopped, result.output, result.usage.tool_calls) == ("loop", "I give up.", 4)
     noticed = [event for event in events if isinstance(event, LoopDetected)]
     assert len(noticed) == 1

@@ -1,4 +1,4 @@
-"""Any history is repaired so that a strict server accepts it."""
+"""Any history becomes one that a strict server takes."""
 
 import copy
 import json
@@ -16,51 +16,51 @@ from agentkit.testing import ScriptedBackend
 from tests.support.model_server import Answer, Asked, serve, whole
 
 
-def errors_in(messages: list[Any]) -> list[str]:
-    """What OpenAI's chat completions would reject with 400: an implementation independent of agentkit's."""
+def faults(messages: list[Any]) -> list[str]:
+    """What OpenAI's chat completions would answer 400 to: a reading of its own, apart from agentkit's."""
     found = []
     waiting: list[str] = []
-    for position, message in enumerate(messages):
+    for place, message in enumerate(messages):
         role, content = message.get("role"), message.get("content")
         if role not in ("system", "developer", "user", "assistant", "tool"):
-            found.append(f"{position}: role {role!r}")
+            found.append(f"{place}: role {role!r}")
         if role == "tool":
             if message.get("tool_call_id") in waiting:
                 waiting.remove(message["tool_call_id"])
             else:
-                found.append(f"{position}: a tool message answers no preceding tool call")
+                found.append(f"{place}: a tool message answers no preceding tool call")
         elif waiting:
-            found.append(f"{position}: tool calls without a tool message: {waiting}")
+            found.append(f"{place}: tool calls without a tool message: {waiting}")
             waiting = []
         calls = message.get("tool_calls")
         if calls is not None:
             if role != "assistant" or not isinstance(calls, list) or not calls:
-                found.append(f"{position}: tool_calls is not a list with entries of an assistant")
+                found.append(f"{place}: tool_calls is not a list with entries of an assistant")
             else:
-                waiting = [_id(call, position, found) for call in calls]
+                waiting = [_id(call, place, found) for call in calls]
                 if len(set(waiting)) < len(waiting):
-                    found.append(f"{position}: ids are repeated")
+                    found.append(f"{place}: ids are double")
         has_content = isinstance(content, str) or (isinstance(content, list) and content)
         if not has_content and not (role == "assistant" and (calls or message.get("refusal"))):
-            found.append(f"{position}: no content")
+            found.append(f"{place}: no content")
         if "function_call" in message:
-            found.append(f"{position}: function_call")
+            found.append(f"{place}: function_call")
     if waiting:
         found.append(f"at the end: tool calls without a tool message: {waiting}")
     return found
 
 
-def _id(call: Any, position: int, found: list[str]) -> str:
+def _id(call: Any, place: int, found: list[str]) -> str:
     function = call.get("function") if isinstance(call, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(call.get("id"), str) or not call["id"]:
-        found.append(f"{position}: a call without id or function")
+        found.append(f"{place}: a call without id or function")
         return ""
     if call.get("type") != "function" or not isinstance(function.get("name"), str) or not function["name"]:
-        found.append(f"{position}: a call without a type or a name")
+        found.append(f"{place}: a call without a type or a name")
     try:
         assert isinstance(json.loads(function["arguments"]), dict)
     except (KeyError, TypeError, ValueError, AssertionError):
-        found.append(f"{position}: arguments are not a JSON object")
+        found.append(f"{place}: arguments are no JSON object")
     return str(call["id"])
 
 
@@ -100,26 +100,26 @@ def test_a_valid_history_stays_as_it_is(messages: list[Any]) -> None:
 
 
 BROKEN = [
-    ([ASK, said(call()), ASK], "never answered"),
-    ([ASK, said(call())], "never answered"),
-    ([ASK, said(call("a"), call("b")), result("a"), ASK], "never answered"),
+    ([ASK, said(call()), ASK], "without a result"),
+    ([ASK, said(call())], "without a result"),
+    ([ASK, said(call("a"), call("b")), result("a"), ASK], "without a result"),
     ([result(), ASK], "answers no call"),
     ([ASK, DONE, result()], "answers no call"),
-    ([ASK, said(call()), result(), result()], "did not call"),
+    ([ASK, said(call()), result(), result()], "none of its calls"),
     ([ASK, said(call("a"), call("b")), result("b"), result("a")], "another order"),
-    ([ASK, said(call("a"), call("a")), result("a", "1"), result("a", "2")], "changed to"),
-    ([ASK, said(call(""), call("")), result("", "1"), result("", "2")], "changed to"),
-    ([ASK, said(call(None)), result(None)], "changed to"),
+    ([ASK, said(call("a"), call("a")), result("a", "1"), result("a", "2")], "which became"),
+    ([ASK, said(call(""), call("")), result("", "1"), result("", "2")], "which became"),
+    ([ASK, said(call(None)), result(None)], "which became"),
     ([ASK, said(call()), ASK, result(), DONE], "moved behind"),
     ([{"role": "user", "content": None}], "no content"),
     ([ASK, {"role": "assistant", "content": None}], "no content"),
     ([ASK, {"role": "assistant"}], "no content"),
     ([ASK, said(call()), result(content=None)], "no content"),
-    ([ASK, said(call()), result(content={"t": 3})], "changed to its JSON"),
+    ([ASK, said(call()), result(content={"t": 3})], "became its JSON"),
     ([{"role": "user", "content": []}], "empty list"),
     ([ASK, said(content="x")], "empty list of tool calls"),
-    ([ASK, said(call(arguments={"x": 1})), result()], "not a JSON object"),
-    ([ASK, said(call(arguments='{"x": ')), result()], "not a JSON object"),
+    ([ASK, said(call(arguments={"x": 1})), result()], "not JSON text"),
+    ([ASK, said(call(arguments='{"x": ')), result()], "not JSON text"),
     ([ASK, said(call(name="")), result()], "without a name"),
     (
         [
@@ -132,22 +132,22 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("messages", "reported"), BROKEN)
-def test_a_broken_history_is_repaired_and_reported(messages: list[Any], reported: str) -> None:
-    assert errors_in(messages) or reported in ("another order", "not a JSON object")
+@pytest.mark.parametrize(("messages", "told"), BROKEN)
+def test_a_broken_history_is_mended_and_told(messages: list[Any], told: str) -> None:
+    assert faults(messages) or told in ("another order", "not JSON text")
     made, repairs = repaired(messages, closed=True)
-    assert errors_in(made) == []
-    assert any(reported in each for each in repairs), repairs
+    assert faults(made) == []
+    assert any(told in each for each in repairs), repairs
     assert repaired(made, closed=True) == (made, [])
 
 
-def test_results_of_repeated_ids_stay_with_their_calls() -> None:
+def test_results_of_double_ids_stay_with_their_calls() -> None:
     made, _ = repaired([ASK, said(call("a", "first"), call("a", "second")), result("a", "1"), result("a", "2")])
     ids = [each["id"] for each in made[1]["tool_calls"]]
     assert [(each["tool_call_id"], each["content"]) for each in made[2:]] == [(ids[0], "1"), (ids[1], "2")]
 
 
-def test_open_calls_at_the_end_are_left_to_be_run_unless_a_user_message_follows() -> None:
+def test_open_calls_at_the_end_are_left_to_be_run_unless_a_user_speaks() -> None:
     history = [ASK, said(call("a"), call("b")), result("a")]
     assert repaired(history) == (history, [])
     made, repairs = repaired(history, closed=True)
@@ -160,7 +160,7 @@ def full_history(chance: random.Random) -> list[dict[str, Any]]:
     for turn in range(chance.randint(1, 3)):
         messages.append({"role": "user", "content": f"question {turn}"})
         for step in range(chance.randint(0, 2)):
-            ids = [f"c{turn}{step}{position}" for position in range(chance.randint(1, 3))]
+            ids = [f"c{turn}{step}{place}" for place in range(chance.randint(1, 3))]
             messages.append(said(*[call(each) for each in ids]))
             messages += [result(each, f"result {each}") for each in ids]
         messages.append({"role": "assistant", "content": "answer"})
@@ -168,21 +168,21 @@ def full_history(chance: random.Random) -> list[dict[str, Any]]:
 
 
 def mutate(messages: list[Any], chance: random.Random) -> None:
-    """Apply one random error to a history."""
-    position = chance.randrange(len(messages))
-    message = messages[position]
+    """One thing that goes wrong with histories."""
+    place = chance.randrange(len(messages))
+    message = messages[place]
     kind = chance.randrange(12)
     if kind == 0:
-        del messages[position]
+        del messages[place]
     elif kind == 1:
-        messages.insert(position, copy.deepcopy(message))
+        messages.insert(place, copy.deepcopy(message))
     elif kind == 2:
         other = chance.randrange(len(messages))
-        messages[position], messages[other] = messages[other], messages[position]
+        messages[place], messages[other] = messages[other], messages[place]
     elif kind == 3:
-        del messages[position:]
+        del messages[place:]
     elif kind == 4:
-        del messages[:position]
+        del messages[:place]
     elif kind == 5:
         message["content"] = chance.choice([None, "", [], 7, {"a": 1}, [{"type": "text", "text": "x"}]])
     elif kind == 6:
@@ -204,7 +204,7 @@ def mutate(messages: list[Any], chance: random.Random) -> None:
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=500, deadline=None)
-def test_ten_thousand_mutations_are_repaired_for_a_strict_server(seed: int) -> None:
+def test_ten_thousand_mutations_end_in_histories_that_a_strict_server_takes(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(20):
         messages: list[Any] = full_history(chance)
@@ -212,24 +212,24 @@ def test_ten_thousand_mutations_are_repaired_for_a_strict_server(seed: int) -> N
             if messages:
                 mutate(messages, chance)
         made, repairs = repaired(messages, closed=True)
-        assert errors_in(made) == [], (messages, made)
+        assert faults(made) == [], (messages, made)
         assert repaired(made, closed=True) == (made, [])
-        if not errors_in(messages):
+        if not faults(messages):
             assert len(made) == len(messages)
         elif made != messages:
             assert repairs
 
 
 def strict(asked: Asked) -> Answer:
-    """A server that accepts only valid histories."""
-    found = errors_in(asked.body["messages"])
+    """A server that takes nothing but valid histories."""
+    found = faults(asked.body["messages"])
     if found:
         return Answer(json.dumps({"error": {"message": "; ".join(found)}}).encode(), status=400)
     return whole("Fine.")
 
 
-@pytest.mark.parametrize(("messages", "reported"), BROKEN)
-def test_a_strict_server_never_answers_400(messages: list[Any], reported: str) -> None:
+@pytest.mark.parametrize(("messages", "told"), BROKEN)
+def test_a_strict_server_is_never_given_a_reason_for_a_400(messages: list[Any], told: str) -> None:
     @tool
     def f() -> str:
         """Do it."""
@@ -238,10 +238,10 @@ def test_a_strict_server_never_answers_400(messages: list[Any], reported: str) -
     with serve(strict) as server, Agent(f"openai:m@{server.url}", tools=[f]) as agent:
         result = agent.run("And now?", messages=messages)
     assert result.output == "Fine."
-    assert any(reported in each for each in result.repairs)
+    assert any(told in each for each in result.repairs)
 
 
-def test_repairs_are_listed_in_the_result_and_empty_for_a_valid_history() -> None:
+def test_what_was_repaired_is_in_the_result_and_nothing_is_when_nothing_was() -> None:
     agent = Agent(ScriptedBackend("Fine.", "Fine."))
     assert agent.run("x", messages=[ASK, DONE]).repairs == []
     assert len(agent.run("x", messages=[ASK, said(call())]).repairs) == 1

@@ -41,7 +41,7 @@ def add(a: int, b: int = 2) -> int:
 def test_a_decorated_function_stays_the_function_it_was() -> None:
     assert add(3) == 5
     assert add(3, b=4) == 7
-    assert add.__name__ == "add"
+    assert add.__name__ == "add"  # type: ignore[attr-defined]
     assert add.__doc__ == "Add two numbers."
     assert str(inspect.signature(add)) == "(a: int, b: int = 2) -> int"
 

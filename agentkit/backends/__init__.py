@@ -1,4 +1,4 @@
-"""The backends; each loads on first use."""
+"""The backends; each is imported on first use."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions as servers really speak them: the body of a request, and the reply that its chunks make."""
+"""OpenAI's chat completions as servers implement them in practice: encodes requests, and builds replies from chunks."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,32 +17,34 @@ from agentkit.tooling.arguments import as_json_object, is_json_object, unreadabl
 def chat_completions_body(
     fields: Mapping[str, Any], request: Request, images: bool = True, escaped: bool = False
 ) -> bytes:
-    """A request of OpenAI's chat completions as JSON, messages last, so that each request of a run begins with the
-    bytes of the one before. fields: everything but stream, tools and messages. images: False puts a sentence in
-    the place of each picture. escaped: special tokens in what the programmer did not write are broken, for a server
-    that feeds a chat template."""
-    sent = {**fields, "stream": request.stream}
+    """Encode a chat completions request as JSON, messages last, so that each request of a run begins with the bytes
+    of the previous one.
+
+    fields: everything but stream, tools and messages. images: False replaces each image by a sentence. escaped: whether
+    special tokens in untrusted text are escaped, for a server that applies a chat template.
+    """
+    body = {**fields, "stream": request.stream}
     if request.response_format is not None:
-        sent["response_format"] = request.response_format
+        body["response_format"] = request.response_format
     if not request.tools:
-        for name in ("tool_choice", "parallel_tool_calls"):  # refused without tools
-            sent.pop(name, None)
+        for name in ("tool_choice", "parallel_tool_calls"):  # servers reject these without tools
+            body.pop(name, None)
     tools = b',"tools":' + request.tools.encoded if request.tools else b""
     messages = request.transcript.encoded(images=images, escaped=escaped)
-    return b"".join((json_bytes(sent)[:-1], tools, b',"messages":[', messages, b"]}"))
+    return b"".join((json_bytes(body)[:-1], tools, b',"messages":[', messages, b"]}"))
 
 
-SENT_BACK = ("refusal", "reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature")
-"""Fields of a reply that its server wants to see again in the next request; servers refuse many others."""
+ECHOED_FIELDS = ("refusal", "reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature")
+"""Fields of a reply that its server expects back in the next request; servers reject many others."""
 
 
 class Accumulator:
-    """Builds one reply from the pieces of a chat completions stream, or from a whole answer as its only piece.
+    """Builds one reply from the chunks of a chat completions stream, or from a complete response as its only chunk.
 
-    Bears what servers do (`id`s missing, empty or double, `index` missing, names repeated, arguments as an object,
-    content as null or a list of parts, usage in a chunk without choices). ids: the start of the ids that are made
-    up for calls without one, which are unique as long as this is. begin: told of each call when it is closed.
-    call_deltas: whether `feed` yields the pieces of calls too.
+    Tolerates deviations of servers (missing, empty or duplicate `id`s, missing `index`, repeated names, arguments as
+    an object, content as null or a list of parts, usage in a chunk without choices). ids: a unique prefix for the ids
+    generated for calls without one. begin: called for each call when its arguments are complete. call_deltas: whether
+    `feed` yields the deltas of calls too.
     """
 
     def __init__(self, ids: str, begin: Begin | None = None, call_deltas: bool = False) -> None:
@@ -60,27 +62,27 @@ class Accumulator:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of a reply has come."""
+        """Whether nothing of a reply has arrived."""
         return not (self.finish_reason or self._text or self._parts or self._calls or self._strings or self._kept)
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
-        """Take in one chunk of a stream, or a whole answer; yield what it adds for a reader."""
+        """Process one chunk of a stream, or a complete response; yield its deltas."""
         usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
         if usage:
             self._usage = usage_of(usage)
         for choice in chunk.get("choices") or ():
             if choice.get("index"):
-                continue  # a second alternative, which nobody asked for
+                continue  # a second alternative, which was not requested
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
             yield from self._feed_delta(
                 choice.get("delta") or choice.get("message") or {}, is_whole="message" in choice
             )
 
     def reply(self) -> Reply:
-        """The reply that all pieces make."""
+        """Return the reply built from all chunks."""
         message: dict[str, Any] = {"role": "assistant", "content": self._content()}
-        for key, pieces in self._strings.items():
-            message[key] = "".join(pieces)
+        for key, parts in self._strings.items():
+            message[key] = "".join(parts)
         message |= self._kept
         calls = self._tool_calls()
         if calls:
@@ -94,17 +96,17 @@ class Accumulator:
             if key == "content":
                 yield from self._feed_content(value)
             elif key == "tool_calls":
-                for place, piece in enumerate(value):
-                    call = self._feed_call(piece, is_new=is_whole or (place > 0 and piece.get("index") is None))
+                for position, part in enumerate(value):
+                    call = self._feed_call(part, is_new=is_whole or (position > 0 and part.get("index") is None))
                     if self._call_deltas and call.arguments:
                         yield CallDelta(call.name, call.arguments[-1])
-            elif key == "function_call":  # how calls were told before `tool_calls`; some servers send it empty
+            elif key == "function_call":  # the predecessor of `tool_calls`; some servers send it empty
                 if value.get("name") or value.get("arguments"):
                     self._feed_call({"index": 0, "function": value}, is_new=False)
-            elif key in SENT_BACK and isinstance(value, str):
+            elif key in ECHOED_FIELDS and isinstance(value, str):
                 yield from self._feed_string(key, value)
             else:
-                kept = self._kept if key in SENT_BACK else self._extra
+                kept = self._kept if key in ECHOED_FIELDS else self._extra
                 kept[key] = _merged(kept.get(key), value)
 
     def _feed_string(self, key: str, value: str) -> Iterator[ReasoningDelta]:
@@ -133,7 +135,7 @@ class Accumulator:
             self._text.append(text)
 
     def _add_part(self, part: Part) -> None:
-        """Parts of one kind in a row are one part (Mistral streams its thoughts so)."""
+        """Add a part; consecutive parts of one type are merged (Mistral streams its reasoning like this)."""
         if self._text:
             self._parts.append({"type": "text", "text": "".join(self._text)})
             self._text = []
@@ -152,16 +154,16 @@ class Accumulator:
         text = joined_surrogates("".join(self._text))
         return text or (None if self._calls else "")
 
-    def _feed_call(self, piece: Mapping[str, Any], is_new: bool) -> "_Call":
-        call = self._call_of(piece, is_new)
-        custom = piece.get("custom")
-        function = piece.get("function") or (
+    def _feed_call(self, delta: Mapping[str, Any], is_new: bool) -> "_Call":
+        call = self._call_of(delta, is_new)
+        custom = delta.get("custom")
+        function = delta.get("function") or (
             {"name": custom.get("name"), "arguments": {"input": custom.get("input")}} if custom else {}
         )
-        call.id = call.id or piece.get("id") or ""
+        call.id = call.id or delta.get("id") or ""
         name = function.get("name")
         if name and name != call.name:
-            call.name += name  # in pieces; a name that is repeated whole is the same name
+            call.name += name  # names may be streamed in parts; a repeated complete name is the same name
         arguments = function.get("arguments")
         if isinstance(arguments, str):
             call.arguments.append(arguments)
@@ -170,58 +172,60 @@ class Accumulator:
                 self._begin(call.name, "".join(call.arguments), [each.name for each in before])
         elif arguments is not None:
             call.value = arguments
-        for key, value in piece.items():
+        for key, value in delta.items():
             if key not in ("id", "index", "type", "function", "custom") and value is not None:
                 call.extra[key] = _merged(call.extra.get(key), value)
         return call
 
-    def _call_of(self, piece: Mapping[str, Any], is_new: bool) -> "_Call":
-        """The call that a piece goes on with, or a new one."""
-        index = piece.get("index")
+    def _call_of(self, delta: Mapping[str, Any], is_new: bool) -> "_Call":
+        """Return the call that a delta continues, or a new one."""
+        index = delta.get("index")
         found = [call for call in self._calls if call.index == index] if index is not None else self._calls[-1:]
         last = found[-1] if found else None
-        if is_new or last is None or self._begins_another(last, piece):
+        if is_new or last is None or self._begins_another(last, delta):
             last = _Call(index)
             self._calls.append(last)
         return last
 
     @staticmethod
-    def _begins_another(last: "_Call", piece: Mapping[str, Any]) -> bool:
-        """Whether a piece with the place of an earlier call (some servers give none, or 0 to all) is a new call.
+    def _begins_another(last: "_Call", delta: Mapping[str, Any]) -> bool:
+        """Whether a delta with the index of an earlier call (some servers send none, or 0 for all) is a new call.
 
-        It has a name then, and another id (some servers give each piece one) or complete arguments before it."""
-        if not ((piece.get("function") or {}).get("name") or piece.get("custom")):
+        It is if it has a name, and either a different id (some servers send a new id with each delta) or the arguments
+        before it are complete.
+        """
+        if not ((delta.get("function") or {}).get("name") or delta.get("custom")):
             return False
-        call_id = piece.get("id")
+        call_id = delta.get("id")
         if call_id and last.id:
             return bool(call_id != last.id)
-        function = piece.get("function") or {}
+        function = delta.get("function") or {}
         if function.get("name") == last.name and not function.get("arguments"):
-            return False  # a server that repeats the name in every piece
+            return False  # a server that repeats the name in every delta
         return last.is_whole
 
     def _in_order(self) -> list["_Call"]:
-        """By their places, where each has one of its own: pieces of several calls may come mixed."""
-        places = [call.index for call in self._calls if isinstance(call.index, int)]
-        if len(set(places)) < len(self._calls):
+        """Sort the calls by index if each has a unique one: deltas of several calls may be interleaved."""
+        indexes = [call.index for call in self._calls if isinstance(call.index, int)]
+        if len(set(indexes)) < len(self._calls):
             return self._calls
         return sorted(self._calls, key=lambda call: call.index or 0)
 
     def _tool_calls(self) -> list[ToolCall]:
-        taken: set[str] = set()
+        used_ids: set[str] = set()
         calls = []
-        for place, call in enumerate(self._in_order()):
-            if call.id in taken or not call.id:
-                call.id = f"{self._ids}_{place}"
-            taken.add(call.id)
+        for position, call in enumerate(self._in_order()):
+            if call.id in used_ids or not call.id:
+                call.id = f"{self._ids}_{position}"
+            used_ids.add(call.id)
             calls.append(call.as_tool_call(cut_off=is_broken_off(self.finish_reason)))
         return calls
 
 
 class _End:
-    """Finds the end of a JSON object that comes in pieces, looking at each letter once."""
+    """Finds the end of a JSON object that arrives in parts; each character is scanned once."""
 
-    _MARKS = re.compile(r'\\.|["{}\[\]]|\\$', re.DOTALL)
+    _TOKENS = re.compile(r'\\.|["{}\[\]]|\\$', re.DOTALL)
 
     def __init__(self) -> None:
         self._depth = 0
@@ -229,18 +233,18 @@ class _End:
         self._escapes = False
 
     def feed(self, text: str) -> bool:
-        """Whether the brackets are all closed after this piece, one of them in it."""
+        """Return whether this part closes the last open bracket."""
         start = 1 if self._escapes else 0
         self._escapes = self._escapes and not text
         closes = False
-        for found in self._MARKS.finditer(text, start):
-            mark = found.group()
-            if mark == "\\":
+        for found in self._TOKENS.finditer(text, start):
+            token = found.group()
+            if token == "\\":
                 self._escapes = True
-            elif mark == '"':
+            elif token == '"':
                 self._in_string = not self._in_string
-            elif not self._in_string and len(mark) == 1:
-                self._depth += 1 if mark in "{[" else -1
+            elif not self._in_string and len(token) == 1:
+                self._depth += 1 if token in "{[" else -1
                 closes = self._depth == 0
         return closes and self._depth == 0
 
@@ -257,7 +261,7 @@ class _Call:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the arguments that have come are complete, so that a name begins another call."""
+        """Whether the arguments received are complete, so that a name begins another call."""
         text = "".join(self.arguments)
         return self.value is not None or is_json_object(text)
 
@@ -265,7 +269,7 @@ class _Call:
         written = self.value if self.value is not None else "".join(self.arguments)
         arguments = as_json_object(written)
         if cut_off and self.value is None and not is_json_object(str(written), strict=False):
-            arguments = unreadable(str(written), CUT_OFF)  # not mended: what is missing is not known
+            arguments = unreadable(str(written), CUT_OFF)  # not repaired: what is missing is unknown
         call = {
             "id": self.id,
             "type": "function",
@@ -275,7 +279,7 @@ class _Call:
 
 
 def usage_of(usage: Mapping[str, Any]) -> Usage:
-    """The usage object of a chat completions answer; counts that a server leaves out are 0."""
+    """Convert the usage object of a chat completions response; counts that a server omits are 0."""
     prompt = usage.get("prompt_tokens_details") or {}
     completion = usage.get("completion_tokens_details") or {}
     cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
@@ -292,13 +296,13 @@ def usage_of(usage: Mapping[str, Any]) -> Usage:
 
 def _text_of_part(part: Part) -> str:
     if part.get("type") == "thinking":
-        return "".join(piece.get("text") or "" for piece in part.get("thinking") or ())
+        return "".join(each.get("text") or "" for each in part.get("thinking") or ())
     return (part.get("text") or "") if part.get("type") == "text" else ""
 
 
 def _merged(before: Any, new: Any) -> Any:
-    """A field that comes in pieces: lists grow (pieces with the same index are one entry), dicts merge, strings
-    of entries join; anything else is the last that came."""
+    """Merge a field with its next delta: lists grow (deltas with the same index are one entry), dicts are merged,
+    strings of entries are joined; any other value is replaced."""
     if isinstance(before, list) and isinstance(new, list):
         merged = list(before)
         for entry in new:
@@ -311,7 +315,7 @@ def _merged(before: Any, new: Any) -> Any:
 
 
 def _continues(last: Any, entry: Mapping[str, Any]) -> bool:
-    """OpenRouter streams an entry of `reasoning_details` in pieces with one `index` and `type`."""
+    """Whether a delta continues the last entry: OpenRouter streams `reasoning_details` with one `index` and `type`."""
     if not isinstance(last, dict) or "index" not in entry:
         return False
     return bool(last.get("index") == entry["index"] and last.get("type") == entry.get("type"))
@@ -326,7 +330,7 @@ def _joined(last: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]
 
 
 def context_length_in(models: Any, model: str) -> int | None:
-    """The context length in a server's list of models, under the names that servers give it.
+    """Return the context length in a server's list of models, under the names that servers use for it.
 
     vLLM and LightLLM: max_model_len; OpenRouter: context_length; Groq: context_window; Mistral: max_context_length;
     llama.cpp: meta.n_ctx.

@@ -1,9 +1,9 @@
-"""The embedded default: no model, no key, no network. It searches with the tools it is given, reads the best hits,
-and answers with the sentences that match the question best, each with its source.
+"""The built-in default backend: no model, no key, no network. It searches with the tools it is given, reads the best
+hits, and answers with the sentences that match the question best, each with its source.
 
-What it does next follows from the transcript alone, as with any backend: nothing asked of a tool yet -> search;
-only searched -> read what was found; else answer. It reads results in the form of agentkit_tools: blocks with a
-line "source: ADDRESS", and finds plain URLs in others.
+Its next step depends only on the transcript, as with any backend: without tool calls it searches; after searches it
+reads the hits; otherwise it answers. It parses results in the format of agentkit_tools (blocks with a line
+"source: ADDRESS"), and plain URLs in other results.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, TextDelta
 from agentkit.limits import LAST_WORDS, Usage
@@ -22,13 +22,13 @@ from agentkit.retrieval import PassageIndex, content_words, sentences
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
 NOTHING_FOUND = "Nothing found: no source matches the question. (No language model wrote this; it only quotes.)"
 ADDRESSES = ("url", "urls", "path", "paths", "document", "documents", "source")
-"""Names of the parameter by which a tool that reads takes what to read."""
+"""Names of the parameter in which a reading tool takes the address to read."""
 
 
 class ExtractiveBackend:
-    """Quotes instead of writing.
+    """Answers with quotes from sources instead of generated text.
 
-    hits: how many of each search's hits are read. quotes: how many sentences are quoted at most.
+    hits: maximum number of hits read per search. quotes: maximum number of sentences quoted.
     """
 
     def __init__(self, *, hits: int = 4, quotes: int = 5) -> None:
@@ -38,15 +38,17 @@ class ExtractiveBackend:
     def __repr__(self) -> str:
         return "ExtractiveBackend()"
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         question, exchange = _since_question(list(request.transcript))
         calls = self._next_calls(question, exchange, [tool.schema["function"] for tool in request.tools])
         usage = Usage(requests=1)
         if calls:
             ids = f"call_{len(request.transcript)}"
-            made = [_tool_call(f"{ids}_{place}", name, arguments) for place, (name, arguments) in enumerate(calls)]
-            message: Message = {"role": "assistant", "content": None, "tool_calls": made}
+            tool_calls = [
+                _tool_call(f"{ids}_{index}", name, arguments) for index, (name, arguments) in enumerate(calls)
+            ]
+            message: Message = {"role": "assistant", "content": None, "tool_calls": tool_calls}
             yield Reply(message, "tool_calls", usage)
             return
         text = self._answer(question, exchange)
@@ -56,7 +58,7 @@ class ExtractiveBackend:
         yield Reply({"role": "assistant", "content": text}, "stop", usage)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is nothing to close."""
 
     def _next_calls(
         self, question: str, exchange: Sequence["_Answered"], tools: Sequence[Mapping[str, Any]]
@@ -95,14 +97,14 @@ class ExtractiveBackend:
 
 
 def _least_words(question: str) -> int:
-    """So many of its words some sentence must hold to answer a question: half of them, and two where it has two."""
+    """Return the number of a question's words a sentence must contain: half of them, at least two if it has two."""
     words = len(content_words(question))
     return min(words, max(2, (words + 1) // 2))
 
 
 @dataclass(frozen=True)
 class _Answered:
-    """A tool call and what came of it."""
+    """A tool call and its response."""
 
     name: str
     response: str
@@ -116,8 +118,8 @@ class _Passage:
 
 
 def _since_question(messages: Sequence[Message]) -> tuple[str, list[_Answered]]:
-    """The question that is due, and the tool calls that were answered since it was asked."""
-    start = max((place for place, message in enumerate(messages) if _is_question(message)), default=0)
+    """Return the last question, and the tool calls answered since."""
+    start = max((index for index, message in enumerate(messages) if _is_question(message)), default=0)
     names: dict[str, str] = {}
     answered = []
     for message in messages[start:]:
@@ -147,28 +149,28 @@ def _address_parameter(tool: Mapping[str, Any]) -> str | None:
 def _arguments(
     tool: Mapping[str, Any], question: str, address: str | None = None, hits: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Arguments for a tool: what to read where it takes an address, the question in every other text it wants."""
+    """Return arguments for a tool: hits for its address parameter, the question for every other required parameter."""
     arguments: dict[str, Any] = {}
     for name, schema in _properties(tool).items():
-        many = schema.get("type") == "array"
+        is_list = schema.get("type") == "array"
         if name == address:
-            arguments[name] = list(hits) if many else hits[0]
+            arguments[name] = list(hits) if is_list else hits[0]
         elif name in tool["parameters"].get("required", ()):
-            arguments[name] = [question] if many else question
+            arguments[name] = [question] if is_list else question
     return arguments
 
 
 def _read_calls(
     sources: Sequence[str], readers: Sequence[Mapping[str, Any]], question: str
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Calls that read each source with the tool for its kind: URLs by one that takes a URL, paths by the others."""
+    """Return calls that read each source with a matching tool: URLs with tools that take URLs, paths with others."""
     calls = []
     for tool in readers:
         address = cast(str, _address_parameter(tool))
         takes_urls = "url" in address
         wanted = [source for source in sources if ("://" in source) is takes_urls]
-        many = _properties(tool)[address].get("type") == "array"
-        for hits in [wanted] if many and wanted else [[source] for source in wanted]:
+        is_list = _properties(tool)[address].get("type") == "array"
+        for hits in [wanted] if is_list and wanted else [[source] for source in wanted]:
             calls.append((tool["name"], _arguments(tool, question, address, hits)))
     return calls
 
@@ -181,7 +183,7 @@ def _tool_call(call_id: str, name: str, arguments: Mapping[str, Any]) -> ToolCal
 _SOURCE_LINE = re.compile(r"^source: (.+)$", re.MULTILINE)
 _TITLE_LINE = re.compile(r"^(?:title: |\[\d+\] )(.+)$", re.MULTILINE)
 _URL = re.compile(r"https?://[^\s<>\"')\]]+")
-_LITERATURE = re.compile(r"^\W*(sources|references|bibliography|further reading)\W*$", re.IGNORECASE)
+_BIBLIOGRAPHY = re.compile(r"^\W*(sources|references|bibliography|further reading)\W*$", re.IGNORECASE)
 
 
 def _sources(response: str) -> list[str]:
@@ -189,25 +191,25 @@ def _sources(response: str) -> list[str]:
 
 
 def _passages(answered: _Answered) -> Iterator[_Passage]:
-    """The sentences of a result, each with the source it stands under."""
-    marks = list(_SOURCE_LINE.finditer(answered.response))
-    if not marks:
+    """Yield the sentences of a result, each with the source of its block."""
+    headers = list(_SOURCE_LINE.finditer(answered.response))
+    if not headers:
         for sentence in _sentences(answered.response):
             yield _Passage(sentence, answered.name, "")
-    for place, mark in enumerate(marks):
-        end = marks[place + 1].start() if place + 1 < len(marks) else len(answered.response)
-        block = answered.response[mark.end() : end]
-        before = answered.response[: mark.start()].rstrip("\n").rpartition("\n")[2]
+    for index, header in enumerate(headers):
+        end = headers[index + 1].start() if index + 1 < len(headers) else len(answered.response)
+        block = answered.response[header.end() : end]
+        before = answered.response[: header.start()].rstrip("\n").rpartition("\n")[2]
         title = _TITLE_LINE.search(block) or _TITLE_LINE.fullmatch(before)
         for sentence in _sentences(_TITLE_LINE.sub("", block)):
-            yield _Passage(sentence, mark.group(1), title.group(1) if title else "")
+            yield _Passage(sentence, header.group(1), title.group(1) if title else "")
 
 
 def _sentences(text: str) -> Iterator[str]:
-    """The whole sentences of a text, without headings, notes in brackets and lists of literature."""
+    """Yield the complete sentences of a text, without headings, notes in brackets and bibliographies."""
     for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]|#{1,6}) )", text):
         lines = paragraph.strip().splitlines()
-        if lines and _LITERATURE.match(lines[0]):
+        if lines and _BIBLIOGRAPHY.match(lines[0]):
             return
         cleaned = re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", paragraph.strip())
         if not cleaned or cleaned.startswith(("[…", "(", "#")):
@@ -220,7 +222,7 @@ def _named(title: str, source: str) -> str:
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
-    """The backend for `extractive`."""
+    """Return the backend for `extractive`."""
     if model or url:
         raise ConfigurationError('the extractive backend takes no model: its name is "extractive"')
     return ExtractiveBackend()

@@ -1,4 +1,4 @@
-"""A GGUF model in this process: llama.cpp by xllamacpp, with its own chat template, tool-call parser and cache."""
+"""Runs a GGUF model in this process: llama.cpp through xllamacpp, its chat template, tool-call parser and cache."""
 
 import copy
 import importlib.util
@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from agentkit._threads import WORKERS
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.errors import ConfigurationError, MissingExtraError
@@ -20,13 +20,13 @@ from agentkit.event import Reply
 
 
 class GGUFBackend:
-    """A GGUF file, loaded at the first request and given back by `close()`.
+    """A GGUF file, loaded at the first request and unloaded by `close()`.
 
-    path: the file. context: tokens of prompt and reply together. threads: None takes half of the processors.
-    slots: requests answered at once; the others wait. escape_special_tokens: whether special tokens (`<|im_end|>`) in
-    what tools and users said are broken in requests. sampling: more fields of a chat completions request.
+    path: the file. context: tokens of prompt and reply together. threads: None uses half of the processors.
+    slots: requests processed concurrently; others wait. escape_special_tokens: whether special tokens (`<|im_end|>`)
+    in tool results and user messages are escaped in requests. sampling: further fields of a chat completions request.
 
-    Raises MissingExtraError without xllamacpp, ConfigurationError when there is no such file.
+    Raises MissingExtraError without xllamacpp, ConfigurationError when the file does not exist.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class GGUFBackend:
             raise MissingExtraError("a model in a GGUF file", "gguf")
         self.path = Path(path).expanduser()
         if not self.path.is_file():
-            raise ConfigurationError(f"there is no GGUF file at {str(path)!r}: write gguf:PATH")
+            raise ConfigurationError(f"GGUF file {str(path)!r} not found: write gguf:PATH")
         self._context = context
         self._threads = threads or max(1, (os.cpu_count() or 1) // 2)
         self._slots = slots
@@ -58,38 +58,40 @@ class GGUFBackend:
         return f"GGUFBackend({self.path.name!r})"
 
     def with_sampling(self, **sampling: Any) -> "GGUFBackend":
-        """The same model, with other fields of the request; None leaves one out. It is closed with the one it was made
-        from."""
+        """Return a backend for the same loaded model with other fields of the request; None omits a field.
+
+        The copy is closed with its original.
+        """
         made = copy.copy(self)
         made._sampling = {key: value for key, value in {**self._sampling, **sampling}.items() if value is not None}
         return made
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         server = self._loader._loaded()
         fields = {"model": self.path.name, **self._sampling}
         if request.stream:
             fields["stream_options"] = {"include_usage": True}
-        answering = _Answering(chat_completions_body(fields, request, images=False, escaped=self._escapes))
+        generation = _Generation(chat_completions_body(fields, request, images=False, escaped=self._escapes))
         text = ReplyText(request, self.path.name, reads_calls=False)
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
-        WORKERS.submit(lambda: answering.run(server))
+        WORKERS.submit(lambda: generation.run(server))
         try:
-            while (chunk := answering.next_chunk()) is not None:
+            while (chunk := generation.next_chunk()) is not None:
                 for delta in accumulator.feed(chunk):
-                    for shown in text.read(delta):
+                    for visible in text.read(delta):
                         if request.stream:
-                            yield shown
+                            yield visible
         finally:
-            answering.stop()
+            generation.stop()
         if accumulator.is_empty:
-            raise _refused("llama.cpp ended without a reply")
-        for piece in text.finish(accumulator.reply()):
-            if request.stream or isinstance(piece, Reply):
-                yield piece
+            raise _refused("llama.cpp sent an empty reply")
+        for item in text.finish(accumulator.reply()):
+            if request.stream or isinstance(item, Reply):
+                yield item
 
     def takes_schema(self, has_tools: bool) -> bool:
-        """Whether the text of a reply can be held to a schema."""
+        """Whether the text of a reply can be constrained to a schema."""
         return not has_tools
 
     def close(self) -> None:
@@ -100,7 +102,7 @@ class GGUFBackend:
     def _loaded(self) -> Any:
         with self._lock:
             if self._closed:
-                raise ConfigurationError(f"{self!r} is closed: make a new one")
+                raise ConfigurationError(f"{self!r} is closed: create a new one")
             if self._server is None:
                 self._server = self._load()
             return self._server
@@ -114,7 +116,7 @@ class GGUFBackend:
         parameters.n_parallel = self._slots
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = self._threads
         parameters.verbosity = -1
-        # It listens on loopback even when nobody asks it to: a port of its own choice, and a key that nobody has.
+        # The server always listens on loopback: let it choose the port, and set a key that nobody knows.
         parameters.port = 0
         parameters.api_keys = [secrets.token_hex(32)]
         try:
@@ -123,8 +125,8 @@ class GGUFBackend:
             raise ConfigurationError(f"llama.cpp can't load {self.path.name}: {error}") from None
 
 
-class _Answering:
-    """One request, answered by llama.cpp in a thread of its own, so that Ctrl-C and a reader who leaves end it."""
+class _Generation:
+    """One request, processed by llama.cpp in its own thread, so that Ctrl-C and closing the stream stop it."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -132,16 +134,16 @@ class _Answering:
         self._stopped = threading.Event()
 
     def run(self, server: Any) -> None:
-        """Answer; the callback's True tells llama.cpp to stop."""
+        """Process the request; the callback returns True to stop llama.cpp."""
         try:
             server.handle_chat_completions(self._body.decode("utf-8"), self._take)
-        except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
+        except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
             self._chunks.put(error)
         finally:
             self._chunks.put(None)
 
     def next_chunk(self) -> dict[str, Any] | None:
-        """The next chunk, None after the last. Raises BadRequestError or APIError when llama.cpp refuses."""
+        """Return the next chunk, None after the last. Raises BadRequestError when llama.cpp rejects the request."""
         chunk = self._chunks.get()
         if isinstance(chunk, Exception):
             raise _refused(str(chunk))
@@ -151,7 +153,7 @@ class _Answering:
         return chunk
 
     def stop(self) -> None:
-        """Let llama.cpp stop at its next token."""
+        """Make llama.cpp stop at its next token."""
         self._stopped.set()
 
     def _take(self, chunk: str) -> bool:
@@ -161,7 +163,7 @@ class _Answering:
 
 
 def _values(chunk: Any) -> list[dict[str, Any]]:
-    """What llama.cpp hands over: JSON text of a chunk, a list of chunks, or several."""
+    """Return the chunks in a callback value of llama.cpp: a chunk or a list of chunks, decoded or as JSON text."""
     value = json.loads(chunk) if isinstance(chunk, str | bytes) else chunk
     return value if isinstance(value, list) else [value]
 
@@ -175,7 +177,7 @@ def _refused(message: str, body: object = None) -> Exception:
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
-    """The backend for `gguf:PATH`."""
+    """Return the backend for `gguf:PATH`."""
     if url or not model:
-        raise ConfigurationError("a model in a file is named gguf:PATH")
+        raise ConfigurationError("a GGUF model needs a path and no URL: write gguf:PATH")
     return GGUFBackend(model)

@@ -1,8 +1,8 @@
-"""OpenAI's chat completions, and every server that speaks them, through the openai package's own client.
+"""The backend for OpenAI's chat completions API and compatible servers, using the openai package's client.
 
-The client is used as a transport: ready JSON goes through its `post`, since `chat.completions.create` rebuilds the
-whole history in models at each turn (18 ms of CPU with 100 messages, against 0.6 ms). Its retries, time limits,
-connection pool and error classes stay.
+The client is used as a transport: encoded JSON goes through its `post`, since `chat.completions.create` rebuilds the
+whole history as models at each turn (18 ms of CPU with 100 messages, against 0.6 ms). Its retries, timeouts, connection
+pool and error classes are kept.
 """
 
 import contextlib
@@ -18,26 +18,26 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit._text import cut, without_credentials
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, context_length_in
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
-from agentkit.net.abort import note_speakers
+from agentkit.net.abort import track_connections
 from agentkit.net.hosted import is_hosted
 
 if TYPE_CHECKING:
     import httpx2
     from openai import APIError, OpenAI
 
-    from agentkit.net.openai_stream import WholeStream
+    from agentkit.net.openai_stream import DrainedStream
 
 LOCAL = {
     "llamacpp": "http://localhost:8080/v1",
     "vllm": "http://localhost:8000/v1",
     "ollama": "http://localhost:11434/v1",
 }
-"""Servers of one's own, where they listen unless told otherwise; they take any key."""
+"""Default base URLs of self-hosted servers; these accept any key."""
 
 logger = logging.getLogger("agentkit")
 
@@ -48,17 +48,17 @@ RESERVED = ("model", "messages", "stream", "stream_options", "tools")
 class OpenAIBackend:
     """A model behind OpenAI's chat completions API.
 
-    model: its name on the server. base_url: up to and with "/v1"; None is OpenAI's own. api_key: may be left out for
-    a server of one's own. timeout: seconds without a byte. max_retries: after connection errors,
-    408, 409, 429 and 5xx, with back-off. images: whether the server takes images; None finds out. text_calls:
-    whether tool calls that the server has left in a reply's text (`<tool_call>...`) are taken for calls.
-    escape_special_tokens: whether special tokens (`<|im_end|>`) in what tools and users said are broken in requests.
-    Both are so for servers of one's own, and not for hosted APIs (`agentkit.net.hosted`), unless told otherwise.
-    sampling: more fields of the request, such as temperature=0.2, tool_choice="required" or
-    response_format={...}; None leaves a field out.
+    model: its name on the server. base_url: up to and including "/v1"; None means OpenAI's. api_key: optional for
+    self-hosted servers. timeout: read timeout in seconds. max_retries: maximum retries after connection errors, 408,
+    409, 429 and 5xx, with backoff. images: whether the server accepts images; None detects it. text_calls: whether
+    tool calls that the server left in the text of a reply (`<tool_call>...`) are parsed as calls.
+    escape_special_tokens: whether special tokens (`<|im_end|>`) in tool results and user messages are escaped in
+    requests. By default, both are on for self-hosted servers and off for hosted APIs (`agentkit.net.hosted`).
+    sampling: further fields of the request, such as temperature=0.2, tool_choice="required" or
+    response_format={...}; None omits a field.
 
-    Raises ConfigurationError when there is neither a key nor a base_url, or a field of `sampling` is not the
-    user's to set.
+    Raises ConfigurationError without api_key and base_url, or when `sampling` contains a field that the agent sets
+    itself.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class OpenAIBackend:
         self._timeout = timeout
         self._max_retries = max_retries
         self._images = images
-        is_own = not is_hosted(base_url)
-        self._text_calls = is_own if text_calls is None else text_calls
-        self._reads_text = is_own or self._text_calls
-        self._escapes = is_own if escape_special_tokens is None else escape_special_tokens
+        is_self_hosted = not is_hosted(base_url)
+        self._text_calls = is_self_hosted if text_calls is None else text_calls
+        self._reads_text = is_self_hosted or self._text_calls
+        self._escapes = is_self_hosted if escape_special_tokens is None else escape_special_tokens
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._takes_stream_options = True
         self._takes_schema = True
@@ -105,22 +105,24 @@ class OpenAIBackend:
         return f"OpenAIBackend({self.model!r}{where})"
 
     def with_sampling(self, **sampling: Any) -> "OpenAIBackend":
-        """The same server through the same connections, with other fields of the request; those given go over the
-        backend's own, None leaves one out. It is closed with the one it was made from."""
+        """Return a backend for the same server that shares this one's connections, with other fields of the request.
+
+        sampling: override this backend's fields; None omits a field. The copy is closed with its original.
+        """
         made = copy.copy(self)
         merged = {**self._sampling, **sampling}
         made._sampling = {key: value for key, value in merged.items() if value is not None}
         made._connections = self._connections or self
         return made
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         from openai import APIConnectionError, APIError
 
         try:
             yield from self._replied(request)
         except (AttributeError, KeyError, TypeError) as error:
-            raise _api_error(f"the server's reply has a form that no chat completion has: {error}") from error
+            raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
         except APIConnectionError as error:
             error.message = (
                 f"{error.message.rstrip('.')}: {without_credentials(error.request.url)} (is the server running?)"
@@ -132,28 +134,28 @@ class OpenAIBackend:
                 raise _without_key(error, self._api_key) from None
             raise
 
-    def _replied(self, request: Request) -> Pieces:
-        from agentkit.net.openai_stream import WholeStream
+    def _replied(self, request: Request) -> ReplyStream:
+        from agentkit.net.openai_stream import DrainedStream
 
         client = self._connected()
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
         answer = self._post(client, request)
-        if isinstance(answer, WholeStream):
+        if isinstance(answer, DrainedStream):
             deltas = self._streamed(client, answer, accumulator)
         else:
             deltas = accumulator.feed(_answer(answer))
         text = ReplyText(request, self.model, reads_calls=self._reads_calls) if self._reads_text else PassThrough()
         for delta in deltas:
-            for shown in text.read(delta):
+            for visible in text.read(delta):
                 if request.stream:
-                    yield shown
+                    yield visible
         if accumulator.is_empty:
-            from agentkit.net.api_errors import in_body
+            from agentkit.net.api_errors import mark_in_body
 
-            raise in_body(_api_error("the server sent no reply: no text, no tool call, no reason for ending"))
-        for piece in text.finish(accumulator.reply()):
-            if request.stream or isinstance(piece, Reply):
-                yield piece
+            raise mark_in_body(_api_error("the server sent an empty reply: no text, no tool call and no finish_reason"))
+        for item in text.finish(accumulator.reply()):
+            if request.stream or isinstance(item, Reply):
+                yield item
 
     @property
     def _reads_calls(self) -> bool:
@@ -161,37 +163,37 @@ class OpenAIBackend:
 
     @property
     def tells_schema(self) -> bool:
-        """Whether the server tells the model of the schema of a response_format; others only hold it to it."""
+        """Whether the server shows the model the schema of a response_format; others only constrain the output."""
         return self.base_url is None or "//api.openai.com" in self.base_url
 
     def takes_schema(self, has_tools: bool) -> bool:
-        """Whether the server takes a response_format with a schema; beside tools only OpenAI's own does, since others
-        would hold tool calls to it too."""
+        """Whether the server accepts a response_format with a schema. Together with tools only OpenAI's does, since
+        others would constrain tool calls to it too."""
         return self._takes_schema and (self.tells_schema or not has_tools)
 
     @property
     def takes_images(self) -> bool | None:
-        """Whether the server takes images; None as long as that is not known."""
+        """Whether the server accepts images; None while that is unknown."""
         return self._images
 
     def context_length(self) -> int | None:
-        """The tokens that prompt and reply may have together, where the server tells; it is asked.
+        """Query the server for the maximum tokens of prompt and reply together; None when it does not report them.
 
-        Raises APIConnectionError when it can't be.
+        Raises APIConnectionError when the server can't be reached.
         """
         import httpx2
         from openai import APIStatusError
 
         client = self._connected()
         root = str(client.base_url).rstrip("/").removesuffix("/v1")
-        told = None
+        length = None
         with contextlib.suppress(APIStatusError, ValueError):
-            told = context_length_in(client.get("/models", cast_to=httpx2.Response).json(), self.model)
-        if told is None:  # llama.cpp tells what it was started with on a page of its own
+            length = context_length_in(client.get("/models", cast_to=httpx2.Response).json(), self.model)
+        if length is None:  # llama.cpp reports its start options at /props
             with contextlib.suppress(APIStatusError, ValueError, AttributeError):
                 props = client.get(f"{root}/props", cast_to=httpx2.Response).json()
-                told = (props.get("default_generation_settings") or {}).get("n_ctx")
-        return told if isinstance(told, int) else None
+                length = (props.get("default_generation_settings") or {}).get("n_ctx")
+        return length if isinstance(length, int) else None
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""
@@ -205,9 +207,9 @@ class OpenAIBackend:
             return self._connections._connected()
         with self._lock:
             if self._closed:
-                raise ConfigurationError(f"{self!r} is closed: make a new one")
+                raise ConfigurationError(f"{self!r} is closed: create a new one")
             if self._client is None:
-                from openai import OpenAI  # takes half a second of CPU: not before the first request
+                from openai import OpenAI  # takes half a second of CPU, so it is imported at the first request
 
                 self._client = OpenAI(
                     api_key=self._api_key,
@@ -215,17 +217,17 @@ class OpenAIBackend:
                     timeout=self._timeout,
                     max_retries=self._max_retries,
                 )
-                note_speakers(self._client._client)
+                track_connections(self._client._client)
             return self._client
 
     def _streamed(
-        self, client: "OpenAI", stream: "WholeStream", accumulator: Accumulator
+        self, client: "OpenAI", stream: "DrainedStream", accumulator: Accumulator
     ) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
         from openai import APIConnectionError, APIError
 
         with closing(stream):
             kind = stream.response.headers.get("content-type", "")
-            if "json" in kind or "html" in kind:  # it does not stream, or is no model server
+            if "json" in kind or "html" in kind:  # the server does not stream, or is not a model server
                 yield from accumulator.feed(_answer(_read(stream.response)))
                 return
             try:
@@ -234,7 +236,7 @@ class OpenAIBackend:
                         yield from accumulator.feed(chunk)
             except APIConnectionError:
                 raise
-            except APIError as error:  # an event that tells an error: the package has no class for it
+            except APIError as error:  # an error event: the package has no class for it
                 _raise_if_error({"error": error.body})
                 raise
             except json.JSONDecodeError as error:
@@ -242,21 +244,21 @@ class OpenAIBackend:
             if not (accumulator.is_empty or accumulator.finish_reason or stream.is_done):
                 raise _cut_off(stream.response.request)
 
-    def _post(self, client: "OpenAI", request: Request) -> "httpx2.Response | WholeStream":
-        """Send a request; again without what the server turns out to refuse."""
+    def _post(self, client: "OpenAI", request: Request) -> "httpx2.Response | DrainedStream":
+        """Send a request; send it again without options that the server rejects."""
         from openai import APIStatusError
 
         while True:
             try:
                 return self._send(client, request)
             except APIStatusError as error:
-                if not self._learns_from(error, request):
+                if not self._disables_rejected(error, request):
                     raise
 
-    def _send(self, client: "OpenAI", request: Request) -> "httpx2.Response | WholeStream":
+    def _send(self, client: "OpenAI", request: Request) -> "httpx2.Response | DrainedStream":
         import httpx2
 
-        from agentkit.net.openai_stream import WholeStream
+        from agentkit.net.openai_stream import DrainedStream
 
         options: Any = {"headers": {"content-type": "application/json"}}
         if request.stream and not self._streams:
@@ -266,7 +268,12 @@ class OpenAIBackend:
         body = self._body(request)
         if request.stream:
             return client.post(
-                "/chat/completions", cast_to=object, content=body, options=options, stream=True, stream_cls=WholeStream
+                "/chat/completions",
+                cast_to=object,
+                content=body,
+                options=options,
+                stream=True,
+                stream_cls=DrainedStream,
             )
         return client.post("/chat/completions", cast_to=httpx2.Response, content=body, options=options)
 
@@ -276,55 +283,57 @@ class OpenAIBackend:
             fields["stream_options"] = {"include_usage": True}
         return chat_completions_body(fields, request, images=self._images is not False, escaped=self._escapes)
 
-    def _learns_from(self, error: Any, request: Request) -> bool:
-        """Whether the server refused something that can be left out, which is remembered."""
-        said = str(error.body or error.message).lower()
-        if request.stream and self._takes_stream_options and "stream_options" in said:
+    def _disables_rejected(self, error: Any, request: Request) -> bool:
+        """Disable an optional feature that the server rejected, permanently; return whether there was one."""
+        text = str(error.body or error.message).lower()
+        if request.stream and self._takes_stream_options and "stream_options" in text:
             self._takes_stream_options = False
             return True
-        refuses = error.status_code in (400, 403, 422, 500, 501)
-        if request.stream and self._streams and refuses and re.search(r"\bstream(ing)?\b", said):
+        is_rejection = error.status_code in (400, 403, 422, 500, 501)
+        if request.stream and self._streams and is_rejection and re.search(r"\bstream(ing)?\b", text):
             self._streams = False
             return True
-        if request.response_format and self._takes_schema and re.search(r"response_format|schema|grammar|guided", said):
+        if request.response_format and self._takes_schema and re.search(r"response_format|schema|grammar|guided", text):
             self._takes_schema = False
             return True
-        if self._images is None and request.transcript.has_images and "image" in said:
+        if self._images is None and request.transcript.has_images and "image" in text:
             self._images = False
-            logger.warning("%r refuses images: it is told in words that there is one (%s)", self, cut(said, 200))
+            logger.warning("%r rejects images: they are replaced by a sentence (%s)", self, cut(text, 200))
             return True
         return False
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
-    """The backend for `openai:MODEL`, `llamacpp:MODEL`, `vllm:MODEL` or `ollama:MODEL`, each with `@url`."""
+    """Return the backend for `openai:MODEL`, `llamacpp:MODEL`, `vllm:MODEL` or `ollama:MODEL`, each with `@url`."""
     if provider == "openai":
         url = _with_path(url) or environment.get("OPENAI_BASE_URL") or None
         if not model:
-            raise ConfigurationError('"openai:" names no model: write openai:gpt-5-mini, or whatever the server has')
+            raise ConfigurationError(
+                '"openai:" contains no model name: write openai:gpt-5-mini, or a model of the server'
+            )
         key = environment.get("OPENAI_API_KEY")
         if not key and not url:
             raise ConfigurationError(
-                f"openai:{model} needs a key: set OPENAI_API_KEY, or name a server of your own with "
+                f"openai:{model} needs a key: set OPENAI_API_KEY, or use a self-hosted server with "
                 f"openai:{model}@http://host:port/v1"
             )
     else:
         url = _with_path(url) or LOCAL[provider]
         key = None
         if not model and provider != "llamacpp":
-            raise ConfigurationError(f'"{provider}:" names no model: write {provider}:NAME[@url]')
+            raise ConfigurationError(f'"{provider}:" contains no model name: write {provider}:NAME[@url]')
     return OpenAIBackend(model or "default", base_url=url, api_key=key)
 
 
 def _with_path(url: str | None) -> str | None:
-    """A server's address with the path that all of them answer on, where none was given."""
+    """Add the common path "/v1" to a base URL without a path."""
     if url is None or urlsplit(url).path.strip("/"):
         return url
     return url.rstrip("/") + "/v1"
 
 
 def _read(response: "httpx2.Response") -> "httpx2.Response":
-    """A whole answer to a request for a stream."""
+    """Read a complete response to a streaming request; return it."""
     import httpx2
     from openai import APIConnectionError
 
@@ -336,7 +345,7 @@ def _read(response: "httpx2.Response") -> "httpx2.Response":
 
 
 def _answer(response: "httpx2.Response") -> dict[str, Any]:
-    """The JSON of a whole answer, or the error it turns out to be."""
+    """Return the JSON of a complete response. Raises the error that it contains, or APIResponseValidationError."""
     from openai import APIResponseValidationError
 
     try:
@@ -351,22 +360,22 @@ def _answer(response: "httpx2.Response") -> dict[str, Any]:
     raise APIResponseValidationError(
         response,
         answer,
-        message=f"{without_credentials(response.request.url)} answered {response.status_code} with {kind}, which is no "
-        f"chat completion (is the base URL right? it mostly ends in /v1): {response.text[:200]!r}",
+        message=f"{without_credentials(response.request.url)} answered {response.status_code} with {kind}, which is "
+        f"not a chat completion (is the base URL right? it usually ends in /v1): {response.text[:200]!r}",
     )
 
 
 def _raise_if_error(answer: Mapping[str, Any]) -> None:
-    """Raise what a server says in an error object although it answered 200."""
+    """Raise the error that a server reports in a body with status 200."""
     if not answer.get("error"):
         return
-    from agentkit.net.api_errors import error_in_body  # loads requests: only where there is an error
+    from agentkit.net.api_errors import error_in_body  # imports requests, so only when there is an error
 
     raise error_in_body(answer)
 
 
 def _without_key(error: "APIError", key: str) -> "APIError":
-    """The same error without the key, which some servers repeat when they refuse it."""
+    """Remove the key, which some servers repeat when they reject it, from an error; return the error."""
     error.message = error.message.replace(key, "(key)")
     error.args = (error.message,)
     error.body = None
@@ -380,6 +389,6 @@ def _cut_off(request: "httpx2.Request") -> Exception:
 
 
 def _api_error(message: str) -> "APIError":
-    from agentkit.net.api_errors import api_error  # loads requests: only where there is an error
+    from agentkit.net.api_errors import api_error  # imports requests, so only when there is an error
 
     return api_error(message)

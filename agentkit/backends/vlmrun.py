@@ -1,4 +1,4 @@
-"""VLM Run: its agents speak chat completions under `{base_url}/openai`, and are asked by the openai package itself.
+"""VLM Run: its agents serve chat completions under `{base_url}/openai`, requested through the openai package itself.
 
 client = VLMRun(api_key="...")
 client.agent.completions.create(model="vlm-1", messages=[...])
@@ -26,15 +26,16 @@ BASE_URL = "https://agent.vlm.run/v1"
 
 
 class VLMRun(Closable):
-    """A client of VLM Run; shared by threads.
+    """A client of VLM Run; thread-safe.
 
-    api_key: None reads VLMRUN_API_KEY. base_url: up to and with "/v1"; where it is None or the default, VLMRUN_BASE_URL
-    counts. timeout: seconds. max_retries: after connection errors, 408, 409, 429 and 5xx.
+    api_key: None reads VLMRUN_API_KEY. base_url: up to and including "/v1"; if it is None or the default,
+    VLMRUN_BASE_URL takes precedence. timeout: seconds. max_retries: maximum retries after connection errors, 408, 409,
+    429 and 5xx.
 
     `agent.completions` and `agent.async_completions` are the openai package's `chat.completions`, unchanged; its
-    clients are `openai` and `async_openai`. Each is made on first use, once.
+    clients are `openai` and `async_openai`. Each is created once, on first use.
 
-    Raises ConfigurationError without a key; DependencyError on first use where the openai package is missing.
+    Raises ConfigurationError without a key; DependencyError on first use if the openai package is missing.
     """
 
     def __init__(
@@ -48,13 +49,13 @@ class VLMRun(Closable):
             base_url = os.environ.get("VLMRUN_BASE_URL") or BASE_URL
         key = api_key or os.environ.get("VLMRUN_API_KEY")
         if not key:
-            raise ConfigurationError("VLMRun() needs a key: give api_key=..., or set VLMRUN_API_KEY")
+            raise ConfigurationError("VLMRun() needs a key: pass api_key=..., or set VLMRUN_API_KEY")
         self.base_url = _without_openai(base_url)
         self.timeout = timeout
         self.max_retries = max_retries
         self._api_key = key
         self._lock = threading.Lock()
-        self._made: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {}
         self.agent = VLMRunAgent(self)
 
     def __repr__(self) -> str:
@@ -73,7 +74,7 @@ class VLMRun(Closable):
         return client
 
     def close(self) -> None:
-        """Close the connections of `openai`. Those of `async_openai` belong to an event loop: `await aclose()`."""
+        """Close the connections of `openai`. For those of `async_openai`, call `await aclose()` in their event loop."""
         if "openai" in self.__dict__:
             self.openai.close()
 
@@ -84,20 +85,20 @@ class VLMRun(Closable):
             await self.async_openai.close()
 
     def _client(self, kind: str) -> Any:
-        """A client, made once however many threads ask (a cached_property has no lock)."""
+        """Return a client, created once under a lock (a cached_property has none)."""
         try:
             import openai
         except ImportError as error:
             raise _openai_is_missing() from error
         with self._lock:
-            if kind not in self._made:
-                self._made[kind] = getattr(openai, kind)(
+            if kind not in self._clients:
+                self._clients[kind] = getattr(openai, kind)(
                     api_key=self._api_key,
                     base_url=f"{self.base_url}/openai",
                     timeout=self.timeout,
                     max_retries=self.max_retries,
                 )
-            return self._made[kind]
+            return self._clients[kind]
 
 
 class VLMRunAgent:
@@ -118,16 +119,16 @@ class VLMRunAgent:
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
-    """The backend for `vlmrun:MODEL`, with `@url` up to "/v1" (which may be left out); else VLMRUN_BASE_URL.
+    """Return the backend for `vlmrun:MODEL`, with `@url` up to "/v1" (which is optional), or VLMRUN_BASE_URL.
 
     Raises ConfigurationError without VLMRUN_API_KEY, DependencyError without the openai package.
     """
     if not model:
-        raise ConfigurationError('"vlmrun:" names no model: write vlmrun:vlm-1')
+        raise ConfigurationError('"vlmrun:" contains no model name: write vlmrun:vlm-1')
     key = environment.get("VLMRUN_API_KEY")
     if not key:
         raise ConfigurationError(f"vlmrun:{model} needs a key: set VLMRUN_API_KEY")
-    if find_spec("openai") is None:  # looks for it without loading it
+    if find_spec("openai") is None:  # checks for it without importing it
         raise _openai_is_missing()
     if url and not urlsplit(url).path.strip("/"):
         url = url.rstrip("/") + "/v1"
@@ -136,7 +137,7 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
 
 
 def _without_openai(url: str) -> str:
-    """An address up to "/v1", however it was written; a host may be called openai."""
+    """Normalize a base URL to end at "/v1"; only a path is cut, since a host may be called openai."""
     url = url.rstrip("/")
     return url.removesuffix("/openai") if urlsplit(url).path else url
 

@@ -16,10 +16,10 @@ from agentkit.cli.tools import tools
 
 app = typer.Typer(
     name="agentkit",
-    help="Ask a question; a model answers it with the help of tools.",
+    help="Run agents that call tools: from the terminal, over HTTP and over MQTT.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,  # a traceback with local variables would show keys
+    pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold API keys
 )
 app.command()(ask)
 app.command()(chat)

@@ -1,4 +1,4 @@
-"""A person's word on calls that need it, asked for at the terminal."""
+"""Asks at the terminal for approval of the tool calls that need it."""
 
 import json
 import sys
@@ -7,19 +7,21 @@ from collections.abc import Iterable
 from agentkit.cli.progress import printable
 from agentkit.event import OpenCall
 
-NOBODY = "nobody is at the terminal to allow it"
+NO_TERMINAL = "no terminal to ask for approval"
 
 
 def decided(calls: Iterable[OpenCall]) -> dict[str, bool | str]:
-    """A word on each call: yes, no, or why not. Where nobody can be asked the answer is no."""
-    return {call.id: _asked(call) if sys.stdin.isatty() else NOBODY for call in calls}
+    """Returns the decision on each call by its id: True, False, or the reason for a refusal.
+
+    Without a terminal every call is refused."""
+    return {call.id: _ask(call) if sys.stdin.isatty() else NO_TERMINAL for call in calls}
 
 
-def _asked(call: OpenCall) -> bool | str:
-    shown = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
-    print(printable(f"? {call.name}({shown})"), file=sys.stderr)
-    print("  Allow it? [y]es, [n]o, or say why not: ", end="", file=sys.stderr, flush=True)
-    word = sys.stdin.readline().strip()
-    if word.lower() in ("y", "yes"):
+def _ask(call: OpenCall) -> bool | str:
+    args = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
+    print(printable(f"? {call.name}({args})"), file=sys.stderr)
+    print("  Allow? [y]es, [n]o, or type a reason for refusing: ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip()
+    if answer.lower() in ("y", "yes"):
         return True
-    return False if word.lower() in ("", "n", "no") else word
+    return False if answer.lower() in ("", "n", "no") else answer

@@ -1,4 +1,4 @@
-"""`agentkit ask`: a question in, an answer on standard output, progress on standard error."""
+"""`agentkit ask`: answers one question on standard output, with progress on standard error."""
 
 import json
 import sys
@@ -17,33 +17,35 @@ from agentkit.serving.tool_loading import load_tools
 ANSWERED, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 INSTRUCTIONS = (
-    "You are a research assistant. Look things up with your tools before you answer, and say after each statement "
-    "which source it is from. If the sources don't tell, say so."
+    "You are a research assistant. Look things up with your tools before you answer, and cite the source after each "
+    "statement. If the sources don't contain the answer, say so."
 )
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="What to answer; - reads it from standard input.")],
+    question: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
     model: Annotated[
         str | None,
-        typer.Option(help="provider:model[@url]; otherwise AGENTKIT_MODEL, else extractive (quotes, needs no model)."),
+        typer.Option(help="provider:model or provider:model@url; default: AGENTKIT_MODEL, else extractive (no model)."),
     ] = None,
     docs: Annotated[str | None, typer.Option(metavar="DIR", help="Answer from the documents in this folder.")] = None,
     tool: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:NAME", help="A tool to give the model; more than once for more."),
+        typer.Option(metavar="MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
     ] = None,
-    max_turns: Annotated[int, typer.Option(min=1, help="Replies before the model must answer.")] = 25,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
+    max_turns: Annotated[
+        int, typer.Option(min=1, help="Maximum number of model replies; then a final answer is requested.")
+    ] = 25,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the full result as JSON.")] = False,
     stream: Annotated[
         bool | None,
-        typer.Option("--stream/--no-stream", help="Print the answer as it comes (default: on a terminal)."),
+        typer.Option("--stream/--no-stream", help="Print the answer as it is generated (default: only on a terminal)."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print progress on standard error.")] = False,
 ) -> None:
-    """Answer a question with the help of tools: of the web, or of a folder with --docs.
+    """Answer a question using tools: for the web by default, for a folder of documents with --docs.
 
-    Exit code: 0 answered, 1 failed, 2 bad usage, 130 stopped by Ctrl-C.
+    Exit code: 0 answered, 1 failed or no answer, 2 bad usage, 130 interrupted by Ctrl-C.
     """
     prompt = sys.stdin.read() if question == "-" else question
     if not prompt.strip():
@@ -59,7 +61,7 @@ def ask(
         leave(str(error), BAD_USAGE)
     live = not as_json and (sys.stdout.isatty() if stream is None else stream)
     with agent, Progress(quiet=quiet) as progress:
-        result = _answered(agent, prompt, progress, live, as_json)
+        result = _run(agent, prompt, progress, live, as_json)
         progress.summary(result)
     if as_json:
         print(json.dumps(result_record(result), ensure_ascii=False, indent=2))
@@ -68,12 +70,12 @@ def ask(
     raise typer.Exit(ANSWERED if result.output.strip() else FAILED)
 
 
-def _answered(agent: Agent, prompt: str, progress: Progress, live: bool, as_json: bool) -> Result:
-    """Show the run to its end; leaves the program when it fails or is stopped."""
+def _run(agent: Agent, prompt: str, progress: Progress, live: bool, as_json: bool) -> Result:
+    """Display the run until it ends. Exits the program when it fails or is interrupted."""
     try:
         return followed(
             lambda: agent.stream(prompt),
-            lambda result, word: agent.stream(messages=result.messages, approve=word),
+            lambda result, decisions: agent.stream(messages=result.messages, approve=decisions),
             progress,
             live,
         )
@@ -81,7 +83,7 @@ def _answered(agent: Agent, prompt: str, progress: Progress, live: bool, as_json
         progress.interrupted(getattr(error, "tool_calls", []))
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
-        from agentkit import APIError  # loads openai, half a second that most runs don't need
+        from agentkit import APIError  # loads openai: half a second that most runs don't need
 
         if not isinstance(error, AgentkitError | APIError):
             raise

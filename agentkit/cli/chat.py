@@ -1,4 +1,4 @@
-"""`agentkit chat`: a conversation at the terminal, which goes on another day with --session."""
+"""`agentkit chat`: a conversation at the terminal; with --session it is stored and can be continued later."""
 
 import json
 import sys
@@ -20,36 +20,44 @@ from agentkit.serving.environment import default_model
 from agentkit.serving.tool_loading import load_tools
 from agentkit.sessions.memory import MemorySessions
 
-HELP = """/tools            the tools the model has
-/undo             take your last message back, with all that followed
-/save FILE        write the conversation to a file (.md: to read; else JSON)
-/model NAME       go on with another model
-/help, /exit"""
+HELP = """/tools        list the tools available to the model
+/undo         remove your last message and everything after it
+/save FILE    save the conversation to a file (Markdown if it ends in .md, else JSON)
+/model NAME   switch to another model
+/help         show this list
+/exit         exit, as Ctrl-D does"""
 
 
 def chat(
-    model: Annotated[str | None, typer.Option(help="provider:model[@url]; otherwise AGENTKIT_MODEL.")] = None,
-    session: Annotated[str | None, typer.Option(metavar="NAME", help="Keep the conversation under this name.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="provider:model or provider:model@url; default: AGENTKIT_MODEL, else extractive.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Store the conversation under NAME, or continue it.")
+    ] = None,
     docs: Annotated[str | None, typer.Option(metavar="DIR", help="Answer from the documents in this folder.")] = None,
-    tool: Annotated[list[str] | None, typer.Option(metavar="MODULE:NAME", help="A tool to give the model.")] = None,
-    instructions: Annotated[str, typer.Option(help="What the model is told before all else.")] = INSTRUCTIONS,
-    max_turns: Annotated[int, typer.Option(min=1, help="Replies to one message before the model must answer.")] = 25,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
+    tool: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
+    ] = None,
+    instructions: Annotated[str, typer.Option(help="The system prompt.")] = INSTRUCTIONS,
+    max_turns: Annotated[int, typer.Option(min=1, help="Maximum number of model replies to one message.")] = 25,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print progress on standard error.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """Talk with a model that has tools. /help tells the commands; Ctrl-C stops a reply, Ctrl-D ends.
+    """Chat with a model that can call tools. /help lists the commands; Ctrl-C stops a reply, Ctrl-D exits.
 
-    Exit code: 0, or 1 when the last message got no answer, 2 bad usage.
+    Exit code: 0 success, 1 the last message got no answer, 2 bad usage.
     """
 
-    def made(name: str) -> Agent:
+    def make_agent(name: str) -> Agent:
         limits = Limits(turns=max_turns)
         return Agent(name, tools=load_tools(tool or [], docs), instructions=instructions, limits=limits)
 
     with ExitStack() as leaving:
         sessions = leaving.enter_context(opened(store) if session is not None else MemorySessions())
         try:
-            talk = _Talk(made, made(model or default_model()), sessions[session or "chat"], quiet)
+            talk = _Talk(make_agent, make_agent(model or default_model()), sessions[session or "chat"], quiet)
             talk.greet()
         except (ConfigurationError, LimitError, AgentkitError) as error:
             leave(str(error), BAD_USAGE)
@@ -63,24 +71,24 @@ def chat(
 
 @dataclass
 class _Talk:
-    made: Callable[[str], Agent]
+    make_agent: Callable[[str], Agent]
     agent: Agent
     session: Session
     quiet: bool
     failed: bool = False
 
     def greet(self) -> None:
-        """Show what an earlier day left."""
-        said = [message for message in self.session.messages if message["role"] in ("user", "assistant")]
-        for message in said[-4:]:
+        """Show the end of a stored conversation, and on a terminal the model in use."""
+        earlier = [message for message in self.session.messages if message["role"] in ("user", "assistant")]
+        for message in earlier[-4:]:
             if text := text_of(message).strip():
-                mark = "> " if message["role"] == "user" else ""
-                self._say(mark + (text if len(text) < 400 else text[:399] + "…"))
+                prefix = "> " if message["role"] == "user" else ""
+                self._say(prefix + (text if len(text) < 400 else text[:399] + "…"))
         if not self.quiet and sys.stdin.isatty():
-            self._say(f"({self.agent.backend!r}; /help for the commands)")
+            self._say(f"({self.agent.backend!r}; type /help for the commands)")
 
     def take(self, line: str) -> None:
-        """A message, or a command."""
+        """Handle one line of input: a message for the model, or a command."""
         command, _, rest = line.strip().partition(" ")
         if not command.startswith("/"):
             self._answer(line)
@@ -90,7 +98,7 @@ class _Talk:
             raise typer.Exit(FAILED if self.failed else 0)
         act = known.get(command)
         if act is None:
-            self._say(HELP if command == "/help" else f"there is no command {command}\n{HELP}")
+            self._say(HELP if command == "/help" else f"unknown command {command}\n{HELP}")
             return
         try:
             act(rest.strip())
@@ -102,7 +110,7 @@ class _Talk:
             try:
                 result = followed(
                     lambda: self.agent.stream(line, session=self.session),
-                    lambda _, word: self.agent.stream(session=self.session, approve=word),
+                    lambda _, decisions: self.agent.stream(session=self.session, approve=decisions),
                     progress,
                     live=True,
                 )
@@ -124,16 +132,16 @@ class _Talk:
 
     def _undo(self, _: str) -> None:
         with self.session.hold() as writer:
-            places = [place for place, message in enumerate(self.session.messages) if message["role"] == "user"]
-            if not places:
-                self._say("there is nothing to undo")
+            positions = [index for index, message in enumerate(self.session.messages) if message["role"] == "user"]
+            if not positions:
+                self._say("nothing to undo")
                 return
-            writer.undo(len(self.session.messages) - places[-1])
+            writer.undo(len(self.session.messages) - positions[-1])
         self._say("undone")
 
     def _save(self, name: str) -> None:
         if not name:
-            self._say("write /save FILE")
+            self._say("usage: /save FILE")
             return
         path = Path(name).expanduser()
         messages = self.session.messages
@@ -142,7 +150,7 @@ class _Talk:
 
     def _model(self, name: str) -> None:
         if name:
-            agent = self.made(name)
+            agent = self.make_agent(name)
             self.agent.close()
             self.agent = agent
         self._say(repr(self.agent.backend))
@@ -152,12 +160,12 @@ class _Talk:
 
 
 def as_json(messages: list[Any]) -> str:
-    """A conversation as JSON."""
+    """Returns a conversation as JSON."""
     return json.dumps(messages, ensure_ascii=False, indent=2) + "\n"
 
 
 def markdown(messages: list[Any]) -> str:
-    """A conversation for a person to read."""
+    """Returns a conversation as Markdown."""
     parts = []
     for message in messages:
         text = text_of(message).strip()
@@ -165,7 +173,7 @@ def markdown(messages: list[Any]) -> str:
             f"`{call['function']['name']}({call['function']['arguments']})`" for call in message.get("tool_calls") or ()
         ]
         if message["role"] == "tool":
-            parts.append("> " + (text or "(nothing)").replace("\n", "\n> "))
+            parts.append("> " + (text or "(empty)").replace("\n", "\n> "))
         elif text or calls:
             parts.append("\n\n".join([f"**{message['role']}**", *([text] if text else []), *calls]))
     return "\n\n".join(parts) + "\n"
@@ -176,12 +184,12 @@ def _first_line(tool: Tool[..., Any]) -> str:
 
 
 def _with_line_editing() -> None:
-    with suppress(ImportError):  # not on Windows
-        import readline  # noqa: F401 - loading it gives input() a history and editing
+    with suppress(ImportError):  # missing on Windows
+        import readline  # noqa: F401 - importing it gives input() line editing and history
 
 
 def _line() -> str | None:
-    """The next line, or None at the end of the input."""
+    """Returns the next line, or None at the end of the input."""
     try:
         return input("> " if sys.stdin.isatty() else "")
     except EOFError:

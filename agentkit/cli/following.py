@@ -1,4 +1,4 @@
-"""A run followed to its end on the terminal: its text as it comes, its progress, the calls that need a word."""
+"""Displays a run on the terminal until it ends: its text and progress, and the calls that need approval."""
 
 import sys
 from collections.abc import Callable
@@ -13,19 +13,21 @@ from agentkit.event import TextDelta
 def followed(
     begin: Callable[[], Run], resume: Callable[[Result, dict[str, Any]], Run], progress: Progress, live: bool
 ) -> Result:
-    """Show a run, and what follows when a person has decided on its calls. Raises what the run raises, which then has
-    the run's `tool_calls` and `messages` so far; KeyboardInterrupt too."""
+    """Display a run, resume it each time the user has decided on its pending calls, and return the last result.
+
+    Exceptions of the run, KeyboardInterrupt included, are raised with the run's `tool_calls` and `messages` so far as
+    attributes."""
     run = begin()
     while True:
-        result = shown(run, progress, live)
+        result = _display(run, progress, live)
         if result.stopped != "approval":
             return result
         progress.rest()
         run = resume(result, decided(result.pending))
 
 
-def shown(run: Run, progress: Progress, live: bool) -> Result:
-    """One run."""
+def _display(run: Run, progress: Progress, live: bool) -> Result:
+    """Display one run and return its result."""
     wrote = False
     try:
         with run:

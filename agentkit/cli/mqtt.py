@@ -1,4 +1,4 @@
-"""`agentkit mqtt`: the bridge for games and devices; `agentkit mqtt-chat`: a client of it, to try it with."""
+"""`agentkit mqtt`: the MQTT bridge for games and devices; `agentkit mqtt-chat`: a client to try it with."""
 
 import logging
 import logging.handlers
@@ -23,24 +23,30 @@ from agentkit.serving.environment import data_folder, session_store
 from agentkit.serving.session_stores import rate_limit_storage
 from agentkit.serving.upstream import base_url, model_server
 
-Broker = Annotated[str, typer.Option("--mqtt_broker", help="The broker's host.")]
-Port = Annotated[int, typer.Option("--mqtt_port", help="Its port.")]
+Broker = Annotated[str, typer.Option("--mqtt_broker", help="Host of the broker.")]
+Port = Annotated[int, typer.Option("--mqtt_port", help="Port of the broker.")]
 Username = Annotated[
     str | None, typer.Option("--mqtt_username", "--username", envvar="AGENTKIT_MQTT_USERNAME", show_envvar=True)
 ]
 Password = Annotated[
     str | None, typer.Option("--mqtt_password", "--password", envvar="AGENTKIT_MQTT_PASSWORD", show_envvar=True)
 ]
-Tls = Annotated[bool, typer.Option("--tls", help="Speak TLS with the broker.")]
-CaFile = Annotated[Path | None, typer.Option("--ca_file", help="Whose certificates the broker may have.")]
+Tls = Annotated[bool, typer.Option("--tls", help="Connect to the broker with TLS.")]
+CaFile = Annotated[
+    Path | None, typer.Option("--ca_file", help="CA certificates that verify the broker; implies --tls.")
+]
 
 
 def mqtt(
     context: typer.Context,
-    projects: Annotated[list[str] | None, typer.Option(help='Such as "maze driving".')] = None,
-    projects_file: Annotated[Path | None, typer.Option("--projects_file", help="TOML or YAML.")] = None,
-    server_url: Annotated[str, typer.Option("--server_url", help="The model server.")] = "http://localhost:8080",
-    server_timeout: Annotated[float, typer.Option("--server_timeout", help="Seconds.")] = 300.0,
+    projects: Annotated[list[str] | None, typer.Option(help='Projects to serve, such as "maze driving".')] = None,
+    projects_file: Annotated[
+        Path | None, typer.Option("--projects_file", help="Project definitions, in TOML or YAML.")
+    ] = None,
+    server_url: Annotated[str, typer.Option("--server_url", help="URL of the model server.")] = "http://localhost:8080",
+    server_timeout: Annotated[
+        float, typer.Option("--server_timeout", help="Timeout of the model server in seconds.")
+    ] = 300.0,
     temperature: Annotated[float, typer.Option()] = 0.6,
     top_p: Annotated[float, typer.Option("--top_p")] = 0.9,
     max_tokens: Annotated[int, typer.Option("--max_tokens")] = 512,
@@ -52,18 +58,21 @@ def mqtt(
     mqtt_password: Password = None,
     num_workers: Annotated[int, typer.Option("--num_workers", min=1)] = 12,
     skip_thinking: Annotated[str, typer.Option("--skip_thinking", metavar="True|False")] = "True",
-    rate: Annotated[int, typer.Option("--rate", min=1, help="Messages of a session in a minute.")] = 20,
-    shared: Annotated[str | None, typer.Option("--shared", metavar="GROUP", help="Share the load with others.")] = None,
-    client_id: Annotated[str, typer.Option("--client_id", help="By which the broker knows this bridge.")] = "",
+    rate: Annotated[int, typer.Option("--rate", min=1, help="Maximum messages per session and minute.")] = 20,
+    shared: Annotated[
+        str | None,
+        typer.Option("--shared", metavar="GROUP", help="Share the load with the other bridges of this group."),
+    ] = None,
+    client_id: Annotated[str, typer.Option("--client_id", help="MQTT client id of this bridge.")] = "",
     tls: Tls = False,
     ca_file: CaFile = None,
-    debug_log: Annotated[Path | None, typer.Option("--debug_log", help="Log what is said, in full, to a file.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Test the broker and the model server, and leave.")] = False,
+    debug_log: Annotated[Path | None, typer.Option("--debug_log", help="Log full messages to a file.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Test the broker and the model server, and exit.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """Answer messages from an MQTT broker with the help of a model server.
+    """Answer messages from an MQTT broker with a model server.
 
-    Exit code: 0 when it was stopped (Ctrl-C, SIGTERM), 1 when broker or model server can't be used, 2 bad usage.
+    Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 the broker or the model server can't be used, 2 bad usage.
     """
     try:
         from agentkit.serving.chat_service import ChatService
@@ -74,7 +83,7 @@ def mqtt(
         leave(str(MissingExtraError("the MQTT bridge", "mqtt")), BAD_USAGE)
     _hide_password(mqtt_password)
     try:
-        served = projects_named([*(projects or ()), *context.args], projects_file)
+        selected = projects_named([*(projects or ()), *context.args], projects_file)
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)
     _log(debug_log)
@@ -87,8 +96,8 @@ def mqtt(
         thinks=skip_thinking.strip().lower() in ("false", "0", "no"),
     )
     url = base_url(server_url)
-    name = client_id or f"agentkit-{'-'.join(project.name for project in served)}"[:60]
-    place = f"{mqtt_broker}:{mqtt_port}"
+    name = client_id or f"agentkit-{'-'.join(project.name for project in selected)}"[:60]
+    address = f"{mqtt_broker}:{mqtt_port}"
     settings = BridgeSettings(
         broker=mqtt_broker,
         port=mqtt_port,
@@ -103,56 +112,57 @@ def mqtt(
         max_sessions=max_concurrent_sessions,
     )
     with opened(store) as sessions:
-        answerer = ChatService(backend, sessions, history_tokens=max_history_tokens)
-        _test_server(answerer, url)
+        service = ChatService(backend, sessions, history_tokens=max_history_tokens)
+        _test_server(service, url)
         try:
             if check:
-                _test_broker(settings, served)
-                print(f"the broker {place} and the model server {url} answer")
+                _test_broker(settings, selected)
+                print(f"the broker {address} and the model server {url} are working")
                 return
-            is_named = shared is not None and not client_id
-            with held_client_id(name, place, in_group=is_named, folder=data_folder() / "bridges") as own:
-                _serve(Bridge(served, answerer, replace(settings, client_id=own)), [each.name for each in served])
+            in_group = shared is not None and not client_id
+            with held_client_id(name, address, in_group=in_group, folder=data_folder() / "bridges") as locked_id:
+                bridge = Bridge(selected, service, replace(settings, client_id=locked_id))
+                _serve(bridge, [each.name for each in selected])
         except ConfigurationError as error:
             leave(str(error), BAD_USAGE)
         except OSError as error:
-            leave(f"the broker {place} can't be used: {error}", FAILED)
+            leave(f"the broker {address} can't be used: {error}", FAILED)
         backend.close()
 
 
-def _test_broker(settings: Any, served: Any) -> None:
-    """Leave the program with a sentence when the broker can't be used for these projects."""
+def _test_broker(settings: Any, selected: Any) -> None:
+    """Exit with an error message when the broker can't be used for these projects."""
     from agentkit.serving.mqtt.broker import test_broker
-    from agentkit.serving.mqtt.intake import answers_of, routes_of
+    from agentkit.serving.mqtt.intake import answer_prefixes, routes_of
 
-    problems = test_broker(settings, list(routes_of(served)), answers_of(served))
+    problems = test_broker(settings, list(routes_of(selected)), answer_prefixes(selected))
     if problems:
         leave(f"the broker {settings.broker}:{settings.port} can't be used: {'; '.join(problems)}", FAILED)
 
 
 def _serve(bridge: Any, projects: list[str]) -> None:
-    """Serve until somebody wants an end of it."""
+    """Serve until SIGTERM or SIGINT."""
     stopped = threading.Event()
     bridge.start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    print(f"serving {', '.join(projects)}; Ctrl-C stops", file=sys.stderr)
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stopped.set())
+    print(f"serving {', '.join(projects)}; press Ctrl-C to stop", file=sys.stderr)
     stopped.wait()
     bridge.stop()
 
 
 def _hide_password(password: str | None) -> None:
-    """Take a password that was given as an argument out of what other users see of this process (`ps`)."""
+    """Hide a password given as an argument from the process list (`ps`)."""
     if password and any(password in argument for argument in sys.argv):
         import setproctitle
 
-        shown = [argument.replace(password, "***") for argument in sys.argv]
-        setproctitle.setproctitle(shlex.join([Path(sys.executable).name, *shown]))
+        arguments = [argument.replace(password, "***") for argument in sys.argv]
+        setproctitle.setproctitle(shlex.join([Path(sys.executable).name, *arguments]))
 
 
-def _test_server(answerer: Any, url: str) -> None:
+def _test_server(service: Any, url: str) -> None:
     try:
-        answerer.test()
+        service.test()
     except (APIError, SessionError) as error:
         leave(
             f"the model server {url} can't be used: {error}\n"
@@ -162,7 +172,7 @@ def _test_server(answerer: Any, url: str) -> None:
 
 
 def _log(debug_log: Path | None) -> None:
-    """Log lines to standard error; what is said only to a file that was asked for, which nobody else can read."""
+    """Log to standard error. Full messages are logged only to `debug_log`, which only its owner can read."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     for noisy in ("httpx2", "httpcore2", "openai"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -170,7 +180,7 @@ def _log(debug_log: Path | None) -> None:
         return
     debug_log.touch(mode=0o600)
     debug_log.chmod(0o600)
-    os.umask(0o077)  # the files that it is rotated to
+    os.umask(0o077)  # for the rotated files
     handler = logging.handlers.RotatingFileHandler(debug_log, maxBytes=10_000_000, backupCount=3, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.getLogger("agentkit.mqtt.messages")
@@ -179,8 +189,8 @@ def _log(debug_log: Path | None) -> None:
 
 
 def mqtt_chat(
-    project: Annotated[str, typer.Option(help="The project to talk with.")] = "general",
-    session: Annotated[str | None, typer.Option(help="Its session; otherwise a new one.")] = None,
+    project: Annotated[str, typer.Option(help="Project to chat with.")] = "general",
+    session: Annotated[str | None, typer.Option(help="Session to continue; a new one by default.")] = None,
     mqtt_broker: Broker = "localhost",
     mqtt_port: Port = 1883,
     mqtt_username: Username = None,
@@ -189,7 +199,7 @@ def mqtt_chat(
     ca_file: CaFile = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 60.0,
 ) -> None:
-    """Talk with a bridge over MQTT, line by line, as a game does."""
+    """Chat with a bridge over MQTT, line by line, as a game does."""
     try:
         from agentkit.serving.mqtt.client import ChatClient
     except ImportError:
@@ -208,6 +218,6 @@ def mqtt_chat(
             if not line.strip():
                 continue
             answer = client.ask(line, timeout)
-            print(printable(answer) if answer is not None else f"(no answer in {timeout:g} seconds)")
+            print(printable(answer) if answer is not None else f"(no answer within {timeout:g} seconds)")
     finally:
         client.close()

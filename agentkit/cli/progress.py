@@ -1,4 +1,4 @@
-"""What a run is doing, on standard error; text that comes from models and tools can't steer the terminal."""
+"""Shows the progress of a run on standard error, without control codes in texts from models and tools."""
 
 import json
 import re
@@ -23,17 +23,17 @@ from agentkit.event import (
     ToolStarted,
 )
 
-MAX_SHOWN = 100
-"""So many characters of arguments or of a response are shown in a line."""
+MAX_DISPLAY = 100
+"""Maximum number of characters of arguments or of a response shown in one line."""
 
 
 def printable(text: str) -> str:
-    """A text without the control characters by which it could move the cursor or colour the screen."""
+    """Returns the text without control characters, which could move the cursor or change colours."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "", text.replace("\r\n", "\n"))
 
 
 class Progress:
-    """Shows events as lines, and on a terminal what is being waited for below them."""
+    """Shows events as lines; on a terminal a status line below them says what the run is waiting for."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
@@ -49,7 +49,7 @@ class Progress:
         self.rest()
 
     def show(self, event: Event) -> None:
-        """Show an event, if it is one that a person waits for."""
+        """Show an event, if it is of interest to the user."""
         if isinstance(event, ReplyStarted):
             self._wait_for("waiting for the model")
         elif isinstance(event, ReplyFinished):
@@ -63,28 +63,28 @@ class Progress:
         elif isinstance(event, ToolFinished):
             self._finished(event.record)
         elif isinstance(event, LimitReached):
-            self._line("!", f"limit on {event.limit} reached: asking for the best answer", "yellow")
+            self._line("!", f"limit on {event.limit} reached: requesting a final answer", "yellow")
         elif isinstance(event, ReplyDiscarded):
-            self._line("!", "what was shown of this reply is not the answer; it begins again", "yellow")
+            self._line("!", "the partial reply above was discarded; the reply starts again", "yellow")
         elif isinstance(event, LoopDetected):
             self._line("!", event.what, "yellow")
 
     def rest(self) -> None:
-        """Nothing is being waited for."""
+        """Clear the status line."""
         if self._status is not None:
             self._status.stop()
             self._status = None
 
     def summary(self, result: Result) -> None:
-        """What the run took."""
+        """Show the usage of the run, and why it stopped if not with an answer."""
         stopped = "" if result.stopped == "answer" else f" · stopped: {result.stopped}"
         self._console.print(Text(f"{spent(result.usage)}{stopped}", style="dim"))
 
     def interrupted(self, tool_calls: list[ToolRecord]) -> None:
-        """What was done before Ctrl-C."""
+        """Show which tool calls had finished before Ctrl-C."""
         self.rest()
         done = ", ".join(f"{record.name} ({record.seconds:.1f} s)" for record in tool_calls) or "none"
-        self._line("!", f"stopped; tool calls done so far: {done}", "yellow")
+        self._line("!", f"interrupted; completed tool calls: {done}", "yellow")
 
     def _finished(self, record: ToolRecord) -> None:
         self._running.pop(record.id, None)
@@ -113,7 +113,7 @@ class Progress:
 
 
 def spent(usage: Usage) -> str:
-    """Usage in a line."""
+    """Returns the usage as one line."""
     words = [_counted(usage.requests, "request"), _counted(usage.tool_calls, "tool call")]
     if usage.input_tokens or usage.output_tokens:
         cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
@@ -126,10 +126,10 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _arguments(call: ToolStarted) -> str:
-    """A call's arguments as `name=value`, or as the model wrote them when they can't be read; shortened."""
+    """Returns the arguments of a call as `name=value`, or as the model wrote them if they are not valid; shortened."""
     pairs = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items()]
     return _shortened(", ".join(pairs) or call.raw_arguments.replace("{}", ""))
 
 
 def _shortened(text: str) -> str:
-    return in_a_line(text, MAX_SHOWN)
+    return in_a_line(text, MAX_DISPLAY)

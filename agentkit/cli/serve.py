@@ -1,4 +1,4 @@
-"""`agentkit serve`: the chat service; `agentkit serve keys`: who may use it."""
+"""`agentkit serve` runs the chat service; `agentkit serve keys` manages its API keys."""
 
 import signal
 import sys
@@ -15,34 +15,42 @@ from agentkit.cli.stores import StoreOption, leave
 from agentkit.errors import MissingExtraError
 from agentkit.serving.environment import hand_on
 
-app = typer.Typer(invoke_without_command=True, help="Put the agent on the network: a chat service with a page.")
-keys = typer.Typer(no_args_is_help=True, help="API keys of the service.")
+app = typer.Typer(invoke_without_command=True)
+keys = typer.Typer(no_args_is_help=True, help="Manage the API keys of the service.")
 app.add_typer(keys, name="keys")
 
 
 @app.callback()
 def serve(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
     model: Annotated[
-        str | None, typer.Option(help="provider:model[@url]; otherwise the server LLM_SERVER_URL.")
+        str | None,
+        typer.Option(help="provider:model or provider:model@url; default: the model server at LLM_SERVER_URL."),
     ] = None,
-    tool: Annotated[list[str] | None, typer.Option(metavar="MODULE:NAME", help="A tool of the agent.")] = None,
-    docs: Annotated[str | None, typer.Option(metavar="DIR", help="Documents that the agent may search.")] = None,
-    prompts: Annotated[Path | None, typer.Option(metavar="FILE", help="Named system prompts (TOML).")] = None,
-    mqtt: Annotated[bool, typer.Option("--mqtt", help="Serve MQTT too, on the same sessions and model.")] = False,
-    projects: Annotated[str, typer.Option(help="Over MQTT, with spaces or commas between.")] = "general",
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    tool: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
+    ] = None,
+    docs: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of documents the agent can search.")] = None,
+    prompts: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file of named system prompts.")] = None,
+    mqtt: Annotated[
+        bool, typer.Option("--mqtt", help="Also run the MQTT bridge, with the same model and sessions.")
+    ] = False,
+    projects: Annotated[str, typer.Option(help="MQTT projects, separated by spaces or commas.")] = "general",
+    workers: Annotated[int, typer.Option(min=1, help="Number of worker processes.")] = 1,
     store: StoreOption = None,
 ) -> None:
-    """Serve. Settings come from the environment and from .env too (see .env.example); options go over them.
+    """Serve the agent over HTTP, with a chat page.
 
-    Exit code: 0 when it was stopped, 1 when the port can't be used, 2 bad usage.
+    Settings are read from the environment and from .env (see .env.example); options override them.
+
+    Exit code: 0 stopped, 1 the port can't be used, 2 bad usage.
     """
     if context.invoked_subcommand is not None:
         return
-    given: dict[str, str | None] = {
+    settings: dict[str, str | None] = {
         "AGENTKIT_MODEL": model,
         "AGENTKIT_TOOLS": ",".join(tool or ()),
         "AGENTKIT_DOCS": docs,
@@ -52,23 +60,23 @@ def serve(
     }
     with ExitStack() as stack:
         if workers > 1:
-            given["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(TemporaryDirectory(prefix="agentkit-figures-"))
-        hand_on(given)  # workers read them there
+            settings["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(TemporaryDirectory(prefix="agentkit-metrics-"))
+        hand_on(settings)  # the worker processes read them from the environment
         _run(host, port, workers)
 
 
 def _run(host: str, port: int, workers: int) -> None:
     created = _application()
-    if created.state.service.door.is_open and not _is_loopback(host):
+    if created.state.service.authenticator.is_open and not _is_loopback(host):
         leave(
-            f"everybody who reaches {host} could use this service: make a key first (agentkit serve keys add NAME), or "
-            "set AGENTKIT_JWT_SECRET or AGENTKIT_JWT_JWKS",
+            f"without authentication every client that can reach {host} could use this service: create an API key "
+            "(agentkit serve keys add NAME), or set AGENTKIT_JWT_SECRET or AGENTKIT_JWT_JWKS",
             BAD_USAGE,
         )
     import uvicorn
 
-    print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}; Ctrl-C stops", file=sys.stderr)
-    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn sends it once more when it has stopped
+    print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}; press Ctrl-C to stop", file=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises the signal again after its shutdown
     target: Any = created if workers == 1 else "agentkit.serving.http.app:create_app"
     try:
         uvicorn.run(
@@ -81,12 +89,12 @@ def _run(host: str, port: int, workers: int) -> None:
             timeout_graceful_shutdown=10,
             server_header=False,
         )
-    except SystemExit as error:  # uvicorn has said why
+    except SystemExit as error:  # uvicorn has logged the reason
         raise typer.Exit(FAILED if error.code else 0) from None
 
 
 def _application() -> Any:
-    """The application. Leaves the program with a sentence when it can't be made."""
+    """Create the application. Exits the program with an error message when that fails."""
     try:
         from pydantic import ValidationError
 
@@ -96,14 +104,14 @@ def _application() -> Any:
     try:
         return create_app()
     except ValidationError as error:
-        told = error.errors(include_input=False, include_url=False)
-        leave("; ".join(f"{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in told), BAD_USAGE)
+        errors = error.errors(include_input=False, include_url=False)
+        leave("; ".join(f"{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in errors), BAD_USAGE)
     except (ConfigurationError, MissingExtraError, SessionError) as error:
         leave(str(error), BAD_USAGE)
 
 
 def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "127.0.0.1", "::1")  # under no other name is it reached (DNS rebinding)
+    return host in ("localhost", "127.0.0.1", "::1")  # other host names are rejected (DNS rebinding)
 
 
 def _keys() -> Any:
@@ -117,7 +125,7 @@ def _keys() -> Any:
 
 @keys.command()
 def add(name: str) -> None:
-    """Make a key for NAME, and print it; it is shown this once."""
+    """Create an API key for NAME and print it; it can't be shown again."""
     try:
         print(_keys().add(name))
     except ConfigurationError as error:
@@ -126,18 +134,18 @@ def add(name: str) -> None:
 
 @keys.command("list")
 def list_keys() -> None:
-    """Who has a key."""
+    """List the names that have an API key."""
     for name in _keys().names():
         print(name)
 
 
 @keys.command()
 def remove(name: str) -> None:
-    """Take the key of NAME away; it counts no more at once."""
-    kept = _keys()
+    """Revoke the API key of NAME, with immediate effect."""
+    stored = _keys()
     try:
-        kept.remove(name)
-        if not kept.names():
-            print("nobody has a key now: the service is shut until one is made", file=sys.stderr)
+        stored.remove(name)
+        if not stored.names():
+            print("no API keys are left: the service rejects all requests until one is created", file=sys.stderr)
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)

@@ -1,4 +1,4 @@
-"""`agentkit sessions`, `agentkit replay`: what is kept of conversations."""
+"""`agentkit sessions`, `agentkit replay`: manage and display stored conversations."""
 
 import sys
 from collections.abc import Iterator
@@ -16,75 +16,77 @@ from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.message import text_of
 from agentkit.session import Entry
 
-app = typer.Typer(help="List, show, export, rename and delete kept conversations.", no_args_is_help=True)
+app = typer.Typer(help="List, show, export, rename and delete stored conversations.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The name of the session.")]
 
 
 @app.command("list")
 def list_(store: StoreOption = None) -> None:
-    """List sessions, the one that was written to last first."""
+    """List sessions, most recently updated first."""
     with opened(store) as sessions:
-        for info in _kept(sessions.list):
+        for info in _checked(sessions.list):
             updated = info.updated.astimezone().strftime("%Y-%m-%d %H:%M")
             print(f"{updated}  {info.entries:6,} entries  {info.id}")
 
 
 @app.command()
 def show(name: Name, store: StoreOption = None) -> None:
-    """Show a conversation as text."""
+    """Print a conversation as Markdown, for reading."""
     with opened(store) as sessions:
         session = _existing(sessions, name)
-        print(printable(markdown(_kept(lambda: session.messages))), end="")
+        print(printable(markdown(_checked(lambda: session.messages))), end="")
 
 
 @app.command()
 def export(
     name: Name,
     store: StoreOption = None,
-    format_: Annotated[str, typer.Option("--format", help="json, or md.")] = "json",
+    format_: Annotated[str, typer.Option("--format", help="json or md.")] = "json",
 ) -> None:
-    """Print a conversation as JSON (messages of OpenAI's chat completions) or Markdown."""
+    """Print a conversation as JSON (OpenAI chat messages) or Markdown."""
     if format_ not in ("json", "md"):
-        leave(f"--format {format_!r}: write json or md", 2)
+        leave(f"--format {format_!r} is not supported: use json or md", 2)
     with opened(store) as sessions:
         session = _existing(sessions, name)
-        messages = _kept(lambda: session.messages)
+        messages = _checked(lambda: session.messages)
     print(as_json(messages) if format_ == "json" else markdown(messages), end="")
 
 
 @app.command()
 def delete(
-    name: Name, store: StoreOption = None, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False
+    name: Name,
+    store: StoreOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
     """Delete a conversation."""
     with opened(store) as sessions:
         _existing(sessions, name)
         if not yes and not (sys.stdin.isatty() and typer.confirm(f"Delete the session {name}?")):
-            leave("nothing was deleted (--yes deletes without asking)", FAILED)
-        _kept(lambda: sessions.delete(name))
+            leave("nothing was deleted (use --yes to delete without asking)", FAILED)
+        _checked(lambda: sessions.delete(name))
 
 
 @app.command()
-def rename(name: Name, new: Annotated[str, typer.Argument(help="Its new name.")], store: StoreOption = None) -> None:
-    """Give a conversation another name."""
+def rename(name: Name, new: Annotated[str, typer.Argument(help="The new name.")], store: StoreOption = None) -> None:
+    """Rename a conversation."""
     with opened(store) as sessions:
-        _kept(lambda: sessions.rename(name, new))
+        _checked(lambda: sessions.rename(name, new))
 
 
 def replay(
     name: Name,
     store: StoreOption = None,
-    start: Annotated[int, typer.Option("--from", min=1, help="The step to begin at.")] = 1,
+    start: Annotated[int, typer.Option("--from", min=1, help="The step to start at.")] = 1,
 ) -> None:
-    """Show a kept conversation step by step: each reply of the model, its calls and their results.
+    """Show a stored conversation step by step: each model reply with its tool calls and their results.
 
-    On a terminal Enter goes to the next step.
+    On a terminal, press Enter for the next step.
     """
     with opened(store) as sessions:
         session = _existing(sessions, name)
-        steps = _steps(_kept(session.entries))
+        steps = _steps(_checked(session.entries))
     if start > len(steps):
-        leave(f"session {name!r} has {len(steps)} steps: --from {start} is behind the last", 2)
+        leave(f"--from {start} is out of range: session {name!r} has {len(steps)} steps", 2)
     console = Console(highlight=False)
     for number, entries in enumerate(steps[start - 1 :], start):
         console.print(Text(f"── step {number} of {len(steps)}", style="bold"))
@@ -98,7 +100,7 @@ def replay(
 
 
 def _steps(entries: list[Entry]) -> list[list[Entry]]:
-    """What was said and done, one reply of the model in each step; a prompt begins the step of its reply."""
+    """Groups the entries into steps of one model reply each; a prompt starts the step of its reply."""
     steps: list[list[Entry]] = [[]]
     has_reply = False
     for entry in entries:
@@ -121,9 +123,9 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
     if entry.kind == "started":
         yield "dim", f"{entry.at}  {value['name']} was started"
     elif entry.kind == "view":
-        yield "dim", f"{entry.at}  from here on an abridged history is sent"
+        yield "dim", f"{entry.at}  a shortened history is sent from here on"
     elif entry.kind == "undo":
-        yield "dim", f"{entry.at}  {value} messages were taken back"
+        yield "dim", f"{entry.at}  {value} messages were undone"
     elif entry.kind == "message":
         tokens = dict(entry.usage or {})
         spent = (
@@ -139,13 +141,13 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 def _existing(sessions: Any, name: str) -> Session:
-    if not _kept(lambda: name in sessions):
-        leave(f"there is no session {name!r} (agentkit sessions list)", FAILED)
+    if not _checked(lambda: name in sessions):
+        leave(f"session {name!r} not found (agentkit sessions list shows all)", FAILED)
     session: Session = sessions[name]
     return session
 
 
-def _kept(work: Any) -> Any:
+def _checked(work: Any) -> Any:
     try:
         return work()
     except SessionError as error:

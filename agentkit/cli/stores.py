@@ -1,4 +1,4 @@
-"""Where the command line keeps its sessions."""
+"""Where the command line stores its sessions."""
 
 import sys
 from typing import Annotated, NoReturn
@@ -15,13 +15,16 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         metavar="FILE|URL",
-        help="An SQLite file or redis://...; otherwise AGENTKIT_SESSIONS, else a file at home.",
+        help="SQLite file or redis://... URL; default: AGENTKIT_SESSIONS, else a file in the user's data folder.",
     ),
 ]
 
 
 def opened(where: str | None) -> Sessions:
-    """The store of that name. Leaves the program with a sentence when it can't be used."""
+    """Open the session store. Exits the program with an error message when it can't be used.
+
+    where: file or URL; None for the default store.
+    """
     try:
         return open_sessions(where or session_store())
     except (ConfigurationError, SessionError) as error:
@@ -29,7 +32,7 @@ def opened(where: str | None) -> Sessions:
 
 
 def leave(message: str, code: int) -> NoReturn:
-    """End the program with a sentence."""
+    """Print an error message and exit the program with this code."""
     from agentkit.cli.progress import printable
 
     print(f"agentkit: {printable(message)}", file=sys.stderr)

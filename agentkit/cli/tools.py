@@ -1,4 +1,4 @@
-"""`agentkit tools`: which tools there are, and what a model is told of them."""
+"""`agentkit tools`: lists tools and the schemas that the model receives."""
 
 import json
 import sys
@@ -14,15 +14,15 @@ from agentkit.cli.ask import BAD_USAGE
 from agentkit.serving.tool_loading import load, load_tools
 
 PACK = ("agentkit_tools:search", "agentkit_tools:visit", "agentkit_tools:load_image")
-"""What is listed when nothing is named: all tools that come along and need no folder."""
+"""The tools listed by default: all built-in tools that need no folder."""
 
 
 def tools(
-    tool: Annotated[list[str] | None, typer.Option(metavar="MODULE:NAME", help="A tool to list.")] = None,
-    docs: Annotated[str | None, typer.Option(metavar="DIR", help="List the tools for this folder.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the schemas as a model gets them.")] = False,
+    tool: Annotated[list[str] | None, typer.Option(metavar="MODULE:NAME", help="A tool to list; repeatable.")] = None,
+    docs: Annotated[str | None, typer.Option(metavar="DIR", help="List the document tools for this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the schemas as the model receives them.")] = False,
 ) -> None:
-    """List tools and their schemas: those that come with agentkit, or those that are named."""
+    """List tools and their parameters: the built-in ones, or those given by --tool and --docs."""
     try:
         found = load_tools(tool or [], docs) if tool or docs else [each for name in PACK for each in load(name)]
         listed = [each if isinstance(each, Tool) else as_tool(each) for each in found]
@@ -44,13 +44,13 @@ def _print(console: Console, listed: Tool[..., Any]) -> None:
     required = listed.parameters.get("required", [])
     for name, schema in listed.parameters.get("properties", {}).items():
         optional = "" if name in required else ", optional"
-        said = schema.get("description", "")
-        console.print(Text.assemble("    ", (name, "bold"), f" ({_type(schema)}{optional})  {said}"))
+        description = schema.get("description", "")
+        console.print(Text.assemble("    ", (name, "bold"), f" ({_type(schema)}{optional})  {description}"))
     console.print()
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """A JSON schema's type in a word or two."""
+    """Returns the type of a JSON schema in a word or two."""
     if "enum" in schema:
         return " | ".join(map(str, schema["enum"]))
     if "anyOf" in schema:

@@ -1,9 +1,9 @@
-"""Drop-in clients with the surface of the openai package, on `requests`: see LIGHTLLM_USAGE.md.
+"""Drop-in clients with the interface of the openai package, built on `requests`: see LIGHTLLM_USAGE.md.
 
     from agentkit import LightLLMClient as OpenAI
 
-`LightLLMClient` renders the chat template, asks LightLLM's `/generate` and reads the tool calls out of the text.
-`OpenAICompatibleClient` is the same surface for servers that speak chat completions themselves.
+`LightLLMClient` renders the chat template, calls LightLLM's `/generate` and parses the tool calls in the text.
+`OpenAICompatibleClient` has the same interface for servers that implement chat completions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,10 +14,8 @@ import openai
 
 from agentkit._closing import Closable
 from agentkit.errors import ConfigurationError
-from agentkit.lightllm.chat_api import ChatServer, told_message
-from agentkit.lightllm.generate_api import (
-    TextServer,
-)
+from agentkit.lightllm.chat_api import ChatServer, checked_completion
+from agentkit.lightllm.generate_api import TextServer
 from agentkit.lightllm.openai_types import ChatCompletion, ChatCompletionChunk, chunk, completion
 from agentkit.lightllm.request import CreateRequest, GenerateReply, Tools, as_dict
 from agentkit.net.api_errors import status_error
@@ -26,7 +24,7 @@ from agentkit.text.chat_template import ChatTemplate
 
 
 class Stream(Closable, Iterator[ChatCompletionChunk]):
-    """The chunks of a reply as they come. Close it, or leave its `with`, to stop the generation."""
+    """Iterates over the chunks of a reply as they arrive. Close it, or leave its `with`, to stop the generation."""
 
     def __init__(self, chunks: Iterator[ChatCompletionChunk]) -> None:
         self._chunks = chunks
@@ -35,25 +33,25 @@ class Stream(Closable, Iterator[ChatCompletionChunk]):
         return next(self._chunks)
 
     def close(self) -> None:
-        """Stop it; the server ends the generation."""
+        """Close the stream; the server stops the generation."""
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
 
 
 class LightLLMClient(Closable):
-    """A LightLLM server with the surface of `openai.OpenAI`; shared by threads.
+    """A LightLLM server with the interface of `openai.OpenAI`; thread-safe.
 
-    api_key: for a gateway before the server, which itself asks for none. base_url: the server's root, or its
-    `/generate`. timeout: seconds without a byte. max_retries: after connection errors, 408, 409, 429 and 5xx.
-    mode: "generate", or "chat" for the server's own `/v1/chat/completions`. family: of models (see
-    `agentkit.text.families.FAMILIES`), when the model's name and the server's don't tell. template: a Jinja file, a
-    tokenizer_config.json, or a ChatTemplate, instead of the family's own. image_placeholder: what stands for a
-    picture in the prompt. escape_special_tokens: whether special tokens in texts of users and tools are broken; turn
-    it off only where all text is trusted. files: whether `file:` pictures are read. allow_hosts: hosts of pictures
-    that may be asked although they are not public. max_image_bytes: of one picture.
+    api_key: for a gateway in front of the server; LightLLM itself needs none. base_url: the server's root, or its
+    `/generate`. timeout: read timeout in seconds. max_retries: maximum retries after connection errors, 408, 409, 429
+    and 5xx. mode: "generate", or "chat" for the server's `/v1/chat/completions`. family: the model family (see
+    `agentkit.text.families.FAMILIES`), needed when neither the model's name nor the server's identifies it. template:
+    a Jinja file, a tokenizer_config.json, or a ChatTemplate, instead of the family's. image_placeholder: the text that
+    represents an image in the prompt. escape_special_tokens: whether special tokens in user and tool text are escaped;
+    turn it off only where all text is trusted. files: whether `file:` images are read. allow_hosts: hosts from which
+    images may be loaded although they are not public. max_image_bytes: maximum size of one image in bytes.
 
-    Raises ConfigurationError for an option that can't work.
+    Raises ConfigurationError for an invalid option.
     """
 
     def __init__(
@@ -73,7 +71,7 @@ class LightLLMClient(Closable):
         max_image_bytes: int = MAX_BYTES,
     ) -> None:
         if mode not in ("generate", "chat"):
-            raise ConfigurationError(f'mode={mode!r}: it is "generate" or "chat"')
+            raise ConfigurationError(f'mode={mode!r} is invalid: use "generate" or "chat"')
         if isinstance(template, str | Path):
             template = ChatTemplate.from_file(template)
         self._server = TextServer(
@@ -85,7 +83,7 @@ class LightLLMClient(Closable):
             template=template,
             image_placeholder=image_placeholder,
             neutral=escape_special_tokens,
-            pictures=ImageLoader(files, tuple(allow_hosts), max_image_bytes),
+            images=ImageLoader(files, tuple(allow_hosts), max_image_bytes),
         )
         self.base_url = self._server.transport.base_url
         self._chat_server = ChatServer(self._server) if mode == "chat" else None
@@ -99,15 +97,15 @@ class LightLLMClient(Closable):
         self._server.transport.close()
 
     def count_tokens(self, messages: Sequence[Any], tools: Tools = None, *, model: str = "", **variables: Any) -> int:
-        """The tokens of the prompt that messages and tools make, by the server's tokenizer (`/tokens`).
+        """Count the tokens of the prompt for messages and tools, with the server's tokenizer (`/tokens`).
 
-        variables: for the chat template, such as enable_thinking. Raises what `create` raises.
+        variables: of the chat template, such as enable_thinking. Raises what `create` raises.
         """
         maker = self._server.maker(model)
         return self._server.count(maker.prompt([as_dict(message) for message in messages], tools, variables))
 
     def health(self) -> bool:
-        """Whether the server says that it is well; False too when it can't be reached."""
+        """Return whether the server reports that it is healthy; False if it can't be reached."""
         try:
             self._server.transport.get("/health", timeout=10.0)
         except openai.APIError:
@@ -116,9 +114,10 @@ class LightLLMClient(Closable):
 
 
 class OpenAICompatibleClient(Closable):
-    """Any server with OpenAI's chat completions, with the surface of `openai.OpenAI`, on `requests`.
+    """Any server with OpenAI's chat completions, with the interface of `openai.OpenAI`, built on `requests`.
 
-    api_key, base_url (up to and with "/v1"), timeout (seconds without a byte), max_retries: as in the openai package.
+    api_key, base_url (up to and including "/v1"), timeout (read timeout in seconds), max_retries: as in the openai
+    package.
     """
 
     def __init__(
@@ -172,10 +171,10 @@ class _PlainCompletions:
         extra_headers: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> Any:
-        """A reply: a ChatCompletion, or a Stream of ChatCompletionChunk with stream=True.
+        """Return a ChatCompletion, or with stream=True a Stream of ChatCompletionChunk.
 
-        fields: everything that the server knows (temperature, tools, tool_choice, response_format, ...); None leaves
-        one out. Raises the openai package's errors.
+        fields: any field the server supports (temperature, tools, tool_choice, response_format, ...); None omits a
+        field. Raises the openai package's errors.
         """
         body = {
             "model": model,
@@ -186,7 +185,7 @@ class _PlainCompletions:
         }
         if not stream:
             answer = self._transport.post("/chat/completions", body, timeout=timeout, headers=extra_headers)
-            return completion(told_message(answer))
+            return completion(checked_completion(answer))
         events = self._transport.events("/chat/completions", body, timeout=timeout, headers=extra_headers)
         return Stream(chunk(event) for event in events)
 
@@ -217,16 +216,16 @@ class _LightLLMCompletions:
         repetition_penalty: float | None = 1.0,
         **kwargs: Any,
     ) -> ChatCompletion | Stream:
-        """A reply: a ChatCompletion, or a Stream of ChatCompletionChunk with stream=True.
+        """Return a ChatCompletion, or with stream=True a Stream of ChatCompletionChunk.
 
-        max_tokens: None takes 10000. stop: up to eight strings. kwargs: stream, stream_options, n, seed, tool_choice
+        max_tokens: None means 10000. stop: up to eight strings. kwargs: stream, stream_options, n, seed, tool_choice
         ("none", "auto", "required" or a function), response_format, frequency_penalty, max_completion_tokens,
-        chat_template_kwargs, extra_body (parameters of the server under its own names), extra_headers, timeout
-        (seconds). The others of OpenAI's that mean nothing here (`IGNORED`) are taken and left out.
+        chat_template_kwargs, extra_body (parameters under LightLLM's names), extra_headers, timeout (seconds).
+        OpenAI's other arguments, which have no meaning here (`IGNORED`), are accepted and not sent.
 
-        Raises the openai package's APIError and its children; TypeError for an argument that nobody knows.
+        Raises the openai package's APIError and its subclasses; TypeError for an unknown argument.
         """
-        asked = CreateRequest(
+        request = CreateRequest(
             model=model,
             messages=[as_dict(message) for message in messages],
             tools=list(tools) if tools else None,
@@ -243,16 +242,16 @@ class _LightLLMCompletions:
             options=kwargs,
         )
         if self._chat_server is not None:
-            answer = self._chat_server.create(asked.chat_body(), asked.transport_options(), asked.stream)
+            answer = self._chat_server.create(request.chat_body(), request.transport_options(), request.stream)
             return completion(answer) if isinstance(answer, dict) else Stream(chunk(event) for event in answer)
-        return self._streamed(asked) if asked.stream else self._whole(asked)
+        return self._streamed(request) if request.stream else self._whole(request)
 
-    def _whole(self, asked: "CreateRequest") -> ChatCompletion:
-        reply = GenerateReply(self._server, asked)
-        generated = self._server.whole(reply.body, **asked.transport_options())
+    def _whole(self, request: "CreateRequest") -> ChatCompletion:
+        reply = GenerateReply(self._server, request)
+        generated = self._server.whole(reply.body, **request.transport_options())
         return completion(reply.answer(generated))
 
-    def _streamed(self, asked: "CreateRequest") -> Stream:
-        if asked.n > 1:
-            raise status_error(400, f"n={asked.n} with stream=True: LightLLM streams one reply a request")
-        return Stream(GenerateReply(self._server, asked).chunks(asked.transport_options()))
+    def _streamed(self, request: "CreateRequest") -> Stream:
+        if request.n > 1:
+            raise status_error(400, f"n={request.n} with stream=True: LightLLM streams only one reply per request")
+        return Stream(GenerateReply(self._server, request).chunks(request.transport_options()))

@@ -1,8 +1,8 @@
-"""LightLLM's text endpoint `/generate`: parameters, whole answers, streams.
+"""LightLLM's text endpoint `/generate`: parameters, complete responses, streams.
 
-The form is that of ModelTC/LightLLM's server (commit 87881ae, 2026): without `do_sample` the sampling values count for
-nothing; `parameters` is required; a null or a float for an integer is refused; `generated_text` is a list; a stream
-ends by closing, its last frame has `finished: true`; stop strings stay in the text.
+The format is that of ModelTC/LightLLM's server (commit 87881ae, 2026): without `do_sample` the sampling values are
+ignored; `parameters` is required; a null, or a float for an integer, is rejected; `generated_text` is a list; a stream
+ends by closing the connection, its last frame has `finished: true`; stop strings stay in the text.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -15,25 +15,25 @@ import openai
 
 from agentkit._text import json_text
 from agentkit.errors import ConfigurationError
+from agentkit.message import RESPONSE_TAG
 from agentkit.net.api_errors import api_error, status_error
 from agentkit.net.http_client import Events, Transport
 from agentkit.net.images import ImageLoader
-from agentkit.text.call_format import RESULT
 from agentkit.text.chat_template import ChatTemplate
 from agentkit.text.families import DEFAULT, Family, family_named, family_of
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker, RenderedPrompt
-from agentkit.text.verbatim import Verbatim
+from agentkit.text.verbatim import CopyDetector
 
 MAX_STOPS = 10
 MAX_STOP_BYTES = 255
 MAX_SCHEMA_BYTES = 2047
-"""Limits of the server; it refuses a request with more."""
+"""Limits of the server; it rejects a request that exceeds them."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """One text that came whole. finish_reason: "stop" or "length". logprobs: a dict of token id -> value per token."""
+    """One complete generated text. finish_reason: "stop" or "length". logprobs: for each token, {token id: value}."""
 
     text: str
     finish_reason: str
@@ -44,7 +44,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class Frame:
-    """A token of a stream; the last one has a finish_reason."""
+    """One token of a stream; the last one has a finish_reason."""
 
     text: str
     finish_reason: str | None
@@ -54,10 +54,10 @@ class Frame:
 
 
 class TextServer:
-    """A LightLLM server, and what it takes to talk to it as to a chat model; shared by threads.
+    """A LightLLM server's text endpoint, with what is needed to use it as a chat model; thread-safe.
 
-    base_url: its root; an address that ends in /generate is one too. family: by name, where the model's name does
-    not tell. template: a chat template instead of the family's. neutral: see `PromptMaker`.
+    base_url: its root; a URL that ends in /generate is accepted too. family: the name of the model family, where the
+    model's name does not identify it. template: a chat template instead of the family's. neutral: see `PromptMaker`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class TextServer:
         template: ChatTemplate | None = None,
         image_placeholder: str | None = None,
         neutral: bool = True,
-        pictures: ImageLoader | None = None,
+        images: ImageLoader | None = None,
     ) -> None:
         for ending in ("/generate_stream", "/generate", "/v1"):
             base_url = base_url.rstrip("/").removesuffix(ending)
@@ -80,16 +80,16 @@ class TextServer:
         self._template = template
         self._placeholder = image_placeholder
         self._neutral = neutral
-        self._pictures = pictures or ImageLoader()
+        self._images = images or ImageLoader()
         self._makers: dict[str, PromptMaker] = {}
 
     @property
-    def pictures(self) -> ImageLoader:
-        """What loads the pictures of messages."""
-        return self._pictures
+    def images(self) -> ImageLoader:
+        """The loader of images in messages."""
+        return self._images
 
     def maker(self, model: str) -> PromptMaker:
-        """What makes the prompts for a model, which the server is asked for when the name tells nothing."""
+        """Return the prompt maker of a model; queries the server for its family when the name does not identify it."""
         if model not in self._makers:
             family = self._family or family_of(model) or self._family_of_server() or family_named(DEFAULT)
             if self._placeholder is not None:
@@ -98,19 +98,19 @@ class TextServer:
         return self._makers[model]
 
     def body(self, prompt: RenderedPrompt, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """A request. Raises BadRequestError for a picture that can't be loaded."""
+        """Return the body of a request. Raises BadRequestError for an image that can't be loaded."""
         body: dict[str, Any] = {"inputs": prompt.text, "parameters": dict(parameters)}
         if prompt.images:
-            body["multimodal_params"] = {"images": self._pictures.base64(prompt.images)}
+            body["multimodal_params"] = {"images": self._images.base64(prompt.images)}
         return body
 
     def whole(self, body: Mapping[str, Any], **options: Any) -> list[Generated]:
-        """The texts that were generated. Raises the openai package's APIError and its children."""
+        """Return the generated texts. Raises the openai package's APIError and its subclasses."""
         return generated_of(self.transport.post("/generate", body, **options))
 
     def frames(self, body: Mapping[str, Any], **options: Any) -> Generator[Frame, None, None]:
-        """The tokens as they come; the request is sent at once. Raises what `whole` raises, and while the tokens
-        come APIConnectionError for a stream without an end."""
+        """Yield the tokens as they arrive; the request is sent immediately. Raises what `whole` raises; iterating also
+        raises APIConnectionError for a stream that ends early."""
         return self._frames(self.transport.events("/generate_stream", body, **options))
 
     def _frames(self, events: Events) -> Generator[Frame, None, None]:
@@ -126,19 +126,19 @@ class TextServer:
         if is_finished:
             return
         raise openai.APIConnectionError(
-            message="the stream ended before the reply was finished (is the server busy or shutting down?): try again",
+            message="the stream ended before the reply was finished (is the server busy or shutting down?): retry",
             request=httpx2.Request("POST", self.transport.base_url + "/generate_stream"),
         )
 
     def count(self, prompt: RenderedPrompt) -> int:
-        """The tokens of a prompt, by the server's tokenizer."""
+        """Count the tokens of a prompt with the server's tokenizer."""
         body: dict[str, Any] = {"text": prompt.text, "parameters": {}}
         if prompt.images:
-            body["multimodal_params"] = {"images": self._pictures.base64(prompt.images)}
+            body["multimodal_params"] = {"images": self._images.base64(prompt.images)}
         answer = self.transport.post("/tokens", body)
         count = answer.get("ntokens") if isinstance(answer, dict) else None
         if not isinstance(count, int):
-            raise api_error(f"the server did not tell a number of tokens: {answer!r:.200}", answer)
+            raise api_error(f"the server did not return a number of tokens: {answer!r:.200}", answer)
         return count
 
     def _family_of_server(self) -> Family | None:
@@ -151,27 +151,27 @@ class TextServer:
         return next((family for name in names if isinstance(name, str) and (family := family_of(name))), None)
 
 
-def reader_for(
+def parser_for(
     maker: PromptMaker,
     tools: Sequence[Mapping[str, Any]] | None,
     prompt: RenderedPrompt,
     stops: Sequence[str],
-    said: Sequence[Mapping[str, Any]],
+    messages: Sequence[Mapping[str, Any]],
 ) -> ReplyParser:
-    """What reads the reply to a prompt. said: the messages of the conversation."""
-    is_copy = Verbatim(said).has_call
+    """Return the parser of the reply to a prompt. messages: the conversation, to recognize copied calls."""
+    is_copy = CopyDetector(messages).is_copy
     return ReplyParser(maker.format, tools or [], thinking=prompt.thinking, stops=stops, is_copy=is_copy)
 
 
 def forced_tool(choice: Any, tools: Sequence[Mapping[str, Any]] | None) -> str | None:
-    """The tool that OpenAI's `tool_choice` wants called: its name, "" for any, None for none.
+    """Return the tool that OpenAI's `tool_choice` forces: its name, "" for any, None for none.
 
-    Raises BadRequestError for a choice that can't be met.
+    Raises BadRequestError for an invalid choice.
     """
     if choice in (None, "auto", "none"):
         return None
     if choice != "required" and not isinstance(choice, Mapping):
-        raise status_error(400, f'tool_choice={choice!r}: it is "none", "auto", "required" or a function')
+        raise status_error(400, f'tool_choice={choice!r} is invalid: use "none", "auto", "required" or a function')
     names = [tool.get("function", tool).get("name") for tool in tools or ()]
     if choice == "required":
         if not names:
@@ -184,7 +184,7 @@ def forced_tool(choice: Any, tools: Sequence[Mapping[str, Any]] | None) -> str |
 
 
 def forced_prompt(maker: PromptMaker, prompt: RenderedPrompt, forced: str | None) -> tuple[RenderedPrompt, str]:
-    """The prompt, and the beginning of the reply that makes the model call a tool: a text server has no other way.
+    """Return the prompt with the beginning of a tool call added, and that beginning: the only way to force a call here.
 
     forced: the tool's name, "" for any, None when nothing is forced.
     """
@@ -198,21 +198,23 @@ def forced_prompt(maker: PromptMaker, prompt: RenderedPrompt, forced: str | None
 
 
 def stops_of(family: Family, wanted: str | Sequence[str] | None) -> list[str]:
-    """The stop strings of a request: the user's, the ends of a turn, and where a model would invent results.
+    """Return the stop strings of a request: the user's, the ends of a turn, and the start of an invented tool result.
 
-    Raises ConfigurationError for more than the server takes.
+    Raises ConfigurationError when there are more than the server accepts.
     """
-    given = [wanted] if isinstance(wanted, str) else list(wanted or ())
-    for stop in given:
+    user_stops = [wanted] if isinstance(wanted, str) else list(wanted or ())
+    for stop in user_stops:
         if not isinstance(stop, str) or not stop or len(stop.encode("utf-8", "replace")) > MAX_STOP_BYTES:
-            raise ConfigurationError(f"stop={stop!r:.80}: a stop string is a text of 1 to {MAX_STOP_BYTES} bytes")
-    own = [family.ends[0], RESULT]
-    if len(dict.fromkeys([*given, *own])) > MAX_STOPS:
+            raise ConfigurationError(
+                f"stop={stop!r:.80}: a stop string must be a string of 1 to {MAX_STOP_BYTES} bytes"
+            )
+    own = [family.ends[0], RESPONSE_TAG]
+    if len(dict.fromkeys([*user_stops, *own])) > MAX_STOPS:
         raise ConfigurationError(
-            f"stop has {len(given)} strings, and LightLLM takes {MAX_STOPS} with the {len(own)} that end a turn: "
-            f"give at most {MAX_STOPS - len(own)}"
+            f"stop has {len(user_stops)} strings, and LightLLM accepts {MAX_STOPS} including the {len(own)} that end a "
+            f"turn: pass at most {MAX_STOPS - len(own)}"
         )
-    return list(dict.fromkeys([*own, *given, *family.ends]))[:MAX_STOPS]
+    return list(dict.fromkeys([*own, *user_stops, *family.ends]))[:MAX_STOPS]
 
 
 def parameters_of(
@@ -230,13 +232,13 @@ def parameters_of(
     response_format: Mapping[str, Any] | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """LightLLM's `parameters`; None leaves a key out, which the server would refuse as a null.
+    """Return LightLLM's `parameters`; None omits a key, since the server rejects nulls.
 
-    temperature 0 is greedy decoding. Penalties below the least that LightLLM takes are left out. more: keys of the
-    server that have no name in OpenAI's API, which win.
+    temperature: 0 means greedy decoding. Penalties below LightLLM's minimum are omitted. more: further parameters of
+    the server, which override the others.
     """
     samples = temperature is None or temperature > 0
-    made: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "do_sample": samples,
         "temperature": temperature if samples else None,
         "top_p": top_p,
@@ -252,13 +254,13 @@ def parameters_of(
         **_guided(response_format),
     }
     if n is not None and n != 1:
-        made["n"] = made["best_of"] = n
-    made.update(more or {})
-    return {key: value for key, value in made.items() if value is not None}
+        parameters["n"] = parameters["best_of"] = n
+    parameters.update(more or {})
+    return {key: value for key, value in parameters.items() if value is not None}
 
 
-def _at_least(value: float | None, least: float) -> float | None:
-    return None if value is None or value < least else value
+def _at_least(value: float | None, minimum: float) -> float | None:
+    return None if value is None or value < minimum else value
 
 
 def _guided(response_format: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -273,9 +275,9 @@ def _guided(response_format: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def generated_of(answer: Any) -> list[Generated]:
-    """The texts of an answer of `/generate`; also in the form of older and TGI-like servers.
+    """Return the texts of a response of `/generate`; accepts the formats of older and TGI-like servers too.
 
-    Raises APIError when there are none, or the server gave up.
+    Raises APIError when it contains no text, or the server aborted the generation.
     """
     if isinstance(answer, list) and answer:
         answer = answer[0]
@@ -284,7 +286,7 @@ def generated_of(answer: Any) -> list[Generated]:
         texts = [texts]
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
         raise api_error(
-            f"the server's answer has no generated_text (is it a LightLLM server?): {str(answer)[:200]}", answer
+            f"the server's response has no generated_text (is it a LightLLM server?): {str(answer)[:200]}", answer
         )
     details = answer.get("details") or {}
     reasons = _each(answer.get("finish_reason") or details.get("finish_reason") or "stop", len(texts))
@@ -296,12 +298,12 @@ def generated_of(answer: Any) -> list[Generated]:
     return [
         Generated(
             text,
-            str(reasons[place]),
+            str(reasons[index]),
             _number(answer.get("prompt_tokens")),
-            _number(counts[place]),
-            (logprobs[place] if nested and len(logprobs) > place else logprobs) or [],
+            _number(counts[index]),
+            (logprobs[index] if nested and len(logprobs) > index else logprobs) or [],
         )
-        for place, text in enumerate(texts)
+        for index, text in enumerate(texts)
     ]
 
 
@@ -325,13 +327,13 @@ def _frame(event: Mapping[str, Any]) -> Frame | None:
 def _raise_if_failed(reason: object) -> None:
     if reason in ("abort", "error"):
         raise api_error(
-            f"the server gave up the reply (finish_reason {reason!r}): it was aborted or failed there; try again"
+            f"the server aborted the reply or failed to generate it (finish_reason {reason!r}): retry the request"
         )
 
 
 def _each(value: Any, count: int) -> list[Any]:
     values = value if isinstance(value, list) else [value]
-    return [values[min(place, len(values) - 1)] if values else None for place in range(count)]
+    return [values[min(index, len(values) - 1)] if values else None for index in range(count)]
 
 
 def _number(value: Any) -> int:

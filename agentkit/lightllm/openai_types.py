@@ -1,4 +1,4 @@
-"""The openai package's completions, which can be subscripted as well: `call["function"]["name"]`."""
+"""The openai package's completion types, which can be subscripted as well: `call["function"]["name"]`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from openai.types.chat import ChatCompletion as _ChatCompletion
 from openai.types.chat import ChatCompletionChunk as _ChatCompletionChunk
 from openai.types.chat import ChatCompletionMessage as _Message
-from openai.types.chat import chat_completion as whole
-from openai.types.chat import chat_completion_chunk as piece
+from openai.types.chat import chat_completion as completion_types
+from openai.types.chat import chat_completion_chunk as chunk_types
 from openai.types.chat import chat_completion_message_function_tool_call as tool_call
 from openai.types.chat import chat_completion_token_logprob as token_logprob
 from openai.types.completion_usage import CompletionUsage as _Usage
 
 
 class _Subscriptable:
-    """Fields by their names, as in the JSON."""
+    """Access to fields by name, as in the JSON."""
 
     def __getitem__(self, name: str) -> Any:
         if not isinstance(name, str) or not self._has(name):
@@ -25,11 +25,11 @@ class _Subscriptable:
         return isinstance(name, str) and self._has(name)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The field, or the default where there is none."""
+        """Return the field, or the default if it does not exist."""
         return getattr(self, name) if self._has(name) else default
 
     def keys(self) -> Iterator[str]:
-        """The names of all fields, so that `dict(message)` and `{**message}` work."""
+        """Return the names of all fields, so that `dict(message)` and `{**message}` work."""
         return iter([*type(self).model_fields, *(self.model_extra or {})])  # type: ignore[attr-defined]
 
     def _has(self, name: str) -> bool:
@@ -37,7 +37,7 @@ class _Subscriptable:
 
 
 class UsageObject(_Subscriptable, _Usage):
-    """Tokens."""
+    """Token counts."""
 
 
 class Function(_Subscriptable, tool_call.Function):
@@ -45,38 +45,38 @@ class Function(_Subscriptable, tool_call.Function):
 
 
 class ToolCallObject(_Subscriptable, tool_call.ChatCompletionMessageFunctionToolCall):
-    """A call; `index` is its place in the reply."""
+    """A tool call; `index` is its position in the reply."""
 
     function: Function
 
 
 class MessageObject(_Subscriptable, _Message):
-    """A reply.
+    """The message of a reply.
 
-    reasoning_content: what the model thought before, if it thinks. invalid_tool_calls: calls that could not be read,
-    each `{"text", "error", "name"}`; their text is in `content` too.
+    reasoning_content: the model's reasoning, if any. invalid_tool_calls: calls that could not be parsed, each
+    `{"text", "error", "name"}`; their text is in `content` too.
     """
 
     tool_calls: list[ToolCallObject] | None = None  # type: ignore[assignment]
 
 
 class TokenLogprob(_Subscriptable, token_logprob.ChatCompletionTokenLogprob):
-    """How likely a token was."""
+    """The log probability of a token."""
 
 
-class Logprobs(_Subscriptable, whole.ChoiceLogprobs):
-    """How likely the tokens of a reply were."""
-
-    content: list[TokenLogprob] | None = None  # type: ignore[assignment]
-
-
-class ChunkLogprobs(_Subscriptable, piece.ChoiceLogprobs):
-    """The same for a piece of a reply."""
+class Logprobs(_Subscriptable, completion_types.ChoiceLogprobs):
+    """The log probabilities of the tokens of a reply."""
 
     content: list[TokenLogprob] | None = None  # type: ignore[assignment]
 
 
-class Choice(_Subscriptable, whole.Choice):
+class ChunkLogprobs(_Subscriptable, chunk_types.ChoiceLogprobs):
+    """The log probabilities of the tokens of a chunk."""
+
+    content: list[TokenLogprob] | None = None  # type: ignore[assignment]
+
+
+class Choice(_Subscriptable, completion_types.Choice):
     """One of the replies."""
 
     message: MessageObject
@@ -90,41 +90,41 @@ class ChatCompletion(_Subscriptable, _ChatCompletion):
     usage: UsageObject | None = None
 
 
-class DeltaFunction(_Subscriptable, piece.ChoiceDeltaToolCallFunction):
-    """A piece of a call's name and arguments."""
+class DeltaFunction(_Subscriptable, chunk_types.ChoiceDeltaToolCallFunction):
+    """A delta of a call's name and arguments."""
 
 
-class DeltaToolCall(_Subscriptable, piece.ChoiceDeltaToolCall):
-    """A piece of a call."""
+class DeltaToolCall(_Subscriptable, chunk_types.ChoiceDeltaToolCall):
+    """A delta of a call."""
 
     function: DeltaFunction | None = None
 
 
-class Delta(_Subscriptable, piece.ChoiceDelta):
-    """A piece of a reply; `reasoning_content` and `invalid_tool_calls` as in Message."""
+class Delta(_Subscriptable, chunk_types.ChoiceDelta):
+    """A delta of a reply; `reasoning_content` and `invalid_tool_calls` as in Message."""
 
     tool_calls: list[DeltaToolCall] | None = None  # type: ignore[assignment]
 
 
-class ChunkChoice(_Subscriptable, piece.Choice):
-    """A piece of one of the replies."""
+class ChunkChoice(_Subscriptable, chunk_types.Choice):
+    """A delta of one of the replies."""
 
     delta: Delta
     logprobs: ChunkLogprobs | None = None
 
 
 class ChatCompletionChunk(_Subscriptable, _ChatCompletionChunk):
-    """A piece of an answer."""
+    """A chunk of a streamed response."""
 
     choices: list[ChunkChoice]  # type: ignore[assignment]
     usage: UsageObject | None = None
 
 
 def completion(answer: dict[str, Any]) -> ChatCompletion:
-    """A whole answer from its JSON; fields of other types than OpenAI's are kept as they are."""
+    """Build a completion from its JSON; fields whose types differ from OpenAI's are kept unchanged."""
     return ChatCompletion.construct(**answer)
 
 
 def chunk(answer: dict[str, Any]) -> ChatCompletionChunk:
-    """A piece of an answer from its JSON."""
+    """Build a chunk from its JSON."""
     return ChatCompletionChunk.construct(**answer)

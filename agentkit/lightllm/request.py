@@ -1,4 +1,4 @@
-"""One request of /generate: its arguments taken apart, and the reply that its text becomes."""
+"""One request to /generate: parses its arguments, and builds the reply from the generated text."""
 
 import time
 import uuid
@@ -14,11 +14,11 @@ from agentkit.lightllm.generate_api import (
     forced_prompt,
     forced_tool,
     parameters_of,
-    reader_for,
+    parser_for,
     stops_of,
 )
 from agentkit.lightllm.openai_types import ChatCompletionChunk, chunk
-from agentkit.text.call_format import BadCall, Call, LateReasoning, Piece, Text, Thought, settled
+from agentkit.text.call_format import BadCall, Call, LateReasoning, Segment, Text, Thought, resolve_reasoning
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
 
@@ -31,11 +31,11 @@ IGNORED = frozenset(
         *("prompt_cache_key", "verbosity", "reasoning_effort", "logit_bias", "modalities", "prediction"),
     )
 )
-"""Arguments of OpenAI's `create` that mean nothing to a text server; they are taken, so that code need not change."""
+"""Arguments of OpenAI's `create` without meaning for a text server; accepted so that code need not change."""
 
 
 class CreateRequest:
-    """The arguments of one `create`, taken apart."""
+    """The parsed arguments of one `create`."""
 
     def __init__(
         self,
@@ -68,17 +68,18 @@ class CreateRequest:
         unknown = sorted(options.keys() - IGNORED)
         if unknown:
             raise TypeError(
-                f"create() got an unknown argument {unknown[0]!r}; parameters of the server go into extra_body"
+                f"create() got an unknown argument {unknown[0]!r}; pass parameters of the server in extra_body"
             )
         self.all_tools = tools
         self.tools = None if self.tool_choice == "none" else tools
         self.forced = forced_tool(self.tool_choice, self.tools)
 
     def transport_options(self) -> dict[str, Any]:
+        """Return the options for `Transport.post` and `Transport.events`."""
         return {"timeout": self._timeout, "headers": self._headers}
 
     def chat_body(self) -> dict[str, Any]:
-        """The same as a request of chat completions."""
+        """Return the arguments as the body of a chat completions request."""
         body = {
             "model": self.model,
             "messages": self.messages,
@@ -98,106 +99,108 @@ class CreateRequest:
 
 
 class GenerateReply:
-    """One request of `/generate` and what its text becomes."""
+    """One request to `/generate`, and the reply built from its text."""
 
-    def __init__(self, server: TextServer, asked: CreateRequest) -> None:
+    def __init__(self, server: TextServer, request: CreateRequest) -> None:
         self._server = server
-        self._asked = asked
-        self._maker = server.maker(asked.model)
-        self._stops = stops_of(self._maker.family, asked.stop)
-        prompt = self._maker.prompt(asked.messages, asked.tools, asked.variables)
-        self._prompt, self._begun = forced_prompt(self._maker, prompt, asked.forced)
+        self._request = request
+        self._maker = server.maker(request.model)
+        self._stops = stops_of(self._maker.family, request.stop)
+        prompt = self._maker.prompt(request.messages, request.tools, request.variables)
+        self._prompt, self._begun = forced_prompt(self._maker, prompt, request.forced)
         self._ids = _Ids(self._maker)
         self._head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),
-            "model": asked.model,
+            "model": request.model,
         }
         self.body = server.body(
             self._prompt,
             parameters_of(
-                **asked.sampling,
+                **request.sampling,
                 stops=self._stops,
-                frequency_penalty=asked.frequency_penalty,
-                n=asked.n,
-                seed=asked.seed,
-                response_format=asked.response_format,
-                more=asked.extra_body,
+                frequency_penalty=request.frequency_penalty,
+                n=request.n,
+                seed=request.seed,
+                response_format=request.response_format,
+                more=request.extra_body,
             ),
         )
 
     def answer(self, generated: Sequence[Generated]) -> dict[str, Any]:
-        """The JSON of a chat completion."""
+        """Return the JSON of a chat completion."""
         output = sum(each.output_tokens for each in generated)
         return {
             **self._head,
             "object": "chat.completion",
-            "choices": [self._choice(place, each) for place, each in enumerate(generated)],
+            "choices": [self._choice(index, each) for index, each in enumerate(generated)],
             "usage": _usage(generated[0].prompt_tokens, output),
         }
 
     def chunks(self, options: Mapping[str, Any]) -> Iterator[ChatCompletionChunk]:
-        """The chunks of a stream, which is asked for at once."""
+        """Return the chunks of a stream; the request is sent immediately."""
         return self._chunks(self._server.frames(self.body, **options))
 
     def _chunks(self, frames: Generator[Frame, None, None]) -> Iterator[ChatCompletionChunk]:
         yield self._chunk({"role": "assistant", "content": ""})
-        reader = self._reader()
-        calls: list[Call] = []  # given last: what was read so far may turn out to be reasoning
+        parser = self._parser()
+        calls: list[Call] = []  # emitted last: the text so far may turn out to be reasoning
         prompt_tokens = output_tokens = 0
         reason: str | None = None
-        for delta in self._deltas(reader.feed(self._begun), calls):
+        for delta in self._deltas(parser.feed(self._begun), calls):
             yield self._chunk(delta)
         for frame in frames:
             prompt_tokens, output_tokens = frame.prompt_tokens, frame.output_tokens
             reason = frame.finish_reason or reason
-            for delta in self._deltas(reader.feed(frame.text), calls):
+            for delta in self._deltas(parser.feed(frame.text), calls):
                 yield self._chunk(delta, logprobs=self._logprobs([frame.logprobs]))
-        for delta in self._deltas(reader.finish(cut_off=is_broken_off(reason or "")), calls):
+        for delta in self._deltas(parser.finish(cut_off=is_broken_off(reason or "")), calls):
             yield self._chunk(delta)
-        for place, call in enumerate(calls):
-            yield self._chunk({"tool_calls": [self._ids.call(place, call)]})
+        for index, call in enumerate(calls):
+            yield self._chunk({"tool_calls": [self._ids.call(index, call)]})
         yield self._chunk({}, finish_reason="tool_calls" if calls else reason or "stop")
-        if self._asked.stream_options.get("include_usage"):
+        if self._request.stream_options.get("include_usage"):
             yield chunk({**self._head, **_CHUNK, "choices": [], "usage": _usage(prompt_tokens, output_tokens)})
 
-    def _choice(self, place: int, generated: Generated) -> dict[str, Any]:
-        reader = self._reader()
+    def _choice(self, index: int, generated: Generated) -> dict[str, Any]:
+        parser = self._parser()
         text = self._begun + generated.text
-        pieces = settled([*reader.feed(text), *reader.finish(cut_off=is_broken_off(generated.finish_reason))])
-        message: dict[str, Any] = {"role": "assistant", "content": reader.spoken, "tool_calls": None}
-        thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
+        segments = resolve_reasoning(
+            [*parser.feed(text), *parser.finish(cut_off=is_broken_off(generated.finish_reason))]
+        )
+        message: dict[str, Any] = {"role": "assistant", "content": parser.raw_answer, "tool_calls": None}
+        thoughts = "".join(segment.text for segment in segments if isinstance(segment, Thought))
         if thoughts:
             message["reasoning_content"] = thoughts
-        calls = [self._ids.call(number, call) for number, call in enumerate(_calls(pieces))]
+        calls = [self._ids.call(number, call) for number, call in enumerate(_calls(segments))]
         if calls:
             message["tool_calls"] = calls
-        bad = [invalid_call(piece) for piece in pieces if isinstance(piece, BadCall)]
+        bad = [invalid_call(segment) for segment in segments if isinstance(segment, BadCall)]
         if bad:
             message["invalid_tool_calls"] = bad
         return {
-            "index": place,
+            "index": index,
             "message": message,
             "finish_reason": "tool_calls" if calls else generated.finish_reason,
             "logprobs": self._logprobs(generated.logprobs),
         }
 
-    def _reader(self) -> ReplyParser:
-        return reader_for(self._maker, self._asked.tools, self._prompt, self._stops, self._asked.messages)
+    def _parser(self) -> ReplyParser:
+        return parser_for(self._maker, self._request.tools, self._prompt, self._stops, self._request.messages)
 
     @staticmethod
-    def _deltas(pieces: Iterable[Piece], calls: list[Call]) -> Iterator[dict[str, Any]]:
-        for piece in pieces:
-            if isinstance(piece, Text):
-                yield {"content": piece.text}
-            elif isinstance(piece, Call):
-                calls.append(piece)
-            elif isinstance(piece, BadCall):
-                yield {"content": piece.text, "invalid_tool_calls": [invalid_call(piece)]}
+    def _deltas(segments: Iterable[Segment], calls: list[Call]) -> Iterator[dict[str, Any]]:
+        for segment in segments:
+            if isinstance(segment, Text):
+                yield {"content": segment.text}
+            elif isinstance(segment, Call):
+                calls.append(segment)
+            elif isinstance(segment, BadCall):
+                yield {"content": segment.text, "invalid_tool_calls": [invalid_call(segment)]}
             else:
-                if isinstance(piece, LateReasoning):
+                if isinstance(segment, LateReasoning):
                     calls.clear()
-                yield {"reasoning_content": piece.text}
+                yield {"reasoning_content": segment.text}
 
     def _chunk(
         self, delta: dict[str, Any], finish_reason: str | None = None, logprobs: Any = None
@@ -205,16 +208,16 @@ class GenerateReply:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}
         return chunk({**self._head, **_CHUNK, "choices": [choice]})
 
-    def _logprobs(self, given: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-        """OpenAI's logprobs of the server's, which are {token id: {"logprob", "decoded_token"}} for each token."""
-        if not self._asked.logprobs:
+    def _logprobs(self, logprobs: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+        """Convert the server's logprobs, {token id: {"logprob", "decoded_token"}} for each token, to OpenAI's."""
+        if not self._request.logprobs:
             return None
         content = []
-        for entry in given:
-            for token_id, told in (entry or {}).items():
-                if isinstance(told, Mapping) and "logprob" in told:
-                    token = told.get("decoded_token") or str(token_id)
-                    one = {"token": token, "logprob": told["logprob"], "bytes": list(token.encode("utf-8", "replace"))}
+        for entry in logprobs:
+            for token_id, value in (entry or {}).items():
+                if isinstance(value, Mapping) and "logprob" in value:
+                    token = value.get("decoded_token") or str(token_id)
+                    one = {"token": token, "logprob": value["logprob"], "bytes": list(token.encode("utf-8", "replace"))}
                     content.append({**one, "top_logprobs": []})
                     break
         return {"content": content, "refusal": None}
@@ -224,37 +227,37 @@ _CHUNK = {"object": "chat.completion.chunk"}
 
 
 class _Ids:
-    """Makes the `tool_calls` of a reply, with ids that no other call has."""
+    """Builds the `tool_calls` of a reply, with unique ids."""
 
     def __init__(self, maker: PromptMaker) -> None:
         self._is_mistral = maker.format.name == "mistral"
 
-    def call(self, place: int, call: Call) -> dict[str, Any]:
+    def call(self, index: int, call: Call) -> dict[str, Any]:
         return {
-            "index": place,
+            "index": index,
             "id": call.id or self._new(),
             "type": "function",
             "function": {"name": call.name, "arguments": call.arguments},
         }
 
     def _new(self) -> str:
-        made = uuid.uuid4().hex
-        return made[:9] if self._is_mistral else f"call_{made[:24]}"  # Mistral's templates want nine letters
+        new = uuid.uuid4().hex
+        return new[:9] if self._is_mistral else f"call_{new[:24]}"  # Mistral's templates require nine characters
 
 
 def as_dict(message: Any) -> dict[str, Any]:
-    """A message as a dict: it may be one, or what `create` has returned before."""
+    """Return a message as a dict: it may be one, or a message returned by `create`."""
     if isinstance(message, Mapping):
         return dict(message)
     dump = getattr(message, "model_dump", None)
     if dump is None:
-        raise TypeError(f"a message is a dict, or the message of a reply, not a {type(message).__name__}")
+        raise TypeError(f"a message must be a dict or the message of a reply, not a {type(message).__name__}")
     dumped: dict[str, Any] = dump(exclude_none=True)
     return dumped
 
 
-def _calls(pieces: Iterable[Piece]) -> list[Call]:
-    return [piece for piece in pieces if isinstance(piece, Call)]
+def _calls(segments: Iterable[Segment]) -> list[Call]:
+    return [segment for segment in segments if isinstance(segment, Call)]
 
 
 def _usage(prompt_tokens: int, output_tokens: int) -> dict[str, int]:

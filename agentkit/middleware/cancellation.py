@@ -12,8 +12,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from agentkit._threads import POLL_INTERVAL, WORKERS
-from agentkit.backend import Backend, Pieces, Request
-from agentkit.net.abort import Line
+from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.net.abort import AbortableRequest
 
 _END = object()
 
@@ -30,7 +30,7 @@ class Cancellable:
     def __repr__(self) -> str:
         return repr(self._backend)
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         deadline = self._patience()
         if self._cancel is None and deadline is None:
@@ -69,17 +69,17 @@ class _CancellableReply:
         self.is_abandoned = threading.Event()
         self._backend = backend
         self._request = request
-        self._line = Line()
+        self._connection = AbortableRequest()
 
     def abandon(self) -> None:
         """Stop the reply and close its connection, unless it has ended."""
         self.is_abandoned.set()
-        self._line.hang_up()
+        self._connection.abort()
 
     def work(self) -> None:
         """Put the deltas into the queue, until the last one or until the reply is abandoned."""
         try:
-            with self._line, closing(self._backend.reply(self._request)) as deltas:
+            with self._connection, closing(self._backend.reply(self._request)) as deltas:
                 for delta in deltas:
                     if self.is_abandoned.is_set():
                         return

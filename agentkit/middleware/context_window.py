@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage
@@ -155,7 +155,7 @@ class FitToContext:
         """See `agentkit.backend.Backend.close`."""
         self._backend.close()
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         transcript = request.transcript
         if self._is_nearly_full(transcript):
@@ -173,7 +173,7 @@ class FitToContext:
                     raise
         yield from self._replied(request)
 
-    def _replied(self, request: Request) -> Pieces:
+    def _replied(self, request: Request) -> ReplyStream:
         sent = self._sent_of(request.transcript)
         fitted = (
             request

@@ -9,8 +9,8 @@ order is kept.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agentkit.backend import Backend, Pieces, Request
-from agentkit.toolbox import MAX_PARALLEL_CALLS, RunningCalls, RunToolbox
+from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.toolbox import MAX_PARALLEL, RunningCalls, RunToolbox
 from agentkit.tools import Context
 
 
@@ -26,7 +26,7 @@ class EagerTools:
     def __repr__(self) -> str:
         return repr(self._backend)
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         if request.tools is self._toolbox and self._toolbox.has_read_only:
             request = replace(request, stream=True, begin=self._early_starts())
@@ -57,6 +57,6 @@ class _EarlyStarts:
 
     def _has_room(self) -> bool:
         count, budget = len(self.begun), self._context.budget
-        if count >= MAX_PARALLEL_CALLS or self._context.cancelled:
+        if count >= MAX_PARALLEL or self._context.cancelled:
             return False
         return budget is None or budget.hold_tool_calls(count + 1) > count

@@ -5,7 +5,7 @@ import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage
@@ -48,7 +48,7 @@ class Priced:
     def __repr__(self) -> str:
         return repr(self._backend)
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         with closing(self._backend.reply(request)) as deltas:
             for delta in deltas:

@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
 from agentkit.message import text_of
@@ -28,7 +28,7 @@ class Retrying:
     def __repr__(self) -> str:
         return repr(self._backend)
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         before = Usage()
         has_yielded = False

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
-from agentkit.backend import Backend, Pieces, Request
+from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Prompt, user
@@ -196,14 +196,14 @@ class StructuredOutput:
     def __repr__(self) -> str:
         return repr(self._backend)
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         kind, by_tool = self._answer.kind, self._answer.by_tool
         if not by_tool or not request.tools:
             request = replace(request, response_format=kind.response_format)
         return self._with_output(self._backend.reply(replace(request, call_deltas=by_tool and request.stream)), by_tool)
 
-    def _with_output(self, deltas: Pieces, by_tool: bool) -> Generator[Any, None, None]:
+    def _with_output(self, deltas: ReplyStream, by_tool: bool) -> Generator[Any, None, None]:
         text, emitted = "", None
         try:
             for delta in deltas:

@@ -1,1 +1,1 @@
-"""HTTP: the client for model servers, and the guarded fetch of what users and models name."""
+"""HTTP: the client for model servers, and the guarded fetch of URLs given by users and models."""

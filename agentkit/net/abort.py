@@ -1,8 +1,8 @@
-"""Leaving a server that is waited for: the connection is shut down, which tells the server to stop and wakes the thread
-that reads from it.
+"""Aborts an in-flight request by shutting down its socket: the server stops generating, and the thread that reads from
+the socket wakes up.
 
-The clients of openai and requests don't tell on which connection a request waits for its first byte. So their
-connections are made to note who speaks on them.
+The openai and requests clients do not expose the connection on which a request waits for its first byte, so their
+connections are made to record which request uses them.
 """
 
 import contextlib
@@ -15,61 +15,63 @@ _lock = threading.Lock()
 _current = threading.local()
 
 
-class Left(BaseException):
-    """Raised in a thread that would speak for somebody who has left. No Exception, since clients try those again."""
+class Aborted(BaseException):
+    """Raised in a thread that sends for an aborted request. Not an Exception, since clients would retry those."""
 
 
-class Line:
-    """The connection on which one reply is asked for. Enter it in the thread that asks; hang up in any other."""
+class AbortableRequest:
+    """Tracks the connection of one request. Enter it in the thread that sends the request; abort it from any other."""
 
     def __init__(self) -> None:
         self._connection: Any = None
-        self._socket_of: Callable[[], Any] = lambda: None
-        self.is_left = False
+        self._get_socket: Callable[[], Any] = lambda: None
+        self.is_aborted = False
 
-    def __enter__(self) -> "Line":
-        _current.line = self
+    def __enter__(self) -> "AbortableRequest":
+        _current.request = self
         return self
 
     def __exit__(self, *error: object) -> None:
-        _current.line = None
+        _current.request = None
         with _lock:
             self._connection = None
 
-    def hang_up(self) -> None:
-        """Shut the connection down if it is still this line's; nothing more is said on this line."""
+    def abort(self) -> None:
+        """Shut the connection down if this request still owns it; nothing more is sent for this request."""
         with _lock:
-            self.is_left = True
-            if self._connection is not None and self._connection.speaks_for is self:
-                hang_up(self._socket_of())
+            self.is_aborted = True
+            if self._connection is not None and self._connection.owner is self:
+                shut_down(self._get_socket())
 
-    def _speak(self, connection: Any, socket_of: Callable[[], Any]) -> None:
-        if self.is_left:
-            raise Left
-        self._connection, self._socket_of = connection, socket_of
+    def _use(self, connection: Any, get_socket: Callable[[], Any]) -> None:
+        if self.is_aborted:
+            raise Aborted
+        self._connection, self._get_socket = connection, get_socket
 
 
-def speak(connection: Any, socket_of: Callable[[], Any]) -> None:
-    """Note that this thread speaks on a connection now, which gets an attribute for that. socket_of: its socket when it
-    is asked for, or None."""
-    line: Line | None = getattr(_current, "line", None)
-    if line is None:
-        connection.speaks_for = None
+def record_owner(connection: Any, get_socket: Callable[[], Any]) -> None:
+    """Record, in the attribute `owner` of a connection, the request that this thread sends on it.
+
+    get_socket: returns the connection's current socket, or None. Raises Aborted when the request is aborted.
+    """
+    request: AbortableRequest | None = getattr(_current, "request", None)
+    if request is None:
+        connection.owner = None
         return
     with _lock:
-        connection.speaks_for = line
-        line._speak(connection, socket_of)
+        connection.owner = request
+        request._use(connection, get_socket)
 
 
-def hang_up(connection: object) -> None:
+def shut_down(connection: object) -> None:
     """Shut a socket down; unlike close() this wakes a thread that reads from it."""
     if isinstance(connection, socket.socket):
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
 
 
-class Network:
-    """A network backend of httpcore whose streams note who speaks on them."""
+class _TrackingBackend:
+    """A network backend of httpcore whose streams record which request uses them."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -77,39 +79,41 @@ class Network:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def connect_tcp(self, *args: Any, **options: Any) -> "_Stream":
+    def connect_tcp(self, *args: Any, **options: Any) -> "_TrackingStream":
         """See httpcore's `NetworkBackend.connect_tcp`."""
-        line: Line | None = getattr(_current, "line", None)
-        if line is not None and line.is_left:
-            raise Left
-        return _Stream(self._inner.connect_tcp(*args, **options))
+        request: AbortableRequest | None = getattr(_current, "request", None)
+        if request is not None and request.is_aborted:
+            raise Aborted
+        return _TrackingStream(self._inner.connect_tcp(*args, **options))
 
 
-class _Stream:
-    """A stream of httpcore."""
+class _TrackingStream:
+    """A network stream of httpcore that records which request uses it."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self.speaks_for: Line | None = None
+        self.owner: AbortableRequest | None = None
         self.read, self.close, self.get_extra_info = inner.read, inner.close, inner.get_extra_info
 
     def write(self, *args: Any, **options: Any) -> None:
         """See httpcore's `NetworkStream.write`."""
-        speak(self, self._socket)
+        record_owner(self, self._socket)
         self._inner.write(*args, **options)
 
     def _socket(self) -> Any:
         return self._inner.get_extra_info("socket")
 
-    def start_tls(self, *args: Any, **options: Any) -> "_Stream":
+    def start_tls(self, *args: Any, **options: Any) -> "_TrackingStream":
         """See httpcore's `NetworkStream.start_tls`."""
-        return _Stream(self._inner.start_tls(*args, **options))
+        return _TrackingStream(self._inner.start_tls(*args, **options))
 
 
-def note_speakers(client: Any) -> None:
-    """Make the connections of an httpx client note who speaks on them. It has no public place for that; where a
-    version of it differs, connections are left to their time limits."""
+def track_connections(client: Any) -> None:
+    """Make the connections of an httpx client abortable.
+
+    httpx has no public hook for this; where a version's internals differ, only timeouts end a request.
+    """
     for transport in (client._transport, *client._mounts.values()):
         pool: Any = getattr(transport, "_pool", None)
         if hasattr(pool, "_network_backend"):
-            pool._network_backend = Network(pool._network_backend)
+            pool._network_backend = _TrackingBackend(pool._network_backend)

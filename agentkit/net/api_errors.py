@@ -1,4 +1,4 @@
-"""The openai package's errors, made from what a server answered."""
+"""Builds the openai package's errors from a server's responses."""
 
 import json
 import re
@@ -11,13 +11,13 @@ import requests
 
 from agentkit._text import cut, without_credentials
 
-MAX_SAID = 1000
+MAX_MESSAGE_CHARACTERS = 1000
 
 
 def status_error(
     status: int, message: str, response: "httpx2.Response | None" = None, body: object = None
 ) -> openai.APIStatusError:
-    """The openai package's error for a status."""
+    """Return the openai package's error for an HTTP status."""
     kinds: dict[int, type[openai.APIStatusError]] = {
         400: openai.BadRequestError,
         401: openai.AuthenticationError,
@@ -35,12 +35,12 @@ def status_error(
 
 
 def api_error(message: str, body: object = None) -> openai.APIError:
-    """An error of the server that came without a status."""
+    """Return an error that the server reported without a status."""
     return openai.APIError(message, httpx2.Request("POST", "http://agentkit.invalid/"), body=body)
 
 
 def error_in_body(answer: Mapping[str, Any]) -> openai.APIError:
-    """An error of the server in an answer, or an event of a stream, whose status said that all was well."""
+    """Return the error that a response with status 200, or an event of a stream, reports in its body."""
     detail = answer["error"] if isinstance(answer["error"], dict) else {}
     code = detail.get("code")
     if isinstance(code, str) and code.isdecimal():
@@ -48,48 +48,48 @@ def error_in_body(answer: Mapping[str, Any]) -> openai.APIError:
     if detail.get("type") == "invalid_request_error" and not isinstance(code, int):
         code = 400
     if isinstance(code, int) and 400 <= code < 600:
-        return in_body(status_error(code, message_of(answer), None, answer))
-    return in_body(api_error(message_of(answer), answer))
+        return mark_in_body(status_error(code, message_of(answer), None, answer))
+    return mark_in_body(api_error(message_of(answer), answer))
 
 
-def in_body(error: openai.APIError) -> openai.APIError:
-    """The error, marked as one that came in an answer that said 200, so that no client has tried it again yet."""
+def mark_in_body(error: openai.APIError) -> openai.APIError:
+    """Mark an error as one reported in a response with status 200, which no client has retried yet; return it."""
     error.in_body = True  # type: ignore[attr-defined]
     return error
 
 
 def message_of(body: Any) -> str:
-    """What a server says in an error: OpenAI's `{"error": {"message"}}`, `{"message"}`, FastAPI's `{"detail"}`."""
+    """Return the message of an error body: OpenAI's `{"error": {"message"}}`, `{"message"}`, FastAPI's `{"detail"}`."""
     if isinstance(body, dict):
         for key in ("error", "message", "detail"):
             if body.get(key):
                 return message_of(body[key])
-        return cut(json.dumps(body, ensure_ascii=False), MAX_SAID)
-    if isinstance(body, list):  # FastAPI's list of faults
-        return cut("; ".join(_fault(each) for each in body), MAX_SAID)
-    return cut(str(body), MAX_SAID)
+        return cut(json.dumps(body, ensure_ascii=False), MAX_MESSAGE_CHARACTERS)
+    if isinstance(body, list):  # FastAPI's list of validation errors
+        return cut("; ".join(_validation_error(each) for each in body), MAX_MESSAGE_CHARACTERS)
+    return cut(str(body), MAX_MESSAGE_CHARACTERS)
 
 
-def _fault(fault: Any) -> str:
-    if isinstance(fault, dict) and "msg" in fault:
-        where = ".".join(str(step) for step in fault.get("loc") or ())
-        return f"{where}: {fault['msg']}" if where else str(fault["msg"])
-    return message_of(fault)
+def _validation_error(error: Any) -> str:
+    if isinstance(error, dict) and "msg" in error:
+        where = ".".join(str(step) for step in error.get("loc") or ())
+        return f"{where}: {error['msg']}" if where else str(error["msg"])
+    return message_of(error)
 
 
-def shown(url: object) -> str:
-    """An address for a message, without a user's name and password, and without its query."""
+def display_url(url: object) -> str:
+    """Return a URL for a message, without user name, password and query."""
     return without_credentials(url).partition("?")[0]
 
 
 def page_text(content: bytes) -> str:
-    """Plain text of an error page."""
+    """Return the plain text of an HTML error page, at most 300 characters."""
     text = re.sub(r"<[^>]*>", " ", content[:20_000].decode("utf-8", "replace"))
-    return cut(" ".join(text.split()), 300) or "nothing"
+    return cut(" ".join(text.split()), 300) or "(empty body)"
 
 
 def cause_of(error: BaseException) -> str:
-    """The innermost cause, without addresses of objects."""
+    """Return the type and message of the innermost cause, without object addresses and errno."""
     while True:
         inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
@@ -100,9 +100,9 @@ def cause_of(error: BaseException) -> str:
 
 
 def as_httpx(response: requests.Response, content: bytes) -> httpx2.Response:
-    """The answer for the openai package's errors; without the request's headers, which hold the key."""
+    """Convert a response for the openai package's errors, without the request's headers, which contain the key."""
     headers = {name: value for name, value in response.headers.items() if name.lower() not in _BODY_HEADERS}
-    request = httpx2.Request(response.request.method or "POST", shown(response.url))
+    request = httpx2.Request(response.request.method or "POST", display_url(response.url))
     return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
 
 

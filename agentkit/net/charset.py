@@ -1,4 +1,4 @@
-"""The text of a page: which character set it is in, as browsers decide it."""
+"""Decodes web pages, detecting the character set as browsers do."""
 
 import codecs
 import contextlib
@@ -6,6 +6,7 @@ import re
 
 
 def content_type_of(header: str) -> tuple[str, str | None]:
+    """Return the media type, in lower case, and the charset of a Content-Type header."""
     kind, _, parameters = header.partition(";")
     charset = re.search(r"""charset\s*=\s*["']?([^\s"';]+)""", parameters, re.IGNORECASE)
     return kind.strip().lower(), charset.group(1) if charset else None
@@ -37,10 +38,10 @@ _LABELS = {
     )
     for label in labels
 }
-"""Names of charsets that Python does not know."""
+"""Charset labels that Python does not know, mapped to its codecs."""
 _READ_AS = {
-    part: whole
-    for whole, parts in (
+    subset: superset
+    for superset, subsets in (
         ("cp1252", ("ascii", "iso8859-1")),
         ("cp1254", ("iso8859-9",)),
         ("cp874", ("iso8859-11", "tis-620")),
@@ -51,9 +52,9 @@ _READ_AS = {
         ("utf-16-le", ("utf-16",)),
         ("utf-8", ("utf-8-sig",)),
     )
-    for part in parts
+    for subset in subsets
 }
-"""What browsers read when a charset is named: a larger one that it is a part of (the WHATWG encoding standard)."""
+"""The superset that browsers decode instead of a declared charset (the WHATWG encoding standard)."""
 _CODECS = frozenset(
     (
         *("utf-8", "utf-16-le", "utf-16-be", "gb18030", "big5hkscs", "cp932", "cp949", "euc_jp", "iso2022_jp"),
@@ -62,36 +63,36 @@ _CODECS = frozenset(
         *(f"iso8859-{number}" for number in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)),
     )
 )
-"""Python's names of the charsets of the web. Not its other codecs: punycode or utf-7 are no charsets of pages."""
+"""Python's names of the charsets used on the web. Its other codecs (punycode, utf-7, ...) are not accepted."""
 
 
 def decode(content: bytes, charset: str | None = None) -> str:
-    """Bytes as text, whatever they are: by byte order mark, `charset`, the document's own word, or their looks."""
+    """Decode bytes by byte order mark, `charset`, the charset the document declares, or detection; never raises."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return content.decode(encoding, "replace")
-    named = _named(content, charset)
-    for encoding in named:
+    declared = _declared_codecs(content, charset)
+    for encoding in declared:
         text = content.decode(encoding, "replace")
-        if _mistakes(text) <= 1:  # a page that was cut may end within a character
+        if _error_percentage(text) <= 1:  # a truncated page may end within a character
             return text
     with contextlib.suppress(UnicodeError):
         return content.decode("utf-8")
-    return content.decode(named[0] if named else _guessed(content), "replace")
+    return content.decode(declared[0] if declared else _detected(content), "replace")
 
 
-def _named(content: bytes, charset: str | None) -> list[str]:
-    """The codecs for the charsets that the header and the document name, as far as there are such."""
+def _declared_codecs(content: bytes, charset: str | None) -> list[str]:
+    """Return the codecs of the charsets that the header and the document declare, if they are known."""
     header = _codec(charset)
     declared = _DECLARED.search(content[:2048])
     own = _codec(declared[1].decode("ascii")) if declared else None
     if own is not None and own.startswith("utf-16"):
-        own = "utf-8"  # or its name could not have been read
+        own = "utf-8"  # the declaration itself was readable as ASCII, so it can't be UTF-16
     return [codec for codec in (header, own) if codec is not None]
 
 
 def _codec(label: str | None) -> str | None:
-    """Python's codec for a charset's name, None when the web knows no such charset."""
+    """Return Python's codec for a charset label; None when it is not a charset of the web."""
     name = (label or "").strip().lower()
     if not re.fullmatch(r"[a-z0-9_:.-]{1,40}", name):
         return None
@@ -103,14 +104,14 @@ def _codec(label: str | None) -> str | None:
     return found if found in _CODECS else None
 
 
-def _mistakes(text: str) -> float:
-    """How many characters in a hundred could not be read; a short text counts as one of a hundred characters."""
+def _error_percentage(text: str) -> float:
+    """Return the percentage of characters that could not be decoded; texts under 100 characters count as 100."""
     return 100 * text.count("\ufffd") / max(len(text), 100)
 
 
-def _guessed(content: bytes) -> str:
-    """The codec that a text looks to be in. A long UTF-8 page with a mistake or two looks like UTF-8."""
-    if _mistakes(content.decode("utf-8", "replace")) < 1 and len(content) > 1000:
+def _detected(content: bytes) -> str:
+    """Detect the codec of a text. A long UTF-8 page with a few invalid bytes counts as UTF-8."""
+    if _error_percentage(content.decode("utf-8", "replace")) < 1 and len(content) > 1000:
         return "utf-8"
     import charset_normalizer
 

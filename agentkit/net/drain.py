@@ -1,7 +1,7 @@
-"""The last bytes of an answer whose content has come: read, so that its connection serves the next request.
+"""Reads the last bytes of a response whose content has arrived, so that its connection can be reused.
 
-A stream of events tells its end (`[DONE]`) before the HTTP message ends. Who leaves in between closes the connection,
-and pays for a new one, with TLS, at every turn; the openai package does so.
+An event stream ends (`[DONE]`) before its HTTP message does. A client that stops reading in between closes the
+connection and pays for a new one, with TLS, at every turn; the openai package does so.
 """
 
 import contextlib
@@ -14,32 +14,32 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentkit._threads import POLL_INTERVAL, WORKERS
-from agentkit.net.abort import hang_up
+from agentkit.net.abort import shut_down
 
 DRAIN_SECONDS = 0.1
-"""Seconds that the end of an answer may take; then its connection is given up."""
+"""Maximum time, in seconds, to wait for the end of a response; then its connection is shut down."""
 
 _IDLE_POLLS = 40
 
 
 class _DrainTimer:
-    """Hangs up connections that are not called off in time; one thread looks after all, while there are any."""
+    """Shuts down connections that are not removed in time; one thread, running while there are any, watches all."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._due: dict[socket.socket, float] = {}
-        self._at_work = False
+        self._is_running = False
 
     def add(self, connection: socket.socket) -> None:
-        """Hang it up after LINGER seconds."""
+        """Shut the connection down after DRAIN_SECONDS."""
         with self._lock:
             self._due[connection] = time.monotonic() + DRAIN_SECONDS
-            starts, self._at_work = not self._at_work, True
+            starts, self._is_running = not self._is_running, True
         if starts:
             WORKERS.submit(self._work)
 
-    def call_off(self, connection: socket.socket) -> None:
-        """It is through."""
+    def remove(self, connection: socket.socket) -> None:
+        """Stop watching a connection whose response has been read."""
         with self._lock:
             self._due.pop(connection, None)
 
@@ -51,9 +51,9 @@ class _DrainTimer:
                 for connection, end in list(self._due.items()):
                     if time.monotonic() >= end:
                         del self._due[connection]
-                        hang_up(connection)
+                        shut_down(connection)
                 idle = 0 if self._due else idle + 1
-                self._at_work = idle < _IDLE_POLLS
+                self._is_running = idle < _IDLE_POLLS
 
 
 _TIMER = _DrainTimer()
@@ -61,13 +61,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_TIMER.__init__)  # type: ignore[misc]  # threads don't survive a fork
 
 
-def read_out(rest: Iterator[Any], connection: object) -> None:
-    """Read what is left of an answer, for LINGER seconds at most. connection: its socket, if there is one."""
-    if not isinstance(connection, socket.socket):  # a recorded answer, or a transport of its own kind
+def drain(rest: Iterator[Any], connection: object) -> None:
+    """Read the rest of a response, for at most DRAIN_SECONDS. connection: its socket, if there is one."""
+    if not isinstance(connection, socket.socket):  # a recorded response, or a custom transport
         return
     _TIMER.add(connection)
     try:
-        with contextlib.suppress(Exception):  # the answer is whole already
+        with contextlib.suppress(Exception):  # the content is complete already
             deque(rest, maxlen=0)
     finally:
-        _TIMER.call_off(connection)
+        _TIMER.remove(connection)

@@ -1,7 +1,7 @@
-"""The guarded GET: the one place that opens an address which a user, a page or a model has named.
+"""The guarded GET: the only code that opens a URL given by a user, a page or a model.
 
-Only http and https, only public addresses, checked after DNS and at every redirect; the connection goes to the very
-address that was checked, so that a second DNS answer changes nothing. Bytes, seconds and redirects are capped.
+It allows only http and https and only public addresses, checked after DNS resolution and at every redirect. It connects
+to the address that was checked, so that a second DNS answer changes nothing. Bytes, seconds and redirects are limited.
 """
 
 import contextlib
@@ -27,21 +27,22 @@ from agentkit.net.charset import content_type_of, decode
 from agentkit.net.url_guard import PORTS, AllowList, Deadline, Guard, Resolver, Target, shown_url, system_resolver
 
 REDIRECTS = (301, 302, 303, 307, 308)
-PIECE = 65_536
-"""Bytes that are decompressed at a time."""
-LATE = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
-UNPACKED = ("", "identity", "gzip", "x-gzip", "deflate")
-"""Content encodings that are read: those asked for, and none."""
+CHUNK_BYTES = 65_536
+"""Maximum number of bytes decompressed at a time."""
+TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+CONTENT_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
+"""Supported content encodings: those requested, and none."""
 SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|credential|password", re.IGNORECASE)
-"""Names of headers that another site must not see."""
+"""Matches names of headers that must not be sent to another origin."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """What was fetched.
+    """A fetched page.
 
-    url: the final address. content_type: media type in lower case, without parameters, "" when none was told.
-    charset: from the header, if any. content: the body's bytes, decompressed. truncated: whether it was cut.
+    url: the final URL, after redirects. content_type: media type in lower case, without parameters; "" when the server
+    sent none. charset: from the Content-Type header, if any. content: the decompressed body. truncated: whether the
+    body was cut at the size limit.
     """
 
     url: str
@@ -53,7 +54,7 @@ class Page:
 
     @property
     def text(self) -> str:
-        """The body as text: by its byte order mark, the header, what the document says of itself, or as it looks."""
+        """The body as text, decoded by byte order mark, the header, the charset the document declares, or detection."""
         return decode(self.content, self.charset)
 
 
@@ -70,26 +71,28 @@ def fetch(
 ) -> Page:
     """GET a page.
 
-    timeout: seconds for everything, redirects and a slow body included. max_bytes: of the body, decompressed;
-    truncate: cut a longer one instead of refusing it. allow: hosts that may be asked although they are not public:
-    "host", "host:port", an address or a network ("10.0.0.0/8"). resolver: instead of the system's DNS.
+    timeout: total seconds, including redirects and a slow body. max_bytes: maximum size of the decompressed body.
+    truncate: cut a longer body instead of raising. allow: hosts that may be contacted although they are not public:
+    "host", "host:port", an address or a network ("10.0.0.0/8"). resolver: used instead of the system's DNS.
 
-    Raises BlockedAddressError when the address, or that of a redirect, is not public; FetchError for everything
-    else that goes wrong. Both say it in a sentence that a model can act on.
+    Raises BlockedAddressError when the address, or that of a redirect, is not public; FetchError for every other
+    failure. Both messages are sentences that a model can act on.
     """
     deadline = Deadline(timeout)
     guard = Guard(AllowList(allow), resolver or system_resolver, deadline)
-    sent = {"User-Agent": _user_agent(), "Accept": "*/*", "Accept-Encoding": "gzip, deflate"} | dict(headers or {})
+    sent_headers = {"User-Agent": _user_agent(), "Accept": "*/*", "Accept-Encoding": "gzip, deflate"} | dict(
+        headers or {}
+    )
     target = guard.checked(url)
     for _ in range(max_redirects + 1):
-        with _Hop(target, sent, deadline) as hop:
-            onward = hop.redirect()
-            if onward is None:
+        with _Hop(target, sent_headers, deadline) as hop:
+            location = hop.redirect()
+            if location is None:
                 return hop.page(max_bytes, truncate)
-        with _blamed_on(url):
-            following = guard.checked(onward)
+        with _redirected_from(url):
+            following = guard.checked(location)
         if following.origin != target.origin:
-            sent = {name: value for name, value in sent.items() if not SECRET_HEADER.search(name)}
+            sent_headers = {name: value for name, value in sent_headers.items() if not SECRET_HEADER.search(name)}
         target = following
     raise FetchError(
         f"{shown_url(url)} was not fetched: more than {max_redirects} redirects, the last to {target.shown}"
@@ -98,18 +101,18 @@ def fetch(
 
 @functools.cache
 def _user_agent() -> str:
-    from importlib import metadata  # slow to load, and of use here only
+    from importlib import metadata  # slow to import, and only used here
 
     try:
         version = metadata.version("agentkit-loop")
-    except metadata.PackageNotFoundError:  # run from its sources
+    except metadata.PackageNotFoundError:  # run from a source tree
         version = "0"
     return f"agentkit/{version} (+python-requests)"
 
 
 @contextlib.contextmanager
-def _blamed_on(url: str) -> Iterator[None]:
-    """Whoever asked for one address and is told of another learns how the two belong together."""
+def _redirected_from(url: str) -> Iterator[None]:
+    """Add the requested URL to the message of an error about the URL it redirects to."""
     try:
         yield
     except FetchError as error:
@@ -117,7 +120,7 @@ def _blamed_on(url: str) -> Iterator[None]:
 
 
 class _Hop:
-    """One request, to one of the checked addresses, until the deadline."""
+    """One request to one of the checked addresses, limited by the deadline."""
 
     def __init__(self, target: Target, headers: Mapping[str, str], deadline: Deadline) -> None:
         self._target = target
@@ -130,23 +133,23 @@ class _Hop:
 
     def __enter__(self) -> "_Hop":
         try:
-            with self._told():
+            with self._translated_errors():
                 left = self._deadline.left()
-                self._watch = threading.Timer(left, self._expire)
-                self._watch.daemon = True
-                self._watch.start()
+                self._timer = threading.Timer(left, self._expire)
+                self._timer.daemon = True
+                self._timer.start()
                 self._response = self._session.get(
                     self._target.url, headers=self._headers, stream=True, allow_redirects=False, timeout=left
                 )
-                self._check_time()  # headers that were cut off look like headers that end
+                self._check_time()  # a connection shut down within the headers looks like their end
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        if hasattr(self, "_watch"):
-            self._watch.cancel()
+        if hasattr(self, "_timer"):
+            self._timer.cancel()
         if self._response is not None:
             self._response.close()
         self._session.close()
@@ -154,7 +157,7 @@ class _Hop:
             self._handle.close()
 
     def redirect(self) -> str | None:
-        """Where the answer sends us on to, if it does. Raises FetchError when that is nothing like a URL."""
+        """Return the URL the response redirects to, if it does. Raises FetchError when it is not a valid URL."""
         response = self._answered()
         location = response.headers.get("location")
         if response.status_code not in REDIRECTS or not location:
@@ -165,37 +168,38 @@ class _Hop:
             return urljoin(self._target.url, location.strip().replace(" ", "%20"))
         except ValueError:
             raise FetchError(
-                f"{self._target.shown} was not fetched: it redirects to '{shown_url(location)}', which is no URL"
+                f"{self._target.shown} was not fetched: it redirects to '{shown_url(location)}', "
+                "which is not a valid URL"
             ) from None
 
     def page(self, max_bytes: int, truncate: bool) -> Page:
-        """The page, its body read up to the cap. Raises FetchError when it is an error page, broken or too long."""
+        """Return the page, its body read up to the limit. Raises FetchError for an error status or a bad body."""
         response = self._answered()
         status = response.status_code
         if status >= 400:
             raise FetchError(f"{self._target.shown} answered {status} {_phrase(status)}".rstrip())
-        packed = response.headers.get("content-encoding", "")
-        if any(each.strip().lower() not in UNPACKED for each in packed.split(",")):
+        encoding = response.headers.get("content-encoding", "")
+        if any(each.strip().lower() not in CONTENT_ENCODINGS for each in encoding.split(",")):
             raise FetchError(
-                f"{self._target.shown} was not fetched: it is compressed as '{shown_url(packed)}', which "
-                "was not asked for"
+                f"{self._target.shown} was not fetched: it is compressed as '{shown_url(encoding)}', which "
+                "was not requested"
             )
-        content, whole = self._body(response, max_bytes)
-        if not whole and not truncate:
+        content, is_complete = self._body(response, max_bytes)
+        if not is_complete and not truncate:
             raise FetchError(f"{self._target.shown} was not fetched: it is larger than {max_bytes:,} bytes")
         kind, charset = content_type_of(response.headers.get("content-type", ""))
-        return Page(self._target.url, status, kind, charset, content, truncated=not whole)
+        return Page(self._target.url, status, kind, charset, content, truncated=not is_complete)
 
     def _answered(self) -> requests.Response:
-        assert self._response is not None, "a hop is used inside its with block"
+        assert self._response is not None, "a hop must be used inside its with block"
         return self._response
 
     def _body(self, response: requests.Response, max_bytes: int) -> tuple[bytes, bool]:
-        """The body decompressed, and whether that is all of it."""
+        """Return the decompressed body, and whether it is complete."""
         content = bytearray()
-        with self._told():
-            for piece in response.raw.stream(PIECE, decode_content=True):
-                content += piece
+        with self._translated_errors():
+            for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
+                content += chunk
                 if len(content) > max_bytes:
                     return bytes(content[:max_bytes]), False
                 self._check_time()
@@ -208,16 +212,16 @@ class _Hop:
         self._deadline.left()
 
     def _expire(self) -> None:
-        """Time is up: whatever waits for this server, byte by byte perhaps, sees its connection end."""
+        """Shut the connection down at the deadline, which wakes a thread that waits for the server."""
         self._expired = True
         if self._handle is not None:
             with contextlib.suppress(OSError):
                 self._handle.shutdown(socket.SHUT_RDWR)
 
     def dial(self) -> socket.socket:
-        """Connect to the first checked address that answers. The time left is shared among those not yet tried.
+        """Connect to the first checked address that accepts. The remaining time is divided among those not yet tried.
 
-        Asks no DNS: the addresses are numbers. Raises OSError.
+        The addresses are numeric, so no DNS lookup is made. Raises OSError.
         """
         addresses, failure = self._target.addresses, OSError("no address")
         for tried, address in enumerate(addresses):
@@ -229,9 +233,9 @@ class _Hop:
         raise failure
 
     def _watched(self, connection: socket.socket) -> socket.socket:
-        """The connection, set up so that the watch can end it."""
-        self._handle = connection.dup()  # a handle of our own: TLS takes the socket itself over
-        if self._expired:  # the watch came before there was anything to end
+        """Prepare the connection so that the timer can shut it down; return it."""
+        self._handle = connection.dup()  # a duplicate, since TLS takes over the socket itself
+        if self._expired:  # the timer fired before there was a connection
             connection.close()
             raise TimeoutError
         connection.settimeout(self._deadline.left())
@@ -239,12 +243,12 @@ class _Hop:
         return connection
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Whatever goes wrong on the wire, in a sentence."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Turn connection errors into a FetchError with a plain sentence."""
         try:
             yield
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            if self._expired or any(isinstance(cause, LATE) for cause in _causes(error)):
+            if self._expired or any(isinstance(cause, TIMEOUTS) for cause in _causes(error)):
                 why = f"it took longer than {self._deadline.seconds:g} seconds"
             else:
                 why = _reason(error, self._target.port, connected=self._handle is not None)
@@ -252,20 +256,20 @@ class _Hop:
 
 
 def _reason(error: BaseException, port: int, *, connected: bool) -> str:
-    """Why a request came to nothing, for somebody who knows no Python."""
+    """Say why a request failed, in terms a reader without Python knowledge understands."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its TLS certificate is not valid ({cause.verify_message.rstrip('.')})"
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return f"port {port} of the server does not speak TLS as it should"
+        return f"port {port} of the server does not speak TLS correctly"
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return f"the server can't be reached: nothing listens at port {port}"
+        return f"the server can't be reached: nothing listens on port {port}"
     if not connected:
         return "the server can't be reached"
     if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
         return "its compressed body is damaged"
-    return "the server's answer broke off or is not HTTP"
+    return "the server's response was incomplete or is not HTTP"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -275,7 +279,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _phrase(status: int) -> str:
-    """What a status means. Not in the server's words: those would reach a model as if they were ours."""
+    """Return the standard phrase of a status, not the server's own, which is untrusted text."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -283,23 +287,24 @@ def _phrase(status: int) -> str:
 
 
 class _Session(requests.Session):
-    """A session for one request, which neither the environment nor the answer leads elsewhere."""
+    """A session for one request that ignores proxies of the environment and does not follow redirects."""
 
     def __init__(self, hop: _Hop) -> None:
         super().__init__()
-        self.trust_env = False  # a proxy or a .netrc would send it elsewhere, or send a password along
+        self.trust_env = False  # a proxy would redirect the request, a .netrc would add a password
         for scheme in PORTS:
             self.mount(f"{scheme}://", _PinnedAdapter(hop))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """None: told of a redirect, requests reads its whole body, however long, even if it shall not follow."""
+        """Return None: for a redirect, requests would read the whole body, however long, even without following it."""
         return None
 
 
 class _PinnedAdapter(HTTPAdapter):
-    """Pins each new connection to the checked addresses of a hop; Host, SNI and certificate check keep the name.
+    """Pins each new connection to the checked addresses of a hop; Host, SNI and certificate check use the host name.
 
-    By the instance and not by a class of our own, so that vcrpy, which replaces the classes, records these too.
+    It patches connection instances instead of using its own class, so that vcrpy, which replaces the classes, can
+    record them.
     """
 
     def __init__(self, hop: _Hop) -> None:
@@ -322,14 +327,14 @@ class _PinnedAdapter(HTTPAdapter):
 
 
 def _pinned(connection: Any, dial: Callable[[], socket.socket]) -> Any:
-    """The same connection, which will ask no DNS, and read its answer in bounded pieces."""
+    """Patch a connection to connect without DNS and to read its response in bounded chunks; return it."""
     connection._new_conn = dial
-    connection.response_class = _Answer
+    connection.response_class = _Response
     return connection
 
 
-class _Answer(http.client.HTTPResponse):
-    """An answer of which nothing is read but in pieces of a bounded size."""
+class _Response(http.client.HTTPResponse):
+    """A response that is only read in chunks of a bounded size."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
@@ -337,13 +342,15 @@ class _Answer(http.client.HTTPResponse):
 
 
 class _Bounded(io.BufferedReader):
-    """What a server sends. Lines have an end, and "all there is" is never asked for: a chunk whose length is given
-    as -1 would be read as that, into memory and past the cap."""
+    """A reader with bounded lines that refuses to read to the end.
+
+    Otherwise an HTTP chunk with the length -1 would be read to the end into memory, past the size limit.
+    """
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0:
-            raise OSError("a chunk of no length")
+            raise OSError("a chunk of unknown length")
         return super().read(size)
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        return super().readline(PIECE + 1 if size is None or size < 0 else size)
+        return super().readline(CHUNK_BYTES + 1 if size is None or size < 0 else size)

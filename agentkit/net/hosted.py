@@ -1,7 +1,7 @@
-"""The one list of hosted APIs: services that read their models' tool calls themselves and keep special tokens apart.
+"""The list of hosted APIs: services that parse their models' tool calls and treat special tokens in text as text.
 
-Any other address may be a server of one's own, which feeds a chat template: there, calls may be left in the text, and
-special tokens in untrusted text would be taken for its own (docs/backends.md).
+Any other address may be a self-hosted server that applies a chat template: there, tool calls may be left in the text,
+and special tokens in untrusted text would be interpreted as control tokens (docs/backends.md).
 """
 
 from urllib.parse import urlsplit
@@ -51,7 +51,7 @@ _DOMAINS = (
 
 
 def is_hosted(base_url: str | None) -> bool:
-    """Whether an address is that of a hosted API; None is OpenAI's own."""
+    """Whether a base URL is that of a hosted API; None means OpenAI's."""
     if base_url is None:
         return True
     host = (urlsplit(base_url).hostname or "").rstrip(".").lower()

@@ -1,8 +1,8 @@
-"""JSON over HTTP on one `requests` session: retries, time limits, events of a stream, and errors.
+"""JSON over HTTP on one `requests` session, with retries, timeouts, server-sent events and errors.
 
 Errors are the openai package's classes, so that one `except` serves all backends. Retries follow its rules:
-connection errors, 408, 409, 429 and 5xx, after what Retry-After says or an exponential back-off with jitter; but a
-status in `final` is not repeated.
+connection errors, 408, 409, 429 and 5xx are retried after the time in Retry-After, or with exponential backoff and
+jitter; a status in `final` is not retried.
 """
 
 import json
@@ -21,42 +21,42 @@ from requests.adapters import HTTPAdapter
 
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
-from agentkit.net.abort import speak
+from agentkit.net.abort import record_owner
 from agentkit.net.api_errors import (
     api_error,
     as_httpx,
     cause_of,
+    display_url,
     error_in_body,
     message_of,
     page_text,
-    shown,
     status_error,
 )
-from agentkit.net.drain import read_out
+from agentkit.net.drain import drain
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
-LONGEST_RETRY_AFTER = 60.0
+FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
+MAX_RETRY_AFTER = 60.0
 MAX_BYTES = 200_000_000
 MAX_ERROR_BYTES = 100_000
 CONNECT_TIMEOUT = 10.0
 Events = Generator[dict[str, Any], None, None]
 _RETRIED = frozenset({408, 409, 429})
-_BITE = 1 << 16
+_READ_BYTES = 1 << 16
 
 
-class _Speaking:
-    """A connection pool of urllib3 that notes who speaks on which connection."""
+class _TrackingPool:
+    """A connection pool of urllib3 that records which request uses which connection."""
 
     def _make_request(self, conn: Any, *args: Any, **options: Any) -> Any:
-        speak(conn, lambda: getattr(conn, "sock", None))
+        record_owner(conn, lambda: getattr(conn, "sock", None))
         return super()._make_request(conn, *args, **options)  # type: ignore[misc]
 
 
-class _HTTPPool(_Speaking, urllib3.HTTPConnectionPool):
+class _HTTPPool(_TrackingPool, urllib3.HTTPConnectionPool):
     pass
 
 
-class _HTTPSPool(_Speaking, urllib3.HTTPSConnectionPool):
+class _HTTPSPool(_TrackingPool, urllib3.HTTPSConnectionPool):
     pass
 
 
@@ -72,10 +72,13 @@ class _Adapter(HTTPAdapter):
 
 
 class Transport:
-    """A session with one server; shared by threads.
+    """A session with one server; thread-safe.
 
-    base_url: the address before the paths. timeout: seconds without a byte. max_retries: of a request that failed
-    before anything of its answer came. final: statuses that are not worth a retry. most_bytes: of a whole answer.
+    base_url: the URL before the paths. timeout: read timeout in seconds. max_retries: maximum retries of a request
+    that failed before any of its response arrived. final: statuses that are not retried. max_bytes: maximum size of
+    a whole response body in bytes.
+
+    Raises ConfigurationError when base_url is not an http(s) URL.
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class Transport:
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(f"base_url={base_url!r} is no address: write http://host:port")
+            raise ConfigurationError(f"base_url={base_url!r} is not a valid URL: write http://host:port")
         self.base_url = base_url.rstrip("/")
         self.timeout = timeout
         self.max_retries = max_retries
@@ -100,7 +103,7 @@ class Transport:
         self._key = api_key or ""
         self._session: requests.Session | None = requests.Session()
         self._session.headers.update({"Accept": "application/json, text/event-stream", **(headers or {})})
-        self._session.auth = self._authorized  # without one, requests takes a password from the user's .netrc
+        self._session.auth = self._authorized  # otherwise requests would read a password from the user's .netrc
         adapter = _Adapter(pool_maxsize=64)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
@@ -117,7 +120,7 @@ class Transport:
             session.close()
 
     def get(self, path: str, *, timeout: float | None = None) -> Any:
-        """The JSON of a page. Raises what `post` raises."""
+        """Return the JSON of a GET request. Raises what `post` raises."""
         return self._json(self._answered("GET", path, None, timeout, None))
 
     def post(
@@ -128,10 +131,10 @@ class Transport:
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Send JSON and get JSON.
+        """Send JSON and return the JSON of the response.
 
-        Raises APIConnectionError when the server can't be reached, APITimeoutError when it is silent, APIStatusError
-        and its children when it refuses, APIResponseValidationError when it answers with what is no JSON.
+        Raises APIConnectionError when the server can't be reached, APITimeoutError when it does not respond in time,
+        APIStatusError and its subclasses for an error status, APIResponseValidationError when the body is not JSON.
         """
         return self._json(self._answered("POST", path, body, timeout, headers))
 
@@ -143,10 +146,10 @@ class Transport:
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Events:
-        """Send JSON and get the JSON of server-sent events, as they come, up to `[DONE]` or the end.
+        """Send JSON and yield the JSON of server-sent events as they arrive, up to `[DONE]` or the end of the stream.
 
-        It is sent at once, so that a refusal is raised here, and again as long as no event has come. Raises what
-        `post` raises; iterating raises APIError for an event that is an error or no JSON.
+        The request is sent immediately, so that an error status is raised here; it is retried until the first event
+        has arrived. Raises what `post` raises; iterating raises APIError for an event that is an error or not JSON.
         """
         events = self._events(path, body, timeout, headers)
         next(events)
@@ -155,7 +158,7 @@ class Transport:
     def _events(
         self, path: str, body: Mapping[str, Any], timeout: float | None, headers: Mapping[str, str] | None
     ) -> Generator[dict[str, Any] | None, None, None]:
-        """None once the server has answered, and then the events."""
+        """Yield None once the server has responded, then the events."""
         has_answered = False
         for attempt in range(self.max_retries + 1):
             is_last = attempt == self.max_retries
@@ -186,7 +189,7 @@ class Transport:
         headers: Mapping[str, str] | None,
         first: int = 0,
     ) -> requests.Response:
-        """An answer that is no error; its body is not read yet."""
+        """Return a response without an error status; its body is not read yet."""
         data = None if body is None else json_bytes(body)
         for attempt in range(first, self.max_retries + 1):
             is_last = attempt == self.max_retries
@@ -210,7 +213,7 @@ class Transport:
         self, method: str, path: str, data: bytes | None, timeout: float | None, headers: Mapping[str, str] | None
     ) -> requests.Response:
         if self._session is None:
-            raise ConfigurationError("this client is closed: make a new one")
+            raise ConfigurationError("this client is closed: create a new one")
         limit = timeout or self.timeout
         try:
             return self._session.request(
@@ -230,7 +233,7 @@ class Transport:
         return status not in self._final and (status in _RETRIED or status >= 500)
 
     def _json(self, response: requests.Response) -> Any:
-        """The JSON of an answer, whatever type it says it has."""
+        """Return the JSON of a response, whatever its Content-Type."""
         with response:
             content = self._content(response)
         try:
@@ -239,77 +242,78 @@ class Transport:
             raise openai.APIResponseValidationError(
                 as_httpx(response, content[:MAX_ERROR_BYTES]),
                 None,
-                message=f"{shown(response.url)} answered {response.status_code} with what is no JSON (is base_url "
-                f"right?): {content[:200].decode('utf-8', 'replace')!r}",
+                message=f"{display_url(response.url)} answered {response.status_code} with a body that is not JSON (is "
+                f"base_url right?): {content[:200].decode('utf-8', 'replace')!r}",
             ) from None
 
     def _content(self, response: requests.Response) -> bytes:
-        pieces, size = [], 0
-        for piece in self._pieces(response):
-            size += len(piece)
+        chunks, size = [], 0
+        for chunk in self._chunks(response):
+            size += len(chunk)
             if size > self._max_bytes:
                 raise openai.APIResponseValidationError(
                     as_httpx(response, b""),
                     None,
-                    message=f"{shown(response.url)} answered with more than {self._max_bytes:,} bytes: ask for fewer "
-                    "tokens (max_tokens)",
+                    message=f"{display_url(response.url)} answered with more than {self._max_bytes:,} bytes: request "
+                    "fewer tokens (max_tokens)",
                 )
-            pieces.append(piece)
-        return b"".join(pieces)
+            chunks.append(chunk)
+        return b"".join(chunks)
 
-    def _pieces(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it comes: no piece waits for more, so that a stream is told at once."""
+    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
+        """Yield the body as it arrives: chunks are not buffered, so that events are emitted without delay."""
         try:
             raw = response.raw
-            if not isinstance(raw, urllib3.BaseHTTPResponse):  # one that was recorded, and is all there
-                yield from response.iter_content(_BITE)
+            if not isinstance(raw, urllib3.BaseHTTPResponse):  # a recorded response, complete in memory
+                yield from response.iter_content(_READ_BYTES)
                 return
-            while piece := raw.read1(_BITE, decode_content=True):
-                yield piece
+            while chunk := raw.read1(_READ_BYTES, decode_content=True):
+                yield chunk
         except (urllib3.exceptions.HTTPError, requests.RequestException, OSError) as error:
             raise self._connection_error("POST", urlsplit(response.url).path, error, in_body=True) from error
 
     def _events_of(self, response: requests.Response) -> Iterator[dict[str, Any]]:
         kind = response.headers.get("Content-Type", "")
-        if "json" in kind:  # it does not stream
+        if "json" in kind:  # the server does not stream
             yield self._json(response)
             return
-        lines = _lines(self._pieces(response))
+        lines = _lines(self._chunks(response))
         for line in lines:
             if not line.startswith(b"data:"):
                 continue
             data = line[5:].strip()
             if data == b"[DONE]":
-                _read_out(response, lines)
+                _drain(response, lines)
                 return
             try:
                 event = json.loads(data)
             except (ValueError, RecursionError):
                 raise api_error(
-                    f"{shown(response.url)} sent an event that is not JSON: {data[:200].decode('utf-8', 'replace')!r}"
+                    f"{display_url(response.url)} sent an event that is not JSON: "
+                    f"{data[:200].decode('utf-8', 'replace')!r}"
                 ) from None
             if isinstance(event, dict):
                 if event.get("error"):
                     raise error_in_body(event)
                 yield event
                 if event.get("finished"):  # LightLLM's own stream ends without [DONE]
-                    _read_out(response, lines)
+                    _drain(response, lines)
                     return
 
     def _connection_error(
         self, method: str, path: str, error: Exception, in_body: bool = False
     ) -> openai.APIConnectionError:
-        where = shown(self.base_url) + path.removeprefix(urlsplit(self.base_url).path)
+        where = display_url(self.base_url) + path.removeprefix(urlsplit(self.base_url).path)
         request = httpx2.Request(method, where)
         if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError) and not isinstance(
             error, urllib3.exceptions.ConnectTimeoutError | requests.ConnectTimeout
         ):
             timed_out = openai.APITimeoutError(request)
-            timed_out.message = f"{where} was silent for longer than the time limit: raise timeout=, or ask for less"
+            timed_out.message = f"{where} sent nothing within the timeout: raise timeout=, or request fewer tokens"
             timed_out.args = (timed_out.message,)
             return timed_out
         if in_body:
-            message = f"{where}: the connection broke before the answer was whole"
+            message = f"{where}: the connection was closed before the response was complete"
         else:
             message = f"{where} can't be reached (is the server running, is base_url right?): {cause_of(error)}"
         return openai.APIConnectionError(message=message, request=request)
@@ -318,8 +322,8 @@ class Transport:
         with response:
             content = b""
             try:
-                for piece in self._pieces(response):
-                    content += piece
+                for chunk in self._chunks(response):
+                    content += chunk
                     if len(content) > MAX_ERROR_BYTES:
                         break
             except openai.APIConnectionError:
@@ -328,23 +332,23 @@ class Transport:
             body: Any = json.loads(content)
         except (ValueError, RecursionError):
             body = None
-        said = message_of(body) if body is not None else page_text(content)
+        reported = message_of(body) if body is not None else page_text(content)
         if self._key:
-            said = said.replace(self._key, "(key)")
+            reported = reported.replace(self._key, "(key)")
             body = None if self._key in json.dumps(body) else body
-        message = f"{shown(response.url)} answered {response.status_code}: {said}"
+        message = f"{display_url(response.url)} answered {response.status_code}: {reported}"
         return status_error(response.status_code, message, as_httpx(response, content), body)
 
 
-def _read_out(response: requests.Response, rest: Iterator[bytes]) -> None:
-    read_out(rest, getattr(getattr(response.raw, "connection", None), "sock", None))
+def _drain(response: requests.Response, rest: Iterator[bytes]) -> None:
+    drain(rest, getattr(getattr(response.raw, "connection", None), "sock", None))
 
 
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Lines without their ends; the last one may lack one."""
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a body without line ends; the last line may lack one."""
     begun: list[bytes] = []
-    for piece in pieces:
-        *whole, rest = piece.split(b"\n")
+    for chunk in chunks:
+        *whole, rest = chunk.split(b"\n")
         for line in whole:
             yield b"".join((*begun, line)).rstrip(b"\r")
             begun.clear()
@@ -355,7 +359,7 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for, as a number or as a date."""
+    """Return the seconds of a Retry-After header, which holds a number or a date; None when invalid or too long."""
     if not value:
         return None
     try:
@@ -365,9 +369,9 @@ def _retry_after(value: str | None) -> float | None:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
         except (ValueError, TypeError):
             return None
-    return seconds if 0 <= seconds <= LONGEST_RETRY_AFTER else None
+    return seconds if 0 <= seconds <= MAX_RETRY_AFTER else None
 
 
 def _sleep(attempt: int, wanted: float | None) -> None:
-    wait = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT) * (1 - 0.25 * random.random()) if wanted is None else wanted
+    wait = min(FIRST_BACKOFF * 2**attempt, MAX_BACKOFF) * (1 - 0.25 * random.random()) if wanted is None else wanted
     time.sleep(wait)

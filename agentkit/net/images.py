@@ -1,6 +1,6 @@
-"""Pictures by their addresses: `data:`, `http(s):` through the guarded fetch, and `file:` where that is allowed.
+"""Loads images by URL: `data:`, `http(s):` through the guarded fetch, and `file:` where that is allowed.
 
-What can't be loaded is refused as the server would refuse it, with the openai package's BadRequestError.
+An image that can't be loaded raises the openai package's BadRequestError, as if the server had rejected it.
 """
 
 import base64
@@ -17,7 +17,7 @@ from agentkit.net.fetch import fetch
 
 MAX_BYTES = 20_000_000
 
-_BEGINNINGS = (
+_SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF8", "image/gif"),
@@ -29,10 +29,10 @@ _BEGINNINGS = (
 
 @dataclass(frozen=True)
 class ImageLoader:
-    """Loads pictures.
+    """Loads images.
 
-    files: whether `file:` addresses may be read; leave it off where the addresses come from strangers. allow: hosts
-    that may be asked although they are not public (see `agentkit.fetch`). most_bytes: of one picture.
+    files: whether `file:` URLs may be read; keep it off where URLs are untrusted. allow: hosts that may be contacted
+    although they are not public (see `agentkit.fetch`). max_bytes: maximum size of one image in bytes.
     """
 
     files: bool = False
@@ -40,24 +40,26 @@ class ImageLoader:
     max_bytes: int = MAX_BYTES
 
     def loaded(self, address: str) -> tuple[str, bytes]:
-        """The media type and the bytes of a picture. Raises BadRequestError with what to do about it."""
+        """Return the media type and the bytes of an image. Raises BadRequestError, which says how to fix it."""
         data = self._bytes(address)
         if len(data) > self.max_bytes:
-            raise _refused(f"{_shown(address)} has {len(data):,} bytes, and {self.max_bytes:,} are allowed: shrink it")
+            raise _refused(
+                f"{_display_name(address)} has {len(data):,} bytes, more than the allowed {self.max_bytes:,}: shrink it"
+            )
         kind = media_type(data)
         if kind is None:
-            raise _refused(f"{_shown(address)} is no picture (PNG, JPEG, GIF, WebP, BMP and TIFF are known)")
+            raise _refused(f"{_display_name(address)} is not a supported image (PNG, JPEG, GIF, WebP, BMP or TIFF)")
         return kind, data
 
     def base64(self, addresses: Iterable[str]) -> list[dict[str, str]]:
-        """Entries of LightLLM's `multimodal_params.images`, in order."""
+        """Return the entries of LightLLM's `multimodal_params.images`, in order."""
         return [
             {"type": "base64", "data": base64.b64encode(self.loaded(address)[1]).decode("ascii")}
             for address in addresses
         ]
 
     def data_url(self, address: str) -> str:
-        """The address of a picture as a `data:` URL, which needs nobody to load it."""
+        """Return an image as a `data:` URL, so that the server need not load it."""
         kind, data = self.loaded(address)
         return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
@@ -69,45 +71,47 @@ class ImageLoader:
             try:
                 return fetch(address, max_bytes=self.max_bytes, allow=self.allow).content
             except FetchError as error:
-                raise _refused(f"{_shown(address)} could not be loaded: {error}") from error
+                raise _refused(f"{_display_name(address)} could not be loaded: {error}") from error
         if scheme == "file" or "://" not in address:
             return self._from_file(address)
-        raise _refused(f"{_shown(address)} has an address that is not file:, http:, https: or data:")
+        raise _refused(f"{_display_name(address)} has an unsupported URL scheme: use file:, http:, https: or data:")
 
     def _from_file(self, address: str) -> bytes:
         if not self.files:
-            raise _refused(f"{_shown(address)} is a file, and files are not read here: send a data: URL")
+            raise _refused(f"{_display_name(address)} is a file, and reading files is disabled: send a data: URL")
         parts = urlsplit(address)
         path = Path(url2pathname(unquote(parts.path)) if parts.scheme == "file" else address).expanduser()
         try:
             if path.stat().st_size > self.max_bytes:
-                raise _refused(f"{_shown(address)} has more than the allowed {self.max_bytes:,} bytes: shrink it")
+                raise _refused(
+                    f"{_display_name(address)} has more than the allowed {self.max_bytes:,} bytes: shrink it"
+                )
             return path.read_bytes()
         except OSError as error:
-            raise _refused(f"{_shown(address)} can't be read: {error.strerror or error}") from None
+            raise _refused(f"{_display_name(address)} can't be read: {error.strerror or error}") from None
 
 
 def media_type(data: bytes) -> str | None:
-    """What a picture is by its first bytes; None when it is none."""
+    """Return the media type of an image by its first bytes; None when it is not a known format."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
-    return next((kind for beginning, kind in _BEGINNINGS if data.startswith(beginning)), None)
+    return next((kind for signature, kind in _SIGNATURES if data.startswith(signature)), None)
 
 
 def _from_data_url(address: str) -> bytes:
     head, comma, body = address.partition(",")
     if not comma:
-        raise _refused("a data: URL without a comma is no picture: write data:image/png;base64,...")
+        raise _refused("a data: URL must contain a comma: write data:image/png;base64,...")
     if not head.lower().endswith(";base64"):
         return unquote_to_bytes(body)
     try:
         return base64.b64decode("".join(body.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _refused(f"a data: URL is not valid base64 ({error}): encode the picture's bytes") from None
+        raise _refused(f"a data: URL is not valid base64 ({error}): encode the image's bytes") from None
 
 
-def _shown(address: str) -> str:
-    return f"the picture {address[:80]!r}" if not address.startswith("data:") else "a picture in a data: URL"
+def _display_name(address: str) -> str:
+    return f"the image {address[:80]!r}" if not address.startswith("data:") else "an image in a data: URL"
 
 
 def _refused(message: str) -> Exception:

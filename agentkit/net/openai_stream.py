@@ -1,16 +1,18 @@
-"""The openai package's stream, read to its very end."""
+"""The openai package's stream, read to the end of the HTTP message."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from openai import Stream
 
-from agentkit.net.drain import read_out
+from agentkit.net.drain import drain
 
 
-class WholeStream(Stream[object]):
-    """Events up to `[DONE]`, as the package reads them; then the rest of the answer, so that its connection is kept.
-    is_done: whether `[DONE]` has come."""
+class DrainedStream(Stream[object]):
+    """Yields the events up to `[DONE]`, as the package does, then drains the response to keep its connection.
+
+    is_done: whether `[DONE]` has arrived.
+    """
 
     is_done = False
 
@@ -20,5 +22,5 @@ class WholeStream(Stream[object]):
             if event.data.startswith("[DONE]"):
                 self.is_done = True
                 network = self.response.extensions.get("network_stream")
-                read_out(events, network and network.get_extra_info("socket"))
+                drain(events, network and network.get_extra_info("socket"))
             yield event

@@ -1,7 +1,7 @@
-"""What may be fetched: only http and https, only public addresses, checked after DNS.
+"""Decides which URLs may be fetched: only http and https, only public addresses, checked after DNS resolution.
 
-Which addresses are public: the IANA special-purpose registries (RFC 6890 and its updates), read strictly. How hosts
-are read: the WHATWG URL standard's host parser, so that 0x7f.1 is the address it is to a browser.
+Public addresses are determined by the IANA special-purpose registries (RFC 6890 and its updates), read strictly. Hosts
+are parsed by the WHATWG URL standard, so that 0x7f.1 is the same address as in a browser.
 """
 
 import contextlib
@@ -15,13 +15,14 @@ from queue import Empty, SimpleQueue
 
 import idna
 
+from agentkit._text import cut
 from agentkit._threads import WORKERS
 from agentkit.errors import BlockedAddressError, FetchError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Sequence[str]]
-"""Host and port -> all its addresses, as text."""
+"""Maps a host and port to all addresses of the host, as text."""
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -30,7 +31,7 @@ NOT_PUBLIC = tuple(
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
         *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24"),
         *("203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32"),
-        # IPv6, of what is left of 2000::/3: IETF protocols with Teredo and ORCHID, documentation
+        # IPv6, within 2000::/3: IETF protocols with Teredo and ORCHID, documentation
         *("2001::/23", "2001:db8::/32", "3fff::/20"),
     )
 )
@@ -44,26 +45,26 @@ INNER_SUFFIXES = (
     *("localdomain", "localdomain4", "localdomain6"),
     *("metadata.goog", "metadata.tencentyun.com", "metadata.platformequinix.com"),
 )
-"""These and the names below them are not public (RFC 6761, RFC 6762, RFC 8375, what offices use, and clouds'
-names for their metadata services). A name without a dot is not public either."""
+"""These names and their subdomains are not public (RFC 6761, RFC 6762, RFC 8375, names common in offices, and names
+of clouds' metadata services). A name without a dot is not public either."""
 
 
 def check_url(url: str, *, allow: Iterable[str] = (), resolver: Resolver | None = None) -> list[str]:
-    """The addresses that `fetch` would connect to, without connecting. Raises as `fetch` does."""
+    """Return the addresses that `fetch` would connect to, without connecting. Raises what `fetch` raises."""
     target = Guard(AllowList(allow), resolver or system_resolver, Deadline(20.0)).checked(url)
     return [str(address) for address in target.addresses]
 
 
 class Deadline:
-    """The moment at which a fetch has taken long enough."""
+    """The time at which a fetch is aborted."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._moment = time.monotonic() + seconds
+        self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds that are left, more than 0. Raises TimeoutError when there are none."""
-        left = self._moment - time.monotonic()
+        """Return the remaining seconds, more than 0. Raises TimeoutError when none remain."""
+        left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
@@ -71,7 +72,7 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Target:
-    """A URL taken apart, its host in ASCII, and the addresses that were checked."""
+    """A parsed URL, its host in ASCII, and its checked addresses."""
 
     scheme: str
     host: str
@@ -106,15 +107,15 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 
 @dataclass(frozen=True)
 class Guard:
-    """Who decides what may be asked: the verdict on one URL, before anything is sent to it."""
+    """Checks a URL before anything is sent to it."""
 
     allowed: "AllowList"
     resolver: Resolver
     deadline: Deadline
 
     def checked(self, url: str) -> Target:
-        """The URL with its addresses, each of which may be asked. Raises BlockedAddressError or FetchError."""
-        scheme, host, port, rest = _taken_apart(url)
+        """Return the URL with its allowed addresses. Raises BlockedAddressError or FetchError."""
+        scheme, host, port, rest = _parsed(url)
         named = self.allowed.names(host, port)
         inner = False
         address = _as_address(host, url)
@@ -122,8 +123,8 @@ class Guard:
             host, addresses = str(address), [address]
         else:
             inner = _is_inner(host) and not named
-            if inner and not self.allowed.has_networks(port):  # what DNS says would change nothing
-                raise _blocked(url, f"{host} is a name of an inner network")
+            if inner and not self.allowed.has_networks(port):  # no DNS answer could make it allowed
+                raise _blocked(url, f"{host} is a name of an internal network")
             addresses = _resolved(host, port, self.resolver, self.deadline, url)
         for each in () if named else addresses:
             self._check(each, port, inner, url)
@@ -133,7 +134,7 @@ class Guard:
         if self.allowed.holds(address, port):
             return
         if inner:
-            raise _blocked(url, f"it is named as a host of an inner network, and {address} is not an allowed address")
+            raise _blocked(url, f"its name is of an internal network, and {address} is not an allowed address")
         if not is_public(address):
             raise _blocked(url, f"its address {address} is not public")
 
@@ -142,56 +143,56 @@ def _blocked(url: object, why: str) -> BlockedAddressError:
     return BlockedAddressError(f"{shown_url(url)} is not fetched: {why}")
 
 
-def _taken_apart(url: str) -> tuple[str, str, int, str]:
-    """Scheme, host in ASCII, port and the rest. Stricter than any parser, so that no two can read it differently."""
+def _parsed(url: str) -> tuple[str, str, int, str]:
+    """Return scheme, host in ASCII, port and the rest; strict, so that no two URL parsers can disagree about it."""
     if not isinstance(url, str):
-        raise FetchError(f"{url!r} is not fetched: a URL is a text that begins with http:// or https://")
+        raise FetchError(f"{url!r} is not fetched: a URL must be a string that begins with http:// or https://")
     if _FORBIDDEN.search(url):
-        raise _blocked(url, "a URL has no spaces, control characters or backslashes")
+        raise _blocked(url, "a URL must not contain spaces, control characters or backslashes")
     parts = _URL.fullmatch(url)
     if parts is None:
-        raise _blocked(url, "only http:// and https:// are")
+        raise _blocked(url, "only http:// and https:// URLs are allowed")
     scheme, authority, rest = parts[1].lower(), parts[2], parts[3]
     if "@" in authority:
-        raise _blocked(url, "it has a user name in it")
+        raise _blocked(url, "it contains a user name")
     named = _BRACKETED.fullmatch(authority) or _NAMED.fullmatch(authority)
     if named is None:
-        raise _blocked(url, f"'{shown_url(authority)}' is no host and port")
+        raise _blocked(url, f"'{shown_url(authority)}' is not a valid host and port")
     port = int(named[2]) if named[2] else PORTS[scheme]
     if not 0 < port < 65536:
-        raise _blocked(url, f"there is no port {port}")
+        raise _blocked(url, f"port {port} is not valid")
     host = named[1] if authority.startswith("[") else _ascii(named[1], url)
     return scheme, host, port, rest if rest.startswith("/") or not rest else f"/{rest}"
 
 
 def _ascii(host: str, url: str) -> str:
-    """A host as DNS knows it (UTS 46), without the dot at its end."""
+    """Return a host name in ASCII (UTS 46), in lower case and without a trailing dot."""
     try:
         name = host if host.isascii() else idna.encode(host, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
         name = ""
     name = name.lower().removesuffix(".")
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
-        raise _blocked(url, f"'{shown_url(host)}' is no host name")
+        raise _blocked(url, f"'{shown_url(host)}' is not a valid host name")
     return name
 
 
 def _as_address(host: str, url: str) -> Address | None:
-    """The address a host is written as, in any notation that some program reads; None when it is a name."""
+    """Return the address a host is written as, in any notation that some program accepts; None for a name."""
     if ":" in host:
         with contextlib.suppress(ValueError):
             return ipaddress.IPv6Address(host)
-        raise _blocked(url, f"'{shown_url(host)}' is no IPv6 address")
+        raise _blocked(url, f"'{shown_url(host)}' is not a valid IPv6 address")
     if not _NUMBER.fullmatch(host.rpartition(".")[2]):
         return None
     value = _ipv4_number(host.split("."))
     if value is None:
-        raise _blocked(url, f"'{shown_url(host)}' is no IPv4 address")
+        raise _blocked(url, f"'{shown_url(host)}' is not a valid IPv4 address")
     return ipaddress.IPv4Address(value)
 
 
 def _ipv4_number(parts: Sequence[str]) -> int | None:
-    """One to four numbers, decimal, octal (0...) or hexadecimal (0x...), the last filling what is left."""
+    """Parse one to four numbers, decimal, octal (0...) or hexadecimal (0x...); the last fills the remaining bytes."""
     if len(parts) > 4 or not all(_NUMBER.fullmatch(part) for part in parts):
         return None
     numbers = []
@@ -204,7 +205,7 @@ def _ipv4_number(parts: Sequence[str]) -> int | None:
     *first, last = numbers
     if any(number > 255 for number in first) or last >= 256 ** (5 - len(numbers)):
         return None
-    return sum(number << 8 * (3 - place) for place, number in enumerate(first)) + last
+    return sum(number << 8 * (3 - index) for index, number in enumerate(first)) + last
 
 
 def _is_inner(host: str) -> bool:
@@ -212,7 +213,7 @@ def _is_inner(host: str) -> bool:
 
 
 def is_public(address: Address) -> bool:
-    """Whether anybody on the internet may be there; addresses that carry an IPv4 address count as that one."""
+    """Whether an address is public; an IPv6 address with an embedded IPv4 address counts as that one."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in NOT_PUBLIC)
     value = int(address)
@@ -228,7 +229,7 @@ def is_public(address: Address) -> bool:
 
 
 class AllowList:
-    """The allow-list: names, and networks, each perhaps with one port."""
+    """The allow-list: names and networks, each optionally with one port."""
 
     def __init__(self, entries: Iterable[str]) -> None:
         self._names: set[tuple[str, int | None]] = set()
@@ -261,24 +262,24 @@ class AllowList:
 
 
 def _resolved(host: str, port: int, resolver: Resolver, deadline: Deadline, url: str) -> list[Address]:
-    """All addresses of a name; DNS knows no time limit, so it is asked in a thread that may be left behind."""
+    """Resolve a name to all its addresses, in a thread that is abandoned at the deadline, since DNS has no timeout."""
     answers: SimpleQueue[Sequence[str] | Exception] = SimpleQueue()
 
-    def ask() -> None:
+    def resolve() -> None:
         try:
             answers.put(resolver(host, port))
-        except Exception as error:  # noqa: BLE001 - told by the thread that waits
+        except Exception as error:  # noqa: BLE001 - reported by the waiting thread
             answers.put(error)
 
-    WORKERS.submit(ask)
+    WORKERS.submit(resolve)
     try:
         answer = answers.get(timeout=deadline.left())
     except (Empty, TimeoutError):
         raise FetchError(f"{shown_url(url)} was not fetched: the name {host} was not resolved in time") from None
     if isinstance(answer, socket.gaierror) and answer.errno == socket.EAI_AGAIN:
-        raise FetchError(f"{shown_url(url)} was not fetched: no name server answers for {host}; it may later")
+        raise FetchError(f"{shown_url(url)} was not fetched: no name server responds for {host}; try again later")
     if isinstance(answer, Exception) or not answer:
-        raise FetchError(f"{shown_url(url)} was not fetched: there is no host named {host}")
+        raise FetchError(f"{shown_url(url)} was not fetched: the host {host} does not exist")
     try:
         return [ipaddress.ip_address(each.partition("%")[0]) for each in answer]
     except ValueError:
@@ -286,12 +287,12 @@ def _resolved(host: str, port: int, resolver: Resolver, deadline: Deadline, url:
 
 
 def system_resolver(host: str, port: int) -> Sequence[str]:
+    """Resolve a host with the system's DNS."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def shown_url(url: object) -> str:
-    """A URL, or a part of one, for a message: no user name and password, nothing unprintable, not too long."""
+    """Return a URL or a part of one for a message: without credentials and unprintable characters, at most 300 long."""
     text = re.sub(r"^([^/\\?#]*:)?([/\\]*)[^/?#]*@", r"\1\2", str(url))
-    text = "".join(character if character.isprintable() else "?" for character in text[:301])
-    return text if len(text) <= 300 else text[:300] + "…"
+    return cut("".join(character if character.isprintable() else "?" for character in text[:301]), 300)

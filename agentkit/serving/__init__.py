@@ -1,1 +1,1 @@
-"""Entry points that serve others: the HTTP chat service and the MQTT bridge."""
+"""Network entry points: the HTTP chat service and the MQTT bridge."""

@@ -1,4 +1,4 @@
-"""One message in, one answer out: what each door that serves others does with a user's words."""
+"""Answers one user message: the core shared by the HTTP chat service and the MQTT bridge."""
 
 import contextlib
 import threading
@@ -17,10 +17,10 @@ from agentkit.transcript import Transcript
 
 
 class ChatService:
-    """Answers from a model and a store of sessions; shared by threads.
+    """Answers user messages with an agent, using one model and one session store. Thread-safe.
 
-    history_tokens: of a session, that are sent. calls_at_once: answers that are worked on at once. limits: of one
-    answer.
+    history_tokens: maximum number of tokens of a session's history sent to the model. calls_at_once: maximum number of
+    answers generated concurrently. limits: run limits of one answer; None: at most 10 turns.
     """
 
     def __init__(
@@ -36,130 +36,130 @@ class ChatService:
         self._backend = backend
         self._window = Window(history_tokens)
         self._limits = limits or Limits(turns=10)
-        self._room = threading.BoundedSemaphore(calls_at_once)
+        self._slots = threading.BoundedSemaphore(calls_at_once)
 
     def test(self) -> None:
-        """Ask the model server for a word. Raises the openai package's APIError when it can't be used."""
-        with closing(self._sampled({"max_tokens": 1}).reply(Request(Transcript([user("Hello")])))) as pieces:
-            for _ in pieces:
+        """Send a minimal request to the model server. Raises the openai package's APIError when it is not usable."""
+        with closing(self._sampled({"max_tokens": 1}).reply(Request(Transcript([user("Hello")])))) as deltas:
+            for _ in deltas:
                 pass
 
     def answer(
         self,
-        asked: UserInput,
-        tell: Callable[[Event], object] | None = None,
+        user_input: UserInput,
+        on_event: Callable[[Event], object] | None = None,
         cancel: threading.Event | None = None,
     ) -> Answer | None:
-        """The answer; None when this message was answered before. tell: told of what happens, but for the end. cancel:
-        set it to stop.
+        """Return the answer; None when this message was already answered. on_event: called with each event of the run
+        except `RunFinished`. cancel: set it to stop the run.
 
-        Raises what `Agent.run` raises; the session then does not have the message.
+        Raises what `Agent.run` raises; the message is then rolled back from the session.
         """
-        if asked.session is None:
-            result = self._run(asked, asked.text, {"messages": asked.messages}, tell, cancel)
+        if user_input.session is None:
+            result = self._run(user_input, user_input.text, {"messages": user_input.messages}, on_event, cancel)
             return Answer(str(result.output).strip(), result=result)
-        session = self.sessions[asked.session]
-        begun = self.begin(asked)
-        if begun.is_answered or begun.is_said:
-            return None if begun.is_answered else begun.answer
-        text = None if begun.is_asked else asked.text
-        with rolled_back(session, asked.text):
-            result = self._run(asked, text, {"session": session}, tell, cancel)
-        was_cut = RequestState.read(session.entries(begun.start)).is_cut
+        session = self.sessions[user_input.session]
+        state = self.begin(user_input)
+        if state.is_answered or state.has_answer:
+            return None if state.is_answered else state.answer
+        text = None if state.is_asked else user_input.text
+        with rolled_back(session, user_input.text):
+            result = self._run(user_input, text, {"session": session}, on_event, cancel)
+        was_cut = RequestState.read(session.entries(state.start)).is_cut
         return Answer(str(result.output).strip(), was_cut, result)
 
-    def agent(self, asked: UserInput) -> Agent:
-        """The agent for a message."""
+    def agent(self, user_input: UserInput) -> Agent:
+        """Return the agent that answers a message."""
         return Agent(
-            self._sampled(asked.sampling),
-            tools=asked.tools,
-            instructions=asked.system_prompt,
+            self._sampled(user_input.sampling),
+            tools=user_input.tools,
+            instructions=user_input.system_prompt,
             window=self._window,
             limits=self._limits,
         )
 
     @property
     def room(self) -> threading.BoundedSemaphore:
-        """Held by each answer that is worked on."""
-        return self._room
+        """Semaphore that each answer holds while it is generated."""
+        return self._slots
 
     def _run(
         self,
-        asked: UserInput,
+        user_input: UserInput,
         text: Prompt | None,
         history: Mapping[str, Any],
-        tell: Callable[[Event], object] | None,
+        on_event: Callable[[Event], object] | None,
         cancel: threading.Event | None,
     ) -> Result:
-        with self._room, self.agent(asked).stream(text, cancel=cancel, **history) as run:
+        with self._slots, self.agent(user_input).stream(text, cancel=cancel, **history) as run:
             for event in run:
-                if tell is not None and not isinstance(event, RunFinished):
-                    tell(event)
+                if on_event is not None and not isinstance(event, RunFinished):
+                    on_event(event)
             assert run.result is not None
             return run.result
 
     def _sampled(self, sampling: Mapping[str, Any]) -> Backend:
-        with_sampling = getattr(self._backend, "with_sampling", None)  # the extractive model has none
+        with_sampling = getattr(self._backend, "with_sampling", None)  # the extractive model lacks it
         sampled: Backend = with_sampling(**sampling) if with_sampling and sampling else self._backend
         return sampled
 
-    # ---- how far a request is
+    # ---- progress of a request
 
-    def begin(self, asked: UserInput) -> "RequestState":
-        """How far the answer to a message is: a process may have been killed that had begun it. It is begun now."""
-        assert asked.session is not None
-        session = self.sessions[asked.session]
+    def begin(self, user_input: UserInput) -> "RequestState":
+        """Return the state of a message's request, which an earlier process may have begun, and record it as begun."""
+        assert user_input.session is not None
+        session = self.sessions[user_input.session]
         entries = session.entries()
-        begun = RequestState.of(asked, entries)
-        if asked.request_id and not begun.is_begun:
+        state = RequestState.of(user_input, entries)
+        if user_input.request_id and not state.is_begun:
             with session.hold() as writer:
-                writer.note_request(asked.request_id, "begun")
-        return begun
+                writer.note_request(user_input.request_id, "begun")
+        return state
 
     def note_answered(self, session: str, request_id: str) -> None:
-        """Note that the client has the answer to a request."""
+        """Record that the client has received the answer to a request."""
         if request_id:
             with self.sessions[session].hold() as writer:
                 writer.note_request(request_id, "answered")
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Forget the histories of sessions."""
+        """Delete sessions."""
         for key in keys:
             with contextlib.suppress(SessionError):
                 self.sessions.delete(key)
 
 
 def process_user_input_with_llm(
-    answerer: ChatService,
-    asked: UserInput,
-    tell: Callable[[Event], object] | None = None,
+    service: ChatService,
+    user_input: UserInput,
+    on_event: Callable[[Event], object] | None = None,
     cancel: threading.Event | None = None,
 ) -> Answer | None:
-    """The answer to a user's message, None when it was answered before: the one way that leads from each door to the
-    model. See `ChatService.answer`."""
-    return answerer.answer(asked, tell, cancel)
+    """Return the answer to a user message; None when it was already answered. Every network entry point reaches the
+    model through this function. See `ChatService.answer`."""
+    return service.answer(user_input, on_event, cancel)
 
 
 @contextlib.contextmanager
 def rolled_back(session: Session, text: Prompt | None) -> Iterator[None]:
-    """What a user says is taken back when answering it fails, so that it is no part of the history."""
+    """Roll a user message back when answering it fails, so that it does not remain in the history."""
     try:
         yield
     except SessionBusyError:
-        raise  # nothing of it is in the session
+        raise  # the session was not changed
     except Exception:
         _roll_back(session, text)
         raise
 
 
 def _roll_back(session: Session, text: Prompt | None) -> None:
-    """Take a message back that got no answer, with all that followed; unless another one was said since, or the
-    last one was answered."""
+    """Remove an unanswered user message and everything after it, unless a newer user message exists or the last one
+    was answered."""
     with contextlib.suppress(SessionError), session.hold() as writer:
         messages = session.messages
-        places = [place for place, each in enumerate(messages) if each["role"] == "user"]
-        if text is None or not places or messages[places[-1]]["content"] != user(text)["content"]:
+        positions = [index for index, each in enumerate(messages) if each["role"] == "user"]
+        if text is None or not positions or messages[positions[-1]]["content"] != user(text)["content"]:
             return
         is_answered = messages[-1]["role"] == "assistant" and not messages[-1].get("tool_calls")
         if not is_answered:
-            writer.undo(len(messages) - places[-1])
+            writer.undo(len(messages) - positions[-1])

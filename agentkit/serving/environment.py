@@ -1,4 +1,4 @@
-"""What the doors read from the environment."""
+"""Defaults of the entry points, read from environment variables."""
 
 import os
 from collections.abc import Mapping
@@ -8,22 +8,22 @@ DEFAULT_MODEL = "extractive"
 
 
 def default_model() -> str:
-    """AGENTKIT_MODEL, or the embedded default, which needs no key and no network."""
+    """Return AGENTKIT_MODEL, or else the embedded default model, which needs no API key and no network."""
     return os.environ.get("AGENTKIT_MODEL") or DEFAULT_MODEL
 
 
 def data_folder() -> Path:
-    """Where the system keeps a user's data of this program (XDG Base Directory Specification)."""
+    """Return the user data directory of this program (XDG Base Directory Specification; LOCALAPPDATA on Windows)."""
     home = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
     return (Path(home) if home else Path.home() / ".local" / "share") / "agentkit"
 
 
 def session_store() -> str:
-    """AGENTKIT_SESSIONS, or a file among the user's data."""
+    """Return AGENTKIT_SESSIONS, or else the path of an SQLite file in the user data directory."""
     return os.environ.get("AGENTKIT_SESSIONS") or str(data_folder() / "sessions.db")
 
 
 def hand_on(settings: Mapping[str, str | None]) -> None:
-    """Set variables of the environment for what is read from it later, in this process and those that it starts; what
-    is empty is left as it is."""
+    """Set environment variables for later reads in this process and in its child processes. Empty values are
+    skipped."""
     os.environ.update({name: value for name, value in settings.items() if value})

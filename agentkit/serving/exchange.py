@@ -1,4 +1,4 @@
-"""One message and its answer, and what the log of a session tells of them."""
+"""A user message, its answer, and the state of a request as recorded in the session log."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,10 +13,11 @@ from agentkit.session import Entry
 
 @dataclass(frozen=True)
 class UserInput:
-    """What a user says. session: the id in the store of the conversation that it belongs to; None: `messages` are what
-    was said before, and nothing is kept. text: None goes on with what is there. mark: by which the log of the session
-    knows the message, or "". is_known_again: whether another message with this mark is the same. sampling: fields of
-    the request to the model."""
+    """One user message. text: the message; None continues from the existing messages. session: id of its session in the
+    store; None: the conversation is `messages`, and nothing is stored. system_prompt: instructions of the agent; None:
+    no instructions are added. sampling: sampling fields of the model request. tools: tools of the agent. request_id: id
+    of the message in the session log (idempotency key), or "". is_retry: whether a further message with the same
+    request_id is a retry of the same request."""
 
     text: Prompt | None
     session: str | None = None
@@ -30,8 +31,9 @@ class UserInput:
 
 @dataclass(frozen=True)
 class Answer:
-    """text: without white space around it; "" when the model gave none. was_cut: some of the history was left out.
-    result: of the run; None for an answer that an earlier run had left in the session."""
+    """The answer to one message. text: without surrounding whitespace; "" when the model returned no text. was_cut:
+    whether part of the history was omitted. result: result of the run; None for an answer that an earlier run stored in
+    the session."""
 
     text: str
     was_cut: bool = False
@@ -39,39 +41,40 @@ class Answer:
 
     @property
     def usage(self) -> Usage:
-        """What it took."""
+        """Resource usage of the run; zero for a stored answer."""
         return self.result.usage if self.result is not None else Usage()
 
 
 @dataclass
 class RequestState:
-    """What the log of a session tells of one request. start: of its entries. is_asked: the message is in the log.
-    is_said: so is its answer."""
+    """State of one request, read from the session log. is_begun: the request was recorded. is_answered: the client has
+    received the answer. is_asked: the user message is in the log. is_cut: part of the history was omitted. has_answer:
+    the final reply is in the log. replies: the model's replies. start: index of the request's first log entry."""
 
     is_begun: bool = False
     is_answered: bool = False
     is_asked: bool = False
     is_cut: bool = False
-    is_said: bool = False
+    has_answer: bool = False
     replies: list[Message] = field(default_factory=list)
     start: int = 0
 
     @classmethod
-    def of(cls, asked: UserInput, entries: Sequence[Entry]) -> "RequestState":
-        """What is known of a message."""
-        begins = [place for place, entry in enumerate(entries) if _is_request_note(entry, "begun")]
-        own = [place for place in begins if entries[place].value.get("id") == asked.request_id]
-        if not (asked.request_id and own and asked.is_retry):
+    def of(cls, user_input: UserInput, entries: Sequence[Entry]) -> "RequestState":
+        """Return the state of the request for a message."""
+        begins = [index for index, entry in enumerate(entries) if _is_request_note(entry, "begun")]
+        own = [index for index in begins if entries[index].value.get("id") == user_input.request_id]
+        if not (user_input.request_id and own and user_input.is_retry):
             return cls(start=len(entries))
         start = own[-1]
-        end = next((place for place in begins if place > start), len(entries))
+        end = next((index for index in begins if index > start), len(entries))
         answered = (each for each in entries[start:] if _is_request_note(each, "answered"))
-        is_answered = any(each.value.get("id") == asked.request_id for each in answered)
+        is_answered = any(each.value.get("id") == user_input.request_id for each in answered)
         return replace(cls.read(entries[start:end]), is_answered=is_answered, start=start)
 
     @classmethod
     def read(cls, entries: Sequence[Entry]) -> "RequestState":
-        """What was done since a request was begun."""
+        """Return the state described by the log entries of one request."""
         found = cls(is_begun=True)
         for entry in entries:
             if entry.kind == "view":
@@ -87,11 +90,11 @@ class RequestState:
             self.is_asked = True
         elif message["role"] == "assistant":
             self.replies.append(message)
-        self.is_said = message["role"] == "assistant" and not message.get("tool_calls")
+        self.has_answer = message["role"] == "assistant" and not message.get("tool_calls")
 
     @property
     def answer(self) -> Answer:
-        """The answer that the log has."""
+        """The answer stored in the log."""
         return Answer(text_of(self.replies[-1]).strip() if self.replies else "", self.is_cut)
 
 

@@ -1,4 +1,4 @@
-"""Texts by name, kept in a session of a store of their own, so that all who share the store know them."""
+"""A key-value store of texts, kept in a session, so that all processes that use the session store share it."""
 
 import threading
 
@@ -7,7 +7,7 @@ from agentkit.session import Sessions
 
 
 class KeyValueStore:
-    """Those of the session `session_id`. Shared by threads; what another process writes is read at the next look."""
+    """Key-value pairs stored in the session `session_id`. Thread-safe; each read picks up writes of other processes."""
 
     def __init__(self, sessions: Sessions, session_id: str) -> None:
         self._session = sessions[session_id]
@@ -16,11 +16,11 @@ class KeyValueStore:
         self._read = 0
 
     def set(self, name: str, text: str, *, alone: bool = False) -> None:
-        """Note a text; "" takes it away. alone: and forget all others. Raises SessionError."""
+        """Set the text of a name; "" deletes the name. alone: delete all other names. Raises SessionError."""
         self._session.append([{"role": "system", "name": name, "content": text, **({"alone": True} if alone else {})}])
 
     def add(self, name: str, text: str) -> str:
-        """Note a text under a name that has none yet; gives what is noted there. Raises SessionError."""
+        """Set the text of a name unless it has one; returns the stored text. Raises SessionError."""
         with self._session.hold() as writer:
             known = self.get(name)
             if known is None:
@@ -28,27 +28,27 @@ class KeyValueStore:
         return known or text
 
     def get(self, name: str) -> str | None:
-        """What is noted under a name. Raises SessionError."""
+        """Return the text of a name, or None. Raises SessionError."""
         with self._lock:
             self._catch_up()
             return self._known.get(name)
 
     def all(self) -> dict[str, str]:
-        """What is noted, the oldest name first. Raises SessionError."""
+        """Return all names and texts, oldest name first. Raises SessionError."""
         with self._lock:
             self._catch_up()
             return dict(self._known)
 
     def _catch_up(self) -> None:
-        """Read what was written since the last look."""
+        """Read the entries written since the last read."""
         new = self._session.entries(self._read)
         self._read += len(new)
         for entry in new:
-            self._take(entry.value)
+            self._apply(entry.value)
 
-    def _take(self, noted: dict[str, object]) -> None:
-        name, text = str(noted.get("name")), text_of(noted)  # type: ignore[arg-type]
-        if noted.get("alone"):
+    def _apply(self, stored: dict[str, object]) -> None:
+        name, text = str(stored.get("name")), text_of(stored)  # type: ignore[arg-type]
+        if stored.get("alone"):
             self._known.clear()
         if text:
             self._known[name] = text

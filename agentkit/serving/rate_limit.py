@@ -1,4 +1,4 @@
-"""How often somebody may come in a minute."""
+"""Rate limiting per minute."""
 
 import logging
 import math
@@ -9,9 +9,10 @@ logger = logging.getLogger("agentkit")
 
 
 class RateLimiter:
-    """So many in a minute for each name, counted in memory, or in a Redis (its address) for all who share it.
+    """Limits requests per minute and name, counted in memory, or in a Redis server for all processes that share it.
 
-    Raises ImportError without the limits package; a server that can't be asked keeps nobody out.
+    per_minute: maximum number of requests. where: storage URL. Raises ImportError without the limits package. While the
+    Redis server is unreachable, every request is allowed.
     """
 
     def __init__(self, per_minute: int, where: str = "memory://") -> None:
@@ -23,28 +24,28 @@ class RateLimiter:
         self._limit = RateLimitItemPerMinute(per_minute)
         self._storage: Any = storage_from_string(where)
         self._strategy = MovingWindowRateLimiter(self._storage)
-        self._asked = 0
+        self._checks = 0
 
     def wait(self, name: str) -> int:
-        """Seconds until one more is within the rate, at least 1."""
+        """Return the seconds until the next request is allowed, at least 1."""
         try:
             return max(1, math.ceil(self._strategy.get_window_stats(self._limit, name).reset_time - time.time()))
-        except Exception:  # noqa: BLE001 - of whatever store
+        except Exception:  # noqa: BLE001 - any error of the storage
             return 1
 
     def allows(self, name: str) -> bool:
-        """Whether one more is within the rate; it is counted, if so."""
-        self._asked += 1
-        if not self.is_remote and self._asked % 1000 == 0:
-            self._tidy()
+        """Return whether a request is within the limit; it is counted only if so."""
+        self._checks += 1
+        if not self.is_remote and self._checks % 1000 == 0:
+            self._purge()
         try:
             return self._strategy.hit(self._limit, name)
         except Exception:
-            logger.warning("rates can't be counted", exc_info=True)
+            logger.warning("rate limit storage failed; the request is allowed", exc_info=True)
             return True
 
-    def _tidy(self) -> None:
-        """Forget names that have not come for a while: limits' memory keeps an empty list for each."""
+    def _purge(self) -> None:
+        """Remove idle names: the in-memory storage of limits keeps an empty list for each."""
         for name, events in list(self._storage.events.items()):
             if not events:
                 self._storage.events.pop(name, None)

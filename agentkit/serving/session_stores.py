@@ -1,4 +1,4 @@
-"""Stores of sessions by the names that people give them."""
+"""Opens session stores given by a path or URL."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ REDIS = ("redis://", "rediss://", "unix://")
 
 
 def rate_limit_storage(where: str) -> str:
-    """Where rates are counted for a store of sessions: in its Redis, for all who share it; else in memory."""
-    return where if where.startswith(REDIS[:2]) else "memory://"  # limits knows no unix://
+    """Return the storage URL of rate limits for a session store: its Redis server, which is shared; else memory."""
+    return where if where.startswith(REDIS[:2]) else "memory://"  # limits does not support unix://
 
 
 def open_sessions(where: str) -> Sessions:
-    """The store: an SQLite file, or redis://... Raises ConfigurationError, SessionError."""
+    """Open the session store: the path of an SQLite file, or redis://... Raises ConfigurationError, SessionError."""
     if where.startswith(REDIS):
         from agentkit.sessions import RedisSessions
 

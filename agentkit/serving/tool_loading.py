@@ -1,4 +1,4 @@
-"""Tools and documents by the names that a command line gives."""
+"""Loads tools given as `module:name`, and the tools of a documents folder."""
 
 import importlib
 import sys
@@ -8,15 +8,15 @@ from typing import Any
 from agentkit import ConfigurationError, Tool
 
 WEB_TOOLS = ("agentkit_tools:search", "agentkit_tools:visit")
-"""What `agentkit ask` gives the model when nothing else is named."""
+"""Default tools of `agentkit ask`."""
 
 AnyTool = Tool[..., Any] | Callable[..., Any]
 
 
 def load_tools(names: Sequence[str], folder: str | None) -> list[AnyTool]:
-    """The tools of a command line: those named `module:name`, those for a folder, or else those for the web.
+    """Return the tools named `module:name` and those for a documents folder; without any, the web tools.
 
-    Raises ConfigurationError when a name can't be loaded or the folder is none.
+    Raises ConfigurationError when a name can't be loaded or `folder` is not a directory.
     """
     loaded = [tool for name in names for tool in load(name)]
     if folder is not None:
@@ -27,7 +27,8 @@ def load_tools(names: Sequence[str], folder: str | None) -> list[AnyTool]:
 
 
 def load(name: str) -> list[AnyTool]:
-    """What `module:name` stands for: a tool, a function, or several. The working directory is looked in too."""
+    """Return the tool, the function, or the list of these that `module:name` refers to. The working directory is
+    searched too. Raises ConfigurationError when it can't be loaded."""
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
         raise ConfigurationError(f"--tool {name!r}: write module:name, such as agentkit_tools:search")
@@ -41,7 +42,7 @@ def load(name: str) -> list[AnyTool]:
         found = getattr(module, attribute)
     except AttributeError:
         raise ConfigurationError(f"--tool {name!r}: the module {module_name} has no {attribute!r}") from None
-    several = list(found) if isinstance(found, list | tuple) else [found]
-    if not several or not all(callable(each) for each in several):
-        raise ConfigurationError(f"--tool {name!r}: it is neither a tool nor a function, nor a list of these")
-    return several
+    tools = list(found) if isinstance(found, list | tuple) else [found]
+    if not tools or not all(callable(each) for each in tools):
+        raise ConfigurationError(f"--tool {name!r}: it is neither a tool nor a function, nor a non-empty list of these")
+    return tools

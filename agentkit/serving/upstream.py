@@ -1,17 +1,17 @@
-"""The model server that a service stands before: OpenAI-compatible, without a key, with one model."""
+"""The upstream model server of a service: OpenAI-compatible, without an API key, with a single model."""
 
 from agentkit.backends import OpenAIBackend
 
 
 def base_url(server: str) -> str:
-    """The address of its API, up to and with /v1. server: with or without that."""
+    """Return the base URL of the API, ending with /v1. server: the URL with or without /v1."""
     return server.rstrip("/").removesuffix("/v1") + "/v1"
 
 
 def model_server(
     server: str, *, timeout: float, temperature: float, top_p: float, max_tokens: int, thinks: bool
 ) -> OpenAIBackend:
-    """The backend for the server at an address. timeout: seconds. thinks: whether the model is let think first."""
+    """Return the backend for a model server. timeout: in seconds. thinks: whether thinking is enabled."""
     return OpenAIBackend(
         "default",
         base_url=base_url(server),
@@ -21,5 +21,5 @@ def model_server(
         top_p=top_p,
         max_tokens=max_tokens,
         enable_thinking=thinks,
-        chat_template_kwargs={"enable_thinking": thinks},  # as newer llama.cpp reads it
+        chat_template_kwargs={"enable_thinking": thinks},  # read by newer llama.cpp servers
     )

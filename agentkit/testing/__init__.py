@@ -1,4 +1,4 @@
-"""What users test their own tools and agents with: a backend that plays given replies, and recorded exchanges.
+"""Test support for users' tools and agents: a backend with scripted replies, and record and replay of HTTP exchanges.
 
 from agentkit import Agent
 from agentkit.testing import ScriptedBackend

@@ -1,8 +1,8 @@
-"""Record and replay: the exchanges with model servers and the web in a file, for tests that need neither (vcrpy).
+"""Records HTTP exchanges with model servers and the web in a file, and replays them in tests without network (vcrpy).
 
-Both HTTP libraries are recorded (httpx, which the openai package uses, and requests), streams too. Keys are left out:
-no header but the content type is kept, no query parameter that is called like a key, and the secrets of the environment
-are blotted out wherever they stand.
+Both HTTP libraries are recorded (httpx, which the openai package uses, and requests), including streams. Secrets are
+removed: only a few harmless headers are kept, query parameters with the name of a secret are redacted, and so are the
+secrets in environment variables wherever they occur.
 """
 
 import json
@@ -15,44 +15,45 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError, MissingExtraError
 
 MODES = ("none", "once", "new", "all")
 KEPT_OF_REQUESTS = ("accept", "content-type")
 KEPT_OF_RESPONSES = ("content-type", "retry-after", "location")
 SECRET_NAME = re.compile(r"(^|_)(key|token|secret|password|passwd|auth)s?$", re.IGNORECASE)
-BLOT = "SECRET"
+REDACTED = "SECRET"
 
 
 class CassetteError(AssertionError):
-    """A request that the recording does not have; the message names the first thing that differs."""
+    """A request is not in the recording; the message names the first difference."""
 
 
 @contextmanager
 def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: Iterable[str] = ()) -> Iterator[Any]:
-    """Replay the exchanges in the file `path`, or record them; gives vcrpy's cassette.
+    """Replay the exchanges in the file `path`, or record them. Yields vcrpy's cassette.
 
-    mode: "none" replays and sends nothing, "once" records when there is no file, "new" adds what is missing, "all"
-    records anew; None takes AGENTKIT_RECORD from the environment, else "none". secrets: texts that must not be kept,
-    beside the values of environment variables whose names end in KEY, TOKEN, SECRET, PASSWORD or AUTH.
+    mode: "none" only replays, "once" records if the file does not exist, "new" records missing exchanges, "all" records
+    everything again; None reads AGENTKIT_RECORD from the environment, else means "none". secrets: texts to redact, in
+    addition to the values of environment variables whose names end in KEY, TOKEN, SECRET, PASSWORD or AUTH.
 
-    Raises CassetteError for a request that was not recorded, ConfigurationError for a mode that is none, or when
-    there is no file to replay; MissingExtraError without vcrpy.
+    Raises CassetteError for a request that was not recorded, ConfigurationError for an unknown mode or a missing file
+    to replay, and MissingExtraError without vcrpy.
     """
     try:
-        import vcr  # type: ignore[import-untyped]
+        import vcr
     except ImportError:
         raise MissingExtraError("record and replay", "testing") from None
     mode = mode or os.environ.get("AGENTKIT_RECORD") or "none"
     if mode not in MODES:
-        raise ConfigurationError(f"the record mode {mode!r} is none of {', '.join(MODES)} (AGENTKIT_RECORD)")
+        raise ConfigurationError(f"the record mode must be one of {', '.join(MODES)}, got {mode!r} (AGENTKIT_RECORD)")
     file = Path(path)
     if mode == "none" and not file.exists():
-        raise ConfigurationError(f"there is no recording {file.name} to replay: record it with AGENTKIT_RECORD=once")
-    blot = _Redaction([*secrets, *_secrets_of(os.environ)])
-    faults: list[str] = []
-    player = vcr.VCR(before_record_request=blot.request, before_record_response=blot.response)
-    player.register_matcher("agentkit", lambda now, then: _check(now, then, faults))
+        raise ConfigurationError(f"the recording {file.name} does not exist: record it with AGENTKIT_RECORD=once")
+    redaction = _Redaction([*secrets, *_secrets_of(os.environ)])
+    differences: list[str] = []
+    player = vcr.VCR(before_record_request=redaction.request, before_record_response=redaction.response)
+    player.register_matcher("agentkit", lambda now, then: _check(now, then, differences))
     modes = {"none": "none", "once": "once", "new": "new_episodes", "all": "all"}
     try:
         with player.use_cassette(str(file), record_mode=modes[mode], match_on=["agentkit"]) as cassette:
@@ -60,8 +61,8 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
     except Exception as error:
         if not _is_missing(error):
             raise
-        why = faults[0] if faults else "all of its requests were asked already"
-        raise CassetteError(f"a request is not in the recording {file.name}: {why}") from error
+        reason = differences[0] if differences else "all recorded requests have been replayed already"
+        raise CassetteError(f"a request is not in the recording {file.name}: {reason}") from error
 
 
 def _secrets_of(environment: Mapping[str, str]) -> list[str]:
@@ -69,15 +70,17 @@ def _secrets_of(environment: Mapping[str, str]) -> list[str]:
 
 
 class _Redaction:
-    """Leaves secrets out of what is kept."""
+    """Removes secrets from recorded requests and responses."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
 
     def request(self, request: Any) -> Any:
-        """A request, as it is kept and compared."""
+        """Returns the request as it is recorded and compared."""
         parts = urlsplit(request.uri)
-        query = [(name, BLOT if SECRET_NAME.search(name) else value) for name, value in parse_qsl(parts.query, True)]
+        query = [
+            (name, REDACTED if SECRET_NAME.search(name) else value) for name, value in parse_qsl(parts.query, True)
+        ]
         request.uri = self._text(
             urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=urlencode(query)))
         )
@@ -88,7 +91,7 @@ class _Redaction:
         return request
 
     def response(self, response: Any) -> Any:
-        """An answer, as it is kept."""
+        """Returns the response as it is recorded."""
         headers = response["headers"]
         kept = {name: value for name, value in headers.items() if name.lower() in KEPT_OF_RESPONSES}
         body = {name: self._text(value) for name, value in response["body"].items()}
@@ -97,18 +100,18 @@ class _Redaction:
     def _text(self, value: Any) -> Any:
         for secret in self._secrets:
             if isinstance(value, bytes):
-                value = value.replace(secret.encode(), BLOT.encode())
+                value = value.replace(secret.encode(), REDACTED.encode())
             elif isinstance(value, str):
-                value = value.replace(secret, BLOT)
+                value = value.replace(secret, REDACTED)
         return value
 
 
-def _check(now: Any, then: Any, faults: list[str]) -> None:
-    """Fail when two requests differ, and note how."""
-    fault = difference(_comparable(then), _comparable(now))
-    if fault is not None:
-        faults.append(fault)
-        raise AssertionError(fault)
+def _check(now: Any, then: Any, differences: list[str]) -> None:
+    """Raise AssertionError when two requests differ, and record the difference."""
+    found = difference(_comparable(then), _comparable(now))
+    if found is not None:
+        differences.append(found)
+        raise AssertionError(found)
 
 
 def _comparable(request: Any) -> dict[str, Any]:
@@ -121,7 +124,7 @@ def _comparable(request: Any) -> dict[str, Any]:
 
 
 def difference(then: Any, now: Any, path: str = "") -> str | None:
-    """The first place where two JSON values differ, in a sentence; None when they don't."""
+    """Returns the first difference between two JSON values as a sentence; None when they are equal."""
     if isinstance(then, dict) and isinstance(now, dict):
         for key in [*then, *(key for key in now if key not in then)]:
             where = f"{path}.{key}" if path else str(key)
@@ -132,27 +135,26 @@ def difference(then: Any, now: Any, path: str = "") -> str | None:
                 return found
         return None
     if isinstance(then, list) and isinstance(now, list):
-        for place, (one, other) in enumerate(zip_longest(then, now, fillvalue=_NOTHING)):
-            where = f"{path}[{place}]"
+        for index, (one, other) in enumerate(zip_longest(then, now, fillvalue=_NOTHING)):
+            where = f"{path}[{index}]"
             if one is _NOTHING or other is _NOTHING:
                 return f"{where} is {'new' if one is _NOTHING else 'missing now'}"
             found = difference(one, other, where)
             if found is not None:
                 return found
         return None
-    return None if then == now else f"{path} was {_shown(then)} and is {_shown(now)}"
+    return None if then == now else f"{path} was {_display(then)} and is {_display(now)}"
 
 
 _NOTHING = object()
 
 
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 120 else text[:119] + "…"
+def _display(value: Any) -> str:
+    return in_a_line(json.dumps(value, ensure_ascii=False, default=str), 120)
 
 
 def _is_missing(error: BaseException | None) -> bool:
-    """Whether vcrpy's refusal of a request is behind an error; clients wrap it in their own."""
+    """Whether an error was caused by vcrpy rejecting a request; clients wrap vcrpy's error in their own."""
     while error is not None:
         if type(error).__name__ == "CannotOverwriteExistingCassetteException":
             return True

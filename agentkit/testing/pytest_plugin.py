@@ -16,8 +16,8 @@ from agentkit.testing.cassette import recorded
 
 @pytest.fixture
 def recording(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Replays the exchanges of this test from cassettes/MODULE/TEST.yaml beside its file; AGENTKIT_RECORD=once (new,
-    all) records them. Gives vcrpy's cassette."""
+    """Replays the exchanges of this test from cassettes/MODULE/TEST.yaml next to its file; AGENTKIT_RECORD=once (new,
+    all) records them. Returns vcrpy's cassette."""
     file = Path(str(request.node.path))
     name = re.sub(r"[^\w.-]+", "_", request.node.name)
     with recorded(file.parent / "cassettes" / file.stem / f"{name}.yaml") as cassette:

@@ -1,4 +1,4 @@
-"""A backend that plays given replies and records what it was asked: for tests, with no model."""
+"""A backend that returns scripted replies and records its requests, for tests without a model."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit.backend import Begin, Pieces, Request
+from agentkit.backend import Begin, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
@@ -24,13 +24,13 @@ Step = (
     | BaseException
     | Callable[[list[Message]], Any]
 )
-"""What to reply: a text; a call (name, arguments); a list of calls; an assistant message; a Reply; an exception to
-raise; or a function of the messages that returns one of these."""
+"""One scripted reply: a text; a call (name, arguments); a list of calls; an assistant message; a Reply; an exception to
+raise; or a function that takes the messages and returns one of these."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request as the backend got it. body: the messages as they would go over the wire."""
+    """One request as the backend received it. body: the encoded messages as they would be sent."""
 
     messages: list[Message]
     tools: list[dict[str, Any]]
@@ -39,10 +39,10 @@ class Recorded:
 
 
 class ScriptedBackend:
-    """Plays its steps, one a request, and keeps the requests in `requests`.
+    """Replies with its steps, one per request, and stores the requests in `requests`.
 
-    In a streamed run a text comes word by word. Raises ConfigurationError when it is asked more often than it has
-    steps. Shared by threads, it gives each step once.
+    In a streamed run, text is streamed word by word. Raises ConfigurationError when there are more requests than steps.
+    Thread-safe: each step is used once.
     """
 
     def __init__(self, *steps: Step) -> None:
@@ -54,19 +54,19 @@ class ScriptedBackend:
     def __repr__(self) -> str:
         return f"ScriptedBackend({len(self._steps)} steps)"
 
-    def reply(self, request: Request) -> Pieces:
+    def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         messages = list(request.transcript)
         recorded = Recorded(messages, request.tools.schemas, request.stream, request.transcript.encoded())
         with self._lock:
-            place = len(self.requests)
+            index = len(self.requests)
             self.requests.append(recorded)
-        if place >= len(self._steps):
+        if index >= len(self._steps):
             raise ConfigurationError(
-                f"the script has {len(self._steps)} replies, and this is request {place + 1}: its last message is "
+                f"the script has {len(self._steps)} replies, but this is request {index + 1}: its last message is "
                 f"{messages[-1]!r:.200}"
             )
-        step: Any = self._steps[place]
+        step: Any = self._steps[index]
         if callable(step):
             step = step(messages)
         if isinstance(step, BaseException):
@@ -74,10 +74,10 @@ class ScriptedBackend:
         if isinstance(step, Reply):
             yield step
             return
-        yield from _played(_message(step), request.stream, f"call_{place + 1}", request.begin, request.call_deltas)
+        yield from _events(_message(step), request.stream, f"call_{index + 1}", request.begin, request.call_deltas)
 
     def close(self) -> None:
-        """Note that it was closed."""
+        """Set `closed`."""
         self.closed = True
 
 
@@ -97,22 +97,22 @@ def _message(step: Any) -> dict[str, Any]:
     }
 
 
-def _played(message: dict[str, Any], stream: bool, ids: str, begin: Begin | None, call_deltas: bool) -> Pieces:
-    """A message through the one accumulator, in pieces or whole, as from a server."""
+def _events(message: dict[str, Any], stream: bool, ids: str, begin: Begin | None, call_deltas: bool) -> ReplyStream:
+    """Feed a message to the accumulator, in deltas or whole, as if a server had sent it, and yield its events."""
     accumulator = Accumulator(ids, begin, call_deltas)
     calls = message.get("tool_calls") or []
-    indexed = [{**call, "index": place} for place, call in enumerate(calls)]
+    indexed = [{**call, "index": index} for index, call in enumerate(calls)]
     whole = {**message, "tool_calls": indexed} if calls else message
-    for delta in _pieces(whole) if stream else [whole]:
-        told = list(accumulator.feed({"choices": [{"delta": delta}]}))
+    for delta in _deltas(whole) if stream else [whole]:
+        events = list(accumulator.feed({"choices": [{"delta": delta}]}))
         if stream:
-            yield from told
+            yield from events
     list(accumulator.feed({"choices": [{"delta": {}, "finish_reason": "tool_calls" if calls else "stop"}]}))
     reply = accumulator.reply()
     yield Reply(reply.message, reply.finish_reason, Usage(requests=1), reply.extra)
 
 
-def _pieces(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _deltas(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
     content = message.get("content")
     rest = {key: value for key, value in message.items() if key != "content"}
     yield {key: value for key, value in rest.items() if key != "tool_calls"}

@@ -1,1 +1,1 @@
-"""How a conversation is written as text for a model, and how its reply is read."""
+"""Renders a conversation as text for a model, and parses the text of its reply."""

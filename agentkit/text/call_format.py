@@ -1,4 +1,4 @@
-"""The promise of a tool-call text format, and the pieces that a model's text is made of (reader.py takes it apart)."""
+"""The interface of a tool-call text format, and the parts that the text of a reply is parsed into (see parser.py)."""
 
 import functools
 import re
@@ -8,19 +8,19 @@ from typing import Any, NamedTuple, Protocol
 
 
 class Text(NamedTuple):
-    """A piece of the answer."""
+    """A part of the answer."""
 
     text: str
 
 
 class Thought(NamedTuple):
-    """A piece of the reasoning."""
+    """A part of the reasoning."""
 
     text: str
 
 
 class Call(NamedTuple):
-    """A tool call, told once it is complete. arguments: the JSON text of an object. id: where the format has one."""
+    """A tool call, emitted once it is complete. arguments: the JSON text of an object. id: where the format has one."""
 
     name: str
     arguments: str
@@ -28,8 +28,8 @@ class Call(NamedTuple):
 
 
 class BadCall(NamedTuple):
-    """A tool call that can't be read. text: as the model wrote it. reason: one sentence for the model. name: of the
-    tool, where that could be read."""
+    """A tool call that can't be parsed. text: as the model wrote it. reason: one sentence for the model. name: the
+    tool's name, where it could be parsed."""
 
     text: str
     reason: str
@@ -37,28 +37,31 @@ class BadCall(NamedTuple):
 
 
 class LateReasoning(NamedTuple):
-    """The reasoning turns out to end here: all that was given before was reasoning, and `text` is the whole of it."""
+    """The reasoning ends here, although nothing opened it: everything emitted so far was reasoning, and `text` is all
+    of it."""
 
     text: str
 
 
-Piece = Text | Thought | Call | BadCall | LateReasoning
+Segment = Text | Thought | Call | BadCall | LateReasoning
 CUT_OFF = "the call was cut off by the limit on the reply's length"
 
 
 class Block(Protocol):
-    """Reads the markup of calls from its first character to its last; keeps its place, so that feeding is linear."""
+    """Parses the markup of calls incrementally, from the first character to the last. Implementations keep their
+    position, so that feeding takes linear time."""
 
     def feed(self, text: str) -> str | None:
-        """Take in text. None while the block goes on, else what stands behind its end."""
+        """Parse more text. Returns None while the block continues, else the text after its end."""
         ...
 
     def finish(self) -> str:
-        """The text has ended inside the block: what has to be read again because it was not the block's."""
+        """Handle the end of the text inside the block. Returns text that is not part of the block and has to be parsed
+        again."""
         ...
 
-    def pieces(self) -> list[Piece]:
-        """What the block turned out to be; a Text for what is no call after all."""
+    def segments(self) -> list[Segment]:
+        """Returns the contents of the block; a Text where the markup turned out not to be a call."""
         ...
 
 
@@ -66,11 +69,11 @@ class Block(Protocol):
 class Format:
     """How one family of models writes tool calls.
 
-    starts: the markers at which a block begins. block: makes the reader of a block from the marker and the tools
-    (OpenAI's schemas, None where they are not known). swallowed: markers around calls that say nothing by themselves.
-    section: the pair of markers (among `swallowed`) between which only calls count; its beginning ends the reasoning
-    too. thinks: the tags around the reasoning. strips: whether white space before a call belongs to the markup.
-    between: what may stand between two calls and says nothing.
+    starts: the markers that begin a block. block: creates the parser of a block from the marker, the tools (OpenAI's
+    schemas, None where they are not known) and whether no answer text precedes it. swallowed: markers around calls,
+    which are dropped. section: the pair of markers (among `swallowed`) between which only calls count; its beginning
+    ends the reasoning too. thinks: the tags around the reasoning. strips: whether white space before a call belongs to
+    the markup. between: characters that may stand between two calls and carry no meaning.
     """
 
     name: str
@@ -83,43 +86,40 @@ class Format:
     between: str = ""
 
 
-RESULT = "<tool_response>"
-"""A model that goes on after its calls invents their results: there its reply ends."""
-
-
-def settled(pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces of a whole reply, when it is known what was reasoning."""
-    made: list[Piece] = []
-    for piece in pieces:
-        if isinstance(piece, LateReasoning):
-            made = [Thought(piece.text)]
+def resolve_reasoning(segments: Sequence[Segment]) -> list[Segment]:
+    """Returns the parts of a complete reply with a LateReasoning applied to the parts before it."""
+    made: list[Segment] = []
+    for segment in segments:
+        if isinstance(segment, LateReasoning):
+            made = [Thought(segment.text)]
         else:
-            made.append(piece)
+            made.append(segment)
     return made
 
 
 def any_of(words: Iterable[str]) -> re.Pattern[str]:
-    """A pattern for the longest of some words."""
+    """Returns a pattern that matches the longest of the given words."""
     return re.compile("|".join(re.escape(word) for word in sorted(set(words), key=len, reverse=True)))
 
 
-def first_letters(words: Iterable[str]) -> re.Pattern[str]:
-    """A pattern for the letters that words begin with: where none is, no word is."""
+def first_characters(words: Iterable[str]) -> re.Pattern[str]:
+    """Returns a pattern for the first characters of the words: text without a match contains none of the words."""
     return re.compile(f"[{re.escape(''.join(sorted({word[0] for word in words})))}]")
 
 
-def begun_word(text: str, words: Sequence[str]) -> int:
-    """Where the end of a text begins that may become one of the words; the text's length when there is none."""
-    longest, first = _shape(tuple(words))
-    place = max(0, len(text) - longest)
-    while found := first.search(text, place):
+def partial_word_start(text: str, words: Sequence[str]) -> int:
+    """Returns where a suffix of the text begins that is a prefix of one of the words; the text's length if none is."""
+    longest, first = _prefilter(tuple(words))
+    start = max(0, len(text) - longest)
+    while found := first.search(text, start):
         end = text[found.start() :]
         if any(word.startswith(end) for word in words):
             return found.start()
-        place = found.end()
+        start = found.end()
     return len(text)
 
 
 @functools.cache
-def _shape(words: tuple[str, ...]) -> tuple[int, re.Pattern[str]]:
-    return max(len(word) for word in words) - 1, first_letters(words)
+def _prefilter(words: tuple[str, ...]) -> tuple[int, re.Pattern[str]]:
+    """Returns the longest possible partial match, in characters, and the pattern of the first characters."""
+    return max(len(word) for word in words) - 1, first_characters(words)

@@ -1,4 +1,5 @@
-"""Chat templates: Jinja text that makes the prompt of a conversation, as Hugging Face's transformers runs it."""
+"""Chat templates: Jinja text that renders the prompt of a conversation, with the semantics of Hugging Face's
+transformers."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,11 @@ FOLDER = Path(__file__).parent / "templates"
 
 
 class ChatTemplate:
-    """A chat template, in a sandbox: it can compute text and nothing else.
+    """A chat template, run in a sandbox: it can only compute text.
 
-    source: the Jinja text. bos, eos: the tokens that it may put in. special_tokens: those of its tokenizer, as far
-    as they are known. Raises ConfigurationError when the source is no Jinja.
+    source: the Jinja text. bos, eos: the tokens inserted as bos_token and eos_token. special_tokens: the known special
+    tokens of its tokenizer. for_tools: the Jinja text used instead when there are tools. Raises ConfigurationError when
+    the source is not valid Jinja.
     """
 
     def __init__(
@@ -46,9 +48,9 @@ class ChatTemplate:
 
     @classmethod
     def from_file(cls, path: str | Path) -> "ChatTemplate":
-        """The template in a Jinja file, or in a model's tokenizer_config.json (its form: Hugging Face's).
+        """Load the template from a Jinja file, or from a model's tokenizer_config.json (Hugging Face's format).
 
-        Raises ConfigurationError when there is no such file, or no chat template in it.
+        Raises ConfigurationError when the file can't be read or has no chat template.
         """
         path = Path(path).expanduser()
         try:
@@ -65,7 +67,7 @@ class ChatTemplate:
             config = json.loads(text)
             given = config["chat_template"]
         except (ValueError, KeyError, TypeError):
-            raise ConfigurationError(f"{name} has no chat_template: give the model's tokenizer_config.json") from None
+            raise ConfigurationError(f"{name} has no chat_template: use the model's tokenizer_config.json") from None
         named = {each["name"]: each["template"] for each in given} if isinstance(given, list) else {"default": given}
         source = named.get("default") or next(iter(named.values()), "")
         added = (config.get("added_tokens_decoder") or {}).values()
@@ -86,9 +88,9 @@ class ChatTemplate:
         add_generation_prompt: bool = True,
         **variables: Any,
     ) -> str:
-        """The prompt. variables: more of what the template asks for, such as enable_thinking=False.
+        """Render the prompt. variables: other variables of the template, such as enable_thinking=False.
 
-        Raises TranscriptError when the template refuses the messages.
+        Raises TranscriptError when the template rejects the messages.
         """
         template = self._for_tools if tools else self._template
         try:
@@ -99,17 +101,17 @@ class ChatTemplate:
                 **{**self._tokens, **variables},
             )
         except (jinja2.TemplateError, TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
-            raise TranscriptError(f"the chat template {self.name} refuses these messages: {error}") from error
+            raise TranscriptError(f"the chat template {self.name} rejected the messages: {error}") from error
 
 
 @cache
 def template_named(name: str) -> ChatTemplate:
-    """One of agentkit's own templates."""
-    bos = _BEGINNINGS.get(name, "")
+    """Returns one of agentkit's own templates."""
+    bos = _BOS_TOKENS.get(name, "")
     return ChatTemplate((FOLDER / f"{name}.jinja").read_text(encoding="utf-8"), name=name, bos=bos)
 
 
-_BEGINNINGS = {"llama": "<|begin_of_text|>", "mistral": "<s>", "hermes": "<|begin_of_text|>"}
+_BOS_TOKENS = {"llama": "<|begin_of_text|>", "mistral": "<s>", "hermes": "<|begin_of_text|>"}
 
 
 def _token(given: Any) -> str:
@@ -129,18 +131,18 @@ def _compiled(source: str, name: str) -> jinja2.Template:
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
+    environment.globals["raise_exception"] = _raise_exception
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     return environment
 
 
 def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
-    """JSON as transformers writes it: nothing escaped for HTML."""
+    """Encode JSON like transformers does: without escaping for HTML."""
     options = {key: options[key] for key in ("separators", "sort_keys") if key in options}
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
 
 
-def _refuse(message: str) -> NoReturn:
+def _raise_exception(message: str) -> NoReturn:
     raise jinja2.TemplateError(message)
 
 

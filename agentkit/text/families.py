@@ -1,4 +1,4 @@
-"""Families of models: which chat template, tool-call format, end of turn and image placeholder belong together."""
+"""Model families: the chat template, tool-call format, end-of-turn tokens and image placeholder of each."""
 
 import re
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ QWEN_IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
 
 @dataclass(frozen=True)
 class Family:
-    """What a text server has to be told for one family of models.
+    """What is needed to use one family of models on a text-completion server.
 
-    template: the name of a file in templates/. format: the name of a module in formats/. ends: what ends a turn, for
-    stop_sequences. image: what stands for a picture in the prompt, None where the family takes none. forced: how a
-    reply begins that has to be a call, `{name}` where the tool's name goes, and how one does that may be any.
-    opens_thoughts: the reply begins inside the reasoning. variables: given to the template. tells_tools: the name of
-    a template that describes the tools, where the family's own does not. moves: the template shows the system message
-    or the tools at the last question, so that a new question changes what came before.
+    template: the name of a file in templates/. format: the name of a module in formats/. ends: tokens that end a turn,
+    for stop_sequences. image: the placeholder of an image in the prompt, None where the family takes no images. forced:
+    how a reply begins that has to call any tool, and one that has to call the tool `{name}`. starts_in_reasoning:
+    whether the reply begins inside the reasoning. variables: passed to the template. tools_template: the name of a
+    template that describes the tools, where the family's own does not. moves_head: whether the template renders the
+    system message or the tools at the last question, so that a new question changes the text before it.
     """
 
     name: str
@@ -29,10 +29,10 @@ class Family:
     ends: tuple[str, ...]
     forced: tuple[str, str]
     image: str | None = QWEN_IMAGE
-    opens_thoughts: bool = False
+    starts_in_reasoning: bool = False
     variables: Mapping[str, Any] = field(default_factory=dict)
-    tells_tools: str | None = None
-    moves: bool = False
+    tools_template: str | None = None
+    moves_head: bool = False
 
 
 _JSON_CALL = ('<tool_call>\n{{"name": "', '<tool_call>\n{{"name": "{name}", "arguments": ')
@@ -68,7 +68,7 @@ FAMILIES = {
             ("[TOOL_CALLS]", "[TOOL_CALLS]{name}[ARGS]"),
             image="[IMG]",
             variables={"system_stays": True},
-            moves=True,
+            moves_head=True,
         ),
         Family(
             "deepseek",
@@ -77,7 +77,7 @@ FAMILIES = {
             ("<｜end▁of▁sentence｜>",),
             (_DEEPSEEK_CALL, _DEEPSEEK_CALL + "{name}<｜tool▁sep｜>"),
             image=None,
-            tells_tools="deepseek_tools",
+            tools_template="deepseek_tools",
         ),
         Family(
             "glm",
@@ -100,7 +100,7 @@ FAMILIES = {
 
 DEFAULT = "qwen3"
 
-_BY_NAME = (
+_NAME_PATTERNS = (
     (r"qwen-?3[-_.]?coder|qwen-?3\.5|nemotron-?3|step-?3\.5|mimo-v2", "qwen3_coder"),
     (r"deepseek", "deepseek"),
     (r"hermes", "hermes"),
@@ -112,25 +112,25 @@ _BY_NAME = (
     (r"mi[sx]tral|devstral|magistral|codestral", "mistral"),
 )
 _IMAGES = ((r"internvl|llava", "<image>\n"), (r"gemma-?3", "<start_of_image>"))
-"""Models whose placeholder isn't that of their language model (the server's documentation of multimodal prompts)."""
+"""Models whose placeholder differs from that of their language model (from LightLLM's guide to multimodal prompts)."""
 
 
 def family_named(name: str) -> Family:
-    """Raises ConfigurationError when there is no family of that name."""
+    """Returns the family of that name. Raises ConfigurationError when there is none."""
     if name not in FAMILIES:
-        raise ConfigurationError(f"there is no model family {name!r}: known are {', '.join(FAMILIES)}")
+        raise ConfigurationError(f"unknown model family {name!r}: known are {', '.join(FAMILIES)}")
     return FAMILIES[name]
 
 
 def family_of(model: str) -> Family | None:
-    """The family that a model's name tells of, such as "Qwen/Qwen3-8B"; None when it tells of none."""
+    """Returns the family that a model's name, such as "Qwen/Qwen3-8B", belongs to; None when it is not known."""
     lowered = model.lower()
-    found = next((name for pattern, name in _BY_NAME if re.search(pattern, lowered)), None)
+    found = next((name for pattern, name in _NAME_PATTERNS if re.search(pattern, lowered)), None)
     if found is None:
         return None
     family = FAMILIES[found]
     if found == "qwen3" and re.search(r"thinking|qwq", lowered):
-        family = replace(family, opens_thoughts=True)
+        family = replace(family, starts_in_reasoning=True)
     if found == "deepseek" and re.search(r"\br1\b|-r1|reasoner", lowered):
         family = replace(family, variables={**family.variables, "thinking": True})
     image = next((image for pattern, image in _IMAGES if re.search(pattern, lowered)), family.image)

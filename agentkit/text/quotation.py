@@ -1,8 +1,8 @@
-"""Whether a text ends inside a quotation: where a model only shows what somebody else wrote.
+"""Detects whether a text ends inside a quotation, where a model only quotes what somebody else wrote.
 
-Markdown's code fences, code spans, indented code and block quotes (CommonMark 0.31, sections 4.4, 4.5, 5.1 and 6.1),
-quotation marks of any language, and HTML's elements for code and quotations. In doubt a quotation is still open: double
-marks are so up to their partner, an odd apostrophe or backtick up to the end of its paragraph.
+Recognises Markdown's code fences, code spans, indented code and block quotes (CommonMark 0.31, sections 4.4, 4.5, 5.1
+and 6.1), quotation marks of any language, and HTML's elements for code and quotations. In doubt a quotation counts as
+open: double quotation marks up to their counterpart, an unpaired apostrophe or backtick up to the end of its paragraph.
 """
 
 import re
@@ -22,20 +22,20 @@ _APOSTROPHE = re.compile(r"(?:\d0s|t(?:is|was)|em|til|n|cause|bout|round)\b", re
 _PAIRS = "“”|””|„“”|«»|»«»|‹›|›‹|‘’|‚‘’|「」|『』|｢｣|《》|〈〉|＂＂|\"\"|''"
 _CLOSED_BY = {pair[0]: pair[1:] for pair in _PAIRS.split("|")}
 _STRAIGHT = "\"'＂”"
-"""Marks that open and close with one sign."""
+"""Quotation marks with the same character for opening and closing."""
 
-_TO_PARAGRAPHS_END = "'‘‚«»‹›”"
+_ENDS_WITH_PARAGRAPH = "'‘‚«»‹›”"
 _BEFORE_OPENING = "([{<—–-:=>,;/|*_\"'“„«‘‚「『"
-_DEEPEST = 50
-"""So many quotations inside each other are told apart; with more, all stay open."""
+_MAX_DEPTH = 50
+"""Maximum number of nested quotations; with more, all stay open."""
 
 
 class Quotation:
-    """Is fed a text in pieces of any size, and takes it apart when it is asked; linear in the text's length."""
+    """Takes a text in chunks of any size, and parses it when a property is read. Takes linear time."""
 
     def __init__(self) -> None:
         self._pending: list[str] = []
-        self._lead: str | None = ""  # white space at the beginning of a line; None behind it
+        self._lead: str | None = ""  # white space at the beginning of a line; None after it
         self._is_blank = True
         self._follows_break = False
         self._breaks = False
@@ -53,36 +53,37 @@ class Quotation:
         self._holds_markup = False
 
     def feed(self, text: str) -> None:
-        """Take in the next piece."""
+        """Add the next chunk."""
         self._pending.append(text)
 
     @property
     def is_open(self) -> bool:
-        """Whether what comes next stands inside a quotation of any kind."""
-        return self.is_set_apart or bool(self._marks)
+        """Whether the text that follows is inside a quotation of any kind."""
+        return self.is_block or bool(self._marks)
 
     @property
-    def is_set_apart(self) -> bool:
-        """Whether it stands inside code, a block quote or an element, which no stray letter opens."""
+    def is_block(self) -> bool:
+        """Whether it is inside code, a block quote or an element, which no stray quotation mark can open."""
         self._catch_up()
         in_code = bool(self._fence) or self._ticks > 0 or self._in_indented
         return in_code or self._in_block_quote or bool(self._elements)
 
     @property
-    def follows_mark(self) -> bool:
-        """Whether it stands directly behind a quotation mark or a backtick."""
+    def follows_quotation_mark(self) -> bool:
+        """Whether it directly follows a quotation mark or a backtick."""
         self._catch_up()
         return self._last == "`" or self._last in _CLOSED_BY
 
-    def keep(self) -> None:
-        """The quotation has markup in it: it goes on to its own end, not only to that of the paragraph."""
+    def note_markup(self) -> None:
+        """Record that the quotation contains call markup: it then extends to its own end, not only to the end of the
+        paragraph."""
         self._holds_markup = True
 
     def _catch_up(self) -> None:
         lines = "".join(self._pending).split("\n")
         self._pending.clear()
-        for place, line in enumerate(lines):
-            if place:
+        for index, line in enumerate(lines):
+            if index:
                 self._end_line()
             if line:
                 self._read(line)
@@ -111,7 +112,7 @@ class Quotation:
         self._lead, self._is_blank = None, False
         fence = _FENCE.match(line)
         if self._fence:
-            self._meet_fence(fence, line)
+            self._handle_fence(fence, line)
             return
         if _BLOCK_QUOTE.match(line) or (self._in_block_quote and self._holds_markup):
             self._in_block_quote = True
@@ -126,17 +127,18 @@ class Quotation:
         )
         self._in_indented = is_indented and not self._in_list and (self._in_indented or self._follows_break)
         self._breaks = _HEADING.match(line) is not None
-        if not self._in_block_quote:  # else it goes on with the paragraph of the quotation
+        if not self._in_block_quote:  # else the line continues the paragraph of the block quote
             self._read_inline(line)
 
-    def _meet_fence(self, fence: "re.Match[str] | None", line: str) -> None:
-        """A line inside a fence that may close it: no deeper than it began, with nothing behind it."""
+    def _handle_fence(self, fence: "re.Match[str] | None", line: str) -> None:
+        """Handle a line inside a fence that may close it: not indented deeper than the opening, with nothing after
+        it."""
         if fence is None or fence["lead"].strip() or len(fence["lead"]) > self._fence_lead + 3:
             return
         closes = fence["run"].startswith(self._fence) and not line[fence.end() :].strip()
         if closes and not self._holds_markup:
             self._fence = ""
-        self._may_close = closes  # markup may have fences of its own: those don't end at the end of a line
+        self._may_close = closes  # call markup may contain fences: those don't end the quotation at the end of a line
 
     def _end_line(self) -> None:
         if self._may_close:
@@ -155,58 +157,58 @@ class Quotation:
         is_just_opened = is_just_opened or (self._last_visible == ">" and bool(self._elements))
         if not (self._holds_markup or is_just_opened):
             self._ticks = 0
-            self._marks = [mark for mark in self._marks if mark not in _TO_PARAGRAPHS_END]
+            self._marks = [mark for mark in self._marks if mark not in _ENDS_WITH_PARAGRAPH]
             self._elements = [(name, stays) for name, stays in self._elements if stays]
 
     def _read_inline(self, text: str) -> None:
         for found in _INLINE.finditer(text):
             if found["ticks"]:
-                self._meet_ticks(len(found["ticks"]))
+                self._handle_ticks(len(found["ticks"]))
             elif self._ticks or found["escaped"]:
                 continue
             elif found["mark"]:
-                self._meet_mark(found["mark"], text, found.start())
+                self._handle_mark(found["mark"], text, found.start())
             else:
-                self._meet_element(found["name"].lower(), bool(found["end"]), _begins_line(text, found.start()))
+                self._handle_element(found["name"].lower(), bool(found["end"]), _begins_line(text, found.start()))
         if not (self._ticks or self._marks or self._elements):
             self._holds_markup = False
 
-    def _meet_ticks(self, count: int) -> None:
+    def _handle_ticks(self, count: int) -> None:
         if not self._ticks:
             self._ticks = count
         elif self._ticks == count:
             self._ticks = 0
 
-    def _meet_element(self, name: str, is_end: bool, begins_line: bool) -> None:
-        """A tag at the beginning of a line begins a block, which goes on over paragraphs; in a text it may be only
-        spoken of."""
+    def _handle_element(self, name: str, is_end: bool, begins_line: bool) -> None:
+        """Handle an HTML tag. At the beginning of a line it begins a block, which can span paragraphs; elsewhere the
+        text may only mention it."""
         if not is_end:
-            if len(self._elements) < _DEEPEST:
+            if len(self._elements) < _MAX_DEPTH:
                 self._elements.append((name, begins_line and name in ("pre", "blockquote")))
             return
-        place = next((at for at in range(len(self._elements) - 1, -1, -1) if self._elements[at][0] == name), -1)
-        if place >= 0:
-            del self._elements[place:]
+        index = next((at for at in range(len(self._elements) - 1, -1, -1) if self._elements[at][0] == name), -1)
+        if index >= 0:
+            del self._elements[index:]
 
-    def _meet_mark(self, run: str, text: str, place: int) -> None:
-        if len(self._marks) >= _DEEPEST:
+    def _handle_mark(self, run: str, text: str, start: int) -> None:
+        if len(self._marks) >= _MAX_DEPTH:
             return
         mark = run[0]
-        before, after = text[place - 1 : place], text[place + len(run) : place + len(run) + 1]
+        before, after = text[start - 1 : start], text[start + len(run) : start + len(run) + 1]
         if self._closes(mark, before, after):
             self._marks.pop()
         elif len(run) == 2 and after and not after.isalnum():
             return  # an empty string
-        elif self._marks[-1:] == [mark] and _begins_line(text, place):
-            return  # a quotation of several paragraphs has a mark at the beginning of each
-        elif mark in _CLOSED_BY and self._opens(mark, before, after) and not _APOSTROPHE.match(text, place + len(run)):
+        elif self._marks[-1:] == [mark] and _begins_line(text, start):
+            return  # a quotation of several paragraphs has a quotation mark at the beginning of each
+        elif mark in _CLOSED_BY and self._opens(mark, before, after) and not _APOSTROPHE.match(text, start + len(run)):
             self._marks.append(mark)
 
     def _closes(self, mark: str, before: str, after: str) -> bool:
         if not self._marks:
             return False
         top = self._marks[-1]
-        if mark == top == "“":  # written for both
+        if mark == top == "“":  # used for opening and closing
             return bool(before.strip()) and not after.isalnum()
         if mark not in _CLOSED_BY[top]:
             return False
@@ -217,7 +219,7 @@ class Quotation:
 
     @staticmethod
     def _opens(mark: str, before: str, after: str) -> bool:
-        """before, after: the letters beside it. A straight mark behind a word closes something or is an inch; an
+        """before, after: the adjacent characters. A straight mark after a word closes a quotation or means inches; an
         arrow has space on both sides."""
         if mark in "»›":
             return not (_is_word(before) or after.isspace())
@@ -226,10 +228,10 @@ class Quotation:
         return True
 
 
-def _begins_line(text: str, place: int) -> bool:
-    return place < 100 and not text[:place].strip()
+def _begins_line(text: str, start: int) -> bool:
+    return start < 100 and not text[:start].strip()
 
 
-def _is_word(letter: str) -> bool:
-    """Whether it is a letter of a script that puts spaces between words."""
-    return letter.isalnum() and ord(letter) < 0x2E80 and not 0x0E00 <= ord(letter) < 0x1100
+def _is_word(character: str) -> bool:
+    """Whether a character is a letter or digit of a script that separates words by spaces."""
+    return character.isalnum() and ord(character) < 0x2E80 and not 0x0E00 <= ord(character) < 0x1100

@@ -1,9 +1,9 @@
-"""Special tokens in untrusted text: broken, so that no tokenizer makes one token of them, and still readable.
+"""Neutralises special tokens in untrusted text: they stay readable, but no tokenizer encodes them as one token.
 
-A prompt is one string, whether agentkit or the server makes it of the messages, and a tokenizer makes its special
-tokens of `<|im_end|>` wherever it stands: in a web page it would end the turn and let the page go on as somebody else.
-One space behind the first letter (`< |im_end|>`) prevents that. Nothing is taken away, so that nothing can grow
-together to a token.
+A prompt is one string, whether agentkit or the server renders it from the messages, and a tokenizer turns `<|im_end|>`
+into a special token wherever it occurs: in a web page it would end the turn and let the page continue in another role.
+One space after the first character (`< |im_end|>`) prevents that. Nothing is removed, so that the remaining text can't
+join to form a token.
 """
 
 import functools
@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from agentkit.message import map_response
+
 MARKUP = (
     *("tool_call", "tool_calls", "tool_response", "tools", "think", "arg_key", "arg_value", "minimax:tool_call"),
     *("seed:tool_call", "seed:think", "function_calls", "function_results"),
 )
-"""Tags of tool calls, results and reasoning, in either case and also as closing tags."""
+"""Tags of tool calls, results and reasoning; matched case-insensitively and also as closing tags."""
 
 _NAMED = (
     *("[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"),
@@ -46,7 +48,7 @@ _BARRED = (
     *(rf"\|/?{_GEMMA}>", rf"/?{_GEMMA}\|>"),  # Gemma 4
     r"(?:extra_id_|SPECIAL_|unused|reserved_)\d{1,6}>",
 )
-"""What follows the "<" of `<|name|>` and `<｜name｜>`, the form of most special tokens, and of names with a number."""
+"""Patterns after the "<" of `<|name|>` and `<｜name｜>`, the form of most special tokens, and of numbered names."""
 
 _OTHER = {
     "｜": (r"DSML｜",),  # DeepSeek
@@ -57,21 +59,21 @@ _MARKUP = (rf"(?i:/?(?:{'|'.join(map(re.escape, MARKUP))})\s*>)", r"(?:function|
 
 
 def neutralised(text: str, more: Iterable[str] = ()) -> str:
-    """Untrusted text with the special tokens of all families, and the tags of tool calls, broken.
+    """Returns untrusted text with the special tokens of all families and the tags of tool calls neutralised.
 
-    more: the special tokens of a template of the user's own.
+    more: special tokens of a custom template.
     """
     return _everything(tuple(more)).sub(_with_space, text)
 
 
 def without_turns(text: str, more: Iterable[str] = ()) -> str:
-    """The same for text of the programmer or the model: what ends a turn or opens one is broken, while the tags of
-    tool calls and reasoning stay."""
+    """The same for text of the programmer or the model: only tokens that begin or end a turn are neutralised; the tags
+    of tool calls and reasoning stay."""
     return _turns(tuple(more)).sub(_with_space, text)
 
 
-def changer(role: object, more: Iterable[str] = ()) -> Callable[[str], str]:
-    """What is done to the texts of a role: the programmer's and the model's are trusted further than others'."""
+def neutraliser(role: object, more: Iterable[str] = ()) -> Callable[[str], str]:
+    """Returns the function that neutralises the texts of a role: the programmer's and the model's are trusted more."""
     return partial(without_turns if role in _TRUSTED else neutralised, more=tuple(more))
 
 
@@ -79,7 +81,7 @@ _TRUSTED = ("assistant", "system", "developer")
 
 
 def neutralised_values(value: Any, change: Callable[[str], str]) -> Any:
-    """A JSON value with all its strings, the keys too, changed."""
+    """Returns a JSON value with `change` applied to all strings, including keys."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
@@ -95,29 +97,22 @@ def neutralised_values(value: Any, change: Callable[[str], str]) -> Any:
 def neutral_message(
     message: Mapping[str, Any], more: Iterable[str] = (), *, is_wrapped: bool = True
 ) -> Mapping[str, Any]:
-    """A chat message with nothing forged in its texts, its calls and their arguments; the same object when there is
-    nothing to change. is_wrapped: the `<tool_response>` around a tool's result is ours, and stays."""
-    change = changer(message.get("role"), more)
+    """Returns a chat message with its texts, its calls and their arguments neutralised; the same object when nothing
+    changes. is_wrapped: whether the `<tool_response>` around a tool's result was added by agentkit, and stays."""
+    change = neutraliser(message.get("role"), more)
     made = {key: neutralised_values(message[key], change) for key in _TEXT_FIELDS if message.get(key)}
     content = message.get("content")
     if isinstance(content, list):
         made["content"] = [_neutral_part(part, change) for part in content]
     elif isinstance(content, str):
-        is_ours = is_wrapped and message.get("role") == "tool"
-        made["content"] = _neutral_result(content, change) if is_ours else change(content)
+        is_result = is_wrapped and message.get("role") == "tool"
+        made["content"] = map_response(content, change) if is_result else change(content)
     if message.get("tool_calls"):
         made["tool_calls"] = [_neutral_call(call, more) for call in message["tool_calls"]]
     return {**message, **made} if any(message[key] != value for key, value in made.items()) else message
 
 
 _TEXT_FIELDS = ("name", "reasoning_content", "reasoning")
-_BEFORE, _BEHIND = "<tool_response>\n", "\n</tool_response>"
-
-
-def _neutral_result(content: str, change: Callable[[str], str]) -> str:
-    if content.startswith(_BEFORE) and content.endswith(_BEHIND) and len(content) > len(_BEFORE) + len(_BEHIND):
-        return f"{_BEFORE}{change(content[len(_BEFORE) : -len(_BEHIND)])}{_BEHIND}"
-    return change(content)
 
 
 def _neutral_part(part: Any, change: Callable[[str], str]) -> Any:
@@ -137,7 +132,7 @@ def _neutral_call(call: Mapping[str, Any], more: Iterable[str]) -> dict[str, Any
 
 
 def neutral_json(text: str, change: Callable[[str], str]) -> str:
-    """A JSON text with the strings in it changed; as it stands where there is nothing to change."""
+    """Returns a JSON text with `change` applied to its strings; the text itself when nothing changes."""
     if change(text) == text and "\\u" not in text:
         return text
     try:
@@ -159,20 +154,20 @@ def _with_space(found: re.Match[str]) -> str:
 
 @functools.cache
 def _everything(more: tuple[str, ...]) -> re.Pattern[str]:
-    return _first_letters((*_NAMED, *more), {"<": (*_BARRED, *_MARKUP), **_OTHER})
+    return _insertion_points((*_NAMED, *more), {"<": (*_BARRED, *_MARKUP), **_OTHER})
 
 
 @functools.cache
 def _turns(more: tuple[str, ...]) -> re.Pattern[str]:
     barred = tuple(f"{_SPARED}{each}" for each in _BARRED)
-    return _first_letters((*_TURNS, *more), {"<": barred, **_OTHER})
+    return _insertion_points((*_TURNS, *more), {"<": barred, **_OTHER})
 
 
-def _first_letters(words: Iterable[str], patterns: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
-    """A pattern for the first letters of words, and for letters before a pattern. It begins with the set of all these
-    letters, so that text without any is passed over at once."""
-    behind = {letter: list(each) for letter, each in patterns.items()}
+def _insertion_points(words: Iterable[str], patterns: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
+    """Returns a pattern for the first character of each word, and for a character before one of its patterns. It begins
+    with the set of all these characters, so that text without any of them is skipped quickly."""
+    rests = {character: list(each) for character, each in patterns.items()}
     for word in words:
-        behind.setdefault(word[0], []).append(re.escape(word[1:]))
-    found = "|".join(rf"(?<={re.escape(letter)})(?={'|'.join(each)})" for letter, each in behind.items())
-    return re.compile(f"[{re.escape(''.join(behind))}](?:{found})")
+        rests.setdefault(word[0], []).append(re.escape(word[1:]))
+    found = "|".join(rf"(?<={re.escape(character)})(?={'|'.join(each)})" for character, each in rests.items())
+    return re.compile(f"[{re.escape(''.join(rests))}](?:{found})")

@@ -1,7 +1,7 @@
-"""Whether a tool call in a model's text is a copy of what a page, another tool's result or the user said.
+"""Detects tool calls in a model's text that are copied from a web page, a tool's result or a user's message.
 
-Copies are found whatever the white space, the kind of quotation marks, and the escapes of JSON and HTML. The whole
-markup counts, and the whole JSON of a call, but no single value: a city that the user asked about may be passed on.
+The comparison ignores white space, the kind of quotation marks, and the escapes of JSON and HTML. It compares the whole
+markup and the whole JSON of a call, but no single values: a city that the user asked about may be passed to a tool.
 """
 
 import html
@@ -19,46 +19,48 @@ _DROPPED = (*range(33), 0x7F, 0x85, 0xA0, 0xAD, 0x200B, 0x200C, 0x200D, 0x2028, 
 _FOLDED = {**dict.fromkeys(map(ord, "'`“”„‘’‚«»"), '"'), **dict.fromkeys(_DROPPED)}
 _WRAPPER = r"(?:\s|</?tool_calls?>|\[TOOL_CALLS\]|<[|｜][^<>]{1,40}[|｜]>)"
 _LEADING, _TRAILING = re.compile(f"{_WRAPPER}+"), re.compile(f"{_WRAPPER}+\\Z")
-_LONGEST_TRAIL = 400
+_MAX_TRAILING_TAGS = 400
+"""Characters at the end of the markup that are searched for tags."""
 
-_known: "WeakKeyDictionary[Transcript, dict[int, str]]" = WeakKeyDictionary()
+_cache: "WeakKeyDictionary[Transcript, dict[int, str]]" = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-class Verbatim:
-    """What users and tools said in a conversation. What is found out of a transcript's texts is kept with it."""
+class CopyDetector:
+    """Searches the messages of users and tools for copies of a call. The normalised texts of a Transcript are cached
+    for as long as it exists."""
 
     def __init__(self, messages: Sequence[Mapping[str, Any]]) -> None:
         self._messages = messages
         self._folded: dict[int, str] = {}
         if isinstance(messages, Transcript):
             with _lock:
-                self._folded = _known.setdefault(messages, self._folded)
+                self._folded = _cache.setdefault(messages, self._folded)
 
-    def has_call(self, markup: str, calls: Sequence[tuple[str, str]]) -> bool:
-        """Whether somebody wrote this call. markup: as the model wrote it. calls: the name and the arguments (JSON
-        text) of each call that it was read as."""
+    def is_copy(self, markup: str, calls: Sequence[tuple[str, str]]) -> bool:
+        """Whether a user or a tool wrote this call. markup: as the model wrote it. calls: the name and the arguments
+        (JSON text) of each call parsed from it."""
         needles = set(_needles(markup, calls))
         return any(needle in text for text in self._texts() for needle in needles)
 
     def _texts(self) -> Iterator[str]:
-        """What each user and tool has said, folded once."""
-        for place, message in enumerate(self._messages):
+        """Yields the text of each message of a user or a tool, each normalised only once."""
+        for index, message in enumerate(self._messages):
             if message.get("role") in ("user", "tool"):
-                if place not in self._folded:
-                    self._folded[place] = _fold(text_of(cast(Message, message)))
-                yield self._folded[place]
+                if index not in self._folded:
+                    self._folded[index] = _fold(text_of(cast(Message, message)))
+                yield self._folded[index]
 
 
 def _needles(markup: str, calls: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """A folded text for each form in which the calls may have been written."""
+    """Yields a normalised text for each form in which the calls may have been written."""
     folded = _fold(markup)
     yield folded
     for name, arguments in ((_fold(name), _fold(arguments)) for name, arguments in calls):
         if arguments != "{}":
             yield _fold(_unwrapped(markup))
             if f'"name":"{name}"' not in folded and arguments in folded:
-                yield arguments  # its JSON is that of the arguments
+                yield arguments  # the markup holds only the arguments as JSON, not the name
         for key in ("arguments", "parameters"):
             for value in (arguments, f'"{arguments}"'):
                 yield f'"name":"{name}","{key}":{value}'
@@ -66,15 +68,15 @@ def _needles(markup: str, calls: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def _unwrapped(markup: str) -> str:
-    """The markup without the tags around it."""
+    """Returns the markup without the tags around it."""
     leading = _LEADING.match(markup)
     text = markup[leading.end() :] if leading else markup
-    end = max(0, len(text) - _LONGEST_TRAIL)
+    end = max(0, len(text) - _MAX_TRAILING_TAGS)
     return text[:end] + _TRAILING.sub("", text[end:])
 
 
 def _fold(text: str) -> str:
-    """A text without white space, escapes undone, with one kind of quotation mark."""
+    """Returns the text without white space, with escapes decoded and one kind of quotation mark."""
     if "&" in text:
         text = html.unescape(text)
     if "\\" in text:

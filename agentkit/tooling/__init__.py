@@ -1,1 +1,1 @@
-"""What a tool call needs: schemas from signatures, arguments from JSON, processes to run in."""
+"""Support for tool calls: schemas from signatures, arguments from JSON, and subprocesses to run tools in."""

@@ -1,4 +1,4 @@
-"""Arguments that a model wrote -> Python values, or one clear sentence to the model."""
+"""Converts a model's arguments to Python values, or reports their errors to the model in one clear sentence."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -6,30 +6,32 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit._text import cut
 from agentkit.errors import ArgumentsError, ToolDefinitionError
-from agentkit.tooling.coercion import brought_to_types
-from agentkit.tooling.json_repair import CutOffError, fault_of, loads, read_json
+from agentkit.tooling.coercion import coerce_all
+from agentkit.tooling.json_repair import CutOffError, json_error_of, loads, read_json
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
     from pydantic import TypeAdapter
 
 ArgumentsParser = Callable[[str], tuple[dict[str, Any], list[str]]]
-"""Reads the JSON text of a call's arguments into the keyword arguments of the tool's function, and the names of
-arguments that it does not have; raises ArgumentsError."""
+"""Parses the JSON text of a call's arguments. Returns the keyword arguments of the tool's function, and the names of
+arguments that the function does not have. Raises ArgumentsError."""
 
-UNREADABLE, FAULT = "unreadable_arguments", "fault"
+UNREADABLE, ERROR = "unreadable_arguments", "fault"
+"""Keys of the object that replaces arguments which can't be parsed."""
 UNREADABLE_CALL = "unreadable_tool_call"
-"""The name of a call of which not even the name could be read."""
-MAX_FAULTS = 5
-MAX_SHOWN = 120
+"""The name of a call whose name could not be parsed either."""
+MAX_ERRORS = 5
+MAX_VALUE_LENGTH = 120
+"""Maximum characters of a value in an error message."""
 
 
 def as_json_object(written: object) -> str:
-    """The arguments of a call as the JSON text of an object, whatever a server made of them.
+    """Returns the arguments of a call as the JSON text of an object, in whatever form the server sent them.
 
-    An object is kept to the letter, so that what is sent back is what was generated; one that is broken is repaired,
-    unless it breaks off in the middle of a value. Nothing at all is `{}`. What is no object is kept under the key
-    "unreadable_arguments": servers parse the arguments in a history and refuse what is not JSON.
+    Valid JSON of an object is kept character for character, so that what is sent back is what was generated; broken
+    JSON is repaired, unless it ends in the middle of a value. Missing arguments become `{}`. Anything but an object is
+    kept under the key "unreadable_arguments": servers parse the arguments in a history and reject invalid JSON.
     """
     if written is None or written == "":
         return "{}"
@@ -48,21 +50,21 @@ def as_json_object(written: object) -> str:
 
 
 def is_json_object(text: str, *, strict: bool = True) -> bool:
-    """Whether a text is the JSON of an object as it stands. strict: raw line breaks in its strings count as faults."""
+    """Whether a text is the valid JSON of an object. strict: raw line breaks in strings are errors."""
     try:
         return isinstance(json.loads(text) if strict else loads(text), dict)
     except (ValueError, RecursionError):
         return False
 
 
-def unreadable(text: str, fault: str) -> str:
-    """The arguments of a call that could not be read, for the transcript; its tool message tells the fault."""
-    return json.dumps({UNREADABLE: text, FAULT: fault}, ensure_ascii=False)
+def unreadable(text: str, error: str) -> str:
+    """Returns the JSON that replaces unparsable arguments in the transcript; the call's tool message has the error."""
+    return json.dumps({UNREADABLE: text, ERROR: error}, ensure_ascii=False)
 
 
 def parse(arguments: str) -> dict[str, Any]:
-    """The JSON text of an object as a dict, repaired where that is possible. Raises ArgumentsError saying where it
-    stops being JSON, what was expected there and what was found."""
+    """Parse the JSON text of an object, repaired if possible. Raises ArgumentsError that says where the JSON becomes
+    invalid, what was expected there and what was found."""
     if not arguments.strip():
         return {}
     try:
@@ -70,21 +72,21 @@ def parse(arguments: str) -> dict[str, Any]:
     except CutOffError as error:
         raise ArgumentsError(f"the call is {error}") from None
     except ValueError as error:
-        fault = fault_of(arguments) if "deep" not in str(error) else str(error)
-        raise ArgumentsError(f"the arguments are not valid JSON: {fault}") from None
+        reason = json_error_of(arguments) if "deep" not in str(error) else str(error)
+        raise ArgumentsError(f"the arguments are not valid JSON: {reason}") from None
     if not isinstance(value, dict):
-        raise ArgumentsError(f"the arguments must be a JSON object, got {_show(value)}")
-    if value.keys() == {UNREADABLE, FAULT}:
-        raise ArgumentsError(str(value[FAULT]))
+        raise ArgumentsError(f"the arguments must be a JSON object, got {_display(value)}")
+    if value.keys() == {UNREADABLE, ERROR}:
+        raise ArgumentsError(str(value[ERROR]))
     if value.keys() == {UNREADABLE}:
         return parse(str(value[UNREADABLE]))
     return value
 
 
 def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> ArgumentsParser:
-    """The reader for arguments that a function's annotations describe; values arrive as the annotated types.
+    """Returns the parser for arguments described by a function's annotations; values have the annotated types.
 
-    names: those of its parameters. Others are left out: a model often adds one, and means no harm by it.
+    names: the names of its parameters. Unknown arguments are ignored, since models often add harmless ones.
     """
     from pydantic import ValidationError
 
@@ -94,18 +96,18 @@ def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> Arg
         try:
             return adapter.validate_json(json.dumps(given)), unknown
         except ValidationError as error:
-            faults = error.errors(include_url=False, include_context=False)
-        coerced = brought_to_types(given, [(fault["loc"], _wanted(fault["type"])) for fault in faults])
+            errors = error.errors(include_url=False, include_context=False)
+        coerced = coerce_all(given, [(each["loc"], _expected_types(each["type"])) for each in errors])
         try:
             return adapter.validate_json(json.dumps(coerced)), unknown
-        except ValidationError:  # the first faults are told: those of what the model wrote
-            raise _faults((_path(fault["loc"]), _expected(fault["msg"]), fault) for fault in faults) from None
+        except ValidationError:  # report the errors in what the model wrote, not those after coercion
+            raise _arguments_error((_path(each["loc"]), _expected(each["msg"]), each) for each in errors) from None
 
     return read
 
 
 def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
-    """The reader for arguments that a hand-written JSON schema describes; values arrive as JSON has them.
+    """Returns the parser for arguments described by a hand-written JSON schema; values keep their JSON types.
 
     Raises ToolDefinitionError when the schema is not a valid JSON schema of an object.
     """
@@ -127,34 +129,34 @@ def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
         values = {
             name: _whole_number(value, described.get(name)) for name, value in given.items() if name not in unknown
         }
-        faults = list(validator.iter_errors(values))
-        if faults:
-            values = brought_to_types(values, [(tuple(each.absolute_path), _wanted_by(each)) for each in faults])
+        errors = list(validator.iter_errors(values))
+        if errors:
+            values = coerce_all(values, [(tuple(each.absolute_path), _schema_types(each)) for each in errors])
             if not validator.is_valid(values):
-                raise _schema_faults(faults)
+                raise _schema_error(errors)
         return values, unknown
 
     return read
 
 
 def _whole_number(value: Any, schema: Any) -> Any:
-    """3 for the 3.0 that JSON schema takes for an integer as well."""
-    asked = isinstance(schema, Mapping) and schema.get("type") == "integer"
-    return int(value) if asked and isinstance(value, float) and value.is_integer() else value
+    """Returns 3 for 3.0 where the schema asks for an integer: JSON schema accepts 3.0 as an integer too."""
+    is_integer = isinstance(schema, Mapping) and schema.get("type") == "integer"
+    return int(value) if is_integer and isinstance(value, float) and value.is_integer() else value
 
 
-def _schema_faults(faults: Iterable["ValidationError"]) -> ArgumentsError:
-    ordered = sorted(faults, key=lambda fault: fault.json_path)[:MAX_FAULTS]
+def _schema_error(errors: Iterable["ValidationError"]) -> ArgumentsError:
+    ordered = sorted(errors, key=lambda error: error.json_path)[:MAX_ERRORS]
     return ArgumentsError(
-        "; ".join(f"{fault.json_path.removeprefix('$.')}: {cut(fault.message, MAX_SHOWN)}" for fault in ordered)
+        "; ".join(f"{error.json_path.removeprefix('$.')}: {cut(error.message, MAX_VALUE_LENGTH)}" for error in ordered)
     )
 
 
-def _wanted_by(fault: "ValidationError") -> set[str]:
-    """The types that a JSON schema asks for at a place."""
-    if fault.validator == "type":
-        return set(fault.validator_value) if isinstance(fault.validator_value, list) else {str(fault.validator_value)}
-    inner = [_wanted_by(each) for each in fault.context or ()]
+def _schema_types(error: "ValidationError") -> set[str]:
+    """Returns the types that the JSON schema accepts at the position of an error."""
+    if error.validator == "type":
+        return set(error.validator_value) if isinstance(error.validator_value, list) else {str(error.validator_value)}
+    inner = [_schema_types(each) for each in error.context or ()]
     return set().union(*inner) if inner else set()
 
 
@@ -176,24 +178,24 @@ _PYDANTIC_TYPES = {
 }
 
 
-def _wanted(kind: str) -> set[str]:
-    """The JSON type that one of pydantic's faults asks for."""
+def _expected_types(kind: str) -> set[str]:
+    """Returns the JSON type that one of pydantic's error types says was expected."""
     found = _PYDANTIC_TYPES.get(kind.removesuffix("_type"))
     return {found} if found else set()
 
 
-def _faults(faults: Iterable[tuple[str, str, Mapping[str, Any]]]) -> ArgumentsError:
+def _arguments_error(errors: Iterable[tuple[str, str, Mapping[str, Any]]]) -> ArgumentsError:
     sentences = []
-    for path, expected, fault in faults:
-        missing = fault["type"] == "missing"
+    for path, expected, error in errors:
+        missing = error["type"] == "missing"
         sentences.append(
-            f"{path}: is missing" if missing else f"{path}: expected {expected}, got {_show(fault['input'])}"
+            f"{path}: is missing" if missing else f"{path}: expected {expected}, got {_display(error['input'])}"
         )
-    return ArgumentsError("; ".join(dict.fromkeys(sentences[:MAX_FAULTS])))
+    return ArgumentsError("; ".join(dict.fromkeys(sentences[:MAX_ERRORS])))
 
 
 def _path(location: Iterable[int | str]) -> str:
-    """A place such as `query[0].name`; `$` is the whole object."""
+    """Returns a path such as `query[0].name`; `$` is the whole object."""
     path = ""
     for step in location:
         path += f"[{step}]" if isinstance(step, int) else f".{step}"
@@ -201,12 +203,12 @@ def _path(location: Iterable[int | str]) -> str:
 
 
 def _expected(message: str) -> str:
-    """What pydantic's sentence ("Input should be a valid integer, unable to ...") says was expected."""
+    """Returns what was expected, from pydantic's message ("Input should be a valid integer, unable to ...")."""
     return message.removeprefix("Input should be ").removeprefix("Value error, ")
 
 
-def _show(value: object) -> str:
+def _display(value: object) -> str:
     try:
-        return cut(json.dumps(value, ensure_ascii=False, default=str), MAX_SHOWN)
+        return cut(json.dumps(value, ensure_ascii=False, default=str), MAX_VALUE_LENGTH)
     except (ValueError, RecursionError):
         return type(value).__name__

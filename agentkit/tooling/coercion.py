@@ -1,8 +1,8 @@
-"""Values brought to the types that are asked for, where nothing is lost by it.
+"""Lossless coercion of values to the expected types.
 
-"3" is 3 where an integer is asked for, 3.0 too; "true" is true for a boolean; a bare value is a list of one; a list
-or an object that was written as a string is one; null where nothing has to be given is nothing, at any depth. What is
-a string and may be one stays one, whatever it looks like.
+Where an integer is expected, "3" and 3.0 become 3; where a boolean is, "true" becomes true; where a list is, a single
+value becomes a list with one element; a list or an object encoded as a string is decoded; null for an optional property
+is removed, at any depth. A string stays a string where a string is allowed, whatever it looks like.
 """
 
 import copy
@@ -11,44 +11,44 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-Fault = tuple[Sequence[int | str], set[str]]
-"""A place in the arguments, and the JSON types that are asked for there (none are named for other faults)."""
+TypeMismatch = tuple[Sequence[int | str], set[str]]
+"""A path in the arguments, and the JSON types expected there (empty for errors of other kinds)."""
 
 NOTHING = object()
 
 
-def brought_to_types(given: dict[str, Any], faults: Iterable[Fault]) -> dict[str, Any]:
-    """The arguments with what is wrong at each place brought to a type that is asked for there, where that can be."""
+def coerce_all(given: dict[str, Any], mismatches: Iterable[TypeMismatch]) -> dict[str, Any]:
+    """Returns the arguments with the value at each path coerced to a type expected there, where that is possible."""
     made = copy.deepcopy(given)
-    for place, wanted in faults:
-        steps = _known_steps(made, place)
+    for path, expected in mismatches:
+        steps = _known_steps(made, path)
         if not steps:
             continue
         holder: Any = _at(made, steps[:-1])
         value = holder[steps[-1]]
         if value is None and isinstance(holder, dict):
-            del holder[steps[-1]]  # the default, if there is one
+            del holder[steps[-1]]  # the default applies, if there is one
             continue
-        coerced = brought_to_type(value, wanted)
+        coerced = coerced_value(value, expected)
         if coerced is not NOTHING:
             holder[steps[-1]] = coerced
     return made
 
 
-def brought_to_type(value: Any, wanted: set[str]) -> Any:
-    """The value as one of the types; NOTHING when something would be lost."""
+def coerced_value(value: Any, expected: set[str]) -> Any:
+    """Returns the value as one of the types; NOTHING when that would lose information."""
     for kind in ("array", "object", "integer", "number", "boolean", "string"):
-        if kind in wanted:
+        if kind in expected:
             coerced = _MAKERS[kind](value)
             if coerced is not NOTHING:
                 return coerced
     return NOTHING
 
 
-def _known_steps(value: Any, place: Sequence[Any]) -> list[Any]:
-    """The steps of a place that lead through what is there (pydantic's have the names of unions in them too)."""
+def _known_steps(value: Any, path: Sequence[Any]) -> list[Any]:
+    """Returns the steps of a path that exist in the value (pydantic also puts names of union members in paths)."""
     steps: list[Any] = []
-    for step in place:
+    for step in path:
         if (isinstance(value, dict) and step in value) or (
             isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)
         ):

@@ -1,9 +1,9 @@
-"""JSON as models write it: strictly where it is JSON, and repaired where it is not.
+"""Parses JSON as models write it: valid JSON strictly, invalid JSON with repairs.
 
-Raw line breaks in strings are read as they stand; then other marks around strings, unescaped quotation marks in them
-and `undefined` (json_tokens.py). The rest of the repairs are the json_repair package's (a trailing comma, unquoted
-keys, Python's literals, code fences, words around), with some before it that it gets wrong and a look at what comes
-out: a value that nobody wrote is refused, and so is a text that breaks off.
+Raw line breaks in strings are accepted. Then other quotation marks around strings, unescaped quotation marks inside
+them and `undefined` are repaired (json_tokens.py). All other repairs are left to the json_repair package (a trailing
+comma, unquoted keys, Python literals, code fences, surrounding text), preceded by repairs that it gets wrong and
+followed by a check of the result: a value that the model did not write is rejected, and so is truncated text.
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import Any
 from agentkit.tooling.json_tokens import LooseObject
 
 MAX_REPAIRED = 100_000
-"""Broken JSON of more characters is not repaired: that takes time that grows faster than the text."""
+"""Maximum characters of broken JSON to repair: the time for repairs grows faster than the text."""
 
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
+_UNPAIRED_SURROGATE = re.compile("[\ud800-\udfff]")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _CURLY = str.maketrans({"‘": '"', "’": '"', "“": '"', "”": '"', "„": '"', "‚": '"', "«": '"', "»": '"'})
 _KEY_WITHOUT_COLON = re.compile(
@@ -28,16 +28,18 @@ _SIDE_BY_SIDE = re.compile(r"([}\]])(\s*)(?=[{\[])")
 
 
 class CutOffError(ValueError):
-    """A JSON text that ends in the middle of a value: what was to come is not known."""
+    """A JSON text ends in the middle of a value, so the rest of the value is not known."""
 
 
 def read_json(text: str) -> Any:
-    """The value of a text. NaN and Infinity, which JSON does not have, become strings; halves of surrogate pairs,
-    which can't be sent, become U+FFFD. What was encoded twice is decoded twice, and of an object that is followed by
-    words or by itself the first is taken.
+    """Parse a JSON text, with repairs.
 
-    Raises CutOffError for a text that ends in the middle of a value; ValueError, saying where it stops being JSON, for
-    what makes no sense.
+    NaN and Infinity, which JSON does not have, become strings; unpaired surrogates, which can't be encoded, become
+    U+FFFD. A value that was encoded twice is decoded twice. Of an object that is followed by text or by a copy of
+    itself, the first is returned.
+
+    Raises CutOffError for a text that ends in the middle of a value; ValueError, with the position of the error, for a
+    text that can't be repaired.
     """
     try:
         try:
@@ -53,7 +55,7 @@ def read_json(text: str) -> Any:
 
 
 def loads(text: str) -> Any:
-    """The value of a JSON text that may have raw line breaks and tabs in its strings. Raises ValueError."""
+    """Parse a JSON text that may have raw line breaks and tabs in its strings. Raises ValueError."""
     return _DECODER.decode(text)
 
 
@@ -85,36 +87,35 @@ def _first_object(text: str) -> Any:
 
 
 def _followed(value: Any, text: str, start: int, end: int) -> Any:
-    """The object between two places of a text, when it is sent again behind them, or followed by words. An empty one
-    that another follows is what some servers begin a stream with. Raises ValueError when it is not clear what is
-    meant."""
+    """Returns the object at text[start:end] when a copy of it or other text follows. Some servers begin a stream with
+    an empty object; then the object after it is returned. Raises ValueError when it is not clear what is meant."""
     if not isinstance(value, dict) or _ANOTHER_MEMBER.match(text, end):
-        raise ValueError("something follows the value")
-    source, place = text[start:end], _behind_space(text, end)
-    while text.startswith("{", place):
-        if value and text.startswith(source, place):
-            other, place = value, place + len(source)
+        raise ValueError("there is text after the value")
+    source, position = text[start:end], _skip_space(text, end)
+    while text.startswith("{", position):
+        if value and text.startswith(source, position):
+            other, position = value, position + len(source)
         else:
-            other, place = _DECODER.raw_decode(text, place)
+            other, position = _DECODER.raw_decode(text, position)
         if value and other != value:
-            raise ValueError("two different objects stand one after the other")
-        value, place = other, _behind_space(text, place)
+            raise ValueError("it contains two different objects in a row")
+        value, position = other, _skip_space(text, position)
     return value
 
 
-def _behind_space(text: str, place: int) -> int:
-    found = _SPACE.match(text, place)
-    return found.end() if found else place
+def _skip_space(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
 
 
 def _repaired(text: str) -> Any:
-    if _ESCAPED_OBJECT.match(text):  # escaped once too often
+    if _ESCAPED_OBJECT.match(text):  # escaped twice
         text = str(loads(f'"{text}"'))
     found = LooseObject(text)
     inside = found.ends_inside()
     if inside:
         raise CutOffError(f"cut off: it ends inside {inside}")
-    written, end = found.strictly()
+    written, end = found.as_strict_json()
     try:
         value = cleaned(loads(written))
     except ValueError:
@@ -138,18 +139,18 @@ def _guessed(text: str) -> Any:
 
 
 def _prepared(text: str) -> str:
-    if '"' not in text and "'" not in text and any(letter in text for letter in "‘“„«"):
+    if '"' not in text and "'" not in text and any(quote in text for quote in "‘“„«"):
         text = text.translate(_CURLY)
     text = _KEY_WITHOUT_COLON.sub(r"\1:", text)
     return _outside_strings(text, lambda part: _SIDE_BY_SIDE.sub(r"\1,\2", _ODD_KEY.sub(r'\1"\2"\3', part)))
 
 
 def _outside_strings(text: str, change: Callable[[str], str]) -> str:
-    pieces, place = [], 0
+    parts, end = [], 0
     for found in _STRING.finditer(text):
-        pieces += [change(text[place : found.start()]), found.group()]
-        place = found.end()
-    return "".join([*pieces, change(text[place:])])
+        parts += [change(text[end : found.start()]), found.group()]
+        end = found.end()
+    return "".join([*parts, change(text[end:])])
 
 
 def _has_empty(value: Any) -> bool:
@@ -163,9 +164,9 @@ def _has_curly_pair(text: str) -> bool:
 
 
 def cleaned(value: Any) -> Any:
-    """A value of JSON without what can't be sent as JSON; see `read_json`."""
+    """Returns a value without anything that can't be encoded as JSON; see `read_json`."""
     if isinstance(value, str):
-        return _HALF_PAIR.sub("\ufffd", value) if not value.isascii() else value
+        return _UNPAIRED_SURROGATE.sub("\ufffd", value) if not value.isascii() else value
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, dict):
@@ -175,8 +176,8 @@ def cleaned(value: Any) -> Any:
     return value
 
 
-def fault_of(text: str) -> str:
-    """Where a text stops being JSON, what was expected there, and what was found."""
+def json_error_of(text: str) -> str:
+    """Returns where a JSON text becomes invalid, what was expected there, and what was found."""
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
@@ -186,4 +187,4 @@ def fault_of(text: str) -> str:
         return f"{error.msg[:1].lower()}{error.msg[1:]} {where}{got}"
     except (ValueError, RecursionError) as error:
         return str(error)
-    return "it is JSON, but no object"
+    return "it is JSON, but not an object"

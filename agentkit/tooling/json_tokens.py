@@ -1,7 +1,7 @@
-"""The tokens of JSON as models write it, and what they tell: whether a text breaks off, and how it is written strictly.
+"""Tokenizer for JSON as models write it, used to detect truncated text and to rewrite text as strict JSON.
 
-Well-formed JSON, whole or cut off, is taken apart exactly. In other text an unescaped quotation mark ends a string
-where JSON goes on behind it, so that `"print("a", "b")"` is one string. Linear in the length of the text.
+Well-formed JSON, complete or truncated, is tokenized exactly. In other text an unescaped quotation mark ends a string
+only where JSON can continue after it, so that `"print("a", "b")"` is one string. Takes linear time.
 """
 
 import json
@@ -25,9 +25,9 @@ _TOKEN = re.compile(
 
 
 def _string_of(mark: str) -> tuple[str, str]:
-    """Patterns of a string of at most 200 letters, and of the beginning of a longer one or one that breaks off."""
-    letter = rf"(?:[^{mark}\\\n]|\\.)"
-    return rf"{mark}{letter}{{0,200}}{mark}", rf"{mark}(?:{letter}{{200}}|{letter}{{0,200}}\\?\Z)"
+    """Returns patterns for a string of up to 200 characters, and for the beginning of a longer or a truncated one."""
+    character = rf"(?:[^{mark}\\\n]|\\.)"
+    return rf"{mark}{character}{{0,200}}{mark}", rf"{mark}(?:{character}{{200}}|{character}{{0,200}}\\?\Z)"
 
 
 _DOUBLE, _DOUBLE_BEGUN = _string_of('"')
@@ -43,18 +43,18 @@ _NEXT = "|".join(
         *(r"//", r"\#", r"/\*", r"\Z"),
     )
 )
-_GOES_ON = re.compile(rf"""\s*(?:[,，;]\s*(?:{_NEXT})|[:：}}\]]|=>|//|\#|/\*|\Z)|\s+{_STRING}\s*[,:}}\]]""")
-"""What follows a quotation mark that ends a string, where that is not clear."""
+_CAN_CONTINUE = re.compile(rf"""\s*(?:[,，;]\s*(?:{_NEXT})|[:：}}\]]|=>|//|\#|/\*|\Z)|\s+{_STRING}\s*[,:}}\]]""")
+"""What follows a quotation mark that ends a string, in text where the end of strings is ambiguous."""
 _MARK = re.compile(r"\\.|[\"'`´“”„‘’‚«»]", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WORDS = frozenset(("true", "false", "null", "True", "False", "None", "undefined", "NaN", "Infinity", "-Infinity"))
-_MISSING = 1
-"""So many closing braces may be missing at the end, behind a value that is complete."""
+_MAX_MISSING_BRACES = 1
+"""Maximum number of closing braces that may be missing at the end, after a complete value."""
 
 
 class Token(NamedTuple):
-    """kind: the name of a group of the pattern, "string" for a string that is closed, "open string" for one that is
-    not. text: as it is written. end: the place behind it. quote: of a string, the mark at its beginning."""
+    """kind: the name of a group of the pattern, "string" for a closed string, "open string" for an unclosed one. text:
+    as written. end: the position after it. quote: the opening quotation mark of a string."""
 
     kind: str
     text: str
@@ -63,88 +63,90 @@ class Token(NamedTuple):
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """The tokens of a text, white space left out."""
+    """Yields the tokens of a text, without white space."""
     marks = _Marks(text, is_exact=_begins_as_json(text))
-    place = 0
-    while found := _TOKEN.match(text, place):
+    position = 0
+    while found := _TOKEN.match(text, position):
         kind = str(found.lastgroup)
-        place = found.end()
+        position = found.end()
         if kind == "quote":
             quote = found.group()
-            end = marks.end_of(quote, place)
+            end = marks.end_of(quote, position)
             yield Token("string" if end else "open string", text[found.start() : end or len(text)], end, quote)
             if not end:
                 return
-            place = end
-        elif kind == "word" and marks.closes(place):  # the mark at its beginning is missing
-            place += 1
-            yield Token("string", f'"{found.group()}"', place, '"')
+            position = end
+        elif kind == "word" and marks.closes(position):  # the opening quotation mark is missing
+            position += 1
+            yield Token("string", f'"{found.group()}"', position, '"')
         elif kind != "space":
-            yield Token(kind, found.group(), place)
+            yield Token(kind, found.group(), position)
 
 
-_DECODER = json.JSONDecoder(strict=False, parse_int=len, parse_float=len)  # numbers by thousands of digits cost nothing
-_BEGUN = re.compile(r"[-+\w.\\]{0,20}\Z")
-"""What may be left of JSON that breaks off in a number, a word or an escape."""
+_DECODER = json.JSONDecoder(
+    strict=False, parse_int=len, parse_float=len
+)  # avoids converting numbers with thousands of digits
+_TRUNCATED = re.compile(r"[-+\w.\\]{0,20}\Z")
+"""The remaining text of JSON that is truncated in a number, a word or an escape."""
 
 
 def _begins_as_json(text: str) -> bool:
-    """Whether a text is JSON as far as it goes, raw line breaks in its strings aside."""
+    """Whether a text is valid or truncated JSON; raw line breaks in strings are accepted."""
     try:
         _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        return error.msg.startswith("Unterminated") or _BEGUN.match(text, error.pos) is not None
+        return error.msg.startswith("Unterminated") or _TRUNCATED.match(text, error.pos) is not None
     except RecursionError:
         return True
     return True
 
 
 class _Marks:
-    """The quotation marks of a text that aren't escaped, and those of them behind which JSON could go on."""
+    """The unescaped quotation marks of a text, and those of them after which JSON can continue."""
 
     def __init__(self, text: str, *, is_exact: bool) -> None:
         self._text = text
-        self._places: dict[str, list[int]] = {}
+        self._positions: dict[str, list[int]] = {}
         self._closing: dict[str, list[int]] = {}
         for found in _MARK.finditer(text):
             mark = found.group()
             if mark[0] != "\\":
-                self._places.setdefault(mark, []).append(found.start())
-                if is_exact or _GOES_ON.match(text, found.end()):
+                self._positions.setdefault(mark, []).append(found.start())
+                if is_exact or _CAN_CONTINUE.match(text, found.end()):
                     self._closing.setdefault(mark, []).append(found.start())
 
     def end_of(self, quote: str, start: int) -> int:
-        """The place behind the end of a string that begins at `start`, behind its quote; 0 when it has none."""
+        """Returns the position after a string whose inside begins at `start`; 0 when the string is not closed."""
         if len(quote) == 3:
             return self._end_of_three(quote, start)
         ends = _ENDS_WITH.get(quote, quote)
-        for known in (self._closing, self._places):
-            found = [place for mark in ends if (place := _next(known.get(mark, ()), start)) is not None]
+        for known in (self._closing, self._positions):
+            found = [position for mark in ends if (position := _next(known.get(mark, ()), start)) is not None]
             if found:
                 return min(found) + 1
         return 0
 
-    def closes(self, place: int) -> bool:
-        """Whether a straight mark at a place ends a string."""
+    def closes(self, position: int) -> bool:
+        """Whether a straight quotation mark at this position ends a string."""
         known = self._closing.get('"', [])
-        at = bisect_left(known, place)
-        return at < len(known) and known[at] == place
+        at = bisect_left(known, position)
+        return at < len(known) and known[at] == position
 
     def _end_of_three(self, quote: str, start: int) -> int:
-        """Behind three marks in a row; two of them are an empty string where no third pair follows."""
-        place = self._text.find(quote, start)
-        while place >= 0 and self._text.startswith(quote[0], place + 3):
-            place += 1
-        return place + 3 if place >= 0 else 0
+        """Returns the position after a string in triple quotes; 0 when it is not closed."""
+        end = self._text.find(quote, start)
+        while end >= 0 and self._text.startswith(quote[0], end + 3):
+            end += 1
+        return end + 3 if end >= 0 else 0
 
 
-def _next(places: "list[int] | tuple[()]", start: int) -> int | None:
-    at = bisect_left(places, start)
-    return places[at] if at < len(places) else None
+def _next(positions: "list[int] | tuple[()]", start: int) -> int | None:
+    at = bisect_left(positions, start)
+    return positions[at] if at < len(positions) else None
 
 
 class LooseObject:
-    """The first object of a text, as a model wrote it. start: the place where it begins."""
+    """The first object in a text, as a model wrote it. start: the position where it begins."""
 
     def __init__(self, text: str) -> None:
         self._is_there = "{" in text
@@ -153,16 +155,16 @@ class LooseObject:
         self._tokens = list(tokens(self._text))
 
     def ends_inside(self) -> str:
-        """What it breaks off in, such as "a string"; "" when it is whole, or only its last brace is missing.
-
-        A list that is not closed at the end, or more than one object, is no whole value: more may have been to come."""
+        """Returns what the text is truncated in, such as "a string"; "" when the object is complete or only its last
+        brace is missing. A list, or more than one object, left unclosed at the end is incomplete: more may have
+        followed."""
         return _Ending().of(self._tokens, self._text) if self._is_there else ""
 
-    def strictly(self) -> tuple[str, int]:
-        """Its text with strings and keys as JSON writes them, whatever they stood between, and the place where it ends.
+    def as_strict_json(self) -> tuple[str, int]:
+        """Returns the object's text with strings and keys in double quotes, and the position where the object ends.
 
-        JSON's words stand for Python's and JavaScript's; comments and commas at the end of a list are left out, and the
-        last brace is added where it is missing. What else is wrong with it stays."""
+        Literals of Python and JavaScript become those of JSON; comments and trailing commas are removed, and a missing
+        last brace is added. Other errors stay."""
         written: list[str] = []
         depth, end = 0, len(self._text)
         for token in self._tokens:
@@ -177,11 +179,11 @@ class LooseObject:
             if depth == 0 and token.kind == "close":
                 end = token.end
                 break
-        return " ".join(written) + "}" * (depth == _MISSING), self.start + end
+        return " ".join(written) + "}" * (depth == _MAX_MISSING_BRACES), self.start + end
 
 
 class _Ending:
-    """Follows the tokens of an object to its end, or to that of the text."""
+    """Follows the tokens of an object to its end or the end of the text, and finds out what is incomplete."""
 
     def __init__(self) -> None:
         self._open: list[str] = []
@@ -198,8 +200,8 @@ class _Ending:
                 continue
             self._note(token)
             if not self._open:
-                return ""  # what follows the object is another matter
-        return self._fault(text)
+                return ""  # text after the object is handled elsewhere
+        return self._incomplete_part(text)
 
     def _note(self, token: Token) -> None:
         if token.kind == "open":
@@ -215,7 +217,7 @@ class _Ending:
         self._last = token
 
     def _close(self, bracket: str) -> None:
-        """Brackets that are missing before a later one are closed with it."""
+        """Close a bracket, and with it the brackets opened after it that were never closed."""
         opening = {"}": "{", "]": "[", ")": "("}[bracket]
         while self._count[opening]:
             closed = self._open.pop()
@@ -223,7 +225,8 @@ class _Ending:
             if closed == opening:
                 return
 
-    def _fault(self, text: str) -> str:
+    def _incomplete_part(self, text: str) -> str:
+        """See `LooseObject.ends_inside`."""
         kind, word = self._last.kind, self._last.text
         if kind == "comment":
             return ""
@@ -237,7 +240,7 @@ class _Ending:
             return "a list" if word in ("[", "(") else "an object"
         if "[" in self._open or "(" in self._open:
             return "a list"
-        return "an object" if len(self._open) > _MISSING else ""
+        return "an object" if len(self._open) > _MAX_MISSING_BRACES else ""
 
 
 _NAME = re.compile(r"[^\W\d]\w*|\$\w*")
@@ -257,16 +260,17 @@ _JSON_ESCAPES = frozenset('"\\/bfnrtu')
 
 
 def _json_string(inside: str, quote: str) -> str:
-    """The JSON of a string whose inside is written between other marks; escapes that JSON doesn't have are letters."""
+    """Returns the JSON of a string in other quotation marks; escapes unknown to JSON are kept as backslash and
+    character."""
 
     def escaped(found: "re.Match[str]") -> str:
-        letter = found["escaped"]
-        if letter is None:
+        character = found["escaped"]
+        if character is None:
             return json.dumps(found.group())[1:-1]
-        if letter in _JSON_ESCAPES:
+        if character in _JSON_ESCAPES:
             return found.group()
-        if letter in quote or letter == "\n":
-            return json.dumps(letter)[1:-1]
-        return "\\\\" + json.dumps(letter, ensure_ascii=False)[1:-1]
+        if character in quote or character == "\n":
+            return json.dumps(character)[1:-1]
+        return "\\\\" + json.dumps(character, ensure_ascii=False)[1:-1]
 
     return f'"{_IN_STRING.sub(escaped, inside)}"'

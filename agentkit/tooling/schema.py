@@ -1,6 +1,6 @@
-"""A Python signature and its docstring -> the JSON schema that a model is shown.
+"""Converts a Python signature and its docstring to the JSON schema that is sent to the model.
 
-The schema is pydantic's (JSON Schema draft 2020-12) without the titles; descriptions come from `Annotated[...,
+The schema is pydantic's (JSON Schema draft 2020-12) without titles; descriptions come from `Annotated[...,
 Field(description=...)]`, from a string in `Annotated`, or from the docstring (google, numpy or sphinx style).
 """
 
@@ -28,10 +28,10 @@ _UNDESCRIBABLE = (PydanticUserError, PydanticSchemaGenerationError, PydanticUnde
 
 @dataclass(frozen=True)
 class Description:
-    """What a model is told of a function, and how its arguments become Python values.
+    """The description of a function for a model, and the adapter that converts its arguments to Python values.
 
-    parameters: a JSON schema of an object. adapter: validates it. context: the name of the parameter that takes
-    the run's context, if there is one.
+    parameters: the JSON schema of an object. adapter: validates the arguments. context: the name of the parameter that
+    takes the run's context, if there is one.
     """
 
     text: str
@@ -49,9 +49,9 @@ def describe(
 ) -> Description:
     """Describe `function` as a tool called `name`.
 
-    context_type: the annotation of the parameter that is left out of the schema. namespace: names that
-    annotations may use beside the function's own globals. bound: False for a method still without its object,
-    whose first parameter is not an argument. Raises ToolDefinitionError naming function, parameter and reason.
+    context_type: the annotation of the parameter that is left out of the schema. namespace: names that annotations may
+    use in addition to the function's globals. bound: False for an unbound method, whose first parameter is not an
+    argument. Raises ToolDefinitionError with the function, the parameter and the reason.
     """
     parameters = _parameters(function, name, bound)
     hints = _type_hints(function, name, namespace)
@@ -78,17 +78,17 @@ def _parameters(function: Callable[..., Any], name: str, bound: bool) -> list[in
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        raise ToolDefinitionError(f"tool {name}: Python can't tell the signature of {function!r}") from None
+        raise ToolDefinitionError(f"tool {name}: {function!r} has no signature that Python can inspect") from None
     parameters = list(signature.parameters.values())[0 if bound else 1 :]
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise ToolDefinitionError(
                 f"tool {name}: the parameter {parameter} takes any number of arguments, which a JSON schema can't "
-                "name: write each one out, or take one list or dict"
+                "describe: declare each argument, or take one list or dict"
             )
         if parameter.kind is parameter.POSITIONAL_ONLY:
             raise ToolDefinitionError(
-                f"tool {name}: the parameter {parameter.name!r} is positional-only, and a model gives arguments by name"
+                f"tool {name}: the parameter {parameter.name!r} is positional-only, but models pass arguments by name"
             )
         if isinstance(parameter.default, FieldInfo):
             raise ToolDefinitionError(
@@ -117,14 +117,15 @@ def _type_hints(function: Callable[..., Any], name: str, namespace: Mapping[str,
 def _hint(parameter: inspect.Parameter, hints: Mapping[str, Any], name: str) -> Any:
     if parameter.name not in hints:
         raise ToolDefinitionError(
-            f"tool {name}: the parameter {parameter.name!r} has no type annotation: write {parameter.name}: str, or "
-            "whatever it is"
+            f"tool {name}: the parameter {parameter.name!r} has no type annotation: add one, such as "
+            f"{parameter.name}: str"
         )
     return _for_pydantic(hints[parameter.name])
 
 
 def _for_pydantic(hint: Any) -> Any:
-    """The hint with each `typing.TypedDict` as one of typing_extensions, the only one pydantic takes before 3.12."""
+    """Returns the hint with each `typing.TypedDict` replaced by that of typing_extensions, the only one that pydantic
+    accepts before Python 3.12."""
     if type(hint).__module__ == "typing" and typing.is_typeddict(hint):
         hints = typing.get_type_hints(hint, include_extras=True)
         required = hint.__required_keys__
@@ -152,20 +153,20 @@ def _optional(hint: Any) -> Any:
 
 
 def _typed_dict(name: str, keys: Mapping[str, Any]) -> Any:
-    make: Any = TypedDict  # mypy wants the keys written out, and these are only known here
+    make: Any = TypedDict  # mypy requires literal keys; these are only known at run time
     return make(name, keys)
 
 
 def _argument(parameter: inspect.Parameter, hint: Any, documented: str | None) -> Any:
-    """The annotation of one key of the arguments, with its description."""
-    if not _says_description(hint):
+    """Returns the annotation of one argument, with its description."""
+    if not _has_description(hint):
         text = next((word for word in getattr(hint, "__metadata__", ()) if isinstance(word, str)), documented)
         if text:
             hint = Annotated[hint, FieldInfo(description=text)]
     return hint if parameter.default is parameter.empty else NotRequired[hint]
 
 
-def _says_description(hint: Any) -> bool:
+def _has_description(hint: Any) -> bool:
     return any(getattr(field, "description", None) for field in getattr(hint, "__metadata__", ()))
 
 
@@ -188,19 +189,20 @@ def _adapter_of(arguments: dict[str, Any]) -> TypeAdapter[Any]:
 
 
 def json_schema_of(hint: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
-    """What reads a type, and its JSON schema. Raises pydantic's PydanticUserError for a type that has none."""
+    """Returns the adapter of a type, and its JSON schema. Raises PydanticUserError for a type without a schema."""
     adapter: TypeAdapter[Any] = TypeAdapter(_for_pydantic(hint))
     return adapter, _closed(adapter.json_schema())
 
 
 def wrapped_adapter(hint: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
-    """The same for an object that holds a value of the type as "value"."""
+    """The same for an object with a value of the type under the key "value"."""
     adapter = _adapter_of({"value": _for_pydantic(hint)})
     return adapter, _closed(adapter.json_schema())
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without derived titles, a reference at its top resolved; no more keys than are named."""
+    """Returns the schema without derived titles, with a top-level reference resolved and no additional properties
+    allowed."""
     schema = _without_titles(schema)
     if "$ref" in schema:  # a type that refers to itself
         schema = {**schema["$defs"][schema["$ref"].rpartition("/")[2]], "$defs": schema["$defs"]}
@@ -223,11 +225,11 @@ def _json_schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
 def _no_schema(name: str, parameter: str, error: Exception) -> ToolDefinitionError:
     reason = str(error).split("\n")[0]
     where = f"the parameter {parameter!r}" if parameter else "a parameter"
-    return ToolDefinitionError(f"tool {name}: {where} has a type that has no JSON schema: {reason}")
+    return ToolDefinitionError(f"tool {name}: {where} has a type without a JSON schema: {reason}")
 
 
 def _without_titles(schema: Any) -> Any:
-    """The schema without the titles that pydantic derives from names; they tell a model nothing new."""
+    """Returns the schema without the titles that pydantic derives from names; they add no information for a model."""
     if isinstance(schema, list):
         return [_without_titles(entry) for entry in schema]
     if not isinstance(schema, dict):
@@ -236,19 +238,19 @@ def _without_titles(schema: Any) -> Any:
 
 
 def _inner(key: str, value: Any) -> Any:
-    if key in ("properties", "$defs"):  # keys of these are names, and one of them may well be "title"
+    if key in ("properties", "$defs"):  # their keys are names, and "title" may be one of them
         return {name: _without_titles(entry) for name, entry in value.items()}
     return value if key in ("default", "enum", "const", "examples") else _without_titles(value)
 
 
 def _default(hint: Any, default: Any) -> dict[str, Any]:
-    """The "default" of a property; none where the default has no JSON form."""
+    """Returns the "default" of a property; {} when the default has no JSON representation."""
     try:
         value = TypeAdapter(hint).dump_python(default, mode="json", warnings="error")
     except (ValueError, TypeError):
         return {}
     if isinstance(default, set | frozenset):
-        value = sorted(value, key=repr)  # a set has another order in each process
+        value = sorted(value, key=repr)  # the order of a set differs between processes
     try:
         json.dumps(value, allow_nan=False)
     except ValueError:
@@ -257,7 +259,7 @@ def _default(hint: Any, default: Any) -> dict[str, Any]:
 
 
 class _Docstring:
-    """A docstring taken apart: its text, and what it says of each parameter."""
+    """A parsed docstring: its text, and the description of each parameter."""
 
     def __init__(self, text: str, parameters: dict[str, str]) -> None:
         self.text = text
@@ -283,12 +285,12 @@ class _Docstring:
 
 
 def _is_documented(function: Callable[..., Any]) -> bool:
-    """Whether the docstring is the function's own, and not that of the class of a callable object."""
+    """Whether the docstring belongs to the function itself, not to the class of a callable object."""
     return inspect.isroutine(function) or inspect.isclass(function) or "__doc__" in vars(function)
 
 
 def _has_sections(docstring: str) -> bool:
-    """Whether a docstring may name parameters; griffe takes 50 ms to load, so it is not asked in vain."""
+    """Whether a docstring may describe parameters; griffe takes 50 ms to load, so it is imported only when needed."""
     lines = docstring.splitlines()
     return any(line.endswith(":") or line.startswith((":", "---")) for line in map(str.strip, lines))
 

@@ -1,7 +1,7 @@
-"""A tool in a process of its own, which is killed when it takes too long or too much.
+"""Runs tools in subprocesses, which are killed when they take too long or use too much memory.
 
-The processes are kept for the next call. A tool that loops for ever, blocks in C, takes all memory, calls os._exit or
-crashes the interpreter ends as an error of that call and of nothing else.
+The subprocesses are reused for later calls. A tool that loops forever, blocks in C, uses all memory, calls os._exit or
+crashes the interpreter fails only its own call.
 """
 
 import atexit
@@ -25,9 +25,9 @@ _START = "from agentkit.tooling.subprocess_worker import main; main()"
 
 @dataclass(frozen=True)
 class Isolated:
-    """A function that runs in another process. memory: bytes that the process may take, None for no limit.
+    """A function that runs in a subprocess. memory: the memory limit of the process in bytes, None for no limit.
 
-    Raises ToolDefinitionError for a function that another process can't find.
+    Raises ToolDefinitionError for a function that the subprocess can't import.
     """
 
     name: str
@@ -40,27 +40,28 @@ class Isolated:
         module, qualname = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
         if not module or "<" in qualname:
             raise ToolDefinitionError(
-                f"tool {name}: isolate=True runs it in another process, which has to find it by its name: define it at "
-                "the top of a module"
+                f"tool {name}: isolate=True runs it in another process, which has to import it by its name: define it "
+                "at the top level of a module"
             )
         return cls(name, module, qualname, memory)
 
     def call(self, values: dict[str, Any], timeout: float | None, cancel: threading.Event | None) -> Any:
-        """Call the function. Raises what it raises, and ToolError when its process is killed or dies."""
+        """Call the function. timeout: in seconds. Raises what the function raises, and ToolError when its process is
+        killed or exits."""
         process = PROCESSES.take(self.memory)
         watch = _Watchdog(process, timeout, cancel)
         try:
             send(process.jobs, (self.module, self.qualname, values))
             value, error = receive(process.outcomes)
         except (EOFError, OSError):
-            verdict = watch.verdict(self.name)
+            reason = watch.reason(self.name)
             process.kill()
-            raise ToolError(verdict) from None
-        except BaseException:  # Ctrl-C, arguments that can't be sent
+            raise ToolError(reason) from None
+        except BaseException:  # Ctrl-C, arguments that can't be pickled
             process.kill()
             raise
         finally:
-            watch.over()
+            watch.stop()
             PROCESSES.give_back(process)
         if error is not None:
             raise error
@@ -68,46 +69,46 @@ class Isolated:
 
 
 class _Watchdog:
-    """Kills a process when the time is up or the run is cancelled."""
+    """Kills a process when the timeout expires or the run is cancelled."""
 
     def __init__(self, process: "_Process", timeout: float | None, cancel: threading.Event | None) -> None:
         self._process = process
         self._timeout = timeout
         self._cancel = cancel
-        self._over = threading.Event()
-        self._why = ""
+        self._is_done = threading.Event()
+        self._reason = ""
         if timeout is not None or cancel is not None:
-            WORKERS.submit(self._work)
+            WORKERS.submit(self._watch)
 
-    def over(self) -> None:
-        """The call has ended."""
-        self._over.set()
+    def stop(self) -> None:
+        """Stop watching: the call has ended."""
+        self._is_done.set()
 
-    def verdict(self, name: str) -> str:
-        """Why the process is gone, for the model."""
-        if self._why:
-            return f"{name} {self._why}"
+    def reason(self, name: str) -> str:
+        """Returns why the process ended, as a sentence for the model."""
+        if self._reason:
+            return f"{name} {self._reason}"
         code = self._process.wait()
         how = f"by signal {-code}" if code < 0 else f"with the exit code {code}"
         return f"{name} ended its process {how}."
 
-    def _work(self) -> None:
+    def _watch(self) -> None:
         deadline = float("inf") if self._timeout is None else time.monotonic() + self._timeout
         while True:
-            patience = deadline - time.monotonic()
-            if self._over.wait(patience if self._cancel is None else min(POLL_INTERVAL, patience)):
+            remaining = deadline - time.monotonic()
+            if self._is_done.wait(remaining if self._cancel is None else min(POLL_INTERVAL, remaining)):
                 return
             if time.monotonic() >= deadline:
-                self._why = f"did not finish within {self._timeout:g} seconds, and was stopped."
+                self._reason = f"did not finish within {self._timeout:g} seconds, and was stopped."
             elif self._cancel is not None and self._cancel.is_set():
-                self._why = "was stopped: the run was cancelled."
-            if self._why:
+                self._reason = "was stopped: the run was cancelled."
+            if self._reason:
                 self._process.kill()
                 return
 
 
 class _Process:
-    """One process and the two streams to it."""
+    """A subprocess and the two streams to it."""
 
     def __init__(self, memory: int | None) -> None:
         self.memory = memory
@@ -129,11 +130,12 @@ class _Process:
         return not self._is_killed and self._process.poll() is None
 
     def kill(self) -> None:
-        self._is_killed = True  # it takes a moment until it is gone
+        self._is_killed = True  # poll() reports the exit only after a moment
         self._process.kill()
 
     def wait(self) -> int:
-        """The exit code; negative for a signal. One that has closed its streams and stays is killed."""
+        """Returns the exit code; negative for a signal. Kills a process that closed its streams but does not end within
+        one second."""
         try:
             return self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
@@ -141,7 +143,7 @@ class _Process:
             return self._process.wait()
 
     def end(self) -> None:
-        """Kill it and give back its streams."""
+        """Kill the process and close its streams."""
         self.kill()
         for stream in (self.jobs, self.outcomes):
             with contextlib.suppress(OSError):
@@ -151,13 +153,13 @@ class _Process:
 
 @dataclass
 class Processes:
-    """The processes that wait for a call."""
+    """The pool of idle subprocesses."""
 
     idle: list[_Process] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, memory: int | None) -> _Process:
-        """One that waits, or a new one."""
+        """Returns an idle subprocess with this memory limit, or a new one."""
         with self.lock:
             for process in self.idle:
                 if process.memory == memory and process.is_alive:
@@ -166,7 +168,7 @@ class Processes:
         return _Process(memory)
 
     def give_back(self, process: _Process) -> None:
-        """Keep it for the next call, if it is still there and there are not enough."""
+        """Keep a subprocess for the next call if it is alive and fewer than MAX_IDLE are idle, else end it."""
         with self.lock:
             keeps = process.is_alive and len(self.idle) < MAX_IDLE
             if keeps:
@@ -175,7 +177,7 @@ class Processes:
             process.end()
 
     def end(self) -> None:
-        """End those that wait."""
+        """End all idle subprocesses."""
         with self.lock:
             ended, self.idle = self.idle, []
         for process in ended:
@@ -185,4 +187,4 @@ class Processes:
 PROCESSES = Processes()
 atexit.register(PROCESSES.end)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=PROCESSES.__init__)  # type: ignore[misc]  # those are the parent's
+    os.register_at_fork(after_in_child=PROCESSES.__init__)  # type: ignore[misc]  # the idle processes belong to the parent

@@ -1,7 +1,7 @@
-"""The process in which isolated tools run, started by isolation.py.
+"""The main program of the subprocess in which isolated tools run, started by subprocess_pool.py.
 
-It reads jobs from its standard input and writes outcomes to its standard output, pickled, each after its length in
-eight bytes. What a tool prints goes to standard error.
+It reads jobs from standard input and writes outcomes to standard output, both pickled, each preceded by its length in
+eight bytes (big-endian). The output of tools goes to standard error.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from typing import IO, Any
 
 
 def send(stream: IO[bytes], value: Any) -> None:
-    """Write a value."""
+    """Write a pickled value to the stream."""
     data = pickle.dumps(value)
     stream.write(len(data).to_bytes(8, "big") + data)
     stream.flush()
 
 
 def receive(stream: IO[bytes]) -> Any:
-    """Read a value. Raises EOFError when the other side has gone."""
+    """Read a pickled value from the stream. Raises EOFError when the other side has closed it."""
     head = stream.read(8)
     if len(head) < 8:
         raise EOFError
@@ -35,11 +35,11 @@ def receive(stream: IO[bytes]) -> Any:
 
 
 def main() -> None:
-    """Answer jobs until there are no more."""
+    """Run jobs until standard input is closed."""
     jobs, outcomes = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program that started this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent process
     settings = receive(jobs)
     if settings["memory"]:
         _limit_memory(settings["memory"])
@@ -57,8 +57,8 @@ def _outcome(module: str, name: str, values: dict[str, Any], main_file: str | No
         if inspect.isawaitable(value):
             value = asyncio.run(_awaited(value))
         pickle.dumps(value)
-    except BaseException as error:  # noqa: BLE001 - told to the program that waits
-        return None, _sendable(error)
+    except BaseException as error:  # noqa: BLE001 - raised again in the parent process
+        return None, _picklable(error)
     return value, None
 
 
@@ -67,7 +67,7 @@ async def _awaited(value: Any) -> Any:
 
 
 def _function(module: str, name: str, main_file: str | None) -> Any:
-    """The function of a tool, by where it is defined; the main program is loaded without being run."""
+    """Import the function of a tool; the parent's main program is loaded without running its main block."""
     if module == "__main__" and main_file:
         if "__mp_main__" not in sys.modules:
             loaded = type(sys)("__mp_main__")
@@ -81,10 +81,10 @@ def _function(module: str, name: str, main_file: str | None) -> Any:
     return getattr(found, "function", found)
 
 
-def _sendable(error: BaseException) -> BaseException:
+def _picklable(error: BaseException) -> BaseException:
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:  # noqa: BLE001 - an exception of a kind that can't be sent
+    except Exception:  # noqa: BLE001 - an exception that can't be pickled
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
 

@@ -24,7 +24,7 @@ def visitor(site: Site, **options: Any) -> Tool[[list[str], str], str]:
 def text_of_html(folder: Path, source: str | bytes) -> str:
     """What is read of an HTML page; pages in a folder and on the web are read by the same code."""
     (folder / "page.html").write_bytes(source if isinstance(source, bytes) else source.encode())
-    told = documents(folder, max_characters=10_000_000)[1](["page.html"], "anything")
+    told: str = documents(folder, max_characters=10_000_000)[1](["page.html"], "anything")
     return told.partition("\n\n")[2]
 
 

@@ -1,4 +1,4 @@
-"""What was recorded of real servers is read the same without them (record mode none)."""
+"""Recorded exchanges with real servers give the same results when replayed (record mode none)."""
 
 import json
 import re
@@ -80,7 +80,7 @@ def test_pages_and_searches_are_replayed_through_the_real_fetch() -> None:
 PROVIDERS = sorted(file.stem for file in CASSETTES.glob("provider_*.yaml"))
 
 
-def test_every_provider_is_there() -> None:
+def test_every_provider_is_recorded() -> None:
     names = {re.sub(r"^provider_(.*)_(whole|streamed)$", r"\1", name) for name in PROVIDERS}
     assert {"openai", "groq", "openrouter", "mistral", "ollama", "deepseek", "together", "zai", "xai"} <= names
 

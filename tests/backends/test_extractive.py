@@ -1,10 +1,10 @@
-"""The embedded default: it searches, reads, and quotes with sources; no model."""
+"""The built-in default backend: it searches, reads, and quotes with sources; no model."""
 
 from pathlib import Path
 
 import pytest
 
-from agentkit import Agent, Limits, tool
+from agentkit import Agent, Limits, Tool, tool
 from agentkit.backends.extractive import NO_MODEL, NOTHING_FOUND, ExtractiveBackend
 from agentkit_tools import documents, page_visitor, web_search
 from tests.support.site import Site
@@ -34,11 +34,11 @@ def test_a_question_is_answered_with_quotes_and_their_sources(question: str, quo
 
 
 @pytest.mark.parametrize("question", ["What do bananas cost?", "?", "Who won the 2031 chess olympiad in Tromsø?"])
-def test_nothing_found_is_said_plainly(question: str) -> None:
+def test_nothing_found_is_reported(question: str) -> None:
     assert Agent("extractive", tools=documents(DOCUMENTS)).run(question).output == NOTHING_FOUND
 
 
-def test_every_quote_stands_in_its_source_word_for_word() -> None:
+def test_every_quote_occurs_verbatim_in_its_source() -> None:
     result = Agent("extractive", tools=documents(DOCUMENTS)).run("What was the reward of the Longitude Act?")
     texts = " ".join(" ".join(record.response.split()) for record in result.tool_calls)
     quotes = [line[2 : line.rindex(" [")] for line in result.output.splitlines() if line.startswith("- ")]
@@ -47,7 +47,7 @@ def test_every_quote_stands_in_its_source_word_for_word() -> None:
     assert len(set(quotes)) == len(quotes)
 
 
-def test_streaming_tells_the_same(tmp_path: Path) -> None:
+def test_streaming_gives_the_same_answer(tmp_path: Path) -> None:
     from agentkit.event import TextDelta
 
     agent = Agent("extractive", tools=documents(DOCUMENTS))
@@ -58,7 +58,7 @@ def test_streaming_tells_the_same(tmp_path: Path) -> None:
 
 
 def test_web_pages_are_searched_and_read(site: Site) -> None:
-    tools = [
+    tools: list[Tool[..., str]] = [
         web_search("searxng", base_url=site.url + "/searxng"),
         page_visitor(allow=[site.address]),
     ]
@@ -68,7 +68,7 @@ def test_web_pages_are_searched_and_read(site: Site) -> None:
     assert [record.name for record in result.tool_calls] == ["search", "visit"]
 
 
-def test_a_follow_up_question_is_searched_anew() -> None:
+def test_a_follow_up_question_is_searched_again() -> None:
     agent = Agent("extractive", tools=documents(DOCUMENTS))
     first = agent.run("Which ships were lost in the Scilly disaster?")
     second = agent.run("How many chronometers did HMS Beagle carry?", messages=first.messages)
@@ -83,7 +83,7 @@ def test_at_a_limit_it_answers_from_what_it_has() -> None:
     assert "22 chronometers" in result.output
 
 
-def test_any_tools_with_a_search_serve() -> None:
+def test_any_tools_with_a_search_work() -> None:
     @tool(read_only=True)
     def wiki_search(q: str) -> str:
         """Search the wiki."""
@@ -102,7 +102,7 @@ def test_without_tools_it_says_that_it_found_nothing() -> None:
     assert Agent("extractive").run("Where does moss grow?").output == NOTHING_FOUND
 
 
-def test_a_search_that_fails_is_no_answer_and_is_told() -> None:
+def test_a_failed_search_is_not_an_answer_and_is_reported() -> None:
     @tool(read_only=True)
     def search(query: str) -> str:
         """Search."""

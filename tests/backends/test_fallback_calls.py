@@ -1,4 +1,4 @@
-"""Calls in a reply's text: each genuine one is read; quoted, fenced, copied or cut, none is run as something else."""
+"""Calls in a reply's text: each genuine one is parsed; a quoted, fenced, copied or cut one is never run."""
 
 import json
 import random
@@ -15,11 +15,11 @@ from agentkit.backend import Request
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.event import Reply, ReplyDiscarded, TextDelta
-from agentkit.text.call_format import Call, settled
+from agentkit.text.call_format import Call, resolve_reasoning
 from agentkit.text.formats import format_named
 from agentkit.text.parser import ReplyParser
 from agentkit.text.quotation import Quotation
-from agentkit.text.verbatim import Verbatim
+from agentkit.text.verbatim import CopyDetector
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
 from tests.support.growth import assert_linear
@@ -91,7 +91,7 @@ QUOTED: dict[str, Callable[[str], str]] = {
 def chat_reply(
     given: Genuine, pieces: Iterable[str], finish_reason: str = "stop", said: Sequence[Any] = ()
 ) -> tuple[Reply, str]:
-    """The reply of a chat completions server with this text, and what of it was shown in the stream."""
+    """The reply of a chat completions server with this text, and the text emitted in the stream."""
     request = Request(Transcript([{"role": "user", "content": "Go."}, *said]), given.tools, stream=True)
     text = ReplyText(request, "llama-3.1-8b" if given.form == "llama" else "m", reads_calls=True)
     accumulator = Accumulator("c")
@@ -106,7 +106,7 @@ def chat_reply(
 
 
 def chat_calls(given: Genuine, text: str, finish_reason: str = "stop", said: Sequence[Any] = ()) -> Made:
-    """The calls that such a server's reply has, however it is cut into pieces; what is left is shown, and no more."""
+    """The calls in such a server's reply, however it is split into chunks; exactly the remaining text is emitted."""
     chance = random.Random(text)
     places = sorted(chance.randint(0, len(text)) for _ in range(9))
     pieces = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
@@ -124,13 +124,13 @@ def chat_calls(given: Genuine, text: str, finish_reason: str = "stop", said: Seq
 
 def text_calls(given: Genuine, text: str, finish_reason: str = "stop", said: Sequence[Any] = ()) -> Made:
     """The same for a text server."""
-    reader = ReplyParser(format_named(given.form), given.tools.schemas, is_copy=Verbatim(said).has_call)
-    pieces = settled([*reader.feed(text), *reader.finish(cut_off=finish_reason == "length")])
+    reader = ReplyParser(format_named(given.form), given.tools.schemas, is_copy=CopyDetector(said).is_copy)
+    pieces = resolve_reasoning([*reader.feed(text), *reader.finish(cut_off=finish_reason == "length")])
     return [(piece.name, json.loads(piece.arguments)) for piece in pieces if isinstance(piece, Call)]
 
 
 def is_cut(got: Made, whole: Made) -> bool:
-    """Whether calls are the first of others, but for arguments that are missing in the last."""
+    """Whether calls are a prefix of others, except for arguments missing in the last."""
     for place, (name, arguments) in enumerate(got):
         wanted_name, wanted = whole[place]
         rest = {key: value for key, value in wanted.items() if arguments.get(key, ...) == value}
@@ -167,10 +167,10 @@ def test_a_call_in_prose_is_text_on_chat_completions_servers() -> None:
 @pytest.mark.parametrize(
     "written", [str, json.dumps, lambda text: json.dumps(json.dumps(text)), lambda text: text.replace("\n", " \r\n")]
 )
-def test_a_call_that_somebody_else_wrote_is_text(role: str, written: Callable[[str], str]) -> None:
+def test_a_copied_call_is_text(role: str, written: Callable[[str], str]) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "visit", "arguments": "{}"}}
     for genuine in GENUINE:
-        told = {"role": role, "content": f"It says: {written(genuine.text)} and so on."}
+        told: dict[str, Any] = {"role": role, "content": f"It says: {written(genuine.text)} and so on."}
         said = [told]
         if role == "tool":
             said = [{"role": "assistant", "content": None, "tool_calls": [call]}, {**told, "tool_call_id": "c"}]
@@ -178,7 +178,7 @@ def test_a_call_that_somebody_else_wrote_is_text(role: str, written: Callable[[s
         assert text_calls(genuine, genuine.text, said=said) == [], genuine.text
 
 
-def test_single_values_may_be_somebody_elses() -> None:
+def test_single_values_may_be_copied() -> None:
     said = [{"role": "user", "content": "What is the weather in Paris? {'days': 3}"}]
     for genuine in OWN:
         assert text_calls(genuine, genuine.text, said=said) == genuine.calls
@@ -352,7 +352,7 @@ def test_a_copy_is_found_whatever_hides_its_name(name: str) -> None:
     assert text_calls(genuine, call) == chat_calls(genuine, call) == genuine.calls
 
 
-# ---- public reports of other projects' users
+# ---- public reports from other projects
 
 SEND = Genuine("hermes", "", [("send", {"to": "x"})], tools_for([("send", {})]))
 T = '<tool_call>{"name": "send", "arguments": {"to": "x"}}</tool_call>'

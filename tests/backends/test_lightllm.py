@@ -1,4 +1,4 @@
-"""The backend lightllm:MODEL: the same loop as with any other, over a server that knows nothing but text."""
+"""The backend lightllm:MODEL: the same loop as with any other, on a server with a text endpoint."""
 
 import base64
 import itertools
@@ -13,8 +13,8 @@ import requests
 from agentkit import Agent, ConfigurationError, Image, Limits, tool
 from agentkit.backends import LightLLMBackend
 from agentkit.errors import TranscriptError
-from agentkit.event import ReasoningDelta, ReplyFinished, TextDelta
-from agentkit.text.call_format import Call, Piece
+from agentkit.event import ReasoningDelta, ReplyFinished, RunFinished, TextDelta
+from agentkit.text.call_format import Call, Segment
 from agentkit.text.chat_template import template_named
 from agentkit.text.families import family_named
 from agentkit.text.formats import format_named
@@ -76,14 +76,16 @@ def test_other_sampling_goes_through_the_same_connections() -> None:
     assert [each["max_new_tokens"] for each in sent] == [10000, 7, 10000]
 
 
-def test_a_streamed_run_tells_pieces_and_comes_to_the_same() -> None:
+def test_a_streamed_run_emits_deltas_and_has_the_same_result() -> None:
     script = [f"<think>\nI look.\n</think>\n\nSee.\n{call()}", "It is 9."]
     with serve_lightllm(script) as server:
         whole = agent_for(server.url).run("Weather?")
     with serve_lightllm(script) as server:
         events = list(agent_for(server.url).stream("Weather?"))
         assert {asked.path for asked in server.requests} == {"/generate_stream"}
-    result = events[-1].result
+    finished = events[-1]
+    assert isinstance(finished, RunFinished)
+    result = finished.result
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "See.It is 9."
     assert "".join(event.text for event in events if isinstance(event, ReasoningDelta)) == "I look."
     assert result.messages == whole.messages
@@ -107,7 +109,7 @@ def test_reasoning_of_earlier_questions_is_not_sent_again() -> None:
     assert first.messages[-1]["reasoning_content"] == "Easy thought."
 
 
-def test_a_call_that_cannot_be_read_is_told_to_the_model() -> None:
+def test_the_error_of_a_call_that_cannot_be_parsed_is_returned_to_the_model() -> None:
     script = ["<tool_call>\n{bad json}\n</tool_call>", call(), "It is 9."]
     with serve_lightllm(script) as server:
         result = agent_for(server.url).run("Weather?")
@@ -162,11 +164,11 @@ def test_a_family_without_images_gets_a_sentence_instead() -> None:
         assert server.requests[-1].body.get("multimodal_params") is None
 
 
-def test_files_are_not_read_for_strangers(tmp_path: Any) -> None:
+def test_files_are_not_read(tmp_path: Any) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(PNG)
     part = {"type": "image_url", "image_url": {"url": file.as_uri()}}
-    with serve_lightllm() as server, pytest.raises(openai.BadRequestError, match="files are not read"):
+    with serve_lightllm() as server, pytest.raises(openai.BadRequestError, match="reading files is disabled"):
         agent_for(server.url).run(messages=[{"role": "user", "content": [part]}])
 
 
@@ -248,7 +250,7 @@ def test_a_stream_that_breaks_leaves_no_trace() -> None:
         assert [message["role"] for message in run.messages] == ["user"]
 
 
-def test_leaving_a_stream_ends_the_generation() -> None:
+def test_closing_a_stream_ends_the_generation() -> None:
     with serve_lightllm([Says("word " * 300, pause=0.01)]) as server:
         run = agent_for(server.url).stream("Hi")
         for event in run:
@@ -298,12 +300,12 @@ GRAMMAR = (
 
 
 def test_a_real_server_writes_a_call_that_we_read(llama: LlamaServer) -> None:
-    """Our rendering, llama.cpp's /completion token by token, our reader. A grammar makes the tiny model write it."""
+    """Our prompt, llama.cpp's /completion token by token, our parser. A grammar makes the tiny model write a call."""
     tools = [get_weather.schema]
     prompt = PromptMaker(family_named("qwen3")).prompt([{"role": "user", "content": "Weather?"}], tools)
     body = {"prompt": prompt.text, "n_predict": 60, "temperature": 0, "grammar": GRAMMAR, "stream": True}
     reader = ReplyParser(format_named("hermes"), tools, thinking=prompt.thinking, stops=["<|im_end|>"])
-    pieces: list[Piece] = []
+    pieces: list[Segment] = []
     with requests.post(f"{llama.root}/completion", json=body, timeout=30, stream=True) as answer:
         for line in answer.iter_lines():
             if line.startswith(b"data: {"):
@@ -315,7 +317,7 @@ def test_a_real_server_writes_a_call_that_we_read(llama: LlamaServer) -> None:
     assert json.loads(pieces[0].arguments)["city"].isalpha()
 
 
-CONVERSATIONS = [
+CONVERSATIONS: list[list[dict[str, Any]]] = [
     [{"role": "user", "content": "Hello!"}],
     [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Weather in Oslo?"}],
     [
@@ -349,12 +351,12 @@ def test_llama_cpp_renders_our_template_as_we_do(name: str, tmp_path: Any) -> No
                 assert answer.json()["prompt"] == made
 
 
-def test_messages_that_no_template_takes_are_told() -> None:
+def test_messages_that_no_template_accepts_are_an_error() -> None:
     with serve_lightllm() as server, pytest.raises(TranscriptError, match="type 'audio'"):
         agent_for(server.url).run(messages=[{"role": "user", "content": [{"type": "audio"}]}])
 
 
-def test_the_reply_is_whole_before_it_is_told() -> None:
+def test_the_reply_is_complete_before_it_is_emitted() -> None:
     with serve_lightllm([f"See. {call()}", "Nine."]) as server:
         events = list(agent_for(server.url).stream("Weather?"))
     replies = [event.reply for event in events if isinstance(event, ReplyFinished)]

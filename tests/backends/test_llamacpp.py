@@ -1,4 +1,4 @@
-"""Whole runs against the real llama.cpp server, and the same in this process."""
+"""Complete runs against the real llama.cpp server, and the same in this process."""
 
 import json
 import sys
@@ -55,7 +55,7 @@ def test_a_whole_run_calls_the_tool_and_answers(backend: Any) -> None:
     assert result.usage.output_tokens > 20
 
 
-def test_a_streamed_run_comes_to_the_same(backend: Any) -> None:
+def test_a_streamed_run_has_the_same_result(backend: Any) -> None:
     agent = Agent(backend, tools=[look_up])
     whole = agent.run("Look it up.")
     events = drained(agent.stream("Look it up."))
@@ -71,7 +71,7 @@ def test_a_streamed_run_comes_to_the_same(backend: Any) -> None:
     assert streamed.usage.output_tokens == whole.usage.output_tokens
 
 
-def test_a_long_run_finds_its_earlier_turns_in_the_prompt_cache(llama: LlamaServer) -> None:
+def test_a_long_run_reuses_the_prompt_cache(llama: LlamaServer) -> None:
     backend = OpenAIBackend("tiny", base_url=llama.url, extra_body=None, chat_template_kwargs={"results": 2})
     result = Agent(backend, tools=[look_up], instructions="A prompt of its own for this test.").run("Look it up.")
     backend.close()
@@ -79,7 +79,7 @@ def test_a_long_run_finds_its_earlier_turns_in_the_prompt_cache(llama: LlamaServ
     assert result.usage.cached_tokens > result.usage.input_tokens / 2
 
 
-def test_tool_choice_is_the_servers_to_keep(llama: LlamaServer) -> None:
+def test_tool_choice_is_enforced_by_the_server(llama: LlamaServer) -> None:
     none = OpenAIBackend("tiny", base_url=llama.url, tool_choice="none")
     assert Agent(none, tools=[look_up]).run("Look it up.").tool_calls == []
     none.close()
@@ -105,7 +105,7 @@ def test_a_json_schema_is_filled(llama: LlamaServer) -> None:
     assert json.loads(output) == {"name": "v", "age": 7}
 
 
-def test_reasoning_is_told_and_kept_beside_the_text(thinking_llama: LlamaServer) -> None:
+def test_reasoning_is_emitted_and_kept_next_to_the_text(thinking_llama: LlamaServer) -> None:
     backend = OpenAIBackend("tiny", base_url=thinking_llama.url)
     run = Agent(backend, tools=[look_up]).stream("Look it up.")
     events = drained(run)
@@ -127,14 +127,14 @@ def test_a_context_that_is_full_is_a_bad_request_with_the_messages(backend: Any)
     assert len(raised.value.messages) == 1  # type: ignore[attr-defined]
 
 
-def test_a_reply_cut_by_the_length_limit_says_so(backend: Any) -> None:
+def test_a_reply_cut_by_the_length_limit_is_reported(backend: Any) -> None:
     backend._sampling["max_tokens"] = 2
     result = Agent(backend).run("Say it.")
     backend.close()
     assert (result.stopped, result.output) == ("length", "Do")
 
 
-def test_a_bad_request_is_told_in_the_servers_words(llama: LlamaServer) -> None:
+def test_a_bad_request_has_the_servers_message(llama: LlamaServer) -> None:
     backend = OpenAIBackend("tiny", base_url=llama.url, temperature="warm")
     with pytest.raises(openai.BadRequestError, match="400"):
         Agent(backend).run("Hello")
@@ -152,7 +152,7 @@ def test_a_wrong_key_is_an_authentication_error(keyed_llama: LlamaServer) -> Non
     assert "sesame" not in str(raised.value)
 
 
-def test_a_model_that_can_not_see_is_told_of_the_image_in_words(llama: LlamaServer) -> None:
+def test_an_image_is_replaced_by_a_sentence_for_a_model_without_vision(llama: LlamaServer) -> None:
     @tool
     def view(name: str) -> Image:
         """View a picture."""
@@ -208,7 +208,7 @@ def test_a_name_loads_the_file_and_the_agent_unloads_it(tiny_model: Path) -> Non
         agent.run("Again.")
 
 
-def test_a_file_that_is_no_model_says_so(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_reported(tmp_path: Path) -> None:
     fake = tmp_path / "fake.gguf"
     fake.write_bytes(b"not a model")
     with Agent(f"gguf:{fake}") as agent, pytest.raises(ConfigurationError, match=r"can't load fake\.gguf"):

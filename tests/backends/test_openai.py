@@ -1,4 +1,4 @@
-"""The backend for OpenAI-compatible servers, against a loopback server that answers as real ones did."""
+"""The backend for OpenAI-compatible servers, against a loopback server that replays real responses."""
 
 import json
 import random
@@ -33,7 +33,7 @@ def look_up(topic: str) -> str:
 
 
 def ask(server: ModelServer, *, stream: bool = False, transcript: Transcript = HELLO, **options: Any) -> Reply:
-    """The one reply of a backend made for the occasion."""
+    """The reply of a backend created for one request."""
     backend = OpenAIBackend("m", base_url=server.url, max_retries=0, **options)
     try:
         *_, reply = backend.reply(Request(transcript, stream=stream))
@@ -43,7 +43,7 @@ def ask(server: ModelServer, *, stream: bool = False, transcript: Transcript = H
     return reply
 
 
-# What recorded servers answered
+# Recorded responses
 
 
 def recorded() -> Iterator[Any]:
@@ -56,13 +56,13 @@ def recorded() -> Iterator[Any]:
 
 
 def chunks_of(body: str) -> list[dict[str, Any]]:
-    """The events of a recorded stream, read in the plainest way."""
+    """The events of a recorded stream, parsed in the simplest way."""
     lines = (line[5:].strip() for line in body.splitlines() if line.startswith("data:"))
     return [json.loads(line) for line in lines if line != "[DONE]"]
 
 
 def flat(content: Any) -> tuple[str, str]:
-    """The text and the thoughts in a content, which may be parts."""
+    """The text and the reasoning in a content, which may be parts."""
     if not isinstance(content, list):
         return content or "", ""
     text = "".join(part["text"] for part in content if part["type"] == "text")
@@ -71,7 +71,7 @@ def flat(content: Any) -> tuple[str, str]:
 
 
 def told(exchange: dict[str, Any]) -> dict[str, Any]:
-    """What an exchange tells, folded without the code under test."""
+    """The expected result of an exchange, computed without the code under test."""
     body = exchange["response"]["body"]
     chunks = chunks_of(body) if isinstance(body, str) else [body]
     text = thoughts = reasoning = ""
@@ -120,7 +120,7 @@ def as_answer(exchange: dict[str, Any]) -> Answer:
 
 
 def is_refused(exchange: dict[str, Any]) -> bool:
-    """Whether the server told an error, or what is no chat completion at all."""
+    """Whether the server sent an error, or something that is not a chat completion."""
     return (
         exchange["response"]["status"] >= 400 or exchange["provider"] == "demo" or "sse_error" in exchange["features"]
     )
@@ -157,7 +157,7 @@ def test_a_recorded_answer_reads_the_same_when_it_is_streamed(exchange: dict[str
 
 
 def in_pieces(body: dict[str, Any], chance: random.Random) -> list[dict[str, Any]]:
-    """A whole answer as a server might have streamed it."""
+    """A complete response as a server might have streamed it."""
     choice = body["choices"][0]
     message = {key: value for key, value in choice["message"].items() if value is not None}
     chunks = [delta(role="assistant")]
@@ -301,7 +301,7 @@ def test_tool_calls_are_read_whatever_a_server_does_with_them(
 
 @pytest.mark.parametrize("marks", [{}, {"index": 0}, {"id": ""}, {"id": "same"}, {"index": None, "id": None}])
 @pytest.mark.parametrize("arguments", ["", "{}", None, {}])
-def test_each_call_of_a_whole_answer_is_a_call_of_its_own(marks: dict[str, Any], arguments: Any) -> None:
+def test_each_call_of_a_complete_response_is_a_separate_call(marks: dict[str, Any], arguments: Any) -> None:
     made = [{**marks, "function": {"name": name, "arguments": arguments}} for name in ("a", "b")]
     with serve([whole({"role": "assistant", "content": None, "tool_calls": made})]) as server:
         reply = ask(server)
@@ -309,7 +309,7 @@ def test_each_call_of_a_whole_answer_is_a_call_of_its_own(marks: dict[str, Any],
     Transcript([*HELLO, reply.message])
 
 
-def test_a_call_cut_off_by_the_length_limit_is_told_to_the_model_and_never_run() -> None:
+def test_a_call_cut_off_by_the_length_limit_is_reported_to_the_model_and_never_run() -> None:
     ran = []
 
     @tool
@@ -346,7 +346,7 @@ def test_usage_comes_from_the_last_chunk_without_choices() -> None:
     assert (spent.input_tokens, spent.cached_tokens, spent.output_tokens, spent.reasoning_tokens) == (50, 40, 7, 3)
 
 
-def test_a_server_that_refuses_stream_options_is_asked_without_them_from_then_on() -> None:
+def test_stream_options_are_omitted_after_a_server_rejected_them() -> None:
     def answer(asked: Asked) -> Answer:
         if "stream_options" in asked.body:
             return Answer(b'{"error": {"message": "Unknown field: stream_options"}}', status=400)
@@ -362,7 +362,7 @@ def test_a_server_that_refuses_stream_options_is_asked_without_them_from_then_on
     assert ["stream_options" in asked.body for asked in server.requests] == [True, False, False]
 
 
-def test_a_server_that_does_not_stream_is_read_all_the_same() -> None:
+def test_a_complete_response_to_a_streaming_request_is_read() -> None:
     with serve([whole("Hello there")]) as server:
         assert ask(server, stream=True).message["content"] == "Hello there"
 
@@ -427,13 +427,13 @@ def test_one_connection_serves_a_whole_run_of_streams() -> None:
 def test_a_server_that_does_not_end_its_stream_after_done_is_not_waited_for() -> None:
     endless = streamed(delta(content="Done."), delta("stop"))
     with serve([replace(endless, linger=5.0)]) as server, Agent(f"openai:m@{server.url}") as agent:
-        openai.OpenAI(api_key="x")  # loads the package, so that its time is not counted
+        openai.OpenAI(api_key="x")  # imports the package, so that its time is not counted
         started = time.monotonic()
         assert list(agent.stream("Go."))[-1].result.output == "Done."  # type: ignore[attr-defined]
         assert time.monotonic() - started < 1.5
 
 
-def test_text_and_reasoning_are_told_as_they_come() -> None:
+def test_text_and_reasoning_are_emitted_as_they_arrive() -> None:
     with serve(
         [streamed(delta(reasoning_content="Hm"), delta(content="A"), delta(content="B"), delta("stop"))]
     ) as server:
@@ -470,7 +470,7 @@ def test_an_image_the_server_refuses_becomes_a_placeholder_from_then_on() -> Non
 
 def test_sampling_fields_are_sent_and_tool_choice_only_with_tools() -> None:
     with serve([whole("Hi")]) as server:
-        options = {"temperature": 0.5, "tool_choice": "required", "top_p": None}
+        options: dict[str, Any] = {"temperature": 0.5, "tool_choice": "required", "top_p": None}
         ask(server, **options)
         backend = OpenAIBackend("m", base_url=server.url, **options)
         list(Agent(backend, tools=[look_up]).stream("Hi"))
@@ -503,19 +503,19 @@ def test_other_sampling_goes_through_the_same_connections() -> None:
     ("answer", "error", "says"),
     [
         (Answer(b"<html>Welcome to nginx</html>", content_type="text/html"), openai.APIError, "base URL"),
-        (Answer(b"", content_type="application/json"), openai.APIError, "no chat completion"),
-        (Answer(b'{"choices": []}'), openai.APIError, "no chat completion"),
+        (Answer(b"", content_type="application/json"), openai.APIError, "not a chat completion"),
+        (Answer(b'{"choices": []}'), openai.APIError, "not a chat completion"),
         (Answer(b'{"error": {"message": "model is gone"}}'), openai.APIError, "model is gone"),
         (Answer(b'{"error": "plain text"}'), openai.APIError, "plain text"),
-        (Answer(b'{"choices": [{"message": {"tool_calls": [null]}}]}'), openai.APIError, "no chat completion has"),
-        (Answer(b'{"choices": ["text"]}'), openai.APIError, "no chat completion has"),
+        (Answer(b'{"choices": [{"message": {"tool_calls": [null]}}]}'), openai.APIError, "not a valid chat completion"),
+        (Answer(b'{"choices": ["text"]}'), openai.APIError, "not a valid chat completion"),
         (Answer(b'{"error": {"message": "no such key"}}', status=401), openai.AuthenticationError, "no such key"),
         (Answer(b'{"message": "slow down"}', status=429), openai.RateLimitError, "slow down"),
         (Answer(b"<html>Bad gateway</html>", 502, "text/html"), openai.InternalServerError, "502"),
         (Answer(b"oops", 418, "text/plain"), openai.APIStatusError, "418"),
     ],
 )
-def test_what_is_no_answer_is_an_error_of_the_right_class(
+def test_an_invalid_response_is_an_error_of_the_right_class(
     answer: Answer, error: type[Exception], says: str, stream: bool
 ) -> None:
     with serve([answer]) as server, pytest.raises(error, match=says):
@@ -531,8 +531,8 @@ def test_html_instead_of_json_says_to_check_the_base_url() -> None:
 @pytest.mark.parametrize(
     "answer", [streamed(), streamed(delta(role="assistant")), Answer(b"", content_type="text/event-stream")]
 )
-def test_an_empty_reply_is_an_error_that_says_so(answer: Answer) -> None:
-    with serve([answer]) as server, pytest.raises(openai.APIError, match="no reply"):
+def test_an_empty_reply_is_reported(answer: Answer) -> None:
+    with serve([answer]) as server, pytest.raises(openai.APIError, match="empty reply"):
         ask(server, stream=True)
 
 
@@ -553,7 +553,7 @@ def test_a_stream_that_is_cut_is_a_connection_error() -> None:
         ask(server, stream=True)
 
 
-def test_an_event_that_is_not_json_is_an_error_that_says_so() -> None:
+def test_an_event_that_is_not_json_is_reported() -> None:
     with serve([Answer(b"data: {broken\n\n", content_type="text/event-stream")]) as server:
         with pytest.raises(openai.APIError, match="not JSON"):
             ask(server, stream=True)
@@ -569,7 +569,7 @@ def test_an_unreachable_server_is_a_connection_error_with_the_messages() -> None
     assert raised.value.messages == [{"role": "user", "content": "Hello"}]  # type: ignore[attr-defined]
 
 
-def test_a_busy_server_is_asked_again() -> None:
+def test_a_request_to_a_busy_server_is_retried() -> None:
     busy = Answer(b'{"error": {"message": "busy"}}', status=503, headers={"retry-after-ms": "10"})
     with serve([busy, whole("Here I am.")]) as server:
         backend = OpenAIBackend("m", base_url=server.url)
@@ -600,7 +600,7 @@ def test_a_password_in_the_address_does_not_reach_errors_and_reprs() -> None:
     assert "sesame" not in f"{raised.value} {gone.value} {backend!r} {Agent(backend)!r}"
 
 
-def test_a_closed_backend_says_so() -> None:
+def test_a_closed_backend_raises() -> None:
     backend = OpenAIBackend("m", base_url="http://127.0.0.1:9/v1")
     backend.close()
     with pytest.raises(ConfigurationError, match="closed"):
@@ -622,7 +622,7 @@ def test_a_closed_backend_says_so() -> None:
         ("vllm:Qwen/Qwen3-8B", "Qwen/Qwen3-8B", "http://localhost:8000/v1"),
     ],
 )
-def test_a_name_tells_model_and_server(name: str, model: str, url: str) -> None:
+def test_a_name_specifies_model_and_server(name: str, model: str, url: str) -> None:
     backend = resolve(name, {})
     assert isinstance(backend, OpenAIBackend)
     assert (backend.model, backend.base_url) == (model, url)
@@ -640,14 +640,14 @@ def test_the_environment_gives_key_and_server() -> None:
     ("name", "says"),
     [
         ("openai:gpt-5-mini", "OPENAI_API_KEY"),
-        ("openai:", "names no model"),
-        ("vllm:", "names no model"),
-        ("opnai:gpt-5-mini", "known are openai"),
+        ("openai:", "contains no model name"),
+        ("vllm:", "contains no model name"),
+        ("opnai:gpt-5-mini", "use one of openai"),
         ("gpt-5-mini", "provider:model"),
         ("", "provider:model"),
         ("extractive:x", "takes no model"),
         ("gguf:", "gguf:PATH"),
-        ("gguf:/no/such/file.gguf", "no GGUF file"),
+        ("gguf:/no/such/file.gguf", "GGUF file .* not found"),
     ],
 )
 def test_a_name_that_can_not_be_used_says_what_to_set(name: str, says: str) -> None:
@@ -675,7 +675,7 @@ text = st.text(st.characters(codec="utf-8"), max_size=40)
     ),
     seed=st.integers(0, 1000),
 )
-def test_however_a_reply_is_cut_it_is_the_same_reply(
+def test_a_reply_is_the_same_however_it_is_split(
     content: str, reasoning: str, made: list[tuple[str, dict[str, Any]]], seed: int
 ) -> None:
     message: dict[str, Any] = {"role": "assistant", "content": content, "reasoning_content": reasoning}

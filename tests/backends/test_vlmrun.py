@@ -16,6 +16,7 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 from pydantic import BaseModel
 
 from agentkit import Agent, ConfigurationError, Image, VLMRun, tool
@@ -25,7 +26,7 @@ from tests.support.llama_server import LlamaServer
 from tests.support.model_server import QuietServer, delta, running, serve, streamed, whole
 
 KEY = "vlm-key-0123456789"
-HELLO = [{"role": "user", "content": "Hello"}]
+HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 PIXEL = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
 
 
@@ -43,7 +44,7 @@ class Gate:
 
 @contextmanager
 def vlmrun_before(root: str) -> Iterator[Gate]:
-    """Passes {url}/openai/... on to {root}/v1/..., byte by byte, for those who have the key."""
+    """Forwards {url}/openai/... to {root}/v1/..., byte by byte, for clients with the key."""
     gate = Gate()
 
     class Handler(BaseHTTPRequestHandler):
@@ -73,7 +74,7 @@ def vlmrun_before(root: str) -> Iterator[Gate]:
             self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
-            """Silent."""
+            """Do not log."""
 
     server = QuietServer(("127.0.0.1", 0), Handler)
     gate.url = f"http://127.0.0.1:{server.server_port}/v1"
@@ -105,7 +106,7 @@ def test_replies_are_streamed(gate: Gate) -> None:
             assert events.get_final_completion().choices[0].message.content == "Done."
 
 
-def test_pieces_come_as_the_server_sends_them() -> None:
+def test_chunks_arrive_as_the_server_sends_them() -> None:
     pieces = [delta(content=str(number)) for number in range(5)]
     size = len(f"data: {json.dumps(pieces[0])}\n\n")
     with (
@@ -125,7 +126,7 @@ def test_replies_are_parsed(gate: Gate) -> None:
         assert isinstance(answer.choices[0].message.parsed, Verdict)
 
 
-def test_asyncio_is_served_too(gate: Gate) -> None:
+def test_asyncio_is_supported(gate: Gate) -> None:
     async def ask() -> tuple[str | None, str, str | None, object]:
         client = VLMRun(api_key=KEY, base_url=gate.url)
         completions = client.agent.async_completions
@@ -185,7 +186,7 @@ def test_the_clients_are_made_once_however_many_threads_ask(
 
     def slowly(**options: Any) -> Any:
         made.append(options)
-        time.sleep(0.05)  # so that the other threads come in the middle
+        time.sleep(0.05)  # so that the other threads start in between
         return real(**options)
 
     monkeypatch.setattr(openai, kind, slowly)

@@ -1,4 +1,4 @@
-"""The command line as a person types it."""
+"""The command line, run as a subprocess."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def agentkit(
     )
 
 
-def test_a_question_over_documents_is_answered_on_stdout_and_told_on_stderr() -> None:
+def test_a_question_over_documents_is_answered_on_stdout_with_progress_on_stderr() -> None:
     done = agentkit("ask", QUESTION, "--docs", DOCUMENTS)
     assert done.returncode == 0
     assert "H4 was only 5.1 seconds slow. [1]" in done.stdout
@@ -110,7 +110,7 @@ def test_a_question_may_come_from_standard_input() -> None:
 
 
 @pytest.mark.parametrize("stream", ["--stream", "--no-stream"])
-def test_a_real_model_calls_a_tool_of_ones_own(folder: Path, llama: LlamaServer, stream: str) -> None:
+def test_a_real_model_calls_a_custom_tool(folder: Path, llama: LlamaServer, stream: str) -> None:
     done = agentkit(
         "ask", "Verify it.", "--model", f"openai:tiny@{llama.url}", "--tool", "mytools:verify", stream, cwd=folder
     )
@@ -153,7 +153,7 @@ def test_turns_can_be_limited(folder: Path, llama: LlamaServer) -> None:
         (["tools", "--tool", "nowhere:x"], "can't be imported"),
     ],
 )
-def test_bad_usage_is_exit_code_2_and_a_sentence(folder: Path, arguments: list[str], says: str) -> None:
+def test_bad_usage_is_exit_code_2_and_a_message(folder: Path, arguments: list[str], says: str) -> None:
     done = agentkit(*arguments, cwd=folder)
     assert done.returncode == 2
     assert says in " ".join(done.stderr.split())
@@ -161,7 +161,7 @@ def test_bad_usage_is_exit_code_2_and_a_sentence(folder: Path, arguments: list[s
     assert done.stdout == ""
 
 
-def test_a_server_that_is_not_there_is_exit_code_1_and_a_sentence(folder: Path) -> None:
+def test_an_unreachable_server_is_exit_code_1_and_a_message(folder: Path) -> None:
     with serve([whole("")]) as server:
         url = server.url
     done = agentkit("ask", "x", "--model", f"openai:m@{url}", "--tool", "mytools:verify", "--json", cwd=folder)
@@ -187,7 +187,7 @@ def test_an_empty_answer_is_exit_code_1() -> None:
 
 
 def interrupted(process: "subprocess.Popen[str]", after: str) -> tuple[str, str, float]:
-    """Wait for a line on standard error, send Ctrl-C, and tell what came and how long the end took."""
+    """Wait for a line on standard error, then send Ctrl-C. Returns stdout, stderr, and the seconds until the exit."""
     assert process.stderr is not None
     seen = ""
     while after not in seen:
@@ -212,7 +212,7 @@ def started(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
     )
 
 
-def test_ctrl_c_in_a_tool_stops_within_a_second_and_says_what_was_done(folder: Path) -> None:
+def test_ctrl_c_in_a_tool_stops_within_a_second_and_lists_completed_calls(folder: Path) -> None:
     call = {"id": "1", "type": "function", "function": {"name": "verify", "arguments": '{"claim": "x"}'}}
     slow = {"id": "2", "type": "function", "function": {"name": "view_slowly", "arguments": '{"claim": "x"}'}}
     message = {"role": "assistant", "content": None, "tool_calls": [call, slow]}
@@ -221,8 +221,8 @@ def test_ctrl_c_in_a_tool_stops_within_a_second_and_says_what_was_done(folder: P
         process = started("ask", "x", "--model", f"openai:m@{server.url}", *tools, cwd=folder)
         _, stderr, seconds = interrupted(process, "→ view_slowly")
     assert process.returncode == 130
-    assert seconds < 2  # a second, and what a busy machine adds
-    assert "stopped; tool calls done so far: verify (0.0 s)" in stderr
+    assert seconds < 2  # one second, plus a margin for a busy machine
+    assert "interrupted; completed tool calls: verify (0.0 s)" in stderr
     assert "Traceback" not in stderr
 
 
@@ -235,10 +235,10 @@ def test_ctrl_c_while_the_model_is_slow_stops_too(folder: Path) -> None:
         _, stderr, seconds = interrupted(process, "✓ verify")
     assert process.returncode == 130
     assert seconds < 2
-    assert "tool calls done so far: verify" in stderr
+    assert "completed tool calls: verify" in stderr
 
 
-def test_on_a_terminal_the_answer_comes_as_it_is_written_and_can_not_steer_it(folder: Path) -> None:
+def test_on_a_terminal_the_answer_is_streamed_without_control_codes(folder: Path) -> None:
     hostile = streamed(delta(content="Be\x1b[2Jhold"), delta(content=" the end"), delta("stop"))
     with serve([hostile]) as server:
         leader, follower = pty.openpty()
@@ -260,7 +260,7 @@ def test_on_a_terminal_the_answer_comes_as_it_is_written_and_can_not_steer_it(fo
     assert server.requests[0].body["stream"] is True
 
 
-def test_tools_are_listed_with_what_a_model_is_told(folder: Path) -> None:
+def test_tools_are_listed_with_their_parameters(folder: Path) -> None:
     listed = agentkit("tools").stdout
     for name in ("search", "visit", "load_image"):
         assert f"{name}  (read-only)" in listed
@@ -276,7 +276,7 @@ def test_tools_are_listed_as_schemas(folder: Path) -> None:
     assert schemas[0]["function"]["parameters"]["properties"] == {"x": {"type": "integer"}}
 
 
-def test_the_web_tools_are_there_when_nothing_is_named(site: Site) -> None:
+def test_the_web_tools_are_the_default(site: Site) -> None:
     answered = whole("Hello.")
     with serve([answered]) as server:
         agentkit("ask", "x", "--model", f"openai:m@{server.url}")

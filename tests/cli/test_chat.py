@@ -1,4 +1,4 @@
-"""`agentkit chat`, `sessions` and `replay`, as they are typed."""
+"""`agentkit chat`, `sessions` and `replay`, run as subprocesses."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def look_up(topic: str) -> str:
 
 
 def reply(asked: Asked) -> Answer:
-    """Repeats what the user said, with the count of earlier messages; looks up and pays when told to."""
+    """Repeats the messages of the user; calls look_up or pay when the last message asks for it."""
     messages = asked.body["messages"]
     last = messages[-1]
     if last["role"] == "tool":
@@ -74,7 +74,7 @@ def test_a_conversation_goes_on_from_line_to_line(folder: Path, model: str) -> N
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["You said one.", "You said one then two.", "Result: All about x."]
     assert '→ look_up(topic="x")' in done.stderr
-    assert not (folder / "kept").exists()  # without --session nothing is kept
+    assert not (folder / "kept").exists()  # without --session nothing is stored
 
 
 def test_a_session_survives_a_restart(folder: Path, model: str) -> None:
@@ -85,10 +85,10 @@ def test_a_session_survives_a_restart(folder: Path, model: str) -> None:
     assert "You said one." in done.stderr
 
 
-def test_undo_takes_the_last_message_back(folder: Path, model: str) -> None:
+def test_undo_removes_the_last_message(folder: Path, model: str) -> None:
     done = chat(folder, model, "one", "two", "/undo", "three", "/undo", "/undo", "/undo", options=("--session", "work"))
     assert done.stdout.splitlines()[-1] == "You said one then three."
-    assert "there is nothing to undo" in done.stderr
+    assert "nothing to undo" in done.stderr
     with SQLiteSessions(folder / "kept" / "sessions.db") as sessions:
         assert sessions["work"].messages == []
 
@@ -105,19 +105,19 @@ def test_the_other_commands(folder: Path, model: str) -> None:
         "/what",
         "/help",
     )
-    done = chat(folder, model, *lines, "/exit", "never said")
+    done = chat(folder, model, *lines, "/exit", "never sent")
     assert done.returncode == 0
-    for said in (
+    for text in (
         "look_up: Look something up.",
         "saved 2 messages",
         "OpenAIBackend('n'",
         "no model provider",
-        "no command /what",
+        "unknown command /what",
     ):
-        assert said in done.stderr
+        assert text in done.stderr
     assert (folder / "talk.md").read_text() == "**user**\n\none\n\n**assistant**\n\nYou said one.\n"
     assert json.loads((folder / "talk.json").read_text())[0] == {"role": "user", "content": "one"}
-    assert "never said" not in done.stdout
+    assert "never sent" not in done.stdout
 
 
 def test_a_failing_server_does_not_end_the_conversation(folder: Path) -> None:
@@ -131,12 +131,14 @@ def test_a_failing_server_does_not_end_the_conversation(folder: Path) -> None:
 
 def test_without_a_terminal_nothing_that_needs_approval_is_run(folder: Path, model: str) -> None:
     done = chat(folder, model, "pay it")
-    assert "the user did not allow this call: nobody is at the terminal" in done.stderr
+    assert "the user did not approve this call: no terminal to ask for approval" in done.stderr
     asked = agentkit(folder, "ask", "pay it", "--model", model, "--tool", "mytools:pay")
-    assert "nobody is at the terminal" in asked.stdout
+    assert "no terminal to ask for approval" in asked.stdout
 
 
-@pytest.mark.parametrize(("word", "says"), [("y", "Result: paid 5"), ("too much", "did not allow this call: too much")])
+@pytest.mark.parametrize(
+    ("word", "says"), [("y", "Result: paid 5"), ("too much", "did not approve this call: too much")]
+)
 def test_at_a_terminal_a_person_is_asked(folder: Path, model: str, word: str, says: str) -> None:
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "dumb"}
@@ -147,7 +149,7 @@ def test_at_a_terminal_a_person_is_asked(folder: Path, model: str, word: str, sa
         os.close(follower)
         seen = _until(leader, "> ")
         os.write(leader, b"pay it\n")
-        seen += _until(leader, "say why not:")
+        seen += _until(leader, "a reason for refusing:")
         assert "? pay(amount=5)" in seen
         os.write(leader, f"{word}\n".encode())
         assert says in _until(leader, says)
@@ -183,7 +185,7 @@ def test_sessions_are_listed_shown_exported_renamed_and_deleted(kept: Path) -> N
     assert [message["role"] for message in exported] == ["user", "assistant", "tool", "assistant", "user", "assistant"]
     assert agentkit(kept, "sessions", "export", "work", "--format", "md").stdout == shown
     assert agentkit(kept, "sessions", "rename", "work", "office").returncode == 0
-    assert agentkit(kept, "sessions", "delete", "office").returncode == 1  # nobody to ask
+    assert agentkit(kept, "sessions", "delete", "office").returncode == 1  # no terminal to confirm at
     assert agentkit(kept, "sessions", "delete", "office", "--yes").returncode == 0
     assert [line.split()[-1] for line in agentkit(kept, "sessions", "list").stdout.splitlines()] == ["home"]
 
@@ -205,9 +207,9 @@ def test_a_run_is_replayed_step_by_step(kept: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says", "code"),
     [
-        (["sessions", "show", "nobody"], "there is no session 'nobody'", 1),
+        (["sessions", "show", "nobody"], "session 'nobody' not found", 1),
         (["replay", "work", "--from", "9"], "has 3 steps", 2),
-        (["sessions", "export", "work", "--format", "pdf"], "write json or md", 2),
+        (["sessions", "export", "work", "--format", "pdf"], "use json or md", 2),
         (["sessions", "show", "../x"], "is not a valid session id", 1),
         (["chat", "--session", "a/b"], "is not a valid session id", 2),
         (["chat", "--model", "nonsense:x"], "no model provider", 2),

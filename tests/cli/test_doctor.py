@@ -1,4 +1,4 @@
-"""`agentkit doctor`: what a server can do, and whether the promises hold."""
+"""`agentkit doctor`: the abilities of a server, and the handling of errors."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agentkit.cli.doctor.conformance import PROMISES, check_promises
+from agentkit.cli.doctor.conformance import ERROR_CHECKS, check_error_handling
 from tests.support.llama_server import serve_llama
 from tests.support.model_server import Answer, Asked, delta, serve, streamed
 from tests.support.tiny_model import write_tiny_model
@@ -17,7 +17,7 @@ USAGE = {"prompt_tokens": 7, "completion_tokens": 3}
 
 
 def doctor(*arguments: str) -> tuple[int, dict[str, dict[str, Any]], str]:
-    """Exit status, the lines by what they are about, and standard error."""
+    """Returns the exit status, the lines by what they check, and standard error."""
     command = [sys.executable, "-m", "agentkit", "doctor", *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -25,12 +25,12 @@ def doctor(*arguments: str) -> tuple[int, dict[str, dict[str, Any]], str]:
 
 
 def able(asked: Asked) -> Answer:
-    """A server that can do all that is asked."""
+    """A server with every ability."""
     text = json.dumps(asked.body["messages"])
     function = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
     message: dict[str, Any] = {"role": "assistant", "content": "Hello, it is red and 9 degrees."}
     if "Use the tool" in text or "both" in text:
-        calls = [{"index": place, "id": f"c{place}", "type": "function", "function": function} for place in range(2)]
+        calls = [{"index": index, "id": f"c{index}", "type": "function", "function": function} for index in range(2)]
         message = {"role": "assistant", "content": None, "tool_calls": calls}
     if "Think first" in text:
         message["reasoning_content"] = "Hm."
@@ -46,7 +46,7 @@ def test_a_server_that_can_do_all_gets_a_yes_for_all_but_its_context_length() ->
         status, lines, _ = doctor(f"openai:m@{server.url}", "--no-faults")
     assert status == 0
     verdicts = {what: line["verdict"] for what, line in lines.items()}
-    assert verdicts.pop("tells its context length") != "yes"  # this server has no list of models
+    assert verdicts.pop("reports context length") != "yes"  # this server has no list of models
     assert set(verdicts.values()) == {"yes"}
     assert lines["streamed tool calls"]["detail"].startswith("2 of 2")
 
@@ -59,15 +59,15 @@ def able_to_do_little(asked: Asked) -> Answer:
     return Answer(json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).encode())
 
 
-def test_what_a_server_can_not_do_is_said() -> None:
+def test_missing_abilities_are_reported() -> None:
     with serve(able_to_do_little) as server:
         status, lines, _ = doctor(f"openai:m@{server.url}", "--no-faults")
     assert status == 0  # nothing is broken
     verdicts = {what: line["verdict"] for what, line in lines.items()}
-    for what in ("streams", "tells its usage", "native tool calls", "parallel tool calls", "images"):
+    for what in ("streams", "reports usage", "native tool calls", "parallel tool calls", "images"):
         assert verdicts[what] == "no", what
-    assert "left in the text" in lines["native tool calls"]["detail"]
-    assert "refuses images" in lines["images"]["detail"]
+    assert "the call is in the text" in lines["native tool calls"]["detail"]
+    assert "rejects images" in lines["images"]["detail"]
 
 
 def test_a_server_that_is_not_there_is_a_failure() -> None:
@@ -85,25 +85,25 @@ def test_a_real_server_is_examined_by_its_address(tmp_path: Path) -> None:
     assert status == 0, errors
     assert lines["answers"]["verdict"] == "yes"
     assert lines["streams"]["verdict"] == "yes"
-    assert lines["tells its usage in a stream"]["verdict"] == "yes"
-    assert lines["tells its context length"]["detail"] == "2,048 tokens"
+    assert lines["reports usage when streaming"]["verdict"] == "yes"
+    assert lines["reports context length"]["detail"] == "2,048 tokens"
 
 
 def test_bad_usage_says_so() -> None:
     assert doctor("nonsense:m")[0] == 2
 
 
-def test_the_promises_hold_here() -> None:
+def test_every_simulated_error_is_handled() -> None:
     status, lines, errors = doctor()
     assert {what: line["detail"] for what, line in lines.items() if line["verdict"] != "yes"} == {}
-    assert list(lines) == list(PROMISES)
+    assert list(lines) == list(ERROR_CHECKS)
     assert (status, errors) == (0, "")
 
 
-def test_a_promise_that_does_not_hold_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_is_not_handled_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> str:
         raise AssertionError("it was run twice")
 
-    monkeypatch.setitem(PROMISES, "an unknown tool", broken)
-    first = next(check_promises())
+    monkeypatch.setitem(ERROR_CHECKS, "an unknown tool", broken)
+    first = next(check_error_handling())
     assert (first.verdict, first.detail) == ("failed", "AssertionError: it was run twice")

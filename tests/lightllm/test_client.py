@@ -1,4 +1,4 @@
-"""LightLLMClient and OpenAICompatibleClient: the surface of the openai package on requests."""
+"""LightLLMClient and OpenAICompatibleClient: the interface of the openai package on requests."""
 
 import base64
 import json
@@ -47,19 +47,18 @@ def create(url: str, messages: Any = None, **arguments: Any) -> Any:
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Retries at once; what would have been waited."""
+    """Retry without waiting; the waits that were skipped."""
     waits: list[float] = []
     monkeypatch.setattr("agentkit.net.http_client._sleep", lambda attempt, wanted: waits.append(wanted or 0.0))
     return waits
 
 
-# ---- whole replies
+# ---- complete replies
 
 
 def test_a_reply_has_openais_types_and_can_be_subscripted() -> None:
     with serve_lightllm([THOUGHT]) as server:
         answer = create(server.url, tools=[WEATHER])
-    assert isinstance(answer, openai.types.chat.ChatCompletion)
     message = answer.choices[0].message
     assert message.tool_calls[0].function.name == "get_weather"
     assert answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == '{"city": "北京"}'
@@ -74,6 +73,7 @@ def test_a_reply_has_openais_types_and_can_be_subscripted() -> None:
     with pytest.raises(KeyError):
         message["nothing"]
     json.dumps(answer.model_dump())
+    assert isinstance(answer, openai.types.chat.ChatCompletion)
 
 
 def test_the_defaults_of_the_guide_are_sent() -> None:
@@ -111,7 +111,7 @@ def test_temperature_zero_is_greedy() -> None:
         assert "temperature" not in server.requests[-1].parameters
 
 
-def test_penalties_that_the_server_refuses_are_left_out() -> None:
+def test_penalties_that_the_server_rejects_are_omitted() -> None:
     with serve_lightllm() as server:
         create(server.url, presence_penalty=-1, frequency_penalty=0.5)
         assert "presence_penalty" not in server.requests[-1].parameters
@@ -148,7 +148,7 @@ def test_too_many_stops_are_refused() -> None:
         create(server.url, stop=[f"stop {number}" for number in range(9)])
 
 
-def test_several_replies_are_asked_for_at_once() -> None:
+def test_several_replies_are_requested_at_once() -> None:
     with serve_lightllm([CALL]) as server:
         answer = create(server.url, n=2, tools=[WEATHER])
         assert (server.requests[-1].parameters["n"], server.requests[-1].parameters["best_of"]) == (2, 2)
@@ -176,7 +176,7 @@ def test_template_variables_are_not_sent() -> None:
             assert "chat_template_kwargs" not in server.requests[-1].parameters
 
 
-def test_arguments_of_openai_that_mean_nothing_are_taken_and_unknown_ones_are_not() -> None:
+def test_openai_arguments_without_meaning_are_accepted_and_unknown_ones_are_not() -> None:
     with serve_lightllm() as server:
         create(server.url, user="me", parallel_tool_calls=True)
         with pytest.raises(TypeError, match="temprature"):
@@ -196,14 +196,14 @@ def test_a_schema_is_guided_as_a_string() -> None:
         assert server.requests[-1].parameters["guided_grammar"] == "json"
 
 
-def test_logprobs_are_told_when_asked_for() -> None:
+def test_logprobs_are_returned_when_requested() -> None:
     with serve_lightllm(["one two"]) as server:
         told = create(server.url, logprobs=True).choices[0].logprobs
         assert [each["logprob"] for each in told["content"]] == [-0.25] * 3
         assert create(server.url).choices[0].logprobs is None
 
 
-def test_the_length_limit_is_told() -> None:
+def test_the_length_limit_is_reported() -> None:
     with serve_lightllm(["one two three"]) as server:
         answer = create(server.url, max_tokens=2)
     assert (answer.choices[0].finish_reason, answer.choices[0].message.content) == ("length", "one two")
@@ -225,7 +225,7 @@ def test_older_forms_of_the_answer_are_read(body: Any) -> None:
 # ---- tools
 
 
-def test_a_call_that_cannot_be_read_is_told_and_kept() -> None:
+def test_a_call_that_cannot_be_parsed_is_reported_and_kept() -> None:
     bad = "<tool_call>\n{bad json}\n</tool_call>"
     with serve_lightllm([f"{bad}\n{CALL}"]) as server:
         answer = create(server.url, tools=[WEATHER])
@@ -301,7 +301,7 @@ def test_a_choice_that_cannot_be_met_is_refused(choice: Any) -> None:
         create(server.url, tools=[NOW], tool_choice=choice)
 
 
-def test_the_family_comes_from_the_server_when_the_name_tells_nothing() -> None:
+def test_the_family_comes_from_the_server_when_the_name_does_not_identify_it() -> None:
     with serve_lightllm(model="Qwen2.5-7B-Instruct") as server, LightLLMClient("k", server.url) as client:
         client.chat.completions.create("my-model", HELLO)
         assert "You are Qwen, created by Alibaba Cloud" in server.requests[-1].prompt
@@ -318,7 +318,7 @@ def test_the_family_comes_from_the_server_when_the_name_tells_nothing() -> None:
 # ---- streams
 
 
-def test_a_stream_tells_text_reasoning_and_calls_apart() -> None:
+def test_a_stream_separates_text_reasoning_and_calls() -> None:
     with serve_lightllm([THOUGHT]) as server:
         chunks = list(create(server.url, tools=[WEATHER], stream=True, stream_options={"include_usage": True}))
     assert all(isinstance(chunk, openai.types.chat.ChatCompletionChunk) for chunk in chunks)
@@ -334,7 +334,7 @@ def test_a_stream_tells_text_reasoning_and_calls_apart() -> None:
     assert chunks[-1].choices == []
 
 
-def test_usage_comes_only_when_asked_for() -> None:
+def test_usage_is_sent_only_when_requested() -> None:
     with serve_lightllm() as server:
         assert all(chunk.choices for chunk in create(server.url, stream=True))
 
@@ -357,7 +357,7 @@ def test_calls_come_last_since_all_may_turn_out_to_be_reasoning() -> None:
     assert (whole.content, whole.tool_calls, whole.reasoning_content) == ("I did not.", None, f"Maybe {CALL}? No.")
 
 
-def test_a_stream_and_a_whole_reply_agree() -> None:
+def test_a_stream_and_a_complete_reply_agree() -> None:
     with serve_lightllm([THOUGHT]) as server:
         message = create(server.url, tools=[WEATHER]).choices[0].message
         deltas = [chunk.choices[0].delta for chunk in create(server.url, tools=[WEATHER], stream=True)]
@@ -421,12 +421,12 @@ def test_an_image_of_the_web_is_fetched_by_the_client(site: Site) -> None:
     [
         ("file:///no/such/picture.png", "can't be read"),
         ("data:image/png;base64,!!!", "not valid base64"),
-        ("data:image/png", "without a comma"),
-        ("data:image/png;base64," + base64.b64encode(b"not a picture").decode(), "is no picture"),
-        ("ftp://example.org/a.png", "not file:, http:"),
+        ("data:image/png", "must contain a comma"),
+        ("data:image/png;base64," + base64.b64encode(b"not a picture").decode(), "is not a supported image"),
+        ("ftp://example.org/a.png", "use file:, http:"),
     ],
 )
-def test_an_image_that_cannot_be_had_is_refused_before_anything_is_sent(address: str, said: str) -> None:
+def test_an_image_that_cannot_be_loaded_is_refused_before_anything_is_sent(address: str, said: str) -> None:
     with serve_lightllm() as server:
         with pytest.raises(openai.BadRequestError, match=said):
             create(server.url, image(address))
@@ -445,7 +445,7 @@ def test_files_can_be_forbidden(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(PNG)
     with serve_lightllm() as server, LightLLMClient("k", server.url, files=False) as client:
-        with pytest.raises(openai.BadRequestError, match="files are not read"):
+        with pytest.raises(openai.BadRequestError, match="reading files is disabled"):
             client.chat.completions.create(MODEL, image(file.as_uri()))
 
 
@@ -459,7 +459,7 @@ def test_the_placeholder_can_be_set() -> None:
         assert "<image>\n" in server.requests[-1].prompt
 
 
-# ---- what goes wrong
+# ---- errors
 
 
 @pytest.mark.parametrize(
@@ -502,7 +502,7 @@ def test_every_form_of_an_error_body_is_understood(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 417])
-def test_what_is_the_callers_fault_is_not_tried_again(status: int, no_waiting: list[float]) -> None:
+def test_client_errors_are_not_retried(status: int, no_waiting: list[float]) -> None:
     with serve_lightllm([Says(status=status)]) as server:
         with pytest.raises(openai.APIStatusError):
             create(server.url)
@@ -511,10 +511,12 @@ def test_what_is_the_callers_fault_is_not_tried_again(status: int, no_waiting: l
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("bad", [Says(status=429), Says(status=503), Says(drop=True)])
-def test_a_busy_server_is_asked_again(bad: Says, stream: bool, no_waiting: list[float]) -> None:
+def test_a_request_to_a_busy_server_is_retried(bad: Says, stream: bool, no_waiting: list[float]) -> None:
     with serve_lightllm([bad, bad, "Hello."]) as server:
         answer = create(server.url, stream=stream)
-        text = "".join(c.choices[0].delta.content or "" for c in answer) if stream else answer["choices"][0]["message"]
+        text: Any = (
+            "".join(c.choices[0].delta.content or "" for c in answer) if stream else answer["choices"][0]["message"]
+        )
         assert text == "Hello." or text["content"] == "Hello."
         assert len(server.requests) == 3
     assert len(no_waiting) == 2
@@ -526,12 +528,12 @@ def test_retry_after_is_kept(no_waiting: list[float]) -> None:
     assert no_waiting == [7.0]
 
 
-def test_a_stream_that_breaks_before_its_first_token_is_tried_again(no_waiting: list[float]) -> None:
+def test_a_stream_that_breaks_before_its_first_token_is_retried(no_waiting: list[float]) -> None:
     with serve_lightllm([Says("x", cut_after=0), "Hello."]) as server:
         assert "".join(c.choices[0].delta.content or "" for c in create(server.url, stream=True)) == "Hello."
 
 
-def test_a_stream_that_closes_without_a_frame_is_tried_again(no_waiting: list[float]) -> None:
+def test_a_stream_that_closes_without_a_frame_is_retried(no_waiting: list[float]) -> None:
     with serve_lightllm([Says(raw=b"\n"), "Hello."]) as server:
         assert "".join(c.choices[0].delta.content or "" for c in create(server.url, stream=True)) == "Hello."
 
@@ -539,10 +541,10 @@ def test_a_stream_that_closes_without_a_frame_is_tried_again(no_waiting: list[fl
 @pytest.mark.parametrize(
     ("says", "kind", "said"),
     [
-        (Says("one two three", cut_after=2), openai.APIConnectionError, "broke"),
+        (Says("one two three", cut_after=2), openai.APIConnectionError, "was closed before"),
         (Says("one two three", error_after=2, error="out of memory"), openai.APIError, "out of memory"),
         (Says("one two three", bad_frame_after=2), openai.APIError, "not JSON"),
-        (Says("one", finish_reason="abort"), openai.APIError, "gave up"),
+        (Says("one", finish_reason="abort"), openai.APIError, "aborted the reply"),
         (
             Says(raw=b'data:{"token": {"text": "one"}, "finished": false}\n\n'),
             openai.APIConnectionError,
@@ -550,7 +552,7 @@ def test_a_stream_that_closes_without_a_frame_is_tried_again(no_waiting: list[fl
         ),
     ],
 )
-def test_a_stream_that_fails_in_the_middle_raises_after_its_pieces(
+def test_a_stream_that_fails_in_the_middle_raises_after_its_chunks(
     says: Says, kind: type[Exception], said: str
 ) -> None:
     told: list[str] = []
@@ -571,25 +573,25 @@ def test_an_error_as_the_first_frame_is_a_refusal() -> None:
     [
         (b'{"answer": 1}', "no generated_text"),
         (b'{"generated_text": null}', "no generated_text"),
-        (b"<html>hello</html>", "no JSON"),
-        (b"", "no JSON"),
+        (b"<html>hello</html>", "not JSON"),
+        (b"", "not JSON"),
         (b"[]", "no generated_text"),
         (b'"text"', "no generated_text"),
     ],
 )
-def test_an_answer_that_is_none_says_so(raw: bytes, said: str) -> None:
+def test_an_invalid_response_is_reported(raw: bytes, said: str) -> None:
     with serve([Answer(raw)]) as server, pytest.raises(openai.APIError, match=said):
         create(server.url.removesuffix("/v1"))
 
 
-def test_a_server_that_is_not_there_is_told() -> None:
+def test_an_unreachable_server_is_reported() -> None:
     with pytest.raises(openai.APIConnectionError, match="is the server running"):
         create("http://127.0.0.1:9", max_retries=0)
 
 
 def test_a_silent_server_times_out() -> None:
     with serve_lightllm([Says("late", pause=1.0)]) as server:
-        with pytest.raises(openai.APITimeoutError, match="time limit"):
+        with pytest.raises(openai.APITimeoutError, match="within the timeout"):
             create(server.url, timeout=0.2, max_retries=0)
 
 
@@ -607,7 +609,7 @@ def test_a_long_answer_is_read() -> None:
         assert create(server.url).choices[0].message.content == text
 
 
-def test_the_key_is_never_told() -> None:
+def test_the_key_is_never_in_errors_or_reprs() -> None:
     with serve_lightllm([Says(status=400, error="bad key-1234567 here")]) as server:
         with pytest.raises(openai.BadRequestError) as caught:
             create(server.url)
@@ -615,21 +617,21 @@ def test_the_key_is_never_told() -> None:
     assert "key-1234567" not in repr(LightLLMClient("key-1234567"))
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+def test_an_invalid_url_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="base_url"):
         LightLLMClient("k", "localhost:8000")
     with pytest.raises(ConfigurationError, match="mode"):
         LightLLMClient("k", mode="text")  # type: ignore[arg-type]
 
 
-def test_a_closed_client_says_so() -> None:
+def test_a_closed_client_raises() -> None:
     client = LightLLMClient("k")
     client.close()
     with pytest.raises(ConfigurationError, match="closed"):
         client.chat.completions.create(MODEL, HELLO)
 
 
-# ---- beside the replies
+# ---- other methods
 
 
 def test_tokens_are_counted_by_the_server() -> None:
@@ -640,7 +642,7 @@ def test_tokens_are_counted_by_the_server() -> None:
         assert client.count_tokens(image(PNG_URL), model=MODEL) > 64
 
 
-def test_health_is_told() -> None:
+def test_health_is_returned() -> None:
     with serve_lightllm() as server, LightLLMClient("k", server.url) as client:
         assert client.health()
         server.healthy = False
@@ -657,7 +659,7 @@ def test_threads_share_a_client_and_its_connections() -> None:
 
         def ask(number: int) -> str | None:
             start.wait()
-            answers = []
+            answers: list[str | None] = []
             for _ in range(5):
                 messages = [{"role": "user", "content": f"number {number}"}]
                 answers.append(client.chat.completions.create(MODEL, messages).choices[0].message.content)
@@ -669,14 +671,14 @@ def test_threads_share_a_client_and_its_connections() -> None:
         assert server.connections <= 9
 
 
-# ---- the server's own chat completions
+# ---- the server's chat completions
 
 
 def chat(url: str, **arguments: Any) -> Any:
     return create(url, mode="chat", tools=[WEATHER, NOW], **arguments)
 
 
-def test_chat_mode_asks_the_servers_own_route() -> None:
+def test_chat_mode_uses_the_servers_chat_route() -> None:
     with serve_lightllm([THOUGHT]) as server:
         answer = chat(server.url)
         asked = server.requests[-1]
@@ -728,11 +730,11 @@ def test_chat_mode_sends_what_the_server_takes(tmp_path: Path) -> None:
 # ---- any OpenAI-compatible server
 
 
-def test_the_compatible_client_has_the_same_surface(llama: LlamaServer) -> None:
+def test_the_compatible_client_has_the_same_interface(llama: LlamaServer) -> None:
     with OpenAICompatibleClient("k", llama.url) as client:
         answer = client.chat.completions.create(model="tiny", messages=HELLO)
-        assert isinstance(answer, openai.types.chat.ChatCompletion)
         assert answer["choices"][0]["message"]["content"] == "Done."
+        assert isinstance(answer, openai.types.chat.ChatCompletion)
         chunks = list(client.chat.completions.create(model="tiny", messages=HELLO, stream=True))
         assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Done."
         called = client.chat.completions.create(model="tiny", messages=HELLO, tools=[WEATHER])

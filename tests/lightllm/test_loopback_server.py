@@ -38,7 +38,7 @@ def frames_of(response: requests.Response) -> list[dict[str, Any]]:
     return [json.loads(line[5:]) for line in response.text.splitlines() if line.startswith("data:")]
 
 
-def test_a_whole_answer_has_the_form_of_the_real_one(server: LightLLMServer) -> None:
+def test_a_complete_response_has_the_form_of_the_real_one(server: LightLLMServer) -> None:
     response = generate(server)
     assert response.status_code == 200
     assert "content-type" not in response.headers
@@ -118,13 +118,13 @@ def test_a_value_out_of_range_is_refused(
         ),
     ],
 )
-def test_a_request_of_another_form_is_refused(server: LightLLMServer, body: Any, status: int, message: str) -> None:
+def test_a_malformed_request_is_refused(server: LightLLMServer, body: Any, status: int, message: str) -> None:
     response = post(server, "/generate", body)
     assert response.status_code == status
     assert message in response.json()["error"]["message"]
 
 
-def test_a_picture_with_its_placeholder_is_taken(server: LightLLMServer) -> None:
+def test_an_image_with_its_placeholder_is_accepted(server: LightLLMServer) -> None:
     body = {"inputs": PAD, "parameters": {}, "multimodal_params": {"images": [PICTURE]}}
     assert post(server, "/generate", body).json()["input_usage"]["input_image_tokens"] == 64
 
@@ -162,12 +162,12 @@ def test_a_stop_string_stays_in_the_text(server: LightLLMServer) -> None:
     assert (answer["generated_text"], answer["finish_reason"]) == (["one two"], "stop")
 
 
-def test_the_number_of_tokens_is_kept(server: LightLLMServer) -> None:
+def test_the_token_limit_is_kept(server: LightLLMServer) -> None:
     answer = generate(server, max_new_tokens=2).json()
     assert (answer["generated_text"], answer["finish_reason"]) == (["one two"], "length")
 
 
-def test_unknown_keys_are_taken_silently(server: LightLLMServer) -> None:
+def test_unknown_keys_are_accepted_silently(server: LightLLMServer) -> None:
     assert generate(server, max_tokens=5, nonsense=None).status_code == 200
 
 
@@ -177,7 +177,7 @@ def test_tokens_are_counted(server: LightLLMServer) -> None:
     assert post(server, "/tokens", {}).status_code == 417
 
 
-def test_the_pages_are_there(server: LightLLMServer) -> None:
+def test_the_information_pages_exist(server: LightLLMServer) -> None:
     def get(path: str) -> requests.Response:
         return requests.get(server.url + path, timeout=10)
 
@@ -188,7 +188,7 @@ def test_the_pages_are_there(server: LightLLMServer) -> None:
     assert get("/generate").status_code == 405
 
 
-def test_failures_can_be_played() -> None:
+def test_failures_can_be_scripted() -> None:
     body = {"inputs": "x", "parameters": PARAMETERS}
     says = [Says(status=429, error="busy", headers={"retry-after": "1"}), Says("a b c", cut_after=2), Says(drop=True)]
     with serve_lightllm(says) as server:
@@ -199,7 +199,7 @@ def test_failures_can_be_played() -> None:
             post(server, "/generate", body)
 
 
-def test_the_chat_route_has_the_faults_of_the_real_one() -> None:
+def test_the_chat_route_has_the_defects_of_the_real_one() -> None:
     tools = [{"type": "function", "function": {"name": "now"}}]
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": tools}
     call = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
@@ -220,7 +220,7 @@ def rows() -> list[Any]:
 
 
 def comparable(body: str) -> Any:
-    """An answer without numbers that hang on the tokenizer, and without addresses."""
+    """A response without numbers that depend on the tokenizer, and without addresses."""
     body = re.sub(r" at 0x[0-9a-f]+", "", body)
     body = re.sub(r"\b\d+\b", "N", body)
     events = [line[5:] for line in body.splitlines() if line.startswith("data:")]

@@ -1,10 +1,10 @@
-"""What a real LightLLM server answered, played back to the client from a loopback server."""
+"""Recorded responses of a real LightLLM server, replayed to the client by a loopback server."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import openai
 import pytest
@@ -13,7 +13,11 @@ from agentkit import LightLLMClient
 from tests.support.model_server import Answer, serve
 
 SHARED = Path(__file__).parents[3] / "shared" / "cases" / "lightllm-wire-samples.jsonl"
-MODES = {"/generate": "generate", "/generate_stream": "generate", "/v1/chat/completions": "chat"}
+MODES: dict[str, Literal["generate", "chat"]] = {
+    "/generate": "generate",
+    "/generate_stream": "generate",
+    "/v1/chat/completions": "chat",
+}
 ERRORS = {
     400: openai.BadRequestError,
     417: openai.APIStatusError,
@@ -29,7 +33,7 @@ Call = tuple[str, dict[str, Any]]
 
 @dataclass
 class Heard:
-    """What the client made of one answer."""
+    """The client's result for one response."""
 
     content: str = ""
     calls: list[Call] = field(default_factory=list)
@@ -92,7 +96,7 @@ def folded(chunks: Any) -> Heard:
 
 
 def expected_calls(row: dict[str, Any]) -> list[Call]:
-    """What the model called, less what the server itself lost on the way (section 7 of its contract)."""
+    """The calls of the model, without those that the server itself lost (section 7 of its contract)."""
     by_hand: dict[str, list[Call]] = {
         "generate-tool-call": [WEATHER],
         "stream-tool-call": [WEATHER],
@@ -106,7 +110,7 @@ def expected_calls(row: dict[str, Any]) -> list[Call]:
 
 
 def message_in(body: str) -> str:
-    """The server's own words in a refusal, wherever its body has them."""
+    """The server's message in an error response, wherever its body has it."""
     text = body.removeprefix("data:").strip()
     try:
         error = json.loads(text)
@@ -119,7 +123,7 @@ def message_in(body: str) -> str:
 
 
 @pytest.mark.parametrize("row", list(samples()))
-def test_each_recorded_answer_comes_out_as_it_was_meant(row: dict[str, Any]) -> None:
+def test_each_recorded_response_is_parsed_as_expected(row: dict[str, Any]) -> None:
     if row["status"] != 200:
         with pytest.raises(ERRORS[row["status"]]) as refused:
             ask(row)

@@ -177,7 +177,7 @@ def test_after_a_refused_stream_complete_replies_are_requested(status: int, mess
         backend = OpenAIBackend("m", base_url=server.url, max_retries=0)
         agent = Agent(backend, tools=Watch().tools)
         assert [agent.run("Go.").output for _ in range(2)] == ["Done.", "Done."]
-        assert next(event for event in agent.stream("Go.") if hasattr(event, "text")).text == "Done."  # type: ignore[attr-defined]
+        assert next(event for event in agent.stream("Go.") if hasattr(event, "text")).text == "Done."
         backend.close()
     assert [asked.body["stream"] for asked in server.requests] == [True, False, False, False]
     assert "stream_options" not in server.requests[1].body

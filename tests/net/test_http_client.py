@@ -1,4 +1,4 @@
-"""Faults of the wire: tried again where that is safe, else the openai error of the right class."""
+"""Network errors: retried where that is safe, otherwise raised as the openai error of the right class."""
 
 import json
 import socket
@@ -28,7 +28,7 @@ def good(stream: bool) -> Answer:
 
 
 def outcome(backend: Backend, stream: bool) -> Any:
-    """The result of a run, whichever way it is asked for."""
+    """The result of a run, streamed or not."""
     agent = Agent(backend)
     return list(agent.stream("Hello"))[-1].result if stream else agent.run("Hello")  # type: ignore[attr-defined]
 
@@ -50,7 +50,7 @@ PASSING: dict[str, Answer] = {
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("fault", PASSING)
-def test_what_may_pass_is_tried_again(fault: str, stream: bool) -> None:
+def test_transient_errors_are_retried(fault: str, stream: bool) -> None:
     with serve([PASSING[fault], good(stream)]) as server:
         backend = OpenAIBackend("m", base_url=server.url)
         started = time.monotonic()
@@ -60,7 +60,7 @@ def test_what_may_pass_is_tried_again(fault: str, stream: bool) -> None:
     assert (result.output, result.stopped) == ("Here.", "answer")
     assert [asked.body["messages"] for asked in server.requests] == [HELLO, HELLO]
     if "Retry-After" in fault:
-        assert took < 0.45 + 0.5  # without it the wait is 0.4 s and more; loading the openai package may come on top
+        assert took < 0.45 + 0.5  # without it the wait is 0.4 s and more; importing the openai package may add to it
 
 
 FINAL = {
@@ -75,7 +75,7 @@ FINAL = {
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("status", FINAL)
-def test_what_will_not_pass_is_raised_at_once(status: int, stream: bool) -> None:
+def test_permanent_errors_are_raised_without_a_retry(status: int, stream: bool) -> None:
     with serve([error(status, "because")]) as server:
         backend = OpenAIBackend("m", base_url=server.url)
         with pytest.raises(FINAL[status], match="because") as caught:
@@ -100,7 +100,7 @@ LASTING: list[tuple[str, Answer, type[Exception], int]] = [
 
 
 @pytest.mark.parametrize(("fault", "answer", "kind", "requests"), LASTING, ids=[each[0] for each in LASTING])
-def test_what_does_not_pass_ends_in_the_error_of_its_class(
+def test_lasting_errors_are_raised_with_their_class(
     fault: str, answer: Answer, kind: type[Exception], requests: int
 ) -> None:
     with serve([answer]) as server:
@@ -112,7 +112,7 @@ def test_what_does_not_pass_ends_in_the_error_of_its_class(
     assert caught.value.messages == HELLO  # type: ignore[attr-defined]
 
 
-def test_a_refused_connection_says_so() -> None:
+def test_a_refused_connection_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     with Agent(OpenAIBackend("m", base_url=f"http://127.0.0.1:{port}/v1", max_retries=1)) as agent:
@@ -130,7 +130,7 @@ def test_a_silent_server_is_a_timeout(stream: bool) -> None:
     assert len(server.requests) == 2
 
 
-def test_a_stream_that_falls_silent_is_a_timeout_and_not_asked_again() -> None:
+def test_a_stream_that_stalls_is_a_timeout_and_is_not_retried() -> None:
     halting = streamed(*[delta(content="word")] * 2, piece=80, pause=2.0)
     with serve([halting]) as server:
         backend = OpenAIBackend("m", base_url=server.url, timeout=0.4, max_retries=2)
@@ -141,12 +141,12 @@ def test_a_stream_that_falls_silent_is_a_timeout_and_not_asked_again() -> None:
 
 
 ENDS_EARLY = streamed(delta(content="Half a"), done=False)
-"""A stream that ends well as HTTP goes, but without a finish reason and [DONE]: a proxy's time limit."""
+"""A stream that ends correctly in HTTP, but without a finish reason and [DONE], as with a proxy's timeout."""
 FAILS_WITHIN = streamed(delta(content="Half a"), {"error": {"message": "upstream failed", "code": 502}})
 
 
 @pytest.mark.parametrize("broken", [ENDS_EARLY, FAILS_WITHIN], ids=["ends early", "fails within"])
-def test_a_stream_that_fails_after_its_first_piece_is_asked_for_again_and_the_pieces_discarded(broken: Answer) -> None:
+def test_a_stream_that_fails_after_its_first_delta_is_retried_and_its_deltas_discarded(broken: Answer) -> None:
     with serve([broken, good(True)]) as server, Agent(f"openai:m@{server.url}") as agent:
         events = list(agent.stream("Hello"))
     place = [type(event) for event in events].index(ReplyDiscarded)
@@ -165,14 +165,14 @@ def test_a_stream_that_fails_twice_raises(broken: Answer, kind: type[Exception])
     assert caught.value.messages == HELLO  # type: ignore[attr-defined]
 
 
-def test_a_stream_without_done_is_whole_when_it_gives_a_reason_for_ending() -> None:
+def test_a_stream_without_done_is_complete_when_it_has_a_finish_reason() -> None:
     with serve([streamed(delta(content="Here."), delta("stop"), done=False)]) as server:
         with Agent(f"openai:m@{server.url}") as agent:
             assert list(agent.stream("Hello"))[-1].result.output == "Here."  # type: ignore[attr-defined]
     assert len(server.requests) == 1
 
 
-def test_a_content_filter_and_a_refusal_are_outcomes_and_no_errors() -> None:
+def test_a_content_filter_and_a_refusal_are_not_errors() -> None:
     filtered = whole({"content": "Half a"}, finish_reason="content_filter")
     refusal = whole({"content": None, "refusal": "I won't."})
     with serve([filtered, refusal]) as server, Agent(f"openai:m@{server.url}") as agent:
@@ -211,9 +211,9 @@ LIGHTLLM: dict[str, Says] = {
 @pytest.mark.parametrize(
     "ask", [lambda agent: agent.run("Hello"), lambda agent: list(agent.stream("Hello"))[-1].result]
 )
-def test_lightllm_servers_are_asked_again_too(fault: str, ask: Callable[[Agent], Any]) -> None:
+def test_requests_to_lightllm_are_retried_too(fault: str, ask: Callable[[Agent], Any]) -> None:
     with serve_lightllm([LIGHTLLM[fault], Says("Here.")]) as server:
         backend = LightLLMBackend("Qwen3-8B", server.url)
         result = ask(Agent(backend))
         backend.close()
-    assert result.output in ("Here.", "Half a reply")  # what is cut is only cut in a stream
+    assert result.output in ("Here.", "Half a reply")  # only a stream is cut

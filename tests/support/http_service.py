@@ -1,4 +1,4 @@
-"""The chat service on a free port of loopback, in threads of the test's process."""
+"""Runs the chat service on a free loopback port, in threads of the test process."""
 
 import json
 import re
@@ -19,12 +19,12 @@ from agentkit.serving.http.settings import HttpSettings
 from tests.support.model_server import Answer, Asked, calls, delta, streamed, whole
 
 LOOK_UP = "tests.support.http_service:look_up"
-"""The name under which a service loads the tool below."""
+"""`module:name` of the tool below, as loaded by the service."""
 
 
 @dataclass
 class Service:
-    """A running service, and a client of it. key: sent as Bearer token."""
+    """A running service, and a client for it. key: sent as Bearer token."""
 
     url: str
     app: Any
@@ -40,7 +40,7 @@ class Service:
         )
 
     def frames(self, path: str, body: Any, **options: Any) -> list[Any]:
-        """The frames of a stream."""
+        """Return the frames of a stream."""
         response = self.ask("POST", path, body, stream=True, **options)
         assert response.status_code == 200, response.text
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -48,15 +48,16 @@ class Service:
 
 
 def settings_for(folder: Path, server: str, **options: Any) -> HttpSettings:
-    """Settings of a test: nothing of the environment's. server: the model server, with or without /v1."""
+    """Settings for a test, independent of the environment. server: URL of the model server, with or without /v1."""
     given: dict[str, Any] = {
+        "_env_file": None,
         "llm_server_url": server,
         "agentkit_sessions": str(folder / "sessions.db"),
         "agentkit_keys_file": folder / "keys.json",
         "agentkit_rate": 10_000,
         **options,
     }
-    return HttpSettings(_env_file=None, **given)
+    return HttpSettings(**given)
 
 
 @contextmanager
@@ -96,14 +97,14 @@ def look_up(topic: str) -> str:
     return f"all about {topic}"
 
 
-def reply(asked: Asked) -> Answer:
-    """Repeats what was said; with words for the tool where it is asked for."""
-    messages = asked.body["messages"]
+def reply(request: Asked) -> Answer:
+    """Return the concatenated user messages; call the tool when the last user message contains "look up"."""
+    messages = request.body["messages"]
     last = messages[-1]
     if last["role"] == "user" and "look up" in str(last["content"]):
         return calls(("look_up", {"topic": str(last["content"]).split()[-1]}))
-    said = " | ".join(str(message["content"]) for message in messages if message["role"] == "user")
-    if asked.body.get("stream"):
-        pieces = re.findall(r"\S+\s*", f"{messages[0]['content'][:9]}: {said}")
-        return streamed(*(delta(content=piece) for piece in pieces))
-    return whole(f"{messages[0]['content'][:9]}: {said}")
+    text = " | ".join(str(message["content"]) for message in messages if message["role"] == "user")
+    if request.body.get("stream"):
+        words = re.findall(r"\S+\s*", f"{messages[0]['content'][:9]}: {text}")
+        return streamed(*(delta(content=word) for word in words))
+    return whole(f"{messages[0]['content'][:9]}: {text}")

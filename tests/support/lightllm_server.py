@@ -1,9 +1,9 @@
-"""A loopback LightLLM server, as strict as the real one, that says what it is given and records what it was asked.
+"""A loopback LightLLM server, as strict as the real one, that plays scripted replies and records requests.
 
     python -m tests.support.lightllm_server [--port 8000] [--model NAME] [--says TEXT ...]
 
-Its contract is that of ModelTC/LightLLM's HTTP layer at commit 87881ae (August 2026). It has no tokenizer: a token is
-a special token, a word with the space before it, a newline, or one Chinese or Japanese character.
+It follows the contract of ModelTC/LightLLM's HTTP layer at commit 87881ae (August 2026). It has no tokenizer: a token
+is a special token, a word with its leading space, a newline, or one Chinese or Japanese character.
 
     with serve_lightllm(["Hello."]) as server:
         LightLLMClient(base_url=server.url)
@@ -29,17 +29,18 @@ from tests.support.model_server import QuietServer, running
 
 PLACEHOLDERS = {"qwen": "<|vision_start|><|image_pad|><|vision_end|>", "internvl": "<image>"}
 _TOKEN = re.compile(r"<\|?[/\w｜▁]+\|?>|[぀-ヿ一-鿿]|\n| ?[^\s<぀-ヿ一-鿿]+|\s|<")
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
+_IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
 
 
 @dataclass(frozen=True)
 class Says:
-    """What the model says to one request.
+    """The scripted reply to one request.
 
-    pieces: the tokens, when they matter. pause: seconds between frames, and before a whole answer. status, error,
-    error_body, headers: an error answer instead. error_after, cut_after, bad_frame_after: after so many frames of a
-    stream an error frame, the end of the connection, a frame that is no JSON. raw: the body, instead of everything.
-    drop: the connection is closed without an answer. multiple: `generated_text` is a bare string, as in TGI's form.
+    pieces: the tokens, when they matter. pause: seconds between frames, and before a complete response. status, error,
+    error_body, headers: an error response instead. error_after, cut_after, bad_frame_after: the number of frames of a
+    stream before an error frame, before the connection is closed, before a frame that is not JSON. raw: the whole body,
+    overriding everything else. drop: the connection is closed without a response. multiple: `generated_text` is a bare
+    string, as in TGI's format.
     """
 
     text: str = ""
@@ -60,7 +61,7 @@ class Says:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request."""
+    """One recorded request."""
 
     path: str
     raw: bytes
@@ -84,7 +85,7 @@ Script = Sequence["Says | str"] | Callable[[Asked], "Says | str"]
 
 
 class Refused(Exception):
-    """An error answer."""
+    """An error response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -127,8 +128,8 @@ class LightLLMServer:
             said = self._says(asked)
         else:
             with self._lock:
-                place = next(self._count)
-            said = self._says[min(place, len(self._says) - 1)]
+                index = next(self._count)
+            said = self._says[min(index, len(self._says) - 1)]
         return Says(said) if isinstance(said, str) else said
 
 
@@ -141,7 +142,7 @@ def serve_lightllm(
     vision: str = "qwen",
     server_info: Mapping[str, Any] | None = None,
 ) -> Iterator[LightLLMServer]:
-    """Run the server on a free port of loopback. A list is played one a request, its last one again and again."""
+    """Run the server on a free loopback port. A list is played one reply per request; its last reply repeats."""
     server = LightLLMServer(says, model, max_model_len, vision, server_info)
     with running(server.http):
         yield server
@@ -163,11 +164,11 @@ def _whole_number(value: Any) -> int:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(417, f"must be real number, not {type(value).__name__}")
-    return struct.unpack("f", struct.pack("f", value))[0]  # the server keeps them in C floats
+    return float(struct.unpack("f", struct.pack("f", value))[0])  # the server stores them as C floats
 
 
 def check_parameters(given: Mapping[str, Any]) -> None:
-    """Hold `parameters` to the server's rules."""
+    """Check `parameters` by the server's rules. Raises Refused."""
     _check_numbers(given)
     _check_counts(given)
     _check_stops(given.get("stop_sequences"))
@@ -191,12 +192,12 @@ def _check_counts(given: Mapping[str, Any]) -> None:
     top_k = _whole_number(given.get("top_k", -1))
     if top_k < 1 and top_k != -1:
         raise Refused(400, f"top_k must be -1 (disable), or at least 1, got {top_k}.")
-    most = _whole_number(given.get("max_new_tokens", 65535))
-    if most < 1:
-        raise Refused(400, f"max_new_tokens must be at least 1 , got {most}.")
-    least = _whole_number(given.get("min_new_tokens", 1))
-    if not 1 <= least <= most:
-        raise Refused(400, f"min_new_tokens must be in [1, {most}], got {least}.")
+    max_tokens = _whole_number(given.get("max_new_tokens", 65535))
+    if max_tokens < 1:
+        raise Refused(400, f"max_new_tokens must be at least 1 , got {max_tokens}.")
+    min_tokens = _whole_number(given.get("min_new_tokens", 1))
+    if not 1 <= min_tokens <= max_tokens:
+        raise Refused(400, f"min_new_tokens must be in [1, {max_tokens}], got {min_tokens}.")
     best_of = _whole_number(given.get("best_of", 1))
     if not 0 < best_of <= 8:
         raise Refused(400, f"need 0 < best_of <= 8, but got {best_of}")
@@ -231,7 +232,7 @@ def _check_guides(given: Mapping[str, Any]) -> None:
 
 
 def check_images(prompt: str, multimodal: Any, placeholder: str, cache: int = 200) -> int:
-    """Hold pictures to the server's rules; how many there are."""
+    """Check images by the server's rules; return their number. Raises Refused."""
     if not isinstance(multimodal, dict):
         raise Refused(417, f"MultimodalParams argument after ** must be a mapping, not {type(multimodal).__name__}")
     unknown = multimodal.keys() - {"images", "audios"}
@@ -244,7 +245,7 @@ def check_images(prompt: str, multimodal: Any, placeholder: str, cache: int = 20
         if "type" not in image or "data" not in image:
             raise Refused(417, "'type'" if "type" not in image else "'data'")
         if image["type"] == "base64":
-            _check_picture(image["data"])
+            _check_image(image["data"])
     count = prompt.count(placeholder)
     if count < len(images):
         raise Refused(400, f"invalid image tag num: {count} vs {len(images)}!")
@@ -253,22 +254,22 @@ def check_images(prompt: str, multimodal: Any, placeholder: str, cache: int = 20
     return len(images)
 
 
-def _check_picture(data: str) -> None:
-    shown = f"Failed to read image type=base64, data[:100]={data[:100]}: "
+def _check_image(data: str) -> None:
+    prefix = f"Failed to read image type=base64, data[:100]={data[:100]}: "
     try:
-        picture = base64.b64decode(data, validate=data.startswith("data:"))
+        image = base64.b64decode(data, validate=data.startswith("data:"))
     except binascii.Error:
-        raise Refused(400, shown + "Incorrect padding!") from None
-    if not picture.startswith(_PICTURES):
-        raise Refused(400, shown + "cannot identify image file <_io.BytesIO object>!")
+        raise Refused(400, prefix + "Incorrect padding!") from None
+    if not image.startswith(_IMAGE_SIGNATURES):
+        raise Refused(400, prefix + "cannot identify image file <_io.BytesIO object>!")
 
 
-# ---- what is generated
+# ---- generation
 
 
 @dataclass
 class Generation:
-    """The tokens that come of what the model says, under the parameters of a request."""
+    """The tokens generated for a scripted reply under the parameters of a request."""
 
     tokens: list[str]
     finish_reason: str
@@ -294,24 +295,24 @@ def generation(said: Says, parameters: Mapping[str, Any], prompt_tokens: int, im
     stops = parameters.get("stop_sequences") or []
     stops = [stops] if isinstance(stops, str) else stops
     text = ""
-    for place, token in enumerate(tokens):
+    for index, token in enumerate(tokens):
         text += token
         if any(isinstance(stop, str) and stop in text[-len(token) - len(stop) :] for stop in stops):
-            tokens, reason = tokens[: place + 1], "stop"  # the token that completes it has been sent
+            tokens, reason = tokens[: index + 1], "stop"  # the token that completes the stop string has been sent
             break
-    most = parameters.get("max_new_tokens", 65535)
-    if len(tokens) >= most:
-        tokens, reason = tokens[:most], "length"
+    max_tokens = parameters.get("max_new_tokens", 65535)
+    if len(tokens) >= max_tokens:
+        tokens, reason = tokens[:max_tokens], "length"
     return Generation(tokens, reason, prompt_tokens, images)
 
 
-def _logprob(place: int) -> dict[str, Any]:
-    return {str(1000 + place): {"logprob": -0.25, "rank": 1, "decoded_token": None}}
+def _logprob(index: int) -> dict[str, Any]:
+    return {str(1000 + index): {"logprob": -0.25, "rank": 1, "decoded_token": None}}
 
 
 def whole_answer(made: Generation, copies: int, said: Says) -> dict[str, Any]:
-    """The body of `/generate`."""
-    logprobs = [_logprob(place) for place in range(made.count)]
+    """The response body of `/generate`."""
+    logprobs = [_logprob(index) for index in range(made.count)]
     several = copies > 1
     texts = [made.text] * copies
     return {
@@ -325,20 +326,20 @@ def whole_answer(made: Generation, copies: int, said: Says) -> dict[str, Any]:
 
 
 def frames(made: Generation) -> Iterator[dict[str, Any]]:
-    """The frames of `/generate_stream`; the end token is one, without text."""
+    """The frames of `/generate_stream`; the end token is a frame without text."""
     ended = made.finish_reason != "length"
     tokens = [*made.tokens, ""] if ended else made.tokens
-    for place, token in enumerate(tokens):
-        last = place == len(tokens) - 1
+    for index, token in enumerate(tokens):
+        last = index == len(tokens) - 1
         yield {
             "token": {
-                "id": 1000 + place,
+                "id": 1000 + index,
                 "text": token,
                 "logprob": -0.25,
                 "special": last and ended,
-                "count_output_tokens": place + 1,
+                "count_output_tokens": index + 1,
                 "prompt_tokens": made.prompt_tokens,
-                "logprobs": _logprob(place),
+                "logprobs": _logprob(index),
             },
             "generated_text": None,
             "finished": last,
@@ -348,11 +349,11 @@ def frames(made: Generation) -> Iterator[dict[str, Any]]:
         }
 
 
-# ---- its OpenAI route
+# ---- the OpenAI route
 
 
 def chat_message(text: str, has_tools: bool) -> tuple[dict[str, Any], str]:
-    """The message that the server's qwen25 parser makes of a text, and its finish_reason; it has faults."""
+    """The message that the server's qwen25 parser extracts from a text, with its defects, and the finish_reason."""
     thoughts, text = _thoughts(text)
     found = re.findall(r"<tool_call>\n(.*?)\n</tool_call>", text, re.DOTALL) if has_tools else []
     calls = []
@@ -403,7 +404,7 @@ def chat_chunks(text: str, has_tools: bool, model: str, prompt_tokens: int) -> I
             }
         )
         if function["arguments"] == "{}":
-            break  # a fault of the server: no arguments, and what comes behind is lost
+            break  # a defect of the server: no arguments are sent, and later calls are lost
         yield chunk({"tool_calls": [{"index": place, "function": {"arguments": function["arguments"]}}]})
     yield chunk({}, reason)
     count = len(tokens_of(text))
@@ -549,8 +550,8 @@ def _handler(server: LightLLMServer) -> type[BaseHTTPRequestHandler]:
             )
             count = len(tokens_of(prompt)) + 64 * images
             if count >= limit:
-                most = asked.parameters.get("max_new_tokens", 65535)
-                raise Refused(400, f"the input prompt token len {count} + max_new_tokens {most} > {limit}")
+                max_tokens = asked.parameters.get("max_new_tokens", 65535)
+                raise Refused(400, f"the input prompt token len {count} + max_new_tokens {max_tokens} > {limit}")
             return generation(said, asked.parameters, count, images)
 
         def _chat(self, asked: Asked) -> None:
@@ -605,8 +606,8 @@ def _handler(server: LightLLMServer) -> type[BaseHTTPRequestHandler]:
             if said.bad_frame_after is not None:
                 events = [*events[: said.bad_frame_after], b"data:{not json\n\n", *events[said.bad_frame_after :]]
             if error:
-                told = {"error": {"message": error, "type": "invalid_request_error"}}
-                events.append(b"data: " + json.dumps(told).encode() + b"\n\n")
+                event = {"error": {"message": error, "type": "invalid_request_error"}}
+                events.append(b"data: " + json.dumps(event).encode() + b"\n\n")
             if cut:
                 events = events[: said.cut_after]
             if said.raw is not None:
@@ -632,7 +633,7 @@ def _handler(server: LightLLMServer) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, status: int, body: bytes, kind: str | None, headers: Mapping[str, str]) -> None:
             self.send_response(status)
-            if kind:  # /generate says nothing of its type
+            if kind:  # /generate sends no Content-Type
                 self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
             for name, value in headers.items():
@@ -641,22 +642,22 @@ def _handler(server: LightLLMServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
-            """Silent."""
+            """Do not log."""
 
     return Handler
 
 
 def _encoded(value: Any) -> bytes:
-    """JSON as the server's writer has it, with the slashes escaped."""
+    """Encode JSON like the server, with slashes escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return re.sub(r"</", r"<\\/", text).encode()
 
 
-# ---- by hand
+# ---- command line
 
 
 def short_script(asked: Asked) -> str:
-    """A call of the first tool, and then words."""
+    """Call the first tool, then answer in text."""
     prompt = asked.body.get("inputs", "")
     tools = re.search(r"<tools>\n(.*?)\n</tools>", prompt, re.DOTALL)
     if tools is None or "<tool_response>" in prompt:
@@ -674,7 +675,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--model", default="Qwen3-8B")
-    parser.add_argument("--says", nargs="*", default=None, help="texts, one a request; the last again and again")
+    parser.add_argument("--says", nargs="*", default=None, help="reply texts, one per request; the last one repeats")
     options = parser.parse_args()
     server = LightLLMServer(options.says or short_script, options.model, 16384, "qwen", None, options.port)
     print(server.url, flush=True)

@@ -1,8 +1,8 @@
-"""The real llama.cpp server, in a process of its own: it can't take the tests down with it.
+"""The real llama.cpp server, in a separate process, so that a crash does not end the tests.
 
     python -m tests.support.llama_server tiny.gguf [--port 8080] [--context 8192] [--slots 4] [--key KEY]
 
-Prints its address when it is ready, and ends when its standard input closes.
+Prints its URL when it is ready, and exits when its standard input closes.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class LlamaServer:
-    """A running server: `root` is its address, `url` the one with /v1."""
+    """A running server: `root` is its base URL, `url` the one with /v1."""
 
     root: str
 
@@ -27,7 +27,7 @@ class LlamaServer:
 
 @contextmanager
 def serve_llama(model: Path, *, context: int = 8192, slots: int = 4, key: str | None = None) -> Iterator[LlamaServer]:
-    """Run the server on a free port of loopback."""
+    """Run the server on a free loopback port."""
     command = [sys.executable, __file__, str(model), "--port", "0", "--context", str(context), "--slots", str(slots)]
     command += ["--key", key] if key else []
     with subprocess.Popen(
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--context", type=int, default=8192, help="tokens of each slot")
-    parser.add_argument("--slots", type=int, default=4, help="requests at once")
+    parser.add_argument("--slots", type=int, default=4, help="number of concurrent requests")
     parser.add_argument("--key")
     options = parser.parse_args()
 
@@ -64,7 +64,7 @@ def main() -> None:
     parameters.port = options.port
     parameters.n_ctx = options.context * options.slots
     parameters.n_parallel = options.slots
-    # more threads wait for each other by spinning, which on a busy machine takes seconds instead of milliseconds
+    # several threads wait for each other by busy-waiting, which takes seconds instead of milliseconds on a busy machine
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     if options.key:
         parameters.api_keys = [options.key]

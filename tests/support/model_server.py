@@ -1,4 +1,4 @@
-"""A loopback server that answers chat completions with what it is given, and records what it was asked.
+"""A loopback chat completions server that plays scripted responses and records requests.
 
 with serve([whole("Hello")]) as server:
     OpenAIBackend("any", base_url=server.url)
@@ -18,10 +18,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """What to answer. body: bytes, sent in `pieces` at a time with `pause` seconds between. cut: close the
-    connection in the middle of a chunked body. linger: seconds between the last piece and the end of the body.
-    drop: no answer at all, the connection is reset. delay: seconds before the answer. length: a Content-Length to tell,
-    instead of a chunked body; the connection is closed after it."""
+    """A scripted response.
+
+    body: sent in chunks of `piece` bytes with `pause` seconds between. cut: close the connection in the middle of a
+    chunked body. linger: seconds between the last chunk and the end of the body. drop: reset the connection without a
+    response. delay: seconds before the response. length: a Content-Length to send instead of a chunked body; the
+    connection is closed after it.
+    """
 
     body: bytes
     status: int = 200
@@ -47,16 +50,16 @@ class Asked:
 
 
 class QuietServer(ThreadingHTTPServer):
-    """Says nothing of clients that go away in the middle."""
+    """Does not log clients that disconnect during a response."""
 
     request_queue_size = 512
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Silent."""
+        """Do not log."""
 
 
 class ModelServer:
-    """The running server: `url` up to /v1, the requests it got, and how many answers were left in the middle."""
+    """The running server. url: up to /v1. requests: those received. left: number of responses aborted by clients."""
 
     def __init__(self, answers: Sequence[Answer] | Callable[[Asked], Answer], port: int = 0) -> None:
         self.requests: list[Asked] = []
@@ -69,11 +72,11 @@ class ModelServer:
 
     def answer(self, asked: Asked) -> Answer:
         with self._lock:
-            place = len(self.requests)
+            index = len(self.requests)
             self.requests.append(asked)
         if callable(self._answers):
             return self._answers(asked)
-        return self._answers[min(place, len(self._answers) - 1)]
+        return self._answers[min(index, len(self._answers) - 1)]
 
 
 @contextmanager
@@ -85,7 +88,7 @@ def serve(answers: Sequence[Answer] | Callable[[Asked], Answer], port: int = 0) 
 
 @contextmanager
 def running(http: ThreadingHTTPServer) -> Iterator[None]:
-    """Serve in a thread of its own."""
+    """Serve in a separate thread."""
     http.daemon_threads = True
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -107,7 +110,7 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             server.connections += 1
 
         def do_GET(self) -> None:
-            """Its one model, whatever the path."""
+            """Return the model list, whatever the path."""
             body = json.dumps({"object": "list", "data": [{"id": "tiny", "object": "model"}]}).encode()
             self.send_response(200)
             self.send_header("content-length", str(len(body)))
@@ -137,14 +140,14 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             try:
                 self._send(answer)
-            except OSError:  # the client has gone in the middle
+            except OSError:  # the client disconnected during the response
                 server.left += 1
                 self.close_connection = True
 
         def _send(self, answer: Answer) -> None:
             for start in range(0, len(answer.body), answer.piece):
-                piece = answer.body[start : start + answer.piece]
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                chunk = answer.body[start : start + answer.piece]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
                 self.wfile.flush()
                 time.sleep(answer.pause)
             time.sleep(answer.linger)
@@ -154,20 +157,20 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(b"0\r\n\r\n")
 
         def log_message(self, *args: object) -> None:
-            """Silent."""
+            """Do not log."""
 
     return Handler
 
 
 def whole(message: str | dict[str, Any], *, finish_reason: str = "stop", usage: dict[str, Any] | None = None) -> Answer:
-    """A whole chat completion."""
-    told = {"role": "assistant", "content": message} if isinstance(message, str) else message
-    choice = {"index": 0, "message": told, "finish_reason": finish_reason}
+    """A complete chat completion."""
+    full = {"role": "assistant", "content": message} if isinstance(message, str) else message
+    choice = {"index": 0, "message": full, "finish_reason": finish_reason}
     return Answer(json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage}).encode())
 
 
 def calls(*made: tuple[str, dict[str, Any]]) -> Answer:
-    """A whole chat completion with tool calls."""
+    """A complete chat completion with tool calls."""
     tool_calls = [
         {"id": f"c{place}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
         for place, (name, arguments) in enumerate(made)

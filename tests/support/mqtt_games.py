@@ -1,4 +1,4 @@
-"""A bridge as a process, and a client with many sessions, as games have."""
+"""Runs a bridge as a process, and provides a client with many sessions, like a game."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def bridge(
     folder: Path, broker: Broker, url: str, *options: str, **environment: str
 ) -> Iterator["subprocess.Popen[str]"]:
-    """A running bridge; it is stopped at the end unless it was killed."""
+    """Run a bridge; it is stopped at the end unless it was killed."""
     command = [sys.executable, "-m", "agentkit", "mqtt", "--projects", "general", "maze", "--server_url", url]
     command += ["--mqtt_port", str(broker.port), "--store", str(folder / "sessions.db"), "--rate", "1000", *options]
     with (folder / "bridge.log").open("a") as log:
@@ -42,40 +42,44 @@ def bridge(
             process.wait(30)
 
 
+def _send_at_once(_: mqtt.Client, __: Any, connection: Any) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class Games:
-    """Many sessions of a game: each asks one thing after another, and keeps what comes, as MQTT brings it once."""
+    """A client that sends messages of many sessions, and records the answers. It subscribes with QoS 2."""
 
     def __init__(self, broker: Broker) -> None:
         self.got: list[tuple[str, str]] = []
         self._changed = threading.Condition()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, f"games-{time.monotonic_ns()}", clean_session=False)
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_socket_open = lambda _, __, opened: opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client.on_socket_open = _send_at_once
         self._client.on_connect = lambda client, *_: client.subscribe("general/assistant_response/#", 2)
-        self._client.on_message = self._take
+        self._client.on_message = self._on_message
         ready = threading.Event()
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
         assert ready.wait(10)
 
-    def _take(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
         with self._changed:
             self.got.append((message.topic, message.payload.decode()))
             self._changed.notify_all()
 
     def ask(self, session: str, number: int) -> None:
-        told = (
+        payload = (
             f'{{"sessionId": "{session}", "message": "{session} {number}", "requestId": "{number}", '
             f'"replyTopic": "general/assistant_response/{session}/c/{number}"}}'
         )
-        self.say("general/user_input", told)
+        self.publish("general/user_input", payload)
 
-    def say(self, topic: str, payload: str) -> None:
+    def publish(self, topic: str, payload: str) -> None:
         self._client.publish(topic, payload, qos=1)
 
     def of(self, session: str) -> list[str]:
-        """The answers that a session got."""
+        """The answers received by a session."""
         return [text for topic, text in self.got if topic.split("/")[2] == session]
 
     def wait(self, count: int, seconds: float) -> int:

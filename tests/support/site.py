@@ -371,7 +371,7 @@ class _Handler(BaseHTTPRequestHandler):
             {"title": title, "url": url, "content": text, "score": 0.9, "raw_content": None}
             for title, url, text in self._hits(query)
         ]
-        rest_of_it = {"follow_up_questions": None, "answer": None, "images": [], "response_time": 0.1}
+        rest_of_it: dict[str, Any] = {"follow_up_questions": None, "answer": None, "images": [], "response_time": 0.1}
         self._json({"query": query, **rest_of_it, "results": hits})
 
     def _is_keyed(self, header: str, key: str) -> bool:

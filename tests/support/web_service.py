@@ -1,4 +1,4 @@
-"""The chat service for the tests of web/: prints its address and a key, and ends when standard input closes.
+"""The chat service for the tests of web/: prints its URL and an API key, and exits when standard input is closed.
 
 python -m tests.support.web_service
 """
@@ -13,21 +13,21 @@ from tests.support.http_service import LOOK_UP, reply, serve_http, settings_for
 from tests.support.model_server import Answer, Asked, delta, serve, streamed
 
 
-def slowly(asked: Asked) -> Answer:
-    """As in the tests of the service; without end where that is asked for, and odd letters in odd pieces."""
-    last = str(asked.body["messages"][-1]["content"])
+def stream_reply(request: Asked) -> Answer:
+    """Reply as in the tests of the service; stream slowly for "endless", and cut non-ASCII characters for "letters"."""
+    last = str(request.body["messages"][-1]["content"])
     if "endless" in last:
         return streamed(*(delta(content="word ") for _ in range(5000)), piece=200, pause=0.02)
     if "letters" in last:
-        return streamed(*(delta(content=letter) for letter in "äöü 日本 🙂"), piece=7)
-    return reply(asked)
+        return streamed(*(delta(content=character) for character in "äöü 日本 🙂"), piece=7)
+    return reply(request)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         key = Keys(folder / "keys.json").add("vitest")
-        with serve(slowly) as server:
+        with serve(stream_reply) as server:
             settings = settings_for(folder, server.url, agentkit_tools=(LOOK_UP,))
             with serve_http(settings) as service:
                 print(json.dumps({"url": service.url, "key": key}), flush=True)

@@ -1,4 +1,4 @@
-"""Record and replay for users' tests: both HTTP libraries, streams, no secrets, and what differs is named."""
+"""Record and replay for users' tests: both HTTP libraries, streams, no secrets, and a message with the difference."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def ask(url: str, question: str = "Go.", **options: Any) -> str:
         backend.close()
 
 
-def test_what_was_recorded_is_replayed_without_the_server(tmp_path: Path) -> None:
+def test_a_recording_is_replayed_without_the_server(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     with serve([calls(("look_up", {"topic": "x"})), whole("Done.")]) as server, recorded(file, mode="once"):
         assert ask(server.url) == "Done."
@@ -47,9 +47,9 @@ def test_streams_are_replayed_as_streams(tmp_path: Path) -> None:
 
     def pieces(url: str) -> list[str]:
         backend = OpenAIBackend("m", base_url=url, max_retries=0)
-        told = [event.text for event in Agent(backend).stream("Go.") if isinstance(event, TextDelta)]
+        texts = [event.text for event in Agent(backend).stream("Go.") if isinstance(event, TextDelta)]
         backend.close()
-        return told
+        return texts
 
     with serve([streamed(delta(content="One "), delta(content="two."), delta("stop"))]) as server:
         with recorded(file, mode="once"):
@@ -62,7 +62,7 @@ def test_streams_are_replayed_as_streams(tmp_path: Path) -> None:
 def test_requests_through_the_other_library_are_recorded_too(tmp_path: Path, stream: bool) -> None:
     file = tmp_path / "run.yaml"
 
-    def said(url: str) -> str:
+    def answer(url: str) -> str:
         backend = LightLLMBackend("Qwen3-8B", url, api_key=KEY)
         try:
             if stream:
@@ -72,13 +72,13 @@ def test_requests_through_the_other_library_are_recorded_too(tmp_path: Path, str
             backend.close()
 
     with serve_lightllm([Says("Done.")]) as server, recorded(file, mode="once"):
-        assert said(server.url) == "Done."
+        assert answer(server.url) == "Done."
     with recorded(file):
-        assert said(server.url) == "Done."
+        assert answer(server.url) == "Done."
     assert KEY not in file.read_text()
 
 
-def test_secrets_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_SERVICE_TOKEN", "token-of-some-service")
     file = tmp_path / "run.yaml"
     answer = whole(f"Your key is {KEY}, the token token-of-some-service, the word is hunter22.")
@@ -95,21 +95,21 @@ def test_a_request_that_differs_names_the_first_field(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     with serve([whole("Done.")]) as server, recorded(file, mode="once"):
         ask(server.url, "How deep is the sea?")
-    said = r'run.yaml: body.messages\[0\].content was "How deep.*and is "How high'
-    with pytest.raises(CassetteError, match=said), recorded(file):
+    message = r'run.yaml: body.messages\[0\].content was "How deep.*and is "How high'
+    with pytest.raises(CassetteError, match=message), recorded(file):
         ask(server.url, "How high is the sky?")
     with pytest.raises(CassetteError, match=r"body.temperature is new"), recorded(file):
         ask(server.url, "How deep is the sea?", temperature=0.5)
 
 
-def test_a_request_too_many_is_told_so(tmp_path: Path) -> None:
+def test_one_request_too_many_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     with serve([whole("Done.")]) as server, recorded(file, mode="once"):
         ask(server.url)
     with recorded(file) as cassette:
         ask(server.url)
         assert cassette.all_played
-    with pytest.raises(CassetteError, match="asked already"), recorded(file):
+    with pytest.raises(CassetteError, match="replayed already"), recorded(file):
         [ask(server.url) for _ in range(2)]
 
 
@@ -130,16 +130,16 @@ def test_modes_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mon
         with recorded(file):
             assert ask(server.url, "Something else.") == "Two."
     monkeypatch.setenv("AGENTKIT_RECORD", "sometimes")
-    with pytest.raises(ConfigurationError, match="none of"), recorded(file):
+    with pytest.raises(ConfigurationError, match="must be one of"), recorded(file):
         pass
 
 
-def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:
+def test_other_errors_are_unchanged(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine"), recorded(tmp_path / "run.yaml", mode="once"):
         raise ValueError("mine")
 
 
-def test_the_fixture_records_beside_the_test(tmp_path: Path) -> None:
+def test_the_fixture_records_next_to_the_test(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["agentkit.testing.pytest_plugin"]\n')
     with serve([whole("Done.")]) as server:
         (tmp_path / "test_mine.py").write_text(
@@ -157,14 +157,14 @@ def test_the_fixture_records_beside_the_test(tmp_path: Path) -> None:
                 command, cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True, check=False
             )
 
-        assert "to replay: record it with" in run().stdout
+        assert "does not exist: record it with" in run().stdout
         assert run(AGENTKIT_RECORD="once").returncode == 0
     assert (tmp_path / "cassettes" / "test_mine" / "test_an_answer.yaml").exists()
     assert run().returncode == 0
 
 
 @pytest.mark.parametrize(
-    ("then", "now", "says"),
+    ("then", "now", "sentence"),
     [
         ({"a": 1}, {"a": 1}, None),
         ({"a": 1}, {"a": 2}, "a was 1 and is 2"),
@@ -176,8 +176,8 @@ def test_the_fixture_records_beside_the_test(tmp_path: Path) -> None:
         ({"a": None}, {"a": 0}, "a was null and is 0"),
     ],
 )
-def test_the_first_difference_is_named(then: Any, now: Any, says: str | None) -> None:
-    assert difference(then, now) == says
+def test_the_first_difference_is_named(then: Any, now: Any, sentence: str | None) -> None:
+    assert difference(then, now) == sentence
 
 
 def test_pages_are_recorded_too(tmp_path: Path, site: Any) -> None:

@@ -1,4 +1,4 @@
-"""The tool-call text formats: what a model wrote is read as it was meant, however it is cut."""
+"""The tool-call text formats: a reply is parsed as it was meant, however it is split into chunks."""
 
 import json
 import random
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import ConfigurationError
-from agentkit.text.call_format import BadCall, Call, Piece, Text, Thought, settled
+from agentkit.text.call_format import BadCall, Call, Segment, Text, Thought, resolve_reasoning
 from agentkit.text.formats import NAMES, format_named
 from agentkit.text.parser import ReplyParser
 
@@ -53,11 +53,11 @@ TOOLS = [
 ]
 
 
-class Read:
-    """What a reader made of a text."""
+class Parsed:
+    """The result of parsing a text."""
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
-        pieces = settled(pieces)
+    def __init__(self, pieces: Sequence[Segment]) -> None:
+        pieces = resolve_reasoning(pieces)
         self.text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
         self.thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
         self.calls = [(piece.name, json.loads(piece.arguments)) for piece in pieces if isinstance(piece, Call)]
@@ -65,10 +65,10 @@ class Read:
         self.bad = [piece for piece in pieces if isinstance(piece, BadCall)]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Read) and vars(self) == vars(other)
+        return isinstance(other, Parsed) and vars(self) == vars(other)
 
     def __repr__(self) -> str:
-        return f"Read({vars(self)})"
+        return f"Parsed({vars(self)})"
 
 
 def read(
@@ -77,29 +77,29 @@ def read(
     tools: Sequence[Mapping[str, Any]] | None = None,
     thinking: bool = False,
     stops: Sequence[str] = ("<tool_response>",),
-) -> Read:
-    reader = ReplyParser(format_named(name), tools, thinking=thinking, stops=stops)
-    pieces = [piece for chunk in chunks for piece in reader.feed(chunk)]
-    return Read([*pieces, *reader.finish()])
+) -> Parsed:
+    parser = ReplyParser(format_named(name), tools, thinking=thinking, stops=stops)
+    pieces = [piece for chunk in chunks for piece in parser.feed(chunk)]
+    return Parsed([*pieces, *parser.finish()])
 
 
-def cuttings(text: str) -> Iterator[list[str]]:
+def splits(text: str) -> Iterator[list[str]]:
     yield list(text)
     yield [text[start : start + 7] for start in range(0, len(text), 7)]
     chance = random.Random(len(text))
     for _ in range(3):
-        pieces, start = [], 0
+        chunks, start = [], 0
         while start < len(text):
             size = chance.randint(1, 13)
-            pieces.append(text[start : start + size])
+            chunks.append(text[start : start + size])
             start += size
-        yield pieces
+        yield chunks
 
 
-def read_surely(name: str, text: str, tools: Any = None, thinking: bool = False) -> Read:
-    """Read it whole, and see that any other cutting gives the same."""
+def parse_in_chunks(name: str, text: str, tools: Any = None, thinking: bool = False) -> Parsed:
+    """Parse the text whole, and assert that any split into chunks gives the same result."""
     whole = read(name, [text], tools, thinking)
-    for chunks in cuttings(text):
+    for chunks in splits(text):
         assert read(name, chunks, tools, thinking) == whole
     return whole
 
@@ -116,7 +116,7 @@ SEP = f"<{BAR}tool{BLOCK}sep{BAR}>"
 END = f"<{BAR}tool{BLOCK}call{BLOCK}end{BAR}>"
 LAST = f"<{BAR}tool{BLOCK}calls{BLOCK}end{BAR}>"
 
-CALLS = [
+CALLS: list[tuple[str, str, str, list[tuple[str, dict[str, Any]]]]] = [
     # JSON in tags
     ("hermes", tagged(GOOD), "", [("get_weather", CITY)]),
     ("hermes", f"<tool_call>{GOOD}</tool_call>", "", [("get_weather", CITY)]),
@@ -259,8 +259,8 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("name", "text", "content", "calls"), CALLS, ids=range(len(CALLS)))
-def test_a_call_is_read_as_it_was_meant(name: str, text: str, content: str, calls: list[Any]) -> None:
-    got = read_surely(name, text)
+def test_a_call_is_parsed_as_it_was_meant(name: str, text: str, content: str, calls: list[Any]) -> None:
+    got = parse_in_chunks(name, text)
     assert (got.calls, got.bad) == (calls, [])
     assert " ".join(got.text.split()) == " ".join(content.split())
 
@@ -297,8 +297,8 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("name", "text"), TEXTS)
-def test_what_is_no_call_stays_text(name: str, text: str) -> None:
-    got = read_surely(name, text, TOOLS)
+def test_text_that_is_not_a_call_stays_text(name: str, text: str) -> None:
+    got = parse_in_chunks(name, text, TOOLS)
     assert (got.text, got.calls, got.bad, got.thoughts) == (text, [], [], "")
 
 
@@ -325,21 +325,21 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "text", "tool"), BAD)
-def test_a_call_that_cannot_be_read_is_kept_and_told(name: str, text: str, tool: str | None) -> None:
-    got = read_surely(name, text)
+def test_a_call_that_cannot_be_parsed_is_kept_with_a_reason(name: str, text: str, tool: str | None) -> None:
+    got = parse_in_chunks(name, text)
     assert got.calls == []
     assert [(bad.text, bad.name) for bad in got.bad] == [(text, tool)]
     assert got.bad[0].reason
 
 
-def test_a_good_call_beside_a_bad_one_is_kept() -> None:
-    got = read_surely("hermes", tagged("{bad json}", GOOD))
+def test_a_good_call_next_to_a_bad_one_is_kept() -> None:
+    got = parse_in_chunks("hermes", tagged("{bad json}", GOOD))
     assert got.calls == [("get_weather", CITY)]
     assert len(got.bad) == 1
 
 
 def test_a_string_that_is_never_closed_does_not_swallow_the_next_call() -> None:
-    got = read_surely("hermes", tagged('{"name": "f", "arguments": {"x": "open}}', GOOD))
+    got = parse_in_chunks("hermes", tagged('{"name": "f", "arguments": {"x": "open}}', GOOD))
     assert ("get_weather", CITY) in got.calls
 
 
@@ -368,12 +368,12 @@ def test_the_schema_gives_bare_text_its_type(text: str, value: dict[str, Any]) -
     qwen = f"<tool_call>\n<function=get_weather>\n<parameter={key}>\n{text}\n</parameter>\n</function>\n</tool_call>"
     glm = f"<tool_call>get_weather\n<arg_key>{key}</arg_key>\n<arg_value>{text}</arg_value>\n</tool_call>"
     for name, written in (("qwen_coder", qwen), ("glm", glm)):
-        assert read_surely(name, written, TOOLS).calls == [("get_weather", value)]
+        assert parse_in_chunks(name, written, TOOLS).calls == [("get_weather", value)]
 
 
 def test_without_a_schema_everything_is_text() -> None:
     text = "<tool_call>\n<function=f>\n<parameter=a>1</parameter>\n</function>\n</tool_call>"
-    assert read_surely("qwen_coder", text).calls == [("f", {"a": "1"})]
+    assert parse_in_chunks("qwen_coder", text).calls == [("f", {"a": "1"})]
 
 
 REASONING = [
@@ -394,33 +394,35 @@ REASONING = [
 
 
 @pytest.mark.parametrize(("name", "text", "thinking", "thoughts", "content"), REASONING)
-def test_reasoning_is_told_apart(name: str, text: str, thinking: bool, thoughts: str, content: str) -> None:
-    got = read_surely(name, text, None, thinking)
+def test_reasoning_is_separated_from_the_answer(
+    name: str, text: str, thinking: bool, thoughts: str, content: str
+) -> None:
+    got = parse_in_chunks(name, text, None, thinking)
     assert (got.thoughts, got.text, got.calls) == (thoughts, content, [])
 
 
 def test_a_call_in_closed_reasoning_is_only_a_thought() -> None:
-    got = read_surely("hermes", f"<think>Maybe {tagged(GOOD)} then.</think>\n{tagged(GOOD)}")
+    got = parse_in_chunks("hermes", f"<think>Maybe {tagged(GOOD)} then.</think>\n{tagged(GOOD)}")
     assert got.calls == [("get_weather", CITY)]
     assert "Maybe" in got.thoughts
     assert "tool_call" in got.thoughts
 
 
 def test_a_call_in_reasoning_that_is_never_closed_is_only_a_thought() -> None:
-    got = read_surely("hermes", f"<think>I need it. {tagged(GOOD)}")
+    got = parse_in_chunks("hermes", f"<think>I need it. {tagged(GOOD)}")
     assert (got.thoughts, got.text, got.calls, got.bad) == (f"I need it. {tagged(GOOD)}", "", [], [])
 
 
 def test_kimis_section_of_calls_ends_the_reasoning() -> None:
     section = "<|tool_calls_section_begin|>" + KIMI + "<|tool_calls_section_end|>"
-    got = read_surely("kimi", f"<think>I need it.{section}")
+    got = parse_in_chunks("kimi", f"<think>I need it.{section}")
     assert (got.thoughts, got.calls) == ("I need it.", [("now", {})])
     for quoted in (
         f"<think>I need it.{section} No.</think>Done.",
         f"<think>It says `{section}`, no",
         f"<think>{section} no",
     ):
-        assert read_surely("kimi", quoted).calls == []
+        assert parse_in_chunks("kimi", quoted).calls == []
 
 
 @pytest.mark.parametrize(
@@ -435,21 +437,21 @@ def test_kimis_section_of_calls_ends_the_reasoning() -> None:
         ("hermes", f"<thinking>Maybe {tagged(GOOD)}</thinking>"),
     ],
 )
-def test_markers_that_are_only_spoken_of_stay_in_the_text(name: str, text: str) -> None:
-    got = read_surely(name, text, TOOLS)
+def test_markers_that_are_only_mentioned_stay_in_the_text(name: str, text: str) -> None:
+    got = parse_in_chunks(name, text, TOOLS)
     assert (got.text, got.thoughts, got.calls, got.bad) == (text, "", [], [])
 
 
 def test_a_call_before_the_unopened_end_of_reasoning_is_only_a_thought() -> None:
-    got = read_surely("hermes", f"Maybe {tagged(GOOD)}? No.</think>I did not.")
+    got = parse_in_chunks("hermes", f"Maybe {tagged(GOOD)}? No.</think>I did not.")
     assert (got.thoughts, got.text, got.calls) == (f"Maybe {tagged(GOOD)}? No.", "I did not.", [])
-    got = read_surely("hermes", f"Hm.</think>Maybe {tagged(GOOD)}? No.</think>I did not.")
+    got = parse_in_chunks("hermes", f"Hm.</think>Maybe {tagged(GOOD)}? No.</think>I did not.")
     assert (got.text, got.calls) == ("I did not.", [])
-    got = read_surely("hermes", f"There is a `<think>`. Maybe {tagged(GOOD)}? No.</think>I did not.")
+    got = parse_in_chunks("hermes", f"There is a `<think>`. Maybe {tagged(GOOD)}? No.</think>I did not.")
     assert (got.text, got.calls) == ("I did not.", [])
-    got = read_surely("hermes", f"Maybe {tagged(GOOD)}? No.</thinking>I did not.")
+    got = parse_in_chunks("hermes", f"Maybe {tagged(GOOD)}? No.</thinking>I did not.")
     assert (got.text, got.calls) == ("I did not.", [])
-    got = read_surely("hermes", f"Well. <think>Maybe {tagged(GOOD)}</think> No.")
+    got = parse_in_chunks("hermes", f"Well. <think>Maybe {tagged(GOOD)}</think> No.")
     assert (got.text, got.calls) == (f"Well. <think>Maybe {tagged(GOOD)}</think> No.", [])
 
 
@@ -457,22 +459,22 @@ KIMI = "<|tool_call_begin|>functions.now:4<|tool_call_argument_begin|>{}<|tool_c
 
 
 def test_ids_of_the_format_are_kept() -> None:
-    assert read_surely("kimi", KIMI).ids == ["functions.now:4"]
-    assert read_surely("mistral", "[TOOL_CALLS]now[CALL_ID]abcdefghi[ARGS]{}").ids == ["abcdefghi"]
+    assert parse_in_chunks("kimi", KIMI).ids == ["functions.now:4"]
+    assert parse_in_chunks("mistral", "[TOOL_CALLS]now[CALL_ID]abcdefghi[ARGS]{}").ids == ["abcdefghi"]
 
 
-def test_a_call_is_told_before_the_reply_ends() -> None:
-    reader = ReplyParser(format_named("hermes"))
-    pieces = reader.feed(tagged(GOOD))
+def test_a_call_is_emitted_before_the_reply_ends() -> None:
+    parser = ReplyParser(format_named("hermes"))
+    pieces = parser.feed(tagged(GOOD))
     assert [type(piece) for piece in pieces] == [Call]
 
 
-def test_a_stop_string_and_what_is_behind_it_are_cut() -> None:
-    for chunks in cuttings("Yes.<|im_end|>\n<|im_start|>user"):
+def test_a_stop_string_and_the_text_after_it_are_dropped() -> None:
+    for chunks in splits("Yes.<|im_end|>\n<|im_start|>user"):
         assert read("hermes", chunks, stops=["<|im_end|>"]).text == "Yes."
 
 
-def test_an_unknown_format_is_refused() -> None:
+def test_an_unknown_format_is_rejected() -> None:
     with pytest.raises(ConfigurationError, match="hermes"):
         format_named("herms")
 
@@ -498,9 +500,10 @@ def hostile(draw: st.DrawFn) -> tuple[str, list[str]]:
     return name, draw(st.lists(words, max_size=25))
 
 
+@pytest.mark.slow
 @given(hostile(), st.booleans(), st.randoms(use_true_random=False))
 @settings(max_examples=1500, deadline=None)
-def test_any_text_cut_anywhere_reads_the_same(drawn: tuple[str, list[str]], thinking: bool, chance: Any) -> None:
+def test_any_text_split_anywhere_parses_the_same(drawn: tuple[str, list[str]], thinking: bool, chance: Any) -> None:
     name, words = drawn
     text = "".join(words)
     whole = read(name, [text], TOOLS, thinking)
@@ -511,7 +514,7 @@ def test_any_text_cut_anywhere_reads_the_same(drawn: tuple[str, list[str]], thin
 
 
 @pytest.mark.parametrize("space", ["\x1f", "\r", "\x0b", "\u2028", "\u3000"])
-def test_odd_white_space_behind_a_name_is_read_the_same_however_it_is_cut(space: str) -> None:
+def test_odd_white_space_after_a_name_parses_the_same_in_any_chunks(space: str) -> None:
     text = f"<tool_call><function=now{space}<parameter=a>1</parameter></function></tool_call>"
     assert read("qwen_coder", list(text), TOOLS) == read("qwen_coder", [text], TOOLS)
 
@@ -533,9 +536,10 @@ JSON = st.recursive(
 NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.\-]{0,20}", fullmatch=True)
 
 
+@pytest.mark.slow
 @given(NAME, st.dictionaries(st.text(), JSON, max_size=4), st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_every_json_call_comes_back_as_it_was(name: str, arguments: dict[str, Any], ascii_only: bool) -> None:
+def test_every_json_call_round_trips(name: str, arguments: dict[str, Any], ascii_only: bool) -> None:
     arguments = json.loads(json.dumps(arguments, ensure_ascii=True).encode("utf-8", "replace"))
     text = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=ascii_only)
     inner = json.dumps(arguments, ensure_ascii=ascii_only)
@@ -563,19 +567,19 @@ def shared(file: str) -> list[Any]:
 
 BETTER = {
     "qwen3_coder-018": "another model's parser, which loses the text",
-    "qwen3_coder-030": "contested; the words between the tags are kept",
-    "qwen3_coder-stream-028": "the name is the word behind the =, and the words behind it are kept",
-    "mistral-011": "the words behind the call are kept",
-    "mistral-012": "the words behind the call are kept",
-    "qwen3_coder-060": "its prompt opened the reasoning, which the row does not say",
-    "qwen3_coder-063": "the opening tag is no reasoning",
+    "qwen3_coder-030": "contested; the text between the tags is kept",
+    "qwen3_coder-stream-028": "the name is the word after the =, and the text after it is kept",
+    "mistral-011": "the text after the call is kept",
+    "mistral-012": "the text after the call is kept",
+    "qwen3_coder-060": "its prompt opened the reasoning, which the row does not specify",
+    "qwen3_coder-063": "the opening tag is not part of the reasoning",
 }
 
 
 @pytest.mark.parametrize("row", [*shared("toolcalls-cases.jsonl"), *shared("toolcalls-streaming.jsonl")])
-def test_the_cases_of_inference_servers_come_out_as_they_say(row: dict[str, Any]) -> None:
+def test_the_cases_of_inference_servers_give_the_expected_result(row: dict[str, Any]) -> None:
     text = row.get("text") or "".join(row["chunks"])
-    got = read_surely(FORMAT_OF[row["family"]], text, row.get("tools"), bool(row.get("starts_in_reasoning")))
+    got = parse_in_chunks(FORMAT_OF[row["family"]], text, row.get("tools"), bool(row.get("starts_in_reasoning")))
     if "chunks" in row:
         assert read(FORMAT_OF[row["family"]], row["chunks"], row.get("tools")) == got
     wanted = row["expected"]
@@ -589,10 +593,10 @@ def test_the_cases_of_inference_servers_come_out_as_they_say(row: dict[str, Any]
 
 
 @pytest.mark.parametrize("row", shared("toolcalls-malformed.jsonl"))
-def test_the_malformed_cases_are_read_no_worse_than_by_any_peer(row: dict[str, Any]) -> None:
-    got = read_surely(FORMAT_OF[row["family"]], row["text"], row.get("tools"))
+def test_the_malformed_cases_are_parsed_no_worse_than_by_any_peer(row: dict[str, Any]) -> None:
+    got = parse_in_chunks(FORMAT_OF[row["family"]], row["text"], row.get("tools"))
     if row["id"] in ("hermes-probe-M-fence-outside", "hermes-probe-M-think-unclosed-then-call"):
-        assert got.calls == []  # it is quoted, and only thought of
+        assert got.calls == []  # one is quoted, the other is part of the reasoning
         return
     wanted = row.get("wish") or row.get("test_wants") or {}
     if wanted:
@@ -604,17 +608,17 @@ def test_the_malformed_cases_are_read_no_worse_than_by_any_peer(row: dict[str, A
 
 
 @pytest.mark.parametrize("row", shared("toolcalls-reasoning.jsonl"))
-def test_the_reasoning_cases_come_out_as_they_say(row: dict[str, Any]) -> None:
+def test_the_reasoning_cases_give_the_expected_result(row: dict[str, Any]) -> None:
     if row["id"] == "glm4-reason-08":
-        return  # there the end of a reasoning that nothing has opened is text; here it ends one
+        return  # there an end tag of reasoning that nothing opened is text; here it ends the reasoning
     if row["id"] == "glm4-reason-02":
         thinking = True  # the prompt has opened the reasoning
     else:
         thinking = ("</think>" in row["text"] or row["id"] == "kimi_k2-reason-04") and "<think>" not in row["text"]
-    got = read_surely(FORMAT_OF[row["family"]], row["text"], None, thinking)
+    got = parse_in_chunks(FORMAT_OF[row["family"]], row["text"], None, thinking)
     wanted = row["expected"]
     if row["id"] == "qwen3-reason-10":
-        assert got.calls == []  # in reasoning that is never closed nothing is called
+        assert got.calls == []  # a call in reasoning that is never closed does not count
         return
     assert got.thoughts == (wanted["reasoning"] or "").strip()
     content = wanted["content"] or ""

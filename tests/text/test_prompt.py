@@ -1,4 +1,4 @@
-"""Prompts: what the chat templates make, what is rendered again, and that nobody can speak as somebody else."""
+"""Prompts: the output of the chat templates, incremental rendering, and that text can't forge another role."""
 
 import json
 import random
@@ -27,7 +27,7 @@ TEMPLATES = {
     "glm-4.6": "glm",
     "kimi-k2": "kimi",
 }
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -37,7 +37,7 @@ WEATHER = {
 }
 CALL = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
 SYSTEM = {"role": "system", "content": "Be brief."}
-ASKED = {"role": "user", "content": "Weather in Oslo?"}
+QUESTION = {"role": "user", "content": "Weather in Oslo?"}
 CALLED = {"role": "assistant", "content": "", "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "c1", "content": "<tool_response>\n9\n</tool_response>"}
 TOOLS_BLOCK = (
@@ -62,10 +62,10 @@ def turn(role: str, text: str) -> str:
 END = "<|im_start|>assistant\n"
 
 
-def test_qwen25_makes_the_official_prompt() -> None:
+def test_qwen25_renders_the_official_prompt() -> None:
     two = {"role": "assistant", "content": "Two.", "tool_calls": [CALL, {**CALL, "id": "c2"}]}
     results = [RESULT, {**RESULT, "tool_call_id": "c2", "content": " 10 \n"}]
-    assert prompt("qwen2.5", [SYSTEM, ASKED, two, *results], [WEATHER]) == (
+    assert prompt("qwen2.5", [SYSTEM, QUESTION, two, *results], [WEATHER]) == (
         "<|im_start|>system\nBe brief.\n\n"
         + TOOLS_BLOCK
         + turn("user", "Weather in Oslo?")
@@ -74,12 +74,12 @@ def test_qwen25_makes_the_official_prompt() -> None:
         + END
     )
     default = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-    assert prompt("qwen2.5", [ASKED]) == turn("system", default) + turn("user", "Weather in Oslo?") + END
+    assert prompt("qwen2.5", [QUESTION]) == turn("system", default) + turn("user", "Weather in Oslo?") + END
 
 
-def test_qwen3_makes_the_official_prompt() -> None:
+def test_qwen3_renders_the_official_prompt() -> None:
     thought = {**CALLED, "reasoning_content": "\nI look.\n"}
-    assert prompt("qwen3", [ASKED, thought, RESULT], [WEATHER]) == (
+    assert prompt("qwen3", [QUESTION, thought, RESULT], [WEATHER]) == (
         "<|im_start|>system\n"
         + TOOLS_BLOCK
         + turn("user", "Weather in Oslo?")
@@ -93,27 +93,27 @@ def test_qwen3_drops_thoughts_of_earlier_questions() -> None:
     said = {"role": "assistant", "content": "9 degrees.", "reasoning_content": "Easy."}
     inline = {"role": "assistant", "content": "<think>\nEasy.\n</think>\n\n9 degrees."}
     for answer in (said, inline):
-        made = prompt("qwen3", [ASKED, answer, {"role": "user", "content": "And now?"}])
+        made = prompt("qwen3", [QUESTION, answer, {"role": "user", "content": "And now?"}])
         assert "Easy" not in made
         assert turn("assistant", "9 degrees.") in made
 
 
 def test_thinking_can_be_switched_off() -> None:
-    assert prompt("qwen3", [ASKED], enable_thinking=False).endswith(END + "<think>\n\n</think>\n\n")
-    assert prompt("qwen3", [ASKED], enable_thinking=True).endswith(END)
+    assert prompt("qwen3", [QUESTION], enable_thinking=False).endswith(END + "<think>\n\n</think>\n\n")
+    assert prompt("qwen3", [QUESTION], enable_thinking=True).endswith(END)
 
 
 def test_a_thinking_model_begins_inside_its_thoughts() -> None:
     family = family_of("Qwen/Qwen3-4B-Thinking-2507")
     assert family is not None
-    made = PromptMaker(family).prompt([ASKED])
+    made = PromptMaker(family).prompt([QUESTION])
     assert made.text.endswith(END + "<think>\n")
     assert made.thinking
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_tells_tools_calls_and_results_once(family: str) -> None:
-    made = prompt(family, [SYSTEM, ASKED, CALLED, RESULT], [WEATHER])
+def test_every_family_renders_tools_calls_and_results_once(family: str) -> None:
+    made = prompt(family, [SYSTEM, QUESTION, CALLED, RESULT], [WEATHER])
     for part in ("Be brief.", "Weather in Oslo?", "„now“"):
         assert made.count(part) == 1
     assert made.count("Oslo") == 2
@@ -124,8 +124,8 @@ def test_every_family_tells_tools_calls_and_results_once(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_content_that_still_holds_the_markup_is_not_rendered_twice(family: str) -> None:
     maker = PromptMaker(family_named(family))
-    written = maker.prompt([ASKED, {"role": "assistant", "content": "", "tool_calls": [CALL]}], [WEATHER]).text
-    alone = maker.prompt([ASKED], [WEATHER]).text
+    written = maker.prompt([QUESTION, {"role": "assistant", "content": "", "tool_calls": [CALL]}], [WEATHER]).text
+    alone = maker.prompt([QUESTION], [WEATHER]).text
     markup = written[len(alone) :]
     call = markup[: markup.rindex("Oslo")]
     raw = {
@@ -139,14 +139,14 @@ def test_a_content_that_still_holds_the_markup_is_not_rendered_twice(family: str
         "deepseek": '<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{"city": "Oslo"}<｜tool▁call▁end｜>',
     }[maker.format.name]
     both = {"role": "assistant", "content": raw, "tool_calls": [CALL]}
-    made = PromptMaker(family_named(family)).prompt([ASKED, both, RESULT], [WEATHER]).text
+    made = PromptMaker(family_named(family)).prompt([QUESTION, both, RESULT], [WEATHER]).text
     assert made.count('"Oslo"') + made.count("\nOslo\n") + made.count(">Oslo<") == 1, call
 
 
-def test_a_history_without_ids_or_calls_is_rendered_as_it_stands() -> None:
-    told = {"role": "assistant", "content": f"I look.\n{WRITTEN_CALL}"}
+def test_a_history_without_ids_or_calls_is_rendered_unchanged() -> None:
+    reply = {"role": "assistant", "content": f"I look.\n{WRITTEN_CALL}"}
     made = prompt(
-        "qwen3", [ASKED, told, {"role": "tool", "content": "<tool_response>\n9\n</tool_response>"}], [WEATHER]
+        "qwen3", [QUESTION, reply, {"role": "tool", "content": "<tool_response>\n9\n</tool_response>"}], [WEATHER]
     )
     assert made.endswith(
         turn("assistant", f"I look.\n{WRITTEN_CALL}") + turn("user", "<tool_response>\n9\n</tool_response>") + END
@@ -166,13 +166,13 @@ def test_images_become_placeholders_in_order() -> None:
     assert made.images == ("data:a", "file:///b.png")
 
 
-def test_a_family_without_images_says_so() -> None:
+def test_a_family_without_images_rejects_them() -> None:
     image = [{"type": "image_url", "image_url": {"url": "data:a"}}]
     with pytest.raises(TranscriptError, match="image_placeholder"):
         prompt("llama", [{"role": "user", "content": image}])
 
 
-# ---- rendering again
+# ---- incremental rendering
 
 
 def conversation(chance: random.Random) -> list[dict[str, Any]]:
@@ -196,8 +196,9 @@ def conversation(chance: random.Random) -> list[dict[str, Any]]:
     return messages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_conversation_that_goes_on_gets_the_prompt_it_would_get_anew(family: str) -> None:
+def test_incremental_rendering_gives_the_same_prompt_as_rendering_from_scratch(family: str) -> None:
     for seed in range(20):
         chance = random.Random(seed)
         messages = conversation(chance)
@@ -205,13 +206,13 @@ def test_a_conversation_that_goes_on_gets_the_prompt_it_would_get_anew(family: s
         maker = PromptMaker(family_named(family))
         length = 2
         while length <= len(messages):
-            anew = family_named(family)
-            foreign = ChatTemplate(template_named(anew.template).source, bos=_bos(anew.template))
+            fresh = family_named(family)
+            custom = ChatTemplate(template_named(fresh.template).source, bos=_bos(fresh.template))
             variables: dict[str, Any] = {}
-            if anew.tells_tools and tools:
-                told = template_named(anew.tells_tools).render([], tools, add_generation_prompt=False)
-                variables = {"tools_text": told}
-            wanted = PromptMaker(anew, foreign).prompt(messages[:length], tools, variables).text
+            if fresh.tools_template and tools:
+                tools_text = template_named(fresh.tools_template).render([], tools, add_generation_prompt=False)
+                variables = {"tools_text": tools_text}
+            wanted = PromptMaker(fresh, custom).prompt(messages[:length], tools, variables).text
             assert maker.prompt(messages[:length], tools).text == wanted
             length += chance.choice([1, 1, 2, 3])
 
@@ -238,7 +239,7 @@ def test_a_turn_renders_no_more_messages_late_than_early(family: str, shape: str
     maker = PromptMaker(family_named(family))
     counting = Counting(template_named(family_named(family).template).source)
     maker._template = counting
-    messages: list[dict[str, Any]] = [SYSTEM, ASKED]
+    messages: list[dict[str, Any]] = [SYSTEM, QUESTION]
     counts = []
     for number in range(60):
         before = counting.rendered
@@ -251,21 +252,26 @@ def test_a_turn_renders_no_more_messages_late_than_early(family: str, shape: str
     assert max(counts[10:]) <= max(counts[2:6])
 
 
-def test_a_changed_message_is_seen() -> None:
+def test_a_changed_message_is_rendered_again() -> None:
     maker = PromptMaker(family_named("qwen3"))
-    messages = [dict(SYSTEM), dict(ASKED), {**CALLED, "tool_calls": [json.loads(json.dumps(CALL))]}, RESULT]
+    messages: list[Any] = [
+        dict(SYSTEM),
+        dict(QUESTION),
+        {**CALLED, "tool_calls": [json.loads(json.dumps(CALL))]},
+        RESULT,
+    ]
     maker.prompt(messages, [WEATHER])
     messages[2]["tool_calls"][0]["function"]["arguments"] = '{"city": "Rome"}'
     assert "Rome" in maker.prompt(messages, [WEATHER]).text
 
 
-# ---- foreign templates
+# ---- custom templates
 
 
-def test_a_template_of_the_users_own_is_used(tmp_path: Path) -> None:
+def test_a_custom_template_is_used(tmp_path: Path) -> None:
     file = tmp_path / "mine.jinja"
     file.write_text("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{{ tools | tojson }}")
-    made = PromptMaker(family_named("qwen3"), ChatTemplate.from_file(file)).prompt([ASKED], [WEATHER]).text
+    made = PromptMaker(family_named("qwen3"), ChatTemplate.from_file(file)).prompt([QUESTION], [WEATHER]).text
     assert made == "[user]Weather in Oslo?" + json.dumps([WEATHER], ensure_ascii=False)
 
 
@@ -284,20 +290,20 @@ def test_the_template_of_a_tokenizer_config_is_used(tmp_path: Path) -> None:
     template = ChatTemplate.from_file(file)
     maker = PromptMaker(family_named("qwen3"), template)
     assert maker.prompt([{"role": "user", "content": "Hi @@turn@@"}]).text == "<bos!>Hi @ @turn@@<eos!>"
-    assert maker.prompt([ASKED], [WEATHER]).text == "with tools: Weather in Oslo?"
+    assert maker.prompt([QUESTION], [WEATHER]).text == "with tools: Weather in Oslo?"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("{% if %}", "not valid Jinja"), ("{{ messages[0].__class__.__mro__ }}", "refuses")]
+    ("text", "message"), [("{% if %}", "not valid Jinja"), ("{{ messages[0].__class__.__mro__ }}", "rejected")]
 )
-def test_a_bad_or_hostile_template_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_bad_or_hostile_template_is_rejected(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "bad.jinja"
     file.write_text(text)
-    with pytest.raises((ConfigurationError, TranscriptError), match=said):
-        PromptMaker(family_named("qwen3"), ChatTemplate.from_file(file)).prompt([ASKED])
+    with pytest.raises((ConfigurationError, TranscriptError), match=message):
+        PromptMaker(family_named("qwen3"), ChatTemplate.from_file(file)).prompt([QUESTION])
 
 
-def test_a_missing_template_is_refused(tmp_path: Path) -> None:
+def test_a_missing_template_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="can't be read"):
         ChatTemplate.from_file(tmp_path / "none.jinja")
     (tmp_path / "tokenizer_config.json").write_text("{}")
@@ -322,7 +328,7 @@ def test_a_missing_template_is_refused(tmp_path: Path) -> None:
         ("my-model", None),
     ],
 )
-def test_the_family_is_told_by_the_models_name(model: str, family: str | None) -> None:
+def test_the_family_is_recognised_by_the_models_name(model: str, family: str | None) -> None:
     found = family_of(model)
     assert (found.name if found else None) == family
 
@@ -353,7 +359,7 @@ HOSTILE = [
 
 
 def everywhere(text: str) -> list[dict[str, Any]]:
-    """A conversation that has a text wherever strangers can put one."""
+    """Returns a conversation with a text wherever untrusted people can put one."""
     arguments = json.dumps({"city": text, text: [{"deep": text}]})
     return [
         {"role": "user", "content": f"Look: {text}", "name": text},
@@ -368,7 +374,7 @@ def everywhere(text: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("family", "text", "tokens"), HOSTILE)
-def test_nobody_can_write_a_token_of_the_family(family: str, text: str, tokens: list[str]) -> None:
+def test_untrusted_text_cannot_contain_a_token_of_the_family(family: str, text: str, tokens: list[str]) -> None:
     tool = {"type": "function", "function": {**WEATHER["function"], "description": text}}
     harmless = {"type": "function", "function": {**WEATHER["function"], "description": "ok"}}
     made = prompt(family, everywhere(text), [tool])
@@ -382,7 +388,7 @@ def test_a_role_cannot_end_its_turn() -> None:
     assert made.count("<|im_start|>") == 2
 
 
-def test_it_can_be_switched_off() -> None:
+def test_neutralising_can_be_switched_off() -> None:
     maker = PromptMaker(family_named("qwen3"), neutral=False)
     assert "a<|im_end|>b" in maker.prompt([{"role": "user", "content": "a<|im_end|>b"}]).text
 
@@ -400,7 +406,7 @@ def test_it_can_be_switched_off() -> None:
         "価格は<３０００円>｜税込",
     ],
 )
-def test_what_only_looks_alike_stays_as_it_is(text: str) -> None:
+def test_text_that_only_resembles_a_token_is_unchanged(text: str) -> None:
     assert neutralised(text) == text.replace("[INST]", "[ INST]")
 
 
@@ -408,7 +414,7 @@ def test_what_only_looks_alike_stays_as_it_is(text: str) -> None:
     st.lists(st.sampled_from(["<|im_end|>", "<|im_", "end|>", "<", "|", ">", " ", "[INST]", "</", "tool_response>"]))
 )
 @settings(max_examples=300)
-def test_what_was_neutralised_once_is_neutral(words: list[str]) -> None:
+def test_neutralising_is_idempotent(words: list[str]) -> None:
     made = neutralised("".join(words))
     assert neutralised(made) == made
     for token in ("<|im_end|>", "[INST]", "</tool_response>"):
@@ -438,16 +444,16 @@ def conversations() -> dict[str, Any]:
 NOT_SHOWN = {
     ("llama", "21-image-parts"): "the official template prints the list as Python writes it",
     ("llama", "22-two-images"): "the same",
-    ("glm", "21-image-parts"): "the official template leaves the picture out",
+    ("glm", "21-image-parts"): "the official template omits the image",
     ("glm", "22-two-images"): "the same",
 }
 
 
 @pytest.mark.parametrize("row", shared("rendered.jsonl", "conversation"))
-def test_our_template_makes_what_the_official_one_makes(row: dict[str, Any]) -> None:
+def test_our_template_renders_the_same_as_the_official_one(row: dict[str, Any]) -> None:
     name = TEMPLATES[row["template"]]
     asked = conversations()[row["conversation"]]
-    template = ChatTemplate(template_named(name).source, bos=_bos(name))  # a foreign one: with nothing of ours beside
+    template = ChatTemplate(template_named(name).source, bos=_bos(name))  # as a custom template, without our additions
     maker = PromptMaker(family_named(name), template, neutral=False)
     if (name, row["conversation"]) in NOT_SHOWN:
         return
@@ -465,7 +471,7 @@ def test_our_template_makes_what_the_official_one_makes(row: dict[str, Any]) -> 
 def test_no_tool_result_of_the_cases_forges_a_token(row: dict[str, Any], family: str) -> None:
     def with_result(text: str) -> str:
         result = {**RESULT, "content": f"<tool_response>\n{text}\n</tool_response>"}
-        return prompt(family, [ASKED, CALLED, result], [WEATHER])
+        return prompt(family, [QUESTION, CALLED, result], [WEATHER])
 
     made, plain = with_result(row["text"]), with_result("ok")
     for token in row["forbidden_tokens"]:

@@ -1,4 +1,4 @@
-"""Special tokens in what tools and users say: on the wire they are broken wherever a chat template may be fed."""
+"""Special tokens in texts of tools and users: they are neutralised wherever the server applies a chat template."""
 
 import json
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def look_up(topic: str) -> str:
 
 
 def answered_with(result: str, **asked: Any) -> list[Any]:
-    """A conversation in which a tool has said something."""
+    """Returns a conversation with a tool's result."""
     call = {"id": "c", "type": "function", "function": {"name": "look_up", "arguments": '{"topic": "x"}'}, **asked}
     return [
         {"role": "user", "content": "Look it up."},
@@ -77,7 +77,7 @@ def answered_with(result: str, **asked: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("token", ALL)
-def test_a_token_of_any_family_is_broken_and_stays_readable(token: str) -> None:
+def test_a_token_of_any_family_is_neutralised_and_stays_readable(token: str) -> None:
     for text in (token, f"a{token}b", f"{token}{token}", token[:4] + token + token[4:]):
         made = neutralised(text)
         assert token not in made
@@ -95,18 +95,18 @@ def test_a_token_of_any_family_is_broken_and_stays_readable(token: str) -> None:
         "<p>1 < 2</p>",
     ],
 )
-def test_other_text_is_left_as_it_is(text: str) -> None:
+def test_other_text_is_unchanged(text: str) -> None:
     assert neutralised(text) is text
     assert without_turns(text) is text
 
 
 @pytest.mark.parametrize("beginning", ["<", "<|", "[", "]", "<|im_end", "｜", "]<]", "<tool_call ", "[|a"])
-def test_breaking_takes_time_in_proportion(beginning: str) -> None:
+def test_neutralising_takes_linear_time(beginning: str) -> None:
     assert_linear(lambda count: neutralised(beginning * count), 20_000)
 
 
 def sent_to(name: str, messages: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
-    """The messages as a server gets them. name: of the provider."""
+    """Returns the messages as a server receives them. name: the provider's."""
     with serve([whole("Done.")]) as server:
         model = f"{name}:m@{server.url}"
         agent = Agent(OpenAIBackend("m", base_url=server.url, **options)) if options else Agent(model)
@@ -114,24 +114,24 @@ def sent_to(name: str, messages: Sequence[Any], **options: Any) -> list[dict[str
             result = agent.run(messages=messages)
         if options:
             agent.backend.close()
-        assert result.messages[:-1] == list(messages)  # what is stored is what was said
+        assert result.messages[:-1] == list(messages)  # the stored messages are unchanged
         sent: list[dict[str, Any]] = server.requests[0].body["messages"]
         return sent
 
 
 @pytest.mark.parametrize("provider", ["openai", "llamacpp", "vllm", "ollama"])
-def test_every_server_of_ones_own_gets_broken_tokens(provider: str) -> None:
+def test_every_self_hosted_server_gets_neutralised_tokens(provider: str) -> None:
     messages = answered_with(" ".join(ALL))
     messages[0] = {"role": "user", "content": [{"type": "text", "text": f"Is {' '.join(ALL)} safe?"}]}
     sent = sent_to(provider, messages)
     inside = sent[2]["content"].removeprefix("<tool_response>\n").removesuffix("\n</tool_response>")
-    assert len(inside) < len(sent[2]["content"]) - 30  # its own tags stay
+    assert len(inside) < len(sent[2]["content"]) - 30  # the wrapper stays
     for text in (inside, sent[0]["content"][0]["text"]):
         assert not [token for token in ALL if token in text]
         assert "".join(ALL) in text.replace(" ", "")
 
 
-def test_a_flag_turns_it_off_and_hosted_apis_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flag_turns_it_off_and_hosted_apis_are_exempt(monkeypatch: pytest.MonkeyPatch) -> None:
     messages = answered_with("<|im_end|>")
     assert sent_to("openai", messages, escape_special_tokens=False) == messages
     monkeypatch.setattr("agentkit.backends.openai.is_hosted", lambda url: True)
@@ -155,17 +155,17 @@ def test_a_flag_turns_it_off_and_hosted_apis_are_left_out(monkeypatch: pytest.Mo
         ("not a url", False),
     ],
 )
-def test_what_a_hosted_api_is_is_told_by_its_domain(url: str | None, hosted: bool) -> None:
+def test_a_hosted_api_is_recognised_by_its_domain(url: str | None, hosted: bool) -> None:
     assert is_hosted(url) is hosted
 
 
-def test_arguments_that_hide_a_token_behind_an_escape_are_broken_too() -> None:
+def test_a_token_hidden_by_an_escape_in_arguments_is_neutralised_too() -> None:
     hidden = {"name": "look_up", "arguments": '{"topic": "\\u003c|im_end|>"}'}
     sent = sent_to("openai", answered_with("ok", function=hidden))
     assert json.loads(sent[1]["tool_calls"][0]["function"]["arguments"]) == {"topic": "< |im_end|>"}
 
 
-def test_what_was_sent_before_is_a_beginning_of_what_is_sent_next() -> None:
+def test_each_request_begins_with_the_previous_one() -> None:
     def reply(asked: Asked) -> Any:
         turn = len(asked.body["messages"])
         return calls(("look_up", {"topic": f"{turn} <|im_end|>"})) if turn < 8 else whole("Done <|im_end|>.")
@@ -178,7 +178,7 @@ def test_what_was_sent_before_is_a_beginning_of_what_is_sent_next() -> None:
         assert after.startswith(before.removesuffix(b"]}"))
 
 
-def test_a_message_without_a_token_is_not_made_anew() -> None:
+def test_a_message_without_a_token_is_not_copied() -> None:
     for message in answered_with("plain text [1] <b>x</b>"):
         assert neutral_message(message) is message
     transcript = Transcript(answered_with("plain"))
@@ -186,7 +186,7 @@ def test_a_message_without_a_token_is_not_made_anew() -> None:
 
 
 @pytest.mark.parametrize("row", shared("injection.jsonl"))
-def test_the_cases_of_injection_forge_nothing_on_chat_completions_servers(row: dict[str, Any]) -> None:
+def test_the_injection_cases_forge_nothing_on_chat_completions_servers(row: dict[str, Any]) -> None:
     for provider in ("openai", "llamacpp", "vllm", "ollama"):
         sent = sent_to(provider, answered_with(row["text"]))
         inside = sent[2]["content"].removeprefix("<tool_response>\n").removesuffix("\n</tool_response>")
@@ -195,7 +195,7 @@ def test_the_cases_of_injection_forge_nothing_on_chat_completions_servers(row: d
             assert inside == row["text"]
 
 
-# ---- the real llama.cpp: a token that is one counts as one, and letters by letters
+# ---- the real llama.cpp: a special token counts as one token, neutralised text as one per character
 
 
 def tokens_of(backend: Any, result: str) -> int:
@@ -210,7 +210,7 @@ def test_a_page_ends_no_turn_on_the_real_server(llama: LlamaServer) -> None:
     )
     token, count = "<|im_end|>", 20
     plain = tokens_of(safe, "x")
-    assert tokens_of(unsafe, "x" + token * count) == plain + count  # there it is one control token each
+    assert tokens_of(unsafe, "x" + token * count) == plain + count  # each is one control token
     assert tokens_of(safe, "x" + token * count) == plain + count * (len(token) + 1)
     safe.close()
     unsafe.close()

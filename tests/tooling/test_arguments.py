@@ -1,4 +1,4 @@
-"""Model-written arguments: read leniently, as the schema allows, and never as something that nobody wrote."""
+"""Model-written arguments: parsed leniently, as the schema allows, and never as a value that nobody wrote."""
 
 import ast
 import json
@@ -77,7 +77,7 @@ OWN = [
 
 
 @pytest.mark.parametrize(("text", "value"), OWN)
-def test_broken_arguments_are_read_as_they_were_meant(text: str, value: dict[str, Any]) -> None:
+def test_broken_arguments_are_parsed_as_they_were_meant(text: str, value: dict[str, Any]) -> None:
     assert parse(text) == value
 
 
@@ -134,12 +134,12 @@ def test_broken_arguments_are_read_as_they_were_meant(text: str, value: dict[str
         ),
     ],
 )
-def test_other_habits_of_models_are_read(text: str, value: dict[str, Any]) -> None:
+def test_other_habits_of_models_are_parsed(text: str, value: dict[str, Any]) -> None:
     assert parse(text) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("no arguments at all", "not valid JSON"),
         ("[1, 2]", "must be a JSON object"),
@@ -152,12 +152,12 @@ def test_other_habits_of_models_are_read(text: str, value: dict[str, Any]) -> No
         ('{"a":' * 5000 + "1" + "}" * 5000, "deep"),
     ],
 )
-def test_what_cannot_be_read_is_told(text: str, said: str) -> None:
-    with pytest.raises(ArgumentsError, match=said):
+def test_arguments_that_cannot_be_parsed_are_reported(text: str, message: str) -> None:
+    with pytest.raises(ArgumentsError, match=message):
         parse(text)
 
 
-def test_the_fault_has_place_expectation_and_finding() -> None:
+def test_the_error_has_position_expectation_and_finding() -> None:
     with pytest.raises(ArgumentsError, match="at character 6, found"):
         parse('{"a" ]')
 
@@ -208,7 +208,7 @@ def test_a_source_file_with_raw_line_breaks_arrives_as_written(path: Path) -> No
         ('{"a": `b', "a string"),
     ],
 )
-def test_half_a_value_is_none(text: str, inside: str) -> None:
+def test_a_truncated_value_is_rejected(text: str, inside: str) -> None:
     with pytest.raises(ArgumentsError, match=f"cut off: it ends inside ({inside})$"):
         parse(text)
     kept = json.loads(as_json_object(text))
@@ -240,7 +240,7 @@ SMALL = st.none() | st.booleans() | st.integers(-999, 999) | st.text(max_size=9)
     st.dictionaries(st.text(max_size=8), SMALL | st.lists(SMALL | st.lists(SMALL, max_size=2), max_size=2), max_size=3)
 )
 @settings(max_examples=150, deadline=None)
-def test_json_that_is_cut_anywhere_has_no_value_that_nobody_wrote(value: dict[str, Any]) -> None:
+def test_json_truncated_anywhere_gives_no_value_that_the_model_did_not_write(value: dict[str, Any]) -> None:
     text = json.dumps(value)
     for end in range(1, len(text)):
         try:
@@ -268,12 +268,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("beginning", HOSTILE.values(), ids=HOSTILE)
-def test_what_breaks_off_is_found_in_time_in_proportion(beginning: str) -> None:
+def test_truncation_is_found_in_linear_time(beginning: str) -> None:
     def work(size: int) -> None:
         text = (beginning * (size // len(beginning)))[:size]
         found = LooseObject(text)
         found.ends_inside()
-        found.strictly()
+        found.as_strict_json()
 
     assert_linear(work, 40_000)
 
@@ -306,7 +306,7 @@ def test_an_object_is_never_changed(value: dict[str, Any]) -> None:
     assert json.dumps(parse(text)) == json.dumps(json.loads(text)).replace("\\ud", "\\ud") or "\\ud" in text
 
 
-def test_broken_arguments_are_repaired_for_the_history_and_cut_ones_are_not() -> None:
+def test_broken_arguments_are_repaired_for_the_history_and_truncated_ones_are_not() -> None:
     assert as_json_object("{'city': 'Paris',}") == '{"city": "Paris"}'
     assert json.loads(as_json_object("no"))[UNREADABLE] == "no"
     with pytest.raises(ArgumentsError, match="cut off"):
@@ -376,19 +376,19 @@ COERCED = [
 
 
 @pytest.mark.parametrize(("given_arguments", "value"), COERCED)
-def test_types_are_brought_where_nothing_is_lost(given_arguments: dict[str, Any], value: Any) -> None:
+def test_types_are_coerced_where_nothing_is_lost(given_arguments: dict[str, Any], value: Any) -> None:
     name = next(iter(given_arguments))
-    told = json.loads(HAND.answer(json.dumps(given_arguments), Context()).text)
-    assert told == {name: value}
-    assert type(told[name]) is type(value)
+    received = json.loads(HAND.answer(json.dumps(given_arguments), Context()).text)
+    assert received == {name: value}
+    assert type(received[name]) is type(value)
     outcome = everything.answer(json.dumps(given_arguments), Context())
     assert not outcome.failed, outcome.text
 
 
 @pytest.mark.parametrize("text", ["None", "true", "007", "1e5", "3", "null", "[1]", '{"a": 1}', "3.0"])
 def test_a_string_stays_a_string_whatever_it_looks_like(text: str) -> None:
-    told = ast.literal_eval(everything.answer(json.dumps({"text": text}), Context()).text)
-    assert told[0] == text
+    received = ast.literal_eval(everything.answer(json.dumps({"text": text}), Context()).text)
+    assert received[0] == text
     assert json.loads(HAND.answer(json.dumps({"text": text}), Context()).text) == {"text": text}
 
 
@@ -406,7 +406,7 @@ def test_a_string_stays_a_string_whatever_it_looks_like(text: str) -> None:
         {"text": 1.5},
     ],
 )
-def test_what_would_lose_something_is_told_with_place_expectation_and_finding(wrong: dict[str, Any]) -> None:
+def test_a_lossy_coercion_is_reported_with_position_expectation_and_finding(wrong: dict[str, Any]) -> None:
     for each in (everything, HAND):
         outcome = each.answer(json.dumps(wrong), Context())
         assert outcome.failed
@@ -414,7 +414,7 @@ def test_what_would_lose_something_is_told_with_place_expectation_and_finding(wr
         assert "Correct them and call it again" in outcome.text
 
 
-def test_null_for_what_need_not_be_given_is_the_default() -> None:
+def test_null_for_an_optional_argument_is_the_default() -> None:
     assert not everything.answer('{"count": null, "text": null}', Context()).failed
     assert json.loads(HAND.answer('{"count": null}', Context()).text) == {}
 
@@ -424,7 +424,7 @@ class Trip(BaseModel):
     days: int = 3
 
 
-def test_null_inside_of_a_value_is_the_default_too() -> None:
+def test_null_inside_a_value_is_the_default_too() -> None:
     @tool
     def travel(trip: Trip, others: list[Trip] | None = None) -> str:
         """Travel."""
@@ -440,7 +440,7 @@ def test_null_inside_of_a_value_is_the_default_too() -> None:
     assert "trip.place" in missing.text
 
 
-def test_null_for_what_must_be_given_is_told() -> None:
+def test_null_for_a_required_argument_is_reported() -> None:
     @tool
     def need(city: str) -> str:
         """Need a city."""
@@ -450,7 +450,7 @@ def test_null_for_what_must_be_given_is_told() -> None:
     assert need.answer('{"city": null}', Context()).failed
 
 
-def test_arguments_that_a_tool_does_not_have_are_left_out_and_said_so() -> None:
+def test_unknown_arguments_are_left_out_and_reported() -> None:
     for each in (everything, HAND):
         outcome = each.answer('{"text": "x", "reason": "because"}', Context())
         assert not outcome.failed
@@ -461,7 +461,7 @@ def test_arguments_that_a_tool_does_not_have_are_left_out_and_said_so() -> None:
 # ---- the shared cases
 
 CUT_OFF = [f"mj-{number:03}" for number in (24, 25, 113, 114, 165, 167, 168, 179, 180, 268, 288, 289, 290, 291, 362)]
-"""Rows whose source completes a value that breaks off."""
+"""Rows whose source completes a truncated value."""
 
 
 def shared() -> list[Any]:
@@ -472,13 +472,13 @@ def shared() -> list[Any]:
 
 
 @pytest.mark.parametrize("row", shared())
-def test_the_shared_malformed_cases_come_out_as_they_say(row: dict[str, Any]) -> None:
+def test_the_shared_malformed_cases_give_the_expected_result(row: dict[str, Any]) -> None:
     try:
         got: dict[str, Any] | None = parse(row["text"])
     except ArgumentsError:
         got = None
     if row["text"].strip() == "":
-        return  # no arguments at all are an empty object for a tool call
+        return  # for a tool call, missing arguments are an empty object
     if not row.get("contested"):
         assert got == (None if row["id"] in CUT_OFF else row["expected"])
     if row["id"] in CUT_OFF:

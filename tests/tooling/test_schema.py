@@ -53,7 +53,7 @@ class Person(BaseModel):
 
 
 def received(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """What a function got when a model called it so; the function returns what it got into the list."""
+    """Returns the arguments that a function receives when a model calls it."""
     got: list[Any] = []
 
     @functools.wraps(function)
@@ -67,7 +67,7 @@ def received(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, Any]:
-    return tool(function).parameters["properties"]
+    return dict(tool(function).parameters["properties"])
 
 
 CASES: list[tuple[Any, Any, Any]] = [
@@ -246,7 +246,7 @@ def test_one_documented_argument_is_enough_to_know_the_style(docstring: str) -> 
     assert parameters(look_up)["city"]["description"] == "Name of the city."
 
 
-def test_a_default_that_json_can_not_hold_is_not_in_the_schema() -> None:
+def test_a_default_without_a_json_representation_is_not_in_the_schema() -> None:
     def measure(least: float = float("-inf"), most: float = float("nan"), name: object = object) -> str:
         """Measure."""
         return f"{least} {most}"
@@ -266,7 +266,7 @@ def test_the_context_may_be_optional() -> None:
     assert agent.run("Go.").tool_calls[0].response == "Context"
 
 
-def test_a_description_beside_the_type_goes_before_the_docstring() -> None:
+def test_a_description_in_the_annotation_takes_precedence_over_the_docstring() -> None:
     def function(
         a: Annotated[int, Field(description="From the field.")], b: Annotated[int, "From the string."], c: int
     ) -> None:
@@ -278,8 +278,8 @@ def test_a_description_beside_the_type_goes_before_the_docstring() -> None:
             c: From the docstring.
         """
 
-    said = {name: schema["description"] for name, schema in parameters(function).items()}
-    assert said == {"a": "From the field.", "b": "From the string.", "c": "From the docstring."}
+    descriptions = {name: schema["description"] for name, schema in parameters(function).items()}
+    assert descriptions == {"a": "From the field.", "b": "From the string.", "c": "From the docstring."}
 
 
 def test_constraints_are_in_the_schema_and_are_kept() -> None:
@@ -323,7 +323,7 @@ def test_schemas_are_the_same_bytes_in_every_process() -> None:
 
 
 class Unknown:
-    """A class that JSON has nothing for."""
+    """A class without a JSON representation."""
 
 
 def no_annotation(thing) -> None:  # type: ignore[no-untyped-def]
@@ -367,12 +367,12 @@ def no_docstring(thing: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "says"),
+    ("function", "message"),
     [
         (no_annotation, "tool no_annotation: the parameter 'thing' has no type annotation"),
-        (odd_type, "tool odd_type: the parameter 'thing' has a type that has no JSON schema"),
-        (odd_inside, "tool odd_inside: the parameter 'things' has a type that has no JSON schema"),
-        (function_type, "tool function_type: .*parameter.* has a type that has no JSON schema"),
+        (odd_type, "tool odd_type: the parameter 'thing' has a type without a JSON schema"),
+        (odd_inside, "tool odd_inside: the parameter 'things' has a type without a JSON schema"),
+        (function_type, "tool function_type: .*parameter.* has a type without a JSON schema"),
         (many, r"tool many: the parameter \*things"),
         (many_named, r"tool many_named: the parameter \*\*things"),
         (by_place, "tool by_place: the parameter 'thing' is positional-only"),
@@ -382,18 +382,20 @@ def no_docstring(thing: int) -> None:
         (42, "42 is not a function"),
     ],
 )
-def test_what_can_not_be_described_is_refused_naming_function_parameter_and_reason(function: Any, says: str) -> None:
-    with pytest.raises(ToolDefinitionError, match=says):
+def test_an_undescribable_function_is_rejected_naming_function_parameter_and_reason(
+    function: Any, message: str
+) -> None:
+    with pytest.raises(ToolDefinitionError, match=message):
         tool(function)
 
 
 @pytest.mark.parametrize("name", ["", "two words", "ö", "x" * 65, "a.b"])
-def test_a_name_that_servers_refuse_is_refused(name: str) -> None:
+def test_a_name_that_servers_reject_is_rejected(name: str) -> None:
     with pytest.raises(ToolDefinitionError, match="1 to 64 letters"):
         Tool(name, "Do it.", {"type": "object"}, print)
 
 
-# Schemas by hand
+# Hand-written schemas
 
 
 def test_a_tool_may_be_given_by_a_schema() -> None:
@@ -412,6 +414,6 @@ def test_a_tool_may_be_given_by_a_schema() -> None:
 
 
 @pytest.mark.parametrize("schema", [{"type": "objekt"}, {"type": "object", "properties": 3}, {"type": "string"}, {}])
-def test_a_schema_that_is_none_is_refused(schema: dict[str, Any]) -> None:
+def test_an_invalid_schema_is_rejected(schema: dict[str, Any]) -> None:
     with pytest.raises(ToolDefinitionError, match="tool f: parameters is"):
         Tool("f", "Do it.", schema, print)

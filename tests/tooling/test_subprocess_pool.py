@@ -1,4 +1,4 @@
-"""Tools in processes of their own: nothing that they do breaks the run, and nothing of them is left."""
+"""Tools in subprocesses: nothing that they do breaks the run, and no process is left behind."""
 
 import json
 import os
@@ -33,14 +33,14 @@ def test_an_isolated_tool_is_a_tool_like_any_other() -> None:
     assert answer(tools.slowly, text="x").text == "x"
 
 
-def test_the_process_is_another_one_and_is_kept() -> None:
+def test_the_tool_runs_in_another_process_that_is_reused() -> None:
     first, second = answer(tools.whoami).text, answer(tools.whoami).text
     assert first == second != str(os.getpid())
 
 
 @pytest.mark.parametrize("made", [tools.loop, tools.block])
-def test_what_never_ends_is_killed_on_time(made: Any) -> None:
-    answer(tools.add, a=1)  # a warm process: starting one is not the tool's time
+def test_a_tool_that_never_ends_is_killed_on_time(made: Any) -> None:
+    answer(tools.add, a=1)  # start the process first: its start does not count as the tool's time
     started = time.monotonic()
     outcome = answer(made)
     assert outcome.failed
@@ -49,7 +49,7 @@ def test_what_never_ends_is_killed_on_time(made: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("made", "message"),
     [
         (tools.leave, "exit code 3"),
         (tools.crash, f"signal {int(signal.SIGSEGV)}"),
@@ -57,19 +57,19 @@ def test_what_never_ends_is_killed_on_time(made: Any) -> None:
         (tools.leave_by_exit, "SystemExit"),
     ],
 )
-def test_what_breaks_its_process_breaks_nothing_else(made: Any, said: str) -> None:
+def test_a_tool_that_breaks_its_process_breaks_nothing_else(made: Any, message: str) -> None:
     outcome = answer(made)
     assert outcome.failed
-    assert said in outcome.text
+    assert message in outcome.text
     assert answer(tools.add, a=1).text == "2"
 
 
-def test_its_exceptions_are_told_as_those_of_any_tool() -> None:
+def test_its_exceptions_are_reported_like_those_of_any_tool() -> None:
     assert answer(tools.fail, kind="tool").text == "Error: Say what you want."
     assert answer(tools.fail, kind="money").text == "Error: fail raised ValueError: no money"
 
 
-def test_cancelling_kills_it() -> None:
+def test_cancelling_kills_the_process() -> None:
     cancel = threading.Event()
     threading.Timer(0.3, cancel.set).start()
     started = time.monotonic()
@@ -83,7 +83,7 @@ def descriptors() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts what is open by /proc")
-def test_nothing_is_left_after_two_hundred_calls() -> None:
+def test_no_process_is_left_after_two_hundred_calls() -> None:
     PROCESSES.end()
     before = descriptors()
     for number in range(200):
@@ -130,8 +130,8 @@ def test_a_tool_of_the_main_program_is_found(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("Done.\n", "")
 
 
-def test_what_another_process_cannot_find_is_refused_where_it_is_defined() -> None:
-    with pytest.raises(ToolDefinitionError, match="top of a module"):
+def test_a_function_that_a_subprocess_cannot_import_is_rejected_at_its_definition() -> None:
+    with pytest.raises(ToolDefinitionError, match="top level of a module"):
 
         @tool(isolate=True)
         def inner() -> None:

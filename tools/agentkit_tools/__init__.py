@@ -1,13 +1,13 @@
-"""The tool pack: searching the web, reading pages, loading images, answering from a folder of documents.
+"""The tool pack: web search, reading pages, loading images, and searching and reading a folder of documents.
 
-Written on agentkit's public API alone, as anybody's tools are. Each name loads what it needs on first use.
+Uses only agentkit's public API, as custom tools do. Each name loads its dependencies on first use.
 """
 
 from typing import TYPE_CHECKING
 
 from agentkit._lazy import lazy_exports
 
-# No module has the name of what it holds: loading it would replace the tool by the module.
+# No module has the name of a tool: importing it would replace the tool with the module.
 if TYPE_CHECKING:
     from agentkit_tools.folder import documents as documents
     from agentkit_tools.images import image_loader as image_loader

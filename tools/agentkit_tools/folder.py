@@ -1,6 +1,6 @@
-"""Answering from a folder of documents: one tool searches it, one reads what was found.
+"""Two tools for a folder of documents: one searches it, one reads the documents found.
 
-The index is SQLite's FTS5, in memory; files that are new or changed are read again at the next search.
+The index is SQLite's FTS5, in memory; new and changed files are indexed at the next search or read.
 """
 
 import difflib
@@ -21,13 +21,13 @@ from agentkit_tools.results import (
     MAX_QUERIES,
     MAX_SOURCES,
     TITLE,
-    asked,
     block,
+    checked_queries,
+    combined,
     hit,
-    left_out,
     no_results,
+    over_limit,
     shortened,
-    told,
 )
 
 TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain", ".rst": "text/x-rst"} | {
@@ -36,10 +36,10 @@ TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/pla
     ".pdf": "application/pdf",
 }
 SNIPPET = 300
-"""Characters of a hit's passage that are shown."""
+"""Maximum length of the passage returned for a hit, in characters."""
 
 MAX_NOTES = 5
-"""So many of the files that could not be read are named."""
+"""Maximum number of unreadable files named in a result."""
 
 NO_TEXT = "(the document has no text)"
 
@@ -47,33 +47,34 @@ NO_TEXT = "(the document has no text)"
 def documents(
     folder: str | Path, *, results: int = 8, max_bytes: int = 20_000_000, max_characters: int = 12_000
 ) -> list[Tool[Any, Any]]:
-    """Two tools for a folder of documents (md, txt, rst, html, pdf): `search_documents` and `read_document`.
+    """Returns two tools for a folder of documents (md, txt, rst, html, pdf): `search_documents` and `read_document`.
 
-    folder: searched with all folders below it, but hidden ones and links that lead out of it. results: documents
-    found at most. max_bytes: larger files are left out. max_characters: of what the model is shown of a document.
+    folder: searched with all its subfolders, except hidden ones and links that lead out of it. results: maximum number
+    of documents found per query. max_bytes: larger files are skipped. max_characters: maximum length of the text
+    returned for a document.
 
-    Raises ConfigurationError when there is no such folder.
+    Raises ConfigurationError when the folder does not exist.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise ConfigurationError(f"documents({str(folder)!r}): there is no such folder")
+        raise ConfigurationError(f"documents({str(folder)!r}): the folder does not exist")
     library = _Library(root.resolve(), max_bytes)
 
     @tool(read_only=True, timeout=120)
     def search_documents(query: list[str]) -> str:
-        """Search the documents. Gives title, path and the best passage of each document found.
+        """Search the documents. Returns title, path and the best passage of each document found.
 
         Args:
-            query: What to search for; several queries are searched at once.
+            query: Search queries; several can be given.
         """
-        return library.search(asked(query), results)
+        return library.search(checked_queries(query), results)
 
     @tool(read_only=True, timeout=120)
     def read_document(path: list[str], goal: str) -> str:
-        """Read documents. Long ones are cut to the passages that match the goal.
+        """Read documents. Long documents are reduced to the passages that match the goal.
 
         Args:
-            path: Paths of the documents, such as search_documents gives them.
+            path: Paths of the documents, as returned by search_documents.
             goal: What you want to know from the documents.
         """
         return library.read(list(dict.fromkeys(path)), goal, max_characters)
@@ -83,7 +84,8 @@ def documents(
 
 @dataclass(frozen=True)
 class _Document:
-    """A file that was read: its path below the folder, its state then, and its text."""
+    """An indexed file. path: relative to the folder. state: modification time (ns) and size (bytes) when it was read.
+    passages: their numbers in the index."""
 
     path: str
     state: tuple[int, int]
@@ -94,7 +96,9 @@ class _Document:
 
 @dataclass
 class _Library:
-    """The documents of a folder, and the index of their passages."""
+    """The documents of a folder, and the index of their passages.
+
+    unread: state of each unreadable file, and the reason. owners: path and text of each passage by its number."""
 
     root: Path
     max_bytes: int
@@ -104,14 +108,14 @@ class _Library:
     owners: dict[int, tuple[str, str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def search(self, queries: Sequence[str], most: int) -> str:
-        """The documents that match any of the queries, in the order in which they were found."""
+    def search(self, queries: Sequence[str], limit: int) -> str:
+        """Returns the documents that match any of the queries, in the order found."""
         with self.lock:
             self._refresh()
             found: dict[str, str] = {}
             without = []
             for query in queries[:MAX_QUERIES]:
-                hits = self._hits(query, most)
+                hits = self._hits(query, limit)
                 for path, passage in hits.items():
                     found.setdefault(path, passage)
                 if not hits:
@@ -120,8 +124,8 @@ class _Library:
                 hit(number, self.documents[path].title, path, shortened(passage, SNIPPET))
                 for number, (path, passage) in enumerate(found.items(), 1)
             ]
-            notes = left_out(len(queries), MAX_QUERIES, "queries were searched")
-            return told(blocks, [*without, *notes, *self._unread_notes()])
+            notes = over_limit(len(queries), MAX_QUERIES, "queries were searched")
+            return combined(blocks, [*without, *notes, *self._unread_notes()])
 
     def _unread_notes(self) -> list[str]:
         unread = sorted(self.unread.items())
@@ -129,46 +133,46 @@ class _Library:
         more = len(unread) - len(named)
         return [*named, f"({more:,} more files were not read)"] if more else named
 
-    def read(self, paths: Sequence[str], goal: str, most: int) -> str:
-        """The documents at these paths, each cut to `most` characters. Raises ToolError when there is none."""
+    def read(self, paths: Sequence[str], goal: str, max_chars: int) -> str:
+        """Returns the documents at these paths, each cut to `max_chars` characters. Raises ToolError if none exist."""
         found = [(path, self.document(path)) for path in paths[:MAX_SOURCES]]
         missing = [self.unknown(path) for path, document in found if document is None]
         if len(missing) == len(found):
-            raise ToolError(" ".join(missing) or "path is empty: give the path of at least one document.")
+            raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
         blocks = [
-            block(document.path, document.title, cut_to_goal(document.text, goal, most) or NO_TEXT)
+            block(document.path, document.title, cut_to_goal(document.text, goal, max_chars) or NO_TEXT)
             for _, document in found
             if document is not None
         ]
         notes = [f"({each})" for each in missing]
-        return told(blocks, notes + left_out(len(paths), MAX_SOURCES, "documents were read"))
+        return combined(blocks, notes + over_limit(len(paths), MAX_SOURCES, "documents were read"))
 
     def document(self, path: str) -> _Document | None:
-        """The document at a path as a search names it; the paths are looked up, never opened."""
+        """Returns the document at a path as returned by a search. The path is only looked up, never opened."""
         with self.lock:
             self._refresh()
             return self.documents.get(path.strip().replace("\\", "/").removeprefix("./"))
 
     def unknown(self, path: str) -> str:
-        """A sentence on a path that is none."""
+        """Returns the error message for a path that is not an indexed document."""
         with self.lock:
             if path in self.unread:
                 return f"{_printable(path)} was not read: {self.unread[path][1]}."
             nearest = _nearest(path, list(self.documents))
-        hint = f" The nearest are: {', '.join(nearest)}." if nearest else ""
-        return f"there is no document {_printable(path)!r}.{hint}"
+        hint = f" The closest matches are: {', '.join(nearest)}." if nearest else ""
+        return f"document {_printable(path)!r} not found.{hint}"
 
-    def _hits(self, query: str, most: int) -> dict[str, str]:
+    def _hits(self, query: str, limit: int) -> dict[str, str]:
         hits: dict[str, str] = {}
         for number in self.index.best(query):
             path, passage = self.owners[number]
             hits.setdefault(path, passage)
-            if len(hits) == most:
+            if len(hits) == limit:
                 break
         return hits
 
     def _refresh(self) -> None:
-        """Read what is new or changed, forget what is gone."""
+        """Index new and changed files, and drop deleted ones."""
         states = dict(_files(self.root))
         for path in [path for path, document in self.documents.items() if states.get(path) != document.state]:
             for number in self.documents.pop(path).passages:
@@ -194,7 +198,7 @@ class _Library:
 
     def _readable(self, path: str, state: tuple[int, int]) -> Readable:
         if not path.isprintable():
-            raise UnreadableError("its name has characters that can't be printed")
+            raise UnreadableError("its name contains unprintable characters")
         if state[1] > self.max_bytes:
             raise UnreadableError(f"it is larger than {self.max_bytes:,} bytes")
         file = self.root / path
@@ -203,11 +207,11 @@ class _Library:
 
 
 def _files(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The documents below a folder by path, each with the time it was changed (ns) and its size (bytes)."""
-    for place, folders, names in os.walk(root):
+    """Yields the path of each document below a folder, with its modification time (ns) and size (bytes)."""
+    for directory, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            file = Path(place, name)
+            file = Path(directory, name)
             if name.startswith(".") or file.suffix.lower() not in TYPES:
                 continue
             state = _state(file, root)
@@ -216,7 +220,8 @@ def _files(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def _state(file: Path, root: Path) -> tuple[int, int] | None:
-    """When a file was changed and its size; None when it is gone, none at all, or a link that leads out."""
+    """Returns the modification time and size of a file; None if it is missing, not a regular file, or a link that leads
+    out of the folder."""
     try:
         status = file.resolve(strict=True).stat() if file.resolve().is_relative_to(root) else None
     except (OSError, RuntimeError):
@@ -227,7 +232,7 @@ def _state(file: Path, root: Path) -> tuple[int, int] | None:
 
 
 def _nearest(path: str, known: Sequence[str]) -> list[str]:
-    """The paths that look most like one, by the whole path or by the file's name alone."""
+    """Returns the known paths most similar to `path`, by the whole path or by the file name alone."""
     wanted = path.strip().lower()[:200]
     whole = {each.lower(): each for each in known}
     names = {PurePosixPath(each).name.lower(): each for each in known}
@@ -241,7 +246,7 @@ def _printable(path: str) -> str:
 
 
 def _heading(text: str) -> str:
-    """The title of a document in Markdown or reStructuredText: its front matter's, or the first heading."""
+    """Returns the title of a Markdown or reStructuredText document: from its front matter, or its first heading."""
     lines = text[:20_000].split("\n")
     if lines[0].strip() == "---" and "---" in lines[1:]:
         end = lines.index("---", 1)

@@ -1,4 +1,4 @@
-"""Loading pictures for the model to see."""
+"""Loads images for the model: the tool `load_image`."""
 
 import base64
 import binascii
@@ -10,19 +10,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from PIL import Image as Pictures
+from PIL import Image as PILImage
 from PIL import ImageOps
 
 from agentkit import Image, Tool, ToolError, fetch, tool
 from agentkit_tools.results import shortened
 
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
-"""What models take as it is."""
+"""Formats that models accept; such images are passed on unchanged."""
 
 READ = (*FORMATS, "BMP", "TIFF")
-"""What is read; the others become PNG."""
+"""Formats that can be read; those not in FORMATS are converted to PNG."""
 
-TOO_LARGE = (Pictures.DecompressionBombError, Pictures.DecompressionBombWarning)
+TOO_LARGE = (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning)
 
 
 def image_loader(
@@ -33,20 +33,20 @@ def image_loader(
     max_pixels: int = 50_000_000,
     max_side: int = 2048,
 ) -> Tool[[str], Image]:
-    """The tool `load_image`, with limits of one's choice.
+    """Returns the tool `load_image` with custom limits.
 
-    folder: files are read below it only (default: the working directory, when called). allow: see
-    `agentkit.fetch`. max_bytes, max_pixels: larger pictures are refused. max_side: pixels; larger ones are scaled
-    down to it. Of a picture that moves, the model sees the beginning.
+    folder: only files below it are read (default: the working directory at the time of the call). allow: see
+    `agentkit.fetch`. max_bytes, max_pixels: larger images are refused. max_side: maximum width and height in pixels;
+    larger images are scaled down. Of an animated image the model sees the first frame.
     """
     allowed = tuple(allow)
 
     @tool(read_only=True, timeout=60)
     def load_image(path_or_url: str) -> Image:
-        """Look at a picture: a file, or an address on the web.
+        """Look at an image from a file or from the web.
 
         Args:
-            path_or_url: Path of the file, or address beginning with http:// or https://.
+            path_or_url: Path of the file, or URL beginning with http:// or https://.
         """
         name = path_or_url.strip()
         if name[:5].lower() == "data:":
@@ -61,46 +61,48 @@ def image_loader(
 
 
 def checked(data: bytes, file_name: str, max_pixels: int, max_side: int) -> Image:
-    """The bytes as a picture that models take. Raises ToolError when they are none, or too many pixels."""
+    """Returns the bytes as an image that models accept. Raises ToolError when they are not an image, or it has too many
+    pixels."""
     name = _printable(file_name) or "image"
     try:
-        with _opened(data) as picture:
-            if picture.width * picture.height > max_pixels:
-                raise ToolError(f"{name} has {picture.width} x {picture.height} pixels, which is too many to load.")
-            picture.verify()  # checksums, which loading does not look at
-        with _opened(data) as picture:
-            picture.load()
-            moves = getattr(picture, "is_animated", False)
-            if picture.format in FORMATS and max(picture.size) <= max_side and not moves:
-                return Image(data, FORMATS[picture.format], name)
-            return _rewritten(picture, name, max_side)
+        with _opened(data) as image:
+            if image.width * image.height > max_pixels:
+                raise ToolError(f"{name} has {image.width} x {image.height} pixels, which is too many to load.")
+            image.verify()  # checks the checksums, which load() does not
+        with _opened(data) as image:
+            image.load()
+            is_animated = getattr(image, "is_animated", False)
+            if image.format in FORMATS and max(image.size) <= max_side and not is_animated:
+                return Image(data, FORMATS[image.format], name)
+            return _rewritten(image, name, max_side)
     except ToolError:
         raise
     except TOO_LARGE:
         raise ToolError(f"{name} has more pixels than can be loaded.") from None
-    except Exception:  # noqa: BLE001 - Pillow raises many kinds for broken files
-        raise ToolError(f"{name} is not a picture that can be read (PNG, JPEG, GIF, WebP, BMP or TIFF).") from None
+    except Exception:  # noqa: BLE001 - Pillow raises many types for damaged files
+        raise ToolError(f"{name} is not an image that can be read (PNG, JPEG, GIF, WebP, BMP or TIFF).") from None
 
 
-def _opened(data: bytes) -> Pictures.Image:
-    return Pictures.open(io.BytesIO(data), formats=READ)
+def _opened(data: bytes) -> PILImage.Image:
+    return PILImage.open(io.BytesIO(data), formats=READ)
 
 
-def _rewritten(picture: Pictures.Image, name: str, max_side: int) -> Image:
-    """The picture upright, scaled down, as a JPEG if it was one and else as a PNG."""
-    is_photo = picture.format in ("JPEG", "MPO")  # the second is what some cameras put into a .jpg
-    upright = ImageOps.exif_transpose(_in_eight_bits(picture).convert("RGB" if is_photo else "RGBA"))
+def _rewritten(image: PILImage.Image, name: str, max_side: int) -> Image:
+    """Returns the image rotated upright and scaled down, as a JPEG if it was one, else as a PNG."""
+    is_photo = image.format in ("JPEG", "MPO")  # some cameras write MPO files named .jpg
+    upright = ImageOps.exif_transpose(_in_eight_bits(image).convert("RGB" if is_photo else "RGBA"))
     upright.thumbnail((max_side, max_side))
     written = io.BytesIO()
     upright.save(written, "JPEG" if is_photo else "PNG")
     return Image(written.getvalue(), "image/jpeg" if is_photo else "image/png", name)
 
 
-def _in_eight_bits(picture: Pictures.Image) -> Pictures.Image:
-    """A picture of 16 or 32 bits of grey from its darkest to its brightest; Pillow would make all of it white."""
-    if not picture.mode.startswith(("I", "F")):
-        return picture
-    grey = picture.convert("F")
+def _in_eight_bits(image: PILImage.Image) -> PILImage.Image:
+    """Scales 16- or 32-bit greyscale to 8 bits, from its darkest to its brightest value; Pillow would clip it to
+    white."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    grey = image.convert("F")
     extrema = grey.getextrema()
     darkest, brightest = float(extrema[0]), float(extrema[1])  # type: ignore[arg-type]
     scale = 255 / (brightest - darkest) if brightest > darkest else 0
@@ -108,33 +110,37 @@ def _in_eight_bits(picture: Pictures.Image) -> Pictures.Image:
 
 
 def _printable(file_name: str) -> str:
-    """A name to speak of a picture by; whoever made the picture may have chosen it."""
+    """Returns a file name that is safe to show; it may have been chosen by the author of the image."""
     return shortened("".join(each if each.isprintable() else "?" for each in file_name), 100)
 
 
 def _below(root: Path, name: str) -> Path:
-    """The file of that name below the root, after all links; the name comes from a model."""
-    shown = repr(_printable(name))
+    """Returns the file of that name below the root, with all links resolved. The name comes from a model.
+
+    Raises ToolError when it does not exist or is outside of the root."""
+    display_name = repr(_printable(name))
     try:
         file = (root / name).resolve(strict=True)
     except (OSError, ValueError, RuntimeError):
-        raise ToolError(f"there is no file {shown}.") from None
+        raise ToolError(f"file {display_name} not found.") from None
     if not file.is_relative_to(root.resolve()):
-        raise ToolError(f"{shown} is outside of the folder that may be read.")
+        raise ToolError(f"{display_name} is outside of the folder that may be read.")
     return file
 
 
 def _read(file: Path, max_bytes: int) -> bytes:
-    """A file's bytes; what is looked at is what was opened, and opening a pipe waits for nobody."""
+    """Returns the bytes of a file. The checks use the open file descriptor, and opening a pipe does not block.
+
+    Raises ToolError when it is not a regular file, can't be opened or is too large."""
     name = _printable(file.name)
     try:
         opened = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError:
-        raise ToolError(f"{name} is no file that can be opened.") from None
+        raise ToolError(f"{name} can't be opened.") from None
     try:
         status = os.fstat(opened)
         if not stat.S_ISREG(status.st_mode):
-            raise ToolError(f"{name} is no file.")
+            raise ToolError(f"{name} is not a regular file.")
         if status.st_size > max_bytes:
             raise ToolError(f"{name} has {status.st_size:,} bytes; at most {max_bytes:,} are loaded.")
         with open(opened, "rb", closefd=False) as stream:
@@ -150,9 +156,9 @@ def _from_data_url(url: str, max_bytes: int) -> bytes:
     except (binascii.Error, ValueError):
         comma = ""
     if not comma:
-        raise ToolError("the data: address is not valid.")
+        raise ToolError("the data: URL is not valid.")
     if len(content) > max_bytes:
-        raise ToolError(f"the picture has {len(content):,} bytes; at most {max_bytes:,} are loaded.")
+        raise ToolError(f"the image has {len(content):,} bytes; at most {max_bytes:,} are loaded.")
     return content
 
 

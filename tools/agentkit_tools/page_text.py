@@ -1,4 +1,4 @@
-"""The readable text of a page: of HTML without what stands around it, of a PDF, of plain text."""
+"""Extracts the readable text of a page: the main part of HTML, PDF, plain text and data formats."""
 
 import io
 import json
@@ -6,19 +6,19 @@ import logging
 import re
 from dataclasses import dataclass
 
-import lxml.etree  # noqa: F401 - bs4 wants it only when it parses, which is late to say that it is missing
+import lxml.etree  # noqa: F401 - bs4 imports it only when parsing, too late to report it missing
 import pypdf
 from bs4 import BeautifulSoup
 from bs4.element import NavigableString, PageElement, PreformattedString, Tag
 
 from agentkit import Page
 
-logging.getLogger("pypdf").addHandler(logging.NullHandler())  # or it would print what it thinks of broken files
+logging.getLogger("pypdf").addHandler(logging.NullHandler())  # without it, warnings on damaged files go to stderr
 
 MAX_PDF_PAGES = 300
 MAX_PDF_CHARACTERS = 2_000_000
 MAX_PRETTY = 100_000
-"""Characters of JSON that are given lines and indents; those of a larger one could outgrow the memory."""
+"""Maximum length of JSON that is indented, in characters; the indents of a larger one could exhaust the memory."""
 
 NOISE = frozenset(
     (
@@ -41,28 +41,28 @@ MARKS = (
     | dict.fromkeys(("tr", "dt", "dd", "caption", "option"), (LINE, ""))
     | {"li": (f"{LINE}- ", ""), "summary": (LINE, LINE), "br": (LINE, ""), "td": ("", " | "), "th": ("", " | ")}
 )
-"""What is written before and after an element; a browser shows other ones within their line."""
+"""Text written before and after an element; all other elements are inline."""
 
 KEPT_SPACE = "\ue000"
-"""Stands for a space of <pre> until the other spaces are put in order."""
+"""Stands for a space inside <pre> until the other spaces are normalised."""
 
 
 @dataclass(frozen=True)
 class Readable:
-    """A title, "" when there is none, and paragraphs with blank lines between them."""
+    """The text of a page. title: "" if it has none. text: paragraphs separated by blank lines."""
 
     title: str
     text: str
 
 
 class UnreadableError(Exception):
-    """There is no text to be had of a page; the message says why."""
+    """A page has no readable text; the message gives the reason."""
 
 
 def readable(page: Page) -> Readable:
-    """The text of a fetched page, by its type or, where that says nothing, by its first bytes.
+    """Returns the text of a fetched page, read by its content type or, if it has none, by its first bytes.
 
-    Raises UnreadableError for what has no text, and for a PDF that is broken or encrypted.
+    Raises UnreadableError for types without text, and for a damaged or encrypted PDF.
     """
     found = _readable(page)
     return Readable(_plain(found.title), _plain(found.text).strip("\n"))
@@ -75,10 +75,10 @@ def _readable(page: Page) -> Readable:
     if kind in ("text/html", "application/xhtml+xml") or (not kind and _looks_like_html(page.content)):
         return html_text(page.text)
     if kind.startswith(("image/", "audio/", "video/", "font/")) or not (kind.startswith("text/") or _is_data(kind)):
-        raise UnreadableError(f"it is of the type {kind}, which has no text")
+        raise UnreadableError(f"its type is {kind}, which has no text")
     text = page.text
     if text.count("\0") + text.count("\ufffd") > len(text) / 20:
-        raise UnreadableError("its bytes are not those of a text")
+        raise UnreadableError("its content is binary, not text")
     return Readable("", _pretty(text) if kind.endswith("json") else text.strip())
 
 
@@ -92,7 +92,7 @@ def _looks_like_html(content: bytes) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A text in which only \\n ends a line, and which has no control characters and no halves of characters."""
+    """Returns the text with \\n as its only line ending, and without control characters and lone surrogates."""
     text = re.sub("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", "\n", text)
     text = re.sub("[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f]", "", text)
     return text.encode("utf-8", "replace").decode("utf-8")
@@ -102,15 +102,16 @@ def _plain(text: str) -> str:
 
 
 def html_text(source: str) -> Readable:
-    """The main text of an HTML page: without navigation, scripts, forms, and what is hidden."""
+    """Returns the main text of an HTML page, without navigation, scripts, forms and hidden elements."""
     if "<" not in source:
         return Readable("", source.strip())
     soup = BeautifulSoup(re.sub(r"\A\s*<\?xml[^>]*\?>", "", source), "lxml")
     title = " ".join(soup.title.get_text().split()) if soup.title else ""
-    whole = _shown(soup, NOISE) or _shown(soup, NOISE - {"form"})  # some sites put whole pages into a form
+    # some sites wrap the whole page in a form
+    whole = _visible_text(soup, NOISE) or _visible_text(soup, NOISE - {"form"})
     parts = (soup.select_one("main"), soup.select_one("[role=main]"), soup.select_one("article"))
     for part in parts:
-        text = _shown(part, NOISE) if part is not None and not _is_hidden_below(part) else ""
+        text = _visible_text(part, NOISE) if part is not None and not _is_hidden_below(part) else ""
         if text and len(text) >= 0.3 * len(whole):
             return Readable(title, text)
     return Readable(title, whole)
@@ -120,30 +121,30 @@ def _is_hidden_below(part: Tag) -> bool:
     return any(_is_noise(parent, NOISE, in_main=True) for parent in part.parents)
 
 
-def _shown(root: Tag, noise: frozenset[str]) -> str:
-    """What a browser would show of an element, paragraphs apart by blank lines.
+def _visible_text(root: Tag, noise: frozenset[str]) -> str:
+    """Returns the text that a browser would show of an element, with blank lines between paragraphs.
 
-    One pass, no recursion, no look at ancestors: pages are as large and as deep as they like to be.
+    One pass without recursion and without access to ancestors, since pages may be arbitrarily large and deep.
     """
-    pieces: list[str] = []
+    parts: list[str] = []
     todo: list[tuple[PageElement | str, bool, bool]] = [(root, False, False)]
     while todo:
         node, in_pre, in_main = todo.pop()
         if not isinstance(node, PageElement):
-            pieces.append(node)
+            parts.append(node)
         elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
-            pieces.append(_kept(node) if in_pre else re.sub(r"\s+", " ", node))
+            parts.append(_kept(node) if in_pre else re.sub(r"\s+", " ", node))
         elif isinstance(node, Tag) and not _is_noise(node, noise, in_main):
             before, after = MARKS.get(node.name, ("", ""))
-            pieces.append(before)
+            parts.append(before)
             todo.append((after, False, False))
             state = (in_pre or node.name == "pre", in_main or node.name in ("main", "article"))
             todo.extend((child, *state) for child in reversed(node.contents))
-    return _tidied("".join(pieces))
+    return _tidied("".join(parts))
 
 
 def _is_noise(tag: Tag, noise: frozenset[str], in_main: bool) -> bool:
-    """Whether an element is none of a page's text; the header of an article is, that of a page is not."""
+    """Whether an element is not part of the text. The header of an article is part of it, that of a page is not."""
     if tag.name in noise or (tag.name == "header" and not in_main):
         return True
     if not tag.attrs:
@@ -158,7 +159,7 @@ def _kept(text: str) -> str:
 
 
 def _tidied(text: str) -> str:
-    """Lines without spaces around them, and one blank line at most between two."""
+    """Strips the lines, and leaves at most one blank line between two of them."""
     lines = (" ".join(line.split()).removesuffix(" |").strip() for line in text.split("\n"))
     joined = re.sub(r"\n{3,}", "\n\n", "\n".join("" if line in ("-", "|") else line for line in lines))
     return re.sub(rf"{KEPT_SPACE}+$", "", joined, flags=re.MULTILINE).replace(KEPT_SPACE, " ").strip("\n")
@@ -168,17 +169,17 @@ def _tidied(text: str) -> str:
 
 
 def pdf_text(content: bytes) -> Readable:
-    """The text of a PDF's pages. Raises UnreadableError when it is broken, encrypted or made of pictures."""
+    """Returns the text of a PDF. Raises UnreadableError when it is damaged, encrypted or consists of images."""
     try:
         reader = pypdf.PdfReader(io.BytesIO(content))
         title = str(reader.metadata.title or "") if reader.metadata else ""
         count = len(reader.pages)
         pages = _pages_of(reader)
-    except Exception:  # noqa: BLE001 - pypdf raises many kinds for broken files
-        raise UnreadableError("it is a PDF that is broken or encrypted") from None
+    except Exception:  # noqa: BLE001 - pypdf raises many types for damaged files
+        raise UnreadableError("the PDF is damaged or encrypted") from None
     text = "\n\n".join(filter(None, (_joined_lines(page) for page in pages)))
     if not text:
-        raise UnreadableError("it is a PDF without text, perhaps of scanned pages")
+        raise UnreadableError("the PDF has no text; its pages may be scanned images")
     if count > len(pages):
         text += f"\n\n[… only the first {len(pages)} of {count} pages were read]"
     return Readable(title, text)
@@ -196,8 +197,8 @@ def _pages_of(reader: pypdf.PdfReader) -> list[str]:
 
 
 def _joined_lines(page: str) -> str:
-    """A page's lines as paragraphs: a short line without a full stop is a heading, and a long one goes on in the
-    next."""
+    """Joins the lines of a page to paragraphs: a short line without a full stop is a heading, and a long one continues
+    in the next line."""
     lines = "\n".join(line.strip() for line in page.splitlines())
     lines = re.sub(r"^(.{1,60}[^.!?,;:\n])\n(?=[A-Z0-9])", r"\1\n\n", lines, flags=re.MULTILINE)
     return re.sub(r"^(.{40,}[^.!?:\n])\n(?=\S)", r"\1 ", lines, flags=re.MULTILINE).strip()

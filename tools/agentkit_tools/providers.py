@@ -1,4 +1,4 @@
-"""Search services: a query in, hits out. Each is a few facts about one HTTP API, and one sender serves them all.
+"""Search services: each is described by a few properties of its HTTP API; one function sends the requests to all.
 
 Sources: the services' API references (SearXNG /search?format=json; Brave Web Search; Serper; Tavily Search).
 """
@@ -13,15 +13,15 @@ import requests
 from agentkit.errors import MissingExtraError
 
 TIMEOUT = 15.0
-"""Seconds that a search service has to answer."""
+"""Timeout of a request to a search service, in seconds."""
 
 MAX_BYTES = 5_000_000
-"""Of an answer."""
+"""Maximum size of a response."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One result of a search."""
+    """One search result."""
 
     title: str
     url: str
@@ -29,18 +29,21 @@ class Hit:
 
 
 class SearchFailed(Exception):
-    """A search came to nothing; the message says why, for the model, without keys."""
+    """A search failed; the message gives the model the reason, without keys."""
 
 
 Provider = Callable[[str, int], list[Hit]]
-"""Query and number of results -> hits. Raises SearchFailed."""
+"""Takes a query and a maximum number of results, and returns hits. Raises SearchFailed."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """An HTTP search API. url: where it is; None must be given. headers, parameters, body: what a request for a
-    query carries. results: the list of hits in an answer. fields: the names of title, URL and snippet in a hit.
-    refusal: what it means when it answers 401 or 403."""
+    """An HTTP search API.
+
+    url: default base URL; None if the user must set it. path: path of the search request. key: environment variable of
+    the API key. headers, parameters, body: headers, query string and JSON body of a request. results: extracts the list
+    of hits from a response. fields: names of title, URL and snippet in a hit. refusal: meaning of status 401 or 403.
+    """
 
     url: str | None
     path: str
@@ -50,7 +53,7 @@ class Service:
     fields: tuple[str, str, str]
     parameters: Callable[[str, int], dict[str, Any]] | None = None
     body: Callable[[str, int], dict[str, Any]] | None = None
-    refusal: str = "its key is wrong or missing"
+    refusal: str = "the API key is invalid or missing"
 
 
 SERVICES = {
@@ -62,7 +65,7 @@ SERVICES = {
         parameters=lambda query, max_results: {"q": query, "format": "json"},
         results=lambda answer: answer.get("results"),
         fields=("title", "url", "content"),
-        refusal="it does not let us in, or json is not among the formats in its settings",
+        refusal="access is denied, or json is not among the formats enabled in its settings",
     ),
     "brave": Service(
         url="https://api.search.brave.com",
@@ -95,21 +98,21 @@ SERVICES = {
 
 
 def over_http(service: Service, base_url: str, key: str) -> Provider:
-    """The provider for an HTTP service at an address that the user, not the model, has set."""
+    """Returns the provider for an HTTP service at an address set by the user, not by the model."""
 
     def search(query: str, max_results: int) -> list[Hit]:
-        answer = _json_of(_asked(service, base_url.rstrip("/") + service.path, key, query, max_results))
+        answer = _json_of(_response_body(service, base_url.rstrip("/") + service.path, key, query, max_results))
         try:
             found = service.results(answer) or []
             return [Hit(*(str(each.get(name) or "") for name in service.fields)) for each in found][:max_results]
         except (AttributeError, KeyError, TypeError):
-            raise SearchFailed("the search service answered in an unknown form") from None
+            raise SearchFailed("the search service returned a response in an unknown format") from None
 
     return search
 
 
-def _asked(service: Service, url: str, key: str, query: str, max_results: int) -> bytes:
-    """The body of the service's answer. Raises SearchFailed when there is none."""
+def _response_body(service: Service, url: str, key: str, query: str, max_results: int) -> bytes:
+    """Sends a query and returns the body of the response. Raises SearchFailed on any HTTP or connection error."""
 
     def with_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers.update(service.headers(key))
@@ -124,8 +127,8 @@ def _asked(service: Service, url: str, key: str, query: str, max_results: int) -
                 headers={"Accept": "application/json"},
                 params=service.parameters(query, max_results) if service.parameters else None,
                 json=service.body(query, max_results) if service.body else None,
-                auth=with_key if key else None,  # set last: a .netrc would replace an Authorization header
-                allow_redirects=False,  # the key goes nowhere else
+                auth=with_key if key else None,  # set last: a .netrc file would override an Authorization header
+                allow_redirects=False,  # the key must not reach another server
                 stream=True,
                 timeout=TIMEOUT,
             ) as response,
@@ -133,7 +136,7 @@ def _asked(service: Service, url: str, key: str, query: str, max_results: int) -
             _check_status(service, response.status_code)
             return _body(response)
     except requests.Timeout:
-        raise SearchFailed(f"the search service did not answer within {TIMEOUT:g} seconds") from None
+        raise SearchFailed(f"the search service did not respond within {TIMEOUT:g} seconds") from None
     except requests.RequestException:
         raise SearchFailed("the search service can't be reached") from None
 
@@ -142,19 +145,19 @@ def _check_status(service: Service, status: int) -> None:
     if status in (401, 403):
         raise SearchFailed(f"the search service answered {status}: {service.refusal}")
     if status in (402, 429):
-        raise SearchFailed(f"the search service answered {status}: it was asked too often; try again later")
+        raise SearchFailed(f"the search service answered {status}: too many requests; try again later")
     if 300 <= status < 400:
-        raise SearchFailed(f"the search service answered {status}: it is at another address than the one that is set")
+        raise SearchFailed(f"the search service answered {status}: it redirects to another address than configured")
     if status >= 400:
         raise SearchFailed(f"the search service answered {status}")
 
 
 def _body(response: requests.Response) -> bytes:
     content = bytearray()
-    for piece in response.iter_content(65_536):
-        content += piece
+    for chunk in response.iter_content(65_536):
+        content += chunk
         if len(content) > MAX_BYTES:
-            raise SearchFailed(f"the search service answered with more than {MAX_BYTES:,} bytes")
+            raise SearchFailed(f"the response of the search service is larger than {MAX_BYTES:,} bytes")
     return bytes(content)
 
 
@@ -164,12 +167,12 @@ def _json_of(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
-        raise SearchFailed("the search service answered with what is no JSON object")
+        raise SearchFailed("the response of the search service is not a JSON object")
     return answer
 
 
 def duckduckgo(query: str, max_results: int) -> list[Hit]:
-    """Several engines through the ddgs package; an installed duckduckgo_search, as it was once named, serves too."""
+    """Searches several engines through the ddgs package, or through duckduckgo_search, its former name."""
     search_engine, failure = _ddgs()
     try:
         found = search_engine(timeout=int(TIMEOUT)).text(query, max_results=max_results)

@@ -1,4 +1,4 @@
-"""Searching the web."""
+"""Searches the web: the tool `search`."""
 
 import html
 import os
@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from agentkit import ConfigurationError, Tool, ToolError, tool
-from agentkit_tools.beside import beside
+from agentkit_tools.parallel import in_parallel
 from agentkit_tools.providers import SERVICES, Hit, Provider, SearchFailed, duckduckgo, over_http
-from agentkit_tools.results import MAX_QUERIES, asked, hit, left_out, no_results, shortened, told
+from agentkit_tools.results import MAX_QUERIES, checked_queries, combined, hit, no_results, over_limit, shortened
 
 NAMES = ("ddgs", *SERVICES)
 PATIENCE = 45.0
-"""Seconds after which a query that is still under way is given up, so that the others' results are told."""
+"""Seconds after which a running query is abandoned, so that the results of the others are returned."""
 
 
 def web_search(
@@ -24,12 +24,12 @@ def web_search(
     results: int = 8,
     patience: float = PATIENCE,
 ) -> Tool[[list[str]], str]:
-    """The tool `search`, with a provider of one's choice.
+    """Returns the tool `search` with the given provider.
 
-    provider: "ddgs", "searxng", "brave", "serper" or "tavily"; None lets the environment choose at each call:
-    AGENTKIT_SEARCH, or the first of SEARXNG_URL, BRAVE_API_KEY, SERPER_API_KEY and TAVILY_API_KEY that is set, or
-    ddgs, which needs no key. api_key, base_url: instead of the environment's. results: hits for each query.
-    patience: seconds for a query.
+    provider: "ddgs", "searxng", "brave", "serper" or "tavily"; None reads it from the environment at each call:
+    AGENTKIT_SEARCH, else the first of SEARXNG_URL, BRAVE_API_KEY, SERPER_API_KEY and TAVILY_API_KEY that is set, else
+    ddgs, which needs no key. api_key, base_url: override the environment. results: maximum number of hits per query.
+    patience: timeout of a query in seconds.
 
     Raises ConfigurationError when the provider is unknown, or its key or address is missing.
     """
@@ -37,19 +37,19 @@ def web_search(
 
     @tool(read_only=True, timeout=patience + 15)
     def search(query: list[str]) -> str:
-        """Search the web. Gives title, address and a snippet of each page found; read the pages with visit.
+        """Search the web. Returns title, address and a snippet of each page found; read the pages with visit.
 
         Args:
-            query: What to search for; several queries are searched at once.
+            query: Search queries; several are searched in parallel.
         """
-        queries = asked(query)
+        queries = checked_queries(query)
         searched = queries[:MAX_QUERIES]
-        ask = fixed or _from_environment(api_key, base_url)
-        found = beside(lambda each: ask(each, results), searched, patience)
+        query_provider = fixed or _from_environment(api_key, base_url)
+        found = in_parallel(lambda each: query_provider(each, results), searched, patience)
         reasons = list(dict.fromkeys(_reason(each) for each in found if isinstance(each, Exception)))
         if all(isinstance(each, Exception) for each in found):
             raise ToolError(f"the search failed: {'; '.join(reasons)}.")
-        return _told(searched, found, left_out(len(queries), MAX_QUERIES, "queries were searched"))
+        return _combined(searched, found, over_limit(len(queries), MAX_QUERIES, "queries were searched"))
 
     return search
 
@@ -58,8 +58,8 @@ def _from_environment(api_key: str | None, base_url: str | None) -> Provider:
     name = os.environ.get("AGENTKIT_SEARCH", "").strip().lower() or _first_set(os.environ)
     try:
         return _provider(name, api_key, base_url, os.environ)
-    except ConfigurationError as error:  # found at a call, so it is the model who must know that there is no search
-        raise ToolError(f"the search is not set up: {error}.") from None
+    except ConfigurationError as error:  # raised during a call, so the model has to know that search is unavailable
+        raise ToolError(f"search is not configured: {error}.") from None
 
 
 def _first_set(environment: Mapping[str, str]) -> str:
@@ -73,20 +73,20 @@ def _provider(name: str, api_key: str | None, base_url: str | None, environment:
         return duckduckgo
     service = SERVICES.get(name)
     if service is None:
-        raise ConfigurationError(f"there is no search provider {name!r}: known are {', '.join(NAMES)}")
+        raise ConfigurationError(f"unknown search provider {name!r}: use one of {', '.join(NAMES)}")
     address = base_url or service.url or environment.get("SEARXNG_URL")
     if not address:
-        raise ConfigurationError("searching with SearXNG needs its address: set SEARXNG_URL, or give base_url=")
+        raise ConfigurationError("searching with SearXNG needs its address: set SEARXNG_URL, or pass base_url=")
     key = (api_key or (environment.get(service.key, "") if service.key else "")).strip()
     if service.key and not key:
-        raise ConfigurationError(f"searching with {name} needs a key: set {service.key}, or give api_key=")
+        raise ConfigurationError(f"searching with {name} needs a key: set {service.key}, or pass api_key=")
     if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError(f"the key for {name} has characters in it that no key has")
+        raise ConfigurationError(f"the key for {name} contains characters that are not allowed in a key")
     return over_http(service, address, key)
 
 
-def _told(searched: Sequence[str], found: Sequence[list[Hit] | Exception], notes: Sequence[str]) -> str:
-    """The hits of all queries, each page once, and what came of the queries without any."""
+def _combined(searched: Sequence[str], found: Sequence[list[Hit] | Exception], notes: Sequence[str]) -> str:
+    """Returns the hits of all queries, each page once, with notes on the queries that failed or found nothing."""
     hits: dict[str, Hit] = {}
     without = []
     for query, result in zip(searched, found, strict=True):
@@ -102,14 +102,14 @@ def _told(searched: Sequence[str], found: Sequence[list[Hit] | Exception], notes
         hit(number, _cleaned(each.title), _address(each.url), _cleaned(each.snippet))
         for number, each in enumerate(hits.values(), 1)
     ]
-    return told(blocks, [*without, *notes])
+    return combined(blocks, [*without, *notes])
 
 
 def _reason(error: Exception) -> str:
-    """A failure in words: those of the providers are written for the model, others are no business of its."""
+    """Returns the message of an error. Those of the providers are written for the model; others are hidden from it."""
     if isinstance(error, SearchFailed | ConfigurationError | TimeoutError):
         return str(error)
-    return "the search service answered in an unknown form"
+    return "the search service returned a response in an unknown format"
 
 
 def _address(url: str) -> str:
@@ -117,8 +117,8 @@ def _address(url: str) -> str:
 
 
 def _page(url: str) -> str:
-    """What tells whether two hits are one page: the URL without scheme, `www.`, the scheme's port, fragment and the
-    slash at its end. Empty for what is no address of a web page."""
+    """Returns the key by which hits of the same page are recognised: the URL without scheme, `www.`, default port,
+    fragment and trailing slash. Empty for a text that is not the address of a web page."""
     address = _address(url)
     if len(address) > 2_000 or not address.isprintable() or not re.match(r"https?://[^/]", address, re.IGNORECASE):
         return ""
@@ -132,7 +132,7 @@ def _page(url: str) -> str:
 
 
 def _cleaned(text: str) -> str:
-    """A title or snippet without markup."""
+    """Removes the markup from a title or snippet."""
     return html.unescape(re.sub(r"<(?:/?[A-Za-z]|!)[^<>]{0,300}>", "", text[:10_000]))
 
 

@@ -1,1 +1,1 @@
-"""What a model server can do, and whether agentkit's promises hold here: a line for each."""
+"""`agentkit doctor`: checks the abilities of a model server, and how runs handle errors on this machine."""

@@ -1,4 +1,4 @@
-"""`agentkit doctor`: what a model server can do, and whether the promises hold on this machine."""
+"""`agentkit doctor`: checks the abilities of a model server, and how runs handle errors on this machine."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ from rich.text import Text
 from agentkit import APIError, ConfigurationError
 from agentkit.cli.ask import BAD_USAGE
 from agentkit.cli.doctor.checks import Check, check_server
-from agentkit.cli.doctor.conformance import check_promises
+from agentkit.cli.doctor.conformance import check_error_handling
 from agentkit.providers import resolve
 
 COLOURS = {"yes": "green", "no": "yellow", "unknown": "dim", "failed": "bold red"}
@@ -22,13 +22,17 @@ COLOURS = {"yes": "green", "no": "yellow", "unknown": "dim", "failed": "bold red
 
 def doctor(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL|URL]", help="provider:model[@url], or a server's address.")
+        str | None,
+        typer.Argument(metavar="[MODEL|URL]", help="provider:model, provider:model@url, or the URL of a server."),
     ] = None,
-    faults: Annotated[bool, typer.Option(help="Play faults to the loop, on a server of its own.")] = True,
+    faults: Annotated[bool, typer.Option(help="Simulate errors with a local scripted server.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each line.")] = False,
 ) -> None:
-    """Check what a model server can do, and that faults of models, tools and wires don't break a run here."""
-    logging.getLogger("agentkit").setLevel(logging.CRITICAL)  # what goes wrong here is in the table
+    """Check the abilities of a model server, and that errors of models, tools and connections don't break a run.
+
+    Exit code: 0 no check failed, 1 a check failed, 2 bad usage.
+    """
+    logging.getLogger("agentkit").setLevel(logging.CRITICAL)  # errors are reported in the table
     failed = 0
     if model is not None:
         try:
@@ -41,12 +45,12 @@ def doctor(
         finally:
             backend.close()
     if faults:
-        failed += _print("faults that a run comes through", check_promises(), as_json)
+        failed += _print("error handling", check_error_handling(), as_json)
     raise typer.Exit(1 if failed else 0)
 
 
 def _name_of(model: str) -> str:
-    """A model's name; of an address, the first model that the server lists."""
+    """Returns the name of the model; for a URL, the first model that the server lists."""
     if not model.startswith(("http://", "https://")):
         return model
     import httpx2
@@ -59,12 +63,12 @@ def _name_of(model: str) -> str:
         answer = client.get("/models", cast_to=httpx2.Response).json()
     listed = [entry.get("id") for entry in answer.get("data") or ()]
     if not listed:
-        raise ConfigurationError(f"{model} lists no models: name one, openai:NAME@{url}")
+        raise ConfigurationError(f"{model} lists no models: specify one as openai:NAME@{url}")
     return f"openai:{listed[0]}@{url}"
 
 
 def _print(title: str, checks: Iterable[Check], as_json: bool) -> int:
-    """Print each line when it is known; how many failed."""
+    """Print each check when it has finished. Returns the number of failed checks."""
     console = Console(highlight=False)
     if not as_json:
         console.print(Text(title, style="bold"))

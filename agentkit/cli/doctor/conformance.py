@@ -1,5 +1,5 @@
-"""agentkit's promises, kept before one's eyes: faults played by a scripted server on loopback, and what a run makes of
-them. Each line is a fault that ends or hangs runs elsewhere."""
+"""Simulates errors of models, tools and connections with a scripted server on loopback, and checks that a run handles
+them. Each line is an error that can break or hang an agent loop."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ from agentkit.cli.doctor.checks import Check
 from agentkit.transcript import Transcript
 
 Answer = dict[str, Any] | int | str | None
-"""A whole answer; or a status; or a text that is sent instead of JSON; or None for a connection that breaks."""
+"""A response body; or an HTTP status; or a text sent instead of JSON; or None for a closed connection."""
 
 
 @tool(read_only=True)
@@ -46,7 +46,7 @@ def hang() -> str:
 
 @tool(isolate=True, timeout=0.5)
 def spin() -> str:
-    """Keep the processor busy for ever."""
+    """Run an endless loop."""
     while True:
         pass
 
@@ -55,10 +55,14 @@ TOOLS: list[Tool[..., Any]] = [double, fail, refuse, hang, spin]
 
 
 def say(text: str | None, *calls: tuple[str, str], reason: str = "stop", ids: Sequence[str] = ()) -> dict[str, Any]:
-    """An answer with a text and calls; their arguments as they stand."""
+    """Returns a response with a text and tool calls. calls: pairs of name and arguments, sent as they are."""
     made = [
-        {"id": ids[place] if ids else f"c{place}", "type": "function", "function": {"name": name, "arguments": text_}}
-        for place, (name, text_) in enumerate(calls)
+        {
+            "id": ids[index] if ids else f"c{index}",
+            "type": "function",
+            "function": {"name": name, "arguments": arguments},
+        }
+        for index, (name, arguments) in enumerate(calls)
     ]
     message = {"role": "assistant", "content": text} | ({"tool_calls": made} if made else {})
     return {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if made else reason}]}
@@ -72,26 +76,26 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Silent: a client that goes away in the middle is what some of the faults are about."""
+        """Do nothing: some checks abort the connection on purpose."""
 
 
 @contextmanager
 def _served(answers: Sequence[Answer]) -> Iterator[str]:
-    """A server on loopback that gives the answers in turn, the last one for ever."""
-    left = list(answers)
+    """Run a server on loopback that sends the answers in turn and repeats the last one. Yields its base URL."""
+    remaining = list(answers)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
-            answer = left.pop(0) if len(left) > 1 else left[0]
+            answer = remaining.pop(0) if len(remaining) > 1 else remaining[0]
             if answer is None:
                 self.close_connection = True
                 return
             status = answer if isinstance(answer, int) else 200
-            told = {"error": {"message": "busy"}} if isinstance(answer, int) else answer
-            body = (told if isinstance(told, str) else json.dumps(told)).encode()
+            content = {"error": {"message": "busy"}} if isinstance(answer, int) else answer
+            body = (content if isinstance(content, str) else json.dumps(content)).encode()
             self.send_response(status)
             self.send_header("content-type", "text/html" if isinstance(answer, str) else "application/json")
             self.send_header("content-length", str(len(body)))
@@ -99,7 +103,7 @@ def _served(answers: Sequence[Answer]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
-            """Silent."""
+            """Log nothing."""
 
     server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -114,52 +118,55 @@ def _served(answers: Sequence[Answer]) -> Iterator[str]:
 def _run(answers: Sequence[Answer], **options: Any) -> Result:
     limits = options.pop("limits", Limits())
     with _served(answers) as url:
-        backend = OpenAIBackend("faults", base_url=url, timeout=5.0)
+        backend = OpenAIBackend("scripted", base_url=url, timeout=5.0)
         try:
             return Agent(backend, tools=TOOLS, limits=limits).run(options.pop("prompt", "Go."), **options)
         finally:
             backend.close()
 
 
-def _ends_well(*answers: Answer, says: str = "", **options: Any) -> Callable[[], str]:
-    """A run with these answers ends with "Done.", a valid transcript, and `says` in what the tools told."""
+def _completes(*answers: Answer, expected: str = "", **options: Any) -> Callable[[], str]:
+    """Returns a check that a run with these answers ends with "Done." and a valid transcript.
+
+    expected: text that a tool result or a repair note contains.
+    """
 
     def check() -> str:
         result = _run([*answers, DONE], **options)
         assert result.output == "Done.", f"the output is {result.output!r}, stopped: {result.stopped}"
         Transcript(result.messages)
-        told = " ".join([*(record.response for record in result.tool_calls), *result.repairs])
-        assert says in told, f"the model was told {told!r}"
-        return told
+        reported = " ".join([*(record.response for record in result.tool_calls), *result.repairs])
+        assert expected in reported, f"the model received {reported!r}"
+        return reported
 
     return check
 
 
-QUOTED_CALL = '<tool_call>{"name": "fail", "arguments": {"reason": "it was only quoted"}}</tool_call>'
+QUOTED_CALL = '<tool_call>{"name": "fail", "arguments": {"reason": "only quoted"}}</tool_call>'
 
 
 def _runs_nothing(text: str, output: str = "", prompt: str = "Go.") -> Callable[[], str]:
-    """A reply with this text is an answer, whatever calls it seems to have."""
+    """Returns a check that a reply with this text is an answer and no call in it is run."""
 
     def check() -> str:
         result = _run([say(text)], prompt=prompt)
         ran = [record.name for record in result.tool_calls]
         assert not ran, f"it ran {', '.join(ran)}"
         assert result.output == (output or text), f"the output is {result.output!r}"
-        return "nothing was run"
+        return "no tool was run"
 
     return check
 
 
-def _reads_no_half_value() -> str:
+def _rejects_truncated_value() -> str:
     result = _run([say('{"number": 4', reason="length"), say('{"number": 42}')], output=Number)
     assert result.output.number == 42, f"the output is {result.output!r}"
-    return "it was asked for again"
+    return "requested again"
 
 
 @dataclass
 class Number:
-    """An answer of a type."""
+    """The type of a typed answer."""
 
     number: int
 
@@ -176,17 +183,17 @@ def _cancelled() -> str:
     return "stopped in time, with a valid transcript"
 
 
-def _goes_in_circles() -> str:
+def _ends_a_loop() -> str:
     result = _run([say(None, ("double", TWO))] * 40)
     assert result.stopped == "loop", f"stopped: {result.stopped}"
     return f"ended after {result.usage.requests} replies"
 
 
-def _reaches_the_limit() -> str:
+def _answers_at_the_limit() -> str:
     answers = [say(None, ("double", f'{{"number": {number}}}')) for number in range(3)]
     result = _run([*answers, say("My best answer.")], limits=Limits(turns=3))
     assert (result.stopped, result.output) == ("turns", "My best answer."), f"stopped: {result.stopped}"
-    return "the best answer was asked for"
+    return "a final answer was requested"
 
 
 DANGLING = [
@@ -198,43 +205,43 @@ DANGLING = [
     },
 ]
 
-PROMISES: dict[str, Callable[[], str]] = {
-    "an unknown tool": _ends_well(say(None, ("doubel", TWO)), says="Did you mean 'double'"),
-    "a tool that raises": _ends_well(say(None, ("fail", '{"reason": "no disk"}')), says="RuntimeError: no disk"),
-    "a tool that refuses": _ends_well(say(None, ("refuse", '{"reason": "not today"}')), says="not today"),
-    "a tool that hangs": _ends_well(say(None, ("hang", "{}")), says="did not finish within 0.5 seconds"),
-    "a tool that spins, in its own process": _ends_well(say(None, ("spin", "{}")), says="0.5 seconds"),
-    "arguments with faults": _ends_well(say(None, ("double", "```json\n{'number': '2',}\n```")), says="4"),
-    "arguments that are none": _ends_well(say(None, ("double", "two")), says="Error"),
-    "an argument too many": _ends_well(say(None, ("double", '{"number": 2, "colour": "red"}')), says="colour"),
-    "double ids": _ends_well(say(None, ("double", TWO), ("double", TWO), ids=["c", "c"]), says="4"),
-    "empty ids": _ends_well(say(None, ("double", TWO), ("double", TWO), ids=["", ""]), says="4"),
-    "a call left in the text": _ends_well(
-        say('<tool_call>{"name": "double", "arguments": {"number": 2}}</tool_call>'), says="4"
+ERROR_CHECKS: dict[str, Callable[[], str]] = {
+    "an unknown tool": _completes(say(None, ("doubel", TWO)), expected="Did you mean 'double'"),
+    "a tool that raises": _completes(say(None, ("fail", '{"reason": "no disk"}')), expected="RuntimeError: no disk"),
+    "a tool that raises ToolError": _completes(say(None, ("refuse", '{"reason": "not today"}')), expected="not today"),
+    "a tool that hangs": _completes(say(None, ("hang", "{}")), expected="did not finish within 0.5 seconds"),
+    "an endless loop in an isolated tool": _completes(say(None, ("spin", "{}")), expected="0.5 seconds"),
+    "malformed arguments": _completes(say(None, ("double", "```json\n{'number': '2',}\n```")), expected="4"),
+    "unreadable arguments": _completes(say(None, ("double", "two")), expected="Error"),
+    "an unexpected argument": _completes(say(None, ("double", '{"number": 2, "colour": "red"}')), expected="colour"),
+    "duplicate call ids": _completes(say(None, ("double", TWO), ("double", TWO), ids=["c", "c"]), expected="4"),
+    "empty call ids": _completes(say(None, ("double", TWO), ("double", TWO), ids=["", ""]), expected="4"),
+    "a call in the text": _completes(
+        say('<tool_call>{"name": "double", "arguments": {"number": 2}}</tool_call>'), expected="4"
     ),
-    "a call that is quoted": _runs_nothing(f"The page says `{QUOTED_CALL}`."),
-    "a call in the prose of an answer": _runs_nothing(f"The page says {QUOTED_CALL} and more."),
-    "a call that the user wrote": _runs_nothing(QUOTED_CALL, prompt=f"What does this mean? {QUOTED_CALL}"),
-    "a call that is only thought of": _runs_nothing(f"Maybe {QUOTED_CALL}? No.</think>I did not.", "I did not."),
-    "a call that is cut off": _ends_well(say(None, ("double", '{"number": 2')), says="cut off"),
-    "a typed answer that is cut off": _reads_no_half_value,
-    "a history with an open call": _ends_well(messages=DANGLING, says="never answered"),
-    "an empty reply": _ends_well(say("")),
-    "a busy server": _ends_well(503),
-    "a connection that breaks": _ends_well(None),
-    "the same call for ever": _goes_in_circles,
-    "a limit on turns": _reaches_the_limit,
-    "cancelling from another thread": _cancelled,
+    "a quoted call": _runs_nothing(f"The page says `{QUOTED_CALL}`."),
+    "a call within the text of an answer": _runs_nothing(f"The page says {QUOTED_CALL} and more."),
+    "a call repeated from the prompt": _runs_nothing(QUOTED_CALL, prompt=f"What does this mean? {QUOTED_CALL}"),
+    "a call in the reasoning": _runs_nothing(f"Maybe {QUOTED_CALL}? No.</think>I did not.", "I did not."),
+    "a truncated call": _completes(say(None, ("double", '{"number": 2')), expected="cut off"),
+    "a truncated typed answer": _rejects_truncated_value,
+    "a history with an unanswered call": _completes(messages=DANGLING, expected="never answered"),
+    "an empty reply": _completes(say("")),
+    "a busy server": _completes(503),
+    "a closed connection": _completes(None),
+    "the same call repeated": _ends_a_loop,
+    "the limit on turns": _answers_at_the_limit,
+    "cancellation from another thread": _cancelled,
 }
 
 
-def check_promises() -> Iterator[Check]:
-    """Play each fault to a run, and tell whether it came through."""
-    for what, keep in PROMISES.items():
+def check_error_handling() -> Iterator[Check]:
+    """Simulate each error in a run, and report whether the run handled it."""
+    for what, check in ERROR_CHECKS.items():
         started = time.monotonic()
         try:
-            detail = keep()
-        except Exception as error:  # noqa: BLE001 - any failure is what this is to show
+            detail = check()
+        except Exception as error:  # noqa: BLE001 - every failure is reported
             yield Check(what, "failed", f"{type(error).__name__}: {error}"[:160], time.monotonic() - started)
         else:
             yield Check(what, "yes", " ".join(detail.split())[:100], time.monotonic() - started)

@@ -1,1 +1,1 @@
-"""The chat service: an agent on the network, over HTTP."""
+"""The chat service: an agent served over HTTP."""

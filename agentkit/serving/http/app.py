@@ -1,4 +1,4 @@
-"""The application: everything put together."""
+"""The ASGI application of the chat service."""
 
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +23,7 @@ from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.errors import add_handlers
 from agentkit.serving.http.metrics import Metrics
-from agentkit.serving.http.middleware import Guarded, Watched
+from agentkit.serving.http.middleware import ErrorGuard, RequestMonitor
 from agentkit.serving.http.model_server import ModelServer
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
@@ -42,21 +42,21 @@ LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]", "::1"]
 
 
 def create_app(settings: HttpSettings | None = None) -> FastAPI:
-    """The service, as an ASGI application. settings: None reads them from the environment.
+    """Create the service as an ASGI application. settings: None reads them from the environment.
 
-    Raises ConfigurationError for a model, tools, prompts or keys that can't be used, SessionError for the store.
+    Raises ConfigurationError for an unusable model, tool, prompt file or key file, SessionError for the session store.
     """
     settings = settings or HttpSettings()
     backend, url = model_of(settings)
     sessions = open_sessions(settings.agentkit_sessions)
-    answerer = ChatService(
+    chat_service = ChatService(
         backend, sessions, history_tokens=settings.llm_max_history_tokens, calls_at_once=settings.agentkit_max_runs
     )
-    runs = Runs(answerer, settings.agentkit_max_runs)
+    runs = Runs(chat_service, settings.agentkit_max_runs)
     tools = tools_of(settings)
-    service = State(
+    state = State(
         settings,
-        Conversations(answerer, tools, Prompts(settings.agentkit_prompts)),
+        Conversations(chat_service, tools, Prompts(settings.agentkit_prompts)),
         runs,
         Metrics(runs, (each.name for each in Toolbox(tools)), settings.prometheus_multiproc_dir),
         Authenticator(settings),
@@ -64,10 +64,10 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         ModelServer(url, None if settings.agentkit_model else settings.llm_server_url),
     )
 
-    start_mqtt = mqtt_of(settings, answerer)
+    start_mqtt = mqtt_of(settings, chat_service)
 
     @asynccontextmanager
-    async def living(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stop_mqtt = start_mqtt()
         yield
         stop_mqtt()
@@ -78,15 +78,15 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     app = FastAPI(
         title="agentkit",
         description=DESCRIPTION,
-        lifespan=living,
+        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         max_body_size=settings.agentkit_max_body,
     )
-    app.state.service = service
+    app.state.service = state
     add_handlers(app)
-    app.add_middleware(Guarded)
-    if service.door.is_open:  # else any page could reach it under a name of its own (DNS rebinding)
+    app.add_middleware(ErrorGuard)
+    if state.authenticator.is_open:  # otherwise any web page could reach it (DNS rebinding)
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS)
     if settings.agentkit_cors:
         app.add_middleware(
@@ -96,19 +96,22 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
         )
-    app.add_middleware(Watched, metrics=service.metrics)
+    app.add_middleware(RequestMonitor, metrics=state.metrics)
     for routes in (chat.routes, completions.routes, health.routes):
         app.include_router(routes)
     _add_pages(app)
     return app
 
 
-DESCRIPTION = """An agent that answers with the help of its tools. Send `Authorization: Bearer KEY`, unless the service
-is for this machine alone."""
+DESCRIPTION = """HTTP API of an agent that answers messages with the help of its tools.
+
+Authenticate with an API key or a JWT in the header `Authorization: Bearer TOKEN`. A service without keys and JWT
+settings accepts unauthenticated requests and listens on loopback only. Errors have the body `{"detail": "..."}`; under
+`/v1` they have the format of the OpenAI API."""
 
 
 def model_of(settings: HttpSettings) -> tuple[Backend, str | None]:
-    """The model, and the address of its server. Raises ConfigurationError."""
+    """Return the model, and the API URL of its server or None. Raises ConfigurationError."""
     if settings.agentkit_model:
         backend = resolve(settings.agentkit_model)
         return backend, getattr(backend, "base_url", None) or (OPENAI if isinstance(backend, OpenAIBackend) else None)
@@ -124,18 +127,18 @@ def model_of(settings: HttpSettings) -> tuple[Backend, str | None]:
 
 
 def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
-    """The agent's tools. Raises ConfigurationError."""
-    found = [tool for name in settings.agentkit_tools for tool in load(name)]
+    """Return the agent's tools. Raises ConfigurationError."""
+    tools = [tool for name in settings.agentkit_tools for tool in load(name)]
     if settings.agentkit_docs:
         from agentkit_tools import documents
 
-        found += documents(settings.agentkit_docs)
-    return tuple(found)
+        tools += documents(settings.agentkit_docs)
+    return tuple(tools)
 
 
-def mqtt_of(settings: HttpSettings, answerer: ChatService) -> Callable[[], Callable[[], object]]:
-    """What starts the MQTT bridge, on the same sessions and the same model, and gives what ends it. Raises
-    ConfigurationError for projects that can't be served."""
+def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], Callable[[], object]]:
+    """Return a function that starts the MQTT bridge on the same sessions and model, and returns the function that stops
+    it. Raises ConfigurationError for invalid projects."""
     if not settings.agentkit_mqtt_projects:
         return lambda: lambda: None
     try:
@@ -153,11 +156,11 @@ def mqtt_of(settings: HttpSettings, answerer: ChatService) -> Callable[[], Calla
         client_id="agentkit-serve",
     )
     projects = projects_named(settings.agentkit_mqtt_projects)
-    return lambda: serve_embedded(projects, answerer, bridge, data_folder() / "bridges")
+    return lambda: serve_embedded(projects, chat_service, bridge, data_folder() / "bridges")
 
 
 def _add_pages(app: FastAPI) -> None:
-    """The chat page, and the documentation of the API."""
+    """Add the chat page and the API documentation page."""
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:

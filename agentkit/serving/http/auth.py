@@ -1,4 +1,4 @@
-"""Who asks: a subject for each request, by an API key or a token (JWT, RFC 7519)."""
+"""Authentication: determines the subject of a request from an API key or a token (JWT, RFC 7519)."""
 
 import json
 import logging
@@ -14,17 +14,17 @@ from agentkit.serving.http.settings import HttpSettings
 logger = logging.getLogger("agentkit.http")
 
 LOCAL = "local"
-"""Who asks where no one has to say."""
+"""Subject of every request while authentication is disabled."""
 
 
 class Authenticator:
-    """Tells who asks. Without keys and without tokens everybody is LOCAL: see `is_open`. Raises ConfigurationError when
-    the keys can't be read."""
+    """Authenticates requests. With no API keys and no JWT configured, every caller is LOCAL: see `is_open`. Raises
+    ConfigurationError when the JWK set file can't be read."""
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
         self._keys = Keys(settings.agentkit_keys_file)
-        self._was_open = not self._keys.exist and not settings.wants_jwt
+        self._was_open = not self._keys.exist and not settings.accepts_jwt
         self._algorithm = "HS256" if settings.agentkit_jwt_secret else "RS256"
         self._remote = None
         self._local: dict[str, Any] = {}
@@ -36,18 +36,18 @@ class Authenticator:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has to say who he is: no key was made yet. A door that was shut stays so, also when its last
-        key is taken away, and for those that are started later: then there is a file of keys, without any."""
+        """Whether authentication is disabled: no JWT is configured and no API key was ever created. Once enabled, it
+        stays enabled, even after the last key is removed and after a restart, because the empty key file remains."""
         self._was_open = self._was_open and not self._keys.exist
         return self._was_open
 
     @property
     def is_remote(self) -> bool:
-        """Whether keys of tokens are fetched from elsewhere, which may take a while."""
+        """Whether token keys are fetched from a URL, so that authentication may block on the network."""
         return self._remote is not None
 
     def subject(self, authorization: str | None) -> str | None:
-        """Who asks, by the header of that name; None when that can't be made out."""
+        """Return the subject for an Authorization header; None when authentication fails."""
         if self.is_open:
             return LOCAL
         scheme, _, token = (authorization or "").partition(" ")
@@ -57,7 +57,7 @@ class Authenticator:
         owner = self._keys.owner(token)
         if owner is not None:
             return f"key:{owner}"
-        return self._token_subject(token) if self._settings.wants_jwt else None
+        return self._token_subject(token) if self._settings.accepts_jwt else None
 
     def _token_subject(self, token: str) -> str | None:
         try:
@@ -70,8 +70,8 @@ class Authenticator:
                 options={"require": ["exp", "aud", "sub"]},
             )
             claims["sub"].encode()
-        except Exception as error:  # noqa: BLE001 - of whatever a hostile token brings about
-            logger.info("a token is refused: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a hostile token may cause any error
+            logger.info("token rejected: %s", type(error).__name__)
             return None
         return f"jwt:{claims['sub']}" if claims["sub"] else None
 
@@ -84,9 +84,9 @@ class Authenticator:
 
 
 def _keys_in(file: Path) -> dict[str, Any]:
-    """The keys of a JWK set (RFC 7517) by their ids."""
+    """Return the keys of a JWK set file (RFC 7517) by key ID. Raises ConfigurationError."""
     try:
         listed = jwt.PyJWKSet.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, jwt.PyJWTError) as error:
-        raise ConfigurationError(f"the keys of tokens in {file.name} can't be read: {error}") from None
+        raise ConfigurationError(f"JWK set file {file.name} can't be read: {error}") from None
     return {str(each.key_id): each.key for each in listed.keys}

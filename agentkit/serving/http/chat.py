@@ -1,13 +1,13 @@
-"""The chat API of the Prompt Portal's clients: single shots and sessions, whole and streamed."""
+"""The chat API of the Prompt Portal's clients: stateless chat and sessions, complete and streamed."""
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -24,21 +24,21 @@ from agentkit.event import (
 )
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.conversations import SessionMeta
-from agentkit.serving.http.dependencies import Service, State, Subject, allowed
-from agentkit.serving.http.errors import promised, told
+from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
+from agentkit.serving.http.errors import error_responses, logged_status_and_detail
 from agentkit.serving.http.schemas import (
     ChatAnswer,
-    ChatBody,
+    ChatRequest,
     Done,
+    ErrorResponse,
     History,
-    NewName,
-    Problem,
     PromptOut,
     PromptsOut,
-    Renamed,
+    RenameRequest,
     SessionAnswer,
-    SessionBody,
-    SessionNamed,
+    SessionReference,
+    SessionRenameRequest,
+    SessionRequest,
     SessionsOut,
     ToolCallOut,
     UsageOut,
@@ -46,74 +46,95 @@ from agentkit.serving.http.schemas import (
 from agentkit.serving.http.sse import streamed
 
 CLEAR_SECONDS = 3.0
-STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}, "description": "data: frames"}}
+"""Seconds to retry the deletion of a busy session."""
 
-routes = APIRouter(prefix="/api/llm", tags=["chat"], dependencies=[Depends(allowed)], responses=promised(Problem))
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/event-stream": {}},
+        "description": "Server-sent events. Each `data:` line is a JSON object with one of `content`, `reasoning`, "
+        "`tool`, `discarded`, `usage` or `error`; the last one has `done`.",
+    }
+}
+
+SessionIdPath = Annotated[str, Path(description="Session ID.")]
+
+routes = APIRouter(
+    prefix="/api/llm", tags=["chat"], dependencies=[Depends(check_rate)], responses=error_responses(ErrorResponse)
+)
 
 
-@routes.post("/chat")
-async def chat(body: ChatBody, request: Request, state: Service) -> ChatAnswer:
-    """Answer a single shot; nothing is kept."""
+@routes.post("/chat", summary="Chat without a session")
+async def chat(body: ChatRequest, request: Request, state: Service) -> ChatAnswer:
+    """Answers a conversation given in full. Nothing is stored."""
     answer = await state.runs.answer(state.conversations.single(body), request.is_disconnected)
     state.metrics.note(answer)
-    return ChatAnswer(**_seen(answer))
+    return ChatAnswer(**_answer_fields(answer))
 
 
-@routes.post("/chat/session")
-async def session_chat(body: SessionBody, request: Request, state: Service, subject: Subject) -> SessionAnswer:
-    """Answer the next message of a session."""
-    asked, about = await run_in_threadpool(state.conversations.next, subject, body)
-    answer = await state.runs.answer(asked, request.is_disconnected)
-    state.metrics.note(answer, _version(about))
-    await run_in_threadpool(state.conversations.keep, subject, body.session_id, about)
-    return SessionAnswer(session_id=body.session_id, history_was_cut=answer.was_cut, prompt=about.seen, **_seen(answer))
+@routes.post("/chat/session", summary="Send a message to a session")
+async def session_chat(body: SessionRequest, request: Request, state: Service, subject: Subject) -> SessionAnswer:
+    """Answers the next message of a session. The first message creates the session."""
+    user_input, meta = await run_in_threadpool(state.conversations.next, subject, body)
+    answer = await state.runs.answer(user_input, request.is_disconnected)
+    state.metrics.note(answer, _version(meta))
+    await run_in_threadpool(state.conversations.keep, subject, body.session_id, meta)
+    return SessionAnswer(
+        session_id=body.session_id, history_was_cut=answer.was_cut, prompt=meta.prompt_out, **_answer_fields(answer)
+    )
 
 
-@routes.post("/chat/stream", response_class=StreamingResponse, responses=STREAM)
-async def chat_stream(body: ChatBody, request: Request, state: Service) -> StreamingResponse:
-    """Answer a single shot, piece by piece."""
+@routes.post(
+    "/chat/stream", summary="Chat without a session, streamed", response_class=StreamingResponse, responses=STREAM
+)
+async def chat_stream(body: ChatRequest, request: Request, state: Service) -> StreamingResponse:
+    """Answers a conversation given in full as a stream of server-sent events. Nothing is stored."""
     return await _streamed(state, request, state.conversations.single(body), {})
 
 
-@routes.post("/chat/session/stream", response_class=StreamingResponse, responses=STREAM)
-async def session_stream(body: SessionBody, request: Request, state: Service, subject: Subject) -> StreamingResponse:
-    """Answer the next message of a session, piece by piece."""
-    asked, about = await run_in_threadpool(state.conversations.next, subject, body)
-    return await _streamed(state, request, asked, {"session_id": body.session_id}, about, subject)
+@routes.post(
+    "/chat/session/stream",
+    summary="Send a message to a session, streamed",
+    response_class=StreamingResponse,
+    responses=STREAM,
+)
+async def session_stream(body: SessionRequest, request: Request, state: Service, subject: Subject) -> StreamingResponse:
+    """Answers the next message of a session as a stream of server-sent events."""
+    user_input, meta = await run_in_threadpool(state.conversations.next, subject, body)
+    return await _streamed(state, request, user_input, {"session_id": body.session_id}, meta, subject)
 
 
 async def _streamed(
     state: State,
     request: Request,
-    asked: UserInput,
-    named: dict[str, str],
-    about: SessionMeta | None = None,
+    user_input: UserInput,
+    session_fields: dict[str, str],
+    meta: SessionMeta | None = None,
     subject: str = "",
 ) -> StreamingResponse:
-    """A stream. named: what each piece and the end say of the session."""
+    """Return the stream of an answer. session_fields: added to each content frame and to the last frame."""
 
     async def frames() -> AsyncGenerator[Any, None]:
-        async with aclosing(state.runs.follow(asked, request.is_disconnected)) as happens:
-            async for each in happens:
+        async with aclosing(state.runs.follow(user_input, request.is_disconnected)) as updates:
+            async for each in updates:
                 if isinstance(each, Answer):
-                    state.metrics.note(each, _version(about))
-                    if about is not None:
-                        await run_in_threadpool(state.conversations.keep, subject, named["session_id"], about)
-                    seen = _seen(each)
-                    yield {"usage": seen["usage"].model_dump(), "stopped": seen["stopped"]}
+                    state.metrics.note(each, _version(meta))
+                    if meta is not None:
+                        await run_in_threadpool(state.conversations.keep, subject, session_fields["session_id"], meta)
+                    fields = _answer_fields(each)
+                    yield {"usage": fields["usage"].model_dump(), "stopped": fields["stopped"]}
                 elif each is None:
                     yield None
-                elif (told_of := frame_of(each)) is not None:
-                    yield {**told_of, **named} if "content" in told_of else told_of
+                elif (payload := frame_of(each)) is not None:
+                    yield {**payload, **session_fields} if "content" in payload else payload
 
-    def ending(failed: Exception | None) -> list[dict[str, Any]]:
-        return [*([{"error": told(failed)[1]}] if failed else []), {"done": True, **named}]
+    def ending(error: Exception | None) -> list[dict[str, Any]]:
+        return [*([{"error": logged_status_and_detail(error)[1]}] if error else []), {"done": True, **session_fields}]
 
     return await streamed(frames(), ending)
 
 
 def frame_of(event: Event) -> dict[str, Any] | None:
-    """A frame for what happens in a run."""
+    """Return the frame of an event; None for an event that is not streamed."""
     if isinstance(event, TextDelta):
         return {"content": event.text}
     if isinstance(event, ReasoningDelta):
@@ -123,61 +144,61 @@ def frame_of(event: Event) -> dict[str, Any] | None:
     if isinstance(event, ToolProgress):
         return {"tool": {"id": event.id, "progress": event.text, "state": "running"}}
     if isinstance(event, ToolFinished):
-        return {"tool": {**_fields(event.record), "state": "finished"}}
+        return {"tool": {**_tool_call_fields(event.record), "state": "finished"}}
     return {"discarded": True} if isinstance(event, ReplyDiscarded) else None
 
 
-def _fields(record: ToolRecord) -> dict[str, Any]:
-    """A tool call as clients read it: its arguments are JSON text, as in chat completions."""
+def _tool_call_fields(record: ToolRecord) -> dict[str, Any]:
+    """Return the fields of a tool call sent to clients; its arguments are JSON text, as in chat completions."""
     fields = asdict(record)
     return {**fields, "arguments": fields.pop("raw_arguments")}
 
 
-def _seen(answer: Answer) -> dict[str, Any]:
+def _answer_fields(answer: Answer) -> dict[str, Any]:
     result = answer.result
-    calls = [ToolCallOut(**_fields(record)) for record in result.tool_calls] if result else []
+    calls = [ToolCallOut(**_tool_call_fields(record)) for record in result.tool_calls] if result else []
     usage = UsageOut(**{name: getattr(answer.usage, name) for name in UsageOut.model_fields})
     stopped = result.stopped if result else "answer"
     return {"response": answer.text, "stopped": stopped, "usage": usage, "tool_calls": calls}
 
 
-def _version(about: SessionMeta | None) -> tuple[str, str] | None:
-    return (about.prompt, about.version) if about is not None and about.prompt else None
+def _version(meta: SessionMeta | None) -> tuple[str, str] | None:
+    return (meta.prompt, meta.version) if meta is not None and meta.prompt else None
 
 
-@routes.get("/chat/sessions")
+@routes.get("/chat/sessions", summary="List sessions")
 def sessions(state: Service, subject: Subject) -> SessionsOut:
-    """Your sessions, the one that was written to last first."""
+    """Returns the caller's sessions, most recently updated first."""
     return SessionsOut(sessions=state.conversations.list(subject))
 
 
-@routes.get("/chat/session/{session_id:path}/history")
-def history(session_id: str, state: Service, subject: Subject) -> History:
-    """What was said in a session."""
+@routes.get("/chat/session/{session_id:path}/history", summary="Get the history of a session")
+def history(session_id: SessionIdPath, state: Service, subject: Subject) -> History:
+    """Returns the messages of a session."""
     return state.conversations.history(subject, session_id)
 
 
-@routes.post("/chat/session/history")
-def history_of(body: SessionNamed, state: Service, subject: Subject) -> History:
-    """What was said in a session whose id does not fit a path."""
+@routes.post("/chat/session/history", summary="Get the history of a session (ID in the body)")
+def history_by_body(body: SessionReference, state: Service, subject: Subject) -> History:
+    """Returns the messages of a session. Accepts IDs that can't be part of a path."""
     return state.conversations.history(subject, body.session_id)
 
 
-@routes.post("/chat/session/clear")
-async def clear_of(body: SessionNamed, state: Service, subject: Subject) -> Done:
-    """Forget a session whose id does not fit a path."""
+@routes.post("/chat/session/clear", summary="Delete a session (ID in the body)")
+async def clear_by_body(body: SessionReference, state: Service, subject: Subject) -> Done:
+    """Deletes a session. Accepts IDs that can't be part of a path."""
     return await clear(body.session_id, state, subject)
 
 
-@routes.post("/chat/session/rename")
-def rename_of(body: Renamed, state: Service, subject: Subject) -> Done:
-    """Name a session whose id does not fit a path."""
+@routes.post("/chat/session/rename", summary="Rename a session (ID in the body)")
+def rename_by_body(body: SessionRenameRequest, state: Service, subject: Subject) -> Done:
+    """Sets the display name of a session. Accepts IDs that can't be part of a path."""
     return rename(body.session_id, body, state, subject)
 
 
-@routes.delete("/chat/session/{session_id:path}")
-async def clear(session_id: str, state: Service, subject: Subject) -> Done:
-    """Forget a session; a run in it that was just stopped is given some seconds to end."""
+@routes.delete("/chat/session/{session_id:path}", summary="Delete a session")
+async def clear(session_id: SessionIdPath, state: Service, subject: Subject) -> Done:
+    """Deletes a session with its history. Waits up to 3 seconds for a run in the session to end, then returns 409."""
     end = time.monotonic() + CLEAR_SECONDS
     while True:
         try:
@@ -186,20 +207,18 @@ async def clear(session_id: str, state: Service, subject: Subject) -> Done:
         except SessionBusyError:
             if time.monotonic() > end:
                 raise
-        await asyncio.sleep(0.1)  # not in a thread: those of all subjects are few
+        await asyncio.sleep(0.1)  # not in a worker thread: the thread pool is shared by all subjects
 
 
-@routes.patch("/chat/session/{session_id:path}")
-def rename(session_id: str, body: NewName, state: Service, subject: Subject) -> Done:
-    """Name a session, for people."""
+@routes.patch("/chat/session/{session_id:path}", summary="Rename a session")
+def rename(session_id: SessionIdPath, body: RenameRequest, state: Service, subject: Subject) -> Done:
+    """Sets the display name of a session."""
     state.conversations.rename(subject, session_id, body.name)
     return Done(message=f"Session {session_id} renamed")
 
 
-@routes.get("/prompts")
+@routes.get("/prompts", summary="List system prompts")
 def prompts(state: Service) -> PromptsOut:
-    """The system prompts of the service, with their versions and weights."""
-    versions = [each for found in state.conversations.prompts.all().values() for each in found]
-    return PromptsOut(
-        prompts=[PromptOut(name=each.prompt, version=each.version, weight=each.weight) for each in versions]
-    )
+    """Returns the named system prompts of the service with their versions and weights."""
+    found = [each for versions in state.conversations.prompts.all().values() for each in versions]
+    return PromptsOut(prompts=[PromptOut(name=each.prompt, version=each.version, weight=each.weight) for each in found])

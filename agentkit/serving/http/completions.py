@@ -1,7 +1,8 @@
-"""The agent as a model of OpenAI's chat completions API; its tools run here.
+"""The agent as a model of the OpenAI chat completions API; its tools run on the server.
 
-Of the request: messages (texts, and pictures as data URLs), stream, stream_options.include_usage, and what is known of
-sampling; other fields are borne. A client's own tools are refused: it would wait for calls that never come.
+Supported request fields: messages (texts, and images as data URLs), stream, stream_options.include_usage, and the
+sampling fields below; other fields are ignored. Client-defined tools are rejected: the client would wait for calls that
+it never receives.
 """
 
 import secrets
@@ -10,7 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
@@ -18,77 +19,92 @@ from starlette.exceptions import HTTPException
 from agentkit.event import TextDelta
 from agentkit.limits import Usage
 from agentkit.serving.exchange import Answer, UserInput
-from agentkit.serving.http.dependencies import Service, State, allowed
-from agentkit.serving.http.errors import body_of, promised, told
-from agentkit.serving.http.schemas import MaxTokens, OpenAIProblem, Penalty, Picture, Temperature, TopP
+from agentkit.serving.http.dependencies import Service, State, check_rate
+from agentkit.serving.http.errors import body_of, error_responses, logged_status_and_detail
+from agentkit.serving.http.schemas import ImageDataUrl, MaxTokens, OpenAIErrorResponse, Penalty, Temperature, TopP
 from agentkit.serving.http.sse import streamed
 
 MODEL = "agentkit"
 
-routes = APIRouter(prefix="/v1", tags=["OpenAI"], dependencies=[Depends(allowed)], responses=promised(OpenAIProblem))
+routes = APIRouter(
+    prefix="/v1", tags=["OpenAI"], dependencies=[Depends(check_rate)], responses=error_responses(OpenAIErrorResponse)
+)
 
 
-class Url(BaseModel):
-    """A picture as a data URL: the model server would fetch others from wherever they are."""
+class ImageUrl(BaseModel):
+    """An image. Only data URLs are accepted, because the model server would fetch any other URL."""
 
-    url: Picture
+    url: ImageDataUrl = Field(description="Image as a base64 data URL (PNG, JPEG, WebP or GIF).")
 
 
-class Part(BaseModel):
-    """A part of a message."""
+class ContentPart(BaseModel):
+    """One part of a message: a text or an image."""
 
-    type: Literal["text", "image_url"]
-    text: str | None = None
-    image_url: Url | None = None
+    type: Literal["text", "image_url"] = Field(description="Type of the part; the field of the same name is required.")
+    text: str | None = Field(default=None, description="The text of a text part.")
+    image_url: ImageUrl | None = Field(default=None, description="The image of an image part.")
 
     @model_validator(mode="after")
-    def _is_there(self) -> "Part":
+    def _has_content(self) -> "ContentPart":
         if getattr(self, self.type) is None:
-            raise ValueError(f"a part of type {self.type} has the field {self.type}")
+            raise ValueError(f"a part of type {self.type!r} requires the field {self.type!r}")
         return self
 
 
 class ChatMessage(BaseModel):
-    """One message. Of an assistant's or a tool's more than the text is borne, and left out."""
+    """One message. Messages with the role `tool` and fields other than these are ignored."""
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[Part] | None = None
+    role: Literal["system", "developer", "user", "assistant", "tool"] = Field(
+        description="Role of the message's author. `developer` is treated as `system`."
+    )
+    content: str | list[ContentPart] | None = Field(default=None, description="Text or content parts of the message.")
 
 
 class StreamOptions(BaseModel):
-    """Of a stream."""
+    """Options of a streamed response."""
 
-    include_usage: bool | None = None
+    include_usage: bool | None = Field(
+        default=None, description="Whether to send a last chunk with the token usage before `[DONE]`."
+    )
 
 
-class Completion(BaseModel):
-    """A request of OpenAI's chat completions."""
+class CompletionRequest(BaseModel):
+    """A chat completion request of the OpenAI API. Fields not listed here are ignored."""
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=10_000)]
-    model: str = MODEL
-    stream: bool | None = False
-    stream_options: StreamOptions | None = None
+    messages: Annotated[
+        list[ChatMessage],
+        Field(
+            min_length=1,
+            max_length=10_000,
+            description="The conversation, oldest message first. The last message must have the role `user`.",
+        ),
+    ]
+    model: str = Field(default=MODEL, description="Model ID: `agentkit` or `default`.")
+    stream: bool | None = Field(default=False, description="Whether to stream the answer as server-sent events.")
+    stream_options: StreamOptions | None = Field(default=None, description="Options of a streamed response.")
     temperature: Temperature = None
     top_p: TopP = None
     max_tokens: MaxTokens = None
-    max_completion_tokens: MaxTokens = None
-    n: int | None = None
-    tools: list[Any] | None = None
-    stop: str | list[str] | None = None
-    seed: int | None = None
-    presence_penalty: Penalty = None
-    frequency_penalty: Penalty = None
+    max_completion_tokens: Annotated[
+        MaxTokens, Field(description="Maximum number of tokens per model reply; takes precedence over `max_tokens`.")
+    ] = None
+    n: int | None = Field(default=None, description="Number of answers; only 1 is supported.")
+    tools: list[Any] | None = Field(default=None, description="Not supported: the agent uses its own tools.")
+    stop: str | list[str] | None = Field(default=None, description="Stop sequences.")
+    seed: int | None = Field(default=None, description="Seed for sampling.")
+    presence_penalty: Annotated[Penalty, Field(description="Presence penalty.")] = None
+    frequency_penalty: Annotated[Penalty, Field(description="Frequency penalty.")] = None
 
 
-@routes.get("/models")
+@routes.get("/models", summary="List models")
 def models() -> dict[str, Any]:
-    """The models: the agent."""
+    """Returns the available models. The agent is the only one."""
     return {"object": "list", "data": [_model()]}
 
 
-@routes.get("/models/{name:path}")
-def model(name: str) -> dict[str, Any]:
-    """One model."""
+@routes.get("/models/{name:path}", summary="Get a model")
+def model(name: Annotated[str, Path(description="Model ID: `agentkit` or `default`.")]) -> dict[str, Any]:
+    """Returns a model by ID."""
     _check_model(name)
     return _model()
 
@@ -99,33 +115,35 @@ def _model() -> dict[str, Any]:
 
 def _check_model(name: str) -> None:
     if name not in (MODEL, "default"):
-        raise HTTPException(404, f"there is no model {name!r:.80} here: it is called {MODEL!r}")
+        raise HTTPException(404, f"model {name!r:.80} not found; the only model is {MODEL!r}")
 
 
-@routes.post("/chat/completions", response_model=None)
-async def complete(body: Completion, request: Request, state: Service) -> Response:
-    """Answer as a model does; with stream=true piece by piece."""
+@routes.post("/chat/completions", summary="Create a chat completion", response_model=None)
+async def complete(body: CompletionRequest, request: Request, state: Service) -> Response:
+    """Answers a conversation, as a stream of chunks if `stream` is true. Tool calls run on the server."""
     _check_model(body.model)
-    asked = _asked(body, state)
-    about = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": body.model}
+    user_input = _user_input(body, state)
+    head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": body.model}
     if body.stream:
         wants_usage = bool(body.stream_options and body.stream_options.include_usage)
-        return await streamed(_chunks(state, request, asked, about, wants_usage), _ending)
-    answer = await state.runs.answer(asked, request.is_disconnected)
+        return await streamed(_chunks(state, request, user_input, head, wants_usage), _ending)
+    answer = await state.runs.answer(user_input, request.is_disconnected)
     state.metrics.note(answer)
     message = {"role": "assistant", "content": answer.text, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(answer)}
-    return JSONResponse({**about, "object": "chat.completion", "choices": [choice], "usage": _usage(answer.usage)})
+    return JSONResponse({**head, "object": "chat.completion", "choices": [choice], "usage": _usage(answer.usage)})
 
 
-def _asked(body: Completion, state: State) -> UserInput:
+def _user_input(body: CompletionRequest, state: State) -> UserInput:
     if body.tools:
-        raise HTTPException(400, "tools: the agent has its own, which run here; calls are not handed to clients")
+        raise HTTPException(
+            400, "tools: client-defined tools are not supported; the agent uses its own tools, which run on the server"
+        )
     if body.n not in (None, 1):
-        raise HTTPException(400, "n: one answer is given")
+        raise HTTPException(400, "n: only one answer is supported")
     messages = [found for each in body.messages if (found := _message(each)) is not None]
     if not messages or messages[-1]["role"] != "user":
-        raise HTTPException(400, "messages: the last of them is what a user says")
+        raise HTTPException(400, "messages: the last message must have the role 'user'")
     names = ("temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty")
     sampling = {name: value for name in names if (value := getattr(body, name)) is not None}
     max_tokens = body.max_completion_tokens or body.max_tokens
@@ -144,30 +162,30 @@ def _message(message: ChatMessage) -> dict[str, Any] | None:
 
 
 async def _chunks(
-    state: State, request: Request, asked: UserInput, about: dict[str, Any], wants_usage: bool
+    state: State, request: Request, user_input: UserInput, head: dict[str, Any], wants_usage: bool
 ) -> AsyncGenerator[Any, None]:
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         more = {"usage": None} if wants_usage else {}
-        return {**about, "object": "chat.completion.chunk", "choices": [choice], **more}
+        return {**head, "object": "chat.completion.chunk", "choices": [choice], **more}
 
-    is_begun = False
-    async with aclosing(state.runs.follow(asked, request.is_disconnected)) as happens:
-        async for each in happens:
+    has_started = False
+    async with aclosing(state.runs.follow(user_input, request.is_disconnected)) as updates:
+        async for each in updates:
             if each is None:
                 yield None
             elif isinstance(each, TextDelta):
-                yield chunk({"content": each.text} if is_begun else {"role": "assistant", "content": each.text})
-                is_begun = True
+                yield chunk({"content": each.text} if has_started else {"role": "assistant", "content": each.text})
+                has_started = True
             elif isinstance(each, Answer):
                 state.metrics.note(each)
                 yield chunk({}, _finish_reason(each))
                 if wants_usage:
-                    yield {**about, "object": "chat.completion.chunk", "choices": [], "usage": _usage(each.usage)}
+                    yield {**head, "object": "chat.completion.chunk", "choices": [], "usage": _usage(each.usage)}
 
 
-def _ending(failed: Exception | None) -> Sequence[Any]:
-    return [body_of("/v1/", *told(failed))] if failed else ["[DONE]"]
+def _ending(error: Exception | None) -> Sequence[Any]:
+    return [body_of("/v1/", *logged_status_and_detail(error))] if error else ["[DONE]"]
 
 
 def _finish_reason(answer: Answer) -> str:

@@ -1,4 +1,4 @@
-"""The conversations of subjects: whose session is which, what it is called, and what it is told first."""
+"""Sessions per subject: ownership, display names, system prompts and histories."""
 
 import functools
 import hashlib
@@ -13,36 +13,36 @@ from agentkit.serving.chat_service import ChatService
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.prompts import Prompts, Version
 from agentkit.serving.http.schemas import (
-    ChatBody,
+    ChatRequest,
     History,
     PromptOut,
-    SessionBody,
     SessionOut,
+    SessionRequest,
     ToolCallOut,
     TurnOut,
 )
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
 
-SYSTEM_PROMPT = "You are a helpful AI assistant."
+DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
 
 MAX_NAME = 60
 MAX_SUBJECTS = 1000
-"""Whose lists of sessions are kept in memory."""
+"""Maximum number of subjects whose session metadata is cached in memory."""
 
 
 class UnknownSessionError(Exception):
-    """There is no such session, or it is another subject's."""
+    """The session does not exist or belongs to another subject."""
 
 
 class UnknownPromptError(Exception):
-    """There is no such system prompt."""
+    """The named system prompt does not exist."""
 
 
 @dataclass(frozen=True)
 class SessionMeta:
-    """What is kept of a session beside what is said. told: the name under which its system prompt is kept; prompt,
-    version: of which system prompt of the service it is."""
+    """Stored metadata of a session. name: display name. told: digest under which its system prompt is stored. prompt,
+    version: the named system prompt it uses, or ""."""
 
     name: str = ""
     told: str = ""
@@ -50,152 +50,152 @@ class SessionMeta:
     version: str = ""
 
     @property
-    def seen(self) -> PromptOut | None:
-        """The system prompt of the service that it has."""
+    def prompt_out(self) -> PromptOut | None:
+        """The named system prompt of the session, or None."""
         return PromptOut(name=self.prompt, version=self.version) if self.prompt else None
 
 
 @dataclass
 class Conversations:
-    """Those of all subjects. Shared by threads."""
+    """The sessions of all subjects. Thread-safe."""
 
-    answerer: ChatService
+    service: ChatService
     tools: tuple[AnyTool, ...]
     prompts: Prompts
 
     def __post_init__(self) -> None:
-        self._of = functools.lru_cache(MAX_SUBJECTS)(self._notes)
+        self._metadata_of = functools.lru_cache(MAX_SUBJECTS)(self._metadata)
 
-    def single(self, body: ChatBody) -> UserInput:
-        """What a single shot asks: the messages as they are."""
+    def single(self, body: ChatRequest) -> UserInput:
+        """Return the user input of a stateless chat request."""
         messages: list[dict[str, Any]] = [turn.model_dump() for turn in body.messages]
         return UserInput(None, messages=messages, sampling=body.sampling, tools=self.tools)
 
-    def next(self, subject: str, body: SessionBody) -> tuple[UserInput, SessionMeta]:
-        """What the next message of a session asks; the first sets its name and its system prompt. Raises
-        UnknownPromptError, SessionError."""
+    def next(self, subject: str, body: SessionRequest) -> tuple[UserInput, SessionMeta]:
+        """Return the user input and the metadata for the next message of a session. The first message sets its display
+        name and its system prompt. Raises UnknownPromptError, SessionError."""
         key = _key(subject, body.session_id)
-        known = self._of(subject).get(body.session_id)
-        about = SessionMeta(**json.loads(known)) if known is not None else self._first(subject, body)
-        text = self._system_prompt(subject, about)
-        asked = UserInput(body.said, key, system_prompt=text, sampling=body.sampling, tools=self.tools)
-        return asked, about
+        known = self._metadata_of(subject).get(body.session_id)
+        meta = SessionMeta(**json.loads(known)) if known is not None else self._first(subject, body)
+        text = self._system_prompt(subject, meta)
+        user_input = UserInput(body.user_message, key, system_prompt=text, sampling=body.sampling, tools=self.tools)
+        return user_input, meta
 
-    def _first(self, subject: str, body: SessionBody) -> SessionMeta:
-        """Begin a session; of several that do so at once the first counts. The system prompt is kept once, however
-        many sessions have it, and not in memory."""
-        name, text, version = in_a_line(body.message, MAX_NAME), SYSTEM_PROMPT, None
+    def _first(self, subject: str, body: SessionRequest) -> SessionMeta:
+        """Create a session; of several concurrent calls the first one wins. Each distinct system prompt is stored once
+        per subject, and not cached in memory."""
+        name, text, version = in_a_line(body.message, MAX_NAME), DEFAULT_SYSTEM_PROMPT, None
         if body.system_prompt is not None and body.system_prompt.strip():
             text = body.system_prompt
         elif body.prompt is not None:
             version = self.version(body.prompt, f"{subject}\n{body.session_id}")
             text = version.text
-        told = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
-        kept = self.answerer.sessions[f"http.{_digest(subject)}.prompt.{told}"]
-        if not kept.entries():
-            kept.append([system(text)])
-        about = SessionMeta(name, told, version.prompt if version else "", version.version if version else "")
-        noted = self._of(subject).add(body.session_id, _text(about))
-        return SessionMeta(**json.loads(noted))
+        digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
+        stored_prompt = self.service.sessions[f"http.{_digest(subject)}.prompt.{digest}"]
+        if not stored_prompt.entries():
+            stored_prompt.append([system(text)])
+        meta = SessionMeta(name, digest, version.prompt if version else "", version.version if version else "")
+        stored = self._metadata_of(subject).add(body.session_id, _as_json(meta))
+        return SessionMeta(**json.loads(stored))
 
-    def _system_prompt(self, subject: str, about: SessionMeta) -> str:
-        said = self.answerer.sessions[f"http.{_digest(subject)}.prompt.{about.told}"].messages
-        return text_of(said[0]) if said else SYSTEM_PROMPT
+    def _system_prompt(self, subject: str, meta: SessionMeta) -> str:
+        messages = self.service.sessions[f"http.{_digest(subject)}.prompt.{meta.told}"].messages
+        return text_of(messages[0]) if messages else DEFAULT_SYSTEM_PROMPT
 
-    def keep(self, subject: str, session_id: str, about: SessionMeta) -> None:
-        """Note again what is known of a session that was forgotten while it was answered. Raises SessionError."""
-        if self._of(subject).get(session_id) is None:
-            self._of(subject).add(session_id, _text(about))
+    def keep(self, subject: str, session_id: str, meta: SessionMeta) -> None:
+        """Restore the metadata of a session that was deleted while it was answered. Raises SessionError."""
+        if self._metadata_of(subject).get(session_id) is None:
+            self._metadata_of(subject).add(session_id, _as_json(meta))
 
     def version(self, prompt: str, who: str) -> Version:
-        """The version of a system prompt for somebody. Raises UnknownPromptError."""
+        """Return the version of a named system prompt for a session. Raises UnknownPromptError."""
         version = self.prompts.choose(prompt, who)
         if version is None:
-            raise UnknownPromptError(f"there is no system prompt {prompt!r:.80}")
+            raise UnknownPromptError(f"system prompt {prompt!r:.80} not found")
         return version
 
     def history(self, subject: str, session_id: str) -> History:
-        """What was said in a session. Raises UnknownSessionError, SessionError."""
-        about = self._existing(subject, session_id)
-        messages = self.answerer.sessions[_key(subject, session_id)].messages
-        return History(session_id=session_id, messages=turns(messages), name=about.name, prompt=about.seen)
+        """Return the messages of a session. Raises UnknownSessionError, SessionError."""
+        meta = self._existing(subject, session_id)
+        messages = self.service.sessions[_key(subject, session_id)].messages
+        return History(session_id=session_id, messages=turns(messages), name=meta.name, prompt=meta.prompt_out)
 
     def clear(self, subject: str, session_id: str) -> None:
-        """Forget a session. Raises UnknownSessionError, SessionBusyError at once, SessionError."""
+        """Delete a session. Raises UnknownSessionError, SessionError, and SessionBusyError without waiting."""
         self._existing(subject, session_id)
-        self.answerer.sessions.delete(_key(subject, session_id), wait=0.0)
-        self._of(subject).set(session_id, "")
+        self.service.sessions.delete(_key(subject, session_id), wait=0.0)
+        self._metadata_of(subject).set(session_id, "")
 
     def rename(self, subject: str, session_id: str, name: str) -> None:
-        """Give a session a name for people. Raises UnknownSessionError, SessionError."""
-        about = self._existing(subject, session_id)
-        self._of(subject).set(session_id, _text(replace(about, name=name)))
+        """Set the display name of a session. Raises UnknownSessionError, SessionError."""
+        meta = self._existing(subject, session_id)
+        self._metadata_of(subject).set(session_id, _as_json(replace(meta, name=name)))
 
     def list(self, subject: str) -> list[SessionOut]:
-        """The sessions of a subject, the one that was written to last first. Raises SessionError."""
+        """Return the sessions of a subject, most recently updated first. Raises SessionError."""
         known = {
             _key(subject, each): (each, SessionMeta(**json.loads(text)))
-            for each, text in self._of(subject).all().items()
+            for each, text in self._metadata_of(subject).all().items()
         }
         return [
             SessionOut(session_id=known[info.id][0], name=known[info.id][1].name, updated=info.updated.isoformat())
-            for info in self.answerer.sessions.list()
+            for info in self.service.sessions.list()
             if info.id in known
         ]
 
     def _existing(self, subject: str, session_id: str) -> SessionMeta:
-        known = self._of(subject).get(session_id)
-        if known is None or _key(subject, session_id) not in self.answerer.sessions:
+        known = self._metadata_of(subject).get(session_id)
+        if known is None or _key(subject, session_id) not in self.service.sessions:
             raise UnknownSessionError("Session not found")
         return SessionMeta(**json.loads(known))
 
-    def _notes(self, subject: str) -> KeyValueStore:
-        return KeyValueStore(self.answerer.sessions, f"http.{_digest(subject)}.names")
+    def _metadata(self, subject: str) -> KeyValueStore:
+        return KeyValueStore(self.service.sessions, f"http.{_digest(subject)}.names")
 
 
 def turns(messages: Sequence[Message]) -> list[TurnOut]:
-    """What a user sees of a transcript: what was said, and with an answer the tool calls that it rests on."""
-    found: list[TurnOut] = []
-    due = TurnOut(role="assistant", content="")
-    open_calls: dict[str, ToolCallOut] = {}  # of the last reply: servers give the same ids again in later ones
+    """Return a transcript as shown to a user: the messages, with each answer's tool calls and images."""
+    result: list[TurnOut] = []
+    pending = TurnOut(role="assistant", content="")
+    open_calls: dict[str, ToolCallOut] = {}  # of the last reply: servers may reuse ids in later replies
 
     def close() -> None:
-        nonlocal due
-        if due.content or due.tool_calls:
-            found.append(due)
-        due = TurnOut(role="assistant", content="")
+        nonlocal pending
+        if pending.content or pending.tool_calls:
+            result.append(pending)
+        pending = TurnOut(role="assistant", content="")
 
     for message in messages:
         if message["role"] == "assistant":
-            calls = [_seen(call) for call in message.get("tool_calls") or ()]
+            calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
             open_calls = {call.id: call for call in calls}
-            due.tool_calls += calls
-            due.content = text_of(message)
+            pending.tool_calls += calls
+            pending.content = text_of(message)
             if not calls:
                 close()
         elif message["role"] == "tool" and message.get("tool_call_id") in open_calls:
             open_calls[message["tool_call_id"]].response = text_of(message)
         elif is_shown_by_a_tool(message):
-            due.images += _pictures(message)
+            pending.images += _images(message)
         elif message["role"] == "user":
-            close()  # a run that was stopped: its calls belong to no later answer
-            found.append(TurnOut(role="user", content=text_of(message), images=_pictures(message)))
+            close()  # after a stopped run, its calls do not belong to a later answer
+            result.append(TurnOut(role="user", content=text_of(message), images=_images(message)))
     close()
-    return found
+    return result
 
 
-def _seen(call: ToolCall) -> ToolCallOut:
+def _tool_call(call: ToolCall) -> ToolCallOut:
     return ToolCallOut(id=call["id"], name=call["function"]["name"], arguments=call["function"]["arguments"])
 
 
-def _pictures(message: Message) -> list[str]:
+def _images(message: Message) -> list[str]:
     parts: Any = message.get("content")
     parts = parts if isinstance(parts, list) else []
     return [part["image_url"]["url"] for part in parts if part.get("type") == "image_url"]
 
 
-def _text(about: SessionMeta) -> str:
-    return json.dumps(asdict(about), ensure_ascii=False)
+def _as_json(meta: SessionMeta) -> str:
+    return json.dumps(asdict(meta), ensure_ascii=False)
 
 
 def _digest(subject: str) -> str:
@@ -203,6 +203,6 @@ def _digest(subject: str) -> str:
 
 
 def _key(subject: str, session_id: str) -> str:
-    """The id in the store: under the subject's digest, so that no id of one subject is one of another."""
+    """Return the id in the store. It contains the subject's digest, so that ids of different subjects never collide."""
     digest = hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]
     return f"http.{_digest(subject)}:{digest}"

@@ -1,4 +1,4 @@
-"""What a request works with: the service behind it, and who asks."""
+"""Request dependencies: the service state, the authenticated subject, and the rate limit."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -19,36 +19,37 @@ from agentkit.serving.rate_limit import RateLimiter
 
 @dataclass(frozen=True)
 class State:
-    """One service."""
+    """The components of one service."""
 
     settings: HttpSettings
     conversations: Conversations
     runs: Runs
     metrics: Metrics
-    door: Authenticator
+    authenticator: Authenticator
     rates: RateLimiter
     model_server: ModelServer
 
     def sessions_problem(self) -> str | None:
-        """What is wrong with the store of sessions; None when it can be read."""
+        """Return what is wrong with the session store; None when it can be read."""
         try:
-            "readyz" in self.conversations.answerer.sessions  # noqa: B015 - it is asked, whatever the answer
+            "readyz" in self.conversations.service.sessions  # noqa: B015 - only whether the store can be read matters
         except SessionError as error:
             return type(error).__name__
         return None
 
 
 async def state_of(request: Request) -> State:
-    """The service of a request."""
+    """Return the service state of a request."""
     state: State = request.app.state.service
     return state
 
 
 async def subject_of(request: Request, state: Annotated[State, Depends(state_of)]) -> str:
-    """Who asks. Raises HTTPException with 401 when that can't be made out."""
+    """Return the authenticated subject. Raises HTTPException with 401 when authentication fails."""
     token = request.headers.get("authorization")
-    door = state.door
-    subject = await run_in_threadpool(door.subject, token) if door.is_remote else door.subject(token)
+    authenticate = state.authenticator.subject
+    is_remote = state.authenticator.is_remote
+    subject = await run_in_threadpool(authenticate, token) if is_remote else authenticate(token)
     if subject is None:
         raise HTTPException(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
     return subject
@@ -58,10 +59,10 @@ Service = Annotated[State, Depends(state_of)]
 Subject = Annotated[str, Depends(subject_of)]
 
 
-async def allowed(subject: Subject, state: Service) -> None:
-    """Whether the one who asks keeps to the rate. Raises HTTPException with 429."""
+async def check_rate(subject: Subject, state: Service) -> None:
+    """Check the rate limit of the subject. Raises HTTPException with 429 when it is exceeded."""
     rates = state.rates
     is_allowed = await run_in_threadpool(rates.allows, subject) if rates.is_remote else rates.allows(subject)
     if not is_allowed:
         wait = await run_in_threadpool(rates.wait, subject)
-        raise HTTPException(429, f"too many requests: try again in {wait} seconds", {"Retry-After": str(wait)})
+        raise HTTPException(429, f"rate limit exceeded; try again in {wait} seconds", {"Retry-After": str(wait)})

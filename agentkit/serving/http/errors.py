@@ -1,4 +1,4 @@
-"""What goes wrong, as HTTP tells it: {"detail": "..."}, and under /v1 as OpenAI's service does."""
+"""Error responses: {"detail": "..."}, and under /v1 the error format of the OpenAI API."""
 
 import logging
 from collections.abc import Mapping
@@ -15,70 +15,74 @@ from agentkit import AgentkitError, APIError, LimitError, SessionError
 from agentkit._text import in_a_line
 from agentkit.errors import SessionBusyError, TranscriptError
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
-from agentkit.serving.http.runs import GoneError, TooManyError
+from agentkit.serving.http.runs import ClientDisconnectedError, TooManyRunsError
 
 logger = logging.getLogger("agentkit.http")
 
-_EMPTY = {"missing", "too_short", "string_too_short", "value_error"}
+_BAD_REQUEST_TYPES = {"missing", "too_short", "string_too_short", "value_error"}
 
 
-WHY = {
-    400: "a field is missing, empty, or names what there is not",
-    401: "no valid token",
-    404: "there is none",
-    409: "the session is busy",
-    413: "too large",
-    422: "not in the form that is wanted",
-    429: "too many requests",
-    502: "the model server refuses",
-    503: "the model server, the store or the service can't answer just now",
+DESCRIPTIONS = {
+    400: "Invalid request: a field is missing, empty, or refers to something that does not exist",
+    401: "Missing or invalid API key or token",
+    404: "Not found",
+    409: "The session is busy with another message",
+    413: "Request body too large",
+    422: "The request does not match the schema",
+    429: "Rate limit exceeded; see the Retry-After header",
+    502: "The model server rejected the request",
+    503: "The model server, the session store or the service is temporarily unavailable; see the Retry-After header",
 }
 
 
-def promised(body: type[BaseModel], *only: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for its documentation. body: what they look like. only: these; else all."""
-    return {status: {"model": body, "description": why} for status, why in WHY.items() if not only or status in only}
+def error_responses(body: type[BaseModel], *only: int) -> dict[int | str, dict[str, Any]]:
+    """Return the error responses of a route for OpenAPI. body: model of the body. only: status codes; none: all."""
+    return {
+        status: {"model": body, "description": text}
+        for status, text in DESCRIPTIONS.items()
+        if not only or status in only
+    }
 
 
-def described(error: Exception) -> tuple[int, str]:
-    """The status and the sentence for what went wrong."""
+def status_and_detail(error: Exception) -> tuple[int, str]:
+    """Return the HTTP status and the message for an error."""
     if isinstance(error, UnknownSessionError):
         return 404, str(error)
-    if isinstance(error, GoneError):
-        return 499, "the client has left"  # as nginx has it; nobody reads it
-    if isinstance(error, TooManyError):
-        return 503, f"{error}: try again in a moment"
+    if isinstance(error, ClientDisconnectedError):
+        return 499, "client disconnected"  # the status nginx uses; no client receives it
+    if isinstance(error, TooManyRunsError):
+        return 503, f"{error}; try again later"
     if isinstance(error, UnknownPromptError | TranscriptError | LimitError):
         return 400, in_a_line(str(error), 500)
     if isinstance(error, SessionBusyError):
-        return 409, "the session is busy with another message: try again when that is answered"
+        return 409, "the session is busy with another message; try again when it is answered"
     if isinstance(error, SessionError):
-        return 503, "the sessions can't be read or written just now"
+        return 503, "the session store is temporarily unavailable"
     if isinstance(error, APIError):
-        return _of_model_server(error), f"the model server can't answer: {in_a_line(error.message, 500)}"
+        return _model_server_status(error), f"model server error: {in_a_line(error.message, 500)}"
     if isinstance(error, AgentkitError):
         return 500, in_a_line(str(error), 500)
-    return 500, "something went wrong here"
+    return 500, "internal server error"
 
 
-def _of_model_server(error: APIError) -> int:
-    """503 where it may go better later."""
+def _model_server_status(error: APIError) -> int:
+    """Return 503 for errors that may be temporary, otherwise 502."""
     if isinstance(error, APIConnectionError):
         return 503
-    is_its_own = isinstance(error, APIStatusError) and 400 <= error.status_code < 500 and error.status_code != 429
-    return 502 if is_its_own else 503
+    is_rejected = isinstance(error, APIStatusError) and 400 <= error.status_code < 500 and error.status_code != 429
+    return 502 if is_rejected else 503
 
 
-def told(error: Exception) -> tuple[int, str]:
-    """The same, and logged."""
-    status, detail = described(error)
+def logged_status_and_detail(error: Exception) -> tuple[int, str]:
+    """Return the HTTP status and the message for an error, and log errors of status 500 and above."""
+    status, detail = status_and_detail(error)
     if status >= 500:
         logger.warning("%s: %s", type(error).__name__, detail, exc_info=status == 500)
     return status, detail
 
 
 def body_of(path: str, status: int, detail: str) -> dict[str, Any]:
-    """The body for an error under a path."""
+    """Return the JSON body of an error response in the format of the path."""
     if not path.startswith("/v1/"):
         return {"detail": detail}
     kinds = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
@@ -88,13 +92,13 @@ def body_of(path: str, status: int, detail: str) -> dict[str, Any]:
 
 
 def response_of(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The response for an error."""
+    """Return the response for an error; 503 has a Retry-After header."""
     more = {"Retry-After": "5"} if status == 503 else {}
     return JSONResponse(body_of(request.url.path, status, detail), status, {**more, **(headers or {})})
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Let the application tell its errors so."""
+    """Register the error handlers of the application."""
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> JSONResponse:
@@ -103,16 +107,23 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> JSONResponse:
         problems = error.errors()
-        status = 400 if all(problem["type"] in _EMPTY for problem in problems) else 422
-        return response_of(request, status, "; ".join(map(_sentence, problems[:5])))
+        status = 400 if all(problem["type"] in _BAD_REQUEST_TYPES for problem in problems) else 422
+        return response_of(request, status, "; ".join(map(_validation_detail, problems[:5])))
 
-    async def tell(request: Request, error: Exception) -> JSONResponse:
-        return response_of(request, *told(error))
+    async def handle(request: Request, error: Exception) -> JSONResponse:
+        return response_of(request, *logged_status_and_detail(error))
 
-    for kind in (AgentkitError, APIError, TooManyError, GoneError, UnknownSessionError, UnknownPromptError):
-        app.add_exception_handler(kind, tell)
+    for kind in (
+        AgentkitError,
+        APIError,
+        TooManyRunsError,
+        ClientDisconnectedError,
+        UnknownSessionError,
+        UnknownPromptError,
+    ):
+        app.add_exception_handler(kind, handle)
 
 
-def _sentence(problem: Any) -> str:
-    place = ".".join(str(each) for each in problem["loc"] if each not in ("body", "query", "path"))
-    return in_a_line(f"{place or 'body'}: {problem['msg']}", 300)
+def _validation_detail(problem: Any) -> str:
+    field = ".".join(str(each) for each in problem["loc"] if each not in ("body", "query", "path"))
+    return in_a_line(f"{field or 'body'}: {problem['msg']}", 300)

@@ -1,48 +1,56 @@
-"""Whether the service lives, is ready, and what its model server does."""
+"""Health, liveness, readiness and metrics endpoints."""
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from agentkit.serving.http.dependencies import Service, Subject
-from agentkit.serving.http.errors import promised
+from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.metrics import CONTENT_TYPE
-from agentkit.serving.http.schemas import Health, Problem
+from agentkit.serving.http.schemas import ErrorResponse, Health
 
 routes = APIRouter()
 
 
-@routes.get("/api/llm/health", tags=["health"], responses={503: {"model": Health}})
+@routes.get(
+    "/api/llm/health",
+    tags=["health"],
+    summary="Check the model server",
+    responses={503: {"model": Health, "description": "The model server is unavailable"}},
+)
 def health(state: Service, response: Response) -> Health:
-    """How the model server is: 200, or 503 when it is not there."""
+    """Returns the state of the model server: 200 if it is reachable, otherwise 503."""
     problem = state.model_server.problem()
     if problem:
         response.status_code = 503
     return Health(
         status="unavailable" if problem else "ok",
-        server_url=state.model_server.shown,
+        server_url=state.model_server.display_url,
         temperature=state.settings.llm_temperature,
         max_tokens=state.settings.llm_max_tokens,
         detail=problem,
     )
 
 
-@routes.get("/livez", tags=["health"], response_class=PlainTextResponse)
+@routes.get("/livez", tags=["health"], summary="Liveness probe", response_class=PlainTextResponse)
 async def live() -> str:
-    """Whether the service lives."""
+    """Returns `ok` while the service process is running."""
     return "ok"
 
 
-@routes.get("/readyz", tags=["health"], responses={503: {"description": "not ready"}})
+@routes.get(
+    "/readyz", tags=["health"], summary="Readiness probe", responses={503: {"description": "The service is not ready"}}
+)
 def ready(state: Service) -> JSONResponse:
-    """Whether requests can be answered: sessions can be read, the model server is there, and there is room."""
+    """Returns whether requests can be answered: the session store is readable, the model server is reachable, and the
+    maximum number of concurrent answers is not reached."""
     problems = {"model": state.model_server.problem(), "sessions": state.sessions_problem()}
     if state.runs.is_full:
-        problems["runs"] = "as many answers as there may be are worked on"
+        problems["runs"] = "the maximum number of concurrent answers is reached"
     found = {name: problem for name, problem in problems.items() if problem}
     return JSONResponse({"status": "unavailable" if found else "ok", **found}, 503 if found else 200)
 
 
-@routes.get("/metrics", tags=["metrics"], responses=promised(Problem, 401))
+@routes.get("/metrics", tags=["metrics"], summary="Prometheus metrics", responses=error_responses(ErrorResponse, 401))
 def metrics(state: Service, subject: Subject) -> Response:
-    """Figures for Prometheus."""
+    """Returns metrics in the Prometheus text format."""
     return Response(state.metrics.text(), media_type=CONTENT_TYPE)

@@ -1,6 +1,6 @@
-"""API keys: a file of names and hashes, which nobody else can read. A key itself is shown once, when it is made.
+"""API keys: a file of names and key hashes, readable by its owner only. A key itself is shown once, when it is created.
 
-Keys are 256 random bits, so that a plain SHA-256 of one can't be turned back.
+Keys are 256 random bits, so a plain SHA-256 hash can't be reversed.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ NAME = re.compile(r"[\w.@-]{1,64}")
 
 
 class Keys:
-    """The keys in a file. It is read again when it has changed. Raises ConfigurationError when it can't be read."""
+    """The keys in a file, which is reloaded when it changes. Raises ConfigurationError when it can't be read."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -29,23 +29,23 @@ class Keys:
 
     @property
     def exist(self) -> bool:
-        """Whether keys were made; they may be taken away since."""
+        """Whether a key was ever created; all keys may have been removed since."""
         return self._file.exists()
 
     def owner(self, key: str) -> str | None:
-        """The name that a key was made for."""
+        """Return the name that a key was created for; None for an unknown key."""
         found = hashlib.sha256(key.encode()).hexdigest()
         names = [name for name, kept in self._read().items() if hmac.compare_digest(kept, found)]
         return names[0] if names else None
 
     def names(self) -> list[str]:
-        """Who has a key."""
+        """Return the names that have a key, sorted."""
         return sorted(self._read())
 
     def add(self, name: str) -> str:
-        """A new key for a name. Raises ConfigurationError for a name that can't be one, or has a key."""
+        """Create a key for a name, and return it. Raises ConfigurationError for an invalid name or one with a key."""
         if not NAME.fullmatch(name):
-            raise ConfigurationError(f"{name!r:.80} can't be a name: write up to 64 letters, digits and '_.@-'")
+            raise ConfigurationError(f"{name!r:.80} is not a valid name: use up to 64 letters, digits and '_.@-'")
         hashes = self._read()
         if name in hashes:
             raise ConfigurationError(f"{name} has a key already: remove it first (agentkit serve keys remove {name})")
@@ -54,7 +54,7 @@ class Keys:
         return key
 
     def remove(self, name: str) -> None:
-        """Take a key away. Raises ConfigurationError when there is none."""
+        """Remove the key of a name. Raises ConfigurationError when it has none."""
         hashes = self._read()
         if name not in hashes:
             raise ConfigurationError(f"{name} has no key")
@@ -72,7 +72,7 @@ class Keys:
                 kept: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
                 self._hashes = {str(name): str(each["sha256"]) for name, each in kept["keys"].items()}
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ConfigurationError(f"the keys in {self._file.name} can't be read: {error}") from None
+                raise ConfigurationError(f"key file {self._file.name} can't be read: {error}") from None
             self._stamp = stamp
         return self._hashes
 

@@ -1,4 +1,4 @@
-"""What holds for every request: its figures, and what a browser is told of the response."""
+"""ASGI middleware for every request: metrics, security headers, and a response for unexpected errors."""
 
 import time
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agentkit.serving.http.errors import response_of, told
+from agentkit.serving.http.errors import logged_status_and_detail, response_of
 from agentkit.serving.http.metrics import Metrics
 
 CONTENT_POLICY = (
@@ -23,30 +23,30 @@ HEADERS = {
 }
 
 
-class Guarded:
-    """Answers with 500 where the application fails, inside of all that adds to a response."""
+class ErrorGuard:
+    """Answers 500 for an unexpected error; innermost, so that outer middleware still adds its headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_begun = False
+        has_started = False
 
-        async def noted(message: Message) -> None:
-            nonlocal is_begun
-            is_begun = True
+        async def watched_send(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, watched_send)
         except Exception as error:
-            if is_begun or scope["type"] != "http":
+            if has_started or scope["type"] != "http":
                 raise
-            await response_of(Request(scope), *told(error))(scope, receive, send)
+            await response_of(Request(scope), *logged_status_and_detail(error))(scope, receive, send)
 
 
-class Watched:
-    """Counts requests, and tells browsers what the page may do."""
+class RequestMonitor:
+    """Counts requests, and adds security headers to responses."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -58,16 +58,16 @@ class Watched:
             return
         started = time.perf_counter()
 
-        async def noted(message: Message) -> None:
+        async def watched_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._count(scope, message["status"], time.perf_counter() - started)
-                given = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *((k, v) for k, v in HEADERS.items() if k not in given)]
+                present = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *((k, v) for k, v in HEADERS.items() if k not in present)]
             await send(message)
 
-        await self._app(scope, receive, noted)
+        await self._app(scope, receive, watched_send)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route: Any = scope.get("route")
-        method = scope["method"] if scope["method"] in METHODS else "other"  # anybody may write anything there
+        method = scope["method"] if scope["method"] in METHODS else "other"  # clients may send arbitrary methods
         self._metrics.count(method, getattr(route, "path", "other"), status, seconds)

@@ -1,4 +1,4 @@
-"""The model server behind the service, as far as the service asks whether it is there."""
+"""Health check of the model server."""
 
 import time
 from urllib.parse import urlsplit
@@ -7,38 +7,38 @@ import requests
 
 from agentkit._text import without_credentials
 
-SECONDS = 3.0
-KEPT_SECONDS = 1.0
+TIMEOUT = 3.0
+CACHE_SECONDS = 1.0
 
 
 class ModelServer:
-    """Asks a model server whether it is there; for a second the last word counts. url: of its API; None for a model in
-    this process, which is always there. given: its address as the settings have it."""
+    """Checks whether a model server is reachable; a result is cached for one second. url: its API URL; None for a model
+    in this process, which is always available. configured_url: the URL given in the settings, for display."""
 
-    def __init__(self, url: str | None, given: str | None = None) -> None:
+    def __init__(self, url: str | None, configured_url: str | None = None) -> None:
         self._url = url
-        self._given = given or url
-        self._asked = float("-inf")
+        self._display_url = configured_url or url
+        self._checked = float("-inf")
         self._problem: str | None = None
 
     @property
-    def shown(self) -> str:
-        """Its address, for people."""
-        return without_credentials(self._given) if self._given else "in this process"
+    def display_url(self) -> str:
+        """The URL without credentials, for display."""
+        return without_credentials(self._display_url) if self._display_url else "in this process"
 
     def problem(self) -> str | None:
-        """What is wrong with it; None when it answers."""
+        """Return what is wrong with the server; None when it is available."""
         if self._url is None:
             return None
-        if time.monotonic() - self._asked > KEPT_SECONDS:
-            self._problem = self._ask(self._url)
-            self._asked = time.monotonic()
+        if time.monotonic() - self._checked > CACHE_SECONDS:
+            self._problem = self._check(self._url)
+            self._checked = time.monotonic()
         return self._problem
 
-    def _ask(self, url: str) -> str | None:
+    def _check(self, url: str) -> str | None:
         try:
-            response = requests.get(f"{url.rstrip('/')}/models", timeout=SECONDS, allow_redirects=False)
+            response = requests.get(f"{url.rstrip('/')}/models", timeout=TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
-            return f"{type(error).__name__}: nobody answers at {urlsplit(without_credentials(url)).netloc}"
-        # one that asks for a key, or has no list of models, is there
-        return f"it answers with status {response.status_code}" if response.status_code >= 500 else None
+            return f"{type(error).__name__}: can't connect to {urlsplit(without_credentials(url)).netloc}"
+        # a server that requires a key or does not list models is available
+        return f"responded with status {response.status_code}" if response.status_code >= 500 else None

@@ -1,11 +1,11 @@
-"""Named system prompts with versions, which are given to sessions by weight.
+"""Named system prompts with versions, which are assigned to sessions by weight.
 
 # prompts.toml
 [tutor.v1]
 text = "You are a patient tutor."
 weight = 1
 [tutor.v2]
-text = "You are a tutor who asks before he tells."
+text = "You are a tutor who asks before explaining."
 weight = 3
 """
 
@@ -19,7 +19,7 @@ from agentkit import ConfigurationError
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a prompt. weight: how often it is taken, beside the others of its name; 0: only when asked for."""
+    """One version of a prompt. weight: how often it is chosen relative to the other versions; 0: only on request."""
 
     prompt: str
     version: str
@@ -28,9 +28,9 @@ class Version:
 
 
 class Prompts:
-    """The prompts in a file; it is read again when it has changed, and stays as it was when it can't be.
+    """The prompts in a TOML file. It is reloaded when it changes; if reloading fails, the previous prompts stay in use.
 
-    Raises ConfigurationError when it can't be read at first.
+    Raises ConfigurationError when the first load fails.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -42,7 +42,7 @@ class Prompts:
             self._stamp = file.stat().st_mtime_ns
 
     def all(self) -> dict[str, tuple[Version, ...]]:
-        """The versions of each prompt."""
+        """Return the versions of each prompt by name."""
         try:
             if self._file is not None and self._file.stat().st_mtime_ns != self._stamp:
                 self._stamp = self._file.stat().st_mtime_ns
@@ -52,12 +52,12 @@ class Prompts:
         return self._versions
 
     def choose(self, name: str, who: str) -> Version | None:
-        """The version for somebody: "name@version" is that one, "name" the one that falls to him, always the same as
-        long as the weights are. None when there is no such prompt."""
-        prompt, _, wanted = name.partition("@")
+        """Choose a version of a prompt; None when it does not exist. name: "name@version" selects that version; "name"
+        selects by weight. who: the same text gets the same version as long as the weights stay the same."""
+        prompt, _, version = name.partition("@")
         versions = self.all().get(prompt, ())
-        if wanted:
-            return next((each for each in versions if each.version == wanted), None)
+        if version:
+            return next((each for each in versions if each.version == version), None)
         point = int.from_bytes(hashlib.sha256(f"{prompt}\n{who}".encode()).digest()[:8]) / 2**64
         point *= sum(each.weight for each in versions)
         for each in versions:
@@ -69,16 +69,16 @@ class Prompts:
 
 def _read(file: Path) -> dict[str, tuple[Version, ...]]:
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
-        return {name: tuple(_version(name, *each) for each in versions.items()) for name, versions in found.items()}
+        prompts = tomllib.loads(file.read_text(encoding="utf-8"))
+        return {name: tuple(_version(name, *each) for each in versions.items()) for name, versions in prompts.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ConfigurationError(f"the prompts in {file.name} can't be read: {error}") from None
+        raise ConfigurationError(f"prompt file {file.name} can't be read: {error}") from None
 
 
-def _version(prompt: str, version: str, told: dict[str, object]) -> Version:
-    text, weight = told.get("text"), told.get("weight", 1.0)
+def _version(prompt: str, version: str, fields: dict[str, object]) -> Version:
+    text, weight = fields.get("text"), fields.get("weight", 1.0)
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{prompt}.{version} has no text")
     if isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0:
-        raise ValueError(f"{prompt}.{version}: weight={weight!r} is no number of at least 0")
+        raise ValueError(f"{prompt}.{version}: weight={weight!r} is not a number of at least 0")
     return Version(prompt, version, text, float(weight))

@@ -1,4 +1,4 @@
-"""Answers in threads, so that many are worked on at once; what happens in them is told to the event loop."""
+"""Runs answers in worker threads, and passes their events to the event loop."""
 
 import asyncio
 import contextlib
@@ -11,99 +11,105 @@ from agentkit.event import Event, TextDelta
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
 from agentkit.serving.exchange import Answer, UserInput
 
-LOOK = 0.5
-"""Seconds after which is looked whether the client is still there."""
+POLL_SECONDS = 0.5
+"""Interval in seconds between checks whether the client is still connected."""
 
-IDLE = 10.0
-"""Seconds without an event after which a sign of life is told, so that nothing between takes the stream for dead."""
+KEEPALIVE_SECONDS = 10.0
+"""Seconds without an event after which a keep-alive is sent, so that proxies do not close the idle stream."""
 
-Told = Event | Answer | None
-
-
-class TooManyError(Exception):
-    """As many answers as the service bears are worked on."""
+Update = Event | Answer | None
 
 
-class GoneError(Exception):
-    """The client has left: nobody waits for the answer."""
+class TooManyRunsError(Exception):
+    """The maximum number of concurrent answers is reached."""
+
+
+class ClientDisconnectedError(Exception):
+    """The client has disconnected before the answer was complete."""
 
 
 class Runs:
-    """At most `max_runs` answers at once; one more is refused."""
+    """Generates up to `max_runs` answers concurrently; further ones are rejected."""
 
-    def __init__(self, answerer: ChatService, max_runs: int) -> None:
-        self._answerer = answerer
+    def __init__(self, service: ChatService, max_runs: int) -> None:
+        self._service = service
         self._max_runs = max_runs
         self._cancels: set[threading.Event] = set()
-        self.changed: Callable[[int], object] = lambda count: None
-        """Told how many are worked on, when that changes."""
+        self.on_count: Callable[[int], object] = lambda count: None
+        """Called with the number of answers in progress when it changes."""
 
     @property
     def count(self) -> int:
-        """How many are worked on."""
+        """Number of answers in progress."""
         return len(self._cancels)
 
     @property
     def is_full(self) -> bool:
-        """Whether one more would be refused."""
+        """Whether a further answer would be rejected."""
         return self.count >= self._max_runs
 
-    async def answer(self, asked: UserInput, is_gone: Callable[[], Awaitable[bool]]) -> Answer:
-        """The answer. Raises what `process_user_input_with_llm` raises, TooManyError, and GoneError."""
-        async with contextlib.aclosing(self.follow(asked, is_gone)) as told:
-            async for each in told:
+    async def answer(self, user_input: UserInput, is_disconnected: Callable[[], Awaitable[bool]]) -> Answer:
+        """Return the answer. Raises what `process_user_input_with_llm` raises, TooManyRunsError when `max_runs` is
+        reached, and ClientDisconnectedError."""
+        async with contextlib.aclosing(self.follow(user_input, is_disconnected)) as updates:
+            async for each in updates:
                 if isinstance(each, Answer):
                     return each
-        raise GoneError
+        raise ClientDisconnectedError
 
-    async def follow(self, asked: UserInput, is_gone: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Told, None]:
-        """What happens, and at last the answer; None is a sign of life. It ends without one when the client is gone,
-        and with it the run. Raises what `process_user_input_with_llm` raises, and TooManyError."""
-        cancel, queue = threading.Event(), asyncio.Queue[Told | BaseException]()
-        self._begin(asked, cancel, queue)
-        looked = heard = time.monotonic()
+    async def follow(
+        self, user_input: UserInput, is_disconnected: Callable[[], Awaitable[bool]]
+    ) -> AsyncGenerator[Update, None]:
+        """Yield the events of a run, and finally the answer; None is a keep-alive. When the client disconnects, the run
+        is cancelled and the generator ends without an answer. Raises what `process_user_input_with_llm` raises, and
+        TooManyRunsError when `max_runs` is reached."""
+        cancel, queue = threading.Event(), asyncio.Queue[Update | BaseException]()
+        self._begin(user_input, cancel, queue)
+        polled_at = sent_at = time.monotonic()
         try:
             with _ticking(queue):
                 while True:
-                    for got in joined(await _all(queue)):
-                        if isinstance(got, BaseException):
-                            raise got
-                        if got is not None or time.monotonic() - heard >= IDLE:
-                            heard = time.monotonic()
-                            yield got
-                        if isinstance(got, Answer):
+                    for update in merged(await _drain(queue)):
+                        if isinstance(update, BaseException):
+                            raise update
+                        if update is not None or time.monotonic() - sent_at >= KEEPALIVE_SECONDS:
+                            sent_at = time.monotonic()
+                            yield update
+                        if isinstance(update, Answer):
                             return
-                    if time.monotonic() - looked >= LOOK:
-                        looked = time.monotonic()
-                        if await is_gone():
+                    if time.monotonic() - polled_at >= POLL_SECONDS:
+                        polled_at = time.monotonic()
+                        if await is_disconnected():
                             return
         finally:
             cancel.set()
 
-    def _begin(self, asked: UserInput, cancel: threading.Event, queue: "asyncio.Queue[Told | BaseException]") -> None:
+    def _begin(
+        self, user_input: UserInput, cancel: threading.Event, queue: "asyncio.Queue[Update | BaseException]"
+    ) -> None:
         if self.is_full:
-            raise TooManyError(f"{self._max_runs} answers are worked on already")
+            raise TooManyRunsError(f"the maximum of {self._max_runs} concurrent answers is reached")
         loop = asyncio.get_running_loop()
 
-        def tell(what: Told | BaseException) -> None:
-            with contextlib.suppress(RuntimeError):  # the service is being stopped
-                loop.call_soon_threadsafe(queue.put_nowait, what)
+        def send(item: Update | BaseException) -> None:
+            with contextlib.suppress(RuntimeError):  # the event loop is closed: the service is shutting down
+                loop.call_soon_threadsafe(queue.put_nowait, item)
 
         def work() -> None:
             try:
-                tell(process_user_input_with_llm(self._answerer, asked, tell, cancel))
-            except BaseException as error:  # noqa: BLE001 - it is raised where the answer is waited for
-                tell(error)
+                send(process_user_input_with_llm(self._service, user_input, send, cancel))
+            except BaseException as error:  # noqa: BLE001 - raised again by the consumer
+                send(error)
             finally:
                 self._cancels.discard(cancel)
-                self.changed(self.count)
+                self.on_count(self.count)
 
         self._cancels.add(cancel)
-        self.changed(self.count)
+        self.on_count(self.count)
         WORKERS.submit(work)
 
     def close(self, seconds: float = 5.0) -> None:
-        """Stop what is worked on, and wait so long for its end; a tool that hangs is not waited for longer."""
+        """Cancel all runs, and wait up to `seconds` for them to end; a tool that hangs is abandoned."""
         for cancel in list(self._cancels):
             cancel.set()
         end = time.monotonic() + seconds
@@ -112,34 +118,34 @@ class Runs:
 
 
 @contextlib.contextmanager
-def _ticking(queue: "asyncio.Queue[Told | BaseException]") -> Iterator[None]:
-    """Put None into a queue from time to time."""
+def _ticking(queue: "asyncio.Queue[Update | BaseException]") -> Iterator[None]:
+    """Put None into a queue every POLL_SECONDS."""
     loop = asyncio.get_running_loop()
     handles: list[asyncio.TimerHandle] = []
 
     def tick() -> None:
         queue.put_nowait(None)
-        handles[:] = [loop.call_later(LOOK, tick)]
+        handles[:] = [loop.call_later(POLL_SECONDS, tick)]
 
-    handles.append(loop.call_later(LOOK, tick))
+    handles.append(loop.call_later(POLL_SECONDS, tick))
     try:
         yield
     finally:
         handles[0].cancel()
 
 
-async def _all(queue: "asyncio.Queue[Told | BaseException]") -> list[Told | BaseException]:
-    """What is in a queue, at least one."""
+async def _drain(queue: "asyncio.Queue[Update | BaseException]") -> list[Update | BaseException]:
+    """Return all items of a queue, waiting for at least one."""
     found = [await queue.get()]
     while not queue.empty():
         found.append(queue.get_nowait())
     return found
 
 
-def joined(told: list[Told | BaseException]) -> Iterator[Told | BaseException]:
-    """The same, with neighbouring pieces of text in one: a busy service sends fewer and larger ones."""
+def merged(updates: list[Update | BaseException]) -> Iterator[Update | BaseException]:
+    """Merge consecutive text deltas, so that a busy service sends fewer and larger frames."""
     text = ""
-    for each in told:
+    for each in updates:
         if isinstance(each, TextDelta):
             text += each.text
             continue

@@ -1,4 +1,4 @@
-"""What clients send and get, as JSON. A field that is null is one that is not given."""
+"""JSON request and response bodies. A field that is null counts as omitted."""
 
 import base64
 import binascii
@@ -9,41 +9,54 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agentkit.message import Image, Prompt
 
-PICTURE = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,")
+IMAGE_URL = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,")
 
 
-def _said(value: str) -> str:
+def _not_blank(value: str) -> str:
     if not value.strip():
-        raise ValueError("is empty")
+        raise ValueError("must not be empty")
     return value
 
 
-def _picture(url: str) -> str:
+def _image_url(url: str) -> str:
     _image(url)
     return url
 
 
 def _image(url: str) -> Image:
-    found = PICTURE.match(url)
+    found = IMAGE_URL.match(url)
     if found is None:
-        raise ValueError("is no data URL of a picture (PNG, JPEG, WebP, GIF)")
+        raise ValueError("must be a base64 data URL of an image (PNG, JPEG, WebP or GIF)")
     try:
         return Image(base64.b64decode(url[found.end() :], validate=True), found[1])
     except binascii.Error:
-        raise ValueError("is no base64") from None
+        raise ValueError("contains invalid base64") from None
 
 
-Said = Annotated[str, AfterValidator(_said)]
-SessionId = Annotated[str, Field(max_length=1000), AfterValidator(_said)]
-Picture = Annotated[str, AfterValidator(_picture)]
-Temperature = Annotated[float | None, Field(ge=0, le=5)]
+NonBlank = Annotated[str, AfterValidator(_not_blank)]
+SessionId = Annotated[
+    str,
+    Field(max_length=1000, description="Session ID, chosen by the client; unique per caller."),
+    AfterValidator(_not_blank),
+]
+ImageDataUrl = Annotated[str, AfterValidator(_image_url)]
+Temperature = Annotated[
+    float | None, Field(ge=0, le=5, description="Sampling temperature. Defaults to the server's setting.")
+]
 Penalty = Annotated[float | None, Field(ge=-2, le=2)]
-TopP = Annotated[float | None, Field(ge=0, le=1)]
-MaxTokens = Annotated[int | None, Field(ge=1, le=1_000_000)]
+TopP = Annotated[
+    float | None, Field(ge=0, le=1, description="Nucleus sampling probability mass. Defaults to the server's setting.")
+]
+MaxTokens = Annotated[
+    int | None,
+    Field(
+        ge=1, le=1_000_000, description="Maximum number of tokens per model reply. Defaults to the server's setting."
+    ),
+]
 
 
-class Sampled(BaseModel):
-    """What a request says of the model's choice of words."""
+class SamplingOptions(BaseModel):
+    """Sampling parameters of the model. Omitted fields use the server's settings."""
 
     temperature: Temperature = None
     top_p: TopP = None
@@ -51,185 +64,210 @@ class Sampled(BaseModel):
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """The fields that are given."""
+        """The parameters that are set."""
         given = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
         return {name: value for name, value in given.items() if value is not None}
 
 
 class Turn(BaseModel):
-    """One message of a history."""
+    """One message of a conversation."""
 
-    role: Literal["system", "user", "assistant"]
-    content: str
+    role: Literal["system", "user", "assistant"] = Field(description="Role of the message's author.")
+    content: str = Field(description="Text of the message.")
 
 
-def _ends_with_a_question(turns: list[Turn]) -> list[Turn]:
+def _ends_with_user_message(turns: list[Turn]) -> list[Turn]:
     if turns[-1].role != "user":
-        raise ValueError("the last of them is what a user says")
+        raise ValueError("the last message must have the role 'user'")
     return turns
 
 
-class ChatBody(Sampled):
-    """A single shot."""
+class ChatRequest(SamplingOptions):
+    """A stateless chat request with the whole conversation."""
 
-    messages: Annotated[list[Turn], Field(min_length=1, max_length=10_000), AfterValidator(_ends_with_a_question)]
-    model: str | None = "default"
+    messages: Annotated[
+        list[Turn],
+        Field(
+            min_length=1,
+            max_length=10_000,
+            description="The conversation, oldest message first. The last message must have the role `user`.",
+        ),
+        AfterValidator(_ends_with_user_message),
+    ]
+    model: str | None = Field(default="default", description="Accepted for compatibility and ignored.")
 
 
-class SessionBody(Sampled):
-    """The next message of a session. prompt: the name of a system prompt of the service, perhaps with its version
-    ("tutor", "tutor@v2"), where no system_prompt is given. images: pictures as data URLs."""
+class SessionRequest(SamplingOptions):
+    """The next user message of a session. The first message creates the session."""
 
     session_id: SessionId
-    message: Said
-    system_prompt: str | None = None
-    prompt: str | None = None
-    images: Annotated[list[Picture] | None, Field(max_length=16)] = None
+    message: NonBlank = Field(description="Text of the user message.")
+    system_prompt: str | None = Field(
+        default=None, description="System prompt of a new session; ignored for an existing session."
+    )
+    prompt: str | None = Field(
+        default=None,
+        description="Named system prompt of a new session, optionally with a version (`tutor`, `tutor@v2`). "
+        "Ignored for an existing session and when `system_prompt` is set.",
+    )
+    images: Annotated[
+        list[ImageDataUrl] | None,
+        Field(max_length=16, description="Images as base64 data URLs (PNG, JPEG, WebP or GIF)."),
+    ] = None
 
     @property
-    def said(self) -> Prompt:
-        """What the user says."""
+    def user_message(self) -> Prompt:
+        """The user message with its images."""
         if not self.images:
             return self.message
         return [self.message, *(_image(url) for url in self.images)]
 
 
-class SessionNamed(BaseModel):
-    """A session, for ids that don't fit a path."""
+class SessionReference(BaseModel):
+    """A session, referenced in the request body. Use it for IDs that can't be part of a path."""
 
     session_id: SessionId
 
 
-class NewName(BaseModel):
-    """A name for people."""
+class RenameRequest(BaseModel):
+    """The new display name of a session."""
 
-    name: Annotated[Said, Field(max_length=200)]
-
-
-class Renamed(SessionNamed, NewName):
-    """A session and its new name."""
+    name: Annotated[NonBlank, Field(max_length=200, description="New display name of the session.")]
 
 
-class Problem(BaseModel):
-    """What was wrong."""
+class SessionRenameRequest(SessionReference, RenameRequest):
+    """A session and its new display name."""
 
-    detail: str
+
+class ErrorResponse(BaseModel):
+    """An error."""
+
+    detail: str = Field(description="Human-readable error message.")
 
 
 class OpenAIError(BaseModel):
-    """What was wrong, as OpenAI's service tells it."""
+    """Error object of the OpenAI API."""
 
-    message: str
-    type: str
-    param: str | None = None
-    code: str | None = None
+    message: str = Field(description="Human-readable error message.")
+    type: str = Field(description="Error type, such as `invalid_request_error`.")
+    param: str | None = Field(default=None, description="Always null.")
+    code: str | None = Field(default=None, description="Machine-readable error code, such as `rate_limit_exceeded`.")
 
 
-class OpenAIProblem(BaseModel):
-    """What was wrong, as OpenAI's service tells it."""
+class OpenAIErrorResponse(BaseModel):
+    """An error in the format of the OpenAI API."""
 
-    error: OpenAIError
+    error: OpenAIError = Field(description="The error.")
 
 
 class ToolCallOut(BaseModel):
-    """A tool call, and what came of it."""
+    """A tool call and its result."""
 
-    id: str
-    name: str
-    arguments: str
-    response: str | None = None
-    error: str | None = None
-    seconds: float | None = None
+    id: str = Field(description="Tool call ID, as given by the model.")
+    name: str = Field(description="Name of the tool.")
+    arguments: str = Field(description="Arguments as JSON text, as written by the model.")
+    response: str | None = Field(default=None, description="Result returned to the model.")
+    error: str | None = Field(default=None, description="Error text returned to the model; null if the call succeeded.")
+    seconds: float | None = Field(default=None, description="Duration in seconds.")
 
 
 class UsageOut(BaseModel):
-    """What an answer took; tokens as the model server counts them, cost in US dollars where it is known."""
+    """Resources used to produce an answer."""
 
-    requests: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    tool_calls: int = 0
-    seconds: float = 0.0
-    cost: float | None = None
+    requests: int = Field(default=0, description="Number of model requests.")
+    input_tokens: int = Field(default=0, description="Input tokens, as counted by the model server.")
+    output_tokens: int = Field(default=0, description="Output tokens, as counted by the model server.")
+    tool_calls: int = Field(default=0, description="Number of tool calls.")
+    seconds: float = Field(default=0.0, description="Duration in seconds.")
+    cost: float | None = Field(default=None, description="Cost in US dollars; null if unknown.")
 
 
 class ChatAnswer(BaseModel):
-    """stopped: "answer", or what ended it before."""
+    """The answer to a chat request."""
 
-    response: str
-    stopped: str = "answer"
-    usage: UsageOut = UsageOut()
-    tool_calls: list[ToolCallOut] = []
+    response: str = Field(description="Text of the answer.")
+    stopped: str = Field(
+        default="answer",
+        description="Why the run ended: `answer` if the agent finished, otherwise the reason it stopped early.",
+    )
+    usage: UsageOut = Field(default=UsageOut(), description="Resources used.")
+    tool_calls: list[ToolCallOut] = Field(default=[], description="Tool calls made, in order.")
 
 
 class PromptOut(BaseModel):
-    """A version of a system prompt."""
+    """One version of a named system prompt."""
 
-    name: str
-    version: str
-    weight: float | None = None
+    name: str = Field(description="Name of the prompt.")
+    version: str = Field(description="Version of the prompt.")
+    weight: float | None = Field(
+        default=None, description="Relative frequency with which the version is assigned to new sessions."
+    )
 
 
 class SessionAnswer(ChatAnswer):
-    """history_was_cut: the history was too long, and its beginning was left out."""
+    """The answer to a message of a session."""
 
-    session_id: str
-    history_was_cut: bool = False
-    prompt: PromptOut | None = None
+    session_id: str = Field(description="Session ID.")
+    history_was_cut: bool = Field(
+        default=False, description="Whether the oldest messages were omitted because the history was too long."
+    )
+    prompt: PromptOut | None = Field(default=None, description="Named system prompt of the session, if any.")
 
 
 class TurnOut(BaseModel):
-    """One message of a session; an answer with the tool calls before it. images: as data URLs."""
+    """One message of a session. An answer includes the tool calls that led to it."""
 
-    role: Literal["user", "assistant"]
-    content: str
-    tool_calls: list[ToolCallOut] = []
-    images: list[str] = []
+    role: Literal["user", "assistant"] = Field(description="Role of the message's author.")
+    content: str = Field(description="Text of the message.")
+    tool_calls: list[ToolCallOut] = Field(default=[], description="Tool calls made for this answer.")
+    images: list[str] = Field(default=[], description="Images of the message as data URLs.")
 
 
 class History(BaseModel):
-    """What was said in a session."""
+    """The messages of a session."""
 
-    session_id: str
-    messages: list[TurnOut]
-    name: str = ""
-    prompt: PromptOut | None = None
+    session_id: str = Field(description="Session ID.")
+    messages: list[TurnOut] = Field(description="Messages, oldest first.")
+    name: str = Field(default="", description="Display name of the session.")
+    prompt: PromptOut | None = Field(default=None, description="Named system prompt of the session, if any.")
 
 
 class SessionOut(BaseModel):
-    """A session in a list. updated: UTC, ISO 8601."""
+    """A session in a list of sessions."""
 
-    session_id: str
-    name: str
-    updated: str
+    session_id: str = Field(description="Session ID.")
+    name: str = Field(description="Display name of the session.")
+    updated: str = Field(description="Time of the last change in UTC (ISO 8601).")
 
 
 class SessionsOut(BaseModel):
-    """The sessions of a subject, the one that was written to last first."""
+    """The sessions of the caller."""
 
-    sessions: list[SessionOut]
+    sessions: list[SessionOut] = Field(description="Sessions, most recently updated first.")
 
 
 class PromptsOut(BaseModel):
-    """The system prompts of the service."""
+    """The named system prompts of the service."""
 
-    prompts: list[PromptOut]
+    prompts: list[PromptOut] = Field(description="All versions of all prompts.")
 
 
 class Done(BaseModel):
-    """It is done."""
+    """Confirmation of an operation."""
 
-    ok: bool = True
-    message: str
+    ok: bool = Field(default=True, description="Always true.")
+    message: str = Field(description="Human-readable confirmation.")
 
 
 class Health(BaseModel):
-    """How the model server is."""
+    """State of the model server and default sampling settings."""
 
     model_config = ConfigDict(extra="allow")
 
-    status: Literal["ok", "unavailable"]
-    server_url: str
-    temperature: float
-    max_tokens: int
-    detail: str | None = None
+    status: Literal["ok", "unavailable"] = Field(description="Whether the model server is reachable.")
+    server_url: str = Field(description="URL of the model server, without credentials.")
+    temperature: float = Field(description="Default sampling temperature.")
+    max_tokens: int = Field(description="Default maximum number of tokens per model reply.")
+    detail: str | None = Field(
+        default=None, description="What is wrong with the model server; null if it is reachable."
+    )

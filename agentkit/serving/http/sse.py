@@ -1,4 +1,4 @@
-"""Server-sent events: what happens, as a stream of `data:` frames."""
+"""Server-sent events: a response as a stream of `data:` frames."""
 
 import asyncio
 import json
@@ -9,41 +9,41 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 
 FIRST_SECONDS = 2.0
-"""So long is waited for the first frame, so that what fails at once is told by the status."""
+"""Seconds to wait for the first frame, so that an early failure is reported by the HTTP status."""
 
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
-def frame(what: Any) -> str:
-    """One frame; None is a comment, a sign of life."""
-    if what is None:
+def frame(payload: Any) -> str:
+    """Return one frame as text; None becomes a keep-alive comment."""
+    if payload is None:
         return ": still here\n\n"
-    text = what if isinstance(what, str) else json.dumps(what)  # ASCII: a piece may hold half of a surrogate pair
+    text = payload if isinstance(payload, str) else json.dumps(payload)  # ASCII: a delta may split a surrogate pair
     return f"data: {text}\n\n"
 
 
 async def streamed(
     frames: AsyncGenerator[Any, None], ending: Callable[[Exception | None], Sequence[Any]]
 ) -> StreamingResponse:
-    """A response with these frames. ending: the last ones, after an error or none. Raises what `frames` raises within
-    the first seconds."""
+    """Return a streaming response. ending: returns the last frames, given the error or None. Raises what `frames`
+    raises within the first FIRST_SECONDS."""
     first = asyncio.ensure_future(anext(frames))
     done, _ = await asyncio.wait({first}, timeout=FIRST_SECONDS)
     if done and first.exception() and not isinstance(first.exception(), StopAsyncIteration):
         first.result()
 
     async def body() -> AsyncIterator[str]:
-        failed: Exception | None = None
+        error_raised: Exception | None = None
         async with aclosing(frames):
             try:
                 yield frame(await first)
                 async for each in frames:
                     yield frame(each)
-            except StopAsyncIteration:  # nothing came, since the client is gone
+            except StopAsyncIteration:  # no frame: the client has disconnected
                 return
-            except Exception as error:  # noqa: BLE001 - the status is sent: what failed is told in the stream
-                failed = error
-        for each in ending(failed):
+            except Exception as error:  # noqa: BLE001 - the status is sent: the stream reports the error
+                error_raised = error
+        for each in ending(error_raised):
             yield frame(each)
 
     return StreamingResponse(body(), media_type="text/event-stream", headers=HEADERS)

@@ -1,1 +1,1 @@
-"""The MQTT bridge: agents for games and devices."""
+"""The MQTT bridge: connects games and devices to agents through an MQTT broker."""

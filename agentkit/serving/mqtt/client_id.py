@@ -1,7 +1,8 @@
-"""By which name the broker knows a bridge.
+"""Locks for the client ids of bridges.
 
-It is the same at each start, so that the broker keeps for it what comes in between; and no two bridges may have one,
-for the broker drops the first when the second comes. So a name is held by a file lock for as long as its bridge lives.
+A bridge uses the same client id at each start, so that the broker queues messages for it while it is not running. Two
+bridges can't use one id: the broker disconnects the first when the second connects. Therefore a bridge holds a file
+lock on its id for as long as it runs.
 """
 
 import hashlib
@@ -20,14 +21,18 @@ MAX_IN_GROUP = 1000
 
 @contextmanager
 def held_client_id(name: str, broker: str, *, in_group: bool, folder: Path) -> Iterator[str]:
-    """Hold a name with a broker ("host:port"). in_group: then it is the first free one of this machine, name-HOST-1 and
-    so on. folder: of the locks. Raises ConfigurationError when another bridge on this machine has it."""
+    """Lock a client id and yield it.
+
+    name: the client id. broker: "host:port". in_group: take the first free id of name-HOST-1, name-HOST-2, ... instead,
+    where HOST is the name of this machine. folder: directory of the lock files. Raises ConfigurationError when another
+    bridge on this machine uses the id.
+    """
     import filelock
 
     host = socket.gethostname()[:20]
-    names = [f"{name}-{host}-{number}" for number in range(1, MAX_IN_GROUP)] if in_group else [name]
-    for each in names:
-        digest = hashlib.sha256(f"{broker}\n{each}".encode()).hexdigest()[:24]
+    candidates = [f"{name}-{host}-{number}" for number in range(1, MAX_IN_GROUP)] if in_group else [name]
+    for candidate in candidates:
+        digest = hashlib.sha256(f"{broker}\n{candidate}".encode()).hexdigest()[:24]
         lock = filelock.FileLock(folder / f"{digest}.lock", timeout=0, thread_local=False)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -35,15 +40,15 @@ def held_client_id(name: str, broker: str, *, in_group: bool, folder: Path) -> I
         except filelock.Timeout:
             continue
         except OSError as error:
-            logger.warning("whether another bridge is called %s is not known: %s", each, error)
-            yield each
+            logger.warning("can't check whether another bridge uses the client id %s: %s", candidate, error)
+            yield candidate
             return
         try:
-            yield each
+            yield candidate
         finally:
             lock.release()
         return
     raise ConfigurationError(
-        f"a bridge called {name} serves {broker} on this machine already: give this one another name (--client_id), or "
-        "let both share the load (--shared GROUP)"
+        f"another bridge on this machine already uses the client id {name} on {broker}: choose another one "
+        "(--client_id), or let both share the load (--shared GROUP)"
     )

@@ -1,4 +1,4 @@
-"""The bridge beside another service in one process: it waits for a broker that is not there, and for its name."""
+"""Runs the bridge inside another service's process; retries while the broker is unavailable or the client id in use."""
 
 import logging
 import threading
@@ -14,31 +14,34 @@ from agentkit.serving.mqtt.projects import Project
 
 logger = logging.getLogger("agentkit.mqtt")
 
-WAIT = 5.0
-"""Seconds between two attempts."""
+RETRY_SECONDS = 5.0
+"""Delay between two attempts, in seconds."""
 
 
 def serve_embedded(
-    projects: tuple[Project, ...], answerer: ChatService, settings: BridgeSettings, folder: Path
+    projects: tuple[Project, ...], service: ChatService, settings: BridgeSettings, folder: Path
 ) -> Callable[[], None]:
-    """Serve projects in threads; gives what ends that. folder: of the locks of names. Of several workers that share a
-    name one serves, and when it ends the next."""
+    """Start serving projects in background threads, and return a function that stops that.
+
+    folder: directory of the lock files of client ids. Of several worker processes with the same client id one serves;
+    when it ends, another one takes over.
+    """
     stopped = threading.Event()
-    place = f"{settings.broker}:{settings.port}"
+    address = f"{settings.broker}:{settings.port}"
 
     def serve() -> None:
         while not stopped.is_set():
             try:
-                with held_client_id(settings.client_id, place, in_group=False, folder=folder) as name:
-                    bridge = Bridge(projects, answerer, replace(settings, client_id=name))
+                with held_client_id(settings.client_id, address, in_group=False, folder=folder) as name:
+                    bridge = Bridge(projects, service, replace(settings, client_id=name))
                     bridge.start()
                     stopped.wait()
                     bridge.stop()
             except ConfigurationError as error:
-                logger.info("MQTT is not served here: %s", error)
+                logger.info("this process does not serve MQTT: %s", error)
             except OSError as error:
-                logger.warning("the broker %s can't be used, which is tried again: %s", place, error)
-            stopped.wait(WAIT)
+                logger.warning("can't use the broker %s, retrying: %s", address, error)
+            stopped.wait(RETRY_SECONDS)
 
     thread = threading.Thread(target=serve, name="agentkit-mqtt", daemon=True)
     thread.start()

@@ -1,8 +1,9 @@
-"""In which order the bridges of a group answer the messages of one session.
+"""Keeps the order of a session's messages across the bridges of a group.
 
-Each of them gets some of the messages to answer; but all see all, and in the same order, since each is subscribed to
-them a second time beside the group. All see the answers too. So each knows which messages of a session stand before the
-one it has, and when they are answered. What a bridge that is gone had is waited for no longer than PATIENCE.
+The broker assigns each message to one bridge of the group. In addition, each bridge has a second, unshared
+subscription, so all bridges see all messages in the same order; they see all answers too. So each bridge knows which
+messages of a session precede the one it has to answer, and when they are answered. It waits up to PATIENCE seconds for
+messages that were assigned to a bridge that is gone.
 """
 
 import threading
@@ -11,61 +12,61 @@ from collections import deque
 from cachetools import FIFOCache
 
 PATIENCE = 5.0
-"""Seconds that a message waits for those before it, when nobody is answering its session."""
+"""How long a message waits for preceding ones while no bridge is answering in its session, in seconds."""
 
 COPY_SECONDS = 0.2
-"""Seconds within which the second copy of a message comes."""
+"""Time within which the second copy of a message arrives, in seconds."""
 
 MAX_MESSAGES = 50_000
-"""Messages that are remembered, of those that wait and of those that are answered."""
+"""Maximum number of waiting messages, and of answered ones, that are remembered."""
 
 
 class GroupOrder:
-    """Shared by threads. A mark stands for a message."""
+    """The order of messages, identified by their ids. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lines: dict[str, deque[str]] = {}
-        self._places: dict[str, str] = {}
+        self._queues: dict[str, deque[str]] = {}
+        self._sessions: dict[str, str] = {}
         self._answered: FIFOCache[str, bool] = FIFOCache(MAX_MESSAGES)
 
-    def heard(self, session: str, message_id: str) -> None:
-        """A message of a session was published."""
+    def published(self, session: str, message_id: str) -> None:
+        """Record that a message of a session was published."""
         with self._lock:
-            if message_id in self._places or message_id in self._answered:
-                return  # the same request once more
-            if len(self._places) >= MAX_MESSAGES:
-                self._drop(next(iter(self._places)))
-            self._places[message_id] = session
-            self._lines.setdefault(session, deque()).append(message_id)
+            if message_id in self._sessions or message_id in self._answered:
+                return  # a duplicate of the same request
+            if len(self._sessions) >= MAX_MESSAGES:
+                self._drop(next(iter(self._sessions)))
+            self._sessions[message_id] = session
+            self._queues.setdefault(session, deque()).append(message_id)
 
-    def done(self, message_id: str, is_retry: bool) -> None:
-        """A message was answered, by whoever. is_known_again: whether another message with this mark is the same."""
+    def answered(self, message_id: str, is_retry: bool) -> None:
+        """Record that some bridge answered a message. is_retry: whether a later message with this id is a duplicate."""
         with self._lock:
             self._drop(message_id)
             if is_retry:
                 self._answered[message_id] = True
 
     def is_first(self, session: str, message_id: str, waited: float) -> bool:
-        """Whether nothing stands before a message. waited: seconds since it came."""
+        """Whether no unanswered message precedes this one. waited: time since its arrival, in seconds."""
         with self._lock:
-            line = self._lines.get(session)
-            if line is None or message_id not in self._places:
+            queue = self._queues.get(session)
+            if queue is None or message_id not in self._sessions:
                 return waited > COPY_SECONDS
-            return line[0] == message_id
+            return queue[0] == message_id
 
     def pass_over(self, session: str, message_id: str) -> None:
-        """Forget what stands before a message."""
+        """Drop the messages that precede this one."""
         with self._lock:
-            line = self._lines.get(session, deque())
-            while line and line[0] != message_id and message_id in self._places:
-                self._drop(line[0])
+            queue = self._queues.get(session, deque())
+            while queue and queue[0] != message_id and message_id in self._sessions:
+                self._drop(queue[0])
 
     def _drop(self, message_id: str) -> None:
-        session = self._places.pop(message_id, None)
+        session = self._sessions.pop(message_id, None)
         if session is None:
             return
-        line = self._lines[session]
-        line.remove(message_id)
-        if not line:
-            del self._lines[session]
+        queue = self._queues[session]
+        queue.remove(message_id)
+        if not queue:
+            del self._queues[session]

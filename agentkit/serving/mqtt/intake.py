@@ -1,4 +1,4 @@
-"""What comes from the broker: routed, read, and recognised when it comes twice."""
+"""Routes and parses incoming packets, and detects duplicates."""
 
 import hashlib
 import json
@@ -27,29 +27,32 @@ logger = logging.getLogger("agentkit.mqtt")
 
 COMMANDS = {"template": "template", "clear_history": "clear", "delete_session": "delete"}
 MAX_REMEMBERED = 20_000
-"""Packets and requests that are remembered to recognise them when they come again."""
+"""Maximum number of packets, and of requests, that are remembered to detect duplicates."""
 
 
 @dataclass
 class Job:
-    """A message of the broker on its way. state: of the maze, when it is one. mark: by which an echo of its answer
-    knows it."""
+    """A packet that is being processed, with its parsed content.
+
+    state: the state of the maze, for a packet on the state topic. echo_id: id by which an echo of its answer refers to
+    it. arrived: time of arrival (time.monotonic()).
+    """
 
     packet: Packet
     message: UserMessage | None = None
     state: dict[str, Any] | None = None
     command: Command | None = None
     echo_id: str = ""
-    came: float = field(default_factory=time.monotonic)
+    arrived: float = field(default_factory=time.monotonic)
 
     @property
-    def is_same(self) -> tuple[str, bytes]:
-        """What a packet that comes again has in common with this one, beside its number."""
+    def fingerprint(self) -> tuple[str, bytes]:
+        """What identifies a redelivery of the packet, besides its packet identifier."""
         return self.packet.topic, hashlib.sha256(self.packet.payload).digest()
 
 
 class Intake:
-    """Reads packets for a bridge; shared by threads. has_session: whether a session with this key exists."""
+    """Parses packets for a bridge. Thread-safe. has_session: returns whether a session with a key exists."""
 
     def __init__(self, projects: tuple[Project, ...], has_session: Callable[[str], bool]) -> None:
         self.routes = routes_of(projects)
@@ -60,9 +63,9 @@ class Intake:
         self._seen: FIFOCache[tuple[str, str], bool] = FIFOCache(MAX_REMEMBERED)
 
     def read(self, job: Job) -> None:
-        """Fill in what the packet of a job asks: a command, or a message; neither when the message is blank.
+        """Parse the packet of a job into its command or message; neither is set when the message is empty.
 
-        Raises BadPayloadError when the topic or the payload can't be read.
+        Raises BadPayloadError when the topic is unknown or the payload is invalid.
         """
         packet = job.packet
         project, kind, level = self._route(packet.topic)
@@ -75,35 +78,41 @@ class Intake:
         else:
             job.message = read_user_message(project, packet.payload, packet.response_topic)
         if job.message is not None:
-            job.message, job.echo_id = _identified(self._on_its_own_topic(job.message), packet)
+            job.message, job.echo_id = _with_ids(self._with_safe_reply_topic(job.message), packet)
 
     def packet_state(self, job: Job) -> Literal["new", "open", "closed"]:
-        """Whether the broker sends a packet again because the connection broke, and how far it is. A new one is open
-        from here on, until `close`."""
+        """Whether a packet is new, or redelivered after a reconnection, and then whether it is still open.
+
+        A new packet is open from this call until `close`.
+        """
         packet = job.packet
         with self._lock:
-            if packet.is_duplicate and packet.number in self._open and self._open[packet.number].is_same == job.is_same:
+            if (
+                packet.is_duplicate
+                and packet.packet_id in self._open
+                and self._open[packet.packet_id].fingerprint == job.fingerprint
+            ):
                 return "open"
-            if packet.is_duplicate and self._closed.get(packet.number) == job.is_same:
+            if packet.is_duplicate and self._closed.get(packet.packet_id) == job.fingerprint:
                 return "closed"
             if packet.qos:
-                self._open[packet.number] = job
+                self._open[packet.packet_id] = job
         return "new"
 
     def close(self, job: Job) -> None:
-        """The packet of a job is about to be acknowledged."""
+        """Mark the packet of a job as closed, before it is acknowledged."""
         with self._lock:
-            if self._open.get(job.packet.number) is job:
-                del self._open[job.packet.number]
-                self._closed[job.packet.number] = job.is_same
+            if self._open.get(job.packet.packet_id) is job:
+                del self._open[job.packet.packet_id]
+                self._closed[job.packet.packet_id] = job.fingerprint
 
     def forget(self, message: UserMessage) -> None:
-        """A request was rejected, and may come again."""
+        """Forget a rejected request, so that the client may send it again."""
         with self._lock:
             self._seen.pop((message.key, message.log_id), None)
 
     def is_known(self, message: UserMessage) -> bool:
-        """Whether the same request was taken before."""
+        """Whether the same request was accepted before; records it otherwise."""
         if not message.request_id:
             return False
         key = (message.key, message.log_id)
@@ -113,14 +122,14 @@ class Intake:
             self._seen[key] = True
         return False
 
-    def _on_its_own_topic(self, message: UserMessage) -> UserMessage:
-        """The message; where it wants its answer on a topic of another session that there is, with the usual topic."""
-        named = message.answered_session
+    def _with_safe_reply_topic(self, message: UserMessage) -> UserMessage:
+        """The message; its reply topic is replaced by the default one if it belongs to another existing session."""
+        session = message.reply_session
         is_answer = message.reply_topic.startswith(f"{message.project.answers}/")
-        key = session_key(message.project, named)
-        if is_answer and named != message.session and self._has_session(key):
-            logger.warning("a replyTopic is ignored that is another session's, of project %s", message.project.name)
-            return replace(message, reply_topic=message.usual_topic)
+        key = session_key(message.project, session)
+        if is_answer and session != message.session and self._has_session(key):
+            logger.warning("ignored a replyTopic of another session, in project %s", message.project.name)
+            return replace(message, reply_topic=message.default_topic)
         return message
 
     def _route(self, topic: str) -> tuple[Project, str, str | None]:
@@ -129,11 +138,11 @@ class Intake:
         head, _, level = topic.rpartition("/")
         if f"{head}/+" in self.routes:
             return (*self.routes[f"{head}/+"], level)
-        raise BadPayloadError("nobody listens to this topic")
+        raise BadPayloadError("unknown topic")
 
 
 def routes_of(projects: Iterable[Project]) -> dict[str, tuple[Project, str]]:
-    """The topics that are listened to, and what they are for; "+" stands for a session."""
+    """The subscribed topics, with their projects and kinds; "+" stands for a session."""
     found: dict[str, tuple[Project, str]] = {}
     for project in projects:
         found[project.user_input] = (project, "user")
@@ -145,20 +154,23 @@ def routes_of(projects: Iterable[Project]) -> dict[str, tuple[Project, str]]:
     return found
 
 
-def answers_of(projects: Iterable[Project]) -> tuple[str, ...]:
-    """What the topics of answers begin with."""
+def answer_prefixes(projects: Iterable[Project]) -> tuple[str, ...]:
+    """The prefixes of the topics of answers."""
     return tuple(f"{each}/" for project in projects for each in (project.answers, project.hints) if each)
 
 
-def _identified(message: UserMessage, packet: Packet) -> tuple[UserMessage, str]:
-    """The message with the mark by which the log of its session knows it; and the mark by which bridges do. A request
-    is known by its topic, the client's id and its own, since several clients of one session may count alike. A message
-    without a requestId is known by its packet's number and its text; only the part of the mark before the "-" is the
-    same for all bridges, who give packets other numbers."""
-    own = json.dumps([packet.topic, message.client_id, message.request_id])
-    told = b"r" + own.encode() if message.request_id else b"p" + packet.payload
-    digest = hashlib.sha256(f"{message.key}\n".encode() + told).hexdigest()[:32]
+def _with_ids(message: UserMessage, packet: Packet) -> tuple[UserMessage, str]:
+    """Returns the message with its id in the session's log, and the id by which the bridges of a group refer to it.
+
+    A request is identified by its topic, clientId and requestId, because several clients of one session may use the
+    same requestIds. A message without a requestId is identified by its packet identifier and payload. Packet
+    identifiers differ between bridges, so for such a message only the part of the second id before the "-" is common to
+    all bridges.
+    """
+    request = json.dumps([packet.topic, message.client_id, message.request_id])
+    source = b"r" + request.encode() if message.request_id else b"p" + packet.payload
+    digest = hashlib.sha256(f"{message.key}\n".encode() + source).hexdigest()[:32]
     if message.request_id:
         return replace(message, log_id=f"request-{digest}"), digest
-    log_id = f"packet-{packet.number}-{digest}"
-    return replace(message, log_id=log_id, is_retry=packet.is_duplicate), f"{digest}-{packet.number}"
+    log_id = f"packet-{packet.packet_id}-{digest}"
+    return replace(message, log_id=log_id, is_retry=packet.is_duplicate), f"{digest}-{packet.packet_id}"

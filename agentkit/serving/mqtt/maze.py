@@ -1,4 +1,4 @@
-"""The maze: the state of the game as a message to the model, and the model's calls as a message to the game."""
+"""The maze game: converts its state into a message to the model, and the model's tool calls into a hint."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,17 +16,17 @@ _Y = {"type": "integer", "description": "Row, from 0 at the top."}
 
 
 def _milliseconds(default: int) -> dict[str, Any]:
-    return {"type": "integer", "description": "For how long, in milliseconds.", "default": default}
+    return {"type": "integer", "description": "Duration in milliseconds.", "default": default}
 
 
 FUNCTIONS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
-    "break_wall": ("Break the wall at a place.", {"x": _X, "y": _Y}, ["x", "y"]),
+    "break_wall": ("Break the wall at a position.", {"x": _X, "y": _Y}, ["x", "y"]),
     "break_walls": ("Break several walls.", {"walls": _CELLS}, ["walls"]),
     "speed_boost": ("Make the player faster for a while.", {"duration_ms": _milliseconds(1500)}, []),
     "slow_germs": ("Make the germs slower for a while.", {"duration_ms": _milliseconds(3000)}, []),
     "freeze_germs": ("Stop the germs for a while.", {"duration_ms": _milliseconds(3500)}, []),
-    "teleport_player": ("Put the player at another place.", {"x": _X, "y": _Y}, ["x", "y"]),
-    "spawn_oxygen": ("Put oxygen at places.", {"locations": _CELLS}, ["locations"]),
+    "teleport_player": ("Move the player to another position.", {"x": _X, "y": _Y}, ["x", "y"]),
+    "spawn_oxygen": ("Place oxygen at several positions.", {"locations": _CELLS}, ["locations"]),
     "move_exit": ("Move the exit.", {"x": _X, "y": _Y}, ["x", "y"]),
     "highlight_zone": (
         "Highlight cells for a while.",
@@ -35,31 +35,33 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     ),
     "reveal_map": ("Show or hide the whole map.", {"enabled": {"type": "boolean"}}, ["enabled"]),
 }
-"""What the game can do: description, parameters, those of them that are needed."""
+"""The functions of the game: description, parameters (as JSON Schema properties), required parameters."""
 
 STUCK = (
-    "The player does not get on: the same state, or the same answer, has come again. Give a hint that differs from the "
-    "last ones, or call another function."
+    "The player is not making progress: the same state or the same answer was repeated. Give a hint that differs from "
+    "the last ones, or call another function."
 )
 
 
 def tools() -> list[Tool[..., str]]:
-    """The game's functions as tools; a call comes to nothing here, since the game carries it out."""
+    """The game's functions as tools. Calling one has no effect here, because the game executes the calls."""
     return [_tool(name, *described) for name, described in FUNCTIONS.items()]
 
 
 def _tool(name: str, description: str, properties: dict[str, Any], required: list[str]) -> Tool[..., str]:
-    def hand_over(**arguments: Any) -> str:
+    def placeholder(**arguments: Any) -> str:
         return "handed to the game"
 
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-    return Tool(name, description, schema, hand_over)
+    return Tool(name, description, schema, placeholder)
 
 
-def state_message(state: Mapping[str, Any], states_before: int = 0, answers_before: int = 0) -> str:
-    """What the model is told of a state. states_before, answers_before: how often the same state, the same answer has
-    come before in a row."""
-    told = {
+def state_message(state: Mapping[str, Any], state_repeats: int = 0, answer_repeats: int = 0) -> str:
+    """The message to the model for a state of the game.
+
+    state_repeats, answer_repeats: how often the same state or the same answer was repeated immediately before.
+    """
+    content = {
         "player_pos": _cell(state.get("player_pos")),
         "exit_pos": _cell(state.get("exit_pos")),
         "visible_map": state.get("visible_map"),
@@ -67,21 +69,23 @@ def state_message(state: Mapping[str, Any], states_before: int = 0, answers_befo
         "oxygen": _cells(state.get("oxygenPellets")),
         "oxygen_collected": state.get("oxygenCollected", 0),
     }
-    text = json_text(told)
-    if not (states_before or answers_before):
+    text = json_text(content)
+    if not (state_repeats or answer_repeats):
         return text
     stuck = {
         "stuck": True,
-        "state_repeat_count": states_before,
-        "assistant_repeat_count": answers_before,
+        "state_repeat_count": state_repeats,
+        "assistant_repeat_count": answer_repeats,
         "instruction": STUCK,
     }
     return f"{text}\n\nSTUCK_CONTEXT: {json.dumps(stuck, ensure_ascii=False)}"
 
 
 def hint_payload(text: str, calls: Iterable[ToolCall]) -> dict[str, Any]:
-    """What the game gets: the reply's text, and a key for each function that was called. A call whose arguments make no
-    sense is left out."""
+    """The hint sent to the game: the reply's text, and a key for each called function.
+
+    A call with invalid arguments is ignored.
+    """
     hint: dict[str, Any] = {"hint": text}
     for call in calls:
         arguments = json.loads(as_json_object(call["function"]["arguments"]))
@@ -111,26 +115,26 @@ def _add(hint: dict[str, Any], name: str, arguments: Mapping[str, Any]) -> None:
 
 def _duration(name: str, arguments: Mapping[str, Any]) -> int:
     default = int(FUNCTIONS[name][1]["duration_ms"]["default"])
-    number = _whole(arguments.get("duration_ms"))
+    number = _integer(arguments.get("duration_ms"))
     return number if number is not None and number > 0 else default
 
 
 def _cell(value: Any) -> list[int] | None:
-    """[x, y] of {"x", "y"} or [x, y]."""
+    """Converts {"x": x, "y": y} or [x, y] to [x, y]; returns None when it is neither."""
     if isinstance(value, Mapping):
         value = [value.get("x"), value.get("y")]
     if not isinstance(value, list | tuple) or len(value) != 2:
         return None
-    x, y = map(_whole, value)
+    x, y = map(_integer, value)
     return None if x is None or y is None else [x, y]
 
 
 def _cells(value: Any) -> list[list[int]]:
-    found = map(_cell, value) if isinstance(value, list) else ()
-    return [cell for cell in found if cell is not None]
+    cells = map(_cell, value) if isinstance(value, list) else ()
+    return [cell for cell in cells if cell is not None]
 
 
-def _whole(value: Any) -> int | None:
+def _integer(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

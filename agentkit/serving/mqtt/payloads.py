@@ -1,7 +1,8 @@
-"""What clients send and where answers go: payloads and topics, read without trust.
+"""Parses untrusted payloads of clients, and determines the topics of answers.
 
-A payload is at most MOST_BYTES; JSON that is broken or too deep, bytes that are no UTF-8, and fields of a wrong type
-are borne as far as a message can be made out. Of what a client names nothing gets into a topic or a store unchecked.
+A payload may have up to MAX_BYTES. Broken or too deeply nested JSON, invalid UTF-8, and fields of a wrong type are
+tolerated as long as a message can be recognized. Names given by a client are checked or escaped before they are used in
+a topic or a store.
 """
 
 import hashlib
@@ -21,19 +22,22 @@ logger = logging.getLogger("agentkit")
 MAX_BYTES = 1_000_000
 MAX_ID_BYTES = 512
 MAX_TEMPLATE = 60_000
-_ODD = re.compile(f"[/+#%{FORBIDDEN}]")
+_ESCAPED = re.compile(f"[/+#%{FORBIDDEN}]")
 _NUMBERS = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens"}
 
 
 class BadPayloadError(ValueError):
-    """A payload that no message can be made of; the text says why, without the payload."""
+    """An invalid topic or payload. The error message gives the reason and does not quote the payload."""
 
 
 @dataclass(frozen=True)
 class UserMessage:
-    """One message of a client. session: its id, as the client calls it. reply_topic: where the answer goes. sampling:
-    what it says of temperature and the like. request_id: by which it knows the answer, or "". mark: by which the log of
-    its session knows the message, or "". is_known_again: whether another message with this mark is the same."""
+    """A message of a client.
+
+    session: the session's id as given by the client. reply_topic: topic of the answer. sampling: temperature, top_p and
+    max_tokens, as far as given. request_id: the client's id of the request, or "". log_id: the message's id in the log
+    of its session, or "". is_retry: whether another message with this log_id is a duplicate of this one.
+    """
 
     project: Project
     session: str
@@ -48,24 +52,28 @@ class UserMessage:
     is_retry: bool = True
 
     @property
-    def usual_topic(self) -> str:
-        """Where the answer goes when the client asks for no other topic."""
+    def default_topic(self) -> str:
+        """The topic of the answer when the client requests no other one."""
         return f"{self.project.answers}/{topic_level(self.session)}"
 
     @property
-    def answered_session(self) -> str:
-        """The session that its reply topic names: the level behind the topics of answers."""
+    def reply_session(self) -> str:
+        """The session that its reply topic refers to: the topic level after the prefix of answers."""
         return unquote(self.reply_topic.removeprefix(f"{self.project.answers}/").strip("/").partition("/")[0])
 
     @property
     def key(self) -> str:
-        """The id of its session in a store."""
+        """The id of its session in the store."""
         return session_key(self.project, self.session)
 
 
 @dataclass(frozen=True)
 class Command:
-    """A change of sessions: "template", "clear" or "delete". session: None means all of the project."""
+    """A command that changes sessions.
+
+    kind: "template", "clear" or "delete". session: None means all sessions of the project. template: the new system
+    prompt. reset: whether a new template also clears the history.
+    """
 
     project: Project
     kind: str
@@ -75,92 +83,102 @@ class Command:
 
 
 def read_user_message(project: Project, payload: bytes, response_topic: str | None = None) -> UserMessage | None:
-    """A message from `P/user_input`; None for a blank one. response_topic: MQTT 5's, where the payload has no
-    replyTopic. Raises BadPayloadError."""
-    told = _json_of(payload)
-    if not isinstance(told, dict):
-        text = told if isinstance(told, str) else _text_of(payload)
+    """Parse a message on `P/user_input`; returns None for an empty one.
+
+    response_topic: the MQTT 5 Response Topic, used when the payload has no replyTopic. Raises BadPayloadError.
+    """
+    fields = _json_of(payload)
+    if not isinstance(fields, dict):
+        text = fields if isinstance(fields, str) else _text_of(payload)
         return _message(project, {"message": text, "replyTopic": response_topic}) if text.strip() else None
-    message = told.get("message")
+    message = fields.get("message")
     if message is not None and not isinstance(message, str):
-        told = {**told, "message": json.dumps(message, ensure_ascii=False)}
-    if not str(told.get("message") or "").strip():
+        fields = {**fields, "message": json.dumps(message, ensure_ascii=False)}
+    if not str(fields.get("message") or "").strip():
         return None
-    return _message(project, {**told, "replyTopic": told.get("replyTopic") or response_topic})
+    return _message(project, {**fields, "replyTopic": fields.get("replyTopic") or response_topic})
 
 
 def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str, Any]]:
-    """A state of the maze, and the message that asks for a hint. Raises BadPayloadError."""
-    told = _json_of(payload)
-    if not isinstance(told, dict):
-        raise BadPayloadError("a state is a JSON object")
-    session = session_of(told)
+    """Parse a state of the maze: returns the message that requests a hint, and the state. Raises BadPayloadError."""
+    fields = _json_of(payload)
+    if not isinstance(fields, dict):
+        raise BadPayloadError("a state must be a JSON object")
+    session = session_of(fields)
     topic = f"{project.hints}/{topic_level(session)}"
-    return UserMessage(project, session, "state", topic, request_id=_short(told.get("requestId"))), told
+    return UserMessage(project, session, "state", topic, request_id=_short_text(fields.get("requestId"))), fields
 
 
-def _message(project: Project, told: Mapping[str, Any]) -> UserMessage:
-    session = session_of(told)
+def _message(project: Project, fields: Mapping[str, Any]) -> UserMessage:
+    session = session_of(fields)
     return UserMessage(
         project,
         session,
-        str(told["message"]),
-        _reply_topic(project, session, told.get("replyTopic")),
-        {name: value for key, name in _NUMBERS.items() if (value := _number(key, told.get(key))) is not None},
-        _prompt_of(told),
-        _short(told.get("clientId")),
-        _short(told.get("requestId")),
-        told.get("stream") is True,
+        str(fields["message"]),
+        _reply_topic(project, session, fields.get("replyTopic")),
+        {name: value for key, name in _NUMBERS.items() if (value := _number(key, fields.get(key))) is not None},
+        _prompt_of(fields),
+        _short_text(fields.get("clientId")),
+        _short_text(fields.get("requestId")),
+        fields.get("stream") is True,
     )
 
 
-def session_of(told: Mapping[str, Any]) -> str:
-    """The session's id; a new one where none is told. Raises BadPayloadError for one that is too long."""
-    given = told.get("sessionId")
+def session_of(fields: Mapping[str, Any]) -> str:
+    """The session's id, or a new one if none is given. Raises BadPayloadError if it is too long."""
+    given = fields.get("sessionId")
     if isinstance(given, bool) or not isinstance(given, str | int | float) or not str(given).strip():
         return f"default-{secrets.token_hex(4)}"
     session = str(given).strip()
     if len(session.encode("utf-8", "replace")) > MAX_ID_BYTES:
-        raise BadPayloadError(f"the session's id has more than {MAX_ID_BYTES} bytes")
+        raise BadPayloadError(f"the session id is longer than {MAX_ID_BYTES} bytes")
     return session
 
 
 def topic_level(session: str) -> str:
-    """A session's id as one level of a topic: what would make more levels of it, a wildcard, or what MQTT forbids, is
-    percent-encoded."""
-    return "".join(quote(letter, safe="", errors="replace") if _ODD.match(letter) else letter for letter in session)
+    """A session's id as one level of a topic.
+
+    Level separators, wildcards, "%" and characters that MQTT forbids are percent-encoded.
+    """
+    return "".join(
+        quote(character, safe="", errors="replace") if _ESCAPED.match(character) else character for character in session
+    )
 
 
 def session_key(project: Project, session: str) -> str:
-    """The id of a session in a store: as it is where it can be one, else by its digest."""
-    plain = session.isascii() and all(letter.isalnum() or letter in "_.-" for letter in session) and len(session) <= 60
+    """The id of a session in the store: the client's id if it is valid there, otherwise a digest of it."""
+    plain = (
+        session.isascii()
+        and all(character.isalnum() or character in "_.-" for character in session)
+        and len(session) <= 60
+    )
     if plain and not session.startswith("sha256-"):
         return f"{project.name}:{session}"
     return f"{project.name}:sha256-{hashlib.sha256(session.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
 
 
 def _reply_topic(project: Project, session: str, given: Any) -> str:
-    """Where the answer goes: what the client asks for, if it is a topic of answers."""
-    usual = f"{project.answers}/{topic_level(session)}"
-    if given is None or given == usual:
-        return usual
+    """The topic of the answer: the requested one if it is a valid topic of answers, otherwise the default."""
+    default = f"{project.answers}/{topic_level(session)}"
+    if given is None or given == default:
+        return default
     rest = given.removeprefix(f"{project.answers}/") if isinstance(given, str) else ""
     if rest == given or not rest.strip("/") or not is_plain_topic(given):
-        logger.warning("a replyTopic is ignored that is no topic of answers of project %s", project.name)
-        return usual
+        logger.warning("ignored a replyTopic that is not a valid topic of answers of project %s", project.name)
+        return default
     return str(given)
 
 
-def _prompt_of(told: Mapping[str, Any]) -> str | None:
-    template = told.get("prompt_template")
-    for given in (told.get("systemPrompt"), template.get("content") if isinstance(template, Mapping) else None):
+def _prompt_of(fields: Mapping[str, Any]) -> str | None:
+    template = fields.get("prompt_template")
+    for given in (fields.get("systemPrompt"), template.get("content") if isinstance(template, Mapping) else None):
         if isinstance(given, str) and given.strip():
             return given
     return None
 
 
 def _number(key: str, value: Any) -> float | int | None:
-    """A number in the bounds that servers take; None for anything else."""
+    """The value if it is a number within the range that model servers accept, otherwise None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if key == "maxTokens":
@@ -170,29 +188,29 @@ def _number(key: str, value: Any) -> float | int | None:
 
 
 def read_command(project: Project, kind: str, level: str | None, payload: bytes) -> Command:
-    """A change of sessions. level: the topic's last level, where it names a session. Raises BadPayloadError."""
-    told = _json_of(payload)
-    if told is None and payload.strip():  # broken, or plain text: not to be taken for "all"
-        told = _text_of(payload) if kind != "template" and not payload.lstrip().startswith((b"{", b"[")) else []
-    told = {} if told is None else told if isinstance(told, dict) else {"target": told}
-    named = [each for each in map(told.get, ("sessionId", "session_id", "target")) if each is not None]
-    if any(isinstance(each, bool) or not isinstance(each, str | int | float) for each in named):
-        raise BadPayloadError("the session is a text or a number")
-    session = next((str(each).strip() for each in named if str(each).strip()), unquote(level or ""))
+    """Parse a command. level: the topic's last level, if it is a session id. Raises BadPayloadError."""
+    fields = _json_of(payload)
+    if fields is None and payload.strip():  # broken JSON or plain text must not be taken for "all"
+        fields = _text_of(payload) if kind != "template" and not payload.lstrip().startswith((b"{", b"[")) else []
+    fields = {} if fields is None else fields if isinstance(fields, dict) else {"target": fields}
+    session_ids = [each for each in map(fields.get, ("sessionId", "session_id", "target")) if each is not None]
+    if any(isinstance(each, bool) or not isinstance(each, str | int | float) for each in session_ids):
+        raise BadPayloadError("the session id must be a string or a number")
+    session = next((str(each).strip() for each in session_ids if str(each).strip()), unquote(level or ""))
     target = None if session in ("", "all") else session
     if kind != "template":
         return Command(project, kind, target)
-    template = _template_of(told)
+    template = _template_of(fields)
     if not template:
-        raise BadPayloadError('a template has no text: {"template": "..."}')
+        raise BadPayloadError('the template has no text, expected {"template": "..."}')
     if len(template) > MAX_TEMPLATE:
-        raise BadPayloadError(f"a template has {len(template):,} letters, and {MAX_TEMPLATE:,} are taken")
-    return Command(project, kind, target, template, told.get("reset") is not False)
+        raise BadPayloadError(f"the template has {len(template):,} characters; the limit is {MAX_TEMPLATE:,}")
+    return Command(project, kind, target, template, fields.get("reset") is not False)
 
 
-def _template_of(told: Mapping[str, Any]) -> str:
+def _template_of(fields: Mapping[str, Any]) -> str:
     for name in ("template", "system_prompt", "prompt_template"):
-        given = told.get(name)
+        given = fields.get(name)
         if isinstance(given, Mapping):
             given = given.get("content") or given.get("template")
         if isinstance(given, str) and given.strip():
@@ -201,9 +219,9 @@ def _template_of(told: Mapping[str, Any]) -> str:
 
 
 def _json_of(payload: bytes) -> Any:
-    """The JSON of a payload; None when it is none. Raises BadPayloadError when it is too large."""
+    """The parsed JSON of a payload; None when it is not valid JSON. Raises BadPayloadError when it is too large."""
     if len(payload) > MAX_BYTES:
-        raise BadPayloadError(f"the payload has {len(payload):,} bytes, and {MAX_BYTES:,} are taken")
+        raise BadPayloadError(f"the payload has {len(payload):,} bytes; the limit is {MAX_BYTES:,}")
     try:
         return json.loads(payload)
     except (ValueError, RecursionError):
@@ -213,9 +231,9 @@ def _json_of(payload: bytes) -> Any:
 def _text_of(payload: bytes) -> str:
     text = payload.decode("utf-8", "replace")
     if text.count("\ufffd") > len(text) // 4 or "\0" in text:
-        raise BadPayloadError("the payload is neither JSON nor text")
+        raise BadPayloadError("the payload is neither valid JSON nor text")
     return text
 
 
-def _short(value: Any) -> str:
+def _short_text(value: Any) -> str:
     return str(value)[:200] if isinstance(value, str | int) and not isinstance(value, bool) else ""

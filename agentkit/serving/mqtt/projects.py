@@ -1,4 +1,4 @@
-"""What the bridge serves: projects, each with its topics, system prompt, tools and limits; a table, or a file.
+"""The projects that the bridge serves (topics, system prompt, tools, sampling): built in, or from a file.
 
     # projects.toml
     [quiz]
@@ -6,7 +6,8 @@
     tools = ["agentkit_tools:search"]
     temperature = 0.2
 
-A file's project goes over the table's of the same name, key by key; a name that is in neither gets a plain assistant.
+The settings of a project in the file override those of the built-in project of that name. A name that is in neither
+gets a plain assistant.
 """
 
 import re
@@ -24,10 +25,13 @@ NAME = re.compile(r"[\w-]{1,64}")
 
 @dataclass(frozen=True)
 class Project:
-    """One project. user_input, state: topics that are listened to; answers, hints: what topics of answers begin with,
-    before the session's id. tools: Python tools that agentkit runs, as "module:name". game: whether the model's calls
-    are the maze's, and are handed to the game. tool_choice: of OpenAI's chat completions. sampling: temperature, top_p,
-    max_tokens and the like, over the deployment's own."""
+    """A project.
+
+    user_input, state: subscribed topics. answers, hints: prefixes of the topics of answers, before the session's id.
+    tools: Python tools that agentkit runs, as "module:name". game: whether the tools are the maze's functions, whose
+    calls are sent to the game. tool_choice: as in OpenAI's chat completions. sampling: temperature, top_p, max_tokens
+    etc.; overrides the defaults of the deployment.
+    """
 
     name: str
     system_prompt: str
@@ -42,9 +46,9 @@ class Project:
 
     @classmethod
     def named(cls, name: str, system_prompt: str = "", **more: Any) -> "Project":
-        """A project with the usual topics. Raises ConfigurationError for a name that can't be a topic's."""
+        """A project with the default topics. Raises ConfigurationError for an invalid name."""
         if not NAME.fullmatch(name):
-            raise ConfigurationError(f"{name!r} can't be the name of a project: write letters, digits, '_' and '-'")
+            raise ConfigurationError(f"{name!r} is not a valid project name: use up to 64 letters, digits, '_' and '-'")
         prompt = system_prompt or "You are a helpful assistant. Answer in a few plain sentences."
         return cls(name, prompt, f"{name}/user_input", f"{name}/assistant_response", **more)
 
@@ -80,73 +84,79 @@ TABLE = {
         ),
     )
 }
-"""The projects that clients know."""
+"""The built-in projects."""
 
 _KEYS = {each.name for each in fields(Project)} - {"name", "sampling"}
 SAMPLING = {"temperature", "top_p", "max_tokens", "presence_penalty", "frequency_penalty", "seed", "stop"}
 
 
 def projects_named(names: Sequence[str], file: Path | None = None) -> tuple[Project, ...]:
-    """The projects of a command line: names, each perhaps several with spaces or commas; none are all of the file.
+    """The projects selected on a command line.
 
-    Raises ConfigurationError for a name that can't be one, a file that can't be read, two projects on one topic.
+    names: project names; each item may contain several, separated by spaces or commas. No names select all projects of
+    the file. Raises ConfigurationError for an invalid name, an unreadable or invalid file, or two projects with the
+    same topic.
     """
-    described = _read(file) if file is not None else {}
-    wanted = list(dict.fromkeys(name for part in names for name in re.split(r"[\s,]+", part) if name)) or list(
-        described
+    settings = _read(file) if file is not None else {}
+    requested = list(dict.fromkeys(name for part in names for name in re.split(r"[\s,]+", part) if name)) or list(
+        settings
     )
-    if not wanted:
-        raise ConfigurationError('there is no project: write --projects "maze driving", or give a file of projects')
-    found = tuple(_project(name, described.get(name, {})) for name in wanted)
-    taken: dict[str, str] = {}
-    for project in found:
+    if not requested:
+        raise ConfigurationError('no project given: use --projects "maze driving" or --projects_file')
+    selected = tuple(_project(name, settings.get(name, {})) for name in requested)
+    owners: dict[str, str] = {}
+    for project in selected:
         for topic in (project.user_input, project.state):
-            if topic and taken.setdefault(topic, project.name) != project.name:
-                raise ConfigurationError(f"the projects {taken[topic]} and {project.name} both listen to {topic}")
-    return found
+            if topic and owners.setdefault(topic, project.name) != project.name:
+                raise ConfigurationError(f"the projects {owners[topic]} and {project.name} both use the topic {topic}")
+    return selected
 
 
-def _project(name: str, described: Mapping[str, Any]) -> Project:
+def _project(name: str, settings: Mapping[str, Any]) -> Project:
     project = TABLE.get(name) or Project.named(name)
     changes: dict[str, Any] = {}
     sampling = dict(project.sampling)
-    for key, value in described.items():
+    for key, value in settings.items():
         if key in SAMPLING:
             sampling[key] = value
         elif key in _KEYS:
             changes[key] = _checked(name, key, value)
         else:
             known = ", ".join(sorted(_KEYS | SAMPLING))
-            raise ConfigurationError(f"project {name}: there is no setting {key!r}; known are {known}")
+            raise ConfigurationError(f"project {name}: unknown setting {key!r}; valid settings are {known}")
     return replace(project, **changes, sampling=sampling)
 
 
 def _checked(name: str, key: str, value: Any) -> Any:
     if key == "tools":
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise ConfigurationError(f'project {name}: tools is a list such as ["agentkit_tools:search"]')
+            raise ConfigurationError(f'project {name}: tools must be a list such as ["agentkit_tools:search"]')
         return tuple(value)
-    wanted = bool if key == "game" else str
-    if not isinstance(value, wanted):
-        raise ConfigurationError(f"project {name}: {key}={value!r:.60} is not a {wanted.__name__}")
+    expected = bool if key == "game" else str
+    if not isinstance(value, expected):
+        raise ConfigurationError(f"project {name}: {key}={value!r:.60} is not of type {expected.__name__}")
     if key in ("user_input", "state", "answers", "hints") and not is_plain_topic(str(value)):
-        raise ConfigurationError(f"project {name}: {key}={value!r:.60} is no topic: it is a path without + and #")
+        raise ConfigurationError(
+            f"project {name}: {key}={value!r:.60} is not a valid topic: it must not contain wildcards (+ and #)"
+        )
     return value
 
 
 MAX_LEVELS = 100
-
 FORBIDDEN = r"\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef" + "".join(
     f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
 )
-"""Letters for which a broker may close the connection (MQTT 5, section 1.5.4), as a part of a regular expression."""
+"""Characters for which a broker may close the connection (MQTT 5, section 1.5.4), for a regular expression's set."""
 
 _NOT_PLAIN = re.compile(f"[+#{FORBIDDEN}]")
 
 
 def is_plain_topic(topic: str) -> bool:
-    """Whether a message can be published to a topic, without wildcards (MQTT 3.1.1 and 5, section 4.7), and so that no
-    broker closes the connection for it: Mosquitto does so for more than 200 levels."""
+    """Whether a message can be published to a topic.
+
+    It must have no wildcards (MQTT 3.1.1 and 5, section 4.7) and nothing for which a broker closes the connection:
+    Mosquitto does so for more than 200 levels.
+    """
     size = len(topic.encode("utf-8", "replace"))
     return 0 < size <= 65_535 and topic.count("/") < MAX_LEVELS and not _NOT_PLAIN.search(topic)
 
@@ -154,21 +164,23 @@ def is_plain_topic(topic: str) -> bool:
 def _read(file: Path) -> dict[str, Any]:
     try:
         if file.suffix in (".yaml", ".yml"):
-            read = _yaml(file)
+            content = _yaml(file)
         else:
-            read = tomllib.loads(file.read_text(encoding="utf-8"))
+            content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise ConfigurationError(f"the projects in {file.name} can't be read: {error}") from None
-    if not isinstance(read, dict) or not all(isinstance(value, dict) for value in read.values()):
-        raise ConfigurationError(f"{file.name} is no file of projects: it has a table for each, by its name")
-    return read
+        raise ConfigurationError(f"can't read the projects file {file.name}: {error}") from None
+    if not isinstance(content, dict) or not all(isinstance(value, dict) for value in content.values()):
+        raise ConfigurationError(
+            f"{file.name} is not a valid projects file: expected one table per project, keyed by its name"
+        )
+    return content
 
 
 def _yaml(file: Path) -> Any:
     try:
         import yaml
     except ImportError:
-        raise MissingExtraError("a YAML file of projects", "mqtt") from None
+        raise MissingExtraError("a YAML projects file", "mqtt") from None
     try:
         return yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:

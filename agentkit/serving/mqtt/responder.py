@@ -1,4 +1,4 @@
-"""What the clients of a project get: answers to what users say, hints for states of the maze."""
+"""Produces the responses to clients: answers to user messages, and hints for states of the maze."""
 
 import json
 import logging
@@ -29,114 +29,119 @@ NO_ANSWER = "Error: the model gave no answer."
 
 
 class Templates:
-    """System prompts that were sent while the bridge runs: for a project, and for single sessions, of which the last
-    MOST_TEMPLATES are kept."""
+    """System prompts that clients set at run time, for a project or a single session.
+
+    Those of the last MAX_TEMPLATES sessions are kept. They are stored in the session store.
+    """
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._notes: dict[str, KeyValueStore] = {}
+        self._stores: dict[str, KeyValueStore] = {}
 
     def set(self, project: Project, session: str | None, text: str) -> None:
-        """Set the prompt of a session, or of all sessions and those to come."""
+        """Set the prompt of a session, or of all current and future sessions of the project."""
         name = "*" if session is None else session_key(project, session)
-        notes = self._of(project)
-        notes.set(name, text, alone=session is None)
-        for old in [each for each in notes.all() if each != "*"][:-MAX_TEMPLATES]:
-            notes.set(old, "")
+        prompts = self._of(project)
+        prompts.set(name, text, alone=session is None)
+        for old in [each for each in prompts.all() if each != "*"][:-MAX_TEMPLATES]:
+            prompts.set(old, "")
 
     def drop(self, project: Project, session: str | None) -> None:
-        """Forget the prompt of a session, or of all."""
+        """Delete the prompt of a session, or of all sessions."""
         name = "*" if session is None else session_key(project, session)
         self._of(project).set(name, "", alone=session is None)
 
     def prompt(self, message: UserMessage) -> str:
-        """The system prompt of a message: its own, its session's, the project's."""
+        """The system prompt for a message: from the message, its session, or its project, in that order."""
         if message.system_prompt:
             return message.system_prompt
-        notes = self._of(message.project)
-        return notes.get(message.key) or notes.get("*") or message.project.system_prompt
+        prompts = self._of(message.project)
+        return prompts.get(message.key) or prompts.get("*") or message.project.system_prompt
 
     def _of(self, project: Project) -> KeyValueStore:
-        return self._notes.setdefault(project.name, KeyValueStore(self._sessions, f"{project.name}.templates"))
+        return self._stores.setdefault(project.name, KeyValueStore(self._sessions, f"{project.name}.templates"))
 
 
 class Responder:
-    """Shared by threads."""
+    """Answers messages through a chat service. Thread-safe."""
 
-    def __init__(self, answerer: ChatService) -> None:
-        self.answerer = answerer
-        self.sessions = answerer.sessions
-        self.templates = Templates(answerer.sessions)
+    def __init__(self, service: ChatService) -> None:
+        self.service = service
+        self.sessions = service.sessions
+        self.templates = Templates(service.sessions)
         self._tools: dict[str, tuple[AnyTool, ...]] = {}
 
-    def answer(self, message: UserMessage, tell: Callable[[str], object] | None = None) -> str | None:
-        """The answer to a user's message; None when it was answered before. tell: told of its text as it comes.
+    def answer(self, message: UserMessage, on_delta: Callable[[str], object] | None = None) -> str | None:
+        """The answer to a user message; None when it was answered before.
 
-        A model server that fails is an answer that begins with "Error: ", which the session does not keep.
+        on_delta: called with each text delta of the answer. When the model server fails, returns a text that begins
+        with "Error: ", which is not kept in the session.
         """
 
-        def tell_text(event: Event) -> None:
-            if tell is not None and isinstance(event, TextDelta):
-                tell(event.text)
+        def on_event(event: Event) -> None:
+            if on_delta is not None and isinstance(event, TextDelta):
+                on_delta(event.text)
 
         try:
-            asked = self._asked(message, message.text, self._tools_of(message.project))
-            answer = process_user_input_with_llm(self.answerer, asked, tell_text)
-        except Exception as error:  # noqa: BLE001 - whatever fails is told to the client
-            return _failed(message, error)
-        return None if answer is None else _told(answer)
+            user_input = self._user_input(message, message.text, self._tools_of(message.project))
+            answer = process_user_input_with_llm(self.service, user_input, on_event)
+        except Exception as error:  # noqa: BLE001 - any failure is reported to the client
+            return _error_text(message, error)
+        return None if answer is None else _answer_text(answer)
 
     def hint(self, message: UserMessage, state: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What the maze gets for a state: the reply's text, and a key for each function that the model called; None
-        when it was answered before."""
+        """The hint for a state of the maze: the reply's text, and a key for each function that the model called.
+
+        Returns None when the state was answered before.
+        """
         session = self.sessions[message.key]
         text = maze.state_message(state, *_repeats(session, maze.state_message(state)))
-        asked = self._asked(message, text, tuple(maze.tools()))
-        begun = self.answerer.begin(asked)
+        user_input = self._user_input(message, text, tuple(maze.tools()))
+        begun = self.service.begin(user_input)
         if begun.is_answered:
             return None
         if begun.replies:
             return _hint(begun.replies[0])
         reply: Message | None = None
         try:
-            agent, prompt = self.answerer.agent(asked), None if begun.is_asked else text
-            with rolled_back(session, text), self.answerer.room, agent.stream(prompt, session=session) as run:
+            agent, prompt = self.service.agent(user_input), None if begun.is_asked else text
+            with rolled_back(session, text), self.service.room, agent.stream(prompt, session=session) as run:
                 for event in run:
                     if isinstance(event, ReplyStarted) and event.turn > 1:
-                        break  # the calls are the game's: the model is not asked what to make of them
+                        break  # the game executes the calls: their results are not sent to the model
                     if isinstance(event, ReplyFinished):
                         reply = event.reply.message
-        except Exception as error:  # noqa: BLE001 - whatever fails is told to the client
-            return {"hint": _failed(message, error)}
+        except Exception as error:  # noqa: BLE001 - any failure is reported to the client
+            return {"hint": _error_text(message, error)}
         return _hint(reply) if reply is not None else {"hint": NO_ANSWER}
 
     def note_answered(self, message: UserMessage) -> None:
-        """Note that the client has the answer to this request."""
-        self.answerer.note_answered(message.key, message.log_id)
+        """Record that the answer to a request was delivered."""
+        self.service.note_answered(message.key, message.log_id)
 
     def knows(self, key: str) -> bool:
-        """Whether there is a session of that id in the store."""
+        """Whether the store has a session with this id."""
         return key in self.sessions
 
     def is_busy(self, message: UserMessage) -> bool:
-        """Whether somebody is answering in its session just now."""
+        """Whether a message of the same session is being answered."""
         return self.sessions[message.key].is_held
 
     def sessions_of(self, project: Project) -> list[str]:
-        """The sessions of a project, by their ids in the store."""
-        return [info.id for info in self._kept(project)]
+        """The ids of a project's sessions in the store."""
+        return [info.id for info in self._session_infos(project)]
 
-    def _kept(self, project: Project) -> list[SessionInfo]:
+    def _session_infos(self, project: Project) -> list[SessionInfo]:
         return [info for info in self.sessions.list() if info.id.startswith(f"{project.name}:")]
 
     def tidy(self, project: Project, max_sessions: int, idle_seconds: float) -> None:
-        """Drop the histories of a project that are idle for so long, and the oldest of more than `max_sessions`."""
-        kept = self._kept(project)
+        """Drop a project's histories that are idle for over `idle_seconds`, and the oldest beyond `max_sessions`."""
+        infos = self._session_infos(project)
         now = datetime.now(UTC)
-        old = [info.id for info in kept if (now - info.updated).total_seconds() > idle_seconds]
-        self.answerer.forget({*old, *(info.id for info in kept[max_sessions:])})
+        old = [info.id for info in infos if (now - info.updated).total_seconds() > idle_seconds]
+        self.service.forget({*old, *(info.id for info in infos[max_sessions:])})
 
-    def _asked(self, message: UserMessage, text: str, tools: tuple[AnyTool, ...]) -> UserInput:
+    def _user_input(self, message: UserMessage, text: str, tools: tuple[AnyTool, ...]) -> UserInput:
         project = message.project
         choice = {"tool_choice": project.tool_choice} if tools and project.tool_choice else {}
         return UserInput(
@@ -155,16 +160,16 @@ class Responder:
         return self._tools[project.name]
 
 
-def _failed(message: UserMessage, error: Exception) -> str:
-    """The answer for a failure."""
-    # Without its text, and without a traceback, whose last line has it: servers quote in errors what was said.
+def _error_text(message: UserMessage, error: Exception) -> str:
+    """The answer to return for a failure."""
+    # Log neither the error's text nor a traceback, whose last line contains it: servers quote messages in errors.
     status = getattr(error, "status_code", "")
-    logger.warning("a message of session %s got no answer: %s %s", message.key, type(error).__name__, status)
+    logger.warning("failed to answer a message of session %s: %s %s", message.key, type(error).__name__, status)
     messages.debug("failed", exc_info=error)
     return f"Error: {in_a_line(str(error), 300)}"
 
 
-def _told(answer: Answer) -> str:
+def _answer_text(answer: Answer) -> str:
     return (RESET if answer.was_cut else "") + (answer.text or NO_ANSWER)
 
 
@@ -173,16 +178,16 @@ def _hint(reply: Message) -> dict[str, Any]:
 
 
 def _repeats(session: Session, state: str) -> tuple[int, int]:
-    """How often the same state, and the same answer, have come before in a row."""
+    """How often the same state, and the same answer, were repeated immediately before."""
     messages = session.messages[-60:]
     states = [text_of(each).partition("\n\n")[0] for each in messages if each["role"] == "user"]
-    answers = [_answer_of(each) for each in messages if each["role"] == "assistant"]
-    same = _in_a_row([*states, state]) - 1
-    return same, max(0, _in_a_row(answers) - 1)
+    answers = [_answer_key(each) for each in messages if each["role"] == "assistant"]
+    same = _repeated_at_end([*states, state]) - 1
+    return same, max(0, _repeated_at_end(answers) - 1)
 
 
-def _in_a_row(texts: list[str]) -> int:
-    """How many of the last are the same."""
+def _repeated_at_end(texts: list[str]) -> int:
+    """How many of the last texts are equal."""
     count = 0
     for text in reversed(texts):
         if text != texts[-1]:
@@ -191,6 +196,6 @@ def _in_a_row(texts: list[str]) -> int:
     return count
 
 
-def _answer_of(message: Any) -> str:
+def _answer_key(message: Any) -> str:
     calls = [call["function"] for call in message.get("tool_calls") or ()]
     return text_of(message) + json.dumps(calls)

@@ -1,7 +1,7 @@
-"""The connection on which answers are published: with QoS 2, so that within one life of the bridge each comes once.
+"""Publishes answers on a separate connection, with QoS 2: exactly once within one run of the bridge process.
 
-However often the connection breaks, paho sends what is not confirmed again under the same packet identifier. When the
-broker has lost the session (it was restarted without having kept it), what was on its way is published again.
+When the connection breaks, paho sends unconfirmed messages again under the same packet identifiers. When the broker has
+lost the session (it was restarted without persistence), unconfirmed messages are published again.
 """
 
 import logging
@@ -19,22 +19,22 @@ from paho.mqtt.properties import Properties
 logger = logging.getLogger("agentkit.mqtt")
 
 REQUEST_PROPERTY = "agentkit-request"
-"""The MQTT 5 user property that names the request which a message answers."""
+"""The MQTT 5 user property with the id of the request that a message answers."""
 
 MAX_IN_FLIGHT = 20
-"""Answers on their way to the broker at once: what Mosquitto takes by default."""
+"""Maximum number of answers in flight: Mosquitto's default limit."""
 
 PACKET_OVERHEAD = 1000
-"""Bytes of a packet besides its payload and topic."""
+"""Upper bound for the bytes of a packet in addition to its payload and topic."""
 
 TOO_LARGE = "Error: the answer is too large for the broker."
 MAX_EARLY = 1000
-EARLY_SECONDS = 10.0  # packet identifiers are used again
+EARLY_SECONDS = 10.0  # packet identifiers are reused
 
 
 @dataclass
 class _Sent:
-    """A message that was published and is not confirmed yet. is_doubtful: the broker has lost its session."""
+    """A published, unconfirmed message. is_doubtful: the broker has lost the session it was published in."""
 
     topic: str
     payload: str
@@ -44,7 +44,7 @@ class _Sent:
 
 
 class Sender:
-    """Publishes answers and confirms them. client: its own connection to the broker, not started yet."""
+    """Publishes answers, and calls back when the broker has confirmed them. client: not connected yet."""
 
     def __init__(self, client: paho.Client, *, is_mqtt5: bool) -> None:
         self.client = client
@@ -63,11 +63,11 @@ class Sender:
 
     @property
     def has_unconfirmed(self) -> bool:
-        """Whether the broker has not confirmed all that was published."""
+        """Whether any published message is not confirmed yet."""
         return bool(self._unconfirmed)
 
     def adapt_to(self, properties: Any) -> None:
-        """Keep to the limits that the broker names when it accepts a connection."""
+        """Apply the limits from the properties of the broker's CONNACK."""
         limit = getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT)
         self.client.max_inflight_messages_set(min(MAX_IN_FLIGHT, limit))
         self._max_bytes = getattr(properties, "MaximumPacketSize", self._max_bytes)
@@ -81,10 +81,14 @@ class Sender:
         correlation: bytes | None = None,
         then: Callable[[], object] | None = None,
     ) -> None:
-        """Publish, so that it comes once. then: called when the broker has it, at once or from the network's thread."""
+        """Publish a message exactly once.
+
+        echo_id: id of the answered request, sent as a user property. correlation: MQTT 5 Correlation Data. then: called
+        when the broker has confirmed the message, immediately or on the network thread.
+        """
         if len(payload.encode("utf-8", "replace")) + len(topic.encode()) + PACKET_OVERHEAD > self._max_bytes:
             logger.warning("an answer is too large for the broker")
-            payload = TOO_LARGE  # else the broker closes the connection, again and again
+            payload = TOO_LARGE  # otherwise the broker would close the connection at each attempt
         properties = None
         if self._is_mqtt5 and (echo_id or correlation is not None):
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
@@ -95,25 +99,25 @@ class Sender:
         self._publish(_Sent(topic, payload, properties, then))
 
     def _publish(self, sent: _Sent) -> None:
-        # Not under the lock: the client calls on_publish under one of its own, which publish() takes too.
+        # Don't hold the lock here: the client calls on_publish under its own lock, which publish() takes too.
         info = self.client.publish(sent.topic, sent.payload, qos=self._qos, properties=sent.properties)
         with self._lock:
-            is_there = time.monotonic() - self._early.pop(info.mid, -EARLY_SECONDS) < EARLY_SECONDS
-            if not is_there:
+            is_confirmed = time.monotonic() - self._early.pop(info.mid, -EARLY_SECONDS) < EARLY_SECONDS
+            if not is_confirmed:
                 self._unconfirmed[info.mid] = sent
-        if is_there and sent.then is not None:
+        if is_confirmed and sent.then is not None:
             sent.then()
 
     def publish_unconfirmed(self, topic: str, payload: str) -> None:
-        """Publish what may be lost: a chunk of a stream."""
+        """Publish with QoS 0, for messages that may be lost: deltas of a stream."""
         self.client.publish(topic, payload, qos=0)
 
-    def _on_publish(self, _: Any, __: Any, number: int, ___: Any, ____: Any) -> None:
+    def _on_publish(self, _: Any, __: Any, packet_id: int, ___: Any, ____: Any) -> None:
         with self._lock:
-            sent = self._unconfirmed.pop(number, None)
-            # It is None when the broker was quicker than publish() in telling the number, and for a piece of a stream.
+            sent = self._unconfirmed.pop(packet_id, None)
+            # None if the confirmation arrives before publish() returns, and for deltas of a stream.
             if sent is None:
-                self._early[number] = time.monotonic()
+                self._early[packet_id] = time.monotonic()
         if sent is None:
             return
         if sent.is_doubtful:
@@ -123,7 +127,7 @@ class Sender:
 
     def _on_connect(self, _: Any, __: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
-            logger.error("the broker refuses the connection for answers: %s", reason)
+            logger.error("the broker refused the connection for answers: %s", reason)
             return
         self._qos = min(2, getattr(properties, "MaximumQoS", 2))
         with self._lock:
@@ -135,4 +139,4 @@ class Sender:
 
     def _on_disconnect(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
         if not self.is_leaving:
-            logger.warning("the connection for answers is gone: %s", reason)
+            logger.warning("lost the connection for answers: %s", reason)

@@ -1,4 +1,4 @@
-"""Jobs of one session one after another, in order of arrival; those of different sessions beside each other."""
+"""A job queue: the jobs of one session run one at a time in order of arrival, different sessions run concurrently."""
 
 import threading
 import time
@@ -10,8 +10,11 @@ J = TypeVar("J")
 
 
 class SessionQueue(Generic[J]):
-    """workers: so many jobs run at once. most: so many may wait. work: does a job, and raises nothing; False when its
-    time has not come, then it is asked again after the jobs of others."""
+    """Runs jobs on worker threads.
+
+    workers: maximum number of jobs run concurrently. capacity: maximum number of waiting jobs. work: processes a job
+    and must not raise; if it returns False, the job is tried again after jobs of other sessions.
+    """
 
     def __init__(self, workers: int, capacity: int, work: Callable[[J], bool]) -> None:
         self._capacity = capacity
@@ -25,49 +28,52 @@ class SessionQueue(Generic[J]):
         self._workers = workers
 
     def start(self) -> None:
-        """Begin with the work."""
+        """Start the worker threads."""
         for number in range(self._workers):
-            threading.Thread(target=self._run, name=f"agentkit-lane-{number}", daemon=True).start()
+            threading.Thread(target=self._run, name=f"agentkit-worker-{number}", daemon=True).start()
 
     def __len__(self) -> int:
         return self._count
 
     @property
     def is_stopped(self) -> bool:
-        """Whether no more is taken."""
+        """Whether the queue has been stopped and accepts no more jobs."""
         return self._is_stopped
 
     @property
-    def filling(self) -> float:
-        """How full it is, from 0 to 1."""
+    def fill_ratio(self) -> float:
+        """Number of waiting jobs divided by the capacity; exceeds 1 if `put` ignored the capacity."""
         return self._count / self._capacity
 
     def put(self, key: str, job: J, *, always: bool = False) -> bool:
-        """Queue a job behind those of its key; False when there is no room (unless always), or it is stopped."""
+        """Append a job to the jobs of its key.
+
+        always: ignore the capacity. Returns False when the queue is full or stopped.
+        """
         with self._changed:
             if self._is_stopped or (self._count >= self._capacity and not always):
                 return False
-            lane = self._waiting.get(key)
-            if lane is None:  # nothing of this key waits or runs
+            queue = self._waiting.get(key)
+            if queue is None:  # no job of this key is waiting or running
                 self._waiting[key] = deque([job])
                 self._ready.append(key)
             else:
-                lane.append(job)
+                queue.append(job)
             self._count += 1
             self._changed.notify()
             return True
 
     def stop(self, seconds: float) -> list[J]:
-        """Take no more; wait for what runs. Gives the jobs that were not begun."""
+        """Accept no more jobs, and wait up to that many seconds for running ones. Returns the jobs not started."""
         end = time.monotonic() + seconds
         with self._changed:
             self._is_stopped = True
-            left = [job for lane in self._waiting.values() for job in lane]
+            unstarted = [job for queue in self._waiting.values() for job in queue]
             self._ready.clear()
             self._changed.notify_all()
             while self._running and time.monotonic() < end:
                 self._changed.wait(min(0.1, max(0.0, end - time.monotonic())))
-        return left
+        return unstarted
 
     def _run(self) -> None:
         while True:

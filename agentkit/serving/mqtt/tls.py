@@ -1,4 +1,4 @@
-"""How a client of a broker shows who it is, and knows who the broker is."""
+"""Credentials and TLS of MQTT clients."""
 
 import socket
 import ssl
@@ -11,22 +11,24 @@ from agentkit import ConfigurationError
 
 
 def secure(client: mqtt.Client, username: str | None, password: str | None, tls: bool, ca_file: Path | None) -> None:
-    """Set user, password and TLS. ca_file: whose certificates the broker may have; None: the system's. Raises
-    ConfigurationError when they can't be read.
+    """Set the user, the password and TLS of a client.
 
-    Packets go out at once: else a small one waits for the acknowledgement of the one before it (Nagle's algorithm),
-    which the other side holds back for some 40 ms.
+    ca_file: CA certificates that verify the broker; None: the system's. Raises ConfigurationError when the file can't
+    be read.
+
+    Also sets TCP_NODELAY. Otherwise a small packet waits for the acknowledgement of the previous one (Nagle's
+    algorithm), which the other side delays by about 40 ms.
     """
 
-    def send_at_once(_: mqtt.Client, __: Any, connection: Any) -> None:
+    def set_no_delay(_: mqtt.Client, __: Any, connection: Any) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    client.on_socket_open = send_at_once
+    client.on_socket_open = set_no_delay
     if username is not None:
         client.username_pw_set(username, password)
     if tls:
         try:
             context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-        except OSError as error:  # ssl.SSLError among them
-            raise ConfigurationError(f"the certificates in {ca_file} can't be read: {error}") from None
+        except OSError as error:  # includes ssl.SSLError
+            raise ConfigurationError(f"can't read the CA certificates in {ca_file}: {error}") from None
         client.tls_set_context(context)

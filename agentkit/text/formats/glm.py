@@ -1,4 +1,4 @@
-"""GLM-4.5 to 4.7: the name, then keys and values between tags.
+"""GLM-4.5 to 4.7: the tool's name, then keys and values between tags.
 
 <tool_call>get_weather
 <arg_key>city</arg_key>
@@ -11,15 +11,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text, begun_word
-from agentkit.text.formats.typed import parameters_of, typed
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text, partial_word_start
+from agentkit.text.formats.typed import parameters_of, typed_value
 
 START, END = "<tool_call>", "</tool_call>"
 KEY, KEY_END, VALUE, VALUE_END = "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"
 _NAME = re.compile(r"\s*([\w.\-]+)\s*")
-_NAME_BEGUN = re.compile(r"\s*[\w.\-]*\s*$")
-_LONGEST_NAME = 300
-_NEXT = {
+_PARTIAL_NAME = re.compile(r"\s*[\w.\-]*\s*$")
+_MAX_NAME = 300
+_NEXT_TAGS = {
     "name": (KEY, END, START),
     "key": (KEY_END, END, START),
     "between": (VALUE, KEY, END, START),
@@ -29,7 +29,7 @@ _NEXT = {
 
 
 class _GlmBlock:
-    """Goes from tag to tag; a value goes up to its closing tag, whatever it holds."""
+    """Parses from tag to tag; a value extends to its closing tag, whatever it contains."""
 
     def __init__(self, tools: Sequence[Mapping[str, Any]] | None) -> None:
         self._tools = tools
@@ -46,27 +46,27 @@ class _GlmBlock:
     def feed(self, text: str) -> str | None:
         text, self._rest = self._rest + text, ""
         while True:
-            words = _NEXT[self._state]
-            place, word = _first(text, words)
+            words = _NEXT_TAGS[self._state]
+            start, word = _first(text, words)
             if not word:
                 if self._state == "name" and not self._may_be_name(text):
                     return self._reject("".join(self._part) + text)
-                keep = begun_word(text, words)
+                keep = partial_word_start(text, words)
                 self._part.append(text[:keep])
                 self._rest = text[keep:]
                 return None
-            self._part.append(text[:place])
+            self._part.append(text[:start])
             part = "".join(self._part)
             self._part = []
             if self._state == "name" and not _NAME.fullmatch(part):
-                return self._reject(part + text[place:])
+                return self._reject(part + text[start:])
             self._raw.append(part)
             if word == START:
-                self._meet(START, part)
-                return text[place:]
-            text = text[place + len(word) :]
+                self._handle_tag(START, part)
+                return text[start:]
+            text = text[start + len(word) :]
             self._raw.append(word)
-            if self._meet(word, part):
+            if self._handle_tag(word, part):
                 return text
 
     def finish(self) -> str:
@@ -74,32 +74,32 @@ class _GlmBlock:
         if self._state == "name":
             if not _NAME.fullmatch(part):
                 return self._reject(part)
-            self._name = part.strip()  # nothing says that the name has come to its end
+            self._name = part.strip()  # the name may be incomplete
         self._raw.append(part)
         return ""
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         if self._rejected:
             return [Text(START)]
         if not self._whole:
             text = START + "".join(self._raw)
             return [BadCall(text, "the tool call is cut off before its end", self._name or None)]
         parameters = parameters_of(self._name, self._tools)
-        arguments = {key: typed(value, key, parameters, guesses=True) for key, value in self._arguments}
+        arguments = {key: typed_value(value, key, parameters, parse_unknown=True) for key, value in self._arguments}
         return [Call(self._name, json.dumps(arguments, ensure_ascii=False))]
 
     def _may_be_name(self, text: str) -> bool:
         name = "".join(self._part) + text
-        if len(name) > _LONGEST_NAME:
+        if len(name) > _MAX_NAME:
             return False
-        return _NAME_BEGUN.match(name[: begun_word(name, _NEXT["name"])]) is not None
+        return _PARTIAL_NAME.match(name[: partial_word_start(name, _NEXT_TAGS["name"])]) is not None
 
     def _reject(self, text: str) -> str:
         self._rejected = True
         return text
 
-    def _meet(self, word: str, part: str) -> bool:
-        """Take a tag, and what stood before it; whether the call is over."""
+    def _handle_tag(self, word: str, part: str) -> bool:
+        """Handle a tag and the text before it. Returns whether the call has ended."""
         if self._state == "name":
             self._name = part.strip()
         elif self._state == "key":
@@ -114,12 +114,12 @@ class _GlmBlock:
 
 
 def _first(text: str, words: Sequence[str]) -> tuple[int, str]:
-    found = [(place, word) for word in words if (place := text.find(word)) >= 0]
+    found = [(start, word) for word in words if (start := text.find(word)) >= 0]
     return min(found) if found else (-1, "")
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
-    """One call."""
+    """Creates the parser of one call."""
     return _GlmBlock(tools)
 
 

@@ -17,7 +17,7 @@ _HEAD = re.compile(r"[{\[\"']|```")
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
-    """A block is one only when JSON follows the tag: prose may speak of the tag."""
+    """Creates the parser of one block. It is a call only when JSON follows the tag: prose may mention the tag."""
     return JsonBlock(marker, (START,), (END,), calls_in, _HEAD)
 
 

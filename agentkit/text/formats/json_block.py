@@ -1,25 +1,26 @@
-"""Blocks of JSON between markers, and calls read from JSON."""
+"""Incremental parser of JSON blocks between markers, and the calls in JSON."""
 
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Call, Piece, Text, begun_word
+from agentkit.text.call_format import BadCall, Call, Segment, Text, partial_word_start
 from agentkit.tooling.json_repair import cleaned, read_json
 
 _OUTSIDE = re.compile(r'["{}\[\]<]')
 _IN_STRING = re.compile(r'["\\<]')
-_LONGEST_HEAD = 1000
-_LONGEST_ODD = 500
-"""Characters of a block that does not begin as a call, and is one all the same when its end tag follows."""
+_MAX_HEAD = 1000
+_MAX_ODD_BLOCK = 500
+"""Maximum characters of a block that does not begin like a call; up to this length it counts as one if its end tag
+follows."""
 
-Read = Callable[[str, bool], list[Piece]]
-"""Makes pieces of a block's inside; the bool says whether it is complete."""
+ParseInside = Callable[[str, bool], list[Segment]]
+"""Parses the inside of a block; the bool tells whether the block is complete."""
 
 
 class JsonScan:
-    """Finds where a JSON value ends that comes in pieces. quotes: what strings are written between."""
+    """Finds the end of a JSON value that arrives in chunks. quotes: the quotation marks of strings."""
 
     def __init__(self, quotes: str = '"') -> None:
         self._outside = re.compile(f"[{quotes}{{}}\\[\\]()]")
@@ -29,45 +30,51 @@ class JsonScan:
         self._depth = 0
 
     def feed(self, text: str) -> int | None:
-        """The place in this text behind the end of the value; None while it goes on."""
-        place = 1 if self._escaped and text else 0
+        """Returns the position in this chunk after the end of the value; None while the value continues."""
+        start = 1 if self._escaped and text else 0
         self._escaped = self._escaped and not text
-        while found := (self._inside[self._quote] if self._quote else self._outside).search(text, place):
-            letter = found.group()
-            place = found.end()
-            if letter == "\\":
-                self._escaped = place == len(text)
-                place += 1
+        while found := (self._inside[self._quote] if self._quote else self._outside).search(text, start):
+            character = found.group()
+            start = found.end()
+            if character == "\\":
+                self._escaped = start == len(text)
+                start += 1
             elif self._quote:
                 self._quote = ""
-            elif letter in self._inside:
-                self._quote = letter
-            elif letter in "{[(":
+            elif character in self._inside:
+                self._quote = character
+            elif character in "{[(":
                 self._depth += 1
             else:
                 self._depth -= 1
                 if self._depth <= 0:
-                    return place
+                    return start
         return None
 
 
 class JsonBlock:
-    """A block that goes from its marker to an end tag outside of JSON strings, to the next start tag or to the end.
+    """A block that extends from its marker to an end tag outside of JSON strings, to the next start tag, or to the end
+    of the text.
 
-    JSON that is broken may leave a string open for ever: an end tag inside a string is remembered, and is the end
-    after all when a start tag follows it on a line of its own, or when nothing else ends the block.
+    Invalid JSON may leave a string unclosed. So an end tag inside a string is remembered; it ends the block if a start
+    tag follows it on a line of its own, or if nothing else ends the block.
 
-    head: what the inside has to begin with, if not to be a text that speaks of the marker.
+    head: a pattern that the inside has to begin with; else the marker is only mentioned in a text.
     """
 
     def __init__(
-        self, marker: str, starts: Sequence[str], ends: Sequence[str], read: Read, head: re.Pattern[str] | None = None
+        self,
+        marker: str,
+        starts: Sequence[str],
+        ends: Sequence[str],
+        parse_inside: ParseInside,
+        head: re.Pattern[str] | None = None,
     ) -> None:
         self._marker = marker
         self._starts = starts
         self._ends = ends
         self._words = (*starts, *ends)
-        self._read = read
+        self._parse_inside = parse_inside
         self._head = head
         self._kept: list[str] = []
         self._length = 0
@@ -76,7 +83,7 @@ class JsonBlock:
         self._depth = 0
         self._has_closed = False
         self._end = ""
-        self._doubted: tuple[int, int] | None = None
+        self._doubtful_end: tuple[int, int] | None = None
         self._blank: bool | None = None
         self._newline = False
         self._rejected = False
@@ -96,54 +103,54 @@ class JsonBlock:
         return self._scan(text)
 
     def _begins_as_call(self, text: str) -> bool | None:
-        """Whether the inside begins as that of a call; None while that isn't known."""
+        """Whether the inside begins like that of a call; None while that isn't known."""
         assert self._head is not None
         begun = text.lstrip()
         if self._head.match(begun):
             return True
-        if len(text) < _LONGEST_HEAD and (not begun or self._head.match(begun + "``")):
+        if len(text) < _MAX_HEAD and (not begun or self._head.match(begun + "``")):
             return None
         if not text.startswith(("\n", "\r\n")):
-            return False  # prose speaks of the tag; who means it begins a line behind it
-        place = next((place for end in self._ends if (place := text.find(end)) >= 0), -1)
-        if place < 0:
-            return None if len(text) < _LONGEST_ODD + len(self._ends[0]) else False
-        return place <= _LONGEST_ODD
+            return False  # prose that mentions the tag: in a call a line break follows it
+        start = next((start for end in self._ends if (start := text.find(end)) >= 0), -1)
+        if start < 0:
+            return None if len(text) < _MAX_ODD_BLOCK + len(self._ends[0]) else False
+        return start <= _MAX_ODD_BLOCK
 
     def _scan(self, text: str) -> str | None:
-        place = 0
-        while found := (_IN_STRING if self._in_string else _OUTSIDE).search(text, place):
+        start = 0
+        while found := (_IN_STRING if self._in_string else _OUTSIDE).search(text, start):
             at = found.start()
-            letter = found.group()
-            if letter == "<":
+            character = found.group()
+            if character == "<":
                 word = next((word for word in self._words if text.startswith(word, at)), "")
-                if not word and begun_word(text[at:], self._words) == 0:
-                    self._wait(text, place, at)
+                if not word and partial_word_start(text[at:], self._words) == 0:
+                    self._wait(text, start, at)
                     return None
-                if word and (rest := self._tag(text, place, at, word)) is not None:
+                if word and (rest := self._handle_tag(text, start, at, word)) is not None:
                     return rest
-                at += len(word or letter) - 1
-            elif letter == "\\":
+                at += len(word or character) - 1
+            elif character == "\\":
                 at += 1
                 if at == len(text):
-                    self._wait(text, place, at - 1)
+                    self._wait(text, start, at - 1)
                     return None
             else:
-                self._bracket_or_quote(letter)
-            self._note(text[place : at + 1])
-            place = at + 1
-        self._keep(text, place, len(text))
+                self._bracket_or_quote(character)
+            self._note(text[start : at + 1])
+            start = at + 1
+        self._keep(text, start, len(text))
         return None
 
-    def _tag(self, text: str, place: int, at: int, word: str) -> str | None:
-        """Meet a tag; what stands behind the block when it ends here."""
-        self._note(text[place:at])
-        return self._doubt(text, at, word) if self._in_string else self._over(text, at, word)
+    def _handle_tag(self, text: str, start: int, at: int, word: str) -> str | None:
+        """Handle a tag. Returns the text after the block if the block ends here."""
+        self._note(text[start:at])
+        return self._handle_tag_in_string(text, at, word) if self._in_string else self._end_block(text, at, word)
 
-    def _bracket_or_quote(self, letter: str) -> None:
-        if letter == '"':
+    def _bracket_or_quote(self, character: str) -> None:
+        if character == '"':
             self._in_string = not self._in_string
-        elif letter in "{[":
+        elif character in "{[":
             self._depth += 1
         elif self._depth > 0:
             self._depth -= 1
@@ -157,56 +164,56 @@ class JsonBlock:
             return rest
         self._keep(self._rest, 0, len(self._rest))
         self._rest = ""
-        if (self._in_string or self._depth) and self._doubted:
-            return self._cut_at(*self._doubted)
+        if (self._in_string or self._depth) and self._doubtful_end:
+            return self._cut_at(*self._doubtful_end)
         return ""
 
-    def pieces(self) -> list[Piece]:
-        """See `agentkit.text.call_format.Block.pieces`."""
+    def segments(self) -> list[Segment]:
+        """See `agentkit.text.call_format.Block.segments`."""
         if self._rejected:
             return [Text(self._marker)]
         inside = "".join(self._kept)
         whole = bool(self._end) or (self._has_closed and not self._depth and not self._in_string)
         return [
-            BadCall(self._marker + inside + self._end, piece.reason, piece.name)
-            if isinstance(piece, BadCall) and not piece.text
-            else piece
-            for piece in self._read(inside, whole)
+            BadCall(self._marker + inside + self._end, segment.reason, segment.name)
+            if isinstance(segment, BadCall) and not segment.text
+            else segment
+            for segment in self._parse_inside(inside, whole)
         ]
 
     def _reject(self, text: str) -> str:
         self._rejected = True
         return text
 
-    def _wait(self, text: str, place: int, at: int) -> None:
-        self._note(text[place:at])
+    def _wait(self, text: str, start: int, at: int) -> None:
+        self._note(text[start:at])
         self._kept.append(text[:at])
         self._length += at
         self._rest = text[at:]
 
-    def _keep(self, text: str, place: int, end: int) -> None:
-        self._note(text[place:end])
+    def _keep(self, text: str, start: int, end: int) -> None:
+        self._note(text[start:end])
         self._kept.append(text[:end])
         self._length += end
 
-    def _over(self, text: str, at: int, word: str) -> str:
+    def _end_block(self, text: str, at: int, word: str) -> str:
         self._kept.append(text[:at])
         if word in self._ends:
             self._end = word
             return text[at + len(word) :]
         return text[at:]
 
-    def _doubt(self, text: str, at: int, word: str) -> str | None:
-        """A tag inside what looks like a string."""
+    def _handle_tag_in_string(self, text: str, at: int, word: str) -> str | None:
+        """Handle a tag inside what looks like a string."""
         if word in self._ends:
             start = self._length + at
-            self._doubted = self._doubted or (start, start + len(word))
-            self._latest = (start, start + len(word))
+            self._doubtful_end = self._doubtful_end or (start, start + len(word))
+            self._latest_end = (start, start + len(word))
             self._blank, self._newline = True, False
             return None
         if self._blank and self._newline:
             self._kept.append(text)
-            return self._cut_at(*self._latest)
+            return self._cut_at(*self._latest_end)
         return None
 
     def _cut_at(self, start: int, end: int) -> str:
@@ -216,16 +223,16 @@ class JsonBlock:
         return text[end:]
 
     def _note(self, text: str) -> None:
-        """Watch whether only white space stands behind a doubted end."""
+        """Record whether only white space follows a doubtful end tag."""
         if self._blank and text:
             self._blank = not text.strip()
             self._newline = self._newline or "\n" in text
 
 
-def calls_in(text: str, whole: bool = True) -> list[Piece]:
-    """The calls in the JSON of a block: an object, a list of objects, or several, one after another.
+def calls_in(text: str, whole: bool = True) -> list[Segment]:
+    """Parse the calls in the JSON of a block: an object, a list of objects, or several of them in a row.
 
-    A BadCall has no text: it stands for the whole block.
+    A BadCall without text stands for the whole block.
     """
     if not whole:
         return [BadCall("", "the tool call is cut off before its end", name_in(text))]
@@ -237,13 +244,13 @@ def calls_in(text: str, whole: bool = True) -> list[Piece]:
             values, rest = [read_json(text)], ""
         except ValueError as error:
             return [BadCall("", f"the tool call is not valid JSON: {error}", name_in(text))]
-    pieces = [piece for value in values for piece in _calls_of(value)]
-    if not pieces:
-        return [BadCall("", "there is nothing in the tool call", None)]
-    bad = [piece for piece in pieces if isinstance(piece, BadCall)]
-    if bad and len(bad) == len(pieces):
+    segments = [segment for value in values for segment in _calls_of(value)]
+    if not segments:
+        return [BadCall("", "the tool call is empty", None)]
+    bad = [segment for segment in segments if isinstance(segment, BadCall)]
+    if bad and len(bad) == len(segments):
         return [bad[0]._replace(text="", name=bad[0].name or name_in(text))]
-    return [*pieces, Text(rest.strip())] if rest else pieces
+    return [*segments, Text(rest.strip())] if rest else segments
 
 
 _JUNK = " \t\r\n}],;`"
@@ -252,28 +259,28 @@ _NAME = re.compile(r"""["']?name["']?\s*:\s*["']([\w.\-]+)["']""")
 
 
 def name_in(text: str) -> str | None:
-    """The name of the tool in a call that can't be read as a whole."""
+    """Returns the tool's name in a call that can't be parsed as a whole."""
     found = _NAME.search(text[:10_000])
     return found.group(1) if found else None
 
 
 def _values(text: str) -> tuple[list[Any], str]:
-    """The JSON values at the start of a text, and what stands behind them."""
+    """Returns the JSON values at the start of a text, and the text after them."""
     values: list[Any] = []
-    place = 0
+    start = 0
     text = text.strip()
-    while place < len(text):
+    while start < len(text):
         try:
-            value, place = _DECODER.raw_decode(text, place)
+            value, start = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
             break
         values.append(cleaned(value))
-        while place < len(text) and text[place] in " \t\r\n,;":
-            place += 1
-    return values, text[place:]
+        while start < len(text) and text[start] in " \t\r\n,;":
+            start += 1
+    return values, text[start:]
 
 
-def _calls_of(value: Any) -> Iterator[Piece]:
+def _calls_of(value: Any) -> Iterator[Segment]:
     if isinstance(value, list):
         for entry in value:
             yield from _calls_of(entry) if isinstance(entry, dict) else [_not_an_object(entry)]
@@ -285,11 +292,11 @@ def _calls_of(value: Any) -> Iterator[Piece]:
 
 def _not_an_object(value: Any) -> BadCall:
     text = json.dumps(value, ensure_ascii=False)
-    return BadCall(text, 'a tool call is an object with "name" and "arguments", not ' + text[:100])
+    return BadCall(text, 'a tool call must be an object with "name" and "arguments", not ' + text[:100])
 
 
 def call_of(value: dict[str, Any]) -> Call | BadCall:
-    """The call that an object describes: name and arguments, also under the names that models confuse with them."""
+    """Returns the call that an object describes. The keys of name and arguments have several accepted spellings."""
     if isinstance(value.get("function"), dict):
         value = {**value, **value["function"]}
     text = json.dumps(value, ensure_ascii=False)
@@ -302,7 +309,7 @@ def call_of(value: dict[str, Any]) -> Call | BadCall:
         try:
             given = read_json(given) if given.strip() else {}
         except ValueError:
-            return BadCall(text, 'the "arguments" of the tool call are a text that is not JSON', name)
+            return BadCall(text, 'the "arguments" of the tool call are a string that is not valid JSON', name)
     if not isinstance(given, dict):
         return BadCall(text, f'the "arguments" of the tool call must be an object, not {str(given)[:100]}', name)
     call_id = value.get("id")
@@ -310,7 +317,7 @@ def call_of(value: dict[str, Any]) -> Call | BadCall:
 
 
 def arguments_call(name: str, text: str, whole: bool) -> Call | BadCall:
-    """The call of a tool whose name stands outside of the JSON of its arguments."""
+    """Returns the call of a tool whose name stands outside the JSON of its arguments."""
     if not name:
         return BadCall("", "the tool call has no name")
     if not whole:
@@ -320,5 +327,5 @@ def arguments_call(name: str, text: str, whole: bool) -> Call | BadCall:
     except ValueError as error:
         return BadCall("", f"the arguments of the tool call are not valid JSON: {error}", name)
     if not isinstance(given, dict):
-        return BadCall("", f"the arguments of a tool call are an object, not {str(given)[:100]}", name)
+        return BadCall("", f"the arguments of a tool call must be an object, not {str(given)[:100]}", name)
     return Call(name, json.dumps(given, ensure_ascii=False))

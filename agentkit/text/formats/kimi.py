@@ -1,4 +1,4 @@
-"""Kimi K2: the id of a call is its name and its number in the conversation.
+"""Kimi K2: the id of a call consists of the tool's name and the call's number in the conversation.
 
 <|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>{"city": "Paris"}
 <|tool_call_end|><|tool_calls_section_end|>   (on one line)
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment
 from agentkit.text.formats.json_block import JsonBlock, arguments_call
 
 FIRST, LAST = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
@@ -16,11 +16,11 @@ START, MIDDLE, END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|t
 _ID = re.compile(r"(?:functions\.)?(?P<name>.+?)(?::\d+)?")
 
 
-def read(inside: str, whole: bool) -> list[Piece]:
-    """The call of a block."""
+def parse_call(inside: str, whole: bool) -> list[Segment]:
+    """Parse the call of a block."""
     head, separator, rest = inside.partition(MIDDLE)
     if not separator:
-        return [BadCall("", "the tool call has no arguments behind its name")]
+        return [BadCall("", "the tool call has no arguments after its name")]
     call_id = head.strip()
     found = _ID.fullmatch(call_id)
     call = arguments_call(found["name"] if found else "", rest, whole)
@@ -29,8 +29,8 @@ def read(inside: str, whole: bool) -> list[Piece]:
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
-    """One call."""
-    return JsonBlock(marker, (START, LAST), (END,), read)
+    """Creates the parser of one call."""
+    return JsonBlock(marker, (START, LAST), (END,), parse_call)
 
 
 FORMAT = Format("kimi", starts=(START,), block=block, swallowed=(FIRST, LAST), section=(FIRST, LAST))

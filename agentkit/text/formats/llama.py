@@ -5,7 +5,7 @@
     <|python_tag|>brave_search.call(query="Paris")
     [get_weather(city='Paris'), now()]        also between <|python_start|> and <|python_end|>
 
-Since an answer may hold JSON too, an object is a call only when it has the name of a tool on offer.
+Since an answer may contain JSON too, an object is a call only when it names one of the tools offered.
 """
 
 import ast
@@ -14,25 +14,25 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text
 from agentkit.text.formats.json_block import JsonScan, call_of, calls_in
 from agentkit.tooling.json_repair import cleaned, read_json
 
 PYTHON = "<|python_tag|>"
 TAGS = ("<|python_start|>", "<|python_end|>", "<|eom_id|>")
 _METHOD = re.compile(r"\s*[A-Za-z_]\w*\.call\(")
-_METHOD_BEGUN = re.compile(r"\s*(?:[A-Za-z_]\w*)?(?:\.\w*)?$")
+_PARTIAL_METHOD = re.compile(r"\s*(?:[A-Za-z_]\w*)?(?:\.\w*)?$")
 _OBJECT = re.compile(r"""\{\s*["'](?:name|type|function|parameters|arguments|id)["']""")
-_OBJECT_BEGUN = re.compile(r"""\{\s*(?:["'][a-z]{0,10}["']?)?$""")
+_PARTIAL_OBJECT = re.compile(r"""\{\s*(?:["'][a-z]{0,10}["']?)?$""")
 _LIST = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*\(|\{\s*["'](?:name|type|function)["'])""")
-_LIST_BEGUN = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*|\{\s*(?:["'][a-z]{0,10}["']?)?)?$""")
+_PARTIAL_LIST = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*|\{\s*(?:["'][a-z]{0,10}["']?)?)?$""")
 _JSON = re.compile(r"""\{\s*"|\[\s*[\[{"\d-]""")
-"""Brackets of an answer that is JSON: what stands in them is no call."""
-_LONGEST_HEAD = 300
+"""The beginning of an answer that is JSON: text inside these brackets is not a call."""
+_MAX_HEAD = 300
 
 
 class _LlamaBlock:
-    """Holds text back from an opening bracket until it is closed, or until it can't be a call any more."""
+    """Holds back text from an opening bracket until the bracket is closed, or until it can no longer be a call."""
 
     def __init__(self, bracket: str, names: set[str] | None, first: bool) -> None:
         self._head = [bracket]
@@ -48,14 +48,14 @@ class _LlamaBlock:
         if not self._is_open:
             head = "".join(self._head) + text
             self._head = [head]
-            sure, begun = (_LIST, _LIST_BEGUN) if self._is_list else (_OBJECT, _OBJECT_BEGUN)
-            if not self._may_be or (not sure.match(head) and not (begun.match(head) and len(head) < _LONGEST_HEAD)):
+            complete, partial = (_LIST, _PARTIAL_LIST) if self._is_list else (_OBJECT, _PARTIAL_OBJECT)
+            if not self._may_be or (not complete.match(head) and not (partial.match(head) and len(head) < _MAX_HEAD)):
                 self._is_call = False
                 if len(head) == 1:
                     return None
                 if not _JSON.match(head):
                     return head[1:]
-            elif not sure.match(head):
+            elif not complete.match(head):
                 return None
             self._is_open, text = True, head
         end = self._scan.feed(text)
@@ -68,7 +68,7 @@ class _LlamaBlock:
             return self._head[0][1:]
         return ""
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         text = "".join(self._kept)
         if not self._is_call:
             return [Text(text or self._head[0][0])]
@@ -77,7 +77,7 @@ class _LlamaBlock:
             return [Text(text)]
         return calls
 
-    def _object_call(self, text: str) -> list[Piece]:
+    def _object_call(self, text: str) -> list[Segment]:
         try:
             value = read_json(text)
         except ValueError:
@@ -92,7 +92,7 @@ class _LlamaBlock:
 
 
 class _PythonTag:
-    """What follows <|python_tag|>: a call in the form of a method, or anything else, which is read by itself."""
+    """Parses the text after <|python_tag|>: a method call; anything else is parsed as if there was no tag."""
 
     def __init__(self) -> None:
         self._head = ""
@@ -104,7 +104,7 @@ class _PythonTag:
             self._head += text
             if _METHOD.match(self._head):
                 self._scan, text = JsonScan("\"'"), self._head
-            elif _METHOD_BEGUN.match(self._head) and len(self._head) < _LONGEST_HEAD:
+            elif _PARTIAL_METHOD.match(self._head) and len(self._head) < _MAX_HEAD:
                 return None
             else:
                 return self._head
@@ -115,7 +115,7 @@ class _PythonTag:
     def finish(self) -> str:
         return "" if self._scan else self._head
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         text = "".join(self._kept)
         if not text:
             return []
@@ -125,19 +125,19 @@ class _PythonTag:
         ]
 
 
-def _name(piece: Piece) -> str | None:
-    return piece.name if isinstance(piece, Call | BadCall) else None
+def _name(segment: Segment) -> str | None:
+    return segment.name if isinstance(segment, Call | BadCall) else None
 
 
-def _list_calls(text: str) -> list[Piece]:
+def _list_calls(text: str) -> list[Segment]:
     if re.match(r"\[\s*\{", text) is None:
         return _python_calls(text)
     calls = calls_in(text)
     return calls if all(isinstance(call, Call) for call in calls) else []
 
 
-def _python_calls(text: str) -> list[Piece]:
-    """The calls in a list such as `[get_weather(city='Paris'), now()]`; none when it is anything else."""
+def _python_calls(text: str) -> list[Segment]:
+    """Returns the calls in a list such as `[get_weather(city='Paris'), now()]`; none for anything else."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         if not isinstance(tree, ast.List) or not tree.elts:
@@ -155,7 +155,7 @@ def _python_call(element: ast.expr) -> Call:
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
-    """What may be a call, from its opening bracket or the tag before it."""
+    """Creates the parser of a possible call, from its opening bracket or the tag before it."""
     if marker == PYTHON:
         return _PythonTag()
     names = None if tools is None else {tool.get("function", tool).get("name") for tool in tools}

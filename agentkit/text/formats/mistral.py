@@ -9,16 +9,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text, begun_word
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text, partial_word_start
 from agentkit.text.formats.json_block import JsonScan, arguments_call, calls_in
 from agentkit.text.formats.typed import parameters_of
 
 START, ID, ARGUMENTS = "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"
 _HEAD = re.compile(r"\s*(?P<name>[\w.\-]*)\s*(?:\[CALL_ID\]\s*(?P<id>\w*)\s*)?(?P<args>\[ARGS\])?\s*")
-_LONGEST_HEAD = 300
+_MAX_HEAD = 300
 
 
 class _MistralBlock:
+    """Parses the text after one marker: a list of calls, or a name and its arguments."""
+
     def __init__(self, tools: Sequence[Mapping[str, Any]] | None) -> None:
         self._tools = tools
         self._head: list[str] | None = [""]
@@ -33,7 +35,7 @@ class _MistralBlock:
         if self._head is not None:
             head = "".join(self._head) + text
             self._head = [head]
-            rest = self._read_head(head)
+            rest = self._parse_head(head)
             if rest is None or self._whole:
                 return rest
             self._head, text = None, rest
@@ -52,28 +54,28 @@ class _MistralBlock:
             self._name, self._id = found["name"], found["id"]
             if not self._name:
                 return head
-            self._whole = not found["args"] and "[" not in head[found.end() :] and self._takes_nothing()
+            self._whole = not found["args"] and "[" not in head[found.end() :] and self._may_have_no_arguments()
             return head[found.end() :]
         return ""
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         inside = "".join(self._kept)
         markup = START + self._markup() + inside
         if inside and not self._name:
-            read = calls_in(inside, self._whole)
+            parts = calls_in(inside, self._whole)
         elif not self._name:
             return [Text(START)]
         else:
-            read = [arguments_call(self._name, inside, self._whole)]
-        return [self._finished(piece, markup) for piece in read]
+            parts = [arguments_call(self._name, inside, self._whole)]
+        return [self._completed(segment, markup) for segment in parts]
 
-    def _read_head(self, head: str) -> str | None:
-        """What follows the name: None while that isn't known."""
+    def _parse_head(self, head: str) -> str | None:
+        """Returns the text after the name; None while it isn't known where the name ends."""
         found = _HEAD.match(head)
         assert found is not None
         rest = head[found.end() :]
-        undecided = not rest or begun_word(rest, (START, ID, ARGUMENTS)) == 0
-        if undecided and len(head) < _LONGEST_HEAD:
+        undecided = not rest or partial_word_start(rest, (START, ID, ARGUMENTS)) == 0
+        if undecided and len(head) < _MAX_HEAD:
             return None
         self._name, self._id, self._args = found["name"], found["id"], found["args"] or ""
         if rest[:1] == "{" or (rest[:1] == "[" and not rest.startswith(START) and not self._name):
@@ -82,8 +84,8 @@ class _MistralBlock:
         space = head[: found.end()]
         return (space[len(space.rstrip()) :] if self._name else space) + rest
 
-    def _takes_nothing(self) -> bool:
-        """Whether the name may be all of the call: else, at the end of a reply, its arguments are missing."""
+    def _may_have_no_arguments(self) -> bool:
+        """Whether the tool may have no parameters; else, at the end of a reply, the arguments are missing."""
         if self._tools is None:
             return True
         parameters = parameters_of(self._name, self._tools)
@@ -92,14 +94,14 @@ class _MistralBlock:
     def _markup(self) -> str:
         return self._name + (ID + self._id if self._id is not None else "") + self._args
 
-    def _finished(self, piece: Piece, markup: str) -> Piece:
-        if isinstance(piece, BadCall):
-            return piece if piece.text else piece._replace(text=markup)
-        return piece._replace(id=self._id) if isinstance(piece, Call) and self._id else piece
+    def _completed(self, segment: Segment, markup: str) -> Segment:
+        if isinstance(segment, BadCall):
+            return segment if segment.text else segment._replace(text=markup)
+        return segment._replace(id=self._id) if isinstance(segment, Call) and self._id else segment
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
-    """What follows one marker."""
+    """Creates the parser of the text after one marker."""
     return _MistralBlock(tools)
 
 

@@ -1,19 +1,19 @@
-"""The markup of all families in one format, for a server whose model's family is not known."""
+"""One format that accepts the markup of all families, for a model whose family is not known."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import Block, Format, Piece
+from agentkit.text.call_format import Block, Format, Segment
 from agentkit.text.formats import format_named
 
 _FAMILIES = ("qwen_coder", "mistral", "deepseek", "kimi")
-"""Formats whose markers say which one it is; <tool_call> belongs to three."""
+"""Formats whose markers identify them; <tool_call> is shared by three formats."""
 
 
 @functools.cache
 def any_format(bare_json: bool) -> Format:
-    """A format that reads the markup of all families. bare_json: also calls that are JSON without markers."""
+    """Returns a format for the markup of all families. bare_json: also accept calls that are JSON without markers."""
     formats = [format_named(name) for name in _FAMILIES]
     llama, glm, hermes, qwen_coder = map(format_named, ("llama", "glm", "hermes", "qwen_coder"))
     blocks = {start: form.block for form in formats for start in form.starts}
@@ -22,18 +22,18 @@ def any_format(bare_json: bool) -> Format:
     def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
         if marker not in hermes.starts:
             return blocks[marker](marker, tools, first)
-        return _ByFirstLetter(lambda letter: by_letter(letter).block(marker, tools, first))
+        return _ByFirstCharacter(lambda character: format_for(character).block(marker, tools, first))
 
-    def by_letter(letter: str) -> Format:
-        return glm if letter.isalnum() else qwen_coder if letter == "<" else hermes
+    def format_for(character: str) -> Format:
+        return glm if character.isalnum() else qwen_coder if character == "<" else hermes
 
     swallowed = tuple(word for form in (*formats, llama) for word in form.swallowed)
     return Format("any", tuple(blocks), block, swallowed=swallowed, between=llama.between if bare_json else "")
 
 
-class _ByFirstLetter:
-    """The block behind a tag that families share, told apart by what it begins with: the name of a tool (GLM), another
-    tag (Qwen3-Coder), or JSON."""
+class _ByFirstCharacter:
+    """Parses the block after a tag that several families use, and selects the format by its first character: that of a
+    tool's name (GLM), of another tag (Qwen3-Coder), or of JSON."""
 
     def __init__(self, choose: Callable[[str], Block]) -> None:
         self._choose = choose
@@ -58,6 +58,6 @@ class _ByFirstLetter:
             return rest if rest is not None else self._chosen.finish()
         return self._chosen.finish()
 
-    def pieces(self) -> list[Piece]:
-        """See `agentkit.text.call_format.Block.pieces`."""
-        return self._chosen.pieces() if self._chosen is not None else []
+    def segments(self) -> list[Segment]:
+        """See `agentkit.text.call_format.Block.segments`."""
+        return self._chosen.segments() if self._chosen is not None else []

@@ -8,9 +8,9 @@
     </function>
     </tool_call>
 
-One newline behind an opening tag and one before a closing tag are framing. Models forget tags: the opening
-<tool_call>, a </parameter>, a ">", and write </parameter1>. A function may hold the JSON of its arguments instead, as
-Llama 3.1's do: <function=get_weather>{"city": "Paris"}</function>
+One newline after an opening tag and one before a closing tag belong to the markup. Models omit tags (the opening
+<tool_call>, a </parameter>, a ">") and write </parameter1>. A function may contain the JSON of its arguments instead,
+as with Llama 3.1: <function=get_weather>{"city": "Paris"}</function>
 """
 
 import json
@@ -18,26 +18,26 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Call, Format, Piece, Text
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text
 from agentkit.text.formats.json_block import JsonBlock, arguments_call, calls_in
-from agentkit.text.formats.typed import parameters_of, typed
+from agentkit.text.formats.typed import parameters_of, typed_value
 
 START, END, FUNCTION = "<tool_call>", "</tool_call>", "<function="
 _NAME = re.compile(r"\s*([^>\n<\s]+)\s*(>|\n|(?=<))")
-_LONGEST_NAME = 300
+_MAX_NAME = 300
 _TAG = re.compile(r"<parameter=([^>\n<]+)(>|\n)|</parameter\w*>|</function>|</tool_call>|<tool_call>|<function=")
-_TAG_BEGUN = re.compile(
+_PARTIAL_TAG = re.compile(
     r"<(?:p(?:a(?:r(?:a(?:m(?:e(?:t(?:e(?:r(?:=[^>\n<]{0,200})?)?)?)?)?)?)?)?)?"
     r"|/(?:p\w{0,30}|f\w{0,8}|t\w{0,9})?|t\w{0,9}|f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?)?$"
 )
 _CLOSES = re.compile(r"\s*(?:<parameter=|</function>|</tool_call>)")
 _MAY_CLOSE = ("<parameter=", "</function>", "</tool_call>")
-_LONGEST_GAP = 200
+_MAX_GAP = 200
 _JSON_HEAD = re.compile(r"[{\[]")
 
 
 class _QwenCoderBlock:
-    """Goes from tag to tag. In a value, a tag counts only where the markup can go on behind it."""
+    """Parses from tag to tag. Inside a value, a tag counts only where the markup can continue after it."""
 
     def __init__(self, marker: str, tools: Sequence[Mapping[str, Any]] | None) -> None:
         self._marker = marker
@@ -60,10 +60,10 @@ class _QwenCoderBlock:
             return self._json.feed(text)
         text, self._rest = self._rest + text, ""
         if self._state == "start":
-            return self._read_start(text)
+            return self._parse_start(text)
         if self._state == "name":
-            return self._read_name(text)
-        return self._read_body(text, at_end=False)
+            return self._parse_name(text)
+        return self._parse_body(text, at_end=False)
 
     def finish(self) -> str:
         if self._json is not None:
@@ -75,12 +75,12 @@ class _QwenCoderBlock:
                 return ""
             self._rejected = True
             return "".join(self._raw) + text
-        rest = self._read_body(text, at_end=True)
+        rest = self._parse_body(text, at_end=True)
         return rest or ""
 
-    def pieces(self) -> list[Piece]:
+    def segments(self) -> list[Segment]:
         if self._json is not None:
-            return self._json.pieces()
+            return self._json.segments()
         if self._rejected:
             return [Text(self._marker)]
         if not self._whole:
@@ -91,30 +91,30 @@ class _QwenCoderBlock:
             call = arguments_call(self._name, prose, whole=True)
             return [call if isinstance(call, Call) else call._replace(text=self._marker + "".join(self._raw))]
         parameters = parameters_of(self._name, self._tools)
-        arguments = {key: typed(value, key, parameters) for key, value in self._arguments}
+        arguments = {key: typed_value(value, key, parameters) for key, value in self._arguments}
         call = Call(self._name, json.dumps(arguments, ensure_ascii=False))
         return [call, Text(prose)] if prose else [call]
 
-    def _read_start(self, text: str) -> str | None:
-        """Behind <tool_call> a function has to follow, or else the tag is a word of the text."""
+    def _parse_start(self, text: str) -> str | None:
+        """Expect a function after <tool_call>; else the tag is part of the text."""
         begun = text.lstrip()
         if begun.startswith(FUNCTION):
             self._raw.append(text[: len(text) - len(begun)] + FUNCTION)
             self._state = "name"
-            return self._read_name(begun[len(FUNCTION) :])
-        if FUNCTION.startswith(begun) and len(text) < _LONGEST_GAP:
+            return self._parse_name(begun[len(FUNCTION) :])
+        if FUNCTION.startswith(begun) and len(text) < _MAX_GAP:
             self._rest = text
             return None
-        if _JSON_HEAD.match(begun):  # a model that was trained on both
+        if _JSON_HEAD.match(begun):  # a model trained on both formats
             self._json = JsonBlock(START, (START,), (END,), calls_in, _JSON_HEAD)
             return self._json.feed(text)
         self._rejected = True
         return text
 
-    def _read_name(self, text: str) -> str | None:
+    def _parse_name(self, text: str) -> str | None:
         found = _NAME.match(text)
         if found is None:
-            if len(text) < _LONGEST_NAME and re.fullmatch(r"\s*[^>\n<\s]*[^\S\n]*", text):
+            if len(text) < _MAX_NAME and re.fullmatch(r"\s*[^>\n<\s]*[^\S\n]*", text):
                 self._rest = text
                 return None
             if self._marker == START:
@@ -128,38 +128,38 @@ class _QwenCoderBlock:
         parameters = parameters_of(self._name, self._tools)
         self._properties = set((parameters or {}).get("properties") or ()) or None
         self._state = "body"
-        return self._read_body(text[found.end() :], at_end=False)
+        return self._parse_body(text[found.end() :], at_end=False)
 
-    def _read_body(self, text: str, at_end: bool) -> str | None:
-        place = 0
+    def _parse_body(self, text: str, at_end: bool) -> str | None:
+        start = 0
         while True:
-            found = _TAG.search(text, place)
+            found = _TAG.search(text, start)
             if found is None:
                 return self._wait(text, at_end)
-            verdict = self._verdict(found, text, at_end)
-            if verdict is None:
+            is_markup = self._is_markup(found, text, at_end)
+            if is_markup is None:
                 self._hold(text, found.start())
                 return None
-            if not verdict:
-                place = found.end()
+            if not is_markup:
+                start = found.end()
                 continue
-            rest = self._take_tag(found, text)
+            rest = self._handle_tag(found, text)
             if rest is not None:
                 return rest
-            text, place = text[found.end() :], 0
+            text, start = text[found.end() :], 0
 
     def _wait(self, text: str, at_end: bool) -> str | None:
-        begun = None if at_end else _TAG_BEGUN.search(text, max(0, len(text) - 250))
+        begun = None if at_end else _PARTIAL_TAG.search(text, max(0, len(text) - 250))
         keep = len(text) if begun is None else begun.start()
         if not at_end:
             self._hold(text, keep)
             return None
         self._keep(text)
-        return ""  # who knows what parameters were to come
+        return ""  # the call is incomplete: more parameters may have been coming
 
-    def _hold(self, text: str, place: int) -> None:
-        self._keep(text[:place])
-        self._rest = text[place:]
+    def _hold(self, text: str, start: int) -> None:
+        self._keep(text[:start])
+        self._rest = text[start:]
 
     def _keep(self, text: str) -> None:
         if self._key is not None:
@@ -168,8 +168,8 @@ class _QwenCoderBlock:
         self._raw.append(text)
         self._prose.append(text)
 
-    def _verdict(self, found: "re.Match[str]", text: str, at_end: bool) -> bool | None:
-        """Whether a tag is markup here: None while what follows it has not come."""
+    def _is_markup(self, found: "re.Match[str]", text: str, at_end: bool) -> bool | None:
+        """Whether a tag is markup here; None while that depends on text that has not arrived."""
         tag = found.group()
         if self._key is None:
             return True
@@ -190,11 +190,11 @@ class _QwenCoderBlock:
         begun = after.lstrip()
         if at_end:
             return not begun
-        undecided = len(after) < _LONGEST_GAP and any(word.startswith(begun) for word in words)
+        undecided = len(after) < _MAX_GAP and any(word.startswith(begun) for word in words)
         return None if undecided else False
 
-    def _take_tag(self, found: "re.Match[str]", text: str) -> str | None:
-        """Act on a tag; the text behind the block when it ends it."""
+    def _handle_tag(self, found: "re.Match[str]", text: str) -> str | None:
+        """Handle a tag. Returns the text after the block if the tag ends the block."""
         tag = found.group()
         self._keep(text[: found.start()])
         if self._key is not None:
@@ -223,7 +223,7 @@ class _QwenCoderBlock:
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
-    """One call, from <tool_call> or, where that was forgotten, from <function=."""
+    """Creates the parser of one call, from <tool_call> or, where that was omitted, from <function=."""
     return _QwenCoderBlock(marker, tools)
 
 

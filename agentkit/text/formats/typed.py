@@ -1,4 +1,4 @@
-"""Values that stand as bare text between tags, and get their type from the tool's schema."""
+"""Converts values that are bare text between tags to the types in the tool's schema."""
 
 import ast
 import json
@@ -9,7 +9,7 @@ from agentkit.tooling.json_repair import cleaned
 
 
 def parameters_of(name: str, tools: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any] | None:
-    """The JSON schema of a tool's parameters; None when the tool is not known."""
+    """Returns the JSON schema of a tool's parameters; None when the tool is not known."""
     for tool in tools or ():
         function = tool.get("function", tool)
         if function.get("name") == name:
@@ -18,16 +18,16 @@ def parameters_of(name: str, tools: Sequence[Mapping[str, Any]] | None) -> Mappi
     return None
 
 
-def typed(text: str, key: str, parameters: Mapping[str, Any] | None, *, guesses: bool = False) -> Any:
-    """The value of one argument: as the schema wants it, else the text.
+def typed_value(text: str, key: str, parameters: Mapping[str, Any] | None, *, parse_unknown: bool = False) -> Any:
+    """Returns the value of one argument in a type that the schema accepts, else the text.
 
-    guesses: an argument that no schema describes is read as a literal where it is one.
+    parse_unknown: an argument that the schema does not describe is parsed as a literal if it is one.
     """
     properties = (parameters or {}).get("properties") or {}
     if key not in properties:
-        return _literal(text, text) if guesses else text
+        return _literal(text, text) if parse_unknown else text
     schema = {**_definitions(parameters or {}), **_as_schema(properties[key])}
-    for value in _readings(text):
+    for value in _candidates(text):
         if not isinstance(value, str) and _fits(value, schema):
             return value
     return text
@@ -41,12 +41,12 @@ def _definitions(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {key: parameters[key] for key in ("$defs", "definitions") if key in parameters}
 
 
-def _readings(text: str) -> list[Any]:
+def _candidates(text: str) -> list[Any]:
     missing = object()
     value = _literal(text, missing)
     if value is missing:
         return []
-    # 3.0 may be written for an integer, and 1 for nothing but a number
+    # 3.0 may stand for an integer, while 1 can only be a number
     return [value, int(value)] if isinstance(value, float) and value.is_integer() else [value]
 
 
@@ -67,7 +67,7 @@ def _literal(text: str, default: Any) -> Any:
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Whether the schema says something of the type, and the value is of it; other rules are the tool's to check."""
+    """Whether the value has a type that the schema allows; other rules are validated later, by the tool."""
     import jsonschema
 
     if not (schema.keys() & {"type", "anyOf", "oneOf", "allOf", "$ref", "enum", "const"}):
@@ -83,7 +83,7 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
 
 
 def _types_only(schema: Any) -> Any:
-    """A schema without what isn't about types, so that a number that is too big is still a number."""
+    """Returns the schema with only the keywords about types, so that a number that is too big is still a number."""
     kept = ("type", "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "enum", "const")
     if isinstance(schema, bool) or not isinstance(schema, Mapping):
         return True if not isinstance(schema, bool) else schema

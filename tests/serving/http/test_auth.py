@@ -1,4 +1,4 @@
-"""Who may use the chat service, and that nobody sees what is another's."""
+"""Authentication, authorization, rate limits, and isolation of subjects in the chat service."""
 
 import json
 import os
@@ -42,7 +42,7 @@ PROTECTED = [
 
 @pytest.fixture
 def keyed(tmp_path: Path, model: ModelServer) -> Iterator[tuple[Service, str, str]]:
-    """A service with two keys."""
+    """A service with two API keys."""
     keys = Keys(tmp_path / "keys.json")
     ann, bob = keys.add("ann"), keys.add("bob")
     with serve_http(settings_for(tmp_path, model.url)) as service:
@@ -50,29 +50,29 @@ def keyed(tmp_path: Path, model: ModelServer) -> Iterator[tuple[Service, str, st
 
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
-def test_all_but_health_wants_a_token(keyed: tuple[Service, str, str], method: str, path: str) -> None:
+def test_every_endpoint_but_health_requires_a_token(keyed: tuple[Service, str, str], method: str, path: str) -> None:
     service, ann, _ = keyed
     for authorization in (None, "Bearer wrong", f"Basic {ann}", "Bearer", f"Bearer {ann}x"):
         headers = {"Authorization": authorization} if authorization else {}
         refused = service.ask(method, path, {}, headers=headers)
         assert refused.status_code == 401
         assert refused.headers["WWW-Authenticate"] == "Bearer"
-        told = refused.json()
-        told = told["error"]["message"] if path.startswith("/v1") else told["detail"]
-        assert told == "Could not validate credentials"
+        body = refused.json()
+        detail = body["error"]["message"] if path.startswith("/v1") else body["detail"]
+        assert detail == "Could not validate credentials"
     assert service.ask(method, path, {}, key=ann).status_code != 401
 
 
-def test_health_and_the_page_want_none(keyed: tuple[Service, str, str]) -> None:
+def test_health_requires_no_token(keyed: tuple[Service, str, str]) -> None:
     service, _, _ = keyed
     for path in ("/api/llm/health", "/livez", "/readyz"):
         assert service.ask("GET", path).status_code == 200
 
 
-def test_a_session_is_its_subjects_alone(keyed: tuple[Service, str, str]) -> None:
+def test_a_session_is_visible_to_its_subject_only(keyed: tuple[Service, str, str]) -> None:
     service, ann, bob = keyed
-    told = service.ask("POST", "/api/llm/chat/session", {"session_id": "s", "message": "my secret"}, key=ann)
-    assert told.status_code == 200
+    created = service.ask("POST", "/api/llm/chat/session", {"session_id": "s", "message": "my secret"}, key=ann)
+    assert created.status_code == 200
     unknown = service.ask("GET", "/api/llm/chat/session/never/history", key=bob)
     for method, path, body in (
         ("GET", "/api/llm/chat/session/s/history", None),
@@ -89,7 +89,7 @@ def test_a_session_is_its_subjects_alone(keyed: tuple[Service, str, str]) -> Non
     assert [turn["content"] for turn in history["messages"]] == ["my secret", "You are a: my secret"]
 
 
-def test_a_key_that_is_taken_away_counts_no_more_and_the_door_stays_shut(
+def test_a_removed_key_is_rejected_and_authentication_stays_enabled(
     keyed: tuple[Service, str, str], tmp_path: Path
 ) -> None:
     service, ann, bob = keyed
@@ -99,13 +99,13 @@ def test_a_key_that_is_taken_away_counts_no_more_and_the_door_stays_shut(
     assert service.ask("GET", "/v1/models", key=bob).status_code == 200
     keys.remove("bob")
     assert service.ask("GET", "/v1/models").status_code == 401
-    with serve_http(settings_for(tmp_path, "http://127.0.0.1:9")) as later:  # as a worker that is started anew
+    with serve_http(settings_for(tmp_path, "http://127.0.0.1:9")) as later:  # like a restarted worker
         assert later.ask("GET", "/v1/models").status_code == 401
     assert ann not in (tmp_path / "keys.json").read_text()
     assert (tmp_path / "keys.json").stat().st_mode & 0o077 == 0
 
 
-def test_an_open_service_is_shut_by_its_first_key_for_good(tmp_path: Path, model: ModelServer) -> None:
+def test_the_first_key_enables_authentication_permanently(tmp_path: Path, model: ModelServer) -> None:
     keys = Keys(tmp_path / "keys.json")
     with serve_http(settings_for(tmp_path, model.url)) as service:
         statuses = [service.ask("GET", "/v1/models").status_code]
@@ -117,8 +117,10 @@ def test_an_open_service_is_shut_by_its_first_key_for_good(tmp_path: Path, model
 
 
 def token(key: Any = SECRET, algorithm: str = "HS256", headers: Any = None, **claims: Any) -> str:
-    told = {"sub": "ann", "aud": "chat", "exp": time.time() + 60, **claims}
-    return jwt.encode({name: each for name, each in told.items() if each is not None}, key, algorithm, headers=headers)
+    merged = {"sub": "ann", "aud": "chat", "exp": time.time() + 60, **claims}
+    return jwt.encode(
+        {name: each for name, each in merged.items() if each is not None}, key, algorithm, headers=headers
+    )
 
 
 def test_tokens_of_hs256(tmp_path: Path, model: ModelServer) -> None:
@@ -182,13 +184,13 @@ def test_tokens_of_rs256_with_a_set_of_keys(tmp_path: Path, model: ModelServer, 
         {"agentkit_jwt_secret": SECRET, "agentkit_jwt_jwks": "x", "agentkit_jwt_audience": "chat"},
     ],
 )
-def test_settings_that_are_not_safe_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_unsafe_settings_are_rejected(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refused:
         settings_for(tmp_path, "http://localhost", **options)
     assert SECRET not in str(refused.value)
 
 
-def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path, model: ModelServer) -> None:
+def test_a_rate_limited_client_gets_a_retry_after_header(tmp_path: Path, model: ModelServer) -> None:
     keys = Keys(tmp_path / "keys.json")
     ann, bob = keys.add("ann"), keys.add("bob")
     with serve_http(settings_for(tmp_path, model.url, agentkit_rate=3)) as service:
@@ -213,7 +215,7 @@ def test_two_services_share_sessions_and_rates_in_redis(tmp_path: Path, model: M
     assert statuses == [200, 200, 429, 429]
 
 
-def test_an_open_service_answers_to_its_own_name_only(tmp_path: Path, model: ModelServer) -> None:
+def test_an_open_service_accepts_local_host_names_only(tmp_path: Path, model: ModelServer) -> None:
     with serve_http(settings_for(tmp_path, model.url)) as service:
         assert service.ask("GET", "/v1/models").status_code == 200
         assert service.ask("GET", "/v1/models", headers={"Host": "evil.example"}).status_code == 400
@@ -223,12 +225,12 @@ def test_an_open_service_answers_to_its_own_name_only(tmp_path: Path, model: Mod
         assert "access-control-allow-origin" not in service.ask("GET", "/livez", headers={"Origin": "http://x"}).headers
 
 
-def test_cors_is_on_for_whom_it_is_set(tmp_path: Path, model: ModelServer) -> None:
+def test_cors_is_enabled_for_the_configured_origins(tmp_path: Path, model: ModelServer) -> None:
     with serve_http(settings_for(tmp_path, model.url, agentkit_cors="https://portal.example")) as service:
-        asked = {"Origin": "https://portal.example", "Access-Control-Request-Method": "POST"}
-        allowed = service.ask("OPTIONS", "/api/llm/chat", headers=asked)
+        preflight = {"Origin": "https://portal.example", "Access-Control-Request-Method": "POST"}
+        allowed = service.ask("OPTIONS", "/api/llm/chat", headers=preflight)
         assert allowed.headers["access-control-allow-origin"] == "https://portal.example"
-        refused = service.ask("OPTIONS", "/api/llm/chat", headers={**asked, "Origin": "https://evil.example"})
+        refused = service.ask("OPTIONS", "/api/llm/chat", headers={**preflight, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in refused.headers
         answer = service.ask("GET", "/v1/models", headers={"Origin": "https://portal.example"})
         assert answer.headers["access-control-expose-headers"] == "Retry-After"
@@ -247,7 +249,7 @@ def agentkit(folder: Path, *arguments: str, **environment: str) -> "subprocess.C
     )
 
 
-def test_keys_are_made_listed_and_removed_at_the_command_line(tmp_path: Path) -> None:
+def test_keys_are_created_listed_and_removed_at_the_command_line(tmp_path: Path) -> None:
     made = agentkit(tmp_path, "serve", "keys", "add", "ann")
     assert made.stdout.startswith("ak-")
     assert agentkit(tmp_path, "serve", "keys", "list").stdout == "ann\n"
@@ -257,14 +259,14 @@ def test_keys_are_made_listed_and_removed_at_the_command_line(tmp_path: Path) ->
     assert agentkit(tmp_path, "serve", "keys", "list").stdout == ""
 
 
-def test_nobody_listens_beyond_loopback_without_keys(tmp_path: Path) -> None:
+def test_the_service_listens_on_loopback_only_without_keys(tmp_path: Path) -> None:
     for host in ("0.0.0.0", "::", "127.0.0.2"):
         refused = agentkit(tmp_path, "serve", "--host", host, "--port", "0")
         assert refused.returncode == 2
         assert "serve keys add" in refused.stderr
 
 
-def test_settings_that_make_no_sense_end_the_program_with_a_sentence(tmp_path: Path) -> None:
+def test_invalid_settings_exit_with_a_message(tmp_path: Path) -> None:
     wrong = agentkit(tmp_path, "serve", LLM_MAX_TOKENS="many")
     assert (wrong.returncode, "LLM_MAX_TOKENS" in wrong.stderr) == (2, True)
     secret = agentkit(tmp_path, "serve", AGENTKIT_JWT_SECRET="sesame")

@@ -1,4 +1,4 @@
-"""The chat API over real HTTP: what the Prompt Portal's clients send and get."""
+"""The chat API over real HTTP: requests and responses of the Prompt Portal's clients."""
 
 import json
 import socket
@@ -25,7 +25,7 @@ def service(tmp_path: Path, model: ModelServer) -> Iterator[Service]:
         yield running
 
 
-def test_a_single_shot_is_answered_and_nothing_is_kept(service: Service, model: ModelServer) -> None:
+def test_stateless_chat_is_answered_and_nothing_is_stored(service: Service, model: ModelServer) -> None:
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
     body = {"messages": messages, "temperature": None, "top_p": None, "max_tokens": 7, "model": "default"}
     response = service.ask("POST", "/api/llm/chat", body)
@@ -37,7 +37,7 @@ def test_a_single_shot_is_answered_and_nothing_is_kept(service: Service, model: 
     assert service.ask("GET", "/api/llm/chat/sessions").json() == {"sessions": []}
 
 
-def test_a_session_goes_on_and_its_first_system_prompt_stays(service: Service) -> None:
+def test_a_session_continues_and_keeps_its_first_system_prompt(service: Service) -> None:
     first = talk(service, "s1", "one", system_prompt="Be quick.")
     assert (first["response"], first["session_id"]) == ("Be quick.: one", "s1")
     assert talk(service, "s1", "two", system_prompt="Be slow.")["response"] == "Be quick.: one | two"
@@ -52,14 +52,14 @@ def test_a_session_goes_on_and_its_first_system_prompt_stays(service: Service) -
     ]
 
 
-def test_streams_have_the_frames_that_clients_read(service: Service) -> None:
+def test_streams_have_the_documented_frames(service: Service) -> None:
     single = service.frames("/api/llm/chat/stream", {"messages": [{"role": "user", "content": "Hello"}]})
     assert "".join(frame.get("content", "") for frame in single) == "Hello: Hello"
     assert single[-1] == {"done": True}
     frames = service.frames("/api/llm/chat/session/stream", {"session_id": "s", "message": "Hi"})
-    pieces = [frame for frame in frames if "content" in frame]
-    assert "".join(frame["content"] for frame in pieces) == "You are a: Hi"
-    assert {frame["session_id"] for frame in pieces} == {"s"}
+    deltas = [frame for frame in frames if "content" in frame]
+    assert "".join(frame["content"] for frame in deltas) == "You are a: Hi"
+    assert {frame["session_id"] for frame in deltas} == {"s"}
     assert frames[-1] == {"done": True, "session_id": "s"}
     assert next(frame for frame in frames if "usage" in frame)["stopped"] == "answer"
 
@@ -78,7 +78,7 @@ def test_tool_calls_are_shown_as_they_run_and_in_the_history(service: Service) -
 
 
 @pytest.mark.parametrize("session", ["a/b", "../x", "ünïcode 日本", "x" * 900, "history", "a?b#c%2F", "sessions"])
-def test_session_ids_may_be_odd(service: Service, session: str) -> None:
+def test_unusual_session_ids_work(service: Service, session: str) -> None:
     talk(service, session, "one")
     found = service.ask("POST", "/api/llm/chat/session/history", {"session_id": session}).json()
     assert (found["session_id"], found["messages"][0]["content"]) == (session, "one")
@@ -116,14 +116,14 @@ def test_sessions_are_listed_renamed_and_cleared(service: Service) -> None:
         ("/api/llm/chat/session/stream", {"session_id": "s"}, "message"),
     ],
 )
-def test_what_is_missing_is_named(service: Service, path: str, body: Any, named: str) -> None:
+def test_missing_fields_are_named_in_the_error(service: Service, path: str, body: Any, named: str) -> None:
     response = service.ask("POST", path, body)
     assert response.status_code == 400
     assert response.json()["detail"].startswith(f"{named}: ")
 
 
-def test_what_is_no_json_or_of_a_wrong_type_is_refused(service: Service) -> None:
-    options = {"headers": {"Content-Type": "application/json"}, "data": b'{"messages": '}
+def test_invalid_json_and_wrong_types_are_rejected(service: Service) -> None:
+    options: dict[str, Any] = {"headers": {"Content-Type": "application/json"}, "data": b'{"messages": '}
     broken = service.ask("POST", "/api/llm/chat", **options)
     assert broken.status_code == 422
     assert isinstance(broken.json()["detail"], str)
@@ -135,21 +135,21 @@ def test_what_is_no_json_or_of_a_wrong_type_is_refused(service: Service) -> None
     assert service.ask("GET", "/nowhere").json() == {"detail": "Not Found"}
 
 
-def test_a_large_body_is_refused(tmp_path: Path, model: ModelServer) -> None:
+def test_a_large_body_is_rejected(tmp_path: Path, model: ModelServer) -> None:
     with serve_http(settings_for(tmp_path, model.url, agentkit_max_body=10_000)) as service:
         body = {"messages": [{"role": "user", "content": "x" * 20_000}]}
         assert service.ask("POST", "/api/llm/chat", body).status_code == 413
 
-        def pieces() -> Iterator[bytes]:
+        def chunks() -> Iterator[bytes]:
             yield from [json.dumps(body).encode()[start : start + 1000] for start in range(0, 20_000, 1000)]
 
         chunked = requests.post(
-            f"{service.url}/api/llm/chat", data=pieces(), headers={"Content-Type": "application/json"}, timeout=10
+            f"{service.url}/api/llm/chat", data=chunks(), headers={"Content-Type": "application/json"}, timeout=10
         )
         assert chunked.status_code == 413
 
 
-def test_without_a_model_server_it_is_up_says_so_and_recovers(tmp_path: Path) -> None:
+def test_without_a_model_server_the_service_reports_it_and_recovers(tmp_path: Path) -> None:
     with serve([whole("Here.")] * 9) as server:
         url, port = server.url, int(server.url.split(":")[2].split("/")[0])
     with serve_http(settings_for(tmp_path, url)) as service:
@@ -168,7 +168,7 @@ def test_without_a_model_server_it_is_up_says_so_and_recovers(tmp_path: Path) ->
             assert [message["role"] for message in server.requests[-1].body["messages"]] == ["system", "user"]
 
 
-def test_health_tells_of_the_model_server(tmp_path: Path, model: ModelServer) -> None:
+def test_health_describes_the_model_server(tmp_path: Path, model: ModelServer) -> None:
     with serve_http(settings_for(tmp_path, model.url.removesuffix("/v1"))) as service:
         found = service.ask("GET", "/api/llm/health")
     assert found.status_code == 200
@@ -181,7 +181,7 @@ def test_health_tells_of_the_model_server(tmp_path: Path, model: ModelServer) ->
     }
 
 
-def test_a_client_that_leaves_stops_its_run(tmp_path: Path) -> None:
+def test_a_client_that_disconnects_stops_its_run(tmp_path: Path) -> None:
     def endless(asked: Asked) -> Answer:
         return streamed(*(delta(content="word ") for _ in range(2000)), piece=200, pause=0.05)
 
@@ -203,7 +203,7 @@ def test_a_client_that_leaves_stops_its_run(tmp_path: Path) -> None:
         assert service.app.state.service.runs.count == 0
 
 
-def test_a_reader_who_is_slow_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_slow_reader_does_not_block_others(tmp_path: Path) -> None:
     def long(asked: Asked) -> Answer:
         return streamed(*(delta(content="word " * 2000) for _ in range(100)))
 
@@ -221,7 +221,7 @@ def test_a_reader_who_is_slow_holds_nobody_up(tmp_path: Path) -> None:
             assert time.monotonic() - started < 10
 
 
-def test_what_fails_in_a_stream_is_told_there(tmp_path: Path) -> None:
+def test_an_error_during_a_stream_is_sent_in_the_stream(tmp_path: Path) -> None:
     answers = [streamed(*(delta(content="word ") for _ in range(5)), done=False, cut=True)] * 4
     with serve(answers) as server, serve_http(settings_for(tmp_path, server.url)) as service:
         frames = service.frames("/api/llm/chat/session/stream", {"session_id": "s", "message": "Hello"})
@@ -229,7 +229,7 @@ def test_what_fails_in_a_stream_is_told_there(tmp_path: Path) -> None:
     assert frames[-1] == {"done": True, "session_id": "s"}
 
 
-def test_more_than_it_bears_at_once_is_refused(tmp_path: Path) -> None:
+def test_runs_above_the_maximum_are_rejected(tmp_path: Path) -> None:
     def slow(asked: Asked) -> Answer:
         return Answer(whole("Done.").body, delay=1.0)
 
@@ -247,7 +247,7 @@ def test_more_than_it_bears_at_once_is_refused(tmp_path: Path) -> None:
     assert sorted(statuses) == [200, 200, 503, 503]
 
 
-def test_two_hundred_streams_at_once_are_not_mixed_up(tmp_path: Path) -> None:
+def test_two_hundred_concurrent_streams_are_not_mixed_up(tmp_path: Path) -> None:
     def each(asked: Asked) -> Answer:
         name = str(asked.body["messages"][-1]["content"])
         return streamed(*(delta(content=f"{name}.{piece} ") for piece in range(10)), piece=150, pause=0.05)
@@ -269,7 +269,7 @@ def test_two_hundred_streams_at_once_are_not_mixed_up(tmp_path: Path) -> None:
     assert got == {number: "".join(f"n{number}.{piece} " for piece in range(10)) for number in range(200)}
 
 
-def test_two_messages_of_one_session_are_answered_one_after_the_other(tmp_path: Path) -> None:
+def test_messages_of_one_session_are_answered_sequentially(tmp_path: Path) -> None:
     def slow(asked: Asked) -> Answer:
         return replace(reply(asked), delay=0.3)
 
@@ -283,21 +283,21 @@ def test_two_messages_of_one_session_are_answered_one_after_the_other(tmp_path: 
     assert roles == ["user", "assistant"] * 3
 
 
-def test_a_long_history_is_cut_and_its_system_prompt_stays(tmp_path: Path) -> None:
+def test_a_long_history_is_cut_and_keeps_its_system_prompt(tmp_path: Path) -> None:
     def brief(asked: Asked) -> Answer:
         return whole("word " * 60)
 
     with serve(brief) as server, serve_http(settings_for(tmp_path, server.url, llm_max_history_tokens=400)) as service:
-        told = [talk(service, "s", f"{number} " + "so on " * 30, system_prompt="Be brief.") for number in range(8)]
+        answers = [talk(service, "s", f"{number} " + "so on " * 30, system_prompt="Be brief.") for number in range(8)]
         turns = service.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]
-    assert not told[0]["history_was_cut"]
-    assert any(each["history_was_cut"] for each in told)
+    assert not answers[0]["history_was_cut"]
+    assert any(each["history_was_cut"] for each in answers)
     assert all(asked.body["messages"][0]["content"].startswith("Be brief.") for asked in server.requests)
     assert all(len(asked.body["messages"]) < 10 for asked in server.requests)
-    assert len(turns) == 16  # what is not sent any more is kept all the same
+    assert len(turns) == 16  # messages that are no longer sent stay stored
 
 
-def test_two_first_messages_at_once_begin_one_session(tmp_path: Path, model: ModelServer) -> None:
+def test_concurrent_first_messages_create_one_session(tmp_path: Path, model: ModelServer) -> None:
     with serve_http(settings_for(tmp_path, model.url)) as service:
         threads = [
             threading.Thread(target=talk, args=(service, "s", f"m{number}"), kwargs={"system_prompt": f"P{number}."})
@@ -315,7 +315,7 @@ def test_two_first_messages_at_once_begin_one_session(tmp_path: Path, model: Mod
         assert len(service.ask("GET", "/api/llm/chat/sessions").json()["sessions"]) == 1
 
 
-def test_named_prompts_fall_to_sessions_by_weight_and_are_counted(tmp_path: Path, model: ModelServer) -> None:
+def test_named_prompts_are_assigned_by_weight_and_counted(tmp_path: Path, model: ModelServer) -> None:
     file = tmp_path / "prompts.toml"
     file.write_text('[tutor.v1]\ntext = "First one."\n[tutor.v2]\ntext = "Second 1."\nweight = 3\n')
     with serve_http(settings_for(tmp_path, model.url, agentkit_prompts=file)) as service:
@@ -328,8 +328,8 @@ def test_named_prompts_fall_to_sessions_by_weight_and_are_counted(tmp_path: Path
         assert service.ask("GET", "/api/llm/chat/session/p/history").json()["prompt"]["version"] == "v1"
         unknown = service.ask("POST", "/api/llm/chat/session", {"session_id": "q", "message": "x", "prompt": "none"})
         assert unknown.status_code == 400
-        figures = service.ask("GET", "/metrics").text
-        assert f'agentkit_prompt_uses_total{{prompt="tutor",version="v2"}} {versions.count("v2")}' in figures
+        metrics = service.ask("GET", "/metrics").text
+        assert f'agentkit_prompt_uses_total{{prompt="tutor",version="v2"}} {versions.count("v2")}' in metrics
         assert [each["version"] for each in service.ask("GET", "/api/llm/prompts").json()["prompts"]] == ["v1", "v2"]
         file.write_text('[tutor.v3]\ntext = "Third one."\n')
         assert talk(service, "new", "x", prompt="tutor")["prompt"]["version"] == "v3"
@@ -345,7 +345,7 @@ def test_a_real_model_answers(tmp_path: Path, llama: LlamaServer) -> None:
     assert any("content" in frame for frame in frames)
 
 
-def test_a_lightllm_server_is_asked_as_the_request_says(tmp_path: Path) -> None:
+def test_a_lightllm_server_gets_the_sampling_options_of_the_request(tmp_path: Path) -> None:
     with serve_lightllm(["Hello from there."]) as server:
         with serve_http(settings_for(tmp_path, "", agentkit_model=f"lightllm:Qwen3-8B@{server.url}")) as service:
             answer = talk(service, "s", "Hello", temperature=0.1, max_tokens=7)
@@ -355,12 +355,12 @@ def test_a_lightllm_server_is_asked_as_the_request_says(tmp_path: Path) -> None:
     assert (sent["temperature"], sent["max_new_tokens"]) == (0.1, 7)
 
 
-def test_a_message_that_came_too_late_takes_nothing_of_an_answered_one(tmp_path: Path) -> None:
+def test_a_message_that_times_out_does_not_undo_an_answered_one(tmp_path: Path) -> None:
     def slow(asked: Asked) -> Answer:
         return replace(whole("the precious answer"), delay=1.5)
 
     with serve(slow) as server, serve_http(settings_for(tmp_path, server.url)) as service:
-        service.app.state.service.conversations.answerer.sessions.wait = 0.5
+        service.app.state.service.conversations.service.sessions.wait = 0.5
         first = threading.Thread(target=talk, args=(service, "s", "the same words"))
         first.start()
         time.sleep(0.3)
@@ -371,7 +371,7 @@ def test_a_message_that_came_too_late_takes_nothing_of_an_answered_one(tmp_path:
     assert [turn["content"] for turn in said] == ["the same words", "the precious answer"]
 
 
-def test_a_session_that_is_deleted_while_messages_wait_is_never_hidden(tmp_path: Path) -> None:
+def test_a_session_deleted_while_messages_wait_stays_listed(tmp_path: Path) -> None:
     def slow(asked: Asked) -> Answer:
         return replace(reply(asked), delay=0.4)
 
@@ -397,7 +397,7 @@ def test_a_session_that_is_deleted_while_messages_wait_is_never_hidden(tmp_path:
         assert all(asked.body["messages"][0]["role"] == "system" for asked in server.requests)
 
 
-def test_who_deletes_a_busy_session_holds_nobody_up(tmp_path: Path) -> None:
+def test_deleting_a_busy_session_does_not_block_others(tmp_path: Path) -> None:
     def slow(asked: Asked) -> Answer:
         return replace(whole("x"), delay=6.0 if "slow" in str(asked.body["messages"][-1]["content"]) else 0.0)
 
@@ -421,7 +421,7 @@ def test_who_deletes_a_busy_session_holds_nobody_up(tmp_path: Path) -> None:
     assert statuses == [409] * 50
 
 
-def test_letters_in_halves_come_whole(tmp_path: Path) -> None:
+def test_split_surrogate_pairs_are_joined(tmp_path: Path) -> None:
     def halves(asked: Asked) -> Answer:
         return streamed(delta(content="a \ud83d"), delta(content="\ude00 b"), delta(content=" \ud83d"))
 
@@ -434,11 +434,11 @@ def test_letters_in_halves_come_whole(tmp_path: Path) -> None:
 
 
 def draw() -> Image:
-    """Draw a picture."""
+    """Draw an image."""
     return Image(b"\x89PNG", "image/png")
 
 
-def test_the_history_tells_each_tool_call_with_its_own_answer(tmp_path: Path) -> None:
+def test_the_history_has_each_tool_call_with_its_own_response(tmp_path: Path) -> None:
     def model(asked: Asked) -> Answer:
         said = [str(message["content"]) for message in asked.body["messages"]]
         if "look twice" in said[-1]:
@@ -459,7 +459,7 @@ def test_the_history_tells_each_tool_call_with_its_own_answer(tmp_path: Path) ->
             requests.post(f"{service.url}/api/llm/chat/session", json=body, timeout=1)
         talk(service, "s", "draw")
         turns = service.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]
-        figures = service.ask("GET", "/metrics").text
+        metrics = service.ask("GET", "/metrics").text
     shown = [(turn["role"], turn["content"], len(turn["tool_calls"]), len(turn["images"])) for turn in turns]
     assert shown == [
         ("user", "look twice", 0, 0),
@@ -470,19 +470,19 @@ def test_the_history_tells_each_tool_call_with_its_own_answer(tmp_path: Path) ->
         ("assistant", "Done.", 1, 1),
     ]
     assert ["t0" in call["response"] for call in turns[1]["tool_calls"]] == [True, False]
-    assert 'agentkit_tool_calls_total{outcome="ok",tool="look_up"} 2.0' in figures
+    assert 'agentkit_tool_calls_total{outcome="ok",tool="look_up"} 2.0' in metrics
 
 
-def test_tools_that_a_model_makes_up_are_counted_as_one(tmp_path: Path) -> None:
+def test_invented_tools_are_counted_under_one_label(tmp_path: Path) -> None:
     answers = [calls((f"made_up_{number}", {})) for number in range(3)] + [whole("Done.")]
     with serve(answers) as server, serve_http(settings_for(tmp_path, server.url)) as service:
         talk(service, "s", "hi")
-        figures = service.ask("GET", "/metrics").text
-    assert "made_up" not in figures
-    assert 'agentkit_tool_calls_total{outcome="error",tool="unknown"} 3.0' in figures
+        metrics = service.ask("GET", "/metrics").text
+    assert "made_up" not in metrics
+    assert 'agentkit_tool_calls_total{outcome="error",tool="unknown"} 3.0' in metrics
 
 
-def test_what_fails_here_is_a_500_like_any_other_answer(
+def test_an_internal_error_is_a_regular_500_response(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: Any) -> None:
@@ -490,7 +490,7 @@ def test_what_fails_here_is_a_500_like_any_other_answer(
 
     monkeypatch.setattr(service.app.state.service.conversations, "list", fail)
     failed = service.ask("GET", "/api/llm/chat/sessions")
-    assert (failed.status_code, failed.json()) == (500, {"detail": "something went wrong here"})
+    assert (failed.status_code, failed.json()) == (500, {"detail": "internal server error"})
     assert "default-src" in failed.headers["content-security-policy"]
     assert 'route="/api/llm/chat/sessions",status="500"} 1.0' in service.ask("GET", "/metrics").text
     assert "of the inside" in caplog.text
@@ -506,6 +506,6 @@ def test_what_fails_here_is_a_500_like_any_other_answer(
         ("/api/llm/chat/session", '{"session_id": "\\ud800", "message": "x"}', 422),
     ],
 )
-def test_odd_bodies_are_refused(service: Service, path: str, body: str, status: int) -> None:
+def test_invalid_bodies_are_rejected(service: Service, path: str, body: str, status: int) -> None:
     refused = service.ask("POST", path, data=body, headers={"Content-Type": "application/json"})
     assert refused.status_code == status, refused.text

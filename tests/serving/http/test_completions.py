@@ -1,4 +1,4 @@
-"""The agent as a model of OpenAI's API: the openai package, curl, and llm as they are."""
+"""The OpenAI-compatible API, used with the openai package and curl."""
 
 import json
 import shutil
@@ -61,12 +61,12 @@ def test_tools_run_on_the_server(client: openai.OpenAI, model: ModelServer) -> N
     assert "all about tides" in str(model.requests[-1].body["messages"][-1]["content"])
 
 
-def test_what_is_wrong_is_told_as_openai_does(client: openai.OpenAI) -> None:
+def test_request_errors_have_the_openai_format(client: openai.OpenAI) -> None:
     hello: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
     with pytest.raises(openai.NotFoundError) as unknown:
         client.chat.completions.create(model="gpt-5", messages=hello)
     assert unknown.value.code == "model_not_found"
-    with pytest.raises(openai.BadRequestError, match="has its own"):
+    with pytest.raises(openai.BadRequestError, match="uses its own tools"):
         client.chat.completions.create(
             model="agentkit", messages=hello, tools=[{"type": "function", "function": {"name": "mine"}}]
         )
@@ -77,7 +77,7 @@ def test_what_is_wrong_is_told_as_openai_does(client: openai.OpenAI) -> None:
         client.chat.completions.create(model="agentkit", messages=[])
 
 
-def test_a_model_server_that_fails_is_told_as_openai_does(tmp_path: Path) -> None:
+def test_model_server_errors_have_the_openai_format(tmp_path: Path) -> None:
     with serve([Answer(b'{"error": {"message": "no"}}', status=500)]) as server:
         with serve_http(settings_for(tmp_path, server.url)) as service:
             client = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0)
@@ -85,8 +85,8 @@ def test_a_model_server_that_fails_is_told_as_openai_does(tmp_path: Path) -> Non
                 client.chat.completions.create(model="agentkit", messages=[{"role": "user", "content": "Hello"}])
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
-def test_curl_works_as_the_documentation_says(service: Service) -> None:
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_works_as_documented(service: Service) -> None:
     body = {"model": "agentkit", "messages": [{"role": "user", "content": "Hello"}]}
     command = ["curl", "-s", f"{service.url}/v1/chat/completions", "-H", "Content-Type: application/json", "-d"]
     whole = subprocess.run([*command, json.dumps(body)], capture_output=True, text=True, check=True, timeout=30)

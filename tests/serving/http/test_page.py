@@ -17,7 +17,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).parents[3]
 STATIC = ROOT / "agentkit" / "serving" / "http" / "static"
-in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here (apt-get install chromium)")
+in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
 
 XSS = (
     "<script>window.hit=1</script><img src=x onerror=window.hit=2><svg onload=window.hit=3></svg>"
@@ -28,16 +28,16 @@ XSS = (
 
 
 def hostile(topic: str) -> str:
-    """Tell of a topic, with what hostile pages have.
+    """Describe a topic with the content of a hostile page.
 
     Args:
-        topic: Of what.
+        topic: The topic.
     """
     return XSS
 
 
-def reply(asked: Asked) -> Answer:
-    messages = asked.body["messages"]
+def reply(request: Asked) -> Answer:
+    messages = request.body["messages"]
     last = messages[-1]
     text = str(last["content"])
     if last["role"] == "tool":
@@ -47,13 +47,13 @@ def reply(asked: Asked) -> Answer:
     if "endless" in text:
         return streamed(*(delta(content=f"word{number} ") for number in range(3000)), piece=180, pause=0.03)
     if "markdown" in text:
-        pieces = [
+        deltas = [
             "# Head\n\n",
             "Some **bold** text, `code`\n\n",
             "- one\n- two\n\n",
             "| a | b |\n|---|---|\n| 1 | 2 |\n",
         ]
-        return streamed(*(delta(content=piece) for piece in pieces))
+        return streamed(*(delta(content=each) for each in deltas))
     return streamed(*(delta(content=piece) for piece in ("You said: ", text[:200])))
 
 
@@ -81,19 +81,21 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A page; it asked nobody but the service, and broke no rule of its own. (Of a hostile <style> the browser tells
-    that it was not applied, already when the text is read in order to be cleaned.)"""
+    """A page; checks that it sends requests to the service only, and does not violate its content security policy.
+
+    While hostile text is parsed for sanitizing, the browser reports that a <style> was not applied; this is ignored.
+    """
     context = browser.new_context(viewport={"width": 1100, "height": 720})
     made = context.new_page()
     made.set_default_timeout(10_000)
-    asked: list[str] = []
+    requested: list[str] = []
     problems: list[str] = []
-    made.on("request", lambda request: asked.append(request.url))
+    made.on("request", lambda request: requested.append(request.url))
     made.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
     made.on("pageerror", lambda error: problems.append(str(error)))
     yield made
     context.close()
-    assert {re.sub(r":\d+/.*", "", url) for url in asked if not url.startswith("data:")} <= {"http://127.0.0.1"}
+    assert {re.sub(r":\d+/.*", "", url) for url in requested if not url.startswith("data:")} <= {"http://127.0.0.1"}
     problems = [each for each in problems if not each.startswith("Applying inline style")]
     assert [each for each in problems if "Content Security Policy" in each or "rror:" in each] == []
 
@@ -104,13 +106,13 @@ def ask(page: Any, text: str) -> None:
 
 
 def answered(page: Any, count: int = 1) -> Any:
-    """The last answer, when it is whole."""
+    """Return the last answer when it is complete."""
     playwright.expect(page.locator(".usage")).to_have_count(count, timeout=10_000)
     return page.locator(".assistant").last
 
 
 @in_a_browser
-def test_a_conversation_streams_and_is_there_again_after_a_reload(service: Service, page: Any, tmp_path: Path) -> None:
+def test_a_conversation_streams_and_is_restored_after_a_reload(service: Service, page: Any, tmp_path: Path) -> None:
     page.goto(service.url)
     ask(page, "Hello there")
     assert "You said: Hello there" in answered(page).inner_text()
@@ -130,7 +132,7 @@ def test_a_conversation_streams_and_is_there_again_after_a_reload(service: Servi
 
 
 @in_a_browser
-def test_nothing_that_is_said_can_do_harm(service: Service, page: Any) -> None:
+def test_hostile_content_is_sanitized(service: Service, page: Any) -> None:
     page.goto(service.url)
     ask(page, f"look up {XSS}")
     view = answered(page)
@@ -150,7 +152,7 @@ def test_nothing_that_is_said_can_do_harm(service: Service, page: Any) -> None:
 
 
 @in_a_browser
-def test_stop_ends_the_run_on_the_server(service: Service, page: Any) -> None:
+def test_stop_cancels_the_run_on_the_server(service: Service, page: Any) -> None:
     page.goto(service.url)
     ask(page, "endless please")
     page.get_by_text("word5 ").wait_for()
@@ -187,7 +189,7 @@ def test_sessions_are_renamed_and_deleted(service: Service, page: Any) -> None:
 
 
 @in_a_browser
-def test_a_key_is_asked_for_and_stays_out_of_sight(tmp_path: Path, model: ModelServer, page: Any) -> None:
+def test_the_page_asks_for_a_key_and_does_not_reveal_it(tmp_path: Path, model: ModelServer, page: Any) -> None:
     key = Keys(tmp_path / "keys.json").add("ann")
     with serve_http(settings_for(tmp_path, model.url)) as service:
         page.goto(service.url)
@@ -207,17 +209,17 @@ def test_a_key_is_asked_for_and_stays_out_of_sight(tmp_path: Path, model: ModelS
 
 
 @in_a_browser
-def test_a_model_server_that_is_not_there_is_told_and_the_message_kept(tmp_path: Path, page: Any) -> None:
+def test_an_unreachable_model_server_is_reported_and_the_message_kept(tmp_path: Path, page: Any) -> None:
     with serve_http(settings_for(tmp_path, "http://127.0.0.1:9")) as service:
         page.goto(service.url)
         playwright.expect(page.locator("#health")).to_have_text("The model server is not there")
         ask(page, "Hello")
-        playwright.expect(page.locator("#problem")).to_contain_text("the model server can't answer")
+        playwright.expect(page.locator("#problem")).to_contain_text("model server error")
         assert page.get_by_label("Your message").input_value() == "Hello"
 
 
 @in_a_browser
-def test_pictures_are_sent_and_shown_again(service: Service, page: Any, model: ModelServer) -> None:
+def test_images_are_sent_and_displayed(service: Service, page: Any, model: ModelServer) -> None:
     png = bytes.fromhex(
         "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc0000003010100"
         "18dd8db00000000049454e44ae426082"
@@ -253,7 +255,7 @@ def test_it_fits_a_phone_in_light_and_dark(service: Service, browser: Any, schem
 
 
 @in_a_browser
-def test_it_can_be_used_by_the_keyboard_alone(service: Service, page: Any) -> None:
+def test_the_page_can_be_used_with_the_keyboard_only(service: Service, page: Any) -> None:
     page.goto(service.url)
     page.keyboard.type("one")
     page.keyboard.press("Shift+Enter")
@@ -273,13 +275,13 @@ def test_it_can_be_used_by_the_keyboard_alone(service: Service, page: Any) -> No
 
 
 @in_a_browser
-def test_the_documentation_of_the_api_is_shown(service: Service, page: Any) -> None:
+def test_the_api_documentation_is_displayed(service: Service, page: Any) -> None:
     page.goto(f"{service.url}/docs")
     page.get_by_text("POST /api/llm/chat/session", exact=True).click()
     playwright.expect(page.get_by_text("session_id", exact=True).first).to_be_visible()
 
 
-def test_browsers_are_told_what_the_page_may_do(service: Service) -> None:
+def test_responses_have_security_headers(service: Service) -> None:
     for path in ("/", "/docs", "/static/index.js", "/livez", "/nowhere"):
         headers = service.ask("GET", path).headers
         assert "default-src 'none'" in headers["content-security-policy"]
@@ -288,7 +290,7 @@ def test_browsers_are_told_what_the_page_may_do(service: Service) -> None:
 
 
 def test_the_built_page_is_current() -> None:
-    """Else: cd web && npm ci && npm run build."""
+    """If it fails: cd web && npm ci && npm run build."""
     web = ROOT / "web"
     files = [web / name for name in ("docs.html", "index.html", "package-lock.json", "vite.config.ts")]
     files += [path for path in (web / "src").rglob("*") if path.is_file()]

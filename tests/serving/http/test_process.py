@@ -1,4 +1,4 @@
-"""`agentkit serve` as a process: settings from .env, MQTT beside it, several workers, an end without loss."""
+"""`agentkit serve` as a process: settings from .env, embedded MQTT, several workers, graceful shutdown."""
 
 import json
 import os
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 
 @contextmanager
 def served(folder: Path, *options: str, **environment: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """The address of a running service, and its process."""
+    """Run the service; yields its URL and its process."""
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTKIT_", "LLM_"))}
     with (folder / "serve.log").open("w") as log:
@@ -61,7 +61,7 @@ def say(url: str, session: str, message: str) -> Any:
     return requests.post(f"{url}/api/llm/chat/session", json=body, timeout=30).json()
 
 
-def test_settings_come_from_a_file_and_a_session_outlives_the_process(tmp_path: Path) -> None:
+def test_settings_are_read_from_a_file_and_sessions_survive_a_restart(tmp_path: Path) -> None:
     with serve(reply) as server:
         (tmp_path / ".env").write_text(f"LLM_SERVER_URL={server.url}\nLLM_TEMPERATURE=0.1\nLLM_MAX_TOKENS=\n")
         with served(tmp_path) as (url, process):
@@ -74,8 +74,8 @@ def test_settings_come_from_a_file_and_a_session_outlives_the_process(tmp_path: 
     assert "one" not in (tmp_path / "serve.log").read_text()
 
 
-@pytest.mark.skipif(EXECUTABLE is None, reason="there is no Mosquitto here (apt-get install mosquitto)")
-def test_mqtt_beside_it_works_on_the_same_sessions_and_model(tmp_path: Path) -> None:
+@pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not installed (apt-get install mosquitto)")
+def test_embedded_mqtt_uses_the_same_sessions_and_model(tmp_path: Path) -> None:
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         settings = {"LLM_SERVER_URL": server.url, "AGENTKIT_MQTT_PORT": str(broker.port)}
         games = Games(broker)
@@ -92,27 +92,27 @@ def test_mqtt_beside_it_works_on_the_same_sessions_and_model(tmp_path: Path) -> 
         games.close()
 
 
-def test_workers_share_the_sessions_and_the_figures(tmp_path: Path) -> None:
+def test_workers_share_sessions_and_metrics(tmp_path: Path) -> None:
     def numbered(asked: Asked) -> Any:
         return whole(str(sum(message["role"] == "user" for message in asked.body["messages"])))
 
     with serve(numbered) as server:
         with served(tmp_path, "--workers", "2", LLM_SERVER_URL=server.url) as (url, _):
             answers = [say(url, "s", f"message {number}")["response"] for number in range(12)]
-            figures = requests.get(f"{url}/metrics", timeout=5).text
-    assert 'agentkit_answers_total{stopped="answer"} 12.0' in figures
-    assert "agentkit_runs 0.0" in figures
+            metrics = requests.get(f"{url}/metrics", timeout=5).text
+    assert 'agentkit_answers_total{stopped="answer"} 12.0' in metrics
+    assert "agentkit_runs 0.0" in metrics
     assert answers == [str(number) for number in range(1, 13)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_runs_is_finished_before_it_ends(tmp_path: Path, number: int) -> None:
+def test_requests_in_progress_finish_before_the_process_exits(tmp_path: Path, number: int) -> None:
     def slow(asked: Asked) -> Any:
         return replace(reply(asked), delay=1.0)
 
-    got: list[Any] = []
+    answers_received: list[Any] = []
     with serve(slow) as server, served(tmp_path, LLM_SERVER_URL=server.url) as (url, process):
-        asking = threading.Thread(target=lambda: got.append(say(url, "s", "one")))
+        asking = threading.Thread(target=lambda: answers_received.append(say(url, "s", "one")))
         asking.start()
         end = time.monotonic() + 10
         while not server.requests and time.monotonic() < end:
@@ -120,10 +120,10 @@ def test_what_runs_is_finished_before_it_ends(tmp_path: Path, number: int) -> No
         process.send_signal(number)
         assert process.wait(30) == 0
         asking.join()
-    assert got[0]["response"] == "You are a: one"
+    assert answers_received[0]["response"] == "You are a: one"
 
 
-def test_a_port_that_is_taken_ends_the_program(tmp_path: Path) -> None:
+def test_a_port_in_use_ends_the_program(tmp_path: Path) -> None:
     with serve(reply) as server, served(tmp_path, LLM_SERVER_URL=server.url) as (url, _):
         command = [sys.executable, "-m", "agentkit", "serve", "--port", url.rpartition(":")[2]]
         environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "two")}
@@ -132,7 +132,7 @@ def test_a_port_that_is_taken_ends_the_program(tmp_path: Path) -> None:
     assert "address already in use" in done.stderr
 
 
-def test_the_embedded_model_serves_without_any_server(tmp_path: Path) -> None:
+def test_the_embedded_model_needs_no_model_server(tmp_path: Path) -> None:
     (tmp_path / "facts.md").write_text("# Tides\n\nThe tides of the North Sea follow the moon.\n")
     with served(tmp_path, "--model", "extractive", "--docs", str(tmp_path)) as (url, _):
         assert requests.get(f"{url}/api/llm/health", timeout=5).json()["status"] == "ok"

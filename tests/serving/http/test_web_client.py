@@ -1,4 +1,4 @@
-"""web/: the TypeScript client against the real service, and whether the built page is what the sources make."""
+"""web/: the TypeScript client against the real service, and whether the built page matches its sources."""
 
 import os
 import shutil
@@ -14,15 +14,15 @@ STATIC = ROOT / "agentkit" / "serving" / "http" / "static"
 
 
 def _node() -> int:
-    """The major version of Node.js; 0 where there is none with npm."""
+    """Return the major version of Node.js; 0 without Node.js or npm."""
     if shutil.which("npm") is None or shutil.which("node") is None:
         return 0
-    told = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    return int(told.removeprefix("v").split(".")[0])
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(version.removeprefix("v").split(".")[0])
 
 
 pytestmark = [
-    pytest.mark.skipif(_node() < 20, reason="there is no Node.js of version 20 or newer here"),
+    pytest.mark.skipif(_node() < 20, reason="Node.js 20 or newer is not installed"),
     pytest.mark.timeout(300),
 ]
 
@@ -33,7 +33,7 @@ def npm(*arguments: str) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-def test_the_client_works_and_the_built_page_is_what_the_sources_make(tmp_path: Path) -> None:
+def test_the_client_works_and_the_built_page_matches_its_sources(tmp_path: Path) -> None:
     npm("ci", "--no-progress")
     npm("run", "check")
     npm("test")

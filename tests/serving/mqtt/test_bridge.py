@@ -1,4 +1,4 @@
-"""The bridge between a real Mosquitto and a model server: what a client sees."""
+"""Tests the bridge between a real Mosquitto and a model server, from a client's view."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ from agentkit.sessions import MemorySessions
 from tests.support.model_server import Answer, Asked, calls, serve, whole
 from tests.support.mosquitto import EXECUTABLE, Broker, serve_mqtt
 
-pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no Mosquitto here (apt-get install mosquitto)")
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not installed (apt-get install mosquitto)")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 
 class Client:
-    """A client as the games have one: it publishes, and keeps what it gets."""
+    """A client like that of a game: it publishes messages and records the answers."""
 
     def __init__(self, broker: Broker, *topics: str) -> None:
         self.got: list[tuple[str, str]] = []
@@ -41,20 +41,20 @@ class Client:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         ready = threading.Event()
         self._client.on_subscribe = lambda *_: ready.set()
-        self._client.on_message = self._take
+        self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", broker.port)
         self._client.subscribe([(topic, 1) for topic in topics])
         self._client.loop_start()
         assert ready.wait(5)
 
-    def _take(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
         with self._changed:
             self.got.append((message.topic, message.payload.decode()))
             self._changed.notify_all()
 
-    def say(self, topic: str, payload: Any) -> None:
-        told = payload if isinstance(payload, bytes | str) else json.dumps(payload)
-        self._client.publish(topic, told, qos=1).wait_for_publish(5)
+    def publish(self, topic: str, payload: Any) -> None:
+        data = payload if isinstance(payload, bytes | str) else json.dumps(payload)
+        self._client.publish(topic, data, qos=1).wait_for_publish(5)
 
     def wait(self, count: int, seconds: float = 10) -> list[tuple[str, str]]:
         with self._changed:
@@ -76,24 +76,26 @@ def remember(sentence: str) -> str:
 
 
 def reply(asked: Asked) -> Answer:
-    """Repeats what the session has said; slow when told so."""
+    """Repeats the user messages of the session; slowly if the last one contains "slow"."""
     messages = asked.body["messages"]
     last = str(messages[-1]["content"])
     if "player_pos" in last:
         return calls(("break_wall", {"x": 1, "y": 2}), ("speed_boost", {}))
-    said = [str(message["content"]) for message in messages if message["role"] == "user"]
-    return Answer(whole(f"{messages[0]['content'][:9]}: {' | '.join(said)}").body, delay=0.3 if "slow" in last else 0.0)
+    texts = [str(message["content"]) for message in messages if message["role"] == "user"]
+    return Answer(
+        whole(f"{messages[0]['content'][:9]}: {' | '.join(texts)}").body, delay=0.3 if "slow" in last else 0.0
+    )
 
 
 class Setting:
-    """A bridge, its model server, and a client that listens to all answers."""
+    """A bridge, its model server, and a client that receives all answers."""
 
     def __init__(
         self,
         broker: Broker,
         url: str,
         project: dict[str, Any] | None = None,
-        answerer: dict[str, Any] | None = None,
+        service_options: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
         self.server: Any = None
@@ -104,7 +106,7 @@ class Setting:
         projects = projects_named([f"maze,game{time.monotonic_ns()}"])
         projects = (projects[0], replace(projects[1], **(project or {})))
         self.project = projects[1].name
-        self.bridge = Bridge(projects, ChatService(self.backend, self.sessions, **(answerer or {})), settings)
+        self.bridge = Bridge(projects, ChatService(self.backend, self.sessions, **(service_options or {})), settings)
         self.bridge.start()
         self.client = Client(broker, f"{self.project}/assistant_response/#", "maze/hint/#", "maze/assistant_response/#")
 
@@ -115,7 +117,7 @@ class Setting:
         return f"{self.project}/assistant_response/s/c/{number}"
 
     def ask(self, **message: Any) -> None:
-        self.client.say(f"{self.project}/user_input", message)
+        self.client.publish(f"{self.project}/user_input", message)
 
     def close(self) -> None:
         self.bridge.stop()
@@ -141,13 +143,13 @@ def test_a_message_is_answered_on_the_topic_of_its_session(setting: Setting) -> 
 
 
 def test_plain_text_gets_a_session_of_its_own(setting: Setting) -> None:
-    setting.client.say(f"{setting.project}/user_input", "Hello")
+    setting.client.publish(f"{setting.project}/user_input", "Hello")
     ((topic, text),) = setting.client.wait(1)
     assert topic.startswith(f"{setting.project}/assistant_response/default-")
     assert text == "You are a: Hello"
 
 
-def test_a_system_prompt_and_a_reply_topic_of_ones_own(setting: Setting) -> None:
+def test_a_system_prompt_and_a_reply_topic_of_the_client(setting: Setting) -> None:
     own = f"{setting.project}/assistant_response/s2/client/7"
     setting.ask(sessionId="s2", message="Hello", systemPrompt="Be brief.", replyTopic=own)
     assert setting.client.wait(1) == [(own, "Be brief.: Hello")]
@@ -164,7 +166,7 @@ def test_no_answer_goes_to_another_sessions_topic(setting: Setting) -> None:
     assert topics == ["victim", "thief", "thief", "elsewhere", "elsewhere/c/1"]
 
 
-def test_one_sessions_messages_are_answered_in_order_and_others_beside_them(setting: Setting) -> None:
+def test_a_sessions_messages_are_answered_in_order_and_other_sessions_concurrently(setting: Setting) -> None:
     for number in range(5):
         setting.ask(sessionId="slow", message=f"slow {number}")
     started = time.monotonic()
@@ -186,7 +188,7 @@ def test_the_same_request_is_answered_once(setting: Setting) -> None:
     assert len(answers) == 2
 
 
-def test_a_model_server_that_fails_is_an_error_text_and_no_history(broker: Broker) -> None:
+def test_a_failure_of_the_model_server_is_an_error_text_and_not_kept_in_the_history(broker: Broker) -> None:
     answers = [Answer(b'{"error": {"message": "no model"}}', status=404), whole("Here.")]
     with serve(answers) as server:
         made = Setting(broker, server.url)
@@ -198,7 +200,7 @@ def test_a_model_server_that_fails_is_an_error_text_and_no_history(broker: Broke
     assert [message["content"] for message in server.requests[1].body["messages"][1:]] == ["two"]
 
 
-def test_who_is_too_fast_is_told_so(broker: Broker) -> None:
+def test_messages_over_the_rate_limit_are_rejected(broker: Broker) -> None:
     with serve(reply) as server:
         made = Setting(broker, server.url, rate=2)
         for number in range(4):
@@ -208,7 +210,7 @@ def test_who_is_too_fast_is_told_so(broker: Broker) -> None:
     assert sorted(texts).count(TOO_FAST) == 2
 
 
-def test_a_full_queue_is_told_at_once(broker: Broker) -> None:
+def test_messages_are_rejected_at_once_when_the_queue_is_full(broker: Broker) -> None:
     with serve(reply) as server:
         made = Setting(broker, server.url, queue=2, workers=1, rate=1000)
         for number in range(8):
@@ -219,10 +221,10 @@ def test_a_full_queue_is_told_at_once(broker: Broker) -> None:
     assert len(texts) == 8
 
 
-def test_the_queue_is_the_bridges_and_not_the_brokers(broker: Broker) -> None:
+def test_messages_wait_in_the_bridges_queue_and_not_in_the_brokers(broker: Broker) -> None:
     with serve(reply) as server:
         made = Setting(broker, server.url, queue=40, workers=1, rate=1000)
-        for number in range(60):  # Mosquitto lets a client have 20 at once, unless the client says what it bears
+        for number in range(60):  # Mosquitto has up to 20 in flight unless the client sets Receive Maximum
             made.ask(sessionId=f"s{number}", message="slow")
         made.client.wait(15, 5)
         texts = [text for _, text in made.client.got]
@@ -232,7 +234,7 @@ def test_the_queue_is_the_bridges_and_not_the_brokers(broker: Broker) -> None:
     assert texts.count(OVERLOADED) >= 10
 
 
-def test_who_was_told_to_try_again_may_do_so_with_the_same_request(broker: Broker) -> None:
+def test_a_rejected_request_may_be_sent_again(broker: Broker) -> None:
     with serve(reply) as server:
         made = Setting(broker, server.url, queue=1, workers=1, rate=1000)
         for number in range(6):
@@ -246,12 +248,12 @@ def test_who_was_told_to_try_again_may_do_so_with_the_same_request(broker: Broke
         made.close()
 
 
-def test_a_long_history_is_cut_and_the_client_is_told(broker: Broker) -> None:
+def test_a_long_history_is_cut_and_the_client_is_informed(broker: Broker) -> None:
     def brief(asked: Asked) -> Answer:
         return whole("word " * 60)
 
     with serve(brief) as server:
-        made = Setting(broker, server.url, answerer={"history_tokens": 400}, rate=1000)
+        made = Setting(broker, server.url, service_options={"history_tokens": 400}, rate=1000)
         for number in range(8):
             made.ask(sessionId="s", message=f"{number} " + "and so on " * 20)
             made.client.wait(number + 1)
@@ -264,7 +266,7 @@ def test_a_long_history_is_cut_and_the_client_is_told(broker: Broker) -> None:
     assert all(len(request.body["messages"]) <= 9 for request in server.requests)
 
 
-def test_a_project_with_python_tools_answers_as_the_agent_does(broker: Broker) -> None:
+def test_a_project_with_python_tools_runs_the_agent(broker: Broker) -> None:
     answers = [calls(("remember", {"sentence": "The key is under the mat."})), whole("I shall remember.")]
     with serve(answers) as server:
         made = Setting(broker, server.url, project={"tools": (f"{__name__}:remember",), "tool_choice": "auto"})
@@ -278,10 +280,10 @@ def test_a_project_with_python_tools_answers_as_the_agent_does(broker: Broker) -
     assert "kept: The key is under the mat." in second.body["messages"][-1]["content"]
 
 
-def test_a_player_who_is_stuck_is_told_of_to_the_model(setting: Setting) -> None:
+def test_the_model_is_informed_when_the_player_is_stuck(setting: Setting) -> None:
     state = {"sessionId": "m3", "player_pos": {"x": 1, "y": 1}, "exit_pos": [2, 2], "visible_map": [[0]]}
     for number in range(3):
-        setting.client.say("maze/state", state)
+        setting.client.publish("maze/state", state)
         setting.client.wait(number + 1)
     asked = [str(messages[-1]["content"]) for messages in setting.asked()]
     assert "STUCK_CONTEXT" not in asked[0]
@@ -291,10 +293,10 @@ def test_a_player_who_is_stuck_is_told_of_to_the_model(setting: Setting) -> None
     assert (stuck["stuck"], stuck["state_repeat_count"], stuck["assistant_repeat_count"]) == (True, 2, 1)
 
 
-def test_a_session_is_cleared_between_the_messages_before_and_behind(setting: Setting) -> None:
-    setting.client.say("maze/user_input", {"sessionId": "m4", "message": "slow one"})
-    setting.client.say("maze/clear_history/m4", {})
-    setting.client.say("maze/user_input", {"sessionId": "m4", "message": "two"})
+def test_a_session_is_cleared_in_the_order_of_its_messages(setting: Setting) -> None:
+    setting.client.publish("maze/user_input", {"sessionId": "m4", "message": "slow one"})
+    setting.client.publish("maze/clear_history/m4", {})
+    setting.client.publish("maze/user_input", {"sessionId": "m4", "message": "two"})
     setting.client.wait(3)
     texts = [text for topic, text in setting.client.got if topic == "maze/assistant_response/m4"]
     assert texts == ["You guide: slow one", "You guide: two"]
@@ -302,25 +304,25 @@ def test_a_session_is_cleared_between_the_messages_before_and_behind(setting: Se
 
 def test_the_maze_gets_hints_with_the_models_calls(setting: Setting) -> None:
     state = {"sessionId": "m1", "player_pos": [1, 1], "exit_pos": [2, 2], "visible_map": [[0]]}
-    setting.client.say("maze/state", state)
+    setting.client.publish("maze/state", state)
     ((topic, payload),) = setting.client.wait(1)
     assert topic == "maze/hint/m1"
     assert json.loads(payload) == {"hint": "", "break_wall": [1, 2], "speed_boost_ms": 1500}
 
 
 def test_templates_and_histories_are_changed_by_messages(setting: Setting) -> None:
-    setting.client.say("maze/template/m2", {"template": "Be a pirate."})
+    setting.client.publish("maze/template/m2", {"template": "Be a pirate."})
     assert setting.client.wait(1)[0] == ("maze/hint/m2", '{"hint": "Template updated"}')
-    setting.client.say("maze/clear_history", {"sessionId": "m2"})
+    setting.client.publish("maze/clear_history", {"sessionId": "m2"})
     assert setting.client.wait(2)[1] == ("maze/hint/m2", '{"hint": "History cleared"}')
 
 
-def test_hostile_messages_harm_nobody(setting: Setting) -> None:
+def test_hostile_messages_do_no_harm(setting: Setting) -> None:
     for session in ("a/b", "#", "+", "$SYS", "a\0b", "x" * 65_536, "../s"):
         setting.ask(sessionId=session, message="hi")
     topic = f"{setting.project}/user_input"
     for payload in (b"\xff\xfe" * 100, b"x" * 2_000_000, b'{"message": ' + b"[" * 50_000, b"{", b"", b"null"):
-        setting.client.say(topic, payload)
+        setting.client.publish(topic, payload)
     setting.ask(sessionId="good", message="still there?")
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and len(setting.client.got) < 10:
@@ -331,16 +333,16 @@ def test_hostile_messages_harm_nobody(setting: Setting) -> None:
     assert not any("/a/b" in each for each in topics)
 
 
-def test_the_text_is_streamed_to_who_asks_for_it(setting: Setting) -> None:
+def test_the_text_is_streamed_on_request(setting: Setting) -> None:
     setting.ask(sessionId="s9", message="Hello", stream=True)
     setting.client.wait(2)
     time.sleep(0.2)
-    pieces = [json.loads(text)["delta"] for topic, text in setting.client.got if topic.endswith("/s9/stream")]
-    assert "".join(pieces) == "You are a: Hello"
+    deltas = [json.loads(text)["delta"] for topic, text in setting.client.got if topic.endswith("/s9/stream")]
+    assert "".join(deltas) == "You are a: Hello"
     assert (f"{setting.project}/assistant_response/s9", "You are a: Hello") in setting.client.got
 
 
-def test_what_comes_while_the_bridge_is_away_is_answered_later(broker: Broker, tmp_path: Path) -> None:
+def test_messages_sent_while_the_bridge_is_stopped_are_answered_later(broker: Broker, tmp_path: Path) -> None:
     with serve(reply) as server:
         backend = OpenAIBackend("default", base_url=server.url, api_key="not-needed")
         project = f"away{time.monotonic_ns()}"
@@ -352,7 +354,7 @@ def test_what_comes_while_the_bridge_is_away_is_answered_later(broker: Broker, t
             bridge.start()
             bridge.stop()
             if turn == 0:
-                client.say(f"{project}/user_input", {"sessionId": "s", "message": "Are you there?"})
+                client.publish(f"{project}/user_input", {"sessionId": "s", "message": "Are you there?"})
                 time.sleep(0.2)
                 assert client.got == []
                 bridge = Bridge(projects_named([project]), ChatService(backend, sessions), settings)
@@ -363,7 +365,7 @@ def test_what_comes_while_the_bridge_is_away_is_answered_later(broker: Broker, t
         backend.close()
 
 
-def test_what_came_while_the_bridge_was_away_is_not_too_fast(broker: Broker) -> None:
+def test_the_rate_limit_does_not_apply_to_messages_sent_while_the_bridge_was_stopped(broker: Broker) -> None:
     with serve(reply) as server:
         backend = OpenAIBackend("default", base_url=server.url, api_key="not-needed")
         project = f"away{time.monotonic_ns()}"
@@ -376,7 +378,7 @@ def test_what_came_while_the_bridge_was_away_is_not_too_fast(broker: Broker) -> 
             if turn == 0:
                 bridge.stop()
                 for number in range(5):
-                    client.say(f"{project}/user_input", {"sessionId": "s", "message": f"m{number}"})
+                    client.publish(f"{project}/user_input", {"sessionId": "s", "message": f"m{number}"})
         texts = [text for _, text in client.wait(5)]
         bridge.stop()
         client.close()
@@ -385,7 +387,7 @@ def test_what_came_while_the_bridge_was_away_is_not_too_fast(broker: Broker) -> 
     assert TOO_FAST not in texts
 
 
-def test_brokers_that_speak_3_1_1_are_served_too(broker: Broker) -> None:
+def test_brokers_with_mqtt_3_1_1_are_supported(broker: Broker) -> None:
     with serve(reply) as server:
         made = Setting(broker, server.url, protocol="3.1.1")
         made.ask(sessionId="s1", message="Hello")
@@ -394,7 +396,7 @@ def test_brokers_that_speak_3_1_1_are_served_too(broker: Broker) -> None:
 
 
 def test_response_topic_and_correlation_data_of_mqtt_5_are_honoured(setting: Setting, broker: Broker) -> None:
-    got: list[mqtt.MQTTMessage] = []
+    got: list[Any] = []
     ready = threading.Event()
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.on_message = lambda _, __, message: got.append(message)
@@ -407,8 +409,8 @@ def test_response_topic_and_correlation_data_of_mqtt_5_are_honoured(setting: Set
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.ResponseTopic = own
     properties.CorrelationData = b"42"
-    told = json.dumps({"sessionId": "s", "message": "Hello"})
-    client.publish(f"{setting.project}/user_input", told, qos=1, properties=properties)
+    payload = json.dumps({"sessionId": "s", "message": "Hello"})
+    client.publish(f"{setting.project}/user_input", payload, qos=1, properties=properties)
     deadline = time.monotonic() + 10
     while not got and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -421,27 +423,27 @@ def test_histories_that_are_idle_or_too_many_are_dropped(setting: Setting) -> No
     for number in range(5):
         setting.ask(sessionId=f"t{number}", message="hi")
         setting.client.wait(number + 1)
-    replies, project = setting.bridge._replies, setting.bridge._projects[1]
-    replies.tidy(project, 3, 3600)
-    assert replies.sessions_of(project) == [f"{project.name}:t{number}" for number in (4, 3, 2)]
-    replies.tidy(project, 3, 0)
-    assert replies.sessions_of(project) == []
+    responder, project = setting.bridge._responder, setting.bridge._projects[1]
+    responder.tidy(project, 3, 3600)
+    assert responder.sessions_of(project) == [f"{project.name}:t{number}" for number in (4, 3, 2)]
+    responder.tidy(project, 3, 0)
+    assert responder.sessions_of(project) == []
 
 
-def test_the_bridge_tells_whether_it_is_there(broker: Broker) -> None:
+def test_the_bridge_publishes_its_status(broker: Broker) -> None:
     watcher = Client(broker, "agentkit/bridge/+/status")
     before = len(watcher.got)
     with serve(reply) as server:
         made = Setting(broker, server.url)
         topic = made.bridge.status_topic
         made.close()
-    told = [text for where, text in watcher.wait(before + 2) if where == topic]
+    states = [text for where, text in watcher.wait(before + 2) if where == topic]
     watcher.close()
-    assert told == ["online", "offline"]
+    assert states == ["online", "offline"]
 
 
 @pytest.mark.parametrize(
-    "told",
+    "fields",
     [
         {"sessionId": "p", "replyTopic": "a/\x01/b"},
         {"sessionId": "p\uffff"},
@@ -450,10 +452,10 @@ def test_the_bridge_tells_whether_it_is_there(broker: Broker) -> None:
         {"sessionId": "p", "requestId": "\ud800"},
     ],
 )
-def test_no_message_makes_the_broker_close_the_connection_for_answers(setting: Setting, told: dict[str, str]) -> None:
-    if "replyTopic" in told:
-        told = {**told, "replyTopic": f"{setting.project}/assistant_response/{told['replyTopic']}"}
-    setting.ask(message="poison", **told)
+def test_no_message_makes_the_broker_close_the_connection_for_answers(setting: Setting, fields: dict[str, str]) -> None:
+    if "replyTopic" in fields:
+        fields = {**fields, "replyTopic": f"{setting.project}/assistant_response/{fields['replyTopic']}"}
+    setting.ask(message="poison", **fields)
     for number in range(4):
         setting.ask(sessionId=f"good{number}", message="hi")
     answers = setting.client.wait(5, 8)
@@ -461,12 +463,12 @@ def test_no_message_makes_the_broker_close_the_connection_for_answers(setting: S
     assert len(answers) == 5
 
 
-def test_requests_are_told_apart_by_client_and_topic(setting: Setting) -> None:
+def test_requests_are_identified_by_client_and_topic(setting: Setting) -> None:
     for client in ("a", "b"):
         for _ in range(2):
             setting.ask(sessionId="s", message=f"from {client}", clientId=client, requestId="1")
-    setting.client.say("maze/state", {"sessionId": "m9", "player_pos": [1, 1], "requestId": "1"})
-    setting.client.say("maze/user_input", {"sessionId": "m9", "message": "hi", "requestId": "1"})
+    setting.client.publish("maze/state", {"sessionId": "m9", "player_pos": [1, 1], "requestId": "1"})
+    setting.client.publish("maze/user_input", {"sessionId": "m9", "message": "hi", "requestId": "1"})
     assert len(setting.client.wait(4)) == 4
     time.sleep(0.3)
     assert len(setting.client.got) == 4
@@ -478,7 +480,7 @@ def test_a_retained_message_is_not_answered(setting: Setting, broker: Broker) ->
     other.loop_start()
     topic = f"{setting.project}/user_input"
     other.publish(topic, '{"sessionId": "r", "message": "hi"}', qos=1, retain=True).wait_for_publish(5)
-    setting.client.wait(1)  # it was there when it was said
+    setting.client.wait(1)  # the bridge was subscribed when it was published
     setting.bridge._connection._listener.reconnect()
     time.sleep(1.0)
     other.publish(topic, b"", retain=True).wait_for_publish(5)
@@ -487,37 +489,39 @@ def test_a_retained_message_is_not_answered(setting: Setting, broker: Broker) ->
     assert len(setting.client.got) == 1
 
 
-def test_a_deleted_session_has_no_template_any_more(setting: Setting) -> None:
-    setting.client.say("maze/template/m5", {"template": "Be a pirate."})
+def test_deleting_a_session_deletes_its_template(setting: Setting) -> None:
+    setting.client.publish("maze/template/m5", {"template": "Be a pirate."})
     setting.client.wait(1)
-    setting.client.say("maze/user_input", {"sessionId": "m5", "message": "one"})
+    setting.client.publish("maze/user_input", {"sessionId": "m5", "message": "one"})
     setting.client.wait(2)
-    setting.client.say("maze/delete_session", {"sessionId": "m5"})
-    setting.client.say("maze/user_input", {"sessionId": "m5", "message": "two"})
+    setting.client.publish("maze/delete_session", {"sessionId": "m5"})
+    setting.client.publish("maze/user_input", {"sessionId": "m5", "message": "two"})
     texts = [text for _, text in setting.client.wait(3)]
     assert texts[1:] == ["Be a pira: one", "You guide: two"]
 
 
 @pytest.mark.parametrize("payload", ['{"sessionId": "m6"', '{"sessionId": [1]}', "\x80".encode("latin-1")])
-def test_a_broken_command_is_not_one_for_all(setting: Setting, payload: Any) -> None:
-    setting.client.say("maze/user_input", {"sessionId": "m6", "message": "one"})
+def test_a_broken_command_does_not_apply_to_all_sessions(setting: Setting, payload: Any) -> None:
+    setting.client.publish("maze/user_input", {"sessionId": "m6", "message": "one"})
     setting.client.wait(1)
-    setting.client.say("maze/delete_session", payload)
+    setting.client.publish("maze/delete_session", payload)
     time.sleep(0.3)
-    setting.client.say("maze/user_input", {"sessionId": "m6", "message": "two"})
+    setting.client.publish("maze/user_input", {"sessionId": "m6", "message": "two"})
     assert setting.client.wait(2)[1][1] == "You guide: one | two"
 
 
-def test_odd_sessions_are_cleared_by_their_level(setting: Setting) -> None:
-    setting.client.say("maze/user_input", {"sessionId": "a/b", "message": "one"})
+def test_sessions_with_escaped_ids_are_cleared_by_topic_level(setting: Setting) -> None:
+    setting.client.publish("maze/user_input", {"sessionId": "a/b", "message": "one"})
     setting.client.wait(1)
-    setting.client.say("maze/clear_history/a%2Fb", "")
+    setting.client.publish("maze/clear_history/a%2Fb", "")
     assert setting.client.wait(2)[1] == ("maze/hint/a%2Fb", '{"hint": "History cleared"}')
-    setting.client.say("maze/user_input", {"sessionId": "a/b", "message": "two"})
+    setting.client.publish("maze/user_input", {"sessionId": "a/b", "message": "two"})
     assert setting.client.wait(3)[2][1] == "You guide: two"
 
 
-def test_what_a_model_server_says_of_a_message_is_not_logged(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_message_quoted_in_an_error_of_the_model_server_is_not_logged(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
     quoting = Answer(b'{"error": {"message": "no template for: MY-SECRET-PIN"}}', status=400)
     with serve([quoting]) as server:
         made = Setting(broker, server.url)
@@ -528,21 +532,21 @@ def test_what_a_model_server_says_of_a_message_is_not_logged(broker: Broker, cap
     assert "MY-SECRET-PIN" not in caplog.text
 
 
-def test_what_a_stopped_bridge_can_not_hand_back_is_told_to_come_again(broker: Broker) -> None:
+def test_a_stopped_bridge_rejects_waiting_messages_with_qos_0(broker: Broker) -> None:
     with serve(reply) as server:
         made = Setting(broker, server.url, workers=1, rate=1000)
-        said = mqtt.Client(CallbackAPIVersion.VERSION2)
-        said.connect("127.0.0.1", broker.port)
-        said.loop_start()
+        sender_client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        sender_client.connect("127.0.0.1", broker.port)
+        sender_client.loop_start()
         for number in range(5):
-            told = json.dumps({"sessionId": f"q{number}", "message": "slow"})
-            said.publish(f"{made.project}/user_input", told, qos=0)
+            payload = json.dumps({"sessionId": f"q{number}", "message": "slow"})
+            sender_client.publish(f"{made.project}/user_input", payload, qos=0)
         time.sleep(0.2)
         made.bridge.stop()
         texts = [text for _, text in made.client.wait(5)]
-        for client in (said, made.client):
-            client.disconnect() if client is said else client.close()
-        said.loop_stop()
+        sender_client.disconnect()
+        made.client.close()
+        sender_client.loop_stop()
         made.backend.close()
     assert texts.count(OVERLOADED) >= 3
     assert len(texts) == 5
@@ -557,11 +561,10 @@ def test_a_large_backlog_is_answered_and_not_refused(tmp_path: Path) -> None:
         first = Bridge(projects_named(["general"]), ChatService(backend, sessions), settings)
         first.start()
         first.stop()
-        for number in range(400):
-            client._client.publish(
-                "general/user_input", json.dumps({"sessionId": f"s{number}", "message": "hi"}), qos=1
-            )
-        time.sleep(0.5)
+        payloads = [json.dumps({"sessionId": f"s{number}", "message": "hi"}) for number in range(400)]
+        published = [client._client.publish("general/user_input", payload, qos=1) for payload in payloads]
+        for info in published:  # a message that the broker gets after the bridge's start is not backlog
+            info.wait_for_publish(30)
         second = Bridge(projects_named(["general"]), ChatService(backend, sessions), settings)
         second.start()
         texts = [text for _, text in client.wait(400, 60)]
@@ -572,8 +575,8 @@ def test_a_large_backlog_is_answered_and_not_refused(tmp_path: Path) -> None:
     assert OVERLOADED not in texts
 
 
-def test_a_bridge_that_waits_for_its_broker_takes_no_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(embedded, "WAIT", 0.05)
+def test_a_bridge_that_waits_for_its_broker_leaks_no_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(embedded, "RETRY_SECONDS", 0.05)
     backend = OpenAIBackend("default", base_url="http://127.0.0.1:9", api_key="not-needed")
     before = threading.active_count()
     settings = BridgeSettings(broker="127.0.0.1", port=9, client_id="away")

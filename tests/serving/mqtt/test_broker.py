@@ -1,4 +1,4 @@
-"""Brokers as they are: with TLS, with access lists, of an older protocol, that drop connections."""
+"""Tests with various brokers: TLS, access control lists, MQTT 3.1.1, broken connections."""
 
 import socket
 import subprocess
@@ -17,24 +17,24 @@ from tests.support.model_server import serve
 from tests.support.mosquitto import EXECUTABLE, Broker, serve_mqtt
 from tests.support.mqtt_games import Games, bridge
 
-pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no Mosquitto here (apt-get install mosquitto)")
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not installed (apt-get install mosquitto)")
 
 
-def test_tls_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
+def test_tls_with_a_custom_ca(tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     certificate = authority.issue_cert("localhost", "127.0.0.1")
     certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
-    for place, part in enumerate(certificate.cert_chain_pems):
-        part.write_to_path(tmp_path / "cert.pem", append=place > 0)
+    for index, part in enumerate(certificate.cert_chain_pems):
+        part.write_to_path(tmp_path / "cert.pem", append=index > 0)
     options = ("allow_anonymous true", f"certfile {tmp_path}/cert.pem", f"keyfile {tmp_path}/key.pem")
     with serve_mqtt(tmp_path, *options) as broker, serve(reply) as server:
         secure = ("--tls", "--ca_file", str(tmp_path / "ca.pem"))
-        place = ("--mqtt_port", str(broker.port))
+        port = ("--mqtt_port", str(broker.port))
         with bridge(tmp_path, broker, server.url, *secure):
-            done = agentkit("mqtt-chat", "--project", "general", *place, *secure, stdin="Hello\n")
+            done = agentkit("mqtt-chat", "--project", "general", *port, *secure, stdin="Hello\n")
             assert done.stdout == "Answer to Hello\n", done.stderr
-        check = ("mqtt", "--check", "--projects", "general", "--server_url", server.url, *place)
+        check = ("mqtt", "--check", "--projects", "general", "--server_url", server.url, *port)
         store = ("--store", str(tmp_path / "s.db"))
         assert agentkit(*check, *secure, *store).returncode == 0
         unknown = agentkit(*check, "--tls", *store)
@@ -47,22 +47,22 @@ def test_tls_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
 
 
 def with_access(folder: Path, *lines: str) -> tuple[str, ...]:
-    """Options of a broker where everybody may do what the lines say."""
+    """Options of a broker with these lines as the access control list for all users."""
     (folder / "access").write_text("\n".join(lines) + "\n")
     (folder / "access").chmod(0o644)
     return ("allow_anonymous true", f"acl_file {folder / 'access'}")
 
 
-def test_check_tells_what_the_brokers_access_list_forbids(tmp_path: Path) -> None:
+def test_check_reports_what_the_access_list_forbids(tmp_path: Path) -> None:
     options = with_access(tmp_path, "topic readwrite general/user_input", "topic readwrite agentkit/#")
     with serve_mqtt(tmp_path, *options) as broker, serve(reply) as server:
-        place = ("--mqtt_port", str(broker.port), "--store", str(tmp_path / "s.db"))
-        done = agentkit("mqtt", "--check", "--projects", "general", "--server_url", server.url, *place)
+        options = ("--mqtt_port", str(broker.port), "--store", str(tmp_path / "s.db"))
+        done = agentkit("mqtt", "--check", "--projects", "general", "--server_url", server.url, *options)
     assert done.returncode == 1
     assert "general/assistant_response/#" in done.stderr
 
 
-def test_a_bridge_that_may_not_see_its_answers_says_so_and_serves(tmp_path: Path) -> None:
+def test_a_bridge_without_read_access_to_its_answers_warns_and_serves(tmp_path: Path) -> None:
     allowed = ["topic read general/user_input", "topic write general/user_input", "topic read maze/#"]
     allowed += ["topic write general/assistant_response/#", "topic read general/assistant_response/+/c/+"]
     options = with_access(tmp_path, *allowed)
@@ -72,12 +72,12 @@ def test_a_bridge_that_may_not_see_its_answers_says_so_and_serves(tmp_path: Path
             games.ask("s", 1)
             assert games.wait(1, 20) == 1
         games.close()
-    assert "may come twice" in (tmp_path / "bridge.log").read_text()
+    assert "may be delivered twice" in (tmp_path / "bridge.log").read_text()
 
 
 @contextmanager
-def between(broker: Broker, *, refuse_5: str) -> Iterator[int]:
-    """A port that leads to a broker, but not with MQTT 5: then it tells so as 3.1.1 brokers do, or just hangs up."""
+def mqtt_3_proxy(broker: Broker, *, refuse_5: str) -> Iterator[int]:
+    """A proxy that refuses MQTT 5: with a CONNACK as MQTT 3.1.1 brokers do, or by closing the connection."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def copy(source: socket.socket, target: socket.socket) -> None:
@@ -97,10 +97,9 @@ def between(broker: Broker, *, refuse_5: str) -> Iterator[int]:
                 return
             first = client.recv(65_536)
             if first[:1] == b"\x10" and first[first.index(b"MQTT") + 4] == 5:
-                if refuse_5 == "tells":
-                    client.sendall(
-                        b"\x20\x02\x00\x01"
-                    )  # CONNACK, unacceptable protocol version (3.1.1, section 3.2.2.3)
+                if refuse_5 == "connack":
+                    # CONNACK, unacceptable protocol version (3.1.1, section 3.2.2.3)
+                    client.sendall(b"\x20\x02\x00\x01")
                 client.close()
                 continue
             onward = socket.create_connection(("127.0.0.1", broker.port))
@@ -115,9 +114,9 @@ def between(broker: Broker, *, refuse_5: str) -> Iterator[int]:
         server.close()
 
 
-@pytest.mark.parametrize("how", ["tells", "hangs up"])
-def test_a_broker_that_does_not_know_mqtt_5_is_served_with_3_1_1(tmp_path: Path, how: str) -> None:
-    with serve_mqtt(tmp_path) as broker, serve(reply) as server, between(broker, refuse_5=how) as port:
+@pytest.mark.parametrize("how", ["connack", "close"])
+def test_a_broker_without_mqtt_5_is_served_with_3_1_1(tmp_path: Path, how: str) -> None:
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server, mqtt_3_proxy(broker, refuse_5=how) as port:
         games = Games(broker)
         old = Broker(tmp_path, port)
         with bridge(tmp_path, old, server.url):
@@ -126,18 +125,18 @@ def test_a_broker_that_does_not_know_mqtt_5_is_served_with_3_1_1(tmp_path: Path,
             assert games.wait(3, 20) == 3
         games.close()
         assert games.of("s") == ["Answer to s 0", "Answer to s 1", "Answer to s 2"]
-        assert "3.1.1 is spoken" in (tmp_path / "bridge.log").read_text()
+        assert "falling back to MQTT 3.1.1" in (tmp_path / "bridge.log").read_text()
         group = ("--shared", "g", "--store", str(tmp_path / "s.db"), "--mqtt_port", str(port))
         refused = agentkit("mqtt", "--projects", "general", "--server_url", server.url, *group)
         assert (refused.returncode, "MQTT 5" in refused.stderr) == (1, True)
 
 
-def test_what_needs_no_request_id_is_answered_once_though_the_connection_breaks(tmp_path: Path) -> None:
+def test_messages_without_a_request_id_are_answered_once_across_a_broken_connection(tmp_path: Path) -> None:
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         games = Games(broker)
         with bridge(tmp_path, broker, server.url):
             for number in range(40):
-                games.say("general/user_input", f'{{"sessionId": "s", "message": "s {number}"}}')
+                games.publish("general/user_input", f'{{"sessionId": "s", "message": "s {number}"}}')
             time.sleep(0.1)
             broker.stop()
             broker.start()
@@ -147,12 +146,12 @@ def test_what_needs_no_request_id_is_answered_once_though_the_connection_breaks(
     assert games.of("s") == [f"Answer to s {number}" for number in range(40)]
 
 
-def test_a_killed_bridge_answers_what_bears_no_request_id_once_too(tmp_path: Path) -> None:
+def test_messages_without_a_request_id_are_answered_once_after_a_killed_bridge(tmp_path: Path) -> None:
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         games = Games(broker)
         with bridge(tmp_path, broker, server.url) as killed:
             for number in range(40):
-                games.say("general/user_input", f'{{"sessionId": "s{number % 4}", "message": "s {number}"}}')
+                games.publish("general/user_input", f'{{"sessionId": "s{number % 4}", "message": "s {number}"}}')
             games.wait(8, 10)
             killed.kill()
             killed.wait()
@@ -165,13 +164,13 @@ def test_a_killed_bridge_answers_what_bears_no_request_id_once_too(tmp_path: Pat
         assert games.of(f"s{session}") == [f"Answer to s {number}" for number in range(session, 40, 4)]
 
 
-def test_the_programs_end_when_the_broker_is_not_there() -> None:
+def test_the_client_exits_with_an_error_when_the_broker_is_unreachable() -> None:
     command = [sys.executable, "-m", "agentkit", "mqtt-chat", "--mqtt_port", "9"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, "localhost:9 can't be used" in done.stderr) == (1, True)
 
 
-def test_sigterm_ends_well_though_the_broker_is_gone(tmp_path: Path) -> None:
+def test_sigterm_exits_with_0_while_the_broker_is_down(tmp_path: Path) -> None:
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         with bridge(tmp_path, broker, server.url) as process:
             broker.stop()
@@ -181,7 +180,7 @@ def test_sigterm_ends_well_though_the_broker_is_gone(tmp_path: Path) -> None:
         broker.start()
 
 
-def test_an_answer_that_the_broker_does_not_take_holds_nobody_up(tmp_path: Path) -> None:
+def test_an_answer_that_the_broker_refuses_blocks_no_other(tmp_path: Path) -> None:
     allowed = ["topic read general/user_input", "topic write general/user_input", "topic readwrite agentkit/#"]
     allowed += ["topic write general/assistant_response/good/#", "topic read general/assistant_response/#"]
     options = with_access(tmp_path, *allowed)

@@ -1,4 +1,4 @@
-"""What MQTT clients send and get: payloads, topics, projects, and the maze's calls."""
+"""Tests payloads, topics, projects, and the calls of the maze."""
 
 import json
 from pathlib import Path
@@ -27,8 +27,8 @@ def read(payload: Any, project: Project = GENERAL) -> Any:
     return read_user_message(project, payload if isinstance(payload, bytes) else json.dumps(payload).encode())
 
 
-def test_a_message_with_all_that_it_may_have() -> None:
-    told = read(
+def test_a_message_with_all_fields() -> None:
+    parsed = read(
         {
             "sessionId": "s1",
             "message": "Hello",
@@ -43,26 +43,26 @@ def test_a_message_with_all_that_it_may_have() -> None:
             "stream": True,
         }
     )
-    assert (told.session, told.text, told.system_prompt) == ("s1", "Hello", "Be brief.")
-    assert told.sampling == {"temperature": 0.1, "top_p": 0.5, "max_tokens": 64}
-    assert told.reply_topic == "general/assistant_response/s1/client/7"
-    assert (told.client_id, told.request_id, told.stream) == ("client", "7", True)
+    assert (parsed.session, parsed.text, parsed.system_prompt) == ("s1", "Hello", "Be brief.")
+    assert parsed.sampling == {"temperature": 0.1, "top_p": 0.5, "max_tokens": 64}
+    assert parsed.reply_topic == "general/assistant_response/s1/client/7"
+    assert (parsed.client_id, parsed.request_id, parsed.stream) == ("client", "7", True)
 
 
-def test_a_message_with_nothing_but_its_text() -> None:
-    told = read({"message": "Hello"})
-    assert told.session.startswith("default-")
-    assert len(told.session) == len("default-") + 8
-    assert told.reply_topic == f"general/assistant_response/{told.session}"
-    assert (told.sampling, told.system_prompt, told.stream) == ({}, None, False)
+def test_a_message_with_only_its_text() -> None:
+    parsed = read({"message": "Hello"})
+    assert parsed.session.startswith("default-")
+    assert len(parsed.session) == len("default-") + 8
+    assert parsed.reply_topic == f"general/assistant_response/{parsed.session}"
+    assert (parsed.sampling, parsed.system_prompt, parsed.stream) == ({}, None, False)
     assert read({"message": "x", "prompt_template": {"content": "Be long."}}).system_prompt == "Be long."
 
 
 @pytest.mark.parametrize("payload", [b"Hello there", b'"Hello there"'])
-def test_a_payload_that_is_no_object_is_the_message_itself(payload: bytes) -> None:
-    told = read(payload)
-    assert told.text == "Hello there"
-    assert told.session.startswith("default-")
+def test_a_payload_that_is_not_an_object_is_the_message_itself(payload: bytes) -> None:
+    parsed = read(payload)
+    assert parsed.text == "Hello there"
+    assert parsed.session.startswith("default-")
 
 
 @pytest.mark.parametrize("payload", [b"", b"  ", b'{"message": " "}', b'{"message": null}', b"{}", b'""'])
@@ -76,7 +76,7 @@ def test_an_id_may_be_a_number_and_is_stripped(given: Any, session: str) -> None
 
 
 @pytest.mark.parametrize("given", [None, "", " ", True, [], {}])
-def test_an_id_that_is_none_is_replaced(given: Any) -> None:
+def test_an_invalid_id_is_replaced(given: Any) -> None:
     assert read({"message": "x", "sessionId": given}).session.startswith("default-")
 
 
@@ -99,7 +99,7 @@ def test_an_id_is_one_level_of_a_topic(session: str, level: str) -> None:
 
 
 def test_an_id_that_is_too_long_is_refused() -> None:
-    with pytest.raises(BadPayloadError, match="more than 512 bytes"):
+    with pytest.raises(BadPayloadError, match="longer than 512 bytes"):
         read({"message": "x", "sessionId": "x" * 65_536})
 
 
@@ -130,9 +130,9 @@ def test_no_id_gets_to_the_topic_or_the_store_of_another(one: str, other: str) -
         "general/assistant_response/s/" + "x" * 65_536,
     ],
 )
-def test_a_reply_topic_that_is_no_topic_of_answers_is_ignored(topic: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_reply_topic_that_is_not_a_topic_of_answers_is_ignored(topic: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert read({"message": "x", "sessionId": "s", "replyTopic": topic}).reply_topic == "general/assistant_response/s"
-    assert "replyTopic is ignored" in caplog.text
+    assert "ignored a replyTopic" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_a_reply_topic_that_is_no_topic_of_answers_is_ignored(topic: Any, caplog
         ({"temperature": 0}, {"temperature": 0}),
     ],
 )
-def test_numbers_that_make_no_sense_are_left_out(given: Any, sampling: Any) -> None:
+def test_invalid_numbers_are_ignored(given: Any, sampling: Any) -> None:
     assert read({"message": "x", **given}).sampling == sampling
 
 
-def test_hostile_payloads_are_told_apart_without_harm() -> None:
+def test_hostile_payloads_are_accepted_or_refused() -> None:
     deep = b'{"message": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     assert read(deep).text.startswith('{"message": [[')
     assert read({"message": {"a": [1]}}).text == '{"a": [1]}'
@@ -163,10 +163,10 @@ def test_hostile_payloads_are_told_apart_without_harm() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_none_or_refused(payload: bytes) -> None:
     try:
-        told = read(payload)
+        parsed = read(payload)
     except BadPayloadError:
         return
-    assert told is None or (told.text.strip() and is_plain_topic(told.reply_topic))
+    assert parsed is None or (parsed.text.strip() and is_plain_topic(parsed.reply_topic))
 
 
 # ---- commands
@@ -193,8 +193,8 @@ def test_a_command_names_a_session_or_all(level: str | None, payload: bytes, ses
 @pytest.mark.parametrize("name", ["template", "system_prompt", "prompt_template"])
 @pytest.mark.parametrize("form", [lambda text: text, lambda text: {"content": text}, lambda text: {"template": text}])
 def test_a_template_comes_in_several_forms(name: str, form: Any) -> None:
-    told = read_command(MAZE, "template", None, json.dumps({name: form("Be kind."), "reset": False}).encode())
-    assert (told.template, told.reset, told.session) == ("Be kind.", False, None)
+    parsed = read_command(MAZE, "template", None, json.dumps({name: form("Be kind."), "reset": False}).encode())
+    assert (parsed.template, parsed.reset, parsed.session) == ("Be kind.", False, None)
 
 
 def test_a_template_without_text_is_refused() -> None:
@@ -216,19 +216,19 @@ STATE = {
 }
 
 
-def test_a_state_becomes_a_message_of_the_known_form() -> None:
+def test_a_state_becomes_a_message() -> None:
     assert state_message(STATE) == (
         '{"player_pos":[1,2],"exit_pos":[9,9],"visible_map":[[0,1],[1,0]],"germs":[[3,4],[5,6]],'
         '"oxygen":[[7,8]],"oxygen_collected":2}'
     )
 
 
-def test_a_state_that_comes_again_says_so() -> None:
+def test_a_repeated_state_is_marked() -> None:
     first, _, second = state_message(STATE, 2, 1).partition("\n\n")
     assert first == state_message(STATE)
-    told = json.loads(second.removeprefix("STUCK_CONTEXT: "))
-    assert (told["stuck"], told["state_repeat_count"], told["assistant_repeat_count"]) == (True, 2, 1)
-    assert told["instruction"]
+    parsed = json.loads(second.removeprefix("STUCK_CONTEXT: "))
+    assert (parsed["stuck"], parsed["state_repeat_count"], parsed["assistant_repeat_count"]) == (True, 2, 1)
+    assert parsed["instruction"]
 
 
 def call(name: str, arguments: Any) -> Any:
@@ -277,7 +277,7 @@ def test_projects_are_named_in_many_ways() -> None:
 
 
 @pytest.mark.parametrize("form", ["toml", "yaml"])
-def test_projects_come_from_a_file_too(tmp_path: Path, form: str) -> None:
+def test_projects_are_read_from_a_file(tmp_path: Path, form: str) -> None:
     file = tmp_path / f"projects.{form}"
     tool = "agentkit_tools:search"
     if form == "toml":
@@ -293,21 +293,21 @@ def test_projects_come_from_a_file_too(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "text", "says"),
+    ("names", "text", "error"),
     [
-        ([], "", "there is no project"),
-        (["a/b"], "", "can't be the name"),
-        (["a"], "[a]\ncolour = 1\n", "no setting 'colour'"),
-        (["a"], '[a]\ntools = "x"\n', "tools is a list"),
-        (["a"], "[a]\nsystem_prompt = 7\n", "is not a str"),
-        (["a"], '[a]\nuser_input = "a/#"\n', "is no topic"),
-        (["a"], "a = 1\n", "no file of projects"),
-        (["a"], "[a\n", "can't be read"),
-        (["a", "b"], '[a]\nuser_input = "x"\n[b]\nuser_input = "x"\n', "both listen to x"),
+        ([], "", "no project given"),
+        (["a/b"], "", "not a valid project name"),
+        (["a"], "[a]\ncolour = 1\n", "unknown setting 'colour'"),
+        (["a"], '[a]\ntools = "x"\n', "tools must be a list"),
+        (["a"], "[a]\nsystem_prompt = 7\n", "is not of type str"),
+        (["a"], '[a]\nuser_input = "a/#"\n', "is not a valid topic"),
+        (["a"], "a = 1\n", "not a valid projects file"),
+        (["a"], "[a\n", "can't read the projects file"),
+        (["a", "b"], '[a]\nuser_input = "x"\n[b]\nuser_input = "x"\n', "both use the topic x"),
     ],
 )
-def test_a_project_that_can_not_be_says_why(tmp_path: Path, names: list[str], text: str, says: str) -> None:
+def test_an_invalid_project_is_an_error(tmp_path: Path, names: list[str], text: str, error: str) -> None:
     file = tmp_path / "projects.toml"
     file.write_text(text)
-    with pytest.raises(ConfigurationError, match=says):
+    with pytest.raises(ConfigurationError, match=error):
         projects_named(names, file)

@@ -1,4 +1,4 @@
-"""`agentkit mqtt` as a process: brokers that restart, bridges that are killed, passwords, groups, memory."""
+"""Tests `agentkit mqtt` as a process: restarted brokers, killed bridges, passwords, groups, memory."""
 
 import os
 import random
@@ -17,7 +17,7 @@ from tests.support.mosquitto import EXECUTABLE, serve_mqtt
 from tests.support.mqtt_games import ROOT, Games, bridge
 from tests.support.redis_server import serve_redis
 
-pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no Mosquitto here (apt-get install mosquitto)")
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not installed (apt-get install mosquitto)")
 
 
 def agentkit(*arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -39,17 +39,17 @@ def reply(asked: Asked) -> Answer:
 
 
 @pytest.mark.timeout(240)
-def test_each_request_is_answered_once_and_in_order_though_broker_and_bridge_are_restarted(tmp_path: Path) -> None:
+def test_each_request_is_answered_once_and_in_order_across_restarts_of_broker_and_bridge(tmp_path: Path) -> None:
     sessions, each, kills, restarts = 50, 20, (3, 9, 15), (1, 6, 8, 12, 18)
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         games = Games(broker)
-        chance = random.Random(3)
+        rng = random.Random(3)
         running = bridge(tmp_path, broker, server.url)
         process = running.__enter__()
         for number in range(each):
             for session in range(sessions):
                 games.ask(f"s{session}", number)
-            time.sleep(chance.uniform(0.05, 0.3))
+            time.sleep(rng.uniform(0.05, 0.3))
             if number in kills:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
@@ -58,7 +58,7 @@ def test_each_request_is_answered_once_and_in_order_though_broker_and_bridge_are
                 process = running.__enter__()
             if number in restarts:
                 broker.stop()
-                time.sleep(chance.uniform(0.0, 0.3))
+                time.sleep(rng.uniform(0.0, 0.3))
                 broker.start()
         games.wait(sessions * each, 120)
         time.sleep(1.0)
@@ -70,7 +70,7 @@ def test_each_request_is_answered_once_and_in_order_though_broker_and_bridge_are
         assert answers == [f"Answer to s{session} {number}" for number in range(each)]
 
 
-def test_sigterm_finishes_what_runs_and_ends_well(tmp_path: Path) -> None:
+def test_sigterm_finishes_messages_in_progress_and_exits_with_0(tmp_path: Path) -> None:
     def slow(asked: Asked) -> Answer:
         return Answer(whole("Done.").body, delay=1.0)
 
@@ -119,7 +119,7 @@ def test_a_password_is_asked_for_and_taken_from_the_environment(tmp_path: Path) 
         assert "sesame" not in (tmp_path / "bridge.log").read_text()
 
 
-def test_check_says_what_is_wrong(tmp_path: Path) -> None:
+def test_check_reports_what_is_wrong(tmp_path: Path) -> None:
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         store = ("--store", str(tmp_path / "s.db"))
         good = ("mqtt", "--projects", "general", "--check", *store, "--mqtt_port", str(broker.port))
@@ -168,15 +168,15 @@ def test_the_rest_of_a_group_goes_on_when_one_is_killed_and_the_killed_one_finis
                 killed.wait()
             for number in range(4):
                 games.ask("s", number)
-            games.wait(2, 20)  # the broker has given the other two to the one that was killed
+            games.wait(2, 20)  # the broker has assigned the other two to the killed bridge
             (tmp_path / "one" / "bridge.log").unlink()
-            with bridge(tmp_path / "one", broker, server.url, *options):  # it has its old name again
+            with bridge(tmp_path / "one", broker, server.url, *options):  # it gets its old client id again
                 games.wait(4, 20)
         games.close()
     assert sorted(games.of("s")) == [f"Answer to s {number}" for number in range(4)]
 
 
-def test_one_that_leaves_a_group_takes_nothing_with_it(tmp_path: Path) -> None:
+def test_a_bridge_that_leaves_a_group_loses_no_messages(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         games = Games(broker)
@@ -190,7 +190,7 @@ def test_one_that_leaves_a_group_takes_nothing_with_it(tmp_path: Path) -> None:
         games.close()
 
 
-def test_two_bridges_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_bridges_with_one_client_id_are_refused(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with serve_mqtt(tmp_path) as broker, serve(reply) as server, bridge(tmp_path, broker, server.url):
         command = ["mqtt", "--projects", "general maze", "--server_url", server.url, "--mqtt_port", str(broker.port)]
@@ -199,17 +199,17 @@ def test_two_bridges_of_one_name_are_refused(tmp_path: Path) -> None:
         assert "--shared GROUP" in second.stderr
 
 
-def test_a_broker_that_forgets_all_at_a_restart_loses_no_answer_that_was_begun(tmp_path: Path) -> None:
+def test_a_broker_without_persistence_loses_no_answer_in_progress_at_a_restart(tmp_path: Path) -> None:
     def slow(asked: Asked) -> Answer:
         return Answer(reply(asked).body, delay=0.5)
 
-    with serve_mqtt(tmp_path, keeps=False) as broker, serve(slow) as server:
+    with serve_mqtt(tmp_path, is_persistent=False) as broker, serve(slow) as server:
         games = Games(broker)
         with bridge(tmp_path, broker, server.url):
             for session in range(12):
                 games.ask(f"s{session}", 1)
             end = time.monotonic() + 10
-            while len(server.requests) < 10 and time.monotonic() < end:  # one of them was the test at the start
+            while len(server.requests) < 10 and time.monotonic() < end:  # one of them was the check at startup
                 time.sleep(0.01)
             broker.stop()
             broker.start()
@@ -228,14 +228,14 @@ def test_the_bridge_stays_small(tmp_path: Path) -> None:
             status = Path(f"/proc/{process.pid}/status")
             if status.exists():
                 (size,) = (line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-                print(f"the bridge takes {int(size) / 1024:.0f} MB with 100 sessions")
+                print(f"the bridge uses {int(size) / 1024:.0f} MB with 100 sessions")
         games.close()
 
 
 def test_a_password_of_the_command_line_is_not_shown_by_ps(tmp_path: Path) -> None:
-    shown = Path("/proc/self/cmdline")
-    if not shown.exists():
-        pytest.skip("there is no /proc here")
+    cmdline = Path("/proc/self/cmdline")
+    if not cmdline.exists():
+        pytest.skip("requires /proc")
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         secret = ("--mqtt_username", "ann", "--mqtt_password", "sesame")
         with bridge(tmp_path, broker, server.url, *secret) as process:
@@ -244,7 +244,7 @@ def test_a_password_of_the_command_line_is_not_shown_by_ps(tmp_path: Path) -> No
         assert "--mqtt_username ann --mqtt_password '***'" in line
 
 
-def test_what_is_said_is_logged_only_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_message_contents_are_logged_only_with_debug_log(tmp_path: Path) -> None:
     log = tmp_path / "debug.log"
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         games = Games(broker)
