@@ -1,4 +1,4 @@
-"""What the tests share: a loopback site, scripted model servers, and real llama.cpp servers on a tiny model."""
+"""Fixtures shared by the tests: a loopback site, scripted model servers, and real llama.cpp servers on a tiny model."""
 
 import signal
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """A loopback web site of its own."""
+    """A loopback web site."""
     with serve_site() as running:
         yield running
 
@@ -39,7 +39,7 @@ def llama(tiny_model: Path) -> Iterator[LlamaServer]:
 
 @pytest.fixture(scope="session")
 def keyed_llama(tiny_model: Path) -> Iterator[LlamaServer]:
-    """A llama.cpp server that wants the key "sesame-open-now"."""
+    """A llama.cpp server that requires the key "sesame-open-now"."""
     with serve_llama(tiny_model, slots=1, key="sesame-open-now") as server:
         yield server
 
@@ -54,7 +54,7 @@ def thinking_llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaSe
 
 @pytest.fixture
 def model() -> Iterator[ModelServer]:
-    """A model server that repeats what was said, and calls the tool look_up where it is asked to look up."""
+    """A model server that echoes the messages, and calls the tool look_up when asked to look up something."""
     from tests.support.http_service import reply
 
     with serve(reply) as server:

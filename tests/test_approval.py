@@ -1,4 +1,4 @@
-"""Calls that a person has to allow: the run returns with them, and goes on with the word on each."""
+"""Calls that need a person's approval: the run returns them, and continues with a decision on each."""
 
 import json
 import subprocess
@@ -58,12 +58,12 @@ def test_the_run_returns_with_the_calls_that_wait() -> None:
     _, result, _ = stopped()
     assert (result.stopped, result.output) == ("approval", "")
     assert [(call.name, call.arguments) for call in result.pending] == [("pay", {"amount": 5}), ("pay", {"amount": 7})]
-    assert ran == ["log a"]  # what stands before ran, what stands behind waits
+    assert ran == ["log a"]  # calls before it ran, calls after it wait
     Transcript(result.messages)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_it_goes_on_with_the_word_on_each_and_runs_nothing_twice(stream: bool) -> None:
+def test_it_continues_with_the_decision_on_each_and_runs_nothing_twice(stream: bool) -> None:
     agent, result, _ = stopped()
     first, second = result.pending
     decisions: dict[str, bool | str] = {first.id: True, second.id: "too much"}
@@ -76,7 +76,7 @@ def test_it_goes_on_with_the_word_on_each_and_runs_nothing_twice(stream: bool) -
     assert "the user did not approve this call: too much" in result.tool_calls[-1].response
 
 
-def test_a_call_that_is_not_allowed_is_told_to_the_model() -> None:
+def test_a_refused_call_is_reported_to_the_model() -> None:
     agent, result, _ = stopped()
     result = agent.resume(result.messages, approve={call.id: False for call in result.pending})
     assert result.output == "Done."
@@ -112,7 +112,7 @@ def test_what_is_not_decided_waits_again() -> None:
     assert ran == ["log a", "pay 5", "log b", "pay 7"]
 
 
-def test_a_function_may_tell_which_calls_need_it() -> None:
+def test_a_function_may_decide_which_calls_need_it() -> None:
     @tool(approve=lambda arguments: arguments["amount"] > 10)
     def pay(amount: int) -> str:
         """Pay an amount."""
@@ -134,7 +134,7 @@ def test_a_function_that_fails_asks_for_approval() -> None:
     assert Agent(ScriptedBackend(("pay", {"amount": 5})), tools=[pay]).run("Go.").stopped == "approval"
 
 
-def test_arguments_that_can_not_be_read_go_back_to_the_model_unasked() -> None:
+def test_unreadable_arguments_go_back_to_the_model_without_approval() -> None:
     @tool(approve=lambda arguments: True)
     def pay(amount: int) -> str:
         """Pay an amount."""
@@ -144,7 +144,7 @@ def test_arguments_that_can_not_be_read_go_back_to_the_model_unasked() -> None:
     assert (result.output, result.stopped) == ("Done.", "answer")
 
 
-def test_a_read_only_tool_may_need_approval_and_is_not_begun_early() -> None:
+def test_a_read_only_tool_may_need_approval_and_does_not_start_early() -> None:
     @tool(read_only=True, approve=True)
     def peek(topic: str) -> str:
         """Peek."""
@@ -158,7 +158,7 @@ def test_a_read_only_tool_may_need_approval_and_is_not_begun_early() -> None:
     assert ran == ["x"]
 
 
-def test_the_event_is_told() -> None:
+def test_the_event_is_emitted() -> None:
     events = list(Agent(ScriptedBackend(CALLS), tools=[pay, log]).stream("Go."))
     needed = [event for event in events if isinstance(event, ApprovalNeeded)]
     assert [len(event.calls) for event in needed] == [2]
@@ -169,7 +169,7 @@ def test_the_event_is_told() -> None:
     ("approve", "says"),
     [({"nobody": True}, "no such call is open"), ({"call_1_1": 7}, "pass True, False, the reason")],
 )
-def test_a_decision_that_is_none_is_an_error(approve: Any, says: str) -> None:
+def test_an_invalid_decision_is_an_error(approve: Any, says: str) -> None:
     agent, result, _ = stopped()
     with pytest.raises(ConfigurationError, match=says):
         agent.resume(result.messages, approve=approve)
@@ -185,7 +185,7 @@ def test_approve_is_a_bool_or_a_function() -> None:
             return "paid"
 
 
-def test_a_word_on_a_call_is_no_word_on_a_later_one_with_the_same_id() -> None:
+def test_a_decision_does_not_apply_to_a_later_call_with_the_same_id() -> None:
     def call(amount: int) -> Any:
         function = {"name": "pay", "arguments": json.dumps({"amount": amount})}
         return {"content": None, "tool_calls": [{"id": "call_0", "type": "function", "function": function}]}
@@ -221,7 +221,7 @@ print(result.output, ran)
 """
 
 
-def test_another_process_may_go_on(tmp_path: Path) -> None:
+def test_another_process_may_continue(tmp_path: Path) -> None:
     with SQLiteSessions(tmp_path / "chat.db") as sessions:
         result = Agent(ScriptedBackend(CALLS), tools=[pay, log]).run("Go.", session=sessions["a"])
     command = [sys.executable, "-c", OTHER, str(tmp_path / "chat.db"), *(call.id for call in result.pending)]

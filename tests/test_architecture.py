@@ -71,14 +71,14 @@ LAYERS = [
     ["cli"],
     ["__main__"],
 ]
-"""Each module imports only from layers before its own, imports in functions and for types counted. A name with its
-folder in full goes before a pattern."""
+"""Each module imports only from layers before its own, including imports in functions and for types. A full
+name takes precedence over a pattern."""
 
 FACADES = {"agentkit", "backends", "sessions", "lightllm"}
-"""Packages that name what they export for type checkers, and load it on first use."""
+"""Packages that declare their exports for type checkers and load them on first use."""
 
 PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval", "agentkit._lazy"}
-"""What the tool pack may import, as anybody's tools may; and the helper that loads its own names."""
+"""What the tool pack may import, like any user's tools, and the helper that loads its own names."""
 
 DEEPLY_NESTED = {
     "middleware.structured_output",
@@ -144,7 +144,7 @@ def test_a_module_imports_from_lower_layers_only(name: str) -> None:
     assert above == []
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_there_are_no_import_cycles() -> None:
     graph = {name: imported_by(path) for name, path in modules().items() if name not in FACADES}
     try:
         TopologicalSorter(graph).prepare()
@@ -167,13 +167,13 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
             assert siblings <= shared, name
 
 
-def test_the_core_names_no_backend_but_in_the_table_of_providers() -> None:
+def test_the_core_names_backends_only_in_the_table_of_providers() -> None:
     for name, path in modules().items():
         if layer_of(name) <= layer_of("run") and not name.startswith(("backends", "lightllm", "testing")):
             assert not {each for each in imported_by(path) if each.startswith("backends")}, name
 
 
-def test_the_tool_pack_stands_on_the_public_api_alone() -> None:
+def test_the_tool_pack_uses_only_the_public_api() -> None:
     for path in modules("agentkit_tools").values():
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "agentkit":
@@ -198,14 +198,14 @@ def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
                     yield name, node
 
 
-def test_no_function_has_more_than_60_lines_besides_its_parameters() -> None:
+def test_no_function_has_more_than_60_lines_without_its_parameters() -> None:
     """Commands have their options as parameters, each with its help text."""
     for name, node in functions():
         assert (node.end_lineno or 0) - node.body[0].lineno < 60, f"{name}.{node.name}"
 
 
 def depth_of(statements: list[ast.stmt], depth: int = 0) -> int:
-    """How deep blocks stand in each other; an elif stands no deeper than its if."""
+    """The nesting depth of blocks; an elif is no deeper than its if."""
     deepest = depth
     for node in statements:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -226,7 +226,7 @@ def blocks_of(node: ast.stmt) -> Iterator[list[ast.stmt]]:
                 yield getattr(part, field)
 
 
-def test_deep_nesting_becomes_no_more() -> None:
+def test_deep_nesting_does_not_increase() -> None:
     assert {name for name, node in functions() if depth_of(node.body) >= 4} == DEEPLY_NESTED
     assert max(depth_of(node.body) for _, node in functions()) <= 5
 
@@ -252,7 +252,7 @@ def test_an_agent_is_made_without_loading_openai() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_every_public_name_is_there_and_in_the_docs() -> None:
+def test_every_public_name_exists_and_is_documented() -> None:
     table = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("\n## ")[0]
     documented = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
     assert documented == set(NAMES)
@@ -262,7 +262,7 @@ def test_every_public_name_is_there_and_in_the_docs() -> None:
         assert value.__doc__ or value.__module__.startswith("openai"), name
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'agentkit' has no attribute 'Agnet'"):
         _ = agentkit.Agnet  # type: ignore[attr-defined]
 
@@ -279,5 +279,5 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     direct = {
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
-    # VLMRun() takes the place of a package that reads it
+    # VLMRun() replaces a package that reads it
     assert direct == {"providers", "backends.vlmrun", "testing.cassette", "serving.environment"}

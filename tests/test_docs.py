@@ -1,4 +1,4 @@
-"""The documents are true: their programs run, their loop is the loop, their links lead somewhere."""
+"""The documentation is correct: its programs run, its copy of the loop matches the code, its links resolve."""
 
 import inspect
 import re
@@ -79,9 +79,9 @@ def test_the_tables_of_the_guide_have_the_real_defaults() -> None:
                 continue
             row = re.search(rf"^\| `{name}` \| ([^|]*) \|", text, re.MULTILINE)
             assert row is not None, name
-            told = row.group(1).strip()
-            if told.startswith("`"):
-                assert eval(told.strip("`")) == parameter.default, name  # noqa: S307
+            documented = row.group(1).strip()
+            if documented.startswith("`"):
+                assert eval(documented.strip("`")) == parameter.default, name  # noqa: S307
     for family in FAMILIES:
         assert f"| `{family}`" in text
 
@@ -105,7 +105,7 @@ def test_the_readmes_commands_are_in_the_makefile() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_the_first_program_stands_near_the_top() -> None:
+def test_the_first_program_is_near_the_top() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     before = readme[: readme.index("```python")]
     assert len(before.split()) < 60

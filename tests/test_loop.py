@@ -1,4 +1,4 @@
-"""Runs: what they tell, how they end, how they are taken up again."""
+"""Runs: their events, how they end, how they are resumed."""
 
 import itertools
 import threading
@@ -40,7 +40,7 @@ def note(text: str) -> str:
 
 
 def script() -> ScriptedBackend:
-    """Two look-ups at once, a note, an answer."""
+    """Two parallel look-ups, a note, an answer."""
     return ScriptedBackend(
         [("look_up", {"topic": "fjords"}), ("look_up", {"topic": "ferries"})],
         {"content": "Let me note that.", "tool_calls": [{"function": {"name": "note", "arguments": '{"text": "x"}'}}]},
@@ -52,7 +52,7 @@ def agent_of(backend: Any, **options: Any) -> Agent:
     return Agent(backend, tools=[look_up, note], instructions="Be brief.", **options)
 
 
-def test_a_run_ends_with_the_answer_and_all_that_led_to_it() -> None:
+def test_a_run_ends_with_the_answer_and_the_whole_transcript() -> None:
     backend = script()
     result = agent_of(backend).run("What are fjords?")
     assert result.output == str(result) == "Fjords are deep."
@@ -69,7 +69,7 @@ def test_a_run_ends_with_the_answer_and_all_that_led_to_it() -> None:
     assert [request["function"]["name"] for request in backend.requests[0].tools] == ["look_up", "note"]
 
 
-def test_a_stream_tells_each_step_and_ends_with_the_result() -> None:
+def test_a_stream_yields_each_step_and_ends_with_the_result() -> None:
     events = list(agent_of(script()).stream("What are fjords?"))
     kinds = [type(event) for event in events if not isinstance(event, TextDelta)]
     assert kinds == [
@@ -82,7 +82,7 @@ def test_a_stream_tells_each_step_and_ends_with_the_result() -> None:
     )
 
 
-def test_streaming_and_not_streaming_come_to_the_same() -> None:
+def test_streaming_and_not_streaming_have_the_same_result() -> None:
     whole = agent_of(script()).run("What are fjords?")
     *_, last = agent_of(script()).stream("What are fjords?")
     assert isinstance(last, RunFinished)
@@ -90,7 +90,7 @@ def test_streaming_and_not_streaming_come_to_the_same() -> None:
     assert last.result.output == whole.output
 
 
-def test_a_message_is_in_the_transcript_before_its_event_is_told() -> None:
+def test_a_message_is_in_the_transcript_before_its_event_is_yielded() -> None:
     run = agent_of(script()).stream("What are fjords?")
     for event in run:
         for message in event.adds:
@@ -101,7 +101,7 @@ EVENTS = len(list(agent_of(script()).stream("What are fjords?")))
 
 
 @pytest.mark.parametrize("stop_after", range(EVENTS))
-def test_a_stream_dropped_at_any_event_is_taken_up_again_from_its_messages(stop_after: int) -> None:
+def test_a_stream_dropped_at_any_event_can_be_resumed_from_its_messages(stop_after: int) -> None:
     expected = agent_of(script()).run("What are fjords?").messages
 
     def answering(messages: list[Any]) -> Any:
@@ -150,7 +150,7 @@ def test_a_dropped_stream_closes_the_backends_reply() -> None:
     assert run.messages == [{"role": "user", "content": "Go."}]
 
 
-def test_a_conversation_goes_on_from_its_messages() -> None:
+def test_a_conversation_continues_from_its_messages() -> None:
     backend = ScriptedBackend("One.", "Two.")
     agent = agent_of(backend)
     first = agent.run("First?")
@@ -179,7 +179,7 @@ def test_images_and_texts_of_a_prompt_arrive_in_order() -> None:
 
 
 def asks_for_ever(messages: list[Any]) -> Any:
-    """A model that calls a tool as long as it may, each time another way."""
+    """A model that calls a tool as long as it can, each time with other arguments."""
     if messages[-1]["role"] == "user" and len(messages) > 2:
         return "My best answer."
     return ("look_up", {"topic": str(len(messages))})
@@ -193,7 +193,7 @@ def asks_for_ever(messages: list[Any]) -> Any:
         (Limits(seconds=1.0), "seconds"),
     ],
 )
-def test_a_run_at_its_limit_is_asked_once_more_without_tools(limits: Limits, stopped: str) -> None:
+def test_a_run_at_its_limit_gets_one_last_reply_without_tools(limits: Limits, stopped: str) -> None:
     def slow(messages: list[Any]) -> Any:
         time.sleep(0.05)
         return asks_for_ever(messages)
@@ -228,7 +228,7 @@ def test_tokens_and_cost_are_limits_too() -> None:
         result = agent_of(backend, limits=limits).run("Go.")
         assert result.stopped == stopped
         assert result.output == "My best answer."
-        assert len(backend.requests) == 4  # as much as a reply takes is kept back for the last one
+        assert len(backend.requests) == 4  # as much as a reply takes is reserved for the last one
         assert result.usage.input_tokens + result.usage.output_tokens <= 450
         assert result.usage.cost <= 2.2
 
@@ -242,7 +242,7 @@ def test_calls_beyond_the_limit_of_one_reply_are_answered_without_being_run() ->
 
 
 def circling(*calls: Any) -> ScriptedBackend:
-    """Makes the calls in turn for ever, until no tools are offered."""
+    """Makes the calls alternately until no tools are offered."""
 
     def step(messages: list[Any]) -> Any:
         if "No more tool calls" in str(messages[-1]["content"]):
@@ -253,7 +253,7 @@ def circling(*calls: Any) -> ScriptedBackend:
     return ScriptedBackend(*[step] * 60)
 
 
-def test_the_same_call_with_the_same_result_is_told_once_and_then_ends_the_run_well() -> None:
+def test_repeated_calls_with_the_same_result_are_warned_about_once_and_then_end_the_run() -> None:
     backend = circling(("look_up", {"topic": "x"}))
     events = list(agent_of(backend).stream("Go."))
     finished = events[-1]
@@ -265,7 +265,7 @@ def test_the_same_call_with_the_same_result_is_told_once_and_then_ends_the_run_w
     assert "3 times in a row" in noticed[0].what
 
 
-def test_two_calls_in_turn_end_the_run_too() -> None:
+def test_two_alternating_calls_end_the_run_too() -> None:
     backend = circling(("look_up", {"topic": "x"}), ("look_up", {"topic": "y"}))
     result = agent_of(backend).run("Go.")
     assert (result.stopped, result.usage.tool_calls) == ("loop", 7)
@@ -277,14 +277,14 @@ def test_a_streak_of_failures_ends_the_run_too() -> None:
     assert (result.stopped, len(result.tool_calls)) == ("loop", 9)
 
 
-def test_a_model_that_heeds_the_notice_goes_on() -> None:
+def test_a_model_that_heeds_the_warning_continues() -> None:
     same = ("look_up", {"topic": "x"})
     backend = ScriptedBackend(same, same, same, ("look_up", {"topic": "y"}), "Found.")
     result = agent_of(backend).run("Go.")
     assert (result.stopped, result.output) == ("answer", "Found.")
 
 
-def test_polling_whose_results_change_goes_on() -> None:
+def test_polling_whose_results_change_continues() -> None:
     counter = itertools.count()
 
     @tool(read_only=True)
@@ -297,7 +297,7 @@ def test_polling_whose_results_change_goes_on() -> None:
     assert (result.stopped, result.output) == ("answer", "Ready.")
 
 
-def test_a_model_that_still_calls_tools_at_the_end_is_not_followed() -> None:
+def test_tool_calls_in_the_last_reply_are_not_run() -> None:
     backend = ScriptedBackend(*[("look_up", {"topic": str(number)}) for number in range(5)])
     run = agent_of(backend, limits=Limits(turns=2)).stream("Go.")
     events = list(run)
@@ -309,7 +309,7 @@ def test_a_model_that_still_calls_tools_at_the_end_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize("limits", [{"turns": 0}, {"tokens": -1}, {"seconds": "x"}, {"repeats": True}])
-def test_a_limit_that_makes_no_sense_is_refused(limits: dict[str, Any]) -> None:
+def test_an_invalid_limit_is_rejected(limits: dict[str, Any]) -> None:
     with pytest.raises(LimitError, match=next(iter(limits))):
         Limits(**limits)
 
@@ -317,7 +317,7 @@ def test_a_limit_that_makes_no_sense_is_refused(limits: dict[str, Any]) -> None:
 # Stopping
 
 
-def test_a_cancelled_run_returns_what_there_is_and_can_be_taken_up_again() -> None:
+def test_a_cancelled_run_returns_a_partial_result_and_can_be_resumed() -> None:
     cancel = threading.Event()
 
     @tool
@@ -350,7 +350,7 @@ def test_a_run_is_cancelled_while_its_tools_run() -> None:
     assert result.stopped == "cancelled"
 
 
-def test_an_exception_that_leaves_a_run_has_the_valid_messages() -> None:
+def test_an_exception_from_a_run_has_the_valid_messages() -> None:
     error = openai.OpenAIError("the server is gone")
     backend = ScriptedBackend(("look_up", {"topic": "x"}), error, "There it is.")
     agent = agent_of(backend)
@@ -404,17 +404,17 @@ def test_bad_input_is_a_clear_error_before_anything_is_sent(ask: Callable[[Agent
     assert backend.requests == []
 
 
-def test_what_is_no_model_is_refused() -> None:
+def test_an_invalid_model_is_rejected() -> None:
     with pytest.raises(ConfigurationError, match="a name such as"):
         Agent(42)  # type: ignore[arg-type]
 
 
-def test_a_script_that_is_over_says_so() -> None:
+def test_a_finished_script_raises_a_clear_error() -> None:
     with pytest.raises(ConfigurationError, match="the script has 1 replies"):
         agent_of(ScriptedBackend(("look_up", {"topic": "x"}))).run("Go.")
 
 
-def test_an_agent_closes_the_backend_it_made_and_no_other() -> None:
+def test_an_agent_closes_only_the_backend_it_made() -> None:
     backend = ScriptedBackend("Hi.")
     with Agent(backend) as agent:
         agent.run("Hello")
@@ -441,7 +441,7 @@ def test_events_and_results_are_json() -> None:
     assert records[-1] == {"event": "run_finished", "result": json.loads(json.dumps(result_record(run.result)))}
 
 
-def test_every_event_says_what_it_adds() -> None:
+def test_every_event_has_the_messages_it_adds() -> None:
     run = agent_of(script()).stream("What are fjords?")
     start = run.messages
     added = [message for event in run for message in event.adds]

@@ -1,4 +1,4 @@
-"""Agents as tools of agents: what is spent, limits and cancelling pass down."""
+"""Agents as tools of agents: spending, limits and cancellation are shared with nested runs."""
 
 import contextvars
 import threading
@@ -123,15 +123,15 @@ def test_cancelling_passes_down() -> None:
     assert len(outer.requests) == 1
 
 
-def test_the_calls_of_nested_agents_are_told_as_progress() -> None:
+def test_the_calls_of_nested_agents_are_reported_as_progress() -> None:
     inner = ScriptedBackend(("look_up", {"topic": "tides"}), "High at noon.")
     outer = ScriptedBackend(("expert", {"task": "x"}), "At noon.")
     agent = Agent(outer, tools=[Agent(inner, tools=[look_up]).as_tool("expert", "Knows.")])
-    told = [event.text for event in agent.stream("Go.") if isinstance(event, ToolProgress)]
-    assert told == ['expert: look_up({"topic": "tides"})']
+    reported = [event.text for event in agent.stream("Go.") if isinstance(event, ToolProgress)]
+    assert reported == ['expert: look_up({"topic": "tides"})']
 
 
-def test_a_nested_agent_that_fails_is_told_to_the_outer_model() -> None:
+def test_the_error_of_a_nested_agent_is_returned_to_the_outer_model() -> None:
     inner = ScriptedBackend(ValueError("no model"))
     outer = ScriptedBackend(("expert", {"task": "x"}), "It failed.")
     result = Agent(outer, tools=[Agent(inner).as_tool("expert", "Knows.")]).run("Go.")
@@ -140,7 +140,7 @@ def test_a_nested_agent_that_fails_is_told_to_the_outer_model() -> None:
 
 
 def endless(started: threading.Barrier | None = None) -> Any:
-    """A model that calls for ever, and gives its answer when it has to; its first reply waits for the others'."""
+    """A model that calls tools until its last reply; its first reply waits for those of the others."""
 
     def reply(messages: list[Any]) -> Any:
         if started is not None and len(messages) == 1:
@@ -162,7 +162,7 @@ def outer_reply(count: int) -> Any:
     return Reply(message, "tool_calls", Usage(1, 10))
 
 
-def test_nested_agents_at_work_at_once_run_no_more_calls_than_the_limit() -> None:
+def test_concurrent_nested_agents_run_no_more_calls_than_the_limit() -> None:
     ran = []
 
     @tool(read_only=True)
@@ -181,7 +181,7 @@ def test_nested_agents_at_work_at_once_run_no_more_calls_than_the_limit() -> Non
 
 
 @pytest.mark.parametrize("tokens", [150, 400, 1000])
-def test_nested_agents_at_work_at_once_spend_no_more_tokens_than_the_limit(tokens: int) -> None:
+def test_concurrent_nested_agents_spend_no_more_tokens_than_the_limit(tokens: int) -> None:
     inner = ScriptedBackend(*[endless()] * 200)
     expert = Agent(inner, tools=[look_up], limits=Limits(turns=None)).as_tool("expert", "Knows.", read_only=True)
     outer = ScriptedBackend(outer_reply(4), Reply({"role": "assistant", "content": "Done."}, "stop", Usage(1, 10)))

@@ -1,4 +1,4 @@
-"""A page that shows a tool call is read by a model that quotes it: nothing is sent, whatever the entry point."""
+"""A model reads a page that contains a tool call and quotes it: nothing is sent, whatever the entry point."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def quotation(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the tool notes what was sent; at the end of the test, nothing was."""
+    """The file in which the tool records what was sent; asserts that it does not exist after the test."""
     path = tmp_path / "sent.txt"
     monkeypatch.setenv("QUOTING_SENT", str(path))
     yield path
@@ -53,7 +53,7 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def reader(answer: str) -> Callable[[Asked], Answer]:
-    """A model that visits the page it is asked about, and then says the answer."""
+    """A model that visits the page in the question and then replies with the answer."""
 
     def reply(asked: Asked) -> Answer:
         messages = asked.body["messages"]
@@ -75,7 +75,7 @@ def spoken(answer: str) -> str:
 
 
 def question(site: Site) -> str:
-    return f"What is told at {site.url}/tool-call"
+    return f"What does the page say at {site.url}/tool-call"
 
 
 @pytest.mark.usefixtures("sent")
@@ -94,7 +94,7 @@ def assert_read(result: Result, quotation: str) -> None:
     assert (result.output, result.stopped) == (spoken(quotation), "answer")
     if "</think>" in quotation:
         assert "eve" in result.messages[-1]["reasoning_content"]
-    assert "<|im_end|>" in str(result.messages[2]["content"])  # what is stored is what the page says
+    assert "<|im_end|>" in str(result.messages[2]["content"])  # the page's text is stored unchanged
 
 
 @pytest.mark.usefixtures("sent")
@@ -111,7 +111,7 @@ def test_lightllm_runs_no_quotation(site: Site, quotation: str, stream: bool) ->
 
 
 @pytest.mark.parametrize("mode", ["generate", "chat"])
-def test_lightllms_client_gives_no_quotation_as_a_call(quotation: str, mode: Any) -> None:
+def test_lightllms_client_returns_no_quotation_as_a_call(quotation: str, mode: Any) -> None:
     asked = [{"role": "user", "content": f"What does this page say? {TOOL_CALL}"}]
     with serve_lightllm([quotation]) as server, LightLLMClient("k", server.url, mode=mode) as client:
         options: dict[str, Any] = {"model": "Qwen3-8B", "messages": asked, "tools": [send.schema, visit.schema]}
@@ -158,8 +158,8 @@ def test_the_chat_service_runs_no_quotation(service: Service, site: Site, quotat
     frames = service.frames("/api/llm/chat/session/stream", {"session_id": "two", "message": question(site)})
     assert "send" not in [frame.get("tool") for frame in frames]
     body = {"model": "default", "messages": [{"role": "user", "content": question(site)}]}
-    told = service.ask("POST", "/v1/chat/completions", body).json()["choices"][0]["message"]
-    assert told["content"].strip() == spoken(quotation).strip()
+    message = service.ask("POST", "/v1/chat/completions", body).json()["choices"][0]["message"]
+    assert message["content"].strip() == spoken(quotation).strip()
     service.ask("POST", "/v1/chat/completions", {**body, "stream": True}).raise_for_status()
 
 
@@ -184,8 +184,8 @@ def test_the_mqtt_bridge_runs_no_quotation(site: Site, tmp_path: Path) -> None:
     assert said == [spoken(QUOTATIONS[name]) for name in ("in a code span", "as the last words", "in a thought")]
 
 
-def test_hosted_apis_are_not_asked_for_calls_in_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's text is a call there; whoever knows better says so."""
+def test_replies_of_hosted_apis_are_not_searched_for_calls_in_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text is never a call there unless the caller enables it."""
     with serve([whole(TOOL_CALL)]) as server:
         for hosted, text_calls, ran in ((True, None, 0), (True, True, 1), (False, None, 1), (False, False, 0)):
             monkeypatch.setattr("agentkit.backends.openai.is_hosted", lambda url, hosted=hosted: hosted)

@@ -1,4 +1,4 @@
-"""A streamed run comes to the same as one that is not: calls, text, reasoning, usage and stored messages."""
+"""A streamed run has the same result as one that is not: calls, text, reasoning, usage and stored messages."""
 
 import json
 import random
@@ -56,7 +56,7 @@ def pieces_of(text: str, chance: random.Random) -> list[str]:
 
 
 def chunks_of(message: dict[str, Any], reason: str, odd: str, chance: random.Random) -> list[dict[str, Any]]:
-    """A message as a server streams it, with one of the habits of servers."""
+    """A message as a server streams it, with one of the deviations seen in servers."""
     chunks = [delta(role="assistant", content="")]
     chunks += [delta(reasoning_content=each) for each in pieces_of(message.get("reasoning_content") or "", chance)]
     chunks += [delta(content=each) for each in pieces_of(message.get("content") or "", chance)]
@@ -71,7 +71,7 @@ def chunks_of(message: dict[str, Any], reason: str, odd: str, chance: random.Ran
 
 
 def call_chunks(made: list[dict[str, Any]], odd: str, chance: random.Random) -> list[dict[str, Any]]:
-    told: list[list[dict[str, Any]]] = []
+    sent: list[list[dict[str, Any]]] = []
     for index, each in enumerate(made):
         head = {
             "index": index,
@@ -81,19 +81,19 @@ def call_chunks(made: list[dict[str, Any]], odd: str, chance: random.Random) -> 
         }
         if odd == "late ids":
             head.pop("id")
-        told.append([delta(tool_calls=[head])])
+        sent.append([delta(tool_calls=[head])])
         for piece in pieces_of(each["function"]["arguments"], chance):
             function: dict[str, Any] = {"arguments": piece}
             if odd == "repeated names":
                 function["name"] = each["function"]["name"]
-            told[-1].append(delta(tool_calls=[{"index": index, "function": function}]))
+            sent[-1].append(delta(tool_calls=[{"index": index, "function": function}]))
         if odd == "late ids":
-            told[-1].append(delta(tool_calls=[{"index": index, "id": each["id"], "function": {}}]))
+            sent[-1].append(delta(tool_calls=[{"index": index, "id": each["id"], "function": {}}]))
     if odd != "interleaved":
-        return [chunk for chunks in told for chunk in chunks]
+        return [chunk for chunks in sent for chunk in chunks]
     mixed = []
-    while any(told):
-        chosen = chance.choice([chunks for chunks in told if chunks])
+    while any(sent):
+        chosen = chance.choice([chunks for chunks in sent if chunks])
         mixed.append(chosen.pop(0))
     return mixed
 
@@ -115,7 +115,7 @@ ODD = ["plain", "empty choices", "another choice", "late ids", "repeated names",
 
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
-def test_a_streamed_run_comes_to_the_same(odd: str, size: int) -> None:
+def test_a_streamed_run_has_the_same_result(odd: str, size: int) -> None:
     reasons = ["tool_calls", "tool_calls", "stop"]
     answers = [
         whole({"role": "assistant", **message}, finish_reason=reason, usage=USAGE)

@@ -1,4 +1,4 @@
-"""Tools: what may be one, and how a call is answered."""
+"""Tools: which functions are valid tools, and how a call is answered."""
 
 import asyncio
 import contextvars
@@ -214,16 +214,16 @@ def test_an_image_is_shown_after_all_tool_messages_of_the_reply() -> None:
 @tool
 def fail(how: str) -> str:
     """Fail."""
-    if how == "told":
+    if how == "tool_error":
         raise ToolError("The library is closed on Sundays.")
     raise FileNotFoundError(2, "No such file or directory", "/home/someone/private/notes.txt")
 
 
-def test_a_tool_error_is_told_to_the_model_word_for_word() -> None:
-    assert response_to(fail, {"how": "told"}) == "Error: The library is closed on Sundays."
+def test_a_tool_error_is_returned_to_the_model_verbatim() -> None:
+    assert response_to(fail, {"how": "tool_error"}) == "Error: The library is closed on Sundays."
 
 
-def test_what_fetch_says_is_told_word_for_word_too() -> None:
+def test_a_fetch_error_is_returned_verbatim_too() -> None:
     @tool(read_only=True)
     def look(url: str) -> str:
         """Look at a page."""
@@ -234,7 +234,9 @@ def test_what_fetch_says_is_told_word_for_word_too() -> None:
     )
 
 
-def test_an_exception_is_told_without_traceback_or_paths_and_logged_with_both(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exception_is_returned_without_traceback_or_paths_and_logged_with_both(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     result = result_of(fail, {"how": "oops"})
     response = result.tool_calls[0].response
     assert response.startswith("Error: fail raised FileNotFoundError")
@@ -245,11 +247,11 @@ def test_an_exception_is_told_without_traceback_or_paths_and_logged_with_both(ca
     assert "Traceback" in caplog.text
 
 
-@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("parallel", [False, True])
 def test_a_tool_that_exits_or_can_not_say_what_went_wrong_does_not_end_the_run(
-    beside: bool, caplog: pytest.LogCaptureFixture
+    parallel: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, logger="agentkit")  # pytest's own handler stumbles over Mute
+    caplog.set_level(logging.CRITICAL, logger="agentkit")  # pytest's own handler fails on Mute
 
     class Mute(Exception):
         def __str__(self) -> str:
@@ -263,7 +265,7 @@ def test_a_tool_that_exits_or_can_not_say_what_went_wrong_does_not_end_the_run(
         raise {"mute": Mute(), "cancelled": asyncio.CancelledError(), "stop": StopIteration("x")}[how]
 
     made = [("leave", {"how": how}) for how in ("exit", "mute", "cancelled", "stop")]
-    steps = [made] if beside else made
+    steps = [made] if parallel else made
     result = Agent(ScriptedBackend(*steps, "Done."), tools=[leave]).run("Go.")
     assert result.output == "Done."
     assert [(record.error or "").split(":")[1].strip() for record in result.tool_calls] == [
@@ -303,21 +305,19 @@ def test_a_class_method_is_a_tool() -> None:
         ({"a": None}, "a: expected a valid integer, got null"),
     ],
 )
-def test_arguments_that_do_not_fit_are_told_with_place_expectation_and_finding(
-    arguments: dict[str, Any], says: str
-) -> None:
+def test_invalid_arguments_are_reported_with_path_expectation_and_value(arguments: dict[str, Any], says: str) -> None:
     response = response_to(add, arguments)
     assert response.startswith("Error: the arguments of add don't fit: ")
     assert says in response
 
 
-def test_arguments_that_a_tool_does_not_have_are_left_out_and_said_so() -> None:
+def test_unknown_arguments_are_ignored_and_reported() -> None:
     assert response_to(add, {"a": 1, "c": 5, "why": "x"}) == (
         "3\n(ignored, since add has no such arguments: c, why; it takes a, b)"
     )
 
 
-def test_a_fault_deep_inside_is_told_with_its_path() -> None:
+def test_a_nested_error_is_reported_with_its_path() -> None:
     def greet(people: list[City]) -> None:
         """Greet."""
 
@@ -333,33 +333,33 @@ def test_a_fault_deep_inside_is_told_with_its_path() -> None:
         ("nope", "not valid JSON"),
     ],
 )
-def test_what_is_no_json_object_is_told_and_kept_as_valid_json(written: str, says: str) -> None:
+def test_arguments_that_are_not_a_json_object_are_reported_and_stored_as_valid_json(written: str, says: str) -> None:
     call = {"id": "1", "function": {"name": "add", "arguments": written}}
     result = Agent(ScriptedBackend({"tool_calls": [call]}, "Done."), tools=[add]).run("Go.")
     assert says in result.tool_calls[0].response
     assert result.output == "Done."
 
 
-def test_an_unknown_tool_is_told_with_the_nearest_name_and_the_list() -> None:
+def test_an_unknown_tool_is_reported_with_the_nearest_name_and_the_list() -> None:
     result = Agent(ScriptedBackend(("ad", {}), "Done."), tools=[add, fail]).run("Go.")
     assert result.tool_calls[0].response == (
         "Error: there is no tool named 'ad'. Did you mean 'add'? The tools are: add, fail."
     )
 
 
-def test_a_call_without_tools_is_told_so() -> None:
+def test_a_call_without_tools_is_an_error_to_the_model() -> None:
     result = Agent(ScriptedBackend(("add", {}), "Done.")).run("Go.")
     assert "no tools are offered" in result.tool_calls[0].response
 
 
-def test_a_retried_tool_is_tried_so_often_and_a_told_error_is_not_retried() -> None:
+def test_a_tool_is_retried_up_to_its_limit_but_not_after_a_tool_error() -> None:
     tries: list[str] = []
 
     @tool(retries=2)
     def flaky(how: str) -> str:
         """Fail twice."""
         tries.append(how)
-        if how == "told":
+        if how == "tool_error":
             raise ToolError("No.")
         if len(tries) < 3:
             raise ConnectionError("gone")
@@ -368,7 +368,7 @@ def test_a_retried_tool_is_tried_so_often_and_a_told_error_is_not_retried() -> N
     assert response_to(flaky, {"how": "x"}) == "third time lucky"
     assert len(tries) == 3
     tries.clear()
-    response_to(flaky, {"how": "told"})
+    response_to(flaky, {"how": "tool_error"})
     assert len(tries) == 1
 
 
@@ -391,13 +391,13 @@ def test_a_hung_tool_does_not_hang_the_run() -> None:
 # Side by side
 
 
-def test_read_only_calls_of_one_reply_run_beside_each_other_and_answer_in_order() -> None:
+def test_read_only_calls_of_one_reply_run_in_parallel_and_answer_in_order() -> None:
     together = threading.Barrier(8, timeout=10)
 
     @tool(read_only=True)
     def meet(number: int) -> int:
         """Meet the others."""
-        together.wait()  # breaks unless all eight are here at once
+        together.wait()  # breaks unless all eight run at the same time
         time.sleep((8 - number) / 200)
         return number
 

@@ -1,4 +1,4 @@
-"""The transcript: what is due, the pairing rule, bytes made once."""
+"""The transcript: what is due, the pairing rule, messages encoded once."""
 
 import json
 from typing import Any
@@ -77,19 +77,19 @@ def test_what_is_due_follows_from_the_messages(messages: list[Any], due: Any) ->
         ([{"role": "user", "content": "x", "extra": float("nan")}], r"messages\[0\] can't be written as JSON"),
     ],
 )
-def test_a_list_that_no_server_would_take_is_refused_with_its_place_and_rule(messages: list[Any], says: str) -> None:
+def test_an_invalid_list_is_rejected_with_the_position_and_the_rule(messages: list[Any], says: str) -> None:
     with pytest.raises(TranscriptError, match=says):
         Transcript(messages)
 
 
-def test_what_a_user_says_while_calls_are_open_waits_for_their_answers() -> None:
+def test_user_messages_wait_while_calls_are_open() -> None:
     transcript = Transcript([QUESTION, asking("a", "b")])
-    picture = images_for_the_model([Image(b"x", "image/png", "chart")])
-    transcript.extend([answer("a"), picture])
+    image_message = images_for_the_model([Image(b"x", "image/png", "chart")])
+    transcript.extend([answer("a"), image_message])
     assert [message["role"] for message in transcript] == ["user", "assistant", "tool"]
     transcript.extend([answer("b")])
     assert [message["role"] for message in transcript] == ["user", "assistant", "tool", "tool", "user"]
-    assert transcript[-1] == picture
+    assert transcript[-1] == image_message
 
 
 def test_a_message_is_kept_as_it_was_when_its_dict_is_changed_later() -> None:

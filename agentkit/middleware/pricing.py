@@ -37,7 +37,7 @@ class Prices:
 
 
 class Priced:
-    """Wraps any backend, and puts a cost to replies whose server told none."""
+    """Wraps any backend and sets the cost of replies for which the server reports none."""
 
     def __init__(self, backend: Backend, prices: Prices | None, model: str, base_url: str | None) -> None:
         self._backend = backend

@@ -1,4 +1,4 @@
-"""A run stops within 0.2 seconds wherever it is: its cancel token, its seconds, Ctrl-C."""
+"""A run stops within 0.2 seconds at any point: by its cancel token, its time limit, Ctrl-C."""
 
 import socket
 import threading
@@ -20,18 +20,18 @@ from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.model_server import Answer, delta, serve, streamed, whole
 
 SOON = 0.8
-"""Seconds that stopping may take here: 0.2, and what a busy machine with other tests beside takes."""
+"""Seconds that stopping may take here: 0.2, and what a busy machine with other tests running adds."""
 
 
 @contextmanager
 def silent_server() -> Iterator[str]:
-    """Takes connections and says nothing."""
+    """Accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
 
 
 def stopped_after(agent: Agent, stream: bool, seconds: float = 0.3) -> tuple[Any, float]:
-    """The result of a run that is cancelled after some seconds, and how long it took from then."""
+    """The result of a run that is cancelled after some seconds, and how long it took to stop."""
     cancel = threading.Event()
     timer = threading.Timer(seconds, cancel.set)
     started = time.monotonic()
@@ -60,7 +60,7 @@ def test_a_run_stops_while_a_reply_streams() -> None:
         assert [message["role"] for message in result.messages] == ["user"]
 
 
-def test_the_connection_of_a_stream_that_was_left_is_closed() -> None:
+def test_the_connection_of_an_abandoned_stream_is_closed() -> None:
     chunks = [delta(content=f"word{number} ") for number in range(4000)]
     cancel = threading.Event()
     with serve([streamed(*chunks, piece=90, pause=0.005)]) as server, Agent(f"openai:m@{server.url}") as agent:
@@ -95,13 +95,13 @@ def closed_by_its_client(agent_of: Any, stream: bool) -> None:
                 pass
             assert time.monotonic() - started < SOON
         thread.join()
-        listening.settimeout(1.5)  # a client that tries again does so within that
+        listening.settimeout(1.5)  # a client that retries does so within that time
         with pytest.raises(TimeoutError):
             listening.accept()
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_connection_is_closed_when_nothing_has_come_yet(stream: bool) -> None:
+def test_the_connection_is_closed_before_the_first_byte(stream: bool) -> None:
     closed_by_its_client(lambda url: Agent(OpenAIBackend("m", base_url=f"{url}/v1")), stream)
 
 
@@ -110,7 +110,7 @@ def test_the_connection_to_a_lightllm_server_is_closed_too(stream: bool) -> None
     closed_by_its_client(lambda url: Agent(LightLLMBackend("Qwen3-8B", url)), stream)
 
 
-def test_a_reply_that_is_left_does_not_hang_up_on_others() -> None:
+def test_an_abandoned_reply_closes_only_its_own_connection() -> None:
     def reply(asked: Any) -> Answer:
         slow = "slow" in str(asked.body["messages"])
         return Answer(whole("Done.").body, delay=2.0 if slow else 0.02)
@@ -124,7 +124,7 @@ def test_a_reply_that_is_left_does_not_hang_up_on_others() -> None:
             cancel.set()
         assert {each.result().stopped for each in left} == {"cancelled"}
         assert {each.result().output for each in others} == {"Done."}
-        assert len(server.requests) == 104  # none was tried again
+        assert len(server.requests) == 104  # none was retried
 
 
 def test_a_run_stops_while_it_backs_off() -> None:
@@ -156,7 +156,7 @@ def test_a_run_on_lightllm_stops_too(stream: bool) -> None:
         backend.close()
 
 
-def test_an_error_that_comes_through_the_thread_is_raised_as_it_is() -> None:
+def test_an_error_in_the_thread_is_raised_unchanged() -> None:
     with serve([Answer(b'{"error": {"message": "no such model"}}', status=404)]) as server:
         with Agent(f"openai:m@{server.url}") as agent, pytest.raises(openai.NotFoundError, match="no such") as caught:
             agent.run("Go.", cancel=threading.Event())
@@ -174,7 +174,7 @@ def test_the_seconds_end_a_run_that_waits_for_a_silent_server() -> None:
     assert result.output == ""
 
 
-def test_time_is_kept_back_for_the_best_answer() -> None:
+def test_time_is_reserved_for_the_best_answer() -> None:
     def reply(asked: Any) -> Answer:
         if "No more tool calls" in str(asked.body["messages"][-1]["content"]):
             return whole("My best answer.")
@@ -185,10 +185,10 @@ def test_time_is_kept_back_for_the_best_answer() -> None:
         started = time.monotonic()
         result = agent.run("Go.")
     assert (result.stopped, result.output) == ("seconds", "My best answer.")
-    assert time.monotonic() - started < 3.5  # the server is closed when its own answers are done
+    assert time.monotonic() - started < 3.5  # the server closes after its own answers are finished
 
 
-def test_a_tool_that_is_at_work_when_the_time_is_up_is_answered_and_the_best_answer_asked_for() -> None:
+def test_a_tool_running_at_the_deadline_is_answered_and_the_best_answer_requested() -> None:
     @tool
     def nap() -> str:
         """Sleep."""
@@ -204,16 +204,16 @@ def test_a_tool_that_is_at_work_when_the_time_is_up_is_answered_and_the_best_ans
 
 
 def test_a_tool_knows_the_deadline() -> None:
-    told: list[float | None] = []
+    remaining: list[float | None] = []
 
     @tool
     def look(ctx: Context) -> str:
         """Look."""
-        told.append(None if ctx.deadline is None else ctx.deadline - time.monotonic())
+        remaining.append(None if ctx.deadline is None else ctx.deadline - time.monotonic())
         return "x"
 
     Agent(ScriptedBackend(("look", {}), "Done."), tools=[look], limits=Limits(seconds=10)).run("Go.")
     Agent(ScriptedBackend(("look", {}), "Done."), tools=[look]).run("Go.")
-    assert told[0] is not None
-    assert 7 < told[0] <= 8
-    assert told[1] is None
+    assert remaining[0] is not None
+    assert 7 < remaining[0] <= 8
+    assert remaining[1] is None

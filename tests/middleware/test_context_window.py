@@ -1,4 +1,4 @@
-"""A history that outgrows the context is cut in one step, and between steps requests stay beginnings of each other."""
+"""A history that outgrows the context is cut in one step; between steps each request is a prefix of the next."""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def look_up(topic: str) -> str:
 
 
 def counting(context: int, answer: Any) -> Any:
-    """A server with so many tokens of context, which counts and refuses as llama.cpp does."""
+    """A server with `context` tokens of context, which counts and rejects prompts like llama.cpp."""
 
     def reply(asked: Asked) -> Answer:
         tokens = len(json.dumps(asked.body["messages"])) // BYTES
@@ -60,9 +60,9 @@ def sent(server: ModelServer) -> list[list[Any]]:
 
 
 def cuts(requests: list[list[Any]]) -> list[int]:
-    """Where a request does not begin with the one before."""
+    """The indices of requests that do not start with the bytes of the one before."""
     return [
-        place for place in range(1, len(requests)) if requests[place][: len(requests[place - 1])] != requests[place - 1]
+        index for index in range(1, len(requests)) if requests[index][: len(requests[index - 1])] != requests[index - 1]
     ]
 
 
@@ -82,7 +82,7 @@ def test_a_long_conversation_stays_within_the_window_in_few_steps() -> None:
             agent.run(f"Question {turn} " + "about this and that " * 10, session=sessions["a"])
         backend.close()
         kept = sessions["a"].messages
-    assert len(server.requests) == 60  # none was refused
+    assert len(server.requests) == 60  # none was rejected
     assert len(kept) == 120  # the session keeps everything
     steps = cuts(sent(server))
     assert 1 <= len(steps) <= 8
@@ -90,7 +90,7 @@ def test_a_long_conversation_stays_within_the_window_in_few_steps() -> None:
         assert messages[0] == {"role": "system", "content": "Be brief."}
         Transcript(messages)
     after = sent(server)[steps[0]]
-    assert len(json.dumps(after)) / BYTES < 0.62 * 2000  # well under, with the new question on top
+    assert len(json.dumps(after)) / BYTES < 0.62 * 2000  # well below the limit, plus the new question
     assert "left out" in after[1]["content"]
     said = [message["content"] for message in kept[2 * steps[0] - 2 : 2 * steps[0] + 1]]
     assert [message["content"] for message in after[-3:]] == said
@@ -115,7 +115,7 @@ def test_the_view_holds_in_later_runs_on_plain_messages_too() -> None:
     assert 1 <= len(cuts(sent(server))) <= 8
 
 
-def test_bulky_results_become_lines_that_tell_how_to_read_them_again() -> None:
+def test_large_results_become_lines_that_say_how_to_read_them_again() -> None:
     def reply(asked: Asked) -> Answer:
         last = asked.body["messages"][-1]
         text = str(last["content"])
@@ -178,13 +178,13 @@ def test_a_refusal_by_the_server_cuts_once_and_asks_again(stream: bool) -> None:
             else:
                 result = agent.run("And now?", messages=history)
             assert result.output.startswith("Answer to")
-            assert len(server.requests) == 2  # the refused one, and the one after
+            assert len(server.requests) == 2  # the rejected one, and its retry
             assert len(result.messages) == 42
             agent.run("And now?", messages=result.messages)
             assert len(server.requests) == 3  # by now it is known
 
 
-def test_a_prompt_that_is_too_long_by_itself_is_refused_with_the_servers_words() -> None:
+def test_a_prompt_that_is_too_long_by_itself_raises_the_servers_error() -> None:
     with serve(counting(200, chatting)) as server, Agent(f"openai:m@{server.url}") as agent:
         with pytest.raises(openai.BadRequestError, match="exceeds the available context size"):
             agent.run("word " * 1000)
@@ -234,7 +234,7 @@ def small_llama(tiny_model: Any) -> Iterator[LlamaServer]:
         yield server
 
 
-def test_a_real_server_tells_its_window_and_is_never_overrun(small_llama: LlamaServer) -> None:
+def test_a_real_server_reports_its_window_and_is_never_overrun(small_llama: LlamaServer) -> None:
     with MemorySessions() as sessions, Agent(f"openai:tiny@{small_llama.url}", window=Window()) as agent:
         agent._size.query(agent.backend)  # a run queries it only from 3,000 tokens on
         assert agent._size.tokens == 1024
@@ -243,7 +243,7 @@ def test_a_real_server_tells_its_window_and_is_never_overrun(small_llama: LlamaS
             assert result.stopped in ("answer", "length")
 
 
-def test_a_real_server_that_refuses_is_asked_again(small_llama: LlamaServer) -> None:
+def test_a_prompt_rejected_by_a_real_server_is_cut_and_sent_again(small_llama: LlamaServer) -> None:
     history = [
         {"role": role, "content": f"{role} {turn} what about it? " * 5}
         for turn in range(20)
@@ -254,7 +254,7 @@ def test_a_real_server_that_refuses_is_asked_again(small_llama: LlamaServer) -> 
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "reported"),
     [
         (
             400,
@@ -270,16 +270,16 @@ def test_a_real_server_that_refuses_is_asked_again(small_llama: LlamaServer) -> 
         (404, {"message": "maximum context length"}, None),
     ],
 )
-def test_refusals_for_the_length_are_known_as_such(status: int, body: Any, told: int | None) -> None:
+def test_refusals_for_the_length_are_known_as_such(status: int, body: Any, reported: int | None) -> None:
     from agentkit.net.api_errors import status_error
 
-    assert too_long(status_error(status, body["message"], None, {"error": body})) == told
+    assert too_long(status_error(status, body["message"], None, {"error": body})) == reported
 
 
 @pytest.mark.parametrize(
     "options", [{"tokens": 0}, {"full": 2.0}, {"keep": 0.9}, {"last_turns": 0}, {"compaction": "x"}]
 )
-def test_a_window_that_makes_no_sense_is_refused(options: Any) -> None:
+def test_an_invalid_window_is_rejected(options: Any) -> None:
     with pytest.raises(ConfigurationError, match="Window"):
         Window(**options)
 
@@ -321,6 +321,6 @@ def test_whatever_is_cut_what_is_sent_is_valid_and_small_when_it_can_be(
     assert view.left_out <= more.left_out
 
 
-def test_scripted_runs_are_left_alone() -> None:
+def test_scripted_runs_are_not_cut() -> None:
     backend = ScriptedBackend("One.")
     assert Agent(backend, window=100).run("x").output == "One."

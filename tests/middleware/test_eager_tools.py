@@ -1,4 +1,4 @@
-"""Read-only tools start while the reply still comes, and leave no trace if it comes otherwise."""
+"""Read-only tools start while the reply is streaming, and leave no trace if the reply is discarded."""
 
 import json
 import threading
@@ -38,7 +38,7 @@ def slowly(*chunks: dict[str, Any], **more: Any) -> Answer:
 
 
 class Watch:
-    """Tools that note when they start."""
+    """Tools that record when they start."""
 
     def __init__(self) -> None:
         self.started: list[tuple[str, float]] = []
@@ -62,17 +62,17 @@ class Watch:
 
 
 def timed(first: Answer, ask: Callable[[Agent], Any], **agent: Any) -> tuple[Any, Watch, float, Any]:
-    """Ask an agent whose first reply is given: the result, what was started, when the second request came."""
-    came: list[float] = []
+    """Run an agent whose first reply is given. Returns its result, the calls started and the second request's time."""
+    times: list[float] = []
 
     def reply(_: Asked) -> Answer:
-        came.append(time.monotonic())
-        return first if len(came) == 1 else whole("Done.")
+        times.append(time.monotonic())
+        return first if len(times) == 1 else whole("Done.")
 
     watch = Watch()
     with serve(reply) as server, Agent(f"openai:m@{server.url}", tools=watch.tools, **agent) as made:
         result = ask(made)
-        return result, watch, came[1] if len(came) > 1 else 0.0, server
+        return result, watch, times[1] if len(times) > 1 else 0.0, server
 
 
 def run(agent: Agent) -> Any:
@@ -87,9 +87,9 @@ TEXT = [delta(content=f"word{number} ") for number in range(4)]
 
 
 @pytest.mark.parametrize("ask", [run, stream])
-def test_a_read_only_tool_starts_while_the_reply_still_comes(ask: Callable[[Agent], Any]) -> None:
+def test_a_read_only_tool_starts_while_the_reply_is_streaming(ask: Callable[[Agent], Any]) -> None:
     result, watch, second, _ = timed(slowly(call(0, "look"), *TEXT, delta("tool_calls")), ask)
-    assert second - watch.started[0][1] > 3 * PAUSE  # the rest of the reply came after it
+    assert second - watch.started[0][1] > 3 * PAUSE  # the rest of the reply arrived after it
     assert watch.names() == ["look x"]
     assert [record.response for record in result.tool_calls] == ["All about x."]
     assert result.output == "Done."
@@ -107,12 +107,12 @@ def test_it_starts_within_fifty_milliseconds_of_its_own_arguments_closing() -> N
 
     openai.OpenAI(api_key="x")  # loads the package, so that its time is not counted
     _, watch, _, _ = timed(slowly(first, *rest, *TEXT), ask)
-    took = watch.started[0][1] - asked_at[0] - 3 * PAUSE  # the fourth chunk closes it
+    took = watch.started[0][1] - asked_at[0] - 3 * PAUSE  # the fourth chunk completes the arguments
     assert watch.names() == ['look a}"]']
-    assert took < 0.05 + 0.25  # a busy machine may take its time; the next chunk would be PAUSE later
+    assert took < 0.05 + 0.25  # tolerance for a busy machine; the next chunk would arrive PAUSE later
 
 
-def test_calls_that_change_something_wait_for_the_whole_reply_and_so_does_what_stands_behind_them() -> None:
+def test_calls_with_effects_and_all_calls_after_them_wait_for_the_complete_reply() -> None:
     chunks = [call(0, "look"), call(1, "change", '{"topic": "y"}'), call(2, "look", '{"topic": "z"}'), *TEXT]
     result, watch, _, _ = timed(slowly(*chunks, delta("tool_calls")), run)
     assert watch.names() == ["look x", "change y", "look z"]
@@ -134,7 +134,7 @@ def test_two_calls_that_are_the_same_are_both_answered() -> None:
     assert watch.names() == ["look x", "look x"]
 
 
-def test_it_is_told_and_stored_as_if_it_had_started_when_the_reply_was_whole() -> None:
+def test_an_early_call_is_reported_and_stored_as_if_it_started_after_the_reply() -> None:
     kinds: dict[bool, list[Any]] = {}
     messages: dict[bool, Any] = {}
     for early in (True, False):
@@ -152,7 +152,7 @@ def test_an_agent_can_do_without_it() -> None:
     assert server.requests[0].body["stream"] is False
 
 
-def test_without_read_only_tools_a_run_asks_for_no_stream() -> None:
+def test_without_read_only_tools_a_run_requests_no_stream() -> None:
     with serve([whole("Done.")]) as server, Agent(f"openai:m@{server.url}", tools=Watch().tools[1:]) as agent:
         agent.run("Go.")
     assert server.requests[0].body["stream"] is False
@@ -166,7 +166,7 @@ def test_without_read_only_tools_a_run_asks_for_no_stream() -> None:
         (422, "streaming is not supported"),
     ],
 )
-def test_a_server_that_does_not_stream_is_asked_for_whole_replies_from_then_on(status: int, message: str) -> None:
+def test_after_a_refused_stream_complete_replies_are_requested(status: int, message: str) -> None:
     def reply(asked: Asked) -> Answer:
         if asked.body["stream"]:
             body = {"error": {"message": message, "param": "stream"}}
@@ -192,10 +192,10 @@ def test_a_stream_that_fails_afterwards_leaves_no_trace() -> None:
             Agent(backend, tools=watch.tools).run("Go.")
         backend.close()
     assert caught.value.messages == [{"role": "user", "content": "Go."}]  # type: ignore[attr-defined]
-    assert watch.names() == ["look x"]  # the second try found it at work
+    assert watch.names() == ["look x"]  # the retry found it running
 
 
-def test_a_reply_that_comes_otherwise_the_second_time_is_what_counts() -> None:
+def test_the_retried_reply_counts_when_it_differs() -> None:
     watch = Watch()
     broken = slowly(call(0, "look"), *TEXT[:1], cut=True)
     again = streamed(call(0, "look", '{"topic": "other"}'), delta("tool_calls"))
@@ -209,7 +209,7 @@ def test_a_reply_that_comes_otherwise_the_second_time_is_what_counts() -> None:
     assert "about x" not in json.dumps(result.messages)
 
 
-def test_what_an_early_tool_tells_of_its_work_is_told_with_the_id_of_its_call() -> None:
+def test_progress_of_an_early_tool_has_the_id_of_its_call() -> None:
     @tool(read_only=True)
     def look(topic: str, ctx: Context) -> str:
         """Look something up."""
@@ -239,7 +239,7 @@ def test_the_time_limit_of_a_tool_counts_from_its_start() -> None:
     assert time.monotonic() - started < 6 * PAUSE + 0.8
 
 
-def test_no_more_calls_are_begun_than_may_be_run() -> None:
+def test_no_more_calls_start_early_than_may_be_run() -> None:
     chunks = [call(number, "look", json.dumps({"topic": str(number)})) for number in range(4)]
     result, watch, _, _ = timed(slowly(*chunks, delta("tool_calls")), run, limits=Limits(tool_calls=2))
     assert watch.names() == ["look 0", "look 1"]
@@ -257,7 +257,7 @@ def test_a_cancelled_run_begins_nothing_more() -> None:
     Transcript(result.messages)
 
 
-def test_a_call_that_the_length_limit_cut_off_is_not_begun() -> None:
+def test_a_call_cut_off_by_the_length_limit_does_not_start() -> None:
     _, watch, _, _ = timed(slowly(call(0, "look", '{"topic": "x'), delta("length")), run)
     assert watch.names() == []
 

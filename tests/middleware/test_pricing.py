@@ -1,4 +1,4 @@
-"""What a run costs: the server's figure, the user's prices, or those that genai-prices knows."""
+"""The cost of a run: as the server reports it, by the user's prices, or by genai-prices."""
 
 import logging
 
@@ -33,7 +33,7 @@ def test_the_users_prices_are_for_a_million_tokens() -> None:
     assert cost_of(TOKENS, Prices(input=2.0, output=8.0, cached=0.5)) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.8)
 
 
-def test_what_the_server_says_counts_first() -> None:
+def test_the_cost_reported_by_the_server_takes_precedence() -> None:
     assert cost_of({**TOKENS, "cost": 0.25}, Prices(input=2.0, output=8.0)) == 0.25
 
 
@@ -73,7 +73,7 @@ def test_a_limit_that_cannot_hold_is_warned_of(caplog: pytest.LogCaptureFixture)
     assert "is not known" in caplog.text
 
 
-def test_a_limit_raises_when_that_is_asked_for() -> None:
+def test_a_limit_raises_with_on_limit_raise() -> None:
     with serve([calls(("look_up", {"topic": "x"})), whole("Never.")]) as server:
         with (
             Agent(f"openai:m@{server.url}", tools=[look_up], limits=Limits(turns=1, on_limit="raise")) as agent,
@@ -85,7 +85,7 @@ def test_a_limit_raises_when_that_is_asked_for() -> None:
     assert roles[:3] == ["user", "assistant", "tool"]
 
 
-def test_prices_and_limits_that_make_no_sense_are_refused() -> None:
+def test_invalid_prices_and_limits_are_rejected() -> None:
     with pytest.raises(ConfigurationError, match="at least 0"):
         Prices(input=-1, output=1)
     with pytest.raises(LimitError, match="on_limit"):

@@ -1,4 +1,4 @@
-"""Empty and odd replies: asked again once, and then a defined outcome; calls that a server left in the text."""
+"""Empty and malformed replies: retried once, then a defined outcome; calls that a server left in the text."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ def get_weather(city: str) -> str:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("empty", ["", " \n", {"content": None}, {"content": "", "reasoning_content": "hm"}])
-def test_an_empty_reply_is_asked_for_again_once(empty: Any, stream: bool) -> None:
+def test_an_empty_reply_is_retried_once(empty: Any, stream: bool) -> None:
     backend = ScriptedBackend(empty, "Here.")
     agent = Agent(backend)
     result = list(agent.stream("Go."))[-1].result if stream else agent.run("Go.")  # type: ignore[attr-defined]
@@ -37,14 +37,14 @@ def test_a_reply_that_is_empty_twice_has_an_outcome_of_its_own() -> None:
     assert len(backend.requests) == 2
 
 
-def test_a_refusal_is_an_answer_and_not_asked_for_again() -> None:
+def test_a_refusal_is_an_answer_and_not_retried() -> None:
     backend = ScriptedBackend({"content": None, "refusal": "I won't."})
     result = Agent(backend).run("Go.")
     assert (result.output, result.stopped) == ("I won't.", "answer")
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
-def test_an_empty_reply_with_a_reason_is_not_asked_for_again(reason: str) -> None:
+def test_an_empty_reply_with_a_reason_is_not_retried(reason: str) -> None:
     with serve([whole("", finish_reason=reason)]) as server, Agent(f"openai:m@{server.url}") as agent:
         assert agent.run("Go.").stopped == reason
         assert len(server.requests) == 1
@@ -91,7 +91,7 @@ def test_they_are_run_in_a_streamed_run_too() -> None:
         (whole('{"name": "get_weather", "parameters": {"city": "Oslo"}}'), {}, [get_weather]),
     ],
 )
-def test_text_stays_text_when_it_is_none_or_it_is_switched_off(answer: Answer, options: Any, tools: Any) -> None:
+def test_text_stays_text_when_it_is_no_call_or_parsing_is_off(answer: Answer, options: Any, tools: Any) -> None:
     with serve([answer]) as server:
         backend = OpenAIBackend("m", base_url=server.url, **options)
         result = Agent(backend, tools=tools).run("Weather?")
@@ -107,7 +107,7 @@ def test_llamas_bare_json_is_a_call_when_the_model_is_a_llama() -> None:
             assert agent.run("Weather?").output == "It is 9."
 
 
-def test_a_bad_call_beside_a_good_one_is_told() -> None:
+def test_an_invalid_call_next_to_a_valid_one_is_reported() -> None:
     text = f"{LEFT[0]}\n<tool_call>\n{{bad}}\n</tool_call>"
     with serve([whole(text), whole("It is 9.")]) as server:
         with Agent(f"openai:m@{server.url}", tools=[get_weather]) as agent:
@@ -136,7 +136,7 @@ REASONS = [
 @pytest.mark.parametrize(
     "arguments", ['{"to":"bob and al', '{"to":', '{"to":"bob","copies":[1', '{"to":"bob","n":2', "{"]
 )
-def test_a_call_that_is_cut_off_is_told_and_never_run(arguments: str, reason: str, stream: bool) -> None:
+def test_a_call_that_is_cut_off_is_reported_and_never_run(arguments: str, reason: str, stream: bool) -> None:
     sent: list[str] = []
 
     @tool
@@ -175,7 +175,7 @@ def test_a_call_whose_last_brace_the_length_limit_took_is_cut_off_too() -> None:
 BROKEN = streamed(delta(content="Half a"), done=False, cut=True)
 
 
-def test_a_stream_that_breaks_is_asked_for_again_and_its_reader_told_to_forget() -> None:
+def test_a_broken_stream_is_retried_and_its_deltas_discarded() -> None:
     whole_one = streamed(delta(content="A whole answer."), delta("stop"))
     with serve([BROKEN, whole_one]) as server, Agent(f"openai:m@{server.url}") as agent:
         events = list(agent.stream("Go."))
@@ -188,7 +188,7 @@ def test_a_stream_that_breaks_is_asked_for_again_and_its_reader_told_to_forget()
     assert result.messages == [{"role": "user", "content": "Go."}, {"role": "assistant", "content": "A whole answer."}]
 
 
-def test_a_stream_that_breaks_before_its_first_piece_is_asked_for_again_silently() -> None:
+def test_a_stream_that_breaks_before_its_first_delta_is_retried_silently() -> None:
     nothing = streamed(done=False, cut=True)
     with serve([nothing, streamed(delta(content="Here."), delta("stop"))]) as server:
         with Agent(f"openai:m@{server.url}") as agent:
@@ -206,7 +206,7 @@ def test_a_stream_that_breaks_twice_raises_and_leaves_no_trace() -> None:
     assert run.messages == [{"role": "user", "content": "Go."}]
 
 
-def test_a_server_that_cannot_be_reached_is_not_asked_twice_as_often() -> None:
+def test_an_unreachable_server_is_not_retried_twice_as_often() -> None:
     backend = OpenAIBackend("m", base_url="http://127.0.0.1:9/v1", max_retries=0)
     with pytest.raises(openai.APIConnectionError, match="is the server running"):
         list(Agent(backend).stream("Go."))

@@ -1,4 +1,4 @@
-"""Answers of a type: asked for as the server can, checked, and corrected by the model."""
+"""Typed answers: requested in the way the server supports, validated, and corrected by the model."""
 
 import json
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ class Town(BaseModel):
         (list[Town], '{"value": [{"name": "Oslo", "people": null}]}', [Town(name="Oslo")]),
     ],
 )
-def test_a_bare_value_is_taken_and_null_is_the_default(kind: Any, text: str, value: Any) -> None:
+def test_a_bare_value_is_accepted_and_null_is_the_default(kind: Any, text: str, value: Any) -> None:
     result = _answered(kind, whole(text))
     assert result.output == value
     assert type(result.output) is type(value)
@@ -130,7 +130,7 @@ def _answered(kind: Any, *answers: Answer, **options: Any) -> Any:
         (int, '{"value": 4'),
     ],
 )
-def test_half_an_answer_and_words_around_one_are_no_answer(kind: Any, text: str) -> None:
+def test_partial_answers_and_answers_inside_text_are_rejected(kind: Any, text: str) -> None:
     with pytest.raises(OutputError) as raised:
         _answered(kind, whole(text), output_retries=0)
     assert raised.value.text == text
@@ -138,7 +138,7 @@ def test_half_an_answer_and_words_around_one_are_no_answer(kind: Any, text: str)
 
 @pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "content_filter", "abort"])
 @pytest.mark.parametrize("text", ['{"name": "Oslo", "people": 7}', '{"name": "Oslo", "people": 70', '{"name": "Oslo"'])
-def test_an_answer_that_was_broken_off_counts_only_whole(text: str, reason: str) -> None:
+def test_a_truncated_answer_is_accepted_only_if_complete(text: str, reason: str) -> None:
     answers = (whole(text, finish_reason=reason), whole(OSLO))
     with serve(answers) as server, Agent(f"openai:m@{server.url}") as agent:
         result = agent.run("Go.", output=City)
@@ -149,11 +149,11 @@ def test_an_answer_that_was_broken_off_counts_only_whole(text: str, reason: str)
         assert "cut off" in str(result.messages[2]["content"])
 
 
-def test_a_bare_number_that_was_broken_off_is_asked_for_again() -> None:
+def test_a_truncated_bare_number_is_requested_again() -> None:
     assert _answered(int, whole("4", finish_reason="length"), whole("42")).output == 42
 
 
-def test_openais_own_server_is_not_told_in_words_and_takes_it_beside_tools() -> None:
+def test_openais_own_server_needs_no_instruction_and_supports_schema_with_tools() -> None:
     backend = OpenAIBackend("gpt-5-mini", api_key="x")
     assert backend.takes_schema(True)
     assert backend.tells_schema
@@ -173,18 +173,18 @@ def test_schemas_are_strict_where_openai_would_take_them_so() -> None:
     assert OutputType(dict[str, int]).response_format["json_schema"]["strict"] is False
 
 
-def test_what_is_wrong_is_told_to_the_model() -> None:
+def test_the_validation_error_is_sent_to_the_model() -> None:
     with serve([whole("About 700000."), whole('{"name": "Oslo", "people": -1}'), whole(OSLO)]) as server:
         with Agent(f"openai:m@{server.url}") as agent:
             result = agent.run("Oslo?", output=City)
     assert result.output == City(name="Oslo", people=700000)
-    told = [str(message["content"]) for message in result.messages if message["role"] == "user"]
-    assert "not valid JSON" in told[1]
-    assert "people: expected greater than or equal to 0, got -1" in told[2]
+    sent = [str(message["content"]) for message in result.messages if message["role"] == "user"]
+    assert "not valid JSON" in sent[1]
+    assert "people: expected greater than or equal to 0, got -1" in sent[2]
     Transcript(result.messages)
 
 
-def test_prose_around_the_answer_and_broken_json_are_read_all_the_same() -> None:
+def test_text_around_the_answer_and_broken_json_are_accepted() -> None:
     with serve([whole(f"Here it is:\n```json\n{OSLO[:-1]},}}\n```\nGlad to help.")]) as server:
         with Agent(f"openai:m@{server.url}") as agent:
             assert agent.run("Oslo?", output=City).output.people == 700000
@@ -201,7 +201,7 @@ def test_an_answer_that_never_fits_is_an_error_with_the_last_text(retries: int) 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_beside_tools_the_answer_comes_by_a_tool(stream: bool) -> None:
+def test_with_tools_the_answer_arrives_by_a_tool(stream: bool) -> None:
     wrong = ("final_answer", {"name": "Oslo", "people": "many"})
     backend = ScriptedBackend(("look_up", {"topic": "Oslo"}), wrong, ("final_answer", json.loads(OSLO)))
     agent = Agent(backend, tools=[look_up])
@@ -216,14 +216,14 @@ def test_beside_tools_the_answer_comes_by_a_tool(stream: bool) -> None:
     Transcript(result.messages)
 
 
-def test_calls_beside_the_answer_are_answered_too() -> None:
+def test_calls_next_to_the_answer_are_answered_too() -> None:
     backend = ScriptedBackend([("final_answer", json.loads(OSLO)), ("look_up", {"topic": "Oslo"})])
     result = Agent(backend, tools=[look_up]).run("Oslo?", output=City)
     assert result.output.name == "Oslo"
     assert len(result.tool_calls) == 2
 
 
-def test_an_answer_in_words_is_taken_too_or_the_tool_pointed_at() -> None:
+def test_an_answer_as_text_is_accepted_or_the_tool_is_named() -> None:
     backend = ScriptedBackend(f"It is {OSLO}.")
     assert Agent(backend, tools=[look_up]).run("Oslo?", output=City).output.name == "Oslo"
     backend = ScriptedBackend("I don't know.", ("final_answer", json.loads(OSLO)))
@@ -240,7 +240,7 @@ def test_a_tool_answer_that_never_fits_is_an_error() -> None:
     Transcript(caught.value.messages)  # type: ignore[attr-defined]
 
 
-def test_a_server_that_refuses_the_schema_is_asked_in_words() -> None:
+def test_after_a_refused_schema_it_is_sent_as_text() -> None:
     def reply(asked: Any) -> Answer:
         if "response_format" in asked.body:
             return Answer(b'{"error": {"message": "response_format is not supported"}}', status=400)
@@ -254,23 +254,23 @@ def test_a_server_that_refuses_the_schema_is_asked_in_words() -> None:
     assert ["response_format" in asked.body for asked in server.requests] == [True, False, False]
 
 
-def test_partial_objects_are_told_while_they_come() -> None:
-    pieces = ['{"na', 'me": "Os', 'lo", "peo', 'ple": 7000', "00}"]
-    with serve([streamed(*[delta(content=piece) for piece in pieces], delta("stop"))]) as server:
+def test_partial_objects_are_emitted_while_streaming() -> None:
+    parts = ['{"na', 'me": "Os', 'lo", "peo', 'ple": 7000', "00}"]
+    with serve([streamed(*[delta(content=part) for part in parts], delta("stop"))]) as server:
         with Agent(f"openai:m@{server.url}") as agent:
             events = list(agent.stream("Oslo?", output=City))
-    told = [event.value for event in events if isinstance(event, OutputDelta)]
-    assert told[:2] == [{}, {"name": "Os"}]
-    assert told[-1] == {"name": "Oslo", "people": 700000}
+    emitted = [event.value for event in events if isinstance(event, OutputDelta)]
+    assert emitted[:2] == [{}, {"name": "Os"}]
+    assert emitted[-1] == {"name": "Oslo", "people": 700000}
 
 
-def test_partial_objects_are_told_when_the_answer_comes_by_a_tool() -> None:
-    pieces = ['{"name": "Os', 'lo", "people": 7}']
+def test_partial_objects_are_emitted_when_the_answer_arrives_by_a_tool() -> None:
+    parts = ['{"name": "Os', 'lo", "people": 7}']
     chunks = [
         delta(
-            tool_calls=[{"index": 0, "function": {"name": "final_answer" if place == 0 else None, "arguments": piece}}]
+            tool_calls=[{"index": 0, "function": {"name": "final_answer" if place == 0 else None, "arguments": part}}]
         )
-        for place, piece in enumerate(pieces)
+        for place, part in enumerate(parts)
     ]
     with serve([streamed(*chunks, delta("tool_calls"))]) as server:
         with Agent(f"openai:m@{server.url}", tools=[look_up]) as agent:
@@ -297,7 +297,7 @@ def test_a_limit_without_an_answer_of_the_type_is_an_error() -> None:
             agent.run("Oslo?", output=City)
 
 
-def test_sessions_keep_what_was_said_about_it() -> None:
+def test_sessions_store_the_validation_messages() -> None:
     with MemorySessions() as sessions:
         backend = ScriptedBackend("No.", ("final_answer", json.loads(OSLO)))
         Agent(backend, tools=[look_up]).run("Oslo?", output=City, session=sessions["a"])
@@ -306,7 +306,7 @@ def test_sessions_keep_what_was_said_about_it() -> None:
 
 
 @pytest.mark.parametrize("text", [OSLO, f"```json\n{OSLO}\n```"])
-def test_lightllm_is_held_to_the_schema(text: str) -> None:
+def test_lightllm_is_constrained_to_the_schema(text: str) -> None:
     with serve_lightllm([Says(text)]) as server:
         backend = LightLLMBackend("Qwen3-8B", server.url)
         assert Agent(backend).run("Oslo?", output=City).output.name == "Oslo"
@@ -315,7 +315,7 @@ def test_lightllm_is_held_to_the_schema(text: str) -> None:
     assert json.loads(sent["guided_json"])["required"] == ["name", "people"]
 
 
-def test_lightllm_beside_tools_answers_by_the_tool() -> None:
+def test_lightllm_with_tools_answers_by_the_tool() -> None:
     call = f'<tool_call>\n{{"name": "final_answer", "arguments": {OSLO}}}\n</tool_call>'
     with serve_lightllm([Says(call)]) as server:
         backend = LightLLMBackend("Qwen3-8B", server.url)
@@ -331,6 +331,6 @@ def test_a_real_server_keeps_to_the_schema(llama: LlamaServer) -> None:
 
 
 @pytest.mark.parametrize("kind", ["City", 7, object()])
-def test_what_is_no_type_is_an_error(kind: Any) -> None:
+def test_a_value_that_is_not_a_type_is_an_error(kind: Any) -> None:
     with pytest.raises(ConfigurationError, match="has no JSON schema"):
         Agent(ScriptedBackend("x")).run("Go.", output=kind)

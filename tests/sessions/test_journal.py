@@ -1,4 +1,4 @@
-"""Runs that are stored as they happen, and go on after whatever ended them."""
+"""Runs that are stored as they happen, and resumed however they ended."""
 
 import json
 import sqlite3
@@ -36,7 +36,7 @@ def roles(session: Session) -> list[str]:
     return [message["role"] for message in session.messages]
 
 
-def test_a_conversation_goes_on_from_its_session(session: Session) -> None:
+def test_a_conversation_continues_from_its_session(session: Session) -> None:
     backend = ScriptedBackend("Hello Ann.", "You are Ann.")
     agent = Agent(backend, instructions="Be brief.")
     agent.run("I am Ann.", session=session)
@@ -48,10 +48,15 @@ def test_a_conversation_goes_on_from_its_session(session: Session) -> None:
         "Hello Ann.",
         "Who am I?",
     ]
-    assert roles(session) == ["user", "assistant", "user", "assistant"]  # the instructions are the agent's
+    assert roles(session) == [
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+    ]  # the instructions belong to the agent and are not stored
 
 
-def test_all_is_stored_before_it_is_told(session: Session) -> None:
+def test_everything_is_stored_before_it_is_emitted(session: Session) -> None:
     backend = ScriptedBackend(("look_up", {"topic": "x"}), "Done.")
     for event in Agent(backend, tools=[look_up]).stream("Go.", session=session):
         for message in event.adds:
@@ -59,7 +64,7 @@ def test_all_is_stored_before_it_is_told(session: Session) -> None:
     assert roles(session) == ["user", "assistant", "tool", "assistant"]
 
 
-def test_a_mark_stands_before_each_call_with_an_effect_and_no_other(session: Session) -> None:
+def test_only_calls_with_effects_have_a_started_entry(session: Session) -> None:
     @tool
     def send(text: str) -> str:
         """Send."""
@@ -81,8 +86,8 @@ def test_usage_is_stored_with_each_reply(session: Session) -> None:
     assert session.entries()[-1].usage == {"requests": 1, "input_tokens": 12, "output_tokens": 3}
 
 
-def walked_away(session: Session, at: type, tools: list[Any], *steps: Any) -> None:
-    """A run that is left at an event, as a crash would leave it."""
+def abandoned(session: Session, at: type, tools: list[Any], *steps: Any) -> None:
+    """A run that is abandoned at an event, as by a crash."""
     run = Agent(ScriptedBackend(*steps), tools=tools).stream("Go.", session=session)
     for event in run:
         if isinstance(event, at):
@@ -90,17 +95,17 @@ def walked_away(session: Session, at: type, tools: list[Any], *steps: Any) -> No
     run.close()
 
 
-def test_a_run_that_was_left_before_a_call_runs_it_when_it_is_resumed(session: Session) -> None:
+def test_a_run_abandoned_before_a_call_runs_it_when_resumed(session: Session) -> None:
     from agentkit.event import ReplyFinished
 
-    walked_away(session, ReplyFinished, [look_up], ("look_up", {"topic": "x"}))
+    abandoned(session, ReplyFinished, [look_up], ("look_up", {"topic": "x"}))
     result = Agent(ScriptedBackend("Done."), tools=[look_up]).resume(session)
     assert result.output == "Done."
     assert [record.response for record in result.tool_calls] == ["All about x."]
     assert result.unknown_calls == []
 
 
-def test_a_call_that_was_started_is_not_run_again_but_told_to_be_unknown(session: Session) -> None:
+def test_a_started_call_is_not_run_again_but_reported_as_unknown(session: Session) -> None:
     ran = []
 
     @tool
@@ -109,19 +114,19 @@ def test_a_call_that_was_started_is_not_run_again_but_told_to_be_unknown(session
         ran.append(text)
         return "sent"
 
-    walked_away(session, ToolStarted, [send], [("send", {"text": "a"}), ("send", {"text": "b"})])
+    abandoned(session, ToolStarted, [send], [("send", {"text": "a"}), ("send", {"text": "b"})])
     result = Agent(ScriptedBackend("Done."), tools=[send]).resume(session)
     assert ran == ["b"]
     assert [(call.name, call.arguments) for call in result.unknown_calls] == [("send", {"text": "a"})]
-    told = [message["content"] for message in result.messages if message["role"] == "tool"]
-    assert "It is not known whether this call had its effect" in str(told[0])
-    assert "sent" in str(told[1])
+    reported = [message["content"] for message in result.messages if message["role"] == "tool"]
+    assert "It is not known whether this call had its effect" in str(reported[0])
+    assert "sent" in str(reported[1])
     again = Agent(ScriptedBackend("More."), tools=[send]).run("More?", session=session)
     assert again.unknown_calls == []
 
 
 def test_a_read_only_call_that_was_started_is_run_again(session: Session) -> None:
-    walked_away(session, ToolStarted, [look_up], ("look_up", {"topic": "x"}))
+    abandoned(session, ToolStarted, [look_up], ("look_up", {"topic": "x"}))
     result = Agent(ScriptedBackend("Done."), tools=[look_up]).resume(session)
     assert [record.response for record in result.tool_calls] == ["All about x."]
 
@@ -135,12 +140,12 @@ def test_a_call_with_a_result_is_not_run_again(session: Session) -> None:
         ran.append(text)
         return "sent"
 
-    walked_away(session, ToolFinished, [send], [("send", {"text": "a"}), ("send", {"text": "b"})])
+    abandoned(session, ToolFinished, [send], [("send", {"text": "a"}), ("send", {"text": "b"})])
     Agent(ScriptedBackend("Done."), tools=[send]).resume(session)
     assert ran == ["a", "b"]
 
 
-def test_marks_of_earlier_replies_do_not_count_though_servers_repeat_ids(session: Session) -> None:
+def test_started_entries_of_earlier_replies_do_not_count_though_servers_repeat_ids(session: Session) -> None:
     ran = []
 
     @tool
@@ -173,7 +178,7 @@ def test_a_new_prompt_closes_what_was_open(session: Session) -> None:
         """Send."""
         return "sent"
 
-    walked_away(session, ToolStarted, [send], [("send", {"text": "a"}), ("send", {"text": "b"})])
+    abandoned(session, ToolStarted, [send], [("send", {"text": "a"}), ("send", {"text": "b"})])
     result = Agent(ScriptedBackend("Never mind."), tools=[send]).run("Stop that.", session=session)
     assert result.output == "Never mind."
     assert [call.arguments["text"] for call in result.unknown_calls] == ["a"]
@@ -200,7 +205,7 @@ def test_nothing_to_resume_is_an_error(session: Session) -> None:
         Agent(ScriptedBackend("x")).resume(session)
     with pytest.raises(TranscriptError, match="not both"):
         Agent(ScriptedBackend("x")).run("Go.", session=session, messages=[{"role": "user", "content": "x"}])
-    Agent(ScriptedBackend("x")).run("Go.", session=session)  # and the session is free
+    Agent(ScriptedBackend("x")).run("Go.", session=session)  # and the session is not locked
 
 
 def test_two_runs_of_one_session_do_not_mix(session: Session) -> None:
@@ -213,7 +218,7 @@ def test_two_runs_of_one_session_do_not_mix(session: Session) -> None:
 
 
 @pytest.mark.parametrize("how", ["closed", "dropped", "never begun"])
-def test_a_run_that_is_left_lets_go_of_its_session(session: Session, how: str) -> None:
+def test_an_abandoned_run_releases_its_session(session: Session, how: str) -> None:
     agent = Agent(ScriptedBackend("One.", "Two."))
     run = agent.stream("First.", session=session)
     if how != "never begun":
@@ -224,7 +229,7 @@ def test_a_run_that_is_left_lets_go_of_its_session(session: Session, how: str) -
     agent.run("Second.", session=session)
 
 
-def test_a_failing_backend_leaves_the_session_to_go_on_from(session: Session) -> None:
+def test_a_failing_backend_leaves_a_resumable_session(session: Session) -> None:
     backend = ScriptedBackend(("look_up", {"topic": "x"}), ValueError("no server"), "Done.")
     agent = Agent(backend, tools=[look_up])
     with pytest.raises(ValueError, match="no server"):
@@ -256,7 +261,7 @@ def test_a_store_that_fails_in_mid_run_is_a_clear_error_and_keeps_what_it_had(tm
     sessions.close()
 
 
-def test_a_redis_that_is_gone_in_mid_run_loses_nothing_that_it_had(tmp_path: Path) -> None:
+def test_losing_redis_during_a_run_loses_nothing_stored(tmp_path: Path) -> None:
     with serve_redis(tmp_path) as server, RedisSessions(server.url, lease=0.3) as sessions:
 
         @tool
@@ -301,12 +306,12 @@ def test_images_of_tools_are_shown_again_after_a_crash_between_two_results(sessi
         """Take a photo."""
         return Image(b"\x89PNG" + name.encode(), "image/png", name)
 
-    walked_away(session, ToolFinished, [photo], [("photo", {"name": "a"}), ("photo", {"name": "b"})])
+    abandoned(session, ToolFinished, [photo], [("photo", {"name": "a"}), ("photo", {"name": "b"})])
     backend = ScriptedBackend("Done.")
     result = Agent(backend, tools=[photo]).resume(session)
-    told = ["user", "assistant", "tool", "tool", "user", "user", "assistant"]
-    assert [message["role"] for message in result.messages] == told
-    assert roles(session) == told
+    expected = ["user", "assistant", "tool", "tool", "user", "user", "assistant"]
+    assert [message["role"] for message in result.messages] == expected
+    assert roles(session) == expected
     assert result.repairs == []
     assert "image_url" in json.dumps(backend.requests[0].messages[-1])
 
@@ -328,7 +333,7 @@ def test_a_limit_reached_is_stored_too(session: Session) -> None:
     assert "No more tool calls" in str(session.messages[-2]["content"])
 
 
-def test_a_stream_is_stored_when_its_reply_is_whole(session: Session) -> None:
+def test_a_stream_is_stored_when_its_reply_is_complete(session: Session) -> None:
     run = Agent(ScriptedBackend("A long answer.")).stream("Go.", session=session)
     for event in run:
         if isinstance(event, TextDelta):
@@ -337,23 +342,23 @@ def test_a_stream_is_stored_when_its_reply_is_whole(session: Session) -> None:
     assert roles(session) == ["user"]
 
 
-# ---- killed at any moment
+# ---- killed at random moments
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 @pytest.mark.timeout(120)
-def test_two_hundred_kills_leave_every_effect_had_once_or_reported(kind: str, tmp_path: Path) -> None:
+def test_after_two_hundred_kills_every_effect_happened_once_or_is_reported(kind: str, tmp_path: Path) -> None:
     with serve_redis(tmp_path) as server:
         where = str(tmp_path / "chat.db") if kind == "sqlite" else server.url
         command = [sys.executable, "-m", "tests.support.durable_run", kind, where, str(tmp_path), "200"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["kills"] >= 200
-    for run in told["runs"]:
+    outcome = json.loads(done.stdout)
+    assert outcome["kills"] >= 200
+    for run in outcome["runs"]:
         effects = run["effects"]
         assert len(set(effects)) == len(effects), "an effect was had twice"
         assert set(range(20)) - set(effects) <= set(run["unknown"]), "an effect is missing and was not reported"
-        assert run["told"][::2] == [f"seen {step}" for step in range(20)]
+        assert run["reported"][::2] == [f"seen {step}" for step in range(20)]
         assert run["roles"] == ["user", *["assistant", "tool", "tool"] * 20, "assistant"]
-    assert sum(len(run["unknown"]) for run in told["runs"]) > 0  # the kills did hit calls at work
+    assert sum(len(run["unknown"]) for run in outcome["runs"]) > 0  # the kills did hit running calls

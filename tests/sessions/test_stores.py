@@ -1,4 +1,4 @@
-"""Sessions: what is written is read again, by one writer at a time, in memory, SQLite and Redis."""
+"""Sessions: stored data is read back, with one writer at a time, in memory, SQLite and Redis."""
 
 import json
 import multiprocessing
@@ -41,7 +41,7 @@ Store = Callable[..., Sessions]
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """What makes a store; the same file or server each time."""
+    """A factory of stores on the same file or server."""
     made: list[Sessions] = []
     memory: list[MemorySessions] = []
 
@@ -85,10 +85,10 @@ def test_sessions_are_listed_the_last_written_first(store: Store) -> None:
     assert info.created < info.updated
 
 
-def test_a_session_is_deleted_with_its_pictures(store: Store) -> None:
+def test_a_session_is_deleted_with_its_images(store: Store) -> None:
     sessions = store()
-    picture = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]}
-    sessions["a"].append([picture])
+    image_message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]}
+    sessions["a"].append([image_message])
     sessions.delete("a")
     assert "a" not in sessions
     assert sessions.list() == []
@@ -143,7 +143,7 @@ def test_most_names_are_ids(store: Store, session_id: str) -> None:
     assert [info.id for info in sessions.list()] == [session_id]
 
 
-def test_pictures_are_kept_once_and_beside_the_messages(store: Store) -> None:
+def test_images_are_stored_once_and_apart_from_the_messages(store: Store) -> None:
     sessions = store()
     part = {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}}
     message = {"role": "user", "content": [{"type": "text", "text": "Look"}, part, part]}
@@ -160,13 +160,13 @@ def test_what_is_stored_is_json_that_a_person_can_read(store: Store) -> None:
     sessions["a"].append([{"role": "user", "content": "Grüße"}])
     (entry,) = sessions._read("a", 0)
     assert "Grüße" in entry
-    told = json.loads(entry)
-    assert (told["v"], told["message"]) == (1, {"role": "user", "content": "Grüße"})
-    assert told["at"].startswith("20")
-    assert told["at"].endswith("Z")
+    stored = json.loads(entry)
+    assert (stored["v"], stored["message"]) == (1, {"role": "user", "content": "Grüße"})
+    assert stored["at"].startswith("20")
+    assert stored["at"].endswith("Z")
 
 
-def test_an_entry_of_a_newer_format_is_refused_with_the_reason(store: Store) -> None:
+def test_an_entry_of_a_newer_format_is_rejected_with_the_reason(store: Store) -> None:
     sessions = store()
     with sessions["a"].hold() as writer:
         sessions._append("a", ['{"v": 2, "message": {}}'], {}, writer._lock)
@@ -192,14 +192,14 @@ def test_a_second_writer_waits(store: Store) -> None:
     assert sessions["a"].messages == [HELLO, HI]
 
 
-def test_a_second_writer_that_waits_too_long_is_told_so(store: Store) -> None:
+def test_a_second_writer_that_waits_too_long_gets_an_error(store: Store) -> None:
     sessions = store()
     with sessions["a"].hold():
         started = time.monotonic()
         with pytest.raises(SessionBusyError, match="is locked by another writer"):
             store(wait=0.2)["a"].append([HI])
         assert 0.15 < time.monotonic() - started < 2
-        store(wait=0.2)["b"].append([HI])  # another session is free
+        store(wait=0.2)["b"].append([HI])  # another session is not locked
     store(wait=5)["a"].append([HI])
 
 
@@ -264,7 +264,7 @@ with sessions["a"].hold() as writer:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_a_writer_that_was_killed_is_not_waited_for(kind: str, tmp_path: Path, redis: RedisServer) -> None:
+def test_the_lock_of_a_killed_writer_is_freed(kind: str, tmp_path: Path, redis: RedisServer) -> None:
     where = str(tmp_path / "chat.db") if kind == "sqlite" else redis.url
     command = [sys.executable, "-c", HOLDER, kind, where]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as holder:
@@ -283,10 +283,10 @@ def test_a_writer_that_was_killed_is_not_waited_for(kind: str, tmp_path: Path, r
     sessions.close()
 
 
-def test_a_writer_that_has_lost_its_session_writes_nothing(redis: RedisServer) -> None:
+def test_a_writer_that_has_lost_its_lock_writes_nothing(redis: RedisServer) -> None:
     first, second = RedisSessions(redis.url, "lost:", lease=0.3), RedisSessions(redis.url, "lost:")
     with first["a"].hold() as writer:
-        first._redis.delete("lost:session:a:lock")  # as if it had given no sign of life
+        first._redis.delete("lost:session:a:lock")  # as if its lock had expired
         with second["a"].hold() as other:
             other.append([HI])
             with pytest.raises(SessionError, match="has taken over this session"):
@@ -294,7 +294,7 @@ def test_a_writer_that_has_lost_its_session_writes_nothing(redis: RedisServer) -
     assert second["a"].messages == [HI]
 
 
-def test_a_slow_writer_keeps_its_session_by_signs_of_life(redis: RedisServer) -> None:
+def test_a_slow_writer_keeps_its_session_by_renewing_its_lock(redis: RedisServer) -> None:
     with RedisSessions(redis.url, "slow:", lease=0.4)["a"].hold() as writer:
         time.sleep(1.2)
         with pytest.raises(SessionBusyError):
@@ -302,7 +302,7 @@ def test_a_slow_writer_keeps_its_session_by_signs_of_life(redis: RedisServer) ->
         writer.append([HELLO])
 
 
-def test_an_append_that_redis_hears_twice_is_stored_once(redis: RedisServer) -> None:
+def test_an_append_received_twice_by_redis_is_stored_once(redis: RedisServer) -> None:
     sessions = RedisSessions(redis.url, "twice:")
     with sessions["a"].hold() as writer:
         writer.append([HELLO])
@@ -312,7 +312,7 @@ def test_an_append_that_redis_hears_twice_is_stored_once(redis: RedisServer) -> 
     assert sessions["a"].messages == [HELLO, HI]
 
 
-def test_redis_that_is_gone_is_a_clear_error_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+def test_an_unreachable_redis_is_a_clear_error_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     with serve_redis(tmp_path) as server:
         sessions = RedisSessions(server.url)
         sessions["a"].append([HELLO])
@@ -324,7 +324,7 @@ def test_redis_that_is_gone_is_a_clear_error_and_nothing_acknowledged_is_lost(tm
         assert sessions["a"].messages == [HELLO, HI]
 
 
-def test_a_wrong_address_says_so_without_the_password() -> None:
+def test_the_error_for_an_invalid_url_has_no_password() -> None:
     with pytest.raises(ConfigurationError, match="not a valid Redis URL") as caught:
         RedisSessions("nonsense://me:secret@host/0")
     assert "secret" not in str(caught.value)
@@ -361,7 +361,7 @@ def test_a_locked_database_is_a_clear_error(tmp_path: Path) -> None:
     assert sessions["a"].messages == [HELLO, HI]
 
 
-def test_a_file_that_is_no_database_or_a_newer_one_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_or_newer_database_file_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("This is no database, but long enough to be looked at as one." * 20)
     with pytest.raises(SessionError, match="not a database"):
         SQLiteSessions(tmp_path / "text.db")

@@ -93,12 +93,12 @@ def main() -> None:
 
 def _outcome(sessions: Sessions, session_id: str, folder: Path) -> dict[str, Any]:
     messages = sessions[session_id].messages
-    told = [response_of(message) for message in messages if message["role"] == "tool"]
+    reported = [response_of(message) for message in messages if message["role"] == "tool"]
     return {
         "effects": [int(line) for line in (folder / "effects").read_text().split()],
         "looks": len((folder / "looks").read_text().split()),
-        "unknown": [place // 2 for place, text in enumerate(told) if "It is not known" in text],
-        "told": told,
+        "unknown": [place // 2 for place, text in enumerate(reported) if "It is not known" in text],
+        "reported": reported,
         "roles": [message["role"] for message in messages],
     }
 
