@@ -25,9 +25,7 @@ def text_of_html(folder: Path, source: str | bytes) -> str:
     """Returns the text of an HTML page; pages in a folder and on the web are read by the same code."""
     (folder / "page.html").write_bytes(source if isinstance(source, bytes) else source.encode())
     text: str = documents(folder, max_characters=10_000_000)[1](["page.html"], "anything")
-    return text.partition("
-
-")[2]
+    return text.partition("\n\n")[2]
 
 
 # A page
