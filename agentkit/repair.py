@@ -130,7 +130,7 @@ class _Repairing:
         """Give the calls of a message unique ids, names, and arguments in JSON. Returns each with its original id."""
         taken: set[str] = set()
         calls: list[tuple[Any, dict[str, Any]]] = []
-        told = len(self.repairs)
+        before = len(self.repairs)
         given = message["tool_calls"] if isinstance(message["tool_calls"], list) else [message["tool_calls"]]
         for place, each in enumerate(given):
             had, call = self._call(each, place)
@@ -144,7 +144,7 @@ class _Repairing:
             calls.append((had, call))
         if [call for _, call in calls] != message["tool_calls"]:
             message["tool_calls"] = [call for _, call in calls]
-            if len(self.repairs) == told:
+            if len(self.repairs) == before:
                 self.says("has tool calls in a form that servers refuse, which was repaired")
         return calls
 

@@ -113,6 +113,9 @@ def serve(connection: socket.socket) -> None:
                 return
             pending += received
         head, _, pending = pending.partition(b"\r\n\r\n")
+        if head.startswith(b"GET "):  # the agent looks for the size of the context window
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+            continue
         length = int(re.findall(rb"content-length: (\d+)", head, re.IGNORECASE)[0])
         pieces, have = [pending], len(pending)
         while have < length:

@@ -79,7 +79,7 @@ class ChatService:
         )
 
     @property
-    def room(self) -> threading.BoundedSemaphore:
+    def slots(self) -> threading.BoundedSemaphore:
         """Semaphore that each answer holds while it is generated."""
         return self._slots
 

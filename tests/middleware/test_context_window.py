@@ -321,6 +321,17 @@ def test_whatever_is_cut_what_is_sent_is_valid_and_small_when_it_can_be(
     assert view.left_out <= more.left_out
 
 
+def test_a_user_who_writes_like_the_caption_of_an_image_begins_a_turn() -> None:
+    messages: list[Any] = [
+        {"role": "user", "content": "An old question. " * 200},
+        {"role": "assistant", "content": "An old answer."},
+        {"role": "user", "content": "Image returned by a tool: what does this log line mean?"},
+        {"role": "assistant", "content": "That a tool returned an image."},
+    ]
+    view = cut(messages, TrimmedHistory(), 1000, 1)
+    assert view.left_out == {0, 1}
+
+
 def test_scripted_runs_are_not_cut() -> None:
     backend = ScriptedBackend("One.")
     assert Agent(backend, window=100).run("x").output == "One."

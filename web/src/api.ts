@@ -28,7 +28,7 @@ export interface SessionOptions extends ChatOptions {
   system_prompt?: string | null;
   /** The name of a system prompt of the service, perhaps with its version: "tutor", "tutor@v2". */
   prompt?: string | null;
-  /** Pictures, as data URLs. */
+  /** Images, as data URLs. */
   images?: string[];
 }
 
@@ -110,7 +110,7 @@ export type Frame =
   | { content: string; session_id?: string }
   | { reasoning: string }
   | { tool: Partial<ToolCallOut> & { id: string; state: "started" | "running" | "finished"; progress?: string } }
-  /** The pieces since the last tool call are void: the model is asked again. */
+  /** Discard the content since the last tool call: the request is retried. */
   | { discarded: true }
   | { usage: Usage; stopped: string }
   | { error: string }
@@ -159,12 +159,12 @@ export class LLMAPI {
     return this.json("POST", "/api/llm/chat/session", body, options.signal);
   }
 
-  /** A single shot, piece by piece. Leave the loop, or abort the signal, and the run stops. */
+  /** A single request, streamed. Leaving the loop or aborting the signal stops the run. */
   stream(messages: ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Frame, void, undefined> {
     return this.frames("/api/llm/chat/stream", { messages, ...given(options) }, options.signal);
   }
 
-  /** The next message of a session, piece by piece. */
+  /** The next message of a session, streamed. */
   sessionStream(
     sessionId: string,
     message: string,
@@ -190,7 +190,7 @@ export class LLMAPI {
     return this.json("POST", "/api/llm/chat/session/rename", { session_id: sessionId, name });
   }
 
-  /** How the model server is; it does not throw when that is not there. */
+  /** The state of the model server; does not throw when it is unreachable. */
   async health(): Promise<Answered<Health>> {
     const response = await this.send("GET", "/api/llm/health");
     if (response.status !== 200 && response.status !== 503) throw await refusal(response);
@@ -246,8 +246,8 @@ function given(options: SessionOptions): Record<string, unknown> {
 async function refusal(response: Response): Promise<LLMError> {
   let detail = `the service answers with status ${response.status}`;
   try {
-    const told: unknown = ((await response.json()) as { detail?: unknown }).detail;
-    if (typeof told === "string") detail = told;
+    const text: unknown = ((await response.json()) as { detail?: unknown }).detail;
+    if (typeof text === "string") detail = text;
   } catch {
     // no JSON: the status says it all
   }

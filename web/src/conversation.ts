@@ -3,7 +3,7 @@ import type { Frame, ToolCallOut, Turn, Usage } from "./api";
 import { element } from "./dom";
 import { markdown } from "./markdown";
 
-/** One answer as it comes: pieces of text, and the tool calls between them. */
+/** One answer as it arrives: chunks of text, and the tool calls between them. */
 export class AnswerView {
   readonly root = element("article", "turn assistant");
   private readonly tools = new Map<string, HTMLDetailsElement>();
@@ -26,17 +26,17 @@ export class AnswerView {
     else if ("error" in frame) this.fail(frame.error);
   }
 
-  say(piece: string): void {
+  say(delta: string): void {
     if (!this.text) {
       this.said = "";
       this.text = element("div", "said");
       this.root.append(this.text);
     }
-    this.said += piece;
+    this.said += delta;
     this.draw();
   }
 
-  /** At most once for each picture of the screen, however fast the pieces come. */
+  /** At most once per frame, however fast the chunks arrive. */
   private draw(): void {
     if (this.isDue) return;
     this.isDue = true;
@@ -47,12 +47,12 @@ export class AnswerView {
     });
   }
 
-  private think(piece: string): void {
+  private think(delta: string): void {
     if (!this.thoughts) {
       this.thoughts = element("div", "thoughts");
       this.root.append(element("details", "fold", element("summary", "", "Thoughts"), this.thoughts));
     }
-    this.thoughts.append(piece);
+    this.thoughts.append(delta);
   }
 
   tool(tool: Partial<ToolCallOut> & { id: string; progress?: string }, state: string): void {
@@ -65,15 +65,15 @@ export class AnswerView {
       this.tools.set(tool.id, fold);
       this.root.append(fold);
     }
-    const told = tool.error ?? tool.response;
+    const text = tool.error ?? tool.response;
     fold.dataset["state"] = tool.error ? "failed" : state;
     const seconds = tool.seconds ? ` in ${tool.seconds.toFixed(1)} s` : "";
     const words = { started: "runs…", running: tool.progress ?? "runs…", finished: `done${seconds}` };
     const label = tool.error ? "failed" : (words[state as keyof typeof words] ?? state);
     fold.querySelector(".state")!.textContent = label;
-    if (told !== undefined && told !== null) {
+    if (text !== undefined && text !== null) {
       fold.querySelector(".response")?.remove();
-      fold.append(element("pre", "response", told));
+      fold.append(element("pre", "response", text));
     }
     if (state === "finished") this.tools.delete(tool.id); // ids may come again in later replies
     this.grown();
@@ -101,9 +101,9 @@ export class AnswerView {
   }
 
   fail(problem: string): void {
-    const told = element("p", "failed", problem);
-    told.setAttribute("role", "alert");
-    this.root.append(told);
+    const text = element("p", "failed", problem);
+    text.setAttribute("role", "alert");
+    this.root.append(text);
     this.end();
   }
 
@@ -118,15 +118,15 @@ export class AnswerView {
 export function questionView(text: string, images: string[]): HTMLElement {
   const made = element("article", "turn user", element("div", "said", text));
   made.setAttribute("aria-label", "You");
-  made.append(...images.map((url) => pictureView(url, "Picture you sent")));
+  made.append(...images.map((url) => imageView(url, "Image you sent")));
   return made;
 }
 
-function pictureView(url: string, alt: string): HTMLImageElement {
-  const picture = element("img");
-  picture.src = url;
-  picture.alt = alt;
-  return picture;
+function imageView(url: string, alt: string): HTMLImageElement {
+  const image = element("img");
+  image.src = url;
+  image.alt = alt;
+  return image;
 }
 
 /** A turn of an earlier day. */
@@ -134,7 +134,7 @@ export function turnView(turn: Turn): HTMLElement {
   if (turn.role === "user") return questionView(turn.content, turn.images);
   const view = new AnswerView(() => undefined);
   for (const tool of turn.tool_calls) view.tool(tool, "finished");
-  view.root.append(...turn.images.map((url) => pictureView(url, "Picture of a tool")));
+  view.root.append(...turn.images.map((url) => imageView(url, "Image of a tool")));
   if (turn.content) view.say(turn.content);
   view.end();
   return view.root;

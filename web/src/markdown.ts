@@ -11,9 +11,9 @@ purify.addHook("afterSanitizeAttributes", (node) => {
     node.target = "_blank";
     node.rel = "noopener noreferrer nofollow";
   }
-  // A picture of another server would tell it who reads this, and what was asked (in its address).
+  // A image of another server would tell it who reads this, and what was asked (in its address).
   if (node instanceof HTMLImageElement && !node.src.startsWith("data:image/")) {
-    node.replaceWith(document.createTextNode(`[picture: ${node.alt || node.src}]`));
+    node.replaceWith(document.createTextNode(`[image: ${node.alt || node.src}]`));
   }
 });
 

@@ -6,7 +6,7 @@ import "./page.css";
 
 const KEY = "agentkit-key";
 const THEME = "agentkit-theme";
-const MOST_PICTURE_BYTES = 4_000_000;
+const MAX_IMAGE_BYTES = 4_000_000;
 
 const at = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 const log = at("log");
@@ -17,7 +17,7 @@ const api = new LLMAPI({ token: () => sessionStorage.getItem(KEY) });
 let session = newId();
 let sessions: SessionOut[] = [];
 let running: AbortController | undefined;
-let pictures: string[] = [];
+let images: string[] = [];
 let isFollowing = true;
 
 function newId(): string {
@@ -28,25 +28,25 @@ function newId(): string {
 
 // ---- what is wrong, and the key
 
-function tellProblem(text: string, wantsKey = false): void {
+function showProblem(text: string, wantsKey = false): void {
   problem.replaceChildren(text);
   problem.hidden = !text;
   if (text && wantsKey) {
-    const button = element("button", "", "Give a key");
+    const button = element("button", "", "Enter API key");
     button.type = "button";
     button.addEventListener("click", askForKey);
     problem.append(" ", button);
   }
 }
 
-function tellError(error: unknown): void {
+function showError(error: unknown): void {
   if (error instanceof LLMError && error.status === 401) {
     const has = Boolean(sessionStorage.getItem(KEY));
-    tellProblem(has ? "The service does not take this key." : "The service wants a key.", true);
+    showProblem(has ? "The service rejected this API key." : "The service requires an API key.", true);
   } else if (error instanceof LLMError) {
-    tellProblem(`${error.detail}${error.retryAfter ? ` (again in ${error.retryAfter} s)` : ""}`);
+    showProblem(`${error.detail}${error.retryAfter ? ` (again in ${error.retryAfter} s)` : ""}`);
   } else {
-    tellProblem("Something went wrong on this page.");
+    showProblem("Something went wrong on this page.");
     console.error(error);
   }
 }
@@ -61,11 +61,11 @@ async function checkHealth(): Promise<void> {
   try {
     const { data } = await api.health();
     shown.dataset["status"] = data.status;
-    shown.textContent = data.status === "ok" ? "" : "The model server is not there";
+    shown.textContent = data.status === "ok" ? "" : "The model server is unreachable";
     shown.title = data.detail ?? data.server_url;
   } catch {
     shown.dataset["status"] = "unavailable";
-    shown.textContent = "The service is not there";
+    shown.textContent = "The service is unreachable";
   }
 }
 
@@ -74,9 +74,9 @@ async function checkHealth(): Promise<void> {
 async function loadSessions(): Promise<boolean> {
   try {
     sessions = (await api.listSessions()).data.sessions;
-    tellProblem("");
+    showProblem("");
   } catch (error) {
-    tellError(error);
+    showError(error);
     return false;
   }
   drawSessions();
@@ -121,10 +121,10 @@ async function openSession(id: string): Promise<void> {
     const { data } = await api.getSessionHistory(id);
     if (session !== id) return; // another was opened meanwhile
     log.replaceChildren(...data.messages.map(turnView));
-    tellProblem("");
+    showProblem("");
   } catch (error) {
     log.replaceChildren();
-    if (!(error instanceof LLMError && error.status === 404)) tellError(error);
+    if (!(error instanceof LLMError && error.status === 404)) showError(error);
   }
   drawSessions();
   isFollowing = true;
@@ -147,7 +147,7 @@ async function remove(seen: SessionOut): Promise<void> {
   try {
     await api.clearSession(seen.session_id);
   } catch (error) {
-    tellError(error);
+    showError(error);
     return;
   }
   if (seen.session_id === session) newSession();
@@ -166,13 +166,13 @@ function askForName(seen: SessionOut): void {
 async function send(): Promise<void> {
   const text = message.value;
   if (!text.trim() || running) return;
-  const [own, sent] = [session, pictures];
+  const [own, sent] = [session, images];
   const view = new AnswerView(follow);
   log.append(questionView(text, sent), view.root);
   message.value = "";
-  setPictures([]);
+  setImages([]);
   grow();
-  tellProblem("");
+  showProblem("");
   isFollowing = true;
   follow();
   const control = new AbortController();
@@ -183,14 +183,14 @@ async function send(): Promise<void> {
     if (control.signal.aborted) view.fail("Stopped.");
     else {
       view.fail(error instanceof LLMError ? error.detail : "The connection broke.");
-      tellError(error);
+      showError(error);
       if (!message.value) message.value = text; // it is no part of the session: it can be sent again
     }
   }
   view.end();
   if (running === control) setRunning(undefined);
-  const told = problem.hidden;
-  if (told) await loadSessions();
+  const hadProblem = problem.hidden;
+  if (hadProblem) await loadSessions();
 }
 
 function setRunning(control: AbortController | undefined): void {
@@ -214,28 +214,28 @@ function grow(): void {
   message.style.height = `${Math.min(message.scrollHeight, innerHeight / 3)}px`;
 }
 
-// ---- pictures
+// ---- images
 
-function setPictures(urls: string[]): void {
-  pictures = urls;
-  at("pictures").replaceChildren(
+function setImages(urls: string[]): void {
+  images = urls;
+  at("images").replaceChildren(
     ...urls.map((url, place) => {
-      const picture = element("img");
-      picture.src = url;
-      picture.alt = `Picture ${place + 1}`;
-      const drop = iconButton("×", `Leave picture ${place + 1} out`, () =>
-        setPictures(pictures.filter((each) => each !== url)),
+      const image = element("img");
+      image.src = url;
+      image.alt = `Image ${place + 1}`;
+      const drop = iconButton("×", `Remove image ${place + 1}`, () =>
+        setImages(images.filter((each) => each !== url)),
       );
-      return element("li", "", picture, drop);
+      return element("li", "", image, drop);
     }),
   );
 }
 
-async function addPictures(files: Iterable<File>): Promise<void> {
+async function addImages(files: Iterable<File>): Promise<void> {
   for (const file of files) {
     if (!/^image\/(png|jpeg|webp|gif)$/.test(file.type)) continue;
-    if (file.size > MOST_PICTURE_BYTES) {
-      tellProblem(`${file.name} is too large: pictures may have ${MOST_PICTURE_BYTES / 1e6} MB`);
+    if (file.size > MAX_IMAGE_BYTES) {
+      showProblem(`${file.name} is too large: images may have up to ${MAX_IMAGE_BYTES / 1e6} MB`);
       continue;
     }
     const url = await new Promise<string>((resolve, reject) => {
@@ -244,7 +244,7 @@ async function addPictures(files: Iterable<File>): Promise<void> {
       reader.onerror = () => reject(reader.error);
       reader.readAsDataURL(file);
     });
-    setPictures([...pictures, url]);
+    setImages([...images, url]);
   }
 }
 
@@ -261,11 +261,11 @@ message.addEventListener("keydown", (event) => {
   }
 });
 message.addEventListener("input", grow);
-message.addEventListener("paste", (event) => void addPictures(event.clipboardData?.files ?? []));
+message.addEventListener("paste", (event) => void addImages(event.clipboardData?.files ?? []));
 at("attach").addEventListener("click", () => at("file").click());
 at<HTMLInputElement>("file").addEventListener("change", (event) => {
   const input = event.target as HTMLInputElement;
-  void addPictures([...(input.files ?? [])]).then(() => (input.value = ""));
+  void addImages([...(input.files ?? [])]).then(() => (input.value = ""));
 });
 at("stop").addEventListener("click", stop);
 at("new").addEventListener("click", newSession);
@@ -283,7 +283,7 @@ at("name-cancel").addEventListener("click", () => at<HTMLDialogElement>("name-di
 at("name-form").addEventListener("submit", () => {
   const id = at("name-dialog").dataset["session"] ?? "";
   const name = at<HTMLInputElement>("name").value.trim();
-  if (name) void api.renameSession(id, name).then(loadSessions, tellError);
+  if (name) void api.renameSession(id, name).then(loadSessions, showError);
 });
 log.addEventListener("scroll", () => {
   isFollowing = log.scrollHeight - log.scrollTop - log.clientHeight < 40;

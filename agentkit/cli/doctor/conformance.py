@@ -225,7 +225,7 @@ ERROR_CHECKS: dict[str, Callable[[], str]] = {
     "a call in the reasoning": _runs_nothing(f"Maybe {QUOTED_CALL}? No.</think>I did not.", "I did not."),
     "a truncated call": _completes(say(None, ("double", '{"number": 2')), expected="cut off"),
     "a truncated typed answer": _rejects_truncated_value,
-    "a history with an unanswered call": _completes(messages=DANGLING, expected="never answered"),
+    "a history with an unanswered call": _completes(messages=DANGLING, expected="without a result"),
     "an empty reply": _completes(say("")),
     "a busy server": _completes(503),
     "a closed connection": _completes(None),

@@ -105,7 +105,7 @@ class Responder:
         reply: Message | None = None
         try:
             agent, prompt = self.service.agent(user_input), None if begun.is_asked else text
-            with rolled_back(session, text), self.service.room, agent.stream(prompt, session=session) as run:
+            with rolled_back(session, text), self.service.slots, agent.stream(prompt, session=session) as run:
                 for event in run:
                     if isinstance(event, ReplyStarted) and event.turn > 1:
                         break  # the game executes the calls: their results are not sent to the model

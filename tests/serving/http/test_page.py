@@ -193,8 +193,8 @@ def test_the_page_asks_for_a_key_and_does_not_reveal_it(tmp_path: Path, model: M
     key = Keys(tmp_path / "keys.json").add("ann")
     with serve_http(settings_for(tmp_path, model.url)) as service:
         page.goto(service.url)
-        playwright.expect(page.get_by_role("alert")).to_contain_text("wants a key")
-        page.get_by_role("button", name="Give a key").click()
+        playwright.expect(page.get_by_role("alert")).to_contain_text("requires an API key")
+        page.get_by_role("button", name="Enter API key").click()
         page.locator("#key").fill("wrong")
         page.keyboard.press("Enter")
         playwright.expect(page.get_by_role("alert")).to_contain_text("does not take this key")
@@ -212,7 +212,7 @@ def test_the_page_asks_for_a_key_and_does_not_reveal_it(tmp_path: Path, model: M
 def test_an_unreachable_model_server_is_reported_and_the_message_kept(tmp_path: Path, page: Any) -> None:
     with serve_http(settings_for(tmp_path, "http://127.0.0.1:9")) as service:
         page.goto(service.url)
-        playwright.expect(page.locator("#health")).to_have_text("The model server is not there")
+        playwright.expect(page.locator("#health")).to_have_text("The model server is unreachable")
         ask(page, "Hello")
         playwright.expect(page.locator("#problem")).to_contain_text("model server error")
         assert page.get_by_label("Your message").input_value() == "Hello"
@@ -226,7 +226,7 @@ def test_images_are_sent_and_displayed(service: Service, page: Any, model: Model
     )
     page.goto(service.url)
     page.locator("#file").set_input_files({"name": "dot.png", "mimeType": "image/png", "buffer": png})
-    playwright.expect(page.locator("#pictures img")).to_have_count(1)
+    playwright.expect(page.locator("#images img")).to_have_count(1)
     ask(page, "What is this?")
     answered(page)
     parts = model.requests[-1].body["messages"][-1]["content"]
