@@ -415,5 +415,5 @@ def test_a_tool_may_be_given_by_a_schema() -> None:
 
 @pytest.mark.parametrize("schema", [{"type": "objekt"}, {"type": "object", "properties": 3}, {"type": "string"}, {}])
 def test_an_invalid_schema_is_rejected(schema: dict[str, Any]) -> None:
-    with pytest.raises(ToolDefinitionError, match="tool f: parameters (must be|is not) a"):
+    with pytest.raises(ToolDefinitionError, match=r"tool f: parameters (must be|is not) a"):
         Tool("f", "Do it.", schema, print)
