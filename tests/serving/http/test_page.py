@@ -197,7 +197,7 @@ def test_the_page_asks_for_a_key_and_does_not_reveal_it(tmp_path: Path, model: M
         page.get_by_role("button", name="Enter API key").click()
         page.locator("#key").fill("wrong")
         page.keyboard.press("Enter")
-        playwright.expect(page.get_by_role("alert")).to_contain_text("does not take this key")
+        playwright.expect(page.get_by_role("alert")).to_contain_text("rejected this API key")
         page.locator("#settings").click()
         page.locator("#key").fill(key)
         page.keyboard.press("Enter")
