@@ -16,6 +16,7 @@ from agentkit.event import (
 )
 from agentkit.limits import Budget, Limits
 from agentkit.message import Image, Prompt, system, user
+from agentkit.middleware.base import NoCapabilities
 from agentkit.middleware.cancellation import Cancellable
 from agentkit.middleware.context_window import ContextSize, FitToContext, Window
 from agentkit.middleware.eager_tools import EagerTools
@@ -44,6 +45,8 @@ class Agent(Closable):
     the cost. early_start: whether read-only tools start while the reply is still streaming, each as soon as its own
     arguments are complete; with such tools `run` requests a stream too. window: how much of a long history is sent (an
     int: the model's context in tokens); None queries the server for its context when the history gets long.
+    middleware: what wraps the backend, outermost first; agentkit's own (retries, cancellation, ...) goes around it, so
+    that it sees each request as it is sent.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError for an invalid model name, ToolDefinitionError for an invalid tool.
@@ -59,6 +62,7 @@ class Agent(Closable):
         prices: Prices | None = None,
         early_start: bool = True,
         window: Window | int | None = None,
+        middleware: Sequence[Callable[[Backend], Backend]] = (),
     ) -> None:
         if not isinstance(model, str) and not hasattr(model, "reply"):
             raise ConfigurationError(
@@ -66,7 +70,9 @@ class Agent(Closable):
             )
         self._toolbox = Toolbox(tools)
         self._owns_backend = isinstance(model, str)
-        self._backend = resolve(model) if isinstance(model, str) else model
+        self._given = resolve(model) if isinstance(model, str) else model
+        backend: Backend = self._given if hasattr(self._given, "capabilities") else NoCapabilities(self._given)
+        self._backend = functools.reduce(lambda wrapped, wrap: wrap(wrapped), reversed(middleware), backend)
         self._instructions = instructions
         self._limits = limits or Limits()
         self._prices = prices
@@ -86,7 +92,7 @@ class Agent(Closable):
     @property
     def backend(self) -> Backend:
         """The backend that replies are requested from."""
-        return self._backend
+        return self._given
 
     @property
     def tools(self) -> tuple[Tool[..., Any], ...]:
@@ -258,7 +264,6 @@ class Agent(Closable):
             self._window,
             self._size,
             toolbox,
-            self._backend,
             view,
             spent,
             lambda made: journal.note_view(made.stored(offset)),
@@ -275,8 +280,7 @@ class Agent(Closable):
         """The backend, wrapped so that its usage has a cost where prices or a limit on the cost are set."""
         if self._prices is None and self._limits.cost is None:
             return self._backend
-        model, base_url = getattr(self._backend, "model", ""), getattr(self._backend, "base_url", None)
-        return Priced(self._backend, self._prices, str(model), base_url)
+        return Priced(self._backend, self._prices)
 
     def _transcript(
         self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]], journal: Journal

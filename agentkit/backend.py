@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.toolbox import Toolbox
@@ -19,8 +19,9 @@ class Request:
     stream: whether deltas are read as they arrive. begin: called in a streamed reply for each tool call as soon as its
     arguments are complete, with the names of the calls before it; a backend may leave it out. call_deltas: whether a
     streamed reply yields CallDelta too. response_format: as in OpenAI's chat completions, the schema that the reply's
-    text has to match, for a backend whose `takes_schema(has_tools)` is true. conversation: the whole conversation,
-    where the transcript is only the part that fits into the model's context.
+    text has to match, for a backend whose capabilities accept it. conversation: the whole conversation,
+    where the transcript is only the part that fits into the model's context. sampling: fields such as temperature,
+    max_tokens and tool_choice, which override the backend's own; None omits a field, or takes the server's default.
     """
 
     transcript: Transcript
@@ -30,6 +31,7 @@ class Request:
     call_deltas: bool = False
     response_format: Mapping[str, Any] | None = None
     conversation: Transcript | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def said(self) -> Transcript:
@@ -41,6 +43,28 @@ ReplyStream = Generator[TextDelta | ReasoningDelta | CallDelta | OutputDelta | R
 """The deltas of a reply as they arrive, and last the Reply."""
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """What is known of a backend at a moment; a server's refusals and answers change it.
+
+    model, base_url: as for prices; "" and None where there are none. schema: whether `response_format` constrains a
+    reply to a JSON schema: not at all, only in requests without tools ("text"), or always. tells_schema: whether the
+    server shows the schema to the model, instead of only constraining its output. images: whether images are accepted;
+    None when that is not known. context_length: maximum tokens of prompt and reply together; None when not known.
+    """
+
+    model: str = ""
+    base_url: str | None = None
+    schema: Literal["no", "text", "always"] = "no"
+    tells_schema: bool = False
+    images: bool | None = None
+    context_length: int | None = None
+
+    def takes_schema(self, has_tools: bool) -> bool:
+        """Whether a request may have a schema as its response_format. has_tools: whether it has tools too."""
+        return self.schema == "always" or (self.schema == "text" and not has_tools)
+
+
 class Backend(Protocol):
     """What an agent needs of a model. Shared by threads, so it keeps no state of a conversation."""
 
@@ -48,6 +72,14 @@ class Backend(Protocol):
         """Yield the deltas of the reply as they arrive (none when it is not streamed), then exactly one Reply.
 
         Raises the openai package's APIError and its subclasses when the server can't be reached or refuses.
+        """
+        ...
+
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        """What is known of the model and its server. ask: whether the server may be queried for what is not known yet,
+        which costs a request.
+
+        Raises the openai package's APIConnectionError when the server can't be queried.
         """
         ...
 

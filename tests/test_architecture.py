@@ -36,7 +36,7 @@ LAYERS = [
     ["event", "tools", "session", "repair", "text.formats.*", "text.parser", "text.verbatim"],
     ["toolbox", "record", "sessions.*", "text.formats"],
     ["backend", "text.prompt", "text.formats.mixed"],
-    ["providers", "loop", "middleware.history_cut", "backends.chat_protocol", "testing.cassette"],
+    ["providers", "loop", "middleware.history_cut", "middleware.base", "backends.chat_protocol", "testing.cassette"],
     ["middleware.*", "backends.fallback_calls", "lightllm.openai_types", "lightllm.generate_api", "testing.*"],
     ["lightllm.chat_api"],
     ["lightllm.request"],
@@ -158,6 +158,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "backends.chat_protocol",
         "backends.fallback_calls",
         "middleware.history_cut",
+        "middleware.base",
         "text.formats.json_block",
         "text.formats.typed",
     }

@@ -4,7 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
@@ -143,7 +143,7 @@ def test_a_dropped_stream_closes_the_backends_reply() -> None:
         def close(self) -> None:
             """Nothing to close."""
 
-    with Agent(Endless()).stream("Go.") as run:
+    with Agent(cast(Any, Endless())).stream("Go.") as run:
         assert isinstance(next(run), ReplyStarted)
         assert isinstance(next(run), TextDelta)
     assert closed.is_set()

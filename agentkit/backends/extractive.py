@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, TextDelta
 from agentkit.limits import LAST_WORDS, Usage
@@ -56,6 +56,10 @@ class ExtractiveBackend:
             for line in text.splitlines(keepends=True):
                 yield TextDelta(line)
         yield Reply({"role": "assistant", "content": text}, "stop", usage)
+
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        """See `agentkit.backend.Backend.capabilities`."""
+        return Capabilities()
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

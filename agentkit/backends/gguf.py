@@ -1,6 +1,5 @@
 """Runs a GGUF model in this process: llama.cpp through xllamacpp, its chat template, tool-call parser and cache."""
 
-import copy
 import importlib.util
 import json
 import os
@@ -12,7 +11,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from agentkit._threads import WORKERS
-from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.errors import ConfigurationError, MissingExtraError
@@ -52,24 +51,15 @@ class GGUFBackend:
         self._lock = threading.Lock()
         self._server: Any = None
         self._closed = False
-        self._loader = self
 
     def __repr__(self) -> str:
         return f"GGUFBackend({self.path.name!r})"
 
-    def with_sampling(self, **sampling: Any) -> "GGUFBackend":
-        """Return a backend for the same loaded model with other fields of the request; None omits a field.
-
-        The copy is closed with its original.
-        """
-        made = copy.copy(self)
-        made._sampling = {key: value for key, value in {**self._sampling, **sampling}.items() if value is not None}
-        return made
-
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        server = self._loader._loaded()
-        fields = {"model": self.path.name, **self._sampling}
+        server = self._loaded()
+        sampling = {**self._sampling, **request.sampling}
+        fields = {"model": self.path.name, **{key: value for key, value in sampling.items() if value is not None}}
         if request.stream:
             fields["stream_options"] = {"include_usage": True}
         generation = _Generation(chat_completions_body(fields, request, images=False, escaped=self._escapes))
@@ -90,14 +80,14 @@ class GGUFBackend:
             if request.stream or isinstance(item, Reply):
                 yield item
 
-    def takes_schema(self, has_tools: bool) -> bool:
-        """Whether the text of a reply can be constrained to a schema."""
-        return not has_tools
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        """See `agentkit.backend.Backend.capabilities`."""
+        return Capabilities(self.path.name, schema="text", images=False, context_length=self._context)
 
     def close(self) -> None:
         """Unload the model; a later request raises ConfigurationError."""
         with self._lock:
-            self._loader._server, self._loader._closed = None, True
+            self._server, self._closed = None, True
 
     def _loaded(self) -> Any:
         with self._lock:

@@ -1,12 +1,11 @@
 """The backend for LightLLM's `/generate`: the client supplies the chat template, tool-call format and stop strings."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from agentkit.backend import Backend, Begin, ReplyStream, Request, is_broken_off
+from agentkit.backend import Backend, Begin, Capabilities, ReplyStream, Request, is_broken_off
 from agentkit.backends.chat_protocol import context_length_in
 from agentkit.backends.fallback_calls import tool_calls_of
 from agentkit.errors import ConfigurationError
@@ -72,6 +71,7 @@ class LightLLMBackend:
             neutral=escape_special_tokens,
         )
         self.base_url = self._server.transport.base_url
+        self._context_length: int | None = None
         self._variables = dict(chat_template_kwargs or {})
         self._stop = stop
         self._tool_choice = tool_choice
@@ -86,37 +86,23 @@ class LightLLMBackend:
     def __repr__(self) -> str:
         return f"LightLLMBackend({self.model!r}, base_url={self.base_url!r})"
 
-    def with_sampling(self, **sampling: Any) -> "LightLLMBackend":
-        """Return a backend for the same server that shares this one's connections, with other sampling options.
-
-        sampling: as for the constructor; None means the default. The copy is closed with its original. Raises
-        ConfigurationError for an unknown option.
-        """
-        from agentkit.lightllm.generate_api import parameters_of
-
-        made = copy.copy(self)
-        made._stop = sampling.pop("stop", self._stop)
-        made._tool_choice = sampling.pop("tool_choice", self._tool_choice)
-        _check_known(sampling)
-        changed = {name: SAMPLING[name] if value is None else value for name, value in sampling.items()}
-        made._sampling = {**self._sampling, **changed}
-        parameters_of(stops=(), **made._sampling)
-        return made
-
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         from agentkit.lightllm.generate_api import forced_prompt, forced_tool, parameters_of, parser_for, stops_of
 
         maker = self._server.maker(self.model)
-        tools = (request.tools.schemas or None) if self._tool_choice != "none" else None
+        sampling = dict(request.sampling)
+        stop, tool_choice = sampling.pop("stop", self._stop), sampling.pop("tool_choice", self._tool_choice)
+        tools = (request.tools.schemas or None) if tool_choice != "none" else None
         messages: Sequence[Message] = request.transcript
         if maker.family.image is None and request.transcript.has_images:
             messages = [without_images(message) for message in messages]
         prompt = maker.prompt(messages, tools, self._variables)
-        prompt, begun = forced_prompt(maker, prompt, forced_tool(self._tool_choice, tools) if tools else None)
-        stops = stops_of(maker.family, self._stop)
-        sampling = self._sampling if request.response_format is None else {**self._sampling, **_constrained(request)}
-        body = self._server.body(prompt, parameters_of(stops=stops, **sampling))
+        prompt, begun = forced_prompt(maker, prompt, forced_tool(tool_choice, tools) if tools else None)
+        stops = stops_of(maker.family, stop)
+        constrained = {} if request.response_format is None else _constrained(request)
+        parameters = parameters_of(stops=stops, **{**self._sampled(sampling), **constrained})
+        body = self._server.body(prompt, parameters)
         parser = parser_for(maker, tools, prompt, stops, request.said)
         builder = _ReplyBuilder(f"call_{len(request.transcript)}", request.begin)
         yield from builder.add(parser.feed(begun))
@@ -134,16 +120,20 @@ class LightLLMBackend:
                 pass
         yield builder.reply()
 
-    def takes_schema(self, has_tools: bool) -> bool:
-        """Whether replies can be constrained to a schema (`guided_json`), which would affect tool calls too."""
-        return not has_tools
+    def _sampled(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The sampling options, those of a request over the backend's; None takes the default. Raises
+        ConfigurationError for an unknown option."""
+        _check_known(fields)
+        changed = {name: SAMPLING.get(name) if value is None else value for name, value in fields.items()}
+        return {**self._sampling, **changed}
 
-    def context_length(self) -> int | None:
-        """Query the server for the maximum tokens of prompt and reply together; None when it does not report them.
-
-        Raises the openai package's APIError when the query fails.
-        """
-        return context_length_in(self._server.transport.get("/v1/models"), self.model)
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        """See `agentkit.backend.Backend.capabilities`. A schema (`guided_json`) is used only without tools, since tool
+        calls are text too."""
+        if ask and self._context_length is None:
+            models = self._server.transport.get("/v1/models")
+            self._context_length = context_length_in(models, self.model)
+        return Capabilities(self.model, self.base_url, "text", context_length=self._context_length)
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""

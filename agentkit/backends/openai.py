@@ -6,7 +6,6 @@ pool and error classes are kept.
 """
 
 import contextlib
-import copy
 import json
 import logging
 import re
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit._text import cut, without_credentials
-from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, context_length_in
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.errors import ConfigurationError
@@ -73,9 +72,7 @@ class OpenAIBackend:
         escape_special_tokens: bool | None = None,
         **sampling: Any,
     ) -> None:
-        for name in RESERVED:
-            if name in sampling:
-                raise ConfigurationError(f"OpenAIBackend({name}=...): the agent sets this field of a request itself")
+        _check_sampling(sampling)
         self.model = model
         self.base_url = base_url
         if not api_key and not base_url:
@@ -98,22 +95,11 @@ class OpenAIBackend:
         self._lock = threading.Lock()
         self._client: OpenAI | None = None
         self._closed = False
-        self._connections: OpenAIBackend | None = None
+        self._context_length: int | None = None
 
     def __repr__(self) -> str:
         where = f", base_url={without_credentials(self.base_url)!r}" if self.base_url else ""
         return f"OpenAIBackend({self.model!r}{where})"
-
-    def with_sampling(self, **sampling: Any) -> "OpenAIBackend":
-        """Return a backend for the same server that shares this one's connections, with other fields of the request.
-
-        sampling: override this backend's fields; None omits a field. The copy is closed with its original.
-        """
-        made = copy.copy(self)
-        merged = {**self._sampling, **sampling}
-        made._sampling = {key: value for key, value in merged.items() if value is not None}
-        made._connections = self._connections or self
-        return made
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
@@ -144,7 +130,7 @@ class OpenAIBackend:
             deltas = self._streamed(client, answer, accumulator)
         else:
             deltas = accumulator.feed(_answer(answer))
-        text = ReplyText(request, self.model, reads_calls=self._reads_calls) if self._reads_text else PassThrough()
+        text = self._text_reader(request)
         for delta in deltas:
             for visible in text.read(delta):
                 if request.stream:
@@ -157,30 +143,34 @@ class OpenAIBackend:
             if request.stream or isinstance(item, Reply):
                 yield item
 
-    @property
-    def _reads_calls(self) -> bool:
-        return self._text_calls and self._sampling.get("tool_choice") != "none"
+    def _text_reader(self, request: Request) -> ReplyText | PassThrough:
+        if not self._reads_text:
+            return PassThrough()
+        reads_calls = self._text_calls and self._sampled(request).get("tool_choice") != "none"
+        return ReplyText(request, self.model, reads_calls=reads_calls)
 
-    @property
-    def tells_schema(self) -> bool:
-        """Whether the server shows the model the schema of a response_format; others only constrain the output."""
-        return self.base_url is None or "//api.openai.com" in self.base_url
+    def _sampled(self, request: Request) -> dict[str, Any]:
+        """The sampling fields of a request, its own over the backend's. Raises ConfigurationError for a field that the
+        agent sets."""
+        _check_sampling(request.sampling)
+        return {key: value for key, value in {**self._sampling, **request.sampling}.items() if value is not None}
 
-    def takes_schema(self, has_tools: bool) -> bool:
-        """Whether the server accepts a response_format with a schema. Together with tools only OpenAI's does, since
-        others would constrain tool calls to it too."""
-        return self._takes_schema and (self.tells_schema or not has_tools)
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        """See `agentkit.backend.Backend.capabilities`. Only OpenAI's own API accepts a schema together with tools;
+        other servers would apply it to tool calls too."""
+        is_openai = self.base_url is None or "//api.openai.com" in self.base_url
+        if ask and self._context_length is None:
+            self._context_length = self._queried_context_length()
+        return Capabilities(
+            self.model,
+            self.base_url,
+            schema="no" if not self._takes_schema else "always" if is_openai else "text",
+            tells_schema=is_openai,
+            images=self._images,
+            context_length=self._context_length,
+        )
 
-    @property
-    def takes_images(self) -> bool | None:
-        """Whether the server accepts images; None while that is unknown."""
-        return self._images
-
-    def context_length(self) -> int | None:
-        """Query the server for the maximum tokens of prompt and reply together; None when it does not report them.
-
-        Raises APIConnectionError when the server can't be reached.
-        """
+    def _queried_context_length(self) -> int | None:
         import httpx2
         from openai import APIStatusError
 
@@ -189,7 +179,7 @@ class OpenAIBackend:
         length = None
         with contextlib.suppress(APIStatusError, ValueError):
             length = context_length_in(client.get("/models", cast_to=httpx2.Response).json(), self.model)
-        if length is None:  # llama.cpp reports its start options at /props
+        if length is None:  # llama.cpp reports it in its own endpoint
             with contextlib.suppress(APIStatusError, ValueError, AttributeError):
                 props = client.get(f"{root}/props", cast_to=httpx2.Response).json()
                 length = (props.get("default_generation_settings") or {}).get("n_ctx")
@@ -203,8 +193,6 @@ class OpenAIBackend:
             client.close()
 
     def _connected(self) -> "OpenAI":
-        if self._connections is not None:
-            return self._connections._connected()
         with self._lock:
             if self._closed:
                 raise ConfigurationError(f"{self!r} is closed: create a new one")
@@ -263,7 +251,7 @@ class OpenAIBackend:
         options: Any = {"headers": {"content-type": "application/json"}}
         if request.stream and not self._streams:
             request = replace(request, stream=False)
-        if request.response_format is not None and not self.takes_schema(bool(request.tools)):
+        if request.response_format is not None and not self.capabilities().takes_schema(bool(request.tools)):
             request = replace(request, response_format=None)
         body = self._body(request)
         if request.stream:
@@ -278,7 +266,7 @@ class OpenAIBackend:
         return client.post("/chat/completions", cast_to=httpx2.Response, content=body, options=options)
 
     def _body(self, request: Request) -> bytes:
-        fields: dict[str, Any] = {"model": self.model, **self._sampling}
+        fields: dict[str, Any] = {"model": self.model, **self._sampled(request)}
         if request.stream and self._takes_stream_options:
             fields["stream_options"] = {"include_usage": True}
         return chat_completions_body(fields, request, images=self._images is not False, escaped=self._escapes)
@@ -301,6 +289,12 @@ class OpenAIBackend:
             logger.warning("%r rejects images: they are replaced by a sentence (%s)", self, cut(text, 200))
             return True
         return False
+
+
+def _check_sampling(fields: Mapping[str, Any]) -> None:
+    for name in RESERVED:
+        if name in fields:
+            raise ConfigurationError(f"{name}=...: the agent sets this field of a request itself")
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:

@@ -13,30 +13,28 @@ from typing import Any
 
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.middleware.base import Middleware
 from agentkit.net.abort import AbortableRequest
 
 _END = object()
 
 
-class Cancellable:
+class Cancellable(Middleware):
     """Wraps any backend for one run. cancel: set it to stop. patience: returns the deadline (`time.monotonic()`) of a
     reply that is requested now; None is no limit. A stopped reply ends without a Reply."""
 
     def __init__(self, backend: Backend, cancel: threading.Event | None, patience: Callable[[], float | None]) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self._cancel = cancel
         self._patience = patience
-
-    def __repr__(self) -> str:
-        return repr(self._backend)
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         deadline = self._patience()
         if self._cancel is None and deadline is None:
-            yield from self._backend.reply(request)
+            yield from self.backend.reply(request)
             return
-        running = _CancellableReply(self._backend, request)
+        running = _CancellableReply(self.backend, request)
         WORKERS.submit(running.work)
         try:
             while not self._is_over(deadline):
@@ -52,10 +50,6 @@ class Cancellable:
         finally:
             running.abandon()
 
-    def close(self) -> None:
-        """See `agentkit.backend.Backend.close`."""
-        self._backend.close()
-
     def _is_over(self, deadline: float | None) -> bool:
         is_cancelled = self._cancel is not None and self._cancel.is_set()
         return is_cancelled or (deadline is not None and time.monotonic() >= deadline)
@@ -67,7 +61,7 @@ class _CancellableReply:
     def __init__(self, backend: Backend, request: Request) -> None:
         self.deltas: SimpleQueue[Any] = SimpleQueue()
         self.is_abandoned = threading.Event()
-        self._backend = backend
+        self.backend = backend
         self._request = request
         self._connection = AbortableRequest()
 
@@ -79,7 +73,7 @@ class _CancellableReply:
     def work(self) -> None:
         """Put the deltas into the queue, until the last one or until the reply is abandoned."""
         try:
-            with self._connection, closing(self._backend.reply(self._request)) as deltas:
+            with self._connection, closing(self.backend.reply(self._request)) as deltas:
                 for delta in deltas:
                     if self.is_abandoned.is_set():
                         return

@@ -24,6 +24,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage
 from agentkit.message import Message, response_of, text_of, user
+from agentkit.middleware.base import Middleware
 from agentkit.middleware.history_cut import TrimmedHistory, as_text, cut, size_of
 from agentkit.toolbox import RunToolbox
 from agentkit.tools import Tool
@@ -108,18 +109,17 @@ class ContextSize:
         """The window in tokens, from the server where it reports it; queried once."""
         if self.tokens is None and not self.was_queried:
             self.was_queried = True
-            context_length: Callable[[], int | None] | None = getattr(backend, "context_length", None)
             try:
-                self.tokens = context_length() if context_length is not None else None
+                self.tokens = backend.capabilities(ask=True).context_length
             except Exception as error:  # noqa: BLE001 - the run continues without knowing it
                 logger.info("the size of the model's context could not be queried: %s", error)
         return self.tokens
 
 
-class FitToContext:
+class FitToContext(Middleware):
     """Wraps any backend for one run, and sends as much of the transcript as fits.
 
-    owner: the backend that is queried for its context. view: the view of an earlier run of the session. spent: what
+    view: the view of an earlier run of the session. spent: what
     its last reply took. changed: called with each new view.
     """
 
@@ -129,16 +129,14 @@ class FitToContext:
         window: Window,
         size: ContextSize,
         toolbox: RunToolbox,
-        owner: Backend,
         view: TrimmedHistory | None = None,
         spent: Usage | None = None,
         changed: Callable[[TrimmedHistory], object] = lambda view: None,
     ) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self._window = window
         self._size = size
         self._toolbox = toolbox
-        self._owner = owner
         self._view = view
         self._changed = changed
         self._sent: Transcript | None = None
@@ -147,13 +145,6 @@ class FitToContext:
         self._counted = 0
         self._before = Usage()
         self._is_restored = spent is not None
-
-    def __repr__(self) -> str:
-        return repr(self._backend)
-
-    def close(self) -> None:
-        """See `agentkit.backend.Backend.close`."""
-        self._backend.close()
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
@@ -180,7 +171,7 @@ class FitToContext:
             if sent is request.transcript
             else replace(request, transcript=sent, conversation=request.transcript)
         )
-        with closing(self._backend.reply(fitted)) as deltas:
+        with closing(self.backend.reply(fitted)) as deltas:
             for delta in deltas:
                 if isinstance(delta, Reply):
                     self._count(delta.usage, request.transcript, sent)
@@ -227,7 +218,7 @@ class FitToContext:
         expected = self._tokens + _bytes_of(transcript, start) / self._size.bytes_per_token
         if expected < QUERY_FROM and self._window.tokens is None:
             return False
-        limit = self._size.query(self._owner)
+        limit = self._size.query(self.backend)
         return limit is not None and expected > limit * self._window.full
 
     def _shrunk_after(self, error: Exception, limit: int, transcript: Transcript) -> bool:
@@ -269,7 +260,7 @@ class FitToContext:
         max_bytes = int((self._size.tokens or 4096) * self._window.keep * self._size.bytes_per_token)
         prompt = Transcript([user(f"{SUMMARISE}\n\n{earlier}\n{text[-max_bytes:]}")])
         try:
-            *_, reply = self._backend.reply(Request(prompt))
+            *_, reply = self.backend.reply(Request(prompt))
         except Exception as error:  # noqa: BLE001 - without a summary the run continues as with "drop"
             logger.warning("the turns that are left out could not be summarised: %s", error)
             return earlier or left_out

@@ -10,31 +10,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.middleware.base import Middleware
 from agentkit.toolbox import MAX_PARALLEL, RunningCalls, RunToolbox
 from agentkit.tools import Context
 
 
-class EagerTools:
+class EagerTools(Middleware):
     """Wraps any backend for one run and starts the read-only calls of its replies in `toolbox`. For that it requests a
     stream, even where no caller reads it."""
 
     def __init__(self, backend: Backend, toolbox: RunToolbox, context: Context) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self._toolbox = toolbox
         self._context = context
-
-    def __repr__(self) -> str:
-        return repr(self._backend)
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         if request.tools is self._toolbox and self._toolbox.has_read_only:
             request = replace(request, stream=True, begin=self._early_starts())
-        return self._backend.reply(request)
-
-    def close(self) -> None:
-        """See `agentkit.backend.Backend.close`."""
-        self._backend.close()
+        return self.backend.reply(request)
 
     def _early_starts(self) -> "_EarlyStarts":
         early_starts = _EarlyStarts(self._toolbox, self._context)

@@ -9,6 +9,7 @@ from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage
+from agentkit.middleware.base import Middleware
 
 logger = logging.getLogger("agentkit")
 
@@ -36,38 +37,30 @@ class Prices:
         return (fresh * self.input + usage.cached_tokens * cached + usage.output_tokens * self.output) / 1e6
 
 
-class Priced:
+class Priced(Middleware):
     """Wraps any backend and sets the cost of replies for which the server reports none."""
 
-    def __init__(self, backend: Backend, prices: Prices | None, model: str, base_url: str | None) -> None:
-        self._backend = backend
+    def __init__(self, backend: Backend, prices: Prices | None) -> None:
+        super().__init__(backend)
         self._prices = prices
-        self._model = model
-        self._base_url = base_url
-
-    def __repr__(self) -> str:
-        return repr(self._backend)
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        with closing(self._backend.reply(request)) as deltas:
+        with closing(self.backend.reply(request)) as deltas:
             for delta in deltas:
                 if isinstance(delta, Reply) and not delta.usage.cost:
                     yield replace(delta, usage=replace(delta.usage, cost=self._cost(delta.usage)))
                 else:
                     yield delta
 
-    def close(self) -> None:
-        """See `agentkit.backend.Backend.close`."""
-        self._backend.close()
-
     def _cost(self, usage: Usage) -> float:
         if self._prices is not None:
             return self._prices.cost(usage)
-        cost = known_cost(self._model, self._base_url, usage)
+        known = self.capabilities()
+        cost = known_cost(known.model, known.base_url, usage)
         if cost is None and usage.input_tokens:
             logger.warning(
-                "the cost of %s is not known, so a cost limit has no effect: set Agent(prices=Prices(...))", self._model
+                "the cost of %s is not known, so a cost limit has no effect: set Agent(prices=Prices(...))", known.model
             )
         return cost or 0.0
 

@@ -5,16 +5,17 @@ import time
 from contextlib import closing
 from dataclasses import replace
 
-from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.backend import ReplyStream, Request
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
 from agentkit.message import text_of
+from agentkit.middleware.base import Middleware
 
 PAUSE = 0.5
 """Seconds before the retry of an overloaded server."""
 
 
-class Retrying:
+class Retrying(Middleware):
     """Wraps any backend.
 
     A reply that is empty twice is passed on as it is, with the usage of both. A stream that breaks is requested again
@@ -22,18 +23,12 @@ class Retrying:
     follows. A second failure raises.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    def __repr__(self) -> str:
-        return repr(self._backend)
-
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         before = Usage()
         has_yielded = False
         try:
-            with closing(self._backend.reply(request)) as deltas:
+            with closing(self.backend.reply(request)) as deltas:
                 for delta in deltas:
                     if isinstance(delta, Reply) and _is_empty(delta):
                         before = delta.usage
@@ -49,13 +44,9 @@ class Retrying:
                 raise
         if has_yielded:
             yield ReplyDiscarded()
-        with closing(self._backend.reply(request)) as deltas:
+        with closing(self.backend.reply(request)) as deltas:
             for delta in deltas:
                 yield replace(delta, usage=before + delta.usage) if isinstance(delta, Reply) else delta
-
-    def close(self) -> None:
-        """See `agentkit.backend.Backend.close`."""
-        self._backend.close()
 
 
 def _is_empty(reply: Reply) -> bool:

@@ -15,6 +15,7 @@ from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Prompt, user
+from agentkit.middleware.base import Middleware
 from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
 from agentkit.tooling.json_repair import loads
 from agentkit.tooling.schema import json_schema_of, wrapped_adapter
@@ -131,9 +132,9 @@ class TypedAnswer:
         self.kind = kind
         self.value: Any = None
         self.is_there = False
-        takes_schema = getattr(backend, "takes_schema", None)
-        self.by_tool = not (takes_schema is not None and takes_schema(has_tools))
-        self._adds_schema = not self.by_tool and not getattr(backend, "tells_schema", False)
+        capabilities = backend.capabilities()
+        self.by_tool = not capabilities.takes_schema(has_tools)
+        self._adds_schema = not self.by_tool and not capabilities.tells_schema
         self.failure: OutputError | None = None
         self._left = retries
 
@@ -186,22 +187,19 @@ class TypedAnswer:
         self._left -= 1
 
 
-class StructuredOutput:
+class StructuredOutput(Middleware):
     """Wraps any backend for one run: requests the type, and yields the value received so far."""
 
     def __init__(self, backend: Backend, answer: TypedAnswer) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self._answer = answer
-
-    def __repr__(self) -> str:
-        return repr(self._backend)
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         kind, by_tool = self._answer.kind, self._answer.by_tool
         if not by_tool or not request.tools:
             request = replace(request, response_format=kind.response_format)
-        return self._with_output(self._backend.reply(replace(request, call_deltas=by_tool and request.stream)), by_tool)
+        return self._with_output(self.backend.reply(replace(request, call_deltas=by_tool and request.stream)), by_tool)
 
     def _with_output(self, deltas: ReplyStream, by_tool: bool) -> Generator[Any, None, None]:
         text, emitted = "", None
@@ -224,7 +222,3 @@ class StructuredOutput:
                     yield OutputDelta(value)
         finally:
             deltas.close()
-
-    def close(self) -> None:
-        """See `agentkit.backend.Backend.close`."""
-        self._backend.close()

@@ -11,6 +11,7 @@ from agentkit.backend import Backend, Request
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, RunFinished
 from agentkit.message import Prompt, user
+from agentkit.middleware.sampling import Sampling
 from agentkit.serving.exchange import Answer, RequestState, UserInput
 from agentkit.session import Sessions
 from agentkit.transcript import Transcript
@@ -99,9 +100,7 @@ class ChatService:
             return run.result
 
     def _sampled(self, sampling: Mapping[str, Any]) -> Backend:
-        with_sampling = getattr(self._backend, "with_sampling", None)  # the extractive model lacks it
-        sampled: Backend = with_sampling(**sampling) if with_sampling and sampling else self._backend
-        return sampled
+        return Sampling(self._backend, sampling) if sampling else self._backend
 
     # ---- progress of a request
 

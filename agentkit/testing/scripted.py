@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit.backend import Begin, ReplyStream, Request
+from agentkit.backend import Begin, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
@@ -75,6 +75,10 @@ class ScriptedBackend:
             yield step
             return
         yield from _events(_message(step), request.stream, f"call_{index + 1}", request.begin, request.call_deltas)
+
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        """See `agentkit.backend.Backend.capabilities`."""
+        return Capabilities()
 
     def close(self) -> None:
         """Set `closed`."""

@@ -14,6 +14,7 @@ from agentkit import Agent, ConfigurationError, Image, Limits, tool
 from agentkit.backends import LightLLMBackend
 from agentkit.errors import TranscriptError
 from agentkit.event import ReasoningDelta, ReplyFinished, RunFinished, TextDelta
+from agentkit.middleware.sampling import Sampling
 from agentkit.text.call_format import Call, Segment
 from agentkit.text.chat_template import template_named
 from agentkit.text.families import family_named
@@ -67,10 +68,14 @@ def test_the_loop_runs_as_with_any_backend() -> None:
 def test_other_sampling_goes_through_the_same_connections() -> None:
     with serve_lightllm(["Hi"]) as server:
         backend = LightLLMBackend("Qwen3-8B", server.url, temperature=0.5)
-        for each in (backend, backend.with_sampling(temperature=0.1, max_tokens=7), backend.with_sampling(seed=None)):
+        for each in (
+            backend,
+            Sampling(backend, {"temperature": 0.1, "max_tokens": 7}),
+            Sampling(backend, {"seed": None}),
+        ):
             assert Agent(each).run("Hi").output == "Hi"
         with pytest.raises(ConfigurationError, match="heat"):
-            backend.with_sampling(heat=1)
+            Agent(Sampling(backend, {"heat": 1})).run("Hi")
         sent = [asked.parameters for asked in server.requests]
     assert [each["temperature"] for each in sent] == [0.5, 0.1, 0.5]
     assert [each["max_new_tokens"] for each in sent] == [10000, 7, 10000]

@@ -14,6 +14,7 @@ from agentkit import Agent, ConfigurationError, Image, Run, tool
 from agentkit.backends import GGUFBackend, OpenAIBackend
 from agentkit.errors import MissingExtraError
 from agentkit.event import ReasoningDelta, RunFinished, TextDelta
+from agentkit.middleware.sampling import Sampling
 from tests.support.llama_server import LlamaServer
 
 
@@ -192,10 +193,9 @@ def test_one_agent_answers_in_many_threads(backend: Any) -> None:
 
 def test_other_sampling_of_a_model_in_this_process_uses_the_same_model(tiny_model: Path) -> None:
     backend = GGUFBackend(tiny_model, threads=1)
-    short = backend.with_sampling(max_tokens=1)
+    short = Sampling(backend, {"max_tokens": 1})
     assert Agent(short).run("Hello").stopped == "length"
     assert Agent(backend).run("Hello").stopped == "answer"
-    assert short._server is None
     backend.close()
     with pytest.raises(ConfigurationError, match="is closed"):
         Agent(short).run("Hello")

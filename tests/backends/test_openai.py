@@ -18,6 +18,7 @@ from agentkit.backend import Request
 from agentkit.backends import OpenAIBackend
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.event import ReasoningDelta, Reply, TextDelta
+from agentkit.middleware.sampling import Sampling
 from agentkit.providers import resolve
 from agentkit.transcript import Transcript
 from tests.support.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
@@ -485,12 +486,12 @@ def test_sampling_fields_are_sent_and_tool_choice_only_with_tools() -> None:
 def test_other_sampling_goes_through_the_same_connections() -> None:
     with serve([whole("Hi")]) as server:
         backend = OpenAIBackend("m", base_url=server.url, temperature=0.5, top_p=0.9)
-        for each in (backend, backend.with_sampling(temperature=0.1, top_p=None), backend):
+        for each in (backend, Sampling(backend, {"temperature": 0.1, "top_p": None}), backend):
             assert Agent(each).run("Hi").output == "Hi"
         assert server.connections == 1
         backend.close()
         with pytest.raises(ConfigurationError, match="is closed"):
-            Agent(backend.with_sampling(seed=1)).run("Hi")
+            Agent(Sampling(backend, {"seed": 1})).run("Hi")
     assert [asked.body.get("temperature") for asked in server.requests] == [0.5, 0.1, 0.5]
     assert [asked.body.get("top_p") for asked in server.requests] == [0.9, None, 0.9]
 

@@ -154,10 +154,10 @@ def test_a_truncated_bare_number_is_requested_again() -> None:
 
 
 def test_openais_own_server_needs_no_instruction_and_supports_schema_with_tools() -> None:
-    backend = OpenAIBackend("gpt-5-mini", api_key="x")
-    assert backend.takes_schema(True)
-    assert backend.tells_schema
-    other = OpenAIBackend("m", base_url="http://127.0.0.1:9/v1")
+    own = OpenAIBackend("gpt-5-mini", api_key="x").capabilities()
+    assert own.takes_schema(True)
+    assert own.tells_schema
+    other = OpenAIBackend("m", base_url="http://127.0.0.1:9/v1").capabilities()
     assert (other.takes_schema(False), other.takes_schema(True), other.tells_schema) == (True, False, False)
 
 

@@ -173,15 +173,14 @@ def _sees_images_of_tools(backend: Backend) -> tuple[Verdict, str]:
 
 def _about_red(backend: Backend, messages: list[Any]) -> tuple[Verdict, str]:
     _, reply = _ask(backend, messages, TOOLS)
-    if getattr(backend, "takes_images", None) is False:
+    if backend.capabilities().images is False:
         return "no", "the server rejects images; agentkit replaces them by a sentence"
     text = text_of(reply.message)
     return ("yes" if "red" in text.lower() else "unknown"), f"accepted; the reply about a red image: {_quoted(text)}"
 
 
 def _context_length(backend: Backend) -> tuple[Verdict, str]:
-    ask = getattr(backend, "context_length", None)
-    length = ask() if ask is not None else None
+    length = backend.capabilities(ask=True).context_length
     return ("yes", f"{length:,} tokens") if length else ("unknown", "the server does not report it")
 
 

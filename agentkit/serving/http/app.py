@@ -114,7 +114,7 @@ def model_of(settings: HttpSettings) -> tuple[Backend, str | None]:
     """Return the model, and the API URL of its server or None. Raises ConfigurationError."""
     if settings.agentkit_model:
         backend = resolve(settings.agentkit_model)
-        return backend, getattr(backend, "base_url", None) or (OPENAI if isinstance(backend, OpenAIBackend) else None)
+        return backend, backend.capabilities().base_url or (OPENAI if isinstance(backend, OpenAIBackend) else None)
     backend = model_server(
         settings.llm_server_url,
         timeout=settings.llm_timeout,

@@ -1,0 +1,36 @@
+"""The base class of middleware: a backend that wraps another one and forwards what it does not change."""
+
+from agentkit.backend import Backend, Capabilities, ReplyStream, Request
+
+
+class Middleware:
+    """Forwards every member of the `Backend` protocol; a subclass overrides `reply`.
+
+    It yields deltas and then exactly one Reply, and closes the stream that it reads when its own is closed.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def __repr__(self) -> str:
+        return repr(self.backend)
+
+    def reply(self, request: Request) -> ReplyStream:
+        """See `agentkit.backend.Backend.reply`."""
+        return self.backend.reply(request)
+
+    def close(self) -> None:
+        """See `agentkit.backend.Backend.close`."""
+        self.backend.close()
+
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        """See `agentkit.backend.Backend.capabilities`."""
+        return self.backend.capabilities(ask)
+
+
+class NoCapabilities(Middleware):
+    """Completes a backend that has `reply` and `close` alone: nothing is known of it."""
+
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        """See `agentkit.backend.Backend.capabilities`."""
+        return Capabilities()

@@ -1,0 +1,21 @@
+"""Sampling fields for every request of a run, over the backend's own."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.middleware.base import Middleware
+
+
+class Sampling(Middleware):
+    """Adds fields such as temperature to each request; those that the request has already stay. fields: as in
+    `Request.sampling`."""
+
+    def __init__(self, backend: Backend, fields: Mapping[str, Any]) -> None:
+        super().__init__(backend)
+        self._fields = dict(fields)
+
+    def reply(self, request: Request) -> ReplyStream:
+        """See `agentkit.backend.Backend.reply`."""
+        return self.backend.reply(replace(request, sampling={**self._fields, **request.sampling}))
