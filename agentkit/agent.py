@@ -80,6 +80,12 @@ class Agent(Closable):
         self._latency = ToolLatency()
         self._window = Window(window) if isinstance(window, int) else window or Window()
         self._size = ContextSize(self._window.tokens)
+        self._is_complete = True
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if "_is_complete" in self.__dict__:
+            raise AttributeError(f"an Agent is immutable, so that threads can share it: create another with {name}=...")
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         return f"Agent({self._backend!r}, tools=[{', '.join(tool.name for tool in self._toolbox)}])"

@@ -451,3 +451,11 @@ def test_every_event_has_the_messages_it_adds() -> None:
 def test_events_are_values() -> None:
     assert issubclass(TextDelta, Event)
     assert TextDelta("a") == TextDelta("a")
+
+
+@pytest.mark.parametrize("name", ["tools", "limits", "instructions", "_backend"])
+def test_setting_an_attribute_of_an_agent_raises(name: str) -> None:
+    agent = Agent(ScriptedBackend("Hello."))
+    with pytest.raises(AttributeError, match="immutable"):
+        setattr(agent, name, None)
+    assert agent.run("Hi").output == "Hello."
