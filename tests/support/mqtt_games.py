@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -53,7 +53,8 @@ class Games:
         self.got: list[tuple[str, str]] = []
         self._changed = threading.Condition()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, f"games-{time.monotonic_ns()}", clean_session=False)
-        self._client.reconnect_delay_set(1, 1)
+        # Sooner than the bridge: a broker without persistence keeps no answer for a client that has not subscribed yet.
+        self._client.reconnect_delay_set(cast(int, 0.05), cast(int, 0.05))
         self._client.on_socket_open = _send_at_once
         self._client.on_connect = lambda client, *_: client.subscribe("general/assistant_response/#", 2)
         self._client.on_message = self._on_message
