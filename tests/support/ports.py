@@ -10,7 +10,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def wait_for(port: int, name: str, seconds: float = 4.0) -> None:
+def wait_for(port: int, name: str, seconds: float = 15.0) -> None:
     """Wait until a server listens on a port. Raises AssertionError after `seconds`."""
     for _ in range(int(seconds * 50)):
         with socket.socket() as probe:

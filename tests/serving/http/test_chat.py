@@ -17,6 +17,7 @@ from tests.support.http_service import LOOK_UP, Service, reply, serve_http, sett
 from tests.support.lightllm_server import serve_lightllm
 from tests.support.llama_server import LlamaServer
 from tests.support.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -191,16 +192,10 @@ def test_a_client_that_disconnects_stops_its_run(tmp_path: Path) -> None:
             with requests.post(service.url + path, json={**body, "stream": True}, stream=True, timeout=10) as stream:
                 assert next(stream.iter_content(10))
                 assert service.app.state.service.runs.count == 1
-            end = time.monotonic() + 10
-            while service.app.state.service.runs.count and time.monotonic() < end:
-                time.sleep(0.05)
-            assert service.app.state.service.runs.count == 0
+            until(lambda: service.app.state.service.runs.count == 0)
         with pytest.raises(requests.Timeout):
             requests.post(f"{service.url}/api/llm/chat", json=body, timeout=1)
-        end = time.monotonic() + 10
-        while service.app.state.service.runs.count and time.monotonic() < end:
-            time.sleep(0.05)
-        assert service.app.state.service.runs.count == 0
+        until(lambda: service.app.state.service.runs.count == 0)
 
 
 def test_a_slow_reader_does_not_block_others(tmp_path: Path) -> None:
@@ -363,7 +358,7 @@ def test_a_message_that_times_out_does_not_undo_an_answered_one(tmp_path: Path) 
         service.app.state.service.conversations.service.sessions.wait = 0.5
         first = threading.Thread(target=talk, args=(service, "s", "the same words"))
         first.start()
-        time.sleep(0.3)
+        until(lambda: server.requests)
         late = service.ask("POST", "/api/llm/chat/session", {"session_id": "s", "message": "the same words"})
         first.join()
         said = service.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]
@@ -381,8 +376,9 @@ def test_a_session_deleted_while_messages_wait_stays_listed(tmp_path: Path) -> N
             body = {"session_id": session, "system_prompt": "Be brief."}
             talking = [threading.Thread(target=talk, args=(service, session, word)) for word in ("one", "two")]
             talk(service, session, "zero", system_prompt="Be brief.")
+            before = len(server.requests)
             talking[0].start()
-            time.sleep(0.1)
+            until(lambda: len(server.requests) > before)
             deleting = threading.Thread(target=service.ask, args=("DELETE", f"/api/llm/chat/session/{session}"))
             deleting.start()
             talking[1].start()
@@ -404,7 +400,7 @@ def test_deleting_a_busy_session_does_not_block_others(tmp_path: Path) -> None:
     with serve(slow) as server, serve_http(settings_for(tmp_path, server.url)) as service:
         threads = [threading.Thread(target=talk, args=(service, "s", "slow"))]
         threads[0].start()
-        time.sleep(0.3)
+        until(lambda: server.requests)
         statuses: list[int] = []
         for _ in range(50):
             deleting = threading.Thread(

@@ -21,6 +21,7 @@ from tests.support.model_server import Asked, serve, whole
 from tests.support.mosquitto import EXECUTABLE, serve_mqtt
 from tests.support.mqtt_games import Games
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -114,9 +115,7 @@ def test_requests_in_progress_finish_before_the_process_exits(tmp_path: Path, nu
     with serve(slow) as server, served(tmp_path, LLM_SERVER_URL=server.url) as (url, process):
         asking = threading.Thread(target=lambda: answers_received.append(say(url, "s", "one")))
         asking.start()
-        end = time.monotonic() + 10
-        while not server.requests and time.monotonic() < end:
-            time.sleep(0.01)
+        until(lambda: server.requests)
         process.send_signal(number)
         assert process.wait(30) == 0
         asking.join()

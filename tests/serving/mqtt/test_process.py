@@ -16,6 +16,7 @@ from tests.support.model_server import Answer, Asked, serve, whole
 from tests.support.mosquitto import EXECUTABLE, serve_mqtt
 from tests.support.mqtt_games import ROOT, Games, bridge
 from tests.support.redis_server import serve_redis
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not installed (apt-get install mosquitto)")
 
@@ -208,9 +209,7 @@ def test_a_broker_without_persistence_loses_no_answer_in_progress_at_a_restart(t
         with bridge(tmp_path, broker, server.url):
             for session in range(12):
                 games.ask(f"s{session}", 1)
-            end = time.monotonic() + 10
-            while len(server.requests) < 10 and time.monotonic() < end:  # one of them was the check at startup
-                time.sleep(0.01)
+            until(lambda: len(server.requests) >= 10)  # one of them was the check at startup
             broker.stop()
             broker.start()
             assert games.wait(9, 20) >= 9
