@@ -202,6 +202,7 @@ def mutate(messages: list[Any], chance: random.Random) -> None:
         message["role"] = chance.choice(["user", "assistant", "tool", "system", "function"])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32))
 @settings(max_examples=500, deadline=None)
 def test_ten_thousand_mutations_end_in_histories_that_a_strict_server_takes(seed: int) -> None:

@@ -513,6 +513,11 @@ def test_any_text_split_anywhere_parses_the_same(drawn: tuple[str, list[str]], t
     assert read(name, list(text), TOOLS, thinking) == whole
 
 
+@pytest.mark.parametrize("text", ["<function=0\n><tool_call>", "<function=now\n \n></function>", "<function=now\n"])
+def test_a_bracket_that_follows_on_the_next_line_parses_the_same_in_any_chunks(text: str) -> None:
+    assert read("qwen_coder", list(text), TOOLS, False) == read("qwen_coder", [text], TOOLS, False)
+
+
 @pytest.mark.parametrize("space", ["\x1f", "\r", "\x0b", "\u2028", "\u3000"])
 def test_odd_white_space_after_a_name_parses_the_same_in_any_chunks(space: str) -> None:
     text = f"<tool_call><function=now{space}<parameter=a>1</parameter></function></tool_call>"

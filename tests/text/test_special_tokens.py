@@ -185,6 +185,7 @@ def test_a_message_without_a_token_is_not_copied() -> None:
     assert transcript.encoded(escaped=True) == transcript.encoded()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", shared("injection.jsonl"))
 def test_the_injection_cases_forge_nothing_on_chat_completions_servers(row: dict[str, Any]) -> None:
     for provider in ("openai", "llamacpp", "vllm", "ollama"):

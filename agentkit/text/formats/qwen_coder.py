@@ -24,6 +24,7 @@ from agentkit.text.formats.typed import parameters_of, typed_value
 
 START, END, FUNCTION = "<tool_call>", "</tool_call>", "<function="
 _NAME = re.compile(r"\s*([^>\n<\s]+)\s*(>|\n|(?=<))")
+_ONLY_NAME = re.compile(r"\s*[^>\n<\s]+\s*")
 _MAX_NAME = 300
 _TAG = re.compile(r"<parameter=([^>\n<]+)(>|\n)|</parameter\w*>|</function>|</tool_call>|<tool_call>|<function=")
 _PARTIAL_TAG = re.compile(
@@ -69,6 +70,8 @@ class _QwenCoderBlock:
         if self._json is not None:
             return self._json.finish()
         text, self._rest = self._rest, ""
+        if self._state == "name" and _NAME.match(text):
+            return self._parse_name(text, at_end=True) or ""
         if self._state in ("start", "name"):
             if self._state == "name" and text.strip() and self._marker == START:
                 self._raw.append(text)
@@ -111,7 +114,10 @@ class _QwenCoderBlock:
         self._rejected = True
         return text
 
-    def _parse_name(self, text: str) -> str | None:
+    def _parse_name(self, text: str, at_end: bool = False) -> str | None:
+        if not at_end and len(text) < _MAX_NAME and _ONLY_NAME.fullmatch(text):  # a ">" may follow the white space
+            self._rest = text
+            return None
         found = _NAME.match(text)
         if found is None:
             if len(text) < _MAX_NAME and re.fullmatch(r"\s*[^>\n<\s]*[^\S\n]*", text):
@@ -128,7 +134,7 @@ class _QwenCoderBlock:
         parameters = parameters_of(self._name, self._tools)
         self._properties = set((parameters or {}).get("properties") or ()) or None
         self._state = "body"
-        return self._parse_body(text[found.end() :], at_end=False)
+        return self._parse_body(text[found.end() :], at_end)
 
     def _parse_body(self, text: str, at_end: bool) -> str | None:
         start = 0
