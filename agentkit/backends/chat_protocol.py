@@ -7,11 +7,27 @@ from typing import Any, cast
 
 from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, is_broken_off
+from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.limits import Usage
 from agentkit.message import Message, Part, ToolCall
 from agentkit.text.call_format import CUT_OFF
 from agentkit.tooling.arguments import as_json_object, is_json_object, unreadable
+
+RESERVED = ("model", "messages", "stream", "stream_options", "tools")
+
+
+def check_sampling(fields: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError for a field of a request that the agent sets itself."""
+    for name in RESERVED:
+        if name in fields:
+            raise ConfigurationError(f"{name}=...: the agent sets this field of a request itself")
+
+
+def merged_sampling(own: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """The sampling fields of a request over a backend's own; None omits a field. Raises as `check_sampling` does."""
+    check_sampling(request.sampling)
+    return {key: value for key, value in {**own, **request.sampling}.items() if value is not None}
 
 
 def chat_completions_body(

@@ -12,7 +12,7 @@ from typing import Any
 
 from agentkit._threads import WORKERS
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
-from agentkit.backends.chat_protocol import Accumulator, chat_completions_body
+from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, merged_sampling
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
@@ -58,8 +58,7 @@ class GGUFBackend:
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         server = self._loaded()
-        sampling = {**self._sampling, **request.sampling}
-        fields = {"model": self.path.name, **{key: value for key, value in sampling.items() if value is not None}}
+        fields = {"model": self.path.name, **merged_sampling(self._sampling, request)}
         if request.stream:
             fields["stream_options"] = {"include_usage": True}
         generation = _Generation(chat_completions_body(fields, request, images=False, escaped=self._escapes))

@@ -18,7 +18,13 @@ from urllib.parse import urlsplit
 
 from agentkit._text import cut, without_credentials
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
-from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, context_length_in
+from agentkit.backends.chat_protocol import (
+    Accumulator,
+    chat_completions_body,
+    check_sampling,
+    context_length_in,
+    merged_sampling,
+)
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
@@ -41,7 +47,6 @@ LOCAL = {
 logger = logging.getLogger("agentkit")
 
 NO_KEY = "not-needed"
-RESERVED = ("model", "messages", "stream", "stream_options", "tools")
 
 
 class OpenAIBackend:
@@ -72,7 +77,7 @@ class OpenAIBackend:
         escape_special_tokens: bool | None = None,
         **sampling: Any,
     ) -> None:
-        _check_sampling(sampling)
+        check_sampling(sampling)
         self.model = model
         self.base_url = base_url
         if not api_key and not base_url:
@@ -146,14 +151,8 @@ class OpenAIBackend:
     def _text_reader(self, request: Request) -> ReplyText | PassThrough:
         if not self._reads_text:
             return PassThrough()
-        reads_calls = self._text_calls and self._sampled(request).get("tool_choice") != "none"
+        reads_calls = self._text_calls and {**self._sampling, **request.sampling}.get("tool_choice") != "none"
         return ReplyText(request, self.model, reads_calls=reads_calls)
-
-    def _sampled(self, request: Request) -> dict[str, Any]:
-        """The sampling fields of a request, its own over the backend's. Raises ConfigurationError for a field that the
-        agent sets."""
-        _check_sampling(request.sampling)
-        return {key: value for key, value in {**self._sampling, **request.sampling}.items() if value is not None}
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`. Only OpenAI's own API accepts a schema together with tools;
@@ -266,7 +265,7 @@ class OpenAIBackend:
         return client.post("/chat/completions", cast_to=httpx2.Response, content=body, options=options)
 
     def _body(self, request: Request) -> bytes:
-        fields: dict[str, Any] = {"model": self.model, **self._sampled(request)}
+        fields: dict[str, Any] = {"model": self.model, **merged_sampling(self._sampling, request)}
         if request.stream and self._takes_stream_options:
             fields["stream_options"] = {"include_usage": True}
         return chat_completions_body(fields, request, images=self._images is not False, escaped=self._escapes)
@@ -289,12 +288,6 @@ class OpenAIBackend:
             logger.warning("%r rejects images: they are replaced by a sentence (%s)", self, cut(text, 200))
             return True
         return False
-
-
-def _check_sampling(fields: Mapping[str, Any]) -> None:
-    for name in RESERVED:
-        if name in fields:
-            raise ConfigurationError(f"{name}=...: the agent sets this field of a request itself")
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
