@@ -179,11 +179,19 @@ class Budget:
         """The number of the next reply, counted from 1."""
         return self._turns + 1
 
+    @property
+    def ending(self) -> Limit | None:
+        """The limit that made the current reply the last; None while there is none."""
+        return self._ending
+
     def begin_reply(self) -> Limit | None:
-        """Reserve what the next reply and a last one may cost. Returns the limit that makes the next the last."""
+        """Reserve what the next reply and a last one may cost. Returns the limit that makes the next the last. Raises
+        LimitError instead where the limits say so."""
         with self._lock:
             self._hold(tool_calls=0, reply=_NOTHING)
             self._ending = self._limit()
+            if self._ending is not None and self._limits.on_limit == "raise":
+                raise LimitError(f"the run reached its limit: {self._ending}")
             if self._is_limited:
                 self._hold(tool_calls=0, reply=self._last if self._ending else self._last + self._last)
             return self._ending

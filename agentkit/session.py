@@ -241,11 +241,11 @@ class Writer:
         self._lock = lock
 
     def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
-        """Append messages, all or none. usage: what the last of them took. Raises SessionError."""
+        """Append messages, all or none. usage: what the first of them took. Raises SessionError."""
         blobs: dict[str, bytes] = {}
         made = [{"message": _each_url(message, lambda url: _reference(url, blobs))} for message in messages]
         if made and usage is not None:
-            made[-1]["usage"] = {name: value for name, value in asdict(usage).items() if value}
+            made[0]["usage"] = {name: value for name, value in asdict(usage).items() if value}
         self._write(made, blobs)
 
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:

@@ -38,7 +38,7 @@ def tools(
 
 
 def _print(console: Console, listed: Tool[..., Any]) -> None:
-    effect = "read-only" if listed.read_only else "has effects"
+    effect = "read-only" if listed.options.read_only else "has effects"
     console.print(Text.assemble((listed.name, "bold cyan"), f"  ({effect})"))
     console.print(Text(f"  {listed.description.splitlines()[0]}"))
     required = listed.parameters.get("required", [])

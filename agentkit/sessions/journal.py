@@ -66,10 +66,10 @@ class Journal:
         is_longer = list(repaired[: len(earlier)]) == list(earlier)
         self._writer.append([*(repaired[len(earlier) :] if is_longer else unknown_results), *prompt])
 
-    def add(self, message: Mapping[str, Any]) -> None:
-        """Store a message that belongs to no event."""
+    def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Store messages that belong to no event."""
         if self._writer is not None:
-            self._writer.append([message])
+            self._writer.append(messages)
 
     def note_view(self, view: Mapping[str, Any]) -> None:
         """Store which part of the session is sent from now on."""
