@@ -8,7 +8,7 @@ from typing import Any
 
 from agentkit import Session
 from agentkit._text import in_a_line
-from agentkit.event import Event, ReplyFinished, ReplyStarted, TextDelta
+from agentkit.event import Event, TextDelta
 from agentkit.message import Message, text_of
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm, rolled_back
 from agentkit.serving.exchange import Answer, UserInput
@@ -102,17 +102,14 @@ class Responder:
             return None
         if begun.replies:
             return _hint(begun.replies[0])
-        reply: Message | None = None
         try:
             agent, prompt = self.service.agent(user_input), None if begun.is_asked else text
             with rolled_back(session, text), self.service.slots, agent.stream(prompt, session=session) as run:
-                for event in run:
-                    if isinstance(event, ReplyStarted) and event.turn > 1:
-                        break  # the game executes the calls: their results are not sent to the model
-                    if isinstance(event, ReplyFinished):
-                        reply = event.reply.message
+                for _ in run:
+                    pass
         except Exception as error:  # noqa: BLE001 - any failure is reported to the client
             return {"hint": _error_text(message, error)}
+        reply = next((each for each in reversed(run.messages) if each["role"] == "assistant"), None)
         return _hint(reply) if reply is not None else {"hint": NO_ANSWER}
 
     def note_answered(self, message: UserMessage) -> None:
