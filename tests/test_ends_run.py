@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from agentkit import Agent, OutputError, ToolError, tool
+from agentkit import Agent, Image, OutputError, ToolError, tool
 from agentkit.event import ToolFinished
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
@@ -111,3 +111,38 @@ def test_a_typed_run_raises_when_the_result_of_the_tool_is_not_of_the_type() -> 
     with pytest.raises(OutputError, match="ended the run without a valid answer of type City") as raised:
         agent.run("Which city?", output=City)
     assert raised.value.messages[-1]["role"] == "tool"  # type: ignore[attr-defined]
+
+
+def test_of_two_calls_of_it_in_one_reply_both_are_answered_and_the_first_is_the_output() -> None:
+    """dify#29126: a second call of the same tool in a reply was lost."""
+    backend = ScriptedBackend([("submit", {"answer": "1"}), ("submit", {"answer": "2"})])
+    result = Agent(backend, tools=[submit]).run("What is it?")
+    assert result.output == "submitted 1"
+    assert [record.response for record in result.tool_calls] == ["submitted 1", "submitted 2"]
+
+
+def test_a_failing_call_beside_it_keeps_its_result() -> None:
+    """smolagents#2457: the results of a reply were lost when one of its calls failed."""
+
+    @tool
+    def fails(topic: str) -> str:
+        """Fail."""
+        raise OSError("no such thing")
+
+    backend = ScriptedBackend([("fails", {"topic": "x"}), ("submit", {"answer": "1"})])
+    result = Agent(backend, tools=[submit, fails]).run("What is it?")
+    assert (result.output, result.stopped) == ("submitted 1", "answer")
+    assert [record.error is None for record in result.tool_calls] == [False, True]
+    assert [message["role"] for message in result.messages] == ["user", "assistant", "tool", "tool"]
+
+
+def test_an_image_that_it_returns_is_shown_and_the_run_ends() -> None:
+    @tool(ends_run=True)
+    def draw(topic: str) -> Any:
+        """Draw."""
+        return ["Here.", Image(b"png", "image/png", "drawing")]
+
+    agent = Agent(ScriptedBackend(("draw", {"topic": "x"})), tools=[draw])
+    result = agent.run("Draw.")
+    assert result.output.startswith("Here.")
+    assert agent.run(messages=result.messages).output == result.output
