@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from agentkit._text import in_a_line
-from agentkit.message import Message, is_shown_by_a_tool, system, text_of
+from agentkit.message import Message, is_shown_by_a_tool, response_of, system, text_of
 from agentkit.record import call_record
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.exchange import UserInput
@@ -177,7 +177,7 @@ def turns(messages: Sequence[Message]) -> list[TurnOut]:
             if not calls:
                 close()
         elif message["role"] == "tool" and message.get("tool_call_id") in open_calls:
-            open_calls[message["tool_call_id"]].response = text_of(message)
+            open_calls[message["tool_call_id"]].response = response_of(message)
         elif is_shown_by_a_tool(message):
             pending.images += _images(message)
         elif message["role"] == "user":
