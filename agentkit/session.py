@@ -22,7 +22,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from agentkit._text import json_bytes
 from agentkit.errors import SessionBusyError, SessionError
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
+from agentkit.record import stored_usage
 
 FORMAT = 1
 """The format in which entries are written; later formats are rejected when read."""
@@ -52,7 +53,7 @@ class SessionInfo:
 @dataclass(frozen=True)
 class Entry:
     """One entry of a session. kind: "message", "started", "undo", "view" or "request". value: the value under that key.
-    at: ISO 8601, UTC. usage: what a reply took."""
+    at: ISO 8601, UTC. usage: what a reply took; `agentkit.record.usage_from` reads it."""
 
     kind: str
     value: Any
@@ -245,7 +246,7 @@ class Writer:
         blobs: dict[str, bytes] = {}
         made = [{"message": _each_url(message, lambda url: _reference(url, blobs))} for message in messages]
         if made and usage is not None:
-            made[0]["usage"] = {name: value for name, value in asdict(usage).items() if value}
+            made[0]["usage"] = stored_usage(usage)
         self._write(made, blobs)
 
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:

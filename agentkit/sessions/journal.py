@@ -8,6 +8,7 @@ from typing import Any
 from agentkit.event import Event, ReplyFinished, ToolStarted
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall, tool_result
+from agentkit.record import usage_from
 from agentkit.session import Entry, Session, Writer, messages_of, started_calls
 from agentkit.transcript import whats_due
 
@@ -108,8 +109,7 @@ def _last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usag
         elif entry.kind == "view":
             view = entry.value
         elif entry.kind == "message" and entry.usage:
-            usage = entry.usage
-            spent = Usage(1, int(usage.get("input_tokens") or 0), 0, int(usage.get("output_tokens") or 0))
+            spent = usage_from(entry.usage)
         elif entry.kind == "message" and entry.value.get("role") != "user":
             spent = None if entry.value.get("role") == "tool" else spent
     return view, spent if spent is not None and spent.input_tokens else None
