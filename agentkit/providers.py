@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import cast
 
-from agentkit._registry import Registry
+from agentkit._lazy import Registry
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agentkit import Agent, ConfigurationError
-from agentkit._registry import Registry
+from agentkit._lazy import Registry
 from agentkit.providers import PROVIDERS
 from tests.support.package import write_package
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agentkit import ConfigurationError, Tool
-from agentkit._registry import Registry
+from agentkit._lazy import Registry
 
 TOOLS = Registry(
     "agentkit.tools",

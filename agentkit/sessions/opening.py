@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from agentkit._registry import Registry
+from agentkit._lazy import Registry
 from agentkit.errors import ConfigurationError
 from agentkit.session import Sessions
 
