@@ -46,7 +46,7 @@ LAYERS = [
     ["backends.vlmrun", "run", "middleware.stack"],  # VLM Run is an OpenAI-compatible server at another address
     ["agent"],
     ["agentkit", "backends", "sessions", "lightllm", "net", "text", "tooling", "middleware", "testing"],
-    ["serving.environment", "serving.tool_loading", "serving.session_stores", "serving.upstream", "serving.rate_limit"],
+    ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
     ["serving.exchange", "serving.key_values"],
     ["serving.chat_service"],
     ["serving.mqtt.projects", "serving.mqtt.tls", "serving.mqtt.client_id", "serving.mqtt.session_queue"],

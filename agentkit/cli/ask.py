@@ -31,7 +31,7 @@ def ask(
     docs: Annotated[str | None, typer.Option(metavar="DIR", help="Answer from the documents in this folder.")] = None,
     tool: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
+        typer.Option(metavar="NAME|MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
     ] = None,
     max_turns: Annotated[
         int, typer.Option(min=1, help="Maximum number of model replies; then a final answer is requested.")
