@@ -28,14 +28,18 @@ LAYERS = [
         "net.openai_stream",
         "tooling.json_repair",
         "tooling.subprocess_pool",
-        "text.special_tokens",
         "text.quotation",
     ],
-    ["net.images", "tooling.arguments", "tooling.schema", "text.call_format", "text.chat_template", "text.families"],
-    ["limits", "retrieval", "transcript", "text.formats.json_block", "text.formats.typed", "text.held_text"],
-    ["event", "tools", "session", "repair", "text.formats.*", "text.parser", "text.verbatim"],
-    ["toolbox", "record", "sessions.*", "text.formats"],
-    ["backend", "text.prompt", "text.formats.mixed"],
+    ["net.images", "tooling.arguments", "tooling.schema", "text.call_format", "text.chat_template"],
+    ["limits", "retrieval", "text.formats.json_block", "text.formats.typed", "text.families.family", "text.markers"],
+    ["text.formats.*", "text.families.vision", "text.families.chatml", "text.held_text"],
+    ["text.families.*", "text.reasoning"],
+    ["text.families", "text.formats"],
+    ["text.special_tokens", "text.any_format"],
+    ["transcript"],
+    ["event", "tools", "session", "repair", "text.parser", "text.verbatim"],
+    ["toolbox", "record", "sessions.*"],
+    ["backend", "text.prompt"],
     ["providers", "loop", "middleware.history_cut", "middleware.base", "backends.chat_protocol", "testing.cassette"],
     ["middleware.*", "backends.fallback_calls", "lightllm.openai_types", "lightllm.generate_api", "testing.*"],
     ["lightllm.chat_api"],
@@ -152,7 +156,7 @@ def test_there_are_no_import_cycles() -> None:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize("folder", ["backends", "middleware", "sessions", "text.formats"])
+@pytest.mark.parametrize("folder", ["backends", "middleware", "sessions", "text.formats", "text.families"])
 def test_implementations_do_not_know_their_siblings(folder: str) -> None:
     shared = {
         "backends.chat_protocol",
@@ -161,9 +165,12 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "middleware.base",
         "text.formats.json_block",
         "text.formats.typed",
+        "text.families.family",
+        "text.families.vision",
+        "text.families.chatml",
     }
     for name, path in modules().items():
-        if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "text.formats.mixed"):
+        if name.startswith(f"{folder}.") and name != "backends.vlmrun":
             siblings = {each for each in imported_by(path) if each.startswith(f"{folder}.")}
             assert siblings <= shared, name
 
