@@ -28,15 +28,19 @@ LAYERS = [
         "net.http_client",
         "net.openai_stream",
         "tooling.json_repair",
-        "text.special_tokens",
         "text.quotation",
     ],
     ["net.images", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema"],
-    ["text.call_format", "text.chat_template", "text.families"],
-    ["limits", "retrieval", "transcript", "text.formats.json_block", "text.formats.typed", "text.held_text"],
-    ["event", "tools", "repair", "text.formats.*", "text.parser", "text.verbatim"],
-    ["toolbox", "record", "text.formats"],
-    ["backend", "executor", "session", "text.prompt", "text.formats.mixed"],
+    ["text.call_format", "text.chat_template"],
+    ["limits", "retrieval", "text.formats.json_block", "text.formats.typed", "text.families.family", "text.markers"],
+    ["text.formats.*", "text.families.vision", "text.families.chatml", "text.held_text"],
+    ["text.families.*", "text.reasoning"],
+    ["text.families", "text.formats"],
+    ["text.special_tokens", "text.any_format"],
+    ["transcript"],
+    ["event", "tools", "repair", "text.parser", "text.verbatim"],
+    ["toolbox", "record"],
+    ["backend", "executor", "session", "text.prompt"],
     ["providers", "loop", "options", "sessions.*", "backends.chat_protocol", "testing.cassette"],
     ["middleware.history_cut", "middleware.base", "middleware.text_answer"],
     ["middleware.*", "backends.fallback_calls", "lightllm.openai_types", "lightllm.generate_api", "testing.*"],
@@ -94,7 +98,6 @@ DEEPLY_NESTED = {
     "net.drain",
     "_threads",
     "serving.mqtt.session_queue",
-    "serving.mqtt.responder",
     "serving.http.completions",
     "serving.http.chat",
     "serving.http.runs",
@@ -154,7 +157,7 @@ def test_there_are_no_import_cycles() -> None:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize("folder", ["backends", "middleware", "sessions", "text.formats"])
+@pytest.mark.parametrize("folder", ["backends", "middleware", "sessions", "text.formats", "text.families"])
 def test_implementations_do_not_know_their_siblings(folder: str) -> None:
     shared = {
         "backends.chat_protocol",
@@ -164,9 +167,12 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "middleware.text_answer",
         "text.formats.json_block",
         "text.formats.typed",
+        "text.families.family",
+        "text.families.vision",
+        "text.families.chatml",
     }
     for name, path in modules().items():
-        if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "text.formats.mixed", "middleware.stack"):
+        if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "middleware.stack"):
             siblings = {each for each in imported_by(path) if each.startswith(f"{folder}.")}
             assert siblings <= shared, name
 

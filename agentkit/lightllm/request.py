@@ -20,7 +20,6 @@ from agentkit.lightllm.generate_api import (
 from agentkit.lightllm.openai_types import ChatCompletionChunk, chunk
 from agentkit.text.call_format import BadCall, Call, LateReasoning, Segment, Text, Thought, resolve_reasoning
 from agentkit.text.parser import ReplyParser
-from agentkit.text.prompt import PromptMaker
 
 Tools = Sequence[Mapping[str, Any]] | None
 
@@ -108,7 +107,6 @@ class GenerateReply:
         self._stops = stops_of(self._maker.family, request.stop)
         prompt = self._maker.prompt(request.messages, request.tools, request.variables)
         self._prompt, self._begun = forced_prompt(self._maker, prompt, request.forced)
-        self._ids = _Ids(self._maker)
         self._head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -157,7 +155,7 @@ class GenerateReply:
         for delta in self._deltas(parser.finish(cut_off=is_broken_off(reason or "")), calls):
             yield self._chunk(delta)
         for index, call in enumerate(calls):
-            yield self._chunk({"tool_calls": [self._ids.call(index, call)]})
+            yield self._chunk({"tool_calls": [self._call(index, call)]})
         yield self._chunk({}, finish_reason="tool_calls" if calls else reason or "stop")
         if self._request.stream_options.get("include_usage"):
             yield chunk({**self._head, **_CHUNK, "choices": [], "usage": _usage(prompt_tokens, output_tokens)})
@@ -172,7 +170,7 @@ class GenerateReply:
         thoughts = "".join(segment.text for segment in segments if isinstance(segment, Thought))
         if thoughts:
             message["reasoning_content"] = thoughts
-        calls = [self._ids.call(number, call) for number, call in enumerate(_calls(segments))]
+        calls = [self._call(number, call) for number, call in enumerate(_calls(segments))]
         if calls:
             message["tool_calls"] = calls
         bad = [invalid_call(segment) for segment in segments if isinstance(segment, BadCall)]
@@ -187,6 +185,11 @@ class GenerateReply:
 
     def _parser(self) -> ReplyParser:
         return parser_for(self._maker, self._request.tools, self._prompt, self._stops, self._request.messages)
+
+    def _call(self, index: int, call: Call) -> dict[str, Any]:
+        function = {"name": call.name, "arguments": call.arguments}
+        call_id = call.id or self._maker.family.new_call_id()
+        return {"index": index, "id": call_id, "type": "function", "function": function}
 
     @staticmethod
     def _deltas(segments: Iterable[Segment], calls: list[Call]) -> Iterator[dict[str, Any]]:
@@ -224,25 +227,6 @@ class GenerateReply:
 
 
 _CHUNK = {"object": "chat.completion.chunk"}
-
-
-class _Ids:
-    """Builds the `tool_calls` of a reply, with unique ids."""
-
-    def __init__(self, maker: PromptMaker) -> None:
-        self._is_mistral = maker.format.name == "mistral"
-
-    def call(self, index: int, call: Call) -> dict[str, Any]:
-        return {
-            "index": index,
-            "id": call.id or self._new(),
-            "type": "function",
-            "function": {"name": call.name, "arguments": call.arguments},
-        }
-
-    def _new(self) -> str:
-        new = uuid.uuid4().hex
-        return new[:9] if self._is_mistral else f"call_{new[:24]}"  # Mistral's templates require nine characters
 
 
 def as_dict(message: Any) -> dict[str, Any]:

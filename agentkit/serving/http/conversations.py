@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from agentkit._text import in_a_line
+from agentkit.executor import open_call
 from agentkit.message import Message, is_shown_by_a_tool, response_of, system, text_of
 from agentkit.record import call_record
 from agentkit.serving.chat_service import ChatService
@@ -24,7 +25,6 @@ from agentkit.serving.http.schemas import (
 )
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
-from agentkit.toolbox import open_call
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
 
