@@ -21,7 +21,14 @@ NAMES: list[str] = import_module("agentkit").__all__
 LAYERS = [
     ["errors", "_text", "_closing", "_threads"],
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
-    ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.coercion", "tooling.subprocess_worker"],
+    [
+        "net.url_guard",
+        "net.drain",
+        "tooling.json_tokens",
+        "tooling.json_scan",
+        "tooling.coercion",
+        "tooling.subprocess_worker",
+    ],
     [
         "net.fetch",
         "net.http_client",

@@ -1,6 +1,5 @@
 """OpenAI's chat completions as servers implement them in practice: encodes requests, and builds replies from chunks."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -13,6 +12,7 @@ from agentkit.limits import Usage
 from agentkit.message import Message, Part, ToolCall
 from agentkit.text.call_format import CUT_OFF
 from agentkit.tooling.arguments import as_json_object, is_json_object, unreadable
+from agentkit.tooling.json_scan import JsonScan
 
 RESERVED = ("model", "messages", "stream", "stream_options", "tools")
 
@@ -182,8 +182,7 @@ class Accumulator:
             call.name += name  # names may be streamed in parts; a repeated complete name is the same name
         arguments = function.get("arguments")
         if isinstance(arguments, str):
-            call.arguments.append(arguments)
-            if self._begin is not None and call.end.feed(arguments) and call.is_whole:
+            if call.add(arguments) and self._begin is not None:
                 before = self._calls[: self._calls.index(call)]
                 self._begin(call.name, "".join(call.arguments), [each.name for each in before])
         elif arguments is not None:
@@ -238,31 +237,7 @@ class Accumulator:
         return calls
 
 
-class _End:
-    """Finds the end of a JSON object that arrives in parts; each character is scanned once."""
-
-    _TOKENS = re.compile(r'\\.|["{}\[\]]|\\$', re.DOTALL)
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._in_string = False
-        self._escapes = False
-
-    def feed(self, text: str) -> bool:
-        """Return whether this part closes the last open bracket."""
-        start = 1 if self._escapes else 0
-        self._escapes = self._escapes and not text
-        closes = False
-        for found in self._TOKENS.finditer(text, start):
-            token = found.group()
-            if token == "\\":
-                self._escapes = True
-            elif token == '"':
-                self._in_string = not self._in_string
-            elif not self._in_string and len(token) == 1:
-                self._depth += 1 if token in "{[" else -1
-                closes = self._depth == 0
-        return closes and self._depth == 0
+_JSON_SPACE = " \t\r\n"
 
 
 @dataclass(eq=False)
@@ -271,15 +246,29 @@ class _Call:
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
-    end: _End = field(default_factory=_End)
     value: Any = None
     extra: dict[str, Any] = field(default_factory=dict)
+    _scan: JsonScan | None = field(default_factory=JsonScan)
+    _is_object: bool = False
+
+    def add(self, arguments: str) -> bool:
+        """Add a part of the arguments; return whether it completes them. They are decoded once, when the bracket that
+        opened them is closed; text after that makes them invalid."""
+        self.arguments.append(arguments)
+        if self._scan is None:
+            self._is_object = self._is_object and not arguments.strip(_JSON_SPACE)
+            return False
+        end = self._scan.feed(arguments)
+        if end is None:
+            return False
+        self._scan = None
+        self._is_object = not arguments[end:].strip(_JSON_SPACE) and is_json_object("".join(self.arguments))
+        return self._is_object
 
     @property
     def is_whole(self) -> bool:
         """Whether the arguments received are complete, so that a name begins another call."""
-        text = "".join(self.arguments)
-        return self.value is not None or is_json_object(text)
+        return self.value is not None or self._is_object
 
     def as_tool_call(self, cut_off: bool) -> ToolCall:
         written = self.value if self.value is not None else "".join(self.arguments)
