@@ -44,6 +44,7 @@ LAYERS = [
     ["toolbox", "record", "sessions.*", "text.formats"],
     ["backend", "text.prompt", "text.formats.mixed"],
     ["providers", "loop", "middleware.history_cut", "middleware.base", "backends.chat_protocol", "testing.cassette"],
+    ["backends.text_reply"],
     ["middleware.*", "backends.fallback_calls", "lightllm.openai_types", "lightllm.generate_api", "testing.*"],
     ["lightllm.chat_api"],
     ["lightllm.request"],
@@ -92,7 +93,6 @@ DEEPLY_NESTED = {
     "middleware.cancellation",
     "middleware.context_window",
     "middleware.retry",
-    "backends.chat_protocol",
     "backends.openai",
     "backends.gguf",
     "net.http_client",
@@ -164,6 +164,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
     shared = {
         "backends.chat_protocol",
         "backends.fallback_calls",
+        "backends.text_reply",
         "middleware.history_cut",
         "middleware.base",
         "text.formats.json_block",

@@ -1,6 +1,6 @@
 """OpenAI's chat completions as servers implement them in practice: encodes requests, and builds replies from chunks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -90,9 +90,7 @@ class Accumulator:
             if choice.get("index"):
                 continue  # a second alternative, which was not requested
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
-            yield from self._feed_delta(
-                choice.get("delta") or choice.get("message") or {}, is_whole="message" in choice
-            )
+            yield from self.feed_delta(choice.get("delta") or choice.get("message") or {}, is_whole="message" in choice)
 
     def reply(self) -> Reply:
         """Return the reply built from all chunks."""
@@ -105,17 +103,21 @@ class Accumulator:
             message["tool_calls"] = calls
         return Reply(cast(Message, message), self.finish_reason, self._usage, self._extra)
 
-    def _feed_delta(self, delta: Mapping[str, Any], is_whole: bool) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
+    def feed_delta(
+        self, delta: Mapping[str, Any], is_whole: bool = False
+    ) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
+        """Process one delta; yield its deltas. is_whole: whether it is the message of a complete response."""
         for key, value in delta.items():
             if value is None or key == "role":
                 continue
-            if key == "content":
+            if key == "content" and isinstance(value, str):
+                if value:
+                    self.add_text(value)
+                    yield TextDelta(value)
+            elif key == "content":
                 yield from self._feed_content(value)
             elif key == "tool_calls":
-                for position, part in enumerate(value):
-                    call = self._feed_call(part, is_new=is_whole or (position > 0 and part.get("index") is None))
-                    if self._call_deltas and call.arguments:
-                        yield CallDelta(call.name, call.arguments[-1])
+                yield from self._feed_calls(value, is_whole)
             elif key == "function_call":  # the predecessor of `tool_calls`; some servers send it empty
                 if value.get("name") or value.get("arguments"):
                     self._feed_call({"index": 0, "function": value}, is_new=False)
@@ -132,19 +134,15 @@ class Accumulator:
         if key == "reasoning_content" or (key == "reasoning" and "reasoning_content" not in self._strings):
             yield ReasoningDelta(value)
 
-    def _feed_content(self, content: str | list[Part]) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
-        if isinstance(content, str):
-            if content:
-                self._add_text(content)
-                yield TextDelta(content)
-            return
+    def _feed_content(self, content: list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
         for part in content:
             text = _text_of_part(part)
             if text:
                 yield ReasoningDelta(text) if part.get("type") == "thinking" else TextDelta(text)
             self._add_part(part)
 
-    def _add_text(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
+        """Add text of the answer, for a caller that has its delta already."""
         if self._parts:
             self._add_part({"type": "text", "text": text})
         else:
@@ -169,6 +167,12 @@ class Accumulator:
             return self._parts
         text = joined_surrogates("".join(self._text))
         return text or (None if self._calls else "")
+
+    def _feed_calls(self, deltas: Sequence[Mapping[str, Any]], is_whole: bool) -> Iterator[CallDelta]:
+        for position, part in enumerate(deltas):
+            call = self._feed_call(part, is_new=is_whole or (position > 0 and part.get("index") is None))
+            if self._call_deltas and call.arguments:
+                yield CallDelta(call.name, call.arguments[-1])
 
     def _feed_call(self, delta: Mapping[str, Any], is_new: bool) -> "_Call":
         call = self._call_of(delta, is_new)
@@ -228,10 +232,13 @@ class Accumulator:
 
     def _tool_calls(self) -> list[ToolCall]:
         used_ids: set[str] = set()
+        sent_ids = {call.id for call in self._calls}
         calls = []
         for position, call in enumerate(self._in_order()):
             if call.id in used_ids or not call.id:
                 call.id = f"{self._ids}_{position}"
+                while call.id in sent_ids:
+                    call.id += "_"
             used_ids.add(call.id)
             calls.append(call.as_tool_call(cut_off=is_broken_off(self.finish_reason)))
         return calls
@@ -308,12 +315,13 @@ def _text_of_part(part: Part) -> str:
 def _merged(before: Any, new: Any) -> Any:
     """Merge a field with its next delta: lists grow (deltas with the same index are one entry), dicts are merged,
     strings of entries are joined; any other value is replaced."""
-    if isinstance(before, list) and isinstance(new, list):
-        merged = list(before)
+    if isinstance(new, list):
+        if not isinstance(before, list):
+            return list(new)  # a copy, which grows in place
         for entry in new:
-            same = merged and isinstance(entry, dict) and _continues(merged[-1], entry)
-            merged[-1:] = [_joined(merged[-1], entry)] if same else [*merged[-1:], entry]
-        return merged
+            same = before and isinstance(entry, dict) and _continues(before[-1], entry)
+            before[-1:] = [_joined(before[-1], entry)] if same else [*before[-1:], entry]
+        return before
     if isinstance(before, dict) and isinstance(new, dict):
         return {**before, **new}
     return new
