@@ -21,7 +21,7 @@ NAMES: list[str] = import_module("agentkit").__all__
 LAYERS = [
     ["errors", "_text", "_closing", "_threads"],
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
-    ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.coercion", "tooling.options"],
+    ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan", "tooling.coercion", "tooling.options"],
     [
         "tooling.subprocess_worker",
         "net.fetch",
@@ -42,7 +42,7 @@ LAYERS = [
     ["toolbox", "record"],
     ["backend", "executor", "session", "text.prompt"],
     ["providers", "loop", "options", "sessions.*", "backends.chat_protocol", "testing.cassette"],
-    ["middleware.history_cut", "middleware.base", "middleware.text_answer"],
+    ["middleware.history_cut", "middleware.base", "middleware.text_answer", "backends.text_reply"],
     ["middleware.*", "backends.fallback_calls", "lightllm.openai_types", "lightllm.generate_api", "testing.*"],
     ["lightllm.chat_api"],
     ["lightllm.request"],
@@ -91,7 +91,6 @@ DEEPLY_NESTED = {
     "middleware.cancellation",
     "middleware.context_window",
     "middleware.retry",
-    "backends.chat_protocol",
     "backends.openai",
     "backends.gguf",
     "net.http_client",
@@ -162,6 +161,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
     shared = {
         "backends.chat_protocol",
         "backends.fallback_calls",
+        "backends.text_reply",
         "middleware.history_cut",
         "middleware.base",
         "middleware.text_answer",
