@@ -26,6 +26,7 @@ LAYERS = [
         "net.drain",
         "tooling.json_tokens",
         "tooling.json_scan",
+        "tooling.partial_json",
         "tooling.coercion",
         "tooling.subprocess_worker",
     ],
