@@ -23,7 +23,6 @@ LAYERS = [
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
     ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan", "tooling.coercion", "tooling.options"],
     [
-        "tooling.partial_json",
         "tooling.subprocess_worker",
         "net.fetch",
         "net.http_client",
