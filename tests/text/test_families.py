@@ -144,7 +144,7 @@ def test_every_family_has_its_template_and_its_format_in_the_package() -> None:
     for family in families():
         assert isinstance(family.template, Path)
         assert family.template.is_file()
-        assert family.format.starts
+        assert callable(family.format.block)
 
 
 HOSTED = """
