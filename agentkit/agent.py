@@ -1,6 +1,7 @@
 """The agent: a backend, tools, instructions and limits."""
 
 import contextlib
+import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Unpack, cast, overload
@@ -27,6 +28,7 @@ from agentkit.session import Session
 from agentkit.sessions.journal import Journal
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.options import ToolArguments
+from agentkit.tooling.pickling import Part, check, parts_of_tool
 from agentkit.tools import Context, Tool, tool
 from agentkit.transcript import Due, Transcript
 
@@ -68,6 +70,7 @@ class Agent(Closable):
         self._given = resolve(model) if isinstance(model, str) else model
         backend: Backend = self._given if hasattr(self._given, "capabilities") else NoCapabilities(self._given)
         self._backend = functools.reduce(lambda wrapped, wrap: wrap(wrapped), reversed(middleware), backend)
+        self._model, self._middleware = model, tuple(middleware)
         self._instructions = instructions
         self._limits = limits or Limits()
         self._latency = ToolLatency()
@@ -246,6 +249,41 @@ class Agent(Closable):
             steps = loop.run(transcript, wrapped(self._backend, scope), executor, budget, stream)
             events = events_of(steps, transcript, executor, answer, journal, repairs)
             return Run(events, transcript, resources.pop_all().close)
+
+    def _made_of(self) -> dict[str, Any]:
+        """The arguments from which this agent was made, but for the model."""
+        names = ("prices", "window", "early_start")
+        return {
+            "tools": self.tools,
+            "instructions": self._instructions,
+            "limits": self._limits,
+            "middleware": self._middleware,
+            **{name: self._scope.keywords[name] for name in names},
+        }
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled as its arguments; a model's name is resolved again where it is loaded, with the keys of that
+        environment. Raises PicklingError that names the part that can't be pickled."""
+        elsewhere = "make the agent where it is used, or from a model's name"
+        parts = [Part(f"the backend {type(self._given).__name__}", self._model, elsewhere)]
+        for each in self._toolbox:
+            parts += parts_of_tool(each)
+        parts += [Part(f"the middleware {each!r}", each, "define it in a module") for each in self._middleware]
+        check(parts, protocol)
+        return _made_again, (type(self), self._model, self._made_of())
+
+    def __copy__(self) -> "Agent":
+        return _made_again(type(self), self._model, self._made_of())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Agent":
+        """A copy with copies of its tools; a backend that is not its own is shared."""
+        arguments = copy.deepcopy(self._made_of(), memo)
+        known = memo.get(id(self))  # the object of a tool may hold the agent
+        return known if isinstance(known, Agent) else _made_again(type(self), self._model, arguments)
+
+
+def _made_again(kind: type[Agent], model: str | Backend, arguments: Mapping[str, Any]) -> Agent:
+    return kind(model, **arguments)
 
 
 def _checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunOptions:
