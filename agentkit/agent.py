@@ -4,6 +4,7 @@ import contextlib
 import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Unpack, cast, overload
 
 from agentkit import loop
@@ -208,20 +209,7 @@ class Agent(Closable):
         option.
         """
 
-        def ask(task: str, ctx: Context) -> str:
-            with self._begin(
-                task, RunOptions(deps=ctx.deps, cancel=ctx.cancel), stream=False, parent=ctx.budget
-            ) as run:
-                for event in run:
-                    if isinstance(event, ToolStarted):
-                        ctx.progress(f"{name}: {event.name}({event.raw_arguments})")
-                result = run.result
-            assert result is not None
-            ending = "" if result.stopped == "answer" else f"({name} stopped early: {result.stopped})"
-            return "\n".join(part for part in (result.output, ending) if part)
-
-        ask.__doc__ = f"{description}\n\nArgs:\n    task: The complete task; it does not see this conversation."
-        return tool(name=name, description=description, **options)(ask)
+        return tool(name=name, description=description, **options)(_Ask(self, name))
 
     def _finish(self, run: Run[Any]) -> Result[Any]:
         with run:
@@ -264,13 +252,15 @@ class Agent(Closable):
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickled as its arguments; a model's name is resolved again where it is loaded, with the keys of that
         environment. Raises PicklingError that names the part that can't be pickled."""
-        elsewhere = "make the agent where it is used, or from a model's name"
-        parts = [Part(f"the backend {type(self._given).__name__}", self._model, elsewhere)]
-        for each in self._toolbox:
-            parts += parts_of_tool(each)
-        parts += [Part(f"the middleware {each!r}", each, "define it in a module") for each in self._middleware]
-        check(parts, protocol)
+        check(self._pickled_parts(), protocol)
         return _made_again, (type(self), self._model, self._made_of())
+
+    def _pickled_parts(self) -> list[Part]:
+        advice = "make the agent where it is used, or from a model's name"
+        backend = Part(f"the backend {type(self._given).__name__}", self._model, advice)
+        tools = [part for each in self._toolbox for part in parts_of_tool(each)]
+        advice = "define it at the top level of a module"
+        return [backend, *tools, *(Part(f"the middleware {each!r}", each, advice) for each in self._middleware)]
 
     def __copy__(self) -> "Agent":
         return _made_again(type(self), self._model, self._made_of())
@@ -280,6 +270,34 @@ class Agent(Closable):
         arguments = copy.deepcopy(self._made_of(), memo)
         known = memo.get(id(self))  # the object of a tool may hold the agent
         return known if isinstance(known, Agent) else _made_again(type(self), self._model, arguments)
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """The function of an agent that is a tool."""
+
+    agent: Agent
+    name: str
+
+    def __call__(self, task: str, ctx: Context) -> str:
+        """Ask the agent.
+
+        Args:
+            task: The complete task; it does not see this conversation.
+        """
+        options = RunOptions(deps=ctx.deps, cancel=ctx.cancel)
+        with self.agent._begin(task, options, stream=False, parent=ctx.budget) as run:
+            for event in run:
+                if isinstance(event, ToolStarted):
+                    ctx.progress(f"{self.name}: {event.name}({event.raw_arguments})")
+            result = run.result
+        assert result is not None
+        ending = "" if result.stopped == "answer" else f"({self.name} stopped early: {result.stopped})"
+        return "\n".join(part for part in (result.output, ending) if part)
+
+    def pickled_parts(self) -> list[Part]:
+        """The parts of the agent, for the error message when one of them can't be pickled."""
+        return self.agent._pickled_parts()
 
 
 def _made_again(kind: type[Agent], model: str | Backend, arguments: Mapping[str, Any]) -> Agent:

@@ -363,6 +363,16 @@ def test_a_backend_that_can_be_pickled_goes_along_with_its_agent() -> None:
     assert isinstance(again(Agent(ExtractiveBackend())).backend, ExtractiveBackend)
 
 
+def test_an_agent_that_is_a_tool_goes_along_with_the_agent_that_has_it() -> None:
+    expert = Agent(ScriptedBackend("At noon."), instructions="You know tides.")
+    backend = ScriptedBackend(("tides", {"task": "When?"}), "At noon.")
+    agent = again(Agent(backend, tools=[expert.as_tool("tides", "Knows tides.", read_only=True)]))
+    assert [each.response for each in agent.run("When is high tide?").tool_calls] == ["At noon."]
+    assert "complete task" in agent.tools[0].parameters["properties"]["task"]["description"]
+    with pytest.raises(pickle.PicklingError, match=r"^tool tides: the backend OpenAIBackend can't be"):
+        pickle.dumps(Agent("extractive", tools=[Agent(connected()).as_tool("tides", "Knows tides.")]))
+
+
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
 def test_copies_of_agents_and_tools_work(copied: Callable[[Any], Any]) -> None:
     for each in (double, spend, written, local_tool(), Shelf(["Emma"]).find, Shelf.find):

@@ -5,7 +5,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 _CHECK = threading.local()
@@ -74,6 +74,8 @@ def parts_of_tool(tool: Any) -> list[Part]:
         return [Part(what, owner, "give the class __getstate__ and __setstate__, or __reduce__")]
     advice = "define it at the top level of a module"
     function, approve = tool.function, tool.options.approve
+    if hasattr(function, "pickled_parts"):
+        return [replace(part, what=f"tool {tool.name}: {part.what}") for part in function.pickled_parts()]
     return [
         Part(f"tool {tool.name}: its function {_name_of(function)}", _picklable_function(tool), advice),
         Part(f"tool {tool.name}: its approve function {_name_of(approve)}", approve, advice),
