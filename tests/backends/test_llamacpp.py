@@ -1,6 +1,7 @@
 """Complete runs against the real llama.cpp server, and the same in this process."""
 
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -189,6 +190,29 @@ def test_one_agent_answers_in_many_threads(backend: Any) -> None:
         thread.join()
     backend.close()
     assert outputs == ["Done."] * 6
+
+
+ENDS_IN_THE_MIDDLE = """
+import sys, threading
+from agentkit import Agent
+from agentkit.backends import GGUFBackend
+from agentkit.event import TextDelta
+
+backend = GGUFBackend(sys.argv[1], threads=1, grammar="root ::= [a-z]+", max_tokens=7500)
+cancel = threading.Event()
+if sys.argv[2] == "streamed":
+    next(event for event in Agent(backend).stream("Hello", cancel=cancel) if isinstance(event, TextDelta))
+else:
+    threading.Thread(target=Agent(backend).run, args=("Hello",), daemon=True).start()
+    threading.Event().wait(0.4)  # nothing tells that a whole reply is being generated
+"""
+
+
+@pytest.mark.parametrize("how", ["streamed", "whole"])
+def test_a_program_that_ends_while_a_reply_is_generated_does_not_crash(tiny_model: Path, how: str) -> None:
+    command = [sys.executable, "-c", ENDS_IN_THE_MIDDLE, str(tiny_model), how]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_other_sampling_of_a_model_in_this_process_uses_the_same_model(tiny_model: Path) -> None:
