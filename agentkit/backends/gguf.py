@@ -18,6 +18,7 @@ from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, 
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
+from agentkit.net.abort import Aborted, stop_on_abort
 
 
 class GGUFBackend:
@@ -62,6 +63,7 @@ class GGUFBackend:
         generation = _Generation(self._loaded(), self._body(request))
         text = ReplyText(request, self.path.name, reads_calls=False)
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
+        stop_on_abort(generation.stop)
         generation.start()
         try:
             while (chunk := generation.next_chunk()) is not None:
@@ -130,6 +132,7 @@ class _Generation:
         self._chunks: SimpleQueue[dict[str, Any] | Exception | None] = SimpleQueue()
         self._stopped = threading.Event()
         self._ended = threading.Event()
+        self._is_last = False
 
     def start(self) -> None:
         """Process the request in another thread."""
@@ -143,13 +146,17 @@ class _Generation:
             self._chunks.put(error)
         finally:
             self._server = None  # unloads the model here when the backend has been closed meanwhile
-            self._chunks.put(None)
+            if not self._is_last:
+                self._chunks.put(None)
             _RUNNING.discard(self)
             self._ended.set()
 
     def next_chunk(self) -> dict[str, Any] | None:
-        """Return the next chunk, None after the last. Raises BadRequestError when llama.cpp rejects the request."""
+        """Return the next chunk, None after the last. Raises BadRequestError when llama.cpp rejects the request, and
+        Aborted when it was stopped: what has arrived is not the reply."""
         chunk = self._chunks.get()
+        if chunk is None and self._stopped.is_set():
+            raise Aborted
         if isinstance(chunk, Exception):
             raise _refused(str(chunk))
         if chunk is not None and chunk.get("error"):
@@ -160,6 +167,11 @@ class _Generation:
     def stop(self) -> None:
         """Make llama.cpp stop at its next token, where the callback returns True."""
         self._stopped.set()
+
+    def stop_for_good(self) -> None:
+        """The same at the end of the program, where the thread that reads the reply is left waiting."""
+        self._is_last = True
+        self.stop()
 
     def wait(self, seconds: float) -> None:
         """Wait until llama.cpp has returned."""
@@ -182,7 +194,7 @@ def _stop_all() -> None:
     """Stop what runs when the program ends; a thread that returns from llama.cpp after that crashes the process."""
     running = list(_RUNNING)
     for generation in running:
-        generation.stop()
+        generation.stop_for_good()
     for generation in running:
         generation.wait(EXIT_PATIENCE / len(running))
 
