@@ -1,7 +1,6 @@
 """OpenAI's chat completions as servers implement them in practice: encodes requests, and builds replies from chunks."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,8 +10,10 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.limits import Usage
 from agentkit.message import Message, Part, ToolCall
+from agentkit.record import amount_of
 from agentkit.text.call_format import CUT_OFF
 from agentkit.tooling.arguments import as_json_object, is_json_object, unreadable
+from agentkit.tooling.json_scan import JsonScan
 
 RESERVED = ("model", "messages", "stream", "stream_options", "tools")
 
@@ -90,9 +91,7 @@ class Accumulator:
             if choice.get("index"):
                 continue  # a second alternative, which was not requested
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
-            yield from self._feed_delta(
-                choice.get("delta") or choice.get("message") or {}, is_whole="message" in choice
-            )
+            yield from self.feed_delta(choice.get("delta") or choice.get("message") or {}, is_whole="message" in choice)
 
     def reply(self) -> Reply:
         """Return the reply built from all chunks."""
@@ -105,17 +104,21 @@ class Accumulator:
             message["tool_calls"] = calls
         return Reply(cast(Message, message), self.finish_reason, self._usage, self._extra)
 
-    def _feed_delta(self, delta: Mapping[str, Any], is_whole: bool) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
+    def feed_delta(
+        self, delta: Mapping[str, Any], is_whole: bool = False
+    ) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
+        """Process one delta; yield its deltas. is_whole: whether it is the message of a complete response."""
         for key, value in delta.items():
             if value is None or key == "role":
                 continue
-            if key == "content":
+            if key == "content" and isinstance(value, str):
+                if value:
+                    self.add_text(value)
+                    yield TextDelta(value)
+            elif key == "content":
                 yield from self._feed_content(value)
             elif key == "tool_calls":
-                for position, part in enumerate(value):
-                    call = self._feed_call(part, is_new=is_whole or (position > 0 and part.get("index") is None))
-                    if self._call_deltas and call.arguments:
-                        yield CallDelta(call.name, call.arguments[-1])
+                yield from self._feed_calls(value, is_whole)
             elif key == "function_call":  # the predecessor of `tool_calls`; some servers send it empty
                 if value.get("name") or value.get("arguments"):
                     self._feed_call({"index": 0, "function": value}, is_new=False)
@@ -132,19 +135,15 @@ class Accumulator:
         if key == "reasoning_content" or (key == "reasoning" and "reasoning_content" not in self._strings):
             yield ReasoningDelta(value)
 
-    def _feed_content(self, content: str | list[Part]) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
-        if isinstance(content, str):
-            if content:
-                self._add_text(content)
-                yield TextDelta(content)
-            return
+    def _feed_content(self, content: list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
         for part in content:
             text = _text_of_part(part)
             if text:
                 yield ReasoningDelta(text) if part.get("type") == "thinking" else TextDelta(text)
             self._add_part(part)
 
-    def _add_text(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
+        """Add text of the answer, for a caller that has its delta already."""
         if self._parts:
             self._add_part({"type": "text", "text": text})
         else:
@@ -170,6 +169,12 @@ class Accumulator:
         text = joined_surrogates("".join(self._text))
         return text or (None if self._calls else "")
 
+    def _feed_calls(self, deltas: Sequence[Mapping[str, Any]], is_whole: bool) -> Iterator[CallDelta]:
+        for position, part in enumerate(deltas):
+            call = self._feed_call(part, is_new=is_whole or (position > 0 and part.get("index") is None))
+            if self._call_deltas and call.arguments:
+                yield CallDelta(call.name, call.arguments[-1])
+
     def _feed_call(self, delta: Mapping[str, Any], is_new: bool) -> "_Call":
         call = self._call_of(delta, is_new)
         custom = delta.get("custom")
@@ -182,8 +187,7 @@ class Accumulator:
             call.name += name  # names may be streamed in parts; a repeated complete name is the same name
         arguments = function.get("arguments")
         if isinstance(arguments, str):
-            call.arguments.append(arguments)
-            if self._begin is not None and call.end.feed(arguments) and call.is_whole:
+            if call.add(arguments) and self._begin is not None:
                 before = self._calls[: self._calls.index(call)]
                 self._begin(call.name, "".join(call.arguments), [each.name for each in before])
         elif arguments is not None:
@@ -229,40 +233,19 @@ class Accumulator:
 
     def _tool_calls(self) -> list[ToolCall]:
         used_ids: set[str] = set()
+        sent_ids = {call.id for call in self._calls}
         calls = []
         for position, call in enumerate(self._in_order()):
             if call.id in used_ids or not call.id:
                 call.id = f"{self._ids}_{position}"
+                while call.id in sent_ids:
+                    call.id += "_"
             used_ids.add(call.id)
             calls.append(call.as_tool_call(cut_off=is_broken_off(self.finish_reason)))
         return calls
 
 
-class _End:
-    """Finds the end of a JSON object that arrives in parts; each character is scanned once."""
-
-    _TOKENS = re.compile(r'\\.|["{}\[\]]|\\$', re.DOTALL)
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._in_string = False
-        self._escapes = False
-
-    def feed(self, text: str) -> bool:
-        """Return whether this part closes the last open bracket."""
-        start = 1 if self._escapes else 0
-        self._escapes = self._escapes and not text
-        closes = False
-        for found in self._TOKENS.finditer(text, start):
-            token = found.group()
-            if token == "\\":
-                self._escapes = True
-            elif token == '"':
-                self._in_string = not self._in_string
-            elif not self._in_string and len(token) == 1:
-                self._depth += 1 if token in "{[" else -1
-                closes = self._depth == 0
-        return closes and self._depth == 0
+_JSON_SPACE = " \t\r\n"
 
 
 @dataclass(eq=False)
@@ -271,15 +254,29 @@ class _Call:
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
-    end: _End = field(default_factory=_End)
     value: Any = None
     extra: dict[str, Any] = field(default_factory=dict)
+    _scan: JsonScan | None = field(default_factory=JsonScan)
+    _is_object: bool = False
+
+    def add(self, arguments: str) -> bool:
+        """Add a part of the arguments; return whether it completes them. They are decoded once, when the bracket that
+        opened them is closed; text after that makes them invalid."""
+        self.arguments.append(arguments)
+        if self._scan is None:
+            self._is_object = self._is_object and not arguments.strip(_JSON_SPACE)
+            return False
+        end = self._scan.feed(arguments)
+        if end is None:
+            return False
+        self._scan = None
+        self._is_object = not arguments[end:].strip(_JSON_SPACE) and is_json_object("".join(self.arguments))
+        return self._is_object
 
     @property
     def is_whole(self) -> bool:
         """Whether the arguments received are complete, so that a name begins another call."""
-        text = "".join(self.arguments)
-        return self.value is not None or is_json_object(text)
+        return self.value is not None or self._is_object
 
     def as_tool_call(self, cut_off: bool) -> ToolCall:
         written = self.value if self.value is not None else "".join(self.arguments)
@@ -295,18 +292,17 @@ class _Call:
 
 
 def usage_of(usage: Mapping[str, Any]) -> Usage:
-    """Convert the usage object of a chat completions response; counts that a server omits are 0."""
+    """Convert the usage object of a chat completions response; counts that a server omits are 0, a cost is None."""
     prompt = usage.get("prompt_tokens_details") or {}
     completion = usage.get("completion_tokens_details") or {}
     cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
-    cost = usage.get("cost")
     return Usage(
         requests=1,
         input_tokens=usage.get("prompt_tokens") or 0,
         cached_tokens=cached or usage.get("num_cached_tokens") or 0,
         output_tokens=usage.get("completion_tokens") or 0,
         reasoning_tokens=completion.get("reasoning_tokens") or 0,
-        cost=float(cost) if isinstance(cost, int | float) else 0.0,
+        cost=amount_of(usage.get("cost")),
     )
 
 
@@ -319,12 +315,13 @@ def _text_of_part(part: Part) -> str:
 def _merged(before: Any, new: Any) -> Any:
     """Merge a field with its next delta: lists grow (deltas with the same index are one entry), dicts are merged,
     strings of entries are joined; any other value is replaced."""
-    if isinstance(before, list) and isinstance(new, list):
-        merged = list(before)
+    if isinstance(new, list):
+        if not isinstance(before, list):
+            return list(new)  # a copy, which grows in place
         for entry in new:
-            same = merged and isinstance(entry, dict) and _continues(merged[-1], entry)
-            merged[-1:] = [_joined(merged[-1], entry)] if same else [*merged[-1:], entry]
-        return merged
+            same = before and isinstance(entry, dict) and _continues(before[-1], entry)
+            before[-1:] = [_joined(before[-1], entry)] if same else [*before[-1:], entry]
+        return before
     if isinstance(before, dict) and isinstance(new, dict):
         return {**before, **new}
     return new

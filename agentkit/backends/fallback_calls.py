@@ -9,16 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from agentkit._text import joined_surrogates
 from agentkit.backend import Request, is_broken_off
+from agentkit.backends.text_reply import TextReply
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
-from agentkit.message import Message, ToolCall
-from agentkit.text.call_format import BadCall, Block, Call, Format, LateReasoning, Segment, Text
-from agentkit.text.families import family_of
-from agentkit.text.formats.mixed import any_format
+from agentkit.message import Message
+from agentkit.text.call_format import Block, Format, Segment
 from agentkit.text.parser import ReplyParser
 from agentkit.text.verbatim import CopyDetector
-from agentkit.tooling.arguments import UNREADABLE_CALL, unreadable
 
 Delta = TextDelta | ReasoningDelta | CallDelta | ReplyDiscarded
 
@@ -38,7 +35,7 @@ class PassThrough:
 class ReplyText:
     """Parses the text of one reply, complete or streamed.
 
-    model: its name, which determines whether bare JSON may be a call. reads_calls: whether to look for calls, if the
+    model: its name, by whose family bare JSON may be a call. reads_calls: whether to look for calls, if the
     request has tools.
     """
 
@@ -47,11 +44,8 @@ class ReplyText:
         self._model = model
         self._reads_calls = reads_calls and bool(request.tools)
         self._reader: ReplyParser | None = None
-        self._text: list[str] = []
-        self._thoughts = ""
-        self._calls: list[Call | BadCall] = []
+        self._parsed = TextReply(f"call_{len(request.transcript)}")
         self._reasoning: list[str] = []
-        self._is_changed = False
 
     def _parser(self) -> ReplyParser:
         """The parser, created for the first text: most replies with calls have none."""
@@ -62,7 +56,7 @@ class ReplyText:
     def _new_parser(self) -> ReplyParser:
         looks = self._reads_calls
         return ReplyParser(
-            any_format(_is_llama(self._model)) if looks else _REASONING_ONLY,
+            _any_format(self._model) if looks else _REASONING_ONLY,
             self._request.tools.schemas if looks else None,
             stops=(),
             is_copy=lambda markup, calls: CopyDetector(self._request.said).is_copy(markup, calls),
@@ -76,7 +70,7 @@ class ReplyText:
             reader = self._parser()
             if not reader.feed_plain(delta.text):
                 return self._visible(reader.feed(delta.text))
-            self._text.append(delta.text)
+            self._parsed.add_emitted(delta.text)
         elif isinstance(delta, ReasoningDelta):
             self._reasoning.append(delta.text)
         return (delta,)
@@ -87,66 +81,34 @@ class ReplyText:
             yield reply
             return
         has_calls = bool(reply.message.get("tool_calls"))  # the server parsed them itself: others are text
-        content = reply.message.get("content")
-        is_plain = isinstance(content, str)
+        is_plain = isinstance(reply.message.get("content"), str)
         cut_off = is_broken_off(reply.finish_reason)
         yield from self._visible(self._reader.finish(cut_off=cut_off, accept_calls=is_plain and not has_calls))
-        text = joined_surrogates("".join(self._text))
-        yield self._rebuilt(reply, text) if is_plain and (self._is_changed or text != content) else reply
+        yield self._rebuilt(reply) if is_plain else reply
 
     def _visible(self, segments: Sequence[Segment]) -> Iterator[Delta]:
-        for segment in segments:
-            if isinstance(segment, Text):
-                self._text.append(segment.text)
-                yield TextDelta(segment.text)
-                continue
-            self._is_changed = True
-            if isinstance(segment, LateReasoning):
-                yield from self._discarded(segment.text)
-            elif isinstance(segment, Call | BadCall):
-                self._calls.append(segment)
+        for delta in self._parsed.add(segments):
+            yield delta
+            if isinstance(delta, ReplyDiscarded):  # not the reasoning that the server had parsed itself
+                yield from map(ReasoningDelta, self._reasoning)
 
-    def _discarded(self, thoughts: str) -> Iterator[Delta]:
-        """Discard text that was emitted as the answer but was reasoning."""
-        if self._text:
-            yield ReplyDiscarded()
-            yield from map(ReasoningDelta, self._reasoning)
-        self._text, self._thoughts, self._calls = [], thoughts, []
-        yield ReasoningDelta(thoughts)
-
-    def _rebuilt(self, reply: Reply, text: str) -> Reply:
-        message: dict[str, Any] = {**reply.message}
-        if self._thoughts:
-            reasoning = (message.get("reasoning_content"), self._thoughts)
+    def _rebuilt(self, reply: Reply) -> Reply:
+        parsed = self._parsed.reply(reply.finish_reason, reply.usage)
+        message: dict[str, Any] = {**reply.message, **parsed.message}
+        reasoning = (reply.message.get("reasoning_content"), parsed.message.get("reasoning_content"))
+        if any(reasoning):
             message["reasoning_content"] = "\n\n".join(filter(None, reasoning))
-        if self._calls:
-            message["tool_calls"] = tool_calls_of(self._calls, f"call_{len(self._request.transcript)}")
-        message["content"] = text or (None if message.get("tool_calls") else "")
-        reason = "tool_calls" if self._calls else reply.finish_reason
-        return replace(reply, message=cast(Message, message), finish_reason=reason)
-
-
-def tool_calls_of(calls: Sequence[Call | BadCall], ids: str) -> list[ToolCall]:
-    """Return the `tool_calls` of a message. ids: prefix of generated ids. Invalid calls are included, so that their
-    error is returned to the model."""
-    made: list[ToolCall] = []
-    used_ids: set[str] = set()
-    for index, call in enumerate(calls):
-        is_bad = isinstance(call, BadCall)
-        arguments = unreadable(call.text, call.reason) if isinstance(call, BadCall) else call.arguments
-        call_id = None if isinstance(call, BadCall) else call.id
-        if not call_id or call_id in used_ids:
-            call_id = f"{ids}_{index}"
-        used_ids.add(call_id)
-        name = call.name or (UNREADABLE_CALL if is_bad else "")
-        made.append({"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}})
-    return made
+        message["content"] = message["content"] or (None if message.get("tool_calls") else "")
+        return replace(parsed, message=cast(Message, message), extra=reply.extra)
 
 
 @functools.lru_cache(maxsize=64)
-def _is_llama(model: str) -> bool:
+def _any_format(model: str) -> Format:
+    from agentkit.text.any_format import any_format
+    from agentkit.text.families import family_of
+
     family = family_of(model)
-    return family is not None and family.format == "llama"
+    return any_format(family.format if family else None)
 
 
 _REASONING_ONLY = Format("none", starts=(), block=lambda marker, tools, first: cast(Block, None))

@@ -1,20 +1,19 @@
 """The backend for LightLLM's `/generate`: the client supplies the chat template, tool-call format and stop strings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from agentkit.backend import Backend, Begin, Capabilities, ReplyStream, Request, is_broken_off
+from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_broken_off
 from agentkit.backends.chat_protocol import context_length_in
-from agentkit.backends.fallback_calls import tool_calls_of
+from agentkit.backends.text_reply import TextReply
 from agentkit.errors import ConfigurationError
-from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import Usage
 from agentkit.message import Message, without_images
-from agentkit.text.call_format import BadCall, Call, LateReasoning, Segment, Text, Thought
 
 if TYPE_CHECKING:
+    from agentkit.lightllm.generate_api import Frame, Generated
     from agentkit.text.chat_template import ChatTemplate
 
 DEFAULT_URL = "http://localhost:8000"
@@ -104,21 +103,24 @@ class LightLLMBackend:
         parameters = parameters_of(stops=stops, **{**self._sampled(sampling), **constrained})
         body = self._server.body(prompt, parameters)
         parser = parser_for(maker, tools, prompt, stops, request.said)
-        builder = _ReplyBuilder(f"call_{len(request.transcript)}", request.begin)
-        yield from builder.add(parser.feed(begun))
-        if request.stream:
-            with closing(self._server.frames(body)) as frames:
-                for frame in frames:
-                    yield from builder.add(parser.feed(frame.text))
-                    builder.set_usage(frame.prompt_tokens, frame.output_tokens, frame.finish_reason)
-            yield from builder.add(parser.finish(cut_off=builder.is_broken_off))
+        reply = TextReply(
+            f"call_{len(request.transcript)}", request.begin, call_deltas=request.call_deltas, stream=request.stream
+        )
+        yield from reply.add(parser.feed(begun))
+        reason, last = "", None
+        with closing(self._generated(body, request.stream)) as frames:
+            for frame in frames:
+                yield from reply.add(parser.feed(frame.text))
+                reason, last = frame.finish_reason or reason, frame
+        yield from reply.add(parser.finish(cut_off=is_broken_off(reason)))
+        input_tokens, output_tokens = (last.prompt_tokens, last.output_tokens) if last else (0, 0)
+        yield reply.reply(reason, Usage(requests=1, input_tokens=input_tokens, output_tokens=output_tokens))
+
+    def _generated(self, body: Mapping[str, Any], stream: bool) -> "Generator[Frame | Generated, None, None]":
+        if stream:
+            yield from self._server.frames(body)
         else:
-            generated = self._server.whole(body)[0]
-            builder.set_usage(generated.prompt_tokens, generated.output_tokens, generated.finish_reason)
-            parts = [*parser.feed(generated.text), *parser.finish(cut_off=builder.is_broken_off)]
-            for _ in builder.add(parts):
-                pass
-        yield builder.reply()
+            yield self._server.whole(body)[0]
 
     def _sampled(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The sampling options, those of a request over the backend's; None takes the default. Raises
@@ -155,56 +157,6 @@ SAMPLING: dict[str, Any] = {
 
 def _constrained(request: Request) -> dict[str, Any]:
     return {} if request.tools else {"response_format": request.response_format}
-
-
-class _ReplyBuilder:
-    """Builds a reply from the parsed parts."""
-
-    def __init__(self, ids: str, begin: Begin | None) -> None:
-        self._parts: list[Segment] = []
-        self._begin = begin
-        self._ids = ids
-        self._usage = Usage(requests=1)
-        self._reason = ""
-
-    @property
-    def is_broken_off(self) -> bool:
-        """Whether the server reports that the reply did not end by itself."""
-        return is_broken_off(self._reason)
-
-    def add(self, parts: list[Segment]) -> Iterator[TextDelta | ReasoningDelta | ReplyDiscarded]:
-        """Add parsed parts, and yield their deltas."""
-        for part in parts:
-            if isinstance(part, LateReasoning):
-                if any(isinstance(each, Text) for each in self._parts):
-                    yield ReplyDiscarded()
-                self._parts.clear()
-                part = Thought(part.text)
-            if isinstance(part, Call) and self._begin is not None:
-                before = [each.name or "" for each in self._parts if isinstance(each, Call | BadCall)]
-                self._begin(part.name, part.arguments, before)
-            self._parts.append(part)
-            if isinstance(part, Text):
-                yield TextDelta(part.text)
-            elif isinstance(part, Thought):
-                yield ReasoningDelta(part.text)
-
-    def set_usage(self, prompt_tokens: int, output_tokens: int, reason: str | None) -> None:
-        """Record the token counts and the finish reason that the server reports."""
-        self._usage = Usage(requests=1, input_tokens=prompt_tokens, output_tokens=output_tokens)
-        self._reason = reason or self._reason
-
-    def reply(self) -> Reply:
-        """Return the complete reply."""
-        text = "".join(part.text for part in self._parts if isinstance(part, Text))
-        thoughts = "".join(part.text for part in self._parts if isinstance(part, Thought))
-        calls = [part for part in self._parts if isinstance(part, Call | BadCall)]
-        message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
-        if thoughts:
-            message["reasoning_content"] = thoughts
-        if calls:
-            message["tool_calls"] = tool_calls_of(calls, self._ids)
-        return Reply(cast(Message, message), "tool_calls" if calls else self._reason, self._usage)
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:

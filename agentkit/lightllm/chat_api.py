@@ -4,17 +4,16 @@ Calls have the index -1, arguments may be "" or encoded twice, reasoning is in t
 in the content when the server uses the wrong parser. Calls in reasoning that is never closed are part of the reasoning.
 """
 
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 from agentkit.backend import is_broken_off
+from agentkit.backends.text_reply import StreamDeltas, whole_message
 from agentkit.lightllm.generate_api import TextServer
 from agentkit.net.api_errors import api_error, message_of
 from agentkit.net.http_client import Events
-from agentkit.text.call_format import BadCall, Call, LateReasoning, Text, Thought, resolve_reasoning
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
 from agentkit.text.verbatim import CopyDetector
@@ -77,8 +76,8 @@ class _ChunkRepair:
 
     def __init__(self, maker: PromptMaker, request: Mapping[str, Any]) -> None:
         self._parser = _parser(maker, request)
-        self._calls: dict[int, str] = {}
-        self._in_text: list[Call] = []
+        self._deltas = StreamDeltas(maker.family.new_call_id)
+        self._has_arguments: dict[int, bool] = {}
 
     def repaired(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
         choice = event["choices"][0]
@@ -87,7 +86,8 @@ class _ChunkRepair:
             delta["reasoning_content"] = delta.pop("reasoning")
         for call in delta.get("tool_calls") or ():
             index = call.get("index") or 0
-            self._calls[index] = self._calls.get(index, "") + ((call.get("function") or {}).get("arguments") or "")
+            arguments = (call.get("function") or {}).get("arguments")
+            self._has_arguments[index] = self._has_arguments.get(index, False) or bool(arguments)
         content = delta.get("content")
         segments = self._parser.feed(content) if isinstance(content, str) else []
         if content:
@@ -97,32 +97,18 @@ class _ChunkRepair:
             segments += self._parser.finish(cut_off=is_broken_off(reason))
         if delta or not (reason or segments):
             yield self._event(event, delta)
-        for segment in segments:
-            if isinstance(segment, Call):  # emitted last: the text so far may turn out to be reasoning
-                self._in_text.append(segment)
-            else:
-                yield self._event(event, self._delta(segment))
+        added = [*self._deltas.all_of(segments), *(self._calls() if reason else ())]
+        yield from (self._event(event, each) for each in added)
         if reason:
-            yield from (self._event(event, self._call_delta(call)) for call in self._in_text)
-            yield from (self._event(event, each) for each in self._missing_arguments())
-            yield self._event(event, {}, "tool_calls" if self._calls else reason)
+            has_calls = self._has_arguments or (added and "tool_calls" in added[-1])
+            yield self._event(event, {}, "tool_calls" if has_calls else reason)
 
-    def _call_delta(self, call: Call) -> dict[str, Any]:
-        index = max(self._calls, default=-1) + 1
-        self._calls[index] = call.arguments
-        return {"tool_calls": [_call(call, index)]}
-
-    def _delta(self, segment: Text | Thought | BadCall | LateReasoning) -> dict[str, Any]:
-        if isinstance(segment, BadCall):
-            return {"content": segment.text, "invalid_tool_calls": [invalid_call(segment)]}
-        if isinstance(segment, LateReasoning):
-            self._in_text.clear()
-        return {"content" if isinstance(segment, Text) else "reasoning_content": segment.text}
-
-    def _missing_arguments(self) -> Iterator[dict[str, Any]]:
-        for index, arguments in self._calls.items():
-            if not arguments:
+    def _calls(self) -> Iterator[dict[str, Any]]:
+        """Yield the arguments that the server's own calls lack, and the calls in the text."""
+        for index, has_arguments in self._has_arguments.items():
+            if not has_arguments:
                 yield {"tool_calls": [{"index": index, "function": {"arguments": "{}"}}]}
+        yield from self._deltas.calls(first=max(self._has_arguments, default=-1) + 1)
 
     @staticmethod
     def _event(event: Mapping[str, Any], delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
@@ -147,7 +133,8 @@ def _repair(choice: dict[str, Any], maker: PromptMaker, request: Mapping[str, An
         message["reasoning_content"] = reasoning
     calls = message.get("tool_calls") or []
     if not calls and isinstance(message.get("content"), str):
-        calls = _calls_in_text(message, _parser(maker, request), is_broken_off(choice.get("finish_reason") or ""))
+        cut_off = is_broken_off(choice.get("finish_reason") or "")
+        calls = _calls_in_text(message, maker, _parser(maker, request), cut_off)
     for index, call in enumerate(calls):
         call["index"] = index
         call["function"]["arguments"] = as_json_object(call["function"].get("arguments"))
@@ -164,28 +151,13 @@ def _parser(maker: PromptMaker, request: Mapping[str, Any]) -> ReplyParser:
     return ReplyParser(replace(form, starts=starts), request.get("tools"), is_copy=is_copy)
 
 
-def _calls_in_text(message: dict[str, Any], parser: ReplyParser, cut_off: bool) -> list[dict[str, Any]]:
+def _calls_in_text(message: dict[str, Any], maker: PromptMaker, parser: ReplyParser, cut_off: bool) -> Any:
     """Return the calls that the server left in the content; reasoning in it is moved to its field."""
-    segments = resolve_reasoning([*parser.feed(message["content"]), *parser.finish(cut_off=cut_off)])
-    thoughts = "".join(segment.text for segment in segments if isinstance(segment, Thought))
-    if thoughts:
-        message["reasoning_content"] = "\n\n".join(filter(None, (message.get("reasoning_content"), thoughts)))
-        message["content"] = parser.raw_answer
-    bad = [invalid_call(segment) for segment in segments if isinstance(segment, BadCall)]
-    if bad:
-        message["invalid_tool_calls"] = bad
-    return [_call(segment, index) for index, segment in enumerate(each for each in segments if isinstance(each, Call))]
-
-
-def invalid_call(bad: BadCall) -> dict[str, Any]:
-    """Return an entry of `invalid_tool_calls`."""
-    return {"text": bad.text, "error": bad.reason, "name": bad.name}
-
-
-def _call(call: Call, index: int) -> dict[str, Any]:
-    return {
-        "index": index,
-        "id": call.id or f"call_{uuid.uuid4().hex[:24]}",
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
-    }
+    parsed = whole_message(parser, message["content"], maker.family.new_call_id, cut_off=cut_off)
+    if "reasoning_content" in parsed:
+        thoughts = (message.get("reasoning_content"), parsed["reasoning_content"])
+        message["reasoning_content"] = "\n\n".join(filter(None, thoughts))
+        message["content"] = parsed["content"]
+    if "invalid_tool_calls" in parsed:
+        message["invalid_tool_calls"] = parsed["invalid_tool_calls"]
+    return parsed["tool_calls"] or []

@@ -2,11 +2,11 @@
 
 import time
 import uuid
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from agentkit.backend import is_broken_off
-from agentkit.lightllm.chat_api import invalid_call
+from agentkit.backends.text_reply import StreamDeltas, whole_message
 from agentkit.lightllm.generate_api import (
     Frame,
     Generated,
@@ -18,9 +18,7 @@ from agentkit.lightllm.generate_api import (
     stops_of,
 )
 from agentkit.lightllm.openai_types import ChatCompletionChunk, chunk
-from agentkit.text.call_format import BadCall, Call, LateReasoning, Segment, Text, Thought, resolve_reasoning
 from agentkit.text.parser import ReplyParser
-from agentkit.text.prompt import PromptMaker
 
 Tools = Sequence[Mapping[str, Any]] | None
 
@@ -108,7 +106,7 @@ class GenerateReply:
         self._stops = stops_of(self._maker.family, request.stop)
         prompt = self._maker.prompt(request.messages, request.tools, request.variables)
         self._prompt, self._begun = forced_prompt(self._maker, prompt, request.forced)
-        self._ids = _Ids(self._maker)
+        self._new_id = self._maker.family.new_call_id
         self._head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -144,63 +142,36 @@ class GenerateReply:
     def _chunks(self, frames: Generator[Frame, None, None]) -> Iterator[ChatCompletionChunk]:
         yield self._chunk({"role": "assistant", "content": ""})
         parser = self._parser()
-        calls: list[Call] = []  # emitted last: the text so far may turn out to be reasoning
+        deltas = StreamDeltas(self._new_id)
         prompt_tokens = output_tokens = 0
         reason: str | None = None
-        for delta in self._deltas(parser.feed(self._begun), calls):
+        for delta in deltas.all_of(parser.feed(self._begun)):
             yield self._chunk(delta)
         for frame in frames:
             prompt_tokens, output_tokens = frame.prompt_tokens, frame.output_tokens
             reason = frame.finish_reason or reason
-            for delta in self._deltas(parser.feed(frame.text), calls):
+            for delta in deltas.all_of(parser.feed(frame.text)):
                 yield self._chunk(delta, logprobs=self._logprobs([frame.logprobs]))
-        for delta in self._deltas(parser.finish(cut_off=is_broken_off(reason or "")), calls):
+        for delta in deltas.all_of(parser.finish(cut_off=is_broken_off(reason or ""))):
             yield self._chunk(delta)
-        for index, call in enumerate(calls):
-            yield self._chunk({"tool_calls": [self._ids.call(index, call)]})
+        calls = list(deltas.calls())
+        yield from map(self._chunk, calls)
         yield self._chunk({}, finish_reason="tool_calls" if calls else reason or "stop")
         if self._request.stream_options.get("include_usage"):
             yield chunk({**self._head, **_CHUNK, "choices": [], "usage": _usage(prompt_tokens, output_tokens)})
 
     def _choice(self, index: int, generated: Generated) -> dict[str, Any]:
-        parser = self._parser()
-        text = self._begun + generated.text
-        segments = resolve_reasoning(
-            [*parser.feed(text), *parser.finish(cut_off=is_broken_off(generated.finish_reason))]
-        )
-        message: dict[str, Any] = {"role": "assistant", "content": parser.raw_answer, "tool_calls": None}
-        thoughts = "".join(segment.text for segment in segments if isinstance(segment, Thought))
-        if thoughts:
-            message["reasoning_content"] = thoughts
-        calls = [self._ids.call(number, call) for number, call in enumerate(_calls(segments))]
-        if calls:
-            message["tool_calls"] = calls
-        bad = [invalid_call(segment) for segment in segments if isinstance(segment, BadCall)]
-        if bad:
-            message["invalid_tool_calls"] = bad
+        text, cut_off = self._begun + generated.text, is_broken_off(generated.finish_reason)
+        message = whole_message(self._parser(), text, self._new_id, cut_off=cut_off)
         return {
             "index": index,
             "message": message,
-            "finish_reason": "tool_calls" if calls else generated.finish_reason,
+            "finish_reason": "tool_calls" if message["tool_calls"] else generated.finish_reason,
             "logprobs": self._logprobs(generated.logprobs),
         }
 
     def _parser(self) -> ReplyParser:
         return parser_for(self._maker, self._request.tools, self._prompt, self._stops, self._request.messages)
-
-    @staticmethod
-    def _deltas(segments: Iterable[Segment], calls: list[Call]) -> Iterator[dict[str, Any]]:
-        for segment in segments:
-            if isinstance(segment, Text):
-                yield {"content": segment.text}
-            elif isinstance(segment, Call):
-                calls.append(segment)
-            elif isinstance(segment, BadCall):
-                yield {"content": segment.text, "invalid_tool_calls": [invalid_call(segment)]}
-            else:
-                if isinstance(segment, LateReasoning):
-                    calls.clear()
-                yield {"reasoning_content": segment.text}
 
     def _chunk(
         self, delta: dict[str, Any], finish_reason: str | None = None, logprobs: Any = None
@@ -226,25 +197,6 @@ class GenerateReply:
 _CHUNK = {"object": "chat.completion.chunk"}
 
 
-class _Ids:
-    """Builds the `tool_calls` of a reply, with unique ids."""
-
-    def __init__(self, maker: PromptMaker) -> None:
-        self._is_mistral = maker.format.name == "mistral"
-
-    def call(self, index: int, call: Call) -> dict[str, Any]:
-        return {
-            "index": index,
-            "id": call.id or self._new(),
-            "type": "function",
-            "function": {"name": call.name, "arguments": call.arguments},
-        }
-
-    def _new(self) -> str:
-        new = uuid.uuid4().hex
-        return new[:9] if self._is_mistral else f"call_{new[:24]}"  # Mistral's templates require nine characters
-
-
 def as_dict(message: Any) -> dict[str, Any]:
     """Return a message as a dict: it may be one, or a message returned by `create`."""
     if isinstance(message, Mapping):
@@ -254,10 +206,6 @@ def as_dict(message: Any) -> dict[str, Any]:
         raise TypeError(f"a message must be a dict or the message of a reply, not a {type(message).__name__}")
     dumped: dict[str, Any] = dump(exclude_none=True)
     return dumped
-
-
-def _calls(segments: Iterable[Segment]) -> list[Call]:
-    return [segment for segment in segments if isinstance(segment, Call)]
 
 
 def _usage(prompt_tokens: int, output_tokens: int) -> dict[str, int]:

@@ -19,39 +19,6 @@ ParseInside = Callable[[str, bool], list[Segment]]
 """Parses the inside of a block; the bool tells whether the block is complete."""
 
 
-class JsonScan:
-    """Finds the end of a JSON value that arrives in chunks. quotes: the quotation marks of strings."""
-
-    def __init__(self, quotes: str = '"') -> None:
-        self._outside = re.compile(f"[{quotes}{{}}\\[\\]()]")
-        self._inside = {quote: re.compile(f"[{quote}\\\\]") for quote in quotes}
-        self._quote = ""
-        self._escaped = False
-        self._depth = 0
-
-    def feed(self, text: str) -> int | None:
-        """Returns the position in this chunk after the end of the value; None while the value continues."""
-        start = 1 if self._escaped and text else 0
-        self._escaped = self._escaped and not text
-        while found := (self._inside[self._quote] if self._quote else self._outside).search(text, start):
-            character = found.group()
-            start = found.end()
-            if character == "\\":
-                self._escaped = start == len(text)
-                start += 1
-            elif self._quote:
-                self._quote = ""
-            elif character in self._inside:
-                self._quote = character
-            elif character in "{[(":
-                self._depth += 1
-            else:
-                self._depth -= 1
-                if self._depth <= 0:
-                    return start
-        return None
-
-
 class JsonBlock:
     """A block that extends from its marker to an end tag outside of JSON strings, to the next start tag, or to the end
     of the text.

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text
-from agentkit.text.formats.json_block import JsonScan, call_of, calls_in
+from agentkit.text.formats.json_block import call_of, calls_in
 from agentkit.tooling.json_repair import cleaned, read_json
+from agentkit.tooling.json_scan import JsonScan
 
 PYTHON = "<|python_tag|>"
 TAGS = ("<|python_start|>", "<|python_end|>", "<|eom_id|>")
@@ -39,7 +40,7 @@ class _LlamaBlock:
         self._names = names
         self._is_list = bracket == "["
         self._may_be = first or not self._is_list
-        self._scan = JsonScan("\"'" if self._is_list else '"')
+        self._scan = JsonScan("\"'", parentheses=True) if self._is_list else JsonScan()
         self._kept: list[str] = []
         self._is_open = False
         self._is_call = self._may_be
@@ -103,7 +104,7 @@ class _PythonTag:
         if self._scan is None:
             self._head += text
             if _METHOD.match(self._head):
-                self._scan, text = JsonScan("\"'"), self._head
+                self._scan, text = JsonScan("\"'", parentheses=True), self._head
             elif _PARTIAL_METHOD.match(self._head) and len(self._head) < _MAX_HEAD:
                 return None
             else:

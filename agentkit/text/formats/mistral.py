@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text, partial_word_start
-from agentkit.text.formats.json_block import JsonScan, arguments_call, calls_in
+from agentkit.text.formats.json_block import arguments_call, calls_in
 from agentkit.text.formats.typed import parameters_of
+from agentkit.tooling.json_scan import JsonScan
 
 START, ID, ARGUMENTS = "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"
 _HEAD = re.compile(r"\s*(?P<name>[\w.\-]*)\s*(?:\[CALL_ID\]\s*(?P<id>\w*)\s*)?(?P<args>\[ARGS\])?\s*")
