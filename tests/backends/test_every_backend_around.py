@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel
 from agentkit import Agent, ConfigurationError, Image, OutputError
 from agentkit.event import OutputDelta, Reply
 from agentkit.transcript import Transcript
-from tests.support.backend_cases import BACKENDS, KEY, LONG, Player, Scene, every
+from tests.support.backend_cases import KEY, LONG, Player, Scene, every
 from tests.support.backend_suite import City, either_way, replies, result_of, search
 from tests.support.vlmrun_gate import KEY as VLMRUN_KEY
 
@@ -42,12 +42,7 @@ def test_a_typed_answer_has_the_type(player: Player, tools: list[Any], stream: b
 
 @every(Scene.GIVES)
 @pytest.mark.parametrize("tools", [[], [search]], ids=["no tools", "tools"])
-def test_what_has_arrived_of_a_typed_answer_ends_as_the_whole(
-    player: Player, tools: list[Any], request: pytest.FixtureRequest
-) -> None:
-    if tools and player.case is BACKENDS["lightllm"]:
-        reason = "LightLLMBackend emits no CallDelta, so nothing of an answer by tool arrives before it is complete"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def test_what_has_arrived_of_a_typed_answer_ends_as_the_whole(player: Player, tools: list[Any]) -> None:
     agent = Agent(player.play(typed_scene(player, bool(tools))), tools=tools)
     with agent.stream("Which city?", output=City) as run:
         arrived = [event.value for event in run if isinstance(event, OutputDelta)]
