@@ -1,43 +1,32 @@
 """Sessions: stored conversations, as an append-only log of entries, and the protocol of a session store.
 
-An entry is one JSON object in format 1:
-
-    {"v": 1, "at": "2026-11-21T08:40:00.123Z", "message": {"role": "user", "content": "..."}}
-    {"v": 1, "at": "...", "message": {"role": "assistant", ...}, "usage": {"input_tokens": 12, ...}}
-    {"v": 1, "at": "...", "started": {"id": "call_1", "name": "send_mail", "arguments": "{...}"}}
-    {"v": 1, "at": "...", "request": {"id": "7", "state": "begun"}}  (the id of a client's request)
-    {"v": 1, "at": "...", "undo": 2}                              (the last so many messages are undone)
-    {"v": 1, "at": "...", "view": {...}}                          (what is sent of a history that is too long)
-
-"started" is written before a call that is not read-only is run: if no result follows, it is not known whether the call
-had its effect. Images are stored separately under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in
-place of a data URL.
+The entries of the log are described in agentkit/sessions/log.py.
 """
 
-import base64
-import binascii
-import hashlib
-import json
+import functools
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, cast
+from datetime import datetime
+from typing import Any
 
 from agentkit._closing import Closable
-from agentkit._text import json_bytes
 from agentkit.errors import SessionBusyError, SessionError
 from agentkit.limits import Usage
-from agentkit.message import Message, ToolCall
-from agentkit.record import stored_usage
-
-FORMAT = 1
-"""The format in which entries are written; later formats are rejected when read."""
+from agentkit.message import Message
+from agentkit.sessions.log import (
+    Entry,
+    Marks,
+    find_mark,
+    message_entries,
+    messages_of,
+    read_entry,
+    write_entries,
+)
 
 ID = re.compile(r"\w[\w.:@=+-]{0,127}")
-BLOB = "agentkit-blob:sha256-"
 
 
 @dataclass(frozen=True)
@@ -48,17 +37,6 @@ class SessionInfo:
     entries: int
     created: datetime
     updated: datetime
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry of a session. kind: "message", "started", "undo", "view" or "request". value: the value under that key.
-    at: ISO 8601, UTC. usage: what a reply took; `agentkit.record.usage_from` reads it."""
-
-    kind: str
-    value: Any
-    at: str
-    usage: Mapping[str, Any] | None = None
 
 
 class Sessions(Closable):
@@ -83,9 +61,9 @@ class Sessions(Closable):
         """Whether something is stored under an id."""
         return isinstance(session_id, str) and bool(self._read(checked_id(session_id), 0, 1))
 
-    def list(self) -> list[SessionInfo]:
-        """All sessions, the most recently written first."""
-        return sorted(self._list(), key=lambda info: info.updated, reverse=True)
+    def list(self, prefix: str = "") -> list[SessionInfo]:
+        """All sessions whose ids begin with `prefix`, the most recently written first."""
+        return sorted(self._list_prefix(prefix), key=lambda info: info.updated, reverse=True)
 
     def delete(self, session_id: str, *, wait: float | None = None) -> None:
         """Delete a session and its images. wait: seconds to wait for a writer; None: the store's setting. Raises
@@ -126,6 +104,22 @@ class Sessions(Closable):
     def _free(self, new_id: str) -> None:
         if new_id in self:
             raise SessionError(f"session {new_id!r} already exists: choose another id, or delete it")
+
+    # Methods that a store may replace, to find what it needs without reading everything.
+
+    def _append_marked(
+        self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: Any, marks: Marks
+    ) -> None:
+        """The same as `_append`, and in the same transaction the changes of the session's marks."""
+        self._append(session_id, entries, blobs, lock)
+
+    def _mark(self, session_id: str, name: str) -> int | None:
+        """The number of the entry that has a mark; None when there is none. By default the log is searched."""
+        return find_mark(self[session_id].entries(), name)
+
+    def _list_prefix(self, prefix: str) -> Iterable[SessionInfo]:
+        """The sessions whose ids begin with `prefix`, in any order."""
+        return [info for info in self._list() if info.id.startswith(prefix)]
 
     # The methods of a store. Ids are valid, any thread may call, and writers hold the lock of the session. A failure of
     # what the sessions are stored in is raised as SessionError, with the reason.
@@ -197,7 +191,8 @@ class Session:
     def entries(self, start: int = 0) -> list[Entry]:
         """The log from entry number `start`. Raises SessionError when it can't be read, or was written by a newer
         agentkit."""
-        return [self._entry(text) for text in self._sessions._read(self.id, start)]
+        texts = self._sessions._read(self.id, start)
+        return [read_entry(text, self.id, functools.partial(self._sessions._blob, self.id)) for text in texts]
 
     @property
     def is_held(self) -> bool:
@@ -220,32 +215,6 @@ class Session:
         with self._sessions._lock(self.id, self._sessions.wait) as lock:
             yield Writer(self, lock)
 
-    def _entry(self, text: str) -> Entry:
-        try:
-            entry = json.loads(text)
-        except ValueError:
-            raise SessionError(f"session {self.id!r} has an entry that is not JSON: {text!r:.80}") from None
-        version = entry.get("v") if isinstance(entry, dict) else None
-        if not isinstance(version, int) or version > FORMAT:
-            raise SessionError(
-                f"session {self.id!r} was written in format {version}, but this agentkit reads up to {FORMAT}: "
-                "install a newer version"
-            )
-        kind = next((name for name in ("message", "started", "undo", "view", "request") if name in entry), "")
-        value = entry.get(kind)
-        if kind == "message":
-            value = _each_url(value, self._data_url)
-        return Entry(kind, value, str(entry.get("at", "")), entry.get("usage"))
-
-    def _data_url(self, url: str) -> str:
-        if not url.startswith(BLOB):
-            return url
-        digest, _, media_type = url.removeprefix(BLOB).partition(";")
-        data = self._sessions._blob(self.id, digest)
-        if data is None:
-            raise SessionError(f"session {self.id!r} lacks a stored image (sha256 {digest[:12]}…)")
-        return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
-
 
 class Writer:
     """The only writer of a session while it is locked."""
@@ -256,11 +225,7 @@ class Writer:
 
     def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
         """Append messages, all or none. usage: what the first of them took. Raises SessionError."""
-        blobs: dict[str, bytes] = {}
-        made = [{"message": _each_url(message, lambda url: _reference(url, blobs))} for message in messages]
-        if made and usage is not None:
-            made[0]["usage"] = stored_usage(usage)
-        self._write(made, blobs)
+        self._write(*message_entries(messages, usage))
 
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:
         """Record that a call that is not read-only is about to run. Raises SessionError."""
@@ -281,81 +246,7 @@ class Writer:
     def _write(self, entries: list[dict[str, Any]], blobs: Mapping[str, bytes]) -> None:
         if not entries:
             return
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        try:
-            texts = [json_bytes({"v": FORMAT, "at": now, **entry}).decode() for entry in entries]
-        except (TypeError, ValueError) as error:
-            raise SessionError(f"a message can't be written as JSON: {error}") from None
-        self.session._sessions._append(self.session.id, texts, blobs, self._lock)
-
-
-def _each_url(message: Any, change: Any) -> Any:
-    """The message with `change` applied to the URL of each image."""
-    content = message.get("content") if isinstance(message, Mapping) else None
-    if not isinstance(content, list):
-        return message
-    return {**message, "content": [_with_url(part, change) for part in content]}
-
-
-def _with_url(part: Any, change: Any) -> Any:
-    image = part.get("image_url") if isinstance(part, Mapping) else None
-    if not isinstance(image, Mapping) or not isinstance(image.get("url"), str):
-        return part
-    return {**part, "image_url": {**image, "url": change(image["url"])}}
-
-
-def _reference(url: str, blobs: dict[str, bytes]) -> str:
-    """Store the image of a data URL in `blobs` and return its reference; return any other URL unchanged."""
-    head, comma, data = url.partition(",")
-    if not (comma and head.startswith("data:") and head.endswith(";base64")):
-        return url
-    try:
-        decoded = base64.b64decode(data, validate=True)
-    except binascii.Error:
-        return url
-    digest = hashlib.sha256(decoded).hexdigest()
-    blobs[digest] = decoded
-    return f"{BLOB}{digest};{head.removeprefix('data:').removesuffix(';base64')}"
-
-
-def messages_of(entries: Sequence[Entry]) -> tuple[list[Message], list[Message]]:
-    """The messages of a log in the order in which they are sent: a user message (or an image of a tool) that arrived
-    while calls were open comes after the last of their results. The second list has those that still wait for it."""
-    ordered: list[Message] = []
-    held: list[Message] = []
-    waiting = 0
-    for entry in entries:
-        if entry.kind == "undo":
-            everything = ordered + held
-            ordered, held, waiting = everything[: max(0, len(everything) - entry.value)], [], 0
-        if entry.kind != "message":
-            continue
-        message = cast(Message, entry.value)
-        if waiting and message.get("role") == "user":
-            held.append(message)
-            continue
-        if message.get("role") == "tool":
-            waiting -= 1
-        else:
-            waiting = len(message.get("tool_calls") or ())
-        ordered.append(message)
-        if waiting <= 0:
-            ordered += held
-            held = []
-    return ordered, held
-
-
-def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
-    """The calls of the last reply that were started, by id, including those with a result."""
-    found: dict[str, ToolCall] = {}
-    for entry in entries:
-        if entry.kind == "undo" or (entry.kind == "message" and entry.value.get("role") == "assistant"):
-            found = {}  # servers reuse ids in later replies
-        elif entry.kind == "started":
-            value = entry.value
-            function: Any = {"name": value["name"], "arguments": value["arguments"]}
-            found[value["id"]] = {"id": value["id"], "type": "function", "function": function}
-    return found
+        self.session._sessions._append(self.session.id, write_entries(entries), blobs, self._lock)
 
 
 def busy(session_id: str, wait: float) -> SessionBusyError:

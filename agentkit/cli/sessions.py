@@ -15,7 +15,7 @@ from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.message import text_of
 from agentkit.record import usage_from
-from agentkit.session import Entry
+from agentkit.sessions.log import Entry
 
 app = typer.Typer(help="List, show, export, rename and delete stored conversations.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The name of the session.")]

@@ -104,7 +104,7 @@ class OutputType:
         begin = text.find("{")
         try:
             value = from_json(text[begin:], allow_partial="trailing-strings") if begin >= 0 else None
-        except ValueError:
+        except (ValueError, TypeError):  # TypeError: the text was cut inside a surrogate pair
             return None
         return value.get("value") if self._is_wrapped and isinstance(value, dict) else value
 

@@ -9,7 +9,7 @@ from agentkit.event import Stopped
 from agentkit.limits import Usage
 from agentkit.message import Message, Prompt, text_of
 from agentkit.serving.tool_loading import AnyTool
-from agentkit.session import Entry
+from agentkit.sessions.log import Entry
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from agentkit.event import Event, ReplyFinished, ToolStarted
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall, tool_result
 from agentkit.record import usage_from
-from agentkit.session import Entry, Session, Writer, messages_of, started_calls
+from agentkit.session import Session, Writer
+from agentkit.sessions.log import Entry, messages_of, started_calls
 from agentkit.transcript import whats_due
 
 UNKNOWN = (

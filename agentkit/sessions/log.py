@@ -1,0 +1,193 @@
+"""The log of a session: its entries as JSON, and what follows from them.
+
+An entry is one JSON object in format 1:
+
+    {"v": 1, "at": "2026-11-21T08:40:00.123Z", "message": {"role": "user", "content": "..."}}
+    {"v": 1, "at": "...", "message": {"role": "assistant", ...}, "usage": {"input_tokens": 12, ...}}
+    {"v": 1, "at": "...", "started": {"id": "call_1", "name": "send_mail", "arguments": "{...}"}}
+    {"v": 1, "at": "...", "request": {"id": "7", "state": "begun", "digest": "..."}}  (a client's request is begun)
+    {"v": 1, "at": "...", "undo": 2}                              (the last so many messages are undone)
+    {"v": 1, "at": "...", "view": {...}}                          (what is sent of a history that is too long)
+
+"started" is written before a call that is not read-only is run: if no result follows, it is not known whether the call
+had its effect. Images are stored separately under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in
+place of a data URL.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from agentkit._text import json_bytes
+from agentkit.errors import SessionError
+from agentkit.limits import Usage
+from agentkit.message import Message, ToolCall
+from agentkit.record import stored_usage
+
+FORMAT = 1
+"""The format in which entries are written; later formats are rejected when read."""
+
+KINDS = ("message", "started", "undo", "view", "request")
+BLOB = "agentkit-blob:sha256-"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a session. kind: "message", "started", "undo", "view" or "request". value: the value under that key.
+    at: ISO 8601, UTC. usage: what a reply took; `agentkit.record.usage_from` reads it."""
+
+    kind: str
+    value: Any
+    at: str
+    usage: Mapping[str, Any] | None = None
+
+
+def _each_url(message: Any, change: Any) -> Any:
+    """The message with `change` applied to the URL of each image."""
+    content = message.get("content") if isinstance(message, Mapping) else None
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [_with_url(part, change) for part in content]}
+
+
+def _with_url(part: Any, change: Any) -> Any:
+    image = part.get("image_url") if isinstance(part, Mapping) else None
+    if not isinstance(image, Mapping) or not isinstance(image.get("url"), str):
+        return part
+    return {**part, "image_url": {**image, "url": change(image["url"])}}
+
+
+def _reference(url: str, blobs: dict[str, bytes]) -> str:
+    """Store the image of a data URL in `blobs` and return its reference; return any other URL unchanged."""
+    head, comma, data = url.partition(",")
+    if not (comma and head.startswith("data:") and head.endswith(";base64")):
+        return url
+    try:
+        decoded = base64.b64decode(data, validate=True)
+    except binascii.Error:
+        return url
+    digest = hashlib.sha256(decoded).hexdigest()
+    blobs[digest] = decoded
+    return f"{BLOB}{digest};{head.removeprefix('data:').removesuffix(';base64')}"
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Changes of a session's marks, which name entries so that they are found without reading the log: "view" the last
+    view, "request:ID" what a client's request begins with.
+
+    places: names, and the index of the entry of each among the entries of this append; a name's earlier mark is
+    replaced. dropped_from: first, the marks of all entries from this number on are removed; None: none is.
+    """
+
+    places: Mapping[str, int] = field(default_factory=dict)
+    dropped_from: int | None = None
+
+
+def find_mark(entries: Sequence[Entry], name: str) -> int | None:
+    """The number of the entry that a mark names, from the whole log."""
+    found: dict[str, int] = {}
+    for number, entry in enumerate(entries):
+        if entry.kind == "undo" and isinstance(entry.value, Mapping):
+            dropped_from = entry.value.get("marks")
+            found = {mark: place for mark, place in found.items() if dropped_from is None or place < dropped_from}
+        elif entry.kind == "view":
+            found["view"] = number
+        elif entry.kind == "request" and entry.value.get("state") == "begun":
+            found[f"request:{entry.value.get('id')}"] = number
+    return found.get(name)
+
+
+def messages_of(entries: Sequence[Entry]) -> tuple[list[Message], list[Message]]:
+    """The messages of a log in the order in which they are sent: a user message (or an image of a tool) that arrived
+    while calls were open comes after the last of their results. The second list has those that still wait for it."""
+    ordered: list[Message] = []
+    held: list[Message] = []
+    waiting = 0
+    for entry in entries:
+        if entry.kind == "undo":
+            everything = ordered + held
+            ordered, held, waiting = everything[: max(0, len(everything) - entry.value)], [], 0
+        if entry.kind != "message":
+            continue
+        message = cast(Message, entry.value)
+        if waiting and message.get("role") == "user":
+            held.append(message)
+            continue
+        if message.get("role") == "tool":
+            waiting -= 1
+        else:
+            waiting = len(message.get("tool_calls") or ())
+        ordered.append(message)
+        if waiting <= 0:
+            ordered += held
+            held = []
+    return ordered, held
+
+
+def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
+    """The calls of the last reply that were started, by id, including those with a result."""
+    found: dict[str, ToolCall] = {}
+    for entry in entries:
+        if entry.kind == "undo" or (entry.kind == "message" and entry.value.get("role") == "assistant"):
+            found = {}  # servers reuse ids in later replies
+        elif entry.kind == "started":
+            value = entry.value
+            function: Any = {"name": value["name"], "arguments": value["arguments"]}
+            found[value["id"]] = {"id": value["id"], "type": "function", "function": function}
+    return found
+
+
+def read_entry(text: str, session_id: str, blob: Callable[[str], bytes | None]) -> Entry:
+    """Read an entry, with images as data URLs. blob: returns a stored image by its SHA-256. Raises SessionError when it
+    can't be read, or was written by a newer agentkit."""
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        raise SessionError(f"session {session_id!r} has an entry that is not JSON: {text!r:.80}") from None
+    version = entry.get("v") if isinstance(entry, dict) else None
+    if not isinstance(version, int) or version > FORMAT:
+        raise SessionError(
+            f"session {session_id!r} was written in format {version}, but this agentkit reads up to {FORMAT}: "
+            "install a newer version"
+        )
+    kind = next((name for name in KINDS if name in entry), "")
+    value = entry.get(kind)
+    if kind == "message":
+        value = _each_url(value, lambda url: _data_url(url, session_id, blob))
+    return Entry(kind, value, str(entry.get("at", "")), entry.get("usage"))
+
+
+def write_entries(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The texts of new entries. Raises SessionError for what JSON can't represent."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        return [json_bytes({"v": FORMAT, "at": now, **entry}).decode() for entry in entries]
+    except (TypeError, ValueError) as error:
+        raise SessionError(f"a message can't be written as JSON: {error}") from None
+
+
+def message_entries(
+    messages: Iterable[Mapping[str, Any]], usage: Usage | None = None
+) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
+    """The entries of messages, and their images by SHA-256. usage: what the first of them took."""
+    blobs: dict[str, bytes] = {}
+    made = [{"message": _each_url(message, lambda url: _reference(url, blobs))} for message in messages]
+    if made and usage is not None:
+        made[0]["usage"] = stored_usage(usage)
+    return made, blobs
+
+
+def _data_url(url: str, session_id: str, blob: Callable[[str], bytes | None]) -> str:
+    if not url.startswith(BLOB):
+        return url
+    digest, _, media_type = url.removeprefix(BLOB).partition(";")
+    data = blob(digest)
+    if data is None:
+        raise SessionError(f"session {session_id!r} lacks a stored image (sha256 {digest[:12]}…)")
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
