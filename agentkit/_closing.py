@@ -1,10 +1,11 @@
 """The base class of what is closed at the end of a `with` block."""
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class Closable:
+class Closable(ABC):
     """A context manager that closes itself."""
 
     def __enter__(self) -> Self:
@@ -15,6 +16,6 @@ class Closable:
     ) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
         """Release what it holds."""
-        raise NotImplementedError

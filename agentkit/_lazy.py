@@ -1,7 +1,8 @@
-"""Names of a package that load their module on first use (PEP 562), so that importing the package loads nothing."""
+"""What is loaded on first use: the names of a package (PEP 562), so that importing the package loads nothing, and
+implementations by name."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -68,3 +69,48 @@ def _imported_names(package: str) -> dict[str, str]:
         elif instruction.opname == "IMPORT_FROM" and instruction.argval not in vars(module):
             names[instruction.argval] = source
     return names
+
+
+class Registry:
+    """Implementations by name: agentkit's own, and those that installed packages add by entry points.
+
+    group: the group of the entry points. built_in: agentkit's own names, which entry points can't replace, each as
+    "module:attribute", imported when it is needed.
+    """
+
+    def __init__(self, group: str, built_in: Mapping[str, str]) -> None:
+        self.group = group
+        self.built_in = built_in
+
+    def names(self) -> list[str]:
+        """agentkit's own names in the order of the table, then those of other packages in alphabetical order."""
+        from importlib.metadata import entry_points
+
+        added = {each.name for each in entry_points(group=self.group)}
+        return [*self.built_in, *sorted(added - self.built_in.keys())]
+
+    def find(self, name: str) -> Any:
+        """Return what a name stands for, None when it is unknown. Raises ConfigurationError when the entry point can't
+        be loaded."""
+        if name in self.built_in:
+            module, _, attribute = self.built_in[name].partition(":")
+            return getattr(import_module(module), attribute)
+        from importlib.metadata import entry_points
+
+        found = next(iter(entry_points(group=self.group, name=name)), None)
+        return None if found is None else _loaded(found)
+
+
+def _loaded(entry_point: Any) -> Any:
+    from agentkit.errors import AgentkitError, ConfigurationError
+
+    try:
+        return entry_point.load()
+    except AgentkitError:
+        raise
+    except Exception as error:
+        package = f" of the package {entry_point.dist.name}" if entry_point.dist is not None else ""
+        raise ConfigurationError(
+            f"{entry_point.name!r}{package} can't be loaded (entry point {entry_point.group}, {entry_point.value}): "
+            f"{type(error).__name__}: {error}"
+        ) from error

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -40,3 +41,12 @@ def joined_surrogates(text: str) -> str:
 def without_credentials(url: object) -> str:
     """A URL without user name and password."""
     return re.sub(r"(?<=//)[^/@]*@", "", str(url))
+
+
+def known_options(owner: str, given: Any, options: type) -> dict[str, Any]:
+    """Return keyword arguments for a dataclass of options. Raises TypeError naming `owner` for one that it has not."""
+    known = options.__dataclass_fields__  # type: ignore[attr-defined]
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is not None:
+        raise TypeError(f"{owner}: unexpected keyword argument {unknown!r}; valid are {', '.join(known)}")
+    return dict(given)

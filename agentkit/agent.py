@@ -2,38 +2,33 @@
 
 import contextlib
 import functools
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Unpack, cast, overload
 
 from agentkit import loop
 from agentkit._closing import Closable
+from agentkit._text import known_options
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError, TranscriptError
-from agentkit.event import (
-    Result,
-    ToolStarted,
-)
+from agentkit.event import Result, T, ToolStarted
+from agentkit.executor import Decisions, Executor, ToolLatency
 from agentkit.limits import Budget, Limits
 from agentkit.message import Image, Prompt, system, user
 from agentkit.middleware.base import NoCapabilities
-from agentkit.middleware.cancellation import Cancellable
-from agentkit.middleware.context_window import ContextSize, FitToContext, Window
-from agentkit.middleware.eager_tools import EagerTools
-from agentkit.middleware.history_cut import TrimmedHistory
-from agentkit.middleware.pricing import Priced, Prices
-from agentkit.middleware.retry import Retrying
+from agentkit.middleware.context_window import HIDDEN_TOOLS, ContextSize, Window
+from agentkit.middleware.pricing import Prices
+from agentkit.middleware.stack import RunScope, wrapped
+from agentkit.middleware.text_answer import TextAnswer
+from agentkit.options import ConversationArguments, RunArguments, RunOptions
 from agentkit.providers import resolve
 from agentkit.repair import repaired
-from agentkit.run import Run
+from agentkit.run import Run, events_of
 from agentkit.session import Session
 from agentkit.sessions.journal import Journal
-from agentkit.toolbox import Decisions, RunToolbox, Toolbox, ToolLatency
+from agentkit.toolbox import Toolbox
+from agentkit.tooling.options import ToolArguments
 from agentkit.tools import Context, Tool, tool
-from agentkit.transcript import Transcript
-
-if TYPE_CHECKING:
-    from agentkit.middleware.structured_output import TypedAnswer
+from agentkit.transcript import Due, Transcript
 
 
 class Agent(Closable):
@@ -75,11 +70,10 @@ class Agent(Closable):
         self._backend = functools.reduce(lambda wrapped, wrap: wrap(wrapped), reversed(middleware), backend)
         self._instructions = instructions
         self._limits = limits or Limits()
-        self._prices = prices
-        self._early_start = early_start
         self._latency = ToolLatency()
-        self._window = Window(window) if isinstance(window, int) else window or Window()
-        self._size = ContextSize(self._window.tokens)
+        window = Window(window) if isinstance(window, int) else window or Window()
+        size = ContextSize(window.tokens)
+        self._scope = functools.partial(RunScope, prices=prices, window=window, size=size, early_start=early_start)
         self._is_complete = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -110,97 +104,111 @@ class Agent(Closable):
         """What one run may spend."""
         return self._limits
 
+    @overload
     def run(
-        self,
-        prompt: Prompt | None = None,
-        *,
-        messages: Iterable[Mapping[str, Any]] = (),
-        session: Session | None = None,
-        deps: Any = None,
-        cancel: threading.Event | None = None,
-        approve: Decisions | None = None,
-        output: Any = str,
-        output_retries: int = 2,
-    ) -> Result:
+        self, prompt: Prompt | None = None, *, output: type[T], **options: Unpack[ConversationArguments]
+    ) -> Result[T]: ...
+    @overload
+    def run(
+        self, prompt: Prompt | None = None, *, output: Any, **options: Unpack[ConversationArguments]
+    ) -> Result[Any]: ...
+    @overload
+    def run(self, prompt: Prompt | None = None, **options: Unpack[ConversationArguments]) -> Result[str]: ...
+    def run(
+        self, prompt: Prompt | None = None, *, output: Any = str, **options: Unpack[ConversationArguments]
+    ) -> Result[Any]:
         """Answer a question; returns when there is an answer or a limit is reached.
 
         prompt: a text, or texts and Images in order; None continues from `messages` or the session as they are.
         messages: an earlier transcript (`result.messages`), or any history: what violates the rules of chat servers is
         repaired and reported in `result.repairs`. session: instead of messages, the stored conversation that the prompt
         continues; each message and tool call is stored there before its event is emitted. deps: passed to tools as
-        `ctx.deps`. cancel: set it in another thread to stop the run. approve: see `resume`. output: the type of
-        `result.output`: a pydantic model, a dataclass, TypedDict, Literal, list, union, ...; output_retries: how often
-        the model is sent the validation error of its answer to try again.
+        `ctx.deps`. cancel (threading.Event): set it in another thread to stop the run. approve: see `resume`. output:
+        the type of `result.output`: a pydantic model, a dataclass, TypedDict, Literal, list, union, ...;
+        output_retries: how often the model is sent the validation error of its answer to try again (default: 2).
+        instructions, tools, limits: for this run instead of the agent's. sampling: fields such as temperature and
+        max_tokens, over the backend's own; None omits a field.
 
         Raises TranscriptError for an empty prompt or invalid messages, OutputError when the model gives no answer of
         the type, SessionError when the session can't be read or written (SessionBusyError: another writer holds it),
-        and the openai package's APIError and its subclasses when the model server fails. An exception raised during a
-        run has the attribute `.messages`, the valid transcript up to that point.
+        ConfigurationError for a sampling field that the backend does not accept, and the openai package's APIError and
+        its subclasses when the model server fails. An exception raised during a run has the attribute `.messages`, the
+        valid transcript up to that point.
         """
-        typed = (output, output_retries)
-        with self._begin(prompt, messages, deps, cancel, False, session=session, approve=approve, typed=typed) as run:
-            for _ in run:
-                pass
-            assert run.result is not None
-            return run.result
+        return self._finish(self._begin(prompt, _checked_options("run", output, options), stream=False))
 
+    @overload
     def resume(
         self,
         conversation: Session | Iterable[Mapping[str, Any]],
         *,
-        approve: Decisions | None = None,
-        deps: Any = None,
-        cancel: threading.Event | None = None,
+        output: type[T],
+        **options: Unpack[RunArguments],
+    ) -> Result[T]: ...
+    @overload
+    def resume(
+        self, conversation: Session | Iterable[Mapping[str, Any]], *, output: Any, **options: Unpack[RunArguments]
+    ) -> Result[Any]: ...
+    @overload
+    def resume(
+        self, conversation: Session | Iterable[Mapping[str, Any]], **options: Unpack[RunArguments]
+    ) -> Result[str]: ...
+    def resume(
+        self,
+        conversation: Session | Iterable[Mapping[str, Any]],
+        *,
         output: Any = str,
-        output_retries: int = 2,
-    ) -> Result:
+        **options: Unpack[RunArguments],
+    ) -> Result[Any]:
         """Continue from where a run stopped: after a crash, or after the approval of a person.
 
         conversation: a session, or messages (`result.messages`). approve: a decision on each call of `result.pending`,
         by its id: True, False, the reason of a refusal (a str, which is sent to the model), or other arguments (a
         dict). A call that had started when an earlier run of the session was killed is not run again: the model is
-        informed that its effect is not known, and it is listed in `result.unknown_calls`. The other parameters are
-        those of `run`.
+        informed that its effect is not known, and it is listed in `result.unknown_calls`. Where the last question is
+        answered already, the answer is returned without a request. The other parameters are those of `run`.
 
         Raises what `run` raises, and ConfigurationError for a decision on a call that is not open.
         """
-        options: dict[str, Any] = {"output": output, "output_retries": output_retries}
-        if isinstance(conversation, Session):
-            return self.run(session=conversation, approve=approve, deps=deps, cancel=cancel, **options)
-        return self.run(messages=conversation, approve=approve, deps=deps, cancel=cancel, **options)
+        is_session = isinstance(conversation, Session)
+        given = {**options, "session" if is_session else "messages": conversation}
+        return self._finish(self._begin(None, _checked_options("resume", output, given), stream=False))
 
+    @overload
     def stream(
-        self,
-        prompt: Prompt | None = None,
-        *,
-        messages: Iterable[Mapping[str, Any]] = (),
-        session: Session | None = None,
-        deps: Any = None,
-        cancel: threading.Event | None = None,
-        approve: Decisions | None = None,
-        output: Any = str,
-        output_retries: int = 2,
-    ) -> "Run":
+        self, prompt: Prompt | None = None, *, output: type[T], **options: Unpack[ConversationArguments]
+    ) -> Run[T]: ...
+    @overload
+    def stream(
+        self, prompt: Prompt | None = None, *, output: Any, **options: Unpack[ConversationArguments]
+    ) -> Run[Any]: ...
+    @overload
+    def stream(self, prompt: Prompt | None = None, **options: Unpack[ConversationArguments]) -> Run[str]: ...
+    def stream(
+        self, prompt: Prompt | None = None, *, output: Any = str, **options: Unpack[ConversationArguments]
+    ) -> Run[Any]:
         """The same as `run`, as an iterator of events, the last of which is RunFinished.
 
         You may stop at any event and continue later with `agent.run(messages=run.messages)` or
         `agent.resume(session)`. The session stays locked from this call to the end of the run: iterate to the end, or
         close the run.
         """
-        typed = (output, output_retries)
-        return self._begin(prompt, messages, deps, cancel, True, session=session, approve=approve, typed=typed)
+        return self._begin(prompt, _checked_options("stream", output, options), stream=True)
 
-    def as_tool(self, name: str, description: str, *, read_only: bool = False) -> Tool[..., str]:
+    def as_tool(self, name: str, description: str, **options: Unpack[ToolArguments]) -> Tool[..., str]:
         """This agent as a tool of another agent, which gives it a task as text.
 
         It does not see the other agent's conversation. What it spends counts against the other agent's limits too
-        (except turns), and it is cancelled together with it. read_only: none of its tools changes anything, so that
-        several of its calls may run in parallel. A call of its own that needs a person's approval ends its run, which
-        the tool's result says. Raises ToolDefinitionError for an invalid name or description.
+        (except turns), and it is cancelled together with it. options: of the tool; read_only: none of its tools changes
+        anything, so that several of its calls may run in parallel. A call of its own that needs a person's approval
+        ends its run, which the tool's result says. Raises ToolDefinitionError for an invalid name, description or
+        option.
         """
 
         def ask(task: str, ctx: Context) -> str:
-            with self._begin(task, (), ctx.deps, ctx.cancel, stream=False, parent=ctx.budget) as run:
+            with self._begin(
+                task, RunOptions(deps=ctx.deps, cancel=ctx.cancel), stream=False, parent=ctx.budget
+            ) as run:
                 for event in run:
                     if isinstance(event, ToolStarted):
                         ctx.progress(f"{name}: {event.name}({event.raw_arguments})")
@@ -210,110 +218,99 @@ class Agent(Closable):
             return "\n".join(part for part in (result.output, ending) if part)
 
         ask.__doc__ = f"{description}\n\nArgs:\n    task: The complete task; it does not see this conversation."
-        return tool(name=name, description=description, read_only=read_only)(ask)
+        return tool(name=name, description=description, **options)(ask)
+
+    def _finish(self, run: Run[Any]) -> Result[Any]:
+        with run:
+            for _ in run:
+                pass
+            assert run.result is not None
+            return run.result
 
     def _begin(
-        self,
-        prompt: Prompt | None,
-        messages: Iterable[Mapping[str, Any]],
-        deps: Any,
-        cancel: threading.Event | None,
-        stream: bool,
-        parent: Budget | None = None,
-        session: Session | None = None,
-        approve: Decisions | None = None,
-        typed: tuple[Any, int] = (str, 0),
-    ) -> "Run":
-        if session is not None and not isinstance(session, Session):
-            raise ConfigurationError(f"session={session!r:.80} is not a Session: pass SQLiteSessions(path)[id]")
+        self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Budget | None = None
+    ) -> Run[Any]:
         with contextlib.ExitStack() as resources:
-            answer = self._typed(*typed)
-            journal = resources.enter_context(Journal.opened(session))
-            first_prompt = answer.prompt(_checked(prompt)) if answer is not None and prompt is not None else prompt
-            transcript, repairs, offset = self._transcript(first_prompt, messages, journal)
-            decisions = _decisions(approve, transcript)
-            budget = Budget(self._limits, parent=parent)
-            context = Context(
-                deps=deps,
-                deadline=budget.deadline(),
-                end=budget.end(),
-                cancel=cancel,
-                budget=budget,
-                session=session.id if session is not None else None,
-            )
-            by_tool = answer is not None and answer.by_tool
-            tools = Toolbox([*self._toolbox, answer.tool()]) if answer is not None and by_tool else self._toolbox
-            toolbox = RunToolbox(tools, self._latency, decisions)
-            backend: Backend = Retrying(self._priced())
-            if self._early_start:
-                backend = EagerTools(backend, toolbox, context)
-            backend = self._fitted(backend, toolbox, journal, repairs, offset)
-            if answer is not None:
-                from agentkit.middleware.structured_output import StructuredOutput
+            tools = self._toolbox if options.tools is None else Toolbox(options.tools)
+            answer = _answer(options, self._backend, bool(tools))
+            journal = resources.enter_context(Journal.opened(options.session))
+            limits = options.limits or self._limits
+            budget = Budget(limits, parent=parent)
+            resources.callback(budget.release)
+            transcript, repairs, offset = _opened(prompt, options, journal, answer, self._instructions)
+            decisions, context = _decisions(options.approve, transcript), _context(options, budget, transcript)
+            executor = Executor(tools.plus(*answer.tools), context, decisions, self._latency, HIDDEN_TOOLS)
+            if prompt is None:
+                _continue(transcript, executor, answer, journal)
+            scope = self._scope(limits, options.sampling, answer, executor, budget, journal, offset, bool(repairs))
+            steps = loop.run(transcript, wrapped(self._backend, scope), executor, budget, stream)
+            events = events_of(steps, transcript, executor, answer, journal, repairs)
+            return Run(events, transcript, resources.pop_all().close)
 
-                backend = StructuredOutput(backend, answer)
-            backend = Cancellable(backend, cancel, budget.reply_deadline)
-            steps = functools.partial(loop.run, transcript, backend, toolbox, budget, context, stream)
-            raises = self._limits.on_limit == "raise"
-            return Run(steps, transcript, budget, cancel, journal, repairs, raises, answer, resources.pop_all().close)
 
-    def _fitted(
-        self, backend: Backend, toolbox: RunToolbox, journal: Journal, repairs: Sequence[str], offset: int
-    ) -> FitToContext:
-        """The backend, wrapped to send as much of the history as fits. offset: the number of messages before the
-        session's."""
-        has_view = not repairs and journal.view is not None
-        view = TrimmedHistory.restored(journal.view or {}, offset) if has_view else None
-        spent = journal.spent if view is not None or journal.view is None else None
-        return FitToContext(
-            backend,
-            self._window,
-            self._size,
-            toolbox,
-            view,
-            spent,
-            lambda made: journal.note_view(made.stored(offset)),
-        )
+def _checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunOptions:
+    options = RunOptions(output=output, **known_options(f"Agent.{method}()", given, RunOptions))
+    session, messages = options.session, options.messages
+    if session is not None and not isinstance(session, Session):
+        raise ConfigurationError(f"session={session!r:.80} is not a Session: pass SQLiteSessions(path)[id]")
+    if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
+        raise TranscriptError(f"messages is a {type(messages).__name__}: pass a list of messages, or result.messages")
+    return options
 
-    def _typed(self, output: Any, retries: int) -> "TypedAnswer | None":
-        if output is str:
-            return None
-        from agentkit.middleware.structured_output import OutputType, TypedAnswer
 
-        return TypedAnswer(OutputType(output), self._backend, bool(self._toolbox), retries)
+def _answer(options: RunOptions, backend: Backend, has_tools: bool) -> TextAnswer:
+    if options.output is str:
+        return TextAnswer()
+    from agentkit.middleware.structured_output import OutputType, TypedAnswer
 
-    def _priced(self) -> Backend:
-        """The backend, wrapped so that its usage has a cost where prices or a limit on the cost are set."""
-        if self._prices is None and self._limits.cost is None:
-            return self._backend
-        return Priced(self._backend, self._prices)
+    return TypedAnswer(OutputType(options.output), backend.capabilities(), has_tools, options.output_retries)
 
-    def _transcript(
-        self, prompt: Prompt | None, messages: Iterable[Mapping[str, Any]], journal: Journal
-    ) -> tuple[Transcript, list[str], int]:
-        if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
-            raise TranscriptError(
-                f"messages is a {type(messages).__name__}: pass a list of messages, or result.messages"
-            )
-        earlier = list(messages)
-        if journal.messages is not None:
-            if earlier:
-                raise TranscriptError("pass either messages or a session, not both: a session has its own messages")
-            earlier = [*journal.messages]
-        if prompt is None and not earlier:
-            raise TranscriptError("there is nothing to answer: pass a prompt, or messages to continue from")
-        prompt_messages = [] if prompt is None else [user(_checked(prompt))]
-        unknown_results = journal.unknown_results()
-        history, repairs = repaired([*earlier, *unknown_results], closed=prompt is not None)
-        journal.write(unknown_results, history, earlier, prompt_messages)
-        first = history[0] if history else None
-        has_system = isinstance(first, Mapping) and first.get("role") in ("system", "developer")
-        is_instructed = bool(self._instructions) and not has_system
-        if is_instructed and self._instructions:
-            history.insert(0, cast(Any, system(self._instructions)))
-        transcript = Transcript(history)
-        transcript.extend([*journal.held, *prompt_messages])
-        return transcript, repairs, int(is_instructed)
+
+def _context(options: RunOptions, budget: Budget, transcript: Transcript) -> Context:
+    return Context(
+        deps=options.deps,
+        deadline=budget.deadline(),
+        end=budget.end(),
+        cancel=options.cancel,
+        budget=budget,
+        session=options.session.id if options.session is not None else None,
+        messages=transcript,
+    )
+
+
+def _opened(
+    prompt: Prompt | None, options: RunOptions, journal: Journal, answer: TextAnswer, instructions: str | None
+) -> tuple[Transcript, list[str], int]:
+    """The transcript that a run begins with, what was repaired in it, and the number of messages that are before those
+    of the session."""
+    earlier = list(options.messages)
+    if journal.messages is not None:
+        if earlier:
+            raise TranscriptError("pass either messages or a session, not both: a session has its own messages")
+        earlier = [*journal.messages]
+    if prompt is None and not earlier:
+        raise TranscriptError("there is nothing to answer: pass a prompt, or messages to continue from")
+    prompt_messages = [] if prompt is None else [user(answer.prompt(_checked(prompt)))]
+    unknown_results = journal.unknown_results()
+    history, repairs = repaired([*earlier, *unknown_results], closed=prompt is not None)
+    journal.write(unknown_results, history, earlier, prompt_messages)
+    first = history[0] if history else None
+    has_system = isinstance(first, Mapping) and first.get("role") in ("system", "developer")
+    instructions = instructions if options.instructions is None else options.instructions
+    if instructions and not has_system:
+        history.insert(0, cast(Any, system(instructions)))
+    transcript = Transcript(history)
+    transcript.extend([*journal.held, *prompt_messages])
+    return transcript, repairs, int(bool(instructions) and not has_system)
+
+
+def _continue(transcript: Transcript, executor: Executor, answer: TextAnswer, journal: Journal) -> None:
+    """Read the answer of a transcript that has one already, and ask the model to correct it where it is not valid."""
+    executor.continue_from(transcript)
+    if executor.ended_by is not None or transcript.whats_due() is Due.NOTHING:
+        complaint = answer.opening(transcript, executor.ended_by)
+        transcript.extend(complaint)
+        journal.add(complaint)
 
 
 def _decisions(approve: Decisions | None, transcript: Transcript) -> Decisions:

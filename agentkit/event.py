@@ -5,10 +5,19 @@ Every event names the messages that it adds to the transcript; they are in the t
 
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, cast
 
 from agentkit.limits import Limit, Usage
 from agentkit.message import Message
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 Stopped = Literal["answer", "empty", "cancelled", "length", "content_filter", "approval"] | Limit
 
@@ -16,12 +25,14 @@ Stopped = Literal["answer", "empty", "cancelled", "length", "content_filter", "a
 @dataclass(frozen=True)
 class Reply:
     """A complete reply of the model. finish_reason: as the server sent it, "" when it sent none. extra: fields of the
-    reply that are not sent back in later requests (citations, audio, ...)."""
+    reply that are not sent back in later requests (citations, audio, ...). then: messages that follow it, to which the
+    model is asked to reply: what is wrong with a typed answer."""
 
     message: Message
     finish_reason: str = ""
     usage: Usage = field(default_factory=Usage)
     extra: dict[str, Any] = field(default_factory=dict)
+    then: tuple[Message, ...] = ()
 
     def without_calls(self) -> "Reply":
         """The reply without its tool calls, for a run that may make no more; never empty, which servers refuse."""
@@ -59,10 +70,11 @@ class OpenCall:
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Generic[T]):
     """The result of a run.
 
-    output: the final answer's text; with `output=`, the value (None when the run stopped before there was one).
+    output: the final answer's text, or the result of a tool that ended the run; with `output=`, the value (None when
+    the run stopped before there was one).
     messages: the whole transcript, from which a later run can continue. stopped: "answer", or what ended the run before
     it had one ("empty": the reply was empty, and again when it was retried). tool_calls: the calls that were answered.
     repairs: what had to be repaired in the messages that were given, a sentence each. pending: the calls that wait for
@@ -70,7 +82,7 @@ class Result:
     when it was killed: whether they had an effect is not known.
     """
 
-    output: Any
+    output: T
     messages: list[Message]
     usage: Usage
     stopped: Stopped
@@ -195,4 +207,4 @@ class LoopDetected(Event):
 class RunFinished(Event):
     """The run has ended; the last event."""
 
-    result: Result
+    result: Result[Any]

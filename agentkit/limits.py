@@ -69,8 +69,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Usage:
-    """What was spent: requests and tool calls, tokens and cost as the server reports them (0 where it does not), and
-    wall-clock seconds. `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of `output_tokens`."""
+    """What was spent: requests and tool calls, tokens as the server reports them (0 where it does not), and wall-clock
+    seconds. `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of `output_tokens`.
+
+    cost: in the currency in which the server reports it, or of the prices; None when it is not known. A sum's cost is
+    None when that of either part is not known, since a partial sum would pose as the total; what has no requests and no
+    tokens has nothing to know. `Usage()` changes no sum.
+    """
 
     requests: int = 0
     input_tokens: int = 0
@@ -78,18 +83,31 @@ class Usage:
     output_tokens: int = 0
     reasoning_tokens: int = 0
     tool_calls: int = 0
-    cost: float = 0.0
+    cost: float | None = None
     seconds: float = 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(getattr(self, name) + getattr(other, name) for name in _COUNTS))
+        counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
+        return Usage(**counts, cost=_sum_of_costs(self, other))
 
     def __sub__(self, other: "Usage") -> "Usage":
-        return Usage(*(getattr(self, name) - getattr(other, name) for name in _COUNTS))
+        counts = {name: getattr(self, name) - getattr(other, name) for name in _COUNTS}
+        known = other if other.cost is None else replace(other, cost=-other.cost)
+        return Usage(**counts, cost=_sum_of_costs(self, known))
+
+    @property
+    def _has_unknown_cost(self) -> bool:
+        return self.cost is None and bool(self.requests or self.input_tokens or self.output_tokens)
 
 
-_COUNTS = tuple(field.name for field in fields(Usage))
-_NOTHING = Usage()
+_COUNTS = tuple(field.name for field in fields(Usage) if field.name != "cost")
+_NOTHING = Usage(cost=0.0)
+
+
+def _sum_of_costs(one: Usage, other: Usage) -> float | None:
+    if one._has_unknown_cost or other._has_unknown_cost:
+        return None
+    return other.cost if one.cost is None else one.cost + (other.cost or 0.0)
 
 
 _ROUNDING = 1 + 1e-9
@@ -147,7 +165,8 @@ class Budget:
 
     parent: the budget of the run that called this one as a tool: spending counts there too, and its limits (except
     turns) apply here. What is about to be spent is reserved beforehand, here and there, so that concurrent runs don't
-    spend the same tokens twice; a reply is expected to cost what the previous one did.
+    spend the same tokens twice; a reply is expected to cost what the previous one did. The limit on cost counts the
+    costs that are known, also when the sum of all is not; reservations count an unknown cost as 0.
     """
 
     def __init__(
@@ -159,9 +178,10 @@ class Budget:
         self._started = clock()
         self._turns = 0
         self._spent = Usage()
-        self._last: Usage = parent._last if parent is not None else Usage()
-        self._own_hold = Usage()
-        self._held = Usage()
+        self._known_cost = 0.0
+        self._last: Usage = parent._last if parent is not None else _NOTHING
+        self._own_hold = _NOTHING
+        self._held = _NOTHING
         self._ending: Limit | None = None
         own = (limits.tokens, limits.cost, limits.tool_calls, limits.seconds)
         self._is_limited: bool = own != (None,) * 4 or (parent is not None and parent._is_limited)
@@ -179,11 +199,19 @@ class Budget:
         """The number of the next reply, counted from 1."""
         return self._turns + 1
 
+    @property
+    def ending(self) -> Limit | None:
+        """The limit that made the current reply the last; None while there is none."""
+        return self._ending
+
     def begin_reply(self) -> Limit | None:
-        """Reserve what the next reply and a last one may cost. Returns the limit that makes the next the last."""
+        """Reserve what the next reply and a last one may cost. Returns the limit that makes the next the last. Raises
+        LimitError instead where the limits say so."""
         with self._lock:
             self._hold(tool_calls=0, reply=_NOTHING)
             self._ending = self._limit()
+            if self._ending is not None and self._limits.on_limit == "raise":
+                raise LimitError(f"the run reached its limit: {self._ending}")
             if self._is_limited:
                 self._hold(tool_calls=0, reply=self._last if self._ending else self._last + self._last)
             return self._ending
@@ -193,8 +221,8 @@ class Budget:
         with self._lock:
             self._turns += usage.requests
             if self._is_limited:
-                self._last = replace(usage, requests=0, seconds=0.0)
-                self._hold(tool_calls=0, reply=Usage() if self._ending else self._last)
+                self._last = replace(usage, requests=0, seconds=0.0, cost=usage.cost or 0.0)
+                self._hold(tool_calls=0, reply=_NOTHING if self._ending else self._last)
             self._count(usage)
 
     def hold_tool_calls(self, count: int) -> int:
@@ -218,7 +246,7 @@ class Budget:
     def release(self) -> None:
         """Release all reservations: the run is over."""
         with self._lock:
-            self._hold(0, Usage())
+            self._hold(0, _NOTHING)
 
     def note_call(self, *call_and_response: str, failed: bool) -> None:
         """Record a call and its response, for the detection of loops."""
@@ -243,6 +271,7 @@ class Budget:
     def _count(self, usage: Usage) -> None:
         """Count what was spent here or in a nested run."""
         self._spent += usage
+        self._known_cost += usage.cost or 0.0
         if self._parent is not None:
             self._parent._count(usage)
 
@@ -284,7 +313,7 @@ class Budget:
         checks: list[tuple[Limit, float, float, float | None]] = [
             ("tokens", _tokens(spent), _tokens(coming), limits.tokens),
             ("seconds", spent.seconds, 0.0, None if limits.seconds is None else limits.seconds * (1 - KEPT_BACK)),
-            ("cost", spent.cost, coming.cost, limits.cost),
+            ("cost", self._known_cost, coming.cost or 0.0, limits.cost),
             ("tool_calls", spent.tool_calls, 0.0, limits.tool_calls),
         ]
         for name, value, more, limit in checks:

@@ -8,27 +8,27 @@ from contextlib import closing
 
 from agentkit.backend import Backend, Request
 from agentkit.event import LimitReached, LoopDetected, Reply, ReplyFinished, ReplyStarted, Steps, ToolFinished
+from agentkit.executor import Executor, refused
 from agentkit.limits import LAST_WORDS, Budget
 from agentkit.message import ToolCall, user
-from agentkit.toolbox import Toolbox, refused
-from agentkit.tools import Context
+from agentkit.toolbox import Toolbox
 from agentkit.transcript import Due, Transcript
 
 NO_TOOLS = Toolbox()
 
 
-def run(
-    transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budget, context: Context, stream: bool
-) -> Steps:
+def run(transcript: Transcript, backend: Backend, executor: Executor, budget: Budget, stream: bool) -> Steps:
     """Do what is due until nothing is; every event's messages are in the transcript before it is yielded.
 
     Raises what the backend raises; the transcript stays valid then, and also when the reader walks away.
     """
-    while not context.cancelled and (due := transcript.whats_due()) is not Due.NOTHING:
+    while not executor.context.cancelled and (due := transcript.whats_due()) is not Due.NOTHING:
         if isinstance(due, tuple):
-            steps = act(due, toolbox, budget, context)
+            steps = act(due, executor, budget)
+        elif executor.ended_by is not None:
+            return
         else:
-            steps = ask(transcript, backend, toolbox, budget, stream)
+            steps = ask(transcript, backend, executor.offered, budget, stream)
         with closing(steps):
             for event in steps:
                 transcript.extend(event.adds)
@@ -51,13 +51,13 @@ def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budg
                 continue
             budget.end_reply(delta.usage)
             reply = delta.without_calls() if limit else delta
-            yield ReplyFinished(reply, adds=(reply.message,))
+            yield ReplyFinished(reply, adds=(reply.message, *reply.then))
 
 
-def act(calls: tuple[ToolCall, ...], toolbox: Toolbox, budget: Budget, context: Context) -> Steps:
+def act(calls: tuple[ToolCall, ...], executor: Executor, budget: Budget) -> Steps:
     """Answer the open calls: run as many as the budget allows, refuse the rest."""
     granted = budget.hold_tool_calls(len(calls))
-    with closing(toolbox.answer(calls[:granted], context)) as steps:
+    with closing(executor.answer(calls[:granted])) as steps:
         for event in steps:
             if isinstance(event, ToolFinished):
                 budget.end_tool_call()

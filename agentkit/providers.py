@@ -1,24 +1,28 @@
 """Backends by name: "openai:gpt-5-mini", "llamacpp:@http://host:8080", "gguf:model.gguf", "extractive"."""
 
-import importlib
 import os
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
+from agentkit._lazy import Registry
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError
 
-PROVIDERS = {
-    "openai": "agentkit.backends.openai:from_name",
-    "llamacpp": "agentkit.backends.openai:from_name",
-    "vllm": "agentkit.backends.openai:from_name",
-    "ollama": "agentkit.backends.openai:from_name",
-    "lightllm": "agentkit.backends.lightllm:from_name",
-    "vlmrun": "agentkit.backends.vlmrun:from_name",
-    "gguf": "agentkit.backends.gguf:from_name",
-    "extractive": "agentkit.backends.extractive:from_name",
-}
-"""The factory function of each provider's backend; others come from the entry points "agentkit.backends"."""
+PROVIDERS = Registry(
+    "agentkit.backends",
+    {
+        "openai": "agentkit.backends.openai:from_name",
+        "llamacpp": "agentkit.backends.openai:from_name",
+        "vllm": "agentkit.backends.openai:from_name",
+        "ollama": "agentkit.backends.openai:from_name",
+        "lightllm": "agentkit.backends.lightllm:from_name",
+        "vlmrun": "agentkit.backends.vlmrun:from_name",
+        "gguf": "agentkit.backends.gguf:from_name",
+        "extractive": "agentkit.backends.extractive:from_name",
+    },
+)
+"""What makes the backend of each provider: a function of the provider, the model, the URL or None, and the environment
+variables."""
 
 
 def resolve(name: str, environment: Mapping[str, str] | None = None) -> Backend:
@@ -32,25 +36,14 @@ def resolve(name: str, environment: Mapping[str, str] | None = None) -> Backend:
         raise ConfigurationError(f'{name!r} is not a model name: write provider:model, such as "openai:gpt-5-mini"')
     provider, _, rest = name.strip().partition(":")
     model, at, url = rest.rpartition("@") if _has_url(rest) else (rest, "", "")
-    make = _maker(provider)
+    make = PROVIDERS.find(provider)
+    if make is None:
+        raise ConfigurationError(
+            f"there is no model provider {provider!r}; use one of {', '.join(PROVIDERS.names())}. A model name is "
+            'provider:model[@url], such as "openai:gpt-5-mini" or "openai:NAME@http://localhost:8000/v1"'
+        )
     return cast(Backend, make(provider, model, url if at else None, os.environ if environment is None else environment))
 
 
 def _has_url(rest: str) -> bool:
     return "://" in rest.rpartition("@")[2] and "@" in rest
-
-
-def _maker(provider: str) -> Any:
-    if provider in PROVIDERS:
-        module, _, attribute = PROVIDERS[provider].partition(":")
-        return getattr(importlib.import_module(module), attribute)
-    from importlib.metadata import entry_points
-
-    found = entry_points(group="agentkit.backends", name=provider)
-    for entry_point in found:
-        return entry_point.load()
-    known = ", ".join(PROVIDERS)
-    raise ConfigurationError(
-        f"there is no model provider {provider!r}; use one of {known}. A model name is provider:model[@url], such as "
-        '"openai:gpt-5-mini" or "openai:NAME@http://localhost:8000/v1"'
-    )

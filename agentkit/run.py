@@ -1,86 +1,57 @@
 """One run of an agent: an iterator of its events, and its result."""
 
 import contextlib
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Generic, cast
 
 from agentkit._closing import Closable
-from agentkit.backend import is_broken_off
-from agentkit.errors import LimitError, OutputError
 from agentkit.event import (
     ApprovalNeeded,
     Event,
     LimitReached,
-    OpenCall,
     ReplyFinished,
     Result,
     RunFinished,
     Steps,
     Stopped,
+    T,
     ToolFinished,
     ToolRecord,
 )
-from agentkit.limits import Budget
-from agentkit.message import Message, text_of
+from agentkit.executor import Executor, open_call
+from agentkit.message import Message
+from agentkit.middleware.text_answer import TextAnswer
 from agentkit.sessions.journal import Journal
-from agentkit.toolbox import open_call
+from agentkit.tools import Context
 from agentkit.transcript import Due, Transcript
 
-if TYPE_CHECKING:
-    from agentkit.middleware.structured_output import TypedAnswer
 
-
-class Run(Closable, Iterator[Event]):
+class Run(Closable, Iterator[Event], Generic[T]):
     """A run of an agent, as an iterator of events. `messages` is the valid transcript at any time; `result` is set when
     the run has ended. Close it (or use `with`) to stop it early; a run that is garbage-collected is closed too."""
 
-    def __init__(
-        self,
-        steps: Callable[[], Steps],
-        transcript: Transcript,
-        budget: Budget,
-        cancel: threading.Event | None,
-        journal: Journal,
-        repairs: Sequence[str],
-        raises: bool,
-        answer: "TypedAnswer | None",
-        release: Callable[[], object],
-    ) -> None:
-        self.result: Result | None = None
-        self._repairs = list(repairs)
-        self._raises = raises
+    def __init__(self, events: Steps, transcript: Transcript, release: Callable[[], object]) -> None:
+        self.result: Result[T] | None = None
         self._transcript = transcript
-        self._cancel = cancel
-        self._journal = journal
         self._records: list[ToolRecord] = []
-        self._limit: Stopped | None = None
-        self._pending: list[OpenCall] = []
-        self._finish_reason = ""
-        self._budget = budget
-        self._answer = answer
-        self._make_steps = steps
-        self._steps = steps()
-        self._is_over = False
+        self._events = events
         self._release = weakref.finalize(self, release)  # releases the session, also when the run is never started
 
     def __next__(self) -> Event:
-        if self._is_over:
-            raise StopIteration
-        if self._cancelled or self._pending or self._has_value:
-            return self._finished()
         try:
-            event = next(self._steps, None) or self._retried()
-            if event is None:
-                return self._finished()
-            self._journal.note(event)
-            self._note(event)
+            event = next(self._events)
         except BaseException as error:
             self.close()
-            with contextlib.suppress(AttributeError):
-                error.messages = self.messages  # type: ignore[attr-defined]
+            if not isinstance(error, StopIteration):
+                with contextlib.suppress(AttributeError):
+                    error.messages = self.messages  # type: ignore[attr-defined]
             raise
+        if isinstance(event, ToolFinished):
+            self._records.append(event.record)
+        elif isinstance(event, RunFinished):
+            self.result = event.result
+            self.close()
         return event
 
     @property
@@ -95,82 +66,64 @@ class Run(Closable, Iterator[Event]):
 
     def close(self) -> None:
         """Stop the run; what was done so far stays in `messages` and in the session."""
-        self._is_over = True
-        self._steps.close()
-        self._budget.release()
+        self._events.close()
         self._release()
 
-    @property
-    def _has_value(self) -> bool:
-        """Whether the tool final_answer has accepted a value, and all other calls of its reply are answered."""
-        answer = self._answer
-        return answer is not None and answer.is_there and self._transcript.whats_due() is Due.REPLY
 
-    def _retried(self) -> Event | None:
-        """Send the model the validation error of its answer; the next event, or None when there is no error."""
-        answer = self._answer
-        if answer is None or answer.is_there or self._transcript.whats_due() is not Due.NOTHING:
-            return None
-        broken_off = is_broken_off(self._finish_reason)
-        error_message = answer.take_text(text_of(self._transcript[-1]), broken_off=broken_off)
-        if error_message is None:
-            return None
-        if self._limit is not None:
-            raise OutputError(f"the run reached its limit ({self._limit}) without an answer", self._output())
-        self._transcript.extend([error_message])
-        self._journal.add(error_message)
-        self._steps = self._make_steps()
-        return next(self._steps, None)
+def events_of(
+    steps: Steps,
+    transcript: Transcript,
+    executor: Executor,
+    answer: TextAnswer,
+    journal: Journal,
+    repairs: Sequence[str],
+) -> Steps:
+    """The events of a run: each is stored in the session before it is yielded; the last is RunFinished.
 
-    def _finished(self) -> RunFinished:
-        self.close()
-        self.result = Result(
-            self._output() if self._answer is None else self._answer.value,
-            self.messages,
-            self._budget.usage,
-            self._stopped(),
-            self.tool_calls,
-            self._repairs,
-            self._pending,
-            [open_call(call) for call in self._journal.unknown],
+    A function and no method: a run that refers to a generator of its own would keep the lock of its session until the
+    garbage collector finds it.
+    """
+    context = executor.context
+    ends: list[Event] = []
+    with contextlib.closing(steps):
+        for event in () if _is_cancelled(context) else steps:
+            journal.note(event)
+            if isinstance(event, ReplyFinished | ToolFinished | ApprovalNeeded | LimitReached):
+                ends.append(event)
+            yield event
+            if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
+                break
+    assert context.budget is not None
+    yield RunFinished(
+        Result(
+            answer.output(transcript, executor.ended_by),
+            list(transcript),
+            context.budget.usage,
+            _stopped(ends, transcript, executor, answer),
+            [event.record for event in ends if isinstance(event, ToolFinished)],
+            list(repairs),
+            [call for event in ends if isinstance(event, ApprovalNeeded) for call in event.calls],
+            [open_call(call) for call in journal.unknown],
         )
-        return RunFinished(self.result)
+    )
 
-    def _note(self, event: Event) -> None:
-        if isinstance(event, ToolFinished):
-            self._records.append(event.record)
-            if self._answer is not None and self._answer.failure is not None:
-                raise self._answer.failure
-        elif isinstance(event, ApprovalNeeded):
-            self._pending = list(event.calls)
-        elif isinstance(event, LimitReached):
-            self._limit = event.limit
-            if self._raises:
-                raise LimitError(f"the run reached its limit: {event.limit}")
-        elif isinstance(event, ReplyFinished):
-            self._finish_reason = event.reply.finish_reason
 
-    @property
-    def _cancelled(self) -> bool:
-        return self._cancel is not None and self._cancel.is_set()
+def _stopped(ends: Sequence[Event], transcript: Transcript, executor: Executor, answer: TextAnswer) -> Stopped:
+    if ends and isinstance(ends[-1], ApprovalNeeded):
+        return "approval"
+    for event in ends:
+        if isinstance(event, LimitReached):
+            return event.limit
+    if answer.is_there or executor.ended_by is not None:
+        return "answer"
+    if transcript.whats_due() is not Due.NOTHING:
+        return "cancelled" if _is_cancelled(executor.context) else "seconds"
+    replies = [event.reply for event in ends if isinstance(event, ReplyFinished)]
+    if replies and replies[-1].finish_reason in ("length", "content_filter"):
+        return cast(Stopped, replies[-1].finish_reason)
+    has_content = isinstance(transcript[-1].get("content"), list)
+    return "answer" if has_content or str(answer.output(transcript, None)).strip() else "empty"
 
-    def _output(self) -> str:
-        """The text of the last message if it is the model's final reply, or of its refusal."""
-        last = self._transcript[-1]
-        is_final = last["role"] == "assistant" and not last.get("tool_calls")
-        return text_of(last) or last.get("refusal", "") if is_final else ""
 
-    def _stopped(self) -> Stopped:
-        if self._pending:
-            return "approval"
-        if self._limit:
-            return self._limit
-        if self._answer is not None and self._answer.is_there:
-            return "answer"
-        if self._transcript.whats_due() is not Due.NOTHING:
-            return "cancelled" if self._cancelled else "seconds"
-        if self._finish_reason == "length":
-            return "length"
-        if self._finish_reason == "content_filter":
-            return "content_filter"
-        return "answer" if self._output().strip() or isinstance(self._transcript[-1].get("content"), list) else "empty"
+def _is_cancelled(context: Context) -> bool:
+    return context.cancel is not None and context.cancel.is_set()

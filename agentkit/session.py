@@ -22,7 +22,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from agentkit._text import json_bytes
 from agentkit.errors import SessionBusyError, SessionError
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
+from agentkit.record import stored_usage
 
 FORMAT = 1
 """The format in which entries are written; later formats are rejected when read."""
@@ -52,7 +53,7 @@ class SessionInfo:
 @dataclass(frozen=True)
 class Entry:
     """One entry of a session. kind: "message", "started", "undo", "view" or "request". value: the value under that key.
-    at: ISO 8601, UTC. usage: what a reply took."""
+    at: ISO 8601, UTC. usage: what a reply took; `agentkit.record.usage_from` reads it."""
 
     kind: str
     value: Any
@@ -66,6 +67,9 @@ class Sessions(Closable):
 
     wait: seconds that a writer waits for another to finish, then SessionBusyError. An id is 1 to 128 letters, digits
     and "_.:@=+-", the first a letter, digit or "_".
+
+    A store is a subclass with `close` and the methods `_append`, `_read`, `_blob`, `_list`, `_delete`, `_rename` and
+    `_lock`: docs/sessions.md says what each has to hold. Without one of them, TypeError is raised.
     """
 
     def __init__(self, wait: float = 30.0) -> None:
@@ -123,19 +127,25 @@ class Sessions(Closable):
         if new_id in self:
             raise SessionError(f"session {new_id!r} already exists: choose another id, or delete it")
 
-    # The methods of a store. Ids are valid, and writers hold the lock.
+    # The methods of a store. Ids are valid, any thread may call, and writers hold the lock of the session. A failure of
+    # what the sessions are stored in is raised as SessionError, with the reason.
 
     @abstractmethod
     def _append(self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: Any) -> None:
-        """Append entries and images, all or none. lock: what `_lock` returned."""
+        """Append entries and images, all or none, also when the process is killed; they are kept when it returns.
+
+        The first append creates the session. entries: JSON texts without line breaks, at least one. blobs: images by
+        their SHA-256, some of which may be stored already. lock: what `_lock` yielded.
+        """
 
     @abstractmethod
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
-        """The entries from number `start`, at most `count`."""
+        """The entries from number `start` in order, at most `count`; none for a session that does not exist. Readers
+        hold no lock: of an append that goes on at that moment they get all entries or none."""
 
     @abstractmethod
     def _blob(self, session_id: str, digest: str) -> bytes | None:
-        """An image, by its SHA-256; None when it is not stored."""
+        """An image of a session, by its SHA-256; None when it is not stored."""
 
     @abstractmethod
     def _list(self) -> Iterable[SessionInfo]:
@@ -143,15 +153,19 @@ class Sessions(Closable):
 
     @abstractmethod
     def _delete(self, session_id: str) -> None:
-        """Delete a session."""
+        """Delete a session and its images; the caller holds its lock."""
 
     @abstractmethod
     def _rename(self, session_id: str, new_id: str) -> None:
-        """Give a session another id."""
+        """Give a session and its images an id that no session has; the caller holds the locks of both ids."""
 
     @abstractmethod
     def _lock(self, session_id: str, wait: float) -> AbstractContextManager[Any]:
-        """Lock a session for one writer. Raises SessionBusyError after `wait` seconds."""
+        """Lock a session, which need not exist, for one writer of all that share the store.
+
+        Yields what `_append` gets as `lock`. Not reentrant; released when the block ends, and when the writer's process
+        is killed. Raises SessionBusyError (`busy`) when another holds it for more than `wait` seconds; 0 does not wait.
+        """
 
 
 def checked_id(session_id: object) -> str:
@@ -241,11 +255,11 @@ class Writer:
         self._lock = lock
 
     def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
-        """Append messages, all or none. usage: what the last of them took. Raises SessionError."""
+        """Append messages, all or none. usage: what the first of them took. Raises SessionError."""
         blobs: dict[str, bytes] = {}
         made = [{"message": _each_url(message, lambda url: _reference(url, blobs))} for message in messages]
         if made and usage is not None:
-            made[-1]["usage"] = {name: value for name, value in asdict(usage).items() if value}
+            made[0]["usage"] = stored_usage(usage)
         self._write(made, blobs)
 
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:

@@ -1,30 +1,19 @@
-"""The tools of an agent: look-up by name, and running the calls of a reply, in parallel where that is allowed."""
+"""The tools of an agent by name, and what is sent of them to the model."""
 
-import difflib
-import functools
-import json
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from agentkit._text import json_bytes
-from agentkit._threads import POLL_INTERVAL, WORKERS
-from agentkit.errors import ArgumentsError, ToolDefinitionError
-from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
-from agentkit.message import Message, ToolCall, images_for_the_model, tool_result
-from agentkit.tooling.arguments import UNREADABLE_CALL, parse
-from agentkit.tools import Context, Outcome, Tool, failure, tool
-
-MAX_PARALLEL = 32
-"""Maximum number of read-only calls that run concurrently."""
+from agentkit.errors import ToolDefinitionError
+from agentkit.tools import Tool, tool
 
 
 class Toolbox:
-    """The tools of an agent, by name. Raises ToolDefinitionError when two have the same name."""
+    """The tools of an agent, by name. Raises ToolDefinitionError when two have the same name.
+
+    encoded: the tools as JSON bytes, empty without tools. has_read_only: whether any may run before a reply is
+    complete.
+    """
 
     def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any]] = ()) -> None:
         self._tools: dict[str, Tool[..., Any]] = {}
@@ -38,6 +27,7 @@ class Toolbox:
                 raise ToolDefinitionError(f"two tools are named {made.name!r}: give one another name=")
             self._tools[made.name] = made
         self.encoded = json_bytes(self.schemas) if self._tools else b""
+        self.has_read_only = any(map(self.may_begin_early, self._tools))
 
     def __iter__(self) -> Iterator[Tool[..., Any]]:
         return iter(self._tools.values())
@@ -45,360 +35,25 @@ class Toolbox:
     def __len__(self) -> int:
         return len(self._tools)
 
+    def get(self, name: str) -> Tool[..., Any] | None:
+        """The tool of that name; None when there is none."""
+        return self._tools.get(name)
+
+    def plus(self, *tools: Tool[..., Any]) -> "Toolbox":
+        """These tools and others."""
+        return Toolbox([*self, *tools]) if tools else self
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the tools, in the order in which they are sent to the model."""
+        return list(self._tools)
+
     @property
     def schemas(self) -> list[dict[str, Any]]:
         """The tools as OpenAI's chat completions expect them."""
         return [each.schema for each in self]
 
-    def _is_harmless(self, name: str) -> bool:
-        found = self._tools.get(name)
-        return found is None or found.read_only
-
     def may_begin_early(self, name: str) -> bool:
         """Whether a tool may run before the reply is complete: it is read-only and needs no approval."""
         found = self._tools.get(name)
-        return found is not None and found.read_only and found.approve is False
-
-    def answer(
-        self,
-        calls: Sequence[ToolCall],
-        context: Context,
-        begun: "RunningCalls | None" = None,
-        decisions: "Decisions | None" = None,
-    ) -> Steps:
-        """Run calls and yield their events; consecutive read-only calls run in parallel, others in order.
-        begun: the calls of this reply that are running already. decisions: on calls that need a person's approval, by
-        id; at the first call without one it stops, with ApprovalNeeded.
-
-        Each ToolFinished adds the tool message of its call, in the order of the calls; images come after the last.
-        Stops early, with calls left open, when the run is cancelled; calls that are running at the run's deadline are
-        answered with that.
-        """
-        for group in self._groups(calls):
-            if context.cancelled:
-                return
-            note = ""
-            if self._needs_approval(group[0]):
-                decision = (decisions or {}).get(group[0]["id"])
-                if decision is None:
-                    yield self._approval_needed(calls[calls.index(group[0]) :], decisions or {})
-                    return
-                if decision is False or isinstance(decision, str):
-                    yield refused(group[0], _denied(decision))
-                    continue
-                group, note = [_with_arguments(group[0], decision)], _note(decision)
-            for call in group:
-                yield self._started_event(call)
-            if self._may_run_here(group, context) and (begun is None or begun.reclaim(group[0])):
-                function = group[0]["function"]
-                outcome = self._outcome_of(function["name"], function["arguments"], context)
-                yield _finished_event(group[0], outcome.with_note(note))
-            else:
-                yield from _ParallelCalls(self, group, context, begun or RunningCalls(self, context), note).events()
-            begun = None  # they all stand in the first group
-
-    def _started_event(self, call: ToolCall) -> ToolStarted:
-        name, raw = call["function"]["name"], call["function"]["arguments"]
-        return ToolStarted(
-            call["id"], name=name, arguments=_read(raw), raw_arguments=raw, read_only=self._is_harmless(name)
-        )
-
-    def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
-        group: list[ToolCall] = []
-        for call in calls:
-            alone = self._stands_alone(call)
-            if group and (alone or len(group) == MAX_PARALLEL):
-                yield group
-                group = []
-            if alone:
-                yield [call]
-            else:
-                group.append(call)
-        if group:
-            yield group
-
-    def _stands_alone(self, call: ToolCall) -> bool:
-        found = self._tools.get(call["function"]["name"])
-        return found is not None and (not found.read_only or found.approve is not False)
-
-    def _needs_approval(self, call: ToolCall) -> bool:
-        found = self._tools.get(call["function"]["name"])
-        return found is not None and found.approve is not False and found.needs_approval(call["function"]["arguments"])
-
-    def _approval_needed(self, calls: Sequence[ToolCall], decisions: "Decisions") -> ApprovalNeeded:
-        waiting = [call for call in calls if call["id"] not in decisions and self._needs_approval(call)]
-        return ApprovalNeeded(tuple(map(open_call, waiting)))
-
-    def _may_run_here(self, group: Sequence[ToolCall], context: Context) -> bool:
-        """Whether no thread is needed: it is the only call, and nothing may interrupt it."""
-        found = self._tools.get(group[0]["function"]["name"])
-        wants_thread = found is not None and (self._timeout_of(found.name) is not None or found.takes_context)
-        return len(group) == 1 and not context.can_stop and not wants_thread
-
-    def _timeout_of(self, name: str) -> float | None:
-        found = self._tools.get(name)
-        return found.timeout if found and not found.isolate else None  # an isolated one is ended with its process
-
-    def _outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
-        found = self._tools.get(name)
-        if found is not None:
-            return found.answer(arguments, context)
-        return _unreadable(arguments) if name == UNREADABLE_CALL else self._unknown(name)
-
-    def _unknown(self, name: str) -> Outcome:
-        if not self._tools:
-            return failure(f"there is no tool named {name!r}; no tools are offered.")
-        nearest = difflib.get_close_matches(name, self._tools, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        return failure(f"there is no tool named {name!r}.{hint} The tools are: {', '.join(self._tools)}.")
-
-
-def _unreadable(arguments: str) -> Outcome:
-    try:
-        parse(arguments)
-    except ArgumentsError as error:
-        return failure(f"{error}. Write the whole call again.")
-    return failure("this is not a valid tool call. Write the whole call again.")
-
-
-Decisions = Mapping[str, "bool | str | Mapping[str, Any]"]
-"""A person's decisions on calls, by their ids: True, False, a reason for the refusal (a text), or other arguments."""
-
-
-def _denied(decision: "bool | str") -> str:
-    why = f": {decision.strip()}" if isinstance(decision, str) and decision.strip() else "."
-    return f"the user did not approve this call{why}"
-
-
-def _with_arguments(call: ToolCall, decision: "bool | str | Mapping[str, Any]") -> ToolCall:
-    """The call as it was approved."""
-    if not isinstance(decision, Mapping):
-        return call
-    arguments = json.dumps(dict(decision), ensure_ascii=False)
-    return {**call, "function": {**call["function"], "arguments": arguments}}
-
-
-def _note(decision: "bool | str | Mapping[str, Any]") -> str:
-    if not isinstance(decision, Mapping):
-        return ""
-    return f"\n(the user changed the arguments to {json.dumps(dict(decision), ensure_ascii=False)})"
-
-
-def open_call(call: ToolCall) -> OpenCall:
-    """A call in the form in which it is shown to people."""
-    raw = call["function"]["arguments"]
-    return OpenCall(call["id"], call["function"]["name"], _read(raw), raw)
-
-
-def _read(arguments: str) -> dict[str, Any]:
-    """The arguments of a call; {} when they can't be read."""
-    try:
-        return parse(arguments)
-    except ArgumentsError:
-        return {}
-
-
-def refused(call: ToolCall, reason: str) -> ToolFinished:
-    """The answer to a call that is not run."""
-    return _finished_event(call, failure(reason))
-
-
-@dataclass(eq=False)
-class _Work:
-    """A call that runs in a thread; its progress and its outcome arrive in the inbox."""
-
-    name: str
-    arguments: str
-    inbox: "_Inbox"
-    started: float = field(default_factory=time.monotonic)
-    taken: threading.Lock = field(default_factory=threading.Lock)
-
-    def take(self) -> bool:
-        """Claim it for the calling thread; False when another thread has it."""
-        return self.taken.acquire(blocking=False)
-
-    def run(self, toolbox: Toolbox, context: Context) -> None:
-        """Run it in this thread, unless another thread has taken it."""
-        if not self.take():
-            return
-
-        def progress(text: str) -> None:
-            self.inbox.put((self, str(text)))
-
-        try:
-            outcome = toolbox._outcome_of(self.name, self.arguments, replace(context, progress=progress))
-        except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
-            outcome = failure(f"{self.name} raised {type(error).__name__}.")
-        self.inbox.put((self, outcome))
-
-
-_Inbox = SimpleQueue[tuple[_Work, str | Outcome]]
-
-
-class RunningCalls:
-    """Calls of one reply that run in threads, some of them perhaps since before the reply was complete."""
-
-    def __init__(self, toolbox: Toolbox, context: Context) -> None:
-        self.inbox: _Inbox = SimpleQueue()
-        self._toolbox = toolbox
-        self._context = context
-        self._unclaimed: list[_Work] = []
-
-    def __len__(self) -> int:
-        return len(self._unclaimed)
-
-    def begin(self, name: str, arguments: str) -> None:
-        """Start a call, unless an identical one waits to be claimed."""
-        if not any((work.name, work.arguments) == (name, arguments) for work in self._unclaimed):
-            self._unclaimed.append(self._started(name, arguments))
-
-    def claim(self, call: ToolCall) -> _Work:
-        """The running call: the one that was started with this name and these arguments, or a new one."""
-        work = self._like(call)
-        if work is None:
-            return self._started(call["function"]["name"], call["function"]["arguments"])
-        self._unclaimed.remove(work)
-        return work
-
-    def reclaim(self, call: ToolCall) -> bool:
-        """Whether no thread has started this call yet, so that it can be run here."""
-        work = self._like(call)
-        return work is None or work.take()
-
-    def _like(self, call: ToolCall) -> _Work | None:
-        like = (call["function"]["name"], call["function"]["arguments"])
-        return next((work for work in self._unclaimed if (work.name, work.arguments) == like), None)
-
-    def _started(self, name: str, arguments: str) -> _Work:
-        work = _Work(name, arguments, self.inbox)
-        WORKERS.submit(functools.partial(work.run, self._toolbox, self._context))
-        return work
-
-
-@dataclass
-class _ParallelCalls:
-    """Calls that run in parallel in threads, and what they report."""
-
-    toolbox: Toolbox
-    calls: Sequence[ToolCall]
-    context: Context
-    begun: RunningCalls
-    note: str = ""
-    outcomes: dict[_Work, Outcome] = field(default_factory=dict)
-
-    def events(self) -> Iterator[Event]:
-        """The progress of the calls, and the end of each in the order of the calls."""
-        works = {self.begun.claim(call): call for call in self.calls}
-        waiting = list(works)
-        while waiting:
-            if self.context.cancelled:
-                return
-            yield from self._receive(works)
-            while waiting and waiting[0] in self.outcomes:
-                work = waiting.pop(0)
-                yield _finished_event(works[work], self.outcomes[work].with_note(self.note))
-
-    def _deadline_of(self, work: _Work) -> float:
-        timeout = self.toolbox._timeout_of(work.name)
-        own = float("inf") if timeout is None else work.started + timeout
-        return own if self.context.deadline is None else min(own, self.context.deadline)
-
-    def _receive(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
-        """Receive the next report, or end the calls whose time is up."""
-        deadlines = {work: self._deadline_of(work) for work in works if work not in self.outcomes}
-        patience = min(deadlines.values()) - time.monotonic()
-        if self.context.cancel is not None:
-            patience = min(patience, POLL_INTERVAL)
-        try:
-            work, report = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
-        except Empty:
-            for work, deadline in deadlines.items():
-                if time.monotonic() >= deadline:
-                    self.outcomes[work] = self._timed_out(work)
-            return
-        if work not in works:
-            return  # started early for a reply that turned out differently
-        if isinstance(report, Outcome):
-            self.outcomes.setdefault(work, report)
-        else:
-            yield ToolProgress(works[work]["id"], text=report)
-
-    def _timed_out(self, work: _Work) -> Outcome:
-        if self.context.deadline is not None and time.monotonic() >= self.context.deadline:
-            return failure(
-                f"{work.name} did not finish before the run's time was up; whether it had an effect is not known."
-            )
-        timeout = self.toolbox._timeout_of(work.name) or 0.0
-        outcome = failure(f"{work.name} did not finish within {timeout:g} seconds.")
-        return replace(outcome, seconds=timeout)
-
-
-def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
-    raw = call["function"]["arguments"]
-    record = ToolRecord(
-        id=call["id"],
-        name=call["function"]["name"],
-        arguments=_read(raw),
-        raw_arguments=raw,
-        response=outcome.text,
-        error=outcome.text if outcome.failed else None,
-        seconds=outcome.seconds,
-    )
-    adds: tuple[Message, ...] = (tool_result(call["id"], outcome.text),)
-    if outcome.images:
-        adds += (images_for_the_model(outcome.images),)
-    return ToolFinished(record, adds=adds)
-
-
-QUICK = 0.001
-"""Seconds. A tool whose last calls took less is not started early: handing it to a thread would take as long."""
-
-
-class ToolLatency:
-    """How long the tools of an agent take; shared by its runs."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    def note(self, name: str, seconds: float) -> None:
-        """Record how long a call took; the last few count."""
-        before = self._seconds.get(name, 1.0)
-        self._seconds[name] = min(before, 16 * QUICK) / 4 + seconds * 3 / 4
-
-    def is_quick(self, name: str) -> bool:
-        """Whether the last calls of a tool were quick; False for one that was not called yet."""
-        return self._seconds.get(name, 1.0) < QUICK
-
-
-class RunToolbox(Toolbox):
-    """The tools in one run: some of its calls may be running before they are to be answered, and a person may have
-    decided on some."""
-
-    def __init__(self, toolbox: Toolbox, latency: ToolLatency, decisions: Decisions) -> None:
-        self.__dict__.update(toolbox.__dict__)
-        self.latency = latency
-        self.begun: RunningCalls | None = None
-        self._decisions = decisions
-        self.has_read_only = any(map(toolbox.may_begin_early, self._tools))
-
-    def add(self, tool: Tool[..., Any]) -> None:
-        """Add a tool to this run; it replaces an earlier one of the same name."""
-        self._tools = {**self._tools, tool.name: tool}
-        self.encoded = json_bytes(self.schemas)
-
-    def answer(
-        self,
-        calls: Sequence[ToolCall],
-        context: Context,
-        begun: RunningCalls | None = None,
-        decisions: Decisions | None = None,
-    ) -> Steps:
-        """See `Toolbox.answer`."""
-        begun, self.begun = begun or self.begun or None, None  # an empty one needs no threads
-        # Only for the calls that were open when they were made: servers reuse ids in later replies.
-        decisions, self._decisions = decisions or self._decisions, {}
-        with closing(super().answer(calls, context, begun, decisions)) as steps:
-            for event in steps:
-                if isinstance(event, ToolFinished):
-                    self.latency.note(event.record.name, event.record.seconds)
-                yield event
+        return found is not None and found.options.read_only and found.options.approve is False

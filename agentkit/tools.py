@@ -12,13 +12,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
+from agentkit._text import known_options
 from agentkit._threads import WORKERS
 from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
 from agentkit.limits import Budget
-from agentkit.message import Image
+from agentkit.message import Image, Message
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
+from agentkit.tooling.options import ToolArguments, ToolOptions
 
 if TYPE_CHECKING:
     from typing import Self
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    D = TypeVarWithDefault("D", default=Any)
+else:
+    D = TypeVar("D")
 
 logger = logging.getLogger("agentkit")
 
@@ -39,26 +47,24 @@ def _ignore_progress(text: str) -> None:
     """The progress of a tool that nobody follows."""
 
 
-Approve = bool | Callable[[dict[str, Any]], bool]
-
-
 @dataclass(frozen=True)
-class Context:
-    """The run in which a tool is called; a parameter annotated `Context` receives it.
+class Context(Generic[D]):
+    """The run in which a tool is called; a parameter annotated `Context` or `Context[Deps]` receives it.
 
     deps: what was passed as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run continues without
     its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: reports what the tool is
     doing, as a ToolProgress event. budget: what the run may spend, for an agent that is run inside the tool. session:
-    the id of the run's session, or None.
+    the id of the run's session, or None. messages: the run's messages so far; not to be changed.
     """
 
-    deps: Any = None
+    deps: D = None  # type: ignore[assignment]
     deadline: float | None = None
     end: float | None = None
     cancel: threading.Event | None = None
     progress: Callable[[str], None] = _ignore_progress
     budget: Budget | None = field(default=None, repr=False)
     session: str | None = None
+    messages: Sequence[Message] = field(default=(), repr=False)
 
     @property
     def cancelled(self) -> bool:
@@ -74,12 +80,14 @@ class Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one call: the text for the model, images to show it, whether it is an error."""
+    """The result of one call: the text for the model, images to show it, whether it is an error, how many seconds it
+    took, whether it ends the run."""
 
     text: str
     images: tuple[Image, ...] = ()
     failed: bool = False
     seconds: float = 0.0
+    ends_run: bool = False
 
     def with_note(self, note: str) -> "Outcome":
         """The same with a note at the end of the text."""
@@ -91,10 +99,8 @@ class Tool(Generic[P, R]):
     schema, against which jsonschema validates the arguments.
 
     name: up to 64 letters, digits, "_" and "-". description: for the model. parameters: the JSON schema of an object.
-    function: called with the arguments by name. read_only: it changes nothing, so that it may run in parallel with
-    others and be run again. timeout: in seconds. retries: how often it is retried after an exception. isolate: whether
-    it runs in a process of its own, which is killed on timeout; memory: the limit of that process in bytes. approve:
-    whether a person has to approve each call, or a function of the arguments that decides it.
+    function: called with the arguments by name. context: the name of its parameter that takes the run's Context, which
+    is not in the schema. options: see `agentkit.tooling.options.ToolOptions`.
 
     Raises ToolDefinitionError when one of these is invalid.
     """
@@ -109,15 +115,11 @@ class Tool(Generic[P, R]):
         parameters: Mapping[str, Any],
         function: Callable[P, R],
         *,
-        read_only: bool = False,
-        timeout: float | None = None,
-        retries: int = 0,
-        isolate: bool = False,
-        memory: int | None = None,
-        approve: Approve = False,
+        context: str | None = None,
+        **options: Unpack[ToolArguments],
     ) -> None:
-        self._set(name, description, dict(parameters), function, read_only, timeout, retries, approve)
-        self._set_isolation(isolate, memory)
+        self._set(name, description, dict(parameters), function, context, options)
+        self._set_isolation()
         try:
             self._read = schema_reader(self.parameters)
         except ToolDefinitionError as error:
@@ -131,10 +133,8 @@ class Tool(Generic[P, R]):
         description: str,
         parameters: dict[str, Any],
         function: Callable[P, R],
-        read_only: bool,
-        timeout: float | None,
-        retries: int,
-        approve: Approve,
+        context: str | None,
+        options: ToolArguments,
     ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise ToolDefinitionError(f"tool {name!r}: a name must be 1 to 64 letters, digits, '_' and '-'")
@@ -145,35 +145,22 @@ class Tool(Generic[P, R]):
             )
         if not callable(function):
             raise ToolDefinitionError(f"tool {name}: {function!r} is not callable")
-        if timeout is not None and not timeout > 0:
-            raise ToolDefinitionError(f"tool {name}: timeout={timeout!r} must be a number of seconds above 0")
-        if retries < 0:
-            raise ToolDefinitionError(f"tool {name}: retries={retries!r} must be at least 0")
-        if not (isinstance(approve, bool) or callable(approve)):
-            raise ToolDefinitionError(
-                f"tool {name}: approve={approve!r} must be True, False, or a function of the arguments"
-            )
         self.name = name
         self.description = description.strip()
         self.parameters = parameters
         self.function = function
-        self.read_only = read_only
-        self.timeout = timeout
-        self.retries = retries
-        self.approve = approve
-        self._context: str | None = None
+        try:
+            self.options = ToolOptions(**known_options(f"tool {name}", options, ToolOptions))
+        except ToolDefinitionError as error:
+            raise ToolDefinitionError(f"tool {name}: {error}") from None
+        self._context = context
         self.waits_for_object = False
         with contextlib.suppress(AttributeError, TypeError):
             functools.update_wrapper(self, function, updated=())  # the function's attributes are not the tool's
 
-    def _set_isolation(self, isolate: bool, memory: int | None) -> None:
-        if memory is not None and not isolate:
-            raise ToolDefinitionError(f"tool {self.name}: memory={memory} needs isolate=True (a subprocess)")
-        if memory is not None and memory <= 0:
-            raise ToolDefinitionError(f"tool {self.name}: memory={memory} must be a number of bytes above 0")
-        self.isolate = isolate
+    def _set_isolation(self) -> None:
         self._isolated = None
-        if not isolate:
+        if not self.options.isolate:
             return
         if self._context is not None or self.waits_for_object or hasattr(self.function, "__self__"):
             raise ToolDefinitionError(
@@ -182,22 +169,16 @@ class Tool(Generic[P, R]):
             )
         from agentkit.tooling.subprocess_pool import Isolated
 
-        self._isolated = Isolated.of(self.function, self.name, memory)
+        self._isolated = Isolated.of(self.function, self.name, self.options.memory)
 
     @classmethod
     def _described(
         cls,
         function: Callable[P, R],
         namespace: Mapping[str, Any],
-        *,
         name: str | None,
         description: str | None,
-        read_only: bool,
-        timeout: float | None,
-        retries: int,
-        isolate: bool,
-        memory: int | None,
-        approve: Approve,
+        options: ToolArguments,
     ) -> "Tool[P, R]":
         """A tool whose name, description and schema are taken from the function."""
         from agentkit.tooling.schema import describe
@@ -209,11 +190,10 @@ class Tool(Generic[P, R]):
         described = describe(function, name, Context, namespace, bound=not is_method)
         made = cls.__new__(cls)
         text = described.text if description is None else description
-        made._set(name, text, described.parameters, function, read_only, timeout, retries, approve)
+        made._set(name, text, described.parameters, function, described.context, options)
         made._read = signature_reader(described.adapter, described.parameters["properties"])
-        made._context = described.context
         made.waits_for_object = is_method
-        made._set_isolation(isolate, memory)
+        made._set_isolation()
         return made
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -253,14 +233,15 @@ class Tool(Generic[P, R]):
     def needs_approval(self, arguments: str) -> bool:
         """Whether a person has to approve this call. arguments: JSON text. True when the approve function fails; False
         when the arguments can't be read, since such a call is never run."""
-        if isinstance(self.approve, bool):
-            return self.approve
+        approve = self.options.approve
+        if isinstance(approve, bool):
+            return approve
         try:
             values, _ = self._read(arguments)
         except ArgumentsError:
             return False
         try:
-            return bool(self.approve(values))
+            return bool(approve(values))
         except Exception:
             logger.warning("the approve function of tool %s failed", self.name, exc_info=True)
             return True
@@ -282,7 +263,8 @@ class Tool(Generic[P, R]):
         except BaseException as error:
             logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
             outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_text_of_error(error))}")
-        return replace(outcome, seconds=time.monotonic() - started)
+        ends_run = self.options.ends_run and not outcome.failed
+        return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 
     def _ignored(self, names: Sequence[str]) -> str:
         takes = ", ".join(self.parameters["properties"]) or "none"
@@ -291,7 +273,7 @@ class Tool(Generic[P, R]):
     def _run(self, values: dict[str, Any], context: Context) -> Any:
         if self._context is not None:
             values[self._context] = context
-        for _ in range(self.retries):
+        for _ in range(self.options.retries):
             try:
                 return self._called(values, context)
             except ToolError:
@@ -302,7 +284,7 @@ class Tool(Generic[P, R]):
 
     def _called(self, values: dict[str, Any], context: Context) -> Any:
         if self._isolated is not None:
-            return self._isolated.call(values, self.timeout, context.cancel)
+            return self._isolated.call(values, self.options.timeout, context.cancel)
         return _finished(self.function(**values))  # type: ignore[call-arg]
 
 
@@ -310,15 +292,7 @@ class Tool(Generic[P, R]):
 def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
 @overload
 def tool(
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    read_only: bool = False,
-    timeout: float | None = None,
-    retries: int = 0,
-    isolate: bool = False,
-    memory: int | None = None,
-    approve: Approve = False,
+    *, name: str | None = None, description: str | None = None, **options: Unpack[ToolArguments]
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
     function: Callable[P, R] | None = None,
@@ -326,40 +300,29 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
-    read_only: bool = False,
-    timeout: float | None = None,
-    retries: int = 0,
-    isolate: bool = False,
-    memory: int | None = None,
-    approve: Approve = False,
+    **options: Unpack[ToolArguments],
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of a function: the model sees its name, docstring and annotations.
 
-    name, description: instead of the function's own. read_only: it changes nothing, so that it may run in parallel with
-    others, be retried, and be run again after a crash. timeout: seconds after which the run continues without it.
-    retries: how often it is retried after an exception other than ToolError. isolate: it runs in a process of its own,
-    which is kept for the next call and killed on timeout or when the run is cancelled; the function has to be defined
-    at the top level of a module. memory: the limit of that process in bytes (not on Windows). approve: whether a person
-    has to approve each call (`result.pending`, `agent.resume`), or a function that decides it from the arguments, a
-    dict.
+    name, description: instead of the function's own.
+    read_only (bool): it changes nothing, so that it may run in parallel with others, be retried, and be run again after
+    a crash.
+    timeout (seconds): the run continues without it after that time.
+    retries (int): how often it is retried after an exception other than ToolError.
+    isolate (bool): it runs in a process of its own, which is kept for the next call and killed on timeout or when the
+    run is cancelled; the function has to be defined at the top level of a module.
+    memory (bytes): the limit of that process (not on Windows).
+    approve (bool, or a function of the arguments, a dict): whether a person has to approve a call (`result.pending`,
+    `agent.resume`).
+    ends_run (bool): a successful call ends the run, and its result is `result.output`.
 
     The decorated function stays callable as before. Raises ToolDefinitionError, naming function, parameter and reason,
     when a parameter can't be described.
     """
 
     def decorate(function: Callable[P, R], depth: int = 1) -> Tool[P, R]:
-        return Tool._described(
-            function,
-            sys._getframe(depth).f_locals,  # annotations may name classes local to the enclosing function
-            name=name,
-            description=description,
-            read_only=read_only,
-            timeout=timeout,
-            retries=retries,
-            isolate=isolate,
-            memory=memory,
-            approve=approve,
-        )
+        namespace = sys._getframe(depth).f_locals  # annotations may name classes local to the enclosing function
+        return Tool._described(function, namespace, name, description, options)
 
     return decorate if function is None else decorate(function, depth=2)
 
@@ -419,9 +382,17 @@ def _text(value: Any) -> str:
     return to_json(value, fallback=str, inf_nan_mode="strings").decode("utf-8")
 
 
+_FAILED = "Error: "
+
+
 def failure(text: str) -> Outcome:
     """The result of a call that failed, as the model reads it."""
-    return Outcome(f"Error: {text}", failed=True)
+    return Outcome(f"{_FAILED}{text}", failed=True)
+
+
+def is_failure(response: str) -> bool:
+    """Whether a stored result is that of a call that failed."""
+    return response.startswith(_FAILED)
 
 
 def _text_of_error(error: BaseException) -> str:

@@ -17,8 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agentkit.message import RESPONSE_TAG
-from agentkit.text.families import family_named
-from agentkit.text.formats import NAMES, format_named
+from agentkit.text.families import families, family_named
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
 from agentkit.transcript import Transcript
@@ -32,6 +31,7 @@ TOOL = {
         "parameters": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
     },
 }
+FORMATS = {family.format.name: family.format for family in families()}
 BAR, BLOCK = "｜", "▁"
 OPENINGS = {
     "hermes": ('<tool_call>\n{"name": "write", "arguments": {"text": "', '"}}\n</tool_call>'),
@@ -88,7 +88,7 @@ def joined(frames: list[bytes]) -> str:
 
 
 def parse(name: str, frames: list[bytes]) -> int:
-    parser = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESPONSE_TAG])
+    parser = ReplyParser(FORMATS[name], [TOOL], stops=["<|im_end|>", RESPONSE_TAG])
     count = 0
     for each in frames:
         count += len(parser.feed(json.loads(each[5:])["token"]["text"]))
@@ -96,7 +96,7 @@ def parse(name: str, frames: list[bytes]) -> int:
 
 
 def feed(name: str, texts: list[str]) -> None:
-    parser = ReplyParser(format_named(name), [TOOL], stops=["<|im_end|>", RESPONSE_TAG])
+    parser = ReplyParser(FORMATS[name], [TOOL], stops=["<|im_end|>", RESPONSE_TAG])
     for each in texts:
         parser.feed(each)
     parser.finish()
@@ -105,7 +105,7 @@ def feed(name: str, texts: list[str]) -> None:
 def parsing(tokens: int, rounds: int) -> None:
     print(f"CPU microseconds per token of a streamed answer of {tokens:,} tokens (target: ratio at most 3)")
     print(f"{'':>12} {'joining':>9} {'parsing':>9} {'ratio':>6}")
-    for name in NAMES:
+    for name in FORMATS:
         frames = [frame(index, text) for index, text in enumerate(answer(name, tokens))]
         baseline = lowest(lambda: joined(frames), rounds)
         parsed = lowest(lambda: parse(name, frames), rounds)
@@ -115,7 +115,7 @@ def parsing(tokens: int, rounds: int) -> None:
 def length(tokens: int, rounds: int) -> None:
     print("\nCPU microseconds per token by the length of the answer (target: no growth)")
     print(f"{'':>12} {'1x':>9} {'10x':>9} {'100x':>9} {'100x/1x':>8}")
-    for name in NAMES:
+    for name in FORMATS:
         costs = []
         for factor in (1, 10, 100):
             texts = answer(name, tokens * factor)

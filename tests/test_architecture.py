@@ -28,32 +28,38 @@ LAYERS = [
         "tooling.json_scan",
         "tooling.partial_json",
         "tooling.coercion",
-        "tooling.subprocess_worker",
+        "tooling.options",
     ],
     [
+        "tooling.subprocess_worker",
         "net.fetch",
         "net.http_client",
         "net.openai_stream",
         "tooling.json_repair",
-        "tooling.subprocess_pool",
-        "text.special_tokens",
         "text.quotation",
     ],
-    ["net.images", "tooling.arguments", "tooling.schema", "text.call_format", "text.chat_template", "text.families"],
-    ["limits", "retrieval", "transcript", "text.formats.json_block", "text.formats.typed", "text.held_text"],
-    ["event", "tools", "session", "repair", "text.formats.*", "text.parser", "text.verbatim"],
-    ["toolbox", "record", "sessions.*", "text.formats"],
-    ["backend", "text.prompt", "text.formats.mixed"],
-    ["providers", "loop", "middleware.history_cut", "middleware.base", "backends.chat_protocol", "testing.cassette"],
+    ["net.images", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema"],
+    ["text.call_format", "text.chat_template"],
+    ["limits", "retrieval", "text.formats.json_block", "text.formats.typed", "text.families.family", "text.markers"],
+    ["text.formats.*", "text.families.vision", "text.families.chatml", "text.held_text"],
+    ["text.families.*", "text.reasoning"],
+    ["text.families", "text.formats"],
+    ["text.special_tokens", "text.any_format"],
+    ["transcript"],
+    ["event", "tools", "repair", "text.parser", "text.verbatim"],
+    ["toolbox", "record"],
+    ["backend", "executor", "session", "text.prompt"],
+    ["providers", "loop", "options", "sessions.*", "backends.chat_protocol", "testing.cassette"],
+    ["middleware.history_cut", "middleware.base", "middleware.text_answer"],
     ["backends.text_reply"],
     ["middleware.*", "backends.fallback_calls", "lightllm.openai_types", "lightllm.generate_api", "testing.*"],
     ["lightllm.chat_api"],
     ["lightllm.request"],
     ["lightllm.client", "backends.*"],
-    ["backends.vlmrun", "run"],  # VLM Run is an OpenAI-compatible server at another address
+    ["backends.vlmrun", "run", "middleware.stack"],  # VLM Run is an OpenAI-compatible server at another address
     ["agent"],
     ["agentkit", "backends", "sessions", "lightllm", "net", "text", "tooling", "middleware", "testing"],
-    ["serving.environment", "serving.tool_loading", "serving.session_stores", "serving.upstream", "serving.rate_limit"],
+    ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
     ["serving.exchange", "serving.key_values"],
     ["serving.chat_service"],
     ["serving.mqtt.projects", "serving.mqtt.tls", "serving.mqtt.client_id", "serving.mqtt.session_queue"],
@@ -100,7 +106,6 @@ DEEPLY_NESTED = {
     "net.drain",
     "_threads",
     "serving.mqtt.session_queue",
-    "serving.mqtt.responder",
     "serving.http.completions",
     "serving.http.chat",
     "serving.http.runs",
@@ -160,7 +165,7 @@ def test_there_are_no_import_cycles() -> None:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize("folder", ["backends", "middleware", "sessions", "text.formats"])
+@pytest.mark.parametrize("folder", ["backends", "middleware", "sessions", "text.formats", "text.families"])
 def test_implementations_do_not_know_their_siblings(folder: str) -> None:
     shared = {
         "backends.chat_protocol",
@@ -168,11 +173,15 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "backends.text_reply",
         "middleware.history_cut",
         "middleware.base",
+        "middleware.text_answer",
         "text.formats.json_block",
         "text.formats.typed",
+        "text.families.family",
+        "text.families.vision",
+        "text.families.chatml",
     }
     for name, path in modules().items():
-        if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "text.formats.mixed"):
+        if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "middleware.stack"):
             siblings = {each for each in imported_by(path) if each.startswith(f"{folder}.")}
             assert siblings <= shared, name
 
@@ -192,6 +201,15 @@ def test_the_tool_pack_uses_only_the_public_api() -> None:
 
 def test_the_loop_stays_small() -> None:
     assert len(modules()["loop"].read_text(encoding="utf-8").splitlines()) < 80
+
+
+def test_a_run_is_begun_in_few_steps_and_has_few_fields() -> None:
+    named = {(module, node.name): node for module, node in functions()}
+    begin, init = named["agent", "_begin"], named["run", "__init__"]
+    assert begin.end_lineno is not None
+    assert begin.end_lineno - begin.lineno < 20
+    assigned = (node for node in ast.walk(init) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
+    assert len({node.attr for node in assigned}) <= 8
 
 
 def test_no_file_has_more_than_450_lines() -> None:

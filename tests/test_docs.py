@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agentkit import LightLLMClient
-from agentkit.text.families import FAMILIES
+from agentkit.text.families import families
 from tests.support.lightllm_server import serve_lightllm, short_script
 from tests.support.model_server import calls, serve, whole
 
@@ -82,8 +82,8 @@ def test_the_tables_of_the_guide_have_the_real_defaults() -> None:
             documented = row.group(1).strip()
             if documented.startswith("`"):
                 assert eval(documented.strip("`")) == parameter.default, name  # noqa: S307
-    for family in FAMILIES:
-        assert f"| `{family}`" in text
+    for family in families():
+        assert f"| `{family.name}`" in text
 
 
 def test_the_page_on_the_architecture_shows_the_loop_as_it_is() -> None:

@@ -230,6 +230,7 @@ def test_tokens_and_cost_are_limits_too() -> None:
         assert result.output == "My best answer."
         assert len(backend.requests) == 4  # as much as a reply takes is reserved for the last one
         assert result.usage.input_tokens + result.usage.output_tokens <= 450
+        assert result.usage.cost is not None
         assert result.usage.cost <= 2.2
 
 

@@ -73,7 +73,7 @@ def test_a_method_knows_its_object() -> None:
     assert response_to(shelf.find, {"word": "Mo"}) == '["Moby Dick"]'
     assert response_to(other.find, {"word": "Mo"}) == "[]"
     assert response_to(shelf.count) == "2"
-    assert shelf.find.read_only
+    assert shelf.find.options.read_only
     with pytest.raises(ToolDefinitionError, match=r"pass object\.find"):
         Agent(ScriptedBackend(), tools=[Shelf.find])
 
@@ -279,7 +279,7 @@ def test_attributes_of_a_function_do_not_become_the_tools() -> None:
         return "done"
 
     work.name, work.timeout = "other", "soon"  # type: ignore[attr-defined]
-    assert (tool(work).name, tool(work).timeout) == ("work", None)
+    assert (tool(work).name, tool(work).options.timeout) == ("work", None)
 
 
 def test_a_class_method_is_a_tool() -> None:

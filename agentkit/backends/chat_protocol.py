@@ -10,6 +10,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.limits import Usage
 from agentkit.message import Message, Part, ToolCall
+from agentkit.record import amount_of
 from agentkit.text.call_format import CUT_OFF
 from agentkit.tooling.arguments import as_json_object, is_json_object, unreadable
 from agentkit.tooling.json_scan import JsonScan
@@ -291,18 +292,17 @@ class _Call:
 
 
 def usage_of(usage: Mapping[str, Any]) -> Usage:
-    """Convert the usage object of a chat completions response; counts that a server omits are 0."""
+    """Convert the usage object of a chat completions response; counts that a server omits are 0, a cost is None."""
     prompt = usage.get("prompt_tokens_details") or {}
     completion = usage.get("completion_tokens_details") or {}
     cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
-    cost = usage.get("cost")
     return Usage(
         requests=1,
         input_tokens=usage.get("prompt_tokens") or 0,
         cached_tokens=cached or usage.get("num_cached_tokens") or 0,
         output_tokens=usage.get("completion_tokens") or 0,
         reasoning_tokens=completion.get("reasoning_tokens") or 0,
-        cost=float(cost) if isinstance(cost, int | float) else 0.0,
+        cost=amount_of(usage.get("cost")),
     )
 
 

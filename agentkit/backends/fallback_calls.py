@@ -14,8 +14,6 @@ from agentkit.backends.text_reply import TextReply
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.message import Message
 from agentkit.text.call_format import Block, Format, Segment
-from agentkit.text.families import family_of
-from agentkit.text.formats.mixed import any_format
 from agentkit.text.parser import ReplyParser
 from agentkit.text.verbatim import CopyDetector
 
@@ -37,7 +35,7 @@ class PassThrough:
 class ReplyText:
     """Parses the text of one reply, complete or streamed.
 
-    model: its name, which determines whether bare JSON may be a call. reads_calls: whether to look for calls, if the
+    model: its name, by whose family bare JSON may be a call. reads_calls: whether to look for calls, if the
     request has tools.
     """
 
@@ -58,7 +56,7 @@ class ReplyText:
     def _new_parser(self) -> ReplyParser:
         looks = self._reads_calls
         return ReplyParser(
-            any_format(_is_llama(self._model)) if looks else _REASONING_ONLY,
+            _any_format(self._model) if looks else _REASONING_ONLY,
             self._request.tools.schemas if looks else None,
             stops=(),
             is_copy=lambda markup, calls: CopyDetector(self._request.said).is_copy(markup, calls),
@@ -105,9 +103,12 @@ class ReplyText:
 
 
 @functools.lru_cache(maxsize=64)
-def _is_llama(model: str) -> bool:
+def _any_format(model: str) -> Format:
+    from agentkit.text.any_format import any_format
+    from agentkit.text.families import family_of
+
     family = family_of(model)
-    return family is not None and family.format == "llama"
+    return any_format(family.format if family else None)
 
 
 _REASONING_ONLY = Format("none", starts=(), block=lambda marker, tools, first: cast(Block, None))

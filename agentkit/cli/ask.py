@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,7 +10,7 @@ from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limit
 from agentkit.cli.following import followed
 from agentkit.cli.progress import Progress
 from agentkit.cli.stores import leave
-from agentkit.record import result_record
+from agentkit.record import error_record, result_record
 from agentkit.serving.environment import default_model
 from agentkit.serving.tool_loading import load_tools
 
@@ -31,7 +31,7 @@ def ask(
     docs: Annotated[str | None, typer.Option(metavar="DIR", help="Answer from the documents in this folder.")] = None,
     tool: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
+        typer.Option(metavar="NAME|MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
     ] = None,
     max_turns: Annotated[
         int, typer.Option(min=1, help="Maximum number of model replies; then a final answer is requested.")
@@ -64,7 +64,7 @@ def ask(
         result = _run(agent, prompt, progress, live, as_json)
         progress.summary(result)
     if as_json:
-        print(json.dumps(result_record(result), ensure_ascii=False, indent=2))
+        _print_json(result_record(result))
     elif not live:
         print(result.output)
     raise typer.Exit(ANSWERED if result.output.strip() else FAILED)
@@ -88,6 +88,15 @@ def _run(agent: Agent, prompt: str, progress: Progress, live: bool, as_json: boo
         if not isinstance(error, AgentkitError | APIError):
             raise
         if as_json:
-            messages = getattr(error, "messages", [])
-            print(json.dumps({"error": str(error), "messages": messages}, ensure_ascii=False, indent=2))
+            _print_json(error_record(error))
         leave(str(error), FAILED)
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    """Print a record, in ASCII where the encoding of standard output has no other way (half a surrogate pair)."""
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(record, allow_nan=False, indent=2)
+    print(text)

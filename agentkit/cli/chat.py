@@ -38,7 +38,7 @@ def chat(
     docs: Annotated[str | None, typer.Option(metavar="DIR", help="Answer from the documents in this folder.")] = None,
     tool: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
+        typer.Option(metavar="NAME|MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
     ] = None,
     instructions: Annotated[str, typer.Option(help="The system prompt.")] = INSTRUCTIONS,
     max_turns: Annotated[int, typer.Option(min=1, help="Maximum number of model replies to one message.")] = 25,

@@ -20,7 +20,7 @@ from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
 from agentkit.serving.environment import data_folder, session_store
-from agentkit.serving.session_stores import rate_limit_storage
+from agentkit.serving.rate_limit import rate_limit_storage
 from agentkit.serving.upstream import base_url, model_server
 
 Broker = Annotated[str, typer.Option("--mqtt_broker", help="Host of the broker.")]

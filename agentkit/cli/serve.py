@@ -31,7 +31,7 @@ def serve(
     ] = None,
     tool: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
+        typer.Option(metavar="NAME|MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
     ] = None,
     docs: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of documents the agent can search.")] = None,
     prompts: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file of named system prompts.")] = None,

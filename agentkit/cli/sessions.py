@@ -14,6 +14,7 @@ from agentkit.cli.chat import as_json, markdown
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.message import text_of
+from agentkit.record import usage_from
 from agentkit.session import Entry
 
 app = typer.Typer(help="List, show, export, rename and delete stored conversations.", no_args_is_help=True)
@@ -127,13 +128,9 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
     elif entry.kind == "undo":
         yield "dim", f"{entry.at}  {value} messages were undone"
     elif entry.kind == "message":
-        tokens = dict(entry.usage or {})
-        spent = (
-            f"  ({tokens.get('input_tokens', 0):,} + {tokens.get('output_tokens', 0):,} tokens)"
-            if tokens.get("input_tokens")
-            else ""
-        )
-        yield "bold cyan", f"{entry.at}  {value['role']}{spent}"
+        usage = usage_from(entry.usage)
+        tokens = f"  ({usage.input_tokens:,} + {usage.output_tokens:,} tokens)" if usage.input_tokens else ""
+        yield "bold cyan", f"{entry.at}  {value['role']}{tokens}"
         if text := text_of(value).strip():
             yield "", text
         for call in value.get("tool_calls") or ():

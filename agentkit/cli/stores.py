@@ -7,15 +7,15 @@ import typer
 
 from agentkit import ConfigurationError, SessionError
 from agentkit.serving.environment import session_store
-from agentkit.serving.session_stores import open_sessions
-from agentkit.session import Sessions
+from agentkit.sessions import Sessions, open_sessions
 
 StoreOption = Annotated[
     str | None,
     typer.Option(
         "--store",
         metavar="FILE|URL",
-        help="SQLite file or redis://... URL; default: AGENTKIT_SESSIONS, else a file in the user's data folder.",
+        help="SQLite file, redis://... or the URL of another store; default: AGENTKIT_SESSIONS, else a file in the "
+        "user's data folder.",
     ),
 ]
 

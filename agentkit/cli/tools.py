@@ -11,34 +11,49 @@ from rich.text import Text
 from agentkit import ConfigurationError, Tool
 from agentkit import tool as as_tool
 from agentkit.cli.ask import BAD_USAGE
-from agentkit.serving.tool_loading import load, load_tools
-
-PACK = ("agentkit_tools:search", "agentkit_tools:visit", "agentkit_tools:load_image")
-"""The tools listed by default: all built-in tools that need no folder."""
+from agentkit.cli.progress import printable
+from agentkit.cli.stores import leave
+from agentkit.serving.tool_loading import TOOLS, AnyTool, load, load_tools
 
 
 def tools(
-    tool: Annotated[list[str] | None, typer.Option(metavar="MODULE:NAME", help="A tool to list; repeatable.")] = None,
+    tool: Annotated[
+        list[str] | None, typer.Option(metavar="NAME|MODULE:NAME", help="A tool to list; repeatable.")
+    ] = None,
     docs: Annotated[str | None, typer.Option(metavar="DIR", help="List the document tools for this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the schemas as the model receives them.")] = False,
 ) -> None:
-    """List tools and their parameters: the built-in ones, or those given by --tool and --docs."""
+    """List tools and their parameters: all that have a name, or those given by --tool and --docs."""
     try:
-        found = load_tools(tool or [], docs) if tool or docs else [each for name in PACK for each in load(name)]
+        found = load_tools(tool or [], docs) if tool or docs else _named()
         listed = [each if isinstance(each, Tool) else as_tool(each) for each in found]
     except ConfigurationError as error:
-        print(f"agentkit: {error}", file=sys.stderr)
-        raise typer.Exit(BAD_USAGE) from None
+        leave(str(error), BAD_USAGE)
     if as_json:
         print(json.dumps([each.schema for each in listed], ensure_ascii=False, indent=2))
         return
     console = Console(highlight=False)
     for each in listed:
         _print(console, each)
+    if not (tool or docs):
+        console.print(f"Names for --tool: {', '.join(TOOLS.names())}")
+
+
+def _named() -> list[AnyTool]:
+    """The tools that have a name; those that can't be loaded are reported, and left out."""
+    found: list[AnyTool] = []
+    for name in TOOLS.names():
+        try:
+            found += [each for each in load(name) if each not in found]
+        except ConfigurationError as error:
+            print(f"agentkit: {printable(str(error))}", file=sys.stderr)
+    if not found:
+        raise typer.Exit(BAD_USAGE)
+    return found
 
 
 def _print(console: Console, listed: Tool[..., Any]) -> None:
-    effect = "read-only" if listed.read_only else "has effects"
+    effect = "read-only" if listed.options.read_only else "has effects"
     console.print(Text.assemble((listed.name, "bold cyan"), f"  ({effect})"))
     console.print(Text(f"  {listed.description.splitlines()[0]}"))
     required = listed.parameters.get("required", [])

@@ -11,7 +11,7 @@ from typing import Any
 
 from agentkit.backend import is_broken_off
 from agentkit.backends.text_reply import StreamDeltas, whole_message
-from agentkit.lightllm.generate_api import TextServer, id_maker
+from agentkit.lightllm.generate_api import TextServer
 from agentkit.net.api_errors import api_error, message_of
 from agentkit.net.http_client import Events
 from agentkit.text.parser import ReplyParser
@@ -76,7 +76,7 @@ class _ChunkRepair:
 
     def __init__(self, maker: PromptMaker, request: Mapping[str, Any]) -> None:
         self._parser = _parser(maker, request)
-        self._deltas = StreamDeltas(id_maker(maker))
+        self._deltas = StreamDeltas(maker.family.new_call_id)
         self._has_arguments: dict[int, bool] = {}
 
     def repaired(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -153,7 +153,7 @@ def _parser(maker: PromptMaker, request: Mapping[str, Any]) -> ReplyParser:
 
 def _calls_in_text(message: dict[str, Any], maker: PromptMaker, parser: ReplyParser, cut_off: bool) -> Any:
     """Return the calls that the server left in the content; reasoning in it is moved to its field."""
-    parsed = whole_message(parser, message["content"], id_maker(maker), cut_off=cut_off)
+    parsed = whole_message(parser, message["content"], maker.family.new_call_id, cut_off=cut_off)
     if "reasoning_content" in parsed:
         thoughts = (message.get("reasoning_content"), parsed["reasoning_content"])
         message["reasoning_content"] = "\n\n".join(filter(None, thoughts))

@@ -45,7 +45,7 @@ class LightLLMClient(Closable):
     api_key: for a gateway in front of the server; LightLLM itself needs none. base_url: the server's root, or its
     `/generate`. timeout: read timeout in seconds. max_retries: maximum retries after connection errors, 408, 409, 429
     and 5xx. mode: "generate", or "chat" for the server's `/v1/chat/completions`. family: the model family (see
-    `agentkit.text.families.FAMILIES`), needed when neither the model's name nor the server's identifies it. template:
+    agentkit/text/families), needed when neither the model's name nor the server's identifies it. template:
     a Jinja file, a tokenizer_config.json, or a ChatTemplate, instead of the family's. image_placeholder: the text that
     represents an image in the prompt. escape_special_tokens: whether special tokens in user and tool text are escaped;
     turn it off only where all text is trusted. files: whether `file:` images are read. allow_hosts: hosts from which

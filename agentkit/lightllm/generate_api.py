@@ -5,8 +5,7 @@ ignored; `parameters` is required; a null, or a float for an integer, is rejecte
 ends by closing the connection, its last frame has `finished: true`; stop strings stay in the text.
 """
 
-import uuid
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -162,12 +161,6 @@ def parser_for(
     """Return the parser of the reply to a prompt. messages: the conversation, to recognize copied calls."""
     is_copy = CopyDetector(messages).is_copy
     return ReplyParser(maker.format, tools or [], thinking=prompt.thinking, stops=stops, is_copy=is_copy)
-
-
-def id_maker(maker: PromptMaker) -> Callable[[], str]:
-    """Return a function that makes ids for the calls of a model, in the form that its template requires."""
-    is_mistral = maker.format.name == "mistral"  # its templates require nine characters
-    return lambda: uuid.uuid4().hex[:9] if is_mistral else f"call_{uuid.uuid4().hex[:24]}"
 
 
 def forced_tool(choice: Any, tools: Sequence[Mapping[str, Any]] | None) -> str | None:

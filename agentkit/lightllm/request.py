@@ -13,7 +13,6 @@ from agentkit.lightllm.generate_api import (
     TextServer,
     forced_prompt,
     forced_tool,
-    id_maker,
     parameters_of,
     parser_for,
     stops_of,
@@ -107,7 +106,7 @@ class GenerateReply:
         self._stops = stops_of(self._maker.family, request.stop)
         prompt = self._maker.prompt(request.messages, request.tools, request.variables)
         self._prompt, self._begun = forced_prompt(self._maker, prompt, request.forced)
-        self._new_id = id_maker(self._maker)
+        self._new_id = self._maker.family.new_call_id
         self._head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),

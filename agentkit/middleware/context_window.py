@@ -10,6 +10,7 @@ turns are left out, calls together with their results; then the oldest calls of 
 and the last turns are kept.
 """
 
+import functools
 import hashlib
 import logging
 import re
@@ -22,12 +23,12 @@ from typing import Literal
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
-from agentkit.limits import Usage
+from agentkit.limits import Budget, Usage
 from agentkit.message import Message, response_of, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.history_cut import TrimmedHistory, as_text, cut, size_of
-from agentkit.toolbox import RunToolbox
-from agentkit.tools import Tool
+from agentkit.toolbox import Toolbox
+from agentkit.tools import Context, Tool
 from agentkit.transcript import Transcript
 
 logger = logging.getLogger("agentkit")
@@ -48,6 +49,9 @@ SUMMARISE = (
     "Summarise the conversation below for the assistant that will continue it: what was asked, what was found (with "
     "numbers, names and sources), what was decided, and what is still open. At most 300 words."
 )
+
+EARLIER_RESULT = "earlier_result"
+"""The tool by which the model reads a result that is left out."""
 
 MAX_VIEWS = 256
 """Number of conversations whose views an agent remembers."""
@@ -119,8 +123,8 @@ class ContextSize:
 class FitToContext(Middleware):
     """Wraps any backend for one run, and sends as much of the transcript as fits.
 
-    view: the view of an earlier run of the session. spent: what
-    its last reply took. changed: called with each new view.
+    budget: the run's. view: the view of an earlier run of the session. spent: what its last reply took. changed:
+    called with each new view.
     """
 
     def __init__(
@@ -128,7 +132,7 @@ class FitToContext(Middleware):
         backend: Backend,
         window: Window,
         size: ContextSize,
-        toolbox: RunToolbox,
+        budget: Budget,
         view: TrimmedHistory | None = None,
         spent: Usage | None = None,
         changed: Callable[[TrimmedHistory], object] = lambda view: None,
@@ -136,7 +140,8 @@ class FitToContext(Middleware):
         super().__init__(backend)
         self._window = window
         self._size = size
-        self._toolbox = toolbox
+        self._budget = budget
+        self._tools = Toolbox()
         self._view = view
         self._changed = changed
         self._sent: Transcript | None = None
@@ -148,7 +153,7 @@ class FitToContext(Middleware):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        transcript = request.transcript
+        transcript, self._tools = request.transcript, request.tools
         if self._is_nearly_full(transcript):
             self._cut(transcript)
         for _ in range(MAX_CUTS):
@@ -166,11 +171,9 @@ class FitToContext(Middleware):
 
     def _replied(self, request: Request) -> ReplyStream:
         sent = self._sent_of(request.transcript)
-        fitted = (
-            request
-            if sent is request.transcript
-            else replace(request, transcript=sent, conversation=request.transcript)
-        )
+        fitted = request
+        if sent is not request.transcript:
+            fitted = replace(request, transcript=sent, conversation=request.transcript, tools=self._tools)
         with closing(self.backend.reply(fitted)) as deltas:
             for delta in deltas:
                 if isinstance(delta, Reply):
@@ -186,11 +189,11 @@ class FitToContext(Middleware):
             return transcript
         if self._sent is None:
             self._sent = Transcript(self._view.messages(transcript))
-            if self._view.stubs:
-                self._toolbox.add(_earlier_result_tool(transcript))
         else:
             self._sent.extend(self._view.messages(transcript, self._covered))
         self._covered = len(transcript)
+        if self._view.stubs and self._budget.ending is None and self._tools.get(EARLIER_RESULT) is None:
+            self._tools = self._tools.plus(earlier_result_tool())
         return self._sent
 
     def _count(self, usage: Usage, transcript: Transcript, sent: Transcript) -> None:
@@ -202,7 +205,7 @@ class FitToContext(Middleware):
 
     def _bytes_sent(self, sent: Transcript) -> int:
         """The size of a request: its messages and its tools."""
-        return _bytes_of(sent, 0) + len(self._toolbox.encoded)
+        return _bytes_of(sent, 0) + len(self._tools.encoded)
 
     def _is_nearly_full(self, transcript: Transcript) -> bool:
         if self._is_restored:  # `spent` is for all but the last message, which is the new prompt
@@ -237,7 +240,7 @@ class FitToContext(Middleware):
         """Make a new view, well below the window. Returns whether it differs from the one before."""
         limit = self._size.tokens
         assert limit is not None
-        max_bytes = int(limit * self._window.keep * self._size.bytes_per_token) - len(self._toolbox.encoded)
+        max_bytes = int(limit * self._window.keep * self._size.bytes_per_token) - len(self._tools.encoded)
         view = cut(transcript, self._view or TrimmedHistory(), max(0, max_bytes), self._window.last_turns)
         if view == self._view or view == TrimmedHistory():
             return False
@@ -269,22 +272,28 @@ class FitToContext(Middleware):
         return f"(Summary of the earlier conversation: {text_of(reply.message).strip()})"
 
 
-def _earlier_result_tool(transcript: Transcript) -> Tool[..., str]:
+def _earlier_result(number: int, context: Context, start: int = 0) -> str:
+    messages = context.messages
+    if not 0 <= number < len(messages) or messages[number]["role"] != "tool":
+        return f"no earlier result has the number {number}"
+    text = response_of(messages[number])
+    rest = len(text) - start - PAGE_CHARS
+    more = f"\n({rest:,} more characters: start={start + PAGE_CHARS})" if rest > 0 else ""
+    return text[max(0, start) : max(0, start) + PAGE_CHARS] + more
+
+
+@functools.cache
+def earlier_result_tool() -> Tool[..., str]:
     """The tool that returns the result of an earlier call again."""
-
-    def earlier_result(number: int, start: int = 0) -> str:
-        if not 0 <= number < len(transcript) or transcript[number]["role"] != "tool":
-            return f"no earlier result has the number {number}"
-        text = response_of(transcript[number])
-        rest = len(text) - start - PAGE_CHARS
-        more = f"\n({rest:,} more characters: start={start + PAGE_CHARS})" if rest > 0 else ""
-        return text[max(0, start) : max(0, start) + PAGE_CHARS] + more
-
     number = {"type": "integer", "description": "The number given in place of the result."}
     start = {"type": "integer", "description": "The character to start at, counted from 0.", "default": 0}
     schema = {"type": "object", "properties": {"number": number, "start": start}, "required": ["number"]}
     description = "Read the result of an earlier call again that was left out of the conversation to save space."
-    return Tool("earlier_result", description, schema, earlier_result, read_only=True)
+    return Tool(EARLIER_RESULT, description, schema, _earlier_result, context="context", read_only=True)
+
+
+HIDDEN_TOOLS = {EARLIER_RESULT: earlier_result_tool}
+"""Tools that are offered only in requests that leave something out, by name."""
 
 
 def _digests(transcript: Transcript) -> Iterator[bytes]:

@@ -30,6 +30,11 @@ class Prices:
         if min(self.input, self.output, self.cached or 0.0) < 0:
             raise ConfigurationError(f"{self}: a price must be at least 0")
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing costs anything, as with a model on the user's own machine."""
+        return not (self.input or self.output or self.cached)
+
     def cost(self, usage: Usage) -> float:
         """The cost of a reply."""
         cached = self.input if self.cached is None else self.cached
@@ -48,21 +53,23 @@ class Priced(Middleware):
         """See `agentkit.backend.Backend.reply`."""
         with closing(self.backend.reply(request)) as deltas:
             for delta in deltas:
-                if isinstance(delta, Reply) and not delta.usage.cost:
+                if isinstance(delta, Reply) and delta.usage.cost is None:
                     yield replace(delta, usage=replace(delta.usage, cost=self._cost(delta.usage)))
                 else:
                     yield delta
 
-    def _cost(self, usage: Usage) -> float:
+    def _cost(self, usage: Usage) -> float | None:
+        """The cost of a reply; None when it is not known: without a price, or without the number of its tokens."""
+        is_counted = bool(usage.input_tokens or usage.output_tokens)
         if self._prices is not None:
-            return self._prices.cost(usage)
+            return self._prices.cost(usage) if is_counted or self._prices.is_free else None
         known = self.capabilities()
         cost = known_cost(known.model, known.base_url, usage)
         if cost is None and usage.input_tokens:
             logger.warning(
                 "the cost of %s is not known, so a cost limit has no effect: set Agent(prices=Prices(...))", known.model
             )
-        return cost or 0.0
+        return cost if is_counted else None
 
 
 def known_cost(model: str, base_url: str | None, usage: Usage) -> float | None:

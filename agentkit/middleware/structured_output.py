@@ -3,7 +3,8 @@
 import contextlib
 import json
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
-from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_broken_off
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
-from agentkit.event import CallDelta, OutputDelta, ReplyDiscarded, TextDelta
-from agentkit.message import Prompt, user
+from agentkit.event import CallDelta, OutputDelta, Reply, ReplyDiscarded, TextDelta, ToolRecord
+from agentkit.limits import Budget
+from agentkit.message import Message, Prompt, text_of, user
 from agentkit.middleware.base import Middleware
+from agentkit.middleware.text_answer import TextAnswer
 from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
 from agentkit.tooling.json_repair import loads
 from agentkit.tooling.schema import json_schema_of, wrapped_adapter
-from agentkit.tools import Tool
+from agentkit.tools import Context, Outcome, Tool, failure
 
 _FENCED = re.compile(r"\s*```\w*\n(.*?)\n?```\s*", re.DOTALL)
 _BEGINS_JSON = tuple("{[\"'0123456789-")
@@ -121,34 +124,22 @@ def _is_strict(schema: Any) -> bool:
     return all(_is_strict(value) for value in schema.values())
 
 
-class TypedAnswer:
+class TypedAnswer(TextAnswer):
     """The typed answer of one run.
 
     Uses response_format where the backend supports a schema together with these tools, else a tool that takes the
     answer. retries: how often the model is sent the validation error to try again.
     """
 
-    def __init__(self, kind: OutputType, backend: Backend, has_tools: bool, retries: int) -> None:
+    def __init__(self, kind: OutputType, capabilities: Capabilities, has_tools: bool, retries: int) -> None:
         self.kind = kind
-        self.value: Any = None
         self.is_there = False
-        capabilities = backend.capabilities()
-        self.by_tool = not capabilities.takes_schema(has_tools)
-        self._adds_schema = not self.by_tool and not capabilities.tells_schema
         self.failure: OutputError | None = None
+        self.by_tool = not capabilities.takes_schema(has_tools)
+        self.tools = (_FinalAnswer(self),) if self.by_tool else ()
+        self._adds_schema = not self.by_tool and not capabilities.tells_schema
         self._left = retries
-
-    def tool(self) -> Tool[..., str]:
-        """The tool that takes the answer."""
-
-        def take(**given: Any) -> str:
-            return "Accepted."
-
-        made: Tool[..., str] = Tool(
-            FINAL, "Give the final answer. Call it once, when you know the answer.", self.kind.schema, take
-        )
-        made._read = self._taken
-        return made
+        self._value: Any = None
 
     def prompt(self, prompt: Prompt) -> Prompt:
         """The prompt, with the schema added as text where the server does not send it to the model."""
@@ -158,28 +149,57 @@ class TypedAnswer:
             return f"{prompt}\n\n{self.kind.instruction()}"
         return [*prompt, self.kind.instruction()]
 
-    def take_text(self, text: str, *, broken_off: bool) -> Mapping[str, Any] | None:
-        """Read an answer from text. Returns a message for the model when it is invalid, None when it is valid.
-        broken_off: see `OutputType.read`. Raises OutputError when no retries are left."""
+    def opening(self, transcript: Sequence[Message], ended_by: ToolRecord | None) -> Sequence[Message]:
+        """See `TextAnswer.opening`."""
+        if ended_by is not None and ended_by.name == FINAL:
+            self.take_call(ended_by.raw_arguments)
+            return ()
+        last = transcript[-1]
+        if ended_by is not None or last["role"] != "assistant" or last.get("tool_calls"):
+            return ()
+        complaint = self.take_text(text_of(last), broken_off=False)
+        if self.failure is not None:
+            raise self.failure
+        return complaint
+
+    def wrapped(self, backend: Backend, budget: Budget) -> Backend:
+        """See `TextAnswer.wrapped`."""
+        return StructuredOutput(backend, self, budget)
+
+    def output(self, transcript: Sequence[Message], ended_by: ToolRecord | None) -> Any:
+        """The value; None when the run stopped before there was one. ended_by: the call that ended the run.
+        Raises OutputError when there is no valid one and no retries are left."""
+        if ended_by is not None and not self.is_there and self.failure is None:
+            self.take_text(ended_by.response, broken_off=False, is_last="its tool ended the run")
+        if self.failure is not None:
+            raise self.failure
+        return self._value
+
+    def take_text(self, text: str, *, broken_off: bool, is_last: str | None = None) -> Sequence[Message]:
+        """Read an answer from text. Returns a message for the model when it is invalid, none when it is valid or when
+        the model can't try again, which sets `failure`. broken_off: see `OutputType.read`. is_last: why the model can't
+        try again, whatever its retries."""
         try:
-            self.value = self.kind.read(text, broken_off=broken_off)
+            self._value = self.kind.read(text, broken_off=broken_off)
         except ArgumentsError as error:
             self._count(text, error)
+            if is_last is not None:
+                self.failure = OutputError(f"{is_last} without a valid answer of type {self.kind.name}: {error}", text)
             if self.failure is not None:
-                raise self.failure from None
+                return ()
             how = f"Call {FINAL} with it." if self.by_tool else self.kind.instruction()
-            return user(f"Your answer is not valid: {error}. {how}")
+            return (user(f"Your answer is not valid: {error}. {how}"),)
         self.is_there = True
-        return None
+        return ()
 
-    def _taken(self, arguments: str) -> tuple[dict[str, Any], list[str]]:
+    def take_call(self, arguments: str) -> None:
+        """Read an answer from the arguments of the tool. Raises ArgumentsError when it is invalid."""
         try:
-            self.value = self.kind.read(arguments)
+            self._value = self.kind.read(arguments)
         except ArgumentsError as error:
             self._count(arguments, error)
             raise
         self.is_there = True
-        return {}, []
 
     def _count(self, text: str, error: ArgumentsError) -> None:
         if self._left <= 0:
@@ -187,19 +207,56 @@ class TypedAnswer:
         self._left -= 1
 
 
-class StructuredOutput(Middleware):
-    """Wraps any backend for one run: requests the type, and yields the value received so far."""
+class _FinalAnswer(Tool[..., str]):
+    """The tool that takes the answer, and ends the run with it, or when no retries are left."""
 
-    def __init__(self, backend: Backend, answer: TypedAnswer) -> None:
+    def __init__(self, answer: TypedAnswer) -> None:
+        description = "Give the final answer. Call it once, when you know the answer."
+        super().__init__(FINAL, description, answer.kind.schema, _accepted, ends_run=True)
+        self._answer = answer
+
+    def answer(self, arguments: str, context: Context) -> Outcome:
+        """See `Tool.answer`."""
+        try:
+            self._answer.take_call(arguments)
+        except ArgumentsError as error:
+            rejected = failure(f"the arguments of {FINAL} don't fit: {error}. Correct them and call it again.")
+            return replace(rejected, ends_run=self._answer.failure is not None)
+        return Outcome(_accepted(), ends_run=True)
+
+
+def _accepted() -> str:
+    return "Accepted."
+
+
+class StructuredOutput(Middleware):
+    """Wraps any backend for one run: requests the type, yields the value received so far, and has the model correct an
+    invalid answer. Raises OutputError, behind the reply, when it can't try again."""
+
+    def __init__(self, backend: Backend, answer: TypedAnswer, budget: Budget) -> None:
         super().__init__(backend)
         self._answer = answer
+        self._budget = budget
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         kind, by_tool = self._answer.kind, self._answer.by_tool
         if not by_tool or not request.tools:
             request = replace(request, response_format=kind.response_format)
-        return self._with_output(self.backend.reply(replace(request, call_deltas=by_tool and request.stream)), by_tool)
+        request = replace(request, call_deltas=by_tool and request.stream)
+        with closing(self._with_output(self.backend.reply(request), by_tool)) as deltas:
+            for delta in deltas:
+                yield self._validated(delta) if isinstance(delta, Reply) else delta
+        if self._answer.failure is not None:
+            raise self._answer.failure
+
+    def _validated(self, reply: Reply) -> Reply:
+        limit = self._budget.ending
+        if reply.message.get("tool_calls") and limit is None:
+            return reply
+        text, broken_off = text_of(reply.message), is_broken_off(reply.finish_reason)
+        is_last = None if limit is None else f"the run reached its limit ({limit})"
+        return replace(reply, then=tuple(self._answer.take_text(text, broken_off=broken_off, is_last=is_last)))
 
     def _with_output(self, deltas: ReplyStream, by_tool: bool) -> Generator[Any, None, None]:
         text, emitted = "", None

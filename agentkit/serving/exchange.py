@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentkit import Result
+from agentkit.event import Stopped
 from agentkit.limits import Usage
 from agentkit.message import Message, Prompt, text_of
 from agentkit.serving.tool_loading import AnyTool
@@ -41,8 +42,13 @@ class Answer:
 
     @property
     def usage(self) -> Usage:
-        """Resource usage of the run; zero for a stored answer."""
+        """Resource usage of the run; nothing for a stored answer."""
         return self.result.usage if self.result is not None else Usage()
+
+    @property
+    def stopped(self) -> Stopped:
+        """Why the run ended; "answer" for a stored answer."""
+        return self.result.stopped if self.result is not None else "answer"
 
 
 @dataclass

@@ -49,3 +49,8 @@ class RateLimiter:
         for name, events in list(self._storage.events.items()):
             if not events:
                 self._storage.events.pop(name, None)
+
+
+def rate_limit_storage(where: str) -> str:
+    """Return the storage URL of rate limits for a session store: its Redis server, which is shared; else memory."""
+    return where if where.startswith(("redis://", "rediss://")) else "memory://"  # limits has no unix://

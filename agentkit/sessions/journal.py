@@ -8,6 +8,7 @@ from typing import Any
 from agentkit.event import Event, ReplyFinished, ToolStarted
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall, tool_result
+from agentkit.record import usage_from
 from agentkit.session import Entry, Session, Writer, messages_of, started_calls
 from agentkit.transcript import whats_due
 
@@ -66,10 +67,10 @@ class Journal:
         is_longer = list(repaired[: len(earlier)]) == list(earlier)
         self._writer.append([*(repaired[len(earlier) :] if is_longer else unknown_results), *prompt])
 
-    def add(self, message: Mapping[str, Any]) -> None:
-        """Store a message that belongs to no event."""
+    def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Store messages that belong to no event."""
         if self._writer is not None:
-            self._writer.append([message])
+            self._writer.append(messages)
 
     def note_view(self, view: Mapping[str, Any]) -> None:
         """Store which part of the session is sent from now on."""
@@ -108,8 +109,7 @@ def _last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usag
         elif entry.kind == "view":
             view = entry.value
         elif entry.kind == "message" and entry.usage:
-            usage = entry.usage
-            spent = Usage(1, int(usage.get("input_tokens") or 0), 0, int(usage.get("output_tokens") or 0))
+            spent = usage_from(entry.usage)
         elif entry.kind == "message" and entry.value.get("role") != "user":
             spent = None if entry.value.get("role") == "tool" else spent
     return view, spent if spent is not None and spent.input_tokens else None

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from agentkit.errors import ConfigurationError
 from agentkit.session import SessionInfo, Sessions, busy
 
 
@@ -66,3 +67,10 @@ class MemorySessions(Sessions):
             yield
         finally:
             lock.release()
+
+
+def from_url(url: str) -> MemorySessions:
+    """The store of the URL "memory:". Raises ConfigurationError for more than that."""
+    if url.removeprefix("memory:").strip("/"):
+        raise ConfigurationError(f"{url!r}: a session store in memory has no name: write memory:")
+    return MemorySessions()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agentkit.errors import SessionError
+from agentkit.errors import ConfigurationError, SessionError
 from agentkit.session import SessionInfo, Sessions, busy
 
 VERSION = 1
@@ -176,6 +176,15 @@ class SQLiteSessions(Sessions):
             yield
         finally:
             lock.release()
+
+
+def from_url(url: str) -> SQLiteSessions:
+    """The store of a URL "sqlite:PATH", or of a bare path; "~" is the home directory. Raises ConfigurationError for a
+    URL of another form, which would name another file than was meant."""
+    path = url.removeprefix("sqlite:")
+    if url.startswith("sqlite://") or not path.strip():
+        raise ConfigurationError(f"{url!r} is not a session store: write sqlite:PATH, such as sqlite:chat.db")
+    return SQLiteSessions(Path(path).expanduser())
 
 
 def _time(seconds: float) -> datetime:

@@ -74,16 +74,28 @@ class Format:
     which are dropped. section: the pair of markers (among `swallowed`) between which only calls count; its beginning
     ends the reasoning too. thinks: the tags around the reasoning. strips: whether white space before a call belongs to
     the markup. between: characters that may stand between two calls and carry no meaning.
+
+    reopens: whether the reasoning may begin anywhere in a reply, not only at its start; the `swallowed` markers then
+    separate parts of the answer. quoted_thinks: other tags of reasoning, which is left in the text. begins_with: for a
+    format that shares a start with others, whether a block of this one may begin with a character (None: with any).
     """
 
     name: str
     starts: tuple[str, ...]
-    block: "Callable[[str, Sequence[Mapping[str, Any]] | None, bool], Block]"
+    block: Callable[[str, Sequence[Mapping[str, Any]] | None, bool], Block]
     swallowed: tuple[str, ...] = ()
     section: tuple[str, str] | None = None
     thinks: tuple[str, str] = ("<think>", "</think>")
     strips: bool = False
     between: str = ""
+    reopens: bool = False
+    begins_with: Callable[[str], bool] | None = None
+    quoted_thinks: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The starts that are enough to recognise a call, whatever the model; a bracket may begin any text."""
+        return tuple(start for start in self.starts if len(start) > 1)
 
 
 def resolve_reasoning(segments: Sequence[Segment]) -> list[Segment]:

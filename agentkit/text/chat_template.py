@@ -14,8 +14,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agentkit.errors import ConfigurationError, TranscriptError
 
-FOLDER = Path(__file__).parent / "templates"
-
 
 class ChatTemplate:
     """A chat template, run in a sandbox: it can only compute text.
@@ -53,10 +51,7 @@ class ChatTemplate:
         Raises ConfigurationError when the file can't be read or has no chat template.
         """
         path = Path(path).expanduser()
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(f"the chat template {str(path)!r} can't be read: {error}") from None
+        text = _read(path)
         if path.suffix != ".json":
             return cls(text, name=path.name)
         return cls._from_tokenizer_config(text, path.name)
@@ -105,13 +100,17 @@ class ChatTemplate:
 
 
 @cache
-def template_named(name: str) -> ChatTemplate:
-    """Returns one of agentkit's own templates."""
-    bos = _BOS_TOKENS.get(name, "")
-    return ChatTemplate((FOLDER / f"{name}.jinja").read_text(encoding="utf-8"), name=name, bos=bos)
+def family_template(source: str | Path, name: str, bos: str = "") -> ChatTemplate:
+    """Returns the template of a family. source: Jinja text, or the Path of a file. Raises ConfigurationError when it
+    can't be read or is not valid Jinja."""
+    return ChatTemplate(_read(source) if isinstance(source, Path) else source, name=name, bos=bos)
 
 
-_BOS_TOKENS = {"llama": "<|begin_of_text|>", "mistral": "<s>", "hermes": "<|begin_of_text|>"}
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"the chat template {str(path)!r} can't be read: {error}") from None
 
 
 def _token(given: Any) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from agentkit.text.call_format import Segment, Text, Thought, any_of, first_characters, partial_word_start
 
 SPACE = " \t\r\n"
+PARAGRAPH = "\n\n"
+"""Stands between two parts of the reasoning, or of the answer, that markers separate."""
 
 
 class TrailingCalls:
@@ -58,17 +60,24 @@ class TextEmitter:
         self._keeps_end = keeps_end
         self._strips = strips
         self._space: list[str] = []
-        self._dropped = ""
+        self._dropped = self._gap = ""
 
     @property
     def is_plain(self) -> bool:
         """Whether any text would be emitted unchanged."""
-        return self.has_emitted and not (self._strips or self._space or self._dropped)
+        return self.has_emitted and not (self._strips or self._space or self._dropped or self._gap)
 
     def drop_space(self, also: str = "") -> None:
         """Drop the white space held back, and that before the next word. also: other characters dropped there."""
         self._space.clear()
         self._dropped = SPACE + also
+
+    def begin_part(self) -> None:
+        """Begin another part of the text: if more is emitted, an empty line separates it from what was emitted."""
+        if self.has_emitted:
+            self._gap = PARAGRAPH
+        self.has_emitted = False
+        self.drop_space()
 
     def emit(self, text: str) -> None:
         """Emit text, except for white space that has to be held back or dropped."""
@@ -85,9 +94,10 @@ class TextEmitter:
         self._dropped = ""
         self.has_emitted = True
         emitted = body if self._strips else text
-        if self._space:
-            emitted = "".join(self._space) + emitted
+        if self._space or self._gap:
+            emitted = "".join((self._gap, *self._space, emitted))
             self._space.clear()
+            self._gap = ""
         self._out.append(self._kind(emitted))
         if self._strips and len(body) < len(text):
             self._space.append(text[len(body) :])

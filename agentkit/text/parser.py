@@ -9,7 +9,6 @@ policy is in docs/backends.md).
 """
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,35 +22,16 @@ from agentkit.text.call_format import (
     LateReasoning,
     Segment,
     Text,
-    Thought,
-    any_of,
-    first_characters,
-    partial_word_start,
 )
 from agentkit.text.held_text import SPACE, StopFilter, TextEmitter, TrailingCalls
+from agentkit.text.markers import MarkerSearch
 from agentkit.text.quotation import Quotation
+from agentkit.text.reasoning import Reasoning, Spoken, inline_tags
 
 IsCopy = Callable[[str, Sequence[tuple[str, str]]], bool]
 """Takes the markup of calls, and the name and the arguments of each call. Returns whether a user or a tool wrote it."""
 
 _MAX_CHUNK = 2048  # characters: the text after each marker is copied, so it must not be long
-_TURN_ENDS = (
-    *("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<|end|>", "<|return|>"),
-    *("<|call|>", "</s>", "<｜end▁of▁sentence｜>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>"),
-)
-"""Tokens that a server may leave after a call at the end of a reply."""
-
-_INLINE_REASONING = {
-    "<think>": "</think>",
-    "[THINK]": "[/THINK]",
-    "<thinking>": "</thinking>",
-    "<thought>": "</thought>",
-    "<reasoning>": "</reasoning>",
-}
-"""Reasoning tags of any family inside an answer: the reasoning stays text there, and calls in it don't count."""
-
-_INLINE_TAGS = frozenset((*_INLINE_REASONING, *_INLINE_REASONING.values()))
-_MAX_MARKER = 40
 
 
 class ReplyParser:
@@ -76,19 +56,14 @@ class ReplyParser:
     ) -> None:
         self._format = format
         self._tools = tools
-        self._opening, self._closing = format.thinks
         self._stops = StopFilter(stops)
-        self._swallowed, self._words, self._pattern, self._special = _markers(format, calls_last)
-        self._section_starts = (format.section or ())[:1]
-        self._thinking = self._has_thought = thinking
+        self._tags, words = _tags_and_words(format)
+        self._markers = MarkerSearch(words)
         self._inline_end_tag = self._quoted_end_tag = ""
         self._at_start = not keep_reasoning
         self._section: list[str] | None = None  # text between the markers around calls
-        self._held = ""
         self._block: Block | None = None
         self._markup: list[str] = []
-        self._pending: list[str] = []
-        self._pending_end = ""
         self._quotation = Quotation()
         self._is_copy = is_copy
         self._last = TrailingCalls(format.between) if calls_last else None
@@ -98,9 +73,11 @@ class ReplyParser:
         self._out: list[Segment] = []
         self._raw: list[str] = []
         self._accepted: str | None = None  # the calls that ended reasoning which was never closed
-        self._thoughts = TextEmitter(Thought, self._out, keeps_end=False, strips=True)
+        self._reasoning = Reasoning(format, self._out, is_open=thinking)
         self._answer = TextEmitter(Text, self._out, keeps_end=True, strips=format.strips)
-        self._thoughts.drop_space()
+        self._spoken = Spoken() if format.reopens and not keep_reasoning else None
+        if self._spoken is not None and thinking:
+            self._spoken.pause(0)
 
     def feed(self, text: str) -> list[Segment]:
         """Parse more text. Returns the parts completed by it."""
@@ -117,11 +94,11 @@ class ReplyParser:
         rest = self._stops.finish()
         self._raw.append(rest)
         self._parse(rest)
-        while self._pending or self._block:
-            self._close_pending(cut_off)
-        held, self._held = self._held, ""
-        if self._thinking:
-            self._thoughts.emit(held)
+        while (pending := self._reasoning.take_pending()) or self._block:
+            self._close_pending(pending, cut_off)
+        held = self._markers.take()
+        if self._reasoning.is_open:
+            self._reasoning.emit(held)
         else:
             self._emit(held)
             self._end_section()
@@ -133,9 +110,9 @@ class ReplyParser:
     def feed_plain(self, text: str) -> bool:
         """Accept text that is part of the answer unchanged. Returns False, with nothing accepted, for text that has to
         be parsed with `feed`."""
-        is_plain = not (self._at_start or self._thinking or self._block or self._held or self._pending)
+        is_plain = not (self._at_start or self._reasoning.is_open or self._block or self._markers.held)
         is_held = self._section is not None or self._stops.may_cut or (self._last is not None and self._last.is_pending)
-        if not is_plain or is_held or not self._answer.is_plain or self._special.search(text):
+        if not is_plain or is_held or not self._answer.is_plain or self._markers.may_find(text):
             return False
         self._raw.append(text)
         self._count += len(text)
@@ -146,29 +123,29 @@ class ReplyParser:
     def raw_answer(self) -> str:
         """The text generated after the reasoning, including the markup of calls, up to the first stop string."""
         raw = "".join(self._raw)
-        if not self._has_thought:
+        if self._spoken is not None:
+            return self._spoken.of(raw)
+        if not self._reasoning.has_begun:
             return raw
         if self._accepted is not None:
             return self._accepted
         if self._answer_start:
             return raw[self._answer_start :].lstrip(SPACE)
-        return raw.partition(self._closing)[2].lstrip(SPACE)
+        return raw.partition(self._reasoning.closing)[2].lstrip(SPACE)
 
     def _drain(self) -> list[Segment]:
         parts = self._out[:]
         self._out.clear()
         return parts
 
-    def _close_pending(self, cut_off: bool) -> None:
-        if self._pending:
-            text = "".join(self._pending)
-            self._pending = []
-            if cut_off or self._has_text_next_to_calls(text):
-                self._thoughts.emit(text)
+    def _close_pending(self, pending: str, cut_off: bool) -> None:
+        if pending:
+            if cut_off or self._has_text_next_to_calls(pending):
+                self._reasoning.emit(pending)
                 return
-            self._accepted = text  # calls of the format end the reasoning
-            self._end_thoughts()
-            self._parse_again(text)
+            self._accepted = pending  # calls of the format end the reasoning
+            self._begin_answer(self._count - len(pending))
+            self._parse_again(pending)
         if self._block:
             block, self._block = self._block, None
             rest = block.finish()
@@ -205,10 +182,10 @@ class ReplyParser:
                 block, self._block = self._block, None
                 self._handle_block(block.segments(), self._markup_before(rest))
                 text = rest
-            elif self._pending:
-                text = self._parse_pending_call(text)
-            elif self._thinking:
-                text = self._parse_reasoning(text)
+            elif self._reasoning.is_open:
+                text = self._reasoning.parse(text, self._markers, self._quotation)
+                if not self._reasoning.is_open:
+                    self._begin_answer(self._count - len(text))
             elif self._at_start:
                 text = self._parse_start(text)
             else:
@@ -222,43 +199,42 @@ class ReplyParser:
 
     def _parse_start(self, text: str) -> str:
         """Look for the tag that opens the reasoning, before any other text."""
-        text, self._held = self._held + text, ""
+        text = self._markers.take() + text
         begun = text.lstrip(SPACE)
         self._answer.emit(text[: len(text) - len(begun)])
-        if begun.startswith(self._opening):
-            self._at_start = False
-            self._thinking = self._has_thought = True
-            self._answer.drop_space()
-            return begun[len(self._opening) :]
-        if self._opening.startswith(begun):
-            self._held = begun
+        opening = self._reasoning.opening
+        if begun.startswith(opening):
+            self._open_reasoning(self._count - len(begun))
+            return begun[len(opening) :]
+        if opening.startswith(begun):
+            self._markers.held = begun
             return ""
         self._at_start = False
         return begun
 
     def _parse_answer(self, text: str) -> str:
-        before, found, text = self._up_to_marker(text)
+        before, found, text = self._markers.split(text)
         self._emit(before)
-        if found in _INLINE_TAGS:
+        if found in self._tags and (found not in self._format.swallowed or found == self._inline_end_tag):
             self._handle_reasoning_tag(found, self._count - len(text))
         elif found:
-            self._handle_marker(found)
+            self._handle_marker(found, self._count - len(text))
         return text
 
-    def _handle_marker(self, marker: str) -> None:
-        """Handle a marker in the answer's text."""
+    def _handle_marker(self, marker: str, end: int) -> None:
+        """Handle a marker in the answer's text. end: the position in the reply after it."""
         if self._inline_end_tag or self._quotation.is_open:
             self._quotation.note_markup()
             self._emit(marker)
-        elif marker in self._swallowed:
-            self._handle_swallowed(marker)
+        elif marker in self._format.swallowed:
+            self._handle_swallowed(marker, end)
         else:
             self._markup.append(marker)
             self._block = self._format.block(marker, self._tools, not self._answer.has_emitted)
 
     def _handle_reasoning_tag(self, tag: str, end: int) -> None:
         """Handle a reasoning tag in the answer. end: the position in the reply after the tag."""
-        is_end_tag = tag not in _INLINE_REASONING
+        is_end_tag = not self._tags[tag]
         if tag == self._inline_end_tag:
             self._inline_end_tag = ""
             self._emit(tag)
@@ -270,32 +246,50 @@ class ReplyParser:
         elif is_end_tag:
             self._handle_unopened(tag, end)
         else:
-            self._emit_opening(tag)
+            self._handle_opening(tag, end - len(tag))
 
-    def _emit_opening(self, tag: str) -> None:
+    def _handle_opening(self, tag: str, start: int) -> None:
+        """Handle an opening tag in the answer: reasoning that reopens, or that stays text. start: its position."""
         if self._quotation.is_open:
-            self._quoted_end_tag = _INLINE_REASONING[tag]
+            self._quoted_end_tag = self._tags[tag]
+        elif self._spoken is not None and tag == self._reasoning.opening:
+            self._end_section()
+            self._open_reasoning(start)
+            return
         else:
-            self._inline_end_tag = _INLINE_REASONING[tag]
+            self._inline_end_tag = self._tags[tag]
         self._emit(tag)
+
+    def _open_reasoning(self, start: int) -> None:
+        """Begin the reasoning with the tag at a position in the reply."""
+        self._at_start = False
+        self._reasoning.open()
+        self._quotation = Quotation()
+        if self._spoken is not None:
+            self._spoken.pause(start)
+            self._answer.begin_part()
+        self._answer.drop_space()
 
     def _handle_unopened(self, tag: str, end: int) -> None:
         """Handle an end tag of reasoning that nothing opened: everything before it was reasoning, unless the answer
         only mentions the tag. A second end tag is dropped."""
         is_mentioned = tag == self._quoted_end_tag or self._mentions_tag()
-        if tag == self._closing and not (self._has_thought or is_mentioned):
+        if tag == self._reasoning.closing and not (self._reasoning.has_begun or is_mentioned):
             self._end_unopened(end, tag)
-        elif tag != self._closing or not self._has_thought or is_mentioned:
+        elif tag != self._reasoning.closing or not self._reasoning.has_begun or is_mentioned:
             self._emit(tag)
 
-    def _handle_swallowed(self, marker: str) -> None:
+    def _handle_swallowed(self, marker: str, end: int) -> None:
         if self._last is not None:
             self._last.hold(marker)
             return
         begins = self._format.section is not None and marker == self._format.section[0]
         self._end_section()
         self._section = [marker] if begins else None
-        if not self._answer.has_emitted:
+        if self._spoken is not None:
+            self._spoken.leave_out(end - len(marker), end)
+            self._answer.begin_part()
+        elif not self._answer.has_emitted:
             self._answer.drop_space()
 
     def _end_section(self) -> None:
@@ -312,7 +306,7 @@ class ReplyParser:
         self._may_call = not self._answer_start  # after a second unopened end tag it is unclear which calls are meant
         self._answer_start = end
         thoughts = "".join(self._raw)[: end - len(tag)].replace(tag, "")
-        thoughts = thoughts.strip(SPACE).removeprefix(self._opening).strip(SPACE)
+        thoughts = thoughts.strip(SPACE).removeprefix(self._reasoning.opening).strip(SPACE)
         self._out.clear()
         if thoughts:
             self._out.append(LateReasoning(thoughts))
@@ -320,65 +314,20 @@ class ReplyParser:
             self._last = TrailingCalls(self._format.between)
         self._section = None
         self._has_called = self._answer.has_emitted = False
-        self._has_thought = True
-        self._end_thoughts()
+        self._reasoning.has_begun = True
+        if self._spoken is not None:
+            self._spoken = Spoken()
+            self._spoken.pause(0)
+        self._begin_answer(end)
 
-    def _parse_reasoning(self, text: str) -> str:
-        if not self._thoughts.has_emitted:
-            text, self._held = (self._held + text).lstrip(SPACE), ""
-            if text.startswith(self._opening):  # the prompt has already opened the reasoning
-                return text[len(self._opening) :]
-            if self._opening.startswith(text):
-                self._held = text
-                return ""
-        before, found, text = self._up_to_marker(text)
-        self._thoughts.emit(before)
-        self._quotation.feed(before)
-        if found == self._closing:
-            self._end_thoughts()
-        elif found in self._section_starts and not self._quotation.is_open:
-            self._pending, self._pending_end = [found], ""
-        elif found:
-            self._thoughts.emit(found)
-        return text
-
-    def _parse_pending_call(self, text: str) -> str:
-        """Parse a call inside the reasoning: it is reasoning if the reasoning is closed after it, else a call."""
-        seen = self._pending_end + text
-        start = seen.find(self._closing)
-        if start < 0:
-            self._pending.append(text)
-            self._pending_end = seen[1 - len(self._closing) :]
-            return ""
-        rest = seen[start + len(self._closing) :]
-        thought = "".join((*self._pending, text))
-        self._pending = []
-        self._thoughts.emit(thought[: len(thought) - len(rest) - len(self._closing)])
-        self._end_thoughts()
-        return rest
-
-    def _end_thoughts(self) -> None:
-        self._thinking = self._at_start = False
+    def _begin_answer(self, start: int) -> None:
+        """End the reasoning. start: the position of the answer in the reply."""
+        self._reasoning.close()
+        self._at_start = False
+        if self._spoken is not None:
+            self._spoken.resume(start)
         self._quotation = Quotation()
         self._answer.drop_space()
-
-    def _up_to_marker(self, text: str) -> tuple[str, str, str]:
-        """Returns the text before the first marker, the marker ("" if there is none), and the text after it."""
-        if self._held:
-            text, self._held = self._held + text, ""
-        if self._special.search(text) is None:
-            return text, "", ""
-        found = self._pattern.search(text)
-        if found is not None and not self._may_grow(found.group(), text, found.start()):
-            return text[: found.start()], found.group(), text[found.end() :]
-        keep = partial_word_start(text, self._words)
-        self._held = text[keep:]
-        return text[:keep], "", ""
-
-    def _may_grow(self, marker: str, text: str, start: int) -> bool:
-        """Whether the text ends inside a longer marker that begins like this one."""
-        rest = text[start:] if len(text) - start < _MAX_MARKER else ""
-        return bool(rest) and any(word != marker and word.startswith(rest) for word in self._words)
 
     def _emit(self, text: str) -> None:
         if self._section is not None:
@@ -441,10 +390,9 @@ class ReplyParser:
 
 
 @functools.cache
-def _markers(
-    format: Format, calls_last: bool
-) -> tuple[tuple[str, ...], tuple[str, ...], re.Pattern[str], re.Pattern[str]]:
-    """Returns the markers to drop, all words to look for, and patterns for these words and their first characters."""
-    swallowed = (*format.swallowed, *(_TURN_ENDS if calls_last else ()))
-    words = tuple(dict.fromkeys((*format.starts, *swallowed, *format.thinks, *_INLINE_TAGS)))
-    return swallowed, words, any_of(words), first_characters(words)
+def _tags_and_words(format: Format) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Returns the tags of reasoning, each opening tag with its end tag and each end tag with "", and all words to look
+    for."""
+    inline = inline_tags(format)
+    tags = {**dict.fromkeys(inline.values(), ""), **inline}
+    return tags, tuple(dict.fromkeys((*format.starts, *format.swallowed, *format.thinks, *tags)))

@@ -18,9 +18,8 @@ from weakref import WeakKeyDictionary
 from agentkit.errors import TranscriptError
 from agentkit.message import unwrapped_response
 from agentkit.text.call_format import Format, Text
-from agentkit.text.chat_template import ChatTemplate, template_named, thinking_is_open
-from agentkit.text.families import Family
-from agentkit.text.formats import format_named
+from agentkit.text.chat_template import ChatTemplate, family_template, thinking_is_open
+from agentkit.text.families.family import Family
 from agentkit.text.parser import ReplyParser
 from agentkit.text.special_tokens import neutral_message, neutralised, neutralised_values, neutraliser, without_turns
 from agentkit.transcript import Transcript
@@ -60,6 +59,18 @@ class _Rendering:
     upto_stable: str = ""
 
 
+def template_of(family: Family) -> ChatTemplate:
+    """Returns the chat template of a family. Raises ConfigurationError when it can't be used."""
+    return family_template(family.template, family.name, family.bos)
+
+
+def tools_text_of(family: Family, tools: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the tools as a family's `tools_template` describes them; "" where it has none."""
+    if family.tools_template is None:
+        return ""
+    return family_template(family.tools_template, family.name).render([], tools, add_generation_prompt=False)
+
+
 class PromptMaker:
     """Renders prompts for one model; thread-safe.
 
@@ -69,8 +80,8 @@ class PromptMaker:
 
     def __init__(self, family: Family, template: ChatTemplate | None = None, *, neutral: bool = True) -> None:
         self.family = family
-        self.format: Format = format_named(family.format)
-        self._template = template or template_named(family.template)
+        self.format: Format = family.format
+        self._template = template or template_of(family)
         self._is_incremental = template is None  # a custom template may depend on any part of the conversation
         self._neutral = neutral
         self._conversations: OrderedDict[int, _Rendering] = OrderedDict()
@@ -93,8 +104,7 @@ class PromptMaker:
         offered = self._template_tools(tools)
         given_variables = {**self.family.variables, **(variables or {})}
         if offered and self.family.tools_template and self._is_incremental:
-            tools_text = template_named(self.family.tools_template).render([], offered, add_generation_prompt=False)
-            given_variables["tools_text"] = tools_text
+            given_variables["tools_text"] = tools_text_of(self.family, offered)
         key = json.dumps([offered, given_variables], sort_keys=True, default=str)
         slot, known = self._cached(key, messages)
         made, images = self._template_messages(messages, known)

@@ -14,35 +14,34 @@ from functools import partial
 from typing import Any
 
 from agentkit.message import map_response
+from agentkit.text.call_format import Format
 
-MARKUP = (
-    *("tool_call", "tool_calls", "tool_response", "tools", "think", "arg_key", "arg_value", "minimax:tool_call"),
-    *("seed:tool_call", "seed:think", "function_calls", "function_results"),
-)
+_TAGS = ("tool_calls", "minimax:tool_call", "seed:tool_call", "seed:think", "function_calls", "function_results")
 """Tags of tool calls, results and reasoning; matched case-insensitively and also as closing tags."""
 
-_NAMED = (
-    *("[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"),
-    *("[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_CONTENT]", "[CALL_ID]", "[ARGS]", "[THINK]", "[/THINK]"),
-    *("[IMG]", "[IMG_BREAK]", "[IMG_END]", "[gMASK]", "[sMASK]", "[BOS]", "[EOS]", "[UNK]", "[PAD]", "[EOT]"),
-    *("<s>", "</s>", "<sop>", "<eop>", "<bos>", "<eos>", "<pad>", "<unk>", "<start_of_turn>", "<end_of_turn>"),
-    *("<start_of_image>", "<end_of_image>", "<image_soft_token>", "<image>", "</image>", "<img>", "</img>"),
-    *("<IMG_CONTEXT>", "<audio>", "</audio>", "<start_function_call>", "<end_function_call>", "<escape>"),
-    *("<function_call>", "</function_call>", "<TOOLCALL>", "</TOOLCALL>"),
-    *("<longcat_tool_call>", "</longcat_tool_call>", "<seed:bos>", "<seed:eos>", "<seed:pad>", "<<SYS>>", "<</SYS>>"),
-    *("[MASK]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]", "[AUDIO]", "[BEGIN_AUDIO]", "[TRANSCRIBE]", "[@BOS@]"),
-    *("[MODEL_SETTINGS]", "[/MODEL_SETTINGS]", "<BOS_TOKEN>", "<EOS_TOKEN>", "<PAD_TOKEN>", "<UNK>", "<mask>"),
+_TOKENS = (
+    *("<bos>", "<eos>", "<pad>", "<start_of_turn>", "<end_of_turn>"),  # Gemma
+    *("<start_of_image>", "<end_of_image>", "<image_soft_token>", "<audio>", "</audio>", "<escape>"),
+    *("<start_function_call>", "<end_function_call>", "<start_function_response>", "<end_function_response>"),
+    *("<start_function_declaration>", "<end_function_declaration>", "<function_call>", "</function_call>"),
+    *("<seed:bos>", "<seed:eos>", "<seed:pad>", "<seed:cot_budget_reflect>", "<[BOS_never_used]>"),
+    *("<BOS_TOKEN>", "<EOS_TOKEN>", "<PAD_TOKEN>", "<UNK>", "<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
     *("<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<end_of_utterance>", "<fake_token_around_image>"),
     *("<image_placeholder>", "<dots_function_call>", "</dots_function_call>"),
     *("]~b]", "]~!b[", "[e~[", "<beginning_of_sentence>", "<end_of_sentence>"),  # MiniMax
     *("<longcat_user>", "<longcat_assistant>", "<longcat_system>", "<longcat_think>", "</longcat_think>"),
-    *("<start_function_response>", "<end_function_response>", "<start_function_declaration>", "<tool_sep>"),
-    *("<end_function_declaration>", "<AVAILABLE_TOOLS>", "</AVAILABLE_TOOLS>", "◁think▷", "◁/think▷"),
-    *("<file_sep>", "<repo_name>", "<issue_start>", "<jupyter_start>", "<empty_output>", "<[BOS_never_used]>"),
-    *("<seed:cot_budget_reflect>", "[CLS]", "[SEP]"),
+    *("<file_sep>", "<repo_name>", "<issue_start>", "<jupyter_start>", "<empty_output>"),
 )
+_CALLS = (
+    *("<TOOLCALL>", "</TOOLCALL>", "<AVAILABLE_TOOLS>", "</AVAILABLE_TOOLS>", "<tool_sep>"),
+    *("<longcat_tool_call>", "</longcat_tool_call>"),
+)
+"""Tokens of models whose family has no file; those in _CALLS stay in a model's own text."""
+
 _GEMMA = r"(?:turn|tool|tool_call|tool_response|channel|think|image|audio|video)"
-_SPARED = r"(?!\|?/?(?:tool|python_tag|eom_id|channel|message|constrain|call\|)|｜tool)"
+_SPARED = r"\|?/?(?:tool|channel|message|constrain|call\|)"
+"""Markup of calls and reasoning in these forms."""
+
 _BARRED = (
     *(r"/?\|[^<>|\s][^<>|\n]{0,60}\|/?>", r"/?｜[^<>｜\n]{1,60}｜/?>", r"\|[\"']\|>"),
     *(rf"\|/?{_GEMMA}>", rf"/?{_GEMMA}\|>"),  # Gemma 4
@@ -51,11 +50,9 @@ _BARRED = (
 """Patterns after the "<" of `<|name|>` and `<｜name｜>`, the form of most special tokens, and of numbered names."""
 
 _OTHER = {
-    "｜": (r"DSML｜",),  # DeepSeek
     "[": (r"\|[^\[\]|\s]{1,40}\|\]",),  # EXAONE
     "]": (r"<\][^\[\]<>\n]{1,40}\[>\[",),  # MiniMax
 }
-_MARKUP = (rf"(?i:/?(?:{'|'.join(map(re.escape, MARKUP))})\s*>)", r"(?:function|parameter)=", r"/?invoke\b")
 
 
 def neutralised(text: str, more: Iterable[str] = ()) -> str:
@@ -143,24 +140,41 @@ def neutral_json(text: str, change: Callable[[str], str]) -> str:
     return text if neutral == value else json.dumps(neutral, ensure_ascii=False)
 
 
-_TURNS = tuple(
-    word for word in _NAMED if "TOOL" not in word.upper() and word not in ("[CALL_ID]", "[ARGS]", "[THINK]", "[/THINK]")
-)
-
-
 def _with_space(found: re.Match[str]) -> str:
     return found.group() + " "
 
 
 @functools.cache
 def _everything(more: tuple[str, ...]) -> re.Pattern[str]:
-    return _insertion_points((*_NAMED, *more), {"<": (*_BARRED, *_MARKUP), **_OTHER})
+    turns, calls, names = _of_families()
+    tags = rf"(?i:/?(?:{'|'.join(map(re.escape, names))})\s*>)"
+    return _insertion_points((*turns, *calls, *more), {"<": (*_BARRED, tags, r"/?invoke\b"), **_OTHER})
 
 
 @functools.cache
 def _turns(more: tuple[str, ...]) -> re.Pattern[str]:
-    barred = tuple(f"{_SPARED}{each}" for each in _BARRED)
-    return _insertion_points((*_TURNS, *more), {"<": barred, **_OTHER})
+    turns, calls, _ = _of_families()
+    spared = "|".join((_SPARED, *(re.escape(word[1:]) for word in calls if word[0] == "<")))
+    barred = tuple(f"(?!{spared}){each}" for each in _BARRED)
+    return _insertion_points((*turns, *more), {"<": barred, **_OTHER})
+
+
+def _of_families() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Returns the tokens of all models that begin or end a turn, those of calls, and the names of tags. All of them are
+    needed for any model: one server may stand in front of several."""
+    from agentkit.text.families import families
+
+    turns, calls, names = dict.fromkeys(_TOKENS), dict.fromkeys(_CALLS), dict.fromkeys(_TAGS)
+    for family in families():
+        ends = (end for end in family.ends if end not in family.markup)
+        turns |= dict.fromkeys((*family.special_tokens, *ends, (family.image or "").strip()))
+        calls |= dict.fromkeys((*family.markup, *_words_of(family.calls)))
+        names |= dict.fromkeys(family.tags)
+    return tuple(filter(None, turns)), tuple(filter(None, calls)), tuple(names)
+
+
+def _words_of(calls: str | Format) -> tuple[str, ...]:
+    return (*calls.marks, *calls.swallowed, *calls.thinks) if isinstance(calls, Format) else ()
 
 
 def _insertion_points(words: Iterable[str], patterns: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:

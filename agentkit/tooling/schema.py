@@ -60,7 +60,7 @@ def describe(
     arguments: dict[str, Any] = {}
     for parameter in parameters:
         hint = _hint(parameter, hints, name)
-        if hint is context_type or context_type in typing.get_args(hint):
+        if _is_context(hint, context_type):
             context = parameter.name
         else:
             arguments[parameter.name] = _argument(parameter, hint, docs.parameters.get(parameter.name))
@@ -72,6 +72,12 @@ def describe(
                 _default(_for_pydantic(hints[parameter.name]), parameter.default)
             )
     return Description(docs.text, schema, adapter, context)
+
+
+def _is_context(hint: Any, context_type: type) -> bool:
+    """Whether a type hint is the context's type: plain, with the type of its deps, or one of several types."""
+    each = (hint, *typing.get_args(hint))
+    return any(one is context_type or typing.get_origin(one) is context_type for one in each)
 
 
 def _parameters(function: Callable[..., Any], name: str, bound: bool) -> list[inspect.Parameter]:

@@ -45,7 +45,7 @@ def test_searching_and_reading_in_a_run(tmp_path: Path) -> None:
         '(no results for "bananas")',
         f"source: whales.md\ntitle: Blue whales\n\n{WHALES}",
     ]
-    assert all(tool.read_only for tool in tools)
+    assert all(tool.options.read_only for tool in tools)
 
 
 def test_each_document_is_one_hit_with_its_best_passage(tmp_path: Path) -> None:

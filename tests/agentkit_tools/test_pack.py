@@ -57,7 +57,7 @@ def test_the_tools_have_the_documented_parameters() -> None:
     assert search.parameters["properties"]["query"]["type"] == "array"
     assert (visit.name, list(visit.parameters["properties"])) == ("visit", ["url", "goal"])
     assert (load_image.name, list(load_image.parameters["properties"])) == ("load_image", ["path_or_url"])
-    assert all(each.read_only for each in (search, visit, load_image))
+    assert all(each.options.read_only for each in (search, visit, load_image))
 
 
 def test_several_queries_are_searched_in_parallel_and_each_page_is_listed_once(site: Site) -> None:

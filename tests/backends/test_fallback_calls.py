@@ -16,7 +16,6 @@ from agentkit.backends.chat_protocol import Accumulator
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.event import Reply, ReplyDiscarded, TextDelta
 from agentkit.text.call_format import Call, resolve_reasoning
-from agentkit.text.formats import format_named
 from agentkit.text.parser import ReplyParser
 from agentkit.text.quotation import Quotation
 from agentkit.text.verbatim import CopyDetector
@@ -24,7 +23,7 @@ from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
 from tests.support.growth import assert_linear
 from tests.support.model_server import delta
-from tests.text.test_formats import CALLS, FORMAT_OF, shared
+from tests.text.test_formats import CALLS, FORMAT_OF, FORMATS, shared
 
 Made = list[tuple[str, dict[str, Any]]]
 
@@ -124,7 +123,7 @@ def chat_calls(given: Genuine, text: str, finish_reason: str = "stop", said: Seq
 
 def text_calls(given: Genuine, text: str, finish_reason: str = "stop", said: Sequence[Any] = ()) -> Made:
     """The same for a text server."""
-    reader = ReplyParser(format_named(given.form), given.tools.schemas, is_copy=CopyDetector(said).is_copy)
+    reader = ReplyParser(FORMATS[given.form], given.tools.schemas, is_copy=CopyDetector(said).is_copy)
     pieces = resolve_reasoning([*reader.feed(text), *reader.finish(cut_off=finish_reason == "length")])
     return [(piece.name, json.loads(piece.arguments)) for piece in pieces if isinstance(piece, Call)]
 

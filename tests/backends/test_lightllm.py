@@ -16,11 +16,9 @@ from agentkit.errors import TranscriptError
 from agentkit.event import ReasoningDelta, ReplyFinished, RunFinished, TextDelta
 from agentkit.middleware.sampling import Sampling
 from agentkit.text.call_format import Call, Segment
-from agentkit.text.chat_template import template_named
 from agentkit.text.families import family_named
-from agentkit.text.formats import format_named
 from agentkit.text.parser import ReplyParser
-from agentkit.text.prompt import PromptMaker
+from agentkit.text.prompt import PromptMaker, template_of
 from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.llama_server import LlamaServer, serve_llama
 from tests.support.tiny_model import write_tiny_model
@@ -309,7 +307,7 @@ def test_a_real_server_writes_a_call_that_we_read(llama: LlamaServer) -> None:
     tools = [get_weather.schema]
     prompt = PromptMaker(family_named("qwen3")).prompt([{"role": "user", "content": "Weather?"}], tools)
     body = {"prompt": prompt.text, "n_predict": 60, "temperature": 0, "grammar": GRAMMAR, "stream": True}
-    reader = ReplyParser(format_named("hermes"), tools, thinking=prompt.thinking, stops=["<|im_end|>"])
+    reader = ReplyParser(family_named("qwen3").format, tools, thinking=prompt.thinking, stops=["<|im_end|>"])
     pieces: list[Segment] = []
     with requests.post(f"{llama.root}/completion", json=body, timeout=30, stream=True) as answer:
         for line in answer.iter_lines():
@@ -345,7 +343,7 @@ CONVERSATIONS: list[list[dict[str, Any]]] = [
 
 @pytest.mark.parametrize("name", ["qwen2.5", "qwen3"])
 def test_llama_cpp_renders_our_template_as_we_do(name: str, tmp_path: Any) -> None:
-    model = write_tiny_model(tmp_path / "tiny.gguf", template=template_named(name).source)
+    model = write_tiny_model(tmp_path / "tiny.gguf", template=template_of(family_named(name)).source)
     with serve_llama(model, slots=1) as server:
         for messages in CONVERSATIONS:
             for tools in (None, [get_weather.schema]):

@@ -87,6 +87,14 @@ def test_quiet_is_quiet() -> None:
     assert "5.1 seconds" in done.stdout
 
 
+def test_json_is_json_on_an_output_that_has_only_ascii() -> None:
+    with serve([whole("Smørbrød 🥪")]) as server:
+        done = agentkit("ask", "Lunch?", "--json", "--model", f"openai:m@{server.url}", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["output"] == "Smørbrød 🥪"
+    assert json.loads(done.stdout)["usage"]["cost"] is None
+
+
 def test_json_is_the_whole_result() -> None:
     done = agentkit("ask", QUESTION, "--docs", DOCUMENTS, "--json", "--quiet")
     result = json.loads(done.stdout)

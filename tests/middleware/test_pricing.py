@@ -20,7 +20,7 @@ def look_up(topic: str) -> str:
     return topic
 
 
-def cost_of(usage: dict[str, object], prices: Prices | None, limits: Limits | None = None) -> float:
+def cost_of(usage: dict[str, object] | None, prices: Prices | None, limits: Limits | None = None) -> float | None:
     with serve([whole("Done.", usage=usage)]) as server:
         backend = OpenAIBackend("some-model", base_url=server.url)
         result = Agent(backend, prices=prices, limits=limits).run("Go.")
@@ -37,8 +37,22 @@ def test_the_cost_reported_by_the_server_takes_precedence() -> None:
     assert cost_of({**TOKENS, "cost": 0.25}, Prices(input=2.0, output=8.0)) == 0.25
 
 
-def test_without_prices_and_limit_nothing_is_computed() -> None:
-    assert cost_of(TOKENS, None) == 0.0
+def test_a_reported_cost_of_0_is_known() -> None:
+    assert cost_of({**TOKENS, "cost": 0}, Prices(input=2.0, output=8.0)) == 0.0
+
+
+@pytest.mark.parametrize("cost", [True, "0.25", -1, float("nan"), float("inf"), 10**400, {}, None])
+def test_what_is_no_amount_is_not_taken_for_a_cost(cost: object) -> None:
+    assert cost_of({**TOKENS, "cost": cost}, None) is None
+
+
+def test_without_prices_and_limit_the_cost_is_not_known() -> None:
+    assert cost_of(TOKENS, None) is None
+
+
+def test_tokens_that_are_not_reported_have_no_known_cost_unless_they_are_free() -> None:
+    assert cost_of(None, Prices(input=2.0, output=8.0)) is None
+    assert cost_of(None, Prices(input=0.0, output=0.0)) == 0.0
 
 
 def test_a_known_model_is_priced_by_the_package() -> None:
@@ -69,7 +83,7 @@ def test_a_limit_on_the_cost_ends_the_run_well() -> None:
 
 def test_a_limit_that_cannot_hold_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "agentkit"):
-        cost_of(TOKENS, None, Limits(cost=1.0))
+        assert cost_of(TOKENS, None, Limits(cost=1.0)) is None
     assert "is not known" in caplog.text
 
 

@@ -8,8 +8,10 @@ import pytest
 from pydantic import BaseModel, Field
 
 from agentkit import Agent, ConfigurationError, Limits, OutputError, tool
+from agentkit.backend import Capabilities
 from agentkit.backends import LightLLMBackend, OpenAIBackend
-from agentkit.event import OutputDelta
+from agentkit.event import OutputDelta, Reply
+from agentkit.limits import Usage
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
@@ -334,3 +336,53 @@ def test_a_real_server_keeps_to_the_schema(llama: LlamaServer) -> None:
 def test_a_value_that_is_not_a_type_is_an_error(kind: Any) -> None:
     with pytest.raises(ConfigurationError, match="has no JSON schema"):
         Agent(ScriptedBackend("x")).run("Go.", output=kind)
+
+
+@pytest.mark.parametrize("schema", ["no", "always"])
+def test_a_resumed_session_that_is_answered_gives_the_value_without_a_request(schema: Any) -> None:
+    step: Any = OSLO if schema == "always" else ("final_answer", json.loads(OSLO))
+    backend = Schemed(schema, step)
+    agent = Agent(backend)
+    with MemorySessions() as sessions:
+        agent.run("Which city?", session=sessions["a"], output=City)
+        again = agent.resume(sessions["a"], output=City)
+        assert again.output == City(name="Oslo", people=700000)
+        assert (again.stopped, len(backend.requests)) == ("answer", 1)
+        assert agent.run(messages=again.messages, output=City).output == again.output
+
+
+def test_a_resumed_answer_that_does_not_fit_is_corrected() -> None:
+    backend = Schemed("always", "It is Oslo.", OSLO)
+    agent = Agent(backend)
+    with MemorySessions() as sessions:
+        agent.run("Which city?", session=sessions["a"])
+        again = agent.resume(sessions["a"], output=City)
+        assert again.output == City(name="Oslo", people=700000)
+        assert "not valid" in str(sessions["a"].messages[2]["content"])
+        assert again.messages == sessions["a"].messages
+
+
+def test_a_resumed_answer_that_does_not_fit_raises_without_retries() -> None:
+    agent = Agent(Schemed("always", "It is Oslo."))
+    answered = agent.run("Which city?")
+    with pytest.raises(OutputError, match="no valid answer of type City"):
+        agent.run(messages=answered.messages, output=City, output_retries=0)
+
+
+def test_the_usage_of_a_corrected_answer_is_stored_with_the_answer() -> None:
+    bad = Reply({"role": "assistant", "content": "Oslo."}, "stop", Usage(1, 70, 0, 5))
+    with MemorySessions() as sessions:
+        Agent(Schemed("always", bad, OSLO)).run("Which city?", session=sessions["a"], output=City)
+        stored = [(entry.value["role"], bool(entry.usage)) for entry in sessions["a"].entries()]
+    assert stored == [("user", False), ("assistant", True), ("user", False), ("assistant", True)]
+
+
+class Schemed(ScriptedBackend):
+    """A scripted backend with support for schemas."""
+
+    def __init__(self, schema: Any, *steps: Any) -> None:
+        super().__init__(*steps)
+        self._schema = schema
+
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        return Capabilities(schema=self._schema, tells_schema=True)

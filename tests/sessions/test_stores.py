@@ -1,4 +1,4 @@
-"""Sessions: stored data is read back, with one writer at a time, in memory, SQLite and Redis."""
+"""Sessions: stored data is read back, with one writer at a time, in agentkit's stores and another package's."""
 
 import json
 import multiprocessing
@@ -21,7 +21,8 @@ from agentkit import ConfigurationError, SessionError
 from agentkit._text import json_bytes
 from agentkit.errors import SessionBusyError
 from agentkit.session import Sessions
-from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
+from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions, open_sessions
+from tests.support.package import write_package
 from tests.support.redis_server import RedisServer, serve_redis
 
 ROOT = Path(__file__).parents[2]
@@ -36,10 +37,22 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The example of a store, as a package that registers it; its folder is on sys.path."""
+    folder = tmp_path_factory.mktemp("package")
+    code = (ROOT / "examples" / "json_lines_sessions.py").read_text(encoding="utf-8")
+    entry_points = {"agentkit.sessions": {"jsonl": "json_lines_sessions:JsonLinesSessions"}}
+    write_package(folder, "json_lines_sessions", code, entry_points)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(folder)
+        yield folder
+
+
 Store = Callable[..., Sessions]
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "sqlite", "redis", "jsonl"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A factory of stores on the same file or server."""
     made: list[Sessions] = []
@@ -52,6 +65,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
             return memory[0]
         if request.param == "sqlite":
             made.append(SQLiteSessions(tmp_path / "chat.db", **options))
+        elif request.param == "jsonl":
+            request.getfixturevalue("package")
+            made.append(open_sessions(f"jsonl:{tmp_path}"))
+            made[-1].wait = options.get("wait", made[-1].wait)
         else:
             url = request.getfixturevalue("redis").url
             made.append(RedisSessions(url, prefix=f"{tmp_path.name}:", **options))
@@ -229,16 +246,17 @@ def _write_many(make: Callable[[], Sessions], number: int) -> None:
         sessions["a"].append([{"role": "user", "content": f"{number} {turn}"}, {"role": "user", "content": "end"}])
 
 
-def _sqlite(path: Path) -> Sessions:
-    return SQLiteSessions(path)
+def _url(kind: str, folder: Path, redis: RedisServer) -> str:
+    return redis.url if kind == "redis" else f"{kind}:{folder / 'sessions'}"
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_processes_write_without_losing_or_mixing(kind: str, tmp_path: Path, redis: RedisServer) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "redis", "jsonl"])
+def test_processes_write_without_losing_or_mixing(kind: str, tmp_path: Path, redis: RedisServer, package: Path) -> None:
     from functools import partial
 
     make: Callable[[], Sessions]
-    make = partial(_sqlite, tmp_path / "chat.db") if kind == "sqlite" else partial(RedisSessions, redis.url, "many:")
+    url = _url(kind, tmp_path, redis)
+    make = partial(RedisSessions, url, "many:") if kind == "redis" else partial(open_sessions, url)
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_write_many, args=(make, number)) for number in range(3)]
     for worker in workers:
@@ -253,9 +271,9 @@ def test_processes_write_without_losing_or_mixing(kind: str, tmp_path: Path, red
 
 HOLDER = """
 import sys, time
-from agentkit.sessions import RedisSessions, SQLiteSessions
+from agentkit.sessions import RedisSessions, open_sessions
 kind, where = sys.argv[1:]
-sessions = SQLiteSessions(where) if kind == "sqlite" else RedisSessions(where, prefix="held:", lease=1.0)
+sessions = RedisSessions(where, prefix="held:", lease=1.0) if kind == "redis" else open_sessions(where)
 with sessions["a"].hold() as writer:
     writer.append([{"role": "user", "content": "before"}])
     print("held", flush=True)
@@ -263,14 +281,15 @@ with sessions["a"].hold() as writer:
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_the_lock_of_a_killed_writer_is_freed(kind: str, tmp_path: Path, redis: RedisServer) -> None:
-    where = str(tmp_path / "chat.db") if kind == "sqlite" else redis.url
+@pytest.mark.parametrize("kind", ["sqlite", "redis", "jsonl"])
+def test_the_lock_of_a_killed_writer_is_freed(kind: str, tmp_path: Path, redis: RedisServer, package: Path) -> None:
+    where = _url(kind, tmp_path, redis)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
     command = [sys.executable, "-c", HOLDER, kind, where]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as holder:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environment) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        sessions = SQLiteSessions(where) if kind == "sqlite" else RedisSessions(where, prefix="held:")
+        sessions = RedisSessions(where, prefix="held:") if kind == "redis" else open_sessions(where)
         sessions.wait = 0.2
         with pytest.raises(SessionBusyError):
             sessions["a"].append([HI])

@@ -169,14 +169,14 @@ def whole(message: str | dict[str, Any], *, finish_reason: str = "stop", usage: 
     return Answer(json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage}).encode())
 
 
-def calls(*made: tuple[str, dict[str, Any]]) -> Answer:
+def calls(*made: tuple[str, dict[str, Any]], usage: dict[str, Any] | None = None) -> Answer:
     """A complete chat completion with tool calls."""
     tool_calls = [
         {"id": f"c{place}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
         for place, (name, arguments) in enumerate(made)
     ]
     message = {"role": "assistant", "content": None, "tool_calls": tool_calls}
-    return whole(message, finish_reason="tool_calls")
+    return whole(message, finish_reason="tool_calls", usage=usage)
 
 
 def streamed(*chunks: dict[str, Any], done: bool = True, **answer: Any) -> Answer:

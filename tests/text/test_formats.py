@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentkit.errors import ConfigurationError
-from agentkit.text.call_format import BadCall, Call, Segment, Text, Thought, resolve_reasoning
-from agentkit.text.formats import NAMES, format_named
+from agentkit.text.call_format import BadCall, Call, Format, Segment, Text, Thought, resolve_reasoning
+from agentkit.text.families import families
 from agentkit.text.parser import ReplyParser
 
 SHARED = Path(__file__).parents[3] / "shared" / "cases"
@@ -28,6 +27,7 @@ FORMAT_OF = {
     "glm4": "glm",
     "kimi_k2": "kimi",
 }
+FORMATS = {family.format.name: family.format for family in families()}
 CITY = {"city": "Paris"}
 TOOLS = [
     {
@@ -72,13 +72,13 @@ class Parsed:
 
 
 def read(
-    name: str,
+    name: str | Format,
     chunks: Sequence[str],
     tools: Sequence[Mapping[str, Any]] | None = None,
     thinking: bool = False,
     stops: Sequence[str] = ("<tool_response>",),
 ) -> Parsed:
-    parser = ReplyParser(format_named(name), tools, thinking=thinking, stops=stops)
+    parser = ReplyParser(FORMATS[name] if isinstance(name, str) else name, tools, thinking=thinking, stops=stops)
     pieces = [piece for chunk in chunks for piece in parser.feed(chunk)]
     return Parsed([*pieces, *parser.finish()])
 
@@ -96,7 +96,7 @@ def splits(text: str) -> Iterator[list[str]]:
         yield chunks
 
 
-def parse_in_chunks(name: str, text: str, tools: Any = None, thinking: bool = False) -> Parsed:
+def parse_in_chunks(name: str | Format, text: str, tools: Any = None, thinking: bool = False) -> Parsed:
     """Parse the text whole, and assert that any split into chunks gives the same result."""
     whole = read(name, [text], tools, thinking)
     for chunks in splits(text):
@@ -464,7 +464,7 @@ def test_ids_of_the_format_are_kept() -> None:
 
 
 def test_a_call_is_emitted_before_the_reply_ends() -> None:
-    parser = ReplyParser(format_named("hermes"))
+    parser = ReplyParser(FORMATS["hermes"])
     pieces = parser.feed(tagged(GOOD))
     assert [type(piece) for piece in pieces] == [Call]
 
@@ -472,11 +472,6 @@ def test_a_call_is_emitted_before_the_reply_ends() -> None:
 def test_a_stop_string_and_the_text_after_it_are_dropped() -> None:
     for chunks in splits("Yes.<|im_end|>\n<|im_start|>user"):
         assert read("hermes", chunks, stops=["<|im_end|>"]).text == "Yes."
-
-
-def test_an_unknown_format_is_rejected() -> None:
-    with pytest.raises(ConfigurationError, match="hermes"):
-        format_named("herms")
 
 
 MARKS = {
@@ -495,7 +490,7 @@ MARKS = {
 
 @st.composite
 def hostile(draw: st.DrawFn) -> tuple[str, list[str]]:
-    name = draw(st.sampled_from(NAMES))
+    name = draw(st.sampled_from(list(FORMATS)))
     words = st.one_of(st.sampled_from([*MARKS[name], " ", "\n", "\x1f", "\r", "a", "<", "city"]), st.text(max_size=3))
     return name, draw(st.lists(words, max_size=25))
 

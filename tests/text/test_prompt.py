@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import ConfigurationError, TranscriptError
-from agentkit.text.chat_template import ChatTemplate, template_named
-from agentkit.text.families import FAMILIES, family_named, family_of
-from agentkit.text.prompt import PromptMaker
+from agentkit.text.chat_template import ChatTemplate
+from agentkit.text.families import families, family_named, family_of
+from agentkit.text.prompt import PromptMaker, template_of, tools_text_of
 from agentkit.text.special_tokens import neutralised, without_turns
 
 SHARED = Path(__file__).parents[3] / "shared" / "cases"
@@ -27,6 +27,7 @@ TEMPLATES = {
     "glm-4.6": "glm",
     "kimi-k2": "kimi",
 }
+FAMILIES = [family.name for family in families()]
 WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
@@ -207,18 +208,13 @@ def test_incremental_rendering_gives_the_same_prompt_as_rendering_from_scratch(f
         length = 2
         while length <= len(messages):
             fresh = family_named(family)
-            custom = ChatTemplate(template_named(fresh.template).source, bos=_bos(fresh.template))
+            custom = ChatTemplate(template_of(fresh).source, bos=fresh.bos)
             variables: dict[str, Any] = {}
             if fresh.tools_template and tools:
-                tools_text = template_named(fresh.tools_template).render([], tools, add_generation_prompt=False)
-                variables = {"tools_text": tools_text}
+                variables = {"tools_text": tools_text_of(fresh, tools)}
             wanted = PromptMaker(fresh, custom).prompt(messages[:length], tools, variables).text
             assert maker.prompt(messages[:length], tools).text == wanted
             length += chance.choice([1, 1, 2, 3])
-
-
-def _bos(template: str) -> str:
-    return template_named(template)._tokens["bos_token"]
 
 
 class Counting(ChatTemplate):
@@ -237,7 +233,7 @@ class Counting(ChatTemplate):
 @pytest.mark.parametrize("shape", ["one question", "many questions"])
 def test_a_turn_renders_no_more_messages_late_than_early(family: str, shape: str) -> None:
     maker = PromptMaker(family_named(family))
-    counting = Counting(template_named(family_named(family).template).source)
+    counting = Counting(template_of(family_named(family)).source)
     maker._template = counting
     messages: list[dict[str, Any]] = [SYSTEM, QUESTION]
     counts = []
@@ -453,8 +449,9 @@ NOT_SHOWN = {
 def test_our_template_renders_the_same_as_the_official_one(row: dict[str, Any]) -> None:
     name = TEMPLATES[row["template"]]
     asked = conversations()[row["conversation"]]
-    template = ChatTemplate(template_named(name).source, bos=_bos(name))  # as a custom template, without our additions
-    maker = PromptMaker(family_named(name), template, neutral=False)
+    family = family_named(name)
+    template = ChatTemplate(template_of(family).source, bos=family.bos)  # as a custom template, without our additions
+    maker = PromptMaker(family, template, neutral=False)
     if (name, row["conversation"]) in NOT_SHOWN:
         return
     variables = {"system_stays": False, **asked["kwargs"]}

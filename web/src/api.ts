@@ -37,6 +37,8 @@ export interface ToolCallOut {
   name: string;
   /** JSON, as the model wrote it. */
   arguments: string;
+  /** The same, under the name it has in the other JSON forms of a call. */
+  raw_arguments?: string;
   response?: string | null;
   error?: string | null;
   seconds?: number | null;
@@ -45,9 +47,14 @@ export interface ToolCallOut {
 export interface Usage {
   requests: number;
   input_tokens: number;
+  /** Of the input tokens, those the model server had in its cache. */
+  cached_tokens?: number;
   output_tokens: number;
+  /** Of the output tokens, those that were reasoning. */
+  reasoning_tokens?: number;
   tool_calls: number;
   seconds: number;
+  /** null when it is not known. */
   cost?: number | null;
 }
 

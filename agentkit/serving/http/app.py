@@ -28,10 +28,10 @@ from agentkit.serving.http.model_server import ModelServer
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
-from agentkit.serving.rate_limit import RateLimiter
-from agentkit.serving.session_stores import open_sessions, rate_limit_storage
+from agentkit.serving.rate_limit import RateLimiter, rate_limit_storage
 from agentkit.serving.tool_loading import AnyTool, load
 from agentkit.serving.upstream import model_server
+from agentkit.sessions import open_sessions
 from agentkit.toolbox import Toolbox
 
 logger = logging.getLogger("agentkit.http")

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -12,16 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from agentkit.errors import SessionBusyError
-from agentkit.event import (
-    Event,
-    ReasoningDelta,
-    ReplyDiscarded,
-    TextDelta,
-    ToolFinished,
-    ToolProgress,
-    ToolRecord,
-    ToolStarted,
-)
+from agentkit.record import call_record, frame_of, last_frame, usage_record
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.conversations import SessionMeta
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
@@ -120,8 +110,7 @@ async def _streamed(
                     state.metrics.note(each, _version(meta))
                     if meta is not None:
                         await run_in_threadpool(state.conversations.keep, subject, session_fields["session_id"], meta)
-                    fields = _answer_fields(each)
-                    yield {"usage": fields["usage"].model_dump(), "stopped": fields["stopped"]}
+                    yield last_frame(each.usage, each.stopped)
                 elif each is None:
                     yield None
                 elif (payload := frame_of(each)) is not None:
@@ -133,33 +122,11 @@ async def _streamed(
     return await streamed(frames(), ending)
 
 
-def frame_of(event: Event) -> dict[str, Any] | None:
-    """Return the frame of an event; None for an event that is not streamed."""
-    if isinstance(event, TextDelta):
-        return {"content": event.text}
-    if isinstance(event, ReasoningDelta):
-        return {"reasoning": event.text}
-    if isinstance(event, ToolStarted):
-        return {"tool": {"id": event.id, "name": event.name, "arguments": event.raw_arguments, "state": "started"}}
-    if isinstance(event, ToolProgress):
-        return {"tool": {"id": event.id, "progress": event.text, "state": "running"}}
-    if isinstance(event, ToolFinished):
-        return {"tool": {**_tool_call_fields(event.record), "state": "finished"}}
-    return {"discarded": True} if isinstance(event, ReplyDiscarded) else None
-
-
-def _tool_call_fields(record: ToolRecord) -> dict[str, Any]:
-    """Return the fields of a tool call sent to clients; its arguments are JSON text, as in chat completions."""
-    fields = asdict(record)
-    return {**fields, "arguments": fields.pop("raw_arguments")}
-
-
 def _answer_fields(answer: Answer) -> dict[str, Any]:
-    result = answer.result
-    calls = [ToolCallOut(**_tool_call_fields(record)) for record in result.tool_calls] if result else []
-    usage = UsageOut(**{name: getattr(answer.usage, name) for name in UsageOut.model_fields})
-    stopped = result.stopped if result else "answer"
-    return {"response": answer.text, "stopped": stopped, "usage": usage, "tool_calls": calls}
+    records = answer.result.tool_calls if answer.result is not None else []
+    calls = [ToolCallOut(**call_record(record, as_text=True)) for record in records]
+    usage = UsageOut(**usage_record(answer.usage))
+    return {"response": answer.text, "stopped": answer.stopped, "usage": usage, "tool_calls": calls}
 
 
 def _version(meta: SessionMeta | None) -> tuple[str, str] | None:

@@ -189,8 +189,7 @@ def _ending(error: Exception | None) -> Sequence[Any]:
 
 
 def _finish_reason(answer: Answer) -> str:
-    stopped = answer.result.stopped if answer.result else "answer"
-    return stopped if stopped in ("length", "content_filter") else "stop"
+    return answer.stopped if answer.stopped in ("length", "content_filter") else "stop"
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
@@ -200,4 +199,5 @@ def _usage(usage: Usage) -> dict[str, Any]:
         "total_tokens": usage.input_tokens + usage.output_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "cost": usage.cost,
     }

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from agentkit._text import in_a_line
-from agentkit.message import Message, ToolCall, is_shown_by_a_tool, system, text_of
+from agentkit.executor import open_call
+from agentkit.message import Message, is_shown_by_a_tool, response_of, system, text_of
+from agentkit.record import call_record
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.prompts import Prompts, Version
@@ -167,14 +169,15 @@ def turns(messages: Sequence[Message]) -> list[TurnOut]:
 
     for message in messages:
         if message["role"] == "assistant":
-            calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
+            records = [call_record(open_call(call), as_text=True) for call in message.get("tool_calls") or ()]
+            calls = [ToolCallOut(**record) for record in records]
             open_calls = {call.id: call for call in calls}
             pending.tool_calls += calls
             pending.content = text_of(message)
             if not calls:
                 close()
         elif message["role"] == "tool" and message.get("tool_call_id") in open_calls:
-            open_calls[message["tool_call_id"]].response = text_of(message)
+            open_calls[message["tool_call_id"]].response = response_of(message)
         elif is_shown_by_a_tool(message):
             pending.images += _images(message)
         elif message["role"] == "user":
@@ -182,10 +185,6 @@ def turns(messages: Sequence[Message]) -> list[TurnOut]:
             result.append(TurnOut(role="user", content=text_of(message), images=_images(message)))
     close()
     return result
-
-
-def _tool_call(call: ToolCall) -> ToolCallOut:
-    return ToolCallOut(id=call["id"], name=call["function"]["name"], arguments=call["function"]["arguments"])
 
 
 def _images(message: Message) -> list[str]:

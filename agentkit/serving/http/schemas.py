@@ -166,6 +166,7 @@ class ToolCallOut(BaseModel):
     id: str = Field(description="Tool call ID, as given by the model.")
     name: str = Field(description="Name of the tool.")
     arguments: str = Field(description="Arguments as JSON text, as written by the model.")
+    raw_arguments: str = Field(description="The same text, under the name it has in `agentkit ask --json`.")
     response: str | None = Field(default=None, description="Result returned to the model.")
     error: str | None = Field(default=None, description="Error text returned to the model; null if the call succeeded.")
     seconds: float | None = Field(default=None, description="Duration in seconds.")
@@ -176,7 +177,9 @@ class UsageOut(BaseModel):
 
     requests: int = Field(default=0, description="Number of model requests.")
     input_tokens: int = Field(default=0, description="Input tokens, as counted by the model server.")
+    cached_tokens: int = Field(default=0, description="Input tokens that the model server had in its cache.")
     output_tokens: int = Field(default=0, description="Output tokens, as counted by the model server.")
+    reasoning_tokens: int = Field(default=0, description="Output tokens that were reasoning.")
     tool_calls: int = Field(default=0, description="Number of tool calls.")
     seconds: float = Field(default=0.0, description="Duration in seconds.")
     cost: float | None = Field(default=None, description="Cost in US dollars; null if unknown.")

@@ -26,7 +26,7 @@ class HttpSettings(BaseSettings):
     llm_max_history_tokens: int = Field(default=10_000, ge=100)
 
     agentkit_model: str | None = Field(default=None, description="provider:model[@url]; replaces llm_server_url.")
-    agentkit_tools: Names = Field(default=(), description="Tools as module:name, comma-separated.")
+    agentkit_tools: Names = Field(default=(), description="Tools by name or as module:name, comma-separated.")
     agentkit_docs: str | None = Field(default=None, description="Folder of documents that the agent can search.")
     agentkit_sessions: str = Field(default_factory=session_store)
     agentkit_prompts: Path | None = Field(default=None, description="TOML file of named system prompts.")

@@ -9,8 +9,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from agentkit import SessionError
 from agentkit.serving.chat_service import ChatService
@@ -311,17 +312,18 @@ class Bridge:
         if job.state is not None:
             hint = self._responder.hint(message, job.state)
             return None if hint is None else json.dumps(hint, ensure_ascii=False)
-        return self._responder.answer(message, self._delta_publisher(message) if message.stream else None)
+        return self._responder.answer(message, self._frame_publisher(message) if message.stream else None)
 
-    def _delta_publisher(self, message: UserMessage) -> Callable[[str], object]:
+    def _frame_publisher(self, message: UserMessage) -> Callable[[Mapping[str, Any]], object]:
         topic = f"{message.project.answers}/{topic_level(message.session)}/stream"
 
-        def publish_delta(text: str) -> None:
-            # json.dumps escapes to ASCII: a delta may contain half of a surrogate pair
-            payload = json.dumps({"delta": text, "requestId": message.request_id})
+        def publish_frame(frame: Mapping[str, Any]) -> None:
+            rest = {name: value for name, value in frame.items() if name != "content"}
+            # Each has a delta, which clients of text add up. json.dumps escapes to ASCII: it may be half a surrogate.
+            payload = json.dumps({"delta": frame.get("content", ""), "requestId": message.request_id, **rest})
             self._connection.sender.publish_unconfirmed(topic, payload)
 
-        return publish_delta
+        return publish_frame
 
     def _command(self, command: Command) -> None:
         project, session = command.project, command.session

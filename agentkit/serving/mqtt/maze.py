@@ -44,7 +44,8 @@ STUCK = (
 
 
 def tools() -> list[Tool[..., str]]:
-    """The game's functions as tools. Calling one has no effect here, because the game executes the calls."""
+    """The game's functions as tools. Calling one has no effect here but to end the run, since the game executes the
+    calls, and their results are not sent to the model."""
     return [_tool(name, *described) for name, described in FUNCTIONS.items()]
 
 
@@ -53,7 +54,7 @@ def _tool(name: str, description: str, properties: dict[str, Any], required: lis
         return "handed to the game"
 
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-    return Tool(name, description, schema, placeholder)
+    return Tool(name, description, schema, placeholder, ends_run=True)
 
 
 def state_message(state: Mapping[str, Any], state_repeats: int = 0, answer_repeats: int = 0) -> str:

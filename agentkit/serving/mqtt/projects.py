@@ -28,9 +28,9 @@ class Project:
     """A project.
 
     user_input, state: subscribed topics. answers, hints: prefixes of the topics of answers, before the session's id.
-    tools: Python tools that agentkit runs, as "module:name". game: whether the tools are the maze's functions, whose
-    calls are sent to the game. tool_choice: as in OpenAI's chat completions. sampling: temperature, top_p, max_tokens
-    etc.; overrides the defaults of the deployment.
+    tools: Python tools that agentkit runs, by name or as "module:name". game: whether the tools are the maze's
+    functions, whose calls are sent to the game. tool_choice: as in OpenAI's chat completions. sampling: temperature,
+    top_p, max_tokens etc.; overrides the defaults of the deployment.
     """
 
     name: str

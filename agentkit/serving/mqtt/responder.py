@@ -8,8 +8,9 @@ from typing import Any
 
 from agentkit import Session
 from agentkit._text import in_a_line
-from agentkit.event import Event, ReplyFinished, ReplyStarted, TextDelta
+from agentkit.event import Event, ReasoningDelta
 from agentkit.message import Message, text_of
+from agentkit.record import frame_of, last_frame
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm, rolled_back
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
@@ -71,23 +72,29 @@ class Responder:
         self.templates = Templates(service.sessions)
         self._tools: dict[str, tuple[AnyTool, ...]] = {}
 
-    def answer(self, message: UserMessage, on_delta: Callable[[str], object] | None = None) -> str | None:
+    def answer(self, message: UserMessage, on_frame: Callable[[Mapping[str, Any]], object] | None = None) -> str | None:
         """The answer to a user message; None when it was answered before.
 
-        on_delta: called with each text delta of the answer. When the model server fails, returns a text that begins
-        with "Error: ", which is not kept in the session.
+        on_frame: called with each frame of the answer but those of its reasoning (`agentkit.record.frame_of`), and last
+        with its usage. When the model server fails, returns a text that begins with "Error: ", which is not kept in the
+        session.
         """
 
         def on_event(event: Event) -> None:
-            if on_delta is not None and isinstance(event, TextDelta):
-                on_delta(event.text)
+            frame = frame_of(event) if on_frame is not None and not isinstance(event, ReasoningDelta) else None
+            if on_frame is not None and frame is not None:
+                on_frame(frame)
 
         try:
             user_input = self._user_input(message, message.text, self._tools_of(message.project))
             answer = process_user_input_with_llm(self.service, user_input, on_event)
         except Exception as error:  # noqa: BLE001 - any failure is reported to the client
             return _error_text(message, error)
-        return None if answer is None else _answer_text(answer)
+        if answer is None:
+            return None
+        if on_frame is not None:
+            on_frame(last_frame(answer.usage, answer.stopped))
+        return _answer_text(answer)
 
     def hint(self, message: UserMessage, state: Mapping[str, Any]) -> dict[str, Any] | None:
         """The hint for a state of the maze: the reply's text, and a key for each function that the model called.
@@ -102,17 +109,14 @@ class Responder:
             return None
         if begun.replies:
             return _hint(begun.replies[0])
-        reply: Message | None = None
         try:
             agent, prompt = self.service.agent(user_input), None if begun.is_asked else text
             with rolled_back(session, text), self.service.slots, agent.stream(prompt, session=session) as run:
-                for event in run:
-                    if isinstance(event, ReplyStarted) and event.turn > 1:
-                        break  # the game executes the calls: their results are not sent to the model
-                    if isinstance(event, ReplyFinished):
-                        reply = event.reply.message
+                for _ in run:
+                    pass
         except Exception as error:  # noqa: BLE001 - any failure is reported to the client
             return {"hint": _error_text(message, error)}
+        reply = next((each for each in reversed(run.messages) if each["role"] == "assistant"), None)
         return _hint(reply) if reply is not None else {"hint": NO_ANSWER}
 
     def note_answered(self, message: UserMessage) -> None:

@@ -123,4 +123,4 @@ def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -
     return _GlmBlock(tools)
 
 
-FORMAT = Format("glm", starts=(START,), block=block, strips=True)
+FORMAT = Format("glm", starts=(START,), block=block, strips=True, begins_with=str.isalnum)

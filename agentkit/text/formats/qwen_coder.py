@@ -233,4 +233,8 @@ def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -
     return _QwenCoderBlock(marker, tools)
 
 
-FORMAT = Format("qwen_coder", starts=(START, FUNCTION), block=block, swallowed=(END,))
+def _begins(character: str) -> bool:
+    return character == "<"
+
+
+FORMAT = Format("qwen_coder", starts=(START, FUNCTION), block=block, swallowed=(END,), begins_with=_begins)

@@ -343,6 +343,28 @@ def test_the_text_is_streamed_on_request(setting: Setting) -> None:
     assert streamed() == "You are a: Hello"
 
 
+@pytest.mark.parametrize("cost", [None, 0.25])
+def test_a_stream_has_the_calls_and_the_usage_of_the_answer_beside_its_text(broker: Broker, cost: float | None) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 2, **({} if cost is None else {"cost": cost})}
+    script = [calls(("remember", {"sentence": "x"}), usage=usage), whole("I will.", usage=usage)]
+    with serve(script) as server:
+        setting = Setting(broker, server.url, {"tools": (f"{__name__}:remember",)})
+        setting.ask(sessionId="s", message="Remember x", stream=True, requestId="7")
+        until(lambda: (f"{setting.project}/assistant_response/s", "I will.") in setting.client.got)
+        until(lambda: any('"usage"' in text for _, text in setting.client.got))
+        got = [json.loads(text) for topic, text in setting.client.got if topic.endswith("/s/stream")]
+        setting.close()
+    assert "".join(frame["delta"] for frame in got) == "I will."
+    assert {frame["requestId"] for frame in got} == {"7"}
+    assert [frame["tool"]["state"] for frame in got if "tool" in frame] == ["started", "finished"]
+    finished = next(frame["tool"] for frame in got if frame.get("tool", {}).get("state") == "finished")
+    assert (finished["arguments"], finished["response"]) == ('{"sentence": "x"}', "kept: x")
+    ending = got[-1]
+    assert set(ending) == {"delta", "requestId", "usage", "stopped"}
+    assert ending["usage"]["cost"] == (None if cost is None else 0.5)
+    assert ending["usage"]["tool_calls"] == 1
+
+
 def test_messages_sent_while_the_bridge_is_stopped_are_answered_later(broker: Broker, tmp_path: Path) -> None:
     with serve(reply) as server:
         backend = OpenAIBackend("default", base_url=server.url, api_key="not-needed")

@@ -1,0 +1,402 @@
+"""Runs the tool calls of a run: in parallel where that is allowed, some of them while the reply still arrives."""
+
+import difflib
+import functools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from agentkit._threads import POLL_INTERVAL, WORKERS
+from agentkit.errors import ArgumentsError
+from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
+from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
+from agentkit.toolbox import Toolbox
+from agentkit.tooling.arguments import UNREADABLE_CALL, parse
+from agentkit.tools import Context, Outcome, Tool, failure, is_failure
+
+MAX_PARALLEL = 32
+"""Maximum number of read-only calls that run concurrently."""
+
+QUICK = 0.001
+"""Seconds. A tool whose last calls took less is not started early: handing it to a thread would take as long."""
+
+
+class ToolLatency:
+    """How long the tools of an agent take; shared by its runs."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def note(self, name: str, seconds: float) -> None:
+        """Record how long a call took; the last few count."""
+        before = self._seconds.get(name, 1.0)
+        self._seconds[name] = min(before, 16 * QUICK) / 4 + seconds * 3 / 4
+
+    def is_quick(self, name: str) -> bool:
+        """Whether the last calls of a tool were quick; False for one that was not called yet."""
+        return self._seconds.get(name, 1.0) < QUICK
+
+
+class Executor:
+    """Runs the tool calls of one run.
+
+    offered: the tools that the model is offered. context: the run. decisions: on calls that need a person's approval,
+    by id. latency: how long the tools take. hidden: tools that are offered in some requests only, by name, each made
+    when it is called. ended_by: the call that ended the run, of a tool with ends_run.
+    """
+
+    def __init__(
+        self,
+        offered: Toolbox,
+        context: Context,
+        decisions: "Decisions",
+        latency: ToolLatency,
+        hidden: Mapping[str, Callable[[], Tool[..., Any]]],
+    ) -> None:
+        self.offered = offered
+        self.context = context
+        self.ended_by: ToolRecord | None = None
+        self._decisions = decisions
+        self._latency = latency
+        self._hidden = hidden
+        self._begun: RunningCalls | None = None
+
+    def new_reply(self) -> Callable[[str, str, Sequence[str]], None]:
+        """Returns what starts a call of the reply that is requested now, if it may start before the reply is complete:
+        it takes the call's name, its arguments (JSON text), and the names of the calls before it. Calls that were
+        started for an earlier reply and not claimed are forgotten."""
+        self._begun = RunningCalls(self)
+        return functools.partial(self._begin, self._begun)
+
+    def _begin(self, begun: "RunningCalls", name: str, arguments: str, before: Sequence[str]) -> None:
+        is_read_only = all(map(self.offered.may_begin_early, (name, *before)))
+        if is_read_only and not self._latency.is_quick(name) and self._has_room(len(begun)):
+            begun.begin(name, arguments)
+
+    def _has_room(self, count: int) -> bool:
+        budget = self.context.budget
+        if count >= MAX_PARALLEL or self.context.cancelled:
+            return False
+        return budget is None or budget.hold_tool_calls(count + 1) > count
+
+    def answer(self, calls: Sequence[ToolCall]) -> Steps:
+        """Run calls and yield their events; consecutive read-only calls run in parallel, others in order. At the first
+        call that needs an approval without a decision it stops, with ApprovalNeeded.
+
+        Each ToolFinished adds the tool message of its call, in the order of the calls; images come after the last.
+        Stops early, with calls left open, when the run is cancelled; calls that are running at the run's deadline are
+        answered with that.
+        """
+        begun, self._begun = self._begun or None, None  # an empty one needs no threads
+        # Only for the calls that were open when they were made: servers reuse ids in later replies.
+        decisions, self._decisions = self._decisions, {}
+        for group in self._groups(calls):
+            if self.context.cancelled:
+                return
+            note = ""
+            if self._needs_approval(group[0]):
+                decision = decisions.get(group[0]["id"])
+                if decision is None:
+                    yield self._approval_needed(calls[calls.index(group[0]) :], decisions)
+                    return
+                if decision is False or isinstance(decision, str):
+                    yield refused(group[0], _denied(decision))
+                    continue
+                group, note = [_with_arguments(group[0], decision)], _note(decision)
+            for call in group:
+                yield self._started_event(call)
+            if self._may_run_here(group) and (begun is None or begun.reclaim(group[0])):
+                function = group[0]["function"]
+                outcome = self.outcome_of(function["name"], function["arguments"], self.context)
+                yield self.finished(group[0], outcome.with_note(note))
+            else:
+                yield from _ParallelCalls(self, group, begun or RunningCalls(self), note).events()
+            begun = None  # they all stand in the first group
+
+    def outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
+        """Run one call. arguments: JSON text."""
+        found = self._tool(name)
+        if found is not None:
+            return found.answer(arguments, context)
+        return _unreadable(arguments) if name == UNREADABLE_CALL else self._unknown(name)
+
+    def finished(self, call: ToolCall, outcome: Outcome) -> ToolFinished:
+        """The event of a call that was run."""
+        self._latency.note(call["function"]["name"], outcome.seconds)
+        event = _finished_event(call, outcome)
+        if outcome.ends_run:
+            self.ended_by = self.ended_by or event.record
+        return event
+
+    def continue_from(self, messages: Sequence[Message]) -> None:
+        """The run continues from these messages, without a new question: a call in their last reply may have ended
+        it."""
+        responses: dict[str, str] = {}
+        for message in reversed(messages):
+            if message["role"] == "tool":
+                responses[message["tool_call_id"]] = response_of(message)
+            elif not is_shown_by_a_tool(message):
+                calls = message.get("tool_calls") or ()
+                ended = [call for call in calls if self._has_ended(call, responses.get(call["id"]))]
+                if ended:
+                    self.ended_by = _finished_event(ended[0], Outcome(responses[ended[0]["id"]])).record
+                return
+
+    def _has_ended(self, call: ToolCall, response: str | None) -> bool:
+        found = self.offered.get(call["function"]["name"])
+        return found is not None and found.options.ends_run and response is not None and not is_failure(response)
+
+    def timeout_of(self, name: str) -> float | None:
+        """The seconds after which the run continues without a call; None for no limit."""
+        found = self._tool(name)
+        # an isolated one is ended with its process
+        return found.options.timeout if found is not None and not found.options.isolate else None
+
+    def _tool(self, name: str) -> Tool[..., Any] | None:
+        found = self.offered.get(name)
+        return self._hidden[name]() if found is None and name in self._hidden else found
+
+    def _started_event(self, call: ToolCall) -> ToolStarted:
+        name, raw = call["function"]["name"], call["function"]["arguments"]
+        found = self._tool(name)
+        read_only = found is None or found.options.read_only
+        return ToolStarted(call["id"], name=name, arguments=_read(raw), raw_arguments=raw, read_only=read_only)
+
+    def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
+        group: list[ToolCall] = []
+        for call in calls:
+            alone = self._stands_alone(call)
+            if group and (alone or len(group) == MAX_PARALLEL):
+                yield group
+                group = []
+            if alone:
+                yield [call]
+            else:
+                group.append(call)
+        if group:
+            yield group
+
+    def _stands_alone(self, call: ToolCall) -> bool:
+        found = self._tool(call["function"]["name"])
+        return found is not None and (not found.options.read_only or found.options.approve is not False)
+
+    def _needs_approval(self, call: ToolCall) -> bool:
+        found = self._tool(call["function"]["name"])
+        return found is not None and found.needs_approval(call["function"]["arguments"])
+
+    def _approval_needed(self, calls: Sequence[ToolCall], decisions: "Decisions") -> ApprovalNeeded:
+        waiting = [call for call in calls if call["id"] not in decisions and self._needs_approval(call)]
+        return ApprovalNeeded(tuple(map(open_call, waiting)))
+
+    def _may_run_here(self, group: Sequence[ToolCall]) -> bool:
+        """Whether no thread is needed: it is the only call, and nothing may interrupt it."""
+        found = self._tool(group[0]["function"]["name"])
+        wants_thread = found is not None and (self.timeout_of(found.name) is not None or found.takes_context)
+        return len(group) == 1 and not self.context.can_stop and not wants_thread
+
+    def _unknown(self, name: str) -> Outcome:
+        names = self.offered.names
+        if not names:
+            return failure(f"there is no tool named {name!r}; no tools are offered.")
+        nearest = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        return failure(f"there is no tool named {name!r}.{hint} The tools are: {', '.join(names)}.")
+
+
+def _unreadable(arguments: str) -> Outcome:
+    try:
+        parse(arguments)
+    except ArgumentsError as error:
+        return failure(f"{error}. Write the whole call again.")
+    return failure("this is not a valid tool call. Write the whole call again.")
+
+
+Decisions = Mapping[str, "bool | str | Mapping[str, Any]"]
+"""A person's decisions on calls, by their ids: True, False, a reason for the refusal (a text), or other arguments."""
+
+
+def _denied(decision: "bool | str") -> str:
+    why = f": {decision.strip()}" if isinstance(decision, str) and decision.strip() else "."
+    return f"the user did not approve this call{why}"
+
+
+def _with_arguments(call: ToolCall, decision: "bool | str | Mapping[str, Any]") -> ToolCall:
+    """The call as it was approved."""
+    if not isinstance(decision, Mapping):
+        return call
+    arguments = json.dumps(dict(decision), ensure_ascii=False)
+    return {**call, "function": {**call["function"], "arguments": arguments}}
+
+
+def _note(decision: "bool | str | Mapping[str, Any]") -> str:
+    if not isinstance(decision, Mapping):
+        return ""
+    return f"\n(the user changed the arguments to {json.dumps(dict(decision), ensure_ascii=False)})"
+
+
+def open_call(call: ToolCall) -> OpenCall:
+    """A call in the form in which it is shown to people."""
+    raw = call["function"]["arguments"]
+    return OpenCall(call["id"], call["function"]["name"], _read(raw), raw)
+
+
+def _read(arguments: str) -> dict[str, Any]:
+    """The arguments of a call; {} when they can't be read."""
+    try:
+        return parse(arguments)
+    except ArgumentsError:
+        return {}
+
+
+def refused(call: ToolCall, reason: str) -> ToolFinished:
+    """The answer to a call that is not run."""
+    return _finished_event(call, failure(reason))
+
+
+@dataclass(eq=False)
+class _Work:
+    """A call that runs in a thread; its progress and its outcome arrive in the inbox."""
+
+    name: str
+    arguments: str
+    inbox: "_Inbox"
+    started: float = field(default_factory=time.monotonic)
+    taken: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self) -> bool:
+        """Claim it for the calling thread; False when another thread has it."""
+        return self.taken.acquire(blocking=False)
+
+    def run(self, executor: "Executor", context: Context) -> None:
+        """Run it in this thread, unless another thread has taken it."""
+        if not self.take():
+            return
+
+        def progress(text: str) -> None:
+            self.inbox.put((self, str(text)))
+
+        try:
+            outcome = executor.outcome_of(self.name, self.arguments, replace(context, progress=progress))
+        except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
+            outcome = failure(f"{self.name} raised {type(error).__name__}.")
+        self.inbox.put((self, outcome))
+
+
+_Inbox = SimpleQueue[tuple[_Work, str | Outcome]]
+
+
+class RunningCalls:
+    """Calls of one reply that run in threads, some of them perhaps since before the reply was complete."""
+
+    def __init__(self, executor: "Executor") -> None:
+        self.inbox: _Inbox = SimpleQueue()
+        self._executor = executor
+        self._unclaimed: list[_Work] = []
+
+    def __len__(self) -> int:
+        return len(self._unclaimed)
+
+    def begin(self, name: str, arguments: str) -> None:
+        """Start a call, unless an identical one waits to be claimed."""
+        if not any((work.name, work.arguments) == (name, arguments) for work in self._unclaimed):
+            self._unclaimed.append(self._started(name, arguments))
+
+    def claim(self, call: ToolCall) -> _Work:
+        """The running call: the one that was started with this name and these arguments, or a new one."""
+        work = self._like(call)
+        if work is None:
+            return self._started(call["function"]["name"], call["function"]["arguments"])
+        self._unclaimed.remove(work)
+        return work
+
+    def reclaim(self, call: ToolCall) -> bool:
+        """Whether no thread has started this call yet, so that it can be run here."""
+        work = self._like(call)
+        return work is None or work.take()
+
+    def _like(self, call: ToolCall) -> _Work | None:
+        like = (call["function"]["name"], call["function"]["arguments"])
+        return next((work for work in self._unclaimed if (work.name, work.arguments) == like), None)
+
+    def _started(self, name: str, arguments: str) -> _Work:
+        work = _Work(name, arguments, self.inbox)
+        WORKERS.submit(functools.partial(work.run, self._executor, self._executor.context))
+        return work
+
+
+@dataclass
+class _ParallelCalls:
+    """Calls that run in parallel in threads, and what they report."""
+
+    executor: "Executor"
+    calls: Sequence[ToolCall]
+    begun: RunningCalls
+    note: str = ""
+    outcomes: dict[_Work, Outcome] = field(default_factory=dict)
+
+    def events(self) -> Iterator[Event]:
+        """The progress of the calls, and the end of each in the order of the calls."""
+        works = {self.begun.claim(call): call for call in self.calls}
+        waiting = list(works)
+        while waiting:
+            if self.executor.context.cancelled:
+                return
+            yield from self._receive(works)
+            while waiting and waiting[0] in self.outcomes:
+                work = waiting.pop(0)
+                yield self.executor.finished(works[work], self.outcomes[work].with_note(self.note))
+
+    def _deadline_of(self, work: _Work) -> float:
+        timeout = self.executor.timeout_of(work.name)
+        own = float("inf") if timeout is None else work.started + timeout
+        return own if self.executor.context.deadline is None else min(own, self.executor.context.deadline)
+
+    def _receive(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
+        """Receive the next report, or end the calls whose time is up."""
+        deadlines = {work: self._deadline_of(work) for work in works if work not in self.outcomes}
+        patience = min(deadlines.values()) - time.monotonic()
+        if self.executor.context.cancel is not None:
+            patience = min(patience, POLL_INTERVAL)
+        try:
+            work, report = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
+        except Empty:
+            for work, deadline in deadlines.items():
+                if time.monotonic() >= deadline:
+                    self.outcomes[work] = self._timed_out(work)
+            return
+        if work not in works:
+            return  # started early for a reply that turned out differently
+        if isinstance(report, Outcome):
+            self.outcomes.setdefault(work, report)
+        else:
+            yield ToolProgress(works[work]["id"], text=report)
+
+    def _timed_out(self, work: _Work) -> Outcome:
+        if self.executor.context.deadline is not None and time.monotonic() >= self.executor.context.deadline:
+            return failure(
+                f"{work.name} did not finish before the run's time was up; whether it had an effect is not known."
+            )
+        timeout = self.executor.timeout_of(work.name) or 0.0
+        outcome = failure(f"{work.name} did not finish within {timeout:g} seconds.")
+        return replace(outcome, seconds=timeout)
+
+
+def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
+    raw = call["function"]["arguments"]
+    record = ToolRecord(
+        id=call["id"],
+        name=call["function"]["name"],
+        arguments=_read(raw),
+        raw_arguments=raw,
+        response=outcome.text,
+        error=outcome.text if outcome.failed else None,
+        seconds=outcome.seconds,
+    )
+    adds: tuple[Message, ...] = (tool_result(call["id"], outcome.text),)
+    if outcome.images:
+        adds += (images_for_the_model(outcome.images),)
+    return ToolFinished(record, adds=adds)

@@ -1,0 +1,93 @@
+"""The middleware of an agent, in the order in which it wraps the backend."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from agentkit.backend import Backend
+from agentkit.executor import Executor
+from agentkit.limits import Budget, Limits
+from agentkit.middleware.cancellation import Cancellable
+from agentkit.middleware.context_window import ContextSize, FitToContext, Window
+from agentkit.middleware.eager_tools import EagerTools
+from agentkit.middleware.history_cut import TrimmedHistory
+from agentkit.middleware.pricing import Priced, Prices
+from agentkit.middleware.retry import Retrying
+from agentkit.middleware.sampling import Sampling
+from agentkit.middleware.text_answer import TextAnswer
+from agentkit.sessions.journal import Journal
+
+
+@dataclass(frozen=True)
+class RunScope:
+    """What the middleware of one run is made with.
+
+    sampling: fields for each request. answer: what the run has to answer with. offset: the number of messages in the
+    transcript before those of the session. is_repaired: whether the transcript differs from the session. prices,
+    window, size, early_start: of the agent.
+    """
+
+    limits: Limits
+    sampling: Mapping[str, Any]
+    answer: TextAnswer
+    executor: Executor
+    budget: Budget
+    journal: Journal
+    offset: int
+    is_repaired: bool
+    prices: Prices | None
+    window: Window
+    size: ContextSize
+    early_start: bool
+
+
+def _priced(backend: Backend, run: RunScope) -> Backend:
+    has_use = run.prices is not None or run.limits.cost is not None
+    return Priced(backend, run.prices) if has_use else backend
+
+
+def _retrying(backend: Backend, run: RunScope) -> Backend:
+    return Retrying(backend)
+
+
+def _eager(backend: Backend, run: RunScope) -> Backend:
+    return EagerTools(backend, run.executor) if run.early_start else backend
+
+
+def _fitted(backend: Backend, run: RunScope) -> Backend:
+    journal, offset = run.journal, run.offset
+    view = None if run.is_repaired or journal.view is None else TrimmedHistory.restored(journal.view, offset)
+    spent = journal.spent if view is not None or journal.view is None else None
+    return FitToContext(
+        backend, run.window, run.size, run.budget, view, spent, lambda made: journal.note_view(made.stored(offset))
+    )
+
+
+def _structured(backend: Backend, run: RunScope) -> Backend:
+    return run.answer.wrapped(backend, run.budget)
+
+
+def _sampled(backend: Backend, run: RunScope) -> Backend:
+    return Sampling(backend, run.sampling) if run.sampling else backend
+
+
+def _cancellable(backend: Backend, run: RunScope) -> Backend:
+    return Cancellable(backend, run.executor.context.cancel, run.budget.reply_deadline)
+
+
+STACK: tuple[Callable[[Backend, RunScope], Backend], ...] = (
+    _priced,  # innermost: a failed attempt costs too
+    _retrying,  # inside of what acts on a reply, so that a repeated request has the same calls started once
+    _eager,  # inside the window: it offers the tools that are sent, and a summary has none
+    _fitted,  # inside sampling: the request for a summary does not inherit max_tokens or tool_choice
+    _structured,  # sees whole replies, whatever was cut or retried for them
+    _sampled,
+    _cancellable,  # outermost: it stops all of the others, in whatever they are waiting for
+)
+"""Innermost first. Each returns the backend that it was given where the run has no use for it."""
+
+
+def wrapped(backend: Backend, run: RunScope) -> Backend:
+    """The backend with the middleware of a run around it."""
+    return reduce(lambda inner, wrap: wrap(inner, run), STACK, backend)

@@ -1,0 +1,43 @@
+"""What a run has to answer with, when it is plain text."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from agentkit.backend import Backend
+from agentkit.event import ToolRecord
+from agentkit.limits import Budget
+from agentkit.message import Message, Prompt, text_of
+from agentkit.tools import Tool
+
+
+class TextAnswer:
+    """The answer of one run as text.
+
+    tools: further tools that the model is offered for its answer. is_there: whether there is a valid answer, for a type
+    that has invalid ones.
+    """
+
+    tools: tuple[Tool[..., Any], ...] = ()
+    is_there: bool = False
+
+    def prompt(self, prompt: Prompt) -> Prompt:
+        """The user's prompt, with what the model has to know of the answer."""
+        return prompt
+
+    def opening(self, transcript: Sequence[Message], ended_by: ToolRecord | None) -> Sequence[Message]:
+        """Read the answer of a transcript in which nothing is due. ended_by: the call that ended the run. Returns what
+        the model is asked because the answer is invalid. Raises OutputError when it may not try again."""
+        return ()
+
+    def wrapped(self, backend: Backend, budget: Budget) -> Backend:
+        """The backend, wrapped so that its replies are answers."""
+        return backend
+
+    def output(self, transcript: Sequence[Message], ended_by: ToolRecord | None) -> Any:
+        """The output of the run: the result of the tool that ended it; else the text of the last message if it is the
+        model's final reply, or of its refusal. Raises OutputError when there is no valid one."""
+        if ended_by is not None:
+            return ended_by.response
+        last = transcript[-1]
+        is_final = last["role"] == "assistant" and not last.get("tool_calls")
+        return text_of(last) or last.get("refusal", "") if is_final else ""

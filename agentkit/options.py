@@ -1,0 +1,56 @@
+"""The options of a run."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from agentkit.executor import Decisions
+from agentkit.limits import Limits
+from agentkit.session import Session
+from agentkit.tools import Tool
+
+
+class RunArguments(TypedDict, total=False):
+    """The options of a run as keyword arguments of `Agent.resume`."""
+
+    deps: Any
+    cancel: threading.Event | None
+    approve: Decisions | None
+    output_retries: int
+    instructions: str | None
+    tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None
+    limits: Limits | None
+    sampling: Mapping[str, Any]
+
+
+class ConversationArguments(RunArguments, total=False):
+    """The same for `Agent.run` and `Agent.stream`."""
+
+    messages: Iterable[Mapping[str, Any]]
+    session: Session | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of one run.
+
+    messages: an earlier transcript (`result.messages`), or any history: what violates the rules of chat servers is
+    repaired and reported in `result.repairs`. session: instead of messages, the stored conversation that the prompt
+    continues. deps: passed to tools as `ctx.deps`. cancel: set it in another thread to stop the run. approve: decisions
+    on the calls of `result.pending`, by their ids. output: the type of `result.output`. output_retries: how often the
+    model is sent the validation error of its answer to try again. instructions, tools, limits: instead of the agent's;
+    None: the agent's. sampling: fields such as temperature and max_tokens, over the backend's own; None omits a field.
+    """
+
+    messages: Iterable[Mapping[str, Any]] = ()
+    session: Session | None = None
+    deps: Any = None
+    cancel: threading.Event | None = None
+    approve: Decisions | None = None
+    output: Any = str
+    output_retries: int = 2
+    instructions: str | None = None
+    tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = None
+    limits: Limits | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,81 @@
+"""One format that accepts the markup of all families, for a model whose family is not known."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from agentkit.text.call_format import Block, Format, Segment
+from agentkit.text.families import families
+
+_OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
+"""Tokens that end a turn in families without a file; a server may leave them after a call at the end of a reply."""
+
+
+@functools.cache
+def any_format(own: Format | None) -> Format:
+    """Returns a format for the markup of all families. own: that of the model, if it is known: what may begin any text,
+    such as JSON without markers, is a call only of a model that writes calls so."""
+    formats = tuple(dict.fromkeys(family.format for family in families()))
+    owners: dict[str, list[Format]] = {}
+    for form in formats:
+        for start in form.starts if form == own else form.marks:
+            owners.setdefault(start, []).append(form)
+
+    def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
+        found = owners[marker]
+        if len(found) == 1:
+            return found[0].block(marker, tools, first)
+        return _ByFirstCharacter(lambda character: _owner(found, character, own).block(marker, tools, first))
+
+    swallowed = dict.fromkeys(word for form in formats for word in form.swallowed)
+    ends = dict.fromkeys(end for family in families() for end in family.ends)
+    return Format(
+        "any",
+        starts=tuple(owners),
+        block=block,
+        swallowed=tuple(word for word in (swallowed | ends | dict.fromkeys(_OTHER_ENDS)) if word not in owners),
+        between=own.between if own is not None else "",
+        quoted_thinks=tuple(dict.fromkeys(form.thinks for form in formats)),
+    )
+
+
+def _owner(owners: Sequence[Format], character: str, own: Format | None) -> Format:
+    """Returns the format of a block that begins with a character after a start which several formats have. owners: in
+    the order of the families, where agentkit's own are the last."""
+    for form in owners:
+        if form.begins_with is not None and form.begins_with(character):
+            return form
+    others = [form for form in owners if form.begins_with is None] or owners
+    return own if own is not None and own in others else others[-1]
+
+
+class _ByFirstCharacter:
+    """Parses the block after a start that several families use, and selects the format by its first character: that of
+    a tool's name (GLM), of another tag (Qwen3-Coder), or of JSON."""
+
+    def __init__(self, choose: Callable[[str], Block]) -> None:
+        self._choose = choose
+        self._chosen: Block | None = None
+        self._space: list[str] = []
+
+    def feed(self, text: str) -> str | None:
+        """See `agentkit.text.call_format.Block.feed`."""
+        if self._chosen is None:
+            if text.isspace():
+                self._space.append(text)
+                return None
+            self._chosen = self._choose(text.lstrip()[0])
+            text = "".join((*self._space, text))
+        return self._chosen.feed(text)
+
+    def finish(self) -> str:
+        """See `agentkit.text.call_format.Block.finish`."""
+        if self._chosen is None:
+            self._chosen = self._choose("{")
+            rest = self._chosen.feed("".join(self._space))
+            return rest if rest is not None else self._chosen.finish()
+        return self._chosen.finish()
+
+    def segments(self) -> list[Segment]:
+        """See `agentkit.text.call_format.Block.segments`."""
+        return self._chosen.segments() if self._chosen is not None else []

@@ -1,0 +1,9 @@
+"""Vision models that are made of a language model of any family, and have an image placeholder of their own."""
+
+from agentkit.text.families.family import Variant
+
+VISION = (
+    Variant(r"gemma-?3", {"image": "<start_of_image>"}),
+    Variant(r"internvl|llava", {"image": "<image>\n"}),
+)
+"""From LightLLM's guide to multimodal prompts."""

@@ -1,0 +1,48 @@
+"""Finds the markers of a reply in text that arrives in chunks of any size."""
+
+import functools
+import re
+
+from agentkit.text.call_format import any_of, first_characters, partial_word_start
+
+
+class MarkerSearch:
+    """Searches for words. held: text at the end of what was searched that may be the beginning of one."""
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.held = ""
+        self._words = words
+        self._longest = max(map(len, words))
+        self._pattern, self._first = _patterns(words)
+
+    def may_find(self, text: str) -> bool:
+        """Whether a text has a character that one of the words begins with."""
+        return self._first.search(text) is not None
+
+    def take(self) -> str:
+        """Returns the text held back, and holds it no longer."""
+        held, self.held = self.held, ""
+        return held
+
+    def split(self, text: str) -> tuple[str, str, str]:
+        """Returns the text before the first word, the word ("" if there is none), and the text after it."""
+        if self.held:
+            text = self.take() + text
+        if self._first.search(text) is None:
+            return text, "", ""
+        found = self._pattern.search(text)
+        if found is not None and not self._may_grow(found.group(), text, found.start()):
+            return text[: found.start()], found.group(), text[found.end() :]
+        keep = partial_word_start(text, self._words)
+        self.held = text[keep:]
+        return text[:keep], "", ""
+
+    def _may_grow(self, marker: str, text: str, start: int) -> bool:
+        """Whether the text ends inside a longer word that begins like this one."""
+        rest = text[start:] if len(text) - start < self._longest else ""
+        return bool(rest) and any(word != marker and word.startswith(rest) for word in self._words)
+
+
+@functools.cache
+def _patterns(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return any_of(words), first_characters(words)

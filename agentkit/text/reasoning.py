@@ -1,0 +1,122 @@
+"""The reasoning in a model's reply: the tags around it, and its text while it is open."""
+
+from collections.abc import Mapping
+
+from agentkit.text.call_format import Format, Segment, Thought
+from agentkit.text.held_text import PARAGRAPH, SPACE, TextEmitter
+from agentkit.text.markers import MarkerSearch
+from agentkit.text.quotation import Quotation
+
+_INLINE = {
+    "<think>": "</think>",
+    "[THINK]": "[/THINK]",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+}
+
+
+def inline_tags(format: Format) -> Mapping[str, str]:
+    """Returns the opening and closing tags of reasoning inside an answer, of any family: the reasoning stays text
+    there, and calls in it don't count."""
+    return {**_INLINE, **dict((format.thinks, *format.quoted_thinks))}
+
+
+class Reasoning:
+    """The reasoning of one reply, which may open more than once where the format says so.
+
+    out: where its parts go. is_open: whether the prompt ended inside it. has_begun: whether there was any.
+    """
+
+    def __init__(self, format: Format, out: list[Segment], *, is_open: bool) -> None:
+        self.opening, self.closing = format.thinks
+        self.is_open = self.has_begun = is_open
+        self._section_starts = (format.section or ())[:1]
+        self._pending: list[str] = []
+        self._pending_end = ""
+        self._emitter = TextEmitter(Thought, out, keeps_end=False, strips=True)
+        self._emitter.drop_space()
+
+    def open(self) -> None:
+        """Begin the reasoning, or continue it after a part of the answer."""
+        self.is_open = self.has_begun = True
+        self._emitter.begin_part()
+
+    def close(self) -> None:
+        """End the reasoning."""
+        self.is_open = False
+
+    def emit(self, text: str) -> None:
+        """Emit text that is part of the reasoning."""
+        self._emitter.emit(text)
+
+    def take_pending(self) -> str:
+        """Returns what follows a marker of calls inside the reasoning: calls, if nothing closes the reasoning."""
+        pending, self._pending = "".join(self._pending), []
+        return pending
+
+    def parse(self, text: str, markers: MarkerSearch, quotation: Quotation) -> str:
+        """Parse text inside the reasoning. Returns the text that is left to parse; the reasoning may be closed then."""
+        if self._pending:
+            return self._parse_pending(text)
+        if not self._emitter.has_emitted:
+            text = (markers.take() + text).lstrip(SPACE)
+            if text.startswith(self.opening):  # the prompt has already opened the reasoning
+                return text[len(self.opening) :]
+            if self.opening.startswith(text):
+                markers.held = text
+                return ""
+        before, found, text = markers.split(text)
+        self._emitter.emit(before)
+        quotation.feed(before)
+        if found == self.closing:
+            self.close()
+        elif found in self._section_starts and not quotation.is_open:
+            self._pending, self._pending_end = [found], ""
+        elif found:
+            self._emitter.emit(found)
+        return text
+
+    def _parse_pending(self, text: str) -> str:
+        """Parse a call inside the reasoning: it is reasoning if the reasoning is closed after it, else a call."""
+        seen = self._pending_end + text
+        start = seen.find(self.closing)
+        if start < 0:
+            self._pending.append(text)
+            self._pending_end = seen[1 - len(self.closing) :]
+            return ""
+        rest = seen[start + len(self.closing) :]
+        thought = self.take_pending() + text
+        self._emitter.emit(thought[: len(thought) - len(rest) - len(self.closing)])
+        self.close()
+        return rest
+
+
+class Spoken:
+    """Which text of a reply is neither reasoning nor a marker around it. Positions count characters of the reply."""
+
+    def __init__(self) -> None:
+        self._silent: list[tuple[int, int]] = []
+        self._since: int | None = None
+
+    def leave_out(self, start: int, end: int) -> None:
+        """Leave out the text between two positions."""
+        self._silent.append((start, end))
+
+    def pause(self, start: int) -> None:
+        """Leave out the text from a position on."""
+        self._since = start
+
+    def resume(self, end: int) -> None:
+        """Include the text from a position on again."""
+        if self._since is not None:
+            self.leave_out(self._since, end)
+        self._since = None
+
+    def of(self, text: str) -> str:
+        """Returns the spoken parts of the reply's text."""
+        parts, start = [], 0
+        for begin, end in (*self._silent, (len(text) if self._since is None else self._since, len(text))):
+            parts.append(text[start:begin].lstrip(SPACE) if start else text[start:begin])
+            start = end
+        return PARAGRAPH.join(part for part in parts if part.strip(SPACE)) if self._silent else parts[0]

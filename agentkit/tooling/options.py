@@ -1,0 +1,56 @@
+"""The options of a tool."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from agentkit.errors import ToolDefinitionError
+
+Approve = bool | Callable[[dict[str, Any]], bool]
+
+
+class ToolArguments(TypedDict, total=False):
+    """The options of a tool as keyword arguments of `@tool`, `Tool` and `Agent.as_tool`."""
+
+    read_only: bool
+    timeout: float | None
+    retries: int
+    isolate: bool
+    memory: int | None
+    approve: Approve
+    ends_run: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolOptions:
+    """How the calls of a tool are run.
+
+    read_only: it changes nothing, so that it may run in parallel with others, be retried, and be run again after a
+    crash. timeout: seconds after which the run continues without it. retries: how often it is retried after an
+    exception other than ToolError. isolate: it runs in a process of its own, which is kept for the next call and killed
+    on timeout or when the run is cancelled. memory: the limit of that process in bytes (not on Windows). approve:
+    whether a person has to approve each call, or a function that decides it from the arguments, a dict. ends_run: a
+    successful call ends the run, as soon as the other calls of its reply are answered; its result is `result.output`.
+
+    Raises ToolDefinitionError for an invalid value.
+    """
+
+    read_only: bool = False
+    timeout: float | None = None
+    retries: int = 0
+    isolate: bool = False
+    memory: int | None = None
+    approve: Approve = False
+    ends_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not self.timeout > 0:
+            raise ToolDefinitionError(f"timeout={self.timeout!r} must be a number of seconds above 0")
+        if self.retries < 0:
+            raise ToolDefinitionError(f"retries={self.retries!r} must be at least 0")
+        if not (isinstance(self.approve, bool) or callable(self.approve)):
+            raise ToolDefinitionError(f"approve={self.approve!r} must be True, False, or a function of the arguments")
+        if self.memory is not None and not self.isolate:
+            raise ToolDefinitionError(f"memory={self.memory} needs isolate=True (a subprocess)")
+        if self.memory is not None and self.memory <= 0:
+            raise ToolDefinitionError(f"memory={self.memory} must be a number of bytes above 0")

@@ -1,0 +1,111 @@
+"""The options of one run: instead of the agent's own, and for this run only."""
+
+from typing import Any
+
+import pytest
+
+from agentkit import Agent, Context, LimitError, Limits, Tool, tool
+from agentkit.errors import ToolDefinitionError
+from agentkit.event import LimitReached
+from agentkit.sessions import MemorySessions
+from agentkit.testing import ScriptedBackend
+from tests.support.model_server import calls, serve, whole
+
+
+@tool(read_only=True)
+def look_up(topic: str) -> str:
+    """Look something up."""
+    return f"All about {topic}."
+
+
+@tool(read_only=True)
+def count(text: str) -> int:
+    """Count."""
+    return len(text)
+
+
+def test_instructions_tools_and_limits_are_those_of_the_run() -> None:
+    backend = ScriptedBackend(("count", {"text": "abc"}), "3.", "Hello.")
+    agent = Agent(backend, tools=[look_up], instructions="Be brief.")
+    result = agent.run("How long?", instructions="Count.", tools=[count], limits=Limits(turns=1))
+    assert (result.output, result.stopped) == ("3.", "turns")
+    agent.run("Hi.")
+    asked, last, next_run = backend.requests
+    assert asked.messages[0] == {"role": "system", "content": "Count."}
+    assert [each["function"]["name"] for each in asked.tools] == ["count"]
+    assert last.tools == []
+    assert next_run.messages[0]["content"] == "Be brief."
+    assert [each["function"]["name"] for each in next_run.tools] == ["look_up"]
+
+
+def test_no_tools_and_no_instructions_can_be_asked_for() -> None:
+    backend = ScriptedBackend("Hello.")
+    Agent(backend, tools=[look_up], instructions="Be brief.").run("Hi.", tools=[], instructions="")
+    assert (backend.requests[0].tools, backend.requests[0].messages[0]["role"]) == ([], "user")
+
+
+def test_sampling_goes_over_the_backends_own_in_each_request_of_the_run() -> None:
+    with serve([calls(("look_up", {"topic": "x"})), whole("Done."), whole("Hello.")]) as server:
+        with Agent(f"openai:m@{server.url}", tools=[look_up], early_start=False) as agent:
+            agent.run("Go.", sampling={"temperature": 0.25, "max_tokens": 9})
+            agent.run("Hi.")
+        assert [sent(each) for each in server.requests] == [(0.25, 9), (0.25, 9), (None, None)]
+
+
+def sent(request: Any) -> tuple[Any, Any]:
+    return request.body.get("temperature"), request.body.get("max_tokens")
+
+
+def test_the_options_of_a_resumed_run_are_its_own() -> None:
+    backend = ScriptedBackend("One.", "Two.")
+    agent = Agent(backend, instructions="Be brief.")
+    with MemorySessions() as sessions:
+        agent.run("Hi.", session=sessions["a"])
+        sessions["a"].append([{"role": "user", "content": "And?"}])
+        agent.resume(sessions["a"], instructions="Be long.")
+    assert backend.requests[1].messages[0]["content"] == "Be long."
+
+
+def test_a_wrong_option_names_those_there_are() -> None:
+    with pytest.raises(TypeError, match=r"Agent\.run\(\): unexpected keyword argument 'sesion'; valid are .*session"):
+        Agent(ScriptedBackend("x")).run("Hi.", sesion=None)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"tool f: unexpected keyword argument 'reed_only'; valid are read_only"):
+        Tool("f", "d", {"type": "object"}, print, reed_only=True)  # type: ignore[call-arg]
+    with pytest.raises(ToolDefinitionError, match="tool f: timeout=0"):
+        Tool("f", "d", {"type": "object"}, print, timeout=0)
+
+
+def test_a_limit_that_raises_stores_no_request_for_an_answer() -> None:
+    agent = Agent(ScriptedBackend(("look_up", {"topic": "x"})), tools=[look_up])
+    with MemorySessions() as sessions:
+        run = agent.stream("Go.", session=sessions["a"], limits=Limits(turns=1, on_limit="raise"))
+        events = []
+        with pytest.raises(LimitError, match="reached its limit: turns") as raised:
+            events += list(run)
+        assert not any(isinstance(event, LimitReached) for event in events)
+        assert [each["role"] for each in sessions["a"].messages] == ["user", "assistant", "tool"]
+    assert raised.value.messages[-1]["role"] == "tool"  # type: ignore[attr-defined]
+
+
+def test_a_context_has_the_deps_of_its_type_and_the_messages_of_the_run() -> None:
+    seen: list[Any] = []
+
+    @tool
+    def record(topic: str, ctx: Context[dict[str, str]]) -> str:
+        """Record."""
+        seen.append((ctx.deps["user"], [each["role"] for each in ctx.messages]))
+        return topic
+
+    assert list(record.parameters["properties"]) == ["topic"]
+    Agent(ScriptedBackend(("record", {"topic": "x"}), "Done."), tools=[record]).run("Go.", deps={"user": "ann"})
+    assert seen == [("ann", ["user", "assistant"])]
+
+
+def test_a_hand_written_tool_takes_the_context_by_the_name_of_its_parameter() -> None:
+    def record(topic: str, run: Context) -> str:
+        return f"{topic} for {run.deps}"
+
+    schema = {"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]}
+    made = Tool("record", "Records.", schema, record, context="run")
+    result = Agent(ScriptedBackend(("record", {"topic": "x"}), "Done."), tools=[made]).run("Go.", deps="ann")
+    assert result.tool_calls[0].response == "x for ann"

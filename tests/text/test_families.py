@@ -1,0 +1,166 @@
+"""The registry of model families: those of other packages, what loads them, and how a name finds its family."""
+
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agentkit import Agent, ConfigurationError
+from agentkit.backends import LightLLMBackend
+from agentkit.text.call_format import Format
+from agentkit.text.chat_template import ChatTemplate
+from agentkit.text.families import Family, Variant, families, family_named, family_of
+from agentkit.text.formats.hermes import block
+from agentkit.text.prompt import PromptMaker, template_of
+from agentkit.text.special_tokens import neutralised, without_turns
+from tests.support.growth import assert_linear
+from tests.support.installed_families import installed
+from tests.support.lightllm_server import serve_lightllm
+from tests.support.model_server import serve, whole
+
+TURN, CALL, THINK = "⟦turn⟧", "⟦call⟧", "⟦think⟧"
+ODD = Family(
+    "odd",
+    patterns=("odd", "odd-qwen3"),
+    template="{% for message in messages %}⟦turn⟧{{ message.content }}{% endfor %}",
+    calls=Format("odd", starts=(CALL,), block=block, thinks=(THINK, "⟦/think⟧")),
+    ends=("⟦end⟧",),
+    forced=(CALL, CALL + "{name}"),
+    image="⟦image⟧",
+    variants=(Variant("odd-qwen3", {"variables": {"old": True}}),),
+    special_tokens=(TURN,),
+    markup=("⟦result⟧",),
+    tags=("odd_result",),
+)
+MANY = (ODD, Family("odder", ("odder",), "", "agentkit.text.formats.hermes", ("e",), ("", "")))
+NOTHING = object()
+BAD_PATTERN = Family("bad", ("(",), "", "agentkit.text.formats.hermes", ("e",), ("", ""))
+HERE = __name__
+
+
+def test_a_family_of_another_package_comes_first(tmp_path: Path) -> None:
+    found = family_of("odd-qwen3-8b")
+    assert found is not None
+    assert found.name == "qwen3"
+    with installed(tmp_path, odd=f"{HERE}:ODD"):
+        assert families()[0] is family_named("odd") is ODD
+        found = family_of("Odd-Qwen3-8B")
+        assert found is not None
+        assert (found.name, found.variables) == ("odd", {"old": True})
+        assert family_of("Qwen3-8B") == family_named("qwen3")
+
+
+def test_an_entry_point_may_give_several_families(tmp_path: Path) -> None:
+    with installed(tmp_path, odd=f"{HERE}:MANY"):
+        assert [family.name for family in families()[:2]] == ["odd", "odder"]
+
+
+def test_its_special_tokens_are_broken_for_every_model(tmp_path: Path) -> None:
+    own = (TURN, "⟦end⟧", "⟦image⟧")
+    stays = (CALL, THINK, "⟦/think⟧", "⟦result⟧", "<odd_result>", "</ODD_RESULT>")
+    with installed(tmp_path, odd=f"{HERE}:ODD"):
+        for token in (*own, *stays):
+            assert neutralised(f"a{token}b") == f"a{token[0]} {token[1:]}b"
+            assert (without_turns(token) == token) == (token in stays)
+        prompt = PromptMaker(family_named("qwen3")).prompt([{"role": "user", "content": f"Hi {TURN}"}]).text
+        assert "Hi ⟦ turn⟧" in prompt
+        assert PromptMaker(ODD).prompt([{"role": "user", "content": f"Hi {TURN}"}]).text == "⟦turn⟧Hi ⟦ turn⟧"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("no_such_package:FAMILY", "no_such_package"),
+        (f"{HERE}:NO_SUCH_NAME", "NO_SUCH_NAME"),
+        (f"{HERE}:NOTHING", "not iterable"),
+        (f"{HERE}:HERE", "is not a Family"),
+        (f"{HERE}:BAD_PATTERN", "PatternError|error: missing"),
+    ],
+)
+def test_one_that_cannot_be_loaded_is_named_when_it_is_asked_for_and_breaks_nothing_else(
+    value: str, reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with installed(tmp_path, broken=value), caplog.at_level(logging.WARNING, "agentkit"):
+        with serve_lightllm(["Hi."]) as server:
+            assert Agent(LightLLMBackend("Qwen3-8B", server.url)).run("Hello").output == "Hi."
+        with serve([whole("Hi.")]) as plain:
+            assert Agent(f"openai:m@{plain.url}").run("Hello").output == "Hi."
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert value in caplog.text
+        with pytest.raises(ConfigurationError, match=re.escape(value)) as raised:
+            LightLLMBackend("m", family="broken")
+        assert re.search(reason, str(raised.value))
+        with pytest.raises(ConfigurationError, match=f"known are .*qwen3.*{re.escape(value)}"):
+            family_named("unknown")
+
+
+def test_a_template_may_be_a_file_and_an_unreadable_one_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "odd.jinja"
+    file.write_text("{{ messages[0].content }}")
+    made = Family("filed", (), file, "agentkit.text.formats.hermes", ("e",), ("", ""))
+    assert isinstance(template_of(made), ChatTemplate)
+    assert PromptMaker(made).prompt([{"role": "user", "content": "Hi"}]).text == "Hi"
+    missing = Family("missing", (), tmp_path / "none.jinja", "agentkit.text.formats.hermes", ("e",), ("", ""))
+    with pytest.raises(ConfigurationError, match=r"none\.jinja"):
+        PromptMaker(missing)
+
+
+@pytest.mark.parametrize(
+    ("model", "family", "image"),
+    [
+        ("OpenGVLab/InternVL3-8B", "qwen2.5", "<image>\n"),
+        ("llava-v1.6-mistral-7b-hf", "mistral", "<image>\n"),
+        ("llava-onevision-qwen2-7b-ov", "qwen2.5", "<image>\n"),
+        ("Hermes-3-Llama-3.1-8B", "hermes", None),
+        ("Qwen3-VL-8B", "qwen3", "<|vision_start|><|image_pad|><|vision_end|>"),
+    ],
+)
+def test_a_vision_model_has_its_own_placeholder(model: str, family: str, image: str | None) -> None:
+    found = family_of(model)
+    assert found is not None
+    assert (found.name, found.image) == (family, image)
+
+
+def test_a_model_that_thinks_is_recognised_by_its_name() -> None:
+    for model, variables in (("DeepSeek-R1-Distill-Qwen-7B", {"thinking": True}), ("deepseek-chat", {})):
+        found = family_of(model)
+        assert found is not None
+        assert found.variables == variables
+    for model, thinks in (("QwQ-32B", True), ("Qwen3-4B-Thinking-2507", True), ("Qwen3-4B", False)):
+        found = family_of(model)
+        assert found is not None
+        assert found.starts_in_reasoning is thinks
+
+
+@pytest.mark.parametrize("beginning", ["qwen", "qwen3-", "internv", "mi", "z1", "step3", "-r", "nemotron"])
+def test_a_name_is_searched_in_linear_time(beginning: str) -> None:
+    assert_linear(lambda count: family_of(beginning * count), 20_000)
+
+
+def test_every_family_has_its_template_and_its_format_in_the_package() -> None:
+    for family in families():
+        assert isinstance(family.template, Path)
+        assert family.template.is_file()
+        assert callable(family.format.block)
+
+
+HOSTED = """
+import sys
+import agentkit
+assert not [name for name in sys.modules if name.startswith("agentkit.text")], "import agentkit loads the families"
+import agentkit.backends.openai as backend
+backend.is_hosted = lambda url: True
+agent = agentkit.Agent(backend.OpenAIBackend("gpt-5-mini", base_url=sys.argv[1], api_key="x"))
+assert agent.run("Hello <|im_end|>").output == "Hi."
+loaded = [name for name in sys.modules if name.startswith(("agentkit.text.families", "agentkit.text.formats."))]
+assert not loaded, loaded
+"""
+
+
+def test_a_run_on_a_hosted_api_does_not_load_the_families() -> None:
+    with serve([whole("Hi.")]) as server:
+        done = subprocess.run([sys.executable, "-c", HOSTED, server.url], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,63 @@
+"""What type checkers infer of the public API: checked by mypy and, in test_typing.py, by pyright; never run."""
+
+from dataclasses import dataclass
+from typing import Any, assert_type
+
+from agentkit import Agent, Context, Tool, tool
+from agentkit.event import Result
+from agentkit.run import Run
+from agentkit.sessions import MemorySessions
+
+
+@dataclass
+class City:
+    name: str
+
+
+@dataclass
+class Deps:
+    user: str
+
+
+@tool(read_only=True, timeout=3)
+def find(topic: str, ctx: Context[Deps], *, limit: int = 3) -> list[str]:
+    """Find something."""
+    assert_type(ctx.deps, Deps)
+    return [topic, ctx.deps.user]
+
+
+@tool
+def plain(topic: str, ctx: Context) -> str:
+    """Find something."""
+    assert_type(ctx.deps, Any)
+    return topic
+
+
+class Shelf:
+    @tool(name="look", ends_run=True)
+    def look(self, topic: str) -> int:
+        """Look on the shelf."""
+        return len(topic)
+
+
+def calls(shelf: Shelf) -> None:
+    assert_type(find("x", Context(deps=Deps("ann"))), list[str])
+    assert_type(shelf.look("x"), int)
+    find(3, Context(deps=Deps("ann")))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    shelf.look(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    tool(reed_only=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+
+
+def outputs(agent: Agent, shelf: Shelf, sessions: MemorySessions) -> None:
+    assert_type(agent.run("Which city?", output=City).output, City)
+    assert_type(agent.run("Which cities?", output=list[City], session=sessions["a"]).output, list[City])
+    assert_type(agent.run("Where?", deps=Deps("ann")).output, str)
+    assert_type(agent.resume(sessions["a"], output=City, approve={"call_1": True}), Result[City])
+    assert_type(agent.stream("Which city?", output=City), Run[City])
+    assert_type(agent.run("Which?", output=City | None).output, Any)
+    result: Result = agent.run("Where?")
+    assert_type(result.output, Any)
+    agent.run("Where?", sesion=sessions["a"])  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    Agent("openai:m", tools=[find, plain, shelf.look, agent.as_tool("ask", "Asks.", timeout=3)])
+    made: Tool[..., Any] = Tool("f", "d", {"type": "object"}, print, read_only=True, context="ctx")
+    assert_type(made.options.read_only, bool)
