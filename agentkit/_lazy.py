@@ -4,7 +4,10 @@ implementations by name."""
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 def lazy_exports(package: str, extra: str | None = None) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -98,10 +101,11 @@ class Registry:
         from importlib.metadata import entry_points
 
         found = next(iter(entry_points(group=self.group, name=name)), None)
-        return None if found is None else _loaded(found)
+        return None if found is None else load_entry_point(found)
 
 
-def _loaded(entry_point: Any) -> Any:
+def load_entry_point(entry_point: "EntryPoint") -> Any:
+    """Return what an entry point stands for. Raises ConfigurationError, which names it, when it can't be loaded."""
     from agentkit.errors import AgentkitError, ConfigurationError
 
     try:

@@ -1,8 +1,10 @@
 """The agent: a backend, tools, instructions and limits."""
 
 import contextlib
+import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Unpack, cast, overload
 
 from agentkit import loop
@@ -27,6 +29,7 @@ from agentkit.session import Session
 from agentkit.sessions.journal import Journal
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.options import ToolArguments
+from agentkit.tooling.pickling import Part, check, parts_of_tool
 from agentkit.tools import Context, Tool, tool
 from agentkit.transcript import Due, Transcript
 
@@ -68,6 +71,7 @@ class Agent(Closable):
         self._given = resolve(model) if isinstance(model, str) else model
         backend: Backend = self._given if hasattr(self._given, "capabilities") else NoCapabilities(self._given)
         self._backend = functools.reduce(lambda wrapped, wrap: wrap(wrapped), reversed(middleware), backend)
+        self._model, self._middleware = model, tuple(middleware)
         self._instructions = instructions
         self._limits = limits or Limits()
         self._latency = ToolLatency()
@@ -205,20 +209,7 @@ class Agent(Closable):
         option.
         """
 
-        def ask(task: str, ctx: Context) -> str:
-            with self._begin(
-                task, RunOptions(deps=ctx.deps, cancel=ctx.cancel), stream=False, parent=ctx.budget
-            ) as run:
-                for event in run:
-                    if isinstance(event, ToolStarted):
-                        ctx.progress(f"{name}: {event.name}({event.raw_arguments})")
-                result = run.result
-            assert result is not None
-            ending = "" if result.stopped == "answer" else f"({name} stopped early: {result.stopped})"
-            return "\n".join(part for part in (result.output, ending) if part)
-
-        ask.__doc__ = f"{description}\n\nArgs:\n    task: The complete task; it does not see this conversation."
-        return tool(name=name, description=description, **options)(ask)
+        return tool(name=name, description=description, **options)(_Ask(self, name))
 
     def _finish(self, run: Run[Any]) -> Result[Any]:
         with run:
@@ -246,6 +237,71 @@ class Agent(Closable):
             steps = loop.run(transcript, wrapped(self._backend, scope), executor, budget, stream)
             events = events_of(steps, transcript, executor, answer, journal, repairs)
             return Run(events, transcript, resources.pop_all().close)
+
+    def _made_of(self) -> dict[str, Any]:
+        """The arguments from which this agent was made, but for the model."""
+        names = ("prices", "window", "early_start")
+        return {
+            "tools": self.tools,
+            "instructions": self._instructions,
+            "limits": self._limits,
+            "middleware": self._middleware,
+            **{name: self._scope.keywords[name] for name in names},
+        }
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled as its arguments; a model's name is resolved again where it is loaded, with the keys of that
+        environment. Raises PicklingError that names the part that can't be pickled."""
+        check(self._pickled_parts(), protocol)
+        return _made_again, (type(self), self._model, self._made_of())
+
+    def _pickled_parts(self) -> list[Part]:
+        advice = "make the agent where it is used, or from a model's name"
+        backend = Part(f"the backend {type(self._given).__name__}", self._model, advice)
+        tools = [part for each in self._toolbox for part in parts_of_tool(each)]
+        advice = "define it at the top level of a module"
+        return [backend, *tools, *(Part(f"the middleware {each!r}", each, advice) for each in self._middleware)]
+
+    def __copy__(self) -> "Agent":
+        return _made_again(type(self), self._model, self._made_of())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Agent":
+        """A copy with copies of its tools; a backend that is not its own is shared."""
+        arguments = copy.deepcopy(self._made_of(), memo)
+        known = memo.get(id(self))  # the object of a tool may hold the agent
+        return known if isinstance(known, Agent) else _made_again(type(self), self._model, arguments)
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """The function of an agent that is a tool."""
+
+    agent: Agent
+    name: str
+
+    def __call__(self, task: str, ctx: Context) -> str:
+        """Ask the agent.
+
+        Args:
+            task: The complete task; it does not see this conversation.
+        """
+        options = RunOptions(deps=ctx.deps, cancel=ctx.cancel)
+        with self.agent._begin(task, options, stream=False, parent=ctx.budget) as run:
+            for event in run:
+                if isinstance(event, ToolStarted):
+                    ctx.progress(f"{self.name}: {event.name}({event.raw_arguments})")
+            result = run.result
+        assert result is not None
+        ending = "" if result.stopped == "answer" else f"({self.name} stopped early: {result.stopped})"
+        return "\n".join(part for part in (result.output, ending) if part)
+
+    def pickled_parts(self) -> list[Part]:
+        """The parts of the agent, for the error message when one of them can't be pickled."""
+        return self.agent._pickled_parts()
+
+
+def _made_again(kind: type[Agent], model: str | Backend, arguments: Mapping[str, Any]) -> Agent:
+    return kind(model, **arguments)
 
 
 def _checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunOptions:

@@ -17,11 +17,23 @@
 
 Errors of a model server are raised as the openai package's own classes (`APIError`, `APIConnectionError`,
 `APIStatusError`, ...), whatever the backend.
+
+All of them can be pickled, with their attributes (`.messages`, ...).
 """
+
+from typing import Any
+
+
+def remade_error(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
+    """An exception with these `args`, made without its `__init__`, which may have other parameters."""
+    return kind.__new__(kind, *arguments)
 
 
 class AgentkitError(Exception):
     """The base class of agentkit's own exceptions."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return remade_error, (type(self), self.args), self.__dict__
 
 
 class ConfigurationError(AgentkitError, ValueError):

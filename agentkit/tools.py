@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import functools
 import inspect
 import json
@@ -21,6 +22,7 @@ from agentkit.limits import Budget
 from agentkit.message import Image, Message
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 from agentkit.tooling.options import ToolArguments, ToolOptions
+from agentkit.tooling.pickling import pickled_tool
 
 if TYPE_CHECKING:
     from typing import Self
@@ -107,6 +109,7 @@ class Tool(Generic[P, R]):
 
     _read: ArgumentsParser
     _isolated: "Isolated | None"
+    _is_described = False
 
     def __init__(
         self,
@@ -193,6 +196,7 @@ class Tool(Generic[P, R]):
         made._set(name, text, described.parameters, function, described.context, options)
         made._read = signature_reader(described.adapter, described.parameters["properties"])
         made.waits_for_object = is_method
+        made._is_described = True
         made._set_isolation()
         return made
 
@@ -286,6 +290,36 @@ class Tool(Generic[P, R]):
         if self._isolated is not None:
             return self._isolated.call(values, self.options.timeout, context.cancel)
         return _finished(self.function(**values))  # type: ignore[call-arg]
+
+    def __copy__(self) -> "Self":
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Self":
+        memo[id(self)] = copied = self.__copy__()  # complete, since the object of a method may hold this tool
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled as a reference to the place where it is defined, as a function is; or as a method of its object; else
+        as its parts. Raises PicklingError that names the part that can't be pickled."""
+        return pickled_tool(self, protocol)
+
+    @classmethod
+    def _made_again(
+        cls,
+        name: str,
+        description: str,
+        parameters: Mapping[str, Any] | None,
+        function: Callable[..., Any],
+        context: str | None,
+        options: ToolArguments,
+    ) -> "Tool[..., Any]":
+        function = function.function if isinstance(function, Tool) else function
+        if parameters is None:
+            return cls._described(function, {}, name, description, options)
+        return cls(name, description, parameters, function, context=context, **options)
 
 
 @overload

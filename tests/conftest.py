@@ -45,10 +45,15 @@ def keyed_llama(tiny_model: Path) -> Iterator[LlamaServer]:
 
 
 @pytest.fixture(scope="session")
-def thinking_llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+def thinking_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The GGUF file of a model that thinks before each reply."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "thinking.gguf", thinking=True)
+
+
+@pytest.fixture(scope="session")
+def thinking_llama(thinking_model: Path) -> Iterator[LlamaServer]:
     """A llama.cpp server whose model thinks before each reply."""
-    model = write_tiny_model(tmp_path_factory.mktemp("model") / "thinking.gguf", thinking=True)
-    with serve_llama(model, slots=1) as server:
+    with serve_llama(thinking_model, slots=1) as server:
         yield server
 
 

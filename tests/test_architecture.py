@@ -20,16 +20,10 @@ NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
     ["errors", "_text", "_closing", "_threads"],
+    ["net.pickled_errors"],
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
-    [
-        "net.url_guard",
-        "net.drain",
-        "tooling.json_tokens",
-        "tooling.json_scan",
-        "tooling.partial_json",
-        "tooling.coercion",
-        "tooling.options",
-    ],
+    ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan"],
+    ["tooling.coercion", "tooling.options", "tooling.pickling"],
     [
         "tooling.subprocess_worker",
         "net.fetch",
@@ -50,8 +44,7 @@ LAYERS = [
     ["toolbox", "record"],
     ["backend", "executor", "session", "text.prompt"],
     ["providers", "loop", "options", "sessions.*", "backends.chat_protocol", "testing.cassette"],
-    ["middleware.history_cut", "middleware.base", "middleware.text_answer"],
-    ["backends.text_reply"],
+    ["middleware.history_cut", "middleware.base", "middleware.text_answer", "backends.text_reply"],
     ["middleware.*", "backends.fallback_calls", "lightllm.openai_types", "lightllm.generate_api", "testing.*"],
     ["lightllm.chat_api"],
     ["lightllm.request"],
@@ -96,7 +89,6 @@ PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval",
 """What the tool pack may import, like any user's tools, and the helper that loads its own names."""
 
 DEEPLY_NESTED = {
-    "middleware.structured_output",
     "middleware.cancellation",
     "middleware.context_window",
     "middleware.retry",

@@ -24,6 +24,9 @@ def test_the_wheel_holds_the_two_packages_and_their_types(wheel: zipfile.ZipFile
     names = wheel.namelist()
     assert {"agentkit/serving/http/static/index.html", "agentkit/serving/http/static/index.js"} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"agentkit", "agentkit_tools"}
+    templates = {f"agentkit/text/families/{each.name}" for each in (ROOT / "agentkit").glob("text/families/*.jinja")}
+    assert len(templates) > 9
+    assert templates <= set(names)
     assert {"agentkit/py.typed", "agentkit_tools/py.typed", "agentkit/cli/ask.py"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 

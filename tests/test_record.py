@@ -106,7 +106,13 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         ReplyFinished(Reply(SAID, "stop", USAGE, {"citations": [1]}), adds=(SAID,)),
         {
             "event": "reply_finished",
-            "reply": {"message": SAID, "finish_reason": "stop", "usage": USAGE_JSON, "extra": {"citations": [1]}},
+            "reply": {
+                "message": SAID,
+                "finish_reason": "stop",
+                "usage": USAGE_JSON,
+                "extra": {"citations": [1]},
+                "then": [],
+            },
             "adds": [SAID],
         },
     ),

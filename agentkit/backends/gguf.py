@@ -1,11 +1,13 @@
 """Runs a GGUF model in this process: llama.cpp through xllamacpp, its chat template, tool-call parser and cache."""
 
+import atexit
 import importlib.util
 import json
 import os
 import secrets
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -16,6 +18,7 @@ from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, 
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
+from agentkit.net.abort import Aborted, stop_on_abort
 
 
 class GGUFBackend:
@@ -57,14 +60,11 @@ class GGUFBackend:
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        server = self._loaded()
-        fields = {"model": self.path.name, **merged_sampling(self._sampling, request)}
-        if request.stream:
-            fields["stream_options"] = {"include_usage": True}
-        generation = _Generation(chat_completions_body(fields, request, images=False, escaped=self._escapes))
+        generation = _Generation(self._loaded(), self._body(request))
         text = ReplyText(request, self.path.name, reads_calls=False)
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
-        WORKERS.submit(lambda: generation.run(server))
+        stop_on_abort(generation.stop)
+        generation.start()
         try:
             while (chunk := generation.next_chunk()) is not None:
                 for delta in accumulator.feed(chunk):
@@ -78,6 +78,15 @@ class GGUFBackend:
         for item in text.finish(accumulator.reply()):
             if request.stream or isinstance(item, Reply):
                 yield item
+
+    def _body(self, request: Request) -> bytes:
+        """Always that of a stream: llama.cpp asks only between the chunks of one whether it is to stop."""
+        fields = {
+            "model": self.path.name,
+            "stream_options": {"include_usage": True},
+            **merged_sampling(self._sampling, request),
+        }
+        return chat_completions_body(fields, replace(request, stream=True), images=False, escaped=self._escapes)
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""
@@ -117,23 +126,37 @@ class GGUFBackend:
 class _Generation:
     """One request, processed by llama.cpp in its own thread, so that Ctrl-C and closing the stream stop it."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, server: Any, body: bytes) -> None:
+        self._server = server
         self._body = body
         self._chunks: SimpleQueue[dict[str, Any] | Exception | None] = SimpleQueue()
         self._stopped = threading.Event()
+        self._ended = threading.Event()
+        self._is_last = False
 
-    def run(self, server: Any) -> None:
-        """Process the request; the callback returns True to stop llama.cpp."""
+    def start(self) -> None:
+        """Process the request in another thread."""
+        _RUNNING.add(self)
+        WORKERS.submit(self._run)
+
+    def _run(self) -> None:
         try:
-            server.handle_chat_completions(self._body.decode("utf-8"), self._take)
+            self._server.handle_chat_completions(self._body.decode("utf-8"), self._take)
         except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
             self._chunks.put(error)
         finally:
-            self._chunks.put(None)
+            self._server = None  # unloads the model here when the backend has been closed meanwhile
+            if not self._is_last:
+                self._chunks.put(None)
+            _RUNNING.discard(self)
+            self._ended.set()
 
     def next_chunk(self) -> dict[str, Any] | None:
-        """Return the next chunk, None after the last. Raises BadRequestError when llama.cpp rejects the request."""
+        """Return the next chunk, None after the last. Raises BadRequestError when llama.cpp rejects the request, and
+        Aborted when it was stopped: what has arrived is not the reply."""
         chunk = self._chunks.get()
+        if chunk is None and self._stopped.is_set():
+            raise Aborted
         if isinstance(chunk, Exception):
             raise _refused(str(chunk))
         if chunk is not None and chunk.get("error"):
@@ -142,13 +165,42 @@ class _Generation:
         return chunk
 
     def stop(self) -> None:
-        """Make llama.cpp stop at its next token."""
+        """Make llama.cpp stop at its next token, where the callback returns True."""
         self._stopped.set()
+
+    def stop_for_good(self) -> None:
+        """The same at the end of the program, where the thread that reads the reply is left waiting."""
+        self._is_last = True
+        self.stop()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until llama.cpp has returned."""
+        self._ended.wait(seconds)
 
     def _take(self, chunk: str) -> bool:
         for value in _values(chunk):
             self._chunks.put(value)
         return self._stopped.is_set()
+
+
+_RUNNING: set[_Generation] = set()
+EXIT_PATIENCE = 10.0
+"""Maximum seconds that the end of the program waits for llama.cpp to stop, which it does between two tokens or batches
+of the prompt."""
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Stop what runs when the program ends; a thread that returns from llama.cpp after that crashes the process."""
+    running = list(_RUNNING)
+    for generation in running:
+        generation.stop_for_good()
+    for generation in running:
+        generation.wait(EXIT_PATIENCE / len(running))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_RUNNING.clear)  # threads don't survive a fork
 
 
 def _values(chunk: Any) -> list[dict[str, Any]]:

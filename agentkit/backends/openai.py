@@ -198,6 +198,8 @@ class OpenAIBackend:
             if self._client is None:
                 from openai import OpenAI  # takes half a second of CPU, so it is imported at the first request
 
+                import agentkit.net.pickled_errors  # noqa: F401 - whatever this client raises
+
                 self._client = OpenAI(
                     api_key=self._api_key,
                     base_url=self.base_url or "https://api.openai.com/v1",

@@ -145,10 +145,9 @@ def _repair(choice: dict[str, Any], maker: PromptMaker, request: Mapping[str, An
 
 def _parser(maker: PromptMaker, request: Mapping[str, Any]) -> ReplyParser:
     """Return a parser for calls that the server left in the content, limited to unambiguous markup."""
-    form = maker.format
-    starts = tuple(start for start in form.starts if len(start) > 1)
+    form = replace(maker.format, starts=maker.format.marks)
     is_copy = CopyDetector(request["messages"]).is_copy
-    return ReplyParser(replace(form, starts=starts), request.get("tools"), is_copy=is_copy)
+    return ReplyParser(form, request.get("tools"), is_copy=is_copy)
 
 
 def _calls_in_text(message: dict[str, Any], maker: PromptMaker, parser: ReplyParser, cut_off: bool) -> Any:

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -259,23 +259,45 @@ class StructuredOutput(Middleware):
         return replace(reply, then=tuple(self._answer.take_text(text, broken_off=broken_off, is_last=is_last)))
 
     def _with_output(self, deltas: ReplyStream, by_tool: bool) -> Generator[Any, None, None]:
-        text, emitted = "", None
-        try:
+        received = _Received(self._answer.kind)
+        with closing(deltas):
             for delta in deltas:
-                if isinstance(delta, CallDelta):
-                    if delta.name != FINAL:
-                        continue
-                    text += delta.arguments
-                else:
+                if not isinstance(delta, CallDelta | Reply):
                     yield delta
-                    if isinstance(delta, ReplyDiscarded):
-                        text = ""
-                    if by_tool or not isinstance(delta, TextDelta):
-                        continue
-                    text += delta.text
-                value = self._answer.kind.partial(text)
-                if value is not None and value != emitted:
-                    emitted = value
-                    yield OutputDelta(value)
-        finally:
-            deltas.close()
+                if isinstance(delta, ReplyDiscarded):
+                    received = _Received(self._answer.kind)
+                elif isinstance(delta, Reply):
+                    yield from received.last()
+                    yield delta
+                elif isinstance(delta, CallDelta):
+                    yield from received.feed(delta.arguments if delta.name == FINAL else "")
+                elif isinstance(delta, TextDelta) and not by_tool:
+                    yield from received.feed(delta.text)
+
+
+class _Received:
+    """The text of an answer received so far, and its values.
+
+    Reading the whole text at each delta would take quadratic time, so it is read again only when it has grown by a
+    64th: up to 64 characters at each delta, and a text of n characters in time proportional to n.
+    """
+
+    def __init__(self, kind: OutputType) -> None:
+        self._kind = kind
+        self._text = ""
+        self._read = 0
+        self._emitted: Any = None
+
+    def feed(self, text: str) -> Iterator[OutputDelta]:
+        """Add to the text, and yield its value if it has changed."""
+        self._text += text
+        if text and (len(self._text) - self._read) * 64 >= len(self._text):
+            yield from self.last()
+
+    def last(self) -> Iterator[OutputDelta]:
+        """Yield the value of the text if it has changed."""
+        self._read = len(self._text)
+        value = self._kind.partial(self._text)
+        if value is not None and value != self._emitted:
+            self._emitted = value
+            yield OutputDelta(value)

@@ -25,6 +25,7 @@ class AbortableRequest:
     def __init__(self) -> None:
         self._connection: Any = None
         self._get_socket: Callable[[], Any] = lambda: None
+        self._stop: Callable[[], object] | None = None
         self.is_aborted = False
 
     def __enter__(self) -> "AbortableRequest":
@@ -34,12 +35,14 @@ class AbortableRequest:
     def __exit__(self, *error: object) -> None:
         _current.request = None
         with _lock:
-            self._connection = None
+            self._connection = self._stop = None
 
     def abort(self) -> None:
         """Shut the connection down if this request still owns it; nothing more is sent for this request."""
         with _lock:
             self.is_aborted = True
+            if self._stop is not None:
+                self._stop()
             if self._connection is not None and self._connection.owner is self:
                 shut_down(self._get_socket())
 
@@ -61,6 +64,18 @@ def record_owner(connection: Any, get_socket: Callable[[], Any]) -> None:
     with _lock:
         connection.owner = request
         request._use(connection, get_socket)
+
+
+def stop_on_abort(stop: Callable[[], object]) -> None:
+    """Have `stop`, which returns at once, called when the request of this thread is aborted: for one that is processed
+    in this process, without a connection. Raises Aborted when the request is aborted."""
+    request: AbortableRequest | None = getattr(_current, "request", None)
+    if request is None:
+        return
+    with _lock:
+        if request.is_aborted:
+            raise Aborted
+        request._stop = stop
 
 
 def shut_down(connection: object) -> None:

@@ -9,6 +9,7 @@ import httpx2
 import openai
 import requests
 
+import agentkit.net.pickled_errors  # noqa: F401
 from agentkit._text import cut, without_credentials
 
 MAX_MESSAGE_CHARACTERS = 1000

@@ -54,6 +54,13 @@ class ScriptedBackend:
     def __repr__(self) -> str:
         return f"ScriptedBackend({len(self._steps)} steps)"
 
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return {**self.__dict__, "requests": list(self.requests), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         messages = list(request.transcript)

@@ -79,6 +79,12 @@ class TextEmitter:
         self.has_emitted = False
         self.drop_space()
 
+    def restart(self, has_emitted: bool = False) -> None:
+        """Begin anew, since what was emitted was withdrawn. has_emitted: whether text of this kind replaces it."""
+        self.has_emitted = has_emitted
+        self._gap = ""
+        self.drop_space()
+
     def emit(self, text: str) -> None:
         """Emit text, except for white space that has to be held back or dropped."""
         if self._dropped:

@@ -74,7 +74,7 @@ class ReplyParser:
         self._raw: list[str] = []
         self._accepted: str | None = None  # the calls that ended reasoning which was never closed
         self._reasoning = Reasoning(format, self._out, is_open=thinking)
-        self._answer = TextEmitter(Text, self._out, keeps_end=True, strips=format.strips)
+        self._answer = TextEmitter(Text, self._out, keeps_end=True, strips=format.strips or format.reopens)
         self._spoken = Spoken() if format.reopens and not keep_reasoning else None
         if self._spoken is not None and thinking:
             self._spoken.pause(0)
@@ -313,8 +313,9 @@ class ReplyParser:
         if self._last is not None:
             self._last = TrailingCalls(self._format.between)
         self._section = None
-        self._has_called = self._answer.has_emitted = False
-        self._reasoning.has_begun = True
+        self._has_called = False
+        self._answer.restart()
+        self._reasoning.replace(thoughts)
         if self._spoken is not None:
             self._spoken = Spoken()
             self._spoken.pause(0)

@@ -46,6 +46,11 @@ class Reasoning:
         """End the reasoning."""
         self.is_open = False
 
+    def replace(self, text: str) -> None:
+        """Record that a LateReasoning with this text replaces all that was emitted, and ends the reasoning."""
+        self.is_open, self.has_begun = False, True
+        self._emitter.restart(has_emitted=bool(text))
+
     def emit(self, text: str) -> None:
         """Emit text that is part of the reasoning."""
         self._emitter.emit(text)
@@ -117,6 +122,8 @@ class Spoken:
         """Returns the spoken parts of the reply's text."""
         parts, start = [], 0
         for begin, end in (*self._silent, (len(text) if self._since is None else self._since, len(text))):
-            parts.append(text[start:begin].lstrip(SPACE) if start else text[start:begin])
+            part = text[start:begin]
+            part = part.lstrip(SPACE) if start else part
+            parts.append(part.rstrip(SPACE) if begin < len(text) else part)
             start = end
         return PARAGRAPH.join(part for part in parts if part.strip(SPACE)) if self._silent else parts[0]

@@ -15,7 +15,7 @@ from agentkit.backends.text_reply import StreamDeltas, TextReply, whole_message
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import Usage
 from agentkit.text.call_format import BadCall, Call, LateReasoning, Segment, Text, Thought
-from agentkit.text.formats import hermes
+from agentkit.text.families import family_named
 from agentkit.text.parser import ReplyParser
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
@@ -244,10 +244,10 @@ def test_a_stream_for_clients_has_its_calls_last_with_unique_ids(parts: list[Seg
 @pytest.mark.parametrize("part", [f"{OPEN}\n{{bad}}\n{CLOSE}\n", call("x") + "\n", "word ", "</think>x"])
 def test_a_message_is_built_in_linear_time(part: str) -> None:
     def work(count: int) -> None:
-        parser = ReplyParser(hermes.FORMAT, [LOOK.schema])
+        parser = ReplyParser(family_named("hermes").format, [LOOK.schema])
         whole_message(parser, part * count, lambda: "new", cut_off=False)
         built = TextReply("c")
-        parser = ReplyParser(hermes.FORMAT, [LOOK.schema])
+        parser = ReplyParser(family_named("hermes").format, [LOOK.schema])
         for _ in range(count):
             list(built.add(parser.feed(part)))
         built.reply("stop", Usage())

@@ -6,12 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import openai
@@ -23,63 +19,15 @@ from agentkit import Agent, ConfigurationError, Image, VLMRun, tool
 from agentkit.backends import OpenAIBackend
 from agentkit.providers import resolve
 from tests.support.llama_server import LlamaServer
-from tests.support.model_server import QuietServer, delta, running, serve, streamed, whole
+from tests.support.model_server import delta, serve, streamed, whole
+from tests.support.vlmrun_gate import KEY, Gate, vlmrun_before
 
-KEY = "vlm-key-0123456789"
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 PIXEL = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
 
 
 class Verdict(BaseModel):
     value: int
-
-
-@dataclass
-class Gate:
-    """VLM Run's path in front of a server: `url` is what `base_url` is."""
-
-    url: str = ""
-    seen: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def vlmrun_before(root: str) -> Iterator[Gate]:
-    """Forwards {url}/openai/... to {root}/v1/..., byte by byte, for clients with the key."""
-    gate = Gate()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            gate.seen.append(self.path)
-            if self.headers["authorization"] != f"Bearer {KEY}" or not self.path.startswith("/v1/openai/"):
-                self._answer(401, b'{"error": {"message": "no"}}')
-                return
-            target = root + self.path.replace("/v1/openai/", "/v1/")
-            request = urllib.request.Request(target, body, {"content-type": "application/json"})
-            with urllib.request.urlopen(request) as answer:
-                self.send_response(answer.status)
-                self.send_header("content-type", answer.headers["content-type"])
-                self.send_header("transfer-encoding", "chunked")
-                self.end_headers()
-                while piece := answer.read1(1 << 16):
-                    self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-                self.wfile.write(b"0\r\n\r\n")
-
-        def _answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            """Do not log."""
-
-    server = QuietServer(("127.0.0.1", 0), Handler)
-    gate.url = f"http://127.0.0.1:{server.server_port}/v1"
-    with running(server):
-        yield gate
 
 
 @pytest.fixture

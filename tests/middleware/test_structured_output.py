@@ -10,11 +10,12 @@ from pydantic import BaseModel, Field
 from agentkit import Agent, ConfigurationError, Limits, OutputError, tool
 from agentkit.backend import Capabilities
 from agentkit.backends import LightLLMBackend, OpenAIBackend
-from agentkit.event import OutputDelta, Reply
+from agentkit.event import OutputDelta, Reply, TextDelta
 from agentkit.limits import Usage
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
+from tests.support.growth import assert_linear
 from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.llama_server import LlamaServer
 from tests.support.model_server import Answer, calls, delta, serve, streamed, whole
@@ -386,3 +387,25 @@ class Schemed(ScriptedBackend):
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         return Capabilities(schema=self._schema, tells_schema=True)
+
+
+def test_a_long_answer_is_emitted_in_linear_time_and_whole_at_last() -> None:
+    def outputs(size: int) -> list[Any]:
+        text = json.dumps({"name": "x" * size, "people": 7})
+        parts = [Reply({"role": "assistant", "content": text}, "stop")]
+        deltas = [TextDelta(text[at : at + 4]) for at in range(0, len(text), 4)]
+        agent = Agent(Streamed("always", [*deltas, *parts]))
+        return [event.value for event in agent.stream("Oslo?", output=City) if isinstance(event, OutputDelta)]
+
+    values = outputs(2000)
+    assert values[-1] == {"name": "x" * 2000, "people": 7}
+    assert values[:3] == [{}, {"name": "x" * 2}, {"name": "x" * 6}]
+    assert len(values) > 100
+    assert_linear(outputs, 20_000)
+
+
+class Streamed(Schemed):
+    """A backend that yields these deltas."""
+
+    def reply(self, request: Any) -> Any:
+        yield from self._steps[0]  # type: ignore[misc]

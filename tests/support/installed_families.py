@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agentkit.backends import fallback_calls
 from agentkit.text import any_format, families, special_tokens
+from tests.support.package import write_package
 
 
 def _forget() -> None:
@@ -24,11 +25,7 @@ def _forget() -> None:
 def installed(folder: Path, **entry_points: str) -> Iterator[None]:
     """Install a distribution in a folder. entry_points: the value of each entry point, such as "package.module:FAMILY",
     by its name."""
-    info = folder / "families-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: families\nVersion: 1.0\n")
-    lines = "".join(f"{name} = {value}\n" for name, value in entry_points.items())
-    (info / "entry_points.txt").write_text(f"[agentkit.families]\n{lines}")
+    write_package(folder, "other_families", "", {"agentkit.families": entry_points})
     sys.path.insert(0, str(folder))
     _forget()
     try:

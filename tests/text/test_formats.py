@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -455,6 +456,31 @@ def test_a_call_before_the_unopened_end_of_reasoning_is_only_a_thought() -> None
     assert (got.text, got.calls) == (f"Well. <think>Maybe {tagged(GOOD)}</think> No.", [])
 
 
+@pytest.mark.parametrize(
+    ("text", "thinking", "thoughts", "content"),
+    [
+        ("<think>One.</think>So.\n<think>\nTwo.</think>\nYes.", False, "One.\n\nTwo.", "So.\n\nYes."),
+        ("One.</think>So.<think>Two.</think>Yes.", True, "One.\n\nTwo.", "So.\n\nYes."),
+        ("So.<think>Two.</think>", False, "Two.", "So."),
+        ("So.<think>I was cut o", False, "I was cut o", "So."),
+        ("<think></think>So.<think> </think>Yes.", False, "", "So.\n\nYes."),
+        ("One.</think>So.<think>Two.</think>Yes.", False, "One.\n\nTwo.", "So.\n\nYes."),
+        ("So. `<think>Two.</think>` Yes.", False, "", "So. `<think>Two.</think>` Yes."),
+        (f"So.<think>Maybe {tagged(GOOD)}</think>Yes.", False, f"Maybe {tagged(GOOD)}", "So.\n\nYes."),
+    ],
+)
+def test_reasoning_opens_again_where_the_format_says_so(text: str, thinking: bool, thoughts: str, content: str) -> None:
+    form = replace(FORMATS["hermes"], reopens=True)
+    got = parse_in_chunks(form, text, None, thinking)
+    assert (got.thoughts, got.text, got.calls, got.bad) == (thoughts, content, [], [])
+    parser = ReplyParser(form, thinking=thinking)
+    parser.feed(text)
+    parser.finish()
+    assert parser.raw_answer == content
+    once = parse_in_chunks("hermes", "So.<think>Two.</think>Yes.")
+    assert (once.thoughts, once.text) == ("", "So.<think>Two.</think>Yes.")
+
+
 KIMI = "<|tool_call_begin|>functions.now:4<|tool_call_argument_begin|>{}<|tool_call_end|>"
 
 
@@ -490,22 +516,29 @@ MARKS = {
 
 @st.composite
 def hostile(draw: st.DrawFn) -> tuple[str, list[str]]:
+    """Returns the name of a format, and words that are likely to be markup of it."""
     name = draw(st.sampled_from(list(FORMATS)))
     words = st.one_of(st.sampled_from([*MARKS[name], " ", "\n", "\x1f", "\r", "a", "<", "city"]), st.text(max_size=3))
     return name, draw(st.lists(words, max_size=25))
 
 
 @pytest.mark.slow
-@given(hostile(), st.booleans(), st.randoms(use_true_random=False))
+@given(hostile(), st.booleans(), st.booleans(), st.randoms(use_true_random=False))
 @settings(max_examples=1500, deadline=None)
-def test_any_text_split_anywhere_parses_the_same(drawn: tuple[str, list[str]], thinking: bool, chance: Any) -> None:
+def test_any_text_split_anywhere_parses_the_same(
+    drawn: tuple[str, list[str]], thinking: bool, reopens: bool, chance: Any
+) -> None:
     name, words = drawn
-    text = "".join(words)
-    whole = read(name, [text], TOOLS, thinking)
+    assert_reads_the_same(replace(FORMATS[name], reopens=reopens), "".join(words), thinking, chance)
+
+
+def assert_reads_the_same(form: Format, text: str, thinking: bool, chance: Any) -> None:
+    """Assert that a text parses the same whole, cut at random, and one character at a time."""
+    whole = read(form, [text], TOOLS, thinking)
     places = sorted(chance.randint(0, len(text)) for _ in range(6))
     cut = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
-    assert read(name, cut, TOOLS, thinking) == whole
-    assert read(name, list(text), TOOLS, thinking) == whole
+    assert read(form, cut, TOOLS, thinking) == whole
+    assert read(form, list(text), TOOLS, thinking) == whole
 
 
 @pytest.mark.parametrize("text", ["<function=0\n><tool_call>", "<function=now\n \n></function>", "<function=now\n"])

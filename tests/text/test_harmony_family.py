@@ -1,6 +1,5 @@
 """A family with channels, gpt-oss's harmony, added by another package as one file: tests/support/harmony_family.py."""
 
-import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from tests.support.harmony_family import FAMILY
 from tests.support.installed_families import installed
 from tests.support.lightllm_server import serve_lightllm
 from tests.support.model_server import serve, whole
-from tests.text.test_formats import TOOLS, Parsed, parse_in_chunks, read
+from tests.text.test_formats import TOOLS, Parsed, assert_reads_the_same, parse_in_chunks, read
 
 FORMAT = FAMILY.format
 
@@ -137,12 +136,7 @@ MARKS = [*FORMAT.starts, *FORMAT.swallowed, *FORMAT.thinks, "functions.now ", "<
 )
 @settings(max_examples=300, deadline=None)
 def test_any_text_split_anywhere_parses_the_same(words: list[str], thinking: bool, chance: Any) -> None:
-    text = "".join(words)
-    whole = read(FORMAT, [text], TOOLS, thinking)
-    places = sorted(chance.randint(0, len(text)) for _ in range(6))
-    cut = [text[start:end] for start, end in itertools.pairwise([0, *places, len(text)])]
-    assert read(FORMAT, cut, TOOLS, thinking) == whole
-    assert read(FORMAT, list(text), TOOLS, thinking) == whole
+    assert_reads_the_same(FORMAT, "".join(words), thinking, chance)
 
 
 @given(st.lists(st.sampled_from([*MARKS, " ", "\n", "a", "b."]), max_size=20))
@@ -161,10 +155,7 @@ def test_reading_takes_linear_time(text: str) -> None:
 
 SCRIPT = [
     thought("A city.") + f"{NEXT}<|channel|>commentary<|message|>I look.<|end|>{NEXT}" + call(),
-    thought("9.")
-    + NEXT
-    + f"<|channel|>commentary<|message|>Well.<|end|>{NEXT}{thought('Yes.')}{NEXT}"
-    + final("Nine."),
+    f"{thought('9.')}{NEXT}<|channel|>commentary<|message|>Well.<|end|>{NEXT}{thought('Yes.')}{NEXT}{final('Nine.')}",
 ]
 
 

@@ -58,28 +58,8 @@ def documents(
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise ConfigurationError(f"documents({str(folder)!r}): the folder does not exist")
-    library = _Library(root.resolve(), max_bytes)
-
-    @tool(read_only=True, timeout=120)
-    def search_documents(query: list[str]) -> str:
-        """Search the documents. Returns title, path and the best passage of each document found.
-
-        Args:
-            query: Search queries; several can be given.
-        """
-        return library.search(checked_queries(query), results)
-
-    @tool(read_only=True, timeout=120)
-    def read_document(path: list[str], goal: str) -> str:
-        """Read documents. Long documents are reduced to the passages that match the goal.
-
-        Args:
-            path: Paths of the documents, as returned by search_documents.
-            goal: What you want to know from the documents.
-        """
-        return library.read(list(dict.fromkeys(path)), goal, max_characters)
-
-    return [search_documents, read_document]
+    library = _Library(root.resolve(), results, max_bytes, max_characters)
+    return [library.search_documents, library.read_document]
 
 
 @dataclass(frozen=True)
@@ -101,21 +81,46 @@ class _Library:
     unread: state of each unreadable file, and the reason. owners: path and text of each passage by its number."""
 
     root: Path
+    results: int
     max_bytes: int
+    max_characters: int
     index: PassageIndex = field(default_factory=PassageIndex)
     documents: dict[str, _Document] = field(default_factory=dict)
     unread: dict[str, tuple[tuple[int, int], str]] = field(default_factory=dict)
     owners: dict[int, tuple[str, str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def search(self, queries: Sequence[str], limit: int) -> str:
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled without the index, which is made again from the files."""
+        return _Library, (self.root, self.results, self.max_bytes, self.max_characters)
+
+    @tool(read_only=True, timeout=120)
+    def search_documents(self, query: list[str]) -> str:
+        """Search the documents. Returns title, path and the best passage of each document found.
+
+        Args:
+            query: Search queries; several can be given.
+        """
+        return self._search(checked_queries(query))
+
+    @tool(read_only=True, timeout=120)
+    def read_document(self, path: list[str], goal: str) -> str:
+        """Read documents. Long documents are reduced to the passages that match the goal.
+
+        Args:
+            path: Paths of the documents, as returned by search_documents.
+            goal: What you want to know from the documents.
+        """
+        return self._read_all(list(dict.fromkeys(path)), goal)
+
+    def _search(self, queries: Sequence[str]) -> str:
         """Returns the documents that match any of the queries, in the order found."""
         with self.lock:
             self._refresh()
             found: dict[str, str] = {}
             without = []
             for query in queries[:MAX_QUERIES]:
-                hits = self._hits(query, limit)
+                hits = self._hits(query, self.results)
                 for path, passage in hits.items():
                     found.setdefault(path, passage)
                 if not hits:
@@ -133,14 +138,14 @@ class _Library:
         more = len(unread) - len(named)
         return [*named, f"({more:,} more files were not read)"] if more else named
 
-    def read(self, paths: Sequence[str], goal: str, max_chars: int) -> str:
-        """Returns the documents at these paths, each cut to `max_chars` characters. Raises ToolError if none exist."""
+    def _read_all(self, paths: Sequence[str], goal: str) -> str:
+        """Returns the documents at these paths, each cut to `max_characters`. Raises ToolError if none exist."""
         found = [(path, self.document(path)) for path in paths[:MAX_SOURCES]]
         missing = [self.unknown(path) for path, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
         blocks = [
-            block(document.path, document.title, cut_to_goal(document.text, goal, max_chars) or NO_TEXT)
+            block(document.path, document.title, cut_to_goal(document.text, goal, self.max_characters) or NO_TEXT)
             for _, document in found
             if document is not None
         ]

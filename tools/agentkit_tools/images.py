@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -39,10 +40,21 @@ def image_loader(
     `agentkit.fetch`. max_bytes, max_pixels: larger images are refused. max_side: maximum width and height in pixels;
     larger images are scaled down. Of an animated image the model sees the first frame.
     """
-    allowed = tuple(allow)
+    return _Loader(folder, tuple(allow), max_bytes, max_pixels, max_side).load_image
+
+
+@dataclass(frozen=True)
+class _Loader:
+    """The parameters of `image_loader`, and the tool."""
+
+    folder: str | Path | None
+    allow: tuple[str, ...]
+    max_bytes: int
+    max_pixels: int
+    max_side: int
 
     @tool(read_only=True, timeout=60)
-    def load_image(path_or_url: str) -> Image:
+    def load_image(self, path_or_url: str) -> Image:
         """Look at an image from a file or from the web.
 
         Args:
@@ -50,14 +62,15 @@ def image_loader(
         """
         name = path_or_url.strip()
         if name[:5].lower() == "data:":
-            return checked(_from_data_url(name, max_bytes), "image", max_pixels, max_side)
+            return self._checked(_from_data_url(name, self.max_bytes), "image")
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
-            page = fetch(name, allow=allowed, max_bytes=max_bytes, timeout=30)
-            return checked(page.content, urlsplit(page.url).path.rpartition("/")[2], max_pixels, max_side)
-        file = _below(Path(folder) if folder is not None else Path.cwd(), name)
-        return checked(_read(file, max_bytes), file.name, max_pixels, max_side)
+            page = fetch(name, allow=self.allow, max_bytes=self.max_bytes, timeout=30)
+            return self._checked(page.content, urlsplit(page.url).path.rpartition("/")[2])
+        file = _below(Path(self.folder) if self.folder is not None else Path.cwd(), name)
+        return self._checked(_read(file, self.max_bytes), file.name)
 
-    return load_image
+    def _checked(self, data: bytes, name: str) -> Image:
+        return checked(data, name, self.max_pixels, self.max_side)
 
 
 def checked(data: bytes, file_name: str, max_pixels: int, max_side: int) -> Image:

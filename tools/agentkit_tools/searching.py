@@ -4,6 +4,8 @@ import html
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pickle import PicklingError
+from typing import Any
 from urllib.parse import urlsplit
 
 from agentkit import ConfigurationError, Tool, ToolError, tool
@@ -33,25 +35,42 @@ def web_search(
 
     Raises ConfigurationError when the provider is unknown, or its key or address is missing.
     """
-    fixed = _provider(provider, api_key, base_url, os.environ) if provider else None
+    return tool(read_only=True, timeout=patience + 15)(_Search(provider, api_key, base_url, results, patience).search)
 
-    @tool(read_only=True, timeout=patience + 15)
-    def search(query: list[str]) -> str:
+
+class _Search:
+    """The parameters of `web_search`, and the function that the model calls."""
+
+    def __init__(
+        self, provider: str | None, api_key: str | None, base_url: str | None, results: int, patience: float
+    ) -> None:
+        self._arguments = (provider, api_key, base_url, results, patience)
+        self._fixed = _provider(provider, api_key, base_url, os.environ) if provider else None
+
+    def search(self, query: list[str]) -> str:
         """Search the web. Returns title, address and a snippet of each page found; read the pages with visit.
 
         Args:
             query: Search queries; several are searched in parallel.
         """
+        _, api_key, base_url, results, patience = self._arguments
         queries = checked_queries(query)
         searched = queries[:MAX_QUERIES]
-        query_provider = fixed or _from_environment(api_key, base_url)
-        found = in_parallel(lambda each: query_provider(each, results), searched, patience)
+        provider = self._fixed or _from_environment(api_key, base_url)
+        found = in_parallel(lambda each: provider(each, results), searched, patience)
         reasons = list(dict.fromkeys(_reason(each) for each in found if isinstance(each, Exception)))
         if all(isinstance(each, Exception) for each in found):
             raise ToolError(f"the search failed: {'; '.join(reasons)}.")
         return _combined(searched, found, over_limit(len(queries), MAX_QUERIES, "queries were searched"))
 
-    return search
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A key from the environment is read again where it is loaded."""
+        if self._arguments[1] is not None:
+            raise PicklingError("it holds an API key: set the key in the environment instead")
+        return _Search, self._arguments
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Search":
+        return self
 
 
 def _from_environment(api_key: str | None, base_url: str | None) -> Provider:

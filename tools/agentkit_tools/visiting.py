@@ -1,6 +1,7 @@
 """Reads web pages: the tool `visit`."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from agentkit import FetchError, Tool, ToolError, fetch, tool
 from agentkit_tools.cutting import cut_to_goal
@@ -21,10 +22,20 @@ def page_visitor(
     max_bytes: maximum size of a page; larger ones are truncated. max_characters: maximum length of the text returned
     for a page. timeout: seconds for fetching a page.
     """
-    allowed = tuple(allow)
+    visitor = _Visitor(tuple(allow), max_bytes, max_characters, timeout)
+    return tool(read_only=True, timeout=timeout + READING + 10)(visitor.visit)
 
-    @tool(read_only=True, timeout=timeout + READING + 10)
-    def visit(url: list[str], goal: str) -> str:
+
+@dataclass(frozen=True)
+class _Visitor:
+    """The parameters of `page_visitor`, and the function that the model calls."""
+
+    allow: tuple[str, ...]
+    max_bytes: int
+    max_characters: int
+    timeout: float
+
+    def visit(self, url: list[str], goal: str) -> str:
         """Read web pages. Long pages are reduced to the passages that match the goal.
 
         Args:
@@ -34,17 +45,14 @@ def page_visitor(
         addresses = list(dict.fromkeys(each.strip() for each in url if each.strip()))
         if not addresses:
             raise ToolError("url is empty: provide the address of at least one page.")
+        return _visited(addresses, lambda address: self._read(address, goal), self.timeout + READING)
 
-        def read(address: str) -> str:
-            page = fetch(address, allow=allowed, max_bytes=max_bytes, timeout=timeout, truncate=True)
-            found = readable(page)
-            text = cut_to_goal(found.text, goal, max_characters) or "(the page has no text)"
-            note = f"\n\n[… the page is longer than {max_bytes:,} bytes and was truncated]" if page.truncated else ""
-            return block(page.url, found.title, text) + note
-
-        return _visited(addresses, read, timeout + READING)
-
-    return visit
+    def _read(self, address: str, goal: str) -> str:
+        page = fetch(address, allow=self.allow, max_bytes=self.max_bytes, timeout=self.timeout, truncate=True)
+        found = readable(page)
+        text = cut_to_goal(found.text, goal, self.max_characters) or "(the page has no text)"
+        note = f"\n\n[… the page is longer than {self.max_bytes:,} bytes and was truncated]" if page.truncated else ""
+        return block(page.url, found.title, text) + note
 
 
 def _visited(addresses: Sequence[str], read: Callable[[str], str], seconds: float) -> str:

@@ -10,7 +10,8 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from agentkit.errors import ConfigurationError
+from agentkit._lazy import load_entry_point
+from agentkit.errors import AgentkitError, ConfigurationError
 from agentkit.text.families.family import Family, Variant
 
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ def family_named(name: str) -> Family:
     """Returns the family of that name. Raises ConfigurationError when there is none, or its package can't be loaded."""
     found, failed = _loaded()
     if name in failed:
-        raise ConfigurationError(f"the model family {name!r} can't be loaded: {failed[name]}")
+        raise ConfigurationError(failed[name])
     for family in found:
         if family.name == name:
             return family
     known = ", ".join(each.name for each in found)
-    left_out = "".join(f"; left out is {each!r}, since {reason}" for each, reason in failed.items())
+    left_out = "".join(f"; left out is {each!r}: {reason}" for each, reason in failed.items())
     raise ConfigurationError(f"unknown model family {name!r}: known are {known}{left_out}")
 
 
@@ -62,20 +63,28 @@ def _loaded() -> tuple[tuple[Family, ...], dict[str, str]]:
     for entry_point in entry_points(group=GROUP):
         try:
             found += _families_in(entry_point)
-        except Exception as error:  # noqa: BLE001 - code of another package
-            reason = f"the entry point {entry_point.value!r} ({GROUP}) raised {type(error).__name__}: {error}"
-            failed[entry_point.name] = reason
-            logger.warning("a model family is left out: %s", reason)
+        except AgentkitError as error:
+            failed[entry_point.name] = str(error)
+            logger.warning("a model family is left out: %s", error)
     found += [import_module(f"{__name__}.{module}").FAMILY for module in MODULES]
     return tuple(found), failed
 
 
 def _families_in(entry_point: "EntryPoint") -> list[Family]:
-    loaded = entry_point.load()
-    found = [loaded] if isinstance(loaded, Family) else list(loaded)
+    loaded = load_entry_point(entry_point)
+    found = list(loaded) if isinstance(loaded, list | tuple) else [loaded]
     for family in found:
         if not isinstance(family, Family):
-            raise TypeError(f"{family!r:.100} is not a Family")
+            raise ConfigurationError(f"the entry point {entry_point.value} ({GROUP}) is not a Family: {family!r:.100}")
         for pattern in (*family.patterns, *(variant.pattern for variant in family.variants)):
-            re.compile(pattern)
+            _check(pattern, entry_point)
     return found
+
+
+def _check(pattern: str, entry_point: "EntryPoint") -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ConfigurationError(
+            f"the entry point {entry_point.value} ({GROUP}) has an invalid pattern {pattern!r}: {error}"
+        ) from None
