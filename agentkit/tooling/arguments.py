@@ -52,7 +52,7 @@ def as_json_object(written: object) -> str:
 def is_json_object(text: str, *, strict: bool = True) -> bool:
     """Whether a text is the valid JSON of an object. strict: raw line breaks in strings are errors."""
     try:
-        return isinstance(json.loads(text) if strict else loads(text), dict)
+        return isinstance(loads(text, strict=strict), dict)
     except (ValueError, RecursionError):
         return False
 

@@ -1,4 +1,4 @@
-"""Parses JSON as models write it: valid JSON strictly, invalid JSON with repairs.
+"""The reader of JSON that models write: `read_json` with repairs, `loads` without, `read_values` for several in a row.
 
 Raw line breaks in strings are accepted. Then other quotation marks around strings, unescaped quotation marks inside
 them and `undefined` are repaired (json_tokens.py). All other repairs are left to the json_repair package (a trailing
@@ -54,12 +54,31 @@ def read_json(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def loads(text: str) -> Any:
-    """Parse a JSON text that may have raw line breaks and tabs in its strings. Raises ValueError."""
-    return _DECODER.decode(text)
+def loads(text: str, *, strict: bool = False) -> Any:
+    """Parse a valid JSON text. strict: raw line breaks and tabs in strings are errors. Raises ValueError, and
+    RecursionError for text that is nested too deeply."""
+    return (_STRICT if strict else _DECODER).decode(text)
+
+
+def read_values(text: str) -> tuple[list[Any], str]:
+    """Parse the valid JSON values at the start of a text, with white space, commas or semicolons between them. Returns
+    them, cleaned, and the text after them."""
+    values: list[Any] = []
+    start = 0
+    text = text.strip()
+    while start < len(text):
+        try:
+            value, start = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            break
+        values.append(cleaned(value))
+        start = _end_of(_BETWEEN, text, start)
+    return values, text[start:]
 
 
 _DECODER = json.JSONDecoder(strict=False)
+_STRICT = json.JSONDecoder()
+_BETWEEN = re.compile(r"[ \t\r\n,;]*")
 _ESCAPED_OBJECT = re.compile(r'\s*\{\s*\\"')
 _SPACE = re.compile(r"\s*")
 _ANOTHER_MEMBER = re.compile(r"[\s}\]]*,\s*[\w\"'“{\[]")
@@ -91,7 +110,7 @@ def _followed(value: Any, text: str, start: int, end: int) -> Any:
     an empty object; then the object after it is returned. Raises ValueError when it is not clear what is meant."""
     if not isinstance(value, dict) or _ANOTHER_MEMBER.match(text, end):
         raise ValueError("there is text after the value")
-    source, position = text[start:end], _skip_space(text, end)
+    source, position = text[start:end], _end_of(_SPACE, text, end)
     while text.startswith("{", position):
         if value and text.startswith(source, position):
             other, position = value, position + len(source)
@@ -99,12 +118,12 @@ def _followed(value: Any, text: str, start: int, end: int) -> Any:
             other, position = _DECODER.raw_decode(text, position)
         if value and other != value:
             raise ValueError("it contains two different objects in a row")
-        value, position = other, _skip_space(text, position)
+        value, position = other, _end_of(_SPACE, text, position)
     return value
 
 
-def _skip_space(text: str, position: int) -> int:
-    found = _SPACE.match(text, position)
+def _end_of(pattern: "re.Pattern[str]", text: str, position: int) -> int:
+    found = pattern.match(text, position)
     return found.end() if found else position
 
 

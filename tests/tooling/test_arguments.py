@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from agentkit import Tool, tool
 from agentkit.errors import ArgumentsError
 from agentkit.tooling.arguments import UNREADABLE, as_json_object, parse, unreadable
+from agentkit.tooling.json_repair import read_values
 from agentkit.tooling.json_tokens import LooseObject
 from agentkit.tools import Context
 from tests.support.growth import assert_linear
@@ -484,3 +485,9 @@ def test_the_shared_malformed_cases_give_the_expected_result(row: dict[str, Any]
     if row["id"] in CUT_OFF:
         with pytest.raises(ArgumentsError, match="cut off"):
             parse(row["text"])
+
+
+def test_several_values_in_a_row_are_read_with_raw_line_breaks_too() -> None:
+    text = ' {"a": "x\ny"}\n{"b": 1}, [2]; {"c": '
+    assert read_values(text) == ([{"a": "x\ny"}, {"b": 1}, [2]], '{"c":')
+    assert read_values("no") == ([], "no")

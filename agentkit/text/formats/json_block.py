@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from agentkit.text.call_format import BadCall, Call, Segment, Text, partial_word_start
-from agentkit.tooling.json_repair import cleaned, read_json
+from agentkit.tooling.json_repair import read_json, read_values
 
 _OUTSIDE = re.compile(r'["{}\[\]<]')
 _IN_STRING = re.compile(r'["\\<]')
@@ -203,7 +203,7 @@ def calls_in(text: str, whole: bool = True) -> list[Segment]:
     """
     if not whole:
         return [BadCall("", "the tool call is cut off before its end", name_in(text))]
-    values, rest = _values(text)
+    values, rest = read_values(text)
     if not rest.strip(_JUNK):
         rest = ""
     if rest and (not values or set(rest) & set('{["')):
@@ -221,7 +221,6 @@ def calls_in(text: str, whole: bool = True) -> list[Segment]:
 
 
 _JUNK = " \t\r\n}],;`"
-_DECODER = json.JSONDecoder()
 _NAME = re.compile(r"""["']?name["']?\s*:\s*["']([\w.\-]+)["']""")
 
 
@@ -229,22 +228,6 @@ def name_in(text: str) -> str | None:
     """Returns the tool's name in a call that can't be parsed as a whole."""
     found = _NAME.search(text[:10_000])
     return found.group(1) if found else None
-
-
-def _values(text: str) -> tuple[list[Any], str]:
-    """Returns the JSON values at the start of a text, and the text after them."""
-    values: list[Any] = []
-    start = 0
-    text = text.strip()
-    while start < len(text):
-        try:
-            value, start = _DECODER.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            break
-        values.append(cleaned(value))
-        while start < len(text) and text[start] in " \t\r\n,;":
-            start += 1
-    return values, text[start:]
 
 
 def _calls_of(value: Any) -> Iterator[Segment]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.tooling.json_repair import cleaned
+from agentkit.tooling.json_repair import cleaned, loads
 
 
 def parameters_of(name: str, tools: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any] | None:
@@ -55,7 +55,7 @@ def _literal(text: str, default: Any) -> Any:
     if stripped in ("True", "False", "None"):
         return {"True": True, "False": False, "None": None}[stripped]
     try:
-        return cleaned(json.loads(stripped))
+        return cleaned(loads(stripped))
     except (ValueError, RecursionError):
         pass
     if stripped[:1] in ("{", "[", "(") and len(stripped) < 10_000:
