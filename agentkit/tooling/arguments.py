@@ -31,8 +31,8 @@ def as_json_object(written: object) -> str:
 
     Valid JSON of an object is kept character for character, so that what is sent back is what was generated; values
     that servers refuse become text (see `cleaned`). Broken JSON is repaired, unless it ends in the middle of a value.
-    Missing arguments become `{}`. Anything but an object is kept under the key "unreadable_arguments": servers parse the
-    arguments in a history, and refuse each request with one that they can't read.
+    Missing arguments become `{}`. Anything but an object is kept under the key "unreadable_arguments": servers parse
+    the arguments in a history, and refuse each request with one that they can't read.
     """
     if written is None or written == "":
         return "{}"
