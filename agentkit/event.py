@@ -79,7 +79,8 @@ class Result(Generic[T]):
     it had one ("empty": the reply was empty, and again when it was retried). tool_calls: the calls that were answered.
     repairs: what had to be repaired in the messages that were given, a sentence each. pending: the calls that wait for
     a person's approval, when stopped is "approval". unknown_calls: calls that an earlier run of the session had started
-    when it was killed: whether they had an effect is not known.
+    when it was killed: whether they had an effect is not known. replayed: the request was answered by an earlier run,
+    whose answer this is; its usage is not counted again.
     """
 
     output: T
@@ -90,6 +91,7 @@ class Result(Generic[T]):
     repairs: list[str] = field(default_factory=list)
     pending: list[OpenCall] = field(default_factory=list)
     unknown_calls: list[OpenCall] = field(default_factory=list)
+    replayed: bool = False
 
     def __str__(self) -> str:
         return str(self.output)
@@ -177,9 +179,10 @@ class ToolProgress(Event):
 
 @dataclass(frozen=True)
 class ToolFinished(Event):
-    """A tool call has been answered."""
+    """A tool call has been answered. ends_run: whether it ends the run."""
 
     record: ToolRecord
+    ends_run: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,14 @@ from agentkit.event import (
     Steps,
     Stopped,
     T,
+    TextDelta,
     ToolFinished,
     ToolRecord,
 )
 from agentkit.executor import Executor, open_call
 from agentkit.message import Message
 from agentkit.middleware.text_answer import TextAnswer
-from agentkit.sessions.journal import Journal
+from agentkit.sessions.turn import Turn
 from agentkit.tools import Context
 from agentkit.transcript import Due, Transcript
 
@@ -75,37 +76,53 @@ def events_of(
     transcript: Transcript,
     executor: Executor,
     answer: TextAnswer,
-    journal: Journal,
+    turn: Turn,
     repairs: Sequence[str],
+    streams: bool,
 ) -> Steps:
-    """The events of a run: each is stored in the session before it is yielded; the last is RunFinished.
+    """The events of a run: each is stored in the session before it is yielded; the last is RunFinished. streams:
+    whether an answer that an earlier run has stored is yielded as text.
 
     A function and no method: a run that refers to a generator of its own would keep the lock of its session until the
     garbage collector finds it.
     """
     context = executor.context
     ends: list[Event] = []
+    try:
+        yield from _stored(steps, turn, context, ends)
+        output = answer.output(transcript, executor.ended_by)
+    except Exception:
+        turn.roll_back()
+        raise
+    is_replayed = turn.state == "answered"
+    if is_replayed and streams and isinstance(output, str):
+        yield TextDelta(output)
+    assert context.budget is not None
+    yield RunFinished(
+        Result(
+            output,
+            list(transcript),
+            context.budget.usage,
+            _stopped(ends, transcript, executor, answer),
+            turn.records if is_replayed else [event.record for event in ends if isinstance(event, ToolFinished)],
+            list(repairs),
+            [call for event in ends if isinstance(event, ApprovalNeeded) for call in event.calls],
+            [open_call(call) for call in turn.unknown],
+            is_replayed,
+        )
+    )
+
+
+def _stored(steps: Steps, turn: Turn, context: Context, ends: list[Event]) -> Steps:
+    """The events of the loop until the run is to stop. ends: gets those that the result is made of."""
     with contextlib.closing(steps):
         for event in () if _is_cancelled(context) else steps:
-            journal.note(event)
+            turn.note(event)
             if isinstance(event, ReplyFinished | ToolFinished | ApprovalNeeded | LimitReached):
                 ends.append(event)
             yield event
             if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
                 break
-    assert context.budget is not None
-    yield RunFinished(
-        Result(
-            answer.output(transcript, executor.ended_by),
-            list(transcript),
-            context.budget.usage,
-            _stopped(ends, transcript, executor, answer),
-            [event.record for event in ends if isinstance(event, ToolFinished)],
-            list(repairs),
-            [call for event in ends if isinstance(event, ApprovalNeeded) for call in event.calls],
-            [open_call(call) for call in journal.unknown],
-        )
-    )
 
 
 def _stopped(ends: Sequence[Event], transcript: Transcript, executor: Executor, answer: TextAnswer) -> Stopped:

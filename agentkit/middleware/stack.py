@@ -16,7 +16,7 @@ from agentkit.middleware.pricing import Priced, Prices
 from agentkit.middleware.retry import Retrying
 from agentkit.middleware.sampling import Sampling
 from agentkit.middleware.text_answer import TextAnswer
-from agentkit.sessions.journal import Journal
+from agentkit.sessions.turn import Turn
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RunScope:
     answer: TextAnswer
     executor: Executor
     budget: Budget
-    journal: Journal
+    turn: Turn
     offset: int
     is_repaired: bool
     prices: Prices | None
@@ -56,11 +56,11 @@ def _eager(backend: Backend, run: RunScope) -> Backend:
 
 
 def _fitted(backend: Backend, run: RunScope) -> Backend:
-    journal, offset = run.journal, run.offset
-    view = None if run.is_repaired or journal.view is None else TrimmedHistory.restored(journal.view, offset)
-    spent = journal.spent if view is not None or journal.view is None else None
+    turn, offset = run.turn, run.offset
+    view = None if run.is_repaired or turn.view is None else TrimmedHistory.restored(turn.view, offset)
+    spent = turn.spent if view is not None or turn.view is None else None
     return FitToContext(
-        backend, run.window, run.size, run.budget, view, spent, lambda made: journal.note_view(made.stored(offset))
+        backend, run.window, run.size, run.budget, view, spent, lambda made: turn.note_view(made.stored(offset))
     )
 
 

@@ -93,6 +93,14 @@ def parse(arguments: str) -> dict[str, Any]:
     return value
 
 
+def read_arguments(arguments: str) -> dict[str, Any]:
+    """The arguments of a call; {} when they can't be read. arguments: JSON text."""
+    try:
+        return parse(arguments)
+    except ArgumentsError:
+        return {}
+
+
 def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> ArgumentsParser:
     """Returns the parser for arguments described by a function's annotations; values have the annotated types.
 
