@@ -29,7 +29,7 @@ from agentkit.sessions.log import (
 from agentkit.sessions.writer import Writer
 from agentkit.tooling.arguments import read_arguments
 from agentkit.tools import is_failure
-from agentkit.transcript import whats_due
+from agentkit.transcript import calls_of, is_call, whats_due
 
 UNKNOWN = (
     "It is not known whether this call had its effect: the program was stopped while it ran. Check before you make it "
@@ -231,7 +231,7 @@ def _records(made: Sequence[Entry]) -> list[ToolRecord]:
     for entry in made:
         message: Message = entry.value
         if message["role"] == "assistant":
-            calls = {call["id"]: call for call in message.get("tool_calls") or ()}  # servers reuse ids
+            calls = {call["id"]: call for call in calls_of(message)}  # servers reuse ids
         call = calls.get(message.get("tool_call_id", "")) if message["role"] == "tool" else None
         if call is not None:
             raw, response = call["function"]["arguments"], response_of(message)
@@ -246,7 +246,7 @@ def _unknown(messages: Sequence[Message], started: Mapping[str, ToolCall]) -> li
     due = whats_due(messages)
     found = []
     for call in due if isinstance(due, tuple) else ():
-        if call["id"] not in started:
+        if not is_call(call) or call["id"] not in started:
             break
         found.append(call)
     return found
@@ -261,7 +261,7 @@ def _told_unknown(entries: Sequence[Entry]) -> list[ToolCall]:
         if entry.kind != "message" or entry.value.get("role") not in ("assistant", "tool"):
             continue
         if entry.value["role"] == "assistant":
-            calls = {call["id"]: call for call in entry.value.get("tool_calls") or ()}
+            calls = {call["id"]: call for call in calls_of(entry.value)}
             found = found if calls else []
         elif entry.extra.get("unknown") and entry.value.get("tool_call_id") in calls:
             found.append(calls[entry.value["tool_call_id"]])

@@ -34,7 +34,8 @@ class Writer:
     def entries(self, start: int = 0) -> list[Entry]:
         """The log from entry number `start`."""
         blob = functools.partial(self._store._blob, self.id)
-        return [read_entry(text, self.id, blob) for text in self._store._read(self.id, start)]
+        texts = self._store._read(self.id, start)
+        return [read_entry(text, number, self.id, blob) for number, text in enumerate(texts, start)]
 
     def mark(self, name: str) -> int | None:
         """The number of the entry that has a mark; see `agentkit.sessions.log.Marks`."""
