@@ -28,7 +28,7 @@ from agentkit.repair import repaired
 from agentkit.run import Run, events_of
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
-from agentkit.toolbox import Toolbox
+from agentkit.toolbox import Toolbox, toolbox_of
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.pickling import Part, check, parts_of_tool
 from agentkit.tools import Context, Tool, tool
@@ -225,7 +225,7 @@ class Agent(Closable):
         self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Budget | None = None
     ) -> Run[Any]:
         with contextlib.ExitStack() as resources:
-            tools = self._toolbox if options.tools is None else Toolbox(options.tools)
+            tools = self._toolbox if options.tools is None else toolbox_of(options.tools)
             answer = _answer(options, self._backend, bool(tools))
             limits = options.limits or self._limits
             budget = Budget(limits, parent=parent)

@@ -224,6 +224,7 @@ class Session:
         request_id: str | None = None,
         *,
         content: object = None,
+        is_retry: bool = True,
         wait: float | None = None,
         gives_up: Callable[[], bool] | None = None,
     ) -> Iterator[Turn]:
@@ -231,13 +232,25 @@ class Session:
 
         request_id: the client's id of the request (idempotency key): where the request with this id was answered
         already, the turn has its answer; where it was begun, it goes on from there. content: what the client sent (JSON
-        values). wait, gives_up: see `hold`. Raises RequestConflictError when the id was used before with another
+        values). is_retry: False for an id that means nothing beyond this turn: what it was used for before is not
+        looked at. wait, gives_up: see `hold`. Raises RequestConflictError when the id was used before with another
         content, SessionBusyError, SessionError.
         """
         if request_id is not None and (not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_REQUEST_ID):
             raise SessionError(f"request_id={request_id!r:.80}: it must be a text of 1 to {MAX_REQUEST_ID} characters")
         with self.hold(wait, gives_up) as writer:
-            yield Turn(writer, request_id or "", content)
+            yield Turn(writer, request_id or "", content, is_retry)
+
+    def note_delivered(self, request_id: str) -> None:
+        """Record that the client has received the answer to its request. Raises SessionError."""
+        with self.hold() as writer:
+            writer.note_request(request_id, "delivered")
+
+    def is_delivered(self, request_id: str) -> bool:
+        """Whether the client has received the answer to its request. Reads no messages. Raises SessionError."""
+        delivered = self._sessions._mark(self.id, f"delivered:{request_id}")
+        begun = self._sessions._mark(self.id, f"request:{request_id}")
+        return delivered is not None and (begun is None or delivered > begun)
 
     @contextmanager
     def _locked(self, wait: float, gives_up: Callable[[], bool] | None) -> Iterator[Any]:

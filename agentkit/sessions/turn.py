@@ -47,13 +47,16 @@ class Turn:
     goes on where it stopped; "answered": it has its answer already. messages: those of the session, None without one;
     of an answered request those up to its answer. held: the messages that come after the results of open calls.
     records: the calls that an open or answered request has made so far. unknown: the calls that an earlier run started
-    and did not finish. view, spent: which part of the session was sent last, and what that took.
+    and did not finish. was_cut: whether a part of the history was left out for this request. view, spent: which part of
+    the session was sent last, and what that took.
 
     Raises RequestConflictError when the request id was used with another content, SessionError when the session can't
     be read.
     """
 
-    def __init__(self, writer: Writer | None = None, request_id: str = "", content: object = None) -> None:
+    def __init__(
+        self, writer: Writer | None = None, request_id: str = "", content: object = None, is_retry: bool = True
+    ) -> None:
         self.request_id = request_id
         self.state: Literal["new", "open", "answered"] = "new"
         self.messages: list[Message] | None = None
@@ -61,6 +64,7 @@ class Turn:
         self.records: list[ToolRecord] = []
         self.unknown: list[ToolCall] = []
         self._open_unknown: list[ToolCall] = []
+        self.was_cut = False
         self.view: Mapping[str, Any] | None = None
         self.spent: Usage | None = None
         self._writer = writer
@@ -72,7 +76,7 @@ class Turn:
         self._had_effect = False
         self._is_used = False
         if writer is not None:
-            self._read(writer)
+            self._read(writer, is_retry)
 
     @property
     def session_id(self) -> str | None:
@@ -87,10 +91,10 @@ class Turn:
 
     # ---- reading
 
-    def _read(self, writer: Writer) -> None:
+    def _read(self, writer: Writer, is_retry: bool) -> None:
         entries = writer.entries()
         self._length = self._first = len(entries)
-        place = writer.mark(f"request:{self.request_id}") if self.request_id else None
+        place = writer.mark(f"request:{self.request_id}") if self.request_id and is_retry else None
         if place is not None and place < len(entries):
             entries = self._read_request(entries, place)
         self.messages, self.held = messages_of(entries)
@@ -110,6 +114,7 @@ class Turn:
         end = next((number for number in later if begins_turn(entries[number])), len(entries))
         sent, held = ordered(entries[place:end])
         made = sent + held
+        self.was_cut = any(entry.kind == "view" for entry in entries[place:end])
         if _is_answered(made):
             self.state = "answered"
             self.records = _records(made)
@@ -173,6 +178,7 @@ class Turn:
 
     def note_view(self, view: Mapping[str, Any]) -> None:
         """Store which part of the session is sent from now on."""
+        self.was_cut = True
         self._append([{"view": view}], marks=Marks({"view": 0}))
 
     def note(self, event: Event) -> None:

@@ -73,14 +73,22 @@ class Conversations:
         messages: list[dict[str, Any]] = [turn.model_dump() for turn in body.messages]
         return UserInput(None, messages=messages, sampling=body.sampling, tools=self.tools)
 
-    def next(self, subject: str, body: SessionRequest) -> tuple[UserInput, SessionMeta]:
+    def next(self, subject: str, body: SessionRequest, request_id: str) -> tuple[UserInput, SessionMeta]:
         """Return the user input and the metadata for the next message of a session. The first message sets its display
-        name and its system prompt. Raises UnknownPromptError, SessionError."""
+        name and its system prompt. request_id: the client's id of the request, or "". Raises UnknownPromptError,
+        SessionError."""
         key = _key(subject, body.session_id)
         known = self._metadata_of(subject).get(body.session_id)
         meta = SessionMeta(**json.loads(known)) if known is not None else self._first(subject, body)
         text = self._system_prompt(subject, meta)
-        user_input = UserInput(body.user_message, key, system_prompt=text, sampling=body.sampling, tools=self.tools)
+        user_input = UserInput(
+            body.user_message,
+            key,
+            system_prompt=text,
+            sampling=body.sampling,
+            tools=self.tools,
+            request_id=request_id,
+        )
         return user_input, meta
 
     def _first(self, subject: str, body: SessionRequest) -> SessionMeta:
