@@ -61,6 +61,8 @@ class Sessions(Closable):
 
     def list(self, prefix: str = "") -> list[SessionInfo]:
         """All sessions whose ids begin with `prefix`, the most recently written first."""
+        if prefix and not ID.fullmatch(prefix):
+            return []  # no id begins like this
         return sorted(self._list_prefix(prefix), key=lambda info: info.updated, reverse=True)
 
     def delete(self, session_id: str, *, wait: float | None = None) -> None:
