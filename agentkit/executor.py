@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from agentkit._text import joined_surrogates
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import ArgumentsError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
@@ -378,17 +379,17 @@ class _ParallelCalls:
 
 
 def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
-    raw = call["function"]["arguments"]
+    raw, text = call["function"]["arguments"], joined_surrogates(outcome.text)
     record = ToolRecord(
         id=call["id"],
         name=call["function"]["name"],
         arguments=read_arguments(raw),
         raw_arguments=raw,
-        response=outcome.text,
-        error=outcome.text if outcome.failed else None,
+        response=text,
+        error=text if outcome.failed else None,
         seconds=outcome.seconds,
     )
-    adds: tuple[Message, ...] = (tool_result(call["id"], outcome.text),)
+    adds: tuple[Message, ...] = (tool_result(call["id"], text),)
     if outcome.images:
         adds += (images_for_the_model(outcome.images),)
     return ToolFinished(record, ends_run=outcome.ends_run, adds=adds)

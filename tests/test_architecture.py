@@ -33,7 +33,7 @@ LAYERS = [
         "text.quotation",
     ],
     ["net.images", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema"],
-    ["text.call_format", "text.chat_template"],
+    ["text.call_format", "text.chat_template", "tooling.sendable"],
     ["limits", "retrieval", "text.formats.json_block", "text.formats.typed", "text.families.family", "text.markers"],
     ["text.formats.*", "text.families.vision", "text.families.chatml", "text.held_text"],
     ["text.families.*", "text.reasoning"],

@@ -33,6 +33,7 @@ from agentkit.errors import SessionError
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
 from agentkit.record import stored_usage, usage_from
+from agentkit.tooling.sendable import sendable
 
 FORMAT = 1
 """The format in which entries are written; later formats are rejected when read."""
@@ -237,9 +238,13 @@ def write_entries(entries: Iterable[Mapping[str, Any]]) -> list[str]:
 def message_entries(
     messages: Iterable[Mapping[str, Any]], usage: Usage | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
-    """The entries of messages, and their images by SHA-256. usage: what the first of them took."""
+    """The entries of messages, and their images by SHA-256. usage: what the first of them took. Raises SessionError for
+    what JSON can't represent."""
     blobs: dict[str, bytes] = {}
-    made = [{"message": _each_url(message, lambda url: _reference(url, blobs))} for message in messages]
+    try:
+        made = [{"message": _each_url(sendable(message), lambda url: _reference(url, blobs))} for message in messages]
+    except ValueError as error:
+        raise SessionError(f"a message can't be written as JSON: {error}") from None
     if made and usage is not None:
         made[0]["usage"] = stored_usage(usage)
     return made, blobs
