@@ -22,6 +22,8 @@ from agentkit.sessions.turn import Turn
 from agentkit.sessions.writer import Writer
 
 ID = re.compile(r"\w[\w.:@=+-]{0,127}")
+INTERNAL = "_agentkit."
+"""Begins the ids under which services store what is no conversation: names, system prompts."""
 MAX_REQUEST_ID = 256
 WAIT_INTERVAL = 0.1
 """Seconds between two checks whether to go on waiting for a lock."""
@@ -60,10 +62,12 @@ class Sessions(Closable):
         return isinstance(session_id, str) and bool(self._read(checked_id(session_id), 0, 1))
 
     def list(self, prefix: str = "") -> list[SessionInfo]:
-        """All sessions whose ids begin with `prefix`, the most recently written first."""
+        """All sessions whose ids begin with `prefix`, the most recently written first. What the services store for
+        themselves (`INTERNAL`) is not listed."""
         if prefix and not ID.fullmatch(prefix):
             return []  # no id begins like this
-        return sorted(self._list_prefix(prefix), key=lambda info: info.updated, reverse=True)
+        found = (info for info in self._list_prefix(prefix) if not info.id.startswith(INTERNAL))
+        return sorted(found, key=lambda info: info.updated, reverse=True)
 
     def delete(self, session_id: str, *, wait: float | None = None) -> None:
         """Delete a session and its images. wait: seconds to wait for a writer; None: the store's setting. Raises

@@ -25,12 +25,16 @@ from agentkit.serving.http.schemas import (
 )
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
+from agentkit.session import INTERNAL
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
 
 MAX_NAME = 60
 MAX_SUBJECTS = 1000
 """Maximum number of subjects whose session metadata is cached in memory."""
+
+MAX_PROMPTS = 200
+"""Maximum number of system prompts that are cached in memory."""
 
 
 class UnknownSessionError(Exception):
@@ -67,6 +71,7 @@ class Conversations:
 
     def __post_init__(self) -> None:
         self._metadata_of = functools.lru_cache(MAX_SUBJECTS)(self._metadata)
+        self._prompt_of = functools.lru_cache(MAX_PROMPTS)(self._read_prompt)  # stored under its digest: never changes
 
     def single(self, body: ChatRequest) -> UserInput:
         """Return the user input of a stateless chat request."""
@@ -101,7 +106,7 @@ class Conversations:
             version = self.version(body.prompt, f"{subject}\n{body.session_id}")
             text = version.text
         digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
-        stored_prompt = self.service.sessions[f"http.{_digest(subject)}.prompt.{digest}"]
+        stored_prompt = self.service.sessions[_prompt_key(subject, digest)]
         if not stored_prompt.entries():
             stored_prompt.append([system(text)])
         meta = SessionMeta(name, digest, version.prompt if version else "", version.version if version else "")
@@ -109,8 +114,11 @@ class Conversations:
         return SessionMeta(**json.loads(stored))
 
     def _system_prompt(self, subject: str, meta: SessionMeta) -> str:
-        messages = self.service.sessions[f"http.{_digest(subject)}.prompt.{meta.told}"].messages
-        return text_of(messages[0]) if messages else DEFAULT_SYSTEM_PROMPT
+        return self._prompt_of(_prompt_key(subject, meta.told)) or DEFAULT_SYSTEM_PROMPT
+
+    def _read_prompt(self, key: str) -> str:
+        messages = self.service.sessions[key].messages
+        return text_of(messages[0]) if messages else ""
 
     def keep(self, subject: str, session_id: str, meta: SessionMeta) -> None:
         """Restore the metadata of a session that was deleted while it was answered. Raises SessionError."""
@@ -149,7 +157,7 @@ class Conversations:
         }
         return [
             SessionOut(session_id=known[info.id][0], name=known[info.id][1].name, updated=info.updated.isoformat())
-            for info in self.service.sessions.list()
+            for info in self.service.sessions.list(prefix=f"http.{_digest(subject)}:")
             if info.id in known
         ]
 
@@ -160,7 +168,7 @@ class Conversations:
         return SessionMeta(**json.loads(known))
 
     def _metadata(self, subject: str) -> KeyValueStore:
-        return KeyValueStore(self.service.sessions, f"http.{_digest(subject)}.names")
+        return KeyValueStore(self.service.sessions, f"{INTERNAL}http.{_digest(subject)}.names")
 
 
 def turns(messages: Sequence[Message]) -> list[TurnOut]:
@@ -207,6 +215,10 @@ def _as_json(meta: SessionMeta) -> str:
 
 def _digest(subject: str) -> str:
     return hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def _prompt_key(subject: str, digest: str) -> str:
+    return f"{INTERNAL}http.{_digest(subject)}.prompt.{digest}"
 
 
 def _key(subject: str, session_id: str) -> str:

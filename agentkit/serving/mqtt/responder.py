@@ -17,7 +17,7 @@ from agentkit.serving.mqtt import maze
 from agentkit.serving.mqtt.payloads import UserMessage, session_key
 from agentkit.serving.mqtt.projects import Project
 from agentkit.serving.tool_loading import AnyTool, load
-from agentkit.session import SessionInfo, Sessions
+from agentkit.session import INTERNAL, SessionInfo, Sessions
 
 logger = logging.getLogger("agentkit.mqtt")
 messages = logging.getLogger("agentkit.mqtt.messages")
@@ -59,7 +59,9 @@ class Templates:
         return prompts.get(message.key) or prompts.get("*") or message.project.system_prompt
 
     def _of(self, project: Project) -> KeyValueStore:
-        return self._stores.setdefault(project.name, KeyValueStore(self._sessions, f"{project.name}.templates"))
+        return self._stores.setdefault(
+            project.name, KeyValueStore(self._sessions, f"{INTERNAL}{project.name}.templates")
+        )
 
 
 class Responder:
@@ -138,7 +140,7 @@ class Responder:
         return [info.id for info in self._session_infos(project)]
 
     def _session_infos(self, project: Project) -> list[SessionInfo]:
-        return [info for info in self.sessions.list() if info.id.startswith(f"{project.name}:")]
+        return self.sessions.list(prefix=f"{project.name}:")
 
     def tidy(self, project: Project, max_sessions: int, idle_seconds: float) -> None:
         """Drop a project's histories that are idle for over `idle_seconds`, and the oldest beyond `max_sessions`."""
