@@ -28,7 +28,7 @@ from agentkit.repair import repaired
 from agentkit.run import Run, events_of
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
-from agentkit.toolbox import Toolbox
+from agentkit.toolbox import Toolbox, toolbox_of
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.pickling import Part, check, parts_of_tool
 from agentkit.tools import Context, Tool, tool
@@ -225,21 +225,21 @@ class Agent(Closable):
         self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Budget | None = None
     ) -> Run[Any]:
         with contextlib.ExitStack() as resources:
-            tools = self._toolbox if options.tools is None else Toolbox(options.tools)
+            tools = self._toolbox if options.tools is None else toolbox_of(options.tools)
             answer = _answer(options, self._backend, bool(tools))
             limits = options.limits or self._limits
-            budget = Budget(limits, parent=parent)
-            resources.callback(budget.release)
+            budget = _budget(limits, parent, resources)
             turn = _turn(prompt, options, budget, resources)
             transcript, repairs, offset = _opened(prompt, options, turn, answer, self._instructions)
-            decisions, context = _decisions(options.approve, transcript), _context(options, budget, turn, transcript)
+            context = _context(options, budget, turn, transcript, offset)
+            decisions = _decisions(options.approve, transcript)
             executor = Executor(tools.plus(*answer.tools), context, decisions, self._latency, HIDDEN_TOOLS)
             if prompt is None or turn.state != "new":
                 _continue(transcript, executor, answer, turn)
             scope = self._scope(limits, options.sampling, answer, executor, budget, turn, offset, bool(repairs))
             steps = loop.run(transcript, wrapped(self._backend, scope), executor, budget, stream)
             events = events_of(steps, transcript, executor, answer, turn, repairs, stream)
-            return Run(events, transcript, resources.pop_all().close)
+            return Run(events, transcript, turn, resources.pop_all().close)
 
     def _made_of(self) -> dict[str, Any]:
         """The arguments from which this agent was made, but for the model."""
@@ -319,6 +319,12 @@ def _checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunO
     return options
 
 
+def _budget(limits: Limits, parent: Budget | None, resources: contextlib.ExitStack) -> Budget:
+    budget = Budget(limits, parent=parent)
+    resources.callback(budget.release)
+    return budget
+
+
 def _turn(prompt: Prompt | None, options: RunOptions, budget: Budget, resources: contextlib.ExitStack) -> Turn:
     """The turn of the session in which the run takes place. It is rolled back when the run can't be begun."""
     turn, cancel, end = options.session, options.cancel, budget.end()
@@ -344,7 +350,7 @@ def _answer(options: RunOptions, backend: Backend, has_tools: bool) -> TextAnswe
     return TypedAnswer(OutputType(options.output), backend.capabilities(), has_tools, options.output_retries)
 
 
-def _context(options: RunOptions, budget: Budget, turn: Turn, transcript: Transcript) -> Context:
+def _context(options: RunOptions, budget: Budget, turn: Turn, transcript: Transcript, offset: int) -> Context:
     return Context(
         deps=options.deps,
         deadline=budget.deadline(),
@@ -353,14 +359,15 @@ def _context(options: RunOptions, budget: Budget, turn: Turn, transcript: Transc
         budget=budget,
         session=turn.session_id,
         messages=transcript,
+        offset=offset,
     )
 
 
 def _opened(
     prompt: Prompt | None, options: RunOptions, turn: Turn, answer: TextAnswer, instructions: str | None
 ) -> tuple[Transcript, list[str], int]:
-    """The transcript that a run begins with, what was repaired in it, and the number of messages that are before those
-    of the session."""
+    """The transcript that a run begins with, what was repaired in it, and the index in it of the session's first
+    message; negative where the session's beginning was not read."""
     earlier = list(options.messages)
     if turn.messages is not None:
         if earlier:
@@ -372,6 +379,9 @@ def _opened(
     question = [user(answer.prompt(_checked(prompt)))] if prompt is not None and is_new else []
     unknown_results = turn.unknown_results()
     history, repairs = repaired([*earlier, *unknown_results], closed=is_new)
+    if repairs and turn.first_number:  # the numbers of the view are not those of the repaired messages
+        turn.read_all()
+        return _opened(prompt, options, turn, answer, instructions)
     turn.write(unknown_results, history, earlier, question)
     first = history[0] if history else None
     has_system = isinstance(first, Mapping) and first.get("role") in ("system", "developer")
@@ -380,7 +390,8 @@ def _opened(
         history.insert(0, cast(Any, system(instructions)))
     transcript = Transcript(history)
     transcript.extend([*turn.held, *question])
-    return transcript, repairs, int(bool(instructions) and not has_system)
+    turn.instructed = int(bool(instructions) and not has_system)
+    return transcript, repairs, turn.instructed - turn.first_number
 
 
 def _continue(transcript: Transcript, executor: Executor, answer: TextAnswer, turn: Turn) -> None:

@@ -69,6 +69,21 @@ class OpenCall:
     raw_arguments: str
 
 
+class _Messages:
+    """The messages of a result; those of a long session are read when they are asked for."""
+
+    def __get__(self, result: Any, owner: type) -> Any:
+        if result is None:
+            raise AttributeError("messages")  # the field has no default
+        messages = result.__dict__["messages"]
+        if callable(messages):
+            messages = result.__dict__["messages"] = messages()
+        return messages
+
+    def __set__(self, result: Any, messages: Any) -> None:
+        result.__dict__["messages"] = messages
+
+
 @dataclass(frozen=True)
 class Result(Generic[T]):
     """The result of a run.
@@ -84,7 +99,10 @@ class Result(Generic[T]):
     """
 
     output: T
-    messages: list[Message]
+    if TYPE_CHECKING:
+        messages: list[Message]
+    else:
+        messages: list[Message] = _Messages()
     usage: Usage
     stopped: Stopped
     tool_calls: list[ToolRecord]
@@ -95,6 +113,9 @@ class Result(Generic[T]):
 
     def __str__(self) -> str:
         return str(self.output)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "messages": self.messages}
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """One run of an agent: an iterator of its events, and its result."""
 
 import contextlib
+import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, cast
+from typing import Any, Generic, cast
 
 from agentkit._closing import Closable
+from agentkit.errors import SessionError
 from agentkit.event import (
     ApprovalNeeded,
     Event,
@@ -32,9 +34,10 @@ class Run(Closable, Iterator[Event], Generic[T]):
     """A run of an agent, as an iterator of events. `messages` is the valid transcript at any time; `result` is set when
     the run has ended. Close it (or use `with`) to stop it early; a run that is garbage-collected is closed too."""
 
-    def __init__(self, events: Steps, transcript: Transcript, release: Callable[[], object]) -> None:
+    def __init__(self, events: Steps, transcript: Transcript, turn: Turn, release: Callable[[], object]) -> None:
         self.result: Result[T] | None = None
         self._transcript = transcript
+        self._turn = turn
         self._records: list[ToolRecord] = []
         self._events = events
         self._release = weakref.finalize(self, release)  # releases the session, also when the run is never started
@@ -45,7 +48,7 @@ class Run(Closable, Iterator[Event], Generic[T]):
         except BaseException as error:
             self.close()
             if not isinstance(error, StopIteration):
-                with contextlib.suppress(AttributeError):
+                with contextlib.suppress(AttributeError, SessionError):
                     error.messages = self.messages  # type: ignore[attr-defined]
             raise
         if isinstance(event, ToolFinished):
@@ -57,8 +60,8 @@ class Run(Closable, Iterator[Event], Generic[T]):
 
     @property
     def messages(self) -> list[Message]:
-        """The transcript so far."""
-        return list(self._transcript)
+        """The transcript so far. Raises SessionError when the beginning of the session can't be read."""
+        return self._turn.whole(self._transcript)
 
     @property
     def tool_calls(self) -> list[ToolRecord]:
@@ -97,11 +100,12 @@ def events_of(
     is_replayed = turn.state == "answered"
     if is_replayed and streams and isinstance(output, str):
         yield TextDelta(output)
+    messages_of_the_run: Any = functools.partial(turn.whole, list(transcript))  # read when it is asked for
     assert context.budget is not None
     yield RunFinished(
         Result(
             output,
-            list(transcript),
+            messages_of_the_run if turn.first_number else messages_of_the_run(),
             context.budget.usage,
             _stopped(ends, transcript, executor, answer),
             turn.records if is_replayed else [event.record for event in ends if isinstance(event, ToolFinished)],

@@ -22,6 +22,8 @@ from agentkit.sessions.turn import Turn
 from agentkit.sessions.writer import Writer
 
 ID = re.compile(r"\w[\w.:@=+-]{0,127}")
+INTERNAL = "_agentkit."
+"""Begins the ids under which services store what is no conversation: names, system prompts."""
 MAX_REQUEST_ID = 256
 WAIT_INTERVAL = 0.1
 """Seconds between two checks whether to go on waiting for a lock."""
@@ -60,8 +62,12 @@ class Sessions(Closable):
         return isinstance(session_id, str) and bool(self._read(checked_id(session_id), 0, 1))
 
     def list(self, prefix: str = "") -> list[SessionInfo]:
-        """All sessions whose ids begin with `prefix`, the most recently written first."""
-        return sorted(self._list_prefix(prefix), key=lambda info: info.updated, reverse=True)
+        """All sessions whose ids begin with `prefix`, the most recently written first. What the services store for
+        themselves (`INTERNAL`) is not listed."""
+        if prefix and not ID.fullmatch(prefix):
+            return []  # no id begins like this
+        found = (info for info in self._list_prefix(prefix) if not info.id.startswith(INTERNAL))
+        return sorted(found, key=lambda info: info.updated, reverse=True)
 
     def delete(self, session_id: str, *, wait: float | None = None) -> None:
         """Delete a session and its images. wait: seconds to wait for a writer; None: the store's setting. Raises
@@ -232,6 +238,7 @@ class Session:
         request_id: str | None = None,
         *,
         content: object = None,
+        is_retry: bool = True,
         wait: float | None = None,
         gives_up: Callable[[], bool] | None = None,
     ) -> Iterator[Turn]:
@@ -239,13 +246,25 @@ class Session:
 
         request_id: the client's id of the request (idempotency key): where the request with this id was answered
         already, the turn has its answer; where it was begun, it goes on from there. content: what the client sent (JSON
-        values). wait, gives_up: see `hold`. Raises RequestConflictError when the id was used before with another
+        values). is_retry: False for an id that means nothing beyond this turn: what it was used for before is not
+        looked at. wait, gives_up: see `hold`. Raises RequestConflictError when the id was used before with another
         content, SessionBusyError, SessionError.
         """
         if request_id is not None and (not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_REQUEST_ID):
             raise SessionError(f"request_id={request_id!r:.80}: it must be a text of 1 to {MAX_REQUEST_ID} characters")
         with self.hold(wait, gives_up) as writer:
-            yield Turn(writer, request_id or "", content)
+            yield Turn(writer, request_id or "", content, is_retry)
+
+    def note_delivered(self, request_id: str) -> None:
+        """Record that the client has received the answer to its request. Raises SessionError."""
+        with self.hold() as writer:
+            writer.note_request(request_id, "delivered")
+
+    def is_delivered(self, request_id: str) -> bool:
+        """Whether the client has received the answer to its request. Reads no messages. Raises SessionError."""
+        delivered = self._sessions._mark(self.id, f"delivered:{request_id}")
+        begun = self._sessions._mark(self.id, f"request:{request_id}")
+        return delivered is not None and (begun is None or delivered > begun)
 
     @contextmanager
     def _locked(self, wait: float, gives_up: Callable[[], bool] | None) -> Iterator[Any]:

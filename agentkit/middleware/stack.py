@@ -23,8 +23,8 @@ from agentkit.sessions.turn import Turn
 class RunScope:
     """What the middleware of one run is made with.
 
-    sampling: fields for each request. answer: what the run has to answer with. offset: the number of messages in the
-    transcript before those of the session. is_repaired: whether the transcript differs from the session. prices,
+    sampling: fields for each request. answer: what the run has to answer with. offset: the index in the
+    transcript of the session's first message. is_repaired: whether the transcript differs from the session. prices,
     window, size, early_start: of the agent.
     """
 
@@ -57,10 +57,17 @@ def _eager(backend: Backend, run: RunScope) -> Backend:
 
 def _fitted(backend: Backend, run: RunScope) -> Backend:
     turn, offset = run.turn, run.offset
-    view = None if run.is_repaired or turn.view is None else TrimmedHistory.restored(turn.view, offset)
+    view = None if run.is_repaired or turn.view is None else TrimmedHistory.restored(turn.view, offset, turn.instructed)
     spent = turn.spent if view is not None or turn.view is None else None
     return FitToContext(
-        backend, run.window, run.size, run.budget, view, spent, lambda made: turn.note_view(made.stored(offset))
+        backend,
+        run.window,
+        run.size,
+        run.budget,
+        offset,
+        view,
+        spent,
+        lambda made, transcript: turn.note_view(made.stored(transcript, turn.instructed)),
     )
 
 

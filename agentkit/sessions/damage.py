@@ -8,9 +8,9 @@ from agentkit.transcript import ROLES
 _ROLES = ROLES | {"function"}  # a deprecated one, which is repaired
 
 
-def damage_of(kind: str, entry: Mapping[str, Any]) -> str | None:
+def damage_of(kind: str, entry: Mapping[str, Any], number: int) -> str | None:
     """What is wrong with the value of an entry; None when it can be read. What a run repairs (`agentkit.repair`) is not
-    damage. kind: the key of the value, "" when the entry has none."""
+    damage. kind: the key of the value, "" when the entry has none. number: the place of the entry in the log."""
     if kind not in _CHECKS:
         return f"it has none of the keys {', '.join(_CHECKS)}"
     if not isinstance(entry.get("usage"), Mapping | None):
@@ -20,7 +20,7 @@ def damage_of(kind: str, entry: Mapping[str, Any]) -> str | None:
     value = entry[kind]
     if not isinstance(value, Mapping):
         return f"its {kind} is {_named(value)} instead of an object"
-    return _CHECKS[kind](value)
+    return _view(value, number) if kind == "view" else _CHECKS[kind](value)
 
 
 def damage_of_message(message: Mapping[str, Any]) -> str | None:
@@ -65,11 +65,20 @@ def _texts(kind: str, value: Mapping[str, Any], names: tuple[str, ...]) -> str |
     return None if wrong is None else f"the {wrong} of its {kind} is {_named(value.get(wrong))} instead of a text"
 
 
-def _view(value: Mapping[str, Any]) -> str | None:
+def _view(value: Mapping[str, Any], number: int) -> str | None:
+    begin, first = value.get("from"), 0
+    if "from" in value:
+        if not (isinstance(begin, Mapping) and _is_count(begin.get("entry")) and _is_count(begin.get("message"))):
+            return "the from of its view has no numbers of an entry and a message"
+        first = begin["message"]
+        if not first <= begin["entry"] < number:
+            return "the from of its view is no earlier entry, or has more messages than entries before it"
     for name in ("left_out", "stubs"):
         places = value.get(name)
-        if places is not None and not (isinstance(places, list) and all(map(_is_count, places))):
-            return f"the {name} of its view is not a list of numbers of at least 0"
+        if places is not None and not (
+            isinstance(places, list) and all(_is_count(place) and place >= first for place in places)
+        ):
+            return f"the {name} of its view is not a list of numbers of at least {first}"
     return None
 
 
@@ -92,7 +101,7 @@ def _named(value: object) -> str:
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     "message": damage_of_message,
     "started": _started,
-    "undo": lambda entry: None,
-    "view": _view,
+    "undo": lambda value: None,
+    "view": lambda value: None,
     "request": _request,
 }

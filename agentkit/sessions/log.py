@@ -1,6 +1,6 @@
 """The log of a session: its entries as JSON, and what follows from them.
 
-An entry is one JSON object in format 1:
+An entry is one JSON object in format 1, or 2 for a view with "from":
 
     {"v": 1, "at": "2026-11-21T08:40:00.123Z", "message": {"role": "user", "content": "..."}}
     {"v": 1, "at": "...", "message": {"role": "assistant", ...}, "usage": {"input_tokens": 12, ...}}
@@ -8,7 +8,8 @@ An entry is one JSON object in format 1:
     {"v": 1, "at": "...", "request": {"id": "7", "state": "begun", "digest": "..."}}  (a client's request is begun)
     {"v": 1, "at": "...", "undo": 2, "dropped_from": 17}  (the last so many messages are undone, and all marks from that
                                                            entry on)
-    {"v": 1, "at": "...", "view": {...}}                          (what is sent of a history that is too long)
+    {"v": 2, "at": "...", "view": {"from": {"entry": 9, "message": 7}, "left_out": [8], "stubs": [10], "note": "..."}}
+                           (what is sent of a history that is too long: from entry 9 on, which has the message number 7)
 
 Further keys of a message's entry: "by": "run", a user message that the run wrote itself (images of a tool, what is
 wrong with an answer); "ends": true, the result of a tool that ended the run; "unknown": true, the result says that the
@@ -37,8 +38,9 @@ from agentkit.record import stored_usage, usage_from
 from agentkit.sessions.damage import damage_of, damage_of_message
 from agentkit.tooling.sendable import sendable
 
-FORMAT = 1
-"""The format in which entries are written; later formats are rejected when read."""
+FORMAT = 2
+"""The latest format of an entry; later ones are rejected when read. Only what older versions of agentkit would read
+wrongly is written in it."""
 
 KINDS = ("message", "started", "undo", "view", "request")
 BLOB = "agentkit-blob:sha256-"
@@ -176,7 +178,7 @@ def last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage
             count, spent = max(0, count - entry.value), None
             if view is not None:
                 is_undone = entry.extra.get("dropped_from", 0) <= view["number"]
-                view = None if is_undone else {**view, **{name: _below(view.get(name), count) for name in _PLACES}}
+                view = None if is_undone else shortened(view, count)
         elif entry.kind == "view":
             view = {**entry.value, "number": number}
         elif entry.kind == "message":
@@ -186,15 +188,16 @@ def last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage
             elif entry.value.get("role") == "tool":
                 spent = None
     if view is not None:
-        view = {**view, **{name: _below(view.get(name), count) for name in _PLACES}}
+        view = shortened(view, count)
     return view, spent if spent is not None and spent.input_tokens else None
 
 
-_PLACES = ("left_out", "stubs")
+def shortened(view: Mapping[str, Any], messages: int) -> dict[str, Any]:
+    """The view of a session of which only the first `messages` messages are left."""
+    return {**view, **{name: [place for place in view.get(name) or () if place < messages] for name in PLACES}}
 
 
-def _below(places: Any, count: int) -> list[int]:
-    return [place for place in places or () if place < count]
+PLACES = ("left_out", "stubs")
 
 
 def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
@@ -239,7 +242,7 @@ def read_entry(text: str, number: int, session_id: str, blob: Callable[[str], by
             "install a newer version"
         )
     kind = next((name for name in KINDS if name in entry), "")
-    damage = damage_of(kind, entry)
+    damage = damage_of(kind, entry, number)
     if damage is not None:
         raise DamagedEntryError(session_id, number, damage)
     value = entry[kind]
@@ -253,9 +256,13 @@ def write_entries(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     """The texts of new entries. Raises SessionError for what JSON can't represent."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     try:
-        return [json_bytes({"v": FORMAT, "at": now, **entry}).decode() for entry in entries]
+        return [json_bytes({"v": _format_of(entry), "at": now, **entry}).decode() for entry in entries]
     except (TypeError, ValueError) as error:
         raise SessionError(f"a message can't be written as JSON: {error}") from None
+
+
+def _format_of(entry: Mapping[str, Any]) -> int:
+    return FORMAT if "from" in entry.get("view", ()) else 1
 
 
 def message_entries(

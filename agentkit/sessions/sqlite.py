@@ -1,23 +1,28 @@
 """Sessions in one SQLite file, shared by the processes of a machine.
 
 A session is locked by an operating-system file lock next to the database, which is released when its process ends, for
-whatever reason. An acknowledged entry is on disk (WAL, synchronous=FULL).
+whatever reason. An acknowledged entry is on disk (WAL, synchronous=FULL), in the file that is at the path.
 """
 
 import hashlib
 import os
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from agentkit.errors import ConfigurationError, SessionError
 from agentkit.session import SessionInfo, Sessions, busy
+from agentkit.sessions.file_lock import FileLocks, HeldLock
+from agentkit.sessions.forking import take_part_in_forks
+from agentkit.sessions.group_commit import GroupCommit, Write
+from agentkit.sessions.log import Marks
+from agentkit.sessions.sqlite_file import Identity, SQLiteFile, absolute, identity
 
-VERSION = 1
+VERSION = 2
 """The version of the tables, in SQLite's user_version."""
 
 TABLES = """
@@ -33,7 +38,26 @@ CREATE TABLE IF NOT EXISTS blobs (
     session INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE, digest TEXT NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (session, digest)
 );
+CREATE TABLE IF NOT EXISTS marks (
+    session INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE, name TEXT NOT NULL, place INTEGER NOT NULL,
+    PRIMARY KEY (session, name)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS marks_by_place ON marks (session, place);
 """
+# The first `marked` entries of a session are those whose marks are in the table: fewer than all when an agentkit
+# without marks wrote some.
+VERSION_2 = "ALTER TABLE sessions ADD COLUMN marked INTEGER NOT NULL DEFAULT 0"
+
+LAST = "\U0010ffff"
+"""Sorts behind every character of an id."""
+
+
+@dataclass(frozen=True)
+class _Lock:
+    """The lock of a session. file: the database when it was acquired."""
+
+    held: HeldLock
+    file: Identity | None
 
 
 class SQLiteSessions(Sessions):
@@ -45,9 +69,12 @@ class SQLiteSessions(Sessions):
 
     def __init__(self, path: str | os.PathLike[str], wait: float = 30.0) -> None:
         super().__init__(wait)
-        self.path = Path(path)
-        self._guard = threading.RLock()
-        self._open: tuple[int, sqlite3.Connection] | None = None
+        self.path = absolute(path)
+        self._writer = SQLiteFile(self.path, self._prepare)
+        self._reader = SQLiteFile(self.path, self._prepare)  # readers don't wait until a commit is on the disk
+        self._locks = FileLocks(self.path.with_name(f"{self.path.name}-locks"))
+        self._commits = GroupCommit(self._using, self._writer.check_unmoved)
+        take_part_in_forks(self)
         with self._using():
             pass
 
@@ -56,80 +83,100 @@ class SQLiteSessions(Sessions):
 
     def close(self) -> None:
         """Close the file; it is opened again when needed."""
-        with self._guard:
-            if self._open is not None and self._open[0] == os.getpid():
-                self._open[1].close()
-            self._open = None
+        self._reader.close()
+        self._writer.close()
 
-    @contextmanager
-    def _using(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for one thread at a time; errors while it is used are raised as SessionError."""
-        with self._guard:
-            try:
-                if self._open is None or self._open[0] != os.getpid():  # a connection must not cross a fork
-                    self._open = (os.getpid(), self._connected())
-                yield self._open[1]
-            except (sqlite3.Error, OSError) as error:
-                raise SessionError(f"the sessions in {self.path.name} can't be used: {error}") from error
+    def before_fork(self) -> None:
+        """Nothing: the connections and locks wait themselves."""
 
-    def _connected(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
-        connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
-        try:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > VERSION:
-                raise SessionError(
-                    f"{self.path.name} was made by a newer agentkit (version {version} of its tables; this supports "
-                    f"up to {VERSION}): install a newer version"
-                )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            if version < VERSION:
-                connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    def after_fork(self, is_child: bool) -> None:
+        if is_child:  # what waits to be committed is the parent's
+            self._commits = GroupCommit(self._using, self._writer.check_unmoved)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._using() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
+    def _using(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._writer.using()
+
+    def _write(self, write: Write) -> None:
+        with self._writer.failures():
+            self._commits.run(write)
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        self._version(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if self._version(connection) < VERSION:
+            self._upgrade(connection)
+        connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise SessionError(
+                f"{self.path.name} was made by a newer agentkit (version {version} of its tables; this supports "
+                f"up to {VERSION}): install a newer version"
+            )
+        return version
+
+    def _upgrade(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        if self._version(connection) < VERSION:  # no other process was faster
+            for statement in (*TABLES.split(";"), VERSION_2, f"PRAGMA user_version = {VERSION}"):
+                connection.execute(statement)
+        connection.execute("COMMIT")
 
     def _append(self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: Any) -> None:
-        now = datetime.now(UTC).timestamp()
-        with self._transaction() as connection:
-            connection.execute(
-                "INSERT INTO sessions (id, entries, created, updated) VALUES (?, 0, ?, ?) ON CONFLICT (id) DO NOTHING",
-                (session_id, now, now),
-            )
-            number, place = connection.execute(
-                "SELECT number, entries FROM sessions WHERE id = ?", (session_id,)
-            ).fetchone()
+        self._append_marked(session_id, entries, blobs, lock, Marks())
+
+    def _append_marked(
+        self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: _Lock, marks: Marks
+    ) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            self._check_held(session_id, lock)
+            place, number = _place(connection, session_id)
             connection.executemany(
                 "INSERT INTO entries (session, place, body) VALUES (?, ?, ?)",
                 [(number, place + index, body) for index, body in enumerate(entries)],
             )
-            connection.executemany(
-                "INSERT OR IGNORE INTO blobs (session, digest, data) VALUES (?, ?, ?)",
-                [(number, digest, data) for digest, data in blobs.items()],
-            )
+            if blobs:
+                connection.executemany(
+                    "INSERT OR IGNORE INTO blobs (session, digest, data) VALUES (?, ?, ?)",
+                    [(number, digest, data) for digest, data in blobs.items()],
+                )
+            _write_marks(connection, number, place, marks)
             connection.execute(
-                "UPDATE sessions SET entries = ?, updated = ? WHERE number = ?", (place + len(entries), now, number)
+                "UPDATE sessions SET marked = CASE marked WHEN entries THEN ? ELSE marked END, entries = ?, "
+                "updated = max(created, ?) WHERE number = ?",  # the clock may have been set back
+                (place + len(entries), place + len(entries), datetime.now(UTC).timestamp(), number),
             )
 
+        self._write(write)
+
+    def _check_held(self, session_id: str, lock: _Lock) -> None:
+        """Raises SessionError when a writer no longer holds its lock, or holds that of a file that is gone."""
+        if self._writer.opened != lock.file:
+            raise SessionError(
+                f"the file {self.path.name} was removed or replaced while session {session_id!r} was written to: "
+                "nothing was stored"
+            )
+        if not lock.held.is_held():
+            raise SessionError(
+                f"session {session_id!r} is no longer locked by this writer (its process was forked, or the file of "
+                "its lock removed): nothing was stored"
+            )
+
+    def _mark(self, session_id: str, name: str) -> int | None:
+        with self._reader.using() as connection:
+            row = connection.execute(
+                "SELECT marked = entries, (SELECT place FROM marks WHERE session = number AND name = ?) "
+                "FROM sessions WHERE id = ?",
+                (name, session_id),
+            ).fetchone()
+        is_complete, place = row or (True, None)
+        return place if is_complete else super()._mark(session_id, name)
+
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
-        with self._using() as connection:
+        with self._reader.using() as connection:
             rows = connection.execute(
                 "SELECT body FROM entries JOIN sessions ON number = session WHERE id = ? AND place >= ? "
                 "ORDER BY place LIMIT ?",
@@ -138,7 +185,7 @@ class SQLiteSessions(Sessions):
             return [body for (body,) in rows]
 
     def _blob(self, session_id: str, digest: str) -> bytes | None:
-        with self._using() as connection:
+        with self._reader.using() as connection:
             row = connection.execute(
                 "SELECT data FROM blobs JOIN sessions ON number = session WHERE id = ? AND digest = ?",
                 (session_id, digest),
@@ -146,36 +193,70 @@ class SQLiteSessions(Sessions):
             return row[0] if row else None
 
     def _list(self) -> Iterable[SessionInfo]:
-        with self._using() as connection:
-            rows = connection.execute("SELECT id, entries, created, updated FROM sessions").fetchall()
+        return self._list_prefix("")
+
+    def _list_prefix(self, prefix: str) -> Iterable[SessionInfo]:
+        with self._reader.using() as connection:
+            rows = connection.execute(
+                "SELECT id, entries, created, updated FROM sessions WHERE id >= ? AND id < ?", (prefix, prefix + LAST)
+            ).fetchall()
         return [SessionInfo(id_, count, _time(created), _time(updated)) for id_, count, created, updated in rows]
 
     def _delete(self, session_id: str) -> None:
-        with self._transaction() as connection:
-            connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+        self._write(lambda connection: _execute(connection, "DELETE FROM sessions WHERE id = ?", session_id))
+        self._remove_lock(session_id)
 
     def _rename(self, session_id: str, new_id: str) -> None:
-        with self._transaction() as connection:
-            connection.execute("UPDATE sessions SET id = ? WHERE id = ?", (new_id, session_id))
+        rename = "UPDATE sessions SET id = ? WHERE id = ?"
+        self._write(lambda connection: _execute(connection, rename, new_id, session_id))
+        self._remove_lock(session_id)
+
+    def _remove_lock(self, session_id: str) -> None:
+        with suppress(OSError):  # the session is gone; its lock's file harms nobody
+            self._locks.remove(_lock_name(session_id))
 
     @contextmanager
-    def _lock(self, session_id: str, wait: float) -> Iterator[None]:
-        import filelock
+    def _lock(self, session_id: str, wait: float) -> Iterator[_Lock]:
+        with ExitStack() as stack:
+            try:
+                held = stack.enter_context(self._locks.hold(_lock_name(session_id), wait))
+            except TimeoutError:
+                raise busy(session_id, wait) from None
+            except OSError as error:
+                raise SessionError(f"the sessions in {self.path.name} can't be locked: {error}") from error
+            file = identity(self.path)
+            if file is None:
+                with self._using():
+                    file = self._writer.opened
+            yield _Lock(held, file)
 
-        folder = self.path.with_name(f"{self.path.name}-locks")
-        name = hashlib.sha256(session_id.encode()).hexdigest()[:32]
-        lock = filelock.FileLock(folder / f"{name}.lock", timeout=wait, thread_local=False, mode=0o600)
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            lock.acquire(poll_interval=0.02)
-        except filelock.Timeout:
-            raise busy(session_id, wait) from None
-        except OSError as error:
-            raise SessionError(f"the sessions in {self.path.name} can't be locked: {error}") from error
-        try:
-            yield
-        finally:
-            lock.release()
+
+def _place(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]:
+    """The number of entries of a session, which is created when it does not exist, and its number."""
+    find = "SELECT entries, number FROM sessions WHERE id = ?"
+    found: tuple[int, int] | None = connection.execute(find, (session_id,)).fetchone()
+    if found is not None:
+        return found
+    now = datetime.now(UTC).timestamp()
+    made = connection.execute(
+        "INSERT INTO sessions (id, entries, created, updated) VALUES (?, 0, ?, ?)", (session_id, now, now)
+    )
+    return 0, int(made.lastrowid or 0)
+
+
+def _write_marks(connection: sqlite3.Connection, number: int, place: int, marks: Marks) -> None:
+    if marks.dropped_from is not None:
+        _execute(connection, "DELETE FROM marks WHERE session = ? AND place >= ?", number, marks.dropped_from)
+    for name, index in marks.places.items():
+        _execute(connection, "INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", number, name, place + index)
+
+
+def _execute(connection: sqlite3.Connection, statement: str, *values: Any) -> None:
+    connection.execute(statement, values)
+
+
+def _lock_name(session_id: str) -> str:
+    return f"{hashlib.sha256(session_id.encode()).hexdigest()[:32]}.lock"
 
 
 def from_url(url: str) -> SQLiteSessions:

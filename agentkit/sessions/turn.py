@@ -24,6 +24,7 @@ from agentkit.sessions.log import (
     message_entries,
     messages_of,
     ordered,
+    shortened,
     started_calls,
 )
 from agentkit.sessions.writer import Writer
@@ -47,13 +48,17 @@ class Turn:
     goes on where it stopped; "answered": it has its answer already. messages: those of the session, None without one;
     of an answered request those up to its answer. held: the messages that come after the results of open calls.
     records: the calls that an open or answered request has made so far. unknown: the calls that an earlier run started
-    and did not finish. view, spent: which part of the session was sent last, and what that took.
+    and did not finish. was_cut: whether a part of the history was left out for this request. view, spent: which part of
+    the session was sent last, and what that took. first_number: the number in the session of the first of `messages`:
+    reading starts with what is sent. instructed: how many messages the run has before those of the session.
 
     Raises RequestConflictError when the request id was used with another content, SessionError when the session can't
     be read.
     """
 
-    def __init__(self, writer: Writer | None = None, request_id: str = "", content: object = None) -> None:
+    def __init__(
+        self, writer: Writer | None = None, request_id: str = "", content: object = None, is_retry: bool = True
+    ) -> None:
         self.request_id = request_id
         self.state: Literal["new", "open", "answered"] = "new"
         self.messages: list[Message] | None = None
@@ -61,18 +66,25 @@ class Turn:
         self.records: list[ToolRecord] = []
         self.unknown: list[ToolCall] = []
         self._open_unknown: list[ToolCall] = []
+        self.was_cut = False
         self.view: Mapping[str, Any] | None = None
         self.spent: Usage | None = None
         self._writer = writer
         self._digest = _digest(content) if request_id else ""
         self._undo: list[dict[str, Any]] = []
+        self.first_number = 0
+        self.instructed = 0
+        self._reads_all = False
+        self._head: list[Message] | None = None
+        self._start = 0
         self._length = 0
         self._first = 0
+        self._left = 0
         self._messages_written = 0
         self._had_effect = False
         self._is_used = False
         if writer is not None:
-            self._read(writer)
+            self._read(writer, is_retry)
 
     @property
     def session_id(self) -> str | None:
@@ -87,17 +99,43 @@ class Turn:
 
     # ---- reading
 
-    def _read(self, writer: Writer) -> None:
-        entries = writer.entries()
-        self._length = self._first = len(entries)
-        place = writer.mark(f"request:{self.request_id}") if self.request_id else None
-        if place is not None and place < len(entries):
-            entries = self._read_request(entries, place)
+    def _read(self, writer: Writer, is_retry: bool) -> None:
+        place = writer.mark(f"request:{self.request_id}") if self.request_id and is_retry else None
+        view = self._view_from(writer)
+        if view is None or (place is not None and place < view["from"]["entry"]):
+            self._start = self.first_number = 0
+        else:
+            self._start, self.first_number = view["from"]["entry"], view["from"]["message"]
+        entries = writer.entries(self._start)
+        self._length = self._first = self._start + len(entries)
+        if place is not None and place < self._length:
+            entries = self._read_request(entries, place - self._start)
         self.messages, self.held = messages_of(entries)
         self._open_unknown = _unknown(self.messages, started_calls(entries))
-        told = _told_unknown(entries if self.state != "answered" else entries[place:-1])  # the last one is the answer
-        self.unknown = [*told, *self._open_unknown]
-        self.view, self.spent = last_view(entries)
+        made = entries if self.state != "answered" else entries[(place or 0) - self._start : -1]  # without the answer
+        self.unknown = [*_told_unknown(made), *self._open_unknown]
+        last, self.spent = last_view(entries)
+        count = self.first_number + len(self.messages) + len(self.held)
+        self.view = shortened(view, count) if view is not None and self._start else last
+
+    def _view_from(self, writer: Writer) -> Mapping[str, Any] | None:
+        """The view that says from which entry on the session is sent."""
+        view = None if self._reads_all else writer.view()
+        return view[1] if view is not None and "from" in view[1] else None
+
+    def read_all(self) -> None:
+        """Read the session from its beginning, also what is not sent of it any more."""
+        if self._writer is not None and self._start:
+            self._reads_all = True
+            self._read(self._writer, is_retry=True)
+
+    def whole(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages of the run, with those of the session that were not read before them. Raises SessionError."""
+        if self._writer is None or not self.first_number:
+            return list(messages)
+        if self._head is None:
+            self._head = messages_of(self._writer.entries(0, self._start))[0][: self.first_number]
+        return [*messages[: self.instructed], *self._head, *messages[self.instructed :]]
 
     def _read_request(self, entries: list[Entry], place: int) -> list[Entry]:
         """Read the state of the request that begins at `place`. Returns the entries that count for this turn."""
@@ -110,6 +148,7 @@ class Turn:
         end = next((number for number in later if begins_turn(entries[number])), len(entries))
         sent, held = ordered(entries[place:end])
         made = sent + held
+        self.was_cut = any(entry.kind == "view" for entry in entries[place:end])
         if _is_answered(made):
             self.state = "answered"
             self.records = _records(made)
@@ -118,8 +157,8 @@ class Turn:
             return entries  # undone, or another question was asked since: it is asked anew
         self.state = "open"
         if made[-1].extra.get("stopped"):  # its answer was stopped in the middle: it is made again
-            self._undo = [{"undo": 1, "dropped_from": len(entries)}]
-            entries = [*entries, Entry("undo", 1, "", extra={"dropped_from": len(entries)})]
+            self._undo = [{"undo": 1, "dropped_from": self._length}]
+            entries = [*entries, Entry("undo", 1, "", extra={"dropped_from": self._length})]
             made = made[:-1]
         self.records = _records(made)
         return entries
@@ -152,6 +191,7 @@ class Turn:
             asked = [{"request": {"id": self.request_id, "state": "begun", "digest": self._digest}}, *asked]
         begun = {f"request:{self.request_id}": len(self._undo) + len(before)} if asked and self.request_id else {}
         self._first = self._length + len(self._undo) + len(before)
+        self._left = self.first_number + len(self.messages or ()) + len(self.held) + len(before)
         self._append([*self._undo, *before, *asked], {**blobs, **images}, Marks(begun))
         self._messages_written = len(question)
 
@@ -172,8 +212,25 @@ class Turn:
         self._messages_written += len(messages)
 
     def note_view(self, view: Mapping[str, Any]) -> None:
-        """Store which part of the session is sent from now on."""
-        self._append([{"view": view}], marks=Marks({"view": 0}))
+        """Store which part of the session is sent from now on. view: `begins` is the number of the first message that
+        is sent, behind which all others are left out."""
+        self.was_cut = True
+        if self._writer is not None:
+            stored = {name: value for name, value in view.items() if name != "begins"}
+            self._append([{"view": {**self._from(self._writer, view["begins"]), **stored}}], marks=Marks({"view": 0}))
+
+    def _from(self, writer: Writer, begins: int) -> dict[str, Any]:
+        """Where reading starts in later turns: the entry of the message with that number, if all messages from it on
+        are stored behind all others."""
+        entries = writer.entries(self._start)
+        sent, held = ordered(entries)
+        place = begins - self.first_number
+        if not begins or not 0 <= place < len(sent):
+            return {}
+        numbers = {id(entry): number for number, entry in enumerate(entries)}
+        before, after = ([numbers[id(entry)] for entry in part] for part in (sent[:place], [*sent[place:], *held]))
+        is_apart = max(before, default=-1) < min(after)
+        return {"from": {"entry": self._start + min(after), "message": begins}} if is_apart else {}
 
     def note(self, event: Event) -> None:
         """Store what an event adds, before the event is emitted."""
@@ -195,7 +252,7 @@ class Turn:
         """The run has failed: undo what it has stored, unless it may have had an effect."""
         if self._writer is not None and self._messages_written and not self._had_effect:
             with suppress(SessionError):  # then the next try goes on from what is stored
-                self._writer.write_undo(self._messages_written, self._first)
+                self._writer.write_undo(self._messages_written, self._first, self._left)
         self._messages_written = 0
 
     def _append(

@@ -6,7 +6,16 @@ from typing import Any, Protocol
 
 from agentkit.limits import Usage
 from agentkit.message import Message
-from agentkit.sessions.log import Entry, Marks, begin_of_last, message_entries, messages_of, read_entry, write_entries
+from agentkit.sessions.log import (
+    Entry,
+    Marks,
+    begin_of_last,
+    message_entries,
+    messages_of,
+    read_entry,
+    shortened,
+    write_entries,
+)
 
 
 class LogStore(Protocol):
@@ -31,11 +40,17 @@ class Writer:
         self._store = store
         self._lock = lock
 
-    def entries(self, start: int = 0) -> list[Entry]:
-        """The log from entry number `start`."""
+    def entries(self, start: int = 0, count: int | None = None) -> list[Entry]:
+        """The log from entry number `start`, at most `count` entries."""
         blob = functools.partial(self._store._blob, self.id)
-        texts = self._store._read(self.id, start)
+        texts = self._store._read(self.id, start, count)
         return [read_entry(text, number, self.id, blob) for number, text in enumerate(texts, start)]
+
+    def view(self) -> tuple[int, Mapping[str, Any]] | None:
+        """The number of the last view's entry, and the view; None without one."""
+        place = self.mark("view")
+        found = [] if place is None else self.entries(place, 1)
+        return (place, found[0].value) if place is not None and found else None
 
     def mark(self, name: str) -> int | None:
         """The number of the entry that has a mark; see `agentkit.sessions.log.Marks`."""
@@ -56,12 +71,20 @@ class Writer:
         sent, held = messages_of(entries)
         undone = [*sent, *held][-messages:] if messages > 0 else []
         if undone:
-            self.write_undo(len(undone), begin_of_last(entries, len(undone)))
+            left = len(sent) + len(held) - len(undone)
+            self.write_undo(len(undone), begin_of_last(entries, len(undone)), left)
         return undone
 
-    def write_undo(self, messages: int, dropped_from: int) -> None:
-        """The same. dropped_from: the number of the entry from which on the marks are removed."""
-        self.write([{"undo": messages, "dropped_from": dropped_from}], marks=Marks(dropped_from=dropped_from))
+    def write_undo(self, messages: int, dropped_from: int, left: int) -> None:
+        """The same. dropped_from: the number of the entry from which on the marks are removed. left: the number of
+        messages that are left. A view that was made later, and begins before, is kept."""
+        entries: list[dict[str, Any]] = [{"undo": messages, "dropped_from": dropped_from}]
+        places = {}
+        place, view = self.view() or (0, {})
+        if place >= dropped_from > view.get("from", {}).get("entry", dropped_from):
+            entries.append({"view": shortened(view, left)})
+            places = {"view": 1}
+        self.write(entries, marks=Marks(places, dropped_from))
 
     def note_request(self, request_id: str, state: str) -> None:
         """Record the state of a client's request: "delivered"."""

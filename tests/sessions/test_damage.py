@@ -18,6 +18,7 @@ from agentkit.sessions.log import KINDS, Entry
 from agentkit.testing import ScriptedBackend
 
 HELLO = {"role": "user", "content": "Hello"}
+LOST = {"type": "image_url", "image_url": {"url": "agentkit-blob:sha256-\ud800"}}
 HI = {"role": "assistant", "content": "Hi"}
 
 
@@ -59,12 +60,7 @@ DAMAGED = [
     (entry(message={"role": "tool", "tool_call_id": [], "content": "x"}), "tool_call_id of its message is a list"),
     (entry(message={**HELLO, "content": [7]}), "the content of its message"),
     (entry(message={**HELLO, "content": [{"type": "text", "text": 7}]}), "the content of its message"),
-    (
-        entry(
-            message={**HELLO, "content": [{"type": "image_url", "image_url": {"url": "agentkit-blob:sha256-\ud800"}}]}
-        ),
-        "lacks its image",
-    ),
+    (entry(message={**HELLO, "content": [LOST]}), "lacks its image"),
     (entry(message=HELLO, usage=7), "its usage is a number"),
     (entry(undo="2"), "its undo is a text"),
     (entry(undo=-1), "its undo is a number"),
@@ -74,6 +70,9 @@ DAMAGED = [
     (entry(started={"id": "a", "name": 7, "arguments": "{}"}), "the name of its started"),
     (entry(view=7), "its view is a number"),
     (entry(view={"left_out": ["x"]}), "the left_out of its view"),
+    (entry(view={"from": 1}), "the from of its view"),
+    (entry(v=2, view={"from": {"entry": 0, "message": 10**12}}), "the from of its view"),
+    (entry(v=2, view={"from": {"entry": 1, "message": 0}}), "the from of its view"),
     (entry(request={"state": "begun"}), "the id of its request"),
 ]
 
@@ -138,7 +137,7 @@ anything = st.recursive(
 entries = st.fixed_dictionaries(
     {},
     optional={
-        "v": st.just(1) | scalars.filter(lambda version: version not in (2, 3)),
+        "v": st.just(1) | scalars.filter(lambda version: version != 3),
         "at": anything,
         "usage": anything | st.dictionaries(st.sampled_from(["input_tokens", "cost"]), anything),
         "stopped": anything,
@@ -153,7 +152,12 @@ values = st.one_of(
     st.tuples(st.just("undo"), scalars),
     st.tuples(
         st.just("view"),
-        st.dictionaries(st.sampled_from(["left_out", "stubs", "note"]), scalars | st.lists(scalars, max_size=2)),
+        st.dictionaries(
+            st.sampled_from(["left_out", "stubs", "note", "from"]),
+            scalars
+            | st.lists(scalars, max_size=2)
+            | st.fixed_dictionaries({"entry": st.integers(0, 3), "message": st.integers(0, 3)}),
+        ),
     ),
     st.tuples(st.just("request"), st.dictionaries(st.sampled_from(["id", "state", "digest"]), scalars)),
     st.tuples(st.sampled_from(KINDS), anything),
@@ -174,7 +178,7 @@ def test_whatever_a_log_has_it_is_read_or_a_session_error(log: list[Any], by_id:
         rest = session.entries(skip_damaged=True)
         assert all(isinstance(each, Entry) and each.kind in KINDS for each in rest)
         agent = Agent(ScriptedBackend(*["Done."] * 9))
-        request = {"request_id": "x"} if by_id else {}
+        request: Any = {"request_id": "x"} if by_id else {}
         for read in (session.entries, lambda: session.messages, lambda: agent.run("Go.", session=session, **request)):
             try:
                 read()

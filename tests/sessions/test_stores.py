@@ -186,8 +186,8 @@ def test_what_is_stored_is_json_that_a_person_can_read(store: Store) -> None:
 def test_an_entry_of_a_newer_format_is_rejected_with_the_reason(store: Store) -> None:
     sessions = store()
     with sessions["a"].hold() as writer:
-        sessions._append("a", ['{"v": 2, "message": {}}'], {}, writer._lock)
-    with pytest.raises(SessionError, match="format 2, but this agentkit reads up to 1"):
+        sessions._append("a", ['{"v": 3, "message": {}}'], {}, writer._lock)
+    with pytest.raises(SessionError, match="format 3, but this agentkit reads up to 2"):
         sessions["a"].entries()
 
 

@@ -1,0 +1,136 @@
+"""A connection to the SQLite file at a path, which may be removed or replaced, in a process that may fork."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentkit.errors import ConfigurationError, SessionError
+from agentkit.sessions.forking import take_part_in_forks
+
+Identity = tuple[int, int]
+"""Which file it is: device and inode."""
+
+
+@dataclass(frozen=True)
+class _Open:
+    """An open database: which file, and which write-ahead log."""
+
+    connection: sqlite3.Connection
+    file: Identity
+    log: Identity | None
+
+
+class SQLiteFile:
+    """A connection to the file at `path`, opened when it is needed; the file is created, readable by its owner only.
+
+    prepare: called with each new connection; it has to read from a table, which opens the write-ahead log.
+    """
+
+    def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
+        self.path = path
+        self._prepare = prepare
+        self._guard = threading.RLock()
+        self._open: _Open | None = None
+        take_part_in_forks(self)
+
+    def close(self) -> None:
+        """Close the connection; it is opened again when needed."""
+        with self._guard:
+            if self._open is not None:
+                self._open.connection.close()
+            self._open = None
+
+    @contextmanager
+    def using(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one thread at a time, with `failures`. A file that was removed or replaced is left, and
+        the one at the path is opened or created."""
+        with self._guard, self.failures():
+            if self._open is not None and self._is_moved(self._open):
+                self.close()
+            if self._open is None:
+                self._open = self._opened()
+            yield self._open.connection
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Raises errors of the database and the system as SessionError."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise SessionError(f"the sessions in {self.path.name} can't be used: {error}") from error
+
+    @property
+    def opened(self) -> Identity | None:
+        """The file that is open."""
+        return None if self._open is None else self._open.file
+
+    def check_unmoved(self) -> None:
+        """Raises SessionError when what is open is not what is at the path: others would not see what was written."""
+        if self._open is None or self._is_moved(self._open):
+            raise SessionError(
+                f"the sessions in {self.path.name} can't be used: the file was removed or replaced while it was "
+                "written to"
+            )
+
+    def _is_moved(self, opened: _Open) -> bool:
+        return opened.file != identity(self.path) or opened.log != self._log()
+
+    def _log(self) -> Identity | None:
+        return identity(f"{self.path}-wal")
+
+    def _opened(self) -> _Open:
+        for _ in range(10):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
+            before = identity(self.path)
+            connection = self._connected()
+            if before is not None and before == identity(self.path):
+                return _Open(connection, before, self._log())
+            connection.close()  # replaced at that moment
+        raise SessionError(f"the sessions in {self.path.name} can't be used: the file is replaced again and again")
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def before_fork(self) -> None:
+        self._guard.acquire()
+        self.close()  # SQLite forbids to carry a connection across a fork, even to close it in the child
+
+    def after_fork(self, is_child: bool) -> None:
+        if is_child:
+            self._guard = threading.RLock()
+        else:
+            self._guard.release()
+
+
+def identity(path: str | os.PathLike[str]) -> Identity | None:
+    """Which file is at a path; None when there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """The path of a database, without symbolic links: one file has one lock, from whatever folder and under whatever
+    name it is opened. Raises ConfigurationError for names that mean something else to SQLite."""
+    text = os.fspath(path)
+    if text == ":memory:" or not text.strip():
+        raise ConfigurationError(
+            f"{text!r} is not the path of a file: for sessions in memory use MemorySessions(), or the URL memory:"
+        )
+    if text.startswith("file:"):
+        raise ConfigurationError(f"{text!r} is an SQLite URI: give the path of the file instead")
+    return Path(os.path.realpath(text))
