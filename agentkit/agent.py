@@ -25,7 +25,7 @@ from agentkit.middleware.text_answer import TextAnswer
 from agentkit.options import ConversationArguments, RunArguments, RunOptions
 from agentkit.providers import resolve
 from agentkit.repair import repaired
-from agentkit.run import Run, events_of
+from agentkit.run import Arriving, Run, events_of
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
 from agentkit.toolbox import Toolbox, toolbox_of
@@ -238,8 +238,9 @@ class Agent(Closable):
                 _continue(transcript, executor, answer, turn)
             scope = self._scope(limits, options.sampling, answer, executor, budget, turn, offset, bool(repairs))
             steps = loop.run(transcript, wrapped(self._backend, scope), executor, budget, stream)
-            events = events_of(steps, transcript, executor, answer, turn, repairs, stream)
-            return Run(events, transcript, turn, resources.pop_all().close)
+            arriving = Arriving(transcript, turn, budget)
+            events = events_of(steps, transcript, executor, answer, turn, arriving, repairs, stream)
+            return Run(events, transcript, turn, arriving, resources.pop_all().close)
 
     def _made_of(self) -> dict[str, Any]:
         """The arguments from which this agent was made, but for the model."""

@@ -83,6 +83,30 @@ def tool_result(call_id: str, text: str) -> Message:
     return {"role": "tool", "tool_call_id": call_id, "content": tool_response(text)}
 
 
+STOP_NOTES = {
+    "cancelled": "(The answer was stopped here.)",
+    "seconds": "(The answer was stopped here: its time was up.)",
+}
+"""What tells the model that it had not finished an answer, by the finish reason of such a reply."""
+
+
+def stopped_answer(text: str, reason: str) -> Message:
+    """The message of a reply that was stopped in the middle, with what had arrived of its text."""
+    return {"role": "assistant", "content": f"{text.rstrip()}\n\n{STOP_NOTES[reason]}"}
+
+
+def stop_reason(message: Message) -> str | None:
+    """The reason for which the reply of a message was stopped in the middle; None when it was not."""
+    text = text_of(message)
+    return next((reason for reason, note in STOP_NOTES.items() if text.endswith(f"\n\n{note}")), None)
+
+
+def without_stop_note(message: Message) -> str:
+    """The text of a message; of a stopped reply, what had arrived of it."""
+    reason, text = stop_reason(message), text_of(message)
+    return text if reason is None else text.removesuffix(f"\n\n{STOP_NOTES[reason]}")
+
+
 SHOWN = "Image returned by a tool: "
 
 

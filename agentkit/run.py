@@ -4,6 +4,7 @@ import contextlib
 import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
 from typing import Any, Generic, cast
 
 from agentkit._closing import Closable
@@ -12,7 +13,10 @@ from agentkit.event import (
     ApprovalNeeded,
     Event,
     LimitReached,
+    Reply,
+    ReplyDiscarded,
     ReplyFinished,
+    ReplyStarted,
     Result,
     RunFinished,
     Steps,
@@ -23,7 +27,8 @@ from agentkit.event import (
     ToolRecord,
 )
 from agentkit.executor import Executor, open_call
-from agentkit.message import Message
+from agentkit.limits import Budget, Usage
+from agentkit.message import STOP_NOTES, Message, stop_reason, stopped_answer
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.sessions.turn import Turn
 from agentkit.tools import Context
@@ -34,10 +39,13 @@ class Run(Closable, Iterator[Event], Generic[T]):
     """A run of an agent, as an iterator of events. `messages` is the valid transcript at any time; `result` is set when
     the run has ended. Close it (or use `with`) to stop it early; a run that is garbage-collected is closed too."""
 
-    def __init__(self, events: Steps, transcript: Transcript, turn: Turn, release: Callable[[], object]) -> None:
+    def __init__(
+        self, events: Steps, transcript: Transcript, turn: Turn, arriving: "Arriving", release: Callable[[], object]
+    ) -> None:
         self.result: Result[T] | None = None
         self._transcript = transcript
         self._turn = turn
+        self._arriving = arriving
         self._records: list[ToolRecord] = []
         self._events = events
         self._release = weakref.finalize(self, release)  # releases the session, also when the run is never started
@@ -46,6 +54,8 @@ class Run(Closable, Iterator[Event], Generic[T]):
         try:
             event = next(self._events)
         except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                self._interrupt()
             self.close()
             if not isinstance(error, StopIteration):
                 with contextlib.suppress(AttributeError, SessionError):
@@ -69,9 +79,58 @@ class Run(Closable, Iterator[Event], Generic[T]):
         return list(self._records)
 
     def close(self) -> None:
-        """Stop the run; what was done so far stays in `messages` and in the session."""
+        """Stop the run; what was done so far stays in `messages` and in the session. A reply that was arriving is not a
+        part of that: whoever continues from there gets another."""
         self._events.close()
         self._release()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the run. Ctrl-C keeps the text of a reply that was arriving, as a stopped answer."""
+        if isinstance(error, KeyboardInterrupt):
+            self._interrupt()
+        self.close()
+
+    def _interrupt(self) -> None:
+        self._events.close()
+        with contextlib.suppress(SessionError):  # what is stored is valid without it
+            self._arriving.keep("cancelled")
+
+
+class Arriving:
+    """The text of the reply that is arriving, which is kept when the run stops before the reply is complete."""
+
+    def __init__(self, transcript: Transcript, turn: Turn, budget: Budget) -> None:
+        self._transcript = transcript
+        self._turn = turn
+        self._budget = budget
+        self._parts: list[str] = []
+
+    def note(self, event: Event) -> None:
+        """Take in an event of the loop."""
+        if isinstance(event, TextDelta):
+            self._parts.append(event.text)
+        elif isinstance(event, ReplyStarted | ReplyFinished | ReplyDiscarded | LimitReached):
+            self.forget()
+
+    def forget(self) -> None:
+        """The text does not count: its reply is complete, or was discarded."""
+        self._parts.clear()
+
+    def keep(self, reason: str) -> ReplyFinished | None:
+        """Add the text to the transcript and the session as a stopped answer; None when there is none. reason:
+        "cancelled" or "seconds". Raises SessionError."""
+        text = "".join(self._parts)
+        self.forget()
+        if not text.strip():
+            return None
+        reply = Reply(stopped_answer(text, reason), reason, Usage(requests=1))
+        event = ReplyFinished(reply, adds=(reply.message,))
+        self._budget.end_reply(reply.usage)
+        self._transcript.extend(event.adds)
+        self._turn.note(event)
+        return event
 
 
 def events_of(
@@ -80,6 +139,7 @@ def events_of(
     executor: Executor,
     answer: TextAnswer,
     turn: Turn,
+    arriving: Arriving,
     repairs: Sequence[str],
     streams: bool,
 ) -> Steps:
@@ -92,7 +152,7 @@ def events_of(
     context = executor.context
     ends: list[Event] = []
     try:
-        yield from _stored(steps, turn, context, ends)
+        yield from _stored(steps, turn, context, arriving, ends)
         output = answer.output(transcript, executor.ended_by)
     except Exception:
         turn.roll_back()
@@ -117,16 +177,22 @@ def events_of(
     )
 
 
-def _stored(steps: Steps, turn: Turn, context: Context, ends: list[Event]) -> Steps:
-    """The events of the loop until the run is to stop. ends: gets those that the result is made of."""
+def _stored(steps: Steps, turn: Turn, context: Context, arriving: Arriving, ends: list[Event]) -> Steps:
+    """The events of the loop until the run is to stop; the text of a reply that was arriving then is a last reply.
+    ends: gets those that the result is made of."""
     with contextlib.closing(steps):
         for event in () if _is_cancelled(context) else steps:
             turn.note(event)
+            arriving.note(event)
             if isinstance(event, ReplyFinished | ToolFinished | ApprovalNeeded | LimitReached):
                 ends.append(event)
             yield event
             if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
                 break
+    kept = arriving.keep("cancelled" if _is_cancelled(context) else "seconds")
+    if kept is not None:
+        ends.append(kept)
+        yield kept
 
 
 def _stopped(ends: Sequence[Event], transcript: Transcript, executor: Executor, answer: TextAnswer) -> Stopped:
@@ -135,13 +201,16 @@ def _stopped(ends: Sequence[Event], transcript: Transcript, executor: Executor, 
     for event in ends:
         if isinstance(event, LimitReached):
             return event.limit
+    replies = [event.reply for event in ends if isinstance(event, ReplyFinished)]
+    reason = replies[-1].finish_reason if replies else stop_reason(transcript[-1])
+    if reason in STOP_NOTES:
+        return cast(Stopped, reason)
     if answer.is_there or executor.ended_by is not None:
         return "answer"
     if transcript.whats_due() is not Due.NOTHING:
         return "cancelled" if _is_cancelled(executor.context) else "seconds"
-    replies = [event.reply for event in ends if isinstance(event, ReplyFinished)]
-    if replies and replies[-1].finish_reason in ("length", "content_filter"):
-        return cast(Stopped, replies[-1].finish_reason)
+    if reason in ("length", "content_filter"):
+        return cast(Stopped, reason)
     has_content = isinstance(transcript[-1].get("content"), list)
     return "answer" if has_content or str(answer.output(transcript, None)).strip() else "empty"
 

@@ -16,7 +16,7 @@ from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_bro
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, Reply, ReplyDiscarded, TextDelta, ToolRecord
 from agentkit.limits import Budget
-from agentkit.message import Message, Prompt, text_of, user
+from agentkit.message import Message, Prompt, stop_reason, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
@@ -169,6 +169,8 @@ class TypedAnswer(TextAnswer):
     def output(self, transcript: Sequence[Message], ended_by: ToolRecord | None) -> Any:
         """The value; None when the run stopped before there was one. ended_by: the call that ended the run.
         Raises OutputError when there is no valid one and no retries are left."""
+        if stop_reason(transcript[-1]) is not None:
+            return None  # whatever was read of the rest of the reply, which is not in the transcript
         if ended_by is not None and not self.is_there and self.failure is None:
             self.take_text(ended_by.response, broken_off=False, is_last="its tool ended the run")
         if self.failure is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from agentkit.backend import Backend
 from agentkit.event import ToolRecord
 from agentkit.limits import Budget
-from agentkit.message import Message, Prompt, text_of
+from agentkit.message import Message, Prompt, without_stop_note
 from agentkit.tools import Tool
 
 
@@ -35,9 +35,10 @@ class TextAnswer:
 
     def output(self, transcript: Sequence[Message], ended_by: ToolRecord | None) -> Any:
         """The output of the run: the result of the tool that ended it; else the text of the last message if it is the
-        model's final reply, or of its refusal. Raises OutputError when there is no valid one."""
+        model's final reply, or of its refusal; of a reply that was stopped, what had arrived. Raises OutputError when
+        there is no valid one."""
         if ended_by is not None:
             return ended_by.response
         last = transcript[-1]
         is_final = last["role"] == "assistant" and not last.get("tool_calls")
-        return text_of(last) or last.get("refusal", "") if is_final else ""
+        return without_stop_note(last) or last.get("refusal", "") if is_final else ""

@@ -15,7 +15,7 @@ from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
 from agentkit.event import Event, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
 from agentkit.limits import Usage
-from agentkit.message import Message, ToolCall, response_of, tool_result
+from agentkit.message import STOP_NOTES, Message, ToolCall, response_of, tool_result
 from agentkit.sessions.log import (
     Entry,
     Marks,
@@ -36,9 +36,6 @@ UNKNOWN = (
     "It is not known whether this call had its effect: the program was stopped while it ran. Check before you make it "
     "again."
 )
-
-STOPPED = ("cancelled", "seconds")
-"""Finish reasons of a reply that was stopped: it does not answer its request."""
 
 
 class Turn:
@@ -238,7 +235,7 @@ class Turn:
             return
         if isinstance(event, ReplyFinished):
             reason = event.reply.finish_reason
-            self.add(event.adds, event.reply.usage, {"stopped": reason} if reason in STOPPED else {})
+            self.add(event.adds, event.reply.usage, {"stopped": reason} if reason in STOP_NOTES else {})
         elif isinstance(event, ToolFinished):
             self.add(event.adds, extra={"ends": True} if event.ends_run else {})
         elif event.adds:

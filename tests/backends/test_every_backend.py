@@ -21,7 +21,7 @@ import pytest
 from agentkit import Agent, Limits, Result, tool
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import ReasoningDelta, ReplyFinished, TextDelta
-from agentkit.message import response_of
+from agentkit.message import response_of, stop_reason, without_stop_note
 from agentkit.middleware.base import Middleware
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
@@ -107,13 +107,22 @@ def cancelled(backend: Backend, stream: bool) -> Result:
 
 @every(Scene.TALKS)
 @either_way
-def test_a_cancelled_reply_ends_the_run_soon_and_the_run_can_be_resumed(player: Player, stream: bool) -> None:
+def test_a_cancelled_reply_ends_the_run_soon_and_the_conversation_goes_on(player: Player, stream: bool) -> None:
     started = time.monotonic()
     result = cancelled(player.play(Scene.TALKS), stream)
     assert time.monotonic() - started < SOON
-    assert (result.stopped, [message["role"] for message in result.messages]) == ("cancelled", ["user"])
-    resumed = Agent(player.play(Scene.ANSWERS)).resume(result.messages)
-    assert (resumed.stopped, [message["role"] for message in resumed.messages]) == ("answer", ["user", "assistant"])
+    assert result.stopped == "cancelled"
+    if stream:  # what had arrived is kept
+        assert [message["role"] for message in result.messages] == ["user", "assistant"]
+        assert stop_reason(result.messages[1]) == "cancelled"
+        assert result.output == without_stop_note(result.messages[1])
+        later = Agent(player.play(Scene.ANSWERS)).run("Go on.", messages=result.messages)
+    else:
+        assert [message["role"] for message in result.messages] == ["user"]
+        later = Agent(player.play(Scene.ANSWERS)).resume(result.messages)
+    roles = [message["role"] for message in result.messages]
+    more = ["user", "assistant"] if stream else ["assistant"]
+    assert (later.stopped, [message["role"] for message in later.messages]) == ("answer", roles + more)
 
 
 @every(Scene.TALKS)

@@ -14,6 +14,7 @@ import pytest
 from agentkit import Agent, Context, Limits, tool
 from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.event import TextDelta
+from agentkit.message import stop_reason
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
 from tests.support.lightllm_server import Says, serve_lightllm
@@ -57,7 +58,8 @@ def test_a_run_stops_while_a_reply_streams() -> None:
     with serve([streamed(*chunks, piece=90, pause=0.05)]) as server, Agent(f"openai:m@{server.url}") as agent:
         result, took = stopped_after(agent, stream=True)
         check(result, took)
-        assert [message["role"] for message in result.messages] == ["user"]
+        assert [message["role"] for message in result.messages] == ["user", "assistant"]
+        assert stop_reason(result.messages[1]) == "cancelled"
 
 
 def test_the_connection_of_an_abandoned_stream_is_closed() -> None:
