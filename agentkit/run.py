@@ -74,6 +74,10 @@ class Run(Closable, Iterator[Event], Generic[T]):
         self._release()
 
 
+_ENDS = (ReplyFinished, ToolFinished, ApprovalNeeded, LimitReached)
+"""The events that a result is made of."""
+
+
 def events_of(
     steps: Steps,
     transcript: Transcript,
@@ -122,7 +126,7 @@ def _stored(steps: Steps, turn: Turn, context: Context, ends: list[Event]) -> St
     with contextlib.closing(steps):
         for event in () if _is_cancelled(context) else steps:
             turn.note(event)
-            if isinstance(event, ReplyFinished | ToolFinished | ApprovalNeeded | LimitReached):
+            if isinstance(event, _ENDS):
                 ends.append(event)
             yield event
             if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
