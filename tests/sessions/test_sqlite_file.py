@@ -3,6 +3,8 @@
 import sqlite3
 import stat
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from agentkit import ConfigurationError, SessionError
 from agentkit.errors import SessionBusyError
 from agentkit.sessions import SQLiteSessions, open_sessions
+from agentkit.sessions.group_commit import GroupCommit
 
 HELLO = {"role": "user", "content": "Hello"}
 HI = {"role": "assistant", "content": "Hi"}
@@ -203,6 +206,44 @@ def test_a_write_that_fails_does_not_fail_the_others_of_its_commit(tmp_path: Pat
         thread.join()
     assert [(session_id, "too big" in reason) for session_id, reason in errors] == [("s3", True)]
     assert {info.id for info in sessions.list()} == {f"s{number}" for number in range(6) if number != 3}
+
+
+def test_an_interrupt_of_the_thread_that_commits_loses_no_write_of_another(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "x.db", isolation_level=None, check_same_thread=False)
+    connection.execute("CREATE TABLE written (number INTEGER)")
+    guard, is_first, interrupted = threading.Lock(), [True], []
+
+    @contextmanager
+    def using() -> Iterator[sqlite3.Connection]:
+        with guard:
+            yield connection
+
+    commits = GroupCommit(using, lambda: None)
+
+    def run(number: int) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO written VALUES (?)", (number,))
+            if number == 3 and is_first.pop():
+                is_first.append(False)
+                raise KeyboardInterrupt
+
+        try:
+            commits.run(write)
+        except KeyboardInterrupt:
+            interrupted.append(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
+    with guard:
+        for thread in threads:
+            thread.start()
+        while len(commits._waiting) < 6:
+            threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join()
+    written = [number for (number,) in connection.execute("SELECT number FROM written")]
+    assert len(interrupted) == 1
+    assert sorted(written + interrupted) == list(range(6))
+    connection.close()
 
 
 def test_one_subjects_list_reads_that_subjects_sessions_only(tmp_path: Path) -> None:
