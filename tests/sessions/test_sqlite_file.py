@@ -156,6 +156,19 @@ def test_the_lock_of_a_deleted_session_leaves_no_file_and_excludes_until_then(tm
     assert list(locks.iterdir()) == []
 
 
+def test_a_session_that_was_locked_and_never_written_leaves_no_file(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    assert not sessions["a"].is_held
+    with sessions["a"].hold():
+        assert sessions["a"].is_held
+    with pytest.raises(ZeroDivisionError), sessions["a"].hold():
+        _ = 1 / 0
+    assert list((tmp_path / "chat.db-locks").iterdir()) == []
+    sessions["a"].append([HELLO])
+    assert not sessions["a"].is_held
+    assert len(list((tmp_path / "chat.db-locks").iterdir())) == 1
+
+
 def test_a_writer_whose_lock_file_was_removed_writes_nothing(tmp_path: Path) -> None:
     sessions = SQLiteSessions(tmp_path / "chat.db")
     with sessions["a"].hold() as writer:
