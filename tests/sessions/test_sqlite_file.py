@@ -1,7 +1,10 @@
 """The file of SQLiteSessions: where it is, who may read it, what happens when it goes; its locks and commits."""
 
+import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -287,3 +290,33 @@ def test_one_subjects_list_reads_that_subjects_sessions_only(tmp_path: Path) -> 
     sessions["mee"].append([HELLO])
     assert steps_for(10) == steps_for(20_000)
     assert sessions.list("_%") == sessions.list("\ud800") == []
+
+
+WRITERS = """
+import sys, threading
+from agentkit.sessions import SQLiteSessions
+sessions = SQLiteSessions(sys.argv[1])
+def write(number):
+    for turn in range(100_000):
+        sessions[f"s{number}"].append([{"role": "user", "content": str(turn)}])
+        sys.stdout.write(f"s{number} {turn}\\n")
+        sys.stdout.flush()
+for number in range(8):
+    threading.Thread(target=write, args=(number,)).start()
+"""
+
+
+def test_what_a_shared_commit_acknowledged_outlives_a_killed_process(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    command = [sys.executable, "-c", WRITERS, str(tmp_path / "chat.db")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(400)]
+        process.kill()
+        lines += process.stdout.readlines()
+    acknowledged = [line.split() for line in lines if line.endswith("\n")]
+    with SQLiteSessions(tmp_path / "chat.db") as sessions:
+        for number in range(8):
+            said = [str(message["content"]) for message in sessions[f"s{number}"].messages]
+            assert said == [str(turn) for turn in range(len(said))]
+            assert {turn for session_id, turn in acknowledged if session_id == f"s{number}"} <= set(said)
