@@ -137,7 +137,7 @@ def text_of(message: Message) -> str:
     content = message.get("content")
     if isinstance(content, list):
         return "".join(part.get("text") or "" for part in content if part.get("type") == "text")
-    return content or ""
+    return content if isinstance(content, str) else ""
 
 
 def response_of(message: Message) -> str:

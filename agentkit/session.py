@@ -17,7 +17,7 @@ from typing import Any
 from agentkit._closing import Closable
 from agentkit.errors import SessionBusyError, SessionError
 from agentkit.message import Message
-from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, read_entry
+from agentkit.sessions.log import DamagedEntryError, Entry, Marks, find_mark, messages_of, read_entry
 from agentkit.sessions.turn import Turn
 from agentkit.sessions.writer import Writer
 
@@ -87,11 +87,12 @@ class Sessions(Closable):
             self._free(new_id)
             self._rename(session_id, new_id)
 
-    def fork(self, session_id: str, new_id: str, *, at: int | None = None) -> "Session":
-        """Create a session with the first `at` messages of another (None: all). Raises SessionError when the other
-        does not exist, the new id is taken or `at` is out of range."""
-        source = self._existing(session_id)
-        messages = source.messages
+    def fork(self, session_id: str, new_id: str, *, at: int | None = None, skip_damaged: bool = False) -> "Session":
+        """Create a session with the first `at` messages of another (None: all). skip_damaged: see `Session.entries`.
+        Raises SessionError when the other does not exist or can't be read, the new id is taken or `at` is out of
+        range."""
+        ordered, held = messages_of(self._existing(session_id).entries(skip_damaged=skip_damaged))
+        messages = [*ordered, *held]
         if at is not None and not 0 <= at <= len(messages):
             raise SessionError(f"session {session_id!r} has {len(messages)} messages: at={at} is out of range")
         made = self[new_id]
@@ -192,11 +193,18 @@ class Session:
         ordered, held = messages_of(self.entries())
         return ordered + held
 
-    def entries(self, start: int = 0) -> list[Entry]:
-        """The log from entry number `start`. Raises SessionError when it can't be read, or was written by a newer
-        agentkit."""
-        texts = self._sessions._read(self.id, start)
-        return [read_entry(text, self.id, functools.partial(self._sessions._blob, self.id)) for text in texts]
+    def entries(self, start: int = 0, *, skip_damaged: bool = False) -> list[Entry]:
+        """The log from entry number `start`. skip_damaged: leave out entries of a wrong shape, instead of raising the
+        error that names the first. Raises SessionError when it can't be read, or was written by a newer agentkit."""
+        blob = functools.partial(self._sessions._blob, self.id)
+        found = []
+        for number, text in enumerate(self._sessions._read(self.id, start), start):
+            try:
+                found.append(read_entry(text, number, self.id, blob))
+            except DamagedEntryError:
+                if not skip_damaged:
+                    raise
+        return found
 
     @property
     def is_held(self) -> bool:

@@ -188,7 +188,7 @@ def _ids(message: Message, index: int) -> list[str]:
     if not isinstance(calls, list):
         raise TranscriptError(f"messages[{index}] has tool_calls that are not a list")
     for position, call in enumerate(calls):
-        if not _is_call(call):
+        if not is_call(call):
             raise TranscriptError(
                 f"messages[{index}].tool_calls[{position}] is not a tool call: it needs an id (str) "
                 "and a function with a name and arguments (str)"
@@ -199,7 +199,13 @@ def _ids(message: Message, index: int) -> list[str]:
     return ids
 
 
-def _is_call(call: object) -> bool:
+def calls_of(message: Message) -> list[ToolCall]:
+    """The tool calls of a message that was not checked yet, without what is none."""
+    return [call for call in message.get("tool_calls") or () if is_call(call)]
+
+
+def is_call(call: object) -> bool:
+    """Whether this is a tool call, with an id and a function that has a name and arguments."""
     if not isinstance(call, dict):
         return False
     function = call.get("function")

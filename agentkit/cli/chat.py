@@ -19,6 +19,7 @@ from agentkit.message import text_of
 from agentkit.serving.environment import default_model
 from agentkit.serving.tool_loading import load_tools
 from agentkit.sessions.memory import MemorySessions
+from agentkit.transcript import calls_of
 
 HELP = """/tools        list the tools available to the model
 /undo         remove your last message and everything after it
@@ -169,9 +170,7 @@ def markdown(messages: list[Any]) -> str:
     parts = []
     for message in messages:
         text = text_of(message).strip()
-        calls = [
-            f"`{call['function']['name']}({call['function']['arguments']})`" for call in message.get("tool_calls") or ()
-        ]
+        calls = [f"`{call['function']['name']}({call['function']['arguments']})`" for call in calls_of(message)]
         if message["role"] == "tool":
             parts.append("> " + (text or "(empty)").replace("\n", "\n> "))
         elif text or calls:

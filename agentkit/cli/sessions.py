@@ -13,12 +13,14 @@ from agentkit.cli.ask import FAILED
 from agentkit.cli.chat import as_json, markdown
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
-from agentkit.message import text_of
+from agentkit.message import Message, text_of
 from agentkit.record import usage_from
-from agentkit.sessions.log import Entry
+from agentkit.sessions.log import Entry, messages_of
+from agentkit.transcript import calls_of
 
 app = typer.Typer(help="List, show, export, rename and delete stored conversations.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The name of the session.")]
+SkipDamaged = Annotated[bool, typer.Option("--skip-damaged", help="Leave out entries that are damaged.")]
 
 
 @app.command("list")
@@ -31,11 +33,10 @@ def list_(store: StoreOption = None) -> None:
 
 
 @app.command()
-def show(name: Name, store: StoreOption = None) -> None:
+def show(name: Name, store: StoreOption = None, skip_damaged: SkipDamaged = False) -> None:
     """Print a conversation as Markdown, for reading."""
     with opened(store) as sessions:
-        session = _existing(sessions, name)
-        print(printable(markdown(_checked(lambda: session.messages))), end="")
+        print(printable(markdown(_messages(_existing(sessions, name), skip_damaged))), end="")
 
 
 @app.command()
@@ -43,13 +44,13 @@ def export(
     name: Name,
     store: StoreOption = None,
     format_: Annotated[str, typer.Option("--format", help="json or md.")] = "json",
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Print a conversation as JSON (OpenAI chat messages) or Markdown."""
     if format_ not in ("json", "md"):
         leave(f"--format {format_!r} is not supported: use json or md", 2)
     with opened(store) as sessions:
-        session = _existing(sessions, name)
-        messages = _checked(lambda: session.messages)
+        messages = _messages(_existing(sessions, name), skip_damaged)
     print(as_json(messages) if format_ == "json" else markdown(messages), end="")
 
 
@@ -78,6 +79,7 @@ def replay(
     name: Name,
     store: StoreOption = None,
     start: Annotated[int, typer.Option("--from", min=1, help="The step to start at.")] = 1,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Show a stored conversation step by step: each model reply with its tool calls and their results.
 
@@ -85,7 +87,7 @@ def replay(
     """
     with opened(store) as sessions:
         session = _existing(sessions, name)
-        steps = _steps(_checked(session.entries))
+        steps = _steps(_checked(lambda: session.entries(skip_damaged=skip_damaged)))
     if start > len(steps):
         leave(f"--from {start} is out of range: session {name!r} has {len(steps)} steps", 2)
     console = Console(highlight=False)
@@ -133,8 +135,13 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "bold cyan", f"{entry.at}  {value['role']}{tokens}"
         if text := text_of(value).strip():
             yield "", text
-        for call in value.get("tool_calls") or ():
+        for call in calls_of(value):
             yield "cyan", f"→ {call['function']['name']}({call['function']['arguments']})"
+
+
+def _messages(session: Session, skip_damaged: bool) -> list[Message]:
+    ordered, held = messages_of(_checked(lambda: session.entries(skip_damaged=skip_damaged)))
+    return [*ordered, *held]
 
 
 def _existing(sessions: Any, name: str) -> Session:

@@ -24,6 +24,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from agentkit.errors import SessionError
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
 from agentkit.record import stored_usage, usage_from
+from agentkit.sessions.damage import damage_of, damage_of_message
 from agentkit.tooling.sendable import sendable
 
 FORMAT = 2
@@ -42,6 +44,7 @@ wrongly is written in it."""
 
 KINDS = ("message", "started", "undo", "view", "request")
 BLOB = "agentkit-blob:sha256-"
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def ordered(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
             held.append(entry)
             continue
         if message.get("role") == "tool":
-            waiting -= 1
+            waiting = max(0, waiting - 1)
         else:
             waiting = len(message.get("tool_calls") or ())
         sent.append(entry)
@@ -184,6 +187,8 @@ def last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage
                 spent = usage_from(entry.usage)
             elif entry.value.get("role") == "tool":
                 spent = None
+    if view is not None:
+        view = shortened(view, count)
     return view, spent if spent is not None and spent.input_tokens else None
 
 
@@ -208,23 +213,41 @@ def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
     return found
 
 
-def read_entry(text: str, session_id: str, blob: Callable[[str], bytes | None]) -> Entry:
-    """Read an entry, with images as data URLs. blob: returns a stored image by its SHA-256. Raises SessionError when it
-    can't be read, or was written by a newer agentkit."""
+class DamagedEntryError(SessionError):
+    """An entry has a wrong shape; the others can be read."""
+
+    def __init__(self, session_id: str, number: int, what: str) -> None:
+        super().__init__(
+            f"entry {number} of session {session_id!r} is damaged: {what}. The others can be read: "
+            f"entries(skip_damaged=True), or `agentkit sessions export {session_id} --skip-damaged`; "
+            "sessions.fork(..., skip_damaged=True) makes a session of them, to continue"
+        )
+
+
+def read_entry(text: str, number: int, session_id: str, blob: Callable[[str], bytes | None]) -> Entry:
+    """Read an entry, with images as data URLs. number: its place in the log. blob: returns a stored image by its
+    SHA-256. Raises DamagedEntryError for one of a wrong shape, SessionError when it was written by a newer agentkit."""
     try:
         entry = json.loads(text)
-    except ValueError:
-        raise SessionError(f"session {session_id!r} has an entry that is not JSON: {text!r:.80}") from None
-    version = entry.get("v") if isinstance(entry, dict) else None
-    if not isinstance(version, int) or version > FORMAT:
+    except (ValueError, RecursionError) as error:
+        raise DamagedEntryError(session_id, number, f"it can't be read as JSON ({error}): {text!r:.80}") from None
+    if not isinstance(entry, dict):
+        raise DamagedEntryError(session_id, number, f"it is not a JSON object: {text!r:.80}")
+    version = entry.get("v")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise DamagedEntryError(session_id, number, f"its format (v) is {version!r:.40}")
+    if version > FORMAT:
         raise SessionError(
             f"session {session_id!r} was written in format {version}, but this agentkit reads up to {FORMAT}: "
             "install a newer version"
         )
     kind = next((name for name in KINDS if name in entry), "")
-    value = entry.get(kind)
+    damage = damage_of(kind, entry, number)
+    if damage is not None:
+        raise DamagedEntryError(session_id, number, damage)
+    value = entry[kind]
     if kind == "message":
-        value = _each_url(value, lambda url: _data_url(url, session_id, blob))
+        value = _each_url(value, lambda url: _data_url(url, number, session_id, blob))
     extra = {name: each for name, each in entry.items() if name not in (kind, "v", "at", "usage")}
     return Entry(kind, value, str(entry.get("at", "")), entry.get("usage"), extra)
 
@@ -246,22 +269,27 @@ def message_entries(
     messages: Iterable[Mapping[str, Any]], usage: Usage | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
     """The entries of messages, and their images by SHA-256. usage: what the first of them took. Raises SessionError for
-    what JSON can't represent."""
+    what JSON can't represent or could not be read again."""
     blobs: dict[str, bytes] = {}
-    try:
-        made = [{"message": _each_url(sendable(message), lambda url: _reference(url, blobs))} for message in messages]
-    except ValueError as error:
-        raise SessionError(f"a message can't be written as JSON: {error}") from None
+    made = []
+    for message in messages:
+        try:
+            made.append({"message": _each_url(sendable(message), lambda url: _reference(url, blobs))})
+        except ValueError as error:
+            raise SessionError(f"a message can't be written as JSON: {error}") from None
+        damage = damage_of_message(made[-1]["message"])
+        if damage is not None:
+            raise SessionError(f"a message can't be stored: {damage.replace('its message', 'it')}")
     if made and usage is not None:
         made[0]["usage"] = stored_usage(usage)
     return made, blobs
 
 
-def _data_url(url: str, session_id: str, blob: Callable[[str], bytes | None]) -> str:
+def _data_url(url: str, number: int, session_id: str, blob: Callable[[str], bytes | None]) -> str:
     if not url.startswith(BLOB):
         return url
     digest, _, media_type = url.removeprefix(BLOB).partition(";")
-    data = blob(digest)
+    data = blob(digest) if _DIGEST.fullmatch(digest) else None
     if data is None:
-        raise SessionError(f"session {session_id!r} lacks a stored image (sha256 {digest[:12]}…)")
+        raise DamagedEntryError(session_id, number, f"session {session_id!r} lacks its image (sha256 {digest:.12}…)")
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"

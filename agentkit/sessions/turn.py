@@ -24,12 +24,13 @@ from agentkit.sessions.log import (
     message_entries,
     messages_of,
     ordered,
+    shortened,
     started_calls,
 )
 from agentkit.sessions.writer import Writer
 from agentkit.tooling.arguments import read_arguments
 from agentkit.tools import is_failure
-from agentkit.transcript import whats_due
+from agentkit.transcript import calls_of, is_call, whats_due
 
 UNKNOWN = (
     "It is not known whether this call had its effect: the program was stopped while it ran. Check before you make it "
@@ -114,7 +115,8 @@ class Turn:
         made = entries if self.state != "answered" else entries[(place or 0) - self._start : -1]  # without the answer
         self.unknown = [*_told_unknown(made), *self._open_unknown]
         last, self.spent = last_view(entries)
-        self.view = view if self._start else last
+        count = self.first_number + len(self.messages) + len(self.held)
+        self.view = shortened(view, count) if view is not None and self._start else last
 
     def _view_from(self, writer: Writer) -> Mapping[str, Any] | None:
         """The view that says from which entry on the session is sent."""
@@ -286,7 +288,7 @@ def _records(made: Sequence[Entry]) -> list[ToolRecord]:
     for entry in made:
         message: Message = entry.value
         if message["role"] == "assistant":
-            calls = {call["id"]: call for call in message.get("tool_calls") or ()}  # servers reuse ids
+            calls = {call["id"]: call for call in calls_of(message)}  # servers reuse ids
         call = calls.get(message.get("tool_call_id", "")) if message["role"] == "tool" else None
         if call is not None:
             raw, response = call["function"]["arguments"], response_of(message)
@@ -301,7 +303,7 @@ def _unknown(messages: Sequence[Message], started: Mapping[str, ToolCall]) -> li
     due = whats_due(messages)
     found = []
     for call in due if isinstance(due, tuple) else ():
-        if call["id"] not in started:
+        if not is_call(call) or call["id"] not in started:
             break
         found.append(call)
     return found
@@ -316,7 +318,7 @@ def _told_unknown(entries: Sequence[Entry]) -> list[ToolCall]:
         if entry.kind != "message" or entry.value.get("role") not in ("assistant", "tool"):
             continue
         if entry.value["role"] == "assistant":
-            calls = {call["id"]: call for call in entry.value.get("tool_calls") or ()}
+            calls = {call["id"]: call for call in calls_of(entry.value)}
             found = found if calls else []
         elif entry.extra.get("unknown") and entry.value.get("tool_call_id") in calls:
             found.append(calls[entry.value["tool_call_id"]])

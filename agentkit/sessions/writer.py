@@ -43,7 +43,8 @@ class Writer:
     def entries(self, start: int = 0, count: int | None = None) -> list[Entry]:
         """The log from entry number `start`, at most `count` entries."""
         blob = functools.partial(self._store._blob, self.id)
-        return [read_entry(text, self.id, blob) for text in self._store._read(self.id, start, count)]
+        texts = self._store._read(self.id, start, count)
+        return [read_entry(text, number, self.id, blob) for number, text in enumerate(texts, start)]
 
     def view(self) -> tuple[int, Mapping[str, Any]] | None:
         """The number of the last view's entry, and the view; None without one."""

@@ -190,6 +190,20 @@ def test_sessions_are_listed_shown_exported_renamed_and_deleted(kept: Path) -> N
     assert [line.split()[-1] for line in agentkit(kept, "sessions", "list").stdout.splitlines()] == ["home"]
 
 
+def test_a_damaged_session_is_shown_without_its_damaged_entries(kept: Path) -> None:
+    before = agentkit(kept, "sessions", "export", "work").stdout
+    with SQLiteSessions(kept / "kept" / "sessions.db") as sessions, sessions["work"].hold() as writer:
+        number = len(sessions["work"].entries())
+        sessions._append("work", ['{"v": 1, "message": []}'], {}, writer._lock)
+    for command in (["sessions", "export", "work"], ["sessions", "show", "work"], ["replay", "work"]):
+        failed = agentkit(kept, *command)
+        assert failed.returncode == 1
+        assert f"entry {number} of session 'work' is damaged: its message is a list" in failed.stderr
+        assert "--skip-damaged" in failed.stderr
+        assert agentkit(kept, *command, "--skip-damaged").returncode == 0
+    assert agentkit(kept, "sessions", "export", "work", "--skip-damaged").stdout == before
+
+
 def test_a_run_is_replayed_step_by_step(kept: Path) -> None:
     done = agentkit(kept, "replay", "work")
     assert done.returncode == 0, done.stderr

@@ -15,6 +15,7 @@ from agentkit import Agent, Context, Limits, tool
 from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.event import ReplyDiscarded, ToolFinished, ToolProgress, ToolStarted
+from agentkit.tooling.arguments import as_json_object
 from agentkit.transcript import Transcript
 from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.model_server import Answer, Asked, delta, serve, streamed, whole
@@ -288,4 +289,4 @@ def test_arguments_are_closed_at_their_last_letter_however_they_are_cut(value: A
         function = {"name": "look" if place == 0 else None, "arguments": text[start:end]}
         list(accumulator.feed(delta(tool_calls=[{"index": 0, "function": function}])))
         assert (begun == []) == (end < len(text))
-    assert begun == [("look", text)]
+    assert begun == [("look", as_json_object(text))]

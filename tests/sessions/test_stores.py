@@ -362,14 +362,13 @@ def test_appending_to_a_long_session_writes_as_much_as_to_a_short_one(tmp_path: 
     assert changes[0] >= changes[1] == changes[2]
 
 
-@given(
-    st.lists(
-        st.dictionaries(st.text(max_size=8), st.text() | st.integers(-(2**63), 2**63 - 1) | st.none(), max_size=4),
-        max_size=8,
-    )
-)
+VALUES = st.text() | st.integers(-(2**63), 2**64 - 1) | st.none()
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=8), VALUES, max_size=4), max_size=8))
 @settings(max_examples=50, deadline=None)
-def test_any_messages_are_kept_as_they_are(messages: list[dict[str, Any]]) -> None:
+def test_any_messages_are_kept_as_they_are(given: list[dict[str, Any]]) -> None:
+    messages = [{**HELLO, **each, "role": "user"} for each in given]
     with MemorySessions() as sessions:
         sessions["a"].append(messages)
         assert sessions["a"].messages == json.loads(json_bytes(messages))
