@@ -57,6 +57,7 @@ bench: .venv/installed system
 	.venv/$(BIN)/python -m benchmarks.text_protocol
 	.venv/$(BIN)/python -m benchmarks.early_start
 	.venv/$(BIN)/python -m benchmarks.window
+	.venv/$(BIN)/python -m benchmarks.sessions
 	.venv/$(BIN)/python -m benchmarks.mqtt
 	.venv/$(BIN)/python -m benchmarks.http
 

@@ -13,8 +13,8 @@ def json_text(value: object) -> str:
 
 
 def json_bytes(value: object) -> bytes:
-    """A value as compact JSON in UTF-8; what UTF-8 can't represent (an unpaired surrogate) becomes "?"."""
-    return json_text(value).encode("utf-8", "replace")
+    """A value as compact JSON in UTF-8, its surrogates as `joined_surrogates` has them."""
+    return joined_surrogates(json_text(value)).encode()
 
 
 def cut(text: str, max_chars: int) -> str:
@@ -31,6 +31,8 @@ def in_a_line(text: str, max_chars: int) -> str:
 def joined_surrogates(text: str) -> str:
     """A text with surrogate pairs joined to one character (a JSON stream may be cut between the two); a lone surrogate
     becomes a replacement character."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack, cast, overload
@@ -11,7 +12,7 @@ from agentkit import loop
 from agentkit._closing import Closable
 from agentkit._text import known_options
 from agentkit.backend import Backend
-from agentkit.errors import ConfigurationError, TranscriptError
+from agentkit.errors import ConfigurationError, OutputError, TranscriptError
 from agentkit.event import Result, T, ToolStarted
 from agentkit.executor import Decisions, Executor, ToolLatency
 from agentkit.limits import Budget, Limits
@@ -26,8 +27,8 @@ from agentkit.providers import resolve
 from agentkit.repair import repaired
 from agentkit.run import Run, events_of
 from agentkit.session import Session
-from agentkit.sessions.journal import Journal
-from agentkit.toolbox import Toolbox
+from agentkit.sessions.turn import Turn
+from agentkit.toolbox import Toolbox, toolbox_of
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.pickling import Part, check, parts_of_tool
 from agentkit.tools import Context, Tool, tool
@@ -126,7 +127,9 @@ class Agent(Closable):
         prompt: a text, or texts and Images in order; None continues from `messages` or the session as they are.
         messages: an earlier transcript (`result.messages`), or any history: what violates the rules of chat servers is
         repaired and reported in `result.repairs`. session: instead of messages, the stored conversation that the prompt
-        continues; each message and tool call is stored there before its event is emitted. deps: passed to tools as
+        continues, or an open turn of it (`session.turn()`); each message and tool call is stored there before its event
+        is emitted. request_id: the client's id of this request in its session (idempotency key): the same request gets
+        the answer that it has, or goes on where it stopped. deps: passed to tools as
         `ctx.deps`. cancel (threading.Event): set it in another thread to stop the run. approve: see `resume`. output:
         the type of `result.output`: a pydantic model, a dataclass, TypedDict, Literal, list, union, ...;
         output_retries: how often the model is sent the validation error of its answer to try again (default: 2).
@@ -222,21 +225,21 @@ class Agent(Closable):
         self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Budget | None = None
     ) -> Run[Any]:
         with contextlib.ExitStack() as resources:
-            tools = self._toolbox if options.tools is None else Toolbox(options.tools)
+            tools = self._toolbox if options.tools is None else toolbox_of(options.tools)
             answer = _answer(options, self._backend, bool(tools))
-            journal = resources.enter_context(Journal.opened(options.session))
             limits = options.limits or self._limits
-            budget = Budget(limits, parent=parent)
-            resources.callback(budget.release)
-            transcript, repairs, offset = _opened(prompt, options, journal, answer, self._instructions)
-            decisions, context = _decisions(options.approve, transcript), _context(options, budget, transcript)
+            budget = _budget(limits, parent, resources)
+            turn = _turn(prompt, options, budget, resources)
+            transcript, repairs, offset = _opened(prompt, options, turn, answer, self._instructions)
+            context = _context(options, budget, turn, transcript, offset)
+            decisions = _decisions(options.approve, transcript)
             executor = Executor(tools.plus(*answer.tools), context, decisions, self._latency, HIDDEN_TOOLS)
-            if prompt is None:
-                _continue(transcript, executor, answer, journal)
-            scope = self._scope(limits, options.sampling, answer, executor, budget, journal, offset, bool(repairs))
+            if prompt is None or turn.state != "new":
+                _continue(transcript, executor, answer, turn)
+            scope = self._scope(limits, options.sampling, answer, executor, budget, turn, offset, bool(repairs))
             steps = loop.run(transcript, wrapped(self._backend, scope), executor, budget, stream)
-            events = events_of(steps, transcript, executor, answer, journal, repairs)
-            return Run(events, transcript, resources.pop_all().close)
+            events = events_of(steps, transcript, executor, answer, turn, repairs, stream)
+            return Run(events, transcript, turn, resources.pop_all().close)
 
     def _made_of(self) -> dict[str, Any]:
         """The arguments from which this agent was made, but for the model."""
@@ -307,11 +310,36 @@ def _made_again(kind: type[Agent], model: str | Backend, arguments: Mapping[str,
 def _checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunOptions:
     options = RunOptions(output=output, **known_options(f"Agent.{method}()", given, RunOptions))
     session, messages = options.session, options.messages
-    if session is not None and not isinstance(session, Session):
+    if session is not None and not isinstance(session, Session | Turn):
         raise ConfigurationError(f"session={session!r:.80} is not a Session: pass SQLiteSessions(path)[id]")
     if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
         raise TranscriptError(f"messages is a {type(messages).__name__}: pass a list of messages, or result.messages")
+    if options.request_id is not None and not isinstance(session, Session):
+        raise ConfigurationError("request_id needs a session to know the request by: pass session= too")
     return options
+
+
+def _budget(limits: Limits, parent: Budget | None, resources: contextlib.ExitStack) -> Budget:
+    budget = Budget(limits, parent=parent)
+    resources.callback(budget.release)
+    return budget
+
+
+def _turn(prompt: Prompt | None, options: RunOptions, budget: Budget, resources: contextlib.ExitStack) -> Turn:
+    """The turn of the session in which the run takes place. It is rolled back when the run can't be begun."""
+    turn, cancel, end = options.session, options.cancel, budget.end()
+
+    def gives_up() -> bool:
+        return (cancel is not None and cancel.is_set()) or (end is not None and time.monotonic() >= end)
+
+    if isinstance(turn, Session):
+        content = None if prompt is None else user(_checked(prompt))["content"]
+        check = None if cancel is None and end is None else gives_up
+        turn = resources.enter_context(turn.turn(options.request_id, content=content, gives_up=check))
+    made = turn or Turn()
+    made.begin()
+    resources.push(lambda kind, error, trace: made.roll_back() if error is not None else None)
+    return made
 
 
 def _answer(options: RunOptions, backend: Backend, has_tools: bool) -> TextAnswer:
@@ -322,51 +350,59 @@ def _answer(options: RunOptions, backend: Backend, has_tools: bool) -> TextAnswe
     return TypedAnswer(OutputType(options.output), backend.capabilities(), has_tools, options.output_retries)
 
 
-def _context(options: RunOptions, budget: Budget, transcript: Transcript) -> Context:
+def _context(options: RunOptions, budget: Budget, turn: Turn, transcript: Transcript, offset: int) -> Context:
     return Context(
         deps=options.deps,
         deadline=budget.deadline(),
         end=budget.end(),
         cancel=options.cancel,
         budget=budget,
-        session=options.session.id if options.session is not None else None,
+        session=turn.session_id,
         messages=transcript,
+        offset=offset,
     )
 
 
 def _opened(
-    prompt: Prompt | None, options: RunOptions, journal: Journal, answer: TextAnswer, instructions: str | None
+    prompt: Prompt | None, options: RunOptions, turn: Turn, answer: TextAnswer, instructions: str | None
 ) -> tuple[Transcript, list[str], int]:
-    """The transcript that a run begins with, what was repaired in it, and the number of messages that are before those
-    of the session."""
+    """The transcript that a run begins with, what was repaired in it, and the index in it of the session's first
+    message; negative where the session's beginning was not read."""
     earlier = list(options.messages)
-    if journal.messages is not None:
+    if turn.messages is not None:
         if earlier:
             raise TranscriptError("pass either messages or a session, not both: a session has its own messages")
-        earlier = [*journal.messages]
+        earlier = [*turn.messages]
     if prompt is None and not earlier:
         raise TranscriptError("there is nothing to answer: pass a prompt, or messages to continue from")
-    prompt_messages = [] if prompt is None else [user(answer.prompt(_checked(prompt)))]
-    unknown_results = journal.unknown_results()
-    history, repairs = repaired([*earlier, *unknown_results], closed=prompt is not None)
-    journal.write(unknown_results, history, earlier, prompt_messages)
+    is_new = prompt is not None and turn.state == "new"
+    question = [user(answer.prompt(_checked(prompt)))] if prompt is not None and is_new else []
+    unknown_results = turn.unknown_results()
+    history, repairs = repaired([*earlier, *unknown_results], closed=is_new)
+    if repairs and turn.first_number:  # the numbers of the view are not those of the repaired messages
+        turn.read_all()
+        return _opened(prompt, options, turn, answer, instructions)
+    turn.write(unknown_results, history, earlier, question)
     first = history[0] if history else None
     has_system = isinstance(first, Mapping) and first.get("role") in ("system", "developer")
     instructions = instructions if options.instructions is None else options.instructions
     if instructions and not has_system:
         history.insert(0, cast(Any, system(instructions)))
     transcript = Transcript(history)
-    transcript.extend([*journal.held, *prompt_messages])
-    return transcript, repairs, int(bool(instructions) and not has_system)
+    transcript.extend([*turn.held, *question])
+    turn.instructed = int(bool(instructions) and not has_system)
+    return transcript, repairs, turn.instructed - turn.first_number
 
 
-def _continue(transcript: Transcript, executor: Executor, answer: TextAnswer, journal: Journal) -> None:
+def _continue(transcript: Transcript, executor: Executor, answer: TextAnswer, turn: Turn) -> None:
     """Read the answer of a transcript that has one already, and ask the model to correct it where it is not valid."""
     executor.continue_from(transcript)
     if executor.ended_by is not None or transcript.whats_due() is Due.NOTHING:
         complaint = answer.opening(transcript, executor.ended_by)
+        if complaint and turn.state == "answered":
+            raise OutputError("the answer that the session has for this request is not of the type", "")
         transcript.extend(complaint)
-        journal.add(complaint)
+        turn.add(complaint)
 
 
 def _decisions(approve: Decisions | None, transcript: Transcript) -> Decisions:

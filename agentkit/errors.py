@@ -79,6 +79,10 @@ class SessionError(AgentkitError):
     """A session can't be read or written; no acknowledged entry is lost."""
 
 
+class RequestConflictError(SessionError):
+    """The id of a request was used before, in the same session, for a request with another content."""
+
+
 class SessionBusyError(SessionError):
     """Another writer holds the session, and did not release it in time."""
 

@@ -69,6 +69,21 @@ class OpenCall:
     raw_arguments: str
 
 
+class _Messages:
+    """The messages of a result; those of a long session are read when they are asked for."""
+
+    def __get__(self, result: Any, owner: type) -> Any:
+        if result is None:
+            raise AttributeError("messages")  # the field has no default
+        messages = result.__dict__["messages"]
+        if callable(messages):
+            messages = result.__dict__["messages"] = messages()
+        return messages
+
+    def __set__(self, result: Any, messages: Any) -> None:
+        result.__dict__["messages"] = messages
+
+
 @dataclass(frozen=True)
 class Result(Generic[T]):
     """The result of a run.
@@ -79,20 +94,28 @@ class Result(Generic[T]):
     it had one ("empty": the reply was empty, and again when it was retried). tool_calls: the calls that were answered.
     repairs: what had to be repaired in the messages that were given, a sentence each. pending: the calls that wait for
     a person's approval, when stopped is "approval". unknown_calls: calls that an earlier run of the session had started
-    when it was killed: whether they had an effect is not known.
+    when it was killed: whether they had an effect is not known. replayed: the request was answered by an earlier run,
+    whose answer this is; its usage is not counted again.
     """
 
     output: T
-    messages: list[Message]
+    if TYPE_CHECKING:
+        messages: list[Message]
+    else:
+        messages: list[Message] = _Messages()
     usage: Usage
     stopped: Stopped
     tool_calls: list[ToolRecord]
     repairs: list[str] = field(default_factory=list)
     pending: list[OpenCall] = field(default_factory=list)
     unknown_calls: list[OpenCall] = field(default_factory=list)
+    replayed: bool = False
 
     def __str__(self) -> str:
         return str(self.output)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "messages": self.messages}
 
 
 @dataclass(frozen=True)
@@ -177,9 +200,10 @@ class ToolProgress(Event):
 
 @dataclass(frozen=True)
 class ToolFinished(Event):
-    """A tool call has been answered."""
+    """A tool call has been answered. ends_run: whether it ends the run."""
 
     record: ToolRecord
+    ends_run: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from agentkit._text import joined_surrogates
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import ArgumentsError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
 from agentkit.toolbox import Toolbox
-from agentkit.tooling.arguments import UNREADABLE_CALL, parse
+from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
 from agentkit.tools import Context, Outcome, Tool, failure, is_failure
 
 MAX_PARALLEL = 32
@@ -128,7 +129,7 @@ class Executor:
         """The event of a call that was run."""
         self._latency.note(call["function"]["name"], outcome.seconds)
         event = _finished_event(call, outcome)
-        if outcome.ends_run:
+        if event.ends_run:
             self.ended_by = self.ended_by or event.record
         return event
 
@@ -164,7 +165,7 @@ class Executor:
         name, raw = call["function"]["name"], call["function"]["arguments"]
         found = self._tool(name)
         read_only = found is None or found.options.read_only
-        return ToolStarted(call["id"], name=name, arguments=_read(raw), raw_arguments=raw, read_only=read_only)
+        return ToolStarted(call["id"], name=name, arguments=read_arguments(raw), raw_arguments=raw, read_only=read_only)
 
     def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
         group: list[ToolCall] = []
@@ -241,15 +242,7 @@ def _note(decision: "bool | str | Mapping[str, Any]") -> str:
 def open_call(call: ToolCall) -> OpenCall:
     """A call in the form in which it is shown to people."""
     raw = call["function"]["arguments"]
-    return OpenCall(call["id"], call["function"]["name"], _read(raw), raw)
-
-
-def _read(arguments: str) -> dict[str, Any]:
-    """The arguments of a call; {} when they can't be read."""
-    try:
-        return parse(arguments)
-    except ArgumentsError:
-        return {}
+    return OpenCall(call["id"], call["function"]["name"], read_arguments(raw), raw)
 
 
 def refused(call: ToolCall, reason: str) -> ToolFinished:
@@ -386,17 +379,17 @@ class _ParallelCalls:
 
 
 def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
-    raw = call["function"]["arguments"]
+    raw, text = call["function"]["arguments"], joined_surrogates(outcome.text)
     record = ToolRecord(
         id=call["id"],
         name=call["function"]["name"],
-        arguments=_read(raw),
+        arguments=read_arguments(raw),
         raw_arguments=raw,
-        response=outcome.text,
-        error=outcome.text if outcome.failed else None,
+        response=text,
+        error=text if outcome.failed else None,
         seconds=outcome.seconds,
     )
-    adds: tuple[Message, ...] = (tool_result(call["id"], outcome.text),)
+    adds: tuple[Message, ...] = (tool_result(call["id"], text),)
     if outcome.images:
         adds += (images_for_the_model(outcome.images),)
-    return ToolFinished(record, adds=adds)
+    return ToolFinished(record, ends_run=outcome.ends_run, adds=adds)

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 from agentkit.executor import Decisions
 from agentkit.limits import Limits
 from agentkit.session import Session
+from agentkit.sessions.turn import Turn
 from agentkit.tools import Tool
 
 
@@ -28,7 +29,8 @@ class ConversationArguments(RunArguments, total=False):
     """The same for `Agent.run` and `Agent.stream`."""
 
     messages: Iterable[Mapping[str, Any]]
-    session: Session | None
+    session: Session | Turn | None
+    request_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +39,17 @@ class RunOptions:
 
     messages: an earlier transcript (`result.messages`), or any history: what violates the rules of chat servers is
     repaired and reported in `result.repairs`. session: instead of messages, the stored conversation that the prompt
-    continues. deps: passed to tools as `ctx.deps`. cancel: set it in another thread to stop the run. approve: decisions
-    on the calls of `result.pending`, by their ids. output: the type of `result.output`. output_retries: how often the
-    model is sent the validation error of its answer to try again. instructions, tools, limits: instead of the agent's;
-    None: the agent's. sampling: fields such as temperature and max_tokens, over the backend's own; None omits a field.
+    continues, or an open turn of it. request_id: the id of the request in its session (idempotency key): a request that
+    was answered is answered again without a request to the model. deps: passed to tools as `ctx.deps`. cancel: set it
+    in another thread to stop the run. approve: decisions on the calls of `result.pending`, by their ids. output: the
+    type of `result.output`. output_retries: how often the model is sent the validation error of its answer to try
+    again. instructions, tools, limits: instead of the agent's; None: the agent's. sampling: fields such as temperature
+    and max_tokens, over the backend's own; None omits a field.
     """
 
     messages: Iterable[Mapping[str, Any]] = ()
-    session: Session | None = None
+    session: Session | Turn | None = None
+    request_id: str | None = None
     deps: Any = None
     cancel: threading.Event | None = None
     approve: Decisions | None = None

@@ -10,8 +10,10 @@ from functools import partial
 from typing import Any
 
 from agentkit.message import tool_result
-from agentkit.tooling.arguments import as_json_object, is_json_object
+from agentkit.tooling.arguments import as_json_object, is_json_object, is_sendable
+from agentkit.tooling.json_repair import cleaned
 
+REFUSED = "a value that servers refuse (NaN, Infinity, an integer beyond 64 bits, half a surrogate pair)"
 INTERRUPTED = "There is no result: the conversation was interrupted before this call was answered."
 
 
@@ -23,6 +25,7 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
     """
     repairing = _Repairing()
     given = [message if not isinstance(message, Mapping) else dict(message) for message in messages]
+    numbers = list(range(len(given)))
     place = 0
     while place < len(given):
         message = given[place]
@@ -30,8 +33,8 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
         if not isinstance(message, dict):
             repairing.made.append(message)
             continue
-        repairing.begin(place - 1)
-        message = repairing.with_content(repairing.modern(message))
+        repairing.begin(numbers[place - 1])
+        message = repairing.with_content(repairing.modern(repairing.clean(message)))
         if message.get("role") == "tool":
             repairing.says("is a tool message that answers no call: removed")
             continue
@@ -39,16 +42,19 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
             repairing.made.append(message)
             continue
         calls = repairing.with_ids(message)
-        results, place = _results(given, place, repairing)
+        results, place = _results(given, numbers, place, repairing)
         is_last = place >= len(given)
         repairing.made.append(message)
         repairing.answer(calls, results, is_open=is_last and not closed)
     return repairing.made, repairing.repairs
 
 
-def _results(given: list[Any], place: int, repairing: "_Repairing") -> tuple[list[dict[str, Any]], int]:
+def _results(
+    given: list[Any], numbers: list[int], place: int, repairing: "_Repairing"
+) -> tuple[list[dict[str, Any]], int]:
     """The tool messages that belong to the calls before `place`: those that follow, even after other messages, which
-    are then moved behind them."""
+    are then moved behind them. They are removed from `given`, and from `numbers`, which has the place that each
+    message was given at."""
     results: list[dict[str, Any]] = []
     between: list[Any] = []
     at = place
@@ -65,10 +71,11 @@ def _results(given: list[Any], place: int, repairing: "_Repairing") -> tuple[lis
     if not results:
         return [], place
     last = max(index for index in range(place, at) if given[index] in results)
-    moved = [message for message in given[place : last + 1] if message not in results]
+    moved = [index for index in range(place, last + 1) if given[index] not in results]
     if moved:
-        repairing.says("stood between tool calls and their results, and was moved behind them", at=place)
-    given[place : last + 1] = moved
+        repairing.says("stood between tool calls and their results, and was moved behind them", at=numbers[moved[0]])
+    given[place : last + 1] = [given[index] for index in moved]
+    numbers[place : last + 1] = [numbers[index] for index in moved]
     return results, place
 
 
@@ -85,6 +92,17 @@ class _Repairing:
 
     def says(self, what: str, at: int | None = None) -> None:
         self.repairs.append(f"messages[{self._at if at is None else at}] {what}")
+
+    def clean(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The message with text in place of values that servers refuse."""
+        try:
+            made: dict[str, Any] = cleaned(message)
+        except (TypeError, ValueError, RecursionError):
+            return message
+        if made == message:
+            return message
+        self.says(f"has {REFUSED}, which became text")
+        return made
 
     def modern(self, message: dict[str, Any]) -> dict[str, Any]:
         """The message without the deprecated fields of OpenAI's function calling, and without empty lists of calls."""
@@ -156,8 +174,10 @@ class _Repairing:
         if not isinstance(name, str) or not name:
             self.says(f"has a tool call without a name (tool_calls[{place}]), which became 'unnamed'")
             name = "unnamed"
-        if not isinstance(arguments, str) or not is_json_object(arguments):
-            if arguments not in (None, "") or not isinstance(arguments, str):
+        if not isinstance(arguments, str) or not is_sendable(arguments):
+            if isinstance(arguments, str) and is_json_object(arguments):
+                self.says(f"has {REFUSED} in the arguments of a tool call (tool_calls[{place}]), which became text")
+            elif arguments not in (None, "") or not isinstance(arguments, str):
                 self.says(f"has a tool call with arguments that are not JSON text (tool_calls[{place}])")
             arguments = as_json_object(arguments)
         had = call.get("id")
@@ -191,7 +211,7 @@ class _Repairing:
         if result is None:
             self.says(f"has a tool call without a result ({call['function']['name']}), and got one that says so")
             return dict(tool_result(call["id"], INTERRUPTED))
-        result = self.with_content(self.modern(result))
+        result = self.with_content(self.modern(self.clean(result)))
         if result.get("tool_call_id") != call["id"]:
             self.says(f"has a result for {result.get('tool_call_id')!r}, which belongs to {call['id']!r}")
             result = {**result, "tool_call_id": call["id"]}

@@ -1,11 +1,13 @@
 """One run of an agent: an iterator of its events, and its result."""
 
 import contextlib
+import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, cast
+from typing import Any, Generic, cast
 
 from agentkit._closing import Closable
+from agentkit.errors import SessionError
 from agentkit.event import (
     ApprovalNeeded,
     Event,
@@ -16,13 +18,14 @@ from agentkit.event import (
     Steps,
     Stopped,
     T,
+    TextDelta,
     ToolFinished,
     ToolRecord,
 )
 from agentkit.executor import Executor, open_call
 from agentkit.message import Message
 from agentkit.middleware.text_answer import TextAnswer
-from agentkit.sessions.journal import Journal
+from agentkit.sessions.turn import Turn
 from agentkit.tools import Context
 from agentkit.transcript import Due, Transcript
 
@@ -31,9 +34,10 @@ class Run(Closable, Iterator[Event], Generic[T]):
     """A run of an agent, as an iterator of events. `messages` is the valid transcript at any time; `result` is set when
     the run has ended. Close it (or use `with`) to stop it early; a run that is garbage-collected is closed too."""
 
-    def __init__(self, events: Steps, transcript: Transcript, release: Callable[[], object]) -> None:
+    def __init__(self, events: Steps, transcript: Transcript, turn: Turn, release: Callable[[], object]) -> None:
         self.result: Result[T] | None = None
         self._transcript = transcript
+        self._turn = turn
         self._records: list[ToolRecord] = []
         self._events = events
         self._release = weakref.finalize(self, release)  # releases the session, also when the run is never started
@@ -44,7 +48,7 @@ class Run(Closable, Iterator[Event], Generic[T]):
         except BaseException as error:
             self.close()
             if not isinstance(error, StopIteration):
-                with contextlib.suppress(AttributeError):
+                with contextlib.suppress(AttributeError, SessionError):
                     error.messages = self.messages  # type: ignore[attr-defined]
             raise
         if isinstance(event, ToolFinished):
@@ -56,8 +60,8 @@ class Run(Closable, Iterator[Event], Generic[T]):
 
     @property
     def messages(self) -> list[Message]:
-        """The transcript so far."""
-        return list(self._transcript)
+        """The transcript so far. Raises SessionError when the beginning of the session can't be read."""
+        return self._turn.whole(self._transcript)
 
     @property
     def tool_calls(self) -> list[ToolRecord]:
@@ -75,37 +79,54 @@ def events_of(
     transcript: Transcript,
     executor: Executor,
     answer: TextAnswer,
-    journal: Journal,
+    turn: Turn,
     repairs: Sequence[str],
+    streams: bool,
 ) -> Steps:
-    """The events of a run: each is stored in the session before it is yielded; the last is RunFinished.
+    """The events of a run: each is stored in the session before it is yielded; the last is RunFinished. streams:
+    whether an answer that an earlier run has stored is yielded as text.
 
     A function and no method: a run that refers to a generator of its own would keep the lock of its session until the
     garbage collector finds it.
     """
     context = executor.context
     ends: list[Event] = []
+    try:
+        yield from _stored(steps, turn, context, ends)
+        output = answer.output(transcript, executor.ended_by)
+    except Exception:
+        turn.roll_back()
+        raise
+    is_replayed = turn.state == "answered"
+    if is_replayed and streams and isinstance(output, str):
+        yield TextDelta(output)
+    messages_of_the_run: Any = functools.partial(turn.whole, list(transcript))  # read when it is asked for
+    assert context.budget is not None
+    yield RunFinished(
+        Result(
+            output,
+            messages_of_the_run if turn.first_number else messages_of_the_run(),
+            context.budget.usage,
+            _stopped(ends, transcript, executor, answer),
+            turn.records if is_replayed else [event.record for event in ends if isinstance(event, ToolFinished)],
+            list(repairs),
+            [call for event in ends if isinstance(event, ApprovalNeeded) for call in event.calls],
+            [open_call(call) for call in turn.unknown],
+            is_replayed,
+        )
+    )
+
+
+def _stored(steps: Steps, turn: Turn, context: Context, ends: list[Event]) -> Steps:
+    """The events of the loop until the run is to stop. ends: gets those that the result is made of."""
     with contextlib.closing(steps):
         for event in () if _is_cancelled(context) else steps:
-            journal.note(event)
+            turn.note(event)
             if isinstance(event, ReplyFinished | ToolFinished | ApprovalNeeded | LimitReached):
                 ends.append(event)
             yield event
             if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
                 break
-    assert context.budget is not None
-    yield RunFinished(
-        Result(
-            answer.output(transcript, executor.ended_by),
-            list(transcript),
-            context.budget.usage,
-            _stopped(ends, transcript, executor, answer),
-            [event.record for event in ends if isinstance(event, ToolFinished)],
-            list(repairs),
-            [call for event in ends if isinstance(event, ApprovalNeeded) for call in event.calls],
-            [open_call(call) for call in journal.unknown],
-        )
-    )
 
 
 def _stopped(ends: Sequence[Event], transcript: Transcript, executor: Executor, answer: TextAnswer) -> Stopped:

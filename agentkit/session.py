@@ -3,10 +3,12 @@
 The entries of the log are described in agentkit/sessions/log.py.
 """
 
+import contextlib
 import functools
 import re
+import time
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,19 +16,17 @@ from typing import Any
 
 from agentkit._closing import Closable
 from agentkit.errors import SessionBusyError, SessionError
-from agentkit.limits import Usage
 from agentkit.message import Message
-from agentkit.sessions.log import (
-    Entry,
-    Marks,
-    find_mark,
-    message_entries,
-    messages_of,
-    read_entry,
-    write_entries,
-)
+from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, read_entry
+from agentkit.sessions.turn import Turn
+from agentkit.sessions.writer import Writer
 
 ID = re.compile(r"\w[\w.:@=+-]{0,127}")
+INTERNAL = "_agentkit."
+"""Begins the ids under which services store what is no conversation: names, system prompts."""
+MAX_REQUEST_ID = 256
+WAIT_INTERVAL = 0.1
+"""Seconds between two checks whether to go on waiting for a lock."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,12 @@ class Sessions(Closable):
         return isinstance(session_id, str) and bool(self._read(checked_id(session_id), 0, 1))
 
     def list(self, prefix: str = "") -> list[SessionInfo]:
-        """All sessions whose ids begin with `prefix`, the most recently written first."""
+        """All sessions whose ids begin with `prefix`, the most recently written first. What the services store for
+        themselves (`INTERNAL`) is not listed."""
         if prefix and not ID.fullmatch(prefix):
             return []  # no id begins like this
-        return sorted(self._list_prefix(prefix), key=lambda info: info.updated, reverse=True)
+        found = (info for info in self._list_prefix(prefix) if not info.id.startswith(INTERNAL))
+        return sorted(found, key=lambda info: info.updated, reverse=True)
 
     def delete(self, session_id: str, *, wait: float | None = None) -> None:
         """Delete a session and its images. wait: seconds to wait for a writer; None: the store's setting. Raises
@@ -212,43 +214,74 @@ class Session:
             writer.append(messages)
 
     @contextmanager
-    def hold(self) -> "Iterator[Writer]":
-        """Lock the session and yield its writer. Raises SessionBusyError when another does not finish in time."""
-        with self._sessions._lock(self.id, self._sessions.wait) as lock:
-            yield Writer(self, lock)
+    def hold(self, wait: float | None = None, gives_up: Callable[[], bool] | None = None) -> "Iterator[Writer]":
+        """Lock the session and yield its writer.
 
+        wait: seconds to wait for another writer; None: the store's setting. gives_up: called about ten times a second
+        while it waits; True ends the waiting. Raises SessionBusyError when another writer does not finish in time.
+        """
+        wait = self._sessions.wait if wait is None else wait
+        with self._locked(wait, gives_up) as lock:
+            yield Writer(self._sessions, self.id, lock)
 
-class Writer:
-    """The only writer of a session while it is locked."""
+    @contextmanager
+    def turn(
+        self,
+        request_id: str | None = None,
+        *,
+        content: object = None,
+        is_retry: bool = True,
+        wait: float | None = None,
+        gives_up: Callable[[], bool] | None = None,
+    ) -> Iterator[Turn]:
+        """Lock the session for one turn, which `agent.run(session=turn)` takes.
 
-    def __init__(self, session: Session, lock: Any) -> None:
-        self.session = session
-        self._lock = lock
+        request_id: the client's id of the request (idempotency key): where the request with this id was answered
+        already, the turn has its answer; where it was begun, it goes on from there. content: what the client sent (JSON
+        values). is_retry: False for an id that means nothing beyond this turn: what it was used for before is not
+        looked at. wait, gives_up: see `hold`. Raises RequestConflictError when the id was used before with another
+        content, SessionBusyError, SessionError.
+        """
+        if request_id is not None and (not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_REQUEST_ID):
+            raise SessionError(f"request_id={request_id!r:.80}: it must be a text of 1 to {MAX_REQUEST_ID} characters")
+        with self.hold(wait, gives_up) as writer:
+            yield Turn(writer, request_id or "", content, is_retry)
 
-    def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
-        """Append messages, all or none. usage: what the first of them took. Raises SessionError."""
-        self._write(*message_entries(messages, usage))
+    def note_delivered(self, request_id: str) -> None:
+        """Record that the client has received the answer to its request. Raises SessionError."""
+        with self.hold() as writer:
+            writer.note_request(request_id, "delivered")
 
-    def mark_started(self, call_id: str, name: str, arguments: str) -> None:
-        """Record that a call that is not read-only is about to run. Raises SessionError."""
-        self._write([{"started": {"id": call_id, "name": name, "arguments": arguments}}], {})
+    def is_delivered(self, request_id: str) -> bool:
+        """Whether the client has received the answer to its request. Reads no messages. Raises SessionError."""
+        delivered = self._sessions._mark(self.id, f"delivered:{request_id}")
+        begun = self._sessions._mark(self.id, f"request:{request_id}")
+        return delivered is not None and (begun is None or delivered > begun)
 
-    def undo(self, messages: int) -> None:
-        """Undo the last `messages` messages; they stay in the log. Raises SessionError."""
-        self._write([{"undo": messages}], {})
-
-    def note_request(self, request_id: str, state: str) -> None:
-        """Record the state of a client's request: "begun" or "answered". Raises SessionError."""
-        self._write([{"request": {"id": request_id, "state": state}}], {})
-
-    def note_view(self, view: Mapping[str, Any]) -> None:
-        """Record which part of this session is sent from now on. Raises SessionError."""
-        self._write([{"view": view}], {})
-
-    def _write(self, entries: list[dict[str, Any]], blobs: Mapping[str, bytes]) -> None:
-        if not entries:
+    @contextmanager
+    def _locked(self, wait: float, gives_up: Callable[[], bool] | None) -> Iterator[Any]:
+        if gives_up is None:
+            with self._sessions._lock(self.id, wait) as lock:
+                yield lock
             return
-        self.session._sessions._append(self.session.id, write_entries(entries), blobs, self._lock)
+        with contextlib.ExitStack() as stack:
+            yield self._waited_for(stack, wait, gives_up)
+
+    def _waited_for(self, stack: contextlib.ExitStack, wait: float, gives_up: Callable[[], bool]) -> Any:
+        """Lock the session, asking again and again whether to give up."""
+        end = time.monotonic() + wait
+        while True:
+            try:
+                left = max(0.0, end - time.monotonic())
+                return stack.enter_context(self._sessions._lock(self.id, min(left, WAIT_INTERVAL)))
+            except SessionBusyError:
+                if time.monotonic() >= end:
+                    raise busy(self.id, wait) from None
+            if gives_up():
+                raise SessionBusyError(
+                    f"session {self.id!r} is locked by another writer, and the run that waited for it was cancelled or "
+                    "its time was up"
+                )
 
 
 def busy(session_id: str, wait: float) -> SessionBusyError:

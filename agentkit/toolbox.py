@@ -57,3 +57,9 @@ class Toolbox:
         """Whether a tool may run before the reply is complete: it is read-only and needs no approval."""
         found = self._tools.get(name)
         return found is not None and found.options.read_only and found.options.approve is False
+
+
+def toolbox_of(tools: Iterable[Tool[..., Any] | Callable[..., Any]]) -> Toolbox:
+    """A toolbox of these tools; one that is given as it is, so that its schemas are encoded once. Raises
+    ToolDefinitionError."""
+    return tools if isinstance(tools, Toolbox) else Toolbox(tools)

@@ -56,7 +56,8 @@ class Context(Generic[D]):
     deps: what was passed as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run continues without
     its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: reports what the tool is
     doing, as a ToolProgress event. budget: what the run may spend, for an agent that is run inside the tool. session:
-    the id of the run's session, or None. messages: the run's messages so far; not to be changed.
+    the id of the run's session, or None. messages: the run's messages so far; not to be changed. offset:
+    the index in them of the session's first message; negative where its beginning was not read.
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -67,6 +68,7 @@ class Context(Generic[D]):
     budget: Budget | None = field(default=None, repr=False)
     session: str | None = None
     messages: Sequence[Message] = field(default=(), repr=False)
+    offset: int = 0
 
     @property
     def cancelled(self) -> bool:

@@ -12,6 +12,7 @@ from agentkit._text import json_bytes
 from agentkit.errors import TranscriptError
 from agentkit.message import Message, Role, ToolCall, has_images, without_images
 from agentkit.text.special_tokens import neutral_message
+from agentkit.tooling.sendable import sendable
 
 ROLES = frozenset(get_args(Role))
 
@@ -45,7 +46,8 @@ def whats_due(messages: Sequence[Message]) -> Due | tuple[ToolCall, ...]:
 
 
 class Transcript(Sequence[Message]):
-    """A valid list of messages, and the JSON bytes of each, encoded once.
+    """A valid list of messages, and the JSON bytes of each, encoded once. Values that a server may refuse become text
+    (see `agentkit.tooling.sendable`).
 
     Raises TranscriptError when a message breaks the pairing rule or has no known role.
     """
@@ -175,7 +177,10 @@ def _checked(message: Mapping[str, Any], index: int) -> Message:
         raise TranscriptError(f"messages[{index}] has the role {message['role']!r} and no content")
     if isinstance(content, list) and not all(isinstance(part, dict) and "type" in part for part in content):
         raise TranscriptError(f"messages[{index}] has a content part that is not a dict with a type")
-    return cast(Message, dict(message))
+    try:
+        return cast(Message, sendable(message))
+    except ValueError as error:
+        raise TranscriptError(f"messages[{index}] can't be written as JSON: {error}") from None
 
 
 def _ids(message: Message, index: int) -> list[str]:

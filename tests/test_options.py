@@ -83,7 +83,7 @@ def test_a_limit_that_raises_stores_no_request_for_an_answer() -> None:
         with pytest.raises(LimitError, match="reached its limit: turns") as raised:
             events += list(run)
         assert not any(isinstance(event, LimitReached) for event in events)
-        assert [each["role"] for each in sessions["a"].messages] == ["user", "assistant", "tool"]
+        assert sessions["a"].messages == []
     assert raised.value.messages[-1]["role"] == "tool"  # type: ignore[attr-defined]
 
 

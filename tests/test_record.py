@@ -93,6 +93,7 @@ RESULT_JSON = {
     "repairs": ["repaired"],
     "pending": [OPEN_JSON],
     "unknown_calls": [OPEN_JSON],
+    "replayed": False,
 }
 
 EVENTS: list[tuple[Event, dict[str, Any]]] = [
@@ -128,7 +129,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         },
     ),
     (ToolProgress("c1", text="half"), {"event": "tool_progress", "id": "c1", "text": "half"}),
-    (ToolFinished(RECORD), {"event": "tool_finished", "record": RECORD_JSON}),
+    (ToolFinished(RECORD), {"event": "tool_finished", "record": RECORD_JSON, "ends_run": False}),
     (ApprovalNeeded((OPEN,)), {"event": "approval_needed", "calls": [OPEN_JSON]}),
     (LimitReached("cost"), {"event": "limit_reached", "limit": "cost"}),
     (LoopDetected("again"), {"event": "loop_detected", "what": "again"}),

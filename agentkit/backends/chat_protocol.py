@@ -189,7 +189,7 @@ class Accumulator:
         if isinstance(arguments, str):
             if call.add(arguments) and self._begin is not None:
                 before = self._calls[: self._calls.index(call)]
-                self._begin(call.name, "".join(call.arguments), [each.name for each in before])
+                self._begin(call.name, as_json_object("".join(call.arguments)), [each.name for each in before])
         elif arguments is not None:
             call.value = arguments
         for key, value in delta.items():

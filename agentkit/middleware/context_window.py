@@ -123,8 +123,8 @@ class ContextSize:
 class FitToContext(Middleware):
     """Wraps any backend for one run, and sends as much of the transcript as fits.
 
-    budget: the run's. view: the view of an earlier run of the session. spent: what its last reply took. changed:
-    called with each new view.
+    budget: the run's. offset: see `TrimmedHistory`. view: the view of an earlier run of the session. spent: what its
+    last reply took. changed: called with each new view and the transcript.
     """
 
     def __init__(
@@ -133,15 +133,17 @@ class FitToContext(Middleware):
         window: Window,
         size: ContextSize,
         budget: Budget,
+        offset: int = 0,
         view: TrimmedHistory | None = None,
         spent: Usage | None = None,
-        changed: Callable[[TrimmedHistory], object] = lambda view: None,
+        changed: Callable[[TrimmedHistory, Transcript], object] = lambda view, transcript: None,
     ) -> None:
         super().__init__(backend)
         self._window = window
         self._size = size
         self._budget = budget
         self._tools = Toolbox()
+        self._offset = offset
         self._view = view
         self._changed = changed
         self._sent: Transcript | None = None
@@ -241,7 +243,9 @@ class FitToContext(Middleware):
         limit = self._size.tokens
         assert limit is not None
         max_bytes = int(limit * self._window.keep * self._size.bytes_per_token) - len(self._tools.encoded)
-        view = cut(transcript, self._view or TrimmedHistory(), max(0, max_bytes), self._window.last_turns)
+        view = cut(
+            transcript, self._view or TrimmedHistory(offset=self._offset), max(0, max_bytes), self._window.last_turns
+        )
         if view == self._view or view == TrimmedHistory():
             return False
         removed = view.left_out - (self._view.left_out if self._view else set())
@@ -251,7 +255,7 @@ class FitToContext(Middleware):
         size = self._bytes_sent(self._sent_of(transcript))
         self._tokens, self._counted = int(size / self._size.bytes_per_token), len(transcript)
         self._size.remember(transcript, view)
-        self._changed(view)
+        self._changed(view, transcript)
         return True
 
     def _note(self, removed: Sequence[Message], before: TrimmedHistory | None) -> str:
@@ -273,10 +277,10 @@ class FitToContext(Middleware):
 
 
 def _earlier_result(number: int, context: Context, start: int = 0) -> str:
-    messages = context.messages
-    if not 0 <= number < len(messages) or messages[number]["role"] != "tool":
+    messages, index = context.messages, number + context.offset
+    if not 0 <= index < len(messages) or messages[index]["role"] != "tool":
         return f"no earlier result has the number {number}"
-    text = response_of(messages[number])
+    text = response_of(messages[index])
     rest = len(text) - start - PAGE_CHARS
     more = f"\n({rest:,} more characters: start={start + PAGE_CHARS})" if rest > 0 else ""
     return text[max(0, start) : max(0, start) + PAGE_CHARS] + more

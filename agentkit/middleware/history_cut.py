@@ -14,11 +14,14 @@ BULKY_BYTES = 600
 @dataclass
 class TrimmedHistory:
     """What is sent of a transcript. left_out: indices of messages that are not sent. stubs: indices of tool results
-    that are replaced by one line. note: text before the first remaining user message, in place of the omitted turns."""
+    that are replaced by one line. note: text before the first remaining user message, in place of the omitted turns.
+    offset: the index in the transcript of the message with the number 0, which stays the same from run to run: of the
+    session's first one, whether or not the transcript has it."""
 
     left_out: set[int] = field(default_factory=set)
     stubs: set[int] = field(default_factory=set)
     note: str = ""
+    offset: int = field(default=0, compare=False)
 
     def messages(self, transcript: Sequence[Message], start: int = 0) -> Iterator[Message]:
         """The messages to send, from index `start` on."""
@@ -28,29 +31,36 @@ class TrimmedHistory:
             if index in self.left_out:
                 continue
             if index in self.stubs:
-                message = _stub(message, index)
+                message = _stub(message, index - self.offset)
             if not has_note and message["role"] == "user":
                 message, has_note = _with_note(message, self.note), True
             yield message
 
-    def stored(self, offset: int) -> dict[str, Any]:
-        """As JSON for a session, whose first message has the index `offset` in the transcript."""
-        indices = {name: sorted(index - offset for index in getattr(self, name)) for name in ("left_out", "stubs")}
-        return {**indices, "note": self.note}
+    def stored(self, transcript: Sequence[Message], instructed: int) -> dict[str, Any]:
+        """As JSON for a session, in the numbers of its messages. instructed: the index of the first message that is the
+        session's. begins: the number of the first message that is sent, from which on the others are listed."""
+        first = next(index for index in range(instructed, len(transcript)) if index not in self.left_out)
+        begins = first - self.offset
+        numbers = {
+            name: [index - self.offset for index in sorted(getattr(self, name)) if index - self.offset >= begins]
+            for name in ("left_out", "stubs")
+        }
+        return {"begins": begins, **numbers, "note": self.note}
 
     @classmethod
-    def restored(cls, stored: Mapping[str, Any], offset: int) -> "TrimmedHistory":
+    def restored(cls, stored: Mapping[str, Any], offset: int, instructed: int) -> "TrimmedHistory":
         """The inverse of `stored`."""
-        left_out, stubs = ({index + offset for index in stored.get(name) or ()} for name in ("left_out", "stubs"))
-        return cls(left_out, stubs, str(stored.get("note") or ""))
+        left_out, stubs = ({number + offset for number in stored.get(name) or ()} for name in ("left_out", "stubs"))
+        left_out |= set(range(instructed, stored.get("from", {}).get("message", 0) + offset))
+        return cls(left_out, stubs, str(stored.get("note") or ""), offset)
 
 
 def cut(transcript: Sequence[Message], view: TrimmedHistory, max_bytes: int, last_turns: int) -> TrimmedHistory:
     """A view of at most `max_bytes` bytes, as far as possible; it leaves out at least what `view` does."""
-    made = TrimmedHistory(set(view.left_out), set(view.stubs), view.note)
+    made = TrimmedHistory(set(view.left_out), set(view.stubs), view.note, view.offset)
     sizes = [size_of(message) for message in transcript]
     for index in made.stubs:
-        sizes[index] = size_of(_stub(transcript[index], index))
+        sizes[index] = size_of(_stub(transcript[index], index - made.offset))
     size = sum(sizes[index] for index in range(len(transcript)) if index not in made.left_out)
     turns = [turn for turn in _turns(transcript) if not set(turn) <= made.left_out]
     last = {index for turn in turns[-last_turns:] for index in turn}
@@ -64,7 +74,7 @@ def cut(transcript: Sequence[Message], view: TrimmedHistory, max_bytes: int, las
                 return
             if transcript[index]["role"] != "tool" or index in made.stubs | made.left_out or sizes[index] < BULKY_BYTES:
                 continue
-            small = size_of(_stub(transcript[index], index))
+            small = size_of(_stub(transcript[index], index - made.offset))
             size -= sizes[index] - small
             sizes[index] = small
             made.stubs.add(index)
@@ -114,12 +124,12 @@ def _groups(transcript: Sequence[Message], turn: Sequence[int]) -> list[list[int
     return groups
 
 
-def _stub(message: Message, index: int) -> Message:
+def _stub(message: Message, number: int) -> Message:
     text = response_of(message)
     beginning = " ".join(text[:120].split())
     stub = (
         f"(left out to save space: {len(text):,} characters that begin with {beginning!r}; call earlier_result with "
-        f"number {index} to read them again)"
+        f"number {number} to read them again)"
     )
     return cast(Message, {**message, "content": tool_response(stub)})
 

@@ -16,15 +16,15 @@ from agentkit.middleware.pricing import Priced, Prices
 from agentkit.middleware.retry import Retrying
 from agentkit.middleware.sampling import Sampling
 from agentkit.middleware.text_answer import TextAnswer
-from agentkit.sessions.journal import Journal
+from agentkit.sessions.turn import Turn
 
 
 @dataclass(frozen=True)
 class RunScope:
     """What the middleware of one run is made with.
 
-    sampling: fields for each request. answer: what the run has to answer with. offset: the number of messages in the
-    transcript before those of the session. is_repaired: whether the transcript differs from the session. prices,
+    sampling: fields for each request. answer: what the run has to answer with. offset: the index in the
+    transcript of the session's first message. is_repaired: whether the transcript differs from the session. prices,
     window, size, early_start: of the agent.
     """
 
@@ -33,7 +33,7 @@ class RunScope:
     answer: TextAnswer
     executor: Executor
     budget: Budget
-    journal: Journal
+    turn: Turn
     offset: int
     is_repaired: bool
     prices: Prices | None
@@ -56,11 +56,18 @@ def _eager(backend: Backend, run: RunScope) -> Backend:
 
 
 def _fitted(backend: Backend, run: RunScope) -> Backend:
-    journal, offset = run.journal, run.offset
-    view = None if run.is_repaired or journal.view is None else TrimmedHistory.restored(journal.view, offset)
-    spent = journal.spent if view is not None or journal.view is None else None
+    turn, offset = run.turn, run.offset
+    view = None if run.is_repaired or turn.view is None else TrimmedHistory.restored(turn.view, offset, turn.instructed)
+    spent = turn.spent if view is not None or turn.view is None else None
     return FitToContext(
-        backend, run.window, run.size, run.budget, view, spent, lambda made: journal.note_view(made.stored(offset))
+        backend,
+        run.window,
+        run.size,
+        run.budget,
+        offset,
+        view,
+        spent,
+        lambda made, transcript: turn.note_view(made.stored(transcript, turn.instructed)),
     )
 
 

@@ -1,13 +1,19 @@
 """The log of a session: its entries as JSON, and what follows from them.
 
-An entry is one JSON object in format 1:
+An entry is one JSON object in format 1, or 2 for a view with "from":
 
     {"v": 1, "at": "2026-11-21T08:40:00.123Z", "message": {"role": "user", "content": "..."}}
     {"v": 1, "at": "...", "message": {"role": "assistant", ...}, "usage": {"input_tokens": 12, ...}}
     {"v": 1, "at": "...", "started": {"id": "call_1", "name": "send_mail", "arguments": "{...}"}}
     {"v": 1, "at": "...", "request": {"id": "7", "state": "begun", "digest": "..."}}  (a client's request is begun)
-    {"v": 1, "at": "...", "undo": 2}                              (the last so many messages are undone)
-    {"v": 1, "at": "...", "view": {...}}                          (what is sent of a history that is too long)
+    {"v": 1, "at": "...", "undo": 2, "dropped_from": 17}  (the last so many messages are undone, and all marks from that
+                                                           entry on)
+    {"v": 2, "at": "...", "view": {"from": {"entry": 9, "message": 7}, "left_out": [8], "stubs": [10], "note": "..."}}
+                           (what is sent of a history that is too long: from entry 9 on, which has the message number 7)
+
+Further keys of a message's entry: "by": "run", a user message that the run wrote itself (images of a tool, what is
+wrong with an answer); "ends": true, the result of a tool that ended the run; "unknown": true, the result says that the
+effect of the call is not known; "stopped": why the reply was stopped in the middle.
 
 "started" is written before a call that is not read-only is run: if no result follows, it is not known whether the call
 had its effect. Images are stored separately under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in
@@ -27,10 +33,12 @@ from agentkit._text import json_bytes
 from agentkit.errors import SessionError
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
-from agentkit.record import stored_usage
+from agentkit.record import stored_usage, usage_from
+from agentkit.tooling.sendable import sendable
 
-FORMAT = 1
-"""The format in which entries are written; later formats are rejected when read."""
+FORMAT = 2
+"""The latest format of an entry; later ones are rejected when read. Only what older versions of agentkit would read
+wrongly is written in it."""
 
 KINDS = ("message", "started", "undo", "view", "request")
 BLOB = "agentkit-blob:sha256-"
@@ -39,12 +47,14 @@ BLOB = "agentkit-blob:sha256-"
 @dataclass(frozen=True)
 class Entry:
     """One entry of a session. kind: "message", "started", "undo", "view" or "request". value: the value under that key.
-    at: ISO 8601, UTC. usage: what a reply took; `agentkit.record.usage_from` reads it."""
+    at: ISO 8601, UTC. usage: what a reply took; `agentkit.record.usage_from` reads it. extra: the entry's
+    other keys."""
 
     kind: str
     value: Any
     at: str
     usage: Mapping[str, Any] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _each_url(message: Any, change: Any) -> Any:
@@ -93,41 +103,96 @@ def find_mark(entries: Sequence[Entry], name: str) -> int | None:
     """The number of the entry that a mark names, from the whole log."""
     found: dict[str, int] = {}
     for number, entry in enumerate(entries):
-        if entry.kind == "undo" and isinstance(entry.value, Mapping):
-            dropped_from = entry.value.get("marks")
-            found = {mark: place for mark, place in found.items() if dropped_from is None or place < dropped_from}
+        if entry.kind == "undo":
+            dropped_from = entry.extra.get("dropped_from", number)
+            found = {mark: place for mark, place in found.items() if place < dropped_from}
         elif entry.kind == "view":
             found["view"] = number
-        elif entry.kind == "request" and entry.value.get("state") == "begun":
-            found[f"request:{entry.value.get('id')}"] = number
+        elif entry.kind == "request":
+            state = "request" if entry.value.get("state") == "begun" else entry.value.get("state")
+            found[f"{state}:{entry.value.get('id')}"] = number
     return found.get(name)
 
 
-def messages_of(entries: Sequence[Entry]) -> tuple[list[Message], list[Message]]:
-    """The messages of a log in the order in which they are sent: a user message (or an image of a tool) that arrived
-    while calls were open comes after the last of their results. The second list has those that still wait for it."""
-    ordered: list[Message] = []
-    held: list[Message] = []
+def ordered(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """The entries of the messages of a log that are not undone, in the order in which they are sent: a user message (or
+    an image of a tool) that arrived while calls were open comes after the last of their results. The second list has
+    those that still wait for it."""
+    sent: list[Entry] = []
+    held: list[Entry] = []
     waiting = 0
     for entry in entries:
         if entry.kind == "undo":
-            everything = ordered + held
-            ordered, held, waiting = everything[: max(0, len(everything) - entry.value)], [], 0
+            everything = sent + held
+            sent, held, waiting = everything[: max(0, len(everything) - entry.value)], [], 0
         if entry.kind != "message":
             continue
-        message = cast(Message, entry.value)
+        message = entry.value
         if waiting and message.get("role") == "user":
-            held.append(message)
+            held.append(entry)
             continue
         if message.get("role") == "tool":
             waiting -= 1
         else:
             waiting = len(message.get("tool_calls") or ())
-        ordered.append(message)
+        sent.append(entry)
         if waiting <= 0:
-            ordered += held
+            sent += held
             held = []
-    return ordered, held
+    return sent, held
+
+
+def messages_of(entries: Sequence[Entry]) -> tuple[list[Message], list[Message]]:
+    """The messages of a log, ordered as by `ordered`."""
+    sent, held = ordered(entries)
+    return [cast(Message, entry.value) for entry in sent], [cast(Message, entry.value) for entry in held]
+
+
+def begins_turn(entry: Entry) -> bool:
+    """Whether a question begins with this entry: the session's user wrote it, or a client's request is begun."""
+    if entry.kind == "request":
+        return bool(entry.value.get("state") == "begun")
+    return entry.kind == "message" and entry.value.get("role") == "user" and "by" not in entry.extra
+
+
+def begin_of_last(entries: Sequence[Entry], messages: int) -> int:
+    """The number of the entry with which the last `messages` messages begin, together with the request that they belong
+    to."""
+    sent, held = ordered(entries)
+    numbers = {id(entry): number for number, entry in enumerate(entries)}
+    first = min((numbers[id(entry)] for entry in [*sent, *held][-messages:]), default=len(entries))
+    return first - 1 if first and entries[first - 1].kind == "request" else first
+
+
+def last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage | None]:
+    """The view in effect at the end of a log, and the usage of the last reply. Messages that are undone go from the
+    view."""
+    view: Mapping[str, Any] | None = None
+    spent: Usage | None = None
+    count = 0
+    for number, entry in enumerate(entries):
+        if entry.kind == "undo":
+            count, spent = max(0, count - entry.value), None
+            if view is not None:
+                is_undone = entry.extra.get("dropped_from", 0) <= view["number"]
+                view = None if is_undone else shortened(view, count)
+        elif entry.kind == "view":
+            view = {**entry.value, "number": number}
+        elif entry.kind == "message":
+            count += 1
+            if entry.usage:
+                spent = usage_from(entry.usage)
+            elif entry.value.get("role") == "tool":
+                spent = None
+    return view, spent if spent is not None and spent.input_tokens else None
+
+
+def shortened(view: Mapping[str, Any], messages: int) -> dict[str, Any]:
+    """The view of a session of which only the first `messages` messages are left."""
+    return {**view, **{name: [place for place in view.get(name) or () if place < messages] for name in PLACES}}
+
+
+PLACES = ("left_out", "stubs")
 
 
 def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
@@ -160,24 +225,33 @@ def read_entry(text: str, session_id: str, blob: Callable[[str], bytes | None]) 
     value = entry.get(kind)
     if kind == "message":
         value = _each_url(value, lambda url: _data_url(url, session_id, blob))
-    return Entry(kind, value, str(entry.get("at", "")), entry.get("usage"))
+    extra = {name: each for name, each in entry.items() if name not in (kind, "v", "at", "usage")}
+    return Entry(kind, value, str(entry.get("at", "")), entry.get("usage"), extra)
 
 
 def write_entries(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     """The texts of new entries. Raises SessionError for what JSON can't represent."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     try:
-        return [json_bytes({"v": FORMAT, "at": now, **entry}).decode() for entry in entries]
+        return [json_bytes({"v": _format_of(entry), "at": now, **entry}).decode() for entry in entries]
     except (TypeError, ValueError) as error:
         raise SessionError(f"a message can't be written as JSON: {error}") from None
+
+
+def _format_of(entry: Mapping[str, Any]) -> int:
+    return FORMAT if "from" in entry.get("view", ()) else 1
 
 
 def message_entries(
     messages: Iterable[Mapping[str, Any]], usage: Usage | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
-    """The entries of messages, and their images by SHA-256. usage: what the first of them took."""
+    """The entries of messages, and their images by SHA-256. usage: what the first of them took. Raises SessionError for
+    what JSON can't represent."""
     blobs: dict[str, bytes] = {}
-    made = [{"message": _each_url(message, lambda url: _reference(url, blobs))} for message in messages]
+    try:
+        made = [{"message": _each_url(sendable(message), lambda url: _reference(url, blobs))} for message in messages]
+    except ValueError as error:
+        raise SessionError(f"a message can't be written as JSON: {error}") from None
     if made and usage is not None:
         made[0]["usage"] = stored_usage(usage)
     return made, blobs

@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from agentkit._text import cut
+from agentkit._text import cut, joined_surrogates
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.tooling.coercion import coerce_all
-from agentkit.tooling.json_repair import CutOffError, json_error_of, loads, read_json
+from agentkit.tooling.json_repair import CutOffError, is_clean, json_error_of, loads, read_json
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -29,14 +29,15 @@ MAX_VALUE_LENGTH = 120
 def as_json_object(written: object) -> str:
     """Returns the arguments of a call as the JSON text of an object, in whatever form the server sent them.
 
-    Valid JSON of an object is kept character for character, so that what is sent back is what was generated; broken
-    JSON is repaired, unless it ends in the middle of a value. Missing arguments become `{}`. Anything but an object is
-    kept under the key "unreadable_arguments": servers parse the arguments in a history and reject invalid JSON.
+    Valid JSON of an object is kept character for character, so that what is sent back is what was generated; values
+    that servers refuse become text (see `cleaned`). Broken JSON is repaired, unless it ends in the middle of a value.
+    Missing arguments become `{}`. Anything but an object is kept under the key "unreadable_arguments": servers parse
+    the arguments in a history, and refuse each request with one that they can't read.
     """
     if written is None or written == "":
         return "{}"
     text = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
-    if is_json_object(text):
+    if is_sendable(text):
         return text
     try:
         value = read_json(text)
@@ -46,7 +47,16 @@ def as_json_object(written: object) -> str:
         value = None
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
-    return json.dumps({UNREADABLE: text}, ensure_ascii=False)
+    return json.dumps({UNREADABLE: joined_surrogates(text)}, ensure_ascii=False)
+
+
+def is_sendable(text: str) -> bool:
+    """Whether a text is the valid JSON of an object, without a value that a server may refuse or round."""
+    try:
+        value = loads(text, strict=True)
+        return isinstance(value, dict) and is_clean(text, value)
+    except (ValueError, RecursionError):
+        return False
 
 
 def is_json_object(text: str, *, strict: bool = True) -> bool:
@@ -59,7 +69,7 @@ def is_json_object(text: str, *, strict: bool = True) -> bool:
 
 def unreadable(text: str, error: str) -> str:
     """Returns the JSON that replaces unparsable arguments in the transcript; the call's tool message has the error."""
-    return json.dumps({UNREADABLE: text, ERROR: error}, ensure_ascii=False)
+    return json.dumps({UNREADABLE: joined_surrogates(text), ERROR: error}, ensure_ascii=False)
 
 
 def parse(arguments: str) -> dict[str, Any]:
@@ -81,6 +91,14 @@ def parse(arguments: str) -> dict[str, Any]:
     if value.keys() == {UNREADABLE}:
         return parse(str(value[UNREADABLE]))
     return value
+
+
+def read_arguments(arguments: str) -> dict[str, Any]:
+    """The arguments of a call; {} when they can't be read. arguments: JSON text."""
+    try:
+        return parse(arguments)
+    except ArgumentsError:
+        return {}
 
 
 def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> ArgumentsParser:

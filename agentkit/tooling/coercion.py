@@ -77,7 +77,7 @@ def _object(value: Any) -> Any:
 
 
 def _integer(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,300}(?:\.0+)?\s*", value):
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,4300}(?:\.0+)?\s*", value):
         return int(value.strip().partition(".")[0])
     if isinstance(value, float) and value.is_integer():
         return int(value)

@@ -12,12 +12,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from agentkit._text import joined_surrogates
 from agentkit.tooling.json_tokens import LooseObject
 
 MAX_REPAIRED = 100_000
 """Maximum characters of broken JSON to repair: the time for repairs grows faster than the text."""
 
-_UNPAIRED_SURROGATE = re.compile("[\ud800-\udfff]")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _CURLY = str.maketrans({"‘": '"', "’": '"', "“": '"', "”": '"', "„": '"', "‚": '"', "«": '"', "»": '"'})
 _KEY_WITHOUT_COLON = re.compile(
@@ -34,9 +34,8 @@ class CutOffError(ValueError):
 def read_json(text: str) -> Any:
     """Parse a JSON text, with repairs.
 
-    NaN and Infinity, which JSON does not have, become strings; unpaired surrogates, which can't be encoded, become
-    U+FFFD. A value that was encoded twice is decoded twice. Of an object that is followed by text or by a copy of
-    itself, the first is returned.
+    What servers refuse becomes text (see `cleaned`). A value that was encoded twice is decoded twice. Of an object that
+    is followed by text or by a copy of itself, the first is returned.
 
     Raises CutOffError for a text that ends in the middle of a value; ValueError, with the position of the error, for a
     text that can't be repaired.
@@ -183,16 +182,32 @@ def _has_curly_pair(text: str) -> bool:
 
 
 def cleaned(value: Any) -> Any:
-    """Returns a value without anything that can't be encoded as JSON; see `read_json`."""
+    """Returns a value without anything that JSON can't represent or that a server may refuse or round.
+
+    NaN, Infinity and integers beyond 64 bits become strings, from which a tool that takes a number still gets it;
+    unpaired surrogates, which can't be encoded, become U+FFFD. Raises RecursionError for a value that is nested too
+    deeply, or contains itself.
+    """
     if isinstance(value, str):
-        return _UNPAIRED_SURROGATE.sub("\ufffd", value) if not value.isascii() else value
+        return joined_surrogates(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
     if isinstance(value, dict):
         return {cleaned(key): cleaned(entry) for key, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [cleaned(entry) for entry in value]
     return value
+
+
+def is_clean(text: str, value: Any) -> bool:
+    """Whether `cleaned` leaves a value as it is. text: the JSON that the value was read from."""
+    return _SUSPECT.search(text) is None or cleaned(value) == value
+
+
+_SUSPECT = re.compile(r"NaN|Infinity|\d{19}|[eE]\+?\d{3}|\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+"""What stands in the JSON of each value that is not clean: most texts have nothing of it."""
 
 
 def json_error_of(text: str) -> str:

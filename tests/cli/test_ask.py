@@ -107,6 +107,7 @@ def test_json_is_the_whole_result() -> None:
         "repairs",
         "pending",
         "unknown_calls",
+        "replayed",
     }
     assert result["stopped"] == "answer"
     assert [record["name"] for record in result["tool_calls"]] == ["search_documents", "read_document"]

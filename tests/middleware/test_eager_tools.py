@@ -273,7 +273,9 @@ def test_calls_in_a_text_protocol_start_early_too() -> None:
     assert watch.names() == ["look x"]
 
 
-OBJECTS = st.dictionaries(st.text(max_size=4), st.recursive(st.text() | st.integers(), st.lists), max_size=4)
+OBJECTS = st.dictionaries(
+    st.text(max_size=4), st.recursive(st.text() | st.integers(-(2**63), 2**63 - 1), st.lists), max_size=4
+)
 
 
 @given(OBJECTS, st.booleans(), st.data())

@@ -32,6 +32,12 @@ def look_up(topic: str) -> str:
     return f"All about {topic}."
 
 
+@tool
+def send(to: str) -> str:
+    """Send a message."""
+    return f"sent to {to}"
+
+
 def roles(session: Session) -> list[str]:
     return [message["role"] for message in session.messages]
 
@@ -229,9 +235,21 @@ def test_an_abandoned_run_releases_its_session(session: Session, how: str) -> No
     agent.run("Second.", session=session)
 
 
-def test_a_failing_backend_leaves_a_resumable_session(session: Session) -> None:
-    backend = ScriptedBackend(("look_up", {"topic": "x"}), ValueError("no server"), "Done.")
+def test_a_run_that_fails_before_an_effect_leaves_no_trace(session: Session) -> None:
+    backend = ScriptedBackend("Hello.", ("look_up", {"topic": "x"}), ValueError("no server"), "Done.")
     agent = Agent(backend, tools=[look_up])
+    agent.run("Hi.", session=session)
+    with pytest.raises(ValueError, match="no server") as caught:
+        agent.run("Go.", session=session)
+    assert roles(session) == ["user", "assistant"]
+    assert [message["role"] for message in caught.value.messages][2:] == ["user", "assistant", "tool"]  # type: ignore[attr-defined]
+    assert agent.run("Go.", session=session).output == "Done."
+    assert [each["content"] for each in session.messages] == ["Hi.", "Hello.", "Go.", "Done."]
+
+
+def test_a_run_that_fails_after_an_effect_keeps_the_call_and_its_result(session: Session) -> None:
+    backend = ScriptedBackend(("send", {"to": "x"}), ValueError("no server"), "Done.")
+    agent = Agent(backend, tools=[send])
     with pytest.raises(ValueError, match="no server"):
         agent.run("Go.", session=session)
     assert roles(session) == ["user", "assistant", "tool"]

@@ -139,8 +139,8 @@ def test_what_is_stored_is_json_that_a_person_can_read(store: Store) -> None:
 def test_an_entry_of_a_newer_format_is_rejected_with_the_reason(store: Store) -> None:
     sessions = store()
     with sessions["a"].hold() as writer:
-        sessions._append("a", ['{"v": 2, "message": {}}'], {}, writer._lock)
-    with pytest.raises(SessionError, match="format 2, but this agentkit reads up to 1"):
+        sessions._append("a", ['{"v": 3, "message": {}}'], {}, writer._lock)
+    with pytest.raises(SessionError, match="format 3, but this agentkit reads up to 2"):
         sessions["a"].entries()
 
 
@@ -362,7 +362,12 @@ def test_appending_to_a_long_session_writes_as_much_as_to_a_short_one(tmp_path: 
     assert changes[0] >= changes[1] == changes[2]
 
 
-@given(st.lists(st.dictionaries(st.text(max_size=8), st.text() | st.integers() | st.none(), max_size=4), max_size=8))
+@given(
+    st.lists(
+        st.dictionaries(st.text(max_size=8), st.text() | st.integers(-(2**63), 2**63 - 1) | st.none(), max_size=4),
+        max_size=8,
+    )
+)
 @settings(max_examples=50, deadline=None)
 def test_any_messages_are_kept_as_they_are(messages: list[dict[str, Any]]) -> None:
     with MemorySessions() as sessions:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from agentkit import Tool, tool
 from agentkit.errors import ArgumentsError
-from agentkit.tooling.arguments import UNREADABLE, as_json_object, parse, unreadable
+from agentkit.tooling.arguments import UNREADABLE, as_json_object, is_sendable, parse, unreadable
 from agentkit.tooling.json_repair import read_values
 from agentkit.tooling.json_tokens import LooseObject
 from agentkit.tools import Context
@@ -291,7 +291,11 @@ def test_any_text_is_an_object_or_an_arguments_error(text: str) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
@@ -303,7 +307,7 @@ def test_an_object_is_never_changed(value: dict[str, Any]) -> None:
     text = json.dumps(value).encode("utf-8", "replace").decode()
     if json.loads(text).keys() & {UNREADABLE}:
         return
-    assert as_json_object(text) == text
+    assert as_json_object(text) == text or not is_sendable(text)
     assert json.dumps(parse(text)) == json.dumps(json.loads(text)).replace("\\ud", "\\ud") or "\\ud" in text
 
 

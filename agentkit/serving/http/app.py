@@ -93,7 +93,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(settings.agentkit_cors),
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
             expose_headers=["Retry-After"],
         )
     app.add_middleware(RequestMonitor, metrics=state.metrics)

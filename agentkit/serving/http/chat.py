@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -46,6 +46,10 @@ STREAM: dict[int | str, dict[str, Any]] = {
     }
 }
 
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=258, description="The same as `requestId` in the body.")
+]
+
 SessionIdPath = Annotated[str, Path(description="Session ID.")]
 
 routes = APIRouter(
@@ -62,9 +66,12 @@ async def chat(body: ChatRequest, request: Request, state: Service) -> ChatAnswe
 
 
 @routes.post("/chat/session", summary="Send a message to a session")
-async def session_chat(body: SessionRequest, request: Request, state: Service, subject: Subject) -> SessionAnswer:
+async def session_chat(
+    body: SessionRequest, request: Request, state: Service, subject: Subject, idempotency_key: IdempotencyKey = None
+) -> SessionAnswer:
     """Answers the next message of a session. The first message creates the session."""
-    user_input, meta = await run_in_threadpool(state.conversations.next, subject, body)
+    request_id = _request_id(body, idempotency_key)
+    user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
     answer = await state.runs.answer(user_input, request.is_disconnected)
     state.metrics.note(answer, _version(meta))
     await run_in_threadpool(state.conversations.keep, subject, body.session_id, meta)
@@ -87,10 +94,22 @@ async def chat_stream(body: ChatRequest, request: Request, state: Service) -> St
     response_class=StreamingResponse,
     responses=STREAM,
 )
-async def session_stream(body: SessionRequest, request: Request, state: Service, subject: Subject) -> StreamingResponse:
+async def session_stream(
+    body: SessionRequest, request: Request, state: Service, subject: Subject, idempotency_key: IdempotencyKey = None
+) -> StreamingResponse:
     """Answers the next message of a session as a stream of server-sent events."""
-    user_input, meta = await run_in_threadpool(state.conversations.next, subject, body)
+    request_id = _request_id(body, idempotency_key)
+    user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
     return await _streamed(state, request, user_input, {"session_id": body.session_id}, meta, subject)
+
+
+def _request_id(body: SessionRequest, idempotency_key: str | None) -> str:
+    """Return the id of a request. The header's value may be quoted, as in the IETF's draft of that header. Raises
+    HTTPException with 400 when body and header differ."""
+    from_header = (idempotency_key or "").strip().removeprefix('"').removesuffix('"')
+    if body.request_id and from_header and body.request_id != from_header:
+        raise HTTPException(400, "requestId and the header Idempotency-Key differ: send one of them")
+    return body.request_id or from_header
 
 
 async def _streamed(

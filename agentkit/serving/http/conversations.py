@@ -25,12 +25,16 @@ from agentkit.serving.http.schemas import (
 )
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
+from agentkit.session import INTERNAL
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
 
 MAX_NAME = 60
 MAX_SUBJECTS = 1000
 """Maximum number of subjects whose session metadata is cached in memory."""
+
+MAX_PROMPTS = 200
+"""Maximum number of system prompts that are cached in memory."""
 
 
 class UnknownSessionError(Exception):
@@ -67,20 +71,29 @@ class Conversations:
 
     def __post_init__(self) -> None:
         self._metadata_of = functools.lru_cache(MAX_SUBJECTS)(self._metadata)
+        self._prompt_of = functools.lru_cache(MAX_PROMPTS)(self._read_prompt)  # stored under its digest: never changes
 
     def single(self, body: ChatRequest) -> UserInput:
         """Return the user input of a stateless chat request."""
         messages: list[dict[str, Any]] = [turn.model_dump() for turn in body.messages]
         return UserInput(None, messages=messages, sampling=body.sampling, tools=self.tools)
 
-    def next(self, subject: str, body: SessionRequest) -> tuple[UserInput, SessionMeta]:
+    def next(self, subject: str, body: SessionRequest, request_id: str) -> tuple[UserInput, SessionMeta]:
         """Return the user input and the metadata for the next message of a session. The first message sets its display
-        name and its system prompt. Raises UnknownPromptError, SessionError."""
+        name and its system prompt. request_id: the client's id of the request, or "". Raises UnknownPromptError,
+        SessionError."""
         key = _key(subject, body.session_id)
         known = self._metadata_of(subject).get(body.session_id)
         meta = SessionMeta(**json.loads(known)) if known is not None else self._first(subject, body)
         text = self._system_prompt(subject, meta)
-        user_input = UserInput(body.user_message, key, system_prompt=text, sampling=body.sampling, tools=self.tools)
+        user_input = UserInput(
+            body.user_message,
+            key,
+            system_prompt=text,
+            sampling=body.sampling,
+            tools=self.tools,
+            request_id=request_id,
+        )
         return user_input, meta
 
     def _first(self, subject: str, body: SessionRequest) -> SessionMeta:
@@ -93,7 +106,7 @@ class Conversations:
             version = self.version(body.prompt, f"{subject}\n{body.session_id}")
             text = version.text
         digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
-        stored_prompt = self.service.sessions[f"http.{_digest(subject)}.prompt.{digest}"]
+        stored_prompt = self.service.sessions[_prompt_key(subject, digest)]
         if not stored_prompt.entries():
             stored_prompt.append([system(text)])
         meta = SessionMeta(name, digest, version.prompt if version else "", version.version if version else "")
@@ -101,8 +114,11 @@ class Conversations:
         return SessionMeta(**json.loads(stored))
 
     def _system_prompt(self, subject: str, meta: SessionMeta) -> str:
-        messages = self.service.sessions[f"http.{_digest(subject)}.prompt.{meta.told}"].messages
-        return text_of(messages[0]) if messages else DEFAULT_SYSTEM_PROMPT
+        return self._prompt_of(_prompt_key(subject, meta.told)) or DEFAULT_SYSTEM_PROMPT
+
+    def _read_prompt(self, key: str) -> str:
+        messages = self.service.sessions[key].messages
+        return text_of(messages[0]) if messages else ""
 
     def keep(self, subject: str, session_id: str, meta: SessionMeta) -> None:
         """Restore the metadata of a session that was deleted while it was answered. Raises SessionError."""
@@ -141,7 +157,7 @@ class Conversations:
         }
         return [
             SessionOut(session_id=known[info.id][0], name=known[info.id][1].name, updated=info.updated.isoformat())
-            for info in self.service.sessions.list()
+            for info in self.service.sessions.list(prefix=f"http.{_digest(subject)}:")
             if info.id in known
         ]
 
@@ -152,7 +168,7 @@ class Conversations:
         return SessionMeta(**json.loads(known))
 
     def _metadata(self, subject: str) -> KeyValueStore:
-        return KeyValueStore(self.service.sessions, f"http.{_digest(subject)}.names")
+        return KeyValueStore(self.service.sessions, f"{INTERNAL}http.{_digest(subject)}.names")
 
 
 def turns(messages: Sequence[Message]) -> list[TurnOut]:
@@ -199,6 +215,10 @@ def _as_json(meta: SessionMeta) -> str:
 
 def _digest(subject: str) -> str:
     return hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def _prompt_key(subject: str, digest: str) -> str:
+    return f"{INTERNAL}http.{_digest(subject)}.prompt.{digest}"
 
 
 def _key(subject: str, session_id: str) -> str:

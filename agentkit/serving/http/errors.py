@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from agentkit import AgentkitError, APIError, LimitError, SessionError
 from agentkit._text import in_a_line
-from agentkit.errors import SessionBusyError, TranscriptError
+from agentkit.errors import RequestConflictError, SessionBusyError, TranscriptError
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
 from agentkit.serving.http.runs import ClientDisconnectedError, TooManyRunsError
 
@@ -26,7 +26,7 @@ DESCRIPTIONS = {
     400: "Invalid request: a field is missing, empty, or refers to something that does not exist",
     401: "Missing or invalid API key or token",
     404: "Not found",
-    409: "The session is busy with another message",
+    409: "The session is busy with another message, or the request ID was used for another one",
     413: "Request body too large",
     422: "The request does not match the schema",
     429: "Rate limit exceeded; see the Retry-After header",
@@ -54,6 +54,8 @@ def status_and_detail(error: Exception) -> tuple[int, str]:
         return 503, f"{error}; try again later"
     if isinstance(error, UnknownPromptError | TranscriptError | LimitError):
         return 400, in_a_line(str(error), 500)
+    if isinstance(error, RequestConflictError):
+        return 409, in_a_line(str(error), 500)
     if isinstance(error, SessionBusyError):
         return 409, "the session is busy with another message; try again when it is answered"
     if isinstance(error, SessionError):

@@ -102,6 +102,17 @@ class SessionRequest(SamplingOptions):
 
     session_id: SessionId
     message: NonBlank = Field(description="Text of the user message.")
+    request_id: Annotated[
+        str | None,
+        Field(
+            alias="requestId",
+            min_length=1,
+            max_length=256,
+            description="ID of this request, chosen by the client (idempotency key). Requests with the same ID and the "
+            "same message are answered once, all with the same answer; with another message the status is 409. The "
+            "header `Idempotency-Key` does the same.",
+        ),
+    ] = None
     system_prompt: str | None = Field(
         default=None, description="System prompt of a new session; ignored for an existing session."
     )

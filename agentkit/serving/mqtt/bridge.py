@@ -282,7 +282,7 @@ class Bridge:
         if job.echo_id in self._accepted and message.is_retry:
             # the bridge that was killed had already delivered the answer to the broker
             self._accepted.discard(job.echo_id)
-            self._responder.note_answered(message)
+            self._responder.note_delivered(message)
             self._acknowledge(job)
             return
         text = self._answer(job, message)
@@ -297,7 +297,7 @@ class Bridge:
             while not is_delivered.wait(0.5):
                 if self._stopped.is_set():
                     return
-            self._note_answered(message)
+            self._note_delivered(message)
         finally:
             with self._lock:
                 echo = self._sending.pop(job.echo_id, None)
@@ -338,9 +338,9 @@ class Bridge:
         if notice and session is not None and project.hints:
             self._connection.sender.publish(f"{project.hints}/{topic_level(session)}", json.dumps({"hint": notice}))
 
-    def _note_answered(self, message: UserMessage) -> None:
+    def _note_delivered(self, message: UserMessage) -> None:
         try:
-            self._responder.note_answered(message)
+            self._responder.note_delivered(message)
         except Exception as error:  # noqa: BLE001 - the client already has the answer
             logger.error("failed to record an answer: %s", type(error).__name__)
 

@@ -2,23 +2,22 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from agentkit import Session
 from agentkit._text import in_a_line
 from agentkit.event import Event, ReasoningDelta
 from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
-from agentkit.serving.chat_service import ChatService, process_user_input_with_llm, rolled_back
+from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt import maze
 from agentkit.serving.mqtt.payloads import UserMessage, session_key
 from agentkit.serving.mqtt.projects import Project
 from agentkit.serving.tool_loading import AnyTool, load
-from agentkit.session import SessionInfo, Sessions
+from agentkit.session import INTERNAL, SessionInfo, Sessions
 
 logger = logging.getLogger("agentkit.mqtt")
 messages = logging.getLogger("agentkit.mqtt.messages")
@@ -60,7 +59,9 @@ class Templates:
         return prompts.get(message.key) or prompts.get("*") or message.project.system_prompt
 
     def _of(self, project: Project) -> KeyValueStore:
-        return self._stores.setdefault(project.name, KeyValueStore(self._sessions, f"{project.name}.templates"))
+        return self._stores.setdefault(
+            project.name, KeyValueStore(self._sessions, f"{INTERNAL}{project.name}.templates")
+        )
 
 
 class Responder:
@@ -87,7 +88,7 @@ class Responder:
 
         try:
             user_input = self._user_input(message, message.text, self._tools_of(message.project))
-            answer = process_user_input_with_llm(self.service, user_input, on_event)
+            answer = self._answered(message, user_input, on_event)
         except Exception as error:  # noqa: BLE001 - any failure is reported to the client
             return _error_text(message, error)
         if answer is None:
@@ -101,27 +102,30 @@ class Responder:
 
         Returns None when the state was answered before.
         """
-        session = self.sessions[message.key]
-        text = maze.state_message(state, *_repeats(session, maze.state_message(state)))
-        user_input = self._user_input(message, text, tuple(maze.tools()))
-        begun = self.service.begin(user_input)
-        if begun.is_answered:
-            return None
-        if begun.replies:
-            return _hint(begun.replies[0])
+
+        def text(earlier: Sequence[Message]) -> str:
+            return maze.state_message(state, *_repeats(earlier, maze.state_message(state)))
+
         try:
-            agent, prompt = self.service.agent(user_input), None if begun.is_asked else text
-            with rolled_back(session, text), self.service.slots, agent.stream(prompt, session=session) as run:
-                for _ in run:
-                    pass
+            answer = self._answered(message, self._user_input(message, text, tuple(maze.tools()), content=dict(state)))
         except Exception as error:  # noqa: BLE001 - any failure is reported to the client
             return {"hint": _error_text(message, error)}
-        reply = next((each for each in reversed(run.messages) if each["role"] == "assistant"), None)
+        if answer is None:
+            return None
+        reply = next((each for each in reversed(answer.result.messages) if each["role"] == "assistant"), None)
         return _hint(reply) if reply is not None else {"hint": NO_ANSWER}
 
-    def note_answered(self, message: UserMessage) -> None:
+    def _answered(
+        self, message: UserMessage, user_input: UserInput, on_event: Callable[[Event], object] | None = None
+    ) -> Answer | None:
+        """The answer to a message; None when its client has it already."""
+        if message.is_retry and self.service.is_delivered(message.key, message.log_id):
+            return None
+        return process_user_input_with_llm(self.service, user_input, on_event)
+
+    def note_delivered(self, message: UserMessage) -> None:
         """Record that the answer to a request was delivered."""
-        self.service.note_answered(message.key, message.log_id)
+        self.service.note_delivered(message.key, message.log_id)
 
     def knows(self, key: str) -> bool:
         """Whether the store has a session with this id."""
@@ -136,7 +140,7 @@ class Responder:
         return [info.id for info in self._session_infos(project)]
 
     def _session_infos(self, project: Project) -> list[SessionInfo]:
-        return [info for info in self.sessions.list() if info.id.startswith(f"{project.name}:")]
+        return self.sessions.list(prefix=f"{project.name}:")
 
     def tidy(self, project: Project, max_sessions: int, idle_seconds: float) -> None:
         """Drop a project's histories that are idle for over `idle_seconds`, and the oldest beyond `max_sessions`."""
@@ -145,7 +149,13 @@ class Responder:
         old = [info.id for info in infos if (now - info.updated).total_seconds() > idle_seconds]
         self.service.forget({*old, *(info.id for info in infos[max_sessions:])})
 
-    def _user_input(self, message: UserMessage, text: str, tools: tuple[AnyTool, ...]) -> UserInput:
+    def _user_input(
+        self,
+        message: UserMessage,
+        text: str | Callable[[Sequence[Message]], str],
+        tools: tuple[AnyTool, ...],
+        content: Any = None,
+    ) -> UserInput:
         project = message.project
         choice = {"tool_choice": project.tool_choice} if tools and project.tool_choice else {}
         return UserInput(
@@ -155,6 +165,7 @@ class Responder:
             sampling={**project.sampling, **choice, **message.sampling},
             tools=tools,
             request_id=message.log_id,
+            content=content,
             is_retry=message.is_retry,
         )
 
@@ -181,9 +192,9 @@ def _hint(reply: Message) -> dict[str, Any]:
     return maze.hint_payload(text_of(reply).strip(), list(reply.get("tool_calls") or ()))
 
 
-def _repeats(session: Session, state: str) -> tuple[int, int]:
+def _repeats(earlier: Sequence[Message], state: str) -> tuple[int, int]:
     """How often the same state, and the same answer, were repeated immediately before."""
-    messages = session.messages[-60:]
+    messages = earlier[-60:]
     states = [text_of(each).partition("\n\n")[0] for each in messages if each["role"] == "user"]
     answers = [_answer_key(each) for each in messages if each["role"] == "assistant"]
     same = _repeated_at_end([*states, state]) - 1

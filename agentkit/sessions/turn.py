@@ -1,0 +1,323 @@
+"""One turn of a session: what was said before, whether a client's request was answered already, and the journal of the
+run that answers it.
+
+The journal is written ahead: messages, and an entry before each call with an effect, are stored before their events are
+emitted. A turn that fails before it had an effect is rolled back; one that fails after it stays as it is, and the next
+try of the same request goes on from there.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Literal
+
+from agentkit._text import json_bytes
+from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
+from agentkit.event import Event, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
+from agentkit.limits import Usage
+from agentkit.message import Message, ToolCall, response_of, tool_result
+from agentkit.sessions.log import (
+    Entry,
+    Marks,
+    begins_turn,
+    last_view,
+    message_entries,
+    messages_of,
+    ordered,
+    started_calls,
+)
+from agentkit.sessions.writer import Writer
+from agentkit.tooling.arguments import read_arguments
+from agentkit.tools import is_failure
+from agentkit.transcript import whats_due
+
+UNKNOWN = (
+    "It is not known whether this call had its effect: the program was stopped while it ran. Check before you make it "
+    "again."
+)
+
+STOPPED = ("cancelled", "seconds")
+"""Finish reasons of a reply that was stopped: it does not answer its request."""
+
+
+class Turn:
+    """One turn of a session, which is locked for it; without a writer nothing is stored.
+
+    request_id: the id of the client's request, "" for none. state: "new"; "open": the request was begun earlier, and
+    goes on where it stopped; "answered": it has its answer already. messages: those of the session, None without one;
+    of an answered request those up to its answer. held: the messages that come after the results of open calls.
+    records: the calls that an open or answered request has made so far. unknown: the calls that an earlier run started
+    and did not finish. was_cut: whether a part of the history was left out for this request. view, spent: which part of
+    the session was sent last, and what that took. first_number: the number in the session of the first of `messages`:
+    reading starts with what is sent. instructed: how many messages the run has before those of the session.
+
+    Raises RequestConflictError when the request id was used with another content, SessionError when the session can't
+    be read.
+    """
+
+    def __init__(
+        self, writer: Writer | None = None, request_id: str = "", content: object = None, is_retry: bool = True
+    ) -> None:
+        self.request_id = request_id
+        self.state: Literal["new", "open", "answered"] = "new"
+        self.messages: list[Message] | None = None
+        self.held: list[Message] = []
+        self.records: list[ToolRecord] = []
+        self.unknown: list[ToolCall] = []
+        self._open_unknown: list[ToolCall] = []
+        self.was_cut = False
+        self.view: Mapping[str, Any] | None = None
+        self.spent: Usage | None = None
+        self._writer = writer
+        self._digest = _digest(content) if request_id else ""
+        self._undo: list[dict[str, Any]] = []
+        self.first_number = 0
+        self.instructed = 0
+        self._reads_all = False
+        self._head: list[Message] | None = None
+        self._start = 0
+        self._length = 0
+        self._first = 0
+        self._left = 0
+        self._messages_written = 0
+        self._had_effect = False
+        self._is_used = False
+        if writer is not None:
+            self._read(writer, is_retry)
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session, None without one."""
+        return self._writer.id if self._writer is not None else None
+
+    def begin(self) -> None:
+        """A run begins in this turn. Raises ConfigurationError for a second one."""
+        if self._is_used:
+            raise ConfigurationError("a turn takes one run: open another one with session.turn()")
+        self._is_used = True
+
+    # ---- reading
+
+    def _read(self, writer: Writer, is_retry: bool) -> None:
+        place = writer.mark(f"request:{self.request_id}") if self.request_id and is_retry else None
+        view = self._view_from(writer)
+        if view is None or (place is not None and place < view["from"]["entry"]):
+            self._start = self.first_number = 0
+        else:
+            self._start, self.first_number = view["from"]["entry"], view["from"]["message"]
+        entries = writer.entries(self._start)
+        self._length = self._first = self._start + len(entries)
+        if place is not None and place < self._length:
+            entries = self._read_request(entries, place - self._start)
+        self.messages, self.held = messages_of(entries)
+        self._open_unknown = _unknown(self.messages, started_calls(entries))
+        made = entries if self.state != "answered" else entries[(place or 0) - self._start : -1]  # without the answer
+        self.unknown = [*_told_unknown(made), *self._open_unknown]
+        last, self.spent = last_view(entries)
+        self.view = view if self._start else last
+
+    def _view_from(self, writer: Writer) -> Mapping[str, Any] | None:
+        """The view that says from which entry on the session is sent."""
+        view = None if self._reads_all else writer.view()
+        return view[1] if view is not None and "from" in view[1] else None
+
+    def read_all(self) -> None:
+        """Read the session from its beginning, also what is not sent of it any more."""
+        if self._writer is not None and self._start:
+            self._reads_all = True
+            self._read(self._writer, is_retry=True)
+
+    def whole(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages of the run, with those of the session that were not read before them. Raises SessionError."""
+        if self._writer is None or not self.first_number:
+            return list(messages)
+        if self._head is None:
+            self._head = messages_of(self._writer.entries(0, self._start))[0][: self.first_number]
+        return [*messages[: self.instructed], *self._head, *messages[self.instructed :]]
+
+    def _read_request(self, entries: list[Entry], place: int) -> list[Entry]:
+        """Read the state of the request that begins at `place`. Returns the entries that count for this turn."""
+        digest = entries[place].value.get("digest")
+        if digest is not None and digest != self._digest:
+            raise RequestConflictError(
+                f"the request id {self.request_id!r:.80} was used before with another content: use a new id"
+            )
+        later = range(place + 2, len(entries))  # behind the question of the request
+        end = next((number for number in later if begins_turn(entries[number])), len(entries))
+        sent, held = ordered(entries[place:end])
+        made = sent + held
+        self.was_cut = any(entry.kind == "view" for entry in entries[place:end])
+        if _is_answered(made):
+            self.state = "answered"
+            self.records = _records(made)
+            return entries[:end]
+        if not made or end < len(entries):
+            return entries  # undone, or another question was asked since: it is asked anew
+        self.state = "open"
+        if made[-1].extra.get("stopped"):  # its answer was stopped in the middle: it is made again
+            self._undo = [{"undo": 1, "dropped_from": self._length}]
+            entries = [*entries, Entry("undo", 1, "", extra={"dropped_from": self._length})]
+            made = made[:-1]
+        self.records = _records(made)
+        return entries
+
+    # ---- writing
+
+    def unknown_results(self) -> list[Message]:
+        """The tool messages that answer the open calls whose effect is not known."""
+        return [tool_result(call["id"], f"Error: {UNKNOWN}") for call in self._open_unknown]
+
+    def write(
+        self,
+        unknown_results: Sequence[Mapping[str, Any]],
+        repaired: Sequence[Mapping[str, Any]],
+        earlier: Sequence[Mapping[str, Any]],
+        question: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Store what a run starts with. unknown_results: what was added to `earlier` for unknown calls. repaired: both
+        after repair; its new end is stored when nothing in `earlier` had to be changed. question: the user message."""
+        if self._writer is None:
+            return
+        is_longer = list(repaired[: len(earlier)]) == list(earlier)
+        before, blobs = message_entries(repaired[len(earlier) :] if is_longer else unknown_results)
+        told = {message["tool_call_id"] for message in unknown_results}
+        for entry in before:
+            if entry["message"].get("tool_call_id") in told:
+                entry["unknown"] = True
+        asked, images = message_entries(question)
+        if asked and self.request_id:
+            asked = [{"request": {"id": self.request_id, "state": "begun", "digest": self._digest}}, *asked]
+        begun = {f"request:{self.request_id}": len(self._undo) + len(before)} if asked and self.request_id else {}
+        self._first = self._length + len(self._undo) + len(before)
+        self._left = self.first_number + len(self.messages or ()) + len(self.held) + len(before)
+        self._append([*self._undo, *before, *asked], {**blobs, **images}, Marks(begun))
+        self._messages_written = len(question)
+
+    def add(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        usage: Usage | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store messages of the run. usage, extra: what the first one took, and further keys of its entry."""
+        entries, blobs = message_entries(messages, usage)
+        for entry in entries:
+            if entry["message"]["role"] == "user":
+                entry["by"] = "run"  # the user of the session did not write it
+        if entries:
+            entries[0].update(extra or {})
+        self._append(entries, blobs)
+        self._messages_written += len(messages)
+
+    def note_view(self, view: Mapping[str, Any]) -> None:
+        """Store which part of the session is sent from now on. view: `begins` is the number of the first message that
+        is sent, behind which all others are left out."""
+        self.was_cut = True
+        if self._writer is not None:
+            stored = {name: value for name, value in view.items() if name != "begins"}
+            self._append([{"view": {**self._from(self._writer, view["begins"]), **stored}}], marks=Marks({"view": 0}))
+
+    def _from(self, writer: Writer, begins: int) -> dict[str, Any]:
+        """Where reading starts in later turns: the entry of the message with that number, if all messages from it on
+        are stored behind all others."""
+        entries = writer.entries(self._start)
+        sent, held = ordered(entries)
+        place = begins - self.first_number
+        if not begins or not 0 <= place < len(sent):
+            return {}
+        numbers = {id(entry): number for number, entry in enumerate(entries)}
+        before, after = ([numbers[id(entry)] for entry in part] for part in (sent[:place], [*sent[place:], *held]))
+        is_apart = max(before, default=-1) < min(after)
+        return {"from": {"entry": self._start + min(after), "message": begins}} if is_apart else {}
+
+    def note(self, event: Event) -> None:
+        """Store what an event adds, before the event is emitted."""
+        if self._writer is None:
+            return
+        if isinstance(event, ReplyFinished):
+            reason = event.reply.finish_reason
+            self.add(event.adds, event.reply.usage, {"stopped": reason} if reason in STOPPED else {})
+        elif isinstance(event, ToolFinished):
+            self.add(event.adds, extra={"ends": True} if event.ends_run else {})
+        elif event.adds:
+            self.add(event.adds)
+        elif isinstance(event, ToolStarted) and not event.read_only:
+            self._had_effect = True
+            started = {"id": event.id, "name": event.name, "arguments": event.raw_arguments}
+            self._append([{"started": started}])
+
+    def roll_back(self) -> None:
+        """The run has failed: undo what it has stored, unless it may have had an effect."""
+        if self._writer is not None and self._messages_written and not self._had_effect:
+            with suppress(SessionError):  # then the next try goes on from what is stored
+                self._writer.write_undo(self._messages_written, self._first, self._left)
+        self._messages_written = 0
+
+    def _append(
+        self,
+        entries: Sequence[Mapping[str, Any]],
+        blobs: Mapping[str, bytes] | None = None,
+        marks: Marks | None = None,
+    ) -> None:
+        if self._writer is not None:
+            self._writer.write(entries, blobs, marks)
+            self._length += len(entries)
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json_bytes(content)).hexdigest()[:32]
+
+
+def _is_answered(made: Sequence[Entry]) -> bool:
+    """Whether the messages of a request end in its answer, or in the result of a tool that ended the run."""
+    if not made:
+        return False
+    last = made[-1]
+    if last.value.get("role") == "assistant" and not last.value.get("tool_calls"):
+        return not last.extra.get("stopped")
+    has_ended = any(entry.extra.get("ends") for entry in made)
+    return has_ended and not isinstance(whats_due([entry.value for entry in made]), tuple)
+
+
+def _records(made: Sequence[Entry]) -> list[ToolRecord]:
+    """The answered calls of a request."""
+    calls: dict[str, ToolCall] = {}
+    found = []
+    for entry in made:
+        message: Message = entry.value
+        if message["role"] == "assistant":
+            calls = {call["id"]: call for call in message.get("tool_calls") or ()}  # servers reuse ids
+        call = calls.get(message.get("tool_call_id", "")) if message["role"] == "tool" else None
+        if call is not None:
+            raw, response = call["function"]["arguments"], response_of(message)
+            error = response if is_failure(response) else None
+            name = call["function"]["name"]
+            found.append(ToolRecord(call["id"], name, read_arguments(raw), raw, response, error))
+    return found
+
+
+def _unknown(messages: Sequence[Message], started: Mapping[str, ToolCall]) -> list[ToolCall]:
+    """The open calls that were started, up to the first that was not, since calls are answered in order."""
+    due = whats_due(messages)
+    found = []
+    for call in due if isinstance(due, tuple) else ():
+        if call["id"] not in started:
+            break
+        found.append(call)
+    return found
+
+
+def _told_unknown(entries: Sequence[Entry]) -> list[ToolCall]:
+    """The calls of which the model was told since the last answer that their effect is not known: the run that told it
+    may have been killed before its caller knew."""
+    calls: dict[str, ToolCall] = {}
+    found: list[ToolCall] = []
+    for entry in entries:
+        if entry.kind != "message" or entry.value.get("role") not in ("assistant", "tool"):
+            continue
+        if entry.value["role"] == "assistant":
+            calls = {call["id"]: call for call in entry.value.get("tool_calls") or ()}
+            found = found if calls else []
+        elif entry.extra.get("unknown") and entry.value.get("tool_call_id") in calls:
+            found.append(calls[entry.value["tool_call_id"]])
+    return found

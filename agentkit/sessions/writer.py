@@ -1,0 +1,104 @@
+"""The writer of a session while it is locked."""
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from agentkit.limits import Usage
+from agentkit.message import Message
+from agentkit.sessions.log import (
+    Entry,
+    Marks,
+    begin_of_last,
+    message_entries,
+    messages_of,
+    read_entry,
+    shortened,
+    write_entries,
+)
+
+
+class LogStore(Protocol):
+    """What a writer needs of a session store; see `agentkit.session.Sessions`."""
+
+    def _append_marked(
+        self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: Any, marks: Marks
+    ) -> None: ...
+
+    def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]: ...
+
+    def _blob(self, session_id: str, digest: str) -> bytes | None: ...
+
+    def _mark(self, session_id: str, name: str) -> int | None: ...
+
+
+class Writer:
+    """The only writer of a session while it is locked. id: the session's. All of its methods raise SessionError."""
+
+    def __init__(self, store: LogStore, session_id: str, lock: Any) -> None:
+        self.id = session_id
+        self._store = store
+        self._lock = lock
+
+    def entries(self, start: int = 0, count: int | None = None) -> list[Entry]:
+        """The log from entry number `start`, at most `count` entries."""
+        blob = functools.partial(self._store._blob, self.id)
+        return [read_entry(text, self.id, blob) for text in self._store._read(self.id, start, count)]
+
+    def view(self) -> tuple[int, Mapping[str, Any]] | None:
+        """The number of the last view's entry, and the view; None without one."""
+        place = self.mark("view")
+        found = [] if place is None else self.entries(place, 1)
+        return (place, found[0].value) if place is not None and found else None
+
+    def mark(self, name: str) -> int | None:
+        """The number of the entry that has a mark; see `agentkit.sessions.log.Marks`."""
+        return self._store._mark(self.id, name)
+
+    def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
+        """Append messages, all or none. usage: what the first of them took."""
+        self.write(*message_entries(messages, usage))
+
+    def mark_started(self, call_id: str, name: str, arguments: str) -> None:
+        """Record that a call that is not read-only is about to run."""
+        self.write([{"started": {"id": call_id, "name": name, "arguments": arguments}}])
+
+    def undo(self, messages: int) -> list[Message]:
+        """Undo the last `messages` messages, with the requests that they belong to; they stay in the log. Returns
+        them."""
+        entries = self.entries()
+        sent, held = messages_of(entries)
+        undone = [*sent, *held][-messages:] if messages > 0 else []
+        if undone:
+            left = len(sent) + len(held) - len(undone)
+            self.write_undo(len(undone), begin_of_last(entries, len(undone)), left)
+        return undone
+
+    def write_undo(self, messages: int, dropped_from: int, left: int) -> None:
+        """The same. dropped_from: the number of the entry from which on the marks are removed. left: the number of
+        messages that are left. A view that was made later, and begins before, is kept."""
+        entries: list[dict[str, Any]] = [{"undo": messages, "dropped_from": dropped_from}]
+        places = {}
+        place, view = self.view() or (0, {})
+        if place >= dropped_from > view.get("from", {}).get("entry", dropped_from):
+            entries.append({"view": shortened(view, left)})
+            places = {"view": 1}
+        self.write(entries, marks=Marks(places, dropped_from))
+
+    def note_request(self, request_id: str, state: str) -> None:
+        """Record the state of a client's request: "delivered"."""
+        self.write([{"request": {"id": request_id, "state": state}}], marks=Marks({f"{state}:{request_id}": 0}))
+
+    def note_view(self, view: Mapping[str, Any]) -> None:
+        """Record which part of this session is sent from now on."""
+        self.write([{"view": view}], marks=Marks({"view": 0}))
+
+    def write(
+        self,
+        entries: Sequence[Mapping[str, Any]],
+        blobs: Mapping[str, bytes] | None = None,
+        marks: Marks | None = None,
+    ) -> None:
+        """Append entries and images, all or none, and change marks with them."""
+        if entries:
+            self._store._append_marked(self.id, write_entries(entries), blobs or {}, self._lock, marks or Marks())

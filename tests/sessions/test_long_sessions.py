@@ -1,0 +1,199 @@
+"""Long sessions: a turn reads what is sent of them, and nothing of them is lost."""
+
+import itertools
+import json
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from agentkit import Agent, SessionError, Window, tool
+from agentkit.session import Session
+from agentkit.sessions import MemorySessions
+from agentkit.testing import ScriptedBackend
+
+TEXT = "The tide is high at noon and low in the evening, as the moon wants it. " * 4
+
+
+@tool(read_only=True)
+def look_up(topic: str) -> str:
+    """Look something up."""
+    return f"All about {topic}. " + "x" * 3000
+
+
+class Counted(MemorySessions):
+    """A store that counts what is read of it."""
+
+    rows = 0
+
+    def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
+        found = super()._read(session_id, start, count)
+        self.rows += len(found)
+        return found
+
+
+def filled(session: Session, size: int) -> None:
+    roles = ("user", "assistant") * (size // 2)
+    session.append([{"role": role, "content": f"{place} {TEXT}"} for place, role in enumerate(roles)])
+
+
+def agent_of(*steps: Any, **options: Any) -> Agent:
+    return Agent(ScriptedBackend(*steps or ["Aye."] * 50), window=Window(4_000), **options)
+
+
+def test_a_turn_reads_what_is_sent_however_long_the_session_is() -> None:
+    rows = {}
+    for size in (200, 2_000):
+        sessions = Counted()
+        filled(sessions["a"], size)
+        agent = agent_of()
+        agent.run("Aye?", session=sessions["a"], request_id="r0")  # makes the view
+        sessions.rows = 0
+        for number in range(1, 4):
+            agent.run("Aye?", session=sessions["a"], request_id=f"r{number}")
+        rows[size] = sessions.rows
+    assert rows[2_000] <= rows[200] * 1.1
+    assert rows[2_000] < 300
+
+
+def test_the_result_has_the_whole_transcript_and_reads_its_beginning_when_it_is_asked_for() -> None:
+    sessions = Counted()
+    filled(sessions["a"], 200)
+    agent = agent_of(instructions="Be brief.")
+    agent.run("One?", session=sessions["a"])
+    result = agent.run("Two?", session=sessions["a"])
+    rows = sessions.rows
+    assert result.output == "Aye."
+    assert sessions.rows == rows
+    assert result.messages == [{"role": "system", "content": "Be brief."}, *sessions["a"].messages]
+    assert sessions.rows > rows
+    assert len(result.messages) == 205
+    assert pickle.loads(pickle.dumps(result)) == result
+
+
+def test_a_running_and_a_failing_run_have_the_whole_transcript_too() -> None:
+    sessions = Counted()
+    filled(sessions["a"], 200)
+    agent = agent_of("Aye.", "Aye.", ValueError("no server"))
+    agent.run("One?", session=sessions["a"])
+    with agent.stream("Two?", session=sessions["a"]) as run:
+        next(run)
+        assert len(run.messages) == 203
+    with pytest.raises(ValueError, match="no server") as caught:
+        agent_of(ValueError("no server")).run("Three?", session=sessions["a"])
+    assert len(caught.value.messages) == 204  # type: ignore[attr-defined]
+
+
+def test_what_is_sent_stays_the_same_from_turn_to_turn() -> None:
+    sessions = MemorySessions()
+    filled(sessions["a"], 200)
+    backend = ScriptedBackend(*["Aye."] * 6)
+    agents = [Agent(backend, window=Window(4_000)) for _ in range(2)]
+    for number in range(6):
+        agents[number % 2].run(f"{number}?", session=sessions["a"])  # an agent that knows nothing of the other's view
+    bodies = [request.body for request in backend.requests]
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(bodies))
+
+
+def test_the_number_of_an_earlier_result_is_that_in_the_session() -> None:
+    sessions = MemorySessions()
+    filled(sessions["a"], 200)
+    numbers: list[int] = []
+
+    def reads(messages: list[Any]) -> Any:
+        stubs = [str(each["content"]) for each in messages if "left out to save space" in str(each["content"])]
+        numbers.append(int(stubs[-1].split("with number ")[1].split()[0]))
+        return ("earlier_result", {"number": numbers[0]})
+
+    calls: list[Any] = [("look_up", {"topic": f"t{number}"}) for number in range(8)]
+    backend = ScriptedBackend("Aye.", *calls, reads, "Read.")
+    agent = Agent(backend, tools=[look_up], window=Window(8_000), instructions="Be brief.")
+    agent.run("One?", session=sessions["a"])
+    result = agent.run("Look.", session=sessions["a"])
+    stored = sessions["a"].messages[numbers[0]]
+    assert stored["role"] == "tool"
+    assert result.tool_calls[-1].response.splitlines()[0] == str(stored["content"]).splitlines()[1]
+
+
+def test_an_undo_behind_the_view_keeps_it_and_one_that_goes_further_does_not() -> None:
+    sessions = Counted()
+    session = sessions["a"]
+    filled(session, 200)
+    agent = agent_of()
+    agent.run("One?", session=session)
+    agent.run("Two?", session=session)
+    with session.hold() as writer:
+        writer.undo(4)  # the view was made in the first of these turns
+    sessions.rows = 0
+    assert agent.run("Three?", session=session).output == "Aye."
+    assert sessions.rows < 100
+    assert [each["content"] for each in session.messages[-2:]] == ["Three?", "Aye."]
+    with session.hold() as writer:
+        writer.undo(150)
+    result = agent.run("Four?", session=session)
+    assert result.messages == session.messages
+    assert len(session.messages) == 202 - 150 + 2
+
+
+def test_an_older_agentkit_refuses_such_a_session() -> None:
+    sessions = MemorySessions()
+    filled(sessions["a"], 200)
+    agent_of().run("One?", session=sessions["a"])
+    views = [json.loads(text) for text in sessions._read("a", 0) if '"view"' in text]
+    assert [view["v"] for view in views] == [2]
+    assert views[0]["view"]["from"]["message"] > 100
+    assert max([*views[0]["view"]["left_out"], 0]) == 0 or min(views[0]["view"]["left_out"]) > 100
+
+
+def test_a_view_without_a_beginning_is_read_as_before() -> None:
+    sessions = MemorySessions()
+    filled(sessions["a"], 20)
+    with sessions["a"].hold() as writer:
+        writer.note_view({"left_out": list(range(10)), "stubs": [], "note": "(Cut.)"})
+    backend = ScriptedBackend("Aye.")
+    Agent(backend).run("One?", session=sessions["a"])
+    sent = backend.requests[0].messages
+    assert (len(sent), str(sent[0]["content"]).partition("\n")[0]) == (11, "(Cut.)")
+
+
+def test_a_retry_of_a_request_before_the_view_gets_its_answer() -> None:
+    sessions = MemorySessions()
+    agent = agent_of()
+    agent.run("First?", session=sessions["a"], request_id="r0")
+    filled(sessions["a"], 200)
+    agent.run("One?", session=sessions["a"], request_id="r1")
+    again = agent.run("First?", session=sessions["a"], request_id="r0")
+    assert (again.replayed, len(again.messages)) == (True, 2)
+
+
+def test_a_failing_turn_that_cut_the_history_is_rolled_back_and_keeps_the_view() -> None:
+    sessions = Counted()
+    filled(sessions["a"], 200)
+    with pytest.raises(ValueError, match="no server"):
+        agent_of(ValueError("no server")).run("One?", session=sessions["a"])
+    assert len(sessions["a"].messages) == 200
+    sessions.rows = 0
+    agent_of().run("Two?", session=sessions["a"])
+    assert sessions.rows < 100
+
+
+def test_what_services_store_for_themselves_is_not_listed() -> None:
+    sessions = MemorySessions()
+    sessions["_agentkit.http.names"].append([{"role": "user", "content": "x"}])
+    filled(sessions["a"], 2)
+    filled(sessions["b"], 2)
+    assert {info.id for info in sessions.list()} == {"a", "b"}
+    assert [info.id for info in sessions.list(prefix="b")] == ["b"]
+
+
+def test_a_damaged_store_is_an_error_when_the_beginning_is_asked_for() -> None:
+    sessions = MemorySessions()
+    filled(sessions["a"], 200)
+    agent = agent_of()
+    agent.run("One?", session=sessions["a"])
+    result = agent.run("Two?", session=sessions["a"])
+    sessions._stored["a"].entries[0] = "{"
+    assert result.output == "Aye."
+    with pytest.raises(SessionError, match="not JSON"):
+        _ = result.messages

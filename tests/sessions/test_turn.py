@@ -1,0 +1,356 @@
+"""One turn of a session: a client's request is answered once, whatever fails, and however often it is sent."""
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from agentkit import Agent, ConfigurationError, Image, Limits, SessionError, tool
+from agentkit.errors import RequestConflictError, SessionBusyError
+from agentkit.event import ReplyFinished, RunFinished, TextDelta
+from agentkit.session import Session, Sessions
+from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
+from agentkit.testing import ScriptedBackend
+from tests.support.redis_server import RedisServer, serve_redis
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with serve_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def sessions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sessions]:
+    if request.param == "memory":
+        store: Sessions = MemorySessions()
+    elif request.param == "sqlite":
+        store = SQLiteSessions(tmp_path / "chat.db")
+    else:
+        store = RedisSessions(request.getfixturevalue("redis").url, prefix=f"{tmp_path.name}:")
+    with store:
+        yield store
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    with MemorySessions() as sessions:
+        yield sessions["a"]
+
+
+effects: list[str] = []
+
+
+@tool
+def send(to: str) -> str:
+    """Send a message."""
+    effects.append(to)
+    return f"sent to {to}"
+
+
+@tool(read_only=True)
+def look_up(topic: str) -> str:
+    """Look something up."""
+    return f"All about {topic}."
+
+
+@pytest.fixture(autouse=True)
+def no_effects() -> None:
+    effects.clear()
+
+
+def contents(session: Session) -> list[Any]:
+    return [each["content"] for each in session.messages]
+
+
+def test_the_same_request_gets_the_answer_that_it_has(sessions: Sessions) -> None:
+    backend = ScriptedBackend(("send", {"to": "x"}), "Sent.", "Other.")
+    agent, session = Agent(backend, tools=[send]), sessions["a"]
+    first = agent.run("Send it.", session=session, request_id="r1")
+    agent.run("And now?", session=session, request_id="r2")
+    again = agent.run("Send it.", session=session, request_id="r1")
+    assert (again.output, again.replayed, first.replayed) == ("Sent.", True, False)
+    assert [record.response for record in again.tool_calls] == ["sent to x"]
+    assert (again.usage.requests, again.usage.input_tokens) == (0, 0)
+    assert again.messages == first.messages
+    assert (effects, len(backend.requests), len(session.messages)) == (["x"], 3, 6)
+
+
+def test_a_replayed_stream_yields_its_text(session: Session) -> None:
+    agent = Agent(ScriptedBackend("Hello Ann."))
+    agent.run("I am Ann.", session=session, request_id="r1")
+    events = list(agent.stream("I am Ann.", session=session, request_id="r1"))
+    assert [type(event) for event in events] == [TextDelta, RunFinished]
+    assert events[0] == TextDelta("Hello Ann.")
+
+
+def test_another_content_with_the_same_id_is_refused(session: Session) -> None:
+    agent = Agent(ScriptedBackend("One."))
+    agent.run(["Look:", Image(b"1", "image/png")], session=session, request_id="r1")
+    with pytest.raises(RequestConflictError, match="'r1' was used before"):
+        agent.run(["Look:", Image(b"2", "image/png")], session=session, request_id="r1")
+    assert len(session.messages) == 2
+
+
+def test_without_an_id_nothing_is_recognised(session: Session) -> None:
+    agent = Agent(ScriptedBackend("One.", "Two."))
+    assert [agent.run("Go.", session=session).output for _ in range(2)] == ["One.", "Two."]
+
+
+@pytest.mark.parametrize("request_id", ["", "x" * 257, 7])
+def test_an_invalid_id_is_a_clear_error(session: Session, request_id: Any) -> None:
+    with pytest.raises(SessionError, match="request_id"):
+        Agent(ScriptedBackend()).run("Go.", session=session, request_id=request_id)
+
+
+def test_an_id_needs_a_session() -> None:
+    with pytest.raises(ConfigurationError, match="request_id needs a session"):
+        Agent(ScriptedBackend()).run("Go.", request_id="r1")
+
+
+def test_a_request_that_failed_before_an_effect_leaves_no_trace_and_is_asked_anew(sessions: Sessions) -> None:
+    backend = ScriptedBackend(("look_up", {"topic": "x"}), ValueError("no server"), "Done.")
+    agent, session = Agent(backend, tools=[look_up]), sessions["a"]
+    with pytest.raises(ValueError, match="no server"):
+        agent.run("Go.", session=session, request_id="r1")
+    assert session.messages == []
+    assert agent.run("Another.", session=session, request_id="r1").output == "Done."  # nothing is known of r1
+
+
+def test_a_request_that_failed_after_an_effect_goes_on_from_there(sessions: Sessions) -> None:
+    backend = ScriptedBackend(("send", {"to": "x"}), ValueError("no server"), ValueError("still none"), "Sent.")
+    agent, session = Agent(backend, tools=[send]), sessions["a"]
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"no server|still none"):
+            agent.run("Send it.", session=session, request_id="r1")
+    result = agent.run("Send it.", session=session, request_id="r1")
+    assert (result.output, effects) == ("Sent.", ["x"])
+    assert [each["role"] for each in session.messages] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_a_request_that_was_overtaken_by_another_question_is_asked_anew(session: Session) -> None:
+    """A request was killed after its question was stored; another was answered since: it got the other's answer."""
+    agent = Agent(ScriptedBackend("To B.", "To A."))
+    killed(session, "A?", "r1")
+    assert agent.run("B?", session=session, request_id="r2").output == "To B."
+    assert agent.run("A?", session=session, request_id="r1").output == "To A."
+    assert agent.run("A?", session=session, request_id="r1").replayed
+    assert contents(session) == ["A?", "B?", "To B.", "A?", "To A."]
+
+
+def killed(session: Session, prompt: str, request_id: str) -> None:
+    """A process is killed after it has stored a question."""
+    with session.turn(request_id, content=prompt) as turn:
+        turn.write([], [], [], [{"role": "user", "content": prompt}])
+
+
+def test_a_request_that_was_killed_before_the_answer_is_not_asked_twice(sessions: Sessions) -> None:
+    session = sessions["a"]
+    killed(session, "A?", "r1")
+    assert Agent(ScriptedBackend("To A.")).run("A?", session=session, request_id="r1").output == "To A."
+    assert contents(session) == ["A?", "To A."]
+
+
+def test_an_unknown_call_is_reported_until_there_is_an_answer(session: Session) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "send", "arguments": '{"to": "x"}'}}
+    with session.turn("r1", content="Send it.") as turn:
+        turn.write([], [], [], [{"role": "user", "content": "Send it."}])
+        turn.add([{"role": "assistant", "content": None, "tool_calls": [call]}])
+        turn._append([{"started": {"id": "c1", "name": "send", "arguments": '{"to": "x"}'}}])
+    with pytest.raises(KeyboardInterrupt):
+        Agent(ScriptedBackend(KeyboardInterrupt()), tools=[send]).run("Send it.", session=session, request_id="r1")
+    agent = Agent(ScriptedBackend("I don't know.", "Hello."), tools=[send])
+    for _ in range(2):  # told, and told again with the replay
+        result = agent.run("Send it.", session=session, request_id="r1")
+        assert [each.id for each in result.unknown_calls] == ["c1"]
+    assert agent.run("Hi.", session=session).unknown_calls == []
+    assert effects == []
+
+
+def test_a_pause_for_approval_repeats_without_a_request_and_is_answered_after_it(session: Session) -> None:
+    asked = tool(approve=True)(send.function)
+    backend = ScriptedBackend(("send", {"to": "x"}), "Sent.")
+    agent = Agent(backend, tools=[asked])
+    for _ in range(2):
+        paused = agent.run("Send it.", session=session, request_id="r1")
+        assert (paused.stopped, [each.name for each in paused.pending]) == ("approval", ["send"])
+    assert len(backend.requests) == 1
+    agent.resume(session, approve={paused.pending[0].id: True})
+    again = agent.run("Send it.", session=session, request_id="r1")
+    assert (again.output, again.replayed, effects) == ("Sent.", True, ["x"])
+
+
+def test_an_undo_forgets_the_ids_of_the_requests_that_it_takes_back(sessions: Sessions) -> None:
+    agent, session = Agent(ScriptedBackend("One.", "Two.", "Two again.")), sessions["a"]
+    agent.run("1?", session=session, request_id="r1")
+    agent.run("2?", session=session, request_id="r2")
+    with session.hold() as writer:
+        assert [each["content"] for each in writer.undo(2)] == ["2?", "Two."]
+    assert agent.run("2?", session=session, request_id="r2").output == "Two again."
+    assert agent.run("1?", session=session, request_id="r1").replayed
+
+
+class City(BaseModel):
+    name: str
+
+
+@pytest.mark.parametrize("has_schema", [True, False])
+def test_the_value_of_a_replay_has_its_type(session: Session, has_schema: bool) -> None:
+    step: Any = '{"name": "Oslo"}' if has_schema else ("final_answer", {"name": "Oslo"})
+    agent = Agent(Schemed(step) if has_schema else ScriptedBackend(step))
+    for replayed in (False, True):
+        result = agent.run("Which?", session=session, request_id="r1", output=City)
+        assert (result.output, result.replayed) == (City(name="Oslo"), replayed)
+
+
+class Schemed(ScriptedBackend):
+    """A backend with support for schemas."""
+
+    def capabilities(self, ask: bool = False) -> Any:
+        from agentkit.backend import Capabilities
+
+        return Capabilities(schema="always", tells_schema=True)
+
+
+def test_a_tool_that_ended_the_run_ends_the_replay(session: Session) -> None:
+    submit = tool(ends_run=True)(send.function)
+    agent = Agent(ScriptedBackend(("send", {"to": "x"}), "Hi."), tools=[submit])
+    agent.run("Go.", session=session, request_id="r1")
+    agent.run("Hello.", session=session, request_id="r2")
+    again = agent.run("Go.", session=session, request_id="r1")
+    assert (again.output, again.replayed, again.stopped, effects) == ("sent to x", True, "answer", ["x"])
+
+
+def test_an_open_turn_is_taken_as_the_session(session: Session) -> None:
+    agent = Agent(ScriptedBackend("1", "2", "2"))
+    for number in range(2):
+        with session.turn(f"r{number}", content=number) as turn:
+            result = agent.run(f"{len(turn.messages or ())} messages so far.", session=turn)
+    assert contents(session) == ["0 messages so far.", "1", "2 messages so far.", "2"]
+    with session.turn("r1", content=1) as turn:
+        assert (turn.state, agent.run("5 messages so far.", session=turn).output) == ("answered", result.output)
+        with pytest.raises(ConfigurationError, match="one run"):
+            agent.run("Another.", session=turn)
+
+
+def test_who_waits_for_a_session_heeds_cancel_and_its_time(sessions: Sessions) -> None:
+    agent, session, cancel = Agent(ScriptedBackend()), sessions["a"], threading.Event()
+    with session.hold():
+        threading.Timer(0.3, cancel.set).start()
+        for options in ({"cancel": cancel}, {"limits": Limits(seconds=0.3)}):
+            started = time.monotonic()
+            with pytest.raises(SessionBusyError, match="cancelled or its time was up"):
+                agent.run("Go.", session=session, **options)
+            assert time.monotonic() - started < 2.0
+    assert session.messages == []
+
+
+def test_a_caller_whose_predecessor_fails_goes_on_itself(session: Session) -> None:
+    asked, go = threading.Event(), threading.Event()
+
+    def fails(messages: list[Any]) -> Any:
+        asked.set()
+        go.wait(10)
+        raise ValueError("no server")
+
+    agent = Agent(ScriptedBackend(fails, "Done."))
+    outputs: list[Any] = []
+
+    def ask() -> None:
+        try:
+            outputs.append(agent.run("Go.", session=session, request_id="r1").output)
+        except ValueError as error:
+            outputs.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    threads[0].start()
+    asked.wait(10)
+    threads[1].start()
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert outputs == ["no server", "Done."]
+    assert contents(session) == ["Go.", "Done."]
+
+
+def test_eight_callers_with_one_id_make_one_request(sessions: Sessions) -> None:
+    def slow(messages: list[Any]) -> str:
+        time.sleep(0.05)
+        return "Done."
+
+    backend, session = ScriptedBackend(slow), sessions["a"]
+    outputs: list[str] = []
+    agent = Agent(backend)
+    ask = lambda: outputs.append(agent.run("Go.", session=session, request_id="r1").output)  # noqa: E731
+    together(8, ask)
+    assert (outputs, len(backend.requests), contents(session)) == (["Done."] * 8, 1, ["Go.", "Done."])
+
+
+def together(count: int, work: Callable[[], object]) -> None:
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_eight_processes_with_one_id_make_one_request(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    where = str(tmp_path / "chat.db") if kind == "sqlite" else request.getfixturevalue("redis").url
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=ask_once, args=(kind, where, tmp_path)) for _ in range(8)]
+    for each in processes:
+        each.start()
+    for each in processes:
+        each.join()
+    assert [each.exitcode for each in processes] == [0] * 8
+    assert (tmp_path / "requests").read_text() == "asked\n"
+    with opened(kind, where, tmp_path) as store:
+        assert contents(store["a"]) == ["Go.", "Done."]
+
+
+def opened(kind: str, where: str, folder: Path) -> Sessions:
+    return SQLiteSessions(where) if kind == "sqlite" else RedisSessions(where, prefix=f"{folder.name}:")
+
+
+def ask_once(kind: str, where: str, folder: Path) -> None:
+    def reply(messages: list[Any]) -> str:
+        with (folder / "requests").open("a") as file:
+            file.write("asked\n")
+        time.sleep(0.1)
+        return "Done."
+
+    with opened(kind, where, folder) as store:
+        result = Agent(ScriptedBackend(reply)).run("Go.", session=store["a"], request_id="r1")
+        assert result.output == "Done."
+
+
+def test_a_stored_view_outlives_an_undo_of_later_messages(session: Session) -> None:
+    with session.hold() as writer:
+        writer.append([{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}])
+        writer.note_view({"left_out": [0], "stubs": [], "note": "(cut)"})
+        writer.append([{"role": "user", "content": "3"}, {"role": "assistant", "content": "4"}])
+        writer.undo(2)
+    with session.turn() as turn:
+        assert turn.view is not None
+        assert turn.view["note"] == "(cut)"
+    with session.hold() as writer:
+        writer.undo(2)
+    with session.turn() as turn:
+        assert turn.view is None
+
+
+def test_a_typed_correction_does_not_end_the_request(session: Session) -> None:
+    agent = Agent(Schemed("Oslo.", KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        agent.run("Which?", session=session, request_id="r1", output=City)
+    events = list(Agent(Schemed('{"name": "Oslo"}')).stream("Which?", session=session, request_id="r1", output=City))
+    assert sum(isinstance(event, ReplyFinished) for event in events) == 1
+    assert events[-1].result.output == City(name="Oslo")  # type: ignore[attr-defined]
