@@ -23,7 +23,7 @@ APPENDS = st.lists(st.tuples(st.lists(KINDS, min_size=1, max_size=4), st.none() 
 
 def append(sessions: Sessions, session_id: str, kinds: list[str], dropped_from: int | None) -> None:
     """Append entries and their marks; with `dropped_from` the first is an undo that drops marks."""
-    entries: list[dict[str, Any]] = [] if dropped_from is None else [{"undo": {"marks": dropped_from}}]
+    entries: list[dict[str, Any]] = [] if dropped_from is None else [{"undo": 0, "dropped_from": dropped_from}]
     places = {}
     for kind in kinds:
         if kind == "message":
