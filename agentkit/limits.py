@@ -87,20 +87,35 @@ class Usage:
     seconds: float = 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
-        counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
-        return Usage(**counts, cost=_sum_of_costs(self, other))
+        return Usage(
+            self.requests + other.requests,
+            self.input_tokens + other.input_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.output_tokens + other.output_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.tool_calls + other.tool_calls,
+            _sum_of_costs(self, other),
+            self.seconds + other.seconds,
+        )
 
     def __sub__(self, other: "Usage") -> "Usage":
-        counts = {name: getattr(self, name) - getattr(other, name) for name in _COUNTS}
-        known = other if other.cost is None else replace(other, cost=-other.cost)
-        return Usage(**counts, cost=_sum_of_costs(self, known))
+        return self + Usage(
+            -other.requests,
+            -other.input_tokens,
+            -other.cached_tokens,
+            -other.output_tokens,
+            -other.reasoning_tokens,
+            -other.tool_calls,
+            None if other.cost is None else -other.cost,
+            -other.seconds,
+        )
 
     @property
     def _has_unknown_cost(self) -> bool:
         return self.cost is None and bool(self.requests or self.input_tokens or self.output_tokens)
 
 
-_COUNTS = tuple(field.name for field in fields(Usage) if field.name != "cost")
+_ONE_CALL = Usage(tool_calls=1)
 _NOTHING = Usage(cost=0.0)
 
 
@@ -241,7 +256,7 @@ class Budget:
         with self._lock:
             if self._is_limited:
                 self._hold(max(0, self._own_hold.tool_calls - 1), _reply_of(self._own_hold))
-            self._count(Usage(tool_calls=1))
+            self._count(_ONE_CALL)
 
     def release(self) -> None:
         """Release all reservations: the run is over."""

@@ -133,6 +133,10 @@ class Arriving:
         return event
 
 
+_ENDS = (ReplyFinished, ToolFinished, ApprovalNeeded, LimitReached)
+"""The events that a result is made of."""
+
+
 def events_of(
     steps: Steps,
     transcript: Transcript,
@@ -184,7 +188,7 @@ def _stored(steps: Steps, turn: Turn, context: Context, arriving: Arriving, ends
         for event in () if _is_cancelled(context) else steps:
             turn.note(event)
             arriving.note(event)
-            if isinstance(event, ReplyFinished | ToolFinished | ApprovalNeeded | LimitReached):
+            if isinstance(event, _ENDS):
                 ends.append(event)
             yield event
             if isinstance(event, ApprovalNeeded) or _is_cancelled(context):

@@ -2,21 +2,27 @@
 
     python -m benchmarks.sessions [--quick]
 
-The session lies in SQLite; the model is a ready-made reply. "agent" is `Agent.run(session=, request_id=)`, "http" a
-request to a chat service in this process, "mqtt" what its responder does for a message. Least of several runs.
+The session lies in SQLite; the model is a ready-made reply. "agent" is `Agent.run(session=, request_id=)`; "http" and
+"mqtt" are what these services do for a message, without the network. Least of several runs.
 """
 
 import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from agentkit import Agent, Window
 from agentkit.backend import Capabilities, ReplyStream, Request
 from agentkit.event import Reply
-from agentkit.serving.chat_service import ChatService
-from agentkit.serving.exchange import UserInput
+from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
+from agentkit.serving.http.conversations import Conversations
+from agentkit.serving.http.prompts import Prompts
+from agentkit.serving.http.schemas import SessionRequest
+from agentkit.serving.mqtt.payloads import UserMessage
+from agentkit.serving.mqtt.projects import Project
+from agentkit.serving.mqtt.responder import Responder
 from agentkit.sessions import SQLiteSessions
 
 SIZES = (1, 100, 1_000, 5_000)
@@ -71,7 +77,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         stores = {size: filled(Path(folder), size) for size in SIZES}
-        for name, make in (("agent", by_agent), ("service", by_service)):
+        for name, make in (("agent", by_agent), ("http", by_http), ("mqtt", by_mqtt)):
             found = {size: measured(make(stores[size], f"{name}-"), tries) for size in SIZES}
             row = "".join(f"{cpu:13.2f}{wall:8.2f}" for cpu, wall in found.values())
             ratios = f"{found[5_000][0] / found[1_000][0]:14.2f}{found[5_000][0] / found[100][0]:7.2f}"
@@ -86,10 +92,38 @@ def by_agent(sessions: SQLiteSessions, prefix: str) -> Callable[[str], object]:
     return lambda request_id: agent.run(TEXT, session=sessions["a"], request_id=prefix + request_id)
 
 
-def by_service(sessions: SQLiteSessions, prefix: str) -> Callable[[str], object]:
-    """Answers a message with the chat service, as HTTP and MQTT do."""
-    service = ChatService(Ready(), sessions, history_tokens=10_000)
-    return lambda request_id: service.answer(UserInput(TEXT, "a", request_id=prefix + request_id))
+def by_http(sessions: SQLiteSessions, prefix: str) -> Callable[[str], object]:
+    """Answers a message as the HTTP service does behind its routes."""
+    conversations = Conversations(ChatService(Ready(), sessions, history_tokens=10_000), (), Prompts(None))
+
+    def ask(request_id: str) -> None:
+        body = SessionRequest(session_id="a", message=TEXT)
+        user_input, meta = conversations.next("me", body, prefix + request_id)
+        process_user_input_with_llm(conversations.service, replace(user_input, session="a"))
+        conversations.keep("me", "a", meta)
+
+    return ask
+
+
+def by_mqtt(sessions: SQLiteSessions, prefix: str) -> Callable[[str], object]:
+    """Answers a message as the MQTT bridge does between two publications."""
+    responder = Responder(ChatService(Ready(), sessions, history_tokens=10_000))
+
+    def ask(request_id: str) -> None:
+        message = Message(Project.named("p"), "a", TEXT, "", log_id=prefix + request_id)
+        responder.answer(message)
+        responder.note_delivered(message)
+
+    return ask
+
+
+class Message(UserMessage):
+    """A message to the session of the benchmark."""
+
+    @property
+    def key(self) -> str:
+        """The id of its session in the store."""
+        return "a"
 
 
 if __name__ == "__main__":

@@ -47,9 +47,12 @@ class FileLocks:
             self._release(lock)
 
     def remove(self, name: str) -> None:
-        """Remove the file of a lock that the caller holds; whoever waits for it opens the next one."""
-        if sys.platform != "win32":  # where an open file can't be removed
-            (self._folder / name).unlink(missing_ok=True)
+        """Remove the file of a lock that is held; whoever waits for it opens the next one."""
+        path = self._folder / name
+        with self._guard:
+            is_held = any(lock.path == path and lock.is_held() for lock in self._held)
+            if is_held and sys.platform != "win32":  # where an open file can't be removed
+                path.unlink(missing_ok=True)
 
     def _acquired(self, path: Path, end: float) -> HeldLock:
         pause = FIRST_POLL

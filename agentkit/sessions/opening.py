@@ -7,14 +7,13 @@ from pathlib import Path
 from agentkit._lazy import Registry
 from agentkit.errors import ConfigurationError
 from agentkit.session import Sessions
+from agentkit.sessions.redis_url import SCHEMES as REDIS_SCHEMES
 
 STORES = Registry(
     "agentkit.sessions",
     {
         "sqlite": "agentkit.sessions.sqlite:from_url",
-        "redis": "agentkit.sessions.redis:RedisSessions",
-        "rediss": "agentkit.sessions.redis:RedisSessions",
-        "unix": "agentkit.sessions.redis:RedisSessions",
+        **dict.fromkeys(REDIS_SCHEMES, "agentkit.sessions.redis:RedisSessions"),
         "memory": "agentkit.sessions.memory:from_url",
     },
 )
@@ -27,7 +26,8 @@ def open_sessions(where: str | os.PathLike[str]) -> Sessions:
     """Open a session store.
 
     where: the path of an SQLite file ("chat.db", "sqlite:chat.db" or a Path), "redis://[user:password@]host:port/db",
-    "rediss://..." (TLS), "unix://PATH" (the socket of a Redis server), "memory:", or a URL whose scheme an installed
+    "rediss://..." (TLS), "unix://PATH" (the socket of a Redis server), "redis+cluster://..." and "redis+sentinel://..."
+    (`RedisSessions`), "memory:", or a URL whose scheme an installed
     package has registered as an entry point of the group "agentkit.sessions".
 
     Raises ConfigurationError for an unknown scheme or an invalid URL, MissingExtraError when a package is missing,

@@ -5,17 +5,21 @@ is freed. Each write carries the lock's token, and Redis itself rejects it when 
 of what Redis has acknowledged survives a crash of Redis depends on its configuration (appendfsync).
 """
 
+import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from agentkit.errors import ConfigurationError, MissingExtraError, SessionError
+from agentkit.errors import ConfigurationError, SessionError
 from agentkit.session import SessionInfo, Sessions, busy
+from agentkit.sessions.log import Marks
+from agentkit.sessions.redis_client import RedisClient
+from agentkit.sessions.redis_url import parse_redis_url
 
 if TYPE_CHECKING:
     import redis
@@ -24,161 +28,245 @@ LEASE = 10.0
 """Seconds after which a lock that is not renewed expires."""
 
 POLL = 0.05
+PREFIX, CLUSTER_PREFIX = "agentkit:", "{agentkit}:"
+"""The prefix of all keys. In a cluster it has a hash tag, so that all are in one slot: scripts need that."""
 
-# KEYS: lock, entries, about, blobs, all.
-# ARGV: token, id, now, entries before, count of entries, entries..., then digest and data of each image...
+KINDS = ("entries", "about", "blobs", "marks")
+"""What is stored of a session, a key each. about: times, and the number of entries whose marks are known: fewer than
+all when an agentkit without marks wrote some."""
+
+Answer = TypeVar("Answer")
+
+# KEYS: lock, entries, about, blobs, marks, all sessions by time, all sessions by name.
+# ARGV: token, id, now, entries before, count of entries, of marks, first entry whose marks are dropped or "",
+# entries..., then name and place of each mark, then digest and data of each image...
 # A client that did not receive the answer sends the command again; then the entries exist already.
 APPEND = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('LOSTLOCK') end
 local before, count, have = tonumber(ARGV[4]), tonumber(ARGV[5]), redis.call('LLEN', KEYS[2])
 if have == before + count then return have end
 if have ~= before then return redis.error_reply('LOSTLOCK') end
-for index = 6, 5 + count do redis.call('RPUSH', KEYS[2], ARGV[index]) end
-for index = 6 + count, #ARGV, 2 do redis.call('HSETNX', KEYS[4], ARGV[index], ARGV[index + 1]) end
+local marks = 8 + count
+local images = marks + 2 * tonumber(ARGV[6])
+for index = 8, marks - 1 do redis.call('RPUSH', KEYS[2], ARGV[index]) end
+if ARGV[7] ~= '' then redis.call('ZREMRANGEBYSCORE', KEYS[5], ARGV[7], '+inf') end
+for index = marks, images - 1, 2 do redis.call('ZADD', KEYS[5], ARGV[index + 1], ARGV[index]) end
+for index = images, #ARGV, 2 do redis.call('HSETNX', KEYS[4], ARGV[index], ARGV[index + 1]) end
 redis.call('HSETNX', KEYS[3], 'created', ARGV[3])
-redis.call('HSET', KEYS[3], 'updated', ARGV[3])
-redis.call('ZADD', KEYS[5], ARGV[3], ARGV[2])
+local now = ARGV[3]
+local created = redis.call('HGET', KEYS[3], 'created')
+if tonumber(created) > tonumber(now) then now = created end
+redis.call('HSET', KEYS[3], 'updated', now)
+if tonumber(redis.call('HGET', KEYS[3], 'marked') or '0') == before then
+  redis.call('HSET', KEYS[3], 'marked', before + count)
+end
+redis.call('ZADD', KEYS[6], now, ARGV[2])
+redis.call('ZADD', KEYS[7], 0, ARGV[2])
 return have + count
 """
 RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+# KEYS: all sessions by time, by name, then what is stored of the session. ARGV: id.
+DELETE = """
+redis.call('DEL', unpack(KEYS, 3))
+redis.call('ZREM', KEYS[1], ARGV[1])
+return redis.call('ZREM', KEYS[2], ARGV[1])
+"""
+# KEYS: all sessions by time, by name, then old and new key of each kind. ARGV: old id, new id, now.
+RENAME = """
+for index = 3, #KEYS, 2 do
+  if redis.call('EXISTS', KEYS[index]) == 1 then redis.call('RENAME', KEYS[index], KEYS[index + 1]) end
+end
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2])
+return redis.call('ZADD', KEYS[2], 0, ARGV[2])
+"""
+# KEYS: all sessions by time, by name. ARGV: the range of names. An agentkit without prefixes writes only the first.
+LIST = """
+if redis.call('ZCARD', KEYS[1]) ~= redis.call('ZCARD', KEYS[2]) then
+  redis.call('ZUNIONSTORE', KEYS[2], 1, KEYS[1], 'WEIGHTS', 0)
+end
+return redis.call('ZRANGEBYLEX', KEYS[2], ARGV[1], ARGV[2])
+"""
+# KEYS: entries, about, marks. ARGV: name. Returns the place, and whether the marks of all entries are known.
+MARK = """
+local marked = tonumber(redis.call('HGET', KEYS[2], 'marked') or '0')
+return {redis.call('ZSCORE', KEYS[3], ARGV[1]), marked == redis.call('LLEN', KEYS[1]) and 1 or 0}
+"""
 
 
 @dataclass
 class _Lock:
-    """The lock of a session. length: the number of its entries, once known."""
+    """The lock of a session. length: the number of its entries, once known. process: the one that holds it."""
 
     token: str
-    length: Any = None
+    length: int | None = None
+    process: int = field(default_factory=os.getpid)
 
 
 class RedisSessions(Sessions):
-    """Sessions in the Redis server at `url` ("redis://[user:password@]host:port/db", or "rediss://" for TLS).
+    """Sessions in Redis at `url`: "redis://[user:password@]host:port/db", "rediss://" (TLS), "unix://PATH",
+    "redis+cluster://host:port,host:port", "redis+sentinel://host:port,host:port/service/db", with the options of
+    redis-py in the query, and `prefix` and `lease`. User and password are percent-encoded.
 
-    prefix: the prefix of all keys. wait: seconds that a writer waits for another to finish. lease: seconds after which
-    the lock of a writer that was killed or lost its connection expires. Raises ConfigurationError for an invalid URL,
+    prefix: the prefix of all keys; None: that of the URL, else "agentkit:", in a cluster "{agentkit}:". wait: seconds
+    that a writer waits for another to finish. lease: seconds after which the lock of a writer that was killed or lost
+    its connection expires; None: that of the URL, else 10. Raises ConfigurationError for an invalid URL or prefix,
     MissingExtraError without the redis package, and on use SessionError when Redis can't be reached.
     """
 
     def __init__(
-        self, url: str = "redis://localhost:6379/0", prefix: str = "agentkit:", wait: float = 30.0, lease: float = LEASE
+        self,
+        url: str = "redis://localhost:6379/0",
+        prefix: str | None = None,
+        wait: float = 30.0,
+        lease: float | None = None,
     ) -> None:
         super().__init__(wait)
-        try:
-            import redis
-            from redis.backoff import ExponentialBackoff
-            from redis.retry import Retry
-        except ImportError:
-            raise MissingExtraError("sessions in Redis", "redis") from None
-        try:
-            self._redis: redis.Redis = redis.Redis.from_url(
-                url, socket_timeout=5.0, socket_connect_timeout=5.0, retry=Retry(ExponentialBackoff(1.0, 0.1), 2)
-            )
-        except ValueError as error:
-            raise ConfigurationError(f"{url.rpartition('@')[2]!r} is not a valid Redis URL: {error}") from None
-        self._errors = (redis.RedisError, OSError)
-        self._prefix = prefix
-        self._lease = lease
-        self._append_script = self._redis.register_script(APPEND)
-        self._renew_script = self._redis.register_script(RENEW)
-        self._release_script = self._redis.register_script(RELEASE)
+        address = parse_redis_url(url)
+        self._prefix = next(each for each in (prefix, address.prefix, PREFIX) if each is not None)
+        if address.is_cluster:
+            self._prefix = CLUSTER_PREFIX if self._prefix == PREFIX else self._prefix
+            if not 0 <= self._prefix.find("{") < self._prefix.find("}") - 1:
+                raise ConfigurationError(
+                    f"in a Redis Cluster all keys of the store have to be in one slot: set prefix={CLUSTER_PREFIX!r} "
+                    f"instead of {self._prefix!r}"
+                )
+        self._lease = next(each for each in (lease, address.lease, LEASE) if each is not None)
+        self._client = RedisClient(address)
 
     def __repr__(self) -> str:
-        settings = self._redis.connection_pool.connection_kwargs
-        return f"RedisSessions({settings.get('host')}:{settings.get('port')})"
+        return f"RedisSessions({self._client.address})"
 
     def close(self) -> None:
         """Close the connections; they are opened again when needed."""
-        self._redis.close()
+        self._client.close()
 
     def _key(self, session_id: str, what: str) -> str:
         return f"{self._prefix}session:{session_id}:{what}"
 
+    def _keys(self, session_id: str) -> list[str]:
+        return [self._key(session_id, what) for what in KINDS]
+
     @property
-    def _all(self) -> str:
-        return f"{self._prefix}sessions"
+    def _all(self) -> list[str]:
+        return [f"{self._prefix}sessions", f"{self._prefix}sessions-by-name"]
 
     @contextmanager
-    def _connection(self) -> Iterator["redis.Redis"]:
+    def _failures(self) -> Iterator[None]:
         try:
-            yield self._redis
-        except self._errors as error:
-            if "LOSTLOCK" in str(error):
-                raise SessionError(
-                    "another writer has taken over this session, since this one did not renew its lock for "
-                    f"{self._lease:g} seconds: nothing was written"
-                ) from None
-            raise SessionError(f"{self!r} can't be used: {type(error).__name__}: {error}") from error
+            yield
+        except self._client.errors as error:
+            raise self._failure(error) from error
+
+    def _do(self, action: "Callable[[redis.Redis], Answer]") -> Answer:
+        with self._failures():
+            return self._client.do(action)
+
+    def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        with self._failures():
+            return self._client.run(script, keys, arguments)
+
+    def _failure(self, error: Exception) -> SessionError:
+        reason = str(error)
+        if "LOSTLOCK" in reason:
+            return SessionError(
+                "another writer has taken over this session, since this one did not renew its lock for "
+                f"{self._lease:g} seconds: nothing was written"
+            )
+        if any(name in reason for name in ("CROSSSLOT", "same slot", "MOVED")) or type(error).__name__ == "MovedError":
+            return SessionError(
+                f"{self!r} is part of a Redis Cluster: open it with redis+cluster://, or, if it is the only node, set "
+                f"prefix={CLUSTER_PREFIX!r}"
+            )
+        return SessionError(f"{self!r} can't be used: {type(error).__name__}: {error}")
 
     def _append(self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: Any) -> None:
-        keys = [*(self._key(session_id, what) for what in ("lock", "entries", "about", "blobs")), self._all]
+        self._append_marked(session_id, entries, blobs, lock, Marks())
+
+    def _append_marked(
+        self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: _Lock, marks: Marks
+    ) -> None:
+        if lock.process != os.getpid():
+            raise SessionError(f"session {session_id!r} is locked by the parent process: nothing was written")
+        keys = [self._key(session_id, "lock"), *self._keys(session_id), *self._all]
+        length = lock.length
+        if length is None:
+            length = int(self._do(lambda server: server.llen(keys[1])))
+        lock.length = None  # not known if the next line fails
+        places = [value for name, index in marks.places.items() for value in (name, length + index)]
         images = [value for pair in blobs.items() for value in pair]
-        with self._connection() as server:
-            if lock.length is None:
-                lock.length = server.llen(keys[1])
-            counts = [lock.length, len(entries)]
-            self._append_script(keys, [lock.token, session_id, time.time(), *counts, *entries, *images])
-            lock.length += len(entries)
+        dropped = "" if marks.dropped_from is None else marks.dropped_from
+        counts = [length, len(entries), len(marks.places), dropped]
+        self._run(APPEND, keys, [lock.token, session_id, time.time(), *counts, *entries, *places, *images])
+        lock.length = length + len(entries)
+
+    def _mark(self, session_id: str, name: str) -> int | None:
+        keys = [self._key(session_id, what) for what in ("entries", "about", "marks")]
+        place, is_complete = self._run(MARK, keys, [name])
+        if not is_complete:
+            return super()._mark(session_id, name)
+        return None if place is None else int(place)
 
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
-        with self._connection() as server:
-            end = -1 if count is None else start + count - 1
-            found: Any = server.lrange(self._key(session_id, "entries"), start, end)
-            return [body.decode() for body in found]
+        end = -1 if count is None else start + count - 1
+        found: Any = self._do(lambda server: server.lrange(self._key(session_id, "entries"), start, end))
+        return [body.decode() for body in found]
 
     def _blob(self, session_id: str, digest: str) -> bytes | None:
-        with self._connection() as server:
-            found: Any = server.hget(self._key(session_id, "blobs"), digest)
-            return found if found is None else bytes(found)
+        found: Any = self._do(lambda server: server.hget(self._key(session_id, "blobs"), digest))
+        return found if found is None else bytes(found)
 
     def _list(self) -> Iterable[SessionInfo]:
-        with self._connection() as server:
-            listed: Any = server.zrange(self._all, 0, -1)
-            ids = [each.decode() for each in listed]
+        return self._list_prefix("")
+
+    def _list_prefix(self, prefix: str) -> Iterable[SessionInfo]:
+        encoded = prefix.encode()
+        first, last = (b"[" + encoded, b"(" + encoded + b"\xff") if prefix else (b"-", b"+")
+        ids = [each.decode() for each in self._run(LIST, self._all, [first, last])]
+
+        def read(server: "redis.Redis") -> list[Any]:
             pipeline = server.pipeline(transaction=False)
             for session_id in ids:
-                pipeline.hgetall(self._key(session_id, "about"))
+                pipeline.hmget(self._key(session_id, "about"), "created", "updated")
                 pipeline.llen(self._key(session_id, "entries"))
-            replies = pipeline.execute()
+            return pipeline.execute()
+
+        replies = self._do(read)
         for index, session_id in enumerate(ids):
-            about, count = replies[2 * index : 2 * index + 2]
+            (created, updated), count = replies[2 * index : 2 * index + 2]
             if count:
-                yield SessionInfo(session_id, count, _time(about[b"created"]), _time(about[b"updated"]))
+                yield SessionInfo(session_id, count, _time(created), _time(updated))
 
     def _delete(self, session_id: str) -> None:
-        with self._connection() as server, server.pipeline() as pipeline:
-            pipeline.delete(*(self._key(session_id, what) for what in ("entries", "about", "blobs")))
-            pipeline.zrem(self._all, session_id)
-            pipeline.execute()
+        self._run(DELETE, [*self._all, *self._keys(session_id)], [session_id])
 
     def _rename(self, session_id: str, new_id: str) -> None:
-        with self._connection() as server, server.pipeline() as pipeline:
-            for what in ("entries", "about", "blobs"):
-                if server.exists(self._key(session_id, what)):
-                    pipeline.rename(self._key(session_id, what), self._key(new_id, what))
-            pipeline.zrem(self._all, session_id)
-            pipeline.zadd(self._all, {new_id: time.time()})
-            pipeline.execute()
+        pairs = zip(self._keys(session_id), self._keys(new_id), strict=True)
+        keys = [*self._all, *(key for pair in pairs for key in pair)]
+        self._run(RENAME, keys, [session_id, new_id, time.time()])
 
     @contextmanager
     def _lock(self, session_id: str, wait: float) -> Iterator[_Lock]:
-        key, token = self._key(session_id, "lock"), secrets.token_hex(16)
-        self._acquire(session_id, key, token, wait)
+        key, lock = self._key(session_id, "lock"), _Lock(secrets.token_hex(16))
+        self._acquire(session_id, key, lock.token, wait)
         stopped = threading.Event()
-        threading.Thread(target=self._renew, args=(key, token, stopped), name="agentkit-lease", daemon=True).start()
+        threading.Thread(
+            target=self._renew, args=(key, lock.token, stopped), name="agentkit-lease", daemon=True
+        ).start()
         try:
-            yield _Lock(token)
+            yield lock
         finally:
             stopped.set()
-            with suppress(*self._errors):  # the lock expires by itself
-                self._release_script([key], [token])
+            if lock.process == os.getpid():  # a child that leaves the block has no lock
+                with suppress(SessionError):  # the lock expires by itself
+                    self._run(RELEASE, [key], [lock.token])
 
     def _acquire(self, session_id: str, key: str, token: str, wait: float) -> None:
         end = time.monotonic() + wait
-        while True:
-            with self._connection() as server:
-                if server.set(key, token, nx=True, px=int(self._lease * 1000)):
-                    return
+        lease = int(self._lease * 1000)
+        while not self._do(lambda server: server.set(key, token, nx=True, px=lease)):
             if time.monotonic() >= end:
                 raise busy(session_id, wait)
             time.sleep(POLL)
@@ -186,9 +274,9 @@ class RedisSessions(Sessions):
     def _renew(self, key: str, token: str, stopped: threading.Event) -> None:
         """Renew the lock until `stopped` is set."""
         while not stopped.wait(self._lease / 4):
-            with suppress(*self._errors):
-                self._renew_script([key], [token, int(self._lease * 1000)])
+            with suppress(SessionError):
+                self._run(RENEW, [key], [token, int(self._lease * 1000)])
 
 
-def _time(seconds: bytes) -> datetime:
-    return datetime.fromtimestamp(float(seconds), UTC)
+def _time(seconds: bytes | None) -> datetime:
+    return datetime.fromtimestamp(float(seconds or 0), UTC)

@@ -52,12 +52,13 @@ LAST = "\U0010ffff"
 """Sorts behind every character of an id."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Lock:
     """The lock of a session. file: the database when it was acquired."""
 
     held: HeldLock
     file: Identity | None
+    has_written: bool = False
 
 
 class SQLiteSessions(Sessions):
@@ -151,6 +152,7 @@ class SQLiteSessions(Sessions):
             )
 
         self._write(write)
+        lock.has_written = True
 
     def _check_held(self, session_id: str, lock: _Lock) -> None:
         """Raises SessionError when a writer no longer holds its lock, or holds that of a file that is gone."""
@@ -215,6 +217,11 @@ class SQLiteSessions(Sessions):
         with suppress(OSError):  # the session is gone; its lock's file harms nobody
             self._locks.remove(_lock_name(session_id))
 
+    def _remove_unused_lock(self, session_id: str) -> None:
+        with suppress(SessionError):
+            if session_id not in self:
+                self._remove_lock(session_id)
+
     @contextmanager
     def _lock(self, session_id: str, wait: float) -> Iterator[_Lock]:
         with ExitStack() as stack:
@@ -228,7 +235,12 @@ class SQLiteSessions(Sessions):
             if file is None:
                 with self._using():
                     file = self._writer.opened
-            yield _Lock(held, file)
+            lock = _Lock(held, file)
+            try:
+                yield lock
+            finally:
+                if not lock.has_written and held.is_held():
+                    self._remove_unused_lock(session_id)
 
 
 def _place(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]:

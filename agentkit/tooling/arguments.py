@@ -1,5 +1,6 @@
 """Converts a model's arguments to Python values, or reports their errors to the model in one clear sentence."""
 
+import functools
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ UNREADABLE, ERROR = "unreadable_arguments", "fault"
 UNREADABLE_CALL = "unreadable_tool_call"
 """The name of a call whose name could not be parsed either."""
 MAX_ERRORS = 5
+MAX_REMEMBERED_LENGTH = 4000
+"""Maximum characters of arguments of which it is remembered for a while whether they can be sent."""
 MAX_VALUE_LENGTH = 120
 """Maximum characters of a value in an error message."""
 
@@ -52,11 +55,18 @@ def as_json_object(written: object) -> str:
 
 def is_sendable(text: str) -> bool:
     """Whether a text is the valid JSON of an object, without a value that a server may refuse or round."""
+    return _is_short_sendable(text) if len(text) <= MAX_REMEMBERED_LENGTH else _is_sendable(text)
+
+
+def _is_sendable(text: str) -> bool:
     try:
         value = loads(text, strict=True)
         return isinstance(value, dict) and is_clean(text, value)
     except (ValueError, RecursionError):
         return False
+
+
+_is_short_sendable = functools.lru_cache(64)(_is_sendable)  # the arguments of a call are asked for several times
 
 
 def is_json_object(text: str, *, strict: bool = True) -> bool:

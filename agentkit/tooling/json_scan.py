@@ -1,6 +1,15 @@
 """Finds where a JSON value ends that arrives in chunks, without reading it."""
 
+import functools
 import re
+
+
+@functools.cache
+def _patterns(quotes: str, opening: str) -> tuple["re.Pattern[str]", dict[str, "re.Pattern[str]"]]:
+    """What is looked for outside of strings, and inside of those in each kind of quotation marks."""
+    closing = opening.translate(str.maketrans("{[(", "}])"))
+    inside = {quote: re.compile(f"[{quote}\\\\]") for quote in quotes}
+    return re.compile(f"[{re.escape(quotes + opening + closing)}]"), inside
 
 
 class JsonScan:
@@ -12,9 +21,7 @@ class JsonScan:
 
     def __init__(self, quotes: str = '"', parentheses: bool = False) -> None:
         self._opening = "{[(" if parentheses else "{["
-        closing = ")}]" if parentheses else "}]"
-        self._outside = re.compile(f"[{re.escape(quotes + self._opening + closing)}]")
-        self._inside = {quote: re.compile(f"[{quote}\\\\]") for quote in quotes}
+        self._outside, self._inside = _patterns(quotes, self._opening)
         self._quote = ""
         self._escaped = False
         self._depth = 0

@@ -195,5 +195,5 @@ def test_a_damaged_store_is_an_error_when_the_beginning_is_asked_for() -> None:
     result = agent.run("Two?", session=sessions["a"])
     sessions._stored["a"].entries[0] = "{"
     assert result.output == "Aye."
-    with pytest.raises(SessionError, match="not JSON"):
+    with pytest.raises(SessionError, match="entry"):
         _ = result.messages

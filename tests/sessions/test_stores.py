@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,61 +23,13 @@ from agentkit._text import json_bytes
 from agentkit.errors import SessionBusyError
 from agentkit.session import Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions, open_sessions
-from tests.support.package import write_package
+from tests.sessions.conftest import Store
 from tests.support.redis_server import RedisServer, serve_redis
 
 ROOT = Path(__file__).parents[2]
 HELLO = {"role": "user", "content": "Hello"}
 HI = {"role": "assistant", "content": "Hi"}
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with serve_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The example of a store, as a package that registers it; its folder is on sys.path."""
-    folder = tmp_path_factory.mktemp("package")
-    code = (ROOT / "examples" / "json_lines_sessions.py").read_text(encoding="utf-8")
-    entry_points = {"agentkit.sessions": {"jsonl": "json_lines_sessions:JsonLinesSessions"}}
-    write_package(folder, "json_lines_sessions", code, entry_points)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.syspath_prepend(folder)
-        yield folder
-
-
-Store = Callable[..., Sessions]
-
-
-@pytest.fixture(params=["memory", "sqlite", "redis", "jsonl"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A factory of stores on the same file or server."""
-    made: list[Sessions] = []
-    memory: list[MemorySessions] = []
-
-    def make(**options: Any) -> Sessions:
-        if request.param == "memory":
-            memory[:] = memory or [MemorySessions(**options)]
-            memory[0].wait = options.get("wait", memory[0].wait)
-            return memory[0]
-        if request.param == "sqlite":
-            made.append(SQLiteSessions(tmp_path / "chat.db", **options))
-        elif request.param == "jsonl":
-            request.getfixturevalue("package")
-            made.append(open_sessions(f"jsonl:{tmp_path}"))
-            made[-1].wait = options.get("wait", made[-1].wait)
-        else:
-            url = request.getfixturevalue("redis").url
-            made.append(RedisSessions(url, prefix=f"{tmp_path.name}:", **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 def test_what_is_written_is_read_again(store: Store) -> None:
@@ -305,7 +258,7 @@ def test_the_lock_of_a_killed_writer_is_freed(kind: str, tmp_path: Path, redis: 
 def test_a_writer_that_has_lost_its_lock_writes_nothing(redis: RedisServer) -> None:
     first, second = RedisSessions(redis.url, "lost:", lease=0.3), RedisSessions(redis.url, "lost:")
     with first["a"].hold() as writer:
-        first._redis.delete("lost:session:a:lock")  # as if its lock had expired
+        first._client.server.delete("lost:session:a:lock")  # as if its lock had expired
         with second["a"].hold() as other:
             other.append([HI])
             with pytest.raises(SessionError, match="has taken over this session"):
@@ -419,3 +372,68 @@ def test_any_messages_are_kept_as_they_are(given: list[dict[str, Any]]) -> None:
     with MemorySessions() as sessions:
         sessions["a"].append(messages)
         assert sessions["a"].messages == json.loads(json_bytes(messages))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "null", "7", '"text"', "{}", "not JSON", '{"v": 1, "message": 7}', '{"v": 1, "undo": []}', '{"v": 9}'],
+)
+def test_an_entry_of_a_wrong_shape_does_not_keep_a_session_from_being_listed_renamed_and_deleted(
+    store: Store, text: str
+) -> None:
+    sessions = store()
+    sessions["good"].append([HELLO])
+    with sessions["bad"].hold() as writer:
+        sessions._append("bad", [text], {}, writer._lock)
+    assert {info.id for info in sessions.list()} == {"good", "bad"}
+    assert [info.entries for info in sessions.list("bad")] == [1]
+    assert "bad" in sessions
+    sessions.rename("bad", "worse")
+    assert list(sessions._read("worse", 0)) == [text]
+    sessions.delete("worse")
+    assert [info.id for info in sessions.list()] == ["good"]
+
+
+def test_a_clock_that_is_set_back_an_hour_breaks_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = store(wait=0.2)
+    sessions["a"].append([HELLO])
+    before, clock = sessions.list()[0], time.time
+
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Earlier":
+            return cls.fromtimestamp(time.time(), tz)
+
+    monkeypatch.setattr(time, "time", lambda: clock() - 3600)
+    for module in ("memory", "sqlite"):
+        monkeypatch.setattr(f"agentkit.sessions.{module}.datetime", Earlier)
+    with sessions["a"].hold() as writer:
+        writer.append([HI])
+        with pytest.raises(SessionBusyError):
+            store(wait=0.2)["a"].append([HELLO])
+        writer.append([HELLO])
+    sessions["new"].append([HELLO])
+    infos = {info.id: info for info in sessions.list()}
+    assert infos["a"].entries == 3
+    assert infos["a"].created == before.created
+    assert all(info.created <= info.updated for info in infos.values())
+    sessions.delete("a")
+
+
+def test_lists_are_of_the_prefix_only(store: Store) -> None:
+    sessions = store()
+    for session_id in ("ann", "ann:1", "ann:2", "anna", "Ann:3", "b", "Zoë", "Zoë2", "an_", "anx"):
+        sessions[session_id].append([HELLO])
+
+    def listed(prefix: str) -> set[str]:
+        return {info.id for info in sessions.list(prefix)}
+
+    assert listed("ann:") == {"ann:1", "ann:2"}
+    assert listed("ann") == {"ann", "ann:1", "ann:2", "anna"}
+    assert listed("Zoë") == {"Zoë", "Zoë2"}
+    assert listed("an_") == {"an_"}
+    assert listed("an%") == listed("c") == listed("\ud800") == listed("x" * 200) == set()
+    sessions.rename("ann:1", "b:1")
+    sessions.delete("ann:2")
+    assert listed("ann:") == set()
+    assert listed("b") == {"b", "b:1"}

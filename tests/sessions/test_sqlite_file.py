@@ -1,0 +1,322 @@
+"""The file of SQLiteSessions: where it is, who may read it, what happens when it goes; its locks and commits."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit import ConfigurationError, SessionError
+from agentkit.errors import SessionBusyError
+from agentkit.sessions import SQLiteSessions, open_sessions
+from agentkit.sessions.group_commit import GroupCommit
+
+HELLO = {"role": "user", "content": "Hello"}
+HI = {"role": "assistant", "content": "Hi"}
+
+
+def test_a_relative_path_stays_where_it_was_and_has_one_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    relative = SQLiteSessions("chat.db", wait=0.1)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    absolute = SQLiteSessions(tmp_path / "chat.db", wait=0.1)
+    with relative["a"].hold() as writer:
+        writer.append([HELLO])
+        with pytest.raises(SessionBusyError):
+            absolute["a"].append([HI])
+    relative.close()
+    relative["a"].append([HI])
+    assert absolute["a"].messages == [HELLO, HI]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_symbolic_link_has_the_lock_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "other.db").symlink_to(tmp_path / "chat.db")
+    one, other = SQLiteSessions(tmp_path / "chat.db"), SQLiteSessions(tmp_path / "links" / "other.db", wait=0.1)
+    with one["a"].hold(), pytest.raises(SessionBusyError):
+        other["a"].append([HI])
+    other["a"].append([HI])
+    assert one["a"].messages == [HI]
+    assert [file.name for file in (tmp_path / "links").iterdir()] == ["other.db"]
+
+
+@pytest.mark.parametrize("path", [":memory:", "file:x.db", "file:x.db?mode=memory", "", " "])
+def test_what_is_no_path_is_refused(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError):
+        SQLiteSessions(path)
+    with pytest.raises(ConfigurationError):
+        open_sessions(f"sqlite:{path}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_in_memory_is_named_as_what_it_is() -> None:
+    with pytest.raises(ConfigurationError, match=r"MemorySessions\(\), or the URL memory:"):
+        SQLiteSessions(":memory:")
+
+
+def test_every_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "folder" / "chat.db")
+    with sessions["a"].hold() as writer:
+        writer.append([HELLO])
+        files = list((tmp_path / "folder").rglob("*"))
+        assert {file.name for file in files} >= {"chat.db", "chat.db-wal", "chat.db-shm", "chat.db-locks"}
+        assert [file for file in files if stat.S_IMODE(file.stat().st_mode) & 0o077] == []
+
+
+def remove(folder: Path) -> None:
+    for name in ("chat.db", "chat.db-wal", "chat.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def replace(folder: Path) -> None:
+    with SQLiteSessions(folder / "new.db") as new:
+        new["other"].append([HI])
+    remove(folder)
+    (folder / "new.db").rename(folder / "chat.db")
+
+
+# NousResearch/hermes-agent#101081: writes were acknowledged into a write-ahead log that had been removed.
+def remove_log(folder: Path) -> None:
+    (folder / "chat.db-wal").unlink()
+
+
+@pytest.mark.parametrize("change", [remove, replace, remove_log])
+def test_nothing_is_acknowledged_into_a_file_that_is_gone(change: Any, tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    sessions["a"].append([HELLO])
+    acknowledged = 0
+    with sessions["a"].hold() as writer:
+        writer.append([HELLO])
+        change(tmp_path)
+        try:
+            writer.append([HI])
+            acknowledged = 1
+        except SessionError as error:
+            assert "removed or replaced" in str(error)
+    with SQLiteSessions(tmp_path / "chat.db") as other:
+        assert sessions["a"].messages == other["a"].messages
+        assert [message["content"] for message in sessions["a"].messages].count("Hi") == acknowledged
+        sessions["a"].append([HI])
+        assert other["a"].messages[-1] == HI
+    sessions.close()
+
+
+def test_a_file_that_is_removed_during_a_commit_is_noticed(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    sessions["a"].append([HELLO])
+    check = sessions._writer.check_unmoved
+
+    def removed() -> None:
+        remove(tmp_path)
+        check()
+
+    sessions._commits._check = removed
+    with pytest.raises(SessionError, match="removed or replaced"):
+        sessions["a"].append([HI])
+    sessions._commits._check = check
+    sessions["a"].append([HI])
+    assert sessions["a"].messages == [HI]
+
+
+def test_the_lock_of_a_deleted_session_leaves_no_file_and_excludes_until_then(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    locks = tmp_path / "chat.db-locks"
+    counter = [0, 0]
+
+    def use(number: int) -> None:
+        for turn in range(30):
+            with SQLiteSessions(tmp_path / "chat.db")["a"].hold() as writer:
+                counter[0] += 1
+                assert counter[0] == 1
+                writer.append([HELLO])
+                counter[0] -= 1
+                counter[1] += 1
+            if turn % 5 == number % 5:
+                try:
+                    sessions.delete("a")
+                except SessionError:
+                    continue  # another thread was faster
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counter == [0, 120]
+    sessions["a"].append([HELLO])
+    sessions.rename("a", "b")
+    sessions.delete("b")
+    assert list(locks.iterdir()) == []
+
+
+def test_a_session_that_was_locked_and_never_written_leaves_no_file(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    assert not sessions["a"].is_held
+    with sessions["a"].hold():
+        assert sessions["a"].is_held
+    with pytest.raises(ZeroDivisionError), sessions["a"].hold():
+        _ = 1 / 0
+    assert list((tmp_path / "chat.db-locks").iterdir()) == []
+    sessions["a"].append([HELLO])
+    assert not sessions["a"].is_held
+    assert len(list((tmp_path / "chat.db-locks").iterdir())) == 1
+
+
+def test_a_writer_whose_lock_file_was_removed_writes_nothing(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    with sessions["a"].hold() as writer:
+        for file in (tmp_path / "chat.db-locks").iterdir():
+            file.unlink()
+        with pytest.raises(SessionError, match="no longer locked by this writer"):
+            writer.append([HELLO])
+    assert "a" not in sessions
+
+
+def test_writers_that_wait_at_the_same_time_share_a_commit(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    commits = []
+    with sessions._using() as connection:
+        connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+        threads = [threading.Thread(target=sessions[f"s{number}"].append, args=([HELLO],)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        while len(sessions._commits._waiting) < 8:
+            threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join()
+    assert len(commits) == 1
+    assert {info.id for info in sessions.list()} == {f"s{number}" for number in range(8)}
+
+
+def test_a_write_that_fails_does_not_fail_the_others_of_its_commit(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    errors: list[tuple[str, str]] = []
+    with sessions._using() as connection:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000)
+
+        def write(session_id: str, text: str) -> None:
+            try:
+                sessions[session_id].append([{"role": "user", "content": text}])
+            except SessionError as error:
+                errors.append((session_id, str(error)))
+
+        threads = [
+            threading.Thread(target=write, args=(f"s{number}", "x" * (100_000 if number == 3 else 10)))
+            for number in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        while len(sessions._commits._waiting) < 6:
+            threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join()
+    assert [(session_id, "too big" in reason) for session_id, reason in errors] == [("s3", True)]
+    assert {info.id for info in sessions.list()} == {f"s{number}" for number in range(6) if number != 3}
+
+
+def test_an_interrupt_of_the_thread_that_commits_loses_no_write_of_another(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "x.db", isolation_level=None, check_same_thread=False)
+    connection.execute("CREATE TABLE written (number INTEGER)")
+    guard, is_first, interrupted = threading.Lock(), [True], []
+
+    @contextmanager
+    def using() -> Iterator[sqlite3.Connection]:
+        with guard:
+            yield connection
+
+    commits = GroupCommit(using, lambda: None)
+
+    def run(number: int) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO written VALUES (?)", (number,))
+            if number == 3 and is_first.pop():
+                is_first.append(False)
+                raise KeyboardInterrupt
+
+        try:
+            commits.run(write)
+        except KeyboardInterrupt:
+            interrupted.append(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
+    with guard:
+        for thread in threads:
+            thread.start()
+        while len(commits._waiting) < 6:
+            threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join()
+    written = [number for (number,) in connection.execute("SELECT number FROM written")]
+    assert len(interrupted) == 1
+    assert sorted(written + interrupted) == list(range(6))
+    connection.close()
+
+
+def test_one_subjects_list_reads_that_subjects_sessions_only(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+
+    def steps_for(others: int) -> int:
+        with sessions._using() as connection:
+            connection.execute("BEGIN")
+            connection.executemany(
+                "INSERT INTO sessions (id, entries, created, updated) VALUES (?, 1, 0, 0)",
+                [(f"other:{others}:{number}",) for number in range(others)],
+            )
+            connection.execute("COMMIT")
+        steps = 0
+
+        def count() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        with sessions._reader.using() as connection:
+            connection.set_progress_handler(count, 1)
+            assert [info.id for info in sessions.list("me:")] == ["me:1"]
+            connection.set_progress_handler(None, 1)
+        return steps
+
+    sessions["me:1"].append([HELLO])
+    sessions["mee"].append([HELLO])
+    assert steps_for(10) == steps_for(20_000)
+    assert sessions.list("_%") == sessions.list("\ud800") == []
+
+
+WRITERS = """
+import sys, threading
+from agentkit.sessions import SQLiteSessions
+sessions = SQLiteSessions(sys.argv[1])
+def write(number):
+    for turn in range(100_000):
+        sessions[f"s{number}"].append([{"role": "user", "content": str(turn)}])
+        sys.stdout.write(f"s{number} {turn}\\n")
+        sys.stdout.flush()
+for number in range(8):
+    threading.Thread(target=write, args=(number,)).start()
+"""
+
+
+def test_what_a_shared_commit_acknowledged_outlives_a_killed_process(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    command = [sys.executable, "-c", WRITERS, str(tmp_path / "chat.db")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(400)]
+        process.kill()
+        lines += process.stdout.readlines()
+    acknowledged = [line.split() for line in lines if line.endswith("\n")]
+    with SQLiteSessions(tmp_path / "chat.db") as sessions:
+        for number in range(8):
+            said = [str(message["content"]) for message in sessions[f"s{number}"].messages]
+            assert said == [str(turn) for turn in range(len(said))]
+            assert {turn for session_id, turn in acknowledged if session_id == f"s{number}"} <= set(said)
