@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from agentkit import Image
+from agentkit.message import STOP_NOTES
 from tests.support.http_service import LOOK_UP, Service, reply, serve_http, settings_for, talk
 from tests.support.lightllm_server import serve_lightllm
 from tests.support.llama_server import LlamaServer
@@ -196,6 +197,50 @@ def test_a_client_that_disconnects_stops_its_run(tmp_path: Path) -> None:
         with pytest.raises(requests.Timeout):
             requests.post(f"{service.url}/api/llm/chat", json=body, timeout=1)
         until(lambda: service.app.state.service.runs.count == 0)
+
+
+def test_the_text_that_a_leaving_client_saw_is_kept_and_the_model_knows_of_it(tmp_path: Path) -> None:
+    def endless(asked: Asked) -> Answer:
+        if len(asked.body["messages"]) > 2:
+            return reply(asked)
+        return streamed(*(delta(content=f"word{number} ") for number in range(2000)), piece=200, pause=0.05)
+
+    with serve(endless) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        url, body = f"{service.url}/api/llm/chat/session/stream", {"session_id": "s", "message": "Go."}
+        with requests.post(url, json=body, stream=True, timeout=10) as stream:
+            assert any(b"word3 " in line for line in stream.iter_lines())
+        until(lambda: service.app.state.service.runs.count == 0)
+        turns = service.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]
+        assert [turn["role"] for turn in turns] == ["user", "assistant"]
+        assert turns[1]["content"].startswith("word0 word1 word2 word3 ")
+        assert turns[1]["content"].endswith(STOP_NOTES["cancelled"])
+        assert "Still there?" in talk(service, "s", "Still there?")["response"]
+        assert server.requests[1].body["messages"][2] == {"role": "assistant", "content": turns[1]["content"]}
+
+
+def test_values_that_servers_refuse_stop_no_session(tmp_path: Path) -> None:
+    """A model writes NaN in the arguments of a call and half a character in its answer, and so does the user."""
+
+    def hostile(asked: Asked) -> Answer:
+        json.loads(asked.raw, parse_constant=lambda constant: pytest.fail(constant))
+        messages = asked.body["messages"]
+        json.dumps(messages, ensure_ascii=False).encode()
+        for call in (call for message in messages for call in message.get("tool_calls") or ()):
+            json.loads(call["function"]["arguments"], parse_constant=lambda constant: pytest.fail(constant))
+        if messages[-1]["role"] == "tool":
+            return whole("half \ud800")
+        function = {"name": "look_up", "arguments": '{"topic": NaN, "more": "\\ud800"}'}
+        return whole({"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": function}]})
+
+    with serve(hostile) as server:
+        settings = settings_for(tmp_path, server.url, agentkit_tools=(LOOK_UP,))
+        with serve_http(settings) as service:
+            for _ in range(2):
+                assert talk(service, "s", "Go.")["response"] == "half \ufffd"
+            half = service.ask("POST", "/api/llm/chat/session", {"session_id": "s", "message": "\ud83d"})
+            assert half.status_code in (200, 422)
+            assert talk(service, "s", "Go.")["response"] == "half \ufffd"
+            assert service.ask("GET", "/api/llm/chat/session/s/history").status_code == 200
 
 
 def test_a_slow_reader_does_not_block_others(tmp_path: Path) -> None:
