@@ -72,7 +72,7 @@ def started(kind: str, serve: Any) -> int:
     if child == 0:
         try:
             serve(writing)
-        except BaseException:  # the parent starts the next one
+        except BaseException:  # noqa: BLE001 - the parent starts the next one
             import traceback
 
             traceback.print_exc()
