@@ -98,6 +98,9 @@ class Run(Closable, Iterator[Event], Generic[T]):
             self._arriving.keep("cancelled")
 
 
+_NO_TEXT_ARRIVES = (ReplyStarted, ReplyFinished, ReplyDiscarded, LimitReached)
+
+
 class Arriving:
     """The text of the reply that is arriving, which is kept when the run stops before the reply is complete."""
 
@@ -111,7 +114,7 @@ class Arriving:
         """Take in an event of the loop."""
         if isinstance(event, TextDelta):
             self._parts.append(event.text)
-        elif isinstance(event, ReplyStarted | ReplyFinished | ReplyDiscarded | LimitReached):
+        elif isinstance(event, _NO_TEXT_ARRIVES):
             self.forget()
 
     def forget(self) -> None:
