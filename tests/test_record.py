@@ -51,7 +51,7 @@ from agentkit.serving.chat_service import ChatService
 from agentkit.serving.http.schemas import ToolCallOut, UsageOut
 from agentkit.serving.mqtt.payloads import UserMessage
 from agentkit.serving.mqtt.projects import Project
-from agentkit.serving.mqtt.responder import Responder
+from agentkit.serving.mqtt.responder import Responder, Response
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 from tests.support.growth import assert_linear
@@ -353,7 +353,7 @@ def by_mqtt(model: ModelServer, folder: Path) -> tuple[Any, Any]:
         responder = Responder(ChatService(backend, sessions))
         project = Project.named("quiz", tools=(LOOK_UP,))
         message = UserMessage(project, "s", "Tides?", "quiz/assistant_response/s", stream=True)
-        assert responder.answer(message, frames.append) == "High at noon."
+        assert responder.answer(message, frames.append) == Response("High at noon.")
     backend.close()
     return _in_frames(json.loads(json.dumps(frames)))
 

@@ -3,18 +3,23 @@
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from typing import Any
 
 from agentkit import Agent, Limits, Result, SessionError, Window
 from agentkit.backend import Backend, Request
+from agentkit.errors import SessionBusyError
 from agentkit.event import Event, RunFinished
 from agentkit.message import Prompt, user
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.session import Sessions
+from agentkit.sessions.turn import Turn
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
+
+POLL_SECONDS = 0.1
+"""Interval in seconds between checks whether an answer that waits for a place was cancelled."""
 
 
 class ChatService:
@@ -51,22 +56,65 @@ class ChatService:
         user_input: UserInput,
         on_event: Callable[[Event], object] | None = None,
         cancel: threading.Event | None = None,
+        on_wait: Callable[[bool], object] | None = None,
     ) -> Answer:
         """Return the answer; that of an earlier run when this request was answered before. on_event: called with each
-        event of the run except `RunFinished`. cancel: set it to stop the run, also while it waits for its session.
+        event of the run except `RunFinished`. cancel: set it to stop the run, also while it waits. on_wait: called with
+        True when another message of the session is being answered, so that this one has to wait, with False when it
+        goes on; what it raises is raised.
 
         Raises what `Agent.run` raises. A message whose run fails before it had an effect is not kept in its session.
         """
         if user_input.session is None:
             conversation = {"messages": user_input.messages}
-            return _answer(self._run(user_input, user_input.prompt(), conversation, on_event, cancel), False)
-        turn_options: dict[str, Any] = {"content": user_input.sent, "is_retry": user_input.is_retry}
-        if cancel is not None:
-            turn_options["gives_up"] = cancel.is_set
-        with self.sessions[user_input.session].turn(user_input.request_id or None, **turn_options) as turn:
+            with self._place(cancel):
+                return _answer(self._run(user_input, user_input.prompt(), conversation, on_event, cancel), False)
+        with ExitStack() as stack:
+            turn = self._turn(stack, user_input, cancel, on_wait)
             prompt = user_input.prompt(turn.messages or ())
+            if turn.state != "answered":  # else no model is asked
+                stack.enter_context(self._place(cancel))
             result = self._run(user_input, prompt, {"session": turn}, on_event, cancel)
             return _answer(result, turn.was_cut)
+
+    def _turn(
+        self,
+        stack: ExitStack,
+        user_input: UserInput,
+        cancel: threading.Event | None,
+        on_wait: Callable[[bool], object] | None,
+    ) -> Turn:
+        """Open the turn of a message; the session is locked until the stack is closed."""
+        turn = self._turn_of(user_input)
+        if on_wait is None:
+            return stack.enter_context(turn(gives_up=cancel.is_set if cancel is not None else None))
+        try:
+            return stack.enter_context(turn(wait=0.0))
+        except SessionBusyError:
+            on_wait(True)
+        try:
+            return stack.enter_context(turn(gives_up=cancel.is_set if cancel is not None else None))
+        finally:
+            on_wait(False)
+
+    def _turn_of(self, user_input: UserInput) -> Callable[..., AbstractContextManager[Turn]]:
+        """The `Session.turn` of a message with all but its options of waiting."""
+        session = self.sessions[user_input.session or ""]
+        return functools.partial(
+            session.turn, user_input.request_id or None, content=user_input.sent, is_retry=user_input.is_retry
+        )
+
+    @contextmanager
+    def _place(self, cancel: threading.Event | None) -> Iterator[None]:
+        """Hold one of the places for concurrent answers. Raises SessionBusyError when the answer is cancelled before
+        one is free."""
+        while not self._slots.acquire(timeout=POLL_SECONDS):
+            if cancel is not None and cancel.is_set():
+                raise SessionBusyError("the answer was cancelled while it waited for others to be finished")
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     def _run(
         self,
@@ -83,16 +131,25 @@ class ChatService:
             "cancel": cancel,
             **conversation,
         }
-        with self._slots, self._agent.stream(prompt, **options) as run:
+        with self._agent.stream(prompt, **options) as run:
             for event in run:
                 if on_event is not None and not isinstance(event, RunFinished):
                     on_event(event)
             assert run.result is not None
             return run.result
 
-    def is_delivered(self, session: str, request_id: str) -> bool:
-        """Whether the client has received the answer to its request."""
-        return bool(request_id) and self.sessions[session].is_delivered(request_id)
+    def is_answered(self, user_input: UserInput) -> bool:
+        """Whether the request of a message has its answer. Raises RequestConflictError when its id was used for another
+        message, SessionBusyError, SessionError."""
+        with self._turn_of(user_input)() as turn:
+            return bool(turn.state == "answered")
+
+    def is_delivered(self, user_input: UserInput) -> bool:
+        """Whether the client has received the answer to its request, and not only an error. Raises what `is_answered`
+        raises."""
+        session = self.sessions[user_input.session or ""]
+        is_known = bool(user_input.request_id) and session.is_delivered(user_input.request_id)
+        return is_known and self.is_answered(user_input)
 
     def note_delivered(self, session: str, request_id: str) -> None:
         """Record that the client has received the answer to its request."""
@@ -115,7 +172,8 @@ def process_user_input_with_llm(
     user_input: UserInput,
     on_event: Callable[[Event], object] | None = None,
     cancel: threading.Event | None = None,
+    on_wait: Callable[[bool], object] | None = None,
 ) -> Answer:
     """Return the answer to a user message. Every network entry point reaches the model through this function. See
     `ChatService.answer`."""
-    return service.answer(user_input, on_event, cancel)
+    return service.answer(user_input, on_event, cancel, on_wait)

@@ -1,6 +1,7 @@
 """The chat API of the Prompt Portal's clients: stateless chat and sessions, complete and streamed."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -34,6 +35,7 @@ from agentkit.serving.http.schemas import (
     UsageOut,
 )
 from agentkit.serving.http.sse import streamed
+from agentkit.session import MAX_REQUEST_ID
 
 CLEAR_SECONDS = 3.0
 """Seconds to retry the deletion of a busy session."""
@@ -47,8 +49,12 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", max_length=258, description="The same as `requestId` in the body.")
+    str | None,
+    Header(alias="Idempotency-Key", max_length=1000, description="The same as `requestId` in the body."),
 ]
+
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+"""A string of RFC 8941, as which the IETF's draft of the header Idempotency-Key has its value."""
 
 SessionIdPath = Annotated[str, Path(description="Session ID.")]
 
@@ -104,12 +110,17 @@ async def session_stream(
 
 
 def _request_id(body: SessionRequest, idempotency_key: str | None) -> str:
-    """Return the id of a request. The header's value may be quoted, as in the IETF's draft of that header. Raises
-    HTTPException with 400 when body and header differ."""
-    from_header = (idempotency_key or "").strip().removeprefix('"').removesuffix('"')
-    if body.request_id and from_header and body.request_id != from_header:
+    """Return the id of a request, or "". The header's value may be quoted. Raises HTTPException with 400 for an invalid
+    header, and when body and header differ."""
+    if idempotency_key is None:
+        return body.request_id or ""
+    quoted = _QUOTED.fullmatch(idempotency_key.strip())
+    from_header = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else idempotency_key.strip()
+    if not 0 < len(from_header) <= MAX_REQUEST_ID:
+        raise HTTPException(400, f"the header Idempotency-Key must have 1 to {MAX_REQUEST_ID} characters")
+    if body.request_id is not None and body.request_id != from_header:
         raise HTTPException(400, "requestId and the header Idempotency-Key differ: send one of them")
-    return body.request_id or from_header
+    return from_header
 
 
 async def _streamed(

@@ -32,6 +32,7 @@ class Metrics:
         self._tokens = Counter("agentkit_tokens", "Model tokens.", ["kind"], registry=registry)
         self._calls = Counter("agentkit_tool_calls", "Tool calls.", ["tool", "outcome"], registry=registry)
         self._answers = Counter("agentkit_answers", "Answers by stop reason.", ["stopped"], registry=registry)
+        self._replays = Counter("agentkit_replays", "Requests that had their answer already.", registry=registry)
         self._prompts = Counter(
             "agentkit_prompt_uses", "Answers per prompt version.", ["prompt", "version"], registry=registry
         )
@@ -44,14 +45,16 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
 
     def note(self, answer: Answer, prompt: tuple[str, str] | None = None) -> None:
-        """Count an answer. prompt: name and version of the system prompt."""
+        """Count an answer, once however often it is sent. prompt: name and version of the system prompt."""
+        if answer.result.replayed:
+            self._replays.inc()
+            return
         self._tokens.labels("input").inc(answer.usage.input_tokens)
         self._tokens.labels("output").inc(answer.usage.output_tokens)
-        if answer.result is not None:
-            self._answers.labels(answer.result.stopped).inc()
-            for record in answer.result.tool_calls:
-                name = record.name if record.name in self._tools else "unknown"  # models invent names
-                self._calls.labels(name, "error" if record.error else "ok").inc()
+        self._answers.labels(answer.result.stopped).inc()
+        for record in answer.result.tool_calls:
+            name = record.name if record.name in self._tools else "unknown"  # models invent names
+            self._calls.labels(name, "error" if record.error else "ok").inc()
         if prompt is not None:
             self._prompts.labels(*prompt).inc()
 

@@ -28,25 +28,34 @@ class ClientDisconnectedError(Exception):
     """The client has disconnected before the answer was complete."""
 
 
+WAITING_FACTOR = 4
+"""How many messages may wait for their sessions, for each answer that may be in progress."""
+
+
 class Runs:
-    """Generates up to `max_runs` answers concurrently; further ones are rejected."""
+    """Generates up to `max_runs` answers concurrently; further ones are rejected.
+
+    A message that waits for another one of its session is none of them, so that one busy session leaves room for the
+    others; of those up to WAITING_FACTOR times as many are kept.
+    """
 
     def __init__(self, service: ChatService, max_runs: int) -> None:
         self._service = service
         self._max_runs = max_runs
         self._cancels: set[threading.Event] = set()
+        self._waiting: set[threading.Event] = set()
         self.on_count: Callable[[int], object] = lambda count: None
         """Called with the number of answers in progress when it changes."""
 
     @property
     def count(self) -> int:
-        """Number of answers in progress."""
+        """Number of answers in progress, and of messages that wait for one."""
         return len(self._cancels)
 
     @property
     def is_full(self) -> bool:
         """Whether a further answer would be rejected."""
-        return self.count >= self._max_runs
+        return self.count - len(self._waiting) >= self._max_runs
 
     async def answer(self, user_input: UserInput, is_disconnected: Callable[[], Awaitable[bool]]) -> Answer:
         """Return the answer. Raises what `process_user_input_with_llm` raises, TooManyRunsError when `max_runs` is
@@ -95,9 +104,17 @@ class Runs:
             with contextlib.suppress(RuntimeError):  # the event loop is closed: the service is shutting down
                 loop.call_soon_threadsafe(queue.put_nowait, item)
 
+        def on_wait(is_waiting: bool) -> None:
+            if not is_waiting:
+                self._waiting.discard(cancel)
+            elif len(self._waiting) >= self._max_runs * WAITING_FACTOR:
+                raise TooManyRunsError(f"{len(self._waiting)} messages wait for others of their sessions")
+            else:
+                self._waiting.add(cancel)
+
         def work() -> None:
             try:
-                send(process_user_input_with_llm(self._service, user_input, send, cancel))
+                send(process_user_input_with_llm(self._service, user_input, send, cancel, on_wait))
             except BaseException as error:  # noqa: BLE001 - raised again by the consumer
                 send(error)
             finally:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agentkit.message import Image, Prompt
+from agentkit.session import MAX_REQUEST_ID
 
 IMAGE_URL = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,")
 
@@ -107,7 +108,7 @@ class SessionRequest(SamplingOptions):
         Field(
             alias="requestId",
             min_length=1,
-            max_length=256,
+            max_length=MAX_REQUEST_ID,
             description="ID of this request, chosen by the client (idempotency key). Requests with the same ID and the "
             "same message are answered once, all with the same answer; with another message the status is 409. The "
             "header `Idempotency-Key` does the same.",

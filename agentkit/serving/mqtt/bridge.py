@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentkit import SessionError
+from agentkit.errors import RequestConflictError
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.mqtt.broker import SYNC_SECONDS, BrokerConnection, BrokerSettings, Packet
 from agentkit.serving.mqtt.group_order import PATIENCE, GroupOrder
@@ -26,7 +27,7 @@ from agentkit.serving.mqtt.payloads import (
     topic_level,
 )
 from agentkit.serving.mqtt.projects import Project
-from agentkit.serving.mqtt.responder import Responder
+from agentkit.serving.mqtt.responder import Responder, Response
 from agentkit.serving.mqtt.session_queue import SessionQueue
 from agentkit.serving.rate_limit import RateLimiter
 
@@ -264,6 +265,7 @@ class Bridge:
             logger.error("failed to answer a message: %s", type(error).__name__)  # its text may quote the message
             messages.debug("failed", exc_info=True)
             if job.message is not None:
+                self._intake.forget(job.message)
                 self._send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
         return True
 
@@ -279,39 +281,52 @@ class Bridge:
         return True
 
     def _serve(self, job: Job, message: UserMessage) -> None:
-        if job.echo_id in self._accepted and message.is_retry:
-            # the bridge that was killed had already delivered the answer to the broker
-            self._accepted.discard(job.echo_id)
-            self._responder.note_delivered(message)
+        if self._was_accepted(job, message):
             self._acknowledge(job)
             return
-        text = self._answer(job, message)
-        if text is None:
+        response = self._answer(job, message)
+        if response is None:
             self._acknowledge(job)
             return
+        if response.is_error:
+            self._intake.forget(message)  # the client may send it again: what was done of it is kept
         with self._lock:
             self._sending[job.echo_id] = None
         try:
             is_delivered = threading.Event()
-            self._send(job, text, is_delivered.set)
+            self._send(job, response.text, is_delivered.set)
             while not is_delivered.wait(0.5):
                 if self._stopped.is_set():
                     return
-            self._note_delivered(message)
+            if not response.is_error:
+                self._note_delivered(message)
         finally:
             with self._lock:
                 echo = self._sending.pop(job.echo_id, None)
         if echo is not None:
             self._connection.acknowledge(echo)
         self._acknowledge(job)
-        is_error = text.startswith(("Error: ", '{"hint": "Error: '))
-        self.counts["errors" if is_error else "processed"] += 1
+        self.counts["errors" if response.is_error else "processed"] += 1
         self._total_latency += time.monotonic() - job.arrived
 
-    def _answer(self, job: Job, message: UserMessage) -> str | None:
+    def _was_accepted(self, job: Job, message: UserMessage) -> bool:
+        """Whether a bridge that was killed had already delivered the answer to the broker."""
+        if job.echo_id not in self._accepted or not message.is_retry:
+            return False
+        try:
+            is_answered = self._responder.is_answered(message)
+        except RequestConflictError:
+            return False  # the answer was that to another message
+        self._accepted.discard(job.echo_id)
+        if is_answered:
+            self._responder.note_delivered(message)
+        else:  # it was an error
+            self._intake.forget(message)
+        return True
+
+    def _answer(self, job: Job, message: UserMessage) -> Response | None:
         if job.state is not None:
-            hint = self._responder.hint(message, job.state)
-            return None if hint is None else json.dumps(hint, ensure_ascii=False)
+            return self._responder.hint(message, job.state)
         return self._responder.answer(message, self._frame_publisher(message) if message.stream else None)
 
     def _frame_publisher(self, message: UserMessage) -> Callable[[Mapping[str, Any]], object]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from cachetools import FIFOCache
 
 from agentkit.serving.mqtt.broker import Packet
+from agentkit.serving.mqtt.maze import state_message
 from agentkit.serving.mqtt.payloads import (
     BadPayloadError,
     Command,
@@ -60,7 +61,7 @@ class Intake:
         self._lock = threading.Lock()
         self._open: dict[int, Job] = {}
         self._closed: FIFOCache[int, tuple[str, bytes]] = FIFOCache(MAX_REMEMBERED)
-        self._seen: FIFOCache[tuple[str, str], bool] = FIFOCache(MAX_REMEMBERED)
+        self._seen: FIFOCache[tuple[str, str], bytes] = FIFOCache(MAX_REMEMBERED)
 
     def read(self, job: Job) -> None:
         """Parse the packet of a job into its command or message; neither is set when the message is empty.
@@ -74,7 +75,8 @@ class Intake:
                 job.command = read_command(project, kind, level, packet.payload)
             return
         if kind == "state":
-            job.message, job.state = read_state(project, packet.payload)
+            message, job.state = read_state(project, packet.payload)
+            job.message = replace(message, text=state_message(job.state))
         else:
             job.message = read_user_message(project, packet.payload, packet.response_topic)
         if job.message is not None:
@@ -107,20 +109,21 @@ class Intake:
                 self._closed[job.packet.packet_id] = job.fingerprint
 
     def forget(self, message: UserMessage) -> None:
-        """Forget a rejected request, so that the client may send it again."""
-        with self._lock:
-            self._seen.pop((message.key, message.log_id), None)
-
-    def is_known(self, message: UserMessage) -> bool:
-        """Whether the same request was accepted before; records it otherwise."""
-        if not message.request_id:
-            return False
+        """Forget a request that was rejected or has failed, so that the client may send it again."""
         key = (message.key, message.log_id)
         with self._lock:
-            if key in self._seen:
-                return True
-            self._seen[key] = True
-        return False
+            if self._seen.get(key) == _digest(message):
+                del self._seen[key]
+
+    def is_known(self, message: UserMessage) -> bool:
+        """Whether the same request was accepted before; records it otherwise. Another message with its id is not the
+        same request: the turn of the session refuses it."""
+        if not message.request_id:
+            return False
+        with self._lock:
+            known = self._seen.setdefault((message.key, message.log_id), digest := _digest(message))
+        is_new = known is digest
+        return not is_new and known == digest
 
     def _with_safe_reply_topic(self, message: UserMessage) -> UserMessage:
         """The message; its reply topic is replaced by the default one if it belongs to another existing session."""
@@ -157,6 +160,10 @@ def routes_of(projects: Iterable[Project]) -> dict[str, tuple[Project, str]]:
 def answer_prefixes(projects: Iterable[Project]) -> tuple[str, ...]:
     """The prefixes of the topics of answers."""
     return tuple(f"{each}/" for project in projects for each in (project.answers, project.hints) if each)
+
+
+def _digest(message: UserMessage) -> bytes:
+    return hashlib.sha256(message.text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _with_ids(message: UserMessage, packet: Packet) -> tuple[UserMessage, str]:

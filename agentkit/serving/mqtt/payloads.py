@@ -34,7 +34,8 @@ class BadPayloadError(ValueError):
 class UserMessage:
     """A message of a client.
 
-    session: the session's id as given by the client. reply_topic: topic of the answer. sampling: temperature, top_p and
+    session: the session's id as given by the client. text: the message; for a state of the maze what the model is told
+    of it. reply_topic: topic of the answer. sampling: temperature, top_p and
     max_tokens, as far as given. request_id: the client's id of the request, or "". log_id: the message's id in the log
     of its session, or "". is_retry: whether another message with this log_id is a duplicate of this one.
     """

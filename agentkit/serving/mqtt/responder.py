@@ -3,10 +3,12 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from agentkit._text import in_a_line
+from agentkit.errors import RequestConflictError
 from agentkit.event import Event, ReasoningDelta
 from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
@@ -26,6 +28,14 @@ MAX_TEMPLATES = 1000
 
 RESET = "[Session history was too long and was reset]\n\n"
 NO_ANSWER = "Error: the model gave no answer."
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a client is sent. is_error: whether it is a failure, after which the client may send its request again."""
+
+    text: str
+    is_error: bool = False
 
 
 class Templates:
@@ -73,8 +83,10 @@ class Responder:
         self.templates = Templates(service.sessions)
         self._tools: dict[str, tuple[AnyTool, ...]] = {}
 
-    def answer(self, message: UserMessage, on_frame: Callable[[Mapping[str, Any]], object] | None = None) -> str | None:
-        """The answer to a user message; None when it was answered before.
+    def answer(
+        self, message: UserMessage, on_frame: Callable[[Mapping[str, Any]], object] | None = None
+    ) -> Response | None:
+        """The answer to a user message; None when its client has it already.
 
         on_frame: called with each frame of the answer but those of its reasoning (`agentkit.record.frame_of`), and last
         with its usage. When the model server fails, returns a text that begins with "Error: ", which is not kept in the
@@ -88,40 +100,43 @@ class Responder:
 
         try:
             user_input = self._user_input(message, message.text, self._tools_of(message.project))
-            answer = self._answered(message, user_input, on_event)
+            answer = self._answered(user_input, on_event)
         except Exception as error:  # noqa: BLE001 - any failure is reported to the client
-            return _error_text(message, error)
+            return Response(_error_text(message, error), is_error=True)
         if answer is None:
             return None
         if on_frame is not None:
             on_frame(last_frame(answer.usage, answer.stopped))
-        return _answer_text(answer)
+        return Response(_answer_text(answer))
 
-    def hint(self, message: UserMessage, state: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The hint for a state of the maze: the reply's text, and a key for each function that the model called.
+    def hint(self, message: UserMessage, state: Mapping[str, Any]) -> Response | None:
+        """The hint for a state of the maze as JSON: the reply's text, and a key for each function that the model
+        called.
 
-        Returns None when the state was answered before.
+        Returns None when the client has it already.
         """
 
         def text(earlier: Sequence[Message]) -> str:
             return maze.state_message(state, *_repeats(earlier, maze.state_message(state)))
 
         try:
-            answer = self._answered(message, self._user_input(message, text, tuple(maze.tools()), content=dict(state)))
+            answer = self._answered(self._user_input(message, text, tuple(maze.tools())))
         except Exception as error:  # noqa: BLE001 - any failure is reported to the client
-            return {"hint": _error_text(message, error)}
+            return Response(_as_json({"hint": _error_text(message, error)}), is_error=True)
         if answer is None:
             return None
         reply = next((each for each in reversed(answer.result.messages) if each["role"] == "assistant"), None)
-        return _hint(reply) if reply is not None else {"hint": NO_ANSWER}
+        return Response(_as_json(_hint(reply) if reply is not None else {"hint": NO_ANSWER}))
 
-    def _answered(
-        self, message: UserMessage, user_input: UserInput, on_event: Callable[[Event], object] | None = None
-    ) -> Answer | None:
+    def _answered(self, user_input: UserInput, on_event: Callable[[Event], object] | None = None) -> Answer | None:
         """The answer to a message; None when its client has it already."""
-        if message.is_retry and self.service.is_delivered(message.key, message.log_id):
+        if user_input.is_retry and self.service.is_delivered(user_input):
             return None
         return process_user_input_with_llm(self.service, user_input, on_event)
+
+    def is_answered(self, message: UserMessage) -> bool:
+        """Whether a message has its answer. Raises RequestConflictError when its id was used for another message."""
+        return self.service.is_answered(self._user_input(message, message.text, ()))
 
     def note_delivered(self, message: UserMessage) -> None:
         """Record that the answer to a request was delivered."""
@@ -154,7 +169,6 @@ class Responder:
         message: UserMessage,
         text: str | Callable[[Sequence[Message]], str],
         tools: tuple[AnyTool, ...],
-        content: Any = None,
     ) -> UserInput:
         project = message.project
         choice = {"tool_choice": project.tool_choice} if tools and project.tool_choice else {}
@@ -165,7 +179,7 @@ class Responder:
             sampling={**project.sampling, **choice, **message.sampling},
             tools=tools,
             request_id=message.log_id,
-            content=content,
+            content=message.text,
             is_retry=message.is_retry,
         )
 
@@ -181,11 +195,17 @@ def _error_text(message: UserMessage, error: Exception) -> str:
     status = getattr(error, "status_code", "")
     logger.warning("failed to answer a message of session %s: %s %s", message.key, type(error).__name__, status)
     messages.debug("failed", exc_info=error)
+    if isinstance(error, RequestConflictError):  # the id in its text is the one in the log
+        return f"Error: the requestId {message.request_id!r:.80} was used before with another message: use a new one"
     return f"Error: {in_a_line(str(error), 300)}"
 
 
 def _answer_text(answer: Answer) -> str:
     return (RESET if answer.was_cut else "") + (answer.text or NO_ANSWER)
+
+
+def _as_json(hint: Mapping[str, Any]) -> str:
+    return json.dumps(hint, ensure_ascii=False)
 
 
 def _hint(reply: Message) -> dict[str, Any]:
