@@ -4,7 +4,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from typing import Any
 
 from agentkit import Agent, Limits, Result, SessionError, Window
@@ -97,7 +97,7 @@ class ChatService:
         finally:
             on_wait(False)
 
-    def _turn_of(self, user_input: UserInput) -> Callable[..., Any]:
+    def _turn_of(self, user_input: UserInput) -> Callable[..., AbstractContextManager[Turn]]:
         """The `Session.turn` of a message with all but its options of waiting."""
         session = self.sessions[user_input.session or ""]
         return functools.partial(
@@ -142,7 +142,7 @@ class ChatService:
         """Whether the request of a message has its answer. Raises RequestConflictError when its id was used for another
         message, SessionBusyError, SessionError."""
         with self._turn_of(user_input)() as turn:
-            return bool(turn.state == "answered")
+            return turn.state == "answered"
 
     def is_delivered(self, user_input: UserInput) -> bool:
         """Whether the client has received the answer to its request, and not only an error. Raises what `is_answered`

@@ -128,9 +128,7 @@ class Responder:
         reply = next((each for each in reversed(answer.result.messages) if each["role"] == "assistant"), None)
         return Response(_as_json(_hint(reply) if reply is not None else {"hint": NO_ANSWER}))
 
-    def _answered(
-        self, user_input: UserInput, on_event: Callable[[Event], object] | None = None
-    ) -> Answer | None:
+    def _answered(self, user_input: UserInput, on_event: Callable[[Event], object] | None = None) -> Answer | None:
         """The answer to a message; None when its client has it already."""
         if user_input.is_retry and self.service.is_delivered(user_input):
             return None
