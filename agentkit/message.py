@@ -90,6 +90,9 @@ STOP_NOTES = {
 """What tells the model that it had not finished an answer, by the finish reason of such a reply."""
 
 
+_STOP_ENDS = tuple(f"\n\n{note}" for note in STOP_NOTES.values())
+
+
 def stopped_answer(text: str, reason: str) -> Message:
     """The message of a reply that was stopped in the middle, with what had arrived of its text."""
     return {"role": "assistant", "content": f"{text.rstrip()}\n\n{STOP_NOTES[reason]}"}
@@ -98,7 +101,9 @@ def stopped_answer(text: str, reason: str) -> Message:
 def stop_reason(message: Message) -> str | None:
     """The reason for which the reply of a message was stopped in the middle; None when it was not."""
     text = text_of(message)
-    return next((reason for reason, note in STOP_NOTES.items() if text.endswith(f"\n\n{note}")), None)
+    if not text.endswith(_STOP_ENDS):
+        return None
+    return next(reason for reason, note in STOP_NOTES.items() if text.endswith(note))
 
 
 def without_stop_note(message: Message) -> str:

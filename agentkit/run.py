@@ -174,7 +174,7 @@ def events_of(
             output,
             messages_of_the_run if turn.first_number else messages_of_the_run(),
             context.budget.usage,
-            _stopped(ends, transcript, executor, answer),
+            _stopped(ends, transcript, executor, answer, output),
             turn.records if is_replayed else [event.record for event in ends if isinstance(event, ToolFinished)],
             list(repairs),
             [call for event in ends if isinstance(event, ApprovalNeeded) for call in event.calls],
@@ -202,7 +202,9 @@ def _stored(steps: Steps, turn: Turn, context: Context, arriving: Arriving, ends
         yield kept
 
 
-def _stopped(ends: Sequence[Event], transcript: Transcript, executor: Executor, answer: TextAnswer) -> Stopped:
+def _stopped(
+    ends: Sequence[Event], transcript: Transcript, executor: Executor, answer: TextAnswer, output: object
+) -> Stopped:
     if ends and isinstance(ends[-1], ApprovalNeeded):
         return "approval"
     for event in ends:
@@ -219,7 +221,7 @@ def _stopped(ends: Sequence[Event], transcript: Transcript, executor: Executor, 
     if reason in ("length", "content_filter"):
         return cast(Stopped, reason)
     has_content = isinstance(transcript[-1].get("content"), list)
-    return "answer" if has_content or str(answer.output(transcript, None)).strip() else "empty"
+    return "answer" if has_content or str(output).strip() else "empty"
 
 
 def _is_cancelled(context: Context) -> bool:

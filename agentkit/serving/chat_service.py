@@ -142,7 +142,7 @@ class ChatService:
         """Whether the request of a message has its answer. Raises RequestConflictError when its id was used for another
         message, SessionBusyError, SessionError."""
         with self._turn_of(user_input)() as turn:
-            return bool(turn.state == "answered")
+            return turn.state == "answered"
 
     def is_delivered(self, user_input: UserInput) -> bool:
         """Whether the client has received the answer to its request, and not only an error. Raises what `is_answered`

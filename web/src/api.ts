@@ -30,6 +30,9 @@ export interface SessionOptions extends ChatOptions {
   prompt?: string | null;
   /** Images, as data URLs. */
   images?: string[];
+  /** The id of this message (idempotency key): sent again with the same id, it gets the same answer. By default each
+   * message has a new one, with which it is sent once more when the connection fails before there is a response. */
+  requestId?: string;
 }
 
 export interface ToolCallOut {
@@ -163,7 +166,7 @@ export class LLMAPI {
 
   sessionChat(sessionId: string, message: string, options: SessionOptions = {}): Promise<Answered<SessionAnswer>> {
     const body = { session_id: sessionId, message, ...given(options) };
-    return this.json("POST", "/api/llm/chat/session", body, options.signal);
+    return this.json("POST", "/api/llm/chat/session", body, options.signal, options.requestId ?? newId());
   }
 
   /** A single request, streamed. Leaving the loop or aborting the signal stops the run. */
@@ -178,7 +181,7 @@ export class LLMAPI {
     options: SessionOptions = {},
   ): AsyncGenerator<Frame, void, undefined> {
     const body = { session_id: sessionId, message, ...given(options) };
-    return this.frames("/api/llm/chat/session/stream", body, options.signal);
+    return this.frames("/api/llm/chat/session/stream", body, options.signal, options.requestId ?? newId());
   }
 
   getSessionHistory(sessionId: string): Promise<Answered<History>> {
@@ -204,14 +207,25 @@ export class LLMAPI {
     return { data: (await response.json()) as Health, status: response.status };
   }
 
-  private async json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Answered<T>> {
-    const response = await this.send(method, path, body, signal);
+  private async json<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    signal?: AbortSignal,
+    requestId?: string,
+  ): Promise<Answered<T>> {
+    const response = await this.send(method, path, body, signal, requestId);
     if (!response.ok) throw await refusal(response);
     return { data: (await response.json()) as T, status: response.status };
   }
 
-  private async *frames(path: string, body: unknown, signal?: AbortSignal): AsyncGenerator<Frame, void, undefined> {
-    const response = await this.send("POST", path, body, signal);
+  private async *frames(
+    path: string,
+    body: unknown,
+    signal?: AbortSignal,
+    requestId?: string,
+  ): AsyncGenerator<Frame, void, undefined> {
+    const response = await this.send("POST", path, body, signal, requestId);
     if (!response.ok || !response.body) throw await refusal(response);
     let isDone = false;
     for await (const data of events(response.body)) {
@@ -223,22 +237,32 @@ export class LLMAPI {
     if (!isDone) throw new LLMError(0, "the stream ended too early");
   }
 
-  private async send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  private async send(
+    method: string,
+    path: string,
+    body?: unknown,
+    signal?: AbortSignal,
+    requestId?: string,
+  ): Promise<Response> {
     const { baseUrl = "", token, fetch: ask = fetch } = this.settings;
     const key = typeof token === "function" ? token() : token;
     const headers: Record<string, string> = {};
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (key) headers["Authorization"] = `Bearer ${key}`;
-    try {
-      return await ask(baseUrl.replace(/\/+$/, "") + path, {
-        method,
-        headers,
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...(signal ? { signal } : {}),
-      });
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      throw new LLMError(0, "the service can't be reached");
+    if (requestId) headers["Idempotency-Key"] = `"${requestId.replace(/["\\]/g, "\\$&")}"`;
+    const request = {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    };
+    for (let triesLeft = requestId ? 1 : 0; ; triesLeft--) {
+      try {
+        return await ask(baseUrl.replace(/\/+$/, "") + path, request);
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        if (triesLeft === 0) throw new LLMError(0, "the service can't be reached");
+      }
     }
   }
 }
@@ -246,8 +270,14 @@ export class LLMAPI {
 export const llmAPI = new LLMAPI();
 
 function given(options: SessionOptions): Record<string, unknown> {
-  const { signal: _, ...fields } = options;
+  const { signal: _, requestId: __, ...fields } = options;
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
+}
+
+/** A random id; `crypto.randomUUID` exists in secure contexts only. */
+function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function refusal(response: Response): Promise<LLMError> {

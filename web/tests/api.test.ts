@@ -38,6 +38,31 @@ test("a session, its history, its name, its end", async () => {
   await expect(api.getSessionHistory(id)).rejects.toMatchObject({ status: 404, detail: "Session not found" });
 });
 
+test("a message whose response is lost is sent once more, and answered once", async () => {
+  const keys: (string | null)[] = [];
+  const losing = new LLMAPI({
+    baseUrl: url,
+    token: key,
+    fetch: async (input, init) => {
+      keys.push(new Headers(init?.headers).get("Idempotency-Key"));
+      const response = await fetch(input, init);
+      if (keys.length % 2 === 0) return response;
+      await response.text();
+      throw new TypeError("connection reset");
+    },
+  });
+  const id = fresh();
+  expect((await losing.sessionChat(id, "one")).data.response).toBe("You are a: one");
+  expect(text(await all(losing.sessionStream(id, "two")))).toBe("You are a: one | two");
+  expect((await losing.sessionChat(id, "one", { requestId: 'a "key"' })).data.usage.requests).toBe(0);
+  expect(keys[0]).toBe(keys[1]);
+  expect(keys[1]).not.toBe(keys[2]);
+  expect(keys[4]).toBe('"a \\"key\\""');
+  expect((await api.getSessionHistory(id)).data.messages.map((turn) => turn.role)).toEqual(
+    Array.from({ length: 3 }, () => ["user", "assistant"]).flat(),
+  );
+});
+
 test("streams, with tool calls and usage", async () => {
   const id = fresh();
   expect(text(await all(api.stream([{ role: "user", content: "Hi" }])))).toBe("Hi: Hi");

@@ -74,7 +74,7 @@ class Bridge:
         self._intake = Intake(projects, self._responder.knows)
         self._answer_prefixes = answer_prefixes(projects)
         self._lock = threading.Lock()
-        self._accepted: set[str] = set()
+        self._accepted: dict[str, Packet] = {}
         self._sending: dict[str, Packet | None] = {}
         self._rate_limiter = RateLimiter(settings.rate, settings.rates)
         self._order = GroupOrder() if settings.group else None
@@ -114,10 +114,20 @@ class Bridge:
                 "the bridge is killed may be delivered twice",
                 self._projects[0].answers,
             )
-        self._is_ready.set()
+        self._end_backlog()
         self._queue.start()
         logger.info("serving %d projects", len(self._projects))
         threading.Thread(target=self._maintain, name="agentkit-bridge", daemon=True).start()
+
+    def _end_backlog(self) -> None:
+        """What was sent while no bridge was running has arrived: acknowledge the echoes whose requests are closed."""
+        with self._lock:
+            self._is_ready.set()
+            unneeded = self._accepted.keys() - self._intake.open_echo_ids()
+            echoes = [self._accepted.pop(echo_id) for echo_id in unneeded]
+        for echo in echoes:
+            if echo.qos:
+                self._connection.acknowledge(echo)
 
     def _maintain(self) -> None:
         """Log statistics each minute, and every 5 minutes drop idle and excess histories."""
@@ -185,18 +195,20 @@ class Bridge:
     def _on_echo(self, packet: Packet) -> None:
         """Handle an echo: an answer of this bridge, or of another one of its group.
 
-        An echo of a request in progress is acknowledged only after the request is recorded as answered.
+        An echo of a request in progress is acknowledged only after the request is recorded as answered, and so is one
+        of a request that a killed bridge has left: this bridge may be killed before it has recorded it.
         """
         with self._lock:
             is_kept = packet.echo_id in self._sending and packet.qos > 0
             if is_kept:
                 self._sending[str(packet.echo_id)] = packet
+            elif packet.echo_id is not None and not self._is_ready.is_set():
+                self._accepted[packet.echo_id] = packet
+                is_kept = packet.qos > 0
         if not is_kept:
             self._connection.acknowledge(packet)
         if packet.echo_id is None:
             return
-        if not self._is_ready.is_set():
-            self._accepted.add(packet.echo_id)
         if self._order is not None:
             echo_id, _, packet_id = packet.echo_id.partition("-")
             self._order.answered(echo_id, is_retry=not packet_id)
@@ -317,11 +329,13 @@ class Bridge:
             is_answered = self._responder.is_answered(message)
         except RequestConflictError:
             return False  # the answer was that to another message
-        self._accepted.discard(job.echo_id)
         if is_answered:
             self._responder.note_delivered(message)
         else:  # it was an error
             self._intake.forget(message)
+        echo = self._accepted.pop(job.echo_id)
+        if echo.qos:
+            self._connection.acknowledge(echo)
         return True
 
     def _answer(self, job: Job, message: UserMessage) -> Response | None:

@@ -108,6 +108,11 @@ class Intake:
                 del self._open[job.packet.packet_id]
                 self._closed[job.packet.packet_id] = job.fingerprint
 
+    def open_echo_ids(self) -> set[str]:
+        """The ids of the echoes of the open packets."""
+        with self._lock:
+            return {job.echo_id for job in self._open.values()}
+
     def forget(self, message: UserMessage) -> None:
         """Forget a request that was rejected or has failed, so that the client may send it again."""
         key = (message.key, message.log_id)
