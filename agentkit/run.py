@@ -175,7 +175,7 @@ def events_of(
             messages_of_the_run if turn.first_number else messages_of_the_run(),
             context.budget.usage,
             _stopped(ends, transcript, executor, answer, output),
-            turn.records if is_replayed else [event.record for event in ends if isinstance(event, ToolFinished)],
+            list(turn.records) if is_replayed else [event.record for event in ends if isinstance(event, ToolFinished)],
             list(repairs),
             [call for event in ends if isinstance(event, ApprovalNeeded) for call in event.calls],
             [open_call(call) for call in turn.unknown],

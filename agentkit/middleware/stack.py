@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 from agentkit.backend import Backend
@@ -19,7 +18,7 @@ from agentkit.middleware.text_answer import TextAnswer
 from agentkit.sessions.turn import Turn
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class RunScope:
     """What the middleware of one run is made with.
 
@@ -97,4 +96,6 @@ STACK: tuple[Callable[[Backend, RunScope], Backend], ...] = (
 
 def wrapped(backend: Backend, run: RunScope) -> Backend:
     """The backend with the middleware of a run around it."""
-    return reduce(lambda inner, wrap: wrap(inner, run), STACK, backend)
+    for wrap in STACK:
+        backend = wrap(backend, run)
+    return backend

@@ -53,33 +53,35 @@ class Turn:
     be read.
     """
 
+    # what a turn without a session has
+    state: Literal["new", "open", "answered"] = "new"
+    messages: list[Message] | None = None
+    held: Sequence[Message] = ()
+    records: Sequence[ToolRecord] = ()
+    unknown: Sequence[ToolCall] = ()
+    was_cut: bool = False
+    view: Mapping[str, Any] | None = None
+    spent: Usage | None = None
+    first_number: int = 0
+    instructed: int = 0
+    _open_unknown: Sequence[ToolCall] = ()
+    _undo: Sequence[dict[str, Any]] = ()
+    _reads_all: bool = False
+    _head: list[Message] | None = None
+    _start: int = 0
+    _length: int = 0
+    _first: int = 0
+    _left: int = 0
+    _messages_written: int = 0
+    _had_effect: bool = False
+    _is_used: bool = False
+
     def __init__(
         self, writer: Writer | None = None, request_id: str = "", content: object = None, is_retry: bool = True
     ) -> None:
         self.request_id = request_id
-        self.state: Literal["new", "open", "answered"] = "new"
-        self.messages: list[Message] | None = None
-        self.held: list[Message] = []
-        self.records: list[ToolRecord] = []
-        self.unknown: list[ToolCall] = []
-        self._open_unknown: list[ToolCall] = []
-        self.was_cut = False
-        self.view: Mapping[str, Any] | None = None
-        self.spent: Usage | None = None
         self._writer = writer
         self._digest = _digest(content) if request_id else ""
-        self._undo: list[dict[str, Any]] = []
-        self.first_number = 0
-        self.instructed = 0
-        self._reads_all = False
-        self._head: list[Message] | None = None
-        self._start = 0
-        self._length = 0
-        self._first = 0
-        self._left = 0
-        self._messages_written = 0
-        self._had_effect = False
-        self._is_used = False
         if writer is not None:
             self._read(writer, is_retry)
 
