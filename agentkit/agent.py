@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -313,7 +314,8 @@ def _checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunO
     session, messages = options.session, options.messages
     if session is not None and not isinstance(session, Session | Turn):
         raise ConfigurationError(f"session={session!r:.80} is not a Session: pass SQLiteSessions(path)[id]")
-    if isinstance(messages, str | Mapping) or not isinstance(messages, Iterable):
+    is_list = type(messages) in (tuple, list)  # nearly always, and quicker to see
+    if not is_list and (isinstance(messages, str | Mapping) or not isinstance(messages, Iterable)):
         raise TranscriptError(f"messages is a {type(messages).__name__}: pass a list of messages, or result.messages")
     if options.request_id is not None and not isinstance(session, Session):
         raise ConfigurationError("request_id needs a session to know the request by: pass session= too")
@@ -328,19 +330,23 @@ def _budget(limits: Limits, parent: Budget | None, resources: contextlib.ExitSta
 
 def _turn(prompt: Prompt | None, options: RunOptions, budget: Budget, resources: contextlib.ExitStack) -> Turn:
     """The turn of the session in which the run takes place. It is rolled back when the run can't be begun."""
-    turn, cancel, end = options.session, options.cancel, budget.end()
-
-    def gives_up() -> bool:
-        return (cancel is not None and cancel.is_set()) or (end is not None and time.monotonic() >= end)
-
+    if options.session is None:
+        return Turn()
+    turn = options.session
     if isinstance(turn, Session):
         content = None if prompt is None else user(_checked(prompt))["content"]
-        check = None if cancel is None and end is None else gives_up
-        turn = resources.enter_context(turn.turn(options.request_id, content=content, gives_up=check))
-    made = turn or Turn()
-    made.begin()
-    resources.push(lambda kind, error, trace: made.roll_back() if error is not None else None)
-    return made
+        gives_up = _gives_up(options.cancel, budget.end())
+        turn = resources.enter_context(turn.turn(options.request_id, content=content, gives_up=gives_up))
+    turn.begin()
+    resources.push(lambda kind, error, trace: turn.roll_back() if error is not None else None)
+    return turn
+
+
+def _gives_up(cancel: threading.Event | None, end: float | None) -> Callable[[], bool] | None:
+    """Whether a run that waits for its session is to wait no longer; None when nothing can end it."""
+    if cancel is None and end is None:
+        return None
+    return lambda: (cancel is not None and cancel.is_set()) or (end is not None and time.monotonic() >= end)
 
 
 def _answer(options: RunOptions, backend: Backend, has_tools: bool) -> TextAnswer:
