@@ -1,6 +1,5 @@
 """Redis as it is run: cluster, sentinels, TLS, users with few rights, shared URLs; and URLs that are wrong."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,9 @@ import pytest
 from agentkit import ConfigurationError, SessionError
 from agentkit.session import Sessions
 from agentkit.sessions import RedisSessions, open_sessions
-from tests.support.ports import free_port, wait_for
-from tests.support.redis_server import RedisServer, _executable, serve_redis, serve_sentinel
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer, serve_redis, serve_sentinel
+from tests.support.tls_proxy import serve_tls
 
 redis_py = pytest.importorskip("redis")
 
@@ -194,28 +194,11 @@ def test_a_store_shows_where_it_is_and_no_password(url: str, shown: str) -> None
     assert "secret" not in repr(sessions._client.address)
 
 
-def test_tls_is_verified_with_the_given_certificates(tmp_path: Path) -> None:
-    trustme = pytest.importorskip("trustme")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    certificate = authority.issue_cert("127.0.0.1")
-    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    port = free_port()
-    options = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no", "--save", ""]
-    for name, file in (("cert", "cert"), ("key", "key"), ("ca-cert", "ca")):
-        options += [f"--tls-{name}-file", str(tmp_path / f"{file}.pem")]
-    with subprocess.Popen([_executable(), *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        try:
-            process.wait(0.5)
-            pytest.skip("this redis-server has no TLS")
-        except subprocess.TimeoutExpired:
-            wait_for(port, "the Redis server")
-            works(open_sessions(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={tmp_path / 'ca.pem'}"))
-            with pytest.raises(SessionError, match="certificate verify failed"):
-                open_sessions(f"rediss://127.0.0.1:{port}/0")["a"].append([HELLO])
-        finally:
-            process.kill()
+def test_tls_is_verified_with_the_given_certificates(tmp_path: Path, redis: RedisServer) -> None:
+    with serve_tls(tmp_path, redis.port) as (port, certificates):
+        works(open_sessions(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificates}&prefix={tmp_path.name}%3A"))
+        with pytest.raises(SessionError, match="certificate verify failed"):
+            open_sessions(f"rediss://127.0.0.1:{port}/0")["a"].append([HELLO])
 
 
 # Cyrax321/SNAGLINE#326: to give back a lock that had expired was an error, raised after the work was done.
