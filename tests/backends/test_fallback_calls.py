@@ -20,6 +20,7 @@ from agentkit.text.parser import ReplyParser
 from agentkit.text.quotation import Quotation
 from agentkit.text.verbatim import CopyDetector
 from agentkit.toolbox import Toolbox
+from agentkit.tooling.json_repair import cleaned
 from agentkit.transcript import Transcript
 from tests.support.growth import assert_linear
 from tests.support.model_server import delta
@@ -49,7 +50,7 @@ def tools_for(calls: Made, schemas: Sequence[Mapping[str, Any]] = ()) -> Toolbox
 
 
 def of_row(row: dict[str, Any]) -> Genuine:
-    calls = [(call["name"], call["arguments"]) for call in row["expected"]["tool_calls"]]
+    calls = [(call["name"], cleaned(call["arguments"])) for call in row["expected"]["tool_calls"]]
     return Genuine(FORMAT_OF[row["family"]], row["text"], calls, tools_for(calls, row.get("tools") or ()))
 
 
