@@ -164,7 +164,8 @@ def begin_of_last(entries: Sequence[Entry], messages: int) -> int:
     sent, held = ordered(entries)
     numbers = {id(entry): number for number, entry in enumerate(entries)}
     first = min((numbers[id(entry)] for entry in [*sent, *held][-messages:]), default=len(entries))
-    return first - 1 if first and entries[first - 1].kind == "request" else first
+    has_request = first > 0 and entries[first - 1].kind == "request" and begins_turn(entries[first - 1])
+    return first - 1 if has_request else first
 
 
 def last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage | None]:

@@ -82,8 +82,9 @@ class Turn:
         self.request_id = request_id
         self._writer = writer
         self._digest = _digest(content) if request_id else ""
+        self._is_retry = is_retry
         if writer is not None:
-            self._read(writer, is_retry)
+            self._read(writer)
 
     @property
     def session_id(self) -> str | None:
@@ -98,8 +99,8 @@ class Turn:
 
     # ---- reading
 
-    def _read(self, writer: Writer, is_retry: bool) -> None:
-        place = writer.mark(f"request:{self.request_id}") if self.request_id and is_retry else None
+    def _read(self, writer: Writer) -> None:
+        place = writer.mark(f"request:{self.request_id}") if self.request_id and self._is_retry else None
         view = self._view_from(writer)
         if view is None or (place is not None and place < view["from"]["entry"]):
             self._start = self.first_number = 0
@@ -126,7 +127,7 @@ class Turn:
         """Read the session from its beginning, also what is not sent of it any more."""
         if self._writer is not None and self._start:
             self._reads_all = True
-            self._read(self._writer, is_retry=True)
+            self._read(self._writer)
 
     def whole(self, messages: Sequence[Message]) -> list[Message]:
         """The messages of the run, with those of the session that were not read before them. Raises SessionError."""

@@ -15,7 +15,7 @@ from agentkit.tooling.json_repair import cleaned
 def sendable(message: Mapping[str, Any]) -> dict[str, Any]:
     """The message, with text in place of values that a server may refuse (see `cleaned`), in the arguments of its tool
     calls too. Raises ValueError for one that JSON can't represent."""
-    if all(map(_is_plain, message.values())):
+    if all(map(_is_plain, (*message, *message.values()))):
         return dict(message)
     try:
         made = {cleaned(key): cleaned(value) for key, value in message.items()}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from agentkit import Agent, ConfigurationError, Image, Limits, SessionError, tool
+from agentkit import Agent, ConfigurationError, Image, Limits, SessionError, Window, tool
 from agentkit.errors import RequestConflictError, SessionBusyError
 from agentkit.event import ReplyFinished, RunFinished, TextDelta
 from agentkit.session import Session, Sessions
@@ -354,3 +354,30 @@ def test_a_typed_correction_does_not_end_the_request(session: Session) -> None:
     events = list(Agent(Schemed('{"name": "Oslo"}')).stream("Which?", session=session, request_id="r1", output=City))
     assert sum(isinstance(event, ReplyFinished) for event in events) == 1
     assert events[-1].result.output == City(name="Oslo")  # type: ignore[attr-defined]
+
+
+def test_an_undo_keeps_what_was_noted_of_the_request_before_it(sessions: Sessions) -> None:
+    agent, session = Agent(ScriptedBackend("One.", "Two.")), sessions["a"]
+    agent.run("1?", session=session, request_id="r1")
+    session.note_delivered("r1")
+    agent.run("2?", session=session)
+    with session.hold() as writer:
+        writer.undo(2)
+    assert session.is_delivered("r1")
+
+
+def test_an_id_that_means_nothing_later_is_new_also_when_the_whole_session_is_read(session: Session) -> None:
+    """A session with something to repair is read from its beginning, behind a view."""
+    texts = [f"{number} {'x' * 300}" for number in range(100)]
+    session.append([{"role": ("user", "assistant")[number % 2], "content": text} for number, text in enumerate(texts)])
+    agent = Agent(ScriptedBackend("One.", "Two."), window=Window(4_000))
+    agent.run("1?", session=session, request_id="p1")
+    session.append([{"role": "assistant", "content": None, "tool_calls": [CALL]}])
+    with session.turn("p1", content="2?", is_retry=False) as turn:
+        assert turn.first_number > 0
+        result = agent.run("2?", session=turn)
+    assert (result.output, result.replayed) == ("Two.", False)
+    assert result.repairs
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "send", "arguments": '{"to": "x"}'}}

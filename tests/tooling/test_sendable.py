@@ -247,3 +247,7 @@ def test_whatever_is_in_a_message_it_is_sent_as_valid_json(value: Any) -> None:
 def test_the_time_is_linear(part: str) -> None:
     assert_linear(lambda size: as_json_object('{"x": [' + part * (size // len(part))), 100_000)
     assert_linear(lambda size: as_json_object('{"x": "' + part * (size // len(part)) + '"}'), 100_000)
+
+
+def test_a_key_of_a_message_is_readable_too() -> None:
+    assert list(sendable({"role": "user", "content": "Hi", HALF: "x"})) == ["role", "content", "\ufffd"]
