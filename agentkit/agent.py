@@ -212,7 +212,6 @@ class Agent(Closable):
         ends its run, which the tool's result says. Raises ToolDefinitionError for an invalid name, description or
         option.
         """
-
         return tool(name=name, description=description, **options)(_Ask(self, name))
 
     def _finish(self, run: Run[Any]) -> Result[Any]:
@@ -231,13 +230,13 @@ class Agent(Closable):
             limits = options.limits or self._limits
             budget = _budget(limits, parent, resources)
             turn = _turn(prompt, options, budget, resources)
-            transcript, repairs, offset = _opened(prompt, options, turn, answer, self._instructions)
-            context = _context(options, budget, turn, transcript, offset)
+            transcript, repairs = _opened(prompt, options, turn, answer, self._instructions)
+            context = _context(options, budget, turn, transcript)
             decisions = _decisions(options.approve, transcript)
             executor = Executor(tools.plus(*answer.tools), context, decisions, self._latency, HIDDEN_TOOLS)
             if prompt is None or turn.state != "new":
                 _continue(transcript, executor, answer, turn)
-            scope = self._scope(limits, options.sampling, answer, executor, budget, turn, offset, bool(repairs))
+            scope = self._scope(limits, options.sampling, answer, executor, budget, turn, bool(repairs))
             steps = loop.run(transcript, wrapped(self._backend, scope), executor, budget, stream)
             arriving = Arriving(transcript, turn, budget)
             events = events_of(steps, transcript, executor, answer, turn, arriving, repairs, stream)
@@ -357,7 +356,7 @@ def _answer(options: RunOptions, backend: Backend, has_tools: bool) -> TextAnswe
     return TypedAnswer(OutputType(options.output), backend.capabilities(), has_tools, options.output_retries)
 
 
-def _context(options: RunOptions, budget: Budget, turn: Turn, transcript: Transcript, offset: int) -> Context:
+def _context(options: RunOptions, budget: Budget, turn: Turn, transcript: Transcript) -> Context:
     return Context(
         deps=options.deps,
         deadline=budget.deadline(),
@@ -366,15 +365,14 @@ def _context(options: RunOptions, budget: Budget, turn: Turn, transcript: Transc
         budget=budget,
         session=turn.session_id,
         messages=transcript,
-        offset=offset,
+        offset=turn.offset,
     )
 
 
 def _opened(
     prompt: Prompt | None, options: RunOptions, turn: Turn, answer: TextAnswer, instructions: str | None
-) -> tuple[Transcript, list[str], int]:
-    """The transcript that a run begins with, what was repaired in it, and the index in it of the session's first
-    message; negative where the session's beginning was not read."""
+) -> tuple[Transcript, list[str]]:
+    """The transcript that a run begins with, and what was repaired in it."""
     earlier = list(options.messages)
     if turn.messages is not None:
         if earlier:
@@ -398,7 +396,7 @@ def _opened(
     transcript = Transcript(history)
     transcript.extend([*turn.held, *question])
     turn.instructed = int(bool(instructions) and not has_system)
-    return transcript, repairs, turn.instructed - turn.first_number
+    return transcript, repairs
 
 
 def _continue(transcript: Transcript, executor: Executor, answer: TextAnswer, turn: Turn) -> None:

@@ -144,7 +144,7 @@ class Executor:
                 calls = message.get("tool_calls") or ()
                 ended = [call for call in calls if self._has_ended(call, responses.get(call["id"]))]
                 if ended:
-                    self.ended_by = _finished_event(ended[0], Outcome(responses[ended[0]["id"]])).record
+                    self.ended_by = record_of(ended[0], Outcome(responses[ended[0]["id"]]))
                 return
 
     def _has_ended(self, call: ToolCall, response: str | None) -> bool:
@@ -378,9 +378,10 @@ class _ParallelCalls:
         return replace(outcome, seconds=timeout)
 
 
-def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
+def record_of(call: ToolCall, outcome: Outcome) -> ToolRecord:
+    """The record of a call that was answered."""
     raw, text = call["function"]["arguments"], joined_surrogates(outcome.text)
-    record = ToolRecord(
+    return ToolRecord(
         id=call["id"],
         name=call["function"]["name"],
         arguments=read_arguments(raw),
@@ -389,7 +390,11 @@ def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
         error=text if outcome.failed else None,
         seconds=outcome.seconds,
     )
-    adds: tuple[Message, ...] = (tool_result(call["id"], text),)
+
+
+def _finished_event(call: ToolCall, outcome: Outcome) -> ToolFinished:
+    record = record_of(call, outcome)
+    adds: tuple[Message, ...] = (tool_result(call["id"], record.response),)
     if outcome.images:
         adds += (images_for_the_model(outcome.images),)
     return ToolFinished(record, ends_run=outcome.ends_run, adds=adds)

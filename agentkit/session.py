@@ -17,7 +17,7 @@ from typing import Any
 from agentkit._closing import Closable
 from agentkit.errors import SessionBusyError, SessionError
 from agentkit.message import Message
-from agentkit.sessions.log import DamagedEntryError, Entry, Marks, find_mark, messages_of, read_entry
+from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, read_entries
 from agentkit.sessions.turn import Turn
 from agentkit.sessions.writer import Writer
 
@@ -197,14 +197,7 @@ class Session:
         """The log from entry number `start`. skip_damaged: leave out entries of a wrong shape, instead of raising the
         error that names the first. Raises SessionError when it can't be read, or was written by a newer agentkit."""
         blob = functools.partial(self._sessions._blob, self.id)
-        found = []
-        for number, text in enumerate(self._sessions._read(self.id, start), start):
-            try:
-                found.append(read_entry(text, number, self.id, blob))
-            except DamagedEntryError:
-                if not skip_damaged:
-                    raise
-        return found
+        return read_entries(self._sessions._read(self.id, start), start, self.id, blob, skip_damaged=skip_damaged)
 
     @property
     def is_held(self) -> bool:

@@ -22,9 +22,8 @@ from agentkit.sessions.turn import Turn
 class RunScope:
     """What the middleware of one run is made with.
 
-    sampling: fields for each request. answer: what the run has to answer with. offset: the index in the
-    transcript of the session's first message. is_repaired: whether the transcript differs from the session. prices,
-    window, size, early_start: of the agent.
+    sampling: fields for each request. answer: what the run has to answer with. is_repaired: whether the transcript
+    differs from the session. prices, window, size, early_start: of the agent.
     """
 
     limits: Limits
@@ -33,7 +32,6 @@ class RunScope:
     executor: Executor
     budget: Budget
     turn: Turn
-    offset: int
     is_repaired: bool
     prices: Prices | None
     window: Window
@@ -55,7 +53,7 @@ def _eager(backend: Backend, run: RunScope) -> Backend:
 
 
 def _fitted(backend: Backend, run: RunScope) -> Backend:
-    turn, offset = run.turn, run.offset
+    turn, offset = run.turn, run.turn.offset
     view = None if run.is_repaired or turn.view is None else TrimmedHistory.restored(turn.view, offset, turn.instructed)
     spent = turn.spent if view is not None or turn.view is None else None
     return FitToContext(

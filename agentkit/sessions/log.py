@@ -253,6 +253,26 @@ def read_entry(text: str, number: int, session_id: str, blob: Callable[[str], by
     return Entry(kind, value, str(entry.get("at", "")), entry.get("usage"), extra)
 
 
+def read_entries(
+    texts: Sequence[str],
+    start: int,
+    session_id: str,
+    blob: Callable[[str], bytes | None],
+    *,
+    skip_damaged: bool = False,
+) -> list[Entry]:
+    """Read the entries from number `start` on. skip_damaged: leave out those of a wrong shape. Otherwise as
+    `read_entry`."""
+    found = []
+    for number, text in enumerate(texts, start):
+        try:
+            found.append(read_entry(text, number, session_id, blob))
+        except DamagedEntryError:
+            if not skip_damaged:
+                raise
+    return found
+
+
 def write_entries(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     """The texts of new entries. Raises SessionError for what JSON can't represent."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

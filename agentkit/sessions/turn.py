@@ -14,6 +14,7 @@ from typing import Any, Literal
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
 from agentkit.event import Event, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
+from agentkit.executor import record_of
 from agentkit.limits import Usage
 from agentkit.message import STOP_NOTES, Message, ToolCall, response_of, tool_result
 from agentkit.sessions.log import (
@@ -28,8 +29,7 @@ from agentkit.sessions.log import (
     started_calls,
 )
 from agentkit.sessions.writer import Writer
-from agentkit.tooling.arguments import read_arguments
-from agentkit.tools import is_failure
+from agentkit.tools import Outcome, is_failure
 from agentkit.transcript import calls_of, is_call, whats_due
 
 UNKNOWN = (
@@ -90,6 +90,12 @@ class Turn:
     def session_id(self) -> str | None:
         """The id of the session, None without one."""
         return self._writer.id if self._writer is not None else None
+
+    @property
+    def offset(self) -> int:
+        """The index of the session's first message in the transcript of the run; negative where the session's beginning
+        was not read."""
+        return self.instructed - self.first_number
 
     def begin(self) -> None:
         """A run begins in this turn. Raises ConfigurationError for a second one."""
@@ -192,7 +198,7 @@ class Turn:
         begun = {f"request:{self.request_id}": len(self._undo) + len(before)} if asked and self.request_id else {}
         self._first = self._length + len(self._undo) + len(before)
         self._left = self.first_number + len(self.messages or ()) + len(self.held) + len(before)
-        self._append([*self._undo, *before, *asked], {**blobs, **images}, Marks(begun))
+        self._writer.write([*self._undo, *before, *asked], {**blobs, **images}, Marks(begun))
         self._messages_written = len(question)
 
     def add(
@@ -202,13 +208,15 @@ class Turn:
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         """Store messages of the run. usage, extra: what the first one took, and further keys of its entry."""
+        if self._writer is None:
+            return
         entries, blobs = message_entries(messages, usage)
         for entry in entries:
             if entry["message"]["role"] == "user":
                 entry["by"] = "run"  # the user of the session did not write it
         if entries:
             entries[0].update(extra or {})
-        self._append(entries, blobs)
+        self._writer.write(entries, blobs)
         self._messages_written += len(messages)
 
     def note_view(self, view: Mapping[str, Any]) -> None:
@@ -217,7 +225,7 @@ class Turn:
         self.was_cut = True
         if self._writer is not None:
             stored = {name: value for name, value in view.items() if name != "begins"}
-            self._append([{"view": {**self._from(self._writer, view["begins"]), **stored}}], marks=Marks({"view": 0}))
+            self._writer.note_view({**self._from(self._writer, view["begins"]), **stored})
 
     def _from(self, writer: Writer, begins: int) -> dict[str, Any]:
         """Where reading starts in later turns: the entry of the message with that number, if all messages from it on
@@ -245,8 +253,7 @@ class Turn:
             self.add(event.adds)
         elif isinstance(event, ToolStarted) and not event.read_only:
             self._had_effect = True
-            started = {"id": event.id, "name": event.name, "arguments": event.raw_arguments}
-            self._append([{"started": started}])
+            self._writer.mark_started(event.id, event.name, event.raw_arguments)
 
     def roll_back(self) -> None:
         """The run has failed: undo what it has stored, unless it may have had an effect."""
@@ -254,16 +261,6 @@ class Turn:
             with suppress(SessionError):  # then the next try goes on from what is stored
                 self._writer.write_undo(self._messages_written, self._first, self._left)
         self._messages_written = 0
-
-    def _append(
-        self,
-        entries: Sequence[Mapping[str, Any]],
-        blobs: Mapping[str, bytes] | None = None,
-        marks: Marks | None = None,
-    ) -> None:
-        if self._writer is not None:
-            self._writer.write(entries, blobs, marks)
-            self._length += len(entries)
 
 
 def _digest(content: object) -> str:
@@ -291,10 +288,8 @@ def _records(made: Sequence[Entry]) -> list[ToolRecord]:
             calls = {call["id"]: call for call in calls_of(message)}  # servers reuse ids
         call = calls.get(message.get("tool_call_id", "")) if message["role"] == "tool" else None
         if call is not None:
-            raw, response = call["function"]["arguments"], response_of(message)
-            error = response if is_failure(response) else None
-            name = call["function"]["name"]
-            found.append(ToolRecord(call["id"], name, read_arguments(raw), raw, response, error))
+            response = response_of(message)
+            found.append(record_of(call, Outcome(response, failed=is_failure(response))))
     return found
 
 

@@ -12,7 +12,7 @@ from agentkit.sessions.log import (
     begin_of_last,
     message_entries,
     messages_of,
-    read_entry,
+    read_entries,
     shortened,
     write_entries,
 )
@@ -43,8 +43,7 @@ class Writer:
     def entries(self, start: int = 0, count: int | None = None) -> list[Entry]:
         """The log from entry number `start`, at most `count` entries."""
         blob = functools.partial(self._store._blob, self.id)
-        texts = self._store._read(self.id, start, count)
-        return [read_entry(text, number, self.id, blob) for number, text in enumerate(texts, start)]
+        return read_entries(self._store._read(self.id, start, count), start, self.id, blob)
 
     def view(self) -> tuple[int, Mapping[str, Any]] | None:
         """The number of the last view's entry, and the view; None without one."""

@@ -182,16 +182,21 @@ def test_a_writer_whose_lock_file_was_removed_writes_nothing(tmp_path: Path) -> 
     assert "a" not in sessions
 
 
+def start_and_wait(threads: list[threading.Thread], sessions: SQLiteSessions) -> None:
+    """Start writers, and return when all of them wait for the commit that goes on."""
+    for thread in threads:
+        thread.start()
+    while len(sessions._commits._waiting) < len(threads):
+        threading.Event().wait(0.001)
+
+
 def test_writers_that_wait_at_the_same_time_share_a_commit(tmp_path: Path) -> None:
     sessions = SQLiteSessions(tmp_path / "chat.db")
     commits = []
     with sessions._using() as connection:
         connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
         threads = [threading.Thread(target=sessions[f"s{number}"].append, args=([HELLO],)) for number in range(8)]
-        for thread in threads:
-            thread.start()
-        while len(sessions._commits._waiting) < 8:
-            threading.Event().wait(0.001)
+        start_and_wait(threads, sessions)
     for thread in threads:
         thread.join()
     assert len(commits) == 1
@@ -214,10 +219,7 @@ def test_a_write_that_fails_does_not_fail_the_others_of_its_commit(tmp_path: Pat
             threading.Thread(target=write, args=(f"s{number}", "x" * (100_000 if number == 3 else 10)))
             for number in range(6)
         ]
-        for thread in threads:
-            thread.start()
-        while len(sessions._commits._waiting) < 6:
-            threading.Event().wait(0.001)
+        start_and_wait(threads, sessions)
     for thread in threads:
         thread.join()
     assert [(session_id, "too big" in reason) for session_id, reason in errors] == [("s3", True)]

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from agentkit import Agent, ConfigurationError, Image, Limits, SessionError, Window, tool
 from agentkit.errors import RequestConflictError, SessionBusyError
-from agentkit.event import ReplyFinished, RunFinished, TextDelta
+from agentkit.event import ReplyFinished, RunFinished, TextDelta, ToolStarted
 from agentkit.session import Session, Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
 from agentkit.testing import ScriptedBackend
@@ -161,7 +161,7 @@ def test_an_unknown_call_is_reported_until_there_is_an_answer(session: Session) 
     with session.turn("r1", content="Send it.") as turn:
         turn.write([], [], [], [{"role": "user", "content": "Send it."}])
         turn.add([{"role": "assistant", "content": None, "tool_calls": [call]}])
-        turn._append([{"started": {"id": "c1", "name": "send", "arguments": '{"to": "x"}'}}])
+        turn.note(ToolStarted("c1", name="send", arguments={"to": "x"}, raw_arguments='{"to": "x"}'))
     with pytest.raises(KeyboardInterrupt):
         Agent(ScriptedBackend(KeyboardInterrupt()), tools=[send]).run("Send it.", session=session, request_id="r1")
     agent = Agent(ScriptedBackend("I don't know.", "Hello."), tools=[send])

@@ -6,6 +6,7 @@ model takes its words from SCRIPTS, so that its part is only how they are writte
 each test of the suite says which scenes it needs, and runs on every backend that plays them.
 """
 
+import functools
 import itertools
 import json
 import re
@@ -270,32 +271,26 @@ def _extractive(scene: Scene, stage: Stage) -> Backend:
     return ExtractiveBackend()
 
 
+_without_model = functools.partial(
+    BackendCase,
+    has_server=False,
+    reports_tokens=False,
+    takes_sampling=False,
+    is_random=False,
+    context_length=None,
+    images="unknown",
+    has_close=False,
+)
+
 BACKENDS: dict[str, BackendCase] = {
-    "scripted": BackendCase(
-        _scripted,
-        plays=frozenset(Scene) - {Scene.FILLS},
-        has_server=False,
-        reports_tokens=False,
-        takes_sampling=False,
-        is_random=False,
-        context_length=None,
-        images="unknown",
-        has_close=False,
-    ),
+    "scripted": _without_model(_scripted, plays=frozenset(Scene) - {Scene.FILLS}),
     "openai": BackendCase(_openai, plays=frozenset(Scene)),
     "vlmrun": BackendCase(_vlmrun, plays=frozenset(Scene)),
     "gguf": BackendCase(_gguf, plays=frozenset(Scene) - {Scene.CALLS_BOTH, Scene.IS_DOWN}, has_server=False),
     "lightllm": BackendCase(_lightllm, plays=frozenset(Scene), is_random=False, wrong_field="heat", images="sent"),
-    "extractive": BackendCase(
+    "extractive": _without_model(
         _extractive,
         plays=frozenset({Scene.ANSWERS, Scene.CALLS, Scene.CALLS_BOTH, Scene.CALLS_RESEARCH, Scene.CALLS_WRONGLY}),
-        has_server=False,
-        reports_tokens=False,
-        takes_sampling=False,
-        is_random=False,
-        context_length=None,
-        images="unknown",
-        has_close=False,
     ),
 }
 

@@ -153,8 +153,7 @@ async def _streamed(
 
 
 def _answer_fields(answer: Answer) -> dict[str, Any]:
-    records = answer.result.tool_calls if answer.result is not None else []
-    calls = [ToolCallOut(**call_record(record, as_text=True)) for record in records]
+    calls = [ToolCallOut(**call_record(record, as_text=True)) for record in answer.result.tool_calls]
     usage = UsageOut(**usage_record(answer.usage))
     return {"response": answer.text, "stopped": answer.stopped, "usage": usage, "tool_calls": calls}
 

@@ -157,7 +157,7 @@ class Conversations:
         }
         return [
             SessionOut(session_id=known[info.id][0], name=known[info.id][1].name, updated=info.updated.isoformat())
-            for info in self.service.sessions.list(prefix=f"http.{_digest(subject)}:")
+            for info in self.service.sessions.list(prefix=_key_prefix(subject))
             if info.id in known
         ]
 
@@ -224,4 +224,8 @@ def _prompt_key(subject: str, digest: str) -> str:
 def _key(subject: str, session_id: str) -> str:
     """Return the id in the store. It contains the subject's digest, so that ids of different subjects never collide."""
     digest = hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-    return f"http.{_digest(subject)}:{digest}"
+    return f"{_key_prefix(subject)}{digest}"
+
+
+def _key_prefix(subject: str) -> str:
+    return f"http.{_digest(subject)}:"
