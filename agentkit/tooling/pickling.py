@@ -1,7 +1,6 @@
 """Pickling of objects that hold functions: by reference where that is possible, else an error that names the part."""
 
 import inspect
-import pickle
 import sys
 import threading
 from collections.abc import Iterable
@@ -27,6 +26,8 @@ def check(parts: Iterable[Part], protocol: int) -> None:
     """
     if getattr(_CHECK, "is_running", False) or pickles_by_value():
         return
+    import pickle  # not loaded by each program that has tools
+
     _CHECK.is_running = True
     try:
         for part in parts:
