@@ -22,8 +22,8 @@ LAYERS = [
     ["errors", "_text", "_closing", "_threads"],
     ["net.pickled_errors"],
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
-    ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan"],
-    ["tooling.coercion", "tooling.options", "tooling.pickling"],
+    ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan", "retrieval.words", "retrieval.sentences"],
+    ["tooling.coercion", "tooling.options", "tooling.pickling", "retrieval.tables"],
     [
         "tooling.subprocess_worker",
         "net.fetch",
@@ -31,6 +31,7 @@ LAYERS = [
         "net.openai_stream",
         "tooling.json_repair",
         "text.quotation",
+        "retrieval.passages",
     ],
     ["net.images", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema"],
     ["text.call_format", "text.chat_template", "tooling.sendable"],
@@ -91,7 +92,7 @@ name takes precedence over a pattern."""
 FACADES = {"agentkit", "backends", "sessions", "lightllm"}
 """Packages that declare their exports for type checkers and load them on first use."""
 
-PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval", "agentkit._lazy"}
+PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval", "agentkit.retrieval.tables", "agentkit._lazy"}
 """What the tool pack may import, like any user's tools, and the helper that loads its own names."""
 
 DEEPLY_NESTED = {

@@ -1,0 +1,131 @@
+"""The words of a text in any script, as they are indexed and as a question is matched with them.
+
+- Words keep the combining marks that are letters (Hindi's vowel signs), and lose those that writers leave out: accents
+  of Latin, Greek and Cyrillic letters, vowel marks of Arabic and Hebrew.
+- Scripts that set no spaces between words (Chinese, Japanese, Thai), and Korean, whose particles are written together
+  with their words, are indexed by pairs of adjacent characters, which finds as much as a dictionary of words does (Nie,
+  Gao, Zhang and Zhou 2000, "On the use of words and n-grams for Chinese information retrieval").
+- Other forms of a word are found by its beginning, and by the trigrams that they have in common.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+_STOP_WORDS = """
+a about after all also am an and any are as at be because been before being between both but by can could did do does
+doing for from had has have having he her here him his how i if in into is it its just many me more most much my no
+nor not of off on once only or other our out over own please same she should so some such tell than that the their
+them then there these they this those through to too under until up us very was we were what when where which while
+who whom whose why will with would you your
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+"""English words that carry no information on the subject of a question."""
+
+PREFIX = 5
+"""Length of the beginning of a word, in characters, that stands for its other forms."""
+
+_PAIRED = (
+    r"\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff"
+    r"\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Chinese characters, Kana, Hangul."""
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""Thai, Lao, Burmese, Khmer: alphabets without spaces between words."""
+_MARKED = r"\u0900-\u0963\u0966-\u0df3\u0f00-\u0fff\u1a00-\u1cff\ua8e0-\uabff"
+"""Indic and other alphabets, whose vowel signs are combining marks, which `\\w` does not include."""
+
+_RUN = re.compile(f"[{_PAIRED}{_UNSPACED}]+")
+_PAIRED_RUN = re.compile(f"[{_PAIRED}]+")
+_WORD = re.compile(rf"[{_PAIRED}{_UNSPACED}]+|(?:(?![{_PAIRED}{_UNSPACED}])(?:[^\W_]|[{_MARKED}]))+")
+_NO_WORD = re.compile(rf"(?:(?![{_MARKED}{_UNSPACED}])[\W_{_PAIRED}])+")
+_NEITHER = re.compile(rf"(?:(?![{_MARKED}{_UNSPACED}])[\W_])+")
+_OTHER_LETTERS = re.compile(r"(?:[^\W_\x00-\x7f])+")
+_ACCENTS = re.compile("[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]+")
+_ARABIC = str.maketrans("أإآٱىی", "اااايي")
+_ARABIC_LETTER = re.compile("[\u0600-\u06ff]")
+
+
+def folded(text: str) -> str:
+    """The text in lower case, without accents and vowel marks, with one form of alef and yeh, and characters of normal
+    width: the ways in which people write the same word."""
+    if text.isascii():
+        return text.lower()
+    text = unicodedata.normalize("NFKC", text).casefold()
+    text = unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text)))
+    return text.translate(_ARABIC) if _ARABIC_LETTER.search(text) else text
+
+
+def indexed(text: str) -> str:
+    """The text as its words are indexed: `folded`, with spaces between pairs where a script sets none."""
+    text = folded(text)
+    return text if text.isascii() else _RUN.sub(lambda run: f" {' '.join(_pairs(run.group()))} ", text)
+
+
+def word_text(text: str) -> str:
+    """The text as `indexed`, with single spaces for all that is no word."""
+    return _NEITHER.sub(" ", indexed(text))
+
+
+def _pairs(run: str) -> Iterator[str]:
+    """The pairs of adjacent characters, and the last character: so each one begins an entry, by which it is found."""
+    return (run[place : place + 2] for place in range(len(run)))
+
+
+def spelled(text: str) -> str:
+    """The text as its trigrams are indexed: words in lower case between single spaces, with their accents. Without
+    Chinese and the like, of which pairs are indexed: a trigram would say no more."""
+    return f" {_NO_WORD.sub(' ', unicodedata.normalize('NFKC', text).casefold()).strip()} "
+
+
+def has_other_letters(text: str) -> bool:
+    """Whether more than one in 200 of the characters are letters beyond ASCII, so that the text is hardly English."""
+    return not text.isascii() and 200 * sum(map(len, _OTHER_LETTERS.findall(text))) > len(text)
+
+
+def content_words(text: str) -> list[str]:
+    """The distinct words of a question, `folded`; pairs of characters in scripts without spaces. Without English stop
+    words, unless there are no others."""
+    words = list(dict.fromkeys(_words(re.sub(r"['’]s\b", "", folded(text)))))
+    return [word for word in words if word not in STOP_WORDS] or words
+
+
+def _words(text: str) -> Iterator[str]:
+    for found in _WORD.finditer(text):
+        word = found.group()
+        if len(word) > 2 and _RUN.match(word):
+            yield from (word[place : place + 2] for place in range(len(word) - 1))
+        else:
+            yield word
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question as terms of FTS5; each is quoted, so that nothing in it is an operator.
+
+    words: distinct, with those that begin alike counted once in `beginnings`. trigrams: of the words as written.
+    is_ascii: whether it may be English.
+    """
+
+    words: tuple[str, ...]
+    beginnings: tuple[str, ...]
+    trigrams: tuple[str, ...]
+    is_ascii: bool
+
+    @classmethod
+    def of(cls, question: str) -> "Query":
+        """The query for a question in natural language."""
+        question = question.encode("utf-8", "replace").decode("utf-8")
+        words = content_words(question)
+        written = [word for word in spelled(question).split() if word not in STOP_WORDS]
+        return cls(
+            tuple(f'"{word}"' for word in words),
+            tuple(dict.fromkeys(f'"{word[:PREFIX]}"*' if len(word) > 3 else f'"{word}"' for word in words)),
+            tuple(dict.fromkeys(f'"{each}"' for word in written for each in _trigrams(f" {word} "))),
+            question.isascii(),
+        )
+
+
+def _trigrams(text: str) -> Iterator[str]:
+    return (text[place : place + 3] for place in range(len(text) - 2))
