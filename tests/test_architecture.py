@@ -22,7 +22,14 @@ LAYERS = [
     ["errors", "_text", "_closing", "_threads"],
     ["net.pickled_errors"],
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
-    ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan", "retrieval.words", "retrieval.sentences"],
+    [
+        "net.url_guard",
+        "net.drain",
+        "tooling.json_tokens",
+        "tooling.json_scan",
+        "retrieval.words",
+        "retrieval.sentences",
+    ],
     ["tooling.coercion", "tooling.options", "tooling.pickling", "retrieval.tables"],
     [
         "tooling.subprocess_worker",
@@ -92,7 +99,7 @@ name takes precedence over a pattern."""
 FACADES = {"agentkit", "backends", "sessions", "lightllm"}
 """Packages that declare their exports for type checkers and load them on first use."""
 
-PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval", "agentkit.retrieval.tables", "agentkit._lazy"}
+PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval", "agentkit._lazy"}
 """What the tool pack may import, like any user's tools, and the helper that loads its own names."""
 
 DEEPLY_NESTED = {

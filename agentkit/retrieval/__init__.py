@@ -2,10 +2,23 @@
 
 index = PassageIndex(["Paris is in France.", "Oslo is in Norway."])
 index.best("What is the capital of Norway?")  ->  [1]
+
+`PassageTables` are its tables in a database of the caller's.
 """
 
-from agentkit.retrieval.passages import PassageIndex
+from agentkit.retrieval.passages import PassageIndex, cover
 from agentkit.retrieval.sentences import sentences
-from agentkit.retrieval.words import STOP_WORDS, content_words
+from agentkit.retrieval.tables import PassageTables, Way, fused
+from agentkit.retrieval.words import STOP_WORDS, Query, content_words
 
-__all__ = ["STOP_WORDS", "PassageIndex", "content_words", "sentences"]
+__all__ = [
+    "STOP_WORDS",
+    "PassageIndex",
+    "PassageTables",
+    "Query",
+    "Way",
+    "content_words",
+    "cover",
+    "fused",
+    "sentences",
+]

@@ -44,7 +44,9 @@ class PassageTables:
             f"CREATE VIRTUAL TABLE {self._words} USING "
             f"fts5(text, title, content='', prefix='5', tokenize=\"{_WORDS_BY}\")"
         )
-        self._database.execute(f"CREATE VIRTUAL TABLE {self._trigrams} USING fts5(text, content='', tokenize='trigram')")
+        self._database.execute(
+            f"CREATE VIRTUAL TABLE {self._trigrams} USING fts5(text, content='', tokenize='trigram')"
+        )
 
     def add(self, number: int, text: str, title: str = "") -> None:
         """Add a passage under a number that no other one has."""
@@ -102,7 +104,8 @@ class PassageTables:
         if self._count(table) * len(terms) <= MAX_MATCHES:
             return terms
         counts = {term: self._matches(table, term) for term in terms}
-        kept, sum_of_counts = [], 0
+        kept: list[str] = []
+        sum_of_counts = 0
         for term in sorted((term for term in terms if counts[term]), key=counts.__getitem__):
             sum_of_counts += counts[term]
             if kept and sum_of_counts > MAX_MATCHES:

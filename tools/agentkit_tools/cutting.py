@@ -14,30 +14,45 @@ HEADINGS = 300
 def passages_of(text: str) -> list[str]:
     """Splits a text into its paragraphs, each with the headings above it; long ones are split at the end of a line,
     sentence or word."""
-    paragraphs = [paragraph.strip() for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip()]
+    return [passage for each in split_into_passages(text) if (passage := each.strip())]
+
+
+def split_into_passages(text: str) -> list[str]:
+    """The same with the white space between passages, so that they joined are the text."""
+    paragraphs = _paragraphs(text)
     passages, heading = [], ""
     for index, paragraph in enumerate(paragraphs):
-        if index + 1 < len(paragraphs) and len(heading) < HEADINGS and _is_heading(paragraph):
-            heading += f"{paragraph}\n\n"
+        if index + 1 < len(paragraphs) and len(heading) < HEADINGS and _is_heading(paragraph.strip()):
+            heading += paragraph
         else:
             passages += _parts(heading + paragraph)
             heading = ""
     return passages
 
 
+def _paragraphs(text: str) -> list[str]:
+    """The paragraphs of a text, each with the blank lines behind it."""
+    parts = [*re.split(r"(\n\s*\n)", text), ""]
+    return [each for each in map("".join, zip(parts[::2], parts[1::2], strict=True)) if each]
+
+
 def _is_heading(paragraph: str) -> bool:
-    return len(paragraph) < 80 and paragraph[-1] not in ".!?:;" and not paragraph.startswith(("- ", "* "))
+    return len(paragraph) < 80 and paragraph[-1:] not in ".!?:;。！？：；।؟" and not paragraph.startswith(("- ", "* "))
+
+
+_ENDS = ("\n", ". ", "? ", "! ", "。", "！", "？", "। ", "؟ ", " ")
+"""Where a long paragraph is split, if possible: best first."""
 
 
 def _parts(paragraph: str) -> list[str]:
     parts, start = [], 0
     while len(paragraph) - start > PASSAGE:
         head = paragraph[start : start + PASSAGE]
-        ends = [head.rfind(separator) + 1 for separator in ("\n", ". ", "? ", "! ", " ")]
+        ends = [head.rfind(end) + len(end) for end in _ENDS if end in head]
         end = next((end for end in ends if end > PASSAGE // 2), PASSAGE)
-        parts.append(head[:end].strip())
+        parts.append(head[:end])
         start += end
-    return [part for part in (*parts, paragraph[start:].strip()) if part]
+    return [*parts, paragraph[start:]]
 
 
 def cut_to_goal(text: str, goal: str, max_chars: int) -> str:

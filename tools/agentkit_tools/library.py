@@ -1,0 +1,304 @@
+"""The index of a folder's documents, kept in an SQLite file, so that a later process finds at once.
+
+A document is found by its passages and as a whole (Callan 1994, "Passage-level evidence in document retrieval": the two
+together are better than either), each with its title and its path.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agentkit.retrieval import PassageTables, Query, Way, content_words, cover, fused
+from agentkit_tools.cutting import split_into_passages
+from agentkit_tools.files import State
+from agentkit_tools.page_text import Readable, UnreadableError
+
+VERSION = 1
+"""The version of the tables; an index of another version is made anew."""
+
+BATCH = 1.0
+"""Seconds of reading and indexing that are stored together; other processes go on, or help, in between."""
+
+WAIT = 60.0
+"""Maximum seconds to wait for another process that writes."""
+
+AT_LEAST = 0.5
+"""What a document needs of the best one's score, or of its words, to be a hit."""
+
+_TABLES = """
+CREATE TABLE file (id INTEGER PRIMARY KEY, path TEXT UNIQUE, changed INTEGER, size INTEGER, title TEXT, why TEXT);
+CREATE TABLE passage (id INTEGER PRIMARY KEY, file INTEGER, text TEXT);
+CREATE INDEX passage_of_file ON passage (file);
+"""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document that could be read."""
+
+    path: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A document that was found, and its best passage."""
+
+    path: str
+    title: str
+    passage: str
+
+
+class Library:
+    """The documents of a folder.
+
+    files: returns the state of each file by its path in the folder. read: reads one. at: where the index is kept; None
+    keeps it in memory, as does a place where nothing can be written. Shared by threads and processes.
+    """
+
+    def __init__(
+        self,
+        files: Callable[[], Mapping[str, State]],
+        read: Callable[[str, State], Readable],
+        at: Path | None,
+    ) -> None:
+        self._files = files
+        self._read = read
+        self._at = at
+        self._lock = threading.RLock()
+        self._connection: tuple[int, sqlite3.Connection] | None = None
+        self._seen: tuple[int, Mapping[str, State]] | None = None
+
+    def hits(self, question: str, limit: int) -> list[Hit]:
+        """The documents that match a question, best first, at most `limit`."""
+        query, words = Query.of(question), content_words(question)
+        with self._refreshed() as database:
+            passages = PassageTables(database, "passage").ways(query)
+            owners = _owners(database, {number for _, scored in passages for number, _ in scored})
+            best: dict[int, int] = {}
+            for number in fused(passages):
+                best.setdefault(owners[number], number)
+            whole = PassageTables(database, "document").ways(query)
+            ranked = fused([*(_by_file(way, owners) for way in passages), *whole])
+            found: list[tuple[float, int, Hit]] = []
+            for file, score in list(ranked.items())[: 2 * limit]:
+                hit = _hit(database, file, best.get(file))
+                found.append((score, cover(words, hit.title, hit.path, hit.passage), hit))
+        most = max((covered for _, covered, _ in found), default=0)
+        first = found[0][0] if found else 0.0
+        return [
+            hit
+            for score, covered, hit in found
+            if score >= AT_LEAST * first or (covered and covered >= AT_LEAST * most)
+        ][:limit]
+
+    def document(self, path: str) -> Document | None:
+        """The document at a path as in a hit; None when there is none."""
+        with self._refreshed() as database:
+            row = database.execute("SELECT id, title FROM file WHERE path = ? AND why IS NULL", (path,)).fetchone()
+            return None if row is None else Document(path, row[1], "".join(_passages(database, row[0])).strip())
+
+    def unread(self) -> dict[str, str]:
+        """Why a file could not be read, by its path, in their order."""
+        with self._refreshed() as database:
+            return dict(database.execute("SELECT path, why FROM file WHERE why IS NOT NULL ORDER BY path"))
+
+    def paths(self) -> list[str]:
+        """The paths of all documents."""
+        with self._refreshed() as database:
+            return [path for (path,) in database.execute("SELECT path FROM file WHERE why IS NULL ORDER BY path")]
+
+    @contextmanager
+    def _refreshed(self) -> Iterator[sqlite3.Connection]:
+        """The database with all files as they are now, for one thread at a time."""
+        with self._lock:
+            database = self._connected()
+            try:
+                self._refresh(database)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+                    raise
+                database = self._made_anew()
+                self._refresh(database)
+            yield database
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None or self._connection[0] != os.getpid():  # a connection is not shared by a fork
+            self._connection, self._seen = (os.getpid(), _opened(self._at)), None
+        return self._connection[1]
+
+    def _made_anew(self) -> sqlite3.Connection:
+        """The index is damaged: begin again with an empty one."""
+        if self._connection is not None:
+            self._connection[1].close()
+        for end in ("", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                Path(f"{self._at}{end}").unlink()
+        self._connection = None
+        return self._connected()
+
+    def _refresh(self, database: sqlite3.Connection) -> None:
+        """Index new and changed files, and drop those that are gone."""
+        states = self._files()
+        if self._seen == (_version_of(database), states):
+            return
+        while not self._batch(database, states):
+            pass
+        self._seen = (_version_of(database), states)
+
+    def _batch(self, database: sqlite3.Connection, states: Mapping[str, State]) -> bool:
+        """Store some of what changed; returns whether that was all."""
+        end = time.monotonic() + BATCH
+        with _transaction(database):
+            rows = database.execute("SELECT path, changed, size FROM file")
+            known: dict[str, State] = {path: (changed, size) for path, changed, size in rows}
+            for path in [path for path in known if states.get(path) != known[path]]:
+                _remove(database, path)
+                del known[path]
+            new = iter([path for path in states if path not in known])
+            while time.monotonic() < end and (path := next(new, "")):
+                self._add(database, path, states[path])
+        return next(new, None) is None
+
+    def _add(self, database: sqlite3.Connection, path: str, state: State) -> None:
+        why = None
+        try:
+            found = self._read(path, state)
+        except (UnreadableError, OSError) as error:
+            why = str(error) if isinstance(error, UnreadableError) else "it can't be opened"
+            found = Readable("", "")
+        text = found.text.encode("utf-8", "replace").decode("utf-8")
+        title = found.title.encode("utf-8", "replace").decode("utf-8")
+        number = database.execute(
+            "INSERT INTO file (path, changed, size, title, why) VALUES (?, ?, ?, ?, ?)", (path, *state, title, why)
+        ).lastrowid
+        assert number is not None
+        if why is not None:
+            return
+        names = _names(title, path)
+        tables = PassageTables(database, "passage")
+        for passage in split_into_passages(text):
+            row = database.execute("INSERT INTO passage (file, text) VALUES (?, ?)", (number, passage)).lastrowid
+            assert row is not None
+            tables.add(row, passage, names)
+        PassageTables(database, "document").add(number, text, names)
+
+
+def cache_file(root: Path) -> Path:
+    """Where the index of a folder is kept: in AGENTKIT_CACHE, or in the user's folder for caches."""
+    from platformdirs import user_cache_dir
+
+    folder = os.environ.get("AGENTKIT_CACHE") or user_cache_dir("agentkit", appauthor=False)
+    return Path(folder, "documents", hashlib.sha256(os.fsencode(root)).hexdigest()[:24] + ".sqlite3")
+
+
+def _opened(at: Path | None) -> sqlite3.Connection:
+    if at is not None:
+        with contextlib.suppress(OSError, sqlite3.Error):
+            return _opened_file(at)
+    return _prepared(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None))
+
+
+def _opened_file(at: Path) -> sqlite3.Connection:
+    at.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # readable by its owner only, from the beginning
+        os.close(os.open(at, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    database = sqlite3.connect(at, timeout=WAIT, check_same_thread=False, isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        return _prepared(database)
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+
+
+def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
+    with _transaction(database):
+        if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            tables = database.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND (sql LIKE 'CREATE VIRTUAL%' "
+                "OR name IN ('file', 'passage'))"
+            ).fetchall()
+            for (name,) in tables:
+                database.execute(f'DROP TABLE "{name}"')
+            for statement in filter(str.strip, _TABLES.split(";")):
+                database.execute(statement)
+            PassageTables(database, "passage").create()
+            PassageTables(database, "document").create()
+            database.execute(f"PRAGMA user_version = {VERSION}")
+    return database
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def _version_of(database: sqlite3.Connection) -> int:
+    """Changes when another connection has changed the database."""
+    found: tuple[int] = database.execute("PRAGMA data_version").fetchone()
+    return found[0]
+
+
+def _remove(database: sqlite3.Connection, path: str) -> None:
+    number, title, why = database.execute("SELECT id, title, why FROM file WHERE path = ?", (path,)).fetchone()
+    if why is None:
+        names = _names(title, path)
+        text = "".join(_passages(database, number))
+        PassageTables(database, "document").remove(number, text, names)
+        rows = database.execute("SELECT id, text FROM passage WHERE file = ?", (number,)).fetchall()
+        tables = PassageTables(database, "passage")
+        for row, passage in rows:
+            tables.remove(row, passage, names)
+        database.execute("DELETE FROM passage WHERE file = ?", (number,))
+    database.execute("DELETE FROM file WHERE id = ?", (number,))
+
+
+def _names(title: str, path: str) -> str:
+    """The title and the path, as words."""
+    stem = path.rpartition(".")[0] or path
+    return f"{title} {re.sub(r'[_/.-]+', ' ', stem)}"
+
+
+def _passages(database: sqlite3.Connection, file: int) -> list[str]:
+    rows = database.execute("SELECT text FROM passage WHERE file = ? ORDER BY id", (file,))
+    return [text for (text,) in rows]
+
+
+def _owners(database: sqlite3.Connection, passages: set[int]) -> dict[int, int]:
+    """The file of each passage."""
+    numbers = ",".join(map(str, passages))
+    return dict(database.execute(f"SELECT id, file FROM passage WHERE id IN ({numbers})"))
+
+
+def _by_file(way: Way, owners: Mapping[int, int]) -> Way:
+    """A ranking of files by their best passages."""
+    weight, scored = way
+    best: dict[int, float] = {}
+    for number, score in scored:
+        best.setdefault(owners[number], score)
+    return weight, list(best.items())
+
+
+def _hit(database: sqlite3.Connection, file: int, passage: int | None) -> Hit:
+    path, title = database.execute("SELECT path, title FROM file WHERE id = ?", (file,)).fetchone()
+    which: tuple[str, Any] = ("file = ? ORDER BY id LIMIT 1", file) if passage is None else ("id = ?", passage)
+    row = database.execute(f"SELECT text FROM passage WHERE {which[0]}", (which[1],)).fetchone()
+    return Hit(path, title, row[0].strip() if row else "")
