@@ -22,7 +22,7 @@ TITLE = 1.0
 CANDIDATES = 400
 """Passages that each way contributes."""
 
-MAX_MATCHES = 200_000
+MAX_MATCHES = 50_000
 """Matches that are scored for a question in each way, so that a common word does not cost seconds in large tables."""
 
 _WORDS_BY = "porter unicode61 remove_diacritics 2 categories 'L* N* Co M*'"

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import stat
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 State = tuple[int, int]
@@ -13,31 +13,31 @@ State = tuple[int, int]
 def files_below(root: Path, endings: Container[str]) -> dict[str, State]:
     """Returns the state of each document below a folder, by its path in it with "/"; those in hidden folders, and those
     that a link leads out of the folder to, are left out. Bytes of a name that are no UTF-8 are "?" in the path."""
-    found = {}
-    for path, entry in _entries(str(root)):
-        if os.path.splitext(entry.name)[1].lower() in endings and (state := _state(entry, root)) is not None:
-            found[path if path.isascii() else path.encode("utf-8", "replace").decode("utf-8")] = state
-    return dict(sorted(found.items()))
-
-
-def _entries(root: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yields what is in a folder and below, but not hidden, each with its path."""
-    folders = [(root, "")]
+    found: dict[str, State] = {}
+    folders = [(str(root), "")]
     while folders:
         folder, prefix = folders.pop()
-        for entry in _listed(folder):
-            if entry.name.startswith("."):
-                continue
-            path = f"{prefix}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                folders.append((entry.path, f"{path}/"))
-            else:
-                yield path, entry
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            folders += _read_folder(entries, prefix, root, endings, found)
+    return found
 
 
-def _listed(folder: str) -> Iterator[os.DirEntry[str]]:
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        yield from entries
+def _read_folder(
+    entries: Iterable[os.DirEntry[str]], prefix: str, root: Path, endings: Container[str], found: dict[str, State]
+) -> list[tuple[str, str]]:
+    """Add the documents of one folder; returns the folders in it. One loop, since a search waits for it."""
+    folders = []
+    for entry in entries:
+        name = entry.name
+        if name[0] == ".":
+            continue
+        ending = name[name.rfind(".") :]
+        if entry.is_dir(follow_symlinks=False):
+            folders.append((entry.path, f"{prefix}{name}/"))
+        elif (ending in endings or ending.lower() in endings) and (state := _state(entry, root)) is not None:
+            path = prefix + name
+            found[path if path.isascii() else path.encode("utf-8", "replace").decode("utf-8")] = state
+    return folders
 
 
 def _state(entry: os.DirEntry[str], root: Path) -> State | None:

@@ -5,7 +5,7 @@ New and changed files are indexed at the next search or read.
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from agentkit import ConfigurationError, Page, Tool, ToolError, tool
 from agentkit_tools.cutting import cut_to_goal
 from agentkit_tools.files import State, files_below
-from agentkit_tools.library import Document, Hit, Library, cache_file
+from agentkit_tools.library import Contents, Hit, Library, cache_file
 from agentkit_tools.page_text import Readable, UnreadableError, readable
 from agentkit_tools.results import (
     MAX_QUERIES,
@@ -105,29 +105,25 @@ class _Documents:
         """Returns the documents that match any of the queries, in the order found."""
         found: dict[str, Hit] = {}
         without = []
-        for query in queries[:MAX_QUERIES]:
-            hits = self._library.hits(query, self._results)
-            for each in hits:
-                found.setdefault(each.path, each)
-            if not hits:
-                without.append(no_results(query))
+        with self._library.refreshed() as contents:
+            unread = contents.unread()
+            for query in queries[:MAX_QUERIES]:
+                hits = contents.hits(query, self._results)
+                found |= {each.path: each for each in hits if each.path not in found}
+                if not hits:
+                    without.append(no_results(query))
         blocks = [
             hit(number, each.title, each.path, shortened(each.passage, SNIPPET))
             for number, each in enumerate(found.values(), 1)
         ]
         notes = over_limit(len(queries), MAX_QUERIES, "queries were searched")
-        return combined(blocks, [*without, *notes, *self._unread_notes()])
-
-    def _unread_notes(self) -> list[str]:
-        unread = list(self._library.unread().items())
-        named = [f"({_printable(path)} was not read: {why})" for path, why in unread[:MAX_NOTES]]
-        more = len(unread) - len(named)
-        return [*named, f"({more:,} more files were not read)"] if more else named
+        return combined(blocks, [*without, *notes, *_unread_notes(unread)])
 
     def _read_all(self, paths: Sequence[str], goal: str) -> str:
         """Returns the documents at these paths, each cut to `max_characters`. Raises ToolError if none exist."""
-        found = [(path, self._document(path)) for path in paths[:MAX_SOURCES]]
-        missing = [self._unknown(path) for path, document in found if document is None]
+        with self._library.refreshed() as contents:
+            found = [(path, contents.document(_as_in_hits(path))) for path in paths[:MAX_SOURCES]]
+            missing = [_unknown(path, contents) for path, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
         blocks = [
@@ -138,19 +134,6 @@ class _Documents:
         notes = [f"({each})" for each in missing]
         return combined(blocks, notes + over_limit(len(paths), MAX_SOURCES, "documents were read"))
 
-    def _document(self, path: str) -> Document | None:
-        """Returns the document at a path as returned by a search. The path is only looked up, never opened."""
-        return self._library.document(path.strip().replace("\\", "/").removeprefix("./"))
-
-    def _unknown(self, path: str) -> str:
-        """Returns the error message for a path that is not an indexed document."""
-        unread = self._library.unread()
-        if path in unread:
-            return f"{_printable(path)} was not read: {unread[path]}."
-        nearest = _nearest(path, self._library.paths())
-        hint = f" The closest matches are: {', '.join(nearest)}." if nearest else ""
-        return f"document {_printable(path)!r} not found.{hint}"
-
     def _readable(self, path: str, state: State) -> Readable:
         if not path.isprintable():
             raise UnreadableError("its name contains unprintable characters")
@@ -159,6 +142,27 @@ class _Documents:
         file = self._root / path
         found = readable(Page(path, 200, TYPES[file.suffix.lower()], None, file.read_bytes()))
         return Readable(shortened(found.title or _heading(found.text), TITLE) or path, found.text)
+
+
+def _as_in_hits(path: str) -> str:
+    """The path as a search returns it. It is only looked up, never opened."""
+    return path.strip().replace("\\", "/").removeprefix("./")
+
+
+def _unknown(path: str, contents: Contents) -> str:
+    """Returns the error message for a path that is not an indexed document."""
+    unread = contents.unread()
+    if path in unread:
+        return f"{_printable(path)} was not read: {unread[path]}."
+    nearest = _nearest(path, contents.paths())
+    hint = f" The closest matches are: {', '.join(nearest)}." if nearest else ""
+    return f"document {_printable(path)!r} not found.{hint}"
+
+
+def _unread_notes(unread: Mapping[str, str]) -> list[str]:
+    named = [f"({_printable(path)} was not read: {why})" for path, why in list(unread.items())[:MAX_NOTES]]
+    more = len(unread) - len(named)
+    return [*named, f"({more:,} more files were not read)"] if more else named
 
 
 def _nearest(path: str, known: Sequence[str]) -> list[str]:

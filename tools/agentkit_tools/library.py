@@ -79,48 +79,9 @@ class Library:
         self._connection: tuple[int, sqlite3.Connection] | None = None
         self._seen: tuple[int, Mapping[str, State]] | None = None
 
-    def hits(self, question: str, limit: int) -> list[Hit]:
-        """The documents that match a question, best first, at most `limit`."""
-        query, words = Query.of(question), content_words(question)
-        with self._refreshed() as database:
-            passages = PassageTables(database, "passage").ways(query)
-            owners = _owners(database, {number for _, scored in passages for number, _ in scored})
-            best: dict[int, int] = {}
-            for number in fused(passages):
-                best.setdefault(owners[number], number)
-            whole = PassageTables(database, "document").ways(query)
-            ranked = fused([*(_by_file(way, owners) for way in passages), *whole])
-            found: list[tuple[float, int, Hit]] = []
-            for file, score in list(ranked.items())[: 2 * limit]:
-                hit = _hit(database, file, best.get(file))
-                found.append((score, cover(words, hit.title, hit.path, hit.passage), hit))
-        most = max((covered for _, covered, _ in found), default=0)
-        first = found[0][0] if found else 0.0
-        return [
-            hit
-            for score, covered, hit in found
-            if score >= AT_LEAST * first or (covered and covered >= AT_LEAST * most)
-        ][:limit]
-
-    def document(self, path: str) -> Document | None:
-        """The document at a path as in a hit; None when there is none."""
-        with self._refreshed() as database:
-            row = database.execute("SELECT id, title FROM file WHERE path = ? AND why IS NULL", (path,)).fetchone()
-            return None if row is None else Document(path, row[1], "".join(_passages(database, row[0])).strip())
-
-    def unread(self) -> dict[str, str]:
-        """Why a file could not be read, by its path, in their order."""
-        with self._refreshed() as database:
-            return dict(database.execute("SELECT path, why FROM file WHERE why IS NOT NULL ORDER BY path"))
-
-    def paths(self) -> list[str]:
-        """The paths of all documents."""
-        with self._refreshed() as database:
-            return [path for (path,) in database.execute("SELECT path FROM file WHERE why IS NULL ORDER BY path")]
-
     @contextmanager
-    def _refreshed(self) -> Iterator[sqlite3.Connection]:
-        """The database with all files as they are now, for one thread at a time."""
+    def refreshed(self) -> Iterator["Contents"]:
+        """The documents as they are now, for one thread at a time."""
         with self._lock:
             database = self._connected()
             try:
@@ -130,7 +91,7 @@ class Library:
                     raise
                 database = self._made_anew()
                 self._refresh(database)
-            yield database
+            yield Contents(database)
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None or self._connection[0] != os.getpid():  # a connection is not shared by a fork
@@ -165,7 +126,7 @@ class Library:
             for path in [path for path in known if states.get(path) != known[path]]:
                 _remove(database, path)
                 del known[path]
-            new = iter([path for path in states if path not in known])
+            new = iter(sorted(path for path in states if path not in known))
             while time.monotonic() < end and (path := next(new, "")):
                 self._add(database, path, states[path])
         return next(new, None) is None
@@ -192,6 +153,44 @@ class Library:
             assert row is not None
             tables.add(row, passage, names)
         PassageTables(database, "document").add(number, text, names)
+
+
+class Contents:
+    """The documents of a library at one moment."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def hits(self, question: str, limit: int) -> list[Hit]:
+        """The documents that match a question, best first, at most `limit`."""
+        query, words = Query.of(question), content_words(question)
+        passages = PassageTables(self._database, "passage").ways(query)
+        owners = _owners(self._database, {number for _, scored in passages for number, _ in scored})
+        best: dict[int, int] = {}
+        for number in fused(passages):
+            best.setdefault(owners[number], number)
+        whole = PassageTables(self._database, "document").ways(query) if _has_long_documents(self._database) else ()
+        ranked = fused([*(_by_file(way, owners) for way in passages), *whole])
+        found: list[tuple[float, int, Hit]] = []
+        for file, score in list(ranked.items())[: 2 * limit]:
+            hit = _hit(self._database, file, best.get(file))
+            found.append((score, cover(words, hit.title, hit.path, hit.passage), hit))
+        least = AT_LEAST * found[0][0] if found else 0.0
+        least_words = max(1, AT_LEAST * max((covered for _, covered, _ in found), default=0))
+        return [hit for score, covered, hit in found if score >= least or covered >= least_words][:limit]
+
+    def document(self, path: str) -> Document | None:
+        """The document at a path as in a hit; None when there is none."""
+        row = self._database.execute("SELECT id, title FROM file WHERE path = ? AND why IS NULL", (path,)).fetchone()
+        return None if row is None else Document(path, row[1], "".join(_passages(self._database, row[0])).strip())
+
+    def unread(self) -> dict[str, str]:
+        """Why a file could not be read, by its path, in their order."""
+        return dict(self._database.execute("SELECT path, why FROM file WHERE why IS NOT NULL ORDER BY path"))
+
+    def paths(self) -> list[str]:
+        """The paths of all documents."""
+        return [path for (path,) in self._database.execute("SELECT path FROM file WHERE why IS NULL ORDER BY path")]
 
 
 def cache_file(root: Path) -> Path:
@@ -280,6 +279,14 @@ def _names(title: str, path: str) -> str:
 def _passages(database: sqlite3.Connection, file: int) -> list[str]:
     rows = database.execute("SELECT text FROM passage WHERE file = ? ORDER BY id", (file,))
     return [text for (text,) in rows]
+
+
+def _has_long_documents(database: sqlite3.Connection) -> bool:
+    """Whether documents say more than their passages: most have several."""
+    passages, documents = (
+        database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("passage", "file")
+    )
+    return bool(2 * passages > 3 * documents)
 
 
 def _owners(database: sqlite3.Connection, passages: set[int]) -> dict[int, int]:
