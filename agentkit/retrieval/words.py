@@ -42,9 +42,9 @@ _WORD = re.compile(rf"[{_PAIRED}{_UNSPACED}]+|(?:(?![{_PAIRED}{_UNSPACED}])(?:[^
 _NO_WORD = re.compile(rf"(?:(?![{_MARKED}{_UNSPACED}])[\W_{_PAIRED}])+")
 _NEITHER = re.compile(rf"(?:(?![{_MARKED}{_UNSPACED}])[\W_])+")
 _OTHER_LETTERS = re.compile(r"(?:[^\W_\x00-\x7f])+")
-_ACCENTS = re.compile("[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]+")
-_ARABIC = str.maketrans("أإآٱىی", "اااايي")
-_ARABIC_LETTER = re.compile("[\u0600-\u06ff]")
+_VOWEL_MARKS = re.compile("[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]+")
+_ACCENTS = re.compile("[\u0300-\u036f]+")
+_SAME_LETTERS = str.maketrans("أإآٱىیё", "ااااييе")
 
 
 def folded(text: str) -> str:
@@ -52,9 +52,13 @@ def folded(text: str) -> str:
     width: the ways in which people write the same word."""
     if text.isascii():
         return text.lower()
+    text = unicodedata.normalize("NFD", _with_accents(text))
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", text))
+
+
+def _with_accents(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold()
-    text = unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text)))
-    return text.translate(_ARABIC) if _ARABIC_LETTER.search(text) else text
+    return _VOWEL_MARKS.sub("", text).translate(_SAME_LETTERS)
 
 
 def indexed(text: str) -> str:
@@ -76,7 +80,7 @@ def _pairs(run: str) -> Iterator[str]:
 def spelled(text: str) -> str:
     """The text as its trigrams are indexed: words in lower case between single spaces, with their accents. Without
     Chinese and the like, of which pairs are indexed: a trigram would say no more."""
-    return f" {_NO_WORD.sub(' ', unicodedata.normalize('NFKC', text).casefold()).strip()} "
+    return f" {_NO_WORD.sub(' ', _with_accents(text)).strip()} "
 
 
 def has_other_letters(text: str) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agentkit import ToolError
 from agentkit.retrieval import PassageTables, Query, Way, content_words, cover, fused
 from agentkit_tools.cutting import split_into_passages
 from agentkit_tools.files import State
@@ -81,41 +82,48 @@ class Library:
 
     @contextmanager
     def refreshed(self) -> Iterator["Contents"]:
-        """The documents as they are now, for one thread at a time."""
+        """The documents as they are now, for one thread at a time. Raises ToolError when another process writes for
+        longer than WAIT, or the index turns out to be damaged; it is made anew the next time."""
         with self._lock:
-            database = self._connected()
             try:
-                self._refresh(database)
+                yield Contents(self._refreshed_database())
             except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-                    raise
-                database = self._made_anew()
-                self._refresh(database)
-            yield Contents(database)
+                if _is_locked(error):
+                    raise ToolError("another process is indexing the documents: try again later") from None
+                self._forget()
+                raise ToolError("the index of the documents was damaged: try again, it is made anew") from error
+
+    def _refreshed_database(self) -> sqlite3.Connection:
+        try:
+            return self._refresh(self._connected())
+        except sqlite3.DatabaseError as error:
+            if _is_locked(error):
+                raise
+            self._forget()
+            return self._refresh(self._connected())
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None or self._connection[0] != os.getpid():  # a connection is not shared by a fork
             self._connection, self._seen = (os.getpid(), _opened(self._at)), None
         return self._connection[1]
 
-    def _made_anew(self) -> sqlite3.Connection:
-        """The index is damaged: begin again with an empty one."""
+    def _forget(self) -> None:
+        """Remove a damaged index."""
         if self._connection is not None:
             self._connection[1].close()
+        self._connection = None
         for end in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
                 Path(f"{self._at}{end}").unlink()
-        self._connection = None
-        return self._connected()
 
-    def _refresh(self, database: sqlite3.Connection) -> None:
-        """Index new and changed files, and drop those that are gone."""
+    def _refresh(self, database: sqlite3.Connection) -> sqlite3.Connection:
+        """Index new and changed files, and drop those that are gone; returns the database."""
         states = self._files()
-        if self._seen == (_version_of(database), states):
-            return
-        while not self._batch(database, states):
-            pass
-        self._seen = (_version_of(database), states)
+        if self._seen != (_version_of(database), states):
+            while not self._batch(database, states):
+                pass
+            self._seen = (_version_of(database), states)
+        return database
 
     def _batch(self, database: sqlite3.Connection, states: Mapping[str, State]) -> bool:
         """Store some of what changed; returns whether that was all."""
@@ -248,6 +256,10 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
         database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")
+
+
+def _is_locked(error: sqlite3.DatabaseError) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def _version_of(database: sqlite3.Connection) -> int:
