@@ -9,10 +9,9 @@ index.best("What is the capital of Norway?")  ->  [1]
 from agentkit.retrieval.passages import PassageIndex, cover
 from agentkit.retrieval.sentences import sentences
 from agentkit.retrieval.tables import PassageTables, Way, fused
-from agentkit.retrieval.words import STOP_WORDS, Query, content_words
+from agentkit.retrieval.words import Query, content_words
 
 __all__ = [
-    "STOP_WORDS",
     "PassageIndex",
     "PassageTables",
     "Query",

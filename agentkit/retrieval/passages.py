@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from agentkit._closing import Closable
 from agentkit.retrieval.tables import PassageTables
-from agentkit.retrieval.words import PREFIX, Query, content_words, word_text
+from agentkit.retrieval.words import Query, content_words, has_word, word_text
 
 
 class PassageIndex(Closable):
@@ -60,8 +60,8 @@ class PassageIndex(Closable):
 def cover(words: Iterable[str], *texts: str) -> int:
     """How many of the words of a question occur in the texts, in any form that begins alike. words: as from
     `content_words`."""
-    text = f" {' '.join(map(word_text, texts))} "
-    return sum(f" {word[:PREFIX]}" in text if len(word) > 3 else f" {word} " in text for word in words)
+    text = " ".join(map(word_text, texts))
+    return sum(has_word(word, text) for word in words)
 
 
 def _without_surrogates(text: str) -> str:

@@ -13,15 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_STOP_WORDS = """
-a about after all also am an and any are as at be because been before being between both but by can could did do does
-doing for from had has have having he her here him his how i if in into is it its just many me more most much my no
-nor not of off on once only or other our out over own please same she should so some such tell than that the their
-them then there these they this those through to too under until up us very was we were what when where which while
-who whom whose why will with would you your
-"""
-STOP_WORDS = frozenset(_STOP_WORDS.split())
-"""English words that carry no information on the subject of a question."""
+from agentkit.retrieval.stop_words import NO_SUBJECT, STOP_WORDS
 
 PREFIX = 5
 """Length of the beginning of a word, in characters, that stands for its other forms."""
@@ -61,6 +53,9 @@ def _with_accents(text: str) -> str:
     return _VOWEL_MARKS.sub("", text).translate(_SAME_LETTERS)
 
 
+_FOLDED_STOP_WORDS = frozenset(map(folded, STOP_WORDS))
+
+
 def indexed(text: str) -> str:
     """The text as its words are indexed: `folded`, with spaces between pairs where a script sets none."""
     text = folded(text)
@@ -68,8 +63,8 @@ def indexed(text: str) -> str:
 
 
 def word_text(text: str) -> str:
-    """The text as `indexed`, with single spaces for all that is no word."""
-    return _NEITHER.sub(" ", indexed(text))
+    """The text as `indexed`, with one space around each word, and nothing else."""
+    return f" {_NEITHER.sub(' ', indexed(text)).strip()} "
 
 
 def _pairs(run: str) -> Iterator[str]:
@@ -89,10 +84,19 @@ def has_other_letters(text: str) -> bool:
 
 
 def content_words(text: str) -> list[str]:
-    """The distinct words of a question, `folded`; pairs of characters in scripts without spaces. Without English stop
-    words, unless there are no others."""
-    words = list(dict.fromkeys(_words(re.sub(r"['’]s\b", "", folded(text)))))
-    return [word for word in words if word not in STOP_WORDS] or words
+    """The distinct words of a question that say what it is about, `folded`; pairs of characters in scripts without
+    spaces. Without stop words, unless there are no others."""
+    return _content(text if text.isascii() else NO_SUBJECT.sub(" ", text)) or _content(text)
+
+
+def _content(text: str) -> list[str]:
+    words = list(dict.fromkeys(_words(folded(re.sub(r"['’]s\b", "", text)))))
+    return [word for word in words if word not in _FOLDED_STOP_WORDS] or words
+
+
+def has_word(word: str, text: str) -> bool:
+    """Whether a text has a word, or one that begins alike. word: as from `content_words`. text: as from `word_text`."""
+    return f" {word[:PREFIX]}" in text if len(word) > 3 else f" {word} " in text
 
 
 def _words(text: str) -> Iterator[str]:
@@ -121,7 +125,7 @@ class Query:
     def of(cls, question: str) -> "Query":
         """The query for a question in natural language."""
         question = question.encode("utf-8", "replace").decode("utf-8")
-        words = content_words(question)
+        words = _content(question)  # in Chinese all pairs: what is rare says itself how much it means
         written = [word for word in spelled(question).split() if word not in STOP_WORDS]
         return cls(
             tuple(f'"{word}"' for word in words),
