@@ -17,7 +17,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, TextDelta
 from agentkit.limits import LAST_WORDS, Usage
 from agentkit.message import Message, ToolCall, response_of, text_of
-from agentkit.retrieval import PassageIndex, content_words, sentences
+from agentkit.retrieval import best_quotes, sentences
 
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
 NOTHING_FOUND = "Nothing found: no source matches the question. (No language model wrote this; it only quotes.)"
@@ -28,10 +28,10 @@ ADDRESSES = ("url", "urls", "path", "paths", "document", "documents", "source")
 class ExtractiveBackend:
     """Answers with quotes from sources instead of generated text.
 
-    hits: maximum number of hits read per search. quotes: maximum number of sentences quoted.
+    hits: maximum number of hits read per search. quotes: maximum number of quotes, each of one or two sentences.
     """
 
-    def __init__(self, *, hits: int = 4, quotes: int = 5) -> None:
+    def __init__(self, *, hits: int = 4, quotes: int = 3) -> None:
         self._hits = hits
         self._quotes = quotes
 
@@ -79,31 +79,16 @@ class ExtractiveBackend:
     def _answer(self, question: str, exchange: Sequence["_Answered"]) -> str:
         searched = [answered for answered in exchange if _is_search(answered.name)]
         read = [answered for answered in exchange if answered not in searched]
-        passages = list(
-            {passage.text: passage for answered in read or searched for passage in _passages(answered)}.values()
-        )
-        with PassageIndex() as index:
-            for passage in passages:
-                index.add(passage.text, passage.title)
-            quoted = [
-                passages[number] for number in index.best(question, least_words=_least_words(question))[: self._quotes]
-            ]
+        texts = [text for answered in read or searched for text in _texts(answered)]
+        quoted = best_quotes(question, [text.paragraphs for text in texts], self._quotes)
         if not quoted:
             failures = [f"{each.name}: {each.response}" for each in exchange if each.response.startswith("Error: ")]
             return "\n".join([NOTHING_FOUND, *failures])
-        numbers = {
-            source: number for number, source in enumerate(dict.fromkeys(passage.source for passage in quoted), 1)
-        }
-        titles = {passage.source: passage.title for passage in quoted}
-        quotes = [f"- {passage.text} [{numbers[passage.source]}]" for passage in quoted]
-        sources = [f"[{number}] {_named(titles[source], source)}" for source, number in numbers.items()]
-        return "\n".join([NO_MODEL, "", *quotes, "", "Sources:", *sources])
-
-
-def _least_words(question: str) -> int:
-    """Return the number of a question's words a sentence must contain: half of them, at least two if it has two."""
-    words = len(content_words(question))
-    return min(words, max(2, (words + 1) // 2))
+        sources = {texts[quote.source].source: texts[quote.source].title for quote in quoted}
+        numbers = {source: number for number, source in enumerate(sources, 1)}
+        quotes = [f"- {quote.text} [{numbers[texts[quote.source].source]}]" for quote in quoted]
+        listed = [f"[{number}] {_named(sources[source], source)}" for source, number in numbers.items()]
+        return "\n".join([NO_MODEL, "", *quotes, "", "Sources:", *listed])
 
 
 @dataclass(frozen=True)
@@ -115,10 +100,12 @@ class _Answered:
 
 
 @dataclass(frozen=True)
-class _Passage:
-    text: str
+class _Text:
+    """One source that was read, without headings, notes in brackets and bibliographies."""
+
     source: str
     title: str
+    paragraphs: Sequence[str]
 
 
 def _since_question(messages: Sequence[Message]) -> tuple[str, list[_Answered]]:
@@ -187,6 +174,7 @@ def _tool_call(call_id: str, name: str, arguments: Mapping[str, Any]) -> ToolCal
 _SOURCE_LINE = re.compile(r"^source: (.+)$", re.MULTILINE)
 _TITLE_LINE = re.compile(r"^(?:title: |\[\d+\] )(.+)$", re.MULTILINE)
 _URL = re.compile(r"https?://[^\s<>\"')\]]+")
+_SENTENCE_ENDS = '.!?…"”’»)。！？」』）।؟'
 _BIBLIOGRAPHY = re.compile(r"^\W*(sources|references|bibliography|further reading)\W*$", re.IGNORECASE)
 
 
@@ -194,31 +182,35 @@ def _sources(response: str) -> list[str]:
     return _SOURCE_LINE.findall(response) or _URL.findall(response)
 
 
-def _passages(answered: _Answered) -> Iterator[_Passage]:
-    """Yield the sentences of a result, each with the source of its block."""
+def _texts(answered: _Answered) -> Iterator[_Text]:
+    """Yield the sources of a result."""
     headers = list(_SOURCE_LINE.finditer(answered.response))
     if not headers:
-        for sentence in _sentences(answered.response):
-            yield _Passage(sentence, answered.name, "")
+        yield _Text(answered.name, "", list(_paragraphs(answered.response)))
     for index, header in enumerate(headers):
         end = headers[index + 1].start() if index + 1 < len(headers) else len(answered.response)
         block = answered.response[header.end() : end]
         before = answered.response[: header.start()].rstrip("\n").rpartition("\n")[2]
         title = _TITLE_LINE.search(block) or _TITLE_LINE.fullmatch(before)
-        for sentence in _sentences(_TITLE_LINE.sub("", block)):
-            yield _Passage(sentence, header.group(1), title.group(1) if title else "")
+        paragraphs = list(_paragraphs(_TITLE_LINE.sub("", block)))
+        yield _Text(header.group(1), title.group(1) if title else "", paragraphs)
 
 
-def _sentences(text: str) -> Iterator[str]:
-    """Yield the complete sentences of a text, without headings, notes in brackets and bibliographies."""
+def _paragraphs(text: str) -> Iterator[str]:
     for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]|#{1,6}) )", text):
         lines = paragraph.strip().splitlines()
         if lines and _BIBLIOGRAPHY.match(lines[0]):
             return
         cleaned = re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", paragraph.strip())
-        if not cleaned or cleaned.startswith(("[…", "(", "#")):
-            continue
-        yield from (sentence for sentence in sentences(cleaned) if len(sentence) > 25 and sentence[-1] in '.!?"”’)')
+        if cleaned and not cleaned.startswith(("[…", "(", "#")) and _is_prose(cleaned):
+            yield cleaned
+
+
+def _is_prose(paragraph: str) -> bool:
+    """Whether it has a sentence that can be quoted, and is not a heading."""
+    return any(len(sentence) > 25 or not sentence.isascii() for sentence in sentences(paragraph)) and (
+        paragraph[-1] in _SENTENCE_ENDS or len(paragraph) > 80
+    )
 
 
 def _named(title: str, source: str) -> str:

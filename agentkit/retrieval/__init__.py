@@ -7,6 +7,7 @@ index.best("What is the capital of Norway?")  ->  [1]
 """
 
 from agentkit.retrieval.passages import PassageIndex, cover
+from agentkit.retrieval.quotes import Quote, best_quotes
 from agentkit.retrieval.sentences import sentences
 from agentkit.retrieval.tables import PassageTables, Way, fused
 from agentkit.retrieval.words import Query, content_words
@@ -15,7 +16,9 @@ __all__ = [
     "PassageIndex",
     "PassageTables",
     "Query",
+    "Quote",
     "Way",
+    "best_quotes",
     "content_words",
     "cover",
     "fused",

@@ -108,6 +108,11 @@ def _words(text: str) -> Iterator[str]:
             yield word
 
 
+def is_unspaced(word: str) -> bool:
+    """Whether a word is of a script without spaces, and so one of its pairs of characters."""
+    return bool(_RUN.match(word))
+
+
 @dataclass(frozen=True)
 class Query:
     """A question as terms of FTS5; each is quoted, so that nothing in it is an operator.
