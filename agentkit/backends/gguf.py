@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -66,11 +67,11 @@ class GGUFBackend:
         stop_on_abort(generation.stop)
         generation.start()
         try:
-            while (chunk := generation.next_chunk()) is not None:
-                for delta in accumulator.feed(chunk):
-                    for visible in text.read(delta):
-                        if request.stream:
-                            yield visible
+            chunks = map(accumulator.feed, iter(generation.next_chunk, None))
+            for delta in chain.from_iterable(chain(chunks, [accumulator.rest()])):
+                for visible in text.read(delta):
+                    if request.stream:
+                        yield visible
         finally:
             generation.stop()
         if accumulator.is_empty:

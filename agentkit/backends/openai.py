@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -136,7 +137,7 @@ class OpenAIBackend:
         else:
             deltas = accumulator.feed(_answer(answer))
         text = self._text_reader(request)
-        for delta in deltas:
+        for delta in chain(deltas, accumulator.rest()):
             for visible in text.read(delta):
                 if request.stream:
                     yield visible

@@ -1,11 +1,12 @@
-"""Retries a request once when the reply is empty (no text, no tool call, no refusal), its stream breaks, or a 200
-carries an overload or server error. Other failures are retried by the HTTP client."""
+"""Retries a request once when the reply is empty (no text, no tool call, no refusal) or ends with an error, its stream
+breaks, or a 200 carries an overload or server error. Other failures are retried by the HTTP client."""
 
 import time
 from contextlib import closing
 from dataclasses import replace
 
-from agentkit.backend import ReplyStream, Request
+from agentkit._text import cut
+from agentkit.backend import ReplyStream, Request, ending_of, is_broken_off
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
 from agentkit.message import text_of
@@ -18,7 +19,9 @@ PAUSE = 0.5
 class Retrying(Middleware):
     """Wraps any backend.
 
-    A reply that is empty twice is passed on as it is, with the usage of both. A stream that breaks is requested again
+    A reply that is empty twice is passed on as it is, with the usage of both. One that twice ends with an error (its
+    finish reason says so) raises the openai package's APIError, unless it has tool calls, which are answered with what
+    became of them. A stream that breaks is requested again
     from its beginning, which is safe since nothing of it was acted on; if deltas of it were yielded, ReplyDiscarded
     follows. A second failure raises.
     """
@@ -30,7 +33,7 @@ class Retrying(Middleware):
         try:
             with closing(self.backend.reply(request)) as deltas:
                 for delta in deltas:
-                    if isinstance(delta, Reply) and _is_empty(delta):
+                    if isinstance(delta, Reply) and (_is_empty(delta) or _has_failed(delta, request)):
                         before = delta.usage
                         break
                     has_yielded = True
@@ -46,6 +49,8 @@ class Retrying(Middleware):
             yield ReplyDiscarded()
         with closing(self.backend.reply(request)) as deltas:
             for delta in deltas:
+                if isinstance(delta, Reply) and _has_failed(delta, request):
+                    raise _broken_off(delta)
                 yield replace(delta, usage=before + delta.usage) if isinstance(delta, Reply) else delta
 
 
@@ -54,7 +59,19 @@ def _is_empty(reply: Reply) -> bool:
     message = reply.message
     content = text_of(message).strip() or message.get("tool_calls") or message.get("refusal")
     has_other = isinstance(message.get("content"), list) and bool(message.get("content"))
-    return not content and not has_other and reply.finish_reason not in ("length", "content_filter")
+    return not content and not has_other and not is_broken_off(reply.finish_reason)
+
+
+def _has_failed(reply: Reply, request: Request) -> bool:
+    """Whether the server broke a reply off, and it has no calls to which the model will be asked to reply."""
+    is_asked_again = bool(reply.message.get("tool_calls") and request.tools)
+    return ending_of(reply.finish_reason) == "error" and not is_asked_again
+
+
+def _broken_off(reply: Reply) -> Exception:
+    from agentkit.net.api_errors import api_error
+
+    return api_error(f"the server broke the reply off twice (finish_reason {cut(reply.finish_reason, 60)!r})")
 
 
 def _is_broken_stream(error: Exception, has_yielded: bool) -> bool:

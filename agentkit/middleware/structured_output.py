@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
-from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_broken_off
+from agentkit.backend import Backend, Capabilities, ReplyStream, Request, ending_of, is_broken_off
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, Reply, ReplyDiscarded, TextDelta, ToolRecord
 from agentkit.limits import Budget
@@ -62,13 +62,14 @@ class OutputType:
         """The schema as an instruction to the model."""
         return f"Answer with JSON only, conforming to this schema: {json.dumps(self.schema, ensure_ascii=False)}"
 
-    def read(self, text: str, *, broken_off: bool = False) -> Any:
-        """Parse and validate the text of an answer. broken_off: the reply was cut off, so only a complete object is
-        accepted. Raises ArgumentsError, with a message for the model."""
+    def read(self, text: str, *, finish_reason: str = "") -> Any:
+        """Parse and validate the text of an answer. finish_reason: that of the reply; if it was cut off, only a
+        complete object is accepted. Raises ArgumentsError, with a message for the model."""
         if not text.strip():
             raise ArgumentsError("the answer is empty")
-        if broken_off and not is_json_object(text, strict=False):
-            raise ArgumentsError("the answer was cut off: write it again, shorter")
+        if is_broken_off(finish_reason) and not is_json_object(text, strict=False):
+            how = ", shorter" if ending_of(finish_reason) == "length" else ""
+            raise ArgumentsError(f"the answer was cut off: write it again{how}")
         try:
             value: Any = self._read(text)[0]
         except ArgumentsError:
@@ -157,7 +158,7 @@ class TypedAnswer(TextAnswer):
         last = transcript[-1]
         if ended_by is not None or last["role"] != "assistant" or last.get("tool_calls"):
             return ()
-        complaint = self.take_text(text_of(last), broken_off=False)
+        complaint = self.take_text(text_of(last))
         if self.failure is not None:
             raise self.failure
         return complaint
@@ -172,17 +173,17 @@ class TypedAnswer(TextAnswer):
         if stop_reason(transcript[-1]) is not None:
             return None  # whatever was read of the rest of the reply, which is not in the transcript
         if ended_by is not None and not self.is_there and self.failure is None:
-            self.take_text(ended_by.response, broken_off=False, is_last="its tool ended the run")
+            self.take_text(ended_by.response, is_last="its tool ended the run")
         if self.failure is not None:
             raise self.failure
         return self._value
 
-    def take_text(self, text: str, *, broken_off: bool, is_last: str | None = None) -> Sequence[Message]:
+    def take_text(self, text: str, *, finish_reason: str = "", is_last: str | None = None) -> Sequence[Message]:
         """Read an answer from text. Returns a message for the model when it is invalid, none when it is valid or when
-        the model can't try again, which sets `failure`. broken_off: see `OutputType.read`. is_last: why the model can't
-        try again, whatever its retries."""
+        the model can't try again, which sets `failure`. finish_reason: see `OutputType.read`. is_last: why the model
+        can't try again, whatever its retries."""
         try:
-            self._value = self.kind.read(text, broken_off=broken_off)
+            self._value = self.kind.read(text, finish_reason=finish_reason)
         except ArgumentsError as error:
             self._count(text, error)
             if is_last is not None:
@@ -256,9 +257,9 @@ class StructuredOutput(Middleware):
         limit = self._budget.ending
         if reply.message.get("tool_calls") and limit is None:
             return reply
-        text, broken_off = text_of(reply.message), is_broken_off(reply.finish_reason)
+        text, reason = text_of(reply.message), reply.finish_reason
         is_last = None if limit is None else f"the run reached its limit ({limit})"
-        return replace(reply, then=tuple(self._answer.take_text(text, broken_off=broken_off, is_last=is_last)))
+        return replace(reply, then=tuple(self._answer.take_text(text, finish_reason=reason, is_last=is_last)))
 
     def _with_output(self, deltas: ReplyStream, by_tool: bool) -> Generator[Any, None, None]:
         received = _Received(self._answer.kind)

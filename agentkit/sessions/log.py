@@ -13,7 +13,8 @@ An entry is one JSON object in format 1, or 2 for a view with "from":
 
 Further keys of a message's entry: "by": "run", a user message that the run wrote itself (images of a tool, what is
 wrong with an answer); "ends": true, the result of a tool that ended the run; "unknown": true, the result says that the
-effect of the call is not known; "stopped": why the reply was stopped in the middle.
+effect of the call is not known; "stopped": why the reply was stopped in the middle; "finish_reason": the server's, of
+a reply that it cut off.
 
 "started" is written before a call that is not read-only is run: if no result follows, it is not known whether the call
 had its effect. Images are stored separately under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in

@@ -9,14 +9,14 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
-from agentkit.event import TextDelta
+from agentkit.event import CutOff, TextDelta
 from agentkit.limits import Usage
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.dependencies import Service, State, check_rate
@@ -189,7 +189,7 @@ def _ending(error: Exception | None) -> Sequence[Any]:
 
 
 def _finish_reason(answer: Answer) -> str:
-    return answer.stopped if answer.stopped in ("length", "content_filter") else "stop"
+    return answer.stopped if answer.stopped in get_args(CutOff) else "stop"
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
