@@ -132,18 +132,19 @@ def _letters_of(finish_reason: str) -> str:
     return _NOT_A_LETTER.sub("", finish_reason[:200].lower()).removeprefix("finishreason")
 
 
-_BY_LETTERS: Mapping[str, Ending] = {_letters_of(word): ending for ending, words in _ENDINGS.items() for word in words}
+_BY_WORD: Mapping[str, Ending] = {
+    form: ending for ending, words in _ENDINGS.items() for word in words for form in (word, _letters_of(word))
+}
 
 
 def ending_of(finish_reason: str) -> Ending | None:
     """What a finish reason, in the terms of any server, says of the end of a reply; None when it says nothing. A word
     that is not known is "stop", unless a part of it says otherwise (`engine_error`, `output_length_exceeded`)."""
-    letters = _letters_of(finish_reason)
+    letters = finish_reason if finish_reason in _BY_WORD else _letters_of(finish_reason)
     if letters in _NO_END:
         return None
-    found = _BY_LETTERS.get(letters)
-    if found is not None:
-        return found
+    if letters in _BY_WORD:
+        return _BY_WORD[letters]
     return next((ending for ending, parts in _PARTS_OF_WORDS if any(part in letters for part in parts)), "stop")
 
 

@@ -67,10 +67,9 @@ class Accumulator:
 
     def __init__(self, ids: str, begin: Begin | None = None, call_deltas: bool = False) -> None:
         self._ids = ids
-        self._call_deltas = call_deltas
         self._text = StreamedText()
         self._parts: list[Part] = []
-        self._calls = StreamedCalls(ids, begin)
+        self._calls = StreamedCalls(ids, begin, deltas=call_deltas)
         self._strings: dict[str, StreamedText] = {}
         self._kept: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
@@ -91,10 +90,9 @@ class Accumulator:
         usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
         if usage:
             self._usage = usage_of(usage)
-        for position, choice in enumerate(chunk.get("choices") or ()):
-            number = choice.get("index", position)
-            if number != self._choice and self._is_alternative(position if number is None else number):
-                self._feed_alternative(number, choice)
+        choices = chunk.get("choices") or ()
+        for choice in choices:
+            if choice.get("index") != self._choice and self._is_alternative(choice, choices):
                 continue
             reason = choice.get("finish_reason")
             if reason:
@@ -111,7 +109,9 @@ class Accumulator:
     def rest(self) -> Iterator[TextDelta | ReasoningDelta]:
         """Yield what was held back: the stream has ended. A finish reason is an end too."""
         for key, held in self._strings.items():
-            yield from self._reasoning(key, held.end())
+            reasoning = held.end()
+            if reasoning and self._is_reasoning(key):
+                yield ReasoningDelta(reasoning)
         text = self._text.end()
         if text:
             yield TextDelta(text)
@@ -141,16 +141,19 @@ class Accumulator:
         self.add_text(text)
         return text
 
-    def _is_alternative(self, number: object) -> bool:
-        """Whether a choice is another one than the reply's, which is the first that arrives."""
+    def _is_alternative(self, choice: Mapping[str, Any], choices: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether a choice is another one than the reply's, which is the first that arrives; its calls are kept."""
+        number = choice.get("index")
+        if number is None:
+            number = next(place for place, each in enumerate(choices) if each is choice)
         if self._choice is None:
             self._choice = number
-        return number != self._choice
-
-    def _feed_alternative(self, number: object, choice: Mapping[str, Any]) -> None:
+        if number == self._choice:
+            return False
         other = self._alternatives.setdefault(number, Accumulator(self._ids))
         for _ in other.feed({"choices": [{**choice, "index": 0}]}):
             pass
+        return True
 
     def _note_end(self, reason: object) -> None:
         """Take a finish reason, if it says anything. That the reply was broken off remains, whatever follows."""
@@ -164,16 +167,20 @@ class Accumulator:
                 text = self._appended(value) if self._parts or not value else add_text(value)
                 if text:
                     yield TextDelta(text)
-            elif value is not None and key != "role":
+            elif value is None or key == "role":
+                continue
+            elif key in CALL_FIELDS:
+                yield from self._calls.feed(_as_calls(key, value), at_end=bool(self.finish_reason))
+            else:
                 yield from self._feed_field(key, value)
 
     def _feed_field(self, key: str, value: Any) -> Iterator[Delta]:
         if key == "content":
             yield from self._feed_content(value)
-        elif key in CALL_FIELDS:
-            yield from self._called(self._calls.feed(_as_calls(key, value), at_end=bool(self.finish_reason)))
         elif key in ECHOED_FIELDS and isinstance(value, str):
-            yield from self._reasoning(key, self._string(key).add(value) if value else "")
+            text = self._string(key).add(value) if value else ""
+            if text and self._is_reasoning(key):
+                yield ReasoningDelta(text)
         else:
             kept = self._kept if key in ECHOED_FIELDS else self._extra
             kept[key] = merged(kept.get(key), value)
@@ -186,12 +193,18 @@ class Accumulator:
             if key == "content":
                 yield from self._restated_content(value)
             elif key in CALL_FIELDS:
-                yield from self._called(self._calls.feed_whole(_as_calls(key, value)))
+                yield from self._calls.feed_whole(_as_calls(key, value))
             elif key in ECHOED_FIELDS and isinstance(value, str):
-                if not any(str(text) == value for other, text in self._strings.items() if other != key):
-                    yield from self._reasoning(key, self._string(key).restate(value, is_message=self._has_deltas))
+                yield from self._restated_string(key, value)
             elif key not in self._kept and key not in self._extra:
                 yield from self._feed_field(key, value)
+
+    def _restated_string(self, key: str, value: str) -> Iterator[ReasoningDelta]:
+        if any(str(text) == value for other, text in self._strings.items() if other != key):
+            return  # reasoning under another name than in the stream
+        text = self._string(key).restate(value, is_message=self._has_deltas)
+        if text and self._is_reasoning(key):
+            yield ReasoningDelta(text)
 
     def _restated_content(self, content: str | list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
         if isinstance(content, str) and not self._parts:
@@ -201,20 +214,14 @@ class Accumulator:
         elif not self._has_deltas or not (self._text or self._parts):
             yield from self._feed_content([{"type": "text", "text": content}] if isinstance(content, str) else content)
 
-    def _called(self, deltas: Iterator[CallDelta]) -> Iterator[CallDelta]:
-        for delta in deltas:
-            if self._call_deltas:
-                yield delta
-
     def _string(self, key: str) -> StreamedText:
         found = self._strings.get(key)
         if found is None:
             found = self._strings[key] = StreamedText()
         return found
 
-    def _reasoning(self, key: str, text: str) -> Iterator[ReasoningDelta]:
-        if text and (key == "reasoning_content" or (key == "reasoning" and "reasoning_content" not in self._strings)):
-            yield ReasoningDelta(text)
+    def _is_reasoning(self, key: str) -> bool:
+        return key == "reasoning_content" or (key == "reasoning" and "reasoning_content" not in self._strings)
 
     def _feed_content(self, content: list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
         for part in content:

@@ -8,12 +8,12 @@ repetition is one call, and two calls are two where the server says so: by diffe
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from agentkit._text import cut
-from agentkit.backend import Begin, ending_of
+from agentkit.backend import Begin, Ending, ending_of
 from agentkit.event import CallDelta
 from agentkit.message import ToolCall
 from agentkit.text.call_format import CUT_OFF
@@ -25,6 +25,7 @@ FUNCTION_CALL = "function_call"
 """The index of the call in the field of this name, the predecessor of `tool_calls`; some servers send both."""
 MAX_DOUBTFUL = 4096
 """How many characters of arguments that were sent anew with each piece are kept in both readings."""
+_FIELDS = frozenset(("id", "index", "type", "function", "custom"))
 _JSON_SPACE = " \t\r\n"
 
 
@@ -32,13 +33,15 @@ class StreamedCalls:
     """The calls of one reply.
 
     ids: a unique prefix for the ids generated for calls without one. begin: called for each call when its arguments are
-    complete. may_repeat: whether equal calls may be one that the server has repeated.
+    complete. deltas: whether the deltas of calls are returned. may_repeat: whether equal calls may be one that the
+    server has repeated.
     """
 
-    def __init__(self, ids: str, begin: Begin | None) -> None:
+    def __init__(self, ids: str, begin: Begin | None, *, deltas: bool = False) -> None:
         self.may_repeat = True
         self._ids = ids
         self._begin = begin
+        self._has_deltas = deltas
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int | str, _Call] = {}
@@ -48,24 +51,34 @@ class StreamedCalls:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def feed(self, deltas: Sequence[Mapping[str, Any]], *, at_end: bool = False) -> Iterator[CallDelta]:
+    def feed(self, entries: Sequence[Mapping[str, Any]], *, at_end: bool = False) -> Sequence[CallDelta]:
         """Process the calls of one delta. at_end: whether the finish reason has arrived, with them or before."""
         self._batch += 1
-        for position, delta in enumerate(deltas):
-            call = self._continued(delta, position) or self._new(delta, at_end)
-            yield from self._extend(call, delta)
+        made: list[CallDelta] = []
+        for position, entry in enumerate(entries):
+            call, arguments = self._plain(entry)
+            if call is None:
+                piece = _Piece(entry)
+                call, arguments = self._continued(piece, position) or self._new(piece, at_end), piece.arguments
+                call.take(piece, self._by_id)
+            made += self._extend(call, arguments)
+        return made
 
-    def feed_whole(self, deltas: Sequence[Mapping[str, Any]]) -> Iterator[CallDelta]:
+    def feed_whole(self, entries: Sequence[Mapping[str, Any]]) -> Sequence[CallDelta]:
         """Process the calls of a complete message, which repeats those that were streamed before."""
         self._batch += 1
         before = self._in_order()
-        made = {call.compared: call for call in before}
-        for position, delta in enumerate(deltas):
-            if before and (_name_of(delta), _compared(_arguments_of(delta))) in made:
+        known = {call.compared for call in before}
+        made: list[CallDelta] = []
+        for position, entry in enumerate(entries):
+            piece = _Piece(entry)
+            if known and (piece.name, _compared(piece.arguments)) in known:
                 continue
             there = before[position] if position < len(before) else None
-            call = self._restated(delta, there) or self._new(delta, at_end=False)
-            yield from self._extend(call, delta)
+            call = self._restated(piece, there) or self._new(piece, at_end=False)
+            call.take(piece, self._by_id)
+            made += self._extend(call, piece.arguments)
+        return made
 
     def finished(self, finish_reason: str) -> list[ToolCall]:
         """Return the calls. finish_reason: the server's. A call that it cut off, and one of a reply that a failure or a
@@ -79,75 +92,75 @@ class StreamedCalls:
                 while call.id in sent_ids:
                     call.id += "_"
             used_ids.add(call.id)
-        return [call.as_tool_call(finish_reason) for call in calls]
+        ending = ending_of(finish_reason)
+        return [call.as_tool_call(ending, finish_reason) for call in calls]
 
     # ---- which call a piece belongs to
 
-    def _new(self, delta: Mapping[str, Any], at_end: bool) -> "_Call":
-        call = _Call(delta.get("index"), self._batch, at_end)
+    def _plain(self, entry: Mapping[str, Any]) -> "tuple[_Call | None, object]":
+        """The call and the arguments of an entry that has nothing but an index and a piece of the arguments, as most
+        have; None for another."""
+        function = entry.get("function")
+        if len(entry) != 2 or not function or len(function) != 1:
+            return None, None
+        arguments = function.get("arguments")
+        return (None if arguments is None else self._by_index.get(entry.get("index", ""))), arguments
+
+    def _new(self, piece: "_Piece", at_end: bool) -> "_Call":
+        call = _Call(piece.index, self._batch, at_end)
         self._calls.append(call)
         if call.index is not None:
             self._by_index[call.index] = call
         return call
 
-    def _continued(self, delta: Mapping[str, Any], position: int) -> "_Call | None":
+    def _continued(self, piece: "_Piece", position: int) -> "_Call | None":
         """The call that a piece continues; None when it begins one."""
-        index, call_id, name = delta.get("index"), _id_of(delta), _name_of(delta)
-        if index is not None:
-            last = self._by_index.get(index)
+        if piece.index is not None:
+            last = self._by_index.get(piece.index)
         else:
             last = self._calls[-1] if self._calls and position == 0 else None
-        if call_id and (index is None or last is None):
-            known = self._by_id.get(call_id)
-            is_its_own = known is not None and known.batch != self._batch
-            if known is not None and is_its_own and (not name or (name == known.name and not known.is_whole)):
+        if piece.id and (piece.index is None or last is None):
+            known = self._by_id.get(piece.id)
+            if known is not None and known.batch != self._batch and known.is_continued_by(piece):
                 return known
-        return None if last is None or self._begins_another(last, delta) else last
+        return None if last is None or (piece.name and self._begins_another(last, piece)) else last
 
     @staticmethod
-    def _begins_another(last: "_Call", delta: Mapping[str, Any]) -> bool:
-        """Whether a piece with the index of an earlier call (some servers send none, or 0 for all) is a new call.
+    def _begins_another(last: "_Call", piece: "_Piece") -> bool:
+        """Whether a piece with a name, and the index of an earlier call (some servers send none, or 0 for all), is a
+        new call.
 
-        It is if it has a name, and either a different id (some servers send a new id with each piece) or the arguments
-        before it are complete.
+        It is if it has either a different id (some servers send a new id with each piece) or the arguments before it
+        are complete.
         """
-        name = _name_of(delta)
-        if not name or not last.name:
+        if not last.name:
             return False
-        call_id = _id_of(delta)
-        if call_id and last.id:
-            return call_id != last.id
-        if (name == last.name or last.is_named_late) and _is_blank(_arguments_of(delta)):
+        if piece.id and last.id:
+            return piece.id != last.id
+        if (piece.name == last.name or last.is_named_late) and piece.is_blank:
             return False  # a server that repeats the name in every piece, or sends it last
-        return last.is_whole and not (name == last.name and last.is_empty)
+        return last.is_whole and not (piece.name == last.name and last.is_empty)
 
-    def _restated(self, delta: Mapping[str, Any], there: "_Call | None") -> "_Call | None":
+    def _restated(self, piece: "_Piece", there: "_Call | None") -> "_Call | None":
         """The call of the stream that an entry of the complete message is; None when it is another one. there: the one
         at the same place."""
-        known = self._by_id.get(_id_of(delta))
+        known = self._by_id.get(piece.id)
         if known is None or known.batch == self._batch:
             known = there
-        return known if known is not None and known.name in (_name_of(delta), "") else None
+        return known if known is not None and known.name in (piece.name, "") else None
 
     # ---- what a piece adds
 
-    def _extend(self, call: "_Call", delta: Mapping[str, Any]) -> Iterator[CallDelta]:
-        call_id = _id_of(delta)
-        if call_id:
-            call.id = call.id or call_id
-            self._by_id[call_id] = call
-        call.add_name(_name_of(delta))
-        arguments = _arguments_of(delta)
+    def _extend(self, call: "_Call", arguments: object) -> Sequence[CallDelta]:
+        """Add a piece of the arguments; return its delta, where they are wanted."""
         if isinstance(arguments, str):
             if call.add(arguments) and self._begin is not None:
                 self._start(call)
-            if arguments:
-                yield CallDelta(call.name, arguments)
+            if self._has_deltas and arguments:
+                return (CallDelta(call.name, arguments),)
         elif arguments is not None:
             call.value = arguments
-        for key, value in delta.items():
-            if key not in ("id", "index", "type", "function", "custom") and value is not None:
-                call.extra[key] = merged(call.extra.get(key), value)
+        return ()
 
     def _start(self, call: "_Call") -> None:
         """Report a call whose arguments are complete, once."""
@@ -173,7 +186,7 @@ class StreamedCalls:
         calls = [call for call in self._in_order() if not call.is_nothing]
         others = [call for call in calls if call.index != FUNCTION_CALL]
         calls = others or calls
-        if not self.may_repeat:
+        if not self.may_repeat or _are_distinct(calls):
             return calls
         names = Counter(call.name for call in calls)
         twins: dict[tuple[str, str], _Twins] = {}
@@ -182,6 +195,16 @@ class StreamedCalls:
             if names[call.name] == 1 or twins.setdefault(call.compared, _Twins()).takes(call):
                 kept.append(call)
         return kept
+
+
+def _are_distinct(calls: Sequence["_Call"]) -> bool:
+    """Whether the server tells all calls apart."""
+    if len(calls) < 2:
+        return True
+    ids = {call.id for call in calls}
+    indexes = {call.index for call in calls}
+    has_own_indexes = len(indexes) in (1, len(calls)) and (None in indexes or len(indexes) > 1)
+    return "" not in ids and len(ids) == len(calls) and (has_own_indexes or len({call.batch for call in calls}) == 1)
 
 
 class _Twins:
@@ -216,6 +239,29 @@ class _Twins:
             return not self._ids and (is_beside or (has_own_index and not call.at_end))
         is_at_once = self._indexes.get(call.index) == call.batch
         return not self._without_id and (call.index is None or has_own_index or is_at_once)
+
+
+class _Piece:
+    """An entry of a delta's `tool_calls`: a call or a piece of one."""
+
+    __slots__ = ("arguments", "entry", "id", "index", "name")
+
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        self.entry = entry
+        self.index: int | str | None = entry.get("index")
+        call_id = entry.get("id")
+        self.id: str = call_id if isinstance(call_id, str) else "" if call_id is None else str(call_id)
+        function = entry.get("function")
+        if not function:
+            custom = entry.get("custom") or {}
+            function = {"name": custom.get("name"), "arguments": {"input": custom.get("input")} if custom else None}
+        self.name: str = function.get("name") or ""
+        self.arguments: object = function.get("arguments")
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it adds nothing to the arguments."""
+        return self.arguments is None or (isinstance(self.arguments, str) and not self.arguments.strip())
 
 
 class _Written:
@@ -264,16 +310,22 @@ class _Call:
     """The arguments from the last piece on that began with all of the arguments before it: that piece may be all of
     them so far, or an object inside of them that begins like them."""
 
-    def add_name(self, name: str) -> None:
-        """Add a name or a piece of it; a repeated name is the same name."""
-        if not name or name == self.name:
-            return
-        self.is_named_late = self.is_named_late or (not self.name and self._has_arguments)
-        self.name = name if name.startswith(self.name) else self.name + name
+    def take(self, piece: _Piece, by_id: "dict[str, _Call]") -> None:
+        """Take what a piece says beside the arguments. by_id: gets the call under its id."""
+        if piece.id:
+            self.id = self.id or piece.id
+            by_id[piece.id] = self
+        name = piece.name
+        if name and name != self.name:  # names may be streamed in parts; a repeated complete name is the same name
+            self.is_named_late = self.is_named_late or (not self.name and self._has_arguments)
+            self.name = name if name.startswith(self.name) else self.name + name
+        for key, value in piece.entry.items():
+            if key not in _FIELDS and value is not None:
+                self.extra[key] = merged(self.extra.get(key), value)
 
     def add(self, piece: str) -> bool:
         """Add a piece of the arguments; return whether it completes them."""
-        before = self._anew or self._written
+        before = self._written if self._anew is None else self._anew
         if len(piece) >= before.length and before.length and self._is_anew(piece, str(before)):
             if self._anew is not None and self._written.length > MAX_DOUBTFUL:
                 self._written = self._anew
@@ -299,6 +351,10 @@ class _Call:
     def is_whole(self) -> bool:
         """Whether the arguments received are complete, so that a name begins another call."""
         return self.value is not None or self._written.is_object or (self._anew is not None and self._anew.is_object)
+
+    def is_continued_by(self, piece: _Piece) -> bool:
+        """Whether a piece with its id may be a part of it."""
+        return not piece.name or (piece.name == self.name and not self.is_whole)
 
     @property
     def is_empty(self) -> bool:
@@ -330,13 +386,13 @@ class _Call:
         """What is the same for two calls of a tool with the same arguments."""
         return self.name, _compared(self.arguments())
 
-    def as_tool_call(self, finish_reason: str) -> ToolCall:
-        """The call as it is kept. finish_reason: that of the reply."""
-        function = {"name": self.name, "arguments": self._kept(finish_reason)}
+    def as_tool_call(self, ending: Ending | None, finish_reason: str) -> ToolCall:
+        """The call as it is kept. ending, finish_reason: how the reply ended, and what the server called it."""
+        function = {"name": self.name, "arguments": self._kept(ending, finish_reason)}
         return cast(ToolCall, {"id": self.id, "type": "function", "function": function, **self.extra})
 
-    def _kept(self, finish_reason: str) -> str:
-        written, ending = self.arguments(), ending_of(finish_reason)
+    def _kept(self, ending: Ending | None, finish_reason: str) -> str:
+        written = self.arguments()
         if ending in ("stop", None) or (isinstance(written, dict) and UNREADABLE in written):
             return as_json_object(written)
         is_whole = not isinstance(written, str) or is_json_object(written, strict=False)
@@ -347,27 +403,6 @@ class _Call:
             return unreadable(text, CUT_OFF)  # not repaired: what is missing is unknown
         how = "was not run" if is_whole else "was cut off"
         return unreadable(text, f"the call {how}: the server broke the reply off ({cut(finish_reason, 60)})")
-
-
-def _id_of(delta: Mapping[str, Any]) -> str:
-    call_id = delta.get("id")
-    return call_id if isinstance(call_id, str) else "" if call_id is None else str(call_id)
-
-
-def _name_of(delta: Mapping[str, Any]) -> str:
-    return (delta.get("function") or delta.get("custom") or {}).get("name") or ""
-
-
-def _arguments_of(delta: Mapping[str, Any]) -> object:
-    function = delta.get("function")
-    if function:
-        return function.get("arguments")
-    custom = delta.get("custom")
-    return {"input": custom.get("input")} if custom else None
-
-
-def _is_blank(arguments: object) -> bool:
-    return arguments is None or (isinstance(arguments, str) and not arguments.strip())
 
 
 def _compared(arguments: object) -> str:

@@ -13,15 +13,15 @@ from agentkit.message import text_of
 from agentkit.middleware.base import Middleware
 
 PAUSE = 0.5
-"""Seconds before the retry of an overloaded server."""
+"""Seconds before the request is sent again to a server that is overloaded or has failed."""
 
 
 class Retrying(Middleware):
     """Wraps any backend.
 
     A reply that is empty twice is passed on as it is, with the usage of both. One that twice ends with an error (its
-    finish reason says so) raises the openai package's APIError, unless it has tool calls, which are answered with what
-    became of them. A stream that breaks is requested again
+    finish reason says so) raises the openai package's APIError, unless it has tool calls or is a typed answer, about
+    which the model is told. A stream that breaks is requested again
     from its beginning, which is safe since nothing of it was acted on; if deltas of it were yielded, ReplyDiscarded
     follows. A second failure raises.
     """
@@ -35,6 +35,7 @@ class Retrying(Middleware):
                 for delta in deltas:
                     if isinstance(delta, Reply) and (_is_empty(delta) or _has_failed(delta, request)):
                         before = delta.usage
+                        time.sleep(PAUSE if _has_failed(delta, request) else 0)
                         break
                     has_yielded = True
                     yield delta
@@ -63,8 +64,9 @@ def _is_empty(reply: Reply) -> bool:
 
 
 def _has_failed(reply: Reply, request: Request) -> bool:
-    """Whether the server broke a reply off, and it has no calls to which the model will be asked to reply."""
-    is_asked_again = bool(reply.message.get("tool_calls") and request.tools)
+    """Whether the server broke a reply off, and nothing further out asks the model again: what became of its calls is
+    told to it, and what is wrong with a typed answer."""
+    is_asked_again = bool(request.response_format or (reply.message.get("tool_calls") and request.tools))
     return ending_of(reply.finish_reason) == "error" and not is_asked_again
 
 

@@ -227,6 +227,7 @@ ERROR_CHECKS: dict[str, Callable[[], str]] = {
     "a truncated typed answer": _rejects_truncated_value,
     "a history with an unanswered call": _completes(messages=DANGLING, expected="without a result"),
     "an empty reply": _completes(say("")),
+    "a reply that the server broke off": _completes(say("Half a", reason="network_error")),
     "a busy server": _completes(503),
     "a closed connection": _completes(None),
     "the same call repeated": _ends_a_loop,
