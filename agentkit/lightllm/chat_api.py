@@ -12,7 +12,8 @@ from typing import Any
 from agentkit.backend import is_broken_off
 from agentkit.backends.text_reply import StreamDeltas, whole_message
 from agentkit.lightllm.generate_api import TextServer
-from agentkit.net.api_errors import api_error, message_of
+from agentkit.net.api_errors import api_error, error_in_body
+from agentkit.net.error_body import error_in
 from agentkit.net.http_client import Events
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
@@ -118,8 +119,9 @@ class _ChunkRepair:
 
 def checked_completion(answer: Any) -> dict[str, Any]:
     """Return a complete response of a chat completions server. Raises APIError if it is invalid or an error."""
-    if isinstance(answer, dict) and answer.get("error"):
-        raise api_error(message_of(answer), answer)
+    error = error_in(answer) if isinstance(answer, dict) else None
+    if error is not None:
+        raise error_in_body(error)
     if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list) or not answer["choices"]:
         raise api_error(f"the server's response is not a chat completion: {str(answer)[:200]}", answer)
     return answer

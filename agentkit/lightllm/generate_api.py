@@ -16,7 +16,7 @@ import openai
 from agentkit._text import json_text
 from agentkit.errors import ConfigurationError
 from agentkit.message import RESPONSE_TAG
-from agentkit.net.api_errors import api_error, status_error
+from agentkit.net.api_errors import api_error, mark_in_body, status_error
 from agentkit.net.http_client import Events, Transport
 from agentkit.net.images import ImageLoader
 from agentkit.text.chat_template import ChatTemplate
@@ -326,9 +326,8 @@ def _frame(event: Mapping[str, Any]) -> Frame | None:
 
 def _raise_if_failed(reason: object) -> None:
     if reason in ("abort", "error"):
-        raise api_error(
-            f"the server aborted the reply or failed to generate it (finish_reason {reason!r}): retry the request"
-        )
+        words = f"the server aborted the reply or failed to generate it (finish_reason {reason!r}): retry the request"
+        raise mark_in_body(api_error(words))
 
 
 def _each(value: Any, count: int) -> list[Any]:
