@@ -6,11 +6,10 @@ from typing import Any, cast
 
 from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, is_broken_off
+from agentkit.backends.usage import usage_in, usage_of
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
-from agentkit.limits import Usage
 from agentkit.message import Message, Part, ToolCall
-from agentkit.record import amount_of
 from agentkit.text.call_format import CUT_OFF
 from agentkit.tooling.arguments import as_json_object, is_json_object, unreadable
 from agentkit.tooling.json_scan import JsonScan
@@ -74,7 +73,7 @@ class Accumulator:
         self._strings: dict[str, list[str]] = {}
         self._kept: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
-        self._usage = Usage(requests=1)
+        self._usage: dict[str, Any] = {}
         self.finish_reason = ""
 
     @property
@@ -84,11 +83,11 @@ class Accumulator:
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
         """Process one chunk of a stream, or a complete response; yield its deltas."""
-        usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
-        if usage:
-            self._usage = usage_of(usage)
+        for name, value in usage_in(chunk).items():
+            if value:  # counts are those of the reply so far: the last one stands, but for a field without a value
+                self._usage[name] = value
         for choice in chunk.get("choices") or ():
-            if choice.get("index"):
+            if choice is None or choice.get("index"):
                 continue  # a second alternative, which was not requested
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
             yield from self.feed_delta(choice.get("delta") or choice.get("message") or {}, is_whole="message" in choice)
@@ -102,7 +101,7 @@ class Accumulator:
         calls = self._tool_calls()
         if calls:
             message["tool_calls"] = calls
-        return Reply(cast(Message, message), self.finish_reason, self._usage, self._extra)
+        return Reply(cast(Message, message), self.finish_reason, usage_of(self._usage), self._extra)
 
     def feed_delta(
         self, delta: Mapping[str, Any], is_whole: bool = False
@@ -289,21 +288,6 @@ class _Call:
             "function": {"name": self.name, "arguments": arguments},
         }
         return cast(ToolCall, {**call, **self.extra})
-
-
-def usage_of(usage: Mapping[str, Any]) -> Usage:
-    """Convert the usage object of a chat completions response; counts that a server omits are 0, a cost is None."""
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
-    cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
-    return Usage(
-        requests=1,
-        input_tokens=usage.get("prompt_tokens") or 0,
-        cached_tokens=cached or usage.get("num_cached_tokens") or 0,
-        output_tokens=usage.get("completion_tokens") or 0,
-        reasoning_tokens=completion.get("reasoning_tokens") or 0,
-        cost=amount_of(usage.get("cost")),
-    )
 
 
 def _text_of_part(part: Part) -> str:

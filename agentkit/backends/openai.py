@@ -114,9 +114,8 @@ class OpenAIBackend:
         except (AttributeError, KeyError, TypeError) as error:
             raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
         except APIConnectionError as error:
-            error.message = (
-                f"{error.message.rstrip('.')}: {without_credentials(error.request.url)} (is the server running?)"
-            )
+            doubt = "" if getattr(error, "in_body", False) else " (is the server running?)"
+            error.message = f"{error.message.rstrip('.')}: {without_credentials(error.request.url)}{doubt}"
             error.args = (error.message,)
             raise
         except APIError as error:

@@ -22,7 +22,8 @@ _MESSAGES = (
     *("error", "message", "detail", "errors", "msg", "error_msg", "error_message", "errorMessage", "errmsg"),
     *("err_msg", "status_msg", "error_description", "description", "reason", "title"),
 )
-_CODES = ("code", "status_code", "statusCode", "http_status", "error_code", "errorCode", "errcode", "err_code", "status")
+_CODES = ("code", "status_code", "statusCode", "http_status", "error_code", "errorCode", "errcode", "status")
+_WORDS = ("type", "error_type", "code", "error_code", "status")
 _ENVELOPES = ("base_resp", "header", "result")
 _BARE = frozenset(("message", "msg", "detail", "request_id", "requestId", "trace_id", "traceId", "timestamp", "path"))
 """The fields of an error that has nothing but its message."""
@@ -99,19 +100,17 @@ def _number(value: Any) -> int:
 
 def status_of(error: Mapping[str, Any]) -> int | None:
     """The HTTP status that an error has or means: a number of 400 to 599, or a word for one; None when it has none."""
-    bodies = [error, error.get("error"), *(error.get("errors") if isinstance(error.get("errors"), list) else ())]
-    bodies = [body for body in bodies if isinstance(body, Mapping)][::-1]
+    errors = error.get("errors")
+    inner = [error.get("error"), *(errors if isinstance(errors, list) else ())]
+    bodies = [*(body for body in inner if isinstance(body, Mapping)), error]
     for body in bodies:
         for name in _CODES:
             if 400 <= (number := _number(body.get(name))) < 600:
                 return number
-    words = " ".join(
-        str(body.get(name)) for body in bodies for name in ("type", "error_type", *_CODES) if isinstance(body.get(name), str)
-    )
-    if isinstance(error.get("error"), str):
-        words += " " + error["error"]
-    words = words[:MAX_MESSAGE_CHARACTERS].lower()
-    return next((status for status, pattern in _KINDS if re.search(pattern, words)), None)
+    words = [error["error"]] if isinstance(error.get("error"), str) else []
+    words += [str(body[name]) for body in bodies for name in _WORDS if isinstance(body.get(name), str)]
+    text = " ".join(words)[:MAX_MESSAGE_CHARACTERS].lower()
+    return next((status for status, pattern in _KINDS if re.search(pattern, text)), None)
 
 
 def message_of(body: Any) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from agentkit._text import cut
+from agentkit.net.error_body import error_in
 
 MAX_EVENT_BYTES = 64_000_000
 """Maximum size of one event, or of a body that is no event stream."""
@@ -24,6 +25,7 @@ _DONE = re.compile(r"""(?:data:)?\s*["']?\[DONE\]""", re.IGNORECASE)
 _KEEP_ALIVE = re.compile(r"\W*(?:ping|pong|heart-?beat|keep[ _-]?alive|processing)\W*", re.IGNORECASE)
 _PLAIN_EVENTS = ("", "message", "data", "chunk", "completion", "delta")
 """The names of events whose data is a part of the reply; data of others that is not JSON is a control frame."""
+_ERROR_EVENTS = ("error", "exception", "failed", "failure")
 
 
 class BrokenEventError(ValueError):
@@ -56,6 +58,11 @@ class EventReader:
         self._size = 0
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the response is one JSON object, and no stream."""
+        return self.count == 1 and not self.has_fields
+
+    @property
     def excerpt(self) -> str:
         """The beginning of the response as text."""
         return self._beginning[:EXCERPT_BYTES].decode("utf-8", "replace")
@@ -74,8 +81,7 @@ class EventReader:
             yield from self._ended()
 
     def _lines(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the lines that a chunk completes. One that ends in CR is complete before it is known whether LF follows.
-        """
+        """Yield the lines that a chunk completes; one that ends in CR does not wait for an LF."""
         if len(self._beginning) < EXCERPT_BYTES:
             self._beginning += chunk[:EXCERPT_BYTES]
         if self._after_return and chunk.startswith(b"\n"):
@@ -111,7 +117,7 @@ class EventReader:
         elif field == b"event":
             self.has_fields = True
             self._event = value.decode("utf-8", "replace").strip().lower()
-            self._reports = self._event == "error"
+            self._reports = self._event in _ERROR_EVENTS
         elif field in (b"id", b"retry"):
             self.has_fields = True
         else:  # no event stream, or JSON in several lines of which only the first has a field's name
@@ -199,6 +205,7 @@ class EventReader:
 
 
 def _as_error(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict) and value.get("error"):
-        return value
-    return {"error": value}
+    """The data of an event that is named "error", as an object that `error_in` finds an error in."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, dict) and error_in(value) else {"error": value}

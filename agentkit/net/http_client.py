@@ -136,9 +136,12 @@ class Transport:
         """Send JSON and return the JSON of the response.
 
         Raises APIConnectionError when the server can't be reached, APITimeoutError when it does not respond in time,
-        APIStatusError and its subclasses for an error status, APIResponseValidationError when the body is not JSON.
+        APIStatusError and its subclasses for an error status, APIResponseValidationError when the body is not JSON, and
+        the error that a body with status 200 reports.
         """
-        return self._json(self._answered("POST", path, body, timeout, headers))
+        answer = self._json(self._answered("POST", path, body, timeout, headers))
+        self._raise_if_error(answer)
+        return answer
 
     def events(
         self,
@@ -283,9 +286,7 @@ class Transport:
         chunks = self._chunks(response)
         try:
             for event in reader.read(chunks):
-                error = error_in(event)
-                if error is not None:
-                    raise self._without_key(error_in_body(error))
+                self._raise_if_error(event)
                 yield event
                 if event.get("finished"):  # LightLLM's own stream ends without [DONE]
                     reader.is_done = True
@@ -299,12 +300,16 @@ class Transport:
         elif not reader.count and "event-stream" not in response.headers.get("Content-Type", ""):
             raise self._not_json(response, reader.excerpt.encode())
 
-    def _without_key(self, error: openai.APIError) -> openai.APIError:
-        """Remove the key, which some servers repeat when they reject it, from an error; return the error."""
+    def _raise_if_error(self, answer: Any) -> None:
+        """Raise the error that a body with status 200 reports, without the key, which some servers repeat."""
+        found = error_in(answer) if isinstance(answer, dict) else None
+        if found is None:
+            return
+        error = error_in_body(found)
         if self._key and self._key in f"{error} {error.body}":
             error.message = error.message.replace(self._key, "(key)")
             error.args, error.body = (error.message,), None
-        return error
+        raise error
 
     def _connection_error(
         self, method: str, path: str, error: Exception, in_body: bool = False

@@ -54,26 +54,32 @@ def objects_of(answer: httpx2.Response | DrainedStream, is_finished: Callable[[]
     else:
         response, reader = answer, EventReader()
         objects = reader.read([answer.content])
-    has_choices = is_whole = False
+    has_choices = False
     try:
         for each in objects:
             if isinstance(each, dict):
                 _raise_if_error(each)
-                has_choices = has_choices or bool(each.get("choices"))
-                is_whole = reader.count == 1 and not reader.has_fields
+                has_choices = has_choices or bool(each.get("choices")) or each.get("object") == "chat.completion"
                 yield each
-    except BrokenEventError as error:
+    except (BrokenEventError, APIConnectionError) as error:
         if not is_finished():
-            raise _broken(response, reader, str(error)) from None
+            raise _broken(error, response, reader) from error.__cause__
     except EventTooLongError as error:
         raise _api_error(str(error)) from None
-    except APIConnectionError:
-        if not is_finished():
-            raise
-    if not has_choices and not reader.has_fields and "event-stream" not in _kind(response):
-        raise _no_completion(response, reader)
-    if not (is_whole or reader.is_done or is_finished()) and has_choices:
-        raise APIConnectionError(message="the stream ended before the reply was finished", request=response.request)
+    _check(response, reader, has_choices=has_choices, is_finished=is_finished())
+
+
+def _check(response: httpx2.Response, reader: EventReader, *, has_choices: bool, is_finished: bool) -> None:
+    """Check what was read of a response at its end. Raises the openai package's errors."""
+    if has_choices:
+        if not (reader.is_whole or reader.is_done or is_finished):
+            cut_off = "the stream ended before the reply was finished"
+            raise _in_body(APIConnectionError(message=cut_off, request=response.request))
+    elif not reader.has_fields:
+        if "event-stream" not in _kind(response):
+            raise _no_completion(response, reader)
+        if reader.excerpt.strip() and not reader.count:
+            raise _in_body(_api_error(f"the server sent no event: {reader.excerpt!r}"))
 
 
 def _raise_if_error(answer: dict[str, Any]) -> None:
@@ -86,12 +92,12 @@ def _raise_if_error(answer: dict[str, Any]) -> None:
     raise error_in_body(error)
 
 
-def _broken(response: httpx2.Response, reader: EventReader, message: str) -> APIError:
+def _broken(error: BrokenEventError | APIConnectionError, response: httpx2.Response, reader: EventReader) -> APIError:
+    if isinstance(error, APIConnectionError):
+        return error
     if not reader.has_fields and not reader.excerpt.lstrip().startswith(("{", "[")):
         return _no_completion(response, reader)
-    from agentkit.net.api_errors import mark_in_body
-
-    return mark_in_body(_api_error(message))
+    return _in_body(_api_error(str(error)))
 
 
 def _no_completion(response: httpx2.Response, reader: EventReader) -> APIError:
@@ -112,3 +118,9 @@ def _api_error(message: str) -> APIError:
     from agentkit.net.api_errors import api_error
 
     return api_error(message)
+
+
+def _in_body(error: APIError) -> APIError:
+    from agentkit.net.api_errors import mark_in_body
+
+    return mark_in_body(error)
