@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -129,11 +130,11 @@ class OpenAIBackend:
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
         text = self._text_reader(request)
         with closing(self._post(self._connected(), request)) as answer:
-            for chunk in objects_of(answer, lambda: bool(accumulator.finish_reason)):
-                for delta in accumulator.feed(chunk):
-                    for visible in text.read(delta):
-                        if request.stream:
-                            yield visible
+            objects = objects_of(answer, lambda: bool(accumulator.finish_reason))
+            for delta in chain.from_iterable(map(accumulator.feed, objects)):
+                for visible in text.read(delta):
+                    if request.stream:
+                        yield visible
         if accumulator.is_empty:
             from agentkit.net.api_errors import mark_in_body
 

@@ -22,9 +22,11 @@ EXCERPT_BYTES = 300
 _DECODER = json.JSONDecoder(strict=False)
 _SPACE = re.compile(r"(?:\s|\x00|data:(?!\s*\[DONE))*", re.IGNORECASE)
 _DONE = re.compile(r"""(?:data:)?\s*["']?\[DONE\]""", re.IGNORECASE)
+_END = re.compile(r"""["']?\[?(?:done|end|eos|eof)\]?["']?""", re.IGNORECASE)
 _KEEP_ALIVE = re.compile(r"\W*(?:ping|pong|heart-?beat|keep[ _-]?alive|processing)\W*", re.IGNORECASE)
 _PLAIN_EVENTS = ("", "message", "data", "chunk", "completion", "delta")
 """The names of events whose data is a part of the reply; data of others that is not JSON is a control frame."""
+_END_EVENTS = ("done", "end", "close", "complete", "completed", "finish")
 _ERROR_EVENTS = ("error", "exception", "failed", "failure")
 
 
@@ -39,7 +41,8 @@ class EventTooLongError(ValueError):
 class EventReader:
     """Reads one response.
 
-    limit: maximum size of an event in bytes. is_done: whether `[DONE]` has arrived. has_fields: whether the response
+    limit: maximum size of an event in bytes. is_done: whether `[DONE]` has arrived, or another
+    mark of the end. has_fields: whether the response
     has fields of server-sent events. count: number of objects read. excerpt: the beginning of the response.
     """
 
@@ -138,7 +141,7 @@ class EventReader:
         if self._data and _DONE.match(data[:20].decode("utf-8", "replace")):
             yield from self._ended()
         is_object = not self._data and (data.startswith(b"{") and data.endswith(b"}"))
-        is_mark = not self._data and data[:1] in (b"[", b'"', b"d", b"D", b"'") and len(data) < 20
+        is_mark = not self._data and not self._reports and len(data) < 20
         self._size += len(data)
         self._check(self._size)
         if is_object or is_mark:
@@ -161,11 +164,16 @@ class EventReader:
         self._is_bare = False
         if text or self._reports:
             yield from self._objects(text)
+        if self._event in _END_EVENTS:
+            self.is_done = True
         self._event, self._reports = "", False
 
     def _objects(self, text: str) -> Iterator[dict[str, Any]]:
         """Yield the objects in the data of an event."""
         event, reports = self._event, self._reports
+        if not reports and len(text) < 20 and _END.fullmatch(text.strip()):
+            self.is_done = True
+            return
         try:
             values = list(self._values(text))
         except (ValueError, RecursionError):
