@@ -171,7 +171,8 @@ class OutputDelta(Event):
 @dataclass(frozen=True)
 class ReplyDiscarded(Event):
     """Discard the deltas of this reply: its stream broke and the request is retried, or what was emitted as its text
-    turned out to be reasoning, which follows as such."""
+    turned out to be reasoning, which follows as such. A reader that can't take text back has to hold back or to end
+    (`agentkit.serving.append_only`)."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, ending_of, is_broken_off
 from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls, merged
 from agentkit.backends.streamed_text import StreamedText
+from agentkit.backends.usage import usage_in, usage_of
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
-from agentkit.limits import Usage
 from agentkit.message import Message, Part
-from agentkit.record import amount_of
 
 Delta = TextDelta | ReasoningDelta | CallDelta
 
@@ -73,7 +72,7 @@ class Accumulator:
         self._strings: dict[str, StreamedText] = {}
         self._kept: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
-        self._usage = Usage(requests=1)
+        self._usage: dict[str, Any] = {}
         self._choice: object = None
         self._alternatives: dict[object, Accumulator] = {}
         self._has_deltas = False
@@ -87,12 +86,12 @@ class Accumulator:
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one chunk of a stream, or a complete response; yield its deltas."""
-        usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
-        if usage:
-            self._usage = usage_of(usage)
+        for name, value in usage_in(chunk).items():
+            if value:  # counts are those of the reply so far: the last one stands, but for a field without a value
+                self._usage[name] = value
         choices = chunk.get("choices") or ()
         for choice in choices:
-            if choice.get("index") != self._choice and self._is_alternative(choice, choices):
+            if choice is None or (choice.get("index") != self._choice and self._is_alternative(choice, choices)):
                 continue
             reason = choice.get("finish_reason")
             if reason:
@@ -130,7 +129,7 @@ class Accumulator:
         message |= self._kept
         if calls:
             message["tool_calls"] = calls
-        return Reply(cast(Message, message), reason, self._usage, self._extra)
+        return Reply(cast(Message, message), reason, usage_of(self._usage), self._extra)
 
     def feed_delta(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one delta that repeats no other: of a text that was parsed here; yield its deltas."""
@@ -264,21 +263,6 @@ def _as_calls(key: str, value: Any) -> Sequence[Mapping[str, Any]]:
         return [value] if isinstance(value, Mapping) else cast(Sequence[Mapping[str, Any]], value)
     has_content = value.get("name") or value.get("arguments")
     return [{"index": FUNCTION_CALL, "function": value}] if has_content else []
-
-
-def usage_of(usage: Mapping[str, Any]) -> Usage:
-    """Convert the usage object of a chat completions response; counts that a server omits are 0, a cost is None."""
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
-    cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
-    return Usage(
-        requests=1,
-        input_tokens=usage.get("prompt_tokens") or 0,
-        cached_tokens=cached or usage.get("num_cached_tokens") or 0,
-        output_tokens=usage.get("completion_tokens") or 0,
-        reasoning_tokens=completion.get("reasoning_tokens") or 0,
-        cost=amount_of(usage.get("cost")),
-    )
 
 
 def _text_of_part(part: Part) -> str:

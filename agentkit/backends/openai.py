@@ -6,11 +6,10 @@ pool and error classes are kept.
 """
 
 import contextlib
-import json
 import logging
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -28,7 +27,7 @@ from agentkit.backends.chat_protocol import (
 )
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.errors import ConfigurationError
-from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
+from agentkit.event import Reply
 from agentkit.net.abort import track_connections
 from agentkit.net.hosted import is_hosted
 
@@ -116,9 +115,8 @@ class OpenAIBackend:
         except (AttributeError, KeyError, TypeError) as error:
             raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
         except APIConnectionError as error:
-            error.message = (
-                f"{error.message.rstrip('.')}: {without_credentials(error.request.url)} (is the server running?)"
-            )
+            doubt = "" if getattr(error, "in_body", False) else " (is the server running?)"
+            error.message = f"{error.message.rstrip('.')}: {without_credentials(error.request.url)}{doubt}"
             error.args = (error.message,)
             raise
         except APIError as error:
@@ -127,20 +125,17 @@ class OpenAIBackend:
             raise
 
     def _replied(self, request: Request) -> ReplyStream:
-        from agentkit.net.openai_stream import DrainedStream
+        from agentkit.net.openai_stream import objects_of
 
-        client = self._connected()
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
-        answer = self._post(client, request)
-        if isinstance(answer, DrainedStream):
-            deltas = self._streamed(client, answer, accumulator)
-        else:
-            deltas = accumulator.feed(_answer(answer))
         text = self._text_reader(request)
-        for delta in chain(deltas, accumulator.rest()):
-            for visible in text.read(delta):
-                if request.stream:
-                    yield visible
+        with closing(self._post(self._connected(), request)) as answer:
+            objects = objects_of(answer, lambda: bool(accumulator.finish_reason))
+            deltas = chain.from_iterable(map(accumulator.feed, objects))
+            for delta in chain(deltas, accumulator.rest()):
+                for visible in text.read(delta):
+                    if request.stream:
+                        yield visible
         if accumulator.is_empty:
             from agentkit.net.api_errors import mark_in_body
 
@@ -209,30 +204,6 @@ class OpenAIBackend:
                 )
                 track_connections(self._client._client)
             return self._client
-
-    def _streamed(
-        self, client: "OpenAI", stream: "DrainedStream", accumulator: Accumulator
-    ) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
-        from openai import APIConnectionError, APIError
-
-        with closing(stream):
-            kind = stream.response.headers.get("content-type", "")
-            if "json" in kind or "html" in kind:  # the server does not stream, or is not a model server
-                yield from accumulator.feed(_answer(_read(stream.response)))
-                return
-            try:
-                for chunk in stream:
-                    if isinstance(chunk, dict):
-                        yield from accumulator.feed(chunk)
-            except APIConnectionError:
-                raise
-            except APIError as error:  # an error event: the package has no class for it
-                _raise_if_error({"error": error.body})
-                raise
-            except json.JSONDecodeError as error:
-                raise _api_error(f"the server sent an event that is not JSON: {error}") from None
-            if not (accumulator.is_empty or accumulator.finish_reason or stream.is_done):
-                raise _cut_off(stream.response.request)
 
     def _post(self, client: "OpenAI", request: Request) -> "httpx2.Response | DrainedStream":
         """Send a request; send it again without options that the server rejects."""
@@ -322,60 +293,12 @@ def _with_path(url: str | None) -> str | None:
     return url.rstrip("/") + "/v1"
 
 
-def _read(response: "httpx2.Response") -> "httpx2.Response":
-    """Read a complete response to a streaming request; return it."""
-    import httpx2
-    from openai import APIConnectionError
-
-    try:
-        response.read()
-    except httpx2.TransportError as error:
-        raise APIConnectionError(request=response.request) from error
-    return response
-
-
-def _answer(response: "httpx2.Response") -> dict[str, Any]:
-    """Return the JSON of a complete response. Raises the error that it contains, or APIResponseValidationError."""
-    from openai import APIResponseValidationError
-
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    if isinstance(answer, dict):
-        _raise_if_error(answer)
-        if isinstance(answer.get("choices"), list) and answer["choices"]:
-            return answer
-    kind = response.headers.get("content-type", "no content type").split(";")[0]
-    raise APIResponseValidationError(
-        response,
-        answer,
-        message=f"{without_credentials(response.request.url)} answered {response.status_code} with {kind}, which is "
-        f"not a chat completion (is the base URL right? it usually ends in /v1): {response.text[:200]!r}",
-    )
-
-
-def _raise_if_error(answer: Mapping[str, Any]) -> None:
-    """Raise the error that a server reports in a body with status 200."""
-    if not answer.get("error"):
-        return
-    from agentkit.net.api_errors import error_in_body  # imports requests, so only when there is an error
-
-    raise error_in_body(answer)
-
-
 def _without_key(error: "APIError", key: str) -> "APIError":
     """Remove the key, which some servers repeat when they reject it, from an error; return the error."""
     error.message = error.message.replace(key, "(key)")
     error.args = (error.message,)
     error.body = None
     return error
-
-
-def _cut_off(request: "httpx2.Request") -> Exception:
-    from openai import APIConnectionError
-
-    return APIConnectionError(message="the stream ended before the reply was finished", request=request)
 
 
 def _api_error(message: str) -> "APIError":

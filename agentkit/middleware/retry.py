@@ -1,5 +1,6 @@
 """Retries a request once when the reply is empty (no text, no tool call, no refusal) or ends with an error, its stream
-breaks, or a 200 carries an overload or server error. Other failures are retried by the HTTP client."""
+breaks (an event that is not JSON breaks it too), or a 200 carries an overload or server error. Other failures are
+retried by the HTTP client."""
 
 import time
 from contextlib import closing
@@ -42,10 +43,10 @@ class Retrying(Middleware):
                 else:
                     return
         except Exception as error:
-            if _is_overload_in_body(error):
+            if not (request.stream and _is_broken_stream(error, has_yielded)):
+                if not _is_transient_in_body(error):
+                    raise
                 time.sleep(PAUSE)
-            elif not (request.stream and _is_broken_stream(error, has_yielded)):
-                raise
         if has_yielded:
             yield ReplyDiscarded()
         with closing(self.backend.reply(request)) as deltas:
@@ -85,8 +86,8 @@ def _is_broken_stream(error: Exception, has_yielded: bool) -> bool:
     return has_yielded or "Connect" not in type(error.__cause__).__name__
 
 
-def _is_overload_in_body(error: Exception) -> bool:
-    """Whether the body of a 200 reports an overload or a server error, or has no status at all."""
+def _is_transient_in_body(error: Exception) -> bool:
+    """Whether the body of a 200 is broken, or reports an overload, a server error, or an error without a status."""
     if not getattr(error, "in_body", False):
         return False
     status = getattr(error, "status_code", 500)

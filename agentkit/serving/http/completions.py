@@ -16,8 +16,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
-from agentkit.event import CutOff, TextDelta
+from agentkit.event import CutOff, Event
 from agentkit.limits import Usage
+from agentkit.serving.append_only import AppendOnlyText
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.dependencies import Service, State, check_rate
 from agentkit.serving.http.errors import body_of, error_responses, logged_status_and_detail
@@ -170,14 +171,16 @@ async def _chunks(
         return {**head, "object": "chat.completion.chunk", "choices": [choice], **more}
 
     has_started = False
+    text = AppendOnlyText(state.conversations.service.late_reasoning)
     async with aclosing(state.runs.follow(user_input, request.is_disconnected)) as updates:
         async for each in updates:
             if each is None:
                 yield None
-            elif isinstance(each, TextDelta):
-                yield chunk({"content": each.text} if has_started else {"role": "assistant", "content": each.text})
-                has_started = True
-            elif isinstance(each, Answer):
+            elif isinstance(each, Event):
+                if said := text.take(each):
+                    yield chunk({"content": said} if has_started else {"role": "assistant", "content": said})
+                    has_started = True
+            else:
                 state.metrics.note(each)
                 yield chunk({}, _finish_reason(each))
                 if wants_usage:
