@@ -21,8 +21,8 @@ NAMES: list[str] = import_module("agentkit").__all__
 LAYERS = [
     ["errors", "_text", "_closing", "_threads"],
     ["net.pickled_errors"],
-    ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
-    ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan"],
+    ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors", "net.error_words"],
+    ["net.overflow", "net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan"],
     ["tooling.coercion", "tooling.options", "tooling.pickling"],
     [
         "tooling.subprocess_worker",
