@@ -27,6 +27,7 @@ from agentkit.message import Message, response_of, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.history_cut import TrimmedHistory, as_text, cut, size_of
 from agentkit.net.error_words import explain
+from agentkit.net.learned import Learned
 from agentkit.net.overflow import tokens_counted, too_long
 from agentkit.toolbox import Toolbox
 from agentkit.tools import Context, Tool
@@ -95,12 +96,21 @@ class Window:
 class ContextSize:
     """What is known about the context window of a backend; shared by the runs of an agent.
 
-    tokens: its size, None while unknown. views: the views of earlier conversations, by a digest of the transcript."""
+    known: its size in tokens as it was given, or as the server reported it when it was asked; None while unknown.
+    learned: "tokens" is the size that a refusal taught. views: the views of earlier conversations, by a digest of the
+    transcript."""
 
-    tokens: int | None
+    known: int | None
     was_queried: bool = False
     bytes_per_token: float = BYTES_PER_TOKEN
     views: "OrderedDict[bytes, TrimmedHistory]" = field(default_factory=OrderedDict)
+    learned: Learned = field(default_factory=Learned)
+
+    @property
+    def tokens(self) -> int | None:
+        """The size in tokens; None while unknown."""
+        sizes = [size for size in (self.known, self.learned.value("tokens")) if size is not None]
+        return min(sizes, default=None)
 
     def remember(self, transcript: Transcript, view: "TrimmedHistory") -> None:
         """Keep a view for later runs that continue this transcript by `messages=`."""
@@ -121,7 +131,7 @@ class ContextSize:
         if self.tokens is None and not self.was_queried:
             self.was_queried = True
             try:
-                self.tokens = backend.capabilities(ask=True).context_length
+                self.known = backend.capabilities(ask=True).context_length
             except Exception as error:  # noqa: BLE001 - the run continues without knowing it
                 logger.info("the size of the model's context could not be queried: %s", error)
         return self.tokens
@@ -243,8 +253,9 @@ class FitToContext(Middleware):
         known = self._size.tokens
         if limit and (known is None or limit < known):
             known = limit
-        self._size.tokens = known or max(256, int(size / self._size.bytes_per_token))  # the real one is smaller
-        counted = tokens_counted(error, limit, size) or self._size.tokens
+        tokens = known or max(256, int(size / self._size.bytes_per_token))  # the real one is smaller
+        self._size.learned.learn("tokens", tokens)
+        counted = tokens_counted(error, limit, size) or tokens
         self._size.bytes_per_token = min(self._size.bytes_per_token, size / counted)
         logger.info("the history is cut, since the server rejected it as too long: %s", error)
         return self._cut(transcript)

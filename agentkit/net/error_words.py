@@ -1,7 +1,7 @@
 """What a server says in an error: all of its words as one bounded, lower-case text.
 
-Servers put the reason into `message`, `detail`, `code`, `type`, a bare string, a list, an HTML page, or the JSON text of
-another server's error inside one of these (gateways).
+Servers put the reason into `message`, `detail`, `code`, `type`, a bare string, a list, an HTML page, or the JSON text
+of another server's error inside one of these (gateways).
 """
 
 import re

@@ -1,8 +1,8 @@
 """Recognises the errors by which servers refuse a request because its history is too long, in any of their wordings.
 
-There is no common code: of thirty servers hardly two use the same words. So the words are read: what says that the
-prompt is too long counts, unless the fault is another one, which a shorter history would not mend: too many requests in
-a time, an image, a reply limit (max_tokens) that no prompt would leave room for. docs/backends.md has the policy.
+There is no common code, and of thirty servers hardly two use the same words. So the words are read: what says that the
+prompt is too long counts, unless the fault is another one that a shorter history would not mend: too many requests in a
+time, an image, a reply limit (max_tokens) that leaves no room for any prompt. docs/backends.md has the policy.
 """
 
 import re
@@ -14,11 +14,15 @@ _NEVER = frozenset({401, 402, 403, 404, 405, 407, 408, 409})
 """Statuses that say another thing, whatever the words."""
 
 _PROMPT = (
-    r"(?:prompts?|inputs?|requests?|messages?|conversation|histor(?:y|ies)|context|query|queries|document|body|payload|"
+    r"(?:prompts?|inputs?|requests?|messages?|conversation|histor(?:y|ies)|context|query|queries|document|body|"
+    r"payload|"
     r"sequence|content|entity|text|question|tokens?)"
 )
 _GAP = r"[^.:;|{}\[\]]{0,70}?"
-_MORE = r"(?:exceed\w*|more than|greater than|longer than|larger than|bigger than|over(?!view)|above|beyond|surpass\w*)"
+_MORE = (
+    r"(?:exceed\w*|more than|greater than|longer than|larger than|bigger than|over(?!view)|above|beyond|"
+    r"surpass\w*)"
+)
 _TOO = r"\btoo (?:long|large|big)\b"
 
 _CERTAIN = re.compile(
@@ -39,28 +43,35 @@ _LIKELY = re.compile(
     "|".join(
         (
             # the context, its length, window, size or limit, next to a word for too much
-            rf"context[ _-]?(?:length|size|window|limit|tokens?|budget)?\b.{{0,80}}?(?:{_MORE}|\bonly\b|\bfull\b|maximum|reached)",
-            rf"(?:{_MORE}|{_TOO}|reached|outside|fits?|maximum|max).{{0,60}}?\bcontext\b[ _-]?(?:length|size|window|limit)?",
+            rf"context[ _-]?(?:length|size|window|limit|tokens?|budget)?\b.{{0,80}}?(?:{_MORE}|\bonly\b|\bfull\b|"
+            rf"maximum|reached)",
+            rf"(?:{_MORE}|{_TOO}|reached|outside|fits?|maximum|max).{{0,60}}?\bcontext\b[ _-]?(?:length|size|window|"
+            rf"limit)?",
             r"context the overflows",
             # the prompt is too long
             rf"\b{_PROMPT}\b{_GAP}{_TOO}",
-            rf"\btoo (?:many|much) (?:input |prompt |total |context )?(?:tokens|text|context|messages|characters)",
-            rf"(?:request|payload|entity|content|input|prompt)[ _]?(?:entity[ _])?too[ _]?(?:large|long)",
+            r"\btoo (?:many|much) (?:input |prompt |total |context )?(?:tokens|text|context|messages|characters)",
+            r"(?:request|payload|entity|content|input|prompt)[ _]?(?:entity[ _])?too[ _]?(?:large|long)",
             # a count of tokens or of characters against its limit
-            rf"\b(?:prompt|inputs?|messages?|conversation|total|request(?:ed)?|sequence|content)\b{_GAP}(?:\blen(?:gth)?\b|\bsize\b|tokens?|characters?){_GAP}{_MORE}",
-            rf"\btokens?\b.{{0,80}}?(?:{_MORE}|must (?:be|have|not)|no more than|at most|fewer than|less than|<=).{{0,80}}?\b(?:\d+|max\w*|limit\w*|allowed|context)",
+            rf"\b(?:prompt|inputs?|messages?|conversation|total|request(?:ed)?|sequence|"
+            rf"content)\b{_GAP}(?:\blen(?:gth)?\b|\bsize\b|tokens?|characters?){_GAP}{_MORE}",
+            rf"\btokens?\b.{{0,80}}?(?:{_MORE}|must (?:be|have|not)|no more than|at most|fewer than|less than|"
+            rf"<=).{{0,80}}?\b(?:\d+|max\w*|limit\w*|allowed|context)",
             rf"{_MORE}.{{0,60}}?\b(?:token|input|prompt|character)[ _-]?(?:count|length|len|size|limit|tokens?)",
             rf"{_MORE}.{{0,40}}?\b(?:max|maximum)\b.{{0,30}}?\b(?:tokens?|length)\b",
             r"\bprompts?\b.{0,40}?(?:exceed\w*|longer|greater) .{0,40}?\b(?:max\w*|limit)",
             r"\d{3,} ?(?:tokens? )?> ?\d{3,}",
-            r"tokens? .{0,60}?supports? (?:only )?(?:up to|at most)|max(?:imum)? tokens of \d+ exceed|expected maxlength",
-            r"`?inputs`? must have less than|`?inputs`? tokens \+|range of input length|length of (?:the )?(?:input|prompt)",
+            r"tokens? .{0,60}?supports? (?:only )?(?:up to|at most)|max(?:imum)? tokens of \d+ exceed|"
+            r"expected maxlength",
+            r"`?inputs`? must have less than|`?inputs`? tokens \+|range of input length|length of (?:the )?(?:input|"
+            r"prompt)",
             r"max_(?:input|prompt|total|num)_tokens|max_model_len|max_seq_len|max_input_length|\bn_ctx\b|\bnum_ctx\b",
             r"character limit|max input characters|token len\b|string_above_max_length",
             r"messages?(?:\[\d+\]\.content)?'?: (?:string|array) too long",
             r"max_tokens must be at least 1, got -\d+",
             # what to do about it
-            r"(?:reduce|shorten|decrease|trim|truncate)\b.{0,40}?\b(?:length|size|prompt|inputs?|messages?|conversation|context|history)\b",
+            r"(?:reduce|shorten|decrease|trim|truncate)\b.{0,40}?\b(?:length|size|prompt|inputs?|messages?|"
+            r"conversation|context|history)\b",
             r"(?:shorter|smaller) (?:prompt|input|message|context|conversation|request)",
             # Chinese
             r"(?:上下文|输入|提示词?|prompt|对话|消息|请求|内容|文本|历史|tokens?|令牌)[^。；|]{0,40}?(?:过长|超长|太长|超过|超出|超限|大于|过大|上限|最大)",
@@ -70,25 +81,32 @@ _LIKELY = re.compile(
 )
 
 _WAIT = re.compile(
-    r"per[ _-]?(?:minute|min|hour|day|second|sec|month|week)\b|rate[ _-]?limit|quota|throttl|too many (?:requests|concurrent)|"
-    r"\b(?:tpm|rpm|tpd|rpd|itpm)\b|try again (?:in|later|after)|please wait|please retry|retry (?:after|in)|billing|credits?\b|balance|concurrency|"
+    r"per[ _-]?(?:minute|min|hour|day|second|sec|month|week)\b|rate[ _-]?limit|quota|throttl|too many (?:requests|"
+    r"concurrent)|"
+    r"\b(?:tpm|rpm|tpd|rpd|itpm)\b|try again (?:in|later|after)|please wait|please retry|retry (?:after|in)|billing|"
+    r"credits?\b|balance|concurrency|"
     r"限流|频率|额度|余额|欠费|并发|稍后|重试|配额"
 )
 """Words of limits that time or money lifts, not a shorter history."""
 
-_IMAGE = re.compile(r"\b(?:image|images|picture|photo|media|pixels?|base64|file|files|audio|video|attachment|图片|图像)\b|image_url|图")
+_IMAGE = re.compile(
+    r"\b(?:image|images|picture|photo|media|pixels?|base64|file|files|audio|video|attachment|图片|图像)\b|image_url|图"
+)
 _TEXT = re.compile(r"\btokens?\b|\bcontext\b|\bprompt length|上下文|输入")
 
 _REPLY_LIMIT = re.compile(
-    r"max[_ ]?(?:completion|output|new)?[_ ]?tokens\b|maxoutputtokens|maximum (?:number of )?(?:output )?tokens you requested|"
+    r"max[_ ]?(?:completion|output|new)?[_ ]?tokens\b|maxoutputtokens|"
+    r"maximum (?:number of )?(?:output )?tokens you requested|"
     r"completion tokens|output tokens|budget_tokens"
 )
 _PROMPT_TOO = re.compile(
-    r"\b(?:prompts?|inputs?|messages?|conversation|history)\b|requested? (?:a total of )?\d+ tokens|tokens in (?:the )?request|"
+    r"\b(?:prompts?|inputs?|messages?|conversation|history)\b|requested? (?:a total of )?\d+ tokens|"
+    r"tokens in (?:the )?request|"
     r"tokens of \d+ exceeded|max_tokens must be at least 1"
 )
 _OTHER_PART = re.compile(
-    r"tools?(?:\[\d+\]|'|\.\d)|tool_calls?\b|tool_call_id|\bfunctions?(?:\[\d+\]|'|\.\w)|function name|\bmetadata\b|\bstop sequences?\b|"
+    r"tools?(?:\[\d+\]|'|\.\d)|tool_calls?\b|tool_call_id|\bfunctions?(?:\[\d+\]|'|\.\w)|function name|\bmetadata\b|"
+    r"\bstop sequences?\b|"
     r"response_format|json_schema"
 )
 
@@ -97,8 +115,10 @@ _LIMITS = tuple(
     re.compile(each)
     for each in (
         rf"\d+ \+ \d+ > {_NUMBER}",
-        rf"max_(?:seq_len|model_len|num_tokens|total_tokens|input_tokens|prompt_tokens|position_embeddings|input_length)[) (:=]{{1,3}}{_NUMBER}",
-        rf"maximum (?:context|prompt|input|model)[a-z ]*?(?:length|size|window|limit)? ?(?:is|of|:|=)? ?(?:only )?{_NUMBER}",
+        rf"max_(?:seq_len|model_len|num_tokens|total_tokens|input_tokens|prompt_tokens|position_embeddings|"
+        rf"input_length)[) (:=]{{1,3}}{_NUMBER}",
+        rf"maximum (?:context|prompt|input|model)[a-z ]*?(?:length|size|window|limit)? ?(?:is|of|:|"
+        rf"=)? ?(?:only )?{_NUMBER}",
         rf"context(?:[ _](?:length|size|window|limit))?[a-z ]{{0,20}}[:=(]? ?\(?{_NUMBER}",
         rf"> ?{_NUMBER}",
         rf"{_NUMBER} max(?:imum)?\b",
@@ -107,12 +127,16 @@ _LIMITS = tuple(
         rf"max size: {_NUMBER} tokens",
         rf"limit(?: for (?:this|the) model)?(?: is| of|:| to)?,? ?\(?{_NUMBER}",
         rf"(?:maximum|max\w*)[a-z_' ]{{0,40}}[(:=]? ?(?:is|of)? ?\(?{_NUMBER}",
-        rf"(?:exceed|longer than|greater than|larger than|no more than|cannot exceed)(?! by|ed by)[a-z_' ]{{0,60}}[(:=]? ?{_NUMBER}",
+        rf"(?:exceed|longer than|greater than|larger than|no more than|cannot exceed)(?! by|"
+        rf"ed by)[a-z_' ]{{0,60}}[(:=]? ?{_NUMBER}",
         rf"(?:最大|上限|长度|支持|限制)\D{{0,12}}{_NUMBER}",
     )
 )
 _COUNTS_TOKENS = re.compile(r"tokens?\b|length|n_ctx|context size|长度")
-_COUNTS_OTHER = re.compile(r"(?:string|array) too long|\bbytes\b|\d ?[km]i?b\b|(?:\d|input) characters|character limit")
+_COUNTS_OTHER = re.compile(
+    r"(?:string|array) too long|\bbytes\b|\d ?[km]i?b\b|(?:\d|input) characters|"
+    r"character limit"
+)
 
 MIN_CONTEXT = 512
 """Tokens of the smallest context that a model has: smaller numbers count something else."""
