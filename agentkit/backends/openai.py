@@ -24,7 +24,7 @@ from agentkit.backends.chat_protocol import (
     merged_sampling,
 )
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
-from agentkit.backends.tool_arrival import note_arrival, note_missing_call, template_shows_tools
+from agentkit.backends.tool_arrival import SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.net.abort import track_connections
@@ -176,7 +176,7 @@ class OpenAIBackend:
         """Log what a reply shows of the server's use of tools."""
         note_missing_call(self._learned, repr(self), request, self._sampling, reply)
         if self._is_self_hosted:
-            note_arrival(self._learned, repr(self), request, reply, self._queried_tools)
+            note_arrival(self._learned, repr(self), request, reply, self._shows_tools)
 
     def _text_reader(self, request: Request) -> ReplyText | PassThrough:
         if not self._reads_text:
@@ -190,6 +190,8 @@ class OpenAIBackend:
         is_openai = self.base_url is None or "//api.openai.com" in self.base_url
         if ask and self._context_length is None:
             self._context_length = self._queried_context_length()
+        if ask and self._is_self_hosted:
+            self._shows_tools()
         known = self._learned.value
         return Capabilities(
             self.model,
@@ -198,6 +200,7 @@ class OpenAIBackend:
             tells_schema=is_openai,
             images=False if self._images is None and known("no images") else self._images,
             context_length=self._context_length,
+            tools=known(SHOWS_TOOLS),
         )
 
     def _queried_context_length(self) -> int | None:
@@ -213,14 +216,17 @@ class OpenAIBackend:
                 length = (self._props(client).get("default_generation_settings") or {}).get("n_ctx")
         return length if isinstance(length, int) else None
 
-    def _queried_tools(self) -> bool | None:
-        """Whether the server says that its chat template shows tools."""
+    def _shows_tools(self) -> bool | None:
+        """Whether the server says that its chat template shows tools; asked once in a while."""
         from openai import APIError
 
-        with contextlib.suppress(APIError, ValueError):
-            client = self._connected().with_options(timeout=PROPS_TIMEOUT, max_retries=0)
-            return template_shows_tools(self._props(client))
-        return None
+        shows: bool | None = self._learned.value(SHOWS_TOOLS)
+        if shows is None:
+            with contextlib.suppress(APIError, ValueError):
+                client = self._connected().with_options(timeout=PROPS_TIMEOUT, max_retries=0)
+                shows = template_shows_tools(self._props(client))
+                self._learned.learn(SHOWS_TOOLS, shows)
+        return shows
 
     def _props(self, client: "OpenAI") -> Any:
         """What llama.cpp reports of itself. Raises APIError, and ValueError when it is not JSON."""

@@ -16,7 +16,6 @@ from agentkit.backend import Backend, Request, is_broken_off
 from agentkit.event import Reply
 from agentkit.message import user
 from agentkit.net.error_words import words_of
-from agentkit.net.hosted import is_hosted
 from agentkit.net.learned import Learned
 from agentkit.toolbox import Toolbox
 from agentkit.tools import Tool
@@ -25,14 +24,20 @@ from agentkit.transcript import Transcript
 FEWEST_BYTES = 12
 """Bytes of an encoded tool for each token that it takes of a prompt at the least, however short its template is."""
 
-MOST_BYTES = 5
+MOST_BYTES = 4
 """Bytes of a request for each token of a prompt that certainly has its tools."""
+
+SHOWS_TOOLS = "shows tools"
+"""The fact under which a backend remembers what its server says of its chat template."""
 
 _REFUSES_TOOLS = re.compile(
     r"(?:not|n't) support[a-z ]{0,20}\b(?:tools?|functions?)\b|"
     r"\btools?\b.{0,30}(?:not supported|unsupported|require|needs?)|"
     r"--jinja|tool-call-parser|enable-auto-tool-choice"
 )
+
+
+REMEDY = "use a model or a template that has them"
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,15 @@ def template_shows_tools(props: Any) -> bool | None:
 
 
 def check_arrival(backend: Backend) -> Arrival:
-    """Find out whether tools reach the model, with at most two requests of one token each. A hosted API is not asked.
+    """Find out whether tools reach the model, with at most two requests of one token each.
 
-    Raises nothing but what says that the server can't be reached: the openai package's APIConnectionError.
+    Raises the openai package's APIConnectionError when the server can't be reached.
     """
     from openai import APIConnectionError, APIError
 
-    known = backend.capabilities()
-    if known.model and is_hosted(known.base_url):
-        return Arrival(None, "a hosted API, which is not asked")
     try:
+        if backend.capabilities(ask=True).tools:
+            return Arrival(True, "the server's chat template has them")
         without = _prompt_tokens(backend, Toolbox())
         with_tools = _prompt_tokens(backend, Toolbox([PROBE]))
     except APIConnectionError:
@@ -70,10 +74,12 @@ def check_arrival(backend: Backend) -> Arrival:
             return Arrival(False, f"the server refuses tools: {in_a_line(str(error), 200)}")
         return Arrival(None, in_a_line(str(error), 200))
     if not without or not with_tools:
-        return Arrival(None, "the server does not count prompt tokens")
+        says_no = backend.capabilities().tools is False
+        detail = f"the server's chat template leaves them out; {REMEDY}" if says_no else "prompt tokens are not counted"
+        return Arrival(False if says_no else None, detail)
     counts = f"{without} prompt tokens without a tool, {with_tools} with one"
     if with_tools - without < len(Toolbox([PROBE]).encoded) / FEWEST_BYTES:
-        return Arrival(False, f"{counts}: the chat template leaves tools out; use one that has them")
+        return Arrival(False, f"{counts}: the chat template leaves tools out; {REMEDY}")
     return Arrival(True, counts)
 
 

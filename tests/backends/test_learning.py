@@ -93,7 +93,7 @@ NO_VISION = [
     "Invalid content type. image_url is only supported by certain models.",
     "No endpoints found that support image input",
     "multimodal is not enabled",
-    "Failed to deserialize the JSON body into the target type: messages[1]: unknown variant `image_url`, expected `text`",
+    "Failed to deserialize the JSON body into the target type: unknown variant `image_url`, expected `text",
     "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj",
     "tiny is not a multimodal model",
     "At most 0 image(s) may be provided in one prompt.",
