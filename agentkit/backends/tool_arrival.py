@@ -84,7 +84,7 @@ def check_arrival(backend: Backend) -> Arrival:
 
 
 def _prompt_tokens(backend: Backend, tools: Toolbox) -> int:
-    sampling = {"max_tokens": 1, "temperature": 0, "tool_choice": None}
+    sampling = {"max_tokens": 1, "tool_choice": None}
     deltas = list(backend.reply(Request(Transcript([user("Hello.")]), tools, sampling=sampling)))
     return deltas[-1].usage.input_tokens if deltas and isinstance(deltas[-1], Reply) else 0
 

@@ -13,7 +13,7 @@ from agentkit import APIError, Image, tool
 from agentkit._text import in_a_line
 from agentkit.backend import Backend, Request
 from agentkit.backends.tool_arrival import check_arrival
-from agentkit.cli.doctor.questions import NoReplyError, Questions
+from agentkit.cli.doctor.questions import TIME_LIMIT, NoReplyError, Questions
 from agentkit.event import Reply
 from agentkit.message import text_of, tool_result, user
 from agentkit.toolbox import Toolbox
@@ -48,10 +48,10 @@ def get_weather(city: str) -> str:
 TOOLS = Toolbox([get_weather])
 
 
-def check_server(backend: Backend) -> Iterator[Check]:
+def check_server(backend: Backend, time_limit: float = TIME_LIMIT) -> Iterator[Check]:
     """Run the checks of a server one after another; stops after the first if the server does not answer. Each question
-    is short and has a time limit (`questions`)."""
-    backend = Questions(backend)
+    is short and has a time limit in seconds (`questions`)."""
+    backend = Questions(backend, time_limit)
     first = _check("answers", lambda: _answers(backend))
     yield first
     if first.verdict == "failed":

@@ -52,7 +52,7 @@ class Questions(Middleware):
             raise NoReplyError(f"no reply within {self._time_limit:g} seconds")
 
     def _sampling(self, request: Request) -> dict[str, Any]:
-        fields = {"max_tokens": MAX_TOKENS, "temperature": self._temperature, **request.sampling}
+        fields = {"max_tokens": MAX_TOKENS, **request.sampling, "temperature": self._temperature}
         limit = fields.pop("max_tokens")
         return {**fields, self._names_of_limit[0]: limit} if self._names_of_limit else fields
 
