@@ -44,7 +44,7 @@ LOCAL = {
 }
 """Default base URLs of self-hosted servers; these accept any key."""
 
-PROPS_TIMEOUT = 3.0
+PROPS_TIMEOUT = 1.0
 """Seconds that a server may take to report its properties."""
 
 NO_KEY = "not-needed"
@@ -190,8 +190,6 @@ class OpenAIBackend:
         is_openai = self.base_url is None or "//api.openai.com" in self.base_url
         if ask and self._context_length is None:
             self._context_length = self._queried_context_length()
-        if ask and self._is_self_hosted:
-            self._shows_tools()
         known = self._learned.value
         return Capabilities(
             self.model,
@@ -213,19 +211,19 @@ class OpenAIBackend:
             length = context_length_in(client.get("/models", cast_to=httpx2.Response).json(), self.model)
         if length is None:  # llama.cpp reports it in its own endpoint
             with contextlib.suppress(APIStatusError, ValueError, AttributeError):
-                length = (self._props(client).get("default_generation_settings") or {}).get("n_ctx")
+                props = self._props(client)
+                length = (props.get("default_generation_settings") or {}).get("n_ctx")
         return length if isinstance(length, int) else None
 
     def _shows_tools(self) -> bool | None:
         """Whether the server says that its chat template shows tools; asked once in a while."""
         from openai import APIError
 
-        shows: bool | None = self._learned.value(SHOWS_TOOLS)
-        if shows is None:
+        if self._learned.value(SHOWS_TOOLS) is None:
             with contextlib.suppress(APIError, ValueError):
                 client = self._connected().with_options(timeout=PROPS_TIMEOUT, max_retries=0)
-                shows = template_shows_tools(self._props(client))
-                self._learned.learn(SHOWS_TOOLS, shows)
+                self._props(client)
+        shows: bool | None = self._learned.value(SHOWS_TOOLS)
         return shows
 
     def _props(self, client: "OpenAI") -> Any:
@@ -233,7 +231,9 @@ class OpenAIBackend:
         import httpx2
 
         root = str(client.base_url).rstrip("/").removesuffix("/v1")
-        return client.get(f"{root}/props", cast_to=httpx2.Response).json()
+        props = client.get(f"{root}/props", cast_to=httpx2.Response).json()
+        self._learned.learn(SHOWS_TOOLS, template_shows_tools(props))
+        return props
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""

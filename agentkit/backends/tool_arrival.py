@@ -24,8 +24,8 @@ from agentkit.transcript import Transcript
 FEWEST_BYTES = 12
 """Bytes of an encoded tool for each token that it takes of a prompt at the least, however short its template is."""
 
-MOST_BYTES = 4
-"""Bytes of a request for each token of a prompt that certainly has its tools."""
+MOST_BYTES = 6
+"""Bytes of a request for each token of a prompt that has its tools, as most templates write them."""
 
 SHOWS_TOOLS = "shows tools"
 """The fact under which a backend remembers what its server says of its chat template."""
@@ -110,19 +110,18 @@ PROBE: Tool[..., str] = Tool(
 
 def note_arrival(learned: Learned, name: str, request: Request, reply: Reply, ask: Callable[[], bool | None]) -> None:
     """Log a warning, once, when the tools of a request that was answered without a call did not reach the model. ask:
-    asks a server that reports it; called once."""
+    asks a server that reports it; called only where the prompt has few tokens for its tools, and once."""
     if not request.tools or reply.message.get("tool_calls") or learned.value("tools asked"):
         return
-    learned.learn("tools asked")
     tokens, tools = reply.usage.input_tokens, len(request.tools.encoded)
-    size = tools + request.transcript.size()
+    if not 0 < tokens * MOST_BYTES < tools + request.transcript.size():
+        return
+    learned.learn("tools asked")
     shows = ask()
-    is_dropped = shows is False and tokens * MOST_BYTES < size
-    is_too_short = shows is None and 0 < tokens < tools / FEWEST_BYTES
-    if is_dropped or is_too_short:
-        counted = f" ({tokens} prompt tokens for a request whose tools have {tools} bytes)" if tokens else ""
+    if shows is False or (shows is None and tokens < tools / FEWEST_BYTES):
         log = (
-            f"{name}: the tools do not reach the model: its chat template leaves them out{counted}; see agentkit doctor"
+            f"{name}: the tools do not reach the model: its chat template leaves them out ({tokens} prompt tokens for "
+            f"a request whose tools have {tools} bytes); see agentkit doctor"
         )
         learned.learn("no tools", True, log)
 

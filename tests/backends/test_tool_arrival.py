@@ -39,6 +39,10 @@ def look_up(topic: str) -> str:
     return f"All about {topic}."
 
 
+EXPERTS = [Agent(ScriptedBackend()).as_tool(f"expert_{number}", look_up.description) for number in range(4)]
+"""More tools: a byte is a token of the tiny model, so that a single one is shorter than its prompt."""
+
+
 @pytest.fixture(scope="module")
 def untooled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("untooled") / "tiny.gguf", template=WITHOUT_TOOLS)
@@ -66,7 +70,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_tools_that_do_not_reach_the_model_are_logged_once(
     untooled_llama: LlamaServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Agent(OpenAIBackend("tiny", untooled_llama.url), tools=[look_up]) as agent:
+    with Agent(OpenAIBackend("tiny", untooled_llama.url), tools=[look_up, *EXPERTS]) as agent:
         for _ in range(2):
             agent.run("What is a newt?")
     (line,) = warnings(caplog)
@@ -85,9 +89,8 @@ def test_a_template_with_tools_is_no_reason_for_a_warning(llama: LlamaServer, ca
 def test_a_prompt_that_is_shorter_than_its_tools_is_logged(
     shows_tools: bool, stream: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    many = [Agent(ScriptedBackend()).as_tool(f"expert_{number}", look_up.description) for number in range(4)]
     with serve(lambda asked: counted(asked, shows_tools)) as server:
-        with Agent(OpenAIBackend("m", server.url), tools=[look_up, *many]) as agent:
+        with Agent(OpenAIBackend("m", server.url), tools=[look_up, *EXPERTS]) as agent:
             list(agent.stream("What is a newt?")) if stream else agent.run("What is a newt?")
     assert len(server.requests) == 1  # it costs no request
     assert len(warnings(caplog)) == (0 if shows_tools else 1)
