@@ -52,6 +52,7 @@ class Capabilities:
     reply to a JSON schema: not at all, only in requests without tools ("text"), or always. tells_schema: whether the
     server shows the schema to the model, instead of only constraining its output. images: whether images are accepted;
     None when that is not known. context_length: maximum tokens of prompt and reply together; None when not known.
+    tools: whether the server says that its chat template shows tools to the model; None when it does not say.
     """
 
     model: str = ""
@@ -60,6 +61,7 @@ class Capabilities:
     tells_schema: bool = False
     images: bool | None = None
     context_length: int | None = None
+    tools: bool | None = None
 
     def takes_schema(self, has_tools: bool) -> bool:
         """Whether a request may have a schema as its response_format. has_tools: whether it has tools too."""

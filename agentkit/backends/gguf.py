@@ -17,9 +17,11 @@ from agentkit._threads import WORKERS
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, merged_sampling
 from agentkit.backends.fallback_calls import ReplyText
+from agentkit.backends.tool_arrival import note_arrival, note_missing_call
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
 from agentkit.net.abort import Aborted, stop_on_abort
+from agentkit.net.learned import Learned
 
 
 class GGUFBackend:
@@ -52,6 +54,7 @@ class GGUFBackend:
         self._slots = slots
         self._escapes = escape_special_tokens
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
+        self._learned = Learned()
         self._lock = threading.Lock()
         self._server: Any = None
         self._closed = False
@@ -77,6 +80,9 @@ class GGUFBackend:
         if accumulator.is_empty:
             raise _refused("llama.cpp sent an empty reply")
         for item in text.finish(accumulator.reply()):
+            if isinstance(item, Reply):
+                note_missing_call(self._learned, repr(self), request, self._sampling, item)
+                note_arrival(self._learned, repr(self), request, item, lambda: None)
             if request.stream or isinstance(item, Reply):
                 yield item
 

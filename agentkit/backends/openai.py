@@ -6,18 +6,16 @@ pool and error classes are kept.
 """
 
 import contextlib
-import logging
-import re
 import threading
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from agentkit._text import cut, without_credentials
+from agentkit._text import without_credentials
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
+from agentkit.backends.adapting import Adapting
 from agentkit.backends.chat_protocol import (
     Accumulator,
     chat_completions_body,
@@ -26,10 +24,12 @@ from agentkit.backends.chat_protocol import (
     merged_sampling,
 )
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
+from agentkit.backends.tool_arrival import SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.net.abort import track_connections
 from agentkit.net.hosted import is_hosted
+from agentkit.net.learned import Learned
 
 if TYPE_CHECKING:
     import httpx2
@@ -44,7 +44,8 @@ LOCAL = {
 }
 """Default base URLs of self-hosted servers; these accept any key."""
 
-logger = logging.getLogger("agentkit")
+PROPS_TIMEOUT = 1.0
+"""Seconds that a server may take to report its properties."""
 
 NO_KEY = "not-needed"
 
@@ -89,14 +90,12 @@ class OpenAIBackend:
         self._timeout = timeout
         self._max_retries = max_retries
         self._images = images
-        is_self_hosted = not is_hosted(base_url)
-        self._text_calls = is_self_hosted if text_calls is None else text_calls
-        self._reads_text = is_self_hosted or self._text_calls
-        self._escapes = is_self_hosted if escape_special_tokens is None else escape_special_tokens
+        self._is_self_hosted = not is_hosted(base_url)
+        self._text_calls = self._is_self_hosted if text_calls is None else text_calls
+        self._reads_text = self._is_self_hosted or self._text_calls
+        self._escapes = self._is_self_hosted if escape_special_tokens is None else escape_special_tokens
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
-        self._takes_stream_options = True
-        self._takes_schema = True
-        self._streams = True
+        self._learned = Learned()
         self._lock = threading.Lock()
         self._client: OpenAI | None = None
         self._closed = False
@@ -125,11 +124,34 @@ class OpenAIBackend:
             raise
 
     def _replied(self, request: Request) -> ReplyStream:
+        """Send a request, and again without what the server refuses of it."""
+        from openai import APIError
+
+        client, known = self._connected(), self.capabilities()
+        sending = Adapting(
+            repr(self),
+            request,
+            self._learned,
+            images=self._images,
+            schema=known.schema,
+            tells_schema=known.tells_schema,
+        )
+        while True:
+            accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
+            try:
+                yield from self._attempted(client, request, sending, accumulator)
+                return
+            except APIError as error:
+                if not accumulator.is_empty or not sending.adapts_to(error):
+                    raise
+
+    def _attempted(
+        self, client: "OpenAI", request: Request, sending: Adapting, accumulator: Accumulator
+    ) -> ReplyStream:
         from agentkit.net.openai_stream import objects_of
 
-        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
         text = self._text_reader(request)
-        with closing(self._post(self._connected(), request)) as answer:
+        with closing(self._post(client, sending)) as answer:
             objects = objects_of(answer, lambda: bool(accumulator.finish_reason))
             deltas = chain.from_iterable(map(accumulator.feed, objects))
             for delta in chain(deltas, accumulator.rest()):
@@ -140,9 +162,18 @@ class OpenAIBackend:
             from agentkit.net.api_errors import mark_in_body
 
             raise mark_in_body(_api_error("the server sent an empty reply: no text, no tool call and no finish_reason"))
+        sending.note_accepted()
         for item in text.finish(accumulator.reply()):
+            if isinstance(item, Reply):
+                self._note(request, item)
             if request.stream or isinstance(item, Reply):
                 yield item
+
+    def _note(self, request: Request, reply: Reply) -> None:
+        """Log what a reply shows of the server's use of tools."""
+        note_missing_call(self._learned, repr(self), request, self._sampling, reply)
+        if self._is_self_hosted:
+            note_arrival(self._learned, repr(self), request, reply, self._shows_tools)
 
     def _text_reader(self, request: Request) -> ReplyText | PassThrough:
         if not self._reads_text:
@@ -156,13 +187,15 @@ class OpenAIBackend:
         is_openai = self.base_url is None or "//api.openai.com" in self.base_url
         if ask and self._context_length is None:
             self._context_length = self._queried_context_length()
+        known = self._learned.value
         return Capabilities(
             self.model,
             self.base_url,
-            schema="no" if not self._takes_schema else "always" if is_openai else "text",
+            schema="no" if known("no schema") else "always" if is_openai else "text",
             tells_schema=is_openai,
-            images=self._images,
+            images=False if self._images is None and known("no images") else self._images,
             context_length=self._context_length,
+            tools=known(SHOWS_TOOLS),
         )
 
     def _queried_context_length(self) -> int | None:
@@ -170,15 +203,34 @@ class OpenAIBackend:
         from openai import APIStatusError
 
         client = self._connected()
-        root = str(client.base_url).rstrip("/").removesuffix("/v1")
         length = None
         with contextlib.suppress(APIStatusError, ValueError):
             length = context_length_in(client.get("/models", cast_to=httpx2.Response).json(), self.model)
         if length is None:  # llama.cpp reports it in its own endpoint
             with contextlib.suppress(APIStatusError, ValueError, AttributeError):
-                props = client.get(f"{root}/props", cast_to=httpx2.Response).json()
+                props = self._props(client)
                 length = (props.get("default_generation_settings") or {}).get("n_ctx")
         return length if isinstance(length, int) else None
+
+    def _shows_tools(self) -> bool | None:
+        """Whether the server says that its chat template shows tools; asked once in a while."""
+        from openai import APIError
+
+        if self._learned.value(SHOWS_TOOLS) is None:
+            with contextlib.suppress(APIError, ValueError):
+                client = self._connected().with_options(timeout=PROPS_TIMEOUT, max_retries=0)
+                self._props(client)
+        shows: bool | None = self._learned.value(SHOWS_TOOLS)
+        return shows
+
+    def _props(self, client: "OpenAI") -> Any:
+        """What llama.cpp reports of itself. Raises APIError, and ValueError when it is not JSON."""
+        import httpx2
+
+        root = str(client.base_url).rstrip("/").removesuffix("/v1")
+        props = client.get(f"{root}/props", cast_to=httpx2.Response).json()
+        self._learned.learn(SHOWS_TOOLS, template_shows_tools(props))
+        return props
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""
@@ -205,29 +257,14 @@ class OpenAIBackend:
                 track_connections(self._client._client)
             return self._client
 
-    def _post(self, client: "OpenAI", request: Request) -> "httpx2.Response | DrainedStream":
-        """Send a request; send it again without options that the server rejects."""
-        from openai import APIStatusError
-
-        while True:
-            try:
-                return self._send(client, request)
-            except APIStatusError as error:
-                if not self._disables_rejected(error, request):
-                    raise
-
-    def _send(self, client: "OpenAI", request: Request) -> "httpx2.Response | DrainedStream":
+    def _post(self, client: "OpenAI", sending: Adapting) -> "httpx2.Response | DrainedStream":
         import httpx2
 
         from agentkit.net.openai_stream import DrainedStream
 
         options: Any = {"headers": {"content-type": "application/json"}}
-        if request.stream and not self._streams:
-            request = replace(request, stream=False)
-        if request.response_format is not None and not self.capabilities().takes_schema(bool(request.tools)):
-            request = replace(request, response_format=None)
-        body = self._body(request)
-        if request.stream:
+        body = self._body(sending)
+        if sending.stream:
             return client.post(
                 "/chat/completions",
                 cast_to=object,
@@ -238,30 +275,12 @@ class OpenAIBackend:
             )
         return client.post("/chat/completions", cast_to=httpx2.Response, content=body, options=options)
 
-    def _body(self, request: Request) -> bytes:
+    def _body(self, sending: Adapting) -> bytes:
+        request = sending.sent()
         fields: dict[str, Any] = {"model": self.model, **merged_sampling(self._sampling, request)}
-        if request.stream and self._takes_stream_options:
+        if sending.stream and sending.stream_options:
             fields["stream_options"] = {"include_usage": True}
-        return chat_completions_body(fields, request, images=self._images is not False, escaped=self._escapes)
-
-    def _disables_rejected(self, error: Any, request: Request) -> bool:
-        """Disable an optional feature that the server rejected, permanently; return whether there was one."""
-        text = str(error.body or error.message).lower()
-        if request.stream and self._takes_stream_options and "stream_options" in text:
-            self._takes_stream_options = False
-            return True
-        is_rejection = error.status_code in (400, 403, 422, 500, 501)
-        if request.stream and self._streams and is_rejection and re.search(r"\bstream(ing)?\b", text):
-            self._streams = False
-            return True
-        if request.response_format and self._takes_schema and re.search(r"response_format|schema|grammar|guided", text):
-            self._takes_schema = False
-            return True
-        if self._images is None and request.transcript.has_images and "image" in text:
-            self._images = False
-            logger.warning("%r rejects images: they are replaced by a sentence (%s)", self, cut(text, 200))
-            return True
-        return False
+        return chat_completions_body(fields, request, images=sending.images, escaped=self._escapes)
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:

@@ -13,9 +13,8 @@ and the last turns are kept.
 import functools
 import hashlib
 import logging
-import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -27,6 +26,9 @@ from agentkit.limits import Budget, Usage
 from agentkit.message import Message, response_of, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.history_cut import TrimmedHistory, as_text, cut, size_of
+from agentkit.net.error_words import explain
+from agentkit.net.learned import Learned
+from agentkit.net.overflow import tokens_counted, too_long
 from agentkit.toolbox import Toolbox
 from agentkit.tools import Context, Tool
 from agentkit.transcript import Transcript
@@ -39,8 +41,14 @@ BYTES_PER_TOKEN = 3.5
 QUERY_FROM = 3000
 """Expected tokens of a request from which the server is queried for the size of its window."""
 
-MAX_CUTS = 2
-"""How often a rejected prompt is cut and sent again: its count in tokens is only known after the first time."""
+MAX_CUTS = 4
+"""How often a rejected prompt is cut and sent again: many servers do not say by how much it is too long, and each cut
+halves it."""
+
+UNCUTTABLE = (
+    "nothing more of this conversation can be left out: shorten the question, offer fewer tools, or use a model with a "
+    "larger context"
+)
 
 PAGE_CHARS = 4000
 """Characters of an earlier result that one call returns."""
@@ -88,12 +96,21 @@ class Window:
 class ContextSize:
     """What is known about the context window of a backend; shared by the runs of an agent.
 
-    tokens: its size, None while unknown. views: the views of earlier conversations, by a digest of the transcript."""
+    known: its size in tokens as it was given, or as the server reported it when it was asked; None while unknown.
+    learned: "tokens" is the size that a refusal taught. views: the views of earlier conversations, by a digest of the
+    transcript."""
 
-    tokens: int | None
+    known: int | None
     was_queried: bool = False
     bytes_per_token: float = BYTES_PER_TOKEN
     views: "OrderedDict[bytes, TrimmedHistory]" = field(default_factory=OrderedDict)
+    learned: Learned = field(default_factory=Learned)
+
+    @property
+    def tokens(self) -> int | None:
+        """The size in tokens; None while unknown."""
+        sizes = [size for size in (self.known, self.learned.value("tokens")) if size is not None]
+        return min(sizes, default=None)
 
     def remember(self, transcript: Transcript, view: "TrimmedHistory") -> None:
         """Keep a view for later runs that continue this transcript by `messages=`."""
@@ -114,7 +131,7 @@ class ContextSize:
         if self.tokens is None and not self.was_queried:
             self.was_queried = True
             try:
-                self.tokens = backend.capabilities(ask=True).context_length
+                self.known = backend.capabilities(ask=True).context_length
             except Exception as error:  # noqa: BLE001 - the run continues without knowing it
                 logger.info("the size of the model's context could not be queried: %s", error)
         return self.tokens
@@ -167,7 +184,10 @@ class FitToContext(Middleware):
                 return
             except Exception as error:
                 limit = too_long(error)
-                if has_yielded or limit is None or not self._shrunk_after(error, limit, transcript):
+                if has_yielded or limit is None:
+                    raise
+                if not self._shrunk_after(error, limit, transcript):
+                    explain(error, UNCUTTABLE)
                     raise
         yield from self._replied(request)
 
@@ -233,8 +253,10 @@ class FitToContext(Middleware):
         known = self._size.tokens
         if limit and (known is None or limit < known):
             known = limit
-        self._size.tokens = known or max(256, int(size / self._size.bytes_per_token))  # the real one is smaller
-        self._size.bytes_per_token = min(self._size.bytes_per_token, size / (_counted_by(error) or self._size.tokens))
+        tokens = known or max(256, int(size / self._size.bytes_per_token))  # the real one is smaller
+        self._size.learned.learn("tokens", tokens)
+        counted = tokens_counted(error, limit, size) or tokens
+        self._size.bytes_per_token = min(self._size.bytes_per_token, size / counted)
         logger.info("the history is cut, since the server rejected it as too long: %s", error)
         return self._cut(transcript)
 
@@ -312,31 +334,3 @@ def _bytes_of(transcript: Transcript, start: int) -> int:
     if not transcript.has_images:
         return transcript.size(start)
     return sum(size_of(transcript[index]) for index in range(start, len(transcript)))
-
-
-def too_long(error: Exception) -> int | None:
-    """The window in tokens that a server reports when it rejects a prompt as too long; 0 when it reports no number,
-    None for any other error. OpenAI: code context_length_exceeded; llama.cpp: type exceed_context_size_error with
-    n_ctx; vLLM, LightLLM and others: in the message."""
-    status = getattr(error, "status_code", None)
-    if status not in (400, 413, 422, 500):
-        return None
-    body = getattr(error, "body", None)
-    if isinstance(body, Mapping) and isinstance(body.get("n_ctx"), int):
-        return int(body["n_ctx"])
-    text = f"{error} {body}".lower()
-    if not re.search(
-        r"context[ _](length|size|window)|exceed_context|maximum context|(prompt|input).{0,60}too (long|large)|"
-        r"too many tokens|token len|character limit",
-        text,
-    ):
-        return None
-    found = re.search(r"maximum context length (?:is|of) (\d+)|context (?:length|size|window) (?:is|of) (\d+)", text)
-    return int(next(group for group in found.groups() if group)) if found else 0
-
-
-def _counted_by(error: Exception) -> int | None:
-    """The number of tokens that a server counted in a rejected prompt, where it reports it (llama.cpp)."""
-    body = getattr(error, "body", None)
-    counted = body.get("n_prompt_tokens") if isinstance(body, Mapping) else None
-    return counted if isinstance(counted, int) and counted > 0 else None

@@ -12,6 +12,7 @@ from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
 from agentkit.message import text_of
 from agentkit.middleware.base import Middleware
+from agentkit.net.overflow import too_long
 
 PAUSE = 0.5
 """Seconds before the request is sent again to a server that is overloaded or has failed."""
@@ -87,8 +88,9 @@ def _is_broken_stream(error: Exception, has_yielded: bool) -> bool:
 
 
 def _is_transient_in_body(error: Exception) -> bool:
-    """Whether the body of a 200 is broken, or reports an overload, a server error, or an error without a status."""
-    if not getattr(error, "in_body", False):
+    """Whether the body of a 200 is broken, or reports an overload, a server error, or an error without a status; a
+    prompt that is too long would be so again."""
+    if not getattr(error, "in_body", False) or too_long(error) is not None:
         return False
     status = getattr(error, "status_code", 500)
     return status in (408, 409, 429) or status >= 500
