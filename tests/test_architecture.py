@@ -23,7 +23,10 @@ LAYERS = [
     ["net.pickled_errors"],
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
     ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan"],
-    ["tooling.coercion", "tooling.options", "tooling.pickling"],
+    ["tooling.coercion", "tooling.options", "tooling.pickling", "tooling.docstrings", "tooling.hints"],
+    ["tooling.signature", "tooling.hidden", "tooling.schema_forms"],
+    ["tooling.schema_dialects"],
+    ["tooling.definition"],
     [
         "tooling.subprocess_worker",
         "net.fetch",

@@ -14,6 +14,7 @@ from agentkit.record import amount_of
 from agentkit.text.call_format import CUT_OFF
 from agentkit.tooling.arguments import as_json_object, is_json_object, unreadable
 from agentkit.tooling.json_scan import JsonScan
+from agentkit.tooling.schema_dialects import Dialect, response_format_for
 
 RESERVED = ("model", "messages", "stream", "stream_options", "tools")
 
@@ -32,21 +33,27 @@ def merged_sampling(own: Mapping[str, Any], request: Request) -> dict[str, Any]:
 
 
 def chat_completions_body(
-    fields: Mapping[str, Any], request: Request, images: bool = True, escaped: bool = False
+    fields: Mapping[str, Any],
+    request: Request,
+    images: bool = True,
+    escaped: bool = False,
+    dialect: Dialect = Dialect.AS_IS,
 ) -> bytes:
     """Encode a chat completions request as JSON, messages last, so that each request of a run begins with the bytes
     of the previous one.
 
     fields: everything but stream, tools and messages. images: False replaces each image by a sentence. escaped: whether
-    special tokens in untrusted text are escaped, for a server that applies a chat template.
+    special tokens in untrusted text are escaped, for a server that applies a chat template. dialect: of the schemas
+    that
+    the server takes.
     """
     body = {**fields, "stream": request.stream}
     if request.response_format is not None:
-        body["response_format"] = request.response_format
+        body["response_format"] = response_format_for(dialect, request.response_format)
     if not request.tools:
         for name in ("tool_choice", "parallel_tool_calls"):  # servers reject these without tools
             body.pop(name, None)
-    tools = b',"tools":' + request.tools.encoded if request.tools else b""
+    tools = b',"tools":' + request.tools.encoded_for(dialect) if request.tools else b""
     messages = request.transcript.encoded(images=images, escaped=escaped)
     return b"".join((json_bytes(body)[:-1], tools, b',"messages":[', messages, b"]}"))
 

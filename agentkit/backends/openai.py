@@ -30,6 +30,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.net.abort import track_connections
 from agentkit.net.hosted import is_hosted
+from agentkit.tooling.schema_dialects import dialect_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -270,7 +271,8 @@ class OpenAIBackend:
         fields: dict[str, Any] = {"model": self.model, **merged_sampling(self._sampling, request)}
         if request.stream and self._takes_stream_options:
             fields["stream_options"] = {"include_usage": True}
-        return chat_completions_body(fields, request, images=self._images is not False, escaped=self._escapes)
+        images = self._images is not False
+        return chat_completions_body(fields, request, images, self._escapes, dialect_of(self.model, self.base_url))
 
     def _disables_rejected(self, error: Any, request: Request) -> bool:
         """Disable an optional feature that the server rejected, permanently; return whether there was one."""
