@@ -9,7 +9,8 @@ are recognised by the names of their types, markers and modules; none of these f
 
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 from agentkit.errors import ToolDefinitionError
@@ -106,4 +107,7 @@ def _is_of_a_framework(kind: type) -> bool:
 def _says_nothing(hint: Any) -> bool:
     """Whether a type accepts any JSON or any JSON object, or is not there: an `agent: str` is the model's to choose."""
     kind = typing.get_origin(hint) or hint
-    return hint is Any or isinstance(hint, Absent) or kind in (object, dict, Mapping, typing.Mapping)
+    if not inspect.isclass(kind):
+        return hint is Any or isinstance(hint, Absent)
+    has_fields = hasattr(kind, "model_fields") or hasattr(kind, "__dataclass_fields__") or typing.is_typeddict(kind)
+    return not (has_fields or issubclass(kind, str | int | float | list | tuple | Enum))

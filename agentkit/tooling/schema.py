@@ -313,10 +313,18 @@ def _inner(key: str, value: Any) -> Any:
     return value if key in ("default", "enum", "const", "examples") else _without_titles(value)
 
 
+def _without_fields(hint: Any) -> Any:
+    """Returns a type without its `Field(...)`s, which pydantic warns of outside of a class."""
+    if typing.get_origin(hint) is not Annotated:
+        return hint
+    rest = tuple(each for each in hint.__metadata__ if not isinstance(each, FieldInfo))
+    return Annotated[(hint.__origin__, *rest)] if rest else hint.__origin__
+
+
 def _default(hint: Any, default: Any) -> dict[str, Any]:
     """Returns the "default" of a property; {} when the default has no JSON representation."""
     try:
-        value = TypeAdapter(hint).dump_python(default, mode="json", warnings="error")
+        value = TypeAdapter(_without_fields(hint)).dump_python(default, mode="json", warnings="error")
     except (ValueError, TypeError):
         return {}
     if isinstance(default, set | frozenset):

@@ -207,7 +207,8 @@ def self_hosted(schema: Mapping[str, Any]) -> Schema:
 
 def gemini(schema: Mapping[str, Any]) -> Schema:
     """A schema for Gemini: the keywords of Google's own type, one `type` a value, no references, no constants."""
-    return changed(inlined(normal(schema)), _gemini)
+    flat = changed(inlined(normal(schema)), lambda each: merged(tuple_items(_any_of(each))))
+    return changed(flat, _gemini)
 
 
 _GEMINI_KEYWORDS = (
@@ -226,7 +227,7 @@ _ANYTHING: list[Schema] = [
 
 
 def _gemini(schema: Schema) -> Schema:
-    schema = _one_type(_values_of_text(merged(tuple_items(_any_of(schema)))))
+    schema = _one_type(_values_of_text(schema))
     schema = _without_unsafe_patterns(noted(schema, "default", *_GEMINI_NOTED))
     kind = schema.get("type")
     if schema.get("format") not in (None, *_GEMINI_FORMATS.get(str(kind), ())):

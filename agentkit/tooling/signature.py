@@ -95,7 +95,7 @@ def element_of(hint: Any) -> Any:
 def keys_of(keys: Any) -> dict[str, tuple[Any, bool]]:
     """The keys of a TypedDict, each with its type and whether it is required."""
     hints = typing.get_type_hints(keys, include_extras=True)
-    return {name: (_unqualified(each), name in keys.__required_keys__) for name, each in hints.items()}
+    return {name: _key(hint, name in keys.__required_keys__) for name, hint in hints.items()}
 
 
 def unpacked(hint: Any) -> Any:
@@ -103,10 +103,12 @@ def unpacked(hint: Any) -> Any:
     return typing.get_args(hint)[0] if _origin_name(hint) == "Unpack" else None
 
 
-def _unqualified(hint: Any) -> Any:
-    while _origin_name(hint) in ("Required", "NotRequired", "ReadOnly"):
+def _key(hint: Any, is_required: bool) -> tuple[Any, bool]:
+    """The type of a key, and whether it is required, which `__required_keys__` misses where annotations are text."""
+    while (qualifier := _origin_name(hint)) in ("Required", "NotRequired", "ReadOnly"):
+        is_required = {"Required": True, "NotRequired": False}.get(qualifier, is_required)
         hint = typing.get_args(hint)[0]
-    return hint
+    return hint, is_required
 
 
 def _origin_name(hint: Any) -> str:
