@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack, cast, overload
+from typing import Annotated, Any, Unpack, cast, overload
 
 from agentkit import loop
 from agentkit._closing import Closable
@@ -283,12 +283,10 @@ class _Ask:
     agent: Agent
     name: str
 
-    def __call__(self, task: str, ctx: Context) -> str:
-        """Ask the agent.
-
-        Args:
-            task: The complete task; it does not see this conversation.
-        """
+    def __call__(
+        self, task: Annotated[str, "The complete task; it does not see this conversation."], ctx: Context
+    ) -> str:
+        """Ask the agent."""
         options = RunOptions(deps=ctx.deps, cancel=ctx.cancel)
         with self.agent._begin(task, options, stream=False, parent=ctx.budget) as run:
             for event in run:

@@ -21,8 +21,10 @@ from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, Too
 from agentkit.limits import Budget
 from agentkit.message import Image, Message
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
+from agentkit.tooling.definition import checked_description, checked_name, text_or_name
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.pickling import pickled_tool
+from agentkit.tooling.signature import Calling, is_method, name_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -40,9 +42,6 @@ else:
     D = TypeVar("D")
 
 logger = logging.getLogger("agentkit")
-
-NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""Function names that OpenAI's API accepts."""
 
 
 def _ignore_progress(text: str) -> None:
@@ -141,17 +140,10 @@ class Tool(Generic[P, R]):
         context: str | None,
         options: ToolArguments,
     ) -> None:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise ToolDefinitionError(f"tool {name!r}: a name must be 1 to 64 letters, digits, '_' and '-'")
-        if not isinstance(description, str) or not description.strip():
-            raise ToolDefinitionError(
-                f"tool {name}: it has no docstring, and a model chooses tools by their descriptions: "
-                "write one, or give description="
-            )
         if not callable(function):
             raise ToolDefinitionError(f"tool {name}: {function!r} is not callable")
-        self.name = name
-        self.description = description.strip()
+        self.name = checked_name(name)
+        self.description = checked_description(name, description)
         self.parameters = parameters
         self.function = function
         try:
@@ -159,6 +151,7 @@ class Tool(Generic[P, R]):
         except ToolDefinitionError as error:
             raise ToolDefinitionError(f"tool {name}: {error}") from None
         self._context = context
+        self._calling = Calling()
         self.waits_for_object = False
         with contextlib.suppress(AttributeError, TypeError):
             functools.update_wrapper(self, function, updated=())  # the function's attributes are not the tool's
@@ -188,16 +181,19 @@ class Tool(Generic[P, R]):
         """A tool whose name, description and schema are taken from the function."""
         from agentkit.tooling.schema import describe
 
+        if isinstance(function, classmethod):
+            raise ToolDefinitionError(f"tool: {function!r} is not a function: write @classmethod above @tool")
         if not callable(function):
             raise ToolDefinitionError(f"tool: {function!r} is not a function")
-        name = name or _name_of(function)
-        is_method = _is_method(function)
-        described = describe(function, name, Context, namespace, bound=not is_method)
+        name = checked_name(name or name_of(function))
+        waits = is_method(function)
+        described = describe(function, name, Context, namespace, bound=not waits)
         made = cls.__new__(cls)
-        text = described.text if description is None else description
+        text = text_or_name(name, described.text) if description is None else description
         made._set(name, text, described.parameters, function, described.context, options)
-        made._read = signature_reader(described.adapter, described.parameters["properties"])
-        made.waits_for_object = is_method
+        made._calling = described.calling
+        made._read = signature_reader(described.adapter, described.names)
+        made.waits_for_object = waits
         made._is_described = True
         made._set_isolation()
         return made
@@ -290,8 +286,8 @@ class Tool(Generic[P, R]):
 
     def _called(self, values: dict[str, Any], context: Context) -> Any:
         if self._isolated is not None:
-            return self._isolated.call(values, self.options.timeout, context.cancel)
-        return _finished(self.function(**values))  # type: ignore[call-arg]
+            return self._isolated.call(*self._calling.split(values), self.options.timeout, context.cancel)
+        return _finished(self._calling.call(self.function, values))
 
     def __copy__(self) -> "Self":
         copied = type(self).__new__(type(self))
@@ -361,22 +357,6 @@ def tool(
         return Tool._described(function, namespace, name, description, options)
 
     return decorate if function is None else decorate(function, depth=2)
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return str(getattr(function, "__name__", type(function).__name__))
-
-
-def _is_method(function: Callable[..., Any]) -> bool:
-    """Whether this is a function in the body of a class, not bound to an object yet."""
-    if not inspect.isfunction(function):
-        return False
-    *outer, _ = function.__qualname__.split(".")
-    first = next(iter(inspect.signature(function).parameters.values()), None)
-    in_class = bool(outer) and outer[-1] != "<locals>"
-    return in_class and first is not None and first.name in ("self", "cls") and first.annotation is first.empty
 
 
 def _finished(value: Any) -> Any:

@@ -33,7 +33,10 @@ LAYERS = [
         "tooling.json_tokens",
         "tooling.json_scan",
     ],
-    ["tooling.coercion", "tooling.options", "tooling.pickling"],
+    ["tooling.coercion", "tooling.options", "tooling.pickling", "tooling.docstrings", "tooling.hints"],
+    ["tooling.signature", "tooling.hidden", "tooling.schema_forms"],
+    ["tooling.schema_dialects"],
+    ["tooling.definition"],
     [
         "tooling.subprocess_worker",
         "net.fetch",

@@ -11,6 +11,7 @@ from agentkit.backends.usage import usage_in, usage_of
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.message import Message, Part
+from agentkit.tooling.schema_dialects import Dialect, response_format_for
 
 Delta = TextDelta | ReasoningDelta | CallDelta
 
@@ -31,21 +32,27 @@ def merged_sampling(own: Mapping[str, Any], request: Request) -> dict[str, Any]:
 
 
 def chat_completions_body(
-    fields: Mapping[str, Any], request: Request, images: bool = True, escaped: bool = False
+    fields: Mapping[str, Any],
+    request: Request,
+    images: bool = True,
+    escaped: bool = False,
+    dialect: Dialect = Dialect.AS_IS,
 ) -> bytes:
     """Encode a chat completions request as JSON, messages last, so that each request of a run begins with the bytes
     of the previous one.
 
     fields: everything but stream, tools and messages. images: False replaces each image by a sentence. escaped: whether
-    special tokens in untrusted text are escaped, for a server that applies a chat template.
+    special tokens in untrusted text are escaped, for a server that applies a chat template. dialect: of the schemas
+    that
+    the server takes.
     """
     body = {**fields, "stream": request.stream}
     if request.response_format is not None:
-        body["response_format"] = request.response_format
+        body["response_format"] = response_format_for(dialect, request.response_format)
     if not request.tools:
         for name in ("tool_choice", "parallel_tool_calls"):  # servers reject these without tools
             body.pop(name, None)
-    tools = b',"tools":' + request.tools.encoded if request.tools else b""
+    tools = b',"tools":' + request.tools.encoded_for(dialect) if request.tools else b""
     messages = request.transcript.encoded(images=images, escaped=escaped)
     return b"".join((json_bytes(body)[:-1], tools, b',"messages":[', messages, b"]}"))
 

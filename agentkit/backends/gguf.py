@@ -22,6 +22,7 @@ from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
 from agentkit.net.abort import Aborted, stop_on_abort
 from agentkit.net.learned import Learned
+from agentkit.tooling.schema_dialects import Dialect
 
 
 class GGUFBackend:
@@ -93,7 +94,7 @@ class GGUFBackend:
             "stream_options": {"include_usage": True},
             **merged_sampling(self._sampling, request),
         }
-        return chat_completions_body(fields, replace(request, stream=True), images=False, escaped=self._escapes)
+        return chat_completions_body(fields, replace(request, stream=True), False, self._escapes, Dialect.SELF_HOSTED)
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""

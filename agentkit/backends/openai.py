@@ -30,6 +30,7 @@ from agentkit.event import Reply
 from agentkit.net.abort import track_connections
 from agentkit.net.hosted import is_hosted
 from agentkit.net.learned import Learned
+from agentkit.tooling.schema_dialects import dialect_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -280,7 +281,8 @@ class OpenAIBackend:
         fields: dict[str, Any] = {"model": self.model, **merged_sampling(self._sampling, request)}
         if sending.stream and sending.stream_options:
             fields["stream_options"] = {"include_usage": True}
-        return chat_completions_body(fields, request, images=sending.images, escaped=self._escapes)
+        dialect = dialect_of(self.model, self.base_url)
+        return chat_completions_body(fields, request, sending.images, self._escapes, dialect)
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:

@@ -22,6 +22,7 @@ from agentkit.middleware.text_answer import TextAnswer
 from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
 from agentkit.tooling.json_repair import loads
 from agentkit.tooling.schema import json_schema_of, wrapped_adapter
+from agentkit.tooling.schema_dialects import is_strict
 from agentkit.tools import Context, Outcome, Tool, failure
 
 _FENCED = re.compile(r"\s*```\w*\n(.*?)\n?```\s*", re.DOTALL)
@@ -55,7 +56,7 @@ class OutputType:
     @property
     def response_format(self) -> dict[str, Any]:
         """The schema in the format of OpenAI's `response_format`."""
-        described = {"name": self.name, "schema": self.schema, "strict": _is_strict(self.schema)}
+        described = {"name": self.name, "schema": self.schema, "strict": is_strict(self.schema)}
         return {"type": "json_schema", "json_schema": described}
 
     def instruction(self) -> str:
@@ -108,21 +109,6 @@ class OutputType:
         except (ValueError, TypeError):  # TypeError: the text was cut inside a surrogate pair
             return None
         return value.get("value") if self._is_wrapped and isinstance(value, dict) else value
-
-
-def _is_strict(schema: Any) -> bool:
-    """Whether OpenAI accepts the schema as strict: objects allow no other keys, and require all of theirs."""
-    if isinstance(schema, list):
-        return all(map(_is_strict, schema))
-    if not isinstance(schema, dict):
-        return True
-    properties = schema.get("properties")
-    if properties is not None:
-        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(properties):
-            return False
-    elif schema.get("type") == "object":
-        return False
-    return all(_is_strict(value) for value in schema.values())
 
 
 class TypedAnswer(TextAnswer):

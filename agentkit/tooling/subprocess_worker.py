@@ -45,15 +45,17 @@ def main() -> None:
         _limit_memory(settings["memory"])
     while True:
         try:
-            module, name, values = receive(jobs)
+            module, name, by_place, named = receive(jobs)
         except EOFError:
             return
-        send(outcomes, _outcome(module, name, values, settings["main"]))
+        send(outcomes, _outcome(module, name, by_place, named, settings["main"]))
 
 
-def _outcome(module: str, name: str, values: dict[str, Any], main_file: str | None) -> tuple[Any, BaseException | None]:
+def _outcome(
+    module: str, name: str, by_place: list[Any], named: dict[str, Any], main_file: str | None
+) -> tuple[Any, BaseException | None]:
     try:
-        value = _function(module, name, main_file)(**values)
+        value = _function(module, name, main_file)(*by_place, **named)
         if inspect.isawaitable(value):
             value = asyncio.run(_awaited(value))
         pickle.dumps(value)

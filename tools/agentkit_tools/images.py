@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from PIL import Image as PILImage
@@ -53,13 +54,11 @@ class _Loader:
     max_pixels: int
     max_side: int
 
-    @tool(read_only=True, timeout=60)
-    def load_image(self, path_or_url: str) -> Image:
-        """Look at an image from a file or from the web.
-
-        Args:
-            path_or_url: Path of the file, or URL beginning with http:// or https://.
-        """
+    @tool(read_only=True, timeout=60, description="Look at an image from a file or from the web.")
+    def load_image(
+        self, path_or_url: Annotated[str, "Path of the file, or URL beginning with http:// or https://."]
+    ) -> Image:
+        """The tool `load_image`."""
         name = path_or_url.strip()
         if name[:5].lower() == "data:":
             return self._checked(_from_data_url(name, self.max_bytes), "image")

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pickle import PicklingError
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from agentkit import ConfigurationError, Tool, ToolError, tool
@@ -14,6 +14,7 @@ from agentkit_tools.providers import SERVICES, Hit, Provider, SearchFailed, duck
 from agentkit_tools.results import MAX_QUERIES, checked_queries, combined, hit, no_results, over_limit, shortened
 
 NAMES = ("ddgs", *SERVICES)
+DESCRIPTION = "Search the web. Returns title, address and a snippet of each page found; read the pages with visit."
 PATIENCE = 45.0
 """Seconds after which a running query is abandoned, so that the results of the others are returned."""
 
@@ -35,7 +36,8 @@ def web_search(
 
     Raises ConfigurationError when the provider is unknown, or its key or address is missing.
     """
-    return tool(read_only=True, timeout=patience + 15)(_Search(provider, api_key, base_url, results, patience).search)
+    make = tool(read_only=True, timeout=patience + 15, description=DESCRIPTION)
+    return make(_Search(provider, api_key, base_url, results, patience).search)
 
 
 class _Search:
@@ -47,12 +49,8 @@ class _Search:
         self._arguments = (provider, api_key, base_url, results, patience)
         self._fixed = _provider(provider, api_key, base_url, os.environ) if provider else None
 
-    def search(self, query: list[str]) -> str:
-        """Search the web. Returns title, address and a snippet of each page found; read the pages with visit.
-
-        Args:
-            query: Search queries; several are searched in parallel.
-        """
+    def search(self, query: Annotated[list[str], "Search queries; several are searched in parallel."]) -> str:
+        """The tool `search`."""
         _, api_key, base_url, results, patience = self._arguments
         queries = checked_queries(query)
         searched = queries[:MAX_QUERIES]

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import openai
 
@@ -35,13 +35,9 @@ class Check:
     seconds: float = 0.0
 
 
-@tool(read_only=True)
-def get_weather(city: str) -> str:
-    """Get the current weather of a city.
-
-    Args:
-        city: Name of the city.
-    """
+@tool(read_only=True, description="Get the current weather of a city.")
+def get_weather(city: Annotated[str, "Name of the city."]) -> str:
+    """A tool for the model to call."""
     return f"9 degrees and rain in {city}"
 
 

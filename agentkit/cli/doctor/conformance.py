@@ -19,32 +19,32 @@ Answer = dict[str, Any] | int | str | None
 """A response body; or an HTTP status; or a text sent instead of JSON; or None for a closed connection."""
 
 
-@tool(read_only=True)
+@tool(read_only=True, description="Double a number.")
 def double(number: int) -> int:
     """Double a number."""
     return 2 * number
 
 
-@tool
+@tool(description="Fail.")
 def fail(reason: str) -> str:
     """Fail."""
     raise RuntimeError(reason)
 
 
-@tool
+@tool(description="Refuse.")
 def refuse(reason: str) -> str:
     """Refuse."""
     raise ToolError(reason)
 
 
-@tool(timeout=0.5)
+@tool(timeout=0.5, description="Hang.")
 def hang() -> str:
     """Hang."""
     time.sleep(30)
     return "never"
 
 
-@tool(isolate=True, timeout=0.5)
+@tool(isolate=True, timeout=0.5, description="Run an endless loop.")
 def spin() -> str:
     """Run an endless loop."""
     while True:
