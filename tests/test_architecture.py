@@ -24,8 +24,9 @@ LAYERS = [
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
     ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan"],
     ["tooling.stop", "tooling.error_text", "tooling.dates"],
-    ["tooling.event_loop", "tooling.simpler_values"],
-    ["tooling.settling"],
+    ["tooling.event_loop", "tooling.objects"],
+    ["tooling.settling", "tooling.readable"],
+    ["tooling.simpler_values"],
     [
         "tooling.options",
         "tooling.pickling",

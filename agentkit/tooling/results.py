@@ -12,8 +12,10 @@ from itertools import pairwise
 from typing import Any
 
 from agentkit.message import Image
+from agentkit.tooling.objects import safe_text
+from agentkit.tooling.readable import Readable, contents_of, readable_of
 from agentkit.tooling.settling import Items
-from agentkit.tooling.simpler_values import NOTHING, Readable, readable_of, safe_text, simpler
+from agentkit.tooling.simpler_values import NOTHING, simpler
 
 MAX_DEPTH = 100
 """Levels of lists and objects that are shown."""
@@ -74,6 +76,9 @@ def _text(value: Any, plain: "_Plain") -> str:
         return "\n".join(_text(part, plain) for part in value)
     if isinstance(value, list | tuple) and value and all(readable_of(part) is not None for part in value[:MAX_DEPTH]):
         return "\n\n".join(_text(part, plain) for part in value)
+    contents = contents_of(value)
+    if contents is not None:
+        return "\n".join(_text(part, plain) for part in contents)
     readable = readable_of(value)
     if readable is not None:
         return _readable_text(readable, plain)

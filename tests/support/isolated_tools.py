@@ -4,9 +4,11 @@ import asyncio
 import ctypes
 import os
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 from agentkit import ToolError, tool
 
@@ -61,6 +63,12 @@ async def count_slowly() -> AsyncIterator[int]:
     for number in range(3):
         await asyncio.sleep(0)
         yield number
+
+
+@tool(isolate=True)
+def unpicklable() -> Any:
+    """Return what can't be sent to another process."""
+    return {"lock": threading.Lock(), "n": 1}
 
 
 @tool(isolate=True, timeout=0.4)

@@ -20,7 +20,7 @@ from agentkit import Agent, Result, ToolError, tool
 from agentkit.event import ToolFinished
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling import event_loop
-from tests.support.isolated_tools import count_slowly, shared_lock
+from tests.support.isolated_tools import count_slowly, shared_lock, unpicklable
 from tests.support.model_server import serve, whole
 
 
@@ -383,6 +383,12 @@ BLOCK
 def test_isolated_async_tools_share_the_loop_of_their_process() -> None:
     result = run_of(shared_lock, shared_lock, count_slowly)
     assert [record.response for record in result.tool_calls] == ["1", "2", "0\n1\n2"]
+
+
+def test_a_result_that_can_not_leave_its_process_is_shown_all_the_same() -> None:
+    record = run_of(unpicklable).tool_calls[0]
+    assert record.error is None
+    assert '"n":1' in record.response
 
 
 # What is there later

@@ -102,7 +102,7 @@ class Loud(str, enum.Enum):  # noqa: UP042 - a form that people use
 class City(BaseModel):
     name: str
     key: SecretStr = SecretStr("12345")
-    flag: bytes = b"\xff\xfe"
+    flag: bytes = b"ok"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ class City(BaseModel):
         (OnlyProperties(), '{"celsius":27}'),
         (types.SimpleNamespace(a=1), '{"a":1}'),
         (Said(), "what it says"),
-        (City(name="Oslo"), '{"name":"Oslo","key":"**********","flag":"(2 bytes, no UTF-8 text: ff fe)"}'),
+        (City(name="Oslo"), '{"name":"Oslo","key":"**********","flag":"ok"}'),
         (Colour.RED, "red"),
         (Loud.YES, "yes"),
         ([Colour.RED, Loud.YES, {Colour.RED: 1}], '["red","yes",{"red":1}]'),
@@ -136,9 +136,9 @@ class City(BaseModel):
         ({"a": float("inf")}, '{"a": Infinity}'),
         ("text", "text"),
         (b"text", "text"),
-        (b"\xff", "(1 byte, no UTF-8 text: ff)"),
+        (b"\xff", "(1 byte, no UTF-8 text and can't be shown: ff)"),
         (memoryview(b"text"), "text"),
-        (b"\x89PNG\r\n", "(6 bytes, a PNG image: 89 50 4e 47 0d 0a)"),
+        (b"\x89PNG\r\n", "(6 bytes, a PNG image and can't be shown: 89 50 4e 47 0d 0a)"),
         (re.match("a", "a"), "<re.Match object; span=(0, 1), match='a'>"),
         (lambda: 10**5000, "(a number of 16,610 bits)"),
         (Place, "(class Place)"),
@@ -198,6 +198,16 @@ class Node:
         return "Node ID: 7"
 
 
+@dataclasses.dataclass
+class Ticket:
+    """As Haystack's documents."""
+
+    id: int
+    content: str
+    meta: dict[str, Any]
+    embedding: list[float] | None = None
+
+
 class Passage:
     def __init__(self) -> None:
         self.text = 'A "text"\nof two lines'
@@ -213,6 +223,7 @@ class Passage:
         ([Document("one", page=1), Document("two")], 'one\n({"page":1})\n\ntwo'),
         ({"found": [Document("one", page=1)]}, '{"found":[{"text":"one","page":1}]}'),
         ([Node()], 'a text\n({"file":"a.pdf","score":0.5})'),
+        (Ticket(7, "Broken", {"by": "Ada"}, [0.5]), 'Broken\n({"id":7,"by":"Ada"})'),
         (Passage(), 'A "text"\nof two lines\n({"page":3})'),
     ],
 )
@@ -243,6 +254,21 @@ class Response:
 )
 def test_a_response_of_a_server_is_shown_by_its_status_and_text(value: Any, text: str) -> None:
     assert shown(value) == text
+
+
+def test_a_result_of_the_model_context_protocol_is_shown_by_its_contents() -> None:
+    text = types.SimpleNamespace(type="text", text="two\nlines")
+    image = types.SimpleNamespace(type="image", data="eA==", mimeType="image/jpeg")
+
+    class CallToolResult:
+        def __init__(self, failed: bool, *content: Any) -> None:
+            self.content, self.isError, self.structuredContent = list(content), failed, {"a": 1}
+
+    assert shown(CallToolResult(False, text)) == "two\nlines"
+    assert shown(CallToolResult(True, text)) == "(The server reports an error.)\ntwo\nlines"
+    assert shown(CallToolResult(False)) == '{"a": 1}'
+    parts: Any = run_of(CallToolResult(False, text, image)).messages[3]["content"]
+    assert parts[1]["image_url"]["url"] == "data:image/jpeg;base64,eA=="
 
 
 # Tables, arrays, images
@@ -357,7 +383,7 @@ def wide() -> list[Any]:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ({"b": b"\xff"}, '{"b":"(1 byte, no UTF-8 text: ff)"}'),
+        ({"b": b"\xff"}, '{"b":"(1 byte, no UTF-8 text and can\'t be shown: ff)"}'),
         (circular(), '[1,{"again":"…"}]\n(The call is done.'),
         (deep(5000), "The call is done."),
         ([Broken()], '[{"fails":"(can\'t be read: RuntimeError: no field)","works":1}]'),
