@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from agentkit.tooling.dates import iso_date, iso_datetime, iso_time
@@ -23,7 +24,10 @@ Names = Callable[[Sequence[Any]], Mapping[str, Any]]
 
 MAX_ROUNDS = 8
 """How often the arguments are looked at again after a change: what a string held may need one too."""
+MAX_PATHS = 2000
+"""How many values are coerced in one round."""
 MAX_ALTERNATIVES = 200
+"""How many schemas are looked at for one value."""
 NOTHING = object()
 
 
@@ -46,7 +50,8 @@ class Coercion:
     def apply(self, paths: Iterable[Sequence[int | str]]) -> bool:
         """Coerce the values at the paths of errors; returns whether one was changed. Values that stand for nothing are
         removed first, and alone: what else is wrong may follow from them."""
-        known = [steps for path in dict.fromkeys(map(tuple, paths)) if (steps := _known_steps(self.made, path))]
+        given = dict.fromkeys(map(tuple, islice(paths, MAX_PATHS)))
+        known = [steps for path in given if (steps := _known_steps(self.made, path))]
         changed = [self._remove(steps) for steps in known]
         if not any(changed):
             changed = [self._coerce(steps) for steps in known]
@@ -57,9 +62,11 @@ class Coercion:
         if not isinstance(holder, dict) or steps[-1] not in holder:
             return False
         value = holder[steps[-1]]
+        if value is not None and not _is_null_text(value):
+            return False
         expected = Expected.at(self.schema, steps)
-        is_nothing = value is None or (_is_null_text(value) and not expected.takes_text)
-        if not is_nothing or expected.takes_null or not expected.is_property:
+        is_text = isinstance(value, str) and expected.takes_text
+        if is_text or expected.takes_null or not expected.is_property:
             return False
         del holder[steps[-1]]  # the default applies, if there is one
         return True

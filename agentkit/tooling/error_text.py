@@ -18,10 +18,10 @@ MAX_LOOK_UPS = 20
 
 def described(error: BaseException) -> str:
     """The type and the message of an exception, what it was caused by, and the parts of a group."""
-    text = without_paths(_whole(error), _own_paths(error))
-    if len(text) <= MAX_CHARACTERS:
-        return text
-    return f"{text[:MAX_CHARACTERS]}… ({len(text) - MAX_CHARACTERS:,} more characters)"
+    whole = _whole(error)
+    text = without_paths(whole[:MAX_CHARACTERS], _own_paths(error))
+    more = len(whole) - MAX_CHARACTERS
+    return f"{text}… ({more:,} more characters)" if more > 0 else text
 
 
 def message_of(error: BaseException) -> str:
@@ -50,8 +50,11 @@ def _whole(error: BaseException, depth: int = 0) -> str:
         more = f"\n- {len(parts) - MAX_PARTS} more" if len(parts) > MAX_PARTS else ""
         told = (_whole(part, depth + 1).replace("\n", "\n  ") for part in parts[:MAX_PARTS])
         text += "".join(f"\n- {each}" for each in told) + more
-    if error.__cause__ is not None and depth < MAX_DEPTH:
-        text += f" (caused by {_whole(error.__cause__, depth + 1)})"
+    cause = error.__cause__
+    if (
+        cause is not None and depth < MAX_DEPTH and type(cause).__name__ != "CancelledError"
+    ):  # how asyncio.timeout works
+        text += f" (caused by {_whole(cause, depth + 1)})"
     return text
 
 

@@ -38,12 +38,14 @@ def called(function: Callable[..., Any], values: dict[str, Any], stop: Stop) -> 
 
 
 def settled(value: Any, stop: Stop) -> Any:
-    """The value itself; the result of a coroutine, task or future; the `Items` of a generator.
+    """The value itself; the result of a coroutine, task or future, those of a list of them; the `Items` of a generator.
 
     Raises what these raise. An exception of a generator carries the items before it (see `items_before`).
     """
     for _ in range(MAX_STEPS):
         kind = type(value)  # isinstance() runs code of the class
+        if kind is list and value and hasattr(type(value[0]), "__await__"):
+            return [settled(each, stop) for each in value]
         if kind in _PLAIN:
             return value
         if hasattr(kind, "__await__") or (kind is types.GeneratorType and inspect.isawaitable(value)):

@@ -21,6 +21,7 @@ from agentkit import Agent, Tool, tool
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.dates import iso_date, iso_datetime, iso_time
 from agentkit.tools import Context, Outcome
+from tests.support.growth import assert_linear
 
 NOTHING = object()
 
@@ -395,6 +396,15 @@ def test_any_value_is_taken_or_refused_in_a_sentence(hint: Any, value: Any) -> N
 def test_a_value_that_fits_is_not_changed(value: Any) -> None:
     assert taken(Any, value) == value
     assert HAND.answer(json.dumps({"other": value}), Context()).text == json.dumps({"other": value})
+
+
+@pytest.mark.parametrize("hint", [list[int], list[Literal[1, 2]], list[Inner], dict[str, int]])
+def test_many_wrong_values_are_read_in_linear_time(hint: Any) -> None:
+    def read(size: int) -> None:
+        wrong = {str(number): "x" for number in range(size)}
+        taken(hint, wrong if hint == dict[str, int] else list(wrong.values()))
+
+    assert_linear(read, 4000)
 
 
 @given(st.text() | st.from_regex(r"[0-9:/., \-TZapmJanFebd]{0,30}"))

@@ -427,8 +427,13 @@ def test_futures_and_tasks_are_waited_for() -> None:
 
         return outer()
 
-    result = run_of(submitted, task, future, coroutine)
-    assert [record.response for record in result.tool_calls] == ["from the pool", "6", "[1, 2]", "10"]
+    @tool
+    def several() -> Any:
+        """Return coroutines."""
+        return [double(1), double(2)]
+
+    result = run_of(submitted, task, future, coroutine, several)
+    assert [record.response for record in result.tool_calls] == ["from the pool", "6", "[1, 2]", "10", "[2, 4]"]
     pool.shutdown()
 
 
