@@ -17,6 +17,8 @@ from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished,
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
+from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
+from agentkit.tooling.stop import out_of_time, too_slow
 from agentkit.tools import Context, Outcome, Tool, failure, is_failure
 
 MAX_PARALLEL = 32
@@ -128,10 +130,19 @@ class Executor:
     def finished(self, call: ToolCall, outcome: Outcome) -> ToolFinished:
         """The event of a call that was run."""
         self._latency.note(call["function"]["name"], outcome.seconds)
-        event = _finished_event(call, outcome)
+        event = _finished_event(call, self._readable_on(outcome) if outcome.whole else outcome)
         if event.ends_run:
             self.ended_by = self.ended_by or event.record
         return event
+
+    def _readable_on(self, outcome: Outcome) -> Outcome:
+        """The outcome of a call whose result was cut, with how the model reads on; the tool for that is offered then.
+        Its message is the next one of the transcript."""
+        number = len(self.context.messages) - self.context.offset
+        self.context.long_results.keep(number, outcome.whole)
+        if self.offered.get(EARLIER_RESULT) is None:
+            self.offered = self.offered.plus(earlier_result_tool())
+        return outcome.with_note(reading_on(number, outcome.shown))
 
     def continue_from(self, messages: Sequence[Message]) -> None:
         """The run continues from these messages, without a new question: a call in their last reply may have ended
@@ -370,12 +381,9 @@ class _ParallelCalls:
 
     def _timed_out(self, work: _Work) -> Outcome:
         if self.executor.context.deadline is not None and time.monotonic() >= self.executor.context.deadline:
-            return failure(
-                f"{work.name} did not finish before the run's time was up; whether it had an effect is not known."
-            )
+            return failure(out_of_time(work.name))
         timeout = self.executor.timeout_of(work.name) or 0.0
-        outcome = failure(f"{work.name} did not finish within {timeout:g} seconds.")
-        return replace(outcome, seconds=timeout)
+        return replace(failure(too_slow(work.name, timeout)), seconds=timeout)
 
 
 def record_of(call: ToolCall, outcome: Outcome) -> ToolRecord:

@@ -1,13 +1,9 @@
 """Tools: a Python function, its description for the model, and how a call of it is answered."""
 
-import asyncio
 import contextlib
 import copy
 import functools
-import inspect
-import json
 import logging
-import re
 import sys
 import threading
 import time
@@ -15,16 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
-from agentkit._text import known_options
-from agentkit._threads import WORKERS
+from agentkit._text import cut, known_options
 from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
 from agentkit.limits import Budget
 from agentkit.message import Image, Message
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 from agentkit.tooling.definition import checked_description, checked_name, text_or_name
+from agentkit.tooling.error_text import described, message_of
+from agentkit.tooling.long_results import LongResults
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.pickling import pickled_tool
+from agentkit.tooling.results import rendered
+from agentkit.tooling.settling import called, items_before
 from agentkit.tooling.signature import Calling, is_method, name_of
+from agentkit.tooling.stop import Stop
 
 if TYPE_CHECKING:
     from typing import Self
@@ -43,6 +43,9 @@ else:
 
 logger = logging.getLogger("agentkit")
 
+MAX_ERROR = 20_000
+"""Maximum characters of an error that a tool has written, and of what came before it."""
+
 
 def _ignore_progress(text: str) -> None:
     """The progress of a tool that nobody follows."""
@@ -56,7 +59,8 @@ class Context(Generic[D]):
     its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: reports what the tool is
     doing, as a ToolProgress event. budget: what the run may spend, for an agent that is run inside the tool. session:
     the id of the run's session, or None. messages: the run's messages so far; not to be changed. offset:
-    the index in them of the session's first message; negative where its beginning was not read.
+    the index in them of the session's first message; negative where its beginning was not read. long_results: the whole
+    texts of results that were cut.
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -68,6 +72,7 @@ class Context(Generic[D]):
     session: str | None = None
     messages: Sequence[Message] = field(default=(), repr=False)
     offset: int = 0
+    long_results: LongResults = field(default_factory=LongResults, repr=False, compare=False)
 
     @property
     def cancelled(self) -> bool:
@@ -84,13 +89,16 @@ class Context(Generic[D]):
 @dataclass(frozen=True)
 class Outcome:
     """The result of one call: the text for the model, images to show it, whether it is an error, how many seconds it
-    took, whether it ends the run."""
+    took, whether it ends the run. shown: of a text that was cut, how many characters the model is sent. whole: the
+    whole text then."""
 
     text: str
     images: tuple[Image, ...] = ()
     failed: bool = False
     seconds: float = 0.0
     ends_run: bool = False
+    shown: int = 0
+    whole: str = ""
 
     def with_note(self, note: str) -> "Outcome":
         """The same with a note at the end of the text."""
@@ -253,20 +261,28 @@ class Tool(Generic[P, R]):
         started = time.monotonic()
         try:
             values, unknown = self._read(arguments)
-            outcome = _outcome(self._run(values, context))
+            outcome = self._outcome(self._run(values, context))
             if unknown:
                 outcome = replace(outcome, text=f"{outcome.text}\n{self._ignored(unknown)}")
         except ArgumentsError as error:
             outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
         except (ToolError, FetchError) as error:  # written for the model to read
-            outcome = failure(str(error))
+            outcome = failure(cut(message_of(error), MAX_ERROR) + _before(error))
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
-            outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_text_of_error(error))}")
+            outcome = failure(f"{self.name} raised {described(error)}{_before(error)}")
         ends_run = self.options.ends_run and not outcome.failed
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
+
+    def _outcome(self, value: Any) -> Outcome:
+        text, images = rendered(value)
+        limit = self.options.max_result
+        if limit is None or len(text) <= limit or self.options.ends_run:
+            return Outcome(text, images)
+        note = f"\n(These are the first {limit:,} of {len(text):,} characters.)"
+        return Outcome(text[:limit] + note, images, shown=limit, whole=text)
 
     def _ignored(self, names: Sequence[str]) -> str:
         takes = ", ".join(self.parameters["properties"]) or "none"
@@ -287,7 +303,8 @@ class Tool(Generic[P, R]):
     def _called(self, values: dict[str, Any], context: Context) -> Any:
         if self._isolated is not None:
             return self._isolated.call(*self._calling.split(values), self.options.timeout, context.cancel)
-        return _finished(self._calling.call(self.function, values))
+        stop = Stop.of(self.name, self.options.timeout, context.deadline, context.cancel)
+        return called(functools.partial(self._calling.call, self.function, values), stop)
 
     def __copy__(self) -> "Self":
         copied = type(self).__new__(type(self))
@@ -347,6 +364,8 @@ def tool(
     approve (bool, or a function of the arguments, a dict): whether a person has to approve a call (`result.pending`,
     `agent.resume`).
     ends_run (bool): a successful call ends the run, and its result is `result.output`.
+    max_result (characters): how much of a result is sent (default: 50,000; None: all); the model can read the rest in
+    parts.
 
     The decorated function stays callable as before. Raises ToolDefinitionError, naming function, parameter and reason,
     when a parameter can't be described.
@@ -357,45 +376,6 @@ def tool(
         return Tool._described(function, namespace, name, description, options)
 
     return decorate if function is None else decorate(function, depth=2)
-
-
-def _finished(value: Any) -> Any:
-    """The value itself; for an awaitable, its result."""
-    if not inspect.isawaitable(value):
-        return value
-
-    async def wait() -> Any:
-        return await value
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    return WORKERS.call(lambda: asyncio.run(wait()))  # an event loop runs in this thread: wait in another
-
-
-def _outcome(value: Any) -> Outcome:
-    """The return value of a tool as text and images."""
-    parts = list(value) if isinstance(value, list | tuple) and _has_image(value) else [value]
-    images = tuple(part for part in parts if isinstance(part, Image))
-    return Outcome("\n".join(map(_text, parts)), images)
-
-
-def _has_image(value: Sequence[Any]) -> bool:
-    return any(isinstance(part, Image) for part in value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Image):
-        return f"[{value.name}: the image is in the next message]"
-    if isinstance(value, dict | list | int | float | bool | None):
-        with contextlib.suppress(TypeError, ValueError):
-            return json.dumps(value, ensure_ascii=False)
-    from pydantic_core import to_json
-
-    return to_json(value, fallback=str, inf_nan_mode="strings").decode("utf-8")
 
 
 _FAILED = "Error: "
@@ -411,16 +391,7 @@ def is_failure(response: str) -> bool:
     return response.startswith(_FAILED)
 
 
-def _text_of_error(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an exception whose __str__ fails
-        return "(no message)"
-
-
-_ABSOLUTE_PATH = re.compile(r"""(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s'"<>|:]+){2,}""")
-
-
-def _without_paths(text: str) -> str:
-    """A text with absolute paths shortened to their last component: the rest is of no use to a model."""
-    return _ABSOLUTE_PATH.sub(lambda path: re.split(r"[\\/]", path.group())[-1], text)
+def _before(error: BaseException) -> str:
+    """What a generator gave before it raised this."""
+    items = items_before(error)
+    return f"\nBefore that it gave:\n{cut(rendered(items)[0], MAX_ERROR)}" if items else ""

@@ -10,7 +10,6 @@ turns are left out, calls together with their results; then the oldest calls of 
 and the last turns are kept.
 """
 
-import functools
 import hashlib
 import logging
 from collections import OrderedDict
@@ -23,14 +22,14 @@ from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Budget, Usage
-from agentkit.message import Message, response_of, text_of, user
+from agentkit.message import Message, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.history_cut import TrimmedHistory, as_text, cut, size_of
 from agentkit.net.error_words import explain
 from agentkit.net.learned import Learned
 from agentkit.net.overflow import tokens_counted, too_long
 from agentkit.toolbox import Toolbox
-from agentkit.tools import Context, Tool
+from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool
 from agentkit.transcript import Transcript
 
 logger = logging.getLogger("agentkit")
@@ -50,16 +49,10 @@ UNCUTTABLE = (
     "larger context"
 )
 
-PAGE_CHARS = 4000
-"""Characters of an earlier result that one call returns."""
-
 SUMMARISE = (
     "Summarise the conversation below for the assistant that will continue it: what was asked, what was found (with "
     "numbers, names and sources), what was decided, and what is still open. At most 300 words."
 )
-
-EARLIER_RESULT = "earlier_result"
-"""The tool by which the model reads a result that is left out."""
 
 MAX_VIEWS = 256
 """Number of conversations whose views an agent remembers."""
@@ -296,30 +289,6 @@ class FitToContext(Middleware):
         assert isinstance(reply, Reply)
         self._before += reply.usage
         return f"(Summary of the earlier conversation: {text_of(reply.message).strip()})"
-
-
-def _earlier_result(number: int, context: Context, start: int = 0) -> str:
-    messages, index = context.messages, number + context.offset
-    if not 0 <= index < len(messages) or messages[index]["role"] != "tool":
-        return f"no earlier result has the number {number}"
-    text = response_of(messages[index])
-    rest = len(text) - start - PAGE_CHARS
-    more = f"\n({rest:,} more characters: start={start + PAGE_CHARS})" if rest > 0 else ""
-    return text[max(0, start) : max(0, start) + PAGE_CHARS] + more
-
-
-@functools.cache
-def earlier_result_tool() -> Tool[..., str]:
-    """The tool that returns the result of an earlier call again."""
-    number = {"type": "integer", "description": "The number given in place of the result."}
-    start = {"type": "integer", "description": "The character to start at, counted from 0.", "default": 0}
-    schema = {"type": "object", "properties": {"number": number, "start": start}, "required": ["number"]}
-    description = "Read the result of an earlier call again that was left out of the conversation to save space."
-    return Tool(EARLIER_RESULT, description, schema, _earlier_result, context="context", read_only=True)
-
-
-HIDDEN_TOOLS = {EARLIER_RESULT: earlier_result_tool}
-"""Tools that are offered only in requests that leave something out, by name."""
 
 
 def _digests(transcript: Transcript) -> Iterator[bytes]:

@@ -2,12 +2,12 @@
 
 import functools
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from agentkit._text import cut, joined_surrogates
+from agentkit._text import cut, joined_surrogates, shown
 from agentkit.errors import ArgumentsError, ToolDefinitionError
-from agentkit.tooling.coercion import coerce_all
+from agentkit.tooling.coercion import MAX_ROUNDS, Coercion, Names
 from agentkit.tooling.json_repair import CutOffError, is_clean, json_error_of, loads, read_json
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def parse(arguments: str) -> dict[str, Any]:
         reason = json_error_of(arguments) if "deep" not in str(error) else str(error)
         raise ArgumentsError(f"the arguments are not valid JSON: {reason}") from None
     if not isinstance(value, dict):
-        raise ArgumentsError(f"the arguments must be a JSON object, got {_display(value)}")
+        raise ArgumentsError(f"the arguments must be a JSON object, got {shown(value, MAX_VALUE_LENGTH)}")
     if value.keys() == {UNREADABLE, ERROR}:
         raise ArgumentsError(str(value[ERROR]))
     if value.keys() == {UNREADABLE}:
@@ -116,20 +116,27 @@ def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> Arg
 
     names: the names of its parameters. Unknown arguments are ignored, since models often add harmless ones.
     """
-    from pydantic import ValidationError
+    from agentkit.tooling.argument_errors import enum_names, validated, wrong_arguments
+
+    @functools.cache  # few calls need it, and it takes milliseconds
+    def described() -> tuple[dict[str, Any], Names]:
+        return adapter.json_schema(), enum_names(adapter)
 
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
         unknown = [name for name in given if name not in names]
-        try:
-            return adapter.validate_json(json.dumps(given)), unknown
-        except ValidationError as error:
-            errors = error.errors(include_url=False, include_context=False)
-        coerced = coerce_all(given, [(each["loc"], _expected_types(each["type"])) for each in errors])
-        try:
-            return adapter.validate_json(json.dumps(coerced)), unknown
-        except ValidationError:  # report the errors in what the model wrote, not those after coercion
-            raise _arguments_error((_path(each["loc"]), _expected(each["msg"]), each) for each in errors) from None
+        value, errors = validated(adapter, given)
+        if not errors:
+            return value, unknown
+        coercion = Coercion(given, *described())
+        last = errors
+        for _ in range(MAX_ROUNDS):
+            if not coercion.apply(each["loc"] for each in last):
+                break
+            value, last = validated(adapter, coercion.made)
+            if not last:
+                return value, unknown
+        raise wrong_arguments(errors, last, coercion)
 
     return read
 
@@ -158,11 +165,17 @@ def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
             name: _whole_number(value, described.get(name)) for name, value in given.items() if name not in unknown
         }
         errors = list(validator.iter_errors(values))
-        if errors:
-            values = coerce_all(values, [(tuple(each.absolute_path), _schema_types(each)) for each in errors])
-            if not validator.is_valid(values):
-                raise _schema_error(errors)
-        return values, unknown
+        if not errors:
+            return values, unknown
+        coercion = Coercion(values, parameters)
+        last = errors
+        for _ in range(MAX_ROUNDS):
+            if not coercion.apply(_schema_paths(last)):
+                break
+            last = list(validator.iter_errors(coercion.made))
+            if not last:
+                return coercion.made, unknown
+        raise _schema_error(errors)
 
     return read
 
@@ -173,70 +186,18 @@ def _whole_number(value: Any, schema: Any) -> Any:
     return int(value) if is_integer and isinstance(value, float) and value.is_integer() else value
 
 
+def _schema_paths(errors: Iterable["ValidationError"]) -> Iterator[tuple[int | str, ...]]:
+    """The paths of errors, and of those in the alternatives that each is made of."""
+    for error in errors:
+        yield tuple(error.absolute_path)
+        yield from _schema_paths(error.context or ())
+
+
 def _schema_error(errors: Iterable["ValidationError"]) -> ArgumentsError:
-    ordered = sorted(errors, key=lambda error: error.json_path)[:MAX_ERRORS]
+    from jsonschema.exceptions import best_match
+
+    told = [best_match([each]) or each for each in errors]  # of alternatives, what is wrong in the nearest
+    ordered = sorted(told, key=lambda error: error.json_path)[:MAX_ERRORS]
     return ArgumentsError(
         "; ".join(f"{error.json_path.removeprefix('$.')}: {cut(error.message, MAX_VALUE_LENGTH)}" for error in ordered)
     )
-
-
-def _schema_types(error: "ValidationError") -> set[str]:
-    """Returns the types that the JSON schema accepts at the position of an error."""
-    if error.validator == "type":
-        return set(error.validator_value) if isinstance(error.validator_value, list) else {str(error.validator_value)}
-    inner = [_schema_types(each) for each in error.context or ()]
-    return set().union(*inner) if inner else set()
-
-
-_PYDANTIC_TYPES = {
-    "list": "array",
-    "tuple": "array",
-    "set": "array",
-    "frozen_set": "array",
-    "dict": "object",
-    "model": "object",
-    "dataclass": "object",
-    "model_attributes": "object",
-    "typed_dict": "object",
-    "string": "string",
-    "int": "integer",
-    "int_parsing": "integer",
-    "float": "number",
-    "bool": "boolean",
-}
-
-
-def _expected_types(kind: str) -> set[str]:
-    """Returns the JSON type that one of pydantic's error types says was expected."""
-    found = _PYDANTIC_TYPES.get(kind.removesuffix("_type"))
-    return {found} if found else set()
-
-
-def _arguments_error(errors: Iterable[tuple[str, str, Mapping[str, Any]]]) -> ArgumentsError:
-    sentences = []
-    for path, expected, error in errors:
-        missing = error["type"] == "missing"
-        sentences.append(
-            f"{path}: is missing" if missing else f"{path}: expected {expected}, got {_display(error['input'])}"
-        )
-    return ArgumentsError("; ".join(dict.fromkeys(sentences[:MAX_ERRORS])))
-
-
-def _path(location: Iterable[int | str]) -> str:
-    """Returns a path such as `query[0].name`; `$` is the whole object."""
-    path = ""
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return path.lstrip(".") or "$"
-
-
-def _expected(message: str) -> str:
-    """Returns what was expected, from pydantic's message ("Input should be a valid integer, unable to ...")."""
-    return message.removeprefix("Input should be ").removeprefix("Value error, ")
-
-
-def _display(value: object) -> str:
-    try:
-        return cut(json.dumps(value, ensure_ascii=False, default=str), MAX_VALUE_LENGTH)
-    except (ValueError, RecursionError):
-        return type(value).__name__

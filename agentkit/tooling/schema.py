@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict  # pydantic wants this one on Python 3.11
 
 from agentkit.errors import ToolDefinitionError
+from agentkit.tooling.checked_types import checked_in_time
 from agentkit.tooling.docstrings import docstring_of
 from agentkit.tooling.hidden import refuse_hidden
 from agentkit.tooling.hints import Hints
@@ -186,6 +187,9 @@ def _for_pydantic(hint: Any) -> Any:
             hint.__name__,
             {key: _for_pydantic(value) if key in required else _optional(value) for key, value in hints.items()},
         )
+    replaced = checked_in_time(hint)
+    if replaced is not hint:
+        return _for_pydantic(replaced) if typing.get_origin(replaced) is list else replaced
     arguments = typing.get_args(hint)
     changed = tuple(map(_for_pydantic, arguments)) if _holds_types(hint) else arguments
     if changed == arguments:
