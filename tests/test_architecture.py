@@ -100,7 +100,7 @@ LAYERS = [
     ["cli.stores", "cli.approvals"],
     ["cli.following"],
     ["cli.ask"],
-    ["cli.chat", "cli.tools", "cli.mqtt", "cli.serve", "cli.doctor.questions"],
+    ["cli.chat", "cli.tools", "cli.mqtt", "cli.serve", "cli.doctor.questions", "cli.doctor.oddities"],
     ["cli.doctor.checks"],
     ["cli.sessions", "cli.doctor.conformance"],
     ["cli.doctor"],

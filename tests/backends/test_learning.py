@@ -10,10 +10,14 @@ from typing import Any
 
 import openai
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agentkit import Agent, Image, tool
 from agentkit.backend import Request
 from agentkit.backends import OpenAIBackend
+from agentkit.backends.adapting import MAX_ATTEMPTS, Adapting
+from agentkit.backends.refused_images import MAX_SINGLES
 from agentkit.event import Reply, RunFinished
 from agentkit.net import refusals
 from agentkit.net.api_errors import status_error
@@ -304,6 +308,30 @@ def test_images_that_are_sent_on_demand_are_not_given_up() -> None:
                 agent.run(["What is this?", GOOD])
 
 
+@given(st.lists(st.booleans(), min_size=1, max_size=9))
+@settings(max_examples=200, deadline=None)
+def test_whatever_images_of_a_history_are_bad_the_conversation_goes_on(bad: list[bool]) -> None:
+    """A single bad one is found; the server is asked at most MAX_ATTEMPTS times."""
+    images = [Image(f"{number} of them".encode(), "image/png") for number in range(len(bad))]
+    messages = [*result_history(*(["Look.", image] for image in images)), {"role": "user", "content": "And now?"}]
+    learned = Learned()
+    adapting = Adapting("it", Request(Transcript(messages)), learned)
+    refusal = status_error(400, "x", None, {"error": {"message": "Could not process image"}})
+    sent = set(range(len(bad)))
+    for _ in range(MAX_ATTEMPTS):
+        encoded = adapting.sent().transcript.encoded()
+        sent = {number for number, image in enumerate(images) if data_of(image) in encoded}
+        if not any(bad[number] for number in sent):
+            break
+        assert adapting.adapts_to(refusal)
+    adapting.note_accepted()
+    assert not any(bad[number] for number in sent)
+    if sum(bad) == 1 and not any(bad[: max(0, len(bad) - MAX_SINGLES)]):
+        assert len(sent) == len(bad) - 1
+    again = Adapting("it", Request(Transcript(messages)), learned)
+    assert again.sent().transcript.encoded() == adapting.sent().transcript.encoded()  # by now it is known
+
+
 # Schemas
 
 
@@ -387,8 +415,6 @@ def test_a_refused_tool_is_not_taken_for_the_schema_of_the_answer() -> None:
 
 
 def test_a_model_whose_server_told_it_the_schema_is_told_it_in_words_when_the_server_refuses_it() -> None:
-    from agentkit.backends.adapting import Adapting
-
     form = {"type": "json_schema", "json_schema": {"name": "City", "schema": {"title": "A city"}}}
     request = Request(Transcript([{"role": "user", "content": "Which?"}]), response_format=form)
     adapting = Adapting("it", request, Learned(), schema="always", tells_schema=True)

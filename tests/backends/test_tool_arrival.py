@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, tool
-from agentkit.backend import Request
+from agentkit.backend import Backend, Request
 from agentkit.backends import GGUFBackend, OpenAIBackend
 from agentkit.backends.tool_arrival import check_arrival
 from agentkit.testing import ScriptedBackend
@@ -138,11 +138,12 @@ def test_a_real_server_and_a_model_in_this_process_are_asked(
     llama: LlamaServer, untooled_llama: LlamaServer, untooled: Path
 ) -> None:
     found = {}
-    for name, backend in {
+    backends: dict[str, Backend] = {
         "tools": OpenAIBackend("tiny", llama.url),
         "no tools": OpenAIBackend("tiny", untooled_llama.url),
         "no tools here": GGUFBackend(untooled, threads=1),
-    }.items():
+    }
+    for name, backend in backends.items():
         found[name] = check_arrival(backend).reach
         backend.close()
     assert found == {"tools": True, "no tools": False, "no tools here": False}
