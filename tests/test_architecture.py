@@ -44,7 +44,7 @@ LAYERS = [
     ["toolbox", "record"],
     ["backend", "executor", "sessions.damage", "sessions.forking", "text.prompt"],
     ["sessions.log"],
-    ["sessions.writer"],
+    ["sessions.writer", "backends.message_form"],
     ["sessions.turn"],
     ["session"],
     ["sessions.file_lock", "sessions.group_commit", "sessions.sqlite_file", "sessions.redis_url"],
@@ -168,6 +168,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
     shared = {
         "backends.chat_protocol",
         "backends.fallback_calls",
+        "backends.message_form",
         "backends.text_reply",
         "sessions.damage",
         "sessions.log",

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, is_broken_off
+from agentkit.backends.message_form import PLAIN_FORM, MessageForm
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.limits import Usage
@@ -32,13 +33,18 @@ def merged_sampling(own: Mapping[str, Any], request: Request) -> dict[str, Any]:
 
 
 def chat_completions_body(
-    fields: Mapping[str, Any], request: Request, images: bool = True, escaped: bool = False
+    fields: Mapping[str, Any],
+    request: Request,
+    images: bool = True,
+    escaped: bool = False,
+    form: MessageForm | None = None,
 ) -> bytes:
     """Encode a chat completions request as JSON, messages last, so that each request of a run begins with the bytes
     of the previous one.
 
     fields: everything but stream, tools and messages. images: False replaces each image by a sentence. escaped: whether
-    special tokens in untrusted text are escaped, for a server that applies a chat template.
+    special tokens in untrusted text are escaped, for a server that applies a chat template. form: what the server takes
+    of messages; None: what any server takes.
     """
     body = {**fields, "stream": request.stream}
     if request.response_format is not None:
@@ -47,7 +53,7 @@ def chat_completions_body(
         for name in ("tool_choice", "parallel_tool_calls"):  # servers reject these without tools
             body.pop(name, None)
     tools = b',"tools":' + request.tools.encoded if request.tools else b""
-    messages = request.transcript.encoded(images=images, escaped=escaped)
+    messages = request.transcript.encoded(images=images, escaped=escaped, form=form or PLAIN_FORM)
     return b"".join((json_bytes(body)[:-1], tools, b',"messages":[', messages, b"]}"))
 
 

@@ -26,6 +26,7 @@ from agentkit.backends.chat_protocol import (
     merged_sampling,
 )
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
+from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
 from agentkit.net.abort import track_connections
@@ -97,6 +98,7 @@ class OpenAIBackend:
         self._takes_stream_options = True
         self._takes_schema = True
         self._streams = True
+        self._form: MessageForm | None = None
         self._lock = threading.Lock()
         self._client: OpenAI | None = None
         self._closed = False
@@ -270,7 +272,11 @@ class OpenAIBackend:
         fields: dict[str, Any] = {"model": self.model, **merged_sampling(self._sampling, request)}
         if request.stream and self._takes_stream_options:
             fields["stream_options"] = {"include_usage": True}
-        return chat_completions_body(fields, request, images=self._images is not False, escaped=self._escapes)
+        if self._form is None:
+            self._form = message_form_of(self.model, self.base_url)
+        return chat_completions_body(
+            fields, request, images=self._images is not False, escaped=self._escapes, form=self._form
+        )
 
     def _disables_rejected(self, error: Any, request: Request) -> bool:
         """Disable an optional feature that the server rejected, permanently; return whether there was one."""
@@ -279,6 +285,11 @@ class OpenAIBackend:
             self._takes_stream_options = False
             return True
         is_rejection = error.status_code in (400, 403, 422, 500, 501)
+        narrower = self._form.narrowed(str(error.body or error.message), request.transcript) if self._form else None
+        if is_rejection and narrower is not None:
+            self._form = narrower
+            logger.info("%r refuses messages as they are: they are sent as %r (%s)", self, narrower, cut(text, 200))
+            return True
         if request.stream and self._streams and is_rejection and re.search(r"\bstream(ing)?\b", text):
             self._streams = False
             return True
