@@ -16,6 +16,7 @@ from agentkit._threads import WORKERS
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, merged_sampling
 from agentkit.backends.fallback_calls import ReplyText
+from agentkit.backends.message_form import message_form_of
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
 from agentkit.net.abort import Aborted, stop_on_abort
@@ -86,7 +87,10 @@ class GGUFBackend:
             "stream_options": {"include_usage": True},
             **merged_sampling(self._sampling, request),
         }
-        return chat_completions_body(fields, replace(request, stream=True), images=False, escaped=self._escapes)
+        form = message_form_of(self.path.name, "")  # its template may refuse longer ids
+        return chat_completions_body(
+            fields, replace(request, stream=True), images=False, escaped=self._escapes, form=form
+        )
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""

@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 from agentkit.message import Message
 from agentkit.tooling.call_names import short_id
 
-_ALWAYS = {"role", "content", "name", "tool_call_id"}
-_OPTIONAL = {
-    *("tool_calls", "refusal", "audio", "prefix", "partial", "cache_control"),
+_PLAIN = {"role", "content", "name"}
+_OF_TOOL = {*_PLAIN, "tool_call_id"}
+_OF_ANY = {*_PLAIN, "cache_control"}
+_OF_ASSISTANT = {
+    *(*_OF_ANY, "tool_calls", "refusal", "audio", "prefix", "partial"),
     *("reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature"),
 }
-_KNOWN = _ALWAYS | _OPTIONAL
-_MAY_GO = (_OPTIONAL | {"name"}) - {"tool_calls"}
+_KNOWN = {"assistant": _OF_ASSISTANT, "tool": {*_OF_ANY, *_OF_TOOL}}
+_MAY_GO = _OF_ASSISTANT - {"role", "content", "tool_calls"}
 _THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
 _JOINED = ("assistant", "system", "developer", "tool")
 NO_ANSWER = "(no answer)"
@@ -53,10 +55,10 @@ class MessageForm:
 
     def __call__(self, message: Message) -> Message:
         """The message as it is sent."""
-        content = message.get("content")
-        if not self.without and message.keys() <= _ALWAYS and type(content) is str and content and not self.short_ids:
+        content, plain = message.get("content"), _OF_TOOL if message["role"] == "tool" else _PLAIN
+        if type(content) is str and content and message.keys() <= plain and not self.without and not self.short_ids:
             return message
-        made: dict[str, Any] = {key: value for key, value in message.items() if self._takes(key, value)}
+        made: dict[str, Any] = {key: value for key, value in message.items() if self._takes(message, key)}
         made["content"] = self._content(message)
         if message["role"] == "assistant" and not made["content"] and not (made.keys() & {"tool_calls", "refusal"}):
             made["content"] = NO_ANSWER
@@ -74,12 +76,13 @@ class MessageForm:
             return replace(self, short_ids=True)
         if not _REFUSED_KEY.search(error):
             return None
-        sent = {key for message in messages for key, value in message.items() if self._takes(key, value)}
+        sent = {key for message in messages for key in message if self._takes(message, key)}
         named = {key for key in sent & _MAY_GO if re.search(rf"""['"`.\]]{key}\b""", error)}
         return replace(self, without=self.without | named) if named else None
 
-    def _takes(self, key: str, value: object) -> bool:
-        return key in _KNOWN and key not in self.without and value is not None
+    def _takes(self, message: Message, key: str) -> bool:
+        is_known = key in _KNOWN.get(message["role"], _OF_ANY)
+        return is_known and key not in self.without and message.get(key) is not None
 
     def _content(self, message: Message) -> Any:
         content = message.get("content")

@@ -35,6 +35,7 @@ _KNOWN = "functions|function|tools|tool|default_api|api|namespace|assistant|tool
 _KNOWN_PREFIX = re.compile(
     rf"^(?:(?:{_KNOWN})(?:\s*(?:\.|:|/|=|->|__)+\s*|\s+)|(?:functions|default_api)_)", re.IGNORECASE
 )
+_TWICE = re.compile(r"^(.{2,64})[.:/]?\1$")
 _QUALIFIER = re.compile(r".*(?:[.:/]|->|__)", re.DOTALL)
 _SEPARATORS = re.compile(r"[-_.:/\s]+")
 _ARGUMENTS = re.compile(r"[({\[<=]")
@@ -52,11 +53,14 @@ def meant(name: str, names: Iterable[str]) -> str | None:
 
 
 def meant_with_qualifier(name: str, names: Iterable[str]) -> str | None:
-    """The same for a name behind any qualifier (`mcp__weather__forecast`, `weather.forecast`). The qualifier may say
-    that a tool of another program was meant, so this is for tools that change nothing."""
+    """The same for a name behind any qualifier (`mcp__weather__forecast`, `weather.forecast`), and for a tool's name
+    without its own. The qualifier may say that a tool of another program was meant, so this is for tools that change
+    nothing."""
     clean = _clean(name)
-    forms = [*_forms(clean), *(_QUALIFIER.sub("", form, count=1).strip(_AROUND) for form in _forms(clean))]
-    return _only(forms, clean, list(names))
+    known, forms = list(names), _forms(clean)
+    forms += [_QUALIFIER.sub("", form, count=1).strip(_AROUND) for form in forms]
+    ends = [each for each in known if "__" in each and each.rpartition("__")[2] in forms]
+    return _only([*forms, *ends], clean, known)
 
 
 def nearest(name: str, names: Sequence[str]) -> str | None:
@@ -142,7 +146,7 @@ def _plain_characters(text: str) -> Iterator[str]:
 
 def _forms(clean: str) -> list[str]:
     """A name with less and less around it."""
-    forms = [clean, _INDEX.sub("", clean)]
+    forms = [clean, _INDEX.sub("", clean), _TWICE.sub(r"\1", clean)]
     for form in forms:
         bare = _KNOWN_PREFIX.sub("", form).strip(_AROUND)
         if bare not in forms:

@@ -93,6 +93,8 @@ WRITTEN = [
     "ｓｅｎｄ",
     "se\u200bnd",
     "\ufeffsend",
+    "sendsend",
+    "send.send",
 ]
 
 
@@ -147,6 +149,27 @@ def test_a_qualifier_is_enough_for_a_tool_that_changes_nothing() -> None:
     for name in ("mcp__web__search", "web.search", "web/v1/search"):
         run(called(name, {"query": "x"}, stream=False), tools.all)
     assert tools.made == ["search x"] * 3
+
+
+def test_a_tool_with_a_qualifier_is_meant_without_it_when_it_changes_nothing() -> None:
+    made = []
+
+    @tool(name="mcp__browser__look", read_only=True)
+    def look() -> str:
+        """Look."""
+        made.append("look")
+        return "seen"
+
+    @tool(name="mcp__browser__click")
+    def click() -> str:
+        """Click."""
+        made.append("click")
+        return "clicked"
+
+    run(called("look", {}, stream=False), [look, click])
+    result, _ = run(called("click", {}, stream=False), [look, click])
+    assert made == ["look"]
+    assert "Did you mean 'mcp__browser__click'?" in result.tool_calls[0].response
 
 
 def test_two_candidates_are_none() -> None:
