@@ -56,11 +56,16 @@ class MessageForm:
     def __call__(self, message: Message) -> Message:
         """The message as it is sent."""
         content, plain = message.get("content"), _OF_TOOL if message["role"] == "tool" else _PLAIN
-        if type(content) is str and content and message.keys() <= plain and not self.without and not self.short_ids:
+        is_plain = type(content) is str and content and not content.isspace() and message.keys() <= plain
+        if is_plain and not self.without and not self.short_ids:
             return message
         made: dict[str, Any] = {key: value for key, value in message.items() if self._takes(message, key)}
         made["content"] = self._content(message)
-        if message["role"] == "assistant" and not made["content"] and not (made.keys() & {"tool_calls", "refusal"}):
+        if (
+            message["role"] == "assistant"
+            and _is_blank(made["content"])
+            and not made.keys() & {"tool_calls", "refusal"}
+        ):
             made["content"] = NO_ANSWER
         if "tool_calls" in made:
             made["tool_calls"] = [self._call(call) for call in made["tool_calls"]]
@@ -93,11 +98,15 @@ class MessageForm:
         is_text = all(part.keys() == {"type", "text"} and type(part["text"]) is str for part in content)
         if message["role"] in _JOINED and is_text:  # not all servers take a list here
             return "\n".join(part["text"] for part in content)
-        return content
+        return [part for part in content if part.get("text") != ""] or content  # some refuse a text without letters
 
     def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
         made = {key: value for key, value in call.items() if key != "index" and value is not None}
         return {**made, "id": short_id(made["id"])} if self.short_ids else made
+
+
+def _is_blank(content: object) -> bool:
+    return not content or (isinstance(content, str) and content.isspace())
 
 
 PLAIN_FORM = MessageForm()

@@ -54,10 +54,18 @@ def test_what_servers_expect_back_is_sent() -> None:
     assert kept[1] == answer
 
 
-def test_an_answer_without_text_is_not_sent_empty() -> None:
-    asked, kept, _ = sent([ASK, {"role": "assistant", "content": ""}, ASK])
+@pytest.mark.parametrize(
+    "content", ["", " \n", [{"type": "text", "text": ""}], [{"type": "thinking", "thinking": "Hm."}]]
+)
+def test_an_answer_without_text_is_not_sent_empty(content: Any) -> None:
+    asked, kept, _ = sent([ASK, {"role": "assistant", "content": content}, ASK])
     assert asked[1]["content"] == "(no answer)"
-    assert kept[1]["content"] == ""
+    assert kept[1]["content"] == content
+
+
+def test_an_empty_part_is_not_sent() -> None:
+    parts = [{"type": "text", "text": ""}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]
+    assert sent([{"role": "user", "content": parts}])[0][0]["content"] == parts[1:]
 
 
 def test_text_parts_are_sent_as_text_where_servers_want_it() -> None:
@@ -91,11 +99,13 @@ REFUSALS = [
     "Tool call IDs should be alphanumeric strings with length 9!",
     "messages.1.content.0.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'",
     "Invalid 'messages[1].tool_calls[0].id': string too long. Expected a string with maximum length 9",
+    "messages.1.tool_calls.0.id: tool_call_id should match pattern '^[a-zA-Z0-9]{9}$'",
 ]
 
 
+@pytest.mark.parametrize("status", [400, 422, 500])
 @pytest.mark.parametrize("words", REFUSALS)
-def test_a_server_that_refuses_ids_is_sent_short_ones_from_then_on(words: str) -> None:
+def test_a_server_that_refuses_ids_is_sent_short_ones_from_then_on(words: str, status: int) -> None:
     @tool
     def f() -> str:
         """Do it."""
@@ -107,7 +117,7 @@ def test_a_server_that_refuses_ids_is_sent_short_ones_from_then_on(words: str) -
         ids = [call["id"] for message in asked.body["messages"] for call in message.get("tool_calls", ())]
         ids += [message["tool_call_id"] for message in asked.body["messages"] if message["role"] == "tool"]
         if not all(re.fullmatch("[a-zA-Z0-9]{9}", each) for each in ids):
-            return Answer(json.dumps({"error": {"message": words}}).encode(), status=400)
+            return Answer(json.dumps({"error": {"message": words}}).encode(), status=status)
         accepted.append(asked.raw.partition(b'"messages":')[2][:-2])
         if len(accepted) < 4:
             return whole(
@@ -115,7 +125,8 @@ def test_a_server_that_refuses_ids_is_sent_short_ones_from_then_on(words: str) -
             )
         return whole("Done.")
 
-    with serve(strict) as server, Agent(f"openai:m@{server.url}", tools=[f]) as agent:
+    with serve(strict) as server:
+        agent = Agent(OpenAIBackend("m", base_url=server.url, max_retries=0), tools=[f])
         assert agent.run("Go.").output == "Done."
         assert len(server.requests) == 5  # one was refused
     assert all(later.startswith(earlier) for earlier, later in pairwise(accepted))
@@ -125,6 +136,7 @@ KEYS = [
     "property 'reasoning_content' is unsupported, did you mean 'role'?",
     '[{"type":"extra_forbidden","loc":["body","messages",1,"assistant","reasoning_content"],'
     '"msg":"Extra inputs are not permitted"}]',
+    "messages.2.assistant.reasoning_content: property 'messages.2.assistant.reasoning_content' is unsupported",
     "Additional properties are not allowed ('reasoning_content' was unexpected) - 'messages.1'",
 ]
 
