@@ -61,10 +61,9 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
 def _directly_following(given: Sequence[Any], place: int) -> list[dict[str, Any]]:
     """The tool messages from a place on."""
     found = []
-    for message in given[place:]:
-        if not isinstance(message, dict) or message.get("role") not in ("tool", "function"):
-            break
-        found.append(message)
+    while place < len(given) and isinstance(given[place], dict) and given[place].get("role") in ("tool", "function"):
+        found.append(given[place])
+        place += 1
     return found
 
 

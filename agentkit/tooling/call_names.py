@@ -19,32 +19,31 @@ MAX_ID = 40
 """Maximum characters that OpenAI accepts."""
 
 _MAX_READ = 500
-"""Maximum characters of a name that are looked at for a tool."""
+"""Maximum characters of a name that are looked at; a longer one means no tool."""
 
 _VALID_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _VALID_ID = re.compile(r"[!-~]{1,40}")
 _AROUND = " \t\r\n\"'`“”„‘’‚«»‹›!#$%&()*+,./:;<=>?@[\\]^{|}~"
-_RECIPIENT = re.compile(r"(?:^|[\s>|])to=(\S{1,200})")
 _WORDS = r"(?:commentary|analysis|final|json|code|assistant|constrain|message|call)\b"
-_TAIL = re.compile(
-    rf"<\|(?:[^<>|]*\|?>?)(?:\s*(?:<\|[^<>|]*\|?>?|{_WORDS}))*\s*$|(?:\s*(?:</[\w:]+>|\[[A-Z_]+\]))+\s*$"
-)
+_TOKEN = r"<\|[^<>|]*\|?>?"
+_TAIL = re.compile(rf"{_TOKEN}(?:\s*(?:{_TOKEN}|{_WORDS}))*\s*$|(?:\s*(?:</[\w:]+>|\[[A-Z_]+\]))+\s*$")
+_RECIPIENT = re.compile(rf"^(?:\s*(?:{_TOKEN}|{_WORDS}))*\s*to=(\S+)(?:\s+{_WORDS})*\s*$")
 _HEAD = re.compile(r"^(?:\s*(?:<\|[^<>|]*\|>|<[\w:]+>|\[[A-Z_]+\]))+(?=.)", re.DOTALL)
 _INDEX = re.compile(r"[:.#]\d{1,6}$")
 _KNOWN = "functions|function|tools|tool|default_api|api|namespace|assistant|tool_call|function_call|call"
-_KNOWN_PREFIX = re.compile(
-    rf"^(?:(?:{_KNOWN})(?:\s*(?:\.|:|/|=|->|__)+\s*|\s+)|(?:functions|default_api)_)", re.IGNORECASE
-)
+_BETWEEN = r"(?:\s*(?:\.|:|/|=|->|__)+\s*|\s+)"
+_KNOWN_PREFIX = re.compile(rf"^(?:(?:{_KNOWN}){_BETWEEN}|(?:functions|default_api)_)", re.IGNORECASE)
 _TWICE = re.compile(r"^(.{2,64})[.:/]?\1$")
 _QUALIFIER = re.compile(r".*(?:[.:/]|->|__)", re.DOTALL)
 _SEPARATORS = re.compile(r"[-_.:/\s]+")
 _ARGUMENTS = re.compile(r"[({\[<=]")
-_SAME_DASH = "Pd"  # the category of all dashes
 
 
 def meant(name: str, names: Iterable[str]) -> str | None:
     """The one tool of `names` that a call's name means: it differs only in what stands around it, in known prefixes
     (`functions.`, `default_api:`), in case or separators. None when there is none, or more than one."""
+    if len(name) > _MAX_READ:
+        return None
     clean = _clean(name)
     known = list(names)
     if clean in known:
@@ -56,6 +55,8 @@ def meant_with_qualifier(name: str, names: Iterable[str]) -> str | None:
     """The same for a name behind any qualifier (`mcp__weather__forecast`, `weather.forecast`), and for a tool's name
     without its own. The qualifier may say that a tool of another program was meant, so this is for tools that change
     nothing."""
+    if len(name) > _MAX_READ:
+        return None
     clean = _clean(name)
     known, forms = list(names), _forms(clean)
     forms += [_QUALIFIER.sub("", form, count=1).strip(_AROUND) for form in forms]
@@ -126,10 +127,9 @@ def _clean(name: str) -> str:
     """A name without invisible characters, special tokens of the model, quotation marks and brackets around it."""
     text = unicodedata.normalize("NFKC", name[:_MAX_READ])
     text = "".join(_plain_characters(text))
-    recipient = _RECIPIENT.search(text)
-    if recipient is not None:
-        text = recipient[1]
-    text = _HEAD.sub("", _TAIL.sub("", text.strip()))
+    text = _TAIL.sub("", text.strip())
+    recipient = _RECIPIENT.match(text)
+    text = _HEAD.sub("", recipient[1] if recipient is not None else text)
     return text.strip(_AROUND)
 
 
@@ -138,7 +138,7 @@ def _plain_characters(text: str) -> Iterator[str]:
         category = "" if each.isascii() and each.isprintable() else unicodedata.category(each)
         if category == "Cc":
             yield " "
-        elif category == _SAME_DASH:
+        elif category == "Pd":  # all dashes
             yield "-"
         elif category not in ("Cf", "Mn"):
             yield each
