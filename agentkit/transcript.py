@@ -172,7 +172,10 @@ def _formed(message: Message, form: Form | None, escaped: bool) -> Message:
 def _checked(message: Mapping[str, Any], index: int) -> Message:
     """The message as this transcript's own dict. Raises TranscriptError saying what is wrong with it."""
     if not isinstance(message, Mapping):
-        raise TranscriptError(f"messages[{index}] is a {type(message).__name__}: a message is a dict with a role")
+        raise TranscriptError(
+            f"messages[{index}] is a {type(message).__name__}: a message is a dict with a role, such as "
+            '{"role": "user", "content": "Hello"}, or response.choices[0].message'
+        )
     if message.get("role") not in ROLES:
         raise TranscriptError(
             f"messages[{index}] has the role {message.get('role')!r}; valid are {', '.join(sorted(ROLES))}"

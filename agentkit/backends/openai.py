@@ -285,10 +285,7 @@ class OpenAIBackend:
             self._takes_stream_options = False
             return True
         is_rejection = error.status_code in (400, 403, 422, 500, 501)
-        narrower = self._form.narrowed(str(error.body or error.message), request.transcript) if self._form else None
-        if is_rejection and narrower is not None:
-            self._form = narrower
-            logger.info("%r refuses messages as they are: they are sent as %r (%s)", self, narrower, cut(text, 200))
+        if self._narrows_messages(error, request):
             return True
         if request.stream and self._streams and is_rejection and re.search(r"\bstream(ing)?\b", text):
             self._streams = False
@@ -301,6 +298,17 @@ class OpenAIBackend:
             logger.warning("%r rejects images: they are replaced by a sentence (%s)", self, cut(text, 200))
             return True
         return False
+
+    def _narrows_messages(self, error: Any, request: Request) -> bool:
+        """Whether the server has refused something of the messages that is left out from now on, or sent in another
+        form."""
+        words = str(error.body or error.message)
+        narrower = self._form.narrowed(words, request.transcript) if self._form is not None else None
+        if narrower is None or error.status_code not in (400, 403, 422, 500, 501):
+            return False
+        self._form = narrower
+        logger.info("%r refuses messages as they are: they are sent as %r (%s)", self, narrower, cut(words, 200))
+        return True
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:

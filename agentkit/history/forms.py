@@ -70,8 +70,9 @@ def _with_role(message: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     role = lowered if lowered in _CHAT else _ROLES.get(lowered)
     if role is None:
         return message, []
-    rest = {key: value for key, value in message.items() if key != ("role" if "role" in message else "type")}
-    return {"role": role, **rest}, [f"has the role {given!r}, which became {role!r}"]
+    key = "role" if "role" in message else "type"
+    rest = {name: value for name, value in message.items() if name != key}
+    return {"role": role, **rest}, [f"has the {key} {given!r}, which became the role {role!r}"]
 
 
 def _divided(message: dict[str, Any], content: list[Any]) -> list[dict[str, Any]]:
