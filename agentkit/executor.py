@@ -1,6 +1,5 @@
 """Runs the tool calls of a run: in parallel where that is allowed, some of them while the reply still arrives."""
 
-import difflib
 import functools
 import json
 import threading
@@ -17,6 +16,7 @@ from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished,
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
+from agentkit.tooling.call_names import UNNAMED, nearest
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
 from agentkit.tooling.stop import out_of_time, too_slow
 from agentkit.tools import Context, Outcome, Tool, failure, is_failure
@@ -127,6 +127,10 @@ class Executor:
             return found.answer(arguments, context)
         return _unreadable(arguments) if name == UNREADABLE_CALL else self._unknown(name)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a tool of that name, offered or hidden."""
+        return self.offered.get(name) is not None or name in self._hidden
+
     def finished(self, call: ToolCall, outcome: Outcome) -> ToolFinished:
         """The event of a call that was run."""
         self._latency.note(call["function"]["name"], outcome.seconds)
@@ -214,8 +218,10 @@ class Executor:
         names = self.offered.names
         if not names:
             return failure(f"there is no tool named {name!r}; no tools are offered.")
-        nearest = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        if name == UNNAMED:
+            return failure(f"the call has no name that can be read. The tools are: {', '.join(names)}.")
+        likely = nearest(name, names)
+        hint = f" Did you mean {likely!r}?" if likely else ""
         return failure(f"there is no tool named {name!r}.{hint} The tools are: {', '.join(names)}.")
 
 

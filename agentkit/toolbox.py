@@ -5,6 +5,7 @@ from typing import Any
 
 from agentkit._text import json_bytes
 from agentkit.errors import ToolDefinitionError
+from agentkit.tooling.call_names import meant, meant_with_qualifier
 from agentkit.tooling.schema_dialects import Dialect, tool_for
 from agentkit.tools import Tool, tool
 
@@ -40,6 +41,16 @@ class Toolbox:
     def get(self, name: str) -> Tool[..., Any] | None:
         """The tool of that name; None when there is none."""
         return self._tools.get(name)
+
+    def meant(self, name: str) -> str | None:
+        """The name of the one tool that a call means which a model or a gateway has written in its own way
+        (`functions.search`, ` Search\\n`); None when that is not certain (see `agentkit.tooling.call_names`)."""
+        found = meant(name, self._tools)
+        if found is None:
+            found = meant_with_qualifier(name, self._tools)
+            if found is not None and not self._tools[found].options.read_only:
+                return None
+        return found
 
     def plus(self, *tools: Tool[..., Any]) -> "Toolbox":
         """These tools and others."""

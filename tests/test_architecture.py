@@ -21,7 +21,10 @@ NAMES: list[str] = import_module("agentkit").__all__
 LAYERS = [
     ["errors", "_text", "_closing", "_threads"],
     ["net.pickled_errors"],
-    ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.error_body", "net.error_words"],
+    [
+        *("_lazy", "message", "tooling.call_names"),
+        *("net.hosted", "net.abort", "net.charset", "net.error_body", "net.error_words"),
+    ],
     [
         "net.api_errors",
         "net.event_stream",
@@ -59,12 +62,12 @@ LAYERS = [
     ["text.families.*", "text.reasoning"],
     ["text.families", "text.formats"],
     ["text.special_tokens", "text.any_format"],
-    ["transcript"],
-    ["event", "tools", "repair", "text.parser", "text.verbatim"],
-    ["toolbox", "record", "tooling.earlier_result"],
-    ["backend", "backends.usage", "executor", "sessions.damage", "sessions.forking", "text.prompt"],
+    ["transcript", "history.plain", "history.parts", "history.forms"],
+    ["history.given", "event", "tools", "text.parser", "text.verbatim"],
+    ["toolbox", "record", "history.text_calls", "tooling.earlier_result"],
+    ["backend", "backends.usage", "executor", "repair", "sessions.damage", "sessions.forking", "text.prompt"],
     ["sessions.log", "backends.streamed_calls", "backends.streamed_text"],
-    ["sessions.writer"],
+    ["sessions.writer", "backends.message_form"],
     ["sessions.turn"],
     ["session"],
     ["sessions.file_lock", "sessions.group_commit", "sessions.sqlite_file", "sessions.redis_url"],
@@ -79,7 +82,7 @@ LAYERS = [
     ["lightllm.client", "backends.*"],
     ["backends.vlmrun", "run", "middleware.stack"],  # VLM Run is an OpenAI-compatible server at another address
     ["agent"],
-    ["agentkit", "backends", "sessions", "lightllm", "net", "text", "tooling", "middleware", "testing"],
+    ["agentkit", "backends", "sessions", "lightllm", "net", "history", "text", "tooling", "middleware", "testing"],
     ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
     ["serving.exchange", "serving.key_values", "serving.append_only"],
     ["serving.chat_service"],
@@ -191,6 +194,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
     shared = {
         "backends.chat_protocol",
         "backends.fallback_calls",
+        "backends.message_form",
         "backends.text_reply",
         "backends.streamed_calls",
         "backends.streamed_text",

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, ending_of, is_broken_off
+from agentkit.backends.message_form import PLAIN_FORM, MessageForm
 from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls, merged
 from agentkit.backends.streamed_text import StreamedText
 from agentkit.backends.usage import usage_in, usage_of
@@ -37,14 +38,14 @@ def chat_completions_body(
     images: bool = True,
     escaped: bool = False,
     dialect: Dialect = Dialect.AS_IS,
+    form: MessageForm = PLAIN_FORM,
 ) -> bytes:
     """Encode a chat completions request as JSON, messages last, so that each request of a run begins with the bytes
     of the previous one.
 
     fields: everything but stream, tools and messages. images: False replaces each image by a sentence. escaped: whether
     special tokens in untrusted text are escaped, for a server that applies a chat template. dialect: of the schemas
-    that
-    the server takes.
+    that the server takes. form: what the server takes of messages.
     """
     body = {**fields, "stream": request.stream}
     if request.response_format is not None:
@@ -53,7 +54,7 @@ def chat_completions_body(
         for name in ("tool_choice", "parallel_tool_calls"):  # servers reject these without tools
             body.pop(name, None)
     tools = b',"tools":' + request.tools.encoded_for(dialect) if request.tools else b""
-    messages = request.transcript.encoded(images=images, escaped=escaped)
+    messages = request.transcript.encoded(images=images, escaped=escaped, form=form)
     return b"".join((json_bytes(body)[:-1], tools, b',"messages":[', messages, b"]}"))
 
 

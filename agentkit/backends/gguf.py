@@ -17,6 +17,7 @@ from agentkit._threads import WORKERS
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, merged_sampling
 from agentkit.backends.fallback_calls import ReplyText
+from agentkit.backends.message_form import message_form_of
 from agentkit.backends.tool_arrival import note_arrival, note_missing_call
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
@@ -94,7 +95,9 @@ class GGUFBackend:
             "stream_options": {"include_usage": True},
             **merged_sampling(self._sampling, request),
         }
-        return chat_completions_body(fields, replace(request, stream=True), False, self._escapes, Dialect.SELF_HOSTED)
+        form = message_form_of(self.path.name, "")  # its template may refuse longer ids
+        request = replace(request, stream=True)
+        return chat_completions_body(fields, request, False, self._escapes, Dialect.SELF_HOSTED, form)
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""

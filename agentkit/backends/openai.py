@@ -24,6 +24,7 @@ from agentkit.backends.chat_protocol import (
     merged_sampling,
 )
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
+from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
@@ -143,7 +144,10 @@ class OpenAIBackend:
                 yield from self._attempted(client, request, sending, accumulator)
                 return
             except APIError as error:
-                if not accumulator.is_empty or not sending.adapts_to(error):
+                is_refusal = accumulator.is_empty and (
+                    self._narrows_messages(error, request) or sending.adapts_to(error)
+                )
+                if not is_refusal:
                     raise
 
     def _attempted(
@@ -282,7 +286,24 @@ class OpenAIBackend:
         if sending.stream and sending.stream_options:
             fields["stream_options"] = {"include_usage": True}
         dialect = dialect_of(self.model, self.base_url)
-        return chat_completions_body(fields, request, sending.images, self._escapes, dialect)
+        return chat_completions_body(fields, request, sending.images, self._escapes, dialect, self._form())
+
+    def _form(self) -> MessageForm:
+        """What the server takes of messages, as far as it is known."""
+        form: MessageForm | None = self._learned.value(MessageForm)
+        return form or message_form_of(self.model, self.base_url)
+
+    def _narrows_messages(self, error: Any, request: Request) -> bool:
+        """Whether the server has refused something of the messages that is left out for a while, or sent in another
+        form."""
+        words = str(error.body or error.message)
+        narrower = self._form().narrowed(words, request.transcript)
+        if narrower is None or getattr(error, "status_code", None) not in (400, 403, 422, 500, 501):
+            return False
+        self._learned.learn(
+            MessageForm, narrower, f"{self!r} refuses messages as they are: they are sent as {narrower!r}"
+        )
+        return True
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:

@@ -7,6 +7,7 @@ from typing import Any
 from agentkit.backend import Backend
 from agentkit.executor import Executor
 from agentkit.limits import Budget, Limits
+from agentkit.middleware.call_names import NamedCalls
 from agentkit.middleware.cancellation import Cancellable
 from agentkit.middleware.context_window import ContextSize, FitToContext, Window
 from agentkit.middleware.eager_tools import EagerTools
@@ -48,6 +49,10 @@ def _retrying(backend: Backend, run: RunScope) -> Backend:
     return Retrying(backend)
 
 
+def _named(backend: Backend, run: RunScope) -> Backend:
+    return NamedCalls(backend, run.executor)
+
+
 def _eager(backend: Backend, run: RunScope) -> Backend:
     return EagerTools(backend, run.executor) if run.early_start else backend
 
@@ -83,6 +88,7 @@ def _cancellable(backend: Backend, run: RunScope) -> Backend:
 STACK: tuple[Callable[[Backend, RunScope], Backend], ...] = (
     _priced,  # innermost: a failed attempt costs too
     _retrying,  # inside of what acts on a reply, so that a repeated request has the same calls started once
+    _named,  # inside of what starts calls, and inside the window: it knows the tools that are sent
     _eager,  # inside the window: it offers the tools that are sent, and a summary has none
     _fitted,  # inside sampling: the request for a summary does not inherit max_tokens or tool_choice
     _structured,  # sees whole replies, whatever was cut or retried for them

@@ -295,6 +295,8 @@ def message_entries(
     blobs: dict[str, bytes] = {}
     made = []
     for message in messages:
+        if not isinstance(message, Mapping):
+            raise SessionError(f"a message can't be stored: it is a {type(message).__name__}, not a dict with a role")
         try:
             made.append({"message": _each_url(sendable(message), lambda url: _reference(url, blobs))})
         except ValueError as error:

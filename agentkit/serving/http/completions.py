@@ -1,8 +1,8 @@
 """The agent as a model of the OpenAI chat completions API; its tools run on the server.
 
-Supported request fields: messages (texts, and images as data URLs), stream, stream_options.include_usage, and the
-sampling fields below; other fields are ignored. Client-defined tools are rejected: the client would wait for calls that
-it never receives.
+Supported request fields: messages (texts, images as data URLs, and calls of tools with their results), stream,
+stream_options.include_usage, and the sampling fields below; other fields are ignored. Client-defined tools are
+rejected: the client would wait for calls that it never receives.
 """
 
 import secrets
@@ -39,26 +39,34 @@ class ImageUrl(BaseModel):
 
 
 class ContentPart(BaseModel):
-    """One part of a message: a text or an image."""
+    """One part of a message: a text or an image, also as clients of the Responses API write it."""
 
-    type: Literal["text", "image_url"] = Field(description="Type of the part; the field of the same name is required.")
+    type: Literal["text", "image_url", "input_text", "output_text", "input_image"] = Field(
+        description="Type of the part. A text part requires the field `text`, an image part the field `image_url`."
+    )
     text: str | None = Field(default=None, description="The text of a text part.")
-    image_url: ImageUrl | None = Field(default=None, description="The image of an image part.")
+    image_url: ImageUrl | ImageDataUrl | None = Field(default=None, description="The image of an image part.")
 
     @model_validator(mode="after")
     def _has_content(self) -> "ContentPart":
-        if getattr(self, self.type) is None:
-            raise ValueError(f"a part of type {self.type!r} requires the field {self.type!r}")
+        name = "image_url" if self.type in ("image_url", "input_image") else "text"
+        if getattr(self, name) is None:
+            raise ValueError(f"a part of type {self.type!r} requires the field {name!r}")
         return self
 
 
 class ChatMessage(BaseModel):
-    """One message. Messages with the role `tool` and fields other than these are ignored."""
+    """One message. Calls of tools without a result are not run. Fields other than these are ignored."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"] = Field(
         description="Role of the message's author. `developer` is treated as `system`."
     )
     content: str | list[ContentPart] | None = Field(default=None, description="Text or content parts of the message.")
+    name: str | None = Field(default=None, description="Name of the message's author.")
+    tool_calls: list[dict[str, Any]] | None = Field(
+        default=None, description="Calls of tools that were made earlier in the conversation."
+    )
+    tool_call_id: str | None = Field(default=None, description="Of a message with the role `tool`: ID of its call.")
 
 
 class StreamOptions(BaseModel):
@@ -154,12 +162,15 @@ def _user_input(body: CompletionRequest, state: State) -> UserInput:
 
 
 def _message(message: ChatMessage) -> dict[str, Any] | None:
-    if message.role == "tool":
+    if not message.content and not message.tool_calls and message.role != "tool":
         return None
     role = "system" if message.role == "developer" else message.role
-    if isinstance(message.content, list):
-        return {"role": role, "content": [part.model_dump(exclude_none=True) for part in message.content]}
-    return {"role": role, "content": message.content} if message.content else None
+    content: Any = message.content
+    if isinstance(content, list):
+        content = [part.model_dump(exclude_none=True) for part in content]
+    names = ("name", "tool_calls", "tool_call_id")
+    more = {name: value for name in names if (value := getattr(message, name)) is not None}
+    return {"role": role, "content": content, **more}
 
 
 async def _chunks(
