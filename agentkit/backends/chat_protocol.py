@@ -95,7 +95,7 @@ class Accumulator:
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one chunk of a stream, or a complete response; yield its deltas."""
         for name, value in usage_in(chunk).items():
-            if value:  # counts are those of the reply so far: the last one stands, but for a field without a value
+            if value or name not in self._usage:  # counts are those of the reply so far: the last one stands
                 self._usage[name] = value
         choices = chunk.get("choices") or ()
         for choice in choices:

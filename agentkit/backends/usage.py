@@ -1,7 +1,6 @@
 """Token usage as servers report it: whatever its form, it never costs the reply."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -55,25 +54,20 @@ def usage_of(usage: Mapping[str, Any]) -> Usage:
 
 def count_of(value: Any) -> int:
     """A number of tokens from JSON that a server has written, also as text; 0 for anything else."""
-    amount = _amount_of(value)
-    return int(amount) if amount is not None else 0
-
-
-def _amount_of(value: Any) -> float | None:
-    if not isinstance(value, str):
-        return amount_of(value)
-    text = value.strip().lstrip("$").replace(",", "")
-    try:
-        amount = float(text) if len(text) < 40 else math.nan
-    except ValueError:
-        return None
-    return amount_of(amount)
+    if isinstance(value, str):
+        text = value.strip().replace(",", "")
+        try:
+            value = float(text) if len(text) < 40 else None
+        except ValueError:
+            return 0
+    return int(amount_of(value) or 0)
 
 
 def _cost_of(value: Any) -> float | None:
+    """A cost; a text is none, since it may be in any currency."""
     if isinstance(value, Mapping):  # Perplexity has its parts and their sum
-        return next((cost for name in _COST if (cost := _amount_of(value.get(name))) is not None), None)
-    return _amount_of(value)
+        return next((cost for name in _COST if (cost := amount_of(value.get(name))) is not None), None)
+    return amount_of(value)
 
 
 def _inner(value: Any) -> Any:

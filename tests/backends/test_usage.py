@@ -67,7 +67,8 @@ FORMS: list[tuple[Any, dict[str, Any]]] = [
         {"promptTokenCount": 5, "candidatesTokenCount": 6, "thoughtsTokenCount": 2},
         {"input_tokens": 5, "output_tokens": 6, "reasoning_tokens": 2},
     ),
-    ({"prompt_tokens": 4, "cost": "0.02"}, {"input_tokens": 4, "cost": 0.02}),
+    ({"prompt_tokens": 4, "cost": "$0.02"}, {"input_tokens": 4}),
+    ({"prompt_tokens": 4, "cost": 0}, {"input_tokens": 4, "cost": 0.0}),
     ({"prompt_tokens": 4, "cost": {"input_tokens_cost": 0.2, "total_cost": 0.5}}, {"input_tokens": 4, "cost": 0.5}),
     ({"prompt_tokens": 4, "cost": ["?"]}, {"input_tokens": 4}),
 ]
