@@ -36,7 +36,7 @@ LAYERS = [
     ["text.call_format", "text.chat_template", "tooling.sendable"],
     ["limits", "retrieval", "text.formats.json_block", "text.formats.typed", "text.families.family", "text.markers"],
     ["text.formats.*", "text.families.vision", "text.families.chatml", "text.held_text"],
-    ["text.families.*", "text.reasoning"],
+    ["text.families.*", "text.reasoning", "text.mentions"],
     ["text.families", "text.formats"],
     ["text.special_tokens", "text.any_format"],
     ["transcript"],
