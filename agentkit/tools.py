@@ -20,9 +20,11 @@ from agentkit._threads import WORKERS
 from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
 from agentkit.limits import Budget
 from agentkit.message import Image, Message
+from agentkit.tooling.argument_names import ignored
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.pickling import pickled_tool
+from agentkit.tooling.unshown import unshown
 
 if TYPE_CHECKING:
     from typing import Self
@@ -126,7 +128,7 @@ class Tool(Generic[P, R]):
         self._set(name, description, dict(parameters), function, context, options)
         self._set_isolation()
         try:
-            self._read = schema_reader(self.parameters)
+            self._read = schema_reader(self.parameters, name, not self.options.read_only)
         except ToolDefinitionError as error:
             raise ToolDefinitionError(f"tool {name}: {error}") from None
         if self.parameters.get("type") != "object":
@@ -196,7 +198,7 @@ class Tool(Generic[P, R]):
         made = cls.__new__(cls)
         text = described.text if description is None else description
         made._set(name, text, described.parameters, function, described.context, options)
-        made._read = signature_reader(described.adapter, described.parameters["properties"])
+        made._read = signature_reader(described.adapter, made.parameters, name, not made.options.read_only)
         made.waits_for_object = is_method
         made._is_described = True
         made._set_isolation()
@@ -257,9 +259,7 @@ class Tool(Generic[P, R]):
         started = time.monotonic()
         try:
             values, unknown = self._read(arguments)
-            outcome = _outcome(self._run(values, context))
-            if unknown:
-                outcome = replace(outcome, text=f"{outcome.text}\n{self._ignored(unknown)}")
+            outcome = self._shown(self._run(values, context)).with_note(ignored(self.name, self.parameters, unknown))
         except ArgumentsError as error:
             outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
         except (ToolError, FetchError) as error:  # written for the model to read
@@ -272,9 +272,13 @@ class Tool(Generic[P, R]):
         ends_run = self.options.ends_run and not outcome.failed
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 
-    def _ignored(self, names: Sequence[str]) -> str:
-        takes = ", ".join(self.parameters["properties"]) or "none"
-        return f"(ignored, since {self.name} has no such arguments: {', '.join(names)[:200]}; it takes {takes})"
+    def _shown(self, value: Any) -> Outcome:
+        """What a call returned; where that can't be rendered, that it was done: no model is to repeat it."""
+        try:
+            return _outcome(value)
+        except Exception as error:
+            logger.warning("the result of tool %s can't be shown", self.name, exc_info=True)
+            return Outcome(unshown(self.name, value, error))
 
     def _run(self, values: dict[str, Any], context: Context) -> Any:
         if self._context is not None:

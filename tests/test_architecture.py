@@ -19,7 +19,7 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["errors", "_text", "_closing", "_threads"],
+    ["errors", "_text", "_closing", "_threads", "tooling.unshown"],
     ["net.pickled_errors"],
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
     ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan"],
@@ -32,6 +32,7 @@ LAYERS = [
         "tooling.json_repair",
         "text.quotation",
     ],
+    ["tooling.argument_names"],
     ["net.images", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema"],
     ["text.call_format", "text.chat_template", "tooling.sendable"],
     ["limits", "retrieval", "text.formats.json_block", "text.formats.typed", "text.families.family", "text.markers"],

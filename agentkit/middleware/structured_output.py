@@ -50,7 +50,7 @@ class OutputType:
         self.schema: dict[str, Any] = schema
         self.name = re.sub(r"\W+", "_", getattr(given, "__name__", "") or "answer")[:64].strip("_") or "answer"
         self._adapter: TypeAdapter[Any] = adapter
-        self._read: ArgumentsParser = signature_reader(adapter, schema["properties"])
+        self._read: ArgumentsParser = signature_reader(adapter, schema)
 
     @property
     def response_format(self) -> dict[str, Any]:

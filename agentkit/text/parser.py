@@ -396,9 +396,11 @@ class ReplyParser:
 
     def _is_doubtful(self, parts: Sequence[Segment], markup: str, is_open: bool) -> bool:
         """Whether the calls stand within a sentence, where they are held back; those that only the end of the reply
-        closes are text there."""
+        closes are text there, but for a broken one that directly follows a word: no prose shows calls so."""
         if not parts:
             self._mentions.drop(markup)
+            return False
+        if is_open and isinstance(parts[-1], BadCall) and not self._quotation.follows_space:
             return False
         if not self._mentions.holds(parts, "".join((*(self._section or ()), markup)), self._quotation):
             return False

@@ -109,6 +109,12 @@ class Quotation:
         return _ENDS_SENTENCE.search(self._tail) is None
 
     @property
+    def follows_space(self) -> bool:
+        """Whether it directly follows white space."""
+        self._catch_up()
+        return self._last.isspace()
+
+    @property
     def after_colon(self) -> bool:
         """Whether the last that was written is a colon."""
         self._catch_up()

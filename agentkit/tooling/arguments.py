@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit._text import cut, joined_surrogates
 from agentkit.errors import ArgumentsError, ToolDefinitionError
+from agentkit.tooling.argument_names import check_names, left_out, left_out_of_schema, unknown_names, unwrapped
 from agentkit.tooling.coercion import coerce_all
 from agentkit.tooling.json_repair import CutOffError, is_clean, json_error_of, loads, read_json
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 ArgumentsParser = Callable[[str], tuple[dict[str, Any], list[str]]]
 """Parses the JSON text of a call's arguments. Returns the keyword arguments of the tool's function, and the names of
-arguments that the function does not have. Raises ArgumentsError."""
+arguments that the function does not have; those inside of nested objects, as paths, only where a default stands in for
+another. Raises ArgumentsError."""
 
 UNREADABLE, ERROR = "unreadable_arguments", "fault"
 """Keys of the object that replaces arguments which can't be parsed."""
@@ -111,33 +113,52 @@ def read_arguments(arguments: str) -> dict[str, Any]:
         return {}
 
 
-def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> ArgumentsParser:
+def signature_reader(
+    adapter: "TypeAdapter[Any]", parameters: Mapping[str, Any], tool: str | None = None, has_effect: bool = False
+) -> ArgumentsParser:
     """Returns the parser for arguments described by a function's annotations; values have the annotated types.
 
-    names: the names of its parameters. Unknown arguments are ignored, since models often add harmless ones.
+    parameters: their JSON schema. tool: the tool's name, for calls that wrap their arguments in an object; None leaves
+    them as they are. Unknown arguments are left out, since models often add harmless ones. has_effect: they are errors
+    where the function would run with a default instead.
     """
     from pydantic import ValidationError
 
+    names = parameters["properties"]
+
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
-        unknown = [name for name in given if name not in names]
+        if tool is not None:
+            given = unwrapped(given, tool, names)
         try:
-            return adapter.validate_json(json.dumps(given)), unknown
+            return validated(given)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False)
         coerced = coerce_all(given, [(each["loc"], _expected_types(each["type"])) for each in errors])
         try:
-            return adapter.validate_json(json.dumps(coerced)), unknown
+            return validated(coerced)
         except ValidationError:  # report the errors in what the model wrote, not those after coercion
-            raise _arguments_error((_path(each["loc"]), _expected(each["msg"]), each) for each in errors) from None
+            found = ((_path(each["loc"]), _expected(each["msg"]), each) for each in errors)
+            raise _with_unknown(_arguments_error(found), given, names) from None
+
+    def validated(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        values = adapter.validate_json(json.dumps(given))
+        unknown = [name for name in given if name not in names]
+        for name, value in given.items():
+            if isinstance(value, dict | list) and name in values:
+                unknown += left_out(value, values[name], name)
+        if has_effect:
+            check_names(parameters, values, unknown)
+        return values, unknown
 
     return read
 
 
-def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
+def schema_reader(parameters: Mapping[str, Any], tool: str, has_effect: bool = False) -> ArgumentsParser:
     """Returns the parser for arguments described by a hand-written JSON schema; values keep their JSON types.
 
-    Raises ToolDefinitionError when the schema is not a valid JSON schema of an object.
+    tool, has_effect: see `signature_reader`. Raises ToolDefinitionError when the schema is not a valid JSON schema of
+    an object.
     """
     import jsonschema
 
@@ -153,6 +174,8 @@ def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
 
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
+        if described or closed:
+            given = unwrapped(given, tool, described)
         unknown = [name for name in given if closed and name not in described]
         values = {
             name: _whole_number(value, described.get(name)) for name, value in given.items() if name not in unknown
@@ -161,10 +184,19 @@ def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
         if errors:
             values = coerce_all(values, [(tuple(each.absolute_path), _schema_types(each)) for each in errors])
             if not validator.is_valid(values):
-                raise _schema_error(errors)
+                raise _with_unknown(_schema_error(errors), given, described or given)
+        unknown += left_out_of_schema(values, parameters)
+        if has_effect:
+            check_names(parameters, values, unknown)
         return values, unknown
 
     return read
+
+
+def _with_unknown(error: ArgumentsError, given: Collection[str], known: Collection[str]) -> ArgumentsError:
+    """Returns the error with the names that the tool does not have: one of them may stand for what is missing."""
+    unknown = [name for name in given if name not in known]
+    return ArgumentsError(f"{error}; {unknown_names(unknown, given, known)}") if unknown else error
 
 
 def _whole_number(value: Any, schema: Any) -> Any:

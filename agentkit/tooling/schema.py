@@ -85,7 +85,8 @@ def _parameters(function: Callable[..., Any], name: str, bound: bool) -> list[in
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         raise ToolDefinitionError(f"tool {name}: {function!r} has no signature that Python can inspect") from None
-    parameters = list(signature.parameters.values())[0 if bound else 1 :]
+    given = _bound_keywords(function)
+    parameters = [each for each in signature.parameters.values() if each.name not in given][0 if bound else 1 :]
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise ToolDefinitionError(
@@ -102,6 +103,15 @@ def _parameters(function: Callable[..., Any], name: str, bound: bool) -> list[in
                 f"write {parameter.name}: Annotated[<type>, Field(...)] = <default>"
             )
     return parameters
+
+
+def _bound_keywords(function: Callable[..., Any]) -> set[str]:
+    """Returns the names of the arguments that `partial` has bound: a model neither sees nor sets them."""
+    names: set[str] = set()
+    while isinstance(function, partial):
+        names.update(function.keywords)
+        function = function.func
+    return names
 
 
 def _type_hints(function: Callable[..., Any], name: str, namespace: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ import signal
 import sys
 from typing import IO, Any
 
+from agentkit.tooling.unshown import unshown
+
 
 def send(stream: IO[bytes], value: Any) -> None:
     """Write a pickled value to the stream."""
@@ -56,9 +58,14 @@ def _outcome(module: str, name: str, values: dict[str, Any], main_file: str | No
         value = _function(module, name, main_file)(**values)
         if inspect.isawaitable(value):
             value = asyncio.run(_awaited(value))
-        pickle.dumps(value)
     except BaseException as error:  # noqa: BLE001 - raised again in the parent process
         return None, _picklable(error)
+    if isinstance(value, str | bytes):
+        return value, None
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception as error:  # noqa: BLE001 - the function has run, so that this is no failure of its own
+        return unshown(name, value, error), None
     return value, None
 
 

@@ -455,8 +455,9 @@ def test_null_for_a_required_argument_is_reported() -> None:
     assert need.answer('{"city": null}', Context()).failed
 
 
-def test_unknown_arguments_are_left_out_and_reported() -> None:
-    for each in (everything, HAND):
+def test_unknown_arguments_of_read_only_tools_are_left_out_and_reported() -> None:
+    hand = Tool("hand", "Do it.", HAND.parameters, HAND.function, read_only=True)
+    for each in (tool(read_only=True)(everything.function), hand):
         outcome = each.answer('{"text": "x", "reason": "because"}', Context())
         assert not outcome.failed
         assert "ignored" in outcome.text
