@@ -51,6 +51,7 @@ class Capabilities:
     reply to a JSON schema: not at all, only in requests without tools ("text"), or always. tells_schema: whether the
     server shows the schema to the model, instead of only constraining its output. images: whether images are accepted;
     None when that is not known. context_length: maximum tokens of prompt and reply together; None when not known.
+    tool_choice: what a request asks for that has none in its sampling, as in OpenAI's chat completions.
     """
 
     model: str = ""
@@ -59,6 +60,7 @@ class Capabilities:
     tells_schema: bool = False
     images: bool | None = None
     context_length: int | None = None
+    tool_choice: Any = None
 
     def takes_schema(self, has_tools: bool) -> bool:
         """Whether a request may have a schema as its response_format. has_tools: whether it has tools too."""

@@ -167,6 +167,7 @@ class OpenAIBackend:
             tells_schema=is_openai,
             images=self._images,
             context_length=self._context_length,
+            tool_choice=self._sampling.get("tool_choice"),
         )
 
     def _queried_context_length(self) -> int | None:

@@ -16,7 +16,7 @@ from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_bro
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, Reply, ReplyDiscarded, TextDelta, ToolRecord
 from agentkit.limits import Budget
-from agentkit.message import Message, Prompt, stop_reason, text_of, user
+from agentkit.message import INVALID_ANSWER, Message, Prompt, stop_reason, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
@@ -190,7 +190,7 @@ class TypedAnswer(TextAnswer):
             if self.failure is not None:
                 return ()
             how = f"Call {FINAL} with it." if self.by_tool else self.kind.instruction()
-            return (user(f"Your answer is not valid: {error}. {how}"),)
+            return (user(f"{INVALID_ANSWER}{error}. {how}"),)
         self.is_there = True
         return ()
 
