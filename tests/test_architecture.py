@@ -19,7 +19,7 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["errors", "_text", "_closing", "_threads", "tooling.unshown"],
+    ["errors", "_text", "_closing", "_threads", "tooling.unshown", "tooling.bare_answers"],
     ["net.pickled_errors"],
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
     ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan"],

@@ -139,7 +139,7 @@ def signature_reader(
             return validated(coerced)
         except ValidationError:  # report the errors in what the model wrote, not those after coercion
             found = ((_path(each["loc"]), _expected(each["msg"]), each) for each in errors)
-            raise _with_unknown(_arguments_error(found), given, names) from None
+            raise _with_unknown(_arguments_error(found), () if tool is None else given, names) from None
 
     def validated(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         values = adapter.validate_json(json.dumps(given))
