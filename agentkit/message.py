@@ -115,6 +115,10 @@ def without_stop_note(message: Message) -> str:
 SHOWN = "Image returned by a tool: "
 
 
+INVALID_ANSWER = "Your answer is not valid: "
+"""How the message to the model begins that asks it to correct a typed answer."""
+
+
 def is_shown_by_a_tool(message: Message) -> bool:
     """Whether a user message was made by `images_for_the_model`, and not written by a user."""
     content = message.get("content")

@@ -15,6 +15,7 @@ from agentkit._text import cut, known_options
 from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
 from agentkit.limits import Budget
 from agentkit.message import Image, Message
+from agentkit.tooling.argument_names import ignored
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 from agentkit.tooling.definition import checked_description, checked_name, text_or_name
 from agentkit.tooling.error_text import described, message_of
@@ -133,7 +134,7 @@ class Tool(Generic[P, R]):
         self._set(name, description, dict(parameters), function, context, options)
         self._set_isolation()
         try:
-            self._read = schema_reader(self.parameters)
+            self._read = schema_reader(self.parameters, name, not self.options.read_only)
         except ToolDefinitionError as error:
             raise ToolDefinitionError(f"tool {name}: {error}") from None
         if self.parameters.get("type") != "object":
@@ -200,7 +201,8 @@ class Tool(Generic[P, R]):
         text = text_or_name(name, described.text) if description is None else description
         made._set(name, text, described.parameters, function, described.context, options)
         made._calling = described.calling
-        made._read = signature_reader(described.adapter, described.names)
+        has_effect = not made.options.read_only
+        made._read = signature_reader(described.adapter, made.parameters, described.names, name, has_effect)
         made.waits_for_object = waits
         made._is_described = True
         made._set_isolation()
@@ -261,9 +263,7 @@ class Tool(Generic[P, R]):
         started = time.monotonic()
         try:
             values, unknown = self._read(arguments)
-            outcome = self._outcome(self._run(values, context))
-            if unknown:
-                outcome = replace(outcome, text=f"{outcome.text}\n{self._ignored(unknown)}")
+            outcome = self._outcome(self._run(values, context)).with_note(ignored(self.name, self.parameters, unknown))
         except ArgumentsError as error:
             outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
         except (ToolError, FetchError) as error:  # written for the model to read
@@ -283,10 +283,6 @@ class Tool(Generic[P, R]):
             return Outcome(text, images)
         note = f"\n(These are the first {limit:,} of {len(text):,} characters.)"
         return Outcome(text[:limit] + note, images, shown=limit, whole=text)
-
-    def _ignored(self, names: Sequence[str]) -> str:
-        takes = ", ".join(self.parameters["properties"]) or "none"
-        return f"(ignored, since {self.name} has no such arguments: {', '.join(names)[:200]}; it takes {takes})"
 
     def _run(self, values: dict[str, Any], context: Context) -> Any:
         if self._context is not None:

@@ -19,7 +19,7 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["errors", "_text", "_closing", "_threads"],
+    ["errors", "_text", "_closing", "_threads", "tooling.bare_answers"],
     ["net.pickled_errors"],
     [
         *("_lazy", "message", "tooling.call_names"),
@@ -53,13 +53,13 @@ LAYERS = [
         "tooling.json_repair",
         "text.quotation",
     ],
-    ["tooling.coercion"],
+    ["tooling.coercion", "tooling.argument_names"],
     ["tooling.argument_errors"],
     ["net.images", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema"],
     ["text.call_format", "text.chat_template", "tooling.sendable"],
     ["limits", "retrieval", "text.formats.json_block", "text.formats.typed", "text.families.family", "text.markers"],
     ["text.formats.*", "text.families.vision", "text.families.chatml", "text.held_text"],
-    ["text.families.*", "text.reasoning"],
+    ["text.families.*", "text.reasoning", "text.mentions"],
     ["text.families", "text.formats"],
     ["text.special_tokens", "text.any_format"],
     ["transcript", "history.plain", "history.parts", "history.forms"],

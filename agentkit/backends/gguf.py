@@ -101,7 +101,10 @@ class GGUFBackend:
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""
-        return Capabilities(self.path.name, schema="text", images=False, context_length=self._context)
+        choice = self._sampling.get("tool_choice")
+        return Capabilities(
+            self.path.name, schema="text", images=False, context_length=self._context, tool_choice=choice
+        )
 
     def close(self) -> None:
         """Unload the model; a later request raises ConfigurationError."""

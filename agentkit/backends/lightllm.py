@@ -92,6 +92,7 @@ class LightLLMBackend:
         maker = self._server.maker(self.model)
         sampling = dict(request.sampling)
         stop, tool_choice = sampling.pop("stop", self._stop), sampling.pop("tool_choice", self._tool_choice)
+        tool_choice = "required" if tool_choice == "any" else tool_choice
         tools = (request.tools.schemas or None) if tool_choice != "none" else None
         messages: Sequence[Message] = request.transcript
         if maker.family.image is None and request.transcript.has_images:
@@ -135,7 +136,9 @@ class LightLLMBackend:
         if ask and self._context_length is None:
             models = self._server.transport.get("/v1/models")
             self._context_length = context_length_in(models, self.model)
-        return Capabilities(self.model, self.base_url, "text", context_length=self._context_length)
+        return Capabilities(
+            self.model, self.base_url, "text", context_length=self._context_length, tool_choice=self._tool_choice
+        )
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""

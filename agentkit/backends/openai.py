@@ -201,6 +201,7 @@ class OpenAIBackend:
             images=False if self._images is None and known("no images") else self._images,
             context_length=self._context_length,
             tools=known(SHOWS_TOOLS),
+            tool_choice=self._sampling.get("tool_choice"),
         )
 
     def _queried_context_length(self) -> int | None:

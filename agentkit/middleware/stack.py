@@ -16,6 +16,7 @@ from agentkit.middleware.pricing import Priced, Prices
 from agentkit.middleware.retry import Retrying
 from agentkit.middleware.sampling import Sampling
 from agentkit.middleware.text_answer import TextAnswer
+from agentkit.middleware.tool_choice import ToolChoice
 from agentkit.sessions.turn import Turn
 
 
@@ -77,6 +78,10 @@ def _structured(backend: Backend, run: RunScope) -> Backend:
     return run.answer.wrapped(backend, run.budget)
 
 
+def _chosen(backend: Backend, run: RunScope) -> Backend:
+    return ToolChoice(backend)
+
+
 def _sampled(backend: Backend, run: RunScope) -> Backend:
     return Sampling(backend, run.sampling) if run.sampling else backend
 
@@ -92,6 +97,7 @@ STACK: tuple[Callable[[Backend, RunScope], Backend], ...] = (
     _eager,  # inside the window: it offers the tools that are sent, and a summary has none
     _fitted,  # inside sampling: the request for a summary does not inherit max_tokens or tool_choice
     _structured,  # sees whole replies, whatever was cut or retried for them
+    _chosen,  # inside sampling, whose tool_choice it sees; the tool that takes a typed answer is offered here already
     _sampled,
     _cancellable,  # outermost: it stops all of the others, in whatever they are waiting for
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit._text import cut, joined_surrogates, shown
 from agentkit.errors import ArgumentsError, ToolDefinitionError
+from agentkit.tooling.argument_names import check_names, left_out, left_out_of_schema, unknown_names, unwrapped
 from agentkit.tooling.coercion import MAX_ROUNDS, Coercion, Names
 from agentkit.tooling.json_repair import CutOffError, is_clean, json_error_of, loads, read_json
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 ArgumentsParser = Callable[[str], tuple[dict[str, Any], list[str]]]
 """Parses the JSON text of a call's arguments. Returns the keyword arguments of the tool's function, and the names of
-arguments that the function does not have. Raises ArgumentsError."""
+arguments that the function does not have; those inside of nested objects, as paths, only where a default stands in for
+another. Raises ArgumentsError."""
 
 UNREADABLE, ERROR = "unreadable_arguments", "fault"
 """Keys of the object that replaces arguments which can't be parsed."""
@@ -111,40 +113,73 @@ def read_arguments(arguments: str) -> dict[str, Any]:
         return {}
 
 
-def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> ArgumentsParser:
+def signature_reader(
+    adapter: "TypeAdapter[Any]",
+    parameters: Mapping[str, Any],
+    names: Collection[str] | None = None,
+    tool: str | None = None,
+    has_effect: bool = False,
+) -> ArgumentsParser:
     """Returns the parser for arguments described by a function's annotations; values have the annotated types.
 
-    names: the names of its parameters. Unknown arguments are ignored, since models often add harmless ones.
+    parameters: their JSON schema. names: those under which arguments are taken, if not only those of the schema's
+    properties. tool: the tool's name, for calls that wrap their arguments in an object; None leaves them as they are.
+    Unknown arguments are left out, since models often add harmless ones. has_effect: they are errors where the function
+    would run with a default instead.
     """
+    known: Collection[str] = parameters["properties"] if names is None else names
+    read_values = _reader_of_values(adapter)
+
+    def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
+        given = parse(arguments)
+        if tool is not None:
+            given = unwrapped(given, tool, known)
+        try:
+            coerced, values = read_values(given)
+        except ArgumentsError as error:
+            raise _with_unknown(error, () if tool is None else given, known) from error.__cause__
+        unknown = [name for name in given if name not in known]
+        for name, value in coerced.items():
+            if isinstance(value, dict | list) and name in values:
+                unknown += left_out(value, values[name], name)
+        if has_effect:
+            check_names(parameters, values, unknown)
+        return values, unknown
+
+    return read
+
+
+def _reader_of_values(adapter: "TypeAdapter[Any]") -> Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]]:
+    """Returns what makes the values of a call's arguments, coerced where they don't fit: both the coerced arguments and
+    the values. Raises ArgumentsError."""
     from agentkit.tooling.argument_errors import enum_names, validated, wrong_arguments
 
     @functools.cache  # few calls need it, and it takes milliseconds
     def described() -> tuple[dict[str, Any], Names]:
         return adapter.json_schema(), enum_names(adapter)
 
-    def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
-        given = parse(arguments)
-        unknown = [name for name in given if name not in names]
-        value, errors = validated(adapter, given)
+    def read_values(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        values, errors = validated(adapter, given)
         if not errors:
-            return value, unknown
+            return given, values
         coercion = Coercion(given, *described())
         last = errors
         for _ in range(MAX_ROUNDS):
             if not coercion.apply(each["loc"] for each in last):
                 break
-            value, last = validated(adapter, coercion.made)
+            values, last = validated(adapter, coercion.made)
             if not last:
-                return value, unknown
+                return coercion.made, values
         raise wrong_arguments(errors, last, coercion)
 
-    return read
+    return read_values
 
 
-def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
+def schema_reader(parameters: Mapping[str, Any], tool: str, has_effect: bool = False) -> ArgumentsParser:
     """Returns the parser for arguments described by a hand-written JSON schema; values keep their JSON types.
 
-    Raises ToolDefinitionError when the schema is not a valid JSON schema of an object.
+    tool, has_effect: see `signature_reader`. Raises ToolDefinitionError when the schema is not a valid JSON schema of
+    an object.
     """
     import jsonschema
 
@@ -160,13 +195,15 @@ def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
 
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
+        if described or closed:
+            given = unwrapped(given, tool, described)
         unknown = [name for name in given if closed and name not in described]
         values = {
             name: _whole_number(value, described.get(name)) for name, value in given.items() if name not in unknown
         }
         errors = list(validator.iter_errors(values))
         if not errors:
-            return values, unknown
+            return checked(values, unknown)
         coercion = Coercion(values, parameters)
         last = errors
         for _ in range(MAX_ROUNDS):
@@ -174,10 +211,22 @@ def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
                 break
             last = list(validator.iter_errors(coercion.made))
             if not last:
-                return coercion.made, unknown
-        raise _schema_error(errors)
+                return checked(coercion.made, unknown)
+        raise _with_unknown(_schema_error(errors), given, described or given)
+
+    def checked(values: dict[str, Any], unknown: list[str]) -> tuple[dict[str, Any], list[str]]:
+        unknown += left_out_of_schema(values, parameters)
+        if has_effect:
+            check_names(parameters, values, unknown)
+        return values, unknown
 
     return read
+
+
+def _with_unknown(error: ArgumentsError, given: Collection[str], known: Collection[str]) -> ArgumentsError:
+    """Returns the error with the names that the tool does not have: one of them may stand for what is missing."""
+    unknown = [name for name in given if name not in known]
+    return ArgumentsError(f"{error}; {unknown_names(unknown, given, known)}") if unknown else error
 
 
 def _whole_number(value: Any, schema: Any) -> Any:

@@ -78,13 +78,23 @@ def is_method(function: Callable[..., Any]) -> bool:
 
 
 def parameters_of(function: Callable[..., Any], tool: str, bound: bool) -> list[inspect.Parameter]:
-    """The parameters of a function. bound: False for an unbound method, whose first parameter is no argument. Raises
-    ToolDefinitionError when it has no signature."""
+    """The parameters of a function, without those that `partial` has bound: a model neither sees nor sets them. bound:
+    False for an unbound method, whose first parameter is no argument. Raises ToolDefinitionError when it has no
+    signature."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         raise ToolDefinitionError(f"tool {tool}: {function!r} has no signature that Python can inspect") from None
-    return list(signature.parameters.values())[0 if bound else 1 :]
+    given = _bound_keywords(function)
+    return [each for each in signature.parameters.values() if each.name not in given][0 if bound else 1 :]
+
+
+def _bound_keywords(function: Callable[..., Any]) -> set[str]:
+    names: set[str] = set()
+    while isinstance(function, functools.partial):
+        names.update(function.keywords)
+        function = function.func
+    return names
 
 
 def element_of(hint: Any) -> Any:

@@ -26,6 +26,12 @@ def add(a: int, b: int = 1) -> int:
 
 
 @tool(isolate=True)
+def make() -> object:
+    """Return what can't be pickled."""
+    return {"made": 1, "by": lambda: None}
+
+
+@tool(isolate=True)
 def whoami() -> int:
     """Return the process id."""
     return os.getpid()

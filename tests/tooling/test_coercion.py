@@ -39,7 +39,9 @@ def taken(hint: Any, value: Any, default: Any = NOTHING) -> Any:
 
     function = take_it if default is NOTHING else take
     function.__annotations__ = {"x": hint, "return": str}
-    outcome = tool(name="take", description="Take it.")(function).answer(json.dumps({"x": value}), Context())
+    outcome = tool(name="take", description="Take it.", read_only=True)(function).answer(
+        json.dumps({"x": value}), Context()
+    )
     return received[0] if received else outcome
 
 
@@ -340,6 +342,7 @@ HAND = Tool(
         "$defs": {"place": {"type": "object", "properties": {"open": {"type": "boolean"}}}},
     },
     lambda **values: json.dumps(values),
+    read_only=True,
 )
 
 
@@ -377,7 +380,7 @@ ANY = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**60), 2**60)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text()
     | st.sampled_from(["null", "[1", '{"n":null}']),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["n", "a", "inner", "size"]), inner),
