@@ -5,7 +5,8 @@ from typing import Any, cast
 
 from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, ending_of, is_broken_off
-from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls, merged
+from agentkit.backends.call_pieces import merged
+from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls
 from agentkit.backends.streamed_text import StreamedText
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
