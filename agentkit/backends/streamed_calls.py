@@ -37,7 +37,7 @@ class StreamedCalls:
         self._by_id: dict[str, StreamedCall] = {}
         self._by_index: dict[int | str, StreamedCall] = {}
         self._batch = 0
-        self._started: set[tuple[str, str]] = set()
+        self._started: dict[tuple[str, str], _Twins] = {}
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -155,12 +155,12 @@ class StreamedCalls:
 
     def _start(self, call: "StreamedCall") -> None:
         """Report a call whose arguments are complete, once."""
-        arguments = as_json_object(call.arguments())
-        started = (call.name, compared(arguments))
-        if not call.name or call.is_begun or started in self._started or self._begin is None:
+        if not call.name or call.is_begun or self._begin is None:
             return
-        self._started.add(started)
         call.is_begun = True
+        if not self._started.setdefault(call.key, _Twins()).takes(call):
+            return
+        arguments = as_json_object(call.arguments())
         before = self._calls[: self._calls.index(call)]
         self._begin(call.name, arguments, [each.name for each in before])
 

@@ -328,6 +328,15 @@ def test_a_call_begins_once_and_with_all_of_its_arguments(odd: str) -> None:
     assert len(begun) <= 1 or begun[0][1] == {}
 
 
+@pytest.mark.parametrize("odd", [odd for odd in TWICE if "message" not in odd])
+def test_two_equal_calls_begin_both(odd: str) -> None:
+    begun: list[str] = []
+    accumulator = Accumulator("c", lambda name, arguments, before: begun.append(arguments))
+    for each in TWICE[odd]:
+        list(accumulator.feed(each))
+    assert begun == [BOB, BOB]
+
+
 # ---- any split, any repetition
 
 VALUES = st.recursive(
