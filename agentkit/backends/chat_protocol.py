@@ -5,8 +5,9 @@ from typing import Any, cast
 
 from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, ending_of, is_broken_off
+from agentkit.backends.call_pieces import merged
 from agentkit.backends.message_form import PLAIN_FORM, MessageForm
-from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls, merged
+from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls
 from agentkit.backends.streamed_text import StreamedText
 from agentkit.backends.usage import usage_in, usage_of
 from agentkit.errors import ConfigurationError

@@ -85,7 +85,8 @@ class StreamedText:
         return released + whole
 
     def _can_be_said_again(self) -> bool:
-        return len(self._pieces) >= 3 and _is_telling(str(self), 16)
+        """Whether a piece with all of the text at its end is a repetition by the server: no token is so long."""
+        return len(self._pieces) >= 2 and _is_telling(str(self), 10)
 
     def _released(self) -> str:
         text = "".join(self._held)

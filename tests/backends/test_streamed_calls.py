@@ -129,6 +129,9 @@ ONCE = {
     "name in pieces": [chunk(called("se", None)), chunk(called("nd", None, None)), chunk(called(None, BOB, None)), END],
     "name anew with each piece": [chunk(called("se", None)), chunk(called("send", None)), chunk(called("send")), END],
     "name with each piece": [chunk(called(arguments=each)) for each in ('{"to"', ': "bob"}', "", " \n")] + [END],
+    "its name again under another index": [*PIECES, chunk(called(arguments="", call_id=None, index=1)), END],
+    "its name again under another index, with the id": [*PIECES, chunk(called(arguments="", index=1)), END],
+    "repeated and cut off": [*PIECES, chunk(called(arguments='{"to": "b', call_id=None)), END],
     "blank arguments behind": [
         *PIECES,
         chunk(called(None, "", None), reason="tool_calls"),
@@ -255,6 +258,7 @@ def test_different_calls_are_different_calls(odd: str) -> None:
 
 NOT_RUN = {
     "two arguments for one call": [*PIECES, chunk(called(None, ANN, None)), END],
+    "two arguments for one call, as an object": [*PIECES, chunk(called(arguments={"to": "ann"})), END],
     "the message says something else": [*PIECES, message(tool_calls=[called(arguments=ANN)])],
     "arguments anew, cut off": [*(chunk(called(arguments=each)) for each in ("", '{"to"', '{"to": "b')), END],
     "arguments anew, cut off before a brace": [
@@ -322,6 +326,15 @@ def test_a_call_begins_once_and_with_all_of_its_arguments(odd: str) -> None:
         list(accumulator.feed(each))
     assert [each for each in begun if each[1]] in ([], [("send", {"to": "bob"})])
     assert len(begun) <= 1 or begun[0][1] == {}
+
+
+@pytest.mark.parametrize("odd", [odd for odd in TWICE if "message" not in odd])
+def test_two_equal_calls_begin_both(odd: str) -> None:
+    begun: list[str] = []
+    accumulator = Accumulator("c", lambda name, arguments, before: begun.append(arguments))
+    for each in TWICE[odd]:
+        list(accumulator.feed(each))
+    assert begun == [BOB, BOB]
 
 
 # ---- any split, any repetition

@@ -58,6 +58,7 @@ ONCE = {
     "said again at the end": texts(*WORDS, TEXT, reason="stop"),
     "said again before the end": [*texts(*WORDS, TEXT), END],
     "said again without an end": texts(*WORDS, TEXT),
+    "said again in a short one": [*texts("The answer is ", "forty-two."), *texts(TEXT, reason="stop")],
     "said again twice": [*texts(*WORDS, TEXT, TEXT), END],
     "said again with the last word": [*texts(*WORDS[:-1], TEXT), END],
     "anew with each piece": [*texts(*ANEW), END],
