@@ -263,7 +263,8 @@ def test_functions_of_the_standard_library_lambdas_and_generic_functions_are_too
     assert answer(math.cos, {"x": 0.0}) == "1.0"
     assert answer(twice, {"value": 1, "others": ["a"]}) == "(1, ['a'])"
     assert answer(wrapped, {"value": 1, "others": []}) == "(1, [])"
-    assert answer(logged(lambda x: f"got {x}"), {"x": 1}) == "got 1"
+    shout: Any = logged(str.upper)
+    assert answer(shout, {"args": ["a"]}) == "A"
 
 
 def test_a_classmethod_object_says_in_which_order_to_decorate() -> None:
