@@ -6,6 +6,8 @@ description.
 The full schema validates what comes back, so a model that ignores it is told.
 """
 
+import functools
+import json
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
@@ -73,18 +75,19 @@ def tool_for(dialect: Dialect, tool: Mapping[str, Any]) -> dict[str, Any]:
 
 def response_format_for(dialect: Dialect, response_format: Mapping[str, Any]) -> Mapping[str, Any]:
     """A `response_format` in a dialect. `strict` is set only where OpenAI accepts the schema as strict."""
+    return response_format if dialect is Dialect.AS_IS else _response_format_for(dialect, json.dumps(response_format))
+
+
+@functools.lru_cache(64)  # each request of a run has the same one
+def _response_format_for(dialect: Dialect, written: str) -> Mapping[str, Any]:
+    response_format = json.loads(written)
     described = response_format.get("json_schema")
-    if (
-        dialect is Dialect.AS_IS
-        or not isinstance(described, Mapping)
-        or not isinstance(described.get("schema"), Mapping)
-    ):
-        return response_format
-    given = described["schema"]
+    given = described.get("schema") if isinstance(described, dict) else None
+    if not isinstance(given, dict):
+        return dict(response_format)
     if dialect is Dialect.OPENAI:
         strict = openai_strict(given)
-        schema = openai(given) if strict is None else strict
-        described = {**described, "schema": schema, "strict": strict is not None}
+        described = {**described, "schema": openai(given) if strict is None else strict, "strict": strict is not None}
     else:
         described = {**described, "schema": schema_for(dialect, given)}
     return {**response_format, "json_schema": described}

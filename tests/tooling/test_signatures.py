@@ -43,7 +43,7 @@ def answer(function: Any, arguments: dict[str, Any], **options: Any) -> str:
 
 def by_name(x: int, ctx: Context) -> Elsewhere:
     """Look."""
-    return typing.cast("Any", type(ctx).__name__)
+    return typing.cast("Elsewhere", type(ctx).__name__)
 
 
 def of_deps(x: int, ctx: Context[Deps]) -> str:
@@ -107,7 +107,7 @@ def test_classes_of_the_function_around_are_found_by_a_plain_function_too() -> N
 
     def look(city: City, more: list[City]) -> City:
         """Look."""
-        return typing.cast("Any", city.name + more[0].name)
+        return typing.cast("City", city.name + more[0].name)
 
     agent = Agent(ScriptedBackend(("look", {"city": {"name": "a"}, "more": [{"name": "b"}]}), "Done."), tools=[look])
     assert agent.run("Go.").tool_calls[0].response == "ab"
@@ -257,17 +257,19 @@ def test_functions_of_the_standard_library_lambdas_and_generic_functions_are_too
     def wrapped(*args: Any, **kwargs: Any) -> str:
         return twice(*args, **kwargs)
 
-    assert answer(tool(name="double", description="Double.")(lambda x: x * 2), {"x": 4}) == "8"
+    double: Any = lambda x: x * 2  # noqa: E731 - a lambda is what is tested
+    assert answer(tool(name="double", description="Double.")(double), {"x": 4}) == "8"
     assert answer(math.gcd, {"integers": [4, 6]}) == "2"
     assert answer(math.cos, {"x": 0.0}) == "1.0"
     assert answer(twice, {"value": 1, "others": ["a"]}) == "(1, ['a'])"
     assert answer(wrapped, {"value": 1, "others": []}) == "(1, [])"
-    assert answer(logged(lambda x: f"got {x}"), {"x": 1}) == "got 1"
+    shout: Any = logged(str.upper)
+    assert answer(shout, {"args": ["a"]}) == "A"
 
 
 def test_a_classmethod_object_says_in_which_order_to_decorate() -> None:
     with pytest.raises(ToolDefinitionError, match="write @classmethod above @tool"):
-        tool(classmethod(lambda cls: None))  # type: ignore[arg-type, call-overload]
+        tool(classmethod(lambda cls: None))  # type: ignore[call-overload]
 
 
 def test_a_long_or_foreign_name_is_refused_with_the_way_out() -> None:
@@ -315,7 +317,7 @@ def test_a_pydantic_class_is_a_tool_whose_result_is_the_validated_instance() -> 
     assert json.loads(answer(Weather, {"city": "Oslo", "days": "2"})) == {"city": "Oslo", "days": 2, "Unit": "c"}
     assert "days: expected greater than or equal to 1" in answer(Weather, {"city": "Oslo", "days": 0})
     assert "there is no Atlantis" in answer(Weather, {"city": "Atlantis"})
-    assert made(city="Oslo").city == "Oslo"  # the class is as it was
+    assert made.function(city="Oslo").city == "Oslo"  # type: ignore[call-arg]  # pydantic has defaults
 
 
 def test_a_pydantic_class_that_ends_the_run_is_its_output() -> None:
@@ -325,12 +327,17 @@ def test_a_pydantic_class_that_ends_the_run_is_its_output() -> None:
         return Agent(ScriptedBackend(("Weather", {"city": "Oslo"})), tools=[made]).run("Go.", output=output).output
 
     assert json.loads(run(str))["city"] == "Oslo"
-    assert run(Weather) == Weather(city="Oslo")
+    assert run(Weather) == Weather(city="Oslo")  # type: ignore[call-arg]  # pydantic has defaults
 
 
 def test_a_pydantic_class_asks_for_approval_with_its_fields() -> None:
     seen: list[dict[str, Any]] = []
-    made = tool(approve=lambda values: bool(seen.append(values)))(Weather)
+
+    def approve(values: dict[str, Any]) -> bool:
+        seen.append(values)
+        return False
+
+    made = tool(approve=approve)(Weather)
     assert "Oslo" in answer(made, {"city": "Oslo"})
     assert seen[0]["city"] == "Oslo"
 
