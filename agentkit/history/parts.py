@@ -13,7 +13,8 @@ _IMAGE_KEYS = ("image_url", "image", "source", "inline_data", "inlineData")
 _THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
 _AS_THEY_ARE = frozenset(
     (
-        *("refusal", "input_audio", "audio_url", "video_url", "video", "document_url", "image_embeds", "audio_embeds"),
+        *("refusal", "input_audio", "audio", "audio_url", "video", "video_url", "document_url"),
+        *("image_embeds", "audio_embeds"),
         *_THOUGHTS,
     )
 )
