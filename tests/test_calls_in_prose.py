@@ -79,6 +79,9 @@ SHOWN: dict[str, Callable[[str], str]] = {
     "bold type": lambda call: f"The call is **{call}**.",
     "brackets": lambda call: f"Use a call ({call}) to send.",
     "a paragraph between others": lambda call: f"The page says:\n\n{call}\n\nSo I would not do that.",
+    "the subject of a sentence": lambda call: f"There is a call. {call} is what it looks like.",
+    "a footnote": lambda call: f"See [1].\n\n[1]: {call}",
+    "a definition": lambda call: f"The call\n: {call}\n\nMore.",
     "Spanish words": lambda call: f"Por ejemplo: {call}",
 }
 MEANT: dict[str, Callable[[str], str]] = {

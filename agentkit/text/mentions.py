@@ -24,8 +24,13 @@ class Mentions:
         self._between = between
         self._held = TrailingCalls(between)
         self._gap = ""
-        self._after_colon = False
+        self._may_begin = False
         self._dropped: list[str] = []  # markers before a call that may turn out to be text
+
+    @property
+    def are_meant(self) -> bool:
+        """Whether calls are held back that only words on their own line would make a part of a sentence."""
+        return self._held.is_pending and self._may_begin
 
     @property
     def is_active(self) -> bool:
@@ -50,14 +55,14 @@ class Mentions:
         return "".join((*self._dropped, markup))
 
     def holds(self, parts: Sequence[Segment], markup: str, quotation: Quotation) -> bool:
-        """Hold back calls within a sentence, until it is known whether that goes on; returns whether they are. Markup
-        that runs into text was broken off, and is no part of a sentence."""
-        is_pending = self._held.is_pending
+        """Hold back calls that words may make a part of a sentence, until it is known whether they do; returns whether
+        they are held back. Markup that runs into text was broken off, and is no part of a sentence."""
         if any(isinstance(part, Text) for part in parts):
             return False
-        if not is_pending and not (self._looks_here and quotation.runs_on):
-            return False
-        self._after_colon = self._after_colon if is_pending else quotation.after_colon
+        if not self._held.is_pending:
+            if not self._looks_here:
+                return False
+            self._may_begin = quotation.after_colon or not quotation.runs_on
         self._held.hold(self.with_dropped(markup), parts)
         self._dropped.clear()
         self._gap = ""
@@ -92,8 +97,9 @@ class Mentions:
         return Mentions(self._between, self._looks)
 
     def _goes_on(self, text: str) -> bool:
-        """Whether the sentence goes on with these words. After a colon another one may begin."""
-        if not self._after_colon:
+        """Whether these words go on with the sentence in which the calls stand. After a colon or a finished sentence
+        another one may begin."""
+        if not self._may_begin:
             return True
         word = text.lstrip()
         is_below = "\n" in self._gap + text[: len(text) - len(word)]

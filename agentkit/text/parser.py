@@ -402,10 +402,12 @@ class ReplyParser:
             return False
         if is_open and isinstance(parts[-1], BadCall) and not self._quotation.follows_space:
             return False
+        if self._mentions.are_meant:
+            self._add(self._mentions.take())
         if not self._mentions.holds(parts, "".join((*(self._section or ()), markup)), self._quotation):
             return False
         self._section = None if self._section is None else []
-        if is_open:
+        if is_open and self._quotation.runs_on and not self._quotation.after_colon:
             self._emit_markup(self._mentions.release())
         return True
 

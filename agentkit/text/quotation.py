@@ -31,13 +31,13 @@ _ENDS_WITH_PARAGRAPH = "'＇‘‚‛❛«»‹›”״⟨"
 _BLOCKS = ("pre", "blockquote", "xmp", "listing", "textarea", "example", "examples", "quote")
 """Elements that may span paragraphs, where their tag begins a line."""
 _BEFORE_OPENING = "([{<—–-:=>,;/|*_\"'“„«‘‚「『"
-_ITEM = re.compile(rf"[^\S\n]*(?:{_MARKERS}|\|)")
+_ITEM = re.compile(rf"[^\S\n]*(?:{_MARKERS}|\||:\s)")
 _ENDS_SENTENCE = re.compile(r"(?:[.!?…。！？؟।։]|\A)[\"'”’»›」』)\]*_`~]*\s*\Z")
 _ANNOUNCES = re.compile(
     r"(?:\b(?:for (?:example|instance)|e\.g\.|examples?|says?|said|writes?|wrote|reads|quotes?|quoted|such as|like"
     r"|like this|syntax|zum beispiel|z\. ?b\.|beispiel|par exemple|exemple|por ejemplo|ejemplo|per esempio|esempio"
     r"|por exemplo|exemplo|например|пример)|例如|比如|例えば|示例|写着|寫著|写道|예를 들어|예시)[\s:：,，*_]*"
-    r"(?:<[^<>\s]{1,40}>\s*)?\Z",
+    r"(?:<[^<>\s]{1,40}>\s*)?\Z|(?:\A|\n)\s*\[[^\]\n]{1,40}\]:\s*\Z",
     re.IGNORECASE,
 )
 """Words directly before a call that make it an example, or somebody else's."""
