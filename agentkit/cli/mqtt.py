@@ -25,7 +25,7 @@ from agentkit.serving.rate_limit import rate_limit_storage
 from agentkit.serving.upstream import base_url, model_server
 
 Broker = Annotated[str, typer.Option("--mqtt_broker", help="Host of the broker.")]
-Port = Annotated[int, typer.Option("--mqtt_port", help="Port of the broker.")]
+Port = Annotated[int, typer.Option("--mqtt_port", min=1, max=65_535, help="Port of the broker.")]
 Username = Annotated[
     str | None, typer.Option("--mqtt_username", "--username", envvar="AGENTKIT_MQTT_USERNAME", show_envvar=True)
 ]

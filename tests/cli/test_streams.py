@@ -51,8 +51,7 @@ def test_a_letter_that_the_output_can_not_show_is_replaced(
 
 
 def test_in_the_c_locale_too(server: ModelServer) -> None:
-    plain = {"LANG": "C", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-    status, shown, _ = shell(server, **plain)
+    status, shown, _ = shell(server, LANG="C", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
     assert (status, shown) == (0, "Gr??e ? ? done\n")
 
 
