@@ -20,7 +20,7 @@ NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
     ["errors", "_text", "_closing", "_threads"],
-    ["net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes"],
+    ["net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "testing.redaction"],
     ["_lazy", "message", "net.hosted", "net.abort", "net.charset", "net.api_errors"],
     ["net.url_guard", "net.drain", "tooling.json_tokens", "tooling.json_scan"],
     ["tooling.coercion", "tooling.options", "tooling.pickling"],
