@@ -11,6 +11,7 @@ from agentkit.backends.text_reply import TextReply
 from agentkit.errors import ConfigurationError
 from agentkit.limits import Usage
 from agentkit.message import Message, without_images
+from agentkit.net.keys import checked_key
 
 if TYPE_CHECKING:
     from agentkit.lightllm.generate_api import Frame, Generated
@@ -165,7 +166,8 @@ def _constrained(request: Request) -> dict[str, Any]:
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
     """Return the backend for `lightllm:MODEL[@url]`; reads LIGHTLLM_BASE_URL and LIGHTLLM_API_KEY."""
     url = url or environment.get("LIGHTLLM_BASE_URL") or DEFAULT_URL
-    return LightLLMBackend(model, base_url=url, api_key=environment.get("LIGHTLLM_API_KEY") or None)
+    key = checked_key(environment.get("LIGHTLLM_API_KEY"), "LIGHTLLM_API_KEY")
+    return LightLLMBackend(model, base_url=url, api_key=key)
 
 
 def _check_known(sampling: Mapping[str, Any]) -> None:

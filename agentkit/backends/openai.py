@@ -30,7 +30,9 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.net.abort import track_connections
 from agentkit.net.hosted import is_hosted
+from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.learned import Learned
+from agentkit.net.outgoing import HTTPX, check_environment, httpx_client, route_hint
 from agentkit.tooling.schema_dialects import dialect_of
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ PROPS_TIMEOUT = 1.0
 """Seconds that a server may take to report its properties."""
 
 NO_KEY = "not-needed"
+OPENAI_URL = "https://api.openai.com/v1"
 
 
 class OpenAIBackend:
@@ -64,8 +67,9 @@ class OpenAIBackend:
     sampling: further fields of the request, such as temperature=0.2, tool_choice="required" or
     response_format={...}; None omits a field.
 
-    Raises ConfigurationError without api_key and base_url, or when `sampling` contains a field that the agent sets
-    itself.
+    Raises ConfigurationError without api_key and base_url, for a key that can't be one (with white space, quotation
+    marks, "Bearer "), for a proxy or TLS files of the environment that can't be used, or when `sampling` contains a
+    field that the agent sets itself.
     """
 
     def __init__(
@@ -88,7 +92,8 @@ class OpenAIBackend:
                 f'OpenAIBackend({model!r}) needs api_key=... or base_url=...; the name "openai:{model}" reads '
                 "OPENAI_API_KEY from the environment"
             )
-        self._api_key = api_key or NO_KEY
+        self._api_key = checked_key(api_key, "api_key") or NO_KEY
+        check_environment(base_url or OPENAI_URL, HTTPX)
         self._timeout = timeout
         self._max_retries = max_retries
         self._images = images
@@ -116,12 +121,13 @@ class OpenAIBackend:
         except (AttributeError, KeyError, TypeError) as error:
             raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
         except APIConnectionError as error:
-            doubt = "" if getattr(error, "in_body", False) else " (is the server running?)"
+            is_answered = getattr(error, "in_body", False)
+            doubt = "" if is_answered else f" ({route_hint(self.base_url or OPENAI_URL, HTTPX)})"
             error.message = f"{error.message.rstrip('.')}: {without_credentials(error.request.url)}{doubt}"
             error.args = (error.message,)
             raise
         except APIError as error:
-            if self._api_key != NO_KEY and self._api_key in f"{error} {error.body}":
+            if self._api_key != NO_KEY and repeats(f"{error} {error.body}", self._api_key):
                 raise _without_key(error, self._api_key) from None
             raise
 
@@ -254,11 +260,13 @@ class OpenAIBackend:
 
                 import agentkit.net.pickled_errors  # noqa: F401 - whatever this client raises
 
+                url = self.base_url or OPENAI_URL
                 self._client = OpenAI(
                     api_key=self._api_key,
-                    base_url=self.base_url or "https://api.openai.com/v1",
+                    base_url=url,
                     timeout=self._timeout,
                     max_retries=self._max_retries,
+                    http_client=httpx_client(url, timeout=self._timeout),
                 )
                 track_connections(self._client._client)
             return self._client
@@ -315,7 +323,7 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
             raise ConfigurationError(
                 '"openai:" contains no model name: write openai:gpt-5-mini, or a model of the server'
             )
-        key = environment.get("OPENAI_API_KEY")
+        key = checked_key(environment.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
         if not key and not url:
             raise ConfigurationError(
                 f"openai:{model} needs a key: set OPENAI_API_KEY, or use a self-hosted server with "
@@ -338,7 +346,7 @@ def _with_path(url: str | None) -> str | None:
 
 def _without_key(error: "APIError", key: str) -> "APIError":
     """Remove the key, which some servers repeat when they reject it, from an error; return the error."""
-    error.message = error.message.replace(key, "(key)")
+    error.message = blotted(error.message, key)
     error.args = (error.message,)
     error.body = None
     return error

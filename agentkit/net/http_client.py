@@ -35,6 +35,8 @@ from agentkit.net.api_errors import (
 from agentkit.net.drain import drain
 from agentkit.net.error_body import error_in, message_of
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
+from agentkit.net.keys import blotted, checked_key, repeats
+from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
 
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
 MAX_RETRY_AFTER = 60.0
@@ -80,7 +82,8 @@ class Transport:
     that failed before any of its response arrived. final: statuses that are not retried. max_bytes: maximum size of
     a whole response body in bytes.
 
-    Raises ConfigurationError when base_url is not an http(s) URL.
+    Raises ConfigurationError when base_url is not an http(s) URL, the key can't be one, or the environment names a
+    proxy or TLS files that can't be used for this URL.
     """
 
     def __init__(
@@ -102,8 +105,10 @@ class Transport:
         self.max_retries = max_retries
         self._final = frozenset(final)
         self._max_bytes = max_bytes
-        self._key = api_key or ""
+        self._key = checked_key(api_key, "api_key") or ""
+        check_environment(base_url, REQUESTS)
         self._session: requests.Session | None = requests.Session()
+        self._session.trust_env = False  # `requests_options` reads it
         self._session.headers.update({"Accept": "application/json, text/event-stream", **(headers or {})})
         self._session.auth = self._authorized  # otherwise requests would read a password from the user's .netrc
         adapter = _Adapter(pool_maxsize=64)
@@ -229,8 +234,9 @@ class Transport:
                 timeout=(min(limit, CONNECT_TIMEOUT), limit),
                 stream=True,
                 allow_redirects=False,
+                **requests_options(self.base_url),
             )
-        except requests.RequestException as error:
+        except OSError as error:  # requests' own are OSErrors; those of CA certificates are not always among them
             raise self._connection_error(method, path, error) from error
 
     def _is_retried(self, response: requests.Response) -> bool:
@@ -326,7 +332,8 @@ class Transport:
         if in_body:
             message = f"{where}: the connection was closed before the response was complete"
         else:
-            message = f"{where} can't be reached (is the server running, is base_url right?): {cause_of(error)}"
+            hint = route_hint(self.base_url, REQUESTS).replace("running?", "running, is base_url right?")
+            message = f"{where} can't be reached ({hint}): {cause_of(error)}"
         return openai.APIConnectionError(message=message, request=request)
 
     def _status_error(self, response: requests.Response) -> openai.APIStatusError:
@@ -345,8 +352,8 @@ class Transport:
             body = None
         reported = message_of(body) if body is not None else page_text(content)
         if self._key:
-            reported = reported.replace(self._key, "(key)")
-            body = None if self._key in json.dumps(body) else body
+            reported = blotted(reported, self._key)
+            body = None if repeats(json.dumps(body), self._key) else body
         message = f"{display_url(response.url)} answered {response.status_code}: {reported}"
         return status_error(response.status_code, message, as_httpx(response, content), body)
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from agentkit import ConfigurationError, Tool, ToolError, tool
+from agentkit_tools.engines import duckduckgo
 from agentkit_tools.parallel import in_parallel
-from agentkit_tools.providers import SERVICES, Hit, Provider, SearchFailed, duckduckgo, over_http
+from agentkit_tools.providers import SERVICES, Hit, Provider, SearchFailed, over_http
 from agentkit_tools.results import MAX_QUERIES, checked_queries, combined, hit, no_results, over_limit, shortened
 
 NAMES = ("ddgs", *SERVICES)
@@ -97,7 +98,7 @@ def _provider(name: str, api_key: str | None, base_url: str | None, environment:
     key = (api_key or (environment.get(service.key, "") if service.key else "")).strip()
     if service.key and not key:
         raise ConfigurationError(f"searching with {name} needs a key: set {service.key}, or pass api_key=")
-    if not (key.isascii() and key.isprintable()):
+    if not (key.isascii() and key.isprintable()) or re.search(r"[\s\"'`]", key):
         raise ConfigurationError(f"the key for {name} contains characters that are not allowed in a key")
     return over_http(service, address, key)
 
@@ -112,7 +113,7 @@ def _combined(searched: Sequence[str], found: Sequence[list[Hit] | Exception], n
             continue
         pages = [(page, each) for each in result if (page := _page(each.url))]
         if not pages:
-            without.append(no_results(query))
+            without.append(_without_pages(query) if result else no_results(query))
         for page, each in pages:
             hits.setdefault(page, each)
     blocks = [
@@ -120,6 +121,10 @@ def _combined(searched: Sequence[str], found: Sequence[list[Hit] | Exception], n
         for number, each in enumerate(hits.values(), 1)
     ]
     return combined(blocks, [*without, *notes])
+
+
+def _without_pages(query: str) -> str:
+    return f'(search for "{shortened(query, 100)}" failed: none of the results has the address of a web page)'
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,9 @@ import requests
 from agentkit._text import without_credentials
 from agentkit.backend import Backend
 from agentkit.backends.tool_arrival import Arrival, check_arrival
+from agentkit.errors import ConfigurationError
 from agentkit.middleware.cancellation import Cancellable
+from agentkit.net.outgoing import requests_options
 
 TIMEOUT = 3.0
 CACHE_SECONDS = 1.0
@@ -97,8 +99,14 @@ class ModelServer:
 
     def _check(self, url: str) -> str | None:
         try:
-            response = requests.get(f"{url.rstrip('/')}/models", timeout=TIMEOUT, allow_redirects=False)
-        except requests.RequestException as error:
+            with requests.Session() as session:
+                session.trust_env = False  # `requests_options` reads it, for this address alone
+                response = session.get(
+                    f"{url.rstrip('/')}/models", timeout=TIMEOUT, allow_redirects=False, **requests_options(url)
+                )
+        except ConfigurationError as error:
+            return str(error)
+        except OSError as error:  # requests' own are OSErrors; those of CA certificates are not always among them
             return f"{type(error).__name__}: can't connect to {urlsplit(without_credentials(url)).netloc}"
         # a server that requires a key or does not list models is available
         return f"responded with status {response.status_code}" if response.status_code >= 500 else None
