@@ -22,6 +22,14 @@ def cut(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else text[:max_chars] + "…"
 
 
+def shown(value: object, max_chars: int) -> str:
+    """A value as the beginning of its JSON, for an error message."""
+    try:
+        return cut(json.dumps(value, ensure_ascii=False, default=str), max_chars)
+    except (ValueError, RecursionError):
+        return type(value).__name__
+
+
 def in_a_line(text: str, max_chars: int) -> str:
     """A text on one line of at most `max_chars` characters."""
     line = " ".join(text.split())

@@ -11,6 +11,9 @@ from typing import Any
 POLL_INTERVAL = 0.05
 """Seconds between two checks of what can't be waited for, such as a cancel token while a queue is read."""
 
+SUBMITTERS: contextvars.ContextVar[frozenset[int]] = contextvars.ContextVar("submitters", default=frozenset())
+"""The ids of the threads that have handed this job to another thread, the last of them perhaps waiting for it."""
+
 
 class Workers:
     """As many threads as are needed at once, kept for the next job.
@@ -28,7 +31,9 @@ class Workers:
 
     def submit(self, job: Callable[[], None]) -> None:
         """Run `job` in a thread, with the caller's context variables."""
-        in_context = functools.partial(contextvars.copy_context().run, job)
+        context = contextvars.copy_context()
+        context.run(SUBMITTERS.set, SUBMITTERS.get() | {threading.get_ident()})
+        in_context = functools.partial(context.run, job)
         with self._lock:
             if self._idle:
                 self._idle -= 1

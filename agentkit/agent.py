@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack, cast, overload
+from typing import Annotated, Any, Unpack, cast, overload
 
 from agentkit import loop
 from agentkit._closing import Closable
@@ -19,7 +19,7 @@ from agentkit.executor import Decisions, Executor, ToolLatency
 from agentkit.limits import Budget, Limits
 from agentkit.message import Image, Prompt, system, user
 from agentkit.middleware.base import NoCapabilities
-from agentkit.middleware.context_window import HIDDEN_TOOLS, ContextSize, Window
+from agentkit.middleware.context_window import ContextSize, Window
 from agentkit.middleware.pricing import Prices
 from agentkit.middleware.stack import RunScope, wrapped
 from agentkit.middleware.text_answer import TextAnswer
@@ -30,6 +30,7 @@ from agentkit.run import Arriving, Run, events_of
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
 from agentkit.toolbox import Toolbox, toolbox_of
+from agentkit.tooling.earlier_result import HIDDEN_TOOLS
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.pickling import Part, check, parts_of_tool
 from agentkit.tools import Context, Tool, tool
@@ -283,12 +284,10 @@ class _Ask:
     agent: Agent
     name: str
 
-    def __call__(self, task: str, ctx: Context) -> str:
-        """Ask the agent.
-
-        Args:
-            task: The complete task; it does not see this conversation.
-        """
+    def __call__(
+        self, task: Annotated[str, "The complete task; it does not see this conversation."], ctx: Context
+    ) -> str:
+        """Ask the agent."""
         options = RunOptions(deps=ctx.deps, cancel=ctx.cancel)
         with self.agent._begin(task, options, stream=False, parent=ctx.budget) as run:
             for event in run:

@@ -1,5 +1,6 @@
 """The protocol of a backend: a request goes in, the deltas of a reply and then the whole reply come out."""
 
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -51,6 +52,8 @@ class Capabilities:
     reply to a JSON schema: not at all, only in requests without tools ("text"), or always. tells_schema: whether the
     server shows the schema to the model, instead of only constraining its output. images: whether images are accepted;
     None when that is not known. context_length: maximum tokens of prompt and reply together; None when not known.
+    tools: whether the server says that its chat template shows tools to the model; None when it does not say.
+    tool_choice: what a request asks for that has none in its sampling, as in OpenAI's chat completions.
     """
 
     model: str = ""
@@ -59,6 +62,8 @@ class Capabilities:
     tells_schema: bool = False
     images: bool | None = None
     context_length: int | None = None
+    tools: bool | None = None
+    tool_choice: Any = None
 
     def takes_schema(self, has_tools: bool) -> bool:
         """Whether a request may have a schema as its response_format. has_tools: whether it has tools too."""
@@ -88,15 +93,65 @@ class Backend(Protocol):
         ...
 
 
-_BROKEN_OFF = frozenset(
-    (
-        *("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"),
-        *("content_filter", "safety", "recitation", "sensitive", "blocklist", "prohibited_content", "refusal"),
-        *("error", "abort", "network_error", "timeout", "cancelled", "insufficient_system_resource"),
-    )
+Ending = Literal["stop", "length", "content_filter", "error"]
+"""How a reply ended. stop: the model was done, with text or with tool calls. length: a limit on its length cut it off.
+content_filter: a filter held it back, or the model refused. error: the server failed in the middle of it."""
+
+_ENDINGS: Mapping[Ending, tuple[str, ...]] = {
+    "stop": (
+        *("stop", "stop_sequence", "stop_token", "eos", "eos_token", "end", "end_turn", "end_of_text", "complete"),
+        *("completed", "done", "finish", "finished", "normal", "success", "tool_call", "tool_calls", "tool_use"),
+        *("function_call", "max_tool_calls"),
+    ),
+    "length": (
+        *("length", "max_length", "max_tokens", "max_output_tokens", "max_completion_tokens", "max_new_tokens"),
+        *("token_limit", "model_length", "context", "context_length", "model_context_window_exceeded", "error_limit"),
+        *("time_limit", "truncated", "incomplete", "pause_turn", "repetition"),
+    ),
+    "content_filter": (
+        *("content_filter", "content_filtered", "safety", "recitation", "sensitive", "blocklist", "blocked", "spii"),
+        *("prohibited_content", "refusal", "guardrail_intervened", "moderation", "error_toxic", "model_armor"),
+    ),
+    "error": (
+        *("error", "abort", "aborted", "network_error", "timeout", "cancel", "cancelled", "canceled", "interrupted"),
+        *("insufficient_system_resource", "overloaded", "unavailable", "failed", "other", "image_other", "language"),
+        *("malformed_function_call", "malformed_response", "malformed_model_output", "malformed_tool_use"),
+        *("unexpected_tool_call", "too_many_tool_calls", "missing_thought_signature", "no_image"),
+    ),
+}
+_PARTS_OF_WORDS: tuple[tuple[Ending, tuple[str, ...]], ...] = (
+    ("error", ("error", "abort", "cancel", "timeout", "timedout", "fail", "interrupt", "overload", "ratelimit")),
+    ("error", ("malformed", "unavailable", "disconnect", "exception", "insufficient")),
+    ("content_filter", ("filter", "safety", "blocked", "blocklist", "guardrail", "refus", "prohibited", "moderation")),
+    ("content_filter", ("sensitive", "recitation")),
+    ("length", ("length", "maxtoken", "maxoutput", "tokenlimit", "limitreached", "contextwindow", "truncat")),
 )
+"""What tells how a reply ended in a word that no known server uses, the worst first."""
+_NO_END = frozenset(("", "null", "none", "undefined", "unspecified", "unknown", "notfinished"))
+_NOT_A_LETTER = re.compile(r"[\W_]+")
+
+
+def _letters_of(finish_reason: str) -> str:
+    """A finish reason as it is compared: `MAX_TOKENS`, `max-tokens` and `FinishReason.MAX_TOKENS` are one."""
+    return _NOT_A_LETTER.sub("", finish_reason[:200].lower()).removeprefix("finishreason")
+
+
+_BY_WORD: Mapping[str, Ending] = {
+    form: ending for ending, words in _ENDINGS.items() for word in words for form in (word, _letters_of(word))
+}
+
+
+def ending_of(finish_reason: str) -> Ending | None:
+    """What a finish reason, in the terms of any server, says of the end of a reply; None when it says nothing. A word
+    that is not known is "stop", unless a part of it says otherwise (`engine_error`, `output_length_exceeded`)."""
+    letters = finish_reason if finish_reason in _BY_WORD else _letters_of(finish_reason)
+    if letters in _NO_END:
+        return None
+    if letters in _BY_WORD:
+        return _BY_WORD[letters]
+    return next((ending for ending, parts in _PARTS_OF_WORDS if any(part in letters for part in parts)), "stop")
 
 
 def is_broken_off(finish_reason: str) -> bool:
-    """Whether a finish reason, in the terms of any known server, says that the reply was cut off before its end."""
-    return finish_reason.lower() in _BROKEN_OFF
+    """Whether a finish reason says that the reply ended before the model was done."""
+    return ending_of(finish_reason) not in ("stop", None)

@@ -19,7 +19,9 @@ else:
 
     T = TypeVar("T")
 
-Stopped = Literal["answer", "empty", "cancelled", "length", "content_filter", "approval"] | Limit
+CutOff = Literal["length", "content_filter"]
+"""What ended a reply before the model was done, when the server did not fail: a limit on its length, or a filter."""
+Stopped = Literal["answer", "empty", "cancelled", "approval"] | CutOff | Limit
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Result(Generic[T]):
     output: the final answer's text, or the result of a tool that ended the run; with `output=`, the value (None when
     the run stopped before there was one).
     messages: the whole transcript, from which a later run can continue. stopped: "answer", or what ended the run before
-    it had one ("empty": the reply was empty, and again when it was retried). tool_calls: the calls that were answered.
+    it had one ("empty": the reply was empty, and again when it was retried; "length" and "content_filter": the last
+    reply was cut off there, and what arrived of it is the output). tool_calls: the calls that were answered.
     repairs: what had to be repaired in the messages that were given, a sentence each. pending: the calls that wait for
     a person's approval, when stopped is "approval". unknown_calls: calls that an earlier run of the session had started
     when it was killed: whether they had an effect is not known. replayed: the request was answered by an earlier run,
@@ -168,7 +171,8 @@ class OutputDelta(Event):
 @dataclass(frozen=True)
 class ReplyDiscarded(Event):
     """Discard the deltas of this reply: its stream broke and the request is retried, or what was emitted as its text
-    turned out to be reasoning, which follows as such."""
+    turned out to be reasoning, which follows as such. A reader that can't take text back has to hold back or to end
+    (`agentkit.serving.append_only`)."""
 
 
 @dataclass(frozen=True)

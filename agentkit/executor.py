@@ -1,6 +1,5 @@
 """Runs the tool calls of a run: in parallel where that is allowed, some of them while the reply still arrives."""
 
-import difflib
 import functools
 import json
 import threading
@@ -17,6 +16,9 @@ from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished,
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
+from agentkit.tooling.call_names import UNNAMED, nearest
+from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
+from agentkit.tooling.stop import out_of_time, too_slow
 from agentkit.tools import Context, Outcome, Tool, failure, is_failure
 
 MAX_PARALLEL = 32
@@ -125,13 +127,26 @@ class Executor:
             return found.answer(arguments, context)
         return _unreadable(arguments) if name == UNREADABLE_CALL else self._unknown(name)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a tool of that name, offered or hidden."""
+        return self.offered.get(name) is not None or name in self._hidden
+
     def finished(self, call: ToolCall, outcome: Outcome) -> ToolFinished:
         """The event of a call that was run."""
         self._latency.note(call["function"]["name"], outcome.seconds)
-        event = _finished_event(call, outcome)
+        event = _finished_event(call, self._readable_on(outcome) if outcome.whole else outcome)
         if event.ends_run:
             self.ended_by = self.ended_by or event.record
         return event
+
+    def _readable_on(self, outcome: Outcome) -> Outcome:
+        """The outcome of a call whose result was cut, with how the model reads on; the tool for that is offered then.
+        Its message is the next one of the transcript."""
+        number = len(self.context.messages) - self.context.offset
+        self.context.long_results.keep(number, outcome.whole)
+        if self.offered.get(EARLIER_RESULT) is None:
+            self.offered = self.offered.plus(earlier_result_tool())
+        return outcome.with_note(reading_on(number, outcome.shown))
 
     def continue_from(self, messages: Sequence[Message]) -> None:
         """The run continues from these messages, without a new question: a call in their last reply may have ended
@@ -203,8 +218,10 @@ class Executor:
         names = self.offered.names
         if not names:
             return failure(f"there is no tool named {name!r}; no tools are offered.")
-        nearest = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        if name == UNNAMED:
+            return failure(f"the call has no name that can be read. The tools are: {', '.join(names)}.")
+        likely = nearest(name, names)
+        hint = f" Did you mean {likely!r}?" if likely else ""
         return failure(f"there is no tool named {name!r}.{hint} The tools are: {', '.join(names)}.")
 
 
@@ -370,12 +387,9 @@ class _ParallelCalls:
 
     def _timed_out(self, work: _Work) -> Outcome:
         if self.executor.context.deadline is not None and time.monotonic() >= self.executor.context.deadline:
-            return failure(
-                f"{work.name} did not finish before the run's time was up; whether it had an effect is not known."
-            )
+            return failure(out_of_time(work.name))
         timeout = self.executor.timeout_of(work.name) or 0.0
-        outcome = failure(f"{work.name} did not finish within {timeout:g} seconds.")
-        return replace(outcome, seconds=timeout)
+        return replace(failure(too_slow(work.name, timeout)), seconds=timeout)
 
 
 def record_of(call: ToolCall, outcome: Outcome) -> ToolRecord:

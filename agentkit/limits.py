@@ -28,6 +28,12 @@ LAST_WORDS: dict[Limit, str] = {
     for limit, why in _REASONS.items()
 }
 """The message to the model when a limit is reached."""
+_INSTEAD = " Do something else, or give your best answer from what you have."
+
+
+def is_remark_of_the_run(text: str) -> bool:
+    """Whether a text is a message to the model that a limit was reached, or that its calls repeat."""
+    return text.endswith(_INSTEAD) or text in LAST_WORDS.values()
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,7 @@ class LoopGuard:
         if self._pattern is None or self._warned_at is not None:
             return None
         self._warned_at = self._count
-        return f"{self._pattern} Do something else, or give your best answer from what you have."
+        return self._pattern + _INSTEAD
 
     def is_stuck(self) -> bool:
         """Whether the calls still repeat after the warning."""

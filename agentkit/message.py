@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NotRequired, Required, TypedDict
 
+from agentkit.net.image_bytes import data_of, media_type
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Part = dict[str, Any]
 """One part of a message's content: `{"type": "text", "text": ...}`, `{"type": "image_url", ...}`, ..."""
@@ -60,6 +62,19 @@ class Image:
 
     def __repr__(self) -> str:
         return f"Image({self.name!r}, {self.media_type}, {len(self.data):,} bytes)"
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "image") -> "Image":
+        """The image in the bytes of a file, with the media type that its first bytes show, else
+        "application/octet-stream"."""
+        return cls(data, media_type(data) or "application/octet-stream", name)
+
+    @classmethod
+    def from_data_url(cls, url: str, name: str = "image") -> "Image":
+        """The image in a `data:` URL, with the media type that its first bytes show, whatever the URL declares.
+
+        Raises ValueError when the URL contains no data."""
+        return cls.from_bytes(data_of(url), name)
 
 
 Prompt = str | Sequence[str | Image]
@@ -113,6 +128,10 @@ def without_stop_note(message: Message) -> str:
 
 
 SHOWN = "Image returned by a tool: "
+
+
+INVALID_ANSWER = "Your answer is not valid: "
+"""How the message to the model begins that asks it to correct a typed answer."""
 
 
 def is_shown_by_a_tool(message: Message) -> bool:

@@ -5,12 +5,17 @@ for each, in their order, before anything else; ids are unique strings; content 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from agentkit.message import tool_result
+from agentkit.history.forms import ARGUMENTS
+from agentkit.history.given import given_messages
+from agentkit.history.parts import chat_part, is_content, is_shown
+from agentkit.history.text_calls import calls_in
+from agentkit.message import SHOWN, Part, response_of, text_of, tool_result, unwrapped_response
 from agentkit.tooling.arguments import as_json_object, is_json_object, is_sendable
+from agentkit.tooling.call_names import is_valid_name, valid_author, valid_id, valid_name
 from agentkit.tooling.json_repair import cleaned
 
 REFUSED = "a value that servers refuse (NaN, Infinity, an integer beyond 64 bits, half a surrogate pair)"
@@ -24,8 +29,9 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
     twice changes nothing. What is not a message at all is left as it is, for `Transcript` to refuse.
     """
     repairing = _Repairing()
-    given = [message if not isinstance(message, Mapping) else dict(message) for message in messages]
-    numbers = list(range(len(given)))
+    given, numbers, told = given_messages(messages)
+    for at, what in told:
+        repairing.says(what, at=at)
     place = 0
     while place < len(given):
         message = given[place]
@@ -34,19 +40,45 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
             repairing.made.append(message)
             continue
         repairing.begin(numbers[place - 1])
-        message = repairing.with_content(repairing.modern(repairing.clean(message)))
+        message = repairing.with_name(repairing.with_content(repairing.modern(repairing.clean(message))))
         if message.get("role") == "tool":
-            repairing.says("is a tool message that answers no call: removed")
+            repairing.says("is a tool message that answers no call: kept as a user message")
+            repairing.made.append(_as_user_message(message))
             continue
+        if message.get("role") == "assistant" and not message.get("tool_calls"):
+            message = repairing.with_calls_of_text(message, _directly_following(given, place))
         if not message.get("tool_calls"):
-            repairing.made.append(message)
+            repairing.add(message)
             continue
         calls = repairing.with_ids(message)
         results, place = _results(given, numbers, place, repairing)
         is_last = place >= len(given)
-        repairing.made.append(message)
+        repairing.add(message)
         repairing.answer(calls, results, is_open=is_last and not closed)
     return repairing.made, repairing.repairs
+
+
+def _directly_following(given: Sequence[Any], place: int) -> list[dict[str, Any]]:
+    """The tool messages from a place on."""
+    found = []
+    while place < len(given) and isinstance(given[place], dict) and given[place].get("role") in ("tool", "function"):
+        found.append(given[place])
+        place += 1
+    return found
+
+
+def _as_user_message(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a call that is not in the history, as a user shows it."""
+    content = result.get("content")
+    text = unwrapped_response(content if isinstance(content, str) else _joined(content or ()))
+    text = f"{result.get('name') or 'A tool'} returned:\n{text}"
+    shown = [part for part in content if is_shown(part)] if isinstance(content, list) else []
+    others = {key: value for key, value in result.items() if key not in ("tool_call_id", "name")}
+    return {**others, "role": "user", "content": [{"type": "text", "text": text}, *shown] if shown else text}
+
+
+def _joined(parts: Iterable[Part]) -> str:
+    return "\n".join(part["text"] for part in parts if part.get("type") == "text")
 
 
 def _results(
@@ -128,12 +160,12 @@ class _Repairing:
         return message
 
     def with_content(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The message with a text, a list of parts in OpenAI's form, or no content where it needs none."""
         content = message.get("content")
-        if isinstance(content, str | list):
-            if content == []:
-                self.says("has an empty list as content, which became an empty text")
-                return {**message, "content": ""}
+        if isinstance(content, str):
             return message
+        if isinstance(content, list):
+            return self._with_parts(message, content)
         if content is None and message.get("role") == "assistant" and message.get("tool_calls"):
             return message
         if content is None:
@@ -141,8 +173,67 @@ class _Repairing:
                 return message
             self.says("has no content, and got an empty text")
             return {**message, "content": ""}
+        if isinstance(content, Mapping) and is_content(content):
+            return self._with_parts(message, [content])
         self.says(f"has a content of type {type(content).__name__}, which became its JSON")
         return {**message, "content": json.dumps(content, ensure_ascii=False, default=str)}
+
+    def _with_parts(self, message: dict[str, Any], content: list[Any]) -> dict[str, Any]:
+        if not content:
+            self.says("has an empty list as content, which became an empty text")
+            return {**message, "content": ""}
+        if message.get("role") != "user" and all(isinstance(part, str) for part in content):
+            self.says("has a list of texts as content, which became one text")
+            return {**message, "content": "\n".join(content)}
+        made = [chat_part(part) for part in content]
+        if made == message.get("content"):
+            return message
+        self.says("has parts of its content in a form that servers refuse, which was repaired")
+        return {**message, "content": made}
+
+    def with_name(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The message with a name that servers take, or without one."""
+        name = message.get("name")
+        if name is None or is_valid_name(name):
+            return message
+        made = valid_author(name) if isinstance(name, str) else ""
+        if made:
+            self.says(f"has the name {name!r:.80}, which servers refuse and which became {made!r}")
+            return {**message, "name": made}
+        self.says(f"has the name {name!r:.80}, which servers refuse: removed")
+        return {key: value for key, value in message.items() if key != "name"}
+
+    def with_calls_of_text(self, message: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The message with the calls in its text, where just as many results follow; the results get their ids."""
+        text, calls = calls_in(text_of(message)) if results and isinstance(message["content"], str) else ("", [])  # type: ignore[arg-type]
+        if not calls or len(calls) != len(results):
+            return message
+        self.says("has tool calls in its text, which became tool_calls")
+        made = []
+        for place, (call, result) in enumerate(zip(calls, results, strict=True)):
+            result["tool_call_id"] = f"call_{self._at}_{place}"
+            function = {"name": call.name, "arguments": call.arguments}
+            made.append({"id": result["tool_call_id"], "type": "function", "function": function})
+        return {**message, "content": text, "tool_calls": made}
+
+    def add(self, message: dict[str, Any]) -> None:
+        """Add a message; what only a user message may show stands in one before it, or behind a system message."""
+        if message.get("role") == "user":
+            self.made.append(message)
+            return
+        rest, shown = self._without_shown(message, "above" if message.get("role") == "assistant" else "below")
+        label = {"type": "text", "text": f"Shown by the {message.get('role')} message:"}
+        moved = [{"role": "user", "content": [label, *shown]}] if shown else []
+        self.made += [*moved, rest] if message.get("role") == "assistant" else [rest, *moved]
+
+    def _without_shown(self, message: dict[str, Any], where: str) -> tuple[dict[str, Any], list[Part]]:
+        content = message.get("content")
+        shown = [part for part in content if is_shown(part)] if isinstance(content, list) else []
+        if not shown:
+            return message, []
+        self.says("has images or files, which only a user message may have: moved to one")
+        rest = [part for part in content or () if not is_shown(part)]
+        return {**message, "content": rest or f"(shown {where})"}, shown
 
     def with_ids(self, message: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
         """Give the calls of a message unique ids, names, and arguments in JSON. Returns each with its original id."""
@@ -167,13 +258,14 @@ class _Repairing:
         return calls
 
     def _call(self, given: Any, place: int) -> tuple[Any, dict[str, Any]]:
-        call = dict(given) if isinstance(given, Mapping) else {}
-        function = call.get("function") if isinstance(call.get("function"), Mapping) else {}
-        assert isinstance(function, Mapping)
+        call, function = _function_of(given)
         name, arguments = function.get("name"), function.get("arguments")
         if not isinstance(name, str) or not name:
             self.says(f"has a tool call without a name (tool_calls[{place}]), which became 'unnamed'")
-            name = "unnamed"
+            name = valid_name("")
+        elif not is_valid_name(name):
+            self.says(f"has a tool call with the name {name!r:.80}, which became {valid_name(name)!r}")
+            name = valid_name(name)
         if not isinstance(arguments, str) or not is_sendable(arguments):
             if isinstance(arguments, str) and is_json_object(arguments):
                 self.says(f"has {REFUSED} in the arguments of a tool call (tool_calls[{place}]), which became text")
@@ -181,8 +273,11 @@ class _Repairing:
                 self.says(f"has a tool call with arguments that are not JSON text (tool_calls[{place}])")
             arguments = as_json_object(arguments)
         had = call.get("id")
+        made_id = valid_id(had) if isinstance(had, str) else ""
+        if made_id != had and made_id:
+            self.says(f"has a tool call with the id {had!r:.80}, which became {made_id!r}")
         fixed = {**function, "name": name, "arguments": arguments}
-        return had, {**call, "id": had if isinstance(had, str) else "", "type": "function", "function": fixed}
+        return had, {**call, "id": made_id, "type": "function", "function": fixed}
 
     def answer(self, calls: list[tuple[Any, dict[str, Any]]], results: list[dict[str, Any]], is_open: bool) -> None:
         """Add the results in the order of the calls, each matched to its own."""
@@ -191,15 +286,33 @@ class _Repairing:
         for place, (had, call) in enumerate(calls):  # those without an id, by the name or the order
             if found[place] is None:
                 found[place] = self._taken(left, partial(_may_be, had, call))
-        for each in left:
-            self.says(f"was followed by a result for {each.get('tool_call_id')!r}, which is none of its calls: removed")
-        if [each for each in found if each is not None] != [each for each in results if each not in left]:
+        matched = [each for each in found if each is not None]
+        others = [message for each in left if (message := self._without_call(each, matched)) is not None]
+        if matched != [each for each in results if each not in left]:
             self.says("has results in another order than its calls, which was repaired")
         open_from = len(found)
         while is_open and open_from and found[open_from - 1] is None:
             open_from -= 1
+        begun = len(self.made) - 1
         for (_, call), result in list(zip(calls, found, strict=True))[:open_from]:
-            self.made.append(self._result(call, result))
+            message, shown = self._without_shown(self._result(call, result), "below")
+            self.made.append(message)
+            label = {"type": "text", "text": f"{SHOWN}{call['function']['name']}"}
+            others += [{"role": "user", "content": [label, *shown]}] if shown else []
+        at = (
+            begun if open_from < len(found) else len(self.made)
+        )  # nothing may stand between open calls and their results
+        self.made[at:at] = others
+
+    def _without_call(self, result: dict[str, Any], matched: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        """A result that belongs to no call, as a user message; None for one that is there already."""
+        what = f"was followed by a result for {result.get('tool_call_id')!r}, which is none of its calls"
+        result = self.with_content(self.modern(self.clean(result)))
+        if any(result["content"] == each.get("content") for each in matched) or not response_of(result):  # type: ignore[arg-type]
+            self.says(f"{what}: removed")
+            return None
+        self.says(f"{what}: kept as a user message")
+        return _as_user_message(result)
 
     @staticmethod
     def _taken(left: list[dict[str, Any]], fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
@@ -211,7 +324,7 @@ class _Repairing:
         if result is None:
             self.says(f"has a tool call without a result ({call['function']['name']}), and got one that says so")
             return dict(tool_result(call["id"], INTERRUPTED))
-        result = self.with_content(self.modern(self.clean(result)))
+        result = self.with_name(self.with_content(self.modern(self.clean(result))))
         if result.get("tool_call_id") != call["id"]:
             self.says(f"has a result for {result.get('tool_call_id')!r}, which belongs to {call['id']!r}")
             result = {**result, "tool_call_id": call["id"]}
@@ -226,4 +339,22 @@ def _may_be(had: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> boo
     """Whether a result without an id can belong to a call: by its name, or by its position."""
     if result.get("tool_call_id"):
         return False
-    return not had or result.get("name") in (None, call["function"]["name"])
+    name = result.get("name")
+    return not had or name is None or valid_name(name) == call["function"]["name"]
+
+
+def _function_of(given: Any) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """A call and its function, whatever form of a call it has."""
+    call = dict(given) if isinstance(given, Mapping) else {"arguments": given}
+    if isinstance(call.get("function"), Mapping):
+        return call, call["function"]
+    custom = call.get("custom")
+    if isinstance(custom, Mapping):
+        arguments: Any = json.dumps({"input": custom.get("input")}, ensure_ascii=False, default=str)
+        rest = {key: value for key, value in call.items() if key != "custom"}
+        return rest, {"name": custom.get("name"), "arguments": arguments}
+    written = next((call[key] for key in ARGUMENTS if key in call), None)
+    if isinstance(written, Mapping):
+        written = json.dumps(written, ensure_ascii=False, default=str)
+    rest = {key: value for key, value in call.items() if key not in ("name", "function", *ARGUMENTS)}
+    return rest, {"name": call.get("name"), "arguments": written}

@@ -5,12 +5,14 @@ import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Generic, cast
+from typing import Any, Generic, cast, get_args
 
 from agentkit._closing import Closable
+from agentkit.backend import ending_of
 from agentkit.errors import SessionError
 from agentkit.event import (
     ApprovalNeeded,
+    CutOff,
     Event,
     LimitReached,
     Reply,
@@ -174,7 +176,7 @@ def events_of(
             output,
             messages_of_the_run if turn.first_number else messages_of_the_run(),
             context.budget.usage,
-            _stopped(ends, transcript, executor, answer, output),
+            _stopped(ends, transcript, executor, answer, output, turn),
             list(turn.records) if is_replayed else [event.record for event in ends if isinstance(event, ToolFinished)],
             list(repairs),
             [call for event in ends if isinstance(event, ApprovalNeeded) for call in event.calls],
@@ -203,7 +205,12 @@ def _stored(steps: Steps, turn: Turn, context: Context, arriving: Arriving, ends
 
 
 def _stopped(
-    ends: Sequence[Event], transcript: Transcript, executor: Executor, answer: TextAnswer, output: object
+    ends: Sequence[Event],
+    transcript: Transcript,
+    executor: Executor,
+    answer: TextAnswer,
+    output: object,
+    turn: Turn,
 ) -> Stopped:
     if ends and isinstance(ends[-1], ApprovalNeeded):
         return "approval"
@@ -211,15 +218,16 @@ def _stopped(
         if isinstance(event, LimitReached):
             return event.limit
     replies = [event.reply for event in ends if isinstance(event, ReplyFinished)]
-    reason = replies[-1].finish_reason if replies else stop_reason(transcript[-1])
+    reason = replies[-1].finish_reason if replies else turn.finish_reason or stop_reason(transcript[-1])
     if reason in STOP_NOTES:
         return cast(Stopped, reason)
     if answer.is_there or executor.ended_by is not None:
         return "answer"
     if transcript.whats_due() is not Due.NOTHING:
         return "cancelled" if _is_cancelled(executor.context) else "seconds"
-    if reason in ("length", "content_filter"):
-        return cast(Stopped, reason)
+    ending = ending_of(reason or "")
+    if ending in get_args(CutOff):
+        return cast(Stopped, ending)
     has_content = isinstance(transcript[-1].get("content"), list)
     return "answer" if has_content or str(output).strip() else "empty"
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from agentkit._text import json_bytes
 from agentkit.errors import ToolDefinitionError
+from agentkit.tooling.call_names import meant, meant_with_qualifier
+from agentkit.tooling.schema_dialects import Dialect, tool_for
 from agentkit.tools import Tool, tool
 
 
@@ -27,6 +29,7 @@ class Toolbox:
                 raise ToolDefinitionError(f"two tools are named {made.name!r}: give one another name=")
             self._tools[made.name] = made
         self.encoded = json_bytes(self.schemas) if self._tools else b""
+        self._encoded = {Dialect.AS_IS: self.encoded}
         self.has_read_only = any(map(self.may_begin_early, self._tools))
 
     def __iter__(self) -> Iterator[Tool[..., Any]]:
@@ -38,6 +41,16 @@ class Toolbox:
     def get(self, name: str) -> Tool[..., Any] | None:
         """The tool of that name; None when there is none."""
         return self._tools.get(name)
+
+    def meant(self, name: str) -> str | None:
+        """The name of the one tool that a call means which a model or a gateway has written in its own way
+        (`functions.search`, ` Search\\n`); None when that is not certain (see `agentkit.tooling.call_names`)."""
+        found = meant(name, self._tools)
+        if found is None:
+            found = meant_with_qualifier(name, self._tools)
+            if found is not None and not self._tools[found].options.read_only:
+                return None
+        return found
 
     def plus(self, *tools: Tool[..., Any]) -> "Toolbox":
         """These tools and others."""
@@ -52,6 +65,12 @@ class Toolbox:
     def schemas(self) -> list[dict[str, Any]]:
         """The tools as OpenAI's chat completions expect them."""
         return [each.schema for each in self]
+
+    def encoded_for(self, dialect: Dialect) -> bytes:
+        """The tools as JSON bytes, their schemas in the dialect of a server; the same bytes each time."""
+        if dialect not in self._encoded:
+            self._encoded[dialect] = json_bytes([tool_for(dialect, each) for each in self.schemas])
+        return self._encoded[dialect]
 
     def may_begin_early(self, name: str) -> bool:
         """Whether a tool may run before the reply is complete: it is read-only and needs no approval."""

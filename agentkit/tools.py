@@ -1,13 +1,9 @@
 """Tools: a Python function, its description for the model, and how a call of it is answered."""
 
-import asyncio
 import contextlib
 import copy
 import functools
-import inspect
-import json
 import logging
-import re
 import sys
 import threading
 import time
@@ -15,14 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
-from agentkit._text import known_options
-from agentkit._threads import WORKERS
+from agentkit._text import cut, known_options
 from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
 from agentkit.limits import Budget
 from agentkit.message import Image, Message
+from agentkit.tooling.argument_names import ignored
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
+from agentkit.tooling.definition import checked_description, checked_name, text_or_name
+from agentkit.tooling.error_text import described, message_of
+from agentkit.tooling.long_results import LongResults
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.pickling import pickled_tool
+from agentkit.tooling.results import rendered
+from agentkit.tooling.settling import called, items_before
+from agentkit.tooling.signature import Calling, is_method, name_of
+from agentkit.tooling.stop import Stop
 
 if TYPE_CHECKING:
     from typing import Self
@@ -41,8 +44,8 @@ else:
 
 logger = logging.getLogger("agentkit")
 
-NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""Function names that OpenAI's API accepts."""
+MAX_ERROR = 20_000
+"""Maximum characters of an error that a tool has written, and of what came before it."""
 
 
 def _ignore_progress(text: str) -> None:
@@ -57,7 +60,8 @@ class Context(Generic[D]):
     its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: reports what the tool is
     doing, as a ToolProgress event. budget: what the run may spend, for an agent that is run inside the tool. session:
     the id of the run's session, or None. messages: the run's messages so far; not to be changed. offset:
-    the index in them of the session's first message; negative where its beginning was not read.
+    the index in them of the session's first message; negative where its beginning was not read. long_results: the whole
+    texts of results that were cut.
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -69,6 +73,7 @@ class Context(Generic[D]):
     session: str | None = None
     messages: Sequence[Message] = field(default=(), repr=False)
     offset: int = 0
+    long_results: LongResults = field(default_factory=LongResults, repr=False, compare=False)
 
     @property
     def cancelled(self) -> bool:
@@ -85,13 +90,16 @@ class Context(Generic[D]):
 @dataclass(frozen=True)
 class Outcome:
     """The result of one call: the text for the model, images to show it, whether it is an error, how many seconds it
-    took, whether it ends the run."""
+    took, whether it ends the run. shown: of a text that was cut, how many characters the model is sent. whole: the
+    whole text then."""
 
     text: str
     images: tuple[Image, ...] = ()
     failed: bool = False
     seconds: float = 0.0
     ends_run: bool = False
+    shown: int = 0
+    whole: str = ""
 
     def with_note(self, note: str) -> "Outcome":
         """The same with a note at the end of the text."""
@@ -126,7 +134,7 @@ class Tool(Generic[P, R]):
         self._set(name, description, dict(parameters), function, context, options)
         self._set_isolation()
         try:
-            self._read = schema_reader(self.parameters)
+            self._read = schema_reader(self.parameters, name, not self.options.read_only)
         except ToolDefinitionError as error:
             raise ToolDefinitionError(f"tool {name}: {error}") from None
         if self.parameters.get("type") != "object":
@@ -141,17 +149,10 @@ class Tool(Generic[P, R]):
         context: str | None,
         options: ToolArguments,
     ) -> None:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise ToolDefinitionError(f"tool {name!r}: a name must be 1 to 64 letters, digits, '_' and '-'")
-        if not isinstance(description, str) or not description.strip():
-            raise ToolDefinitionError(
-                f"tool {name}: it has no docstring, and a model chooses tools by their descriptions: "
-                "write one, or give description="
-            )
         if not callable(function):
             raise ToolDefinitionError(f"tool {name}: {function!r} is not callable")
-        self.name = name
-        self.description = description.strip()
+        self.name = checked_name(name)
+        self.description = checked_description(name, description)
         self.parameters = parameters
         self.function = function
         try:
@@ -159,6 +160,7 @@ class Tool(Generic[P, R]):
         except ToolDefinitionError as error:
             raise ToolDefinitionError(f"tool {name}: {error}") from None
         self._context = context
+        self._calling = Calling()
         self.waits_for_object = False
         with contextlib.suppress(AttributeError, TypeError):
             functools.update_wrapper(self, function, updated=())  # the function's attributes are not the tool's
@@ -188,16 +190,20 @@ class Tool(Generic[P, R]):
         """A tool whose name, description and schema are taken from the function."""
         from agentkit.tooling.schema import describe
 
+        if isinstance(function, classmethod):
+            raise ToolDefinitionError(f"tool: {function!r} is not a function: write @classmethod above @tool")
         if not callable(function):
             raise ToolDefinitionError(f"tool: {function!r} is not a function")
-        name = name or _name_of(function)
-        is_method = _is_method(function)
-        described = describe(function, name, Context, namespace, bound=not is_method)
+        name = checked_name(name or name_of(function))
+        waits = is_method(function)
+        described = describe(function, name, Context, namespace, bound=not waits)
         made = cls.__new__(cls)
-        text = described.text if description is None else description
+        text = text_or_name(name, described.text) if description is None else description
         made._set(name, text, described.parameters, function, described.context, options)
-        made._read = signature_reader(described.adapter, described.parameters["properties"])
-        made.waits_for_object = is_method
+        made._calling = described.calling
+        has_effect = not made.options.read_only
+        made._read = signature_reader(described.adapter, made.parameters, described.names, name, has_effect)
+        made.waits_for_object = waits
         made._is_described = True
         made._set_isolation()
         return made
@@ -257,24 +263,26 @@ class Tool(Generic[P, R]):
         started = time.monotonic()
         try:
             values, unknown = self._read(arguments)
-            outcome = _outcome(self._run(values, context))
-            if unknown:
-                outcome = replace(outcome, text=f"{outcome.text}\n{self._ignored(unknown)}")
+            outcome = self._outcome(self._run(values, context)).with_note(ignored(self.name, self.parameters, unknown))
         except ArgumentsError as error:
             outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
         except (ToolError, FetchError) as error:  # written for the model to read
-            outcome = failure(str(error))
+            outcome = failure(cut(message_of(error), MAX_ERROR) + _before(error))
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
-            outcome = failure(f"{self.name} raised {type(error).__name__}: {_without_paths(_text_of_error(error))}")
+            outcome = failure(f"{self.name} raised {described(error)}{_before(error)}")
         ends_run = self.options.ends_run and not outcome.failed
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 
-    def _ignored(self, names: Sequence[str]) -> str:
-        takes = ", ".join(self.parameters["properties"]) or "none"
-        return f"(ignored, since {self.name} has no such arguments: {', '.join(names)[:200]}; it takes {takes})"
+    def _outcome(self, value: Any) -> Outcome:
+        text, images = rendered(value)
+        limit = self.options.max_result
+        if limit is None or len(text) <= limit or self.options.ends_run:
+            return Outcome(text, images)
+        note = f"\n(These are the first {limit:,} of {len(text):,} characters.)"
+        return Outcome(text[:limit] + note, images, shown=limit, whole=text)
 
     def _run(self, values: dict[str, Any], context: Context) -> Any:
         if self._context is not None:
@@ -290,8 +298,9 @@ class Tool(Generic[P, R]):
 
     def _called(self, values: dict[str, Any], context: Context) -> Any:
         if self._isolated is not None:
-            return self._isolated.call(values, self.options.timeout, context.cancel)
-        return _finished(self.function(**values))  # type: ignore[call-arg]
+            return self._isolated.call(*self._calling.split(values), self.options.timeout, context.cancel)
+        stop = Stop.of(self.name, self.options.timeout, context.deadline, context.cancel)
+        return called(functools.partial(self._calling.call, self.function, values), stop)
 
     def __copy__(self) -> "Self":
         copied = type(self).__new__(type(self))
@@ -351,6 +360,8 @@ def tool(
     approve (bool, or a function of the arguments, a dict): whether a person has to approve a call (`result.pending`,
     `agent.resume`).
     ends_run (bool): a successful call ends the run, and its result is `result.output`.
+    max_result (characters): how much of a result is sent (default: 50,000; None: all); the model can read the rest in
+    parts.
 
     The decorated function stays callable as before. Raises ToolDefinitionError, naming function, parameter and reason,
     when a parameter can't be described.
@@ -361,61 +372,6 @@ def tool(
         return Tool._described(function, namespace, name, description, options)
 
     return decorate if function is None else decorate(function, depth=2)
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return str(getattr(function, "__name__", type(function).__name__))
-
-
-def _is_method(function: Callable[..., Any]) -> bool:
-    """Whether this is a function in the body of a class, not bound to an object yet."""
-    if not inspect.isfunction(function):
-        return False
-    *outer, _ = function.__qualname__.split(".")
-    first = next(iter(inspect.signature(function).parameters.values()), None)
-    in_class = bool(outer) and outer[-1] != "<locals>"
-    return in_class and first is not None and first.name in ("self", "cls") and first.annotation is first.empty
-
-
-def _finished(value: Any) -> Any:
-    """The value itself; for an awaitable, its result."""
-    if not inspect.isawaitable(value):
-        return value
-
-    async def wait() -> Any:
-        return await value
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    return WORKERS.call(lambda: asyncio.run(wait()))  # an event loop runs in this thread: wait in another
-
-
-def _outcome(value: Any) -> Outcome:
-    """The return value of a tool as text and images."""
-    parts = list(value) if isinstance(value, list | tuple) and _has_image(value) else [value]
-    images = tuple(part for part in parts if isinstance(part, Image))
-    return Outcome("\n".join(map(_text, parts)), images)
-
-
-def _has_image(value: Sequence[Any]) -> bool:
-    return any(isinstance(part, Image) for part in value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Image):
-        return f"[{value.name}: the image is in the next message]"
-    if isinstance(value, dict | list | int | float | bool | None):
-        with contextlib.suppress(TypeError, ValueError):
-            return json.dumps(value, ensure_ascii=False)
-    from pydantic_core import to_json
-
-    return to_json(value, fallback=str, inf_nan_mode="strings").decode("utf-8")
 
 
 _FAILED = "Error: "
@@ -431,16 +387,7 @@ def is_failure(response: str) -> bool:
     return response.startswith(_FAILED)
 
 
-def _text_of_error(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an exception whose __str__ fails
-        return "(no message)"
-
-
-_ABSOLUTE_PATH = re.compile(r"""(?<![\w:/.])(?:[A-Za-z]:)?(?:[\\/][^\\/\s'"<>|:]+){2,}""")
-
-
-def _without_paths(text: str) -> str:
-    """A text with absolute paths shortened to their last component: the rest is of no use to a model."""
-    return _ABSOLUTE_PATH.sub(lambda path: re.split(r"[\\/]", path.group())[-1], text)
+def _before(error: BaseException) -> str:
+    """What a generator gave before it raised this."""
+    items = items_before(error)
+    return f"\nBefore that it gave:\n{cut(rendered(items)[0], MAX_ERROR)}" if items else ""

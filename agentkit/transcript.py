@@ -4,7 +4,7 @@ Its one rule is the pairing rule of OpenAI's chat completions: an assistant mess
 by one tool message for each call, in the order of the calls, before any other message.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, cast, get_args, overload
 
@@ -15,6 +15,10 @@ from agentkit.text.special_tokens import neutral_message
 from agentkit.tooling.sendable import sendable
 
 ROLES = frozenset(get_args(Role))
+
+
+Form = Callable[[Message], Message]
+"""Makes a message what a server takes: hashable, and the same message when nothing changes."""
 
 
 class Due(Enum):
@@ -55,7 +59,7 @@ class Transcript(Sequence[Message]):
     def __init__(self, messages: Iterable[Mapping[str, Any]] = ()) -> None:
         self._messages: list[Message] = []
         self._encoded: list[bytes] = []
-        self._escaped: list[bytes] = []
+        self._in_forms: dict[tuple[Form | None, bool], list[bytes]] = {}
         self._with_images: list[int] = []
         self._open: list[str] = []
         self._held: list[Message] = []
@@ -104,25 +108,25 @@ class Transcript(Sequence[Message]):
         """Each message as JSON bytes."""
         return iter(self._encoded)
 
-    def encoded(self, *, images: bool = True, escaped: bool = False) -> bytes:
-        """The messages as the inside of a JSON array, each encoded once when it was appended; the bytes of a transcript
-        are a prefix of its later ones. images: False puts a sentence in place of each image. escaped: special tokens
-        are broken in what the programmer did not write (text/special_tokens.py)."""
-        all_encoded = self._all_escaped() if escaped else self._encoded
+    def encoded(self, *, images: bool = True, escaped: bool = False, form: Form | None = None) -> bytes:
+        """The messages as the inside of a JSON array, each encoded once; the bytes of a transcript are a prefix of its
+        later ones. images: False puts a sentence in place of each image. escaped: special tokens are broken in what the
+        programmer did not write (text/special_tokens.py). form: makes each message what a server takes."""
+        known = self._in_form(form, escaped) if escaped or form is not None else self._encoded
         if images or not self._with_images:
-            return b",".join(all_encoded)
-        encoded = list(all_encoded)
+            return b",".join(known)
+        encoded = list(known)
         for index in self._with_images:
-            message = without_images(self._messages[index])
-            encoded[index] = json_bytes(neutral_message(message) if escaped else message)
+            encoded[index] = json_bytes(_formed(without_images(self._messages[index]), form, escaped))
         return b",".join(encoded)
 
-    def _all_escaped(self) -> list[bytes]:
-        for index in range(len(self._escaped), len(self)):
+    def _in_form(self, form: Form | None, escaped: bool) -> list[bytes]:
+        known = self._in_forms.setdefault((form, escaped), [])
+        for index in range(len(known), len(self)):
             message = self._messages[index]
-            neutral = neutral_message(message)
-            self._escaped.append(self._encoded[index] if neutral is message else json_bytes(neutral))
-        return self._escaped
+            made = _formed(message, form, escaped)
+            known.append(self._encoded[index] if made is message else json_bytes(made))
+        return known
 
     def _append(self, message: Message) -> None:
         self._check_pairing(message)
@@ -160,10 +164,18 @@ class Transcript(Sequence[Message]):
         del self._open[0]
 
 
+def _formed(message: Message, form: Form | None, escaped: bool) -> Message:
+    made = message if form is None else form(message)
+    return cast(Message, neutral_message(made)) if escaped else made
+
+
 def _checked(message: Mapping[str, Any], index: int) -> Message:
     """The message as this transcript's own dict. Raises TranscriptError saying what is wrong with it."""
     if not isinstance(message, Mapping):
-        raise TranscriptError(f"messages[{index}] is a {type(message).__name__}: a message is a dict with a role")
+        raise TranscriptError(
+            f"messages[{index}] is a {type(message).__name__}: a message is a dict with a role, such as "
+            '{"role": "user", "content": "Hello"}, or response.choices[0].message'
+        )
     if message.get("role") not in ROLES:
         raise TranscriptError(
             f"messages[{index}] has the role {message.get('role')!r}; valid are {', '.join(sorted(ROLES))}"

@@ -60,4 +60,4 @@ def test_the_wheel_names_its_command_licence_and_extras(wheel: zipfile.ZipFile) 
 def test_what_the_core_imports_is_what_it_depends_on() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {requirement.split(">")[0].split("[")[0] for requirement in project["dependencies"]}
-    assert {"openai", "requests", "pydantic", "jsonschema", "griffelib", "urllib3", "idna"} <= names
+    assert {"openai", "requests", "pydantic", "jsonschema", "urllib3", "idna"} <= names

@@ -3,7 +3,6 @@
 import copy
 import json
 import random
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -14,54 +13,7 @@ from agentkit import Agent, tool
 from agentkit.repair import repaired
 from agentkit.testing import ScriptedBackend
 from tests.support.model_server import Answer, Asked, serve, whole
-
-
-def faults(messages: list[Any]) -> list[str]:
-    """What OpenAI's chat completions would answer 400 to: a reading of its own, apart from agentkit's."""
-    found = []
-    waiting: list[str] = []
-    for place, message in enumerate(messages):
-        role, content = message.get("role"), message.get("content")
-        if role not in ("system", "developer", "user", "assistant", "tool"):
-            found.append(f"{place}: role {role!r}")
-        if role == "tool":
-            if message.get("tool_call_id") in waiting:
-                waiting.remove(message["tool_call_id"])
-            else:
-                found.append(f"{place}: a tool message answers no preceding tool call")
-        elif waiting:
-            found.append(f"{place}: tool calls without a tool message: {waiting}")
-            waiting = []
-        calls = message.get("tool_calls")
-        if calls is not None:
-            if role != "assistant" or not isinstance(calls, list) or not calls:
-                found.append(f"{place}: tool_calls is not a list with entries of an assistant")
-            else:
-                waiting = [_id(call, place, found) for call in calls]
-                if len(set(waiting)) < len(waiting):
-                    found.append(f"{place}: ids are double")
-        has_content = isinstance(content, str) or (isinstance(content, list) and content)
-        if not has_content and not (role == "assistant" and (calls or message.get("refusal"))):
-            found.append(f"{place}: no content")
-        if "function_call" in message:
-            found.append(f"{place}: function_call")
-    if waiting:
-        found.append(f"at the end: tool calls without a tool message: {waiting}")
-    return found
-
-
-def _id(call: Any, place: int, found: list[str]) -> str:
-    function = call.get("function") if isinstance(call, Mapping) else None
-    if not isinstance(function, Mapping) or not isinstance(call.get("id"), str) or not call["id"]:
-        found.append(f"{place}: a call without id or function")
-        return ""
-    if call.get("type") != "function" or not isinstance(function.get("name"), str) or not function["name"]:
-        found.append(f"{place}: a call without a type or a name")
-    try:
-        assert isinstance(json.loads(function["arguments"]), dict)
-    except (KeyError, TypeError, ValueError, AssertionError):
-        found.append(f"{place}: arguments are no JSON object")
-    return str(call["id"])
+from tests.support.strict_messages import faults, faults_of_request
 
 
 def call(call_id: Any = "a", name: str = "f", arguments: Any = "{}") -> dict[str, Any]:
@@ -223,7 +175,7 @@ def test_ten_thousand_mutations_end_in_histories_that_a_strict_server_takes(seed
 
 def strict(asked: Asked) -> Answer:
     """A server that takes nothing but valid histories."""
-    found = faults(asked.body["messages"])
+    found = faults_of_request(asked.body["messages"])
     if found:
         return Answer(json.dumps({"error": {"message": "; ".join(found)}}).encode(), status=400)
     return whole("Fine.")

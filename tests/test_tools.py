@@ -311,9 +311,16 @@ def test_invalid_arguments_are_reported_with_path_expectation_and_value(argument
     assert says in response
 
 
-def test_unknown_arguments_are_ignored_and_reported() -> None:
-    assert response_to(add, {"a": 1, "c": 5, "why": "x"}) == (
+def test_unknown_arguments_of_a_read_only_tool_are_ignored_and_reported() -> None:
+    assert response_to(tool(read_only=True)(add), {"a": 1, "c": 5, "why": "x"}) == (
         "3\n(ignored, since add has no such arguments: c, why; it takes a, b)"
+    )
+
+
+def test_unknown_arguments_are_refused_where_a_tool_with_an_effect_would_run_with_a_default() -> None:
+    assert response_to(add, {"a": 1, "c": 5, "why": "x"}) == (
+        "Error: the arguments of add don't fit: it has no argument 'c' (nearest: 'b') and no argument 'why' "
+        "(nearest: 'b'); it takes a, b. Correct them and call it again."
     )
 
 

@@ -1,19 +1,21 @@
 """OpenAI's chat completions as servers implement them in practice: encodes requests, and builds replies from chunks."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from agentkit._text import joined_surrogates, json_bytes
-from agentkit.backend import Begin, Request, is_broken_off
+from agentkit.backend import Begin, Request, ending_of, is_broken_off
+from agentkit.backends.call_pieces import merged
+from agentkit.backends.message_form import PLAIN_FORM, MessageForm
+from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls
+from agentkit.backends.streamed_text import StreamedText
+from agentkit.backends.usage import usage_in, usage_of
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
-from agentkit.limits import Usage
-from agentkit.message import Message, Part, ToolCall
-from agentkit.record import amount_of
-from agentkit.text.call_format import CUT_OFF
-from agentkit.tooling.arguments import as_json_object, is_json_object, unreadable
-from agentkit.tooling.json_scan import JsonScan
+from agentkit.message import Message, Part
+from agentkit.tooling.schema_dialects import Dialect, response_format_for
+
+Delta = TextDelta | ReasoningDelta | CallDelta
 
 RESERVED = ("model", "messages", "stream", "stream_options", "tools")
 
@@ -32,108 +34,202 @@ def merged_sampling(own: Mapping[str, Any], request: Request) -> dict[str, Any]:
 
 
 def chat_completions_body(
-    fields: Mapping[str, Any], request: Request, images: bool = True, escaped: bool = False
+    fields: Mapping[str, Any],
+    request: Request,
+    images: bool = True,
+    escaped: bool = False,
+    dialect: Dialect = Dialect.AS_IS,
+    form: MessageForm = PLAIN_FORM,
 ) -> bytes:
     """Encode a chat completions request as JSON, messages last, so that each request of a run begins with the bytes
     of the previous one.
 
     fields: everything but stream, tools and messages. images: False replaces each image by a sentence. escaped: whether
-    special tokens in untrusted text are escaped, for a server that applies a chat template.
+    special tokens in untrusted text are escaped, for a server that applies a chat template. dialect: of the schemas
+    that the server takes. form: what the server takes of messages.
     """
     body = {**fields, "stream": request.stream}
     if request.response_format is not None:
-        body["response_format"] = request.response_format
+        body["response_format"] = response_format_for(dialect, request.response_format)
     if not request.tools:
         for name in ("tool_choice", "parallel_tool_calls"):  # servers reject these without tools
             body.pop(name, None)
-    tools = b',"tools":' + request.tools.encoded if request.tools else b""
-    messages = request.transcript.encoded(images=images, escaped=escaped)
+    tools = b',"tools":' + request.tools.encoded_for(dialect) if request.tools else b""
+    messages = request.transcript.encoded(images=images, escaped=escaped, form=form)
     return b"".join((json_bytes(body)[:-1], tools, b',"messages":[', messages, b"]}"))
 
 
 ECHOED_FIELDS = ("refusal", "reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature")
 """Fields of a reply that its server expects back in the next request; servers reject many others."""
+CALL_FIELDS = ("tool_calls", "function_call")
 
 
 class Accumulator:
     """Builds one reply from the chunks of a chat completions stream, or from a complete response as its only chunk.
 
-    Tolerates deviations of servers (missing, empty or duplicate `id`s, missing `index`, repeated names, arguments as
-    an object, content as null or a list of parts, usage in a chunk without choices). ids: a unique prefix for the ids
-    generated for calls without one. begin: called for each call when its arguments are complete. call_deltas: whether
-    `feed` yields the deltas of calls too.
+    Tolerates deviations of servers: those of calls (`StreamedCalls`) and of texts (`StreamedText`), a complete message
+    behind the deltas that it repeats, calls in another choice than the text, content as null or a list of parts, usage
+    in a chunk without choices. ids: a unique prefix for the ids generated for calls without one. begin: called for each
+    call when its arguments are complete. call_deltas: whether `feed` yields the deltas of calls too.
     """
 
     def __init__(self, ids: str, begin: Begin | None = None, call_deltas: bool = False) -> None:
         self._ids = ids
-        self._begin = begin
-        self._call_deltas = call_deltas
-        self._text: list[str] = []
+        self._text = StreamedText()
         self._parts: list[Part] = []
-        self._calls: list[_Call] = []
-        self._strings: dict[str, list[str]] = {}
+        self._calls = StreamedCalls(ids, begin, deltas=call_deltas)
+        self._strings: dict[str, StreamedText] = {}
         self._kept: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
-        self._usage = Usage(requests=1)
+        self._usage: dict[str, Any] = {}
+        self._choice: object = None
+        self._alternatives: dict[object, Accumulator] = {}
+        self._has_deltas = False
         self.finish_reason = ""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing of a reply has arrived."""
-        return not (self.finish_reason or self._text or self._parts or self._calls or self._strings or self._kept)
+        has_content = self._text or self._parts or self._calls or self._strings or self._kept or self._alternatives
+        return not (self.finish_reason or has_content)
 
-    def feed(self, chunk: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
+    def feed(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one chunk of a stream, or a complete response; yield its deltas."""
-        usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
-        if usage:
-            self._usage = usage_of(usage)
-        for choice in chunk.get("choices") or ():
-            if choice.get("index"):
-                continue  # a second alternative, which was not requested
-            self.finish_reason = choice.get("finish_reason") or self.finish_reason
-            yield from self.feed_delta(choice.get("delta") or choice.get("message") or {}, is_whole="message" in choice)
+        for name, value in usage_in(chunk).items():
+            if value or name not in self._usage:  # counts are those of the reply so far: the last one stands
+                self._usage[name] = value
+        choices = chunk.get("choices") or ()
+        for choice in choices:
+            if choice is None or (choice.get("index") != self._choice and self._is_alternative(choice, choices)):
+                continue
+            reason = choice.get("finish_reason")
+            if reason:
+                self._note_end(reason)
+            delta = choice.get("delta")
+            if delta:
+                self._has_deltas = True
+                yield from self._feed(delta, self._text.add)
+            if "message" in choice:
+                yield from self._feed_message(choice["message"] or {})
+            if reason:
+                yield from self.rest()
+
+    def rest(self) -> Iterator[TextDelta | ReasoningDelta]:
+        """Yield what was held back: the stream has ended. A finish reason is an end too."""
+        for key, held in self._strings.items():
+            reasoning = held.end()
+            if reasoning and self._is_reasoning(key):
+                yield ReasoningDelta(reasoning)
+        text = self._text.end()
+        if text:
+            yield TextDelta(text)
 
     def reply(self) -> Reply:
-        """Return the reply built from all chunks."""
-        message: dict[str, Any] = {"role": "assistant", "content": self._content()}
-        for key, parts in self._strings.items():
-            message[key] = "".join(parts)
+        """Return the reply built from all chunks. Where it has no calls, those of another choice are its own: some
+        gateways put the text and the calls of one reply into two."""
+        calls, reason = self._calls.finished(self.finish_reason), self.finish_reason
+        if not calls:
+            other = next((other for other in self._alternatives.values() if other._calls), None)
+            if other is not None:
+                calls, reason = other._calls.finished(other.finish_reason), other.finish_reason or reason
+        message: dict[str, Any] = {"role": "assistant", "content": self._content(has_calls=bool(calls))}
+        for key, text in self._strings.items():
+            message[key] = str(text)
         message |= self._kept
-        calls = self._tool_calls()
         if calls:
             message["tool_calls"] = calls
-        return Reply(cast(Message, message), self.finish_reason, self._usage, self._extra)
+        return Reply(cast(Message, message), reason, usage_of(self._usage), self._extra)
 
-    def feed_delta(
-        self, delta: Mapping[str, Any], is_whole: bool = False
-    ) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
-        """Process one delta; yield its deltas. is_whole: whether it is the message of a complete response."""
+    def feed_delta(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
+        """Process one delta that repeats no other: of a text that was parsed here; yield its deltas."""
+        self._calls.may_repeat = False
+        return self._feed(delta, self._appended)
+
+    def _appended(self, text: str) -> str:
+        self.add_text(text)
+        return text
+
+    def _is_alternative(self, choice: Mapping[str, Any], choices: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether a choice is another one than the reply's, which is the first that arrives; its calls are kept."""
+        number = choice.get("index")
+        if number is None:
+            number = next(place for place, each in enumerate(choices) if each is choice)
+        if self._choice is None:
+            self._choice = number
+        if number == self._choice:
+            return False
+        other = self._alternatives.setdefault(number, Accumulator(self._ids))
+        for _ in other.feed({"choices": [{**choice, "index": 0}]}):
+            pass
+        return True
+
+    def _note_end(self, reason: object) -> None:
+        """Take a finish reason, if it says anything. That the reply was broken off remains, whatever follows."""
+        reason = reason if isinstance(reason, str) else str(reason)
+        if ending_of(reason) is not None and not is_broken_off(self.finish_reason):
+            self.finish_reason = reason
+
+    def _feed(self, delta: Mapping[str, Any], add_text: Callable[[str], str]) -> Iterator[Delta]:
         for key, value in delta.items():
-            if value is None or key == "role":
-                continue
             if key == "content" and isinstance(value, str):
-                if value:
-                    self.add_text(value)
-                    yield TextDelta(value)
-            elif key == "content":
-                yield from self._feed_content(value)
-            elif key == "tool_calls":
-                yield from self._feed_calls(value, is_whole)
-            elif key == "function_call":  # the predecessor of `tool_calls`; some servers send it empty
-                if value.get("name") or value.get("arguments"):
-                    self._feed_call({"index": 0, "function": value}, is_new=False)
-            elif key in ECHOED_FIELDS and isinstance(value, str):
-                yield from self._feed_string(key, value)
+                text = self._appended(value) if self._parts or not value else add_text(value)
+                if text:
+                    yield TextDelta(text)
+            elif value is None or key == "role":
+                continue
+            elif key in CALL_FIELDS:
+                yield from self._calls.feed(_as_calls(key, value), at_end=bool(self.finish_reason))
             else:
-                kept = self._kept if key in ECHOED_FIELDS else self._extra
-                kept[key] = _merged(kept.get(key), value)
+                yield from self._feed_field(key, value)
 
-    def _feed_string(self, key: str, value: str) -> Iterator[ReasoningDelta]:
-        if not value:
-            return
-        self._strings.setdefault(key, []).append(value)
-        if key == "reasoning_content" or (key == "reasoning" and "reasoning_content" not in self._strings):
-            yield ReasoningDelta(value)
+    def _feed_field(self, key: str, value: Any) -> Iterator[Delta]:
+        if key == "content":
+            yield from self._feed_content(value)
+        elif key in ECHOED_FIELDS and isinstance(value, str):
+            text = self._string(key).add(value) if value else ""
+            if text and self._is_reasoning(key):
+                yield ReasoningDelta(text)
+        else:
+            kept = self._kept if key in ECHOED_FIELDS else self._extra
+            kept[key] = merged(kept.get(key), value)
+
+    def _feed_message(self, message: Mapping[str, Any]) -> Iterator[Delta]:
+        """Process a complete message; what was streamed of it before is not added again."""
+        for key, value in message.items():
+            if not value or key == "role":
+                continue
+            if key == "content":
+                yield from self._restated_content(value)
+            elif key in CALL_FIELDS:
+                yield from self._calls.feed_whole(_as_calls(key, value))
+            elif key in ECHOED_FIELDS and isinstance(value, str):
+                yield from self._restated_string(key, value)
+            elif key not in self._kept and key not in self._extra:
+                yield from self._feed_field(key, value)
+
+    def _restated_string(self, key: str, value: str) -> Iterator[ReasoningDelta]:
+        if any(str(text) == value for other, text in self._strings.items() if other != key):
+            return  # reasoning under another name than in the stream
+        text = self._string(key).restate(value, is_message=self._has_deltas)
+        if text and self._is_reasoning(key):
+            yield ReasoningDelta(text)
+
+    def _restated_content(self, content: str | list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
+        if isinstance(content, str) and not self._parts:
+            text = self._text.restate(content, is_message=self._has_deltas)
+            if text:
+                yield TextDelta(text)
+        elif not self._has_deltas or not (self._text or self._parts):
+            yield from self._feed_content([{"type": "text", "text": content}] if isinstance(content, str) else content)
+
+    def _string(self, key: str) -> StreamedText:
+        found = self._strings.get(key)
+        if found is None:
+            found = self._strings[key] = StreamedText()
+        return found
+
+    def _is_reasoning(self, key: str) -> bool:
+        return key == "reasoning_content" or (key == "reasoning" and "reasoning_content" not in self._strings)
 
     def _feed_content(self, content: list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
         for part in content:
@@ -152,8 +248,8 @@ class Accumulator:
     def _add_part(self, part: Part) -> None:
         """Add a part; consecutive parts of one type are merged (Mistral streams its reasoning like this)."""
         if self._text:
-            self._parts.append({"type": "text", "text": "".join(self._text)})
-            self._text = []
+            self._parts.append({"type": "text", "text": str(self._text)})
+            self._text = StreamedText()
         last = self._parts[-1] if self._parts else {}
         if part.get("type") == last.get("type") == "text":
             last["text"] += part.get("text") or ""
@@ -163,183 +259,25 @@ class Accumulator:
         else:
             self._parts.append(dict(part))
 
-    def _content(self) -> str | list[Part] | None:
+    def _content(self, *, has_calls: bool) -> str | list[Part] | None:
         if self._parts:
             return self._parts
-        text = joined_surrogates("".join(self._text))
-        return text or (None if self._calls else "")
-
-    def _feed_calls(self, deltas: Sequence[Mapping[str, Any]], is_whole: bool) -> Iterator[CallDelta]:
-        for position, part in enumerate(deltas):
-            call = self._feed_call(part, is_new=is_whole or (position > 0 and part.get("index") is None))
-            if self._call_deltas and call.arguments:
-                yield CallDelta(call.name, call.arguments[-1])
-
-    def _feed_call(self, delta: Mapping[str, Any], is_new: bool) -> "_Call":
-        call = self._call_of(delta, is_new)
-        custom = delta.get("custom")
-        function = delta.get("function") or (
-            {"name": custom.get("name"), "arguments": {"input": custom.get("input")}} if custom else {}
-        )
-        call.id = call.id or delta.get("id") or ""
-        name = function.get("name")
-        if name and name != call.name:
-            call.name += name  # names may be streamed in parts; a repeated complete name is the same name
-        arguments = function.get("arguments")
-        if isinstance(arguments, str):
-            if call.add(arguments) and self._begin is not None:
-                before = self._calls[: self._calls.index(call)]
-                self._begin(call.name, as_json_object("".join(call.arguments)), [each.name for each in before])
-        elif arguments is not None:
-            call.value = arguments
-        for key, value in delta.items():
-            if key not in ("id", "index", "type", "function", "custom") and value is not None:
-                call.extra[key] = _merged(call.extra.get(key), value)
-        return call
-
-    def _call_of(self, delta: Mapping[str, Any], is_new: bool) -> "_Call":
-        """Return the call that a delta continues, or a new one."""
-        index = delta.get("index")
-        found = [call for call in self._calls if call.index == index] if index is not None else self._calls[-1:]
-        last = found[-1] if found else None
-        if is_new or last is None or self._begins_another(last, delta):
-            last = _Call(index)
-            self._calls.append(last)
-        return last
-
-    @staticmethod
-    def _begins_another(last: "_Call", delta: Mapping[str, Any]) -> bool:
-        """Whether a delta with the index of an earlier call (some servers send none, or 0 for all) is a new call.
-
-        It is if it has a name, and either a different id (some servers send a new id with each delta) or the arguments
-        before it are complete.
-        """
-        if not ((delta.get("function") or {}).get("name") or delta.get("custom")):
-            return False
-        call_id = delta.get("id")
-        if call_id and last.id:
-            return bool(call_id != last.id)
-        function = delta.get("function") or {}
-        if function.get("name") == last.name and not function.get("arguments"):
-            return False  # a server that repeats the name in every delta
-        return last.is_whole
-
-    def _in_order(self) -> list["_Call"]:
-        """Sort the calls by index if each has a unique one: deltas of several calls may be interleaved."""
-        indexes = [call.index for call in self._calls if isinstance(call.index, int)]
-        if len(set(indexes)) < len(self._calls):
-            return self._calls
-        return sorted(self._calls, key=lambda call: call.index or 0)
-
-    def _tool_calls(self) -> list[ToolCall]:
-        used_ids: set[str] = set()
-        sent_ids = {call.id for call in self._calls}
-        calls = []
-        for position, call in enumerate(self._in_order()):
-            if call.id in used_ids or not call.id:
-                call.id = f"{self._ids}_{position}"
-                while call.id in sent_ids:
-                    call.id += "_"
-            used_ids.add(call.id)
-            calls.append(call.as_tool_call(cut_off=is_broken_off(self.finish_reason)))
-        return calls
+        text = joined_surrogates(str(self._text))
+        return text or (None if has_calls else "")
 
 
-_JSON_SPACE = " \t\r\n"
-
-
-@dataclass(eq=False)
-class _Call:
-    index: int | None
-    id: str = ""
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
-    value: Any = None
-    extra: dict[str, Any] = field(default_factory=dict)
-    _scan: JsonScan | None = field(default_factory=JsonScan)
-    _is_object: bool = False
-
-    def add(self, arguments: str) -> bool:
-        """Add a part of the arguments; return whether it completes them. They are decoded once, when the bracket that
-        opened them is closed; text after that makes them invalid."""
-        self.arguments.append(arguments)
-        if self._scan is None:
-            self._is_object = self._is_object and not arguments.strip(_JSON_SPACE)
-            return False
-        end = self._scan.feed(arguments)
-        if end is None:
-            return False
-        self._scan = None
-        self._is_object = not arguments[end:].strip(_JSON_SPACE) and is_json_object("".join(self.arguments))
-        return self._is_object
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the arguments received are complete, so that a name begins another call."""
-        return self.value is not None or self._is_object
-
-    def as_tool_call(self, cut_off: bool) -> ToolCall:
-        written = self.value if self.value is not None else "".join(self.arguments)
-        arguments = as_json_object(written)
-        if cut_off and self.value is None and not is_json_object(str(written), strict=False):
-            arguments = unreadable(str(written), CUT_OFF)  # not repaired: what is missing is unknown
-        call = {
-            "id": self.id,
-            "type": "function",
-            "function": {"name": self.name, "arguments": arguments},
-        }
-        return cast(ToolCall, {**call, **self.extra})
-
-
-def usage_of(usage: Mapping[str, Any]) -> Usage:
-    """Convert the usage object of a chat completions response; counts that a server omits are 0, a cost is None."""
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
-    cached = prompt.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
-    return Usage(
-        requests=1,
-        input_tokens=usage.get("prompt_tokens") or 0,
-        cached_tokens=cached or usage.get("num_cached_tokens") or 0,
-        output_tokens=usage.get("completion_tokens") or 0,
-        reasoning_tokens=completion.get("reasoning_tokens") or 0,
-        cost=amount_of(usage.get("cost")),
-    )
+def _as_calls(key: str, value: Any) -> Sequence[Mapping[str, Any]]:
+    """The entries of `tool_calls`, or of its predecessor `function_call`, which some servers send empty."""
+    if key == "tool_calls":
+        return [value] if isinstance(value, Mapping) else cast(Sequence[Mapping[str, Any]], value)
+    has_content = value.get("name") or value.get("arguments")
+    return [{"index": FUNCTION_CALL, "function": value}] if has_content else []
 
 
 def _text_of_part(part: Part) -> str:
     if part.get("type") == "thinking":
         return "".join(each.get("text") or "" for each in part.get("thinking") or ())
     return (part.get("text") or "") if part.get("type") == "text" else ""
-
-
-def _merged(before: Any, new: Any) -> Any:
-    """Merge a field with its next delta: lists grow (deltas with the same index are one entry), dicts are merged,
-    strings of entries are joined; any other value is replaced."""
-    if isinstance(new, list):
-        if not isinstance(before, list):
-            return list(new)  # a copy, which grows in place
-        for entry in new:
-            same = before and isinstance(entry, dict) and _continues(before[-1], entry)
-            before[-1:] = [_joined(before[-1], entry)] if same else [*before[-1:], entry]
-        return before
-    if isinstance(before, dict) and isinstance(new, dict):
-        return {**before, **new}
-    return new
-
-
-def _continues(last: Any, entry: Mapping[str, Any]) -> bool:
-    """Whether a delta continues the last entry: OpenRouter streams `reasoning_details` with one `index` and `type`."""
-    if not isinstance(last, dict) or "index" not in entry:
-        return False
-    return bool(last.get("index") == entry["index"] and last.get("type") == entry.get("type"))
-
-
-def _joined(last: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    joined = {**last, **{key: value for key, value in entry.items() if value is not None}}
-    for key in ("text", "summary", "data"):
-        if isinstance(last.get(key), str) and isinstance(entry.get(key), str):
-            joined[key] = last[key] + entry[key]
-    return joined
 
 
 def context_length_in(models: Any, model: str) -> int | None:

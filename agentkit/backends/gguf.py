@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -16,9 +17,13 @@ from agentkit._threads import WORKERS
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, merged_sampling
 from agentkit.backends.fallback_calls import ReplyText
+from agentkit.backends.message_form import message_form_of
+from agentkit.backends.tool_arrival import note_arrival, note_missing_call
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
 from agentkit.net.abort import Aborted, stop_on_abort
+from agentkit.net.learned import Learned
+from agentkit.tooling.schema_dialects import Dialect
 
 
 class GGUFBackend:
@@ -51,6 +56,7 @@ class GGUFBackend:
         self._slots = slots
         self._escapes = escape_special_tokens
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
+        self._learned = Learned()
         self._lock = threading.Lock()
         self._server: Any = None
         self._closed = False
@@ -66,16 +72,19 @@ class GGUFBackend:
         stop_on_abort(generation.stop)
         generation.start()
         try:
-            while (chunk := generation.next_chunk()) is not None:
-                for delta in accumulator.feed(chunk):
-                    for visible in text.read(delta):
-                        if request.stream:
-                            yield visible
+            chunks = map(accumulator.feed, iter(generation.next_chunk, None))
+            for delta in chain.from_iterable(chain(chunks, [accumulator.rest()])):
+                for visible in text.read(delta):
+                    if request.stream:
+                        yield visible
         finally:
             generation.stop()
         if accumulator.is_empty:
             raise _refused("llama.cpp sent an empty reply")
         for item in text.finish(accumulator.reply()):
+            if isinstance(item, Reply):
+                note_missing_call(self._learned, repr(self), request, self._sampling, item)
+                note_arrival(self._learned, repr(self), request, item, lambda: None)
             if request.stream or isinstance(item, Reply):
                 yield item
 
@@ -86,11 +95,16 @@ class GGUFBackend:
             "stream_options": {"include_usage": True},
             **merged_sampling(self._sampling, request),
         }
-        return chat_completions_body(fields, replace(request, stream=True), images=False, escaped=self._escapes)
+        form = message_form_of(self.path.name, "")  # its template may refuse longer ids
+        request = replace(request, stream=True)
+        return chat_completions_body(fields, request, False, self._escapes, Dialect.SELF_HOSTED, form)
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""
-        return Capabilities(self.path.name, schema="text", images=False, context_length=self._context)
+        choice = self._sampling.get("tool_choice")
+        return Capabilities(
+            self.path.name, schema="text", images=False, context_length=self._context, tool_choice=choice
+        )
 
     def close(self) -> None:
         """Unload the model; a later request raises ConfigurationError."""

@@ -11,6 +11,7 @@ from agentkit.backends.text_reply import TextReply
 from agentkit.errors import ConfigurationError
 from agentkit.limits import Usage
 from agentkit.message import Message, without_images
+from agentkit.net.keys import checked_key
 
 if TYPE_CHECKING:
     from agentkit.lightllm.generate_api import Frame, Generated
@@ -92,6 +93,7 @@ class LightLLMBackend:
         maker = self._server.maker(self.model)
         sampling = dict(request.sampling)
         stop, tool_choice = sampling.pop("stop", self._stop), sampling.pop("tool_choice", self._tool_choice)
+        tool_choice = "required" if tool_choice == "any" else tool_choice
         tools = (request.tools.schemas or None) if tool_choice != "none" else None
         messages: Sequence[Message] = request.transcript
         if maker.family.image is None and request.transcript.has_images:
@@ -135,7 +137,9 @@ class LightLLMBackend:
         if ask and self._context_length is None:
             models = self._server.transport.get("/v1/models")
             self._context_length = context_length_in(models, self.model)
-        return Capabilities(self.model, self.base_url, "text", context_length=self._context_length)
+        return Capabilities(
+            self.model, self.base_url, "text", context_length=self._context_length, tool_choice=self._tool_choice
+        )
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""
@@ -162,7 +166,8 @@ def _constrained(request: Request) -> dict[str, Any]:
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
     """Return the backend for `lightllm:MODEL[@url]`; reads LIGHTLLM_BASE_URL and LIGHTLLM_API_KEY."""
     url = url or environment.get("LIGHTLLM_BASE_URL") or DEFAULT_URL
-    return LightLLMBackend(model, base_url=url, api_key=environment.get("LIGHTLLM_API_KEY") or None)
+    key = checked_key(environment.get("LIGHTLLM_API_KEY"), "LIGHTLLM_API_KEY")
+    return LightLLMBackend(model, base_url=url, api_key=key)
 
 
 def _check_known(sampling: Mapping[str, Any]) -> None:

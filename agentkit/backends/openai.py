@@ -6,18 +6,16 @@ pool and error classes are kept.
 """
 
 import contextlib
-import json
-import logging
-import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from agentkit._text import cut, without_credentials
+from agentkit._text import without_credentials
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
+from agentkit.backends.adapting import Adapting
 from agentkit.backends.chat_protocol import (
     Accumulator,
     chat_completions_body,
@@ -26,10 +24,16 @@ from agentkit.backends.chat_protocol import (
     merged_sampling,
 )
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
+from agentkit.backends.message_form import MessageForm, message_form_of
+from agentkit.backends.tool_arrival import SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
 from agentkit.errors import ConfigurationError
-from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
+from agentkit.event import Reply
 from agentkit.net.abort import track_connections
 from agentkit.net.hosted import is_hosted
+from agentkit.net.keys import blotted, checked_key, repeats
+from agentkit.net.learned import Learned
+from agentkit.net.outgoing import HTTPX, check_environment, httpx_client, route_hint
+from agentkit.tooling.schema_dialects import dialect_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -44,9 +48,11 @@ LOCAL = {
 }
 """Default base URLs of self-hosted servers; these accept any key."""
 
-logger = logging.getLogger("agentkit")
+PROPS_TIMEOUT = 1.0
+"""Seconds that a server may take to report its properties."""
 
 NO_KEY = "not-needed"
+OPENAI_URL = "https://api.openai.com/v1"
 
 
 class OpenAIBackend:
@@ -61,8 +67,9 @@ class OpenAIBackend:
     sampling: further fields of the request, such as temperature=0.2, tool_choice="required" or
     response_format={...}; None omits a field.
 
-    Raises ConfigurationError without api_key and base_url, or when `sampling` contains a field that the agent sets
-    itself.
+    Raises ConfigurationError without api_key and base_url, for a key that can't be one (with white space, quotation
+    marks, "Bearer "), for a proxy or TLS files of the environment that can't be used, or when `sampling` contains a
+    field that the agent sets itself.
     """
 
     def __init__(
@@ -85,18 +92,17 @@ class OpenAIBackend:
                 f'OpenAIBackend({model!r}) needs api_key=... or base_url=...; the name "openai:{model}" reads '
                 "OPENAI_API_KEY from the environment"
             )
-        self._api_key = api_key or NO_KEY
+        self._api_key = checked_key(api_key, "api_key") or NO_KEY
+        check_environment(base_url or OPENAI_URL, HTTPX)
         self._timeout = timeout
         self._max_retries = max_retries
         self._images = images
-        is_self_hosted = not is_hosted(base_url)
-        self._text_calls = is_self_hosted if text_calls is None else text_calls
-        self._reads_text = is_self_hosted or self._text_calls
-        self._escapes = is_self_hosted if escape_special_tokens is None else escape_special_tokens
+        self._is_self_hosted = not is_hosted(base_url)
+        self._text_calls = self._is_self_hosted if text_calls is None else text_calls
+        self._reads_text = self._is_self_hosted or self._text_calls
+        self._escapes = self._is_self_hosted if escape_special_tokens is None else escape_special_tokens
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
-        self._takes_stream_options = True
-        self._takes_schema = True
-        self._streams = True
+        self._learned = Learned()
         self._lock = threading.Lock()
         self._client: OpenAI | None = None
         self._closed = False
@@ -115,38 +121,70 @@ class OpenAIBackend:
         except (AttributeError, KeyError, TypeError) as error:
             raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
         except APIConnectionError as error:
-            error.message = (
-                f"{error.message.rstrip('.')}: {without_credentials(error.request.url)} (is the server running?)"
-            )
+            is_answered = getattr(error, "in_body", False)
+            doubt = "" if is_answered else f" ({route_hint(self.base_url or OPENAI_URL, HTTPX)})"
+            error.message = f"{error.message.rstrip('.')}: {without_credentials(error.request.url)}{doubt}"
             error.args = (error.message,)
             raise
         except APIError as error:
-            if self._api_key != NO_KEY and self._api_key in f"{error} {error.body}":
+            if self._api_key != NO_KEY and repeats(f"{error} {error.body}", self._api_key):
                 raise _without_key(error, self._api_key) from None
             raise
 
     def _replied(self, request: Request) -> ReplyStream:
-        from agentkit.net.openai_stream import DrainedStream
+        """Send a request, and again without what the server refuses of it."""
+        from openai import APIError
 
-        client = self._connected()
-        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
-        answer = self._post(client, request)
-        if isinstance(answer, DrainedStream):
-            deltas = self._streamed(client, answer, accumulator)
-        else:
-            deltas = accumulator.feed(_answer(answer))
+        client, known = self._connected(), self.capabilities()
+        sending = Adapting(
+            repr(self),
+            request,
+            self._learned,
+            images=self._images,
+            schema=known.schema,
+            tells_schema=known.tells_schema,
+        )
+        while True:
+            accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
+            try:
+                yield from self._attempted(client, request, sending, accumulator)
+                return
+            except APIError as error:
+                is_refusal = accumulator.is_empty and (
+                    self._narrows_messages(error, request) or sending.adapts_to(error)
+                )
+                if not is_refusal:
+                    raise
+
+    def _attempted(
+        self, client: "OpenAI", request: Request, sending: Adapting, accumulator: Accumulator
+    ) -> ReplyStream:
+        from agentkit.net.openai_stream import objects_of
+
         text = self._text_reader(request)
-        for delta in deltas:
-            for visible in text.read(delta):
-                if request.stream:
-                    yield visible
+        with closing(self._post(client, sending)) as answer:
+            objects = objects_of(answer, lambda: bool(accumulator.finish_reason))
+            deltas = chain.from_iterable(map(accumulator.feed, objects))
+            for delta in chain(deltas, accumulator.rest()):
+                for visible in text.read(delta):
+                    if request.stream:
+                        yield visible
         if accumulator.is_empty:
             from agentkit.net.api_errors import mark_in_body
 
             raise mark_in_body(_api_error("the server sent an empty reply: no text, no tool call and no finish_reason"))
+        sending.note_accepted()
         for item in text.finish(accumulator.reply()):
+            if isinstance(item, Reply):
+                self._note(request, item)
             if request.stream or isinstance(item, Reply):
                 yield item
+
+    def _note(self, request: Request, reply: Reply) -> None:
+        """Log what a reply shows of the server's use of tools."""
+        note_missing_call(self._learned, repr(self), request, self._sampling, reply)
+        if self._is_self_hosted:
+            note_arrival(self._learned, repr(self), request, reply, self._shows_tools)
 
     def _text_reader(self, request: Request) -> ReplyText | PassThrough:
         if not self._reads_text:
@@ -160,13 +198,16 @@ class OpenAIBackend:
         is_openai = self.base_url is None or "//api.openai.com" in self.base_url
         if ask and self._context_length is None:
             self._context_length = self._queried_context_length()
+        known = self._learned.value
         return Capabilities(
             self.model,
             self.base_url,
-            schema="no" if not self._takes_schema else "always" if is_openai else "text",
+            schema="no" if known("no schema") else "always" if is_openai else "text",
             tells_schema=is_openai,
-            images=self._images,
+            images=False if self._images is None and known("no images") else self._images,
             context_length=self._context_length,
+            tools=known(SHOWS_TOOLS),
+            tool_choice=self._sampling.get("tool_choice"),
         )
 
     def _queried_context_length(self) -> int | None:
@@ -174,15 +215,34 @@ class OpenAIBackend:
         from openai import APIStatusError
 
         client = self._connected()
-        root = str(client.base_url).rstrip("/").removesuffix("/v1")
         length = None
         with contextlib.suppress(APIStatusError, ValueError):
             length = context_length_in(client.get("/models", cast_to=httpx2.Response).json(), self.model)
         if length is None:  # llama.cpp reports it in its own endpoint
             with contextlib.suppress(APIStatusError, ValueError, AttributeError):
-                props = client.get(f"{root}/props", cast_to=httpx2.Response).json()
+                props = self._props(client)
                 length = (props.get("default_generation_settings") or {}).get("n_ctx")
         return length if isinstance(length, int) else None
+
+    def _shows_tools(self) -> bool | None:
+        """Whether the server says that its chat template shows tools; asked once in a while."""
+        from openai import APIError
+
+        if self._learned.value(SHOWS_TOOLS) is None:
+            with contextlib.suppress(APIError, ValueError):
+                client = self._connected().with_options(timeout=PROPS_TIMEOUT, max_retries=0)
+                self._props(client)
+        shows: bool | None = self._learned.value(SHOWS_TOOLS)
+        return shows
+
+    def _props(self, client: "OpenAI") -> Any:
+        """What llama.cpp reports of itself. Raises APIError, and ValueError when it is not JSON."""
+        import httpx2
+
+        root = str(client.base_url).rstrip("/").removesuffix("/v1")
+        props = client.get(f"{root}/props", cast_to=httpx2.Response).json()
+        self._learned.learn(SHOWS_TOOLS, template_shows_tools(props))
+        return props
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""
@@ -200,62 +260,25 @@ class OpenAIBackend:
 
                 import agentkit.net.pickled_errors  # noqa: F401 - whatever this client raises
 
+                url = self.base_url or OPENAI_URL
                 self._client = OpenAI(
                     api_key=self._api_key,
-                    base_url=self.base_url or "https://api.openai.com/v1",
+                    base_url=url,
                     timeout=self._timeout,
                     max_retries=self._max_retries,
+                    http_client=httpx_client(url, timeout=self._timeout),
                 )
                 track_connections(self._client._client)
             return self._client
 
-    def _streamed(
-        self, client: "OpenAI", stream: "DrainedStream", accumulator: Accumulator
-    ) -> Iterator[TextDelta | ReasoningDelta | CallDelta]:
-        from openai import APIConnectionError, APIError
-
-        with closing(stream):
-            kind = stream.response.headers.get("content-type", "")
-            if "json" in kind or "html" in kind:  # the server does not stream, or is not a model server
-                yield from accumulator.feed(_answer(_read(stream.response)))
-                return
-            try:
-                for chunk in stream:
-                    if isinstance(chunk, dict):
-                        yield from accumulator.feed(chunk)
-            except APIConnectionError:
-                raise
-            except APIError as error:  # an error event: the package has no class for it
-                _raise_if_error({"error": error.body})
-                raise
-            except json.JSONDecodeError as error:
-                raise _api_error(f"the server sent an event that is not JSON: {error}") from None
-            if not (accumulator.is_empty or accumulator.finish_reason or stream.is_done):
-                raise _cut_off(stream.response.request)
-
-    def _post(self, client: "OpenAI", request: Request) -> "httpx2.Response | DrainedStream":
-        """Send a request; send it again without options that the server rejects."""
-        from openai import APIStatusError
-
-        while True:
-            try:
-                return self._send(client, request)
-            except APIStatusError as error:
-                if not self._disables_rejected(error, request):
-                    raise
-
-    def _send(self, client: "OpenAI", request: Request) -> "httpx2.Response | DrainedStream":
+    def _post(self, client: "OpenAI", sending: Adapting) -> "httpx2.Response | DrainedStream":
         import httpx2
 
         from agentkit.net.openai_stream import DrainedStream
 
         options: Any = {"headers": {"content-type": "application/json"}}
-        if request.stream and not self._streams:
-            request = replace(request, stream=False)
-        if request.response_format is not None and not self.capabilities().takes_schema(bool(request.tools)):
-            request = replace(request, response_format=None)
-        body = self._body(request)
-        if request.stream:
+        body = self._body(sending)
+        if sending.stream:
             return client.post(
                 "/chat/completions",
                 cast_to=object,
@@ -266,30 +289,30 @@ class OpenAIBackend:
             )
         return client.post("/chat/completions", cast_to=httpx2.Response, content=body, options=options)
 
-    def _body(self, request: Request) -> bytes:
+    def _body(self, sending: Adapting) -> bytes:
+        request = sending.sent()
         fields: dict[str, Any] = {"model": self.model, **merged_sampling(self._sampling, request)}
-        if request.stream and self._takes_stream_options:
+        if sending.stream and sending.stream_options:
             fields["stream_options"] = {"include_usage": True}
-        return chat_completions_body(fields, request, images=self._images is not False, escaped=self._escapes)
+        dialect = dialect_of(self.model, self.base_url)
+        return chat_completions_body(fields, request, sending.images, self._escapes, dialect, self._form())
 
-    def _disables_rejected(self, error: Any, request: Request) -> bool:
-        """Disable an optional feature that the server rejected, permanently; return whether there was one."""
-        text = str(error.body or error.message).lower()
-        if request.stream and self._takes_stream_options and "stream_options" in text:
-            self._takes_stream_options = False
-            return True
-        is_rejection = error.status_code in (400, 403, 422, 500, 501)
-        if request.stream and self._streams and is_rejection and re.search(r"\bstream(ing)?\b", text):
-            self._streams = False
-            return True
-        if request.response_format and self._takes_schema and re.search(r"response_format|schema|grammar|guided", text):
-            self._takes_schema = False
-            return True
-        if self._images is None and request.transcript.has_images and "image" in text:
-            self._images = False
-            logger.warning("%r rejects images: they are replaced by a sentence (%s)", self, cut(text, 200))
-            return True
-        return False
+    def _form(self) -> MessageForm:
+        """What the server takes of messages, as far as it is known."""
+        form: MessageForm | None = self._learned.value(MessageForm)
+        return form or message_form_of(self.model, self.base_url)
+
+    def _narrows_messages(self, error: Any, request: Request) -> bool:
+        """Whether the server has refused something of the messages that is left out for a while, or sent in another
+        form."""
+        words = str(error.body or error.message)
+        narrower = self._form().narrowed(words, request.transcript)
+        if narrower is None or getattr(error, "status_code", None) not in (400, 403, 422, 500, 501):
+            return False
+        self._learned.learn(
+            MessageForm, narrower, f"{self!r} refuses messages as they are: they are sent as {narrower!r}"
+        )
+        return True
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
@@ -300,7 +323,7 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
             raise ConfigurationError(
                 '"openai:" contains no model name: write openai:gpt-5-mini, or a model of the server'
             )
-        key = environment.get("OPENAI_API_KEY")
+        key = checked_key(environment.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
         if not key and not url:
             raise ConfigurationError(
                 f"openai:{model} needs a key: set OPENAI_API_KEY, or use a self-hosted server with "
@@ -321,60 +344,12 @@ def _with_path(url: str | None) -> str | None:
     return url.rstrip("/") + "/v1"
 
 
-def _read(response: "httpx2.Response") -> "httpx2.Response":
-    """Read a complete response to a streaming request; return it."""
-    import httpx2
-    from openai import APIConnectionError
-
-    try:
-        response.read()
-    except httpx2.TransportError as error:
-        raise APIConnectionError(request=response.request) from error
-    return response
-
-
-def _answer(response: "httpx2.Response") -> dict[str, Any]:
-    """Return the JSON of a complete response. Raises the error that it contains, or APIResponseValidationError."""
-    from openai import APIResponseValidationError
-
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    if isinstance(answer, dict):
-        _raise_if_error(answer)
-        if isinstance(answer.get("choices"), list) and answer["choices"]:
-            return answer
-    kind = response.headers.get("content-type", "no content type").split(";")[0]
-    raise APIResponseValidationError(
-        response,
-        answer,
-        message=f"{without_credentials(response.request.url)} answered {response.status_code} with {kind}, which is "
-        f"not a chat completion (is the base URL right? it usually ends in /v1): {response.text[:200]!r}",
-    )
-
-
-def _raise_if_error(answer: Mapping[str, Any]) -> None:
-    """Raise the error that a server reports in a body with status 200."""
-    if not answer.get("error"):
-        return
-    from agentkit.net.api_errors import error_in_body  # imports requests, so only when there is an error
-
-    raise error_in_body(answer)
-
-
 def _without_key(error: "APIError", key: str) -> "APIError":
     """Remove the key, which some servers repeat when they reject it, from an error; return the error."""
-    error.message = error.message.replace(key, "(key)")
+    error.message = blotted(error.message, key)
     error.args = (error.message,)
     error.body = None
     return error
-
-
-def _cut_off(request: "httpx2.Request") -> Exception:
-    from openai import APIConnectionError
-
-    return APIConnectionError(message="the stream ended before the reply was finished", request=request)
 
 
 def _api_error(message: str) -> "APIError":

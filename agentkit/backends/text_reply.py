@@ -123,6 +123,7 @@ class TextReply:
 
     def reply(self, finish_reason: str, usage: Usage) -> Reply:
         """Return the reply. finish_reason: the server's; with calls it becomes "tool_calls"."""
+        self._accumulator.finish_reason = finish_reason
         reply = self._accumulator.reply()
         reason = "tool_calls" if reply.message.get("tool_calls") else finish_reason
         return replace(reply, finish_reason=reason, usage=usage)

@@ -17,6 +17,8 @@ from agentkit._text import without_credentials
 from agentkit.backend import Backend
 from agentkit.backends.openai import OpenAIBackend
 from agentkit.errors import ConfigurationError, DependencyError
+from agentkit.net.keys import checked_key
+from agentkit.net.outgoing import HTTPX, async_httpx_client, check_environment, httpx_client
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
@@ -35,7 +37,8 @@ class VLMRun(Closable):
     `agent.completions` and `agent.async_completions` are the openai package's `chat.completions`, unchanged; its
     clients are `openai` and `async_openai`. Each is created once, on first use.
 
-    Raises ConfigurationError without a key; DependencyError on first use if the openai package is missing.
+    Raises ConfigurationError without a key or for one that can't be one; DependencyError on first use if the openai
+    package is missing.
     """
 
     def __init__(
@@ -47,10 +50,11 @@ class VLMRun(Closable):
     ) -> None:
         if base_url is None or base_url == BASE_URL:
             base_url = os.environ.get("VLMRUN_BASE_URL") or BASE_URL
-        key = api_key or os.environ.get("VLMRUN_API_KEY")
+        key = checked_key(api_key, "api_key") or checked_key(os.environ.get("VLMRUN_API_KEY"), "VLMRUN_API_KEY")
         if not key:
             raise ConfigurationError("VLMRun() needs a key: pass api_key=..., or set VLMRUN_API_KEY")
         self.base_url = _without_openai(base_url)
+        check_environment(self.base_url, HTTPX)
         self.timeout = timeout
         self.max_retries = max_retries
         self._api_key = key
@@ -92,11 +96,14 @@ class VLMRun(Closable):
             raise _openai_is_missing() from error
         with self._lock:
             if kind not in self._clients:
+                url = f"{self.base_url}/openai"
+                make = httpx_client if kind == "OpenAI" else async_httpx_client
                 self._clients[kind] = getattr(openai, kind)(
                     api_key=self._api_key,
-                    base_url=f"{self.base_url}/openai",
+                    base_url=url,
                     timeout=self.timeout,
                     max_retries=self.max_retries,
+                    http_client=make(url, timeout=self.timeout),
                 )
             return self._clients[kind]
 
@@ -125,7 +132,7 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
     """
     if not model:
         raise ConfigurationError('"vlmrun:" contains no model name: write vlmrun:vlm-1')
-    key = environment.get("VLMRUN_API_KEY")
+    key = checked_key(environment.get("VLMRUN_API_KEY"), "VLMRUN_API_KEY")
     if not key:
         raise ConfigurationError(f"vlmrun:{model} needs a key: set VLMRUN_API_KEY")
     if find_spec("openai") is None:  # checks for it without importing it

@@ -1,5 +1,7 @@
 """The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `tools`, `doctor`, `mqtt`, `serve`."""
 
+from typing import Any
+
 from agentkit.errors import MissingExtraError
 
 try:
@@ -12,9 +14,17 @@ from agentkit.cli.ask import ask
 from agentkit.cli.chat import chat
 from agentkit.cli.doctor.command import doctor
 from agentkit.cli.mqtt import mqtt, mqtt_chat
+from agentkit.cli.streams import usable_streams
 from agentkit.cli.tools import tools
 
-app = typer.Typer(
+
+class _App(typer.Typer):
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        with usable_streams():
+            return super().__call__(*args, **options)
+
+
+app = _App(
     name="agentkit",
     help="Run agents that call tools: from the terminal, over HTTP and over MQTT.",
     no_args_is_help=True,

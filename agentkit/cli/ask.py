@@ -10,6 +10,7 @@ from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limit
 from agentkit.cli.following import followed
 from agentkit.cli.progress import Progress
 from agentkit.cli.stores import leave
+from agentkit.cli.streams import read_stdin
 from agentkit.record import error_record, result_record
 from agentkit.serving.environment import default_model
 from agentkit.serving.tool_loading import load_tools
@@ -47,7 +48,10 @@ def ask(
 
     Exit code: 0 answered, 1 failed or no answer, 2 bad usage, 130 interrupted by Ctrl-C.
     """
-    prompt = sys.stdin.read() if question == "-" else question
+    try:
+        prompt = read_stdin() if question == "-" else question
+    except ConfigurationError as error:
+        leave(str(error), BAD_USAGE)
     if not prompt.strip():
         leave("the question is empty", BAD_USAGE)
     try:

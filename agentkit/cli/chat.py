@@ -190,7 +190,7 @@ def _with_line_editing() -> None:
 def _line() -> str | None:
     """Returns the next line, or None at the end of the input."""
     try:
-        return input("> " if sys.stdin.isatty() else "")
+        return input("> " if sys.stdin.isatty() else "").removeprefix("\ufeff")
     except EOFError:
         return None
     except KeyboardInterrupt:

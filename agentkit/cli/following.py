@@ -7,7 +7,8 @@ from typing import Any
 from agentkit import Result, Run
 from agentkit.cli.approvals import decided
 from agentkit.cli.progress import Progress, printable
-from agentkit.event import TextDelta
+from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
+from agentkit.serving.append_only import AppendOnlyText
 
 
 def followed(
@@ -28,20 +29,15 @@ def followed(
 
 def _display(run: Run, progress: Progress, live: bool) -> Result:
     """Display one run and return its result."""
-    wrote = False
+    output = _Output() if sys.stdout.isatty() else _Piped()
     try:
         with run:
             for event in run:
-                if live and isinstance(event, TextDelta):
+                if live and output.takes(event):
                     progress.rest()
-                    sys.stdout.write(printable(event.text) if sys.stdout.isatty() else event.text)
-                    sys.stdout.flush()
-                    wrote = True
-                    continue
-                if wrote:
-                    print()
-                    wrote = False
-                progress.show(event)
+                else:
+                    output.rest()
+                    progress.show(event)
     except BaseException as error:
         progress.rest()
         error.tool_calls = run.tool_calls  # type: ignore[attr-defined]
@@ -49,3 +45,40 @@ def _display(run: Run, progress: Progress, live: bool) -> Result:
         raise
     assert run.result is not None
     return run.result
+
+
+class _Output:
+    """Writes text to a terminal as it arrives. What was discarded stays on the screen; the progress says so."""
+
+    def __init__(self) -> None:
+        self._wrote = False
+
+    def takes(self, event: Event) -> bool:
+        """Write the text of an event; return whether there is nothing else to show of it."""
+        if isinstance(event, TextDelta):
+            self._write(printable(event.text))
+        return isinstance(event, TextDelta)
+
+    def rest(self) -> None:
+        """End the line."""
+        if self._wrote:
+            print()
+            self._wrote = False
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        self._wrote = True
+
+
+class _Piped(_Output):
+    """Writes text to a pipe or a file, where it can't be taken back. Raises ReplyChangedError."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = AppendOnlyText()
+
+    def takes(self, event: Event) -> bool:
+        if said := self._text.take(event):
+            self._write(said)
+        return isinstance(event, TextDelta | ReasoningDelta | ReplyDiscarded)

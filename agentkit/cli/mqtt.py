@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from agentkit import APIError, ConfigurationError, SessionError
+from agentkit._text import in_a_line
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
@@ -24,7 +25,7 @@ from agentkit.serving.rate_limit import rate_limit_storage
 from agentkit.serving.upstream import base_url, model_server
 
 Broker = Annotated[str, typer.Option("--mqtt_broker", help="Host of the broker.")]
-Port = Annotated[int, typer.Option("--mqtt_port", help="Port of the broker.")]
+Port = Annotated[int, typer.Option("--mqtt_port", min=1, max=65_535, help="Port of the broker.")]
 Username = Annotated[
     str | None, typer.Option("--mqtt_username", "--username", envvar="AGENTKIT_MQTT_USERNAME", show_envvar=True)
 ]
@@ -84,17 +85,17 @@ def mqtt(
     _hide_password(mqtt_password)
     try:
         selected = projects_named([*(projects or ()), *context.args], projects_file)
+        backend = model_server(
+            server_url,
+            timeout=server_timeout,
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            thinks=not _truth("--skip_thinking", skip_thinking),
+        )
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)
     _log(debug_log)
-    backend = model_server(
-        server_url,
-        timeout=server_timeout,
-        temperature=temperature,
-        top_p=top_p,
-        max_tokens=max_tokens,
-        thinks=skip_thinking.strip().lower() in ("false", "0", "no"),
-    )
     url = base_url(server_url)
     name = client_id or f"agentkit-{'-'.join(project.name for project in selected)}"[:60]
     address = f"{mqtt_broker}:{mqtt_port}"
@@ -128,6 +129,16 @@ def mqtt(
         except OSError as error:
             leave(f"the broker {address} can't be used: {error}", FAILED)
         backend.close()
+
+
+def _truth(option: str, value: str) -> bool:
+    """Return the meaning of an option that is written as True or False. Raises ConfigurationError for another word."""
+    word = value.strip().lower()
+    if word in ("true", "1", "yes", "on", "t", "y"):
+        return True
+    if word in ("false", "0", "no", "off", "f", "n"):
+        return False
+    raise ConfigurationError(f"{option} {in_a_line(value, 40)!r} is neither True nor False")
 
 
 def _test_broker(settings: Any, selected: Any) -> None:
@@ -212,7 +223,7 @@ def mqtt_chat(
     try:
         while True:
             try:
-                line = input("> " if sys.stdin.isatty() else "")
+                line = input("> " if sys.stdin.isatty() else "").removeprefix("\ufeff")
             except (EOFError, KeyboardInterrupt):
                 break
             if not line.strip():

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -101,9 +102,14 @@ def _application() -> Any:
         from agentkit.serving.http.app import create_app
     except ImportError:
         leave(str(MissingExtraError("the chat service", "http")), BAD_USAGE)
+    return _configured(create_app, ValidationError)
+
+
+def _configured(make: Callable[[], Any], invalid: type[Any]) -> Any:
+    """Return what a function makes from the settings. Exits the program with an error message when that fails."""
     try:
-        return create_app()
-    except ValidationError as error:
+        return make()
+    except invalid as error:
         errors = error.errors(include_input=False, include_url=False)
         leave("; ".join(f"{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in errors), BAD_USAGE)
     except (ConfigurationError, MissingExtraError, SessionError) as error:
@@ -116,11 +122,13 @@ def _is_loopback(host: str) -> bool:
 
 def _keys() -> Any:
     try:
+        from pydantic import ValidationError
+
         from agentkit.serving.http.keys import Keys
         from agentkit.serving.http.settings import HttpSettings
     except ImportError:
         leave(str(MissingExtraError("the chat service", "http")), BAD_USAGE)
-    return Keys(HttpSettings().agentkit_keys_file)
+    return _configured(lambda: Keys(HttpSettings().agentkit_keys_file), ValidationError)
 
 
 @keys.command()

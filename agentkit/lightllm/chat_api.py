@@ -12,7 +12,7 @@ from typing import Any
 from agentkit.backend import is_broken_off
 from agentkit.backends.text_reply import StreamDeltas, whole_message
 from agentkit.lightllm.generate_api import TextServer
-from agentkit.net.api_errors import api_error, message_of
+from agentkit.net.api_errors import api_error
 from agentkit.net.http_client import Events
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
@@ -65,7 +65,8 @@ class ChatServer:
     def _chunks(events: Events, repair: "_ChunkRepair", wants_usage: bool) -> Iterator[dict[str, Any]]:
         with closing(events):
             for event in events:
-                if event.get("choices"):
+                choices = event.get("choices")
+                if isinstance(choices, list) and choices and isinstance(choices[0], dict):
                     yield from repair.repaired(event)
                 elif event.get("usage") and wants_usage:
                     yield event
@@ -117,9 +118,7 @@ class _ChunkRepair:
 
 
 def checked_completion(answer: Any) -> dict[str, Any]:
-    """Return a complete response of a chat completions server. Raises APIError if it is invalid or an error."""
-    if isinstance(answer, dict) and answer.get("error"):
-        raise api_error(message_of(answer), answer)
+    """Return a complete response of a chat completions server. Raises APIError if it is invalid."""
     if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list) or not answer["choices"]:
         raise api_error(f"the server's response is not a chat completion: {str(answer)[:200]}", answer)
     return answer

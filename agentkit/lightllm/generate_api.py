@@ -14,9 +14,11 @@ import httpx2
 import openai
 
 from agentkit._text import json_text
+from agentkit.backend import ending_of
+from agentkit.backends.usage import count_of
 from agentkit.errors import ConfigurationError
 from agentkit.message import RESPONSE_TAG
-from agentkit.net.api_errors import api_error, status_error
+from agentkit.net.api_errors import api_error, mark_in_body, status_error
 from agentkit.net.http_client import Events, Transport
 from agentkit.net.images import ImageLoader
 from agentkit.text.chat_template import ChatTemplate
@@ -288,10 +290,10 @@ def generated_of(answer: Any) -> list[Generated]:
         raise api_error(
             f"the server's response has no generated_text (is it a LightLLM server?): {str(answer)[:200]}", answer
         )
-    details = answer.get("details") or {}
+    details = answer["details"] if isinstance(answer.get("details"), dict) else {}
     reasons = _each(answer.get("finish_reason") or details.get("finish_reason") or "stop", len(texts))
     counts = _each(answer.get("count_output_tokens") or details.get("generated_tokens") or 0, len(texts))
-    logprobs = answer.get("logprobs") or []
+    logprobs = answer["logprobs"] if isinstance(answer.get("logprobs"), list) else []
     nested = len(texts) > 1
     for reason in reasons:
         _raise_if_failed(reason)
@@ -299,8 +301,8 @@ def generated_of(answer: Any) -> list[Generated]:
         Generated(
             text,
             str(reasons[index]),
-            _number(answer.get("prompt_tokens")),
-            _number(counts[index]),
+            count_of(answer.get("prompt_tokens")),
+            count_of(counts[index]),
             (logprobs[index] if nested and len(logprobs) > index else logprobs) or [],
         )
         for index, text in enumerate(texts)
@@ -313,28 +315,23 @@ def _frame(event: Mapping[str, Any]) -> Frame | None:
         return None
     text = token.get("text")
     reason = event.get("finish_reason")
-    if event.get("finished") and not isinstance(reason, str):
-        reason = "stop"
+    if not isinstance(reason, str):
+        reason = "stop" if event.get("finished") else None
     return Frame(
         text if isinstance(text, str) else "",
         reason,
-        _number(token.get("prompt_tokens")),
-        _number(token.get("count_output_tokens")),
+        count_of(token.get("prompt_tokens")),
+        count_of(token.get("count_output_tokens")),
         token.get("logprobs"),
     )
 
 
 def _raise_if_failed(reason: object) -> None:
-    if reason in ("abort", "error"):
-        raise api_error(
-            f"the server aborted the reply or failed to generate it (finish_reason {reason!r}): retry the request"
-        )
+    if isinstance(reason, str) and ending_of(reason) == "error":
+        message = f"the server aborted the reply or failed to generate it (finish_reason {reason!r}): retry the request"
+        raise mark_in_body(api_error(message))
 
 
 def _each(value: Any, count: int) -> list[Any]:
     values = value if isinstance(value, list) else [value]
     return [values[min(index, len(values) - 1)] if values else None for index in range(count)]
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -185,7 +185,7 @@ class GenerateReply:
             return None
         content = []
         for entry in logprobs:
-            for token_id, value in (entry or {}).items():
+            for token_id, value in entry.items() if isinstance(entry, Mapping) else ():
                 if isinstance(value, Mapping) and "logprob" in value:
                     token = value.get("decoded_token") or str(token_id)
                     one = {"token": token, "logprob": value["logprob"], "bytes": list(token.encode("utf-8", "replace"))}

@@ -10,12 +10,10 @@ turns are left out, calls together with their results; then the oldest calls of 
 and the last turns are kept.
 """
 
-import functools
 import hashlib
 import logging
-import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -24,11 +22,14 @@ from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Budget, Usage
-from agentkit.message import Message, response_of, text_of, user
+from agentkit.message import Message, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.history_cut import TrimmedHistory, as_text, cut, size_of
+from agentkit.net.error_words import explain
+from agentkit.net.learned import Learned
+from agentkit.net.overflow import tokens_counted, too_long
 from agentkit.toolbox import Toolbox
-from agentkit.tools import Context, Tool
+from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool
 from agentkit.transcript import Transcript
 
 logger = logging.getLogger("agentkit")
@@ -39,19 +40,19 @@ BYTES_PER_TOKEN = 3.5
 QUERY_FROM = 3000
 """Expected tokens of a request from which the server is queried for the size of its window."""
 
-MAX_CUTS = 2
-"""How often a rejected prompt is cut and sent again: its count in tokens is only known after the first time."""
+MAX_CUTS = 4
+"""How often a rejected prompt is cut and sent again: many servers do not say by how much it is too long, and each cut
+halves it."""
 
-PAGE_CHARS = 4000
-"""Characters of an earlier result that one call returns."""
+UNCUTTABLE = (
+    "nothing more of this conversation can be left out: shorten the question, offer fewer tools, or use a model with a "
+    "larger context"
+)
 
 SUMMARISE = (
     "Summarise the conversation below for the assistant that will continue it: what was asked, what was found (with "
     "numbers, names and sources), what was decided, and what is still open. At most 300 words."
 )
-
-EARLIER_RESULT = "earlier_result"
-"""The tool by which the model reads a result that is left out."""
 
 MAX_VIEWS = 256
 """Number of conversations whose views an agent remembers."""
@@ -88,12 +89,21 @@ class Window:
 class ContextSize:
     """What is known about the context window of a backend; shared by the runs of an agent.
 
-    tokens: its size, None while unknown. views: the views of earlier conversations, by a digest of the transcript."""
+    known: its size in tokens as it was given, or as the server reported it when it was asked; None while unknown.
+    learned: "tokens" is the size that a refusal taught. views: the views of earlier conversations, by a digest of the
+    transcript."""
 
-    tokens: int | None
+    known: int | None
     was_queried: bool = False
     bytes_per_token: float = BYTES_PER_TOKEN
     views: "OrderedDict[bytes, TrimmedHistory]" = field(default_factory=OrderedDict)
+    learned: Learned = field(default_factory=Learned)
+
+    @property
+    def tokens(self) -> int | None:
+        """The size in tokens; None while unknown."""
+        sizes = [size for size in (self.known, self.learned.value("tokens")) if size is not None]
+        return min(sizes, default=None)
 
     def remember(self, transcript: Transcript, view: "TrimmedHistory") -> None:
         """Keep a view for later runs that continue this transcript by `messages=`."""
@@ -114,7 +124,7 @@ class ContextSize:
         if self.tokens is None and not self.was_queried:
             self.was_queried = True
             try:
-                self.tokens = backend.capabilities(ask=True).context_length
+                self.known = backend.capabilities(ask=True).context_length
             except Exception as error:  # noqa: BLE001 - the run continues without knowing it
                 logger.info("the size of the model's context could not be queried: %s", error)
         return self.tokens
@@ -167,7 +177,10 @@ class FitToContext(Middleware):
                 return
             except Exception as error:
                 limit = too_long(error)
-                if has_yielded or limit is None or not self._shrunk_after(error, limit, transcript):
+                if has_yielded or limit is None:
+                    raise
+                if not self._shrunk_after(error, limit, transcript):
+                    explain(error, UNCUTTABLE)
                     raise
         yield from self._replied(request)
 
@@ -233,8 +246,10 @@ class FitToContext(Middleware):
         known = self._size.tokens
         if limit and (known is None or limit < known):
             known = limit
-        self._size.tokens = known or max(256, int(size / self._size.bytes_per_token))  # the real one is smaller
-        self._size.bytes_per_token = min(self._size.bytes_per_token, size / (_counted_by(error) or self._size.tokens))
+        tokens = known or max(256, int(size / self._size.bytes_per_token))  # the real one is smaller
+        self._size.learned.learn("tokens", tokens)
+        counted = tokens_counted(error, limit, size) or tokens
+        self._size.bytes_per_token = min(self._size.bytes_per_token, size / counted)
         logger.info("the history is cut, since the server rejected it as too long: %s", error)
         return self._cut(transcript)
 
@@ -276,30 +291,6 @@ class FitToContext(Middleware):
         return f"(Summary of the earlier conversation: {text_of(reply.message).strip()})"
 
 
-def _earlier_result(number: int, context: Context, start: int = 0) -> str:
-    messages, index = context.messages, number + context.offset
-    if not 0 <= index < len(messages) or messages[index]["role"] != "tool":
-        return f"no earlier result has the number {number}"
-    text = response_of(messages[index])
-    rest = len(text) - start - PAGE_CHARS
-    more = f"\n({rest:,} more characters: start={start + PAGE_CHARS})" if rest > 0 else ""
-    return text[max(0, start) : max(0, start) + PAGE_CHARS] + more
-
-
-@functools.cache
-def earlier_result_tool() -> Tool[..., str]:
-    """The tool that returns the result of an earlier call again."""
-    number = {"type": "integer", "description": "The number given in place of the result."}
-    start = {"type": "integer", "description": "The character to start at, counted from 0.", "default": 0}
-    schema = {"type": "object", "properties": {"number": number, "start": start}, "required": ["number"]}
-    description = "Read the result of an earlier call again that was left out of the conversation to save space."
-    return Tool(EARLIER_RESULT, description, schema, _earlier_result, context="context", read_only=True)
-
-
-HIDDEN_TOOLS = {EARLIER_RESULT: earlier_result_tool}
-"""Tools that are offered only in requests that leave something out, by name."""
-
-
 def _digests(transcript: Transcript) -> Iterator[bytes]:
     """A digest of each prefix of a transcript."""
     digest = hashlib.blake2b(digest_size=16)
@@ -312,31 +303,3 @@ def _bytes_of(transcript: Transcript, start: int) -> int:
     if not transcript.has_images:
         return transcript.size(start)
     return sum(size_of(transcript[index]) for index in range(start, len(transcript)))
-
-
-def too_long(error: Exception) -> int | None:
-    """The window in tokens that a server reports when it rejects a prompt as too long; 0 when it reports no number,
-    None for any other error. OpenAI: code context_length_exceeded; llama.cpp: type exceed_context_size_error with
-    n_ctx; vLLM, LightLLM and others: in the message."""
-    status = getattr(error, "status_code", None)
-    if status not in (400, 413, 422, 500):
-        return None
-    body = getattr(error, "body", None)
-    if isinstance(body, Mapping) and isinstance(body.get("n_ctx"), int):
-        return int(body["n_ctx"])
-    text = f"{error} {body}".lower()
-    if not re.search(
-        r"context[ _](length|size|window)|exceed_context|maximum context|(prompt|input).{0,60}too (long|large)|"
-        r"too many tokens|token len|character limit",
-        text,
-    ):
-        return None
-    found = re.search(r"maximum context length (?:is|of) (\d+)|context (?:length|size|window) (?:is|of) (\d+)", text)
-    return int(next(group for group in found.groups() if group)) if found else 0
-
-
-def _counted_by(error: Exception) -> int | None:
-    """The number of tokens that a server counted in a rejected prompt, where it reports it (llama.cpp)."""
-    body = getattr(error, "body", None)
-    counted = body.get("n_prompt_tokens") if isinstance(body, Mapping) else None
-    return counted if isinstance(counted, int) and counted > 0 else None

@@ -1,24 +1,29 @@
-"""Retries a request once when the reply is empty (no text, no tool call, no refusal), its stream breaks, or a 200
-carries an overload or server error. Other failures are retried by the HTTP client."""
+"""Retries a request once when the reply is empty (no text, no tool call, no refusal) or ends with an error, its stream
+breaks (an event that is not JSON breaks it too), or a 200 carries an overload or server error. Other failures are
+retried by the HTTP client."""
 
 import time
 from contextlib import closing
 from dataclasses import replace
 
-from agentkit.backend import ReplyStream, Request
+from agentkit._text import cut
+from agentkit.backend import ReplyStream, Request, ending_of, is_broken_off
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
 from agentkit.message import text_of
 from agentkit.middleware.base import Middleware
+from agentkit.net.overflow import too_long
 
 PAUSE = 0.5
-"""Seconds before the retry of an overloaded server."""
+"""Seconds before the request is sent again to a server that is overloaded or has failed."""
 
 
 class Retrying(Middleware):
     """Wraps any backend.
 
-    A reply that is empty twice is passed on as it is, with the usage of both. A stream that breaks is requested again
+    A reply that is empty twice is passed on as it is, with the usage of both. One that twice ends with an error (its
+    finish reason says so) raises the openai package's APIError, unless it has tool calls or is a typed answer, about
+    which the model is told. A stream that breaks is requested again
     from its beginning, which is safe since nothing of it was acted on; if deltas of it were yielded, ReplyDiscarded
     follows. A second failure raises.
     """
@@ -30,22 +35,25 @@ class Retrying(Middleware):
         try:
             with closing(self.backend.reply(request)) as deltas:
                 for delta in deltas:
-                    if isinstance(delta, Reply) and _is_empty(delta):
+                    if isinstance(delta, Reply) and (_is_empty(delta) or _has_failed(delta, request)):
                         before = delta.usage
+                        time.sleep(PAUSE if _has_failed(delta, request) else 0)
                         break
                     has_yielded = True
                     yield delta
                 else:
                     return
         except Exception as error:
-            if _is_overload_in_body(error):
+            if not (request.stream and _is_broken_stream(error, has_yielded)):
+                if not _is_transient_in_body(error):
+                    raise
                 time.sleep(PAUSE)
-            elif not (request.stream and _is_broken_stream(error, has_yielded)):
-                raise
         if has_yielded:
             yield ReplyDiscarded()
         with closing(self.backend.reply(request)) as deltas:
             for delta in deltas:
+                if isinstance(delta, Reply) and _has_failed(delta, request):
+                    raise _broken_off(delta)
                 yield replace(delta, usage=before + delta.usage) if isinstance(delta, Reply) else delta
 
 
@@ -54,7 +62,20 @@ def _is_empty(reply: Reply) -> bool:
     message = reply.message
     content = text_of(message).strip() or message.get("tool_calls") or message.get("refusal")
     has_other = isinstance(message.get("content"), list) and bool(message.get("content"))
-    return not content and not has_other and reply.finish_reason not in ("length", "content_filter")
+    return not content and not has_other and not is_broken_off(reply.finish_reason)
+
+
+def _has_failed(reply: Reply, request: Request) -> bool:
+    """Whether the server broke a reply off, and nothing further out asks the model again: what became of its calls is
+    told to it, and what is wrong with a typed answer."""
+    is_asked_again = bool(request.response_format or (reply.message.get("tool_calls") and request.tools))
+    return ending_of(reply.finish_reason) == "error" and not is_asked_again
+
+
+def _broken_off(reply: Reply) -> Exception:
+    from agentkit.net.api_errors import api_error
+
+    return api_error(f"the server broke the reply off twice (finish_reason {cut(reply.finish_reason, 60)!r})")
 
 
 def _is_broken_stream(error: Exception, has_yielded: bool) -> bool:
@@ -66,9 +87,10 @@ def _is_broken_stream(error: Exception, has_yielded: bool) -> bool:
     return has_yielded or "Connect" not in type(error.__cause__).__name__
 
 
-def _is_overload_in_body(error: Exception) -> bool:
-    """Whether the body of a 200 reports an overload or a server error, or has no status at all."""
-    if not getattr(error, "in_body", False):
+def _is_transient_in_body(error: Exception) -> bool:
+    """Whether the body of a 200 is broken, or reports an overload, a server error, or an error without a status; a
+    prompt that is too long would be so again."""
+    if not getattr(error, "in_body", False) or too_long(error) is not None:
         return False
     status = getattr(error, "status_code", 500)
     return status in (408, 409, 429) or status >= 500

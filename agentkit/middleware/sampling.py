@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.middleware.base import Middleware
 
 
@@ -19,3 +19,8 @@ class Sampling(Middleware):
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         return self.backend.reply(replace(request, sampling={**self._fields, **request.sampling}))
+
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        """See `agentkit.backend.Backend.capabilities`."""
+        known = self.backend.capabilities(ask)
+        return replace(known, tool_choice=self._fields.get("tool_choice", known.tool_choice))

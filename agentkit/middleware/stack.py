@@ -7,6 +7,7 @@ from typing import Any
 from agentkit.backend import Backend
 from agentkit.executor import Executor
 from agentkit.limits import Budget, Limits
+from agentkit.middleware.call_names import NamedCalls
 from agentkit.middleware.cancellation import Cancellable
 from agentkit.middleware.context_window import ContextSize, FitToContext, Window
 from agentkit.middleware.eager_tools import EagerTools
@@ -15,6 +16,7 @@ from agentkit.middleware.pricing import Priced, Prices
 from agentkit.middleware.retry import Retrying
 from agentkit.middleware.sampling import Sampling
 from agentkit.middleware.text_answer import TextAnswer
+from agentkit.middleware.tool_choice import ToolChoice
 from agentkit.sessions.turn import Turn
 
 
@@ -48,6 +50,10 @@ def _retrying(backend: Backend, run: RunScope) -> Backend:
     return Retrying(backend)
 
 
+def _named(backend: Backend, run: RunScope) -> Backend:
+    return NamedCalls(backend, run.executor)
+
+
 def _eager(backend: Backend, run: RunScope) -> Backend:
     return EagerTools(backend, run.executor) if run.early_start else backend
 
@@ -72,6 +78,10 @@ def _structured(backend: Backend, run: RunScope) -> Backend:
     return run.answer.wrapped(backend, run.budget)
 
 
+def _chosen(backend: Backend, run: RunScope) -> Backend:
+    return ToolChoice(backend)
+
+
 def _sampled(backend: Backend, run: RunScope) -> Backend:
     return Sampling(backend, run.sampling) if run.sampling else backend
 
@@ -83,9 +93,11 @@ def _cancellable(backend: Backend, run: RunScope) -> Backend:
 STACK: tuple[Callable[[Backend, RunScope], Backend], ...] = (
     _priced,  # innermost: a failed attempt costs too
     _retrying,  # inside of what acts on a reply, so that a repeated request has the same calls started once
+    _named,  # inside of what starts calls, and inside the window: it knows the tools that are sent
     _eager,  # inside the window: it offers the tools that are sent, and a summary has none
     _fitted,  # inside sampling: the request for a summary does not inherit max_tokens or tool_choice
     _structured,  # sees whole replies, whatever was cut or retried for them
+    _chosen,  # inside sampling, whose tool_choice it sees; the tool that takes a typed answer is offered here already
     _sampled,
     _cancellable,  # outermost: it stops all of the others, in whatever they are waiting for
 )

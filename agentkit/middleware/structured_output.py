@@ -1,30 +1,36 @@
 """Typed answers (`output=`): how the type is described to the model, and how its reply is parsed and validated."""
 
+import ast
 import contextlib
 import json
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
-from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_broken_off
+from agentkit.backend import Backend, Capabilities, ReplyStream, Request, ending_of, is_broken_off
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, Reply, ReplyDiscarded, TextDelta, ToolRecord
 from agentkit.limits import Budget
-from agentkit.message import Message, Prompt, stop_reason, text_of, user
+from agentkit.message import INVALID_ANSWER, Message, Prompt, stop_reason, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
-from agentkit.tooling.json_repair import loads
+from agentkit.tooling.bare_answers import in_wrapper, undecorated
+from agentkit.tooling.json_repair import loads, read_json
 from agentkit.tooling.schema import json_schema_of, wrapped_adapter
+from agentkit.tooling.schema_dialects import is_strict
 from agentkit.tools import Context, Outcome, Tool, failure
 
-_FENCED = re.compile(r"\s*```\w*\n(.*?)\n?```\s*", re.DOTALL)
+_MAX_LITERAL = 10_000
+"""Maximum characters of a Python list or tuple that is read as an answer."""
 _BEGINS_JSON = tuple("{[\"'0123456789-")
 
 FINAL = "final_answer"
@@ -50,54 +56,105 @@ class OutputType:
         self.schema: dict[str, Any] = schema
         self.name = re.sub(r"\W+", "_", getattr(given, "__name__", "") or "answer")[:64].strip("_") or "answer"
         self._adapter: TypeAdapter[Any] = adapter
-        self._read: ArgumentsParser = signature_reader(adapter, schema["properties"])
+        self._given = given
+        self._read: ArgumentsParser = signature_reader(adapter, schema)
 
     @property
     def response_format(self) -> dict[str, Any]:
         """The schema in the format of OpenAI's `response_format`."""
-        described = {"name": self.name, "schema": self.schema, "strict": _is_strict(self.schema)}
+        described = {"name": self.name, "schema": self.schema, "strict": is_strict(self.schema)}
         return {"type": "json_schema", "json_schema": described}
 
     def instruction(self) -> str:
         """The schema as an instruction to the model."""
         return f"Answer with JSON only, conforming to this schema: {json.dumps(self.schema, ensure_ascii=False)}"
 
-    def read(self, text: str, *, broken_off: bool = False) -> Any:
-        """Parse and validate the text of an answer. broken_off: the reply was cut off, so only a complete object is
-        accepted. Raises ArgumentsError, with a message for the model."""
+    def read(self, text: str, *, finish_reason: str = "") -> Any:
+        """Parse and validate the text of an answer. finish_reason: that of the reply; if it was cut off, only a
+        complete object is accepted. Raises ArgumentsError, with a message for the model."""
         if not text.strip():
             raise ArgumentsError("the answer is empty")
-        if broken_off and not is_json_object(text, strict=False):
-            raise ArgumentsError("the answer was cut off: write it again, shorter")
+        if is_broken_off(finish_reason) and not is_json_object(text, strict=False):
+            how = ", shorter" if ending_of(finish_reason) == "length" else ""
+            raise ArgumentsError(f"the answer was cut off: write it again{how}")
         try:
-            value: Any = self._read(text)[0]
+            value, unknown = self._read(text)
         except ArgumentsError:
-            if not self._is_wrapped:
-                raise
-            value = self._bare(text)
+            value = self._otherwise(text)
             if value is None:
                 raise
+        else:
+            if unknown and not self._is_wrapped:  # a type whose fields all have defaults fits any object
+                value = self._in_another(text) or value
         return value["value"] if self._is_wrapped else value
 
-    def _bare(self, text: str) -> Any:
-        """Parse a value without the object around it (`42`, `["a"]`, `yes`); None when it does not have the type."""
-        fenced = _FENCED.fullmatch(text)
-        text = (fenced[1] if fenced else text).strip()
-        try:
-            written = json.dumps({"value": loads(text)})
-        except (ValueError, RecursionError):
-            if text[:1] in _BEGINS_JSON:
-                return None
-            return self._plain(text)
-        with contextlib.suppress(ArgumentsError):
-            return self._read(written)[0]
+    def _otherwise(self, text: str) -> Any:
+        """Parse a value without the object around it (`42`, `**yes**`, `["a"]`), or in another one (`{"answer": 42}`);
+        None when it does not have the type."""
+        if self._is_wrapped:
+            for bare in undecorated(text):
+                if (value := self._bare(bare)) is not None:
+                    return value
+                if self._takes_text:
+                    break  # the rest would change the text of the answer
+        return self._in_another(text)
+
+    def _in_another(self, text: str) -> Any:
+        """Parse a value in an object under a key that is not the type's own."""
+        with contextlib.suppress(ArgumentsError, ValueError):
+            inner = in_wrapper(read_json(text), self.name)
+            if self._is_wrapped and isinstance(inner, str):
+                return self._otherwise(inner)
+            if inner is not None and (self._is_wrapped or isinstance(inner, dict)):
+                return self._read(json.dumps({"value": inner} if self._is_wrapped else inner))[0]
         return None
 
-    def _plain(self, text: str) -> Any:
-        """The same for plain text, for types whose values are strings."""
+    def _bare(self, text: str) -> Any:
+        """Parse a value without the object around it; None when it does not have the type."""
+        try:
+            written = json.dumps({"value": None if text == "None" else loads(text)})
+        except (ValueError, RecursionError):
+            return self._loose(text)
+        with contextlib.suppress(ArgumentsError):
+            return self._read(written)[0]
+        return self._plain(text) if text == "None" else None
+
+    def _loose(self, text: str) -> Any:
+        """The same for text that is no JSON."""
+        if not (self._takes_text and text[:1] in _BEGINS_JSON) and (value := self._plain(text)) is not None:
+            return value
+        if text[:1] in ("[", "(") and len(text) <= _MAX_LITERAL:
+            with contextlib.suppress(ArgumentsError, ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+                return self._read(json.dumps({"value": ast.literal_eval(text)}))[0]
+        known = self._named.get(text.casefold())
+        return None if known is None or self._takes_text else self._plain(known[0] if len(known) == 1 else text)
+
+    def _plain(self, value: Any) -> Any:
+        """The value as it is, for types that it may have."""
         with contextlib.suppress(ValidationError):
-            return self._adapter.validate_json(json.dumps({"value": text}))
+            return self._adapter.validate_json(json.dumps({"value": value}))
         return None
+
+    @cached_property
+    def _takes_text(self) -> bool:
+        """Whether any text is a value of the type."""
+        return self._is_wrapped and self._plain('{"any text') is not None
+
+    @cached_property
+    def _named(self) -> dict[str, list[Any]]:
+        """The values that a Literal or an Enum allows, and null, by their names without regard to case."""
+        named: dict[str, list[Any]] = {}
+        for value in _choices(self.schema):
+            named.setdefault(str(value).casefold(), []).append(value)
+        if self._plain(None) is not None:
+            for word in ("null", "none"):
+                named.setdefault(word, []).append(None)
+        if isinstance(self._given, type) and issubclass(self._given, Enum):
+            for member in self._given:
+                for name in (member.name, str(member)):
+                    choices = named.setdefault(name.casefold(), [])
+                    choices += [member.value] if member.value not in choices else []
+        return named
 
     def partial(self, text: str) -> Any:
         """The value received so far, as JSON values and not validated; None when there is none yet."""
@@ -109,19 +166,16 @@ class OutputType:
         return value.get("value") if self._is_wrapped and isinstance(value, dict) else value
 
 
-def _is_strict(schema: Any) -> bool:
-    """Whether OpenAI accepts the schema as strict: objects allow no other keys, and require all of theirs."""
+def _choices(schema: Any) -> Iterator[Any]:
+    """Yields the values of the constants and enumerations in a schema."""
     if isinstance(schema, list):
-        return all(map(_is_strict, schema))
-    if not isinstance(schema, dict):
-        return True
-    properties = schema.get("properties")
-    if properties is not None:
-        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(properties):
-            return False
-    elif schema.get("type") == "object":
-        return False
-    return all(_is_strict(value) for value in schema.values())
+        for each in schema:
+            yield from _choices(each)
+    elif isinstance(schema, dict):
+        yield from schema.get("enum") or ()
+        yield from [schema["const"]] if "const" in schema else ()
+        for each in schema.values():
+            yield from _choices(each)
 
 
 class TypedAnswer(TextAnswer):
@@ -157,7 +211,7 @@ class TypedAnswer(TextAnswer):
         last = transcript[-1]
         if ended_by is not None or last["role"] != "assistant" or last.get("tool_calls"):
             return ()
-        complaint = self.take_text(text_of(last), broken_off=False)
+        complaint = self.take_text(text_of(last))
         if self.failure is not None:
             raise self.failure
         return complaint
@@ -172,17 +226,17 @@ class TypedAnswer(TextAnswer):
         if stop_reason(transcript[-1]) is not None:
             return None  # whatever was read of the rest of the reply, which is not in the transcript
         if ended_by is not None and not self.is_there and self.failure is None:
-            self.take_text(ended_by.response, broken_off=False, is_last="its tool ended the run")
+            self.take_text(ended_by.response, is_last="its tool ended the run")
         if self.failure is not None:
             raise self.failure
         return self._value
 
-    def take_text(self, text: str, *, broken_off: bool, is_last: str | None = None) -> Sequence[Message]:
+    def take_text(self, text: str, *, finish_reason: str = "", is_last: str | None = None) -> Sequence[Message]:
         """Read an answer from text. Returns a message for the model when it is invalid, none when it is valid or when
-        the model can't try again, which sets `failure`. broken_off: see `OutputType.read`. is_last: why the model can't
-        try again, whatever its retries."""
+        the model can't try again, which sets `failure`. finish_reason: see `OutputType.read`. is_last: why the model
+        can't try again, whatever its retries."""
         try:
-            self._value = self.kind.read(text, broken_off=broken_off)
+            self._value = self.kind.read(text, finish_reason=finish_reason)
         except ArgumentsError as error:
             self._count(text, error)
             if is_last is not None:
@@ -190,7 +244,7 @@ class TypedAnswer(TextAnswer):
             if self.failure is not None:
                 return ()
             how = f"Call {FINAL} with it." if self.by_tool else self.kind.instruction()
-            return (user(f"Your answer is not valid: {error}. {how}"),)
+            return (user(f"{INVALID_ANSWER}{error}. {how}"),)
         self.is_there = True
         return ()
 
@@ -256,9 +310,9 @@ class StructuredOutput(Middleware):
         limit = self._budget.ending
         if reply.message.get("tool_calls") and limit is None:
             return reply
-        text, broken_off = text_of(reply.message), is_broken_off(reply.finish_reason)
+        text, reason = text_of(reply.message), reply.finish_reason
         is_last = None if limit is None else f"the run reached its limit ({limit})"
-        return replace(reply, then=tuple(self._answer.take_text(text, broken_off=broken_off, is_last=is_last)))
+        return replace(reply, then=tuple(self._answer.take_text(text, finish_reason=reason, is_last=is_last)))
 
     def _with_output(self, deltas: ReplyStream, by_tool: bool) -> Generator[Any, None, None]:
         received = _Received(self._answer.kind)

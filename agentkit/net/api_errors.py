@@ -1,6 +1,5 @@
 """Builds the openai package's errors from a server's responses."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +10,7 @@ import requests
 
 import agentkit.net.pickled_errors  # noqa: F401
 from agentkit._text import cut, without_credentials
-
-MAX_MESSAGE_CHARACTERS = 1000
+from agentkit.net.error_body import message_of, status_of
 
 
 def status_error(
@@ -41,15 +39,10 @@ def api_error(message: str, body: object = None) -> openai.APIError:
 
 
 def error_in_body(answer: Mapping[str, Any]) -> openai.APIError:
-    """Return the error that a response with status 200, or an event of a stream, reports in its body."""
-    detail = answer["error"] if isinstance(answer["error"], dict) else {}
-    code = detail.get("code")
-    if isinstance(code, str) and code.isdecimal():
-        code = int(code)
-    if detail.get("type") == "invalid_request_error" and not isinstance(code, int):
-        code = 400
-    if isinstance(code, int) and 400 <= code < 600:
-        return mark_in_body(status_error(code, message_of(answer), None, answer))
+    """Return the error that a response with status 200, or an event of a stream, reports in its body (`error_in`)."""
+    status = status_of(answer)
+    if status is not None:
+        return mark_in_body(status_error(status, message_of(answer), None, answer))
     return mark_in_body(api_error(message_of(answer), answer))
 
 
@@ -57,25 +50,6 @@ def mark_in_body(error: openai.APIError) -> openai.APIError:
     """Mark an error as one reported in a response with status 200, which no client has retried yet; return it."""
     error.in_body = True  # type: ignore[attr-defined]
     return error
-
-
-def message_of(body: Any) -> str:
-    """Return the message of an error body: OpenAI's `{"error": {"message"}}`, `{"message"}`, FastAPI's `{"detail"}`."""
-    if isinstance(body, dict):
-        for key in ("error", "message", "detail"):
-            if body.get(key):
-                return message_of(body[key])
-        return cut(json.dumps(body, ensure_ascii=False), MAX_MESSAGE_CHARACTERS)
-    if isinstance(body, list):  # FastAPI's list of validation errors
-        return cut("; ".join(_validation_error(each) for each in body), MAX_MESSAGE_CHARACTERS)
-    return cut(str(body), MAX_MESSAGE_CHARACTERS)
-
-
-def _validation_error(error: Any) -> str:
-    if isinstance(error, dict) and "msg" in error:
-        where = ".".join(str(step) for step in error.get("loc") or ())
-        return f"{where}: {error['msg']}" if where else str(error["msg"])
-    return message_of(error)
 
 
 def display_url(url: object) -> str:

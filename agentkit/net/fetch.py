@@ -22,8 +22,9 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from agentkit.errors import FetchError
+from agentkit.errors import ConfigurationError, FetchError
 from agentkit.net.charset import content_type_of, decode
+from agentkit.net.outgoing import check_key_log
 from agentkit.net.url_guard import PORTS, AllowList, Deadline, Guard, Resolver, Target, shown_url, system_resolver
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -265,6 +266,10 @@ def _reason(error: BaseException, port: int, *, connected: bool) -> str:
         return f"port {port} of the server does not speak TLS correctly"
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return f"the server can't be reached: nothing listens on port {port}"
+    try:
+        check_key_log()
+    except ConfigurationError as problem:
+        return str(problem)
     if not connected:
         return "the server can't be reached"
     if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):

@@ -28,11 +28,15 @@ from agentkit.net.api_errors import (
     cause_of,
     display_url,
     error_in_body,
-    message_of,
+    mark_in_body,
     page_text,
     status_error,
 )
 from agentkit.net.drain import drain
+from agentkit.net.error_body import error_in, message_of
+from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
+from agentkit.net.keys import blotted, checked_key, repeats
+from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
 
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
 MAX_RETRY_AFTER = 60.0
@@ -78,7 +82,8 @@ class Transport:
     that failed before any of its response arrived. final: statuses that are not retried. max_bytes: maximum size of
     a whole response body in bytes.
 
-    Raises ConfigurationError when base_url is not an http(s) URL.
+    Raises ConfigurationError when base_url is not an http(s) URL, the key can't be one, or the environment names a
+    proxy or TLS files that can't be used for this URL.
     """
 
     def __init__(
@@ -100,8 +105,10 @@ class Transport:
         self.max_retries = max_retries
         self._final = frozenset(final)
         self._max_bytes = max_bytes
-        self._key = api_key or ""
+        self._key = checked_key(api_key, "api_key") or ""
+        check_environment(base_url, REQUESTS)
         self._session: requests.Session | None = requests.Session()
+        self._session.trust_env = False  # `requests_options` reads it
         self._session.headers.update({"Accept": "application/json, text/event-stream", **(headers or {})})
         self._session.auth = self._authorized  # otherwise requests would read a password from the user's .netrc
         adapter = _Adapter(pool_maxsize=64)
@@ -134,9 +141,12 @@ class Transport:
         """Send JSON and return the JSON of the response.
 
         Raises APIConnectionError when the server can't be reached, APITimeoutError when it does not respond in time,
-        APIStatusError and its subclasses for an error status, APIResponseValidationError when the body is not JSON.
+        APIStatusError and its subclasses for an error status, APIResponseValidationError when the body is not JSON, and
+        the error that a body with status 200 reports.
         """
-        return self._json(self._answered("POST", path, body, timeout, headers))
+        answer = self._json(self._answered("POST", path, body, timeout, headers))
+        self._raise_if_error(answer)
+        return answer
 
     def events(
         self,
@@ -224,8 +234,9 @@ class Transport:
                 timeout=(min(limit, CONNECT_TIMEOUT), limit),
                 stream=True,
                 allow_redirects=False,
+                **requests_options(self.base_url),
             )
-        except requests.RequestException as error:
+        except OSError as error:  # requests' own are OSErrors; those of CA certificates are not always among them
             raise self._connection_error(method, path, error) from error
 
     def _is_retried(self, response: requests.Response) -> bool:
@@ -239,12 +250,16 @@ class Transport:
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
-            raise openai.APIResponseValidationError(
-                as_httpx(response, content[:MAX_ERROR_BYTES]),
-                None,
-                message=f"{display_url(response.url)} answered {response.status_code} with a body that is not JSON (is "
-                f"base_url right?): {content[:200].decode('utf-8', 'replace')!r}",
-            ) from None
+            raise self._not_json(response, content) from None
+
+    @staticmethod
+    def _not_json(response: requests.Response, content: bytes) -> openai.APIError:
+        return openai.APIResponseValidationError(
+            as_httpx(response, content[:MAX_ERROR_BYTES]),
+            None,
+            message=f"{display_url(response.url)} answered {response.status_code} with a body that is not JSON (is "
+            f"base_url right?): {content[:200].decode('utf-8', 'replace')!r}",
+        )
 
     def _content(self, response: requests.Response) -> bytes:
         chunks, size = [], 0
@@ -273,32 +288,34 @@ class Transport:
             raise self._connection_error("POST", urlsplit(response.url).path, error, in_body=True) from error
 
     def _events_of(self, response: requests.Response) -> Iterator[dict[str, Any]]:
-        kind = response.headers.get("Content-Type", "")
-        if "json" in kind:  # the server does not stream
-            yield self._json(response)
-            return
-        lines = _lines(self._chunks(response))
-        for line in lines:
-            if not line.startswith(b"data:"):
-                continue
-            data = line[5:].strip()
-            if data == b"[DONE]":
-                _drain(response, lines)
-                return
-            try:
-                event = json.loads(data)
-            except (ValueError, RecursionError):
-                raise api_error(
-                    f"{display_url(response.url)} sent an event that is not JSON: "
-                    f"{data[:200].decode('utf-8', 'replace')!r}"
-                ) from None
-            if isinstance(event, dict):
-                if event.get("error"):
-                    raise error_in_body(event)
+        reader = EventReader(self._max_bytes)
+        chunks = self._chunks(response)
+        try:
+            for event in reader.read(chunks):
+                self._raise_if_error(event)
                 yield event
                 if event.get("finished"):  # LightLLM's own stream ends without [DONE]
-                    _drain(response, lines)
-                    return
+                    reader.is_done = True
+                    break
+        except BrokenEventError as error:
+            raise mark_in_body(api_error(f"{display_url(response.url)}: {error}")) from None
+        except EventTooLongError as error:
+            raise api_error(f"{display_url(response.url)}: {error}: request fewer tokens (max_tokens)") from None
+        if reader.is_done:
+            drain(chunks, getattr(getattr(response.raw, "connection", None), "sock", None))
+        elif not reader.count and "event-stream" not in response.headers.get("Content-Type", ""):
+            raise self._not_json(response, reader.excerpt.encode())
+
+    def _raise_if_error(self, answer: Any) -> None:
+        """Raise the error that a body with status 200 reports, without the key, which some servers repeat."""
+        found = error_in(answer) if isinstance(answer, dict) else None
+        if found is None:
+            return
+        error = error_in_body(found)
+        if self._key and self._key in f"{error} {error.body}":
+            error.message = error.message.replace(self._key, "(key)")
+            error.args, error.body = (error.message,), None
+        raise error
 
     def _connection_error(
         self, method: str, path: str, error: Exception, in_body: bool = False
@@ -315,7 +332,8 @@ class Transport:
         if in_body:
             message = f"{where}: the connection was closed before the response was complete"
         else:
-            message = f"{where} can't be reached (is the server running, is base_url right?): {cause_of(error)}"
+            hint = route_hint(self.base_url, REQUESTS).replace("running?", "running, is base_url right?")
+            message = f"{where} can't be reached ({hint}): {cause_of(error)}"
         return openai.APIConnectionError(message=message, request=request)
 
     def _status_error(self, response: requests.Response) -> openai.APIStatusError:
@@ -334,28 +352,10 @@ class Transport:
             body = None
         reported = message_of(body) if body is not None else page_text(content)
         if self._key:
-            reported = reported.replace(self._key, "(key)")
-            body = None if self._key in json.dumps(body) else body
+            reported = blotted(reported, self._key)
+            body = None if repeats(json.dumps(body), self._key) else body
         message = f"{display_url(response.url)} answered {response.status_code}: {reported}"
         return status_error(response.status_code, message, as_httpx(response, content), body)
-
-
-def _drain(response: requests.Response, rest: Iterator[bytes]) -> None:
-    drain(rest, getattr(getattr(response.raw, "connection", None), "sock", None))
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a body without line ends; the last line may lack one."""
-    begun: list[bytes] = []
-    for chunk in chunks:
-        *whole, rest = chunk.split(b"\n")
-        for line in whole:
-            yield b"".join((*begun, line)).rstrip(b"\r")
-            begun.clear()
-        if rest:
-            begun.append(rest)
-    if begun:
-        yield b"".join(begun)
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -4,27 +4,18 @@ An image that can't be loaded raises the openai package's BadRequestError, as if
 """
 
 import base64
-import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from agentkit.errors import FetchError
 from agentkit.net.api_errors import status_error
 from agentkit.net.fetch import fetch
+from agentkit.net.image_bytes import SUPPORTED, data_of, media_type
 
 MAX_BYTES = 20_000_000
-
-_SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"BM", "image/bmp"),
-    (b"II*\x00", "image/tiff"),
-    (b"MM\x00*", "image/tiff"),
-)
 
 
 @dataclass(frozen=True)
@@ -47,8 +38,11 @@ class ImageLoader:
                 f"{_display_name(address)} has {len(data):,} bytes, more than the allowed {self.max_bytes:,}: shrink it"
             )
         kind = media_type(data)
-        if kind is None:
-            raise _refused(f"{_display_name(address)} is not a supported image (PNG, JPEG, GIF, WebP, BMP or TIFF)")
+        if kind not in SUPPORTED:
+            what = f": it is {kind}, convert it" if kind else ""
+            raise _refused(
+                f"{_display_name(address)} is not a supported image (PNG, JPEG, GIF, WebP, BMP or TIFF){what}"
+            )
         return kind, data
 
     def base64(self, addresses: Iterable[str]) -> list[dict[str, str]]:
@@ -66,7 +60,10 @@ class ImageLoader:
     def _bytes(self, address: str) -> bytes:
         scheme = address.partition(":")[0].lower()
         if scheme == "data":
-            return _from_data_url(address)
+            try:
+                return data_of(address)
+            except ValueError as error:
+                raise _refused(f"a data: URL {error}") from None
         if scheme in ("http", "https"):
             try:
                 return fetch(address, max_bytes=self.max_bytes, allow=self.allow).content
@@ -79,8 +76,7 @@ class ImageLoader:
     def _from_file(self, address: str) -> bytes:
         if not self.files:
             raise _refused(f"{_display_name(address)} is a file, and reading files is disabled: send a data: URL")
-        parts = urlsplit(address)
-        path = Path(url2pathname(unquote(parts.path)) if parts.scheme == "file" else address).expanduser()
+        path = _path_of(address)
         try:
             if path.stat().st_size > self.max_bytes:
                 raise _refused(
@@ -91,27 +87,17 @@ class ImageLoader:
             raise _refused(f"{_display_name(address)} can't be read: {error.strerror or error}") from None
 
 
-def media_type(data: bytes) -> str | None:
-    """Return the media type of an image by its first bytes; None when it is not a known format."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for signature, kind in _SIGNATURES if data.startswith(signature)), None)
-
-
-def _from_data_url(address: str) -> bytes:
-    head, comma, body = address.partition(",")
-    if not comma:
-        raise _refused("a data: URL must contain a comma: write data:image/png;base64,...")
-    if not head.lower().endswith(";base64"):
-        return unquote_to_bytes(body)
-    try:
-        return base64.b64decode("".join(body.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _refused(f"a data: URL is not valid base64 ({error}): encode the image's bytes") from None
+def _path_of(address: str) -> Path:
+    """Return the file of a `file:` URL, or of a path. In "file://image.png" the name stands where the host belongs."""
+    if address[:5].lower() != "file:":
+        return Path(address).expanduser()
+    parts = urlsplit(address)
+    host = "" if parts.netloc.lower() == "localhost" else parts.netloc
+    return Path(url2pathname(host + parts.path)).expanduser()
 
 
 def _display_name(address: str) -> str:
-    return f"the image {address[:80]!r}" if not address.startswith("data:") else "an image in a data: URL"
+    return f"the image {address[:80]!r}" if address[:5].lower() != "data:" else "an image in a data: URL"
 
 
 def _refused(message: str) -> Exception:

@@ -12,6 +12,7 @@ from agentkit.backend import Backend, Request
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, RunFinished
 from agentkit.message import Prompt, user
+from agentkit.serving.append_only import LateReasoningSeen
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.session import Sessions
 from agentkit.sessions.turn import Turn
@@ -24,6 +25,8 @@ POLL_SECONDS = 0.1
 
 class ChatService:
     """Answers user messages with one agent, using one model and one session store. Thread-safe.
+
+    late_reasoning: of its model, for `AppendOnlyText`.
 
     history_tokens: maximum number of tokens of a session's history sent to the model. calls_at_once: maximum number of
     answers generated concurrently. limits: run limits of one answer; None: at most 10 turns.
@@ -39,6 +42,7 @@ class ChatService:
         limits: Limits | None = None,
     ) -> None:
         self.sessions = sessions
+        self.late_reasoning = LateReasoningSeen()
         self._backend = backend
         self._agent = Agent(backend, window=Window(history_tokens), limits=limits or Limits(turns=10))
         self._toolbox = functools.lru_cache(64)(Toolbox)

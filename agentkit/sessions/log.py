@@ -13,7 +13,8 @@ An entry is one JSON object in format 1, or 2 for a view with "from":
 
 Further keys of a message's entry: "by": "run", a user message that the run wrote itself (images of a tool, what is
 wrong with an answer); "ends": true, the result of a tool that ended the run; "unknown": true, the result says that the
-effect of the call is not known; "stopped": why the reply was stopped in the middle.
+effect of the call is not known; "stopped": why the reply was stopped in the middle; "finish_reason": the server's, of
+a reply that it cut off.
 
 "started" is written before a call that is not read-only is run: if no result follows, it is not known whether the call
 had its effect. Images are stored separately under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in
@@ -294,6 +295,8 @@ def message_entries(
     blobs: dict[str, bytes] = {}
     made = []
     for message in messages:
+        if not isinstance(message, Mapping):
+            raise SessionError(f"a message can't be stored: it is a {type(message).__name__}, not a dict with a role")
         try:
             made.append({"message": _each_url(sendable(message), lambda url: _reference(url, blobs))})
         except ValueError as error:

@@ -1,6 +1,7 @@
 """A connection to the SQLite file at a path, which may be removed or replaced, in a process that may fork."""
 
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 
 from agentkit.errors import ConfigurationError, SessionError
 from agentkit.sessions.forking import take_part_in_forks
+
+_URI_OPTION = re.compile(r"\?(?:mode|cache|nolock|immutable|vfs|psow)=")
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|sqlite:)", re.IGNORECASE)
 
 Identity = tuple[int, int]
 """Which file it is: device and inode."""
@@ -126,11 +130,15 @@ def identity(path: str | os.PathLike[str]) -> Identity | None:
 def absolute(path: str | os.PathLike[str]) -> Path:
     """The path of a database, without symbolic links: one file has one lock, from whatever folder and under whatever
     name it is opened. Raises ConfigurationError for names that mean something else to SQLite."""
-    text = os.fspath(path)
-    if text == ":memory:" or not text.strip():
+    text = os.fsdecode(path)
+    if text == ":memory:" or not text.strip() or "\0" in text:
         raise ConfigurationError(
             f"{text!r} is not the path of a file: for sessions in memory use MemorySessions(), or the URL memory:"
         )
-    if text.startswith("file:"):
+    if text[:5].lower() == "file:" or _URI_OPTION.search(text):
         raise ConfigurationError(f"{text!r} is an SQLite URI: give the path of the file instead")
+    if isinstance(path, str) and _URL.match(text):
+        raise ConfigurationError(
+            f"{text.partition(':')[0]!r} is the scheme of a URL: give the path of a file, or use open_sessions()"
+        )
     return Path(os.path.realpath(text))

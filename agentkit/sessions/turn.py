@@ -12,11 +12,12 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from agentkit._text import json_bytes
+from agentkit.backend import is_broken_off
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
-from agentkit.event import Event, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
+from agentkit.event import Event, Reply, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
 from agentkit.executor import record_of
 from agentkit.limits import Usage
-from agentkit.message import STOP_NOTES, Message, ToolCall, response_of, tool_result
+from agentkit.message import STOP_NOTES, Message, ToolCall, response_of, stop_reason, tool_result
 from agentkit.sessions.log import (
     Entry,
     Marks,
@@ -44,10 +45,11 @@ class Turn:
     request_id: the id of the client's request, "" for none. state: "new"; "open": the request was begun earlier, and
     goes on where it stopped; "answered": it has its answer already. messages: those of the session, None without one;
     of an answered request those up to its answer. held: the messages that come after the results of open calls.
-    records: the calls that an open or answered request has made so far. unknown: the calls that an earlier run started
-    and did not finish. was_cut: whether a part of the history was left out for this request. view, spent: which part of
-    the session was sent last, and what that took. first_number: the number in the session of the first of `messages`:
-    reading starts with what is sent. instructed: how many messages the run has before those of the session.
+    records: the calls that an open or answered request has made so far. finish_reason: the server's, of an answer that
+    it cut off. unknown: the calls that an earlier run started and did not finish. was_cut: whether a part of the
+    history was left out for this request. view, spent: which part of the session was sent last, and what that took.
+    first_number: the number in the session of the first of `messages`: reading starts with what is sent. instructed:
+    how many messages the run has before those of the session.
 
     Raises RequestConflictError when the request id was used with another content, SessionError when the session can't
     be read.
@@ -58,6 +60,7 @@ class Turn:
     messages: list[Message] | None = None
     held: Sequence[Message] = ()
     records: Sequence[ToolRecord] = ()
+    finish_reason: str = ""
     unknown: Sequence[ToolCall] = ()
     was_cut: bool = False
     view: Mapping[str, Any] | None = None
@@ -157,6 +160,7 @@ class Turn:
         self.was_cut = any(entry.kind == "view" for entry in entries[place:end])
         if _is_answered(made):
             self.state = "answered"
+            self.finish_reason = made[-1].extra.get("finish_reason", "")
             self.records = _records(made)
             return entries[:end]
         if not made or end < len(entries):
@@ -245,8 +249,7 @@ class Turn:
         if self._writer is None:
             return
         if isinstance(event, ReplyFinished):
-            reason = event.reply.finish_reason
-            self.add(event.adds, event.reply.usage, {"stopped": reason} if reason in STOP_NOTES else {})
+            self.add(event.adds, event.reply.usage, _ending(event.reply))
         elif isinstance(event, ToolFinished):
             self.add(event.adds, extra={"ends": True} if event.ends_run else {})
         elif event.adds:
@@ -261,6 +264,14 @@ class Turn:
             with suppress(SessionError):  # then the next try goes on from what is stored
                 self._writer.write_undo(self._messages_written, self._first, self._left)
         self._messages_written = 0
+
+
+def _ending(reply: Reply) -> dict[str, Any]:
+    """What the entry of a reply says of its end, when the model was not done."""
+    reason = reply.finish_reason
+    if reason in STOP_NOTES and stop_reason(reply.message) == reason:
+        return {"stopped": reason}
+    return {"finish_reason": reason} if is_broken_off(reason) else {}
 
 
 def _digest(content: object) -> str:

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from agentkit.history.given import storable_messages
 from agentkit.limits import Usage
 from agentkit.message import Message
 from agentkit.sessions.log import (
@@ -56,8 +57,9 @@ class Writer:
         return self._store._mark(self.id, name)
 
     def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
-        """Append messages, all or none. usage: what the first of them took."""
-        self.write(*message_entries(messages, usage))
+        """Append messages, all or none; those of other programs in OpenAI's form. usage: what the first of them
+        took."""
+        self.write(*message_entries(storable_messages(messages), usage))
 
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:
         """Record that a call that is not read-only is about to run."""

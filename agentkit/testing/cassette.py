@@ -1,8 +1,8 @@
 """Records HTTP exchanges with model servers and the web in a file, and replays them in tests without network (vcrpy).
 
 Both HTTP libraries are recorded (httpx, which the openai package uses, and requests), including streams. Secrets are
-removed: only a few harmless headers are kept, query parameters with the name of a secret are redacted, and so are the
-secrets in environment variables wherever they occur.
+removed: only a few harmless headers are kept, fields of bodies and parameters of URLs with the name of a secret are
+redacted, and so are the secrets in environment variables wherever they occur.
 """
 
 import json
@@ -10,19 +10,19 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError, MissingExtraError
+from agentkit.testing.redaction import Redaction
 
 MODES = ("none", "once", "new", "all")
 KEPT_OF_REQUESTS = ("accept", "content-type")
 KEPT_OF_RESPONSES = ("content-type", "retry-after", "location")
 SECRET_NAME = re.compile(r"(^|_)(key|token|secret|password|passwd|auth)s?$", re.IGNORECASE)
-REDACTED = "SECRET"
 
 
 class CassetteError(AssertionError):
@@ -50,9 +50,13 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
     file = Path(path)
     if mode == "none" and not file.exists():
         raise ConfigurationError(f"the recording {file.name} does not exist: record it with AGENTKIT_RECORD=once")
-    redaction = _Redaction([*secrets, *_secrets_of(os.environ)])
+    redaction = Redaction([*secrets, *_secrets_of(os.environ)])
     differences: list[str] = []
-    player = vcr.VCR(before_record_request=redaction.request, before_record_response=redaction.response)
+    player = vcr.VCR(
+        before_record_request=partial(_recorded_request, redaction),
+        before_record_response=partial(_recorded_response, redaction),
+        decode_compressed_response=True,
+    )
     player.register_matcher("agentkit", lambda now, then: _check(now, then, differences))
     modes = {"none": "none", "once": "once", "new": "new_episodes", "all": "all"}
     try:
@@ -69,41 +73,26 @@ def _secrets_of(environment: Mapping[str, str]) -> list[str]:
     return [value for name, value in environment.items() if SECRET_NAME.search(name) and len(value) >= 8]
 
 
-class _Redaction:
-    """Removes secrets from recorded requests and responses."""
+def _recorded_request(redaction: Redaction, request: Any) -> Any:
+    """Return a request as it is recorded and compared. It is a copy of the one that is sent."""
+    body = request.body
+    if hasattr(body, "read"):
+        body = body.read()
+    elif body is not None and not isinstance(body, str | bytes):  # sent in pieces
+        body = b"".join(body)
+    kept = {name: value for name, value in request.headers.items() if name.lower() in KEPT_OF_REQUESTS}
+    return type(request)(request.method, redaction.url(request.uri), redaction.body(body), kept)
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
 
-    def request(self, request: Any) -> Any:
-        """Returns the request as it is recorded and compared."""
-        parts = urlsplit(request.uri)
-        query = [
-            (name, REDACTED if SECRET_NAME.search(name) else value) for name, value in parse_qsl(parts.query, True)
-        ]
-        request.uri = self._text(
-            urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=urlencode(query)))
-        )
-        for name in [name for name in request.headers if name.lower() not in KEPT_OF_REQUESTS]:
-            del request.headers[name]
-        if request.body:
-            request.body = self._text(request.body)
-        return request
-
-    def response(self, response: Any) -> Any:
-        """Returns the response as it is recorded."""
-        headers = response["headers"]
-        kept = {name: value for name, value in headers.items() if name.lower() in KEPT_OF_RESPONSES}
-        body = {name: self._text(value) for name, value in response["body"].items()}
-        return {**response, "headers": kept, "body": body}
-
-    def _text(self, value: Any) -> Any:
-        for secret in self._secrets:
-            if isinstance(value, bytes):
-                value = value.replace(secret.encode(), REDACTED.encode())
-            elif isinstance(value, str):
-                value = value.replace(secret, REDACTED)
-        return value
+def _recorded_response(redaction: Redaction, response: Any) -> Any:
+    """Return a response as it is recorded."""
+    headers = {
+        name: [redaction.url(each) for each in value] if name.lower() == "location" else value
+        for name, value in response["headers"].items()
+        if name.lower() in KEPT_OF_RESPONSES
+    }
+    body = {name: redaction.body(value) for name, value in response["body"].items()}
+    return {**response, "headers": headers, "body": body}
 
 
 def _check(now: Any, then: Any, differences: list[str]) -> None:

@@ -118,7 +118,9 @@ def _events(message: dict[str, Any], stream: bool, ids: str, begin: Begin | None
         events = list(accumulator.feed({"choices": [{"delta": delta}]}))
         if stream:
             yield from events
-    list(accumulator.feed({"choices": [{"delta": {}, "finish_reason": "tool_calls" if calls else "stop"}]}))
+    rest = list(accumulator.feed({"choices": [{"delta": {}, "finish_reason": "tool_calls" if calls else "stop"}]}))
+    if stream:
+        yield from rest
     reply = accumulator.reply()
     yield Reply(reply.message, reply.finish_reason, Usage(requests=1), reply.extra)
 

@@ -25,6 +25,7 @@ from agentkit.text.call_format import (
 )
 from agentkit.text.held_text import SPACE, StopFilter, TextEmitter, TrailingCalls
 from agentkit.text.markers import MarkerSearch
+from agentkit.text.mentions import Mentions
 from agentkit.text.quotation import Quotation
 from agentkit.text.reasoning import Reasoning, Spoken, inline_tags
 
@@ -67,6 +68,7 @@ class ReplyParser:
         self._quotation = Quotation()
         self._is_copy = is_copy
         self._last = TrailingCalls(format.between) if calls_last else None
+        self._mentions = Mentions(format.between, looks=not format.reopens)
         self._has_called = False
         self._may_call = True
         self._count = self._answer_start = 0
@@ -102,6 +104,7 @@ class ReplyParser:
         else:
             self._emit(held)
             self._end_section()
+            self._add(self._mentions.take())
             if self._last is not None:
                 self._finish_calls(self._last)
             self._answer.end()
@@ -112,6 +115,7 @@ class ReplyParser:
         be parsed with `feed`."""
         is_plain = not (self._at_start or self._reasoning.is_open or self._block or self._markers.held)
         is_held = self._section is not None or self._stops.may_cut or (self._last is not None and self._last.is_pending)
+        is_held = is_held or self._mentions.is_active
         if not is_plain or is_held or not self._answer.is_plain or self._markers.may_find(text):
             return False
         self._raw.append(text)
@@ -226,7 +230,9 @@ class ReplyParser:
         if self._inline_end_tag or self._quotation.is_open:
             self._quotation.note_markup()
             self._emit(marker)
-        elif marker in self._format.swallowed:
+            return
+        self._mentions.begin(self._quotation, is_first=not self._answer.has_emitted)
+        if marker in self._format.swallowed:
             self._handle_swallowed(marker, end)
         else:
             self._markup.append(marker)
@@ -280,12 +286,17 @@ class ReplyParser:
             self._emit(tag)
 
     def _handle_swallowed(self, marker: str, end: int) -> None:
+        if self._mentions.is_certain:
+            self._emit_markup(marker)
+            return
         if self._last is not None:
             self._last.hold(marker)
             return
         begins = self._format.section is not None and marker == self._format.section[0]
         self._end_section()
         self._section = [marker] if begins else None
+        if not begins:
+            self._mentions.drop(marker)
         if self._spoken is not None:
             self._spoken.leave_out(end - len(marker), end)
             self._answer.begin_part()
@@ -312,6 +323,7 @@ class ReplyParser:
             self._out.append(LateReasoning(thoughts))
         if self._last is not None:
             self._last = TrailingCalls(self._format.between)
+        self._mentions = self._mentions.cleared()
         self._section = None
         self._has_called = False
         self._answer.restart()
@@ -336,6 +348,11 @@ class ReplyParser:
             return
         if not text:
             return
+        if self._mentions.is_active:
+            calls, text = self._mentions.pass_on(text)
+            self._add(calls)
+            if not text:
+                return
         if self._last is not None and self._last.is_pending:
             self._may_call = self._may_call and not (self._last.calls and self._last.has_words(text))
             text = self._last.release(text)
@@ -344,21 +361,32 @@ class ReplyParser:
         self._quotation.feed(text)
         self._answer.emit(text)
 
+    def _emit_markup(self, markup: str) -> None:
+        """Emit the markup of calls that are text; more that directly follows it is text too."""
+        is_certain = self._mentions.is_certain
+        self._emit(markup if self._section is not None else self._mentions.with_dropped(markup))
+        self._mentions.is_certain = is_certain
+
     def _handle_block(self, parts: list[Segment], markup: str, *, is_open: bool = False, cut_off: bool = False) -> None:
         """Handle the parts of a block. is_open: whether only the end of the reply closed the block."""
         calls = [part for part in parts if isinstance(part, Call | BadCall)]
-        is_empty = not parts and bool(self._inside(markup).strip())
+        is_empty = not parts and (self._mentions.is_certain or bool(self._inside(markup).strip()))
         if is_empty or (calls and self._is_text(markup, calls, is_open)):
-            self._emit(markup)
+            self._emit_markup(markup)
             return
         if calls and is_open and cut_off:
             parts = [BadCall(markup, CUT_OFF, calls[-1].name)]
         self._has_called = self._has_called or bool(calls)
+        if self._last is None and (calls or not parts) and self._is_doubtful(parts, markup, is_open):
+            return
         if self._section is not None and calls:
             self._section = []
         if self._last is not None and (calls or not parts):
             self._last.hold(markup, parts)
             return
+        self._add(parts)
+
+    def _add(self, parts: Sequence[Segment]) -> None:
         for part in parts:
             if isinstance(part, Text):
                 self._emit(part.text)
@@ -366,13 +394,32 @@ class ReplyParser:
                 self._answer.drop_space(self._format.between)
                 self._out.append(part)
 
+    def _is_doubtful(self, parts: Sequence[Segment], markup: str, is_open: bool) -> bool:
+        """Whether the calls stand within a sentence, where they are held back; those that only the end of the reply
+        closes are text there, but for a broken one that directly follows a word: no prose shows calls so."""
+        if not parts:
+            self._mentions.drop(markup)
+            return False
+        if is_open and isinstance(parts[-1], BadCall) and not self._quotation.follows_space:
+            return False
+        if self._mentions.are_meant:
+            self._add(self._mentions.take())
+        if not self._mentions.holds(parts, "".join((*(self._section or ()), markup)), self._quotation):
+            return False
+        self._section = None if self._section is None else []
+        if is_open and self._quotation.runs_on and not self._quotation.after_colon:
+            self._emit_markup(self._mentions.release())
+        return True
+
     def _inside(self, markup: str) -> str:
         """Returns the markup without the marker at its beginning."""
         return markup[max((len(start) for start in self._format.starts if markup.startswith(start)), default=0) :]
 
     def _is_text(self, markup: str, calls: Sequence[Call | BadCall], is_open: bool) -> bool:
         """Whether markup in the form of a call is not a call of the model's."""
-        if not self._may_call or (self._last is not None and is_open and self._answer.has_emitted):
+        if not self._may_call or self._mentions.is_certain:
+            return True
+        if self._last is not None and is_open and self._answer.has_emitted:
             return True
         named = [(call.name or "", call.arguments if isinstance(call, Call) else "{}") for call in calls]
         return self._is_copy is not None and self._is_copy(markup, named)

@@ -1,8 +1,9 @@
 """Detects whether a text ends inside a quotation, where a model only quotes what somebody else wrote.
 
 Recognises Markdown's code fences, code spans, indented code and block quotes (CommonMark 0.31, sections 4.4, 4.5, 5.1
-and 6.1), quotation marks of any language, and HTML's elements for code and quotations. In doubt a quotation counts as
-open: double quotation marks up to their counterpart, an unpaired apostrophe or backtick up to the end of its paragraph.
+and 6.1), quotation marks of any language, HTML's comments and its elements for code and quotations. In doubt a
+quotation counts as open: double quotation marks up to their counterpart, an unpaired apostrophe or backtick up to the
+end of its paragraph. Also says whether the text before a call makes it an example, or part of a sentence.
 """
 
 import re
@@ -14,18 +15,34 @@ _INDENTED = re.compile(r"(?: {4}| {0,3}\t)")
 _LIST_ITEM = re.compile(rf"[^\S\n]*{_MARKERS}")
 _HEADING = re.compile(r" {0,3}#{1,6}(?:\s|\Z)")
 _INLINE = re.compile(
-    r"""(?P<escaped>\\[^"'\w])|(?P<ticks>`+)|(?P<mark>"+|'+|[＂“”„«»‘’‚「」『』｢｣《》〈〉‹›])"""
-    r"""|<(?P<end>/?)(?P<name>blockquote|pre|code|samp|q)(?=[\s/>]|\Z)""",
+    r"""(?P<escaped>\\[^"'\w])|(?P<ticks>`+)|(?P<mark>"+|'+|[＂＇“”„‟«»‘’‚‛「」『』｢｣《》〈〉‹›〝〞〟❝❞❛❜⟨⟩﹁﹂﹃﹄״])"""
+    r"""|<(?P<end>/?)(?P<name>blockquote|pre|code|samp|q|kbd|tt|cite|xmp|listing|textarea|examples?|quote)"""
+    r"""(?=[\s/>]|\Z)|(?P<comment><!--|-->)|\[(?P<closes>/?)(?P<tag>code|quote|pre)(?=[\]= ]|\Z)""",
     re.DOTALL | re.IGNORECASE,
 )
 _APOSTROPHE = re.compile(r"(?:\d0s|t(?:is|was)|em|til|n|cause|bout|round)\b", re.IGNORECASE)
-_PAIRS = "“”|””|„“”|«»|»«»|‹›|›‹|‘’|‚‘’|「」|『』|｢｣|《》|〈〉|＂＂|\"\"|''"
+_PAIRS = "“”|””|„“”|«»|»«»|‹›|›‹|‘’|‚‘’|「」|『』|｢｣|《》|〈〉"
+_PAIRS += "|‟”“|‛’‘|〝〞〟|❝❞|❛❜|⟨⟩|﹁﹂|﹃﹄|＂＂|＇＇|״״|\"\"|''"
 _CLOSED_BY = {pair[0]: pair[1:] for pair in _PAIRS.split("|")}
-_STRAIGHT = "\"'＂”"
+_STRAIGHT = "\"'＂＇״”"
 """Quotation marks with the same character for opening and closing."""
 
-_ENDS_WITH_PARAGRAPH = "'‘‚«»‹›”"
+_ENDS_WITH_PARAGRAPH = "'＇‘‚‛❛«»‹›”״⟨"
+_BLOCKS = ("pre", "blockquote", "xmp", "listing", "textarea", "example", "examples", "quote")
+"""Elements that may span paragraphs, where their tag begins a line."""
 _BEFORE_OPENING = "([{<—–-:=>,;/|*_\"'“„«‘‚「『"
+_ITEM = re.compile(rf"[^\S\n]*(?:{_MARKERS}|\||:\s)")
+_ENDS_SENTENCE = re.compile(r"(?:[.!?…。！？؟।։]|\A)[\"'”’»›」』)\]*_`~]*\s*\Z")
+_ANNOUNCES = re.compile(
+    r"(?:\b(?:for (?:example|instance)|e\.g\.|examples?|says?|said|writes?|wrote|reads|quotes?|quoted|such as|like"
+    r"|like this|syntax|zum beispiel|z\. ?b\.|beispiel|par exemple|exemple|por ejemplo|ejemplo|per esempio|esempio"
+    r"|por exemplo|exemplo|например|пример)|例如|比如|例えば|示例|写着|寫著|写道|예를 들어|예시)[\s:：,，*_]*"
+    r"(?:<[^<>\s]{1,40}>\s*)?\Z|(?:\A|\n)\s*\[[^\]\n]{1,40}\]:\s*\Z",
+    re.IGNORECASE,
+)
+"""Words directly before a call that make it an example, or somebody else's."""
+_TAIL = 80
+"""Characters before a call that are looked at for these."""
 _MAX_DEPTH = 50
 """Maximum number of nested quotations; with more, all stay open."""
 
@@ -50,6 +67,8 @@ class Quotation:
         self._marks: list[str] = []
         self._elements: list[tuple[str, bool]] = []
         self._last = self._last_visible = ""
+        self._tail = ""
+        self._on_item = False
         self._holds_markup = False
 
     def feed(self, text: str) -> None:
@@ -74,14 +93,43 @@ class Quotation:
         self._catch_up()
         return self._last == "`" or self._last in _CLOSED_BY
 
+    @property
+    def is_mention(self) -> bool:
+        """Whether call markup here is only mentioned, though nothing quotes it: on the line of a list item or in the
+        row of a table, after a backslash, or announced as an example or as somebody's words."""
+        self._catch_up()
+        tail = self._tail
+        is_escaped = (len(tail) - len(tail.rstrip("\\"))) % 2 == 1
+        return self._on_item or is_escaped or _ANNOUNCES.search(tail) is not None
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether the text so far ends within a sentence."""
+        self._catch_up()
+        return _ENDS_SENTENCE.search(self._tail) is None
+
+    @property
+    def follows_space(self) -> bool:
+        """Whether it directly follows white space."""
+        self._catch_up()
+        return self._last.isspace()
+
+    @property
+    def after_colon(self) -> bool:
+        """Whether the last that was written is a colon."""
+        self._catch_up()
+        return self._last_visible in (":", "：")
+
     def note_markup(self) -> None:
         """Record that the quotation contains call markup: it then extends to its own end, not only to the end of the
         paragraph."""
         self._holds_markup = True
 
     def _catch_up(self) -> None:
-        lines = "".join(self._pending).split("\n")
+        text = "".join(self._pending)
         self._pending.clear()
+        self._tail = (self._tail + text)[-_TAIL:]
+        lines = text.split("\n")
         for index, line in enumerate(lines):
             if index:
                 self._end_line()
@@ -110,6 +158,7 @@ class Quotation:
 
     def _begin_line(self, line: str) -> None:
         self._lead, self._is_blank = None, False
+        self._on_item = _ITEM.match(line) is not None
         fence = _FENCE.match(line)
         if self._fence:
             self._handle_fence(fence, line)
@@ -147,6 +196,7 @@ class Quotation:
             self._end_paragraph()
         self._follows_break = bool(self._last_visible) and (self._is_blank or self._breaks)
         self._lead, self._is_blank, self._breaks = "", True, False
+        self._on_item = False
         self._on_fence_line = False
         self._last = "\n"
 
@@ -168,8 +218,11 @@ class Quotation:
                 continue
             elif found["mark"]:
                 self._handle_mark(found["mark"], text, found.start())
+            elif found["comment"]:
+                self._handle_element("<!--", found["comment"] == "-->", begins_line=False, stays=True)
             else:
-                self._handle_element(found["name"].lower(), bool(found["end"]), _begins_line(text, found.start()))
+                name, end = found["name"] or f"[{found['tag']}", found["end"] or found["closes"]
+                self._handle_element(name.lower(), bool(end), begins_line=_begins_line(text, found.start()))
         if not (self._ticks or self._marks or self._elements):
             self._holds_markup = False
 
@@ -179,12 +232,12 @@ class Quotation:
         elif self._ticks == count:
             self._ticks = 0
 
-    def _handle_element(self, name: str, is_end: bool, begins_line: bool) -> None:
+    def _handle_element(self, name: str, is_end: bool, *, begins_line: bool, stays: bool = False) -> None:
         """Handle an HTML tag. At the beginning of a line it begins a block, which can span paragraphs; elsewhere the
-        text may only mention it."""
+        text may only mention it. stays: it spans paragraphs in any case."""
         if not is_end:
             if len(self._elements) < _MAX_DEPTH:
-                self._elements.append((name, begins_line and name in ("pre", "blockquote")))
+                self._elements.append((name, stays or (begins_line and name.lstrip("[") in _BLOCKS)))
             return
         index = next((at for at in range(len(self._elements) - 1, -1, -1) if self._elements[at][0] == name), -1)
         if index >= 0:

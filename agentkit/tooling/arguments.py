@@ -2,12 +2,13 @@
 
 import functools
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from agentkit._text import cut, joined_surrogates
+from agentkit._text import cut, joined_surrogates, shown
 from agentkit.errors import ArgumentsError, ToolDefinitionError
-from agentkit.tooling.coercion import coerce_all
+from agentkit.tooling.argument_names import check_names, left_out, left_out_of_schema, unknown_names, unwrapped
+from agentkit.tooling.coercion import MAX_ROUNDS, Coercion, Names
 from agentkit.tooling.json_repair import CutOffError, is_clean, json_error_of, loads, read_json
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 ArgumentsParser = Callable[[str], tuple[dict[str, Any], list[str]]]
 """Parses the JSON text of a call's arguments. Returns the keyword arguments of the tool's function, and the names of
-arguments that the function does not have. Raises ArgumentsError."""
+arguments that the function does not have; those inside of nested objects, as paths, only where a default stands in for
+another. Raises ArgumentsError."""
 
 UNREADABLE, ERROR = "unreadable_arguments", "fault"
 """Keys of the object that replaces arguments which can't be parsed."""
@@ -95,7 +97,7 @@ def parse(arguments: str) -> dict[str, Any]:
         reason = json_error_of(arguments) if "deep" not in str(error) else str(error)
         raise ArgumentsError(f"the arguments are not valid JSON: {reason}") from None
     if not isinstance(value, dict):
-        raise ArgumentsError(f"the arguments must be a JSON object, got {_display(value)}")
+        raise ArgumentsError(f"the arguments must be a JSON object, got {shown(value, MAX_VALUE_LENGTH)}")
     if value.keys() == {UNREADABLE, ERROR}:
         raise ArgumentsError(str(value[ERROR]))
     if value.keys() == {UNREADABLE}:
@@ -111,33 +113,73 @@ def read_arguments(arguments: str) -> dict[str, Any]:
         return {}
 
 
-def signature_reader(adapter: "TypeAdapter[Any]", names: Collection[str]) -> ArgumentsParser:
+def signature_reader(
+    adapter: "TypeAdapter[Any]",
+    parameters: Mapping[str, Any],
+    names: Collection[str] | None = None,
+    tool: str | None = None,
+    has_effect: bool = False,
+) -> ArgumentsParser:
     """Returns the parser for arguments described by a function's annotations; values have the annotated types.
 
-    names: the names of its parameters. Unknown arguments are ignored, since models often add harmless ones.
+    parameters: their JSON schema. names: those under which arguments are taken, if not only those of the schema's
+    properties. tool: the tool's name, for calls that wrap their arguments in an object; None leaves them as they are.
+    Unknown arguments are left out, since models often add harmless ones. has_effect: they are errors where the function
+    would run with a default instead.
     """
-    from pydantic import ValidationError
+    known: Collection[str] = parameters["properties"] if names is None else names
+    read_values = _reader_of_values(adapter)
 
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
-        unknown = [name for name in given if name not in names]
+        if tool is not None:
+            given = unwrapped(given, tool, known)
         try:
-            return adapter.validate_json(json.dumps(given)), unknown
-        except ValidationError as error:
-            errors = error.errors(include_url=False, include_context=False)
-        coerced = coerce_all(given, [(each["loc"], _expected_types(each["type"])) for each in errors])
-        try:
-            return adapter.validate_json(json.dumps(coerced)), unknown
-        except ValidationError:  # report the errors in what the model wrote, not those after coercion
-            raise _arguments_error((_path(each["loc"]), _expected(each["msg"]), each) for each in errors) from None
+            coerced, values = read_values(given)
+        except ArgumentsError as error:
+            raise _with_unknown(error, () if tool is None else given, known) from error.__cause__
+        unknown = [name for name in given if name not in known]
+        for name, value in coerced.items():
+            if isinstance(value, dict | list) and name in values:
+                unknown += left_out(value, values[name], name)
+        if has_effect:
+            check_names(parameters, values, unknown)
+        return values, unknown
 
     return read
 
 
-def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
+def _reader_of_values(adapter: "TypeAdapter[Any]") -> Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]]:
+    """Returns what makes the values of a call's arguments, coerced where they don't fit: both the coerced arguments and
+    the values. Raises ArgumentsError."""
+    from agentkit.tooling.argument_errors import enum_names, validated, wrong_arguments
+
+    @functools.cache  # few calls need it, and it takes milliseconds
+    def described() -> tuple[dict[str, Any], Names]:
+        return adapter.json_schema(), enum_names(adapter)
+
+    def read_values(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        values, errors = validated(adapter, given)
+        if not errors:
+            return given, values
+        coercion = Coercion(given, *described())
+        last = errors
+        for _ in range(MAX_ROUNDS):
+            if not coercion.apply(each["loc"] for each in last):
+                break
+            values, last = validated(adapter, coercion.made)
+            if not last:
+                return coercion.made, values
+        raise wrong_arguments(errors, last, coercion)
+
+    return read_values
+
+
+def schema_reader(parameters: Mapping[str, Any], tool: str, has_effect: bool = False) -> ArgumentsParser:
     """Returns the parser for arguments described by a hand-written JSON schema; values keep their JSON types.
 
-    Raises ToolDefinitionError when the schema is not a valid JSON schema of an object.
+    tool, has_effect: see `signature_reader`. Raises ToolDefinitionError when the schema is not a valid JSON schema of
+    an object.
     """
     import jsonschema
 
@@ -153,18 +195,38 @@ def schema_reader(parameters: Mapping[str, Any]) -> ArgumentsParser:
 
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
+        if described or closed:
+            given = unwrapped(given, tool, described)
         unknown = [name for name in given if closed and name not in described]
         values = {
             name: _whole_number(value, described.get(name)) for name, value in given.items() if name not in unknown
         }
         errors = list(validator.iter_errors(values))
-        if errors:
-            values = coerce_all(values, [(tuple(each.absolute_path), _schema_types(each)) for each in errors])
-            if not validator.is_valid(values):
-                raise _schema_error(errors)
+        if not errors:
+            return checked(values, unknown)
+        coercion = Coercion(values, parameters)
+        last = errors
+        for _ in range(MAX_ROUNDS):
+            if not coercion.apply(_schema_paths(last)):
+                break
+            last = list(validator.iter_errors(coercion.made))
+            if not last:
+                return checked(coercion.made, unknown)
+        raise _with_unknown(_schema_error(errors), given, described or given)
+
+    def checked(values: dict[str, Any], unknown: list[str]) -> tuple[dict[str, Any], list[str]]:
+        unknown += left_out_of_schema(values, parameters)
+        if has_effect:
+            check_names(parameters, values, unknown)
         return values, unknown
 
     return read
+
+
+def _with_unknown(error: ArgumentsError, given: Collection[str], known: Collection[str]) -> ArgumentsError:
+    """Returns the error with the names that the tool does not have: one of them may stand for what is missing."""
+    unknown = [name for name in given if name not in known]
+    return ArgumentsError(f"{error}; {unknown_names(unknown, given, known)}") if unknown else error
 
 
 def _whole_number(value: Any, schema: Any) -> Any:
@@ -173,70 +235,18 @@ def _whole_number(value: Any, schema: Any) -> Any:
     return int(value) if is_integer and isinstance(value, float) and value.is_integer() else value
 
 
+def _schema_paths(errors: Iterable["ValidationError"]) -> Iterator[tuple[int | str, ...]]:
+    """The paths of errors, and of those in the alternatives that each is made of."""
+    for error in errors:
+        yield tuple(error.absolute_path)
+        yield from _schema_paths(error.context or ())
+
+
 def _schema_error(errors: Iterable["ValidationError"]) -> ArgumentsError:
-    ordered = sorted(errors, key=lambda error: error.json_path)[:MAX_ERRORS]
+    from jsonschema.exceptions import best_match
+
+    told = [best_match([each]) or each for each in errors]  # of alternatives, what is wrong in the nearest
+    ordered = sorted(told, key=lambda error: error.json_path)[:MAX_ERRORS]
     return ArgumentsError(
         "; ".join(f"{error.json_path.removeprefix('$.')}: {cut(error.message, MAX_VALUE_LENGTH)}" for error in ordered)
     )
-
-
-def _schema_types(error: "ValidationError") -> set[str]:
-    """Returns the types that the JSON schema accepts at the position of an error."""
-    if error.validator == "type":
-        return set(error.validator_value) if isinstance(error.validator_value, list) else {str(error.validator_value)}
-    inner = [_schema_types(each) for each in error.context or ()]
-    return set().union(*inner) if inner else set()
-
-
-_PYDANTIC_TYPES = {
-    "list": "array",
-    "tuple": "array",
-    "set": "array",
-    "frozen_set": "array",
-    "dict": "object",
-    "model": "object",
-    "dataclass": "object",
-    "model_attributes": "object",
-    "typed_dict": "object",
-    "string": "string",
-    "int": "integer",
-    "int_parsing": "integer",
-    "float": "number",
-    "bool": "boolean",
-}
-
-
-def _expected_types(kind: str) -> set[str]:
-    """Returns the JSON type that one of pydantic's error types says was expected."""
-    found = _PYDANTIC_TYPES.get(kind.removesuffix("_type"))
-    return {found} if found else set()
-
-
-def _arguments_error(errors: Iterable[tuple[str, str, Mapping[str, Any]]]) -> ArgumentsError:
-    sentences = []
-    for path, expected, error in errors:
-        missing = error["type"] == "missing"
-        sentences.append(
-            f"{path}: is missing" if missing else f"{path}: expected {expected}, got {_display(error['input'])}"
-        )
-    return ArgumentsError("; ".join(dict.fromkeys(sentences[:MAX_ERRORS])))
-
-
-def _path(location: Iterable[int | str]) -> str:
-    """Returns a path such as `query[0].name`; `$` is the whole object."""
-    path = ""
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return path.lstrip(".") or "$"
-
-
-def _expected(message: str) -> str:
-    """Returns what was expected, from pydantic's message ("Input should be a valid integer, unable to ...")."""
-    return message.removeprefix("Input should be ").removeprefix("Value error, ")
-
-
-def _display(value: object) -> str:
-    try:
-        return cut(json.dumps(value, ensure_ascii=False, default=str), MAX_VALUE_LENGTH)
-    except (ValueError, RecursionError):
-        return type(value).__name__

@@ -9,7 +9,7 @@ followed by a check of the result: a value that the model did not write is rejec
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from agentkit._text import joined_surrogates
@@ -24,6 +24,18 @@ _KEY_WITHOUT_COLON = re.compile(
     r'(\{\s*"(?:[^"\\]|\\.)*")\s*(?=(?:true|false|null|True|False|None)\b|-?\d|[\[{]|"[^"]*"\s*[,}])'
 )
 _ODD_KEY = re.compile(r"([{,]\s*)([$_][\w$\-]*)(\s*:)")
+_LITERALS = frozenset(("true", "false", "null", "none", "undefined", "nan", "infinity", "-infinity"))
+_PART = {mark: re.compile(rf"{mark}((?:[^{mark}\\]|\\.)*){mark}", re.DOTALL) for mark in "\"'`"}
+_CONCATENATED = re.compile(
+    "|".join(
+        rf"([:\[,(]\s*)({mark}(?:[^{mark}\\]|\\.){{0,2000}}{mark}"
+        rf"(?:\s*\+\s*{mark}(?:[^{mark}\\]|\\.){{0,2000}}{mark})+)(?=\s*[,}}\]])"
+        for mark in "\"'`"
+    ),
+    re.DOTALL,
+)
+_PREFIXED = re.compile(r"[:,\[(]\s*[bBrRfFuU]{1,2}[\"']")
+_CODE = re.compile(r"(?:new\s+)?[A-Za-z_][\w.]*\(.*\)|void\s+0|.*,|\.\.\.|…|[bBrRfFuU]{1,2}([\"']).*\1", re.DOTALL)
 _SIDE_BY_SIDE = re.compile(r"([}\]])(\s*)(?=[{\[])")
 
 
@@ -127,6 +139,7 @@ def _end_of(pattern: "re.Pattern[str]", text: str, position: int) -> int:
 
 
 def _repaired(text: str) -> Any:
+    text = _CONCATENATED.sub(_joined, text)
     if _ESCAPED_OBJECT.match(text):  # escaped twice
         text = str(loads(f'"{text}"'))
     found = LooseObject(text)
@@ -153,7 +166,61 @@ def _guessed(text: str) -> Any:
         value = cleaned(json_repair.loads(value))
     if _has_empty(value) and '""' not in text and "''" not in text and not _has_curly_pair(text):
         raise ValueError("a value is missing")
+    if "(" in text or "..." in text or "void" in text or ",," in text or _PREFIXED.search(text):
+        _refuse_code(value, text)
+    if (lost := _lost(value, text)) is not None:
+        raise ValueError(f"it is not clear what {lost} means")
     return value
+
+
+def _joined(found: "re.Match[str]") -> str:
+    """Returns strings that are joined by plus signs as one string."""
+    before, parts = (part for part in found.groups() if part is not None)
+    return before + parts[0] + "".join(_PART[parts[0]].findall(parts)) + parts[0]
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield key
+            yield from _leaves(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _leaves(entry)
+    else:
+        yield value
+
+
+def _lost(value: Any, text: str) -> str | None:
+    """Returns a word or a string of a text that is not in the value made of it; None when all are."""
+    leaves = list(_leaves(value))
+    words = "\n".join(leaf for leaf in leaves if isinstance(leaf, str))
+    numbers = {leaf for leaf in leaves if isinstance(leaf, int | float)}
+    for token in LooseObject(text).pieces():
+        written = token.text
+        if token.kind == "string":
+            written = written[len(token.quote) : -len(token.quote)]
+            if "\\" in written or "\n" in written:
+                continue  # it is in the value in another form
+        elif written.lower() in _LITERALS or _number(written.rstrip("eE")) in numbers or written in ("...", "…", "；"):
+            continue
+        if written.strip(" \t\r\n:\"'`") not in words:
+            return json.dumps(written[:40], ensure_ascii=False)
+    return None
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _refuse_code(value: Any, text: str) -> None:
+    """Raises ValueError where a value is an expression of a programming language, and not a text in quotation marks."""
+    for leaf in _leaves(value):
+        if isinstance(leaf, str) and _CODE.fullmatch(leaf) and not any(f"{mark}{leaf}" in text for mark in "\"'`“"):
+            raise ValueError(f"{json.dumps(leaf[:40], ensure_ascii=False)} is no JSON value")
 
 
 def _prepared(text: str) -> str:

@@ -160,6 +160,16 @@ class LooseObject:
         followed."""
         return _Ending().of(self._tokens, self._text) if self._is_there else ""
 
+    def pieces(self) -> Iterator[Token]:
+        """Yields the words and closed strings of the object."""
+        depth = 0
+        for token in self._tokens:
+            depth += (token.kind == "open") - (token.kind == "close")
+            if token.kind in ("word", "string"):
+                yield token
+            elif depth <= 0:
+                return
+
     def as_strict_json(self) -> tuple[str, int]:
         """Returns the object's text with strings and keys in double quotes, and the position where the object ends.
 

@@ -19,6 +19,7 @@ class ToolArguments(TypedDict, total=False):
     memory: int | None
     approve: Approve
     ends_run: bool
+    max_result: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class ToolOptions:
     on timeout or when the run is cancelled. memory: the limit of that process in bytes (not on Windows). approve:
     whether a person has to approve each call, or a function that decides it from the arguments, a dict. ends_run: a
     successful call ends the run, as soon as the other calls of its reply are answered; its result is `result.output`.
+    max_result: how many characters of a result are sent (None: all; so are those of a tool that ends the run); the
+    model can read the rest in parts.
 
     Raises ToolDefinitionError for an invalid value.
     """
@@ -42,6 +45,7 @@ class ToolOptions:
     memory: int | None = None
     approve: Approve = False
     ends_run: bool = False
+    max_result: int | None = 50_000
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not self.timeout > 0:
@@ -54,3 +58,5 @@ class ToolOptions:
             raise ToolDefinitionError(f"memory={self.memory} needs isolate=True (a subprocess)")
         if self.memory is not None and self.memory <= 0:
             raise ToolDefinitionError(f"memory={self.memory} must be a number of bytes above 0")
+        if self.max_result is not None and not self.max_result > 0:
+            raise ToolDefinitionError(f"max_result={self.max_result!r} must be a number of characters above 0, or None")

@@ -1,43 +1,56 @@
 """Converts a Python signature and its docstring to the JSON schema that is sent to the model.
 
-The schema is pydantic's (JSON Schema draft 2020-12) without titles; descriptions come from `Annotated[...,
-Field(description=...)]`, from a string in `Annotated`, or from the docstring (google, numpy or sphinx style).
+The schema is pydantic's (JSON Schema draft 2020-12) without titles; descriptions come from the docstring, else from
+`Field(description=...)`, else from a string in `Annotated`.
 """
 
 import functools
 import inspect
 import json
 import operator
-import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict  # pydantic wants this one on Python 3.11
 
 from agentkit.errors import ToolDefinitionError
+from agentkit.tooling.checked_types import checked_in_time
+from agentkit.tooling.docstrings import docstring_of
+from agentkit.tooling.hidden import refuse_hidden
+from agentkit.tooling.hints import Hints
+from agentkit.tooling.signature import Calling, ModelValues, element_of, keys_of, parameters_of, unpacked
 
 _UNDESCRIBABLE = (PydanticUserError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError)
+
+
+class AnyName(frozenset[str]):
+    """Contains every name: those of the arguments of a function that takes `**kwargs`."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
 
 
 @dataclass(frozen=True)
 class Description:
     """The description of a function for a model, and the adapter that converts its arguments to Python values.
 
-    parameters: the JSON schema of an object. adapter: validates the arguments. context: the name of the parameter that
-    takes the run's context, if there is one.
+    parameters: the JSON schema of an object. adapter: validates the arguments. names: under which it takes them.
+    context:
+    the name of the parameter that takes the run's context, if there is one. calling: how it is called with them.
     """
 
     text: str
     parameters: dict[str, Any]
     adapter: TypeAdapter[Any]
-    context: str | None
+    names: Collection[str]
+    context: str | None = None
+    calling: Calling = field(default_factory=Calling)
 
 
 def describe(
@@ -49,29 +62,31 @@ def describe(
 ) -> Description:
     """Describe `function` as a tool called `name`.
 
-    context_type: the annotation of the parameter that is left out of the schema. namespace: names that annotations may
-    use in addition to the function's globals. bound: False for an unbound method, whose first parameter is not an
-    argument. Raises ToolDefinitionError with the function, the parameter and the reason.
+    A pydantic class is described by its fields, and a call of it makes an instance; so is a TypedDict. context_type:
+    the
+    annotation of the parameter that is left out of the schema. namespace: names that annotations may use in addition to
+    the function's globals. bound: False for an unbound method, whose first parameter is not an argument.
+    Raises ToolDefinitionError with the function, the parameter and the reason.
     """
-    parameters = _parameters(function, name, bound)
-    hints = _type_hints(function, name, namespace)
-    docs = _Docstring.of(function)
+    if inspect.isclass(function) and issubclass(function, BaseModel):
+        return _model_described(function, name)
+    if typing.is_typeddict(function):
+        return _typed_dict_described(function, name)
+    parameters = parameters_of(function, name, bound)
+    docs = docstring_of(function, [parameter.name for parameter in parameters])
+    hints = Hints(function, namespace, context_type)
+    arguments = _Arguments(name)
     context: str | None = None
-    arguments: dict[str, Any] = {}
     for parameter in parameters:
-        hint = _hint(parameter, hints, name)
+        hint = hints.of(parameter, name)
         if _is_context(hint, context_type):
             context = parameter.name
-        else:
-            arguments[parameter.name] = _argument(parameter, hint, docs.parameters.get(parameter.name))
-    adapter = _adapter(arguments, name)
-    schema = _json_schema(adapter, name)
-    for parameter in parameters:
-        if parameter.name in arguments and parameter.default is not parameter.empty:
-            schema["properties"][parameter.name].update(
-                _default(_for_pydantic(hints[parameter.name]), parameter.default)
-            )
-    return Description(docs.text, schema, adapter, context)
+            continue
+        refuse_hidden(parameter, hint, name)
+        hints.check(parameter, hint, name)
+        arguments.add(parameter, hint, docs.parameters.get(parameter.name))
+    schema, adapter, names = arguments.described()
+    return Description(docs.text, schema, adapter, names, context, Calling.of(parameters))
 
 
 def _is_context(hint: Any, context_type: type) -> bool:
@@ -80,53 +95,86 @@ def _is_context(hint: Any, context_type: type) -> bool:
     return any(one is context_type or typing.get_origin(one) is context_type for one in each)
 
 
-def _parameters(function: Callable[..., Any], name: str, bound: bool) -> list[inspect.Parameter]:
+class _Arguments:
+    """Collects the arguments of a tool from its parameters."""
+
+    def __init__(self, tool: str) -> None:
+        self._tool = tool
+        self._hints: dict[str, Any] = {}
+        self._defaults: dict[str, tuple[Any, Any]] = {}
+        self._others: dict[str, Any] = {}
+
+    def add(self, parameter: inspect.Parameter, hint: Any, documented: str | None) -> None:
+        """Add the argument of a parameter, or those that it stands for."""
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            several = types.GenericAlias(list, (_for_pydantic(element_of(hint)),))
+            self.add_key(parameter.name, several, False, documented)
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            self._add_others(hint, documented)
+        elif isinstance(parameter.default, FieldInfo):
+            kind = _with_text(Annotated[_for_pydantic(hint), parameter.default], documented)
+            self._hints[parameter.name] = kind if parameter.default.is_required() else NotRequired[kind]
+        else:
+            kind = _for_pydantic(hint)
+            is_required = parameter.default is parameter.empty
+            self.add_key(parameter.name, kind, is_required, documented)
+            if not is_required:
+                self._defaults[parameter.name] = (kind, parameter.default)
+
+    def add_key(self, name: str, hint: Any, is_required: bool, documented: str | None) -> None:
+        """Add an argument by its name and type."""
+        kind = _with_text(hint, documented)
+        self._hints[name] = kind if is_required else NotRequired[kind]
+
+    def _add_others(self, hint: Any, documented: str | None) -> None:
+        keys = unpacked(hint)
+        if keys is None:
+            self._others = {"extra_items": _with_text(_for_pydantic(element_of(hint)), documented)}
+            return
+        for name, (each, is_required) in keys_of(keys).items():
+            self.add_key(name, _for_pydantic(each), is_required, None)
+
+    def described(self) -> tuple[dict[str, Any], TypeAdapter[Any], Collection[str]]:
+        """The JSON schema of the arguments, the adapter that validates them, and the names under which they are taken.
+        Raises ToolDefinitionError for a type without a JSON schema."""
+        adapter = _adapter(self._hints, self._others, self._tool)
+        schema = _json_schema(adapter, self._tool)
+        for name, (hint, default) in self._defaults.items():
+            schema["properties"][_alias_of(hint) or name].update(_default(hint, default))
+        return schema, adapter, AnyName() if self._others else frozenset((*self._hints, *schema["properties"]))
+
+
+def _model_described(model: type[BaseModel], name: str) -> Description:
+    docs = docstring_of(model, model.model_fields)
     try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        raise ToolDefinitionError(f"tool {name}: {function!r} has no signature that Python can inspect") from None
-    parameters = list(signature.parameters.values())[0 if bound else 1 :]
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ToolDefinitionError(
-                f"tool {name}: the parameter {parameter} takes any number of arguments, which a JSON schema can't "
-                "describe: declare each argument, or take one list or dict"
-            )
-        if parameter.kind is parameter.POSITIONAL_ONLY:
-            raise ToolDefinitionError(
-                f"tool {name}: the parameter {parameter.name!r} is positional-only, but models pass arguments by name"
-            )
-        if isinstance(parameter.default, FieldInfo):
-            raise ToolDefinitionError(
-                f"tool {name}: the parameter {parameter.name!r} has a Field as its default: "
-                f"write {parameter.name}: Annotated[<type>, Field(...)] = <default>"
-            )
-    return parameters
-
-
-def _type_hints(function: Callable[..., Any], name: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
-    while isinstance(function, partial):
-        function = function.func
-    target = inspect.unwrap(function)
-    if not (inspect.isroutine(target) or inspect.isclass(target)):
-        target = type(target).__call__
-    if inspect.isclass(target):
-        target = target.__init__
-    try:
-        return typing.get_type_hints(target, localns=dict(namespace), include_extras=True)
-    except NameError as error:
-        raise ToolDefinitionError(f"tool {name}: an annotation can't be resolved: {error}") from None
-    except TypeError as error:
-        raise ToolDefinitionError(f"tool {name}: an annotation is not a type: {error}") from None
-
-
-def _hint(parameter: inspect.Parameter, hints: Mapping[str, Any], name: str) -> Any:
-    if parameter.name not in hints:
+        kind: Any = Annotated[model, AfterValidator(ModelValues)]
+        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        schema = _resolved(_without_titles(adapter.json_schema()))
+    except _UNDESCRIBABLE as error:
+        raise _no_schema(name, "", error) from None
+    if schema.get("type") != "object":
         raise ToolDefinitionError(
-            f"tool {name}: the parameter {parameter.name!r} has no type annotation: add one, such as "
-            f"{parameter.name}: str"
+            f"tool {name}: the arguments of a tool are a JSON object, and a {model.__name__} is none"
         )
-    return _for_pydantic(hints[parameter.name])
+    schema.pop("description", None)
+    for field_name, info in model.model_fields.items():
+        shown = schema.get("properties", {}).get(info.alias or field_name)
+        if shown is not None and docs.parameters.get(field_name):
+            shown["description"] = docs.parameters[field_name]
+    is_open = model.model_config.get("extra") == "allow"
+    schema = {"type": "object", "properties": {}, **schema}
+    schema = {**schema, "additionalProperties": schema.get("additionalProperties", True) if is_open else False}
+    names = AnyName() if is_open else frozenset((*model.model_fields, *schema["properties"]))
+    return Description(docs.text, schema, adapter, names)
+
+
+def _typed_dict_described(kind: Any, name: str) -> Description:
+    keys = keys_of(kind)
+    docs = docstring_of(kind, keys)
+    arguments = _Arguments(name)
+    for key, (hint, is_required) in keys.items():
+        arguments.add_key(key, _for_pydantic(hint), is_required, docs.parameters.get(key))
+    return Description(docs.text, *arguments.described())
 
 
 def _for_pydantic(hint: Any) -> Any:
@@ -139,6 +187,9 @@ def _for_pydantic(hint: Any) -> Any:
             hint.__name__,
             {key: _for_pydantic(value) if key in required else _optional(value) for key, value in hints.items()},
         )
+    replaced = checked_in_time(hint)
+    if replaced is not hint:
+        return _for_pydantic(replaced) if typing.get_origin(replaced) is list else replaced
     arguments = typing.get_args(hint)
     changed = tuple(map(_for_pydantic, arguments)) if _holds_types(hint) else arguments
     if changed == arguments:
@@ -158,27 +209,37 @@ def _optional(hint: Any) -> Any:
     return NotRequired[_for_pydantic(hint)]
 
 
-def _typed_dict(name: str, keys: Mapping[str, Any]) -> Any:
+def _typed_dict(name: str, keys: Mapping[str, Any], **options: Any) -> Any:
     make: Any = TypedDict  # mypy requires literal keys; these are only known at run time
-    return make(name, keys)
+    return make(name, keys, **options)
 
 
-def _argument(parameter: inspect.Parameter, hint: Any, documented: str | None) -> Any:
-    """Returns the annotation of one argument, with its description."""
-    if not _has_description(hint):
-        text = next((word for word in getattr(hint, "__metadata__", ()) if isinstance(word, str)), documented)
-        if text:
-            hint = Annotated[hint, FieldInfo(description=text)]
-    return hint if parameter.default is parameter.empty else NotRequired[hint]
+def _with_text(hint: Any, documented: str | None) -> Any:
+    """Returns a type with its description: that of the docstring, else its own, else a string annotated to it."""
+    text = documented or (None if _has_description(hint) else next(_texts_in(hint), None))
+    return Annotated[hint, FieldInfo(description=text)] if text else hint
+
+
+def _texts_in(hint: Any) -> Iterator[str]:
+    """The strings annotated to a type, and the texts of `Doc(...)`."""
+    for each in getattr(hint, "__metadata__", ()):
+        text = getattr(each, "documentation", each)
+        if isinstance(text, str) and text.strip():
+            yield text
 
 
 def _has_description(hint: Any) -> bool:
     return any(getattr(field, "description", None) for field in getattr(hint, "__metadata__", ()))
 
 
-def _adapter(arguments: dict[str, Any], name: str) -> TypeAdapter[Any]:
+def _alias_of(hint: Any) -> str | None:
+    aliases = [getattr(field, "alias", None) for field in getattr(hint, "__metadata__", ())]
+    return next((alias for alias in reversed(aliases) if alias), None)
+
+
+def _adapter(arguments: dict[str, Any], others: dict[str, Any], name: str) -> TypeAdapter[Any]:
     try:
-        return _adapter_of(arguments)
+        return _adapter_of(arguments, **others)
     except _UNDESCRIBABLE as whole:
         for parameter, hint in arguments.items():
             try:
@@ -188,9 +249,10 @@ def _adapter(arguments: dict[str, Any], name: str) -> TypeAdapter[Any]:
         raise _no_schema(name, ", ".join(arguments), whole) from None
 
 
-def _adapter_of(arguments: dict[str, Any]) -> TypeAdapter[Any]:
-    keys = _typed_dict("Arguments", arguments)
-    keys.__pydantic_config__ = ConfigDict(extra="ignore")
+def _adapter_of(arguments: dict[str, Any], **others: Any) -> TypeAdapter[Any]:
+    keys = _typed_dict("Arguments", arguments, **others)
+    extra: Literal["allow", "ignore"] = "allow" if others else "ignore"
+    keys.__pydantic_config__ = ConfigDict(extra=extra, validate_by_name=True, validate_by_alias=True)
     return TypeAdapter(keys)
 
 
@@ -209,13 +271,18 @@ def wrapped_adapter(hint: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:
     """Returns the schema without derived titles, with a top-level reference resolved and no additional properties
     allowed."""
-    schema = _without_titles(schema)
-    if "$ref" in schema:  # a type that refers to itself
-        schema = {**schema["$defs"][schema["$ref"].rpartition("/")[2]], "$defs": schema["$defs"]}
+    schema = _resolved(_without_titles(schema))
     for each in (schema, *schema.get("$defs", {}).values()):
         if each.get("type") == "object" and "properties" in each:
             each.setdefault("additionalProperties", False)
     return schema
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Returns the schema of a type that refers to itself with its definition at the top."""
+    if "$ref" not in schema:
+        return schema
+    return {**schema["$defs"][schema["$ref"].rpartition("/")[2]], "$defs": schema["$defs"]}
 
 
 def _json_schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
@@ -225,7 +292,8 @@ def _json_schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
         raise _no_schema(name, "", error) from None
     schema = _without_titles(schema)
     schema.pop("description", None)
-    return {"type": "object", "properties": {}, **schema, "additionalProperties": False}
+    additional = schema.pop("additionalProperties", False)
+    return {"type": "object", "properties": {}, **schema, "additionalProperties": additional}
 
 
 def _no_schema(name: str, parameter: str, error: Exception) -> ToolDefinitionError:
@@ -249,10 +317,18 @@ def _inner(key: str, value: Any) -> Any:
     return value if key in ("default", "enum", "const", "examples") else _without_titles(value)
 
 
+def _without_fields(hint: Any) -> Any:
+    """Returns a type without its `Field(...)`s, which pydantic warns of outside of a class."""
+    if typing.get_origin(hint) is not Annotated:
+        return hint
+    rest = tuple(each for each in hint.__metadata__ if not isinstance(each, FieldInfo))
+    return Annotated[(hint.__origin__, *rest)] if rest else hint.__origin__
+
+
 def _default(hint: Any, default: Any) -> dict[str, Any]:
     """Returns the "default" of a property; {} when the default has no JSON representation."""
     try:
-        value = TypeAdapter(hint).dump_python(default, mode="json", warnings="error")
+        value = TypeAdapter(_without_fields(hint)).dump_python(default, mode="json", warnings="error")
     except (ValueError, TypeError):
         return {}
     if isinstance(default, set | frozenset):
@@ -262,52 +338,3 @@ def _default(hint: Any, default: Any) -> dict[str, Any]:
     except ValueError:
         return {}
     return {"default": value}
-
-
-class _Docstring:
-    """A parsed docstring: its text, and the description of each parameter."""
-
-    def __init__(self, text: str, parameters: dict[str, str]) -> None:
-        self.text = text
-        self.parameters = parameters
-
-    @classmethod
-    def of(cls, function: Callable[..., Any]) -> "_Docstring":
-        while isinstance(function, partial):
-            function = function.func
-        raw = inspect.getdoc(function) if _is_documented(function) else inspect.getdoc(type(function).__call__)
-        if not raw or not _has_sections(raw):
-            return cls(raw or "", {})
-        texts: list[str] = []
-        parameters: dict[str, str] = {}
-        for section in _sections(raw):
-            if section.kind.value == "text":
-                texts.append(section.value)
-            elif section.kind.value == "admonition":
-                texts.append(f"{section.title}: {section.value.description}")
-            elif "parameters" in section.kind.value:
-                parameters |= {entry.name: " ".join(entry.description.split()) for entry in section.value}
-        return cls("\n\n".join(texts).strip(), parameters)
-
-
-def _is_documented(function: Callable[..., Any]) -> bool:
-    """Whether the docstring belongs to the function itself, not to the class of a callable object."""
-    return inspect.isroutine(function) or inspect.isclass(function) or "__doc__" in vars(function)
-
-
-def _has_sections(docstring: str) -> bool:
-    """Whether a docstring may describe parameters; griffe takes 50 ms to load, so it is imported only when needed."""
-    lines = docstring.splitlines()
-    return any(line.endswith(":") or line.startswith((":", "---")) for line in map(str.strip, lines))
-
-
-def _sections(docstring: str) -> Iterator[Any]:
-    import griffe
-
-    if re.search(r"^\s*:(param|parameter|arg|argument|key|keyword)\b", docstring, re.MULTILINE):
-        style = griffe.Parser.sphinx
-    elif re.search(r"^\s*-{3,}\s*$", docstring, re.MULTILINE):
-        style = griffe.Parser.numpy
-    else:
-        style = griffe.Parser.google
-    yield from griffe.parse(griffe.Docstring(docstring), style, warnings=False)  # the signature has the types

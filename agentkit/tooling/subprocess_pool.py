@@ -6,13 +6,15 @@ crashes the interpreter fails only its own call.
 
 import atexit
 import contextlib
+import inspect
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from agentkit._threads import POLL_INTERVAL, WORKERS
@@ -38,20 +40,23 @@ class Isolated:
     @classmethod
     def of(cls, function: Callable[..., Any], name: str, memory: int | None) -> "Isolated":
         module, qualname = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
-        if not module or "<" in qualname:
+        if not module or "<" in qualname or not _is_in_a_file(function, module):
             raise ToolDefinitionError(
                 f"tool {name}: isolate=True runs it in another process, which has to import it by its name: define it "
-                "at the top level of a module"
+                "at the top level of a module, in a file (not in a notebook, at a prompt or in exec)"
             )
         return cls(name, module, qualname, memory)
 
-    def call(self, values: dict[str, Any], timeout: float | None, cancel: threading.Event | None) -> Any:
-        """Call the function. timeout: in seconds. Raises what the function raises, and ToolError when its process is
+    def call(
+        self, by_place: list[Any], named: Mapping[str, Any], timeout: float | None, cancel: threading.Event | None
+    ) -> Any:
+        """Call the function with arguments by place and by name. timeout: in seconds. Raises what the function raises,
+        and ToolError when its process is
         killed or exits."""
         process = PROCESSES.take(self.memory)
         watch = _Watchdog(process, timeout, cancel)
         try:
-            send(process.jobs, (self.module, self.qualname, values))
+            send(process.jobs, (self.module, self.qualname, by_place, dict(named)))
             value, error = receive(process.outcomes)
         except (EOFError, OSError):
             reason = watch.reason(self.name)
@@ -66,6 +71,18 @@ class Isolated:
         if error is not None:
             raise error
         return value
+
+
+def _is_in_a_file(function: Callable[..., Any], module: str) -> bool:
+    """Whether another process can import a function: it is not of a cell, a prompt or `exec`, nor of a frozen program,
+    whose executable is no interpreter."""
+    defined_in = getattr(getattr(inspect.unwrap(function), "__code__", None), "co_filename", "")
+    if defined_in.startswith("<") or getattr(sys, "frozen", False):
+        return False
+    if module != "__main__":
+        return True
+    program = getattr(sys.modules["__main__"], "__file__", None) or ""
+    return bool(program) and (not defined_in or Path(defined_in).stem == Path(program).stem)
 
 
 class _Watchdog:

@@ -4,15 +4,18 @@ It reads jobs from standard input and writes outcomes to standard output, both p
 eight bytes (big-endian). The output of tools goes to standard error.
 """
 
-import asyncio
 import importlib
-import inspect
 import os
 import pickle
 import runpy
 import signal
 import sys
+from functools import partial
 from typing import IO, Any
+
+from agentkit.tooling.results import rendered
+from agentkit.tooling.settling import called
+from agentkit.tooling.stop import Stop
 
 
 def send(stream: IO[bytes], value: Any) -> None:
@@ -45,25 +48,25 @@ def main() -> None:
         _limit_memory(settings["memory"])
     while True:
         try:
-            module, name, values = receive(jobs)
+            module, name, by_place, named = receive(jobs)
         except EOFError:
             return
-        send(outcomes, _outcome(module, name, values, settings["main"]))
+        send(outcomes, _outcome(module, name, by_place, named, settings["main"]))
 
 
-def _outcome(module: str, name: str, values: dict[str, Any], main_file: str | None) -> tuple[Any, BaseException | None]:
+def _outcome(
+    module: str, name: str, by_place: list[Any], named: dict[str, Any], main_file: str | None
+) -> tuple[Any, BaseException | None]:
     try:
-        value = _function(module, name, main_file)(**values)
-        if inspect.isawaitable(value):
-            value = asyncio.run(_awaited(value))
-        pickle.dumps(value)
+        call = partial(_function(module, name, main_file), *by_place, **named)
+        value = called(call, Stop(name))
     except BaseException as error:  # noqa: BLE001 - raised again in the parent process
         return None, _picklable(error)
+    try:
+        pickle.dumps(value)
+    except Exception:  # noqa: BLE001 - of any class
+        value = rendered(value)[0]
     return value, None
-
-
-async def _awaited(value: Any) -> Any:
-    return await value
 
 
 def _function(module: str, name: str, main_file: str | None) -> Any:

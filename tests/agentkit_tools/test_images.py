@@ -7,12 +7,16 @@ import struct
 import zlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image as PILImage
 
 from agentkit import Agent, FetchError, Image, ToolError
 from agentkit.errors import BlockedAddressError
+from agentkit.net.images import ImageLoader
 from agentkit.testing import ScriptedBackend
 from agentkit_tools import image_loader, load_image
 from tests.support.site import Site, png
@@ -92,6 +96,48 @@ def test_a_converted_photo_is_rotated_upright(tmp_path: Path) -> None:
     assert shown(image_loader(folder=tmp_path, max_side=100)("photo.jpg")) == ("image/jpeg", "JPEG", (50, 100))
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_small_image_is_turned_upright_too(tmp_path: Path, kind: str, orientation: int) -> None:
+    upright = PILImage.new("RGB", (16, 8), "white")
+    upright.paste("red", (0, 0, 8, 4))  # the top left quarter
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the PIL transposition that a camera held so amounts to
+    stored = upright if orientation == 1 else upright.transpose(PILImage.Transpose(undo[orientation]))
+    turned = PILImage.Exif()
+    turned[0x0112] = orientation
+    turned[0x010F] = "A maker of cameras"
+    saved(tmp_path / "photo", stored, format=kind, exif=turned, **({"lossless": True} if kind == "WEBP" else {}))
+    image = image_loader(folder=tmp_path)("photo")
+    with PILImage.open(io.BytesIO(image.data)) as seen:
+        assert seen.size == (16, 8)
+        assert 0x0112 not in seen.getexif() or orientation == 1  # nobody turns it again
+        corners = [seen.convert("RGB").getpixel(place) for place in ((1, 1), (14, 1), (1, 6), (14, 6))]
+    assert [pixel[1] < 100 for pixel in corners if isinstance(pixel, tuple)] == [True, False, False, False]
+    if orientation == 1:
+        assert image.data == (tmp_path / "photo").read_bytes()
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 700])
+def test_an_orientation_that_means_nothing_changes_nothing(tmp_path: Path, orientation: int) -> None:
+    turned = PILImage.Exif()
+    turned[0x0112] = orientation
+    file = saved(tmp_path / "photo.jpg", PILImage.new("RGB", (16, 8)), exif=turned)
+    assert image_loader(folder=tmp_path)("photo.jpg").data == file.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_data_does_not_cost_the_image(tmp_path: Path) -> None:
+    file = saved(tmp_path / "photo.jpg", PILImage.new("RGB", (16, 8)), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\x01\x12")
+    assert image_loader(folder=tmp_path)("photo.jpg").data == file.read_bytes()
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("CMYK", "JPEG"), ("I;16", "PNG")])
+def test_pixels_that_model_servers_do_not_know_are_converted(tmp_path: Path, mode: str, kind: str) -> None:
+    saved(tmp_path / "image", PILImage.new(mode, (16, 8)), format=kind)
+    with PILImage.open(io.BytesIO(image_loader(folder=tmp_path)("image").data)) as seen:
+        assert seen.mode in ("RGB", "RGBA")
+
+
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_of_an_animated_image_the_model_sees_the_first_frame(tmp_path: Path, kind: str) -> None:
     frames = [PILImage.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
@@ -114,7 +160,82 @@ def test_a_data_url_is_loaded_too(head: str) -> None:
     assert load_image(head + base64.b64encode(png()).decode()) == Image(png(), "image/png", "image")
 
 
+BASE64 = base64.b64encode(png()).decode()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "data:image/png;base64,\n" + "\r\n".join(BASE64[start : start + 20] for start in range(0, len(BASE64), 20)),
+        "data:image/png;base64," + BASE64.rstrip("="),
+        "data:image/png;base64, " + " ".join(BASE64),
+        "data:image/png;base64," + BASE64 + "==",
+        "data:image/png;base64," + quote(BASE64, safe=""),
+        "data:image/png;base64," + BASE64.replace("+", "-").replace("/", "_"),
+        "DATA:IMAGE/PNG;BASE64," + BASE64,
+        "data:;base64," + BASE64,
+        "data:image/png; base64," + BASE64,
+        "data:image/png;base64;charset=utf-8," + BASE64,
+        "data:image/jpeg;name=a.jpg;base64," + BASE64,
+        "data:image/png," + quote(png()),
+        "data:," + quote(png()),
+    ],
+)
+def test_a_data_url_is_read_as_it_is_meant(url: str) -> None:
+    assert load_image(url) == Image(png(), "image/png", "image")
+    assert Image.from_data_url(url) == Image(png(), "image/png", "image")
+    assert ImageLoader().loaded(url) == ("image/png", png())
+
+
+@given(
+    st.binary(max_size=60),
+    st.lists(st.integers(0, 100), max_size=5),
+    st.sampled_from(["\n", " ", "%0A", "\r\n\t"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_base64_is_read_wherever_it_is_broken(
+    content: bytes, places: list[int], between: str, is_padded: bool, is_url_safe: bool
+) -> None:
+    text = (base64.urlsafe_b64encode if is_url_safe else base64.b64encode)(content).decode()
+    text = text if is_padded else text.rstrip("=")
+    for place in sorted({min(place, len(text)) for place in places}, reverse=True):
+        text = text[:place] + between + text[place:]
+    assert Image.from_data_url("data:image/png;base64," + text).data == content
+
+
+@pytest.mark.parametrize(
+    "url", ["data:image/png", "data:image/png;base64,!!!", "data:image/png;base64,A", "data:;base64,é"]
+)
+def test_a_data_url_without_data_is_refused(url: str) -> None:
+    with pytest.raises(ToolError, match="the data: URL "):
+        load_image(url)
+
+
 # Files that are not images
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"<?xml version='1.0'?>\n<!-- x -->\n<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "image/heic"),
+        (b"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00mif1avif", "image/avif"),
+        (b"\xff\x0a" + bytes(50), "image/jxl"),
+        (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "image/jp2"),
+        (b"8BPS\x00\x01", "image/vnd.adobe.photoshop"),
+        (b"%PDF-1.7\n", "application/pdf"),
+        (b"<!doctype html><title>Not found</title>", "text/html"),
+        (b"\x00\x00\x00\x18ftypmp42", "video/mp4"),
+        (b"", "the file is empty"),
+        (png()[:40], "damaged or incomplete"),
+    ],
+)
+def test_what_a_file_is_instead_of_an_image_is_said(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "picture").write_bytes(content)
+    with pytest.raises(ToolError, match=rf"^picture is not an image that can be read .*{says}") as raised:
+        image_loader(folder=tmp_path)("picture")
+    assert "\n" not in str(raised.value)
 
 
 def test_the_file_name_does_not_make_an_image(tmp_path: Path) -> None:
@@ -195,6 +316,47 @@ def test_the_ready_tool_reads_below_the_working_directory(folder: Path, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("file://{folder}/dot.png", "dot.png"),
+        ("file://localhost{folder}/dot.png", "dot.png"),
+        ("FILE://LOCALHOST{folder}/dot.png", "dot.png"),
+        ("file:{folder}/dot.png", "dot.png"),
+        ("file:dot.png", "dot.png"),
+        ("file://dot.png", "dot.png"),
+        ("file://./dot.png", "dot.png"),
+        ("file://deep/../dot.png", "dot.png"),
+        ("file://{folder}/a%20b%C3%A9.png", "a bé.png"),
+        ("file://{folder}/100%25.png", "100%.png"),
+        ("file://{folder}/100%.png", "100%.png"),
+        ("file://{folder}/a#b?c.png", "a#b?c.png"),
+        ("file://{folder}/%41.png", "%41.png"),
+    ],
+)
+def test_a_file_url_is_loaded_as_its_path(folder: Path, url: str, name: str) -> None:
+    (folder / name).write_bytes(png())
+    assert image_loader(folder=folder)(url.format(folder=folder)) == Image(png(), "image/png", name)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("file:///etc/passwd", "file://localhost/etc/passwd", "file:../outside.png", "file://%2e%2e/outside.png"),
+        *("file://..%2Foutside.png", "file:link.png", "file:/dev/zero", "file://{folder}/../outside.png"),
+    ],
+)
+def test_a_file_url_leads_no_further_than_a_path(folder: Path, url: str) -> None:
+    with pytest.raises(ToolError, match="is outside of the folder that may be read"):
+        image_loader(folder=folder)(url.format(folder=folder))
+
+
+@pytest.mark.parametrize("url", ["file://server/share/x.png", "file:///C:/x.png", "file:%00", "file:///", "file:"])
+def test_a_file_url_of_nothing_is_one_sentence(folder: Path, url: str) -> None:
+    with pytest.raises(ToolError, match=r"not found|outside|not a regular file"):
+        image_loader(folder=folder)(url)
+
+
+@pytest.mark.parametrize(
     "path", ["none.png", "nul\0.png", "a" * 5_000, "circle.png", "~/dot.png", "dot.png/x", "C:\\x"]
 )
 def test_a_missing_path_is_reported_briefly(folder: Path, path: str) -> None:
@@ -229,7 +391,7 @@ def test_a_page_that_is_too_large_is_not_loaded(site: Site) -> None:
         image_loader(allow=[site.address], max_bytes=50)(f"{site.url}/image.png")
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1/x.png", "file:///etc/passwd", "ftp://a.example/x.png"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1/x.png", "ftp://a.example/x.png"])
 def test_an_address_that_is_not_public_is_refused(url: str) -> None:
     with pytest.raises(BlockedAddressError):
         load_image(url)

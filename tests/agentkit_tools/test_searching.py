@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from agentkit import Agent, ConfigurationError, Tool, ToolError
 from agentkit.testing import ScriptedBackend
 from agentkit_tools import web_search
+from tests.support.model_server import QuietServer, running
 from tests.support.site import Site, serve_site
 
 PATHS = {"searxng": "/searxng", "brave": "/brave", "serper": "/serper", "tavily": "/tavily"}
@@ -159,6 +162,164 @@ def test_an_invalid_response_of_a_service_is_one_sentence(site: Site, path: str,
         tool(["x"])
     assert "Error" not in str(raised.value)
     assert "Traceback" not in str(raised.value)
+
+
+class Replying:
+    """A search service on loopback that sends one response to everything."""
+
+    def __init__(self, body: Any, status: int = 200, **headers: str) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.rfile.read(int(self.headers.get("content-length", 0)))
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.send_header("content-length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_POST = do_GET
+
+            def log_message(self, *args: object) -> None:
+                """Log nothing."""
+
+        self.http: ThreadingHTTPServer = QuietServer(("127.0.0.1", 0), Handler)
+
+    def search(self, provider: str, key: str = "a-key-of-some-length") -> str:
+        """Return the result of a search, or the error that the model gets."""
+        options: dict[str, Any] = {"api_key": key} if provider in KEYED else {}
+        with running(self.http):
+            try:
+                return web_search(provider, base_url=f"http://127.0.0.1:{self.http.server_port}", **options)(["x"])
+            except ToolError as error:
+                return f"Error: {error}"
+
+
+BLOCKED = [["google", "CAPTCHA"], ["bing", "timeout"], ["qwant", "access denied"]]
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "says"),
+    [
+        ("searxng", {"results": [], "unresponsive_engines": BLOCKED}, "google (CAPTCHA), bing (timeout), qwant"),
+        ("searxng", {"results": [], "unresponsive_engines": ["google", "bing"]}, "answer it: google, bing;"),
+        ("searxng", {"results": [], "unresponsive_engines": {"google": "CAPTCHA"}}, "google (CAPTCHA)"),
+        ("searxng", {"unresponsive_engines": [{"engine": "google", "error": "blocked"}]}, "google (blocked)"),
+        ("searxng", {"results": None, "unresponsive_engines": BLOCKED}, "google (CAPTCHA)"),
+        ("searxng", {"results": {"0": {}}}, "its results as a dict instead of a list"),
+        ("searxng", {"results": "none"}, "its results as a str instead of a list"),
+        ("searxng", {"results": ["a", "b"]}, "2 results, none of them with an address"),
+        ("searxng", {"results": [{"title": "T", "content": "C"}]}, "1 results, none of them with an address"),
+        ("searxng", {"error": "no such engine"}, "reports an error: no such engine"),
+        ("searxng", b"<!doctype html><title>SearXNG</title>", "a web page: json has to be among the formats"),
+        ("searxng", b"", "not a JSON object"),
+        ("searxng", [], "not a JSON object"),
+        ("serper", {"message": "Not enough credits", "statusCode": 400}, "reports an error: Not enough credits"),
+        ("serper", {"organic": {"error": "x"}}, "its results as a dict"),
+        ("brave", {"type": "ErrorResponse", "error": {"code": "QUOTA", "detail": "Over quota"}}, "error: Over quota"),
+        ("brave", {"web": None}, "unknown format"),
+        ("tavily", {"detail": {"error": "Unauthorized: invalid API key"}}, "error: Unauthorized: invalid API key"),
+    ],
+)
+def test_a_response_without_results_is_not_taken_for_an_empty_one(provider: str, body: Any, says: str) -> None:
+    shown = Replying(body).search(provider)
+    assert shown.startswith("Error: the search failed: ")
+    assert says in shown
+    assert "no results" not in shown
+
+
+@pytest.mark.parametrize(
+    ("provider", "status", "body", "says"),
+    [
+        ("serper", 400, {"message": "Not enough credits"}, "400: the credits of its account are used up (Not enough"),
+        ("serper", 403, {"message": "Unauthorized."}, "403: the API key is invalid or missing (Unauthorized.)"),
+        ("tavily", 432, {"detail": {"error": "exceeds your plan's set usage limit"}}, "credits of its account"),
+        ("tavily", 433, b"", "433: the credits of its account are used up;"),
+        ("brave", 402, b"", "402: the credits of its account are used up"),
+        ("brave", 422, {"error": {"detail": "The token is invalid"}}, "answered 422 (The token is invalid)"),
+        ("brave", 429, {"error": {"detail": "Request rate limit exceeded for plan"}}, "too many requests; try again"),
+        ("searxng", 403, b"<h1>Forbidden</h1>", "json is not among the formats"),
+        ("searxng", 429, b"Too Many Requests", "429: too many requests; try again in 30 seconds"),
+        ("searxng", 500, [{"message": "x"}], "answered 500."),
+    ],
+)
+def test_what_a_service_says_with_an_error_status_is_passed_on(
+    provider: str, status: int, body: Any, says: str
+) -> None:
+    assert says in Replying(body, status, retry_after="30").search(provider)
+
+
+@pytest.mark.parametrize("key", ["a-key-of-some-length", "short"])
+def test_a_key_that_a_service_repeats_is_not_passed_on(key: str) -> None:
+    shown = Replying({"message": f"the key {key} is unknown"}, 403).search("serper", key)
+    assert "403: the API key is invalid or missing" in shown
+    assert key not in shown
+
+
+def test_fields_of_other_types_do_not_cost_the_other_hits() -> None:
+    odd = [
+        {"title": ["A", "list"], "url": "https://a.example/", "content": None},
+        {"title": 7, "url": ["https://b.example/"], "content": ["one", "two", {"x": 1}]},
+        {"title": None, "url": "https://c.example/"},
+        {"title": "No address", "content": "words"},
+        {"title": {"x": 1}, "url": {"x": 1}, "content": True},
+        "no object",
+        None,
+    ]
+    assert Replying({"results": odd, "unresponsive_engines": BLOCKED}).search("searxng") == (
+        "[1] A list\nsource: https://a.example/\n\n[2] 7\nsource: https://b.example/\none two\n\n"
+        "[3] https://c.example/\nsource: https://c.example/"
+    )
+
+
+def test_hits_without_a_web_page_are_not_taken_for_no_hits() -> None:
+    shown = Replying({"results": [{"title": "T", "url": "javascript:alert(1)"}]}).search("searxng")
+    assert shown == '(search for "x" failed: none of the results has the address of a web page)'
+
+
+def test_a_proxy_that_can_not_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for proxy in ("socks5://127.0.0.1:1", "http://127.0.0.1:1"):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        assert "NO_PROXY" in Replying({"results": []}).search("searxng")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        ("https://lite.duckduckgo.com/lite/ 202 Ratelimit", "a rate limit"),
+        ("_aget_url() https://links.duckduckgo.com/d.js DuckDuckGoSearchException: Ratelimit", "a rate limit"),
+        ("429 Too Many Requests", "a rate limit"),
+        ("https://engine.example/?q=x RuntimeError: error sending request", "no search engine could be reached"),
+    ],
+)
+def test_a_rate_limit_of_the_search_package_is_told_as_one(tmp_path: Path, error: str, says: str) -> None:
+    text = search_with_fake(tmp_path, {"x": error})
+    assert text.startswith("ToolError: the search failed: ")
+    assert says in text
+    assert "engine.example" not in text
+
+
+@pytest.mark.parametrize(("status", "says"), [(202, "a rate limit"), (500, "status 500")])
+def test_engines_that_refuse_are_not_taken_for_engines_that_find_nothing(
+    monkeypatch: pytest.MonkeyPatch, status: int, says: str
+) -> None:
+    """The package itself drops a response with another status than 200, and reports "No results found"."""
+    ddgs = pytest.importorskip("ddgs")
+    client = pytest.importorskip("ddgs.http_client").HttpClient
+
+    def request(self: Any, *arguments: Any, **options: Any) -> Any:
+        return SimpleNamespace(status_code=status, text="")
+
+    monkeypatch.setattr(client, "request", request)
+    monkeypatch.setattr(ddgs.DDGS, "threads", 1, raising=False)
+    for name in ("AGENTKIT_SEARCH", "SEARXNG_URL", "BRAVE_API_KEY", "SERPER_API_KEY", "TAVILY_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ToolError, match=says):
+        web_search("ddgs")(["x"])
 
 
 def test_a_service_that_never_ends_its_answer_is_abandoned(site: Site) -> None:

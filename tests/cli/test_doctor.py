@@ -3,14 +3,18 @@
 import json
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agentkit.backends import OpenAIBackend
+from agentkit.cli.doctor.checks import Check, check_server
 from agentkit.cli.doctor.conformance import ERROR_CHECKS, check_error_handling
 from tests.support.llama_server import serve_llama
-from tests.support.model_server import Answer, Asked, delta, serve, streamed
+from tests.support.model_server import Answer, Asked, ModelServer, delta, serve, streamed
 from tests.support.tiny_model import write_tiny_model
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3}
@@ -87,6 +91,67 @@ def test_a_real_server_is_examined_by_its_address(tmp_path: Path) -> None:
     assert lines["streams"]["verdict"] == "yes"
     assert lines["reports usage when streaming"]["verdict"] == "yes"
     assert lines["reports context length"]["detail"] == "2,048 tokens"
+
+
+def unable_to_show_tools(asked: Asked) -> Answer:
+    """A server whose chat template leaves tools out, and that knows no tool_choice."""
+    message = {"role": "assistant", "content": "It is sunny, I suppose."}
+    whole = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": {"prompt_tokens": 31}}
+    return Answer(json.dumps(whole).encode())
+
+
+def examined(server: ModelServer, time_limit: float | None = None) -> dict[str, Check]:
+    backend = OpenAIBackend("m", base_url=server.url, max_retries=0)
+    try:
+        return {check.what: check for check in check_server(backend, *([time_limit] if time_limit else []))}
+    finally:
+        backend.close()
+
+
+def test_tools_that_do_not_reach_the_model_and_calls_that_are_not_required_are_reported() -> None:
+    with serve(unable_to_show_tools) as server:
+        checks = examined(server)
+    assert checks["tools reach the model"].verdict == "no"
+    assert "31 prompt tokens without a tool, 31 with one" in checks["tools reach the model"].detail
+    assert checks["required tool calls"].verdict == "no"
+
+
+def test_each_question_is_short_and_repeatable() -> None:
+    with serve(able) as server:
+        examined(server)
+    assert all(0 < asked.body["max_tokens"] <= 512 for asked in server.requests)
+    assert all(asked.body["temperature"] == 0 for asked in server.requests)
+
+
+def test_a_model_that_takes_no_temperature_and_no_max_tokens_is_examined_too() -> None:
+    def answer(asked: Asked) -> Answer:
+        for name, message in (
+            (
+                "max_tokens",
+                "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.",
+            ),
+            ("temperature", "Unsupported value: 'temperature' does not support 0 with this model."),
+        ):
+            if name in asked.body:
+                return Answer(json.dumps({"error": {"message": message}}).encode(), 400)
+        return able(asked)
+
+    with serve(answer) as server:
+        checks = examined(server)
+    assert {check.verdict for what, check in checks.items() if what != "reports context length"} == {"yes"}
+    assert all("max_completion_tokens" in asked.body for asked in server.requests[2:])
+
+
+def test_a_question_that_is_not_answered_in_time_is_a_failure() -> None:
+    def answer(asked: Asked) -> Answer:
+        return replace(able(asked), delay=2.0 if "Count from one" in asked.raw.decode() else 0.0)
+
+    with serve(answer) as server:
+        started = time.monotonic()
+        checks = examined(server, 0.3)
+        assert time.monotonic() - started < 20.0
+    assert (checks["streams"].verdict, checks["streams"].detail) == ("failed", "no reply within 0.3 seconds")
+    assert checks["native tool calls"].verdict == "yes"
 
 
 def test_bad_usage_says_so() -> None:

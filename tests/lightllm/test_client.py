@@ -340,9 +340,9 @@ def test_usage_is_sent_only_when_requested() -> None:
 
 
 def test_the_markup_of_a_call_never_leaks() -> None:
-    with serve_lightllm([Says(f"So: {CALL} and {CALL}", pieces=list(f"So: {CALL} and {CALL}"))]) as server:
+    with serve_lightllm([Says(f"Sure. {CALL} And {CALL}", pieces=list(f"Sure. {CALL} And {CALL}"))]) as server:
         text = "".join(c.choices[0].delta.content or "" for c in create(server.url, tools=[WEATHER], stream=True))
-    assert text == "So:and"
+    assert text == "Sure.And"
 
 
 def test_calls_come_last_since_all_may_turn_out_to_be_reasoning() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, ConfigurationError, Limits, Window, tool
 from agentkit.backends import OpenAIBackend
-from agentkit.middleware.context_window import too_long
 from agentkit.middleware.history_cut import TrimmedHistory, cut
+from agentkit.net.overflow import too_long
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript

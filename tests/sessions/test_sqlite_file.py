@@ -49,13 +49,28 @@ def test_a_symbolic_link_has_the_lock_of_its_file(tmp_path: Path) -> None:
     assert [file.name for file in (tmp_path / "links").iterdir()] == ["other.db"]
 
 
-@pytest.mark.parametrize("path", [":memory:", "file:x.db", "file:x.db?mode=memory", "", " "])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(":memory:", "file:x.db", "FILE:x.db", "file:///x.db", "file:x.db?mode=memory", "x.db?mode=ro", "", " "),
+        "x\0.db",
+    ],
+)
 def test_what_is_no_path_is_refused(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError):
         SQLiteSessions(path)
     with pytest.raises(ConfigurationError):
         open_sessions(f"sqlite:{path}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["sqlite:x.db", "sqlite:///x.db", "redis://user:secret@localhost/0"])
+def test_a_url_is_not_taken_for_a_path(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="is the scheme of a URL") as raised:
+        SQLiteSessions(url)
+    assert "secret" not in str(raised.value)
     assert list(tmp_path.iterdir()) == []
 
 

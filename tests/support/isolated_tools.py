@@ -1,10 +1,14 @@
 """Tools for the tests of isolation, in a module that a subprocess can import."""
 
+import asyncio
 import ctypes
 import os
 import sys
+import threading
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 from agentkit import ToolError, tool
 
@@ -19,6 +23,12 @@ class Place:
 def add(a: int, b: int = 1) -> int:
     """Add."""
     return a + b
+
+
+@tool(isolate=True)
+def make() -> object:
+    """Return what can't be pickled."""
+    return {"made": 1, "by": lambda: None}
 
 
 @tool(isolate=True)
@@ -38,6 +48,33 @@ def show(place: Place) -> str:
 async def slowly(text: str) -> str:
     """Echo."""
     return text
+
+
+_LOCK = asyncio.Lock()
+_CALLS: list[int] = []
+
+
+@tool(isolate=True)
+async def shared_lock() -> int:
+    """Count the calls, under a lock of the module."""
+    async with _LOCK:
+        _CALLS.append(1)
+        await asyncio.sleep(0)
+        return len(_CALLS)
+
+
+@tool(isolate=True)
+async def count_slowly() -> AsyncIterator[int]:
+    """Count."""
+    for number in range(3):
+        await asyncio.sleep(0)
+        yield number
+
+
+@tool(isolate=True)
+def unpicklable() -> Any:
+    """Return what can't be sent to another process."""
+    return {"lock": threading.Lock(), "n": 1}
 
 
 @tool(isolate=True, timeout=0.4)

@@ -1,6 +1,7 @@
 """Model-written arguments: parsed leniently, as the schema allows, and never as a value that nobody wrote."""
 
 import ast
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -455,8 +456,9 @@ def test_null_for_a_required_argument_is_reported() -> None:
     assert need.answer('{"city": null}', Context()).failed
 
 
-def test_unknown_arguments_are_left_out_and_reported() -> None:
-    for each in (everything, HAND):
+def test_unknown_arguments_of_read_only_tools_are_left_out_and_reported() -> None:
+    hand = Tool("hand", "Do it.", HAND.parameters, HAND.function, read_only=True)
+    for each in (tool(read_only=True)(everything.function), hand):
         outcome = each.answer('{"text": "x", "reason": "because"}', Context())
         assert not outcome.failed
         assert "ignored" in outcome.text
@@ -495,3 +497,65 @@ def test_several_values_in_a_row_are_read_with_raw_line_breaks_too() -> None:
     text = ' {"a": "x\ny"}\n{"b": 1}, [2]; {"c": '
     assert read_values(text) == ([{"a": "x\ny"}, {"b": 1}, [2]], '{"c":')
     assert read_values("no") == ([], "no")
+
+
+# ---- loose JSON: read as certainly meant, or told
+
+READ: dict[str, dict[str, Any]] = {
+    '{"x":undefined}': {"x": None},
+    '{"x":`a`}': {"x": "a"},
+    "{\"x\":'it's'}": {"x": "it's"},
+    '{"x": `say "hi"`}': {"x": 'say "hi"'},
+    '{"x": `a\nb`}': {"x": "a\nb"},
+    '{"x": True, "y": None}': {"x": True, "y": None},
+    '{"x": "a" + "b"}': {"x": "ab"},
+    '{"x": "a" +\n "b" + "c", "y": 1}': {"x": "abc", "y": 1},
+    "{'x': 'a' + 'b'}": {"x": "ab"},
+    '{"x": "print("a" + "b")"}': {"x": 'print("a" + "b")'},
+    '{"x": 1_000}': {"x": 1000},
+    '{"x": 0x1F}': {"x": "0x1F"},
+    '{"x": 1 /* one */, // two\n "y": 2,}': {"x": 1, "y": 2},
+    "{“x”: “a”}": {"x": "a"},
+    '{"notes": "Sent a message to the "dictator", waiting on response."}': {
+        "notes": 'Sent a message to the "dictator", waiting on response.'
+    },
+}
+TOLD = [
+    '{"x": "a" "b"}',
+    '{"x": 50%}',
+    '{"x": 1 + 2}',
+    '{"x": 12:30}',
+    '{"x": f"a{b}"}',
+    "{\"x\": b'a'}",
+    "{\"x\": r'a\\d'}",
+    '{"x": Decimal("1.5")}',
+    '{"x": datetime.date(2020, 1, 1)}',
+    '{"x": new Date()}',
+    '{"x": void 0}',
+    '{"x": ...}',
+    '{"x": <value>}',
+    '{"x": $y}',
+    '{"x": @a}',
+    '{"x": 1,, "y": 2}',
+    '{"x": "a}',
+]
+
+
+@pytest.mark.parametrize("text", READ)
+def test_loose_json_is_read_as_it_was_meant(text: str) -> None:
+    assert parse(text) == READ[text]
+
+
+@pytest.mark.parametrize("text", TOLD)
+def test_no_value_is_guessed(text: str) -> None:
+    with pytest.raises(ArgumentsError):
+        parse(text)
+
+
+@pytest.mark.parametrize("part", ['"a" + ', "`a` + ", "f'a", "x(", '{"a": "b" "c', "0x", "... ", "$ "])
+def test_loose_json_is_read_in_time_in_proportion(part: str) -> None:
+    def work(count: int) -> None:
+        with contextlib.suppress(ArgumentsError):
+            parse('{"x": ' + part * count)
+
+    assert_linear(work, 1_000)

@@ -33,6 +33,12 @@ def test_an_isolated_tool_is_a_tool_like_any_other() -> None:
     assert answer(tools.slowly, text="x").text == "x"
 
 
+def test_a_result_that_cannot_leave_the_process_is_told_as_done() -> None:
+    outcome = answer(tools.make)
+    assert not outcome.failed
+    assert outcome.text.startswith('{"made":1,')
+
+
 def test_the_tool_runs_in_another_process_that_is_reused() -> None:
     first, second = answer(tools.whoami).text, answer(tools.whoami).text
     assert first == second != str(os.getpid())

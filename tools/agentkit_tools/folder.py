@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
 from agentkit import ConfigurationError, Page, Tool, ToolError, tool
 from agentkit_tools.cutting import cut_to_goal
@@ -82,23 +82,26 @@ class _Documents:
         """Pickled without the connection to the index."""
         return _Documents, self._options
 
-    @tool(read_only=True, timeout=120)
-    def search_documents(self, query: list[str]) -> str:
-        """Search the documents. Returns title, path and the best passage of each document found.
-
-        Args:
-            query: Search queries; several can be given.
-        """
+    @tool(
+        read_only=True,
+        timeout=120,
+        description="Search the documents. Returns title, path and the best passage of each document found.",
+    )
+    def search_documents(self, query: Annotated[list[str], "Search queries; several can be given."]) -> str:
+        """The tool `search_documents`."""
         return self._search(checked_queries(query))
 
-    @tool(read_only=True, timeout=120)
-    def read_document(self, path: list[str], goal: str) -> str:
-        """Read documents. Long documents are reduced to the passages that match the goal.
-
-        Args:
-            path: Paths of the documents, as returned by search_documents.
-            goal: What you want to know from the documents.
-        """
+    @tool(
+        read_only=True,
+        timeout=120,
+        description="Read documents. Long documents are reduced to the passages that match the goal.",
+    )
+    def read_document(
+        self,
+        path: Annotated[list[str], "Paths of the documents, as returned by search_documents."],
+        goal: Annotated[str, "What you want to know from the documents."],
+    ) -> str:
+        """The tool `read_document`."""
         return self._read_all(list(dict.fromkeys(path)), goal)
 
     def _search(self, queries: Sequence[str]) -> str:

@@ -1,15 +1,15 @@
 """Loads images for the model: the tool `load_image`."""
 
-import base64
-import binascii
 import io
 import os
 import re
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
 
 from PIL import Image as PILImage
 from PIL import ImageOps
@@ -18,7 +18,13 @@ from agentkit import Image, Tool, ToolError, fetch, tool
 from agentkit_tools.results import shortened
 
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
-"""Formats that models accept; such images are passed on unchanged."""
+"""Formats that models accept; such images are passed on unchanged, with their metadata, if they are upright."""
+
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+"""Kinds of pixels that models accept: not CMYK, and not 16 bits of grey."""
+
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a camera was held. Model servers ignore it."""
 
 READ = (*FORMATS, "BMP", "TIFF")
 """Formats that can be read; those not in FORMATS are converted to PNG."""
@@ -38,7 +44,8 @@ def image_loader(
 
     folder: only files below it are read (default: the working directory at the time of the call). allow: see
     `agentkit.fetch`. max_bytes, max_pixels: larger images are refused. max_side: maximum width and height in pixels;
-    larger images are scaled down. Of an animated image the model sees the first frame.
+    larger images are scaled down. Of an animated image the model sees the first frame; one with an EXIF orientation is
+    turned upright.
     """
     return _Loader(folder, tuple(allow), max_bytes, max_pixels, max_side).load_image
 
@@ -53,20 +60,27 @@ class _Loader:
     max_pixels: int
     max_side: int
 
-    @tool(read_only=True, timeout=60)
-    def load_image(self, path_or_url: str) -> Image:
-        """Look at an image from a file or from the web.
-
-        Args:
-            path_or_url: Path of the file, or URL beginning with http:// or https://.
-        """
+    @tool(read_only=True, timeout=60, description="Look at an image from a file or from the web.")
+    def load_image(
+        self,
+        path_or_url: Annotated[str, "Path of the file, or URL beginning with http://, https:// or file://."],
+    ) -> Image:
+        """The tool `load_image`."""
         name = path_or_url.strip()
         if name[:5].lower() == "data:":
             return self._checked(_from_data_url(name, self.max_bytes), "image")
+        if name[:5].lower() == "file:":
+            return self._from_file(*_names_in_url(name))
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
             page = fetch(name, allow=self.allow, max_bytes=self.max_bytes, timeout=30)
             return self._checked(page.content, urlsplit(page.url).path.rpartition("/")[2])
-        file = _below(Path(self.folder) if self.folder is not None else Path.cwd(), name)
+        return self._from_file(name)
+
+    def _from_file(self, *names: str) -> Image:
+        """Returns the image of the first of these names that exists below the folder."""
+        root = Path(self.folder) if self.folder is not None else Path.cwd()
+        name = next((each for each in names if _exists(root, each)), names[0])
+        file = _below(root, name)
         return self._checked(_read(file, self.max_bytes), file.name)
 
     def _checked(self, data: bytes, name: str) -> Image:
@@ -85,15 +99,36 @@ def checked(data: bytes, file_name: str, max_pixels: int, max_side: int) -> Imag
         with _opened(data) as image:
             image.load()
             is_animated = getattr(image, "is_animated", False)
-            if image.format in FORMATS and max(image.size) <= max_side and not is_animated:
-                return Image(data, FORMATS[image.format], name)
+            is_plain = image.format in FORMATS and image.mode in MODES and not is_animated
+            if is_plain and max(image.size) <= max_side and _is_upright(image):
+                return Image(data, FORMATS[str(image.format)], name)
             return _rewritten(image, name, max_side)
     except ToolError:
         raise
     except TOO_LARGE:
         raise ToolError(f"{name} has more pixels than can be loaded.") from None
     except Exception:  # noqa: BLE001 - Pillow raises many types for damaged files
-        raise ToolError(f"{name} is not an image that can be read (PNG, JPEG, GIF, WebP, BMP or TIFF).") from None
+        raise ToolError(
+            f"{name} is not an image that can be read (PNG, JPEG, GIF, WebP, BMP or TIFF){_what_it_is(data)}."
+        ) from None
+
+
+def _what_it_is(data: bytes) -> str:
+    """Returns what is known of data that can't be read as an image, as the end of a sentence."""
+    kind = Image.from_bytes(data).media_type
+    if not data:
+        return ": the file is empty"
+    if kind in (*FORMATS.values(), "image/bmp", "image/tiff"):
+        return f": it begins as {kind}, but it is damaged or incomplete"
+    if kind.startswith("image/"):
+        return f": it is {kind}. Convert it to PNG or JPEG first"
+    return f": it is {kind}" if kind != "application/octet-stream" else ""
+
+
+def _is_upright(image: PILImage.Image) -> bool:
+    with suppress(Exception):  # Pillow raises many types for damaged EXIF data
+        return image.getexif().get(ORIENTATION, 1) not in range(2, 9)
+    return True
 
 
 def _opened(data: bytes) -> PILImage.Image:
@@ -103,10 +138,12 @@ def _opened(data: bytes) -> PILImage.Image:
 def _rewritten(image: PILImage.Image, name: str, max_side: int) -> Image:
     """Returns the image rotated upright and scaled down, as a JPEG if it was one, else as a PNG."""
     is_photo = image.format in ("JPEG", "MPO")  # some cameras write MPO files named .jpg
-    upright = ImageOps.exif_transpose(_in_eight_bits(image).convert("RGB" if is_photo else "RGBA"))
+    upright = _in_eight_bits(image).convert("RGB" if is_photo else "RGBA")
+    if not _is_upright(image):
+        upright = ImageOps.exif_transpose(upright)
     upright.thumbnail((max_side, max_side))
     written = io.BytesIO()
-    upright.save(written, "JPEG" if is_photo else "PNG")
+    upright.save(written, "JPEG" if is_photo else "PNG", quality=90, icc_profile=None)  # a profile may be of CMYK
     return Image(written.getvalue(), "image/jpeg" if is_photo else "image/png", name)
 
 
@@ -162,14 +199,29 @@ def _read(file: Path, max_bytes: int) -> bytes:
         os.close(opened)
 
 
+def _names_in_url(url: str) -> list[str]:
+    """Returns the file names that a `file:` URL may mean: percent-encoded as it should be, else as it stands. In
+    "file://image.png" the name stands where the host belongs."""
+    path = url[5:]
+    if path.startswith("//"):
+        host, slash, rest = path[2:].partition("/")
+        path = slash + rest if host.lower() in ("", "localhost", "127.0.0.1") else path[2:]
+    if re.match(r"/+[A-Za-z]:[\\/]", path):  # file:///C:/image.png
+        path = path.lstrip("/")
+    return [unquote(path), path]
+
+
+def _exists(root: Path, name: str) -> bool:
+    with suppress(OSError, ValueError):
+        return (root / name).exists()
+    return False
+
+
 def _from_data_url(url: str, max_bytes: int) -> bytes:
-    head, comma, data = url.partition(",")
     try:
-        content = base64.b64decode(data, validate=True) if head.endswith(";base64") else unquote_to_bytes(data)
-    except (binascii.Error, ValueError):
-        comma = ""
-    if not comma:
-        raise ToolError("the data: URL is not valid.")
+        content = Image.from_data_url(url).data
+    except ValueError as error:
+        raise ToolError(f"the data: URL {error}.") from None
     if len(content) > max_bytes:
         raise ToolError(f"the image has {len(content):,} bytes; at most {max_bytes:,} are loaded.")
     return content

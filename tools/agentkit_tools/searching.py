@@ -5,15 +5,17 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pickle import PicklingError
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from agentkit import ConfigurationError, Tool, ToolError, tool
+from agentkit_tools.engines import duckduckgo
 from agentkit_tools.parallel import in_parallel
-from agentkit_tools.providers import SERVICES, Hit, Provider, SearchFailed, duckduckgo, over_http
+from agentkit_tools.providers import SERVICES, Hit, Provider, SearchFailed, over_http
 from agentkit_tools.results import MAX_QUERIES, checked_queries, combined, hit, no_results, over_limit, shortened
 
 NAMES = ("ddgs", *SERVICES)
+DESCRIPTION = "Search the web. Returns title, address and a snippet of each page found; read the pages with visit."
 PATIENCE = 45.0
 """Seconds after which a running query is abandoned, so that the results of the others are returned."""
 
@@ -35,7 +37,8 @@ def web_search(
 
     Raises ConfigurationError when the provider is unknown, or its key or address is missing.
     """
-    return tool(read_only=True, timeout=patience + 15)(_Search(provider, api_key, base_url, results, patience).search)
+    make = tool(read_only=True, timeout=patience + 15, description=DESCRIPTION)
+    return make(_Search(provider, api_key, base_url, results, patience).search)
 
 
 class _Search:
@@ -47,12 +50,8 @@ class _Search:
         self._arguments = (provider, api_key, base_url, results, patience)
         self._fixed = _provider(provider, api_key, base_url, os.environ) if provider else None
 
-    def search(self, query: list[str]) -> str:
-        """Search the web. Returns title, address and a snippet of each page found; read the pages with visit.
-
-        Args:
-            query: Search queries; several are searched in parallel.
-        """
+    def search(self, query: Annotated[list[str], "Search queries; several are searched in parallel."]) -> str:
+        """The tool `search`."""
         _, api_key, base_url, results, patience = self._arguments
         queries = checked_queries(query)
         searched = queries[:MAX_QUERIES]
@@ -99,7 +98,7 @@ def _provider(name: str, api_key: str | None, base_url: str | None, environment:
     key = (api_key or (environment.get(service.key, "") if service.key else "")).strip()
     if service.key and not key:
         raise ConfigurationError(f"searching with {name} needs a key: set {service.key}, or pass api_key=")
-    if not (key.isascii() and key.isprintable()):
+    if not (key.isascii() and key.isprintable()) or re.search(r"[\s\"'`]", key):
         raise ConfigurationError(f"the key for {name} contains characters that are not allowed in a key")
     return over_http(service, address, key)
 
@@ -114,7 +113,7 @@ def _combined(searched: Sequence[str], found: Sequence[list[Hit] | Exception], n
             continue
         pages = [(page, each) for each in result if (page := _page(each.url))]
         if not pages:
-            without.append(no_results(query))
+            without.append(_without_pages(query) if result else no_results(query))
         for page, each in pages:
             hits.setdefault(page, each)
     blocks = [
@@ -122,6 +121,10 @@ def _combined(searched: Sequence[str], found: Sequence[list[Hit] | Exception], n
         for number, each in enumerate(hits.values(), 1)
     ]
     return combined(blocks, [*without, *notes])
+
+
+def _without_pages(query: str) -> str:
+    return f'(search for "{shortened(query, 100)}" failed: none of the results has the address of a web page)'
 
 
 def _reason(error: Exception) -> str:

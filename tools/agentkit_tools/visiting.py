@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from agentkit import FetchError, Tool, ToolError, fetch, tool
 from agentkit_tools.cutting import cut_to_goal
@@ -9,6 +10,7 @@ from agentkit_tools.page_text import UnreadableError, readable
 from agentkit_tools.parallel import in_parallel
 from agentkit_tools.results import MAX_SOURCES, block, combined, over_limit
 
+DESCRIPTION = "Read web pages. Long pages are reduced to the passages that match the goal."
 READING = 50.0
 """Seconds allowed for parsing, in addition to the time for fetching: a huge page must not delay the others."""
 
@@ -23,7 +25,7 @@ def page_visitor(
     for a page. timeout: seconds for fetching a page.
     """
     visitor = _Visitor(tuple(allow), max_bytes, max_characters, timeout)
-    return tool(read_only=True, timeout=timeout + READING + 10)(visitor.visit)
+    return tool(read_only=True, timeout=timeout + READING + 10, description=DESCRIPTION)(visitor.visit)
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,12 @@ class _Visitor:
     max_characters: int
     timeout: float
 
-    def visit(self, url: list[str], goal: str) -> str:
-        """Read web pages. Long pages are reduced to the passages that match the goal.
-
-        Args:
-            url: Addresses of the pages, as returned by search; several are read at once.
-            goal: What you want to know from the pages.
-        """
+    def visit(
+        self,
+        url: Annotated[list[str], "Addresses of the pages, as returned by search; several are read at once."],
+        goal: Annotated[str, "What you want to know from the pages."],
+    ) -> str:
+        """The tool `visit`."""
         addresses = list(dict.fromkeys(each.strip() for each in url if each.strip()))
         if not addresses:
             raise ToolError("url is empty: provide the address of at least one page.")

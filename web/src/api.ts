@@ -108,7 +108,7 @@ export interface Done {
 }
 
 export interface Health {
-  status: "ok" | "unavailable";
+  status: "ok" | "degraded" | "unavailable";
   server_url: string;
   temperature: number;
   max_tokens: number;

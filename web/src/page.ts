@@ -56,12 +56,14 @@ function askForKey(): void {
   at<HTMLDialogElement>("key-dialog").showModal();
 }
 
+const HEALTH = { ok: "", degraded: "Tools do not reach the model", unavailable: "The model server is unreachable" };
+
 async function checkHealth(): Promise<void> {
   const shown = at("health");
   try {
     const { data } = await api.health();
     shown.dataset["status"] = data.status;
-    shown.textContent = data.status === "ok" ? "" : "The model server is unreachable";
+    shown.textContent = HEALTH[data.status];
     shown.title = data.detail ?? data.server_url;
   } catch {
     shown.dataset["status"] = "unavailable";

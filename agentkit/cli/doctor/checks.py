@@ -5,13 +5,15 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import openai
 
 from agentkit import APIError, Image, tool
 from agentkit._text import in_a_line
 from agentkit.backend import Backend, Request
+from agentkit.backends.tool_arrival import check_arrival
+from agentkit.cli.doctor.questions import TIME_LIMIT, NoReplyError, Questions
 from agentkit.event import Reply
 from agentkit.message import text_of, tool_result, user
 from agentkit.toolbox import Toolbox
@@ -33,21 +35,19 @@ class Check:
     seconds: float = 0.0
 
 
-@tool(read_only=True)
-def get_weather(city: str) -> str:
-    """Get the current weather of a city.
-
-    Args:
-        city: Name of the city.
-    """
+@tool(read_only=True, description="Get the current weather of a city.")
+def get_weather(city: Annotated[str, "Name of the city."]) -> str:
+    """A tool for the model to call."""
     return f"9 degrees and rain in {city}"
 
 
 TOOLS = Toolbox([get_weather])
 
 
-def check_server(backend: Backend) -> Iterator[Check]:
-    """Run the checks of a server one after another; stops after the first if the server does not answer."""
+def check_server(backend: Backend, time_limit: float = TIME_LIMIT) -> Iterator[Check]:
+    """Run the checks of a server one after another; stops after the first if the server does not answer. Each question
+    is short and has a time limit in seconds (`questions`)."""
+    backend = Questions(backend, time_limit)
     first = _check("answers", lambda: _answers(backend))
     yield first
     if first.verdict == "failed":
@@ -62,7 +62,7 @@ def _check(what: str, ask: Callable[[], tuple[Verdict, str]]) -> Check:
         verdict, detail = ask()
     except openai.APIStatusError as error:
         verdict, detail = ("no" if 400 <= error.status_code < 500 else "failed"), in_a_line(str(error), 160)
-    except APIError as error:
+    except (APIError, NoReplyError) as error:
         verdict, detail = "failed", in_a_line(str(error), 160)
     return Check(what, verdict, detail, time.monotonic() - started)
 
@@ -110,6 +110,24 @@ def _calls(question: str, min_calls: int) -> Callable[[Backend], tuple[Verdict, 
         return "unknown", f"no call, but the text {_quoted(text)}"
 
     return ask
+
+
+def _tools_reach(backend: Backend) -> tuple[Verdict, str]:
+    found = check_arrival(backend)
+    if found.reach is False:
+        _, reply = _ask(backend, [user("What is the weather in Oslo? Use the tool.")], TOOLS)
+        if reply.message.get("tool_calls"):  # whatever its counts are
+            return "yes", "the model called one"
+    return ("unknown" if found.reach is None else "yes" if found.reach else "no"), found.detail
+
+
+def _requires_calls(backend: Backend) -> tuple[Verdict, str]:
+    question = user("Say hello. Use the tool only if you have to.")
+    *_, reply = backend.reply(Request(Transcript([question]), TOOLS, sampling={"tool_choice": "required"}))
+    assert isinstance(reply, Reply)
+    if reply.message.get("tool_calls"):
+        return "yes", 'tool_choice="required" makes the model call a tool'
+    return "no", f'tool_choice="required" was ignored: {_quoted(text_of(reply.message) or reply.finish_reason)}'
 
 
 def _streams_calls(backend: Backend) -> tuple[Verdict, str]:
@@ -192,9 +210,11 @@ CHECKS: dict[str, Callable[[Backend], tuple[Verdict, str]]] = {
     "streams": _streams,
     "reports usage": _reports_usage(stream=False),
     "reports usage when streaming": _reports_usage(stream=True),
+    "tools reach the model": _tools_reach,
     "native tool calls": _calls("What is the weather in Oslo? Use the tool.", 1),
     "streamed tool calls": _streams_calls,
     "parallel tool calls": _calls("What is the weather in Oslo and in Rome? Ask for both at once.", 2),
+    "required tool calls": _requires_calls,
     "accepts tool results": _accepts_results,
     "reasoning in its own field": _reasons,
     "images": _sees_images,

@@ -57,9 +57,12 @@ def _name_of(model: str) -> str:
     from openai import OpenAI
 
     from agentkit.backends import OpenAIBackend
+    from agentkit.net.outgoing import httpx_client
 
-    url = OpenAIBackend("any", base_url=model if "/v1" in model else f"{model.rstrip('/')}/v1").base_url
-    with OpenAI(base_url=url, api_key="not-needed", max_retries=0, timeout=10.0) as client:
+    url = model if "/v1" in model else f"{model.rstrip('/')}/v1"
+    OpenAIBackend("any", base_url=url)  # checks it
+    http_client = httpx_client(url, timeout=10.0)
+    with OpenAI(base_url=url, api_key="not-needed", max_retries=0, timeout=10.0, http_client=http_client) as client:
         answer = client.get("/models", cast_to=httpx2.Response).json()
     listed = [entry.get("id") for entry in answer.get("data") or ()]
     if not listed:

@@ -13,45 +13,59 @@ from typing import Any
 from agentkit import Agent, Limits, Result, Tool, ToolError, tool
 from agentkit.backends import OpenAIBackend
 from agentkit.cli.doctor.checks import Check
+from agentkit.cli.doctor.oddities import ODDITIES, Oddity, Sent
 from agentkit.transcript import Transcript
 
-Answer = dict[str, Any] | int | str | None
-"""A response body; or an HTTP status; or a text sent instead of JSON; or None for a closed connection."""
+Answer = dict[str, Any] | int | str | Sent | None
+"""A response body; or an HTTP status; or a text sent instead of JSON; or a response as it is sent; or None for a closed
+connection."""
 
 
-@tool(read_only=True)
+@tool(read_only=True, description="Double a number.")
 def double(number: int) -> int:
     """Double a number."""
     return 2 * number
 
 
-@tool
+@tool(description="Fail.")
 def fail(reason: str) -> str:
     """Fail."""
     raise RuntimeError(reason)
 
 
-@tool
+@tool(description="Refuse.")
 def refuse(reason: str) -> str:
     """Refuse."""
     raise ToolError(reason)
 
 
-@tool(timeout=0.5)
+@tool(timeout=0.5, description="Hang.")
 def hang() -> str:
     """Hang."""
     time.sleep(30)
     return "never"
 
 
-@tool(isolate=True, timeout=0.5)
+@tool(isolate=True, timeout=0.5, description="Run an endless loop.")
 def spin() -> str:
     """Run an endless loop."""
     while True:
         pass
 
 
-TOOLS: list[Tool[..., Any]] = [double, fail, refuse, hang, spin]
+@tool
+def charge(number: int = 0) -> str:
+    """Charge an amount."""
+    return f"Charged {number}."
+
+
+@tool
+def send(to: str = "nobody") -> str:
+    """Send a letter."""
+    return f"Sent to {to}."
+
+
+TOOLS: list[Tool[..., Any]] = [double, fail, refuse, hang, spin, charge, send]
 
 
 def say(text: str | None, *calls: tuple[str, str], reason: str = "stop", ids: Sequence[str] = ()) -> dict[str, Any]:
@@ -80,24 +94,24 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def _served(answers: Sequence[Answer]) -> Iterator[str]:
-    """Run a server on loopback that sends the answers in turn and repeats the last one. Yields its base URL."""
-    remaining = list(answers)
+def _served(answers: Sequence[Answer], received: list[str] | None = None) -> Iterator[str]:
+    """Run a server on loopback that sends the answers in turn and repeats the last one. Yields its base URL. received:
+    takes the body of each request."""
+    remaining, bodies = list(answers), [] if received is None else received
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", 0)))
+            bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))).decode())
             answer = remaining.pop(0) if len(remaining) > 1 else remaining[0]
             if answer is None:
                 self.close_connection = True
                 return
-            status = answer if isinstance(answer, int) else 200
-            content = {"error": {"message": "busy"}} if isinstance(answer, int) else answer
-            body = (content if isinstance(content, str) else json.dumps(content)).encode()
-            self.send_response(status)
-            self.send_header("content-type", "text/html" if isinstance(answer, str) else "application/json")
+            sent = _sent(answer)
+            body = sent.body.encode()
+            self.send_response(sent.status)
+            self.send_header("content-type", sent.kind)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -115,9 +129,19 @@ def _served(answers: Sequence[Answer]) -> Iterator[str]:
         server.server_close()
 
 
-def _run(answers: Sequence[Answer], **options: Any) -> Result:
+def _sent(answer: dict[str, Any] | int | str | Sent) -> Sent:
+    if isinstance(answer, Sent):
+        return answer
+    if isinstance(answer, str):
+        return Sent(answer, kind="text/html")
+    if isinstance(answer, int):
+        return Sent('{"error": {"message": "busy"}}', answer, "application/json")
+    return Sent(json.dumps(answer), kind="application/json")
+
+
+def _run(answers: Sequence[Answer], received: list[str] | None = None, **options: Any) -> Result:
     limits = options.pop("limits", Limits())
-    with _served(answers) as url:
+    with _served(answers, received) as url:
         backend = OpenAIBackend("scripted", base_url=url, timeout=5.0)
         try:
             return Agent(backend, tools=TOOLS, limits=limits).run(options.pop("prompt", "Go."), **options)
@@ -138,6 +162,22 @@ def _completes(*answers: Answer, expected: str = "", **options: Any) -> Callable
         reported = " ".join([*(record.response for record in result.tool_calls), *result.repairs])
         assert expected in reported, f"the model received {reported!r}"
         return reported
+
+    return check
+
+
+def _meets(oddity: Oddity) -> Callable[[], str]:
+    """Returns a check that a run which meets a fault of a server ends with "Done.", and runs each call once."""
+
+    def check() -> str:
+        received: list[str] = []
+        result = _run([*oddity.sent, DONE], received, messages=oddity.messages)
+        assert result.output == "Done.", f"the output is {result.output!r}, stopped: {result.stopped}"
+        Transcript(result.messages)
+        ran = tuple(record.name for record in result.tool_calls if record.error is None)
+        assert ran == oddity.ran, f"it ran {', '.join(ran) or 'nothing'}"
+        assert oddity.told in received[-1], f"the model received {received[-1][-200:]}"
+        return f"{len(received)} requests"
 
     return check
 
@@ -227,11 +267,13 @@ ERROR_CHECKS: dict[str, Callable[[], str]] = {
     "a truncated typed answer": _rejects_truncated_value,
     "a history with an unanswered call": _completes(messages=DANGLING, expected="without a result"),
     "an empty reply": _completes(say("")),
+    "a reply that the server broke off": _completes(say("Half a", reason="network_error")),
     "a busy server": _completes(503),
     "a closed connection": _completes(None),
     "the same call repeated": _ends_a_loop,
     "the limit on turns": _answers_at_the_limit,
     "cancellation from another thread": _cancelled,
+    **{oddity.what: _meets(oddity) for oddity in ODDITIES},
 }
 
 

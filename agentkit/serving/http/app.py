@@ -14,6 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from agentkit.backend import Backend
 from agentkit.backends import OpenAIBackend
 from agentkit.errors import MissingExtraError
+from agentkit.net.hosted import is_hosted
 from agentkit.providers import resolve
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder
@@ -24,7 +25,7 @@ from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.errors import add_handlers
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.middleware import ErrorGuard, RequestMonitor
-from agentkit.serving.http.model_server import ModelServer
+from agentkit.serving.http.model_server import ModelServer, ToolArrival
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
@@ -61,7 +62,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         Metrics(runs, (each.name for each in Toolbox(tools)), settings.prometheus_multiproc_dir),
         Authenticator(settings),
         RateLimiter(settings.agentkit_rate, rate_limit_storage(settings.agentkit_sessions)),
-        ModelServer(url, None if settings.agentkit_model else settings.llm_server_url),
+        check_of(settings, backend, url, has_tools=bool(tools)),
     )
 
     start_mqtt = mqtt_of(settings, chat_service)
@@ -124,6 +125,12 @@ def model_of(settings: HttpSettings) -> tuple[Backend, str | None]:
         thinks=not settings.llm_skip_thinking,
     )
     return backend, backend.base_url
+
+
+def check_of(settings: HttpSettings, backend: Backend, url: str | None, has_tools: bool) -> ModelServer:
+    """Return the health check of the model. url: the API URL of its server, None for a model in this process."""
+    tools = ToolArrival(backend) if has_tools and not (url and is_hosted(url)) else None
+    return ModelServer(url, None if settings.agentkit_model else settings.llm_server_url, tools)
 
 
 def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:

@@ -1,23 +1,24 @@
 """The agent as a model of the OpenAI chat completions API; its tools run on the server.
 
-Supported request fields: messages (texts, and images as data URLs), stream, stream_options.include_usage, and the
-sampling fields below; other fields are ignored. Client-defined tools are rejected: the client would wait for calls that
-it never receives.
+Supported request fields: messages (texts, images as data URLs, and calls of tools with their results), stream,
+stream_options.include_usage, and the sampling fields below; other fields are ignored. Client-defined tools are
+rejected: the client would wait for calls that it never receives.
 """
 
 import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, model_validator
 from starlette.exceptions import HTTPException
 
-from agentkit.event import TextDelta
+from agentkit.event import CutOff, Event
 from agentkit.limits import Usage
+from agentkit.serving.append_only import AppendOnlyText
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.dependencies import Service, State, check_rate
 from agentkit.serving.http.errors import body_of, error_responses, logged_status_and_detail
@@ -38,26 +39,34 @@ class ImageUrl(BaseModel):
 
 
 class ContentPart(BaseModel):
-    """One part of a message: a text or an image."""
+    """One part of a message: a text or an image, also as clients of the Responses API write it."""
 
-    type: Literal["text", "image_url"] = Field(description="Type of the part; the field of the same name is required.")
+    type: Literal["text", "image_url", "input_text", "output_text", "input_image"] = Field(
+        description="Type of the part. A text part requires the field `text`, an image part the field `image_url`."
+    )
     text: str | None = Field(default=None, description="The text of a text part.")
-    image_url: ImageUrl | None = Field(default=None, description="The image of an image part.")
+    image_url: ImageUrl | ImageDataUrl | None = Field(default=None, description="The image of an image part.")
 
     @model_validator(mode="after")
     def _has_content(self) -> "ContentPart":
-        if getattr(self, self.type) is None:
-            raise ValueError(f"a part of type {self.type!r} requires the field {self.type!r}")
+        name = "image_url" if self.type in ("image_url", "input_image") else "text"
+        if getattr(self, name) is None:
+            raise ValueError(f"a part of type {self.type!r} requires the field {name!r}")
         return self
 
 
 class ChatMessage(BaseModel):
-    """One message. Messages with the role `tool` and fields other than these are ignored."""
+    """One message. Calls of tools without a result are not run. Fields other than these are ignored."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"] = Field(
         description="Role of the message's author. `developer` is treated as `system`."
     )
     content: str | list[ContentPart] | None = Field(default=None, description="Text or content parts of the message.")
+    name: str | None = Field(default=None, description="Name of the message's author.")
+    tool_calls: list[dict[str, Any]] | None = Field(
+        default=None, description="Calls of tools that were made earlier in the conversation."
+    )
+    tool_call_id: str | None = Field(default=None, description="Of a message with the role `tool`: ID of its call.")
 
 
 class StreamOptions(BaseModel):
@@ -153,12 +162,15 @@ def _user_input(body: CompletionRequest, state: State) -> UserInput:
 
 
 def _message(message: ChatMessage) -> dict[str, Any] | None:
-    if message.role == "tool":
+    if not message.content and not message.tool_calls and message.role != "tool":
         return None
     role = "system" if message.role == "developer" else message.role
-    if isinstance(message.content, list):
-        return {"role": role, "content": [part.model_dump(exclude_none=True) for part in message.content]}
-    return {"role": role, "content": message.content} if message.content else None
+    content: Any = message.content
+    if isinstance(content, list):
+        content = [part.model_dump(exclude_none=True) for part in content]
+    names = ("name", "tool_calls", "tool_call_id")
+    more = {name: value for name in names if (value := getattr(message, name)) is not None}
+    return {"role": role, "content": content, **more}
 
 
 async def _chunks(
@@ -170,14 +182,16 @@ async def _chunks(
         return {**head, "object": "chat.completion.chunk", "choices": [choice], **more}
 
     has_started = False
+    text = AppendOnlyText(state.conversations.service.late_reasoning)
     async with aclosing(state.runs.follow(user_input, request.is_disconnected)) as updates:
         async for each in updates:
             if each is None:
                 yield None
-            elif isinstance(each, TextDelta):
-                yield chunk({"content": each.text} if has_started else {"role": "assistant", "content": each.text})
-                has_started = True
-            elif isinstance(each, Answer):
+            elif isinstance(each, Event):
+                if said := text.take(each):
+                    yield chunk({"content": said} if has_started else {"role": "assistant", "content": said})
+                    has_started = True
+            else:
                 state.metrics.note(each)
                 yield chunk({}, _finish_reason(each))
                 if wants_usage:
@@ -189,7 +203,7 @@ def _ending(error: Exception | None) -> Sequence[Any]:
 
 
 def _finish_reason(answer: Answer) -> str:
-    return answer.stopped if answer.stopped in ("length", "content_filter") else "stop"
+    return answer.stopped if answer.stopped in get_args(CutOff) else "stop"
 
 
 def _usage(usage: Usage) -> dict[str, Any]:

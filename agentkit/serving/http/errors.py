@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from agentkit import AgentkitError, APIError, LimitError, SessionError
 from agentkit._text import in_a_line
 from agentkit.errors import RequestConflictError, SessionBusyError, TranscriptError
+from agentkit.serving.append_only import ReplyChangedError
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
 from agentkit.serving.http.runs import ClientDisconnectedError, TooManyRunsError
 
@@ -50,8 +51,8 @@ def status_and_detail(error: Exception) -> tuple[int, str]:
         return 404, str(error)
     if isinstance(error, ClientDisconnectedError):
         return 499, "client disconnected"  # the status nginx uses; no client receives it
-    if isinstance(error, TooManyRunsError):
-        return 503, f"{error}; try again later"
+    if isinstance(error, TooManyRunsError | ReplyChangedError):
+        return 503, str(error)
     if isinstance(error, UnknownPromptError | TranscriptError | LimitError):
         return 400, in_a_line(str(error), 500)
     if isinstance(error, RequestConflictError):

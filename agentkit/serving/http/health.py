@@ -18,16 +18,18 @@ routes = APIRouter()
     responses={503: {"model": Health, "description": "The model server is unavailable"}},
 )
 def health(state: Service, response: Response) -> Health:
-    """Returns the state of the model server: 200 if it is reachable, otherwise 503."""
+    """Returns the state of the model server: 200 if it is reachable, otherwise 503. `degraded` means that it answers,
+    but that the tools of the service do not reach the model."""
     problem = state.model_server.problem()
+    degradation = None if problem else state.model_server.degradation()
     if problem:
         response.status_code = 503
     return Health(
-        status="unavailable" if problem else "ok",
+        status="unavailable" if problem else "degraded" if degradation else "ok",
         server_url=state.model_server.display_url,
         temperature=state.settings.llm_temperature,
         max_tokens=state.settings.llm_max_tokens,
-        detail=problem,
+        detail=problem or degradation,
     )
 
 

@@ -1,22 +1,80 @@
 """Health check of the model server."""
 
+import logging
+import threading
 import time
 from urllib.parse import urlsplit
 
 import requests
 
 from agentkit._text import without_credentials
+from agentkit.backend import Backend
+from agentkit.backends.tool_arrival import Arrival, check_arrival
+from agentkit.errors import ConfigurationError
+from agentkit.middleware.cancellation import Cancellable
+from agentkit.net.outgoing import requests_options
 
 TIMEOUT = 3.0
 CACHE_SECONDS = 1.0
 
+ARRIVAL_TIMEOUT = 30.0
+"""Seconds that each of the two questions may take by which it is found out whether tools reach the model."""
+
+ARRIVAL_PATIENCE = 2.0
+"""Seconds that a health request waits for the answer; a later one has it."""
+
+ARRIVAL_SECONDS = 600.0
+"""Seconds after which it is found out again, unless tools do reach the model."""
+
+logger = logging.getLogger("agentkit")
+
+
+class ToolArrival:
+    """Finds out once, in a thread of its own, whether the tools of a service reach the model. backend: the model."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = Cancellable(backend, None, lambda: time.monotonic() + ARRIVAL_TIMEOUT)
+        self._thread: threading.Thread | None = None
+        self._found: Arrival | None = None
+        self._expires = float("-inf")
+        self._lock = threading.Lock()
+
+    def problem(self) -> str | None:
+        """Return why tools do not reach the model; None when they do, and as long as it is not known. The first call
+        starts to find out; each waits ARRIVAL_PATIENCE seconds at most."""
+        with self._lock:
+            is_due = self._thread is None and time.monotonic() > self._expires
+            if is_due:
+                self._thread = threading.Thread(target=self._find_out, name="agentkit-tools", daemon=True)
+                self._thread.start()
+            thread = self._thread
+        if thread is not None:
+            thread.join(ARRIVAL_PATIENCE)
+        found = self._found
+        return f"tools do not reach the model: {found.detail}" if found is not None and found.reach is False else None
+
+    def _find_out(self) -> None:
+        found = Arrival(None, "")
+        try:
+            found = check_arrival(self._backend)
+        except Exception as error:  # noqa: BLE001 - the model server's own check reports it
+            logger.info("it could not be found out whether tools reach the model: %s", error)
+        with self._lock:
+            if found.reach is False and (self._found is None or self._found.reach is not False):
+                logger.warning("tools do not reach the model: %s", found.detail)
+            self._found = found
+            self._expires = float("inf") if found.reach else time.monotonic() + ARRIVAL_SECONDS
+            self._thread = None
+
 
 class ModelServer:
     """Checks whether a model server is reachable; a result is cached for one second. url: its API URL; None for a model
-    in this process, which is always available. configured_url: the URL given in the settings, for display."""
+    in this process, which is always available. configured_url: the URL given in the settings, for display. tools: the
+    check of whether tools reach the model; None where there is nothing to check."""
 
-    def __init__(self, url: str | None, configured_url: str | None = None) -> None:
+    def __init__(self, url: str | None, configured_url: str | None = None, tools: ToolArrival | None = None) -> None:
         self._url = url
+        self._tools = tools
         self._display_url = configured_url or url
         self._checked = float("-inf")
         self._problem: str | None = None
@@ -35,10 +93,20 @@ class ModelServer:
             self._checked = time.monotonic()
         return self._problem
 
+    def degradation(self) -> str | None:
+        """Return what an available server does not do that the service needs; None when there is nothing."""
+        return self._tools.problem() if self._tools is not None else None
+
     def _check(self, url: str) -> str | None:
         try:
-            response = requests.get(f"{url.rstrip('/')}/models", timeout=TIMEOUT, allow_redirects=False)
-        except requests.RequestException as error:
+            with requests.Session() as session:
+                session.trust_env = False  # `requests_options` reads it, for this address alone
+                response = session.get(
+                    f"{url.rstrip('/')}/models", timeout=TIMEOUT, allow_redirects=False, **requests_options(url)
+                )
+        except ConfigurationError as error:
+            return str(error)
+        except OSError as error:  # requests' own are OSErrors; those of CA certificates are not always among them
             return f"{type(error).__name__}: can't connect to {urlsplit(without_credentials(url)).netloc}"
         # a server that requires a key or does not list models is available
         return f"responded with status {response.status_code}" if response.status_code >= 500 else None

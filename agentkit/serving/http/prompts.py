@@ -69,7 +69,7 @@ class Prompts:
 
 def _read(file: Path) -> dict[str, tuple[Version, ...]]:
     try:
-        prompts = tomllib.loads(file.read_text(encoding="utf-8"))
+        prompts = tomllib.loads(file.read_text(encoding="utf-8-sig"))
         return {name: tuple(_version(name, *each) for each in versions.items()) for name, versions in prompts.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigurationError(f"prompt file {file.name} can't be read: {error}") from None

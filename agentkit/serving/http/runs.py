@@ -97,7 +97,7 @@ class Runs:
         self, user_input: UserInput, cancel: threading.Event, queue: "asyncio.Queue[Update | BaseException]"
     ) -> None:
         if self.is_full:
-            raise TooManyRunsError(f"the maximum of {self._max_runs} concurrent answers is reached")
+            raise TooManyRunsError(f"the maximum of {self._max_runs} concurrent answers is reached; try again later")
         loop = asyncio.get_running_loop()
 
         def send(item: Update | BaseException) -> None:
@@ -108,7 +108,9 @@ class Runs:
             if not is_waiting:
                 self._waiting.discard(cancel)
             elif len(self._waiting) >= self._max_runs * WAITING_FACTOR:
-                raise TooManyRunsError(f"{len(self._waiting)} messages wait for others of their sessions")
+                raise TooManyRunsError(
+                    f"{len(self._waiting)} messages wait for others of their sessions; try again later"
+                )
             else:
                 self._waiting.add(cancel)
 

@@ -279,10 +279,10 @@ class Health(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    status: Literal["ok", "unavailable"] = Field(description="Whether the model server is reachable.")
+    status: Literal["ok", "degraded", "unavailable"] = Field(
+        description="Whether the model server is reachable; `degraded` if it is, but the tools do not reach the model."
+    )
     server_url: str = Field(description="URL of the model server, without credentials.")
     temperature: float = Field(description="Default sampling temperature.")
     max_tokens: int = Field(description="Default maximum number of tokens per model reply.")
-    detail: str | None = Field(
-        default=None, description="What is wrong with the model server; null if it is reachable."
-    )
+    detail: str | None = Field(default=None, description="What is wrong with the model server; null if nothing is.")

@@ -1,11 +1,13 @@
 """Settings of the service, read from environment variables and from `.env`; see `.env.example`."""
 
+import codecs
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from agentkit.errors import ConfigurationError
 from agentkit.serving.environment import data_folder, session_store
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -13,7 +15,7 @@ Names = Annotated[tuple[str, ...], NoDecode]
 
 class HttpSettings(BaseSettings):
     """Each field is read from the environment variable of the same name in upper case. Raises pydantic's
-    ValidationError."""
+    ValidationError, and ConfigurationError for a `.env` that can't be read."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore")
 
@@ -46,9 +48,15 @@ class HttpSettings(BaseSettings):
 
     agentkit_mqtt_projects: Names = Field(default=(), description="Projects to serve over MQTT as well.")
     agentkit_mqtt_broker: str = "localhost"
-    agentkit_mqtt_port: int = 1883
+    agentkit_mqtt_port: int = Field(default=1883, ge=1, le=65_535)
     agentkit_mqtt_username: str | None = None
     agentkit_mqtt_password: SecretStr | None = None
+
+    def __init__(self, **values: Any) -> None:
+        file = values.get("_env_file", self.model_config.get("env_file"))
+        if isinstance(file, str | Path):
+            values.setdefault("_env_file_encoding", _encoding_of(Path(file)))
+        super().__init__(**values)
 
     @field_validator("agentkit_tools", "agentkit_cors", "agentkit_mqtt_projects", mode="before")
     @classmethod
@@ -81,3 +89,26 @@ class HttpSettings(BaseSettings):
     def accepts_jwt(self) -> bool:
         """Whether tokens (JWT) are accepted."""
         return bool(self.agentkit_jwt_secret or self.agentkit_jwt_jwks)
+
+
+def _encoding_of(file: Path) -> str:
+    """Return the encoding of a `.env`: UTF-8 (some editors begin it with a byte order mark), or UTF-16, as PowerShell
+    writes. Raises ConfigurationError for another, which would spoil values without a word."""
+    try:
+        content = file.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return "utf-8"
+    except OSError as error:
+        raise ConfigurationError(f"the file {file.name} can't be read: {error.strerror}") from None
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        is_text = "\0" not in content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(
+            f"the file {file.name} is not UTF-8 (the byte 0x{error.object[error.start]:02X} in line {line}): "
+            "save it as UTF-8"
+        ) from None
+    if not is_text:
+        raise ConfigurationError(f"the file {file.name} is not UTF-8 (it contains null characters): save it as UTF-8")
+    return encoding

@@ -166,7 +166,7 @@ def _read(file: Path) -> dict[str, Any]:
         if file.suffix in (".yaml", ".yml"):
             content = _yaml(file)
         else:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
+            content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise ConfigurationError(f"can't read the projects file {file.name}: {error}") from None
     if not isinstance(content, dict) or not all(isinstance(value, dict) for value in content.values()):
@@ -182,6 +182,6 @@ def _yaml(file: Path) -> Any:
     except ImportError:
         raise MissingExtraError("a YAML projects file", "mqtt") from None
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
+        return yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except yaml.YAMLError as error:
         raise ValueError(error) from None

@@ -9,9 +9,10 @@ from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.errors import RequestConflictError
-from agentkit.event import Event, ReasoningDelta
+from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
+from agentkit.serving.append_only import AppendOnlyText, ReplyChangedError
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
@@ -89,13 +90,15 @@ class Responder:
         """The answer to a user message; None when its client has it already.
 
         on_frame: called with each frame of the answer but those of its reasoning (`agentkit.record.frame_of`), and last
-        with its usage. When the model server fails, returns a text that begins with "Error: ", which is not kept in the
-        session.
+        with its usage. {"discarded": true} means that what was sent of a reply is not a part of it, and that no more
+        text of that reply follows. When the model server fails, returns a text that begins with "Error: ", which is not
+        kept in the session.
         """
 
+        text = AppendOnlyText(self.service.late_reasoning)
+
         def on_event(event: Event) -> None:
-            frame = frame_of(event) if on_frame is not None and not isinstance(event, ReasoningDelta) else None
-            if on_frame is not None and frame is not None:
+            if on_frame is not None and (frame := _frame_of(event, text)) is not None:
                 on_frame(frame)
 
         try:
@@ -187,6 +190,17 @@ class Responder:
         if project.name not in self._tools:
             self._tools[project.name] = tuple(tool for name in project.tools for tool in load(name))
         return self._tools[project.name]
+
+
+def _frame_of(event: Event, text: AppendOnlyText) -> dict[str, Any] | None:
+    """The frame of an event; None for one without. text: what was sent so far."""
+    try:
+        said = text.take(event)
+    except ReplyChangedError:
+        return frame_of(ReplyDiscarded())
+    if said:
+        return frame_of(TextDelta(said))
+    return None if isinstance(event, TextDelta | ReasoningDelta | ReplyDiscarded) else frame_of(event)
 
 
 def _error_text(message: UserMessage, error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 
 from agentkit import ConfigurationError
+from agentkit.net.outgoing import HTTPX, check_key_log, check_tls
 
 
 def secure(client: mqtt.Client, username: str | None, password: str | None, tls: bool, ca_file: Path | None) -> None:
@@ -27,6 +28,9 @@ def secure(client: mqtt.Client, username: str | None, password: str | None, tls:
     if username is not None:
         client.username_pw_set(username, password)
     if tls:
+        if ca_file is None:
+            check_tls(HTTPX)  # OpenSSL reads the same variables, and ignores files that are missing
+        check_key_log()
         try:
             context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         except OSError as error:  # includes ssl.SSLError

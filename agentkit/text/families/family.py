@@ -41,7 +41,8 @@ class Family:
     begins inside the reasoning. variables: passed to the template. tools_template: a template that describes the tools,
     where the family's own does not. moves_head: whether the template renders the system message or the tools at the
     last question, so that a new question changes the text before it. new_call_id: makes the id of a call that the model
-    gave none.
+    gave none. short_ids: whether servers of its models want ids of calls of nine letters or digits, and reasoning as
+    parts of a content.
 
     special_tokens, markup and tags are neutralised in untrusted text for every model (special_tokens.py), besides
     `ends` and `image`. special_tokens: what begins a turn or stands for something; tokens of the forms `<|name|>` and
@@ -63,6 +64,7 @@ class Family:
     tools_template: str | Path | None = None
     moves_head: bool = False
     new_call_id: Callable[[], str] = new_call_id
+    short_ids: bool = False
     special_tokens: tuple[str, ...] = ()
     markup: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ FAMILY = Family(
     variables={"system_stays": True},
     moves_head=True,
     new_call_id=new_call_id,
+    short_ids=True,
     special_tokens=(
         *("<s>", "<unk>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[IMG_BREAK]", "[IMG_END]"),
         *("[PREFIX]", "[MIDDLE]", "[SUFFIX]", "[AUDIO]", "[BEGIN_AUDIO]", "[TRANSCRIBE]"),

@@ -12,6 +12,9 @@ import pytest
 
 from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
 from tests.support.model_server import Answer, ModelServer, serve
+from tests.support.strict_messages import faults_of_request
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 @pytest.fixture
@@ -61,6 +64,23 @@ def test_tools_run_on_the_server(client: openai.OpenAI, model: ModelServer) -> N
     assert "all about tides" in str(model.requests[-1].body["messages"][-1]["content"])
 
 
+def test_a_conversation_of_another_program_is_taken(client: openai.OpenAI, model: ModelServer) -> None:
+    call = {"id": "i" * 60, "type": "function", "function": {"name": "functions.look", "arguments": '{"x": 1}'}}
+    image = f"data:image/png;base64,{PNG}"
+    history: Any = [
+        {"role": "user", "content": [{"type": "input_text", "text": "What?"}], "name": "Jürgen M.", "id": 7},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "i" * 60, "content": [{"type": "image_url", "image_url": image}]},
+        {"role": "assistant", "tool_calls": [{**call, "id": "open"}]},
+        {"role": "user", "content": [{"type": "input_image", "image_url": image}, {"type": "text", "text": "And?"}]},
+    ]
+    client.chat.completions.create(model="agentkit", messages=history)
+    sent = [message for message in model.requests[-1].body["messages"] if message["role"] != "system"]
+    assert faults_of_request(sent) == []
+    assert [message["role"] for message in sent] == ["user", "assistant", "tool", "user", "assistant", "tool", "user"]
+    assert "interrupted" in sent[5]["content"]  # a call of a client is never run
+
+
 def test_request_errors_have_the_openai_format(client: openai.OpenAI) -> None:
     hello: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
     with pytest.raises(openai.NotFoundError) as unknown:
@@ -71,8 +91,10 @@ def test_request_errors_have_the_openai_format(client: openai.OpenAI) -> None:
             model="agentkit", messages=hello, tools=[{"type": "function", "function": {"name": "mine"}}]
         )
     elsewhere: Any = [{"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest"}}]
-    with pytest.raises(openai.UnprocessableEntityError, match="data URL"):
-        client.chat.completions.create(model="agentkit", messages=[{"role": "user", "content": elsewhere}])
+    other: Any = [{"type": "input_image", "image_url": "http://169.254.169.254/latest"}]
+    for part in (elsewhere, other):
+        with pytest.raises(openai.UnprocessableEntityError, match="data URL"):
+            client.chat.completions.create(model="agentkit", messages=[{"role": "user", "content": part}])
     with pytest.raises(openai.BadRequestError, match="messages"):
         client.chat.completions.create(model="agentkit", messages=[])
 

@@ -1,0 +1,196 @@
+"""Sends a request without what its server refuses, and learns from it, for minutes and no wider than the words say.
+
+A refused image is that image's fault and a refused schema that schema's, unless the words say that the server sees no
+images or takes no schemas at all. Something is learned only when the server accepted the request without it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from agentkit._text import cut, in_a_line, json_bytes
+from agentkit.backend import Request
+from agentkit.backends.refused_images import NEWEST, RefusedImages
+from agentkit.message import Message
+from agentkit.net import refusals
+from agentkit.net.error_words import explain, status_of, words_of
+from agentkit.net.learned import Learned
+from agentkit.net.overflow import too_long
+from agentkit.transcript import Transcript
+
+MAX_ATTEMPTS = 12
+"""How often one request is sent at most, each time with less."""
+
+Schema = Literal["no", "text", "always"]
+
+
+class Adapting:
+    """One request to a server as it is sent, attempt by attempt.
+
+    name: of the backend, for the log. request: as it was asked for. images: whether images are sent; None detects it.
+    schema: see `agentkit.backend.Capabilities`. tells_schema: whether the prompt says nothing of the schema since the
+    server does.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        request: Request,
+        learned: Learned,
+        *,
+        images: bool | None = None,
+        schema: Schema = "always",
+        tells_schema: bool = False,
+    ) -> None:
+        self._name = name
+        self._request = request
+        self._learned = learned
+        self._images: RefusedImages | None = None
+        self._detects_images = images is None
+        self.images = images is not False and learned.value("no images") is None
+        if self.images and request.transcript.has_images:
+            self._images = RefusedImages(request.transcript, learned)
+        self._schema = _schema_key(request.response_format)
+        self._takes_schema = schema == "always" or (schema == "text" and not request.tools)
+        self._tells_schema = tells_schema
+        self._is_schema_refused = learned.value(("schema", self._schema)) is not None
+        self.stream = self._streams()
+        self.stream_options = learned.value("no stream_options") is None
+        self._pending: dict[Any, str] = {}
+        self._attempts = 1
+
+    def sent(self) -> Request:
+        """The request to send: `images` and `stream_options` say what else to leave out of it."""
+        request = self._request
+        if self.stream != request.stream:
+            request = replace(request, stream=self.stream)
+        transcript = request.transcript if self._images is None or not self.images else self._images.sent()
+        if request.response_format is not None and (self._is_schema_refused or not self._takes_schema):
+            if self._is_schema_refused and self._tells_schema:
+                transcript = _with_schema(transcript, request.response_format)
+            request = replace(request, response_format=None)
+        if transcript is not request.transcript:
+            request = replace(request, transcript=transcript, conversation=request.said)
+        return request
+
+    def adapts_to(self, error: Exception) -> bool:
+        """Leave out what an error refuses; return whether there was something, so that the request may be sent again.
+        An error about an image of the newest question gets a sentence that says so."""
+        self._attempts += 1
+        if self._attempts > MAX_ATTEMPTS or not _is_refusal(error):
+            return False
+        words = words_of(error)
+        if self.stream and self.stream_options and "stream_options" in words:
+            self.stream_options = False
+            self._pending["no stream_options"] = "rejects stream_options, which are left out"
+            return True
+        if too_long(error) is not None:
+            return False
+        has_schema = self._sends_schema()
+        if has_schema and refusals.names_format(words):
+            return self._goes_without_schema(words)
+        if self._images is not None and self.images and self._images.has_visible:
+            if self._goes_without_images(error, words):
+                return True
+            if refusals.is_about_images(words):
+                return False
+        if has_schema and refusals.is_about_schema(words):
+            return self._goes_without_schema(words)
+        return self._changes_streaming(words)
+
+    def note_accepted(self) -> None:
+        """Learn, after the server accepted the request, what it refused before."""
+        for fact, text in self._pending.items():
+            self._learned.learn(fact, True, f"{self._name} {text}")
+        self._pending = {}
+        if self._images is not None and self.images:
+            self._images.note_accepted()
+
+    def _sends_schema(self) -> bool:
+        return self._request.response_format is not None and self._takes_schema and not self._is_schema_refused
+
+    def _streams(self) -> bool:
+        knows = self._learned.value
+        if not self._request.stream:
+            return knows("only stream") is not None
+        return knows("no stream") is None and not (self._request.tools and knows("no stream with tools"))
+
+    def _goes_without_schema(self, words: str) -> bool:
+        said = cut(words, 200)
+        self._is_schema_refused = True
+        if refusals.says_no_schema(words):
+            self._pending["no schema"] = f"takes no response_format, which is left out ({said})"
+        else:
+            self._pending["schema", self._schema] = f"refused the schema of an answer, which is left out ({said})"
+        return True
+
+    def _goes_without_images(self, error: Exception, words: str) -> bool:
+        assert self._images is not None
+        if self._detects_images and refusals.says_no_vision(words):
+            self.images = False
+            self._pending["no images"] = f"rejects images: they are replaced by a sentence ({cut(words, 200)})"
+            return True
+        most = refusals.most_images(words)
+        if most is not None:
+            return self._images.leave_out_old(most)
+        reason = _reason(error)
+        if refusals.is_about_images(words):
+            if self._images.leave_out_next(reason):
+                return True
+            if self._images.has_asked:
+                self._images.note_refused(reason)
+                explain(error, NEWEST)
+            return False
+        return refusals.says_nothing(words) and self._images.leave_out_next(reason)
+
+    def _changes_streaming(self, words: str) -> bool:
+        said = cut(words, 200)
+        if not self.stream and refusals.says_only_streaming(words):
+            self.stream = True
+            self._pending["only stream"] = f"answers only streamed requests ({said})"
+            return True
+        if not self.stream or not self._request.stream or not refusals.is_about_streaming(words):
+            return False
+        self.stream = False
+        if refusals.says_no_streaming(words):
+            with_tools = bool(self._request.tools) and refusals.is_about_tools(words)
+            fact = "no stream with tools" if with_tools else "no stream"
+            self._pending[fact] = f"does not stream: replies are requested whole ({said})"
+        return True
+
+
+def _is_refusal(error: Exception) -> bool:
+    status = status_of(error)
+    return status in refusals.REFUSING if status is not None else getattr(error, "in_body", False)
+
+
+def _reason(error: Exception) -> str:
+    from agentkit.net.error_body import message_of
+
+    body = getattr(error, "body", None)
+    return in_a_line(message_of(body) if body else str(error), 300)
+
+
+def _schema_key(response_format: Mapping[str, Any] | None) -> int:
+    return 0 if response_format is None else hash(json_bytes(response_format))
+
+
+def _with_schema(transcript: Transcript, response_format: Mapping[str, Any]) -> Transcript:
+    """The transcript with the schema as text in the newest question, for a server that would have told it the model."""
+    described = response_format.get("json_schema")
+    schema = described.get("schema") if isinstance(described, Mapping) else None
+    last = max((index for index, message in enumerate(transcript) if message["role"] == "user"), default=None)
+    if schema is None or last is None:
+        return transcript
+    text = f"Answer with JSON only, conforming to this schema: {json.dumps(schema, ensure_ascii=False)}"
+    return Transcript(
+        _with_text(message, text) if index == last else message for index, message in enumerate(transcript)
+    )
+
+
+def _with_text(message: Message, text: str) -> Message:
+    content = message.get("content")
+    if isinstance(content, list):
+        return {**message, "content": [*content, {"type": "text", "text": text}]}
+    return {**message, "content": f"{content or ''}\n\n{text}"}

@@ -1,0 +1,126 @@
+"""The form in which a chat server takes the messages of a history.
+
+A history keeps what its user and other programs have put into its messages. What chat servers don't know stays out of
+the request, since many refuse a request for one key that they don't know; some want ids of their own form.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from agentkit.message import Message
+from agentkit.tooling.call_names import short_id
+
+_PLAIN = {"role", "content", "name"}
+_OF_TOOL = {*_PLAIN, "tool_call_id"}
+_OF_ANY = {*_PLAIN, "cache_control"}
+_OF_ASSISTANT = {
+    *(*_OF_ANY, "tool_calls", "refusal", "audio", "prefix", "partial"),
+    *("reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature"),
+}
+_KNOWN = {"assistant": _OF_ASSISTANT, "tool": {*_OF_ANY, *_OF_TOOL}}
+_MAY_GO = _OF_ASSISTANT - {"role", "content", "tool_calls"}
+_THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
+_JOINED = ("assistant", "system", "developer", "tool")
+NO_ANSWER = "(no answer)"
+"""Stands for an answer without text, which many servers refuse in a history."""
+
+_REFUSED_ID = re.compile(
+    r"(?:tool.?(?:call|use).{0,3}ids?\b|tool_calls\[\d+\]\.id\b).{0,200}"
+    r"(?:length|pattern|too long|alphanumeric|regular expression|a-z)",
+    re.IGNORECASE | re.DOTALL,
+)
+_REFUSED_KEY = re.compile(
+    r"extra|additional|unsupported|not supported|unknown|unexpected|unrecogni[sz]ed|not permitted|not allowed|forbidden"
+    r"|should not|must not|included",
+    re.IGNORECASE,
+)
+_MAX_READ = 4000
+"""Maximum characters of an error that are read."""
+
+
+@dataclass(frozen=True)
+class MessageForm:
+    """Makes a message what a server takes; the same object when nothing changes.
+
+    short_ids: ids of calls become nine letters or digits each, as Mistral's servers want them. thinking: whether parts
+    of a content with the model's thoughts are sent. without: keys of messages that the server has refused.
+    """
+
+    short_ids: bool = False
+    thinking: bool = False
+    without: frozenset[str] = frozenset()
+
+    def __call__(self, message: Message) -> Message:
+        """The message as it is sent."""
+        content, plain = message.get("content"), _OF_TOOL if message["role"] == "tool" else _PLAIN
+        is_plain = type(content) is str and content and not content.isspace() and message.keys() <= plain
+        if is_plain and not self.without and not self.short_ids:
+            return message
+        made: dict[str, Any] = {key: value for key, value in message.items() if self._takes(message, key)}
+        made["content"] = self._content(message)
+        if (
+            message["role"] == "assistant"
+            and _is_blank(made["content"])
+            and not made.keys() & {"tool_calls", "refusal"}
+        ):
+            made["content"] = NO_ANSWER
+        if "tool_calls" in made:
+            made["tool_calls"] = [self._call(call) for call in made["tool_calls"]]
+        if self.short_ids and isinstance(made.get("tool_call_id"), str):
+            made["tool_call_id"] = short_id(made["tool_call_id"])
+        return message if made == message else cast(Message, made)
+
+    def narrowed(self, error: str, messages: Iterable[Message]) -> "MessageForm | None":
+        """The form without what a server's error says that it refuses of these messages; None when it says nothing of
+        the kind."""
+        error = error[:_MAX_READ]
+        if not self.short_ids and _REFUSED_ID.search(error) and any(message.get("tool_calls") for message in messages):
+            return replace(self, short_ids=True)
+        if not _REFUSED_KEY.search(error):
+            return None
+        sent = {key for message in messages for key in message if self._takes(message, key)}
+        named = {key for key in sent & _MAY_GO if re.search(rf"""['"`.\]]{key}\b""", error)}
+        return replace(self, without=self.without | named) if named else None
+
+    def _takes(self, message: Message, key: str) -> bool:
+        is_known = key in _KNOWN.get(message["role"], _OF_ANY)
+        return is_known and key not in self.without and message.get(key) is not None
+
+    def _content(self, message: Message) -> Any:
+        content = message.get("content")
+        if not isinstance(content, list):
+            return content
+        if not self.thinking:
+            content = [part for part in content if part.get("type") not in _THOUGHTS]
+        is_text = all(part.keys() == {"type", "text"} and type(part["text"]) is str for part in content)
+        if message["role"] in _JOINED and is_text:  # not all servers take a list here
+            return "\n".join(part["text"] for part in content)
+        return [part for part in content if part.get("text") != ""] or content  # some refuse a text without letters
+
+    def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        made = {key: value for key, value in call.items() if key != "index" and value is not None}
+        return {**made, "id": short_id(made["id"])} if self.short_ids else made
+
+
+def _is_blank(content: object) -> bool:
+    return not content or (isinstance(content, str) and content.isspace())
+
+
+PLAIN_FORM = MessageForm()
+"""The form of a server of which nothing is known."""
+
+
+def message_form_of(model: str, base_url: str | None) -> MessageForm:
+    """The form for a model at an address, as far as it is known before the server has refused anything. base_url: None
+    for OpenAI's."""
+    if base_url is None:
+        return PLAIN_FORM
+    from agentkit.text.families import family_of
+
+    family = family_of(model)
+    host = urlsplit(base_url).hostname or ""
+    is_known = host == "mistral.ai" or host.endswith(".mistral.ai") or (family is not None and family.short_ids)
+    return MessageForm(short_ids=is_known, thinking=is_known)

@@ -1,0 +1,64 @@
+"""API keys: what can't be one, and keeping them out of error messages."""
+
+import re
+
+from agentkit.errors import ConfigurationError
+
+MIN_SECRET = 8
+"""A shorter key is a placeholder ("none", "EMPTY", "x"): to blot it out would only mask words."""
+
+_TYPOGRAPHIC_QUOTES = (
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2032\u2033\u00ab\u00bb\u2039\u203a\u300c\u300d\uff02\uff07\u00b4"
+)
+_QUOTES = "\"'`"
+_INVISIBLE = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
+_SCHEME = re.compile(r"(bearer|basic|token|authorization|x-api-key)\s*[:\s]", re.IGNORECASE)
+
+
+def checked_key(key: object, where: str) -> str | None:
+    """Return an API key, or None for an empty one.
+
+    where: the parameter or variable that it comes from. Raises ConfigurationError, which does not show the key, for one
+    that no server could accept, since it can't be sent in a header or was copied with what stood around it.
+    """
+    if key is None or key == "":
+        return None
+    if not isinstance(key, str):
+        hint = ": pass its get_secret_value()" if hasattr(key, "get_secret_value") else ""
+        raise ConfigurationError(f"{where} has to be a text, and is a {type(key).__name__}{hint}")
+    problem = _problem(key)
+    if problem:
+        raise ConfigurationError(f"{where} can't be an API key: it {problem} (the key is not shown here)")
+    return key
+
+
+def _problem(key: str) -> str:
+    if not key.strip():
+        return "consists of white space: set the key, or unset it"
+    if "\n" in key or "\r" in key:
+        return "contains a line break: remove it, at the end of the key too"
+    if any(each in _INVISIBLE for each in key):
+        return "contains an invisible character (a byte order mark or a zero-width space): type it or copy it anew"
+    if found := _SCHEME.match(key.strip()):
+        return f"begins with {found[1]!r}: give the key alone"
+    if any(each in _TYPOGRAPHIC_QUOTES for each in key):
+        return "contains typographic quotation marks: give the key without them"
+    if any(each in _QUOTES for each in key):
+        return "contains quotation marks: give the key without them"
+    if any(each.isspace() for each in key):
+        return "contains a space or another white space: remove it"
+    if not key.isprintable():
+        return "contains a control character: type it or copy it anew"
+    if not key.isascii():
+        return "contains a character that is not ASCII (a dash or a letter of another alphabet?): copy it anew"
+    return ""
+
+
+def repeats(text: str, key: str) -> bool:
+    """Whether a text contains a key that is a secret."""
+    return len(key) >= MIN_SECRET and key in text
+
+
+def blotted(text: str, key: str) -> str:
+    """Return the text with "(key)" in place of a key that is a secret."""
+    return text.replace(key, "(key)") if len(key) >= MIN_SECRET else text

@@ -1,0 +1,298 @@
+"""The proxy and the TLS files that the environment names, read for the one address that is contacted.
+
+The HTTP libraries read all proxy variables when a client is made, and fail on one that is not needed for the address
+(`ALL_PROXY=socks://...` of a desktop, `SSL_CERT_FILE` of an environment that is gone). Here only what the address needs
+is read, by one set of rules for all clients, and what can't work is a ConfigurationError that names the variable.
+"""
+
+import fnmatch
+import ipaddress
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from agentkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx2
+
+HTTPX, REQUESTS = "socksio", "socks"
+"""What a library imports to speak to a SOCKS proxy."""
+
+_INSTALLED_AS = {HTTPX: "socksio", REQUESTS: "PySocks"}
+_KINDS = {HTTPX: ("socks5", "socks5h"), REQUESTS: ("socks4", "socks4a", "socks5", "socks5h")}
+_PORTS = {"http": 80, "https": 443}
+_BARE = re.compile(r"(?:[^/@\s]*@)?(?:\[[0-9A-Fa-f:.%]+\]|[^:/@\[\]\s]+)(?::[0-9]+)?/?")
+_ENTRY = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]+))?")
+_BRACKETS = re.compile(r"\[([^\]]*)\](/[0-9]+)?\Z")
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy. url: with its scheme, and its credentials. variable: where it is set, for messages."""
+
+    url: str
+    variable: str
+
+
+def check_environment(url: str, library: str) -> None:
+    """Raise ConfigurationError when the environment names a proxy or TLS files that requests to `url` can't use.
+
+    library: HTTPX or REQUESTS.
+    """
+    proxy = proxy_for(url, library)
+    if _is_tls(url, proxy):
+        check_tls(library)
+
+
+def proxy_for(url: str, library: str) -> Proxy | None:
+    """Return the proxy of the environment for a URL; None when there is none, or NO_PROXY exempts the URL's host.
+
+    Raises ConfigurationError when that proxy can't be used.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    found = next((each for each in _settings(parts.scheme) if each[1]), None)
+    if found is None or not host or is_exempt(host, parts.port or _PORTS.get(parts.scheme, 0), parts.scheme):
+        return None
+    variable, value = found
+    return Proxy(_checked(variable, value, host, library), variable)
+
+
+def route_hint(url: str, library: str) -> str:
+    """Return what to look at when `url` can't be reached: the proxy in between, or the server itself."""
+    proxy = proxy_for(url, library)
+    if proxy is None:
+        return "is the server running?"
+    host = urlsplit(url).hostname
+    return f"through the proxy of {proxy.variable}: is it running? NO_PROXY={host} reaches the server without it"
+
+
+def httpx_client(url: str, **options: Any) -> "httpx2.Client":
+    """Return the openai package's default HTTP client for one base URL. Raises ConfigurationError."""
+    from openai import DefaultHttpxClient
+
+    return DefaultHttpxClient(**options, **_httpx_options(url))
+
+
+def async_httpx_client(url: str, **options: Any) -> "httpx2.AsyncClient":
+    """Return the openai package's default HTTP client for asyncio. Raises ConfigurationError."""
+    from openai import DefaultAsyncHttpxClient
+
+    return DefaultAsyncHttpxClient(**options, **_httpx_options(url))
+
+
+def requests_options(url: str) -> dict[str, Any]:
+    """Return `proxies` and `verify` for a request of a `requests` session that does not trust the environment.
+
+    Raises ConfigurationError.
+    """
+    proxy = proxy_for(url, REQUESTS)
+    if _is_tls(url, proxy):
+        check_tls(REQUESTS)
+    authorities = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    return {"proxies": {"all": proxy.url} if proxy else {}, "verify": authorities}
+
+
+def check_key_log() -> None:
+    """Raise ConfigurationError when the file that SSLKEYLOGFILE names can't be written, which no TLS client ignores."""
+    path = os.environ.get("SSLKEYLOGFILE")
+    if not path:
+        return
+    try:
+        with open(path, "ab"):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"SSLKEYLOGFILE names {path!r}, which can't be written ({error.strerror}): correct it, or unset it"
+        ) from None
+
+
+def check_authorities(variable: str) -> None:
+    """Raise ConfigurationError when an environment variable names CA certificates that can't be read."""
+    path = os.environ.get(variable)
+    if not path:
+        return
+    what = "folder" if variable == "SSL_CERT_DIR" else "file"
+    if not os.path.exists(path):
+        problem = "does not exist"
+    elif variable == "SSL_CERT_DIR" and not os.path.isdir(path):
+        problem = "is not a folder"
+    elif variable == "SSL_CERT_FILE" and not os.path.isfile(path):
+        problem = "is not a file"
+    elif not os.access(path, os.R_OK):
+        problem = "can't be read"
+    else:
+        return
+    raise ConfigurationError(
+        f"{variable} names {path!r}, which {problem}: set it to a {what} of CA certificates, or unset it"
+    )
+
+
+def is_exempt(host: str, port: int, scheme: str) -> bool:
+    """Whether NO_PROXY exempts a host: by its name, a domain (".corp", "*.corp"), an address, a network ("10.0.0.0/8"),
+    each with a port or without, or by "*"; an entry for this machine exempts all its names (localhost, 127.0.0.1)."""
+    entries = re.split(r"[,;\s]+", (_variable("no") or ("", ""))[1].lower())
+    return any(_covers(entry, host.lower(), port, scheme) for entry in entries if entry) or _is_exempt_by_system(host)
+
+
+def _httpx_options(url: str) -> dict[str, Any]:
+    proxy = proxy_for(url, HTTPX)
+    return {
+        "proxy": proxy.url if proxy else None,
+        "verify": _httpx_context(_is_tls(url, proxy)),
+        "trust_env": False,
+    }
+
+
+def _httpx_context(is_needed: bool) -> "ssl.SSLContext":
+    """Return the context of httpx for the CA certificates of the environment. If TLS is not needed, files that are
+    missing don't matter; what a server redirects to is then not trusted."""
+    import ssl
+
+    import httpx2
+
+    try:
+        check_tls(HTTPX)
+        return httpx2.create_ssl_context()
+    except ConfigurationError:
+        if is_needed:
+            raise
+    except OSError as error:  # ssl.SSLError is one
+        if is_needed:
+            raise ConfigurationError(
+                f"the CA certificates that {_authority_variables()} names can't be used ({error}): correct it, or "
+                "unset it"
+            ) from None
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _authority_variables() -> str:
+    return next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "the system")
+
+
+def check_tls(library: str) -> None:
+    """Raise ConfigurationError when a file that the environment names for TLS connections can't be used."""
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR") if library == HTTPX else ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    used = next((name for name in names if os.environ.get(name)), None)  # the first one set is the one that is read
+    if used is not None:
+        check_authorities(used)
+    check_key_log()
+
+
+def _is_tls(url: str, proxy: Proxy | None) -> bool:
+    return url.lower().startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
+
+
+def _settings(scheme: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the value of what may set the proxy for a scheme, in order of precedence."""
+    for kind in (scheme.lower(), "all"):
+        if found := _variable(kind):
+            yield found
+    if sys.platform in ("darwin", "win32") and not any(name.lower().endswith("_proxy") for name in os.environ):
+        from urllib.request import getproxies
+
+        yield "the system's settings", getproxies().get(scheme, "")
+
+
+def _variable(kind: str) -> tuple[str, str] | None:
+    """Return the name and the value of a proxy variable; the one in lower case takes precedence, as in curl."""
+    for name in (f"{kind}_proxy", f"{kind}_proxy".upper()):
+        if name == "HTTP_PROXY" and "REQUEST_METHOD" in os.environ:
+            return None  # in a CGI script it is a header of the request, which anybody may send
+        if name in os.environ:
+            return name, os.environ[name].strip()
+    return None
+
+
+def _is_exempt_by_system(host: str) -> bool:
+    if sys.platform not in ("darwin", "win32"):
+        return False
+    from urllib.request import proxy_bypass
+
+    return bool(proxy_bypass(host))
+
+
+def _covers(entry: str, host: str, port: int, scheme: str) -> bool:
+    """Whether an entry of NO_PROXY covers a host, both in lower case."""
+    wanted, separator, rest = entry.partition("://")
+    if separator:
+        if wanted not in ("all", scheme):
+            return False
+        entry = rest.rstrip("/")
+    if entry == "*":
+        return True
+    network = _network(entry)
+    if network is None:
+        found = _ENTRY.fullmatch(entry)
+        if found is None or (found["port"] and int(found["port"]) != port):
+            return False
+        entry = found["host"]
+        network = _network(entry)
+    address = _address(host)
+    if network is not None and address is not None and address in network:
+        return True
+    if _is_loopback(host) and (entry == "localhost" or (network is not None and network.is_loopback)):
+        return True
+    domain = entry.removeprefix("*").strip(".")
+    if "*" in domain:
+        return fnmatch.fnmatchcase(host, domain)
+    return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(_BRACKETS.sub(r"\1\2", text), strict=False)
+    except ValueError:
+        return None
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" or host.endswith(".localhost") or (address is not None and address.is_loopback)
+
+
+def _checked(variable: str, value: str, host: str, library: str) -> str:
+    """Return the URL of a proxy, with its scheme. Raises ConfigurationError, which shows no part of it: it may contain
+    a password."""
+    direct = f"or add {host} to NO_PROXY, to reach it without a proxy"
+    if "://" not in value and not _BARE.fullmatch(value):
+        raise ConfigurationError(f"{variable} is not the address of a proxy: write http://host:port, {direct}")
+    url = value if "://" in value else f"http://{value}"
+    scheme, _, rest = url.partition("://")
+    scheme = {"socks": "socks5"}.get(scheme.lower(), scheme.lower())
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        is_valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_valid = False
+    if not is_valid or not value.isprintable() or re.search(r"[\s\"'<>\\]", value):
+        raise ConfigurationError(
+            f"{variable} is not the address of a proxy (is the host or the port wrong?): write http://host:port, "
+            f"{direct}"
+        )
+    if scheme not in ("http", "https", *_KINDS[library]):
+        raise ConfigurationError(
+            f"{variable} names a proxy of the kind {scheme[:20]!r}, which can't be used: write http://host:port, "
+            f"{direct}"
+        )
+    if scheme.startswith("socks") and find_spec(library) is None:
+        raise ConfigurationError(
+            f"{variable} names a SOCKS proxy, which needs a package (pip install {_INSTALLED_AS[library]}): install "
+            f"it, set {variable} to an HTTP proxy, {direct}"
+        )
+    return f"{scheme}://{rest}"

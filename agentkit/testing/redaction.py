@@ -1,0 +1,142 @@
+"""Blots out secrets in recorded exchanges: by the names of fields and parameters, and by known values.
+
+Bodies are read as text, not parsed: JSON in a text of JSON, server-sent events, forms and broken bodies are all
+covered, and what is no secret stays as it was, byte for byte.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+REDACTED = "SECRET"
+
+_WORDS = "token|secret|password|passwd|passphrase|pwd|auth|authorization|credential|jwt|cookie"
+_SECRET_FIELD = re.compile(
+    rf"(?:^|_)(?:(?:{_WORDS})s?|(?:api|access|secret|private|auth|signing|encryption|subscription|license)_?keys?"
+    r"|(?:api|access|refresh|auth|id|session|bearer|client|user)(?:token|secret|password)s?)$"
+)
+_SECRET_PARAMETER = re.compile(r"(?:^|_)(?:key|sig|signature)$")
+_TEXT_TOKEN = re.compile(
+    r"(?:^|_)tokens$|(?:bos|eos|eot|eom|unk|pad|sep|cls|mask|decoded|stop|special|text|image|audio|video|next|page"
+    r"|continuation|first|last|start|end)_token$"
+)
+"""Tokens of a text and of a list's pages: no secrets."""
+_SECRET_TOKENS = re.compile(r"(?:^|_)(?:access|refresh|auth|api|session|bearer|id)_tokens$")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+_NAME = r"""(?P<quote>\\{0,7}["'])(?P<name>[^"'\\\s]{2,60})(?P=quote)"""
+_FIELD = re.compile(_NAME + r"\s*:\s*(?P<list>\[\s*)?(?P=quote)")
+_PLAIN_VALUE = re.compile(r"""(?:[^"\\]|\\.)*""", re.DOTALL)
+_LIST_END = re.compile(r"[^\[\]{}]*(?=\])")
+_HAS_PROBABILITY = re.compile(r"""\\{0,7}["']\s*,\s*\\{0,7}["'](?:logprob|bytes|top_logprobs|special)\b""")
+_PAIR = re.compile(
+    r"""(?P<begin>(?P<quote>\\{0,7}["'])(?:name|key|header)(?P=quote)\s*:\s*(?P=quote)(?P<name>[^"'\\\s]{2,60})(?P=quote)"""
+    r"""\s*,\s*(?P=quote)value(?P=quote)\s*:\s*(?P=quote))(?P<value>[^"'\\]*)"""
+)
+_PARAMETER = re.compile(r"""(?P<begin>(?:\A|[?&#;])(?P<name>[\w.%-]{1,60})=)(?P<value>[^&#\s"'<>\\;]+)""")
+_PART = re.compile(
+    r"""(?P<begin>name="(?P<name>[^"\r\n]{1,60})"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n){0,5}\r?\n)(?P<value>[^\r\n]*)"""
+)
+_ELEMENT = re.compile(r"(?P<begin><(?P<name>[A-Za-z][\w.:-]{1,60})>)(?P<value>[^<]+)(?=</)")
+_BEARER = re.compile(r"(?P<begin>\b[Bb]earer\s+)[A-Za-z0-9._~+/-]{20,}=*")
+
+
+def is_secret_name(name: str, in_url: bool = False) -> bool:
+    """Whether a field of that name holds a secret: api_key, accessToken, client-secret, password, Authorization...
+
+    in_url: whether it is a parameter of a URL, where "key" and "sig" are secrets too.
+    """
+    plain = re.sub(r"[-.\s]+", "_", _CAMEL.sub("_", name)).lower().strip("_")
+    if _SECRET_TOKENS.search(plain):
+        return True
+    if _TEXT_TOKEN.search(plain):
+        return False
+    return bool(_SECRET_FIELD.search(plain) or (in_url and _SECRET_PARAMETER.search(plain)))
+
+
+class Redaction:
+    """Removes secrets from recorded texts. secrets: values to remove wherever they occur."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+
+    def url(self, url: str) -> str:
+        """Return a URL without user and password, and without secrets in its query and fragment."""
+        parts = urlsplit(url)
+        query = [
+            (name, REDACTED if is_secret_name(name, in_url=True) else value)
+            for name, value in parse_qsl(parts.query, True)
+        ]
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query=urlencode(query))
+        return str(self.known(urlunsplit(bare._replace(fragment=_in_parameters(f"#{parts.fragment}")[1:]))))
+
+    def body(self, body: Any) -> Any:
+        """Return a body, text or bytes, without secrets. Bytes that are no text keep all but the known values."""
+        if isinstance(body, str):
+            return self.known(_without_fields(body))
+        if not isinstance(body, bytes):
+            return body
+        try:
+            return self.known(_without_fields(body.decode())).encode()
+        except UnicodeDecodeError:
+            return self.known(body)
+
+    def known(self, value: Any) -> Any:
+        """Return a text or bytes without the known values."""
+        for secret in self._secrets:
+            if isinstance(value, bytes):
+                value = value.replace(secret.encode(), REDACTED.encode())
+            elif isinstance(value, str):
+                value = value.replace(secret, REDACTED)
+        return value
+
+
+def _without_fields(text: str) -> str:
+    text = "".join(_pieces(text))
+    for pattern in (_PAIR, _PART, _ELEMENT):
+        text = pattern.sub(_named, text)
+    text = _in_parameters(text)
+    return _BEARER.sub(rf"\g<begin>{REDACTED}", text)
+
+
+def _in_parameters(text: str) -> str:
+    return _PARAMETER.sub(_parameter, text)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield a text with the values of secret fields replaced, in pieces. A text within the text may have fields too."""
+    done = 0
+    for found in _FIELD.finditer(text):
+        if found.start() < done or not is_secret_name(found["name"]):
+            continue
+        end = _end_of_value(text, found)
+        if end > found.end():
+            yield text[done : found.end()]
+            yield REDACTED
+            done = end
+    yield text[done:]
+
+
+def _end_of_value(text: str, found: re.Match[str]) -> int:
+    """Return where the value of a field ends that begins at the end of the match; there, if it is no secret."""
+    start, quote = found.end(), found["quote"]
+    if found["list"] is not None:
+        rest = _LIST_END.match(text, start)
+        return max(start, text.rfind(quote, start, rest.end())) if rest else start
+    if quote == '"':
+        value = _PLAIN_VALUE.match(text, start)
+        end = value.end() if value else start
+    else:
+        end = text.find(quote, start)
+        end = len(text) if end < 0 else end
+    is_of_text = found["name"].lower() == "token" and _HAS_PROBABILITY.match(text, end)
+    return start if is_of_text else end
+
+
+def _named(found: re.Match[str]) -> str:
+    return found["begin"] + (REDACTED if is_secret_name(found["name"]) else found["value"])
+
+
+def _parameter(found: re.Match[str]) -> str:
+    return found["begin"] + (REDACTED if is_secret_name(found["name"], in_url=True) else found["value"])

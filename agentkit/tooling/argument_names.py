@@ -1,0 +1,167 @@
+"""The names of a call's arguments: wrappers around all of them, and names that a tool does not have."""
+
+import dataclasses
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agentkit._text import cut
+from agentkit.errors import ArgumentsError
+from agentkit.tooling.json_repair import read_json
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_PAYLOADS = frozenset(
+    ("arguments", "parameters", "input", "kwargs", "args", "params", "tool_input", "action_input", "tool_args")
+)
+_NAMES = frozenset(("name", "tool", "tool_name", "function", "function_name", "action", "recipient_name"))
+_OTHERS = frozenset(("id", "type", "tool_call_id"))
+_MAX_WRAPPERS = 8
+_MAX_NAMED = 5
+_MAX_NAMES = 200
+"""Characters of unknown names that a sentence repeats."""
+_COMPOSED = frozenset(
+    ("allOf", "anyOf", "oneOf", "$ref", "if", "patternProperties", "dependentSchemas", "additionalProperties")
+)
+"""Keywords of a JSON schema that may allow other properties than those under "properties"."""
+
+
+def unwrapped(given: dict[str, Any], tool: str, known: Collection[str]) -> dict[str, Any]:
+    """Returns the arguments without an object around all of them: `{"arguments": {...}}`, `{"TOOL": {...}}`, or a whole
+    call `{"name": "TOOL", "arguments": {...}}`, where the tool has no such parameters. tool: its name. known: the names
+    of its parameters."""
+    for _ in range(_MAX_WRAPPERS):
+        inner = None if not given or any(name in known for name in given) else _inner(given, tool)
+        if inner is None:
+            return given
+        given = inner
+    return given
+
+
+def _inner(given: Mapping[str, Any], tool: str) -> dict[str, Any] | None:
+    payloads = [key for key in given if key in _PAYLOADS]
+    if not payloads and len(given) == 1:
+        (key,) = given
+        value = given[key]
+        is_call = (
+            key in ("function", "tool_call", "function_call") and isinstance(value, dict) and value.keys() & _NAMES
+        )
+        return _object(value) if key == tool or is_call else None
+    rest = given.keys() - set(payloads)
+    if len(payloads) != 1 or not rest <= _NAMES | _OTHERS or any(given[key] != tool for key in rest & _NAMES):
+        return None
+    return _object(given[payloads[0]])
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        try:
+            value = read_json(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, dict) else None
+
+
+def check_names(parameters: Mapping[str, Any], values: Mapping[str, Any], unknown: Sequence[str]) -> None:
+    """Raises ArgumentsError where a tool would run with the default of a parameter in place of an argument whose name
+    it does not have. parameters: its JSON schema. values: the arguments read. unknown: names (or paths in nested
+    objects) that were left out of them."""
+    known = parameters.get("properties") or {}
+    strangers = [*unknown, *(name for name in values if name not in known and _is_complete(parameters))]
+    if strangers and (len(known) > len(values.keys() & known.keys()) or any("." in name for name in unknown)):
+        raise ArgumentsError(unknown_names(strangers, values, known))
+
+
+def ignored(tool: str, parameters: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Returns the note for the result of a call of which these arguments were left out; "" without any."""
+    if not names:
+        return ""
+    takes = ", ".join(parameters.get("properties") or ()) or "none"
+    return f"\n(ignored, since {tool} has no such arguments: {', '.join(names)[:_MAX_NAMES]}; it takes {takes})"
+
+
+def unknown_names(names: Sequence[str], given: Collection[str], known: Collection[str]) -> str:
+    """Returns a sentence that names arguments which a tool does not have, the nearest to each that it has and that is
+    not given, and all that it has."""
+    free = [name for name in known if name not in given] or list(known)
+    each = [f"no argument {cut(name, 60)!r}{_nearest(name, free)}" for name in names[:_MAX_NAMED]]
+    return f"it has {' and '.join(each)}; it takes {', '.join(known) or 'none'}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    found = difflib.get_close_matches(name.rpartition(".")[2][:60], known, n=1, cutoff=0.0)
+    return f" (nearest: {found[0]!r})" if found else ""
+
+
+def _is_complete(schema: Mapping[str, Any]) -> bool:
+    """Whether the schema of an object names all of its properties, though it does not forbid others in words."""
+    return bool(schema.get("properties")) and not schema.keys() & _COMPOSED
+
+
+def left_out(given: Any, value: Any, path: str = "") -> Iterator[str]:
+    """Yields the paths of keys in nested objects that are lost in the validated value, where a default stands in for
+    another key. given: the JSON value. value: as validated by pydantic."""
+    if isinstance(given, dict):
+        names = _lost(given, value)
+        yield from (f"{path}.{name}" for name in names)
+        for key, inner in given.items():
+            if isinstance(inner, dict | list):
+                yield from left_out(inner, _member(value, key), f"{path}.{key}" if path else key)
+    elif isinstance(given, list) and isinstance(value, list | tuple) and len(given) == len(value):
+        for index, inner in enumerate(given):
+            if isinstance(inner, dict | list):
+                yield from left_out(inner, value[index], f"{path}[{index}]")
+
+
+def _member(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(key)
+    fields = getattr(type(value), "model_fields", None)
+    if fields is not None:
+        key = next((name for name, field in fields.items() if key in _names_of(name, field)), key)
+    return getattr(value, key, None) if fields is not None or dataclasses.is_dataclass(value) else None
+
+
+def _names_of(name: str, field: Any) -> list[Any]:
+    """Returns the keys under which a field of a model may be given."""
+    alias = field.validation_alias
+    choices = getattr(alias, "choices", (alias,))
+    return [name, field.alias, *(getattr(each, "path", (each,))[0] for each in choices)]
+
+
+def _lost(given: Mapping[str, Any], value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [name for name in given if name not in value] if value.keys() < given.keys() else []
+    if hasattr(type(value), "model_fields"):
+        return _lost_in_model(given, value)
+    if dataclasses.is_dataclass(value):
+        known = {field.name for field in dataclasses.fields(value)}
+        return [name for name in given if name not in known] if known - given.keys() else []
+    return []
+
+
+def _lost_in_model(given: Mapping[str, Any], value: "BaseModel") -> list[str]:
+    fields, is_set = type(value).model_fields, value.model_fields_set
+    if len(given) <= len(is_set) or len(is_set) >= len(fields):
+        return []  # all was used, by a validator perhaps, or nothing is left to a default
+    known = {key for name, field in fields.items() for key in _names_of(name, field)}
+    return [name for name in given if name not in known]
+
+
+def left_out_of_schema(value: Any, schema: Any, path: str = "") -> Iterator[str]:
+    """The same for a value under a hand-written schema: keys that it does not name, where one that it names is
+    missing."""
+    if not isinstance(schema, Mapping):
+        return
+    if isinstance(value, dict):
+        described = schema.get("properties") or {}
+        if path and _is_complete(schema) and described.keys() - value.keys():
+            yield from (f"{path}.{name}" for name in value if name not in described)
+        for key, inner in value.items():
+            if isinstance(inner, dict | list):
+                yield from left_out_of_schema(inner, described.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            if isinstance(inner, dict | list):
+                yield from left_out_of_schema(inner, schema.get("items"), f"{path}[{index}]")

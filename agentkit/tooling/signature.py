@@ -1,0 +1,126 @@
+"""The parameters of a function that becomes a tool, and how it is called with a model's arguments, which have names."""
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agentkit.errors import ToolDefinitionError
+
+
+class ModelValues(dict[str, Any]):
+    """The arguments of a pydantic class that is a tool: the fields, and the validated instance, which is the result."""
+
+    def __init__(self, instance: Any) -> None:
+        super().__init__(instance)
+        self.instance = instance
+
+
+@dataclass(frozen=True)
+class Calling:
+    """How a function is called with arguments by name.
+
+    by_place: its parameters that may be passed by place, in order, with their defaults; positional_only: how many of
+    them
+    have to be. variadic: the name of `*args`.
+    """
+
+    by_place: tuple[tuple[str, Any], ...] = ()
+    positional_only: int = 0
+    variadic: str | None = None
+
+    @classmethod
+    def of(cls, parameters: list[inspect.Parameter]) -> "Calling":
+        """How a function with these parameters is called."""
+        by_place = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+        return cls(
+            tuple((each.name, each.default) for each in by_place),
+            sum(each.kind is each.POSITIONAL_ONLY for each in by_place),
+            next((each.name for each in parameters if each.kind is each.VAR_POSITIONAL), None),
+        )
+
+    def call(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+        """Call the function with these arguments."""
+        if isinstance(values, ModelValues):
+            return values.instance
+        by_place, named = self.split(values)
+        return function(*by_place, **named)
+
+    def split(self, values: Mapping[str, Any]) -> tuple[list[Any], Mapping[str, Any]]:
+        """The arguments by place, and those by name. What stands before an argument by place is given its default."""
+        if not (self.positional_only or self.variadic):
+            return [], values
+        named = dict(values)
+        more = named.pop(self.variadic, ()) if self.variadic else ()
+        by_place = self.by_place if more else self.by_place[: self.positional_only]
+        given = [position for position, (name, _) in enumerate(by_place, 1) if name in named]
+        count = len(by_place) if more else max(given, default=0)
+        return [*(named.pop(name, default) for name, default in by_place[:count]), *more], named
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """The name of a function; of an object that can be called, that of its class."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def is_method(function: Callable[..., Any]) -> bool:
+    """Whether this is a function in the body of a class, not bound to an object yet."""
+    if not inspect.isfunction(function):
+        return False
+    *outer, _ = function.__qualname__.split(".")
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    in_class = bool(outer) and outer[-1] != "<locals>"
+    return in_class and first is not None and first.name in ("self", "cls") and first.annotation is first.empty
+
+
+def parameters_of(function: Callable[..., Any], tool: str, bound: bool) -> list[inspect.Parameter]:
+    """The parameters of a function, without those that `partial` has bound: a model neither sees nor sets them. bound:
+    False for an unbound method, whose first parameter is no argument. Raises ToolDefinitionError when it has no
+    signature."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        raise ToolDefinitionError(f"tool {tool}: {function!r} has no signature that Python can inspect") from None
+    given = _bound_keywords(function)
+    return [each for each in signature.parameters.values() if each.name not in given][0 if bound else 1 :]
+
+
+def _bound_keywords(function: Callable[..., Any]) -> set[str]:
+    names: set[str] = set()
+    while isinstance(function, functools.partial):
+        names.update(function.keywords)
+        function = function.func
+    return names
+
+
+def element_of(hint: Any) -> Any:
+    """The type of each of `*args` or `**kwargs`; Any for those of a ParamSpec."""
+    return Any if isinstance(hint, typing.ParamSpecArgs | typing.ParamSpecKwargs) else hint
+
+
+def keys_of(keys: Any) -> dict[str, tuple[Any, bool]]:
+    """The keys of a TypedDict, each with its type and whether it is required."""
+    hints = typing.get_type_hints(keys, include_extras=True)
+    return {name: _key(hint, name in keys.__required_keys__) for name, hint in hints.items()}
+
+
+def unpacked(hint: Any) -> Any:
+    """The TypedDict of `**kwargs: Unpack[...]`; None for another type."""
+    return typing.get_args(hint)[0] if _origin_name(hint) == "Unpack" else None
+
+
+def _key(hint: Any, is_required: bool) -> tuple[Any, bool]:
+    """The type of a key, and whether it is required, which `__required_keys__` misses where annotations are text."""
+    while (qualifier := _origin_name(hint)) in ("Required", "NotRequired", "ReadOnly"):
+        is_required = {"Required": True, "NotRequired": False}.get(qualifier, is_required)
+        hint = typing.get_args(hint)[0]
+    return hint, is_required
+
+
+def _origin_name(hint: Any) -> str:
+    origin = typing.get_origin(hint)
+    return str(getattr(origin, "__name__", None) or getattr(origin, "_name", ""))

@@ -1,0 +1,63 @@
+"""Until when a thread waits for a tool."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agentkit._threads import POLL_INTERVAL
+from agentkit.errors import ToolError
+
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When the wait for a call ends, though the call has not. name: the tool's. timeout: its limit in seconds, None for
+    no limit. until: the `time.monotonic()` at which that is over. deadline: that of the run. cancel: the run's."""
+
+    name: str
+    timeout: float | None = None
+    until: float = _NEVER
+    deadline: float = _NEVER
+    cancel: threading.Event | None = None
+
+    @classmethod
+    def of(cls, name: str, timeout: float | None, deadline: float | None, cancel: threading.Event | None) -> "Stop":
+        """For a call that begins now. Without a value, None."""
+        until = _NEVER if timeout is None else time.monotonic() + timeout
+        return cls(name, timeout, until, _NEVER if deadline is None else deadline, cancel)
+
+    def check(self) -> None:
+        """Raise ToolError when the wait is over."""
+        if self.cancel is not None and self.cancel.is_set():
+            raise ToolError(f"{self.name} was stopped: the run was cancelled.")
+        now = time.monotonic()
+        if now >= self.deadline:
+            raise ToolError(out_of_time(self.name))
+        if now >= self.until:
+            raise ToolError(too_slow(self.name, self.timeout or 0.0))
+
+    def wait(self, wait: Callable[[float | None], bool], seconds: float = _NEVER) -> bool:
+        """Wait at most this long; returns whether it came. wait: waits at most that many seconds (None: for ever), and
+        returns the same. Raises ToolError when the wait is over before."""
+        end = time.monotonic() + seconds
+        while True:
+            self.check()
+            patience = max(0.0, min(end, self.until, self.deadline) - time.monotonic())
+            if self.cancel is not None:
+                patience = min(patience, POLL_INTERVAL)
+            if wait(None if patience == _NEVER else patience):
+                return True
+            if time.monotonic() >= end:
+                return False
+
+
+def out_of_time(name: str) -> str:
+    """What the model is told of a call that runs when the run ends."""
+    return f"{name} did not finish before the run's time was up; whether it had an effect is not known."
+
+
+def too_slow(name: str, timeout: float) -> str:
+    """What the model is told of a call that takes longer than its tool may."""
+    return f"{name} did not finish within {timeout:g} seconds."

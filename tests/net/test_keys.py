@@ -1,0 +1,100 @@
+"""API keys: what can't be one is named, and a key that is a secret stays out of errors."""
+
+import json
+from typing import Any
+
+import pytest
+
+from agentkit import Agent, APIError, ConfigurationError, VLMRun
+from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.providers import resolve
+from tests.support.model_server import Answer, serve, whole
+
+SECRET = "sk-abcdefgh12345678"
+SPOILT = {
+    f"{SECRET}\n": "line break",
+    f"{SECRET}\r\n": "line break",
+    f"sk-abc\ndefgh{SECRET}": "line break",
+    f" {SECRET}": "white space",
+    f"sk abc {SECRET}": "white space",
+    f"{SECRET}\t": "white space",
+    f"{SECRET}\u00a0": "white space",
+    f"\ufeff{SECRET}": "byte order mark",
+    f"{SECRET}\u200b": "zero-width",
+    f"Bearer {SECRET}": "begins with 'Bearer'",
+    f"bearer {SECRET}": "begins with 'bearer'",
+    f"Authorization: Bearer {SECRET}": "begins with 'Authorization'",
+    f'"{SECRET}"': "quotation marks",
+    f"'{SECRET}": "quotation marks",
+    f"\u201c{SECRET}\u201d": "typographic quotation marks",
+    f"\u00ab{SECRET}\u00bb": "typographic quotation marks",
+    f"{SECRET}\u2019": "typographic quotation marks",
+    f"sk\u2013{SECRET}": "not ASCII",
+    f"{SECRET}\x00": "control character",
+    "   ": "white space",
+}
+
+
+@pytest.mark.parametrize("key", SPOILT, ids=ascii)
+def test_what_can_not_be_a_key_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key) if "\0" not in key else None
+    makers: list[Any] = [
+        lambda: OpenAIBackend("m", base_url="http://127.0.0.1:9/v1", api_key=key),
+        lambda: LightLLMBackend("m", "http://127.0.0.1:9", api_key=key),
+        lambda: VLMRun(key),
+    ]
+    makers += [lambda: resolve(f"{name}:m", {variable: key}) for name, variable in [("vlmrun", "VLMRUN_API_KEY")]]
+    for make in makers:
+        with pytest.raises(ConfigurationError, match="key") as raised:
+            make()
+        assert SPOILT[key] in str(raised.value)
+        assert SECRET not in str(raised.value)
+        assert "\n" not in str(raised.value)
+    with pytest.raises(ConfigurationError, match=r"^OPENAI_API_KEY can't be an API key"):
+        resolve("openai:m", {"OPENAI_API_KEY": key})
+
+
+class SecretStr:
+    def get_secret_value(self) -> str:
+        return SECRET
+
+
+@pytest.mark.parametrize("key", [b"sk-abcdefgh", 12345678, SecretStr()], ids=str)
+def test_a_key_that_is_no_text_is_named(key: Any) -> None:
+    with pytest.raises(ConfigurationError, match="api_key has to be a text"):
+        OpenAIBackend("m", base_url="http://127.0.0.1:9/v1", api_key=key)
+
+
+def failed(url: str, key: str, kind: Any = OpenAIBackend) -> str:
+    backend = kind("m", base_url=url, api_key=key, max_retries=0)
+    try:
+        with pytest.raises(APIError) as raised:
+            Agent(backend).run("Go.")
+        return f"{raised.value} {raised.value.body}"
+    finally:
+        backend.close()
+
+
+@pytest.mark.parametrize("kind", [OpenAIBackend, LightLLMBackend])
+@pytest.mark.parametrize("key", ["e", "none", "EMPTY", "model", "sk-1234"])
+def test_a_short_key_masks_no_words_of_an_error(kind: Any, key: str) -> None:
+    words = f"the model {key} does not exist on this server"
+    with serve([Answer(json.dumps({"error": {"message": words}}).encode(), status=404)]) as server:
+        assert words in failed(server.url, key, kind)
+
+
+@pytest.mark.parametrize("kind", [OpenAIBackend, LightLLMBackend])
+def test_a_key_that_a_server_repeats_is_blotted_out(kind: Any) -> None:
+    message = json.dumps({"error": {"message": f"Incorrect API key provided: {SECRET}."}}).encode()
+    with serve([Answer(message, status=401)]) as server:
+        shown = failed(server.url, SECRET, kind)
+    assert SECRET not in shown
+    assert "Incorrect API key provided: (key)." in shown
+
+
+def test_a_key_as_it_should_be_is_sent() -> None:
+    with serve([whole("Done.")]) as server:
+        backend = OpenAIBackend("m", base_url=server.url, api_key="sk-proj_A.b~c+/=-1")
+        assert Agent(backend).run("Go.").output == "Done."
+        backend.close()
+        assert server.requests[0].headers["authorization"] == "Bearer sk-proj_A.b~c+/=-1"

@@ -1,0 +1,461 @@
+"""Histories that other programs have made: nothing readable of them is lost, and a strict server takes them."""
+
+import dataclasses
+import datetime
+import enum
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentkit import Agent, tool
+from agentkit.backends.message_form import PLAIN_FORM
+from agentkit.errors import TranscriptError
+from agentkit.message import Message
+from agentkit.repair import repaired
+from agentkit.sessions import MemorySessions
+from tests.support.model_server import Answer, Asked, serve, whole
+from tests.support.strict_messages import faults, faults_of_request
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+URL = f"data:image/png;base64,{PNG}"
+IMAGE = {"type": "image_url", "image_url": {"url": URL}}
+ASK = {"role": "user", "content": "Go."}
+DONE = {"role": "assistant", "content": "Done."}
+
+
+def call(call_id: Any = "a", name: str = "f", arguments: Any = "{}") -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def said(*calls: Any, content: Any = None) -> dict[str, Any]:
+    return {"role": "assistant", "content": content, "tool_calls": list(calls)}
+
+
+def strict(asked: Asked) -> Answer:
+    found = faults_of_request(asked.body["messages"])
+    if found:
+        return Answer(json.dumps({"error": {"message": "; ".join(found)}}).encode(), status=400)
+    return whole("Fine.")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serve(strict) as server:
+        yield server.url
+
+
+def sent(url: str, messages: Any) -> tuple[list[Any], list[str]]:
+    """What a strict server takes for a history, without the question behind it; and the repairs."""
+    asked = []
+    with serve(lambda request: asked.append(request) or strict(request)) as server:  # type: ignore[func-returns-value]
+        with Agent(f"openai:m@{server.url}") as agent:
+            result = agent.run("And now?", messages=messages)
+    assert result.output == "Fine."
+    return asked[-1].body["messages"][:-1], result.repairs
+
+
+# ---- images and other parts
+
+
+def test_an_image_in_a_tool_message_is_shown_by_a_user_message_after_all_results(url: str) -> None:
+    history = [
+        ASK,
+        said(call("a"), call("b")),
+        {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "one"}, IMAGE]},
+        {"role": "tool", "tool_call_id": "b", "content": [IMAGE]},
+        DONE,
+    ]
+    messages, repairs = sent(url, history)
+    assert [message["role"] for message in messages] == [
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+        "user",
+        "user",
+        "assistant",
+    ]
+    assert messages[2]["content"] == "one"
+    assert messages[4]["content"] == [{"type": "text", "text": "Image returned by a tool: f"}, IMAGE]
+    assert sum("images" in each for each in repairs) == 2
+
+
+def test_an_image_in_an_assistant_message_is_shown_by_a_user_message(url: str) -> None:
+    messages, repairs = sent(url, [ASK, {"role": "assistant", "content": [{"type": "text", "text": "Here."}, IMAGE]}])
+    assert [message["role"] for message in messages] == ["user", "user", "assistant"]
+    assert messages[1]["content"][1] == IMAGE
+    assert messages[2]["content"] == "Here."
+    assert "messages[1] has images" in repairs[0]
+
+
+def test_an_image_does_not_ask_for_another_answer() -> None:
+    made, _ = repaired([ASK, {"role": "assistant", "content": [{"type": "text", "text": "Here."}, IMAGE]}])
+    assert made[-1]["role"] == "assistant"
+
+
+def test_the_result_of_a_call_before_an_open_one_may_have_an_image() -> None:
+    history = [
+        ASK,
+        said(call("a"), call("b")),
+        {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "one"}, IMAGE]},
+    ]
+    made, _ = repaired(history)
+    assert [message["role"] for message in made] == ["user", "user", "assistant", "tool"]
+    assert repaired(made) == (made, [])
+
+
+IMAGES: list[Any] = [
+    {"type": "image_url", "image_url": URL},
+    {"type": "image_url", "image_url": {"url": PNG}},
+    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}},
+    {"type": "image", "data": PNG, "mimeType": "image/png"},
+    {"type": "image", "image": URL},
+    {"type": "image", "image": PNG},
+    {"type": "image", "url": URL},
+    {"type": "input_image", "image_url": URL},
+    {"inline_data": {"mime_type": "image/png", "data": PNG}},
+    {"image_url": {"url": URL}},
+]
+
+
+@pytest.mark.parametrize("part", IMAGES)
+def test_an_image_in_any_form_is_an_image(url: str, part: Any) -> None:
+    messages, repairs = sent(url, [{"role": "user", "content": [{"type": "text", "text": "What?"}, part]}])
+    assert messages[0]["content"] == [{"type": "text", "text": "What?"}, IMAGE]
+    assert "messages[0] has parts" in repairs[0]
+
+
+def test_an_image_url_keeps_its_detail(url: str) -> None:
+    given = {"type": "image_url", "image_url": {"url": "https://x.test/a.png", "detail": "low"}}
+    assert sent(url, [{"role": "user", "content": [given]}]) == ([{"role": "user", "content": [given]}], [])
+    part = {"type": "input_image", "image_url": "https://x.test/a.png", "detail": "low"}
+    assert sent(url, [{"role": "user", "content": [part]}])[0][0]["content"] == [given]
+
+
+TEXTS: list[tuple[Any, Any]] = [
+    ([{"type": "input_text", "text": "x"}], [{"type": "text", "text": "x"}]),
+    ([{"type": "output_text", "text": "x", "annotations": []}], [{"type": "text", "text": "x"}]),
+    ([{"text": "x"}], [{"type": "text", "text": "x"}]),
+    (["x", "y"], [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]),
+    ({"type": "text", "text": "x"}, [{"type": "text", "text": "x"}]),
+    ({"text": "x"}, [{"type": "text", "text": "x"}]),
+    (42, "42"),
+    ({"x": 1}, '{"x": 1}'),
+    (None, ""),
+    ([], ""),
+    ([{"type": "resource", "uri": "u"}], [{"type": "text", "text": '{"type": "resource", "uri": "u"}'}]),
+    ([{"type": "text", "text": None}], [{"type": "text", "text": '{"type": "text", "text": null}'}]),
+    ([7], [{"type": "text", "text": "7"}]),
+]
+
+
+@pytest.mark.parametrize(("content", "right"), TEXTS)
+def test_a_content_in_any_form_is_read(url: str, content: Any, right: Any) -> None:
+    messages, repairs = sent(url, [{"role": "user", "content": content}])
+    assert messages[0]["content"] == right
+    assert len(repairs) == 1
+
+
+def test_texts_of_a_result_are_one_text(url: str) -> None:
+    history = [ASK, said(call()), {"role": "tool", "tool_call_id": "a", "content": ["x", "y"]}, DONE]
+    assert sent(url, history)[0][2]["content"] == "x\ny"
+
+
+def test_thoughts_as_parts_are_not_sent_to_a_server_that_does_not_know_them(url: str) -> None:
+    parts = [{"type": "thinking", "thinking": "Hm.", "signature": "s"}, {"type": "text", "text": "Hi."}]
+    messages, _ = sent(url, [ASK, {"role": "assistant", "content": parts}])
+    assert messages[1] == {"role": "assistant", "content": "Hi."}
+
+
+# ---- calls and results in other forms
+
+
+TAGGED = 'Let me look.\n<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
+
+
+def test_the_loop_of_a_text_server_keeps_its_results(url: str) -> None:
+    history = [
+        ASK,
+        {"role": "assistant", "content": TAGGED},
+        {"role": "tool", "content": "<tool_response>\nrain\n</tool_response>"},
+        DONE,
+    ]
+    messages, repairs = sent(url, history)
+    assert messages[1]["content"] == "Let me look."
+    function = messages[1]["tool_calls"][0]["function"]
+    assert (function["name"], json.loads(function["arguments"])) == ("weather", {"city": "Oslo"})
+    assert messages[2]["tool_call_id"] == messages[1]["tool_calls"][0]["id"]
+    assert "rain" in messages[2]["content"]
+    assert "in its text" in repairs[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I called a tool.",
+        f"{TAGGED}\n{TAGGED}",
+        '<tool_call>{"name": broken</tool_call>',
+        '{"name": "weather", "arguments": {}}',
+    ],
+)
+def test_a_result_without_a_readable_call_is_kept_as_text(url: str, text: str) -> None:
+    messages, _ = sent(url, [ASK, {"role": "assistant", "content": text}, {"role": "tool", "content": "rain"}, DONE])
+    assert messages[1] == {"role": "assistant", "content": text}
+    assert messages[2] == {"role": "user", "content": "A tool returned:\nrain"}
+
+
+def test_calls_in_a_text_never_run(url: str) -> None:
+    made = []
+
+    @tool
+    def weather(city: str = "") -> str:
+        """Look."""
+        made.append(city)
+        return "rain"
+
+    with Agent(f"openai:m@{url}", tools=[weather]) as agent:
+        agent.run(messages=[ASK, {"role": "assistant", "content": TAGGED}, {"role": "tool", "content": "rain"}])
+        agent.run("x", messages=[ASK, {"role": "assistant", "content": TAGGED}])
+    assert made == []
+
+
+USE: dict[str, Any] = {"type": "tool_use", "id": "t", "name": "f", "input": {"x": 1}}
+USED: dict[str, Any] = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "nine"}]}
+ITEM: dict[str, Any] = {"type": "function_call", "call_id": "t", "name": "f", "arguments": '{"x": 1}', "id": "fc_1"}
+VERCEL: dict[str, Any] = {"type": "tool-call", "toolCallId": "t", "toolName": "f", "input": {"x": 1}}
+LANGCHAIN: dict[str, Any] = {"name": "f", "args": {"x": 1}, "id": "t", "type": "tool_call"}
+OTHER_APIS: dict[str, list[dict[str, Any]]] = {
+    "Anthropic": [
+        {"role": "assistant", "content": [{"type": "text", "text": "I"}, USE]},
+        {"role": "user", "content": [USED, {"type": "text", "text": "So?"}]},
+    ],
+    "Responses": [ITEM, {"type": "function_call_output", "call_id": "t", "output": "nine"}],
+    "Gemini": [
+        {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"x": 1}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"result": "nine"}}}]},
+    ],
+    "LangChain": [
+        {"type": "ai", "content": "", "tool_calls": [LANGCHAIN]},
+        {"type": "tool", "content": "nine", "tool_call_id": "t", "name": "f"},
+    ],
+    "Vercel": [
+        {"role": "assistant", "content": [VERCEL]},
+        {"role": "tool", "content": [{"type": "tool-result", "toolCallId": "t", "toolName": "f", "output": "nine"}]},
+    ],
+}
+
+
+@pytest.mark.parametrize("history", OTHER_APIS.values(), ids=OTHER_APIS)
+def test_calls_and_results_of_other_apis_are_calls_and_results(url: str, history: list[Any]) -> None:
+    messages, repairs = sent(url, [ASK, *history])
+    function = messages[1]["tool_calls"][0]["function"]
+    assert (function["name"], json.loads(function["arguments"])) == ("f", {"x": 1})
+    assert (messages[2]["role"], messages[2]["tool_call_id"]) == ("tool", messages[1]["tool_calls"][0]["id"])
+    assert "nine" in messages[2]["content"]
+    assert repairs
+
+
+def test_calls_of_one_reply_stay_together(url: str) -> None:
+    items = [{"type": "function_call", "call_id": each, "name": "f", "arguments": "{}"} for each in "ab"]
+    results = [{"type": "function_call_output", "call_id": each, "output": each} for each in "ab"]
+    messages, _ = sent(url, [ASK, {"type": "reasoning", "summary": []}, *items, *results])
+    assert [each["id"] for each in messages[1]["tool_calls"]] == ["a", "b"]
+    assert [message["content"] for message in messages[2:]] == ["a", "b"]
+
+
+# ---- objects and keys of other programs
+
+
+class Role(enum.Enum):
+    USER = "user"
+
+
+@dataclasses.dataclass
+class Turn:
+    role: str
+    content: str
+
+
+def sdk_message() -> Any:
+    from openai.types.chat import ChatCompletionMessage
+
+    return ChatCompletionMessage.model_validate(said(call("a", "f", "{}")))
+
+
+def test_messages_of_an_sdk_are_taken(url: str) -> None:
+    result = {"role": "tool", "tool_call_id": "a", "content": "9"}
+    for message in (sdk_message(), {"role": "assistant", "content": None, "tool_calls": sdk_message().tool_calls}):
+        messages, repairs = sent(url, [ASK, message, result, Turn("assistant", "Done."), SimpleNamespace(**ASK)])
+        assert messages == [ASK, said(call()), result, DONE, ASK]
+        assert repairs == []
+
+
+def test_a_dumped_message_is_sent_without_its_nulls(url: str) -> None:
+    messages, repairs = sent(
+        url,
+        [ASK, {**sdk_message().model_dump(), "content": "x"}, {"role": "tool", "content": "9", "tool_call_id": "a"}],
+    )
+    assert messages[1].keys() == {"role", "content", "tool_calls"}
+    assert repairs == []
+
+
+def test_rows_of_a_database_are_taken_and_kept(url: str) -> None:
+    when = datetime.datetime(2024, 1, 2, 3, 4, 5)
+    row = {"id": uuid.UUID(int=7), "created_at": when, "role": Role.USER, "content": "Go.", "metadata": {"when": when}}
+    with serve(strict) as server, Agent(f"openai:m@{server.url}") as agent:
+        result = agent.run("x", messages=[row])
+        assert server.requests[0].body["messages"][0] == ASK
+    kept: Any = result.messages[0]
+    assert kept["created_at"] == kept["metadata"]["when"] == "2024-01-02T03:04:05"
+    json.dumps(result.messages)
+
+
+def test_a_session_takes_what_a_run_takes(url: str) -> None:
+    session = MemorySessions()["s"]
+    given: list[Any] = [
+        {**ASK, "metadata": {"title": "t"}},
+        Turn("assistant", "Hi."),
+        {"role": "human", "content": "x"},
+    ]
+    session.append(given)
+    session.append(
+        [sdk_message(), {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "9"}, IMAGE]}]
+    )
+    with Agent(f"openai:m@{url}") as agent:
+        assert agent.run("x", session=session).output == "Fine."
+    assert session.messages[0]["metadata"] == {"title": "t"}  # type: ignore[typeddict-item]
+    assert [message["role"] for message in session.messages] == [
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "tool",
+        "user",
+        "assistant",
+    ]
+
+
+def test_generators_and_tuples_are_taken(url: str) -> None:
+    assert sent(url, (each for each in [ASK, DONE]))[0] == [ASK, DONE]
+    assert sent(url, (ASK, DONE))[0] == [ASK, DONE]
+
+
+@pytest.mark.parametrize(
+    ("name", "made"), [("Jürgen M.", "Jurgen_M"), ("bob smith", "bob_smith"), ("王伟", None), ("", None), (7, None)]
+)
+def test_a_name_is_made_valid_or_removed(url: str, name: Any, made: str | None) -> None:
+    messages, repairs = sent(url, [{**ASK, "name": name}])
+    assert messages[0].get("name") == made
+    assert repr(name) in repairs[0]
+
+
+@pytest.mark.parametrize(
+    ("role", "right"),
+    [
+        ("human", "user"),
+        ("ai", "assistant"),
+        ("bot", "assistant"),
+        ("model", "assistant"),
+        ("User", "user"),
+        ("ASSISTANT", "assistant"),
+    ],
+)
+def test_other_names_of_roles_are_understood(url: str, role: str, right: str) -> None:
+    messages, repairs = sent(url, [{"role": role, "content": "x"}])
+    assert messages[0]["role"] == right
+    assert role in repairs[0]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[("user", "x")], ["x"], [None], [{"role": "wizard", "content": "x"}], [{"from": "human", "value": "x"}]],
+)
+def test_what_is_no_message_is_refused_with_what_one_is(messages: Any) -> None:
+    with pytest.raises(
+        TranscriptError, match=r"messages\[0\].*(a message is a dict with a role|valid are assistant, developer)"
+    ):
+        Agent("openai:m@http://127.0.0.1:1/v1").run("x", messages=messages)
+
+
+@pytest.mark.parametrize("call_id", ["i" * 60, "i" * 391, "ünï", "a b"])
+@pytest.mark.parametrize("name", ["functions.f", "f g", "", "f" * 99])
+def test_names_and_ids_of_calls_are_made_valid(url: str, call_id: str, name: str) -> None:
+    history = [ASK, said(call(call_id, name)), {"role": "tool", "tool_call_id": call_id, "content": "nine"}]
+    messages, repairs = sent(url, history)
+    assert messages[2]["content"] == "nine"
+    assert repairs
+
+
+# ---- properties
+
+WORDS = st.integers(0, 10**9).map(lambda number: f"w{number}w")
+PART = st.one_of(
+    WORDS,
+    st.builds(
+        lambda kind, text: {"type": kind, "text": text},
+        st.sampled_from(["text", "input_text", "output_text", "odd"]),
+        WORDS,
+    ),
+    st.builds(lambda text: {"text": text}, WORDS),
+    st.sampled_from(IMAGES),
+    st.builds(lambda text: {"type": "document", "title": text}, WORDS),
+    st.builds(lambda text: {"type": "tool_use", "id": "t", "name": "f", "input": {"x": text}}, WORDS),
+    st.builds(lambda text: {"type": "tool_result", "tool_use_id": "t", "content": text}, WORDS),
+)
+CONTENT = st.one_of(
+    st.none(),
+    WORDS,
+    st.lists(PART, max_size=4),
+    st.builds(lambda word: {"a": word}, WORDS),
+    WORDS.map(lambda word: f"<tool_call>{word}"),
+)
+CALL_IDS = st.sampled_from(["a", "b", "", None, 7, "i" * 60, "c d"])
+CALLS = st.lists(
+    st.builds(
+        call,
+        CALL_IDS,
+        st.sampled_from(["f", "functions.f", "", "x y", "n" * 99]),
+        st.builds(lambda word: json.dumps({"x": word}), WORDS),
+    ),
+    max_size=3,
+)
+MESSAGES = st.lists(
+    st.one_of(
+        st.fixed_dictionaries(
+            {"role": st.sampled_from(["user", "system", "assistant", "human", "ai", "developer"]), "content": CONTENT},
+            optional={"name": st.text(max_size=8), "metadata": WORDS, "id": st.integers()},
+        ),
+        st.fixed_dictionaries(
+            {"role": st.sampled_from(["assistant", "model"]), "content": CONTENT, "tool_calls": CALLS}
+        ),
+        st.fixed_dictionaries(
+            {"role": st.sampled_from(["tool", "function"]), "content": CONTENT},
+            optional={"tool_call_id": CALL_IDS, "name": st.just("f")},
+        ),
+    ),
+    max_size=8,
+)
+
+
+def words_in(value: Any) -> set[str]:
+    return set(re.findall(r"w\d+w", json.dumps(value)))
+
+
+@given(MESSAGES, st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_any_history_is_valid_when_repaired_and_nothing_readable_is_lost(messages: list[Any], closed: bool) -> None:
+    made, repairs = repaired(messages, closed=True)
+    assert faults(made) == []
+    assert faults_of_request([PLAIN_FORM(cast(Message, message)) for message in made]) == []
+    assert words_in(made) == words_in(messages)
+    assert repaired(made, closed=True) == (made, [])
+    assert repairs or made == messages
+    open_ended, _ = repaired(messages, closed=closed)
+    assert repaired(open_ended, closed=closed) == (open_ended, [])

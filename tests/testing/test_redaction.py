@@ -1,0 +1,189 @@
+"""What a recording keeps of an exchange: nothing of a secret that stands under its name, and all the rest."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentkit import Agent, tool
+from agentkit.backends import OpenAIBackend
+from agentkit.testing import CassetteError, recorded
+from agentkit.testing.redaction import Redaction, is_secret_name
+from tests.support.growth import assert_linear
+from tests.support.model_server import QuietServer, calls, running, serve, whole
+
+NAMES = [
+    *("api_key", "apiKey", "API-KEY", "X-Api-Key", "apikey", "token", "access_token", "accessToken", "refresh_token"),
+    *("id_token", "sessionToken", "secret", "client_secret", "clientSecret", "password", "db_password", "passwd"),
+    *("authorization", "Authorization", "credentials", "private_key", "jwt", "cookie", "auth_tokens", "secret_key"),
+]
+HARMLESS = [
+    *("max_tokens", "prompt_tokens", "eos_token", "next_page_token", "tokens", "tokenizer", "token_type", "author"),
+    *("key", "primary_key", "prompt_cache_key", "keywords", "finish_reason", "secretary", "signature", "decoded_token"),
+]
+
+
+def test_a_secret_is_known_by_its_name() -> None:
+    assert [name for name in NAMES if not is_secret_name(name)] == []
+    assert [name for name in HARMLESS if is_secret_name(name)] == []
+
+
+def nested(value: Any, depth: int, as_text: bool) -> Any:
+    for _ in range(depth):
+        value = {"arguments": json.dumps(value)} if as_text else {"list": [{"n": 1}, value]}
+    return value
+
+
+@given(
+    st.sampled_from(NAMES),
+    st.text(alphabet='abc123 "\\\n{}[]:,é&=', min_size=1, max_size=12).map(lambda text: f"s3cr3t{text}"),
+    st.integers(0, 3),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_secret_field_is_found_at_any_depth_of_json(
+    name: str, secret: str, depth: int, as_text: bool, is_ascii: bool
+) -> None:
+    secret = secret.replace('"', "").replace("\\", "") if as_text and depth else secret
+    value = {"before": "kept 1", name: secret, "after": ["kept 2", {"max_tokens": "3"}]}
+    body = json.dumps(nested(value, depth, as_text), ensure_ascii=is_ascii)
+    shown = Redaction([]).body(body)
+    assert "s3cr3t" not in shown
+    expected = nested({**value, name: "SECRET"}, depth, as_text)
+    assert json.loads(shown) == json.loads(json.dumps(expected))
+    assert Redaction([]).body(shown) == shown
+    assert Redaction([]).body(body.encode()) == shown.encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ('data: {"access_token":"abc"}\n\ndata: [DONE]\n\n', 'data: {"access_token":"SECRET"}\n\ndata: [DONE]\n\n'),
+        ('{"token": " Hello", "logprob": -0.1, "bytes": [1]}', None),
+        ('{"id": 1, "token": "He", "bytes": [72], "logprob": -0.1}', None),
+        ('{"token": {"id": 1000, "text": "<think>"}, "finished": false}', None),
+        ('{"password": "", "token": null, "api_key": 5}', None),
+        ('{"api_keys": ["a", "b"], "tokens": ["a", "b"]}', '{"api_keys": ["SECRET"], "tokens": ["a", "b"]}'),
+        ('{"password": "cut off', '{"password": "SECRET'),
+        ("{'api_key': 'sk-1', 'n': 2}", "{'api_key': 'SECRET', 'n': 2}"),
+        ("grant_type=refresh_token&refresh_token=a%20b&n=1", "grant_type=refresh_token&refresh_token=SECRET&n=1"),
+        ("client_secret=abc", "client_secret=SECRET"),
+        ('{"url": "https://a.example/?n=1&api_key=abc#x"}', '{"url": "https://a.example/?n=1&api_key=SECRET#x"}'),
+        ('[{"name": "Authorization", "value": "Bearer abc"}]', '[{"name": "Authorization", "value": "SECRET"}]'),
+        ('--b\r\nContent-Disposition: form-data; name="api_key"\r\n\r\nsk-1\r\n--b', None),
+        ("<login><User>ann</User><Password>abc</Password></login>", None),
+        ("Authorization: Bearer abcdefghij0123456789xyz", "Authorization: Bearer SECRET"),
+        ('{"properties": {"password": {"type": "string"}}, "required": ["password"]}', None),
+    ],
+)
+def test_bodies_of_all_kinds(body: str, shown: str | None) -> None:
+    if "form-data" in body or "<login>" in body:
+        shown = body.replace("sk-1", "SECRET").replace("abc", "SECRET")
+    assert Redaction([]).body(body) == (body if shown is None else shown)
+
+
+def test_bytes_that_are_no_text_are_kept() -> None:
+    assert Redaction(["known"]).body(b"\xff\x00known\xfe") == b"\xff\x00SECRET\xfe"
+
+
+def test_urls_have_no_secrets() -> None:
+    url = "https://user:pass@a.example/p?key=1&X-Amz-Signature=2&page=3&sig=4#access_token=5"
+    expected = "https://a.example/p?key=SECRET&X-Amz-Signature=SECRET&page=3&sig=SECRET#access_token=SECRET"
+    assert Redaction([]).url(url) == expected
+
+
+@pytest.mark.parametrize("piece", ['"api_key":"', '\\"token\\": \\"', '"password":[', "a=", 'name="a"\n', "<a>", '"'])
+def test_a_body_is_read_in_linear_time(piece: str) -> None:
+    assert_linear(lambda size: Redaction([]).body(piece * (size // len(piece))), 40_000)
+
+
+@tool
+def log_in(user: str, password: str) -> dict[str, str]:
+    """Log in."""
+    return {"user": user, "access_token": "token-of-the-reply"}
+
+
+def test_a_run_with_secrets_in_its_bodies_is_recorded_without_them_and_replayed(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    answers = [calls(("log_in", {"user": "ann", "password": "hunter22"})), whole("Done.")]
+
+    def run(url: str) -> str:
+        backend = OpenAIBackend("m", base_url=url, max_retries=0, extra={"api_key": "sk-in-the-body"})
+        try:
+            return str(Agent(backend, tools=[log_in]).run("Log in.").output)
+        finally:
+            backend.close()
+
+    with serve(answers) as server, recorded(file, mode="once"):
+        assert run(server.url) == "Done."
+        assert server.requests[0].body["extra"] == {"api_key": "sk-in-the-body"}
+        assert "hunter22" in server.requests[1].raw.decode()
+    kept = file.read_text()
+    for secret in ("sk-in-the-body", "hunter22", "token-of-the-reply"):
+        assert secret not in kept, secret
+    assert "ann" in kept
+    with recorded(file) as cassette:
+        assert run(server.url) == "Done."
+        assert cassette.all_played
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    """A service that gives tokens, compressed, and redirects to a URL that has one."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            body = gzip.compress(b'{"access_token": "token-of-the-reply", "expires_in": 60}')
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-encoding", "gzip")
+            self.send_header("content-length", str(len(body)))
+            self.send_header("location", "https://b.example/?access_token=token-of-the-reply&n=1")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Log nothing."""
+
+    http: ThreadingHTTPServer = QuietServer(("127.0.0.1", 0), Handler)
+    with running(http):
+        yield f"http://127.0.0.1:{http.server_port}/token?api_key=key-of-the-url"
+
+
+def test_a_form_and_a_compressed_reply_are_recorded_without_secrets(tmp_path: Path, service: str) -> None:
+    file = tmp_path / "token.yaml"
+
+    def ask(secret: str, scope: str = "all") -> Any:
+        form = {"grant_type": "client_credentials", "client_secret": secret, "scope": scope}
+        return requests.post(service, data=form, timeout=10).json()
+
+    with recorded(file, mode="once"):
+        assert ask("secret-of-the-form") == {"access_token": "token-of-the-reply", "expires_in": 60}
+    kept = file.read_text()
+    for secret in ("secret-of-the-form", "token-of-the-reply", "key-of-the-url"):
+        assert secret not in kept, secret
+    with recorded(file):
+        assert ask("another") == {"access_token": "SECRET", "expires_in": 60}
+    with pytest.raises(CassetteError, match="scope"), recorded(file):
+        ask("another", "some")
+
+
+def test_a_body_that_is_sent_in_pieces_is_recorded_without_secrets(tmp_path: Path, service: str) -> None:
+    file = tmp_path / "token.yaml"
+
+    def ask() -> Any:
+        return requests.post(service, data=iter([b'{"api_key": "key-of-', b'the-body", "n": 1}']), timeout=10).json()
+
+    with recorded(file, mode="once"):
+        ask()
+    assert "key-of-" not in file.read_text()
+    with recorded(file):
+        assert ask()["expires_in"] == 60
