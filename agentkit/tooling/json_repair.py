@@ -35,7 +35,9 @@ _CONCATENATED = re.compile(
     re.DOTALL,
 )
 _PREFIXED = re.compile(r"[:,\[(]\s*[bBrRfFuU]{1,2}[\"']")
-_CODE = re.compile(r"undefined|(?:new\s+)?[A-Za-z_][\w.]*\(.*\)|void\s+0|.*,|\.\.\.|…|[bBrRfFuU]{1,2}([\"']).*\1", re.DOTALL)
+_CODE = re.compile(
+    r"undefined|(?:new\s+)?[A-Za-z_][\w.]*\(.*\)|void\s+0|.*,|\.\.\.|…|[bBrRfFuU]{1,2}([\"']).*\1", re.DOTALL
+)
 _SIGNS_OF_CODE = ("(", "...", "void", "undefined", ",,")
 _SIDE_BY_SIDE = re.compile(r"([}\]])(\s*)(?=[{\[])")
 
