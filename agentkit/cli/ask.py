@@ -81,7 +81,7 @@ def _run(agent: Agent, prompt: str, progress: Progress, live: bool, as_json: boo
             lambda: agent.stream(prompt),
             lambda result, decisions: agent.stream(messages=result.messages, approve=decisions),
             progress,
-            live,
+            "deltas" if live else "nothing",
         )
     except KeyboardInterrupt as error:
         progress.interrupted(getattr(error, "tool_calls", []))
