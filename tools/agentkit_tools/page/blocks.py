@@ -39,6 +39,9 @@ BLOCKS = frozenset(
 LINE = "\ue001"
 """Stands for the line break of <br> until the other spaces are normalised."""
 
+INVISIBLE = re.compile("[\xad\u200b\u2060\ufeff]")
+"""Characters that only say where a word may be divided."""
+
 MAX_TARGET = 300
 MAX_NESTING = 12
 ANCHORS = frozenset(("#", "¶", "§", "🔗", ""))
@@ -154,14 +157,14 @@ class _Writer:
             self._open.pop()
             finish = _FINISH.get(str(tag))
             if finish:
-                finish(self)
+                finish(self, element)
 
     def flush(self) -> None:
         """Writes the text collected so far as one block."""
         self._flushes += 1
         if not self._parts:
             return
-        lines = (" ".join(line.split()) for line in "".join(self._parts).split(LINE))
+        lines = (" ".join(line.split()) for line in INVISIBLE.sub("", "".join(self._parts)).split(LINE))
         text = "\n".join(lines).strip("\n")
         self._parts.clear()
         if text:
@@ -269,6 +272,8 @@ class _Writer:
     # lists and quotes
 
     def begin_list(self, element: Element) -> None:
+        if element.getparent() is not None and element.getparent().tag in LISTS:
+            self._items.append(_Item("  ", written=True))  # a list right in a list belongs to the item before it
         numbered = "" if element.tag != "ol" else (element.get("type") or "1")
         start = _number(element.get("start"), 1)
         step = 1
@@ -277,8 +282,10 @@ class _Writer:
             start = _number(element.get("start"), len(element.findall("li")))
         self._lists.append(_List(numbered, start, step))
 
-    def end_list(self) -> None:
+    def end_list(self, element: Element) -> None:
         self._lists.pop()
+        if element.getparent() is not None and element.getparent().tag in LISTS:
+            self._items.pop()
 
     def begin_item(self, element: Element) -> None:
         marker = "- "
@@ -289,14 +296,14 @@ class _Writer:
             its.number += its.step
         self._items.append(_Item(marker))
 
-    def end_item(self) -> None:
+    def end_item(self, _: Element) -> None:
         if self._items:
             self._items.pop()
 
     def begin_quote(self, _: Element) -> None:
         self._quotes += 1
 
-    def end_quote(self) -> None:
+    def end_quote(self, _: Element) -> None:
         self._quotes -= 1
 
 
@@ -306,7 +313,7 @@ _BEGIN: dict[str, Callable[[_Writer, Element], None]] = (
     | {"a": _Writer.begin_link}
     | {"li": _Writer.begin_item, "blockquote": _Writer.begin_quote, "img": _Writer.image, "br": _Writer.line}
 )
-_FINISH: dict[str, Callable[[_Writer], None]] = {
+_FINISH: dict[str, Callable[[_Writer, Element], None]] = {
     **dict.fromkeys(LISTS, _Writer.end_list),
     "li": _Writer.end_item,
     "blockquote": _Writer.end_quote,

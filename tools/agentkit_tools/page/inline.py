@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 from lxml import etree
 from lxml.etree import _Element as Element
@@ -58,6 +59,8 @@ def _write_above(sup: Element) -> None:
     elif text and sup.find(".//a") is not None and re.fullmatch(r"\d{1,3}|[a-z]", text):
         sup.text, sup.tag = f"[{sup.text or ''}", "span"
         etree.SubElement(sup, "span").text = "]"
+    elif re.fullmatch(r"\d\d", text) and _is_price(sup):
+        as_text(sup, text if _before(sup)[-1:] in ",." else f".{text}")
     elif _is_power(sup, text):
         as_text(sup, "^" + _grouped(text) + _gap(sup))
     else:
@@ -83,6 +86,12 @@ def _write_below(sub: Element) -> None:
 def _is_numerator(sup: Element, text: str) -> bool:
     after = sup.getnext()
     return bool(text) and after is not None and after.tag == "sub" and (sup.tail or "").strip() in SLASHES
+
+
+def _is_price(sup: Element) -> bool:
+    """Whether what is raised are the cents of a price: $19<sup>99</sup>."""
+    before = _before(sup)[-20:]
+    return bool(re.search(r"[$€£]\s*[\d,.]+$|\d[,.]$", before) or re.match(r"\s*[$€£]", sup.tail or ""))
 
 
 def _is_power(sup: Element, text: str) -> bool:
@@ -119,8 +128,8 @@ def _write_ruby(ruby: Element) -> None:
             parts.append(f"({text})" if text else "")
         elif child.tag != "rp":
             parts.append(text)
-        parts.append((child.tail or "").strip("\n\t "))
-    as_text(ruby, "".join(part.strip("\n\t ") for part in parts))
+        parts.append(child.tail or "")
+    as_text(ruby, "".join(part.strip() for part in parts).replace(")(", ""))
 
 
 def _write_deleted(element: Element) -> None:
@@ -153,7 +162,7 @@ def _write_formulas(root: Element) -> None:
 def _whole(math: Element) -> Element:
     """Returns the element that shows a formula in several forms, for a browser and for a reader, or the formula."""
     shown = math
-    for ancestor in list(math.iterancestors())[:6]:
+    for ancestor in islice(math.iterancestors(), 6):
         names = ancestor.get("class") or ""
         if ancestor.tag == "mjx-container" or re.search(r"\bkatex\b|\bmwe-math-element\b|\bMathJax\b", names):
             shown = ancestor
@@ -162,12 +171,12 @@ def _whole(math: Element) -> Element:
 
 def _formula(math: Element) -> str:
     annotations = list(math.iter("annotation"))
-    annotations.sort(key=lambda each: "tex" not in (each.get("encoding") or ""))
+    annotations.sort(key=lambda each: not (each.get("encoding") or "").endswith("tex"))
     for each in annotations:
         text = text_of(each)
         if text:
             return _without_display(text)
-    return _without_display(math.get("alttext") or "") or _linear(math)
+    return _without_display(math.get("alttext") or "") or " ".join(_linear(math).split())
 
 
 def _without_display(tex: str) -> str:
@@ -186,7 +195,7 @@ def _linear(element: Element, depth: int = 0) -> str:
     if element.tag == "msubsup" and len(parts) == 3:
         return f"{parts[0]}_{_grouped(parts[1])}^{_grouped(parts[2])}"
     if element.tag == "mfrac" and two:
-        return "/".join(part if re.fullmatch(r"\w+", part) else f"({part})" for part in parts)
+        return "/".join(part if re.fullmatch(r"\w+", part) else f"({part})" for part in parts) + " "
     if element.tag == "msqrt":
         return f"sqrt({_joined(parts)})"
     if element.tag in ("annotation", "annotation-xml"):

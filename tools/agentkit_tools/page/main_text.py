@@ -3,18 +3,26 @@
 import re
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import trafilatura
 from lxml.etree import _Element as Element
 
 from agentkit_tools.page.blocks import Block
+from agentkit_tools.page.tree import depth_of
 
 MAX_ELEMENTS = 40_000
-"""trafilatura is not asked about a page of more elements: its time grows faster than the page."""
+MAX_DEPTH = 200
+"""trafilatura is not asked about a page of more elements or deeper ones: its time grows faster than the page."""
 
 ENOUGH = 0.35
 """Share of the candidates' text that trafilatura has to find; otherwise all candidates are the text."""
+
+SHORT = 400
+"""Length of a page up to which all its candidates are the text."""
+
+SURE = 0.75
+"""Share of what trafilatura found that has to stand outside of the parts named as asides for these to be left out."""
 
 MAIN_SHARE = 0.3
 """Share of the whole text that <main> or the articles have to hold to count as the text of the page."""
@@ -23,7 +31,7 @@ ASIDE = re.compile(
     r"(?i)(?:^|[\s_-])(?:cookies?|consent|gdpr|newsletter|subscri(?:be|ption)|sharing|share|social|breadcrumbs?|related|"
     r"recommend(?:ed|ations?)?|promo(?:tion)?|advert(?:s|isement|ising)?|ads?|sponsor(?:ed|s)?|sidebar|side-?bar|"
     r"navbar|navigation|nav|menu|pagination|pager|pop-?up|modal|masthead|toolbar|signup|sign-up|login|"
-    r"footer|copyright|teasers?|trending|most-?read|see-?also-box|toc|skip|outbrain|taboola|paywall|tags?|taglist)"
+    r"footer|copyright|post-?profile|user-?(?:nav|info|details|card)|author-(?:box|bio|info)|signature|teasers?|trending|most-?read|see-?also-box|toc|skip|outbrain|taboola|paywall|tags?|taglist)"
     r"(?:$|[\s_-])"
 )
 """Names of classes and ids of what stands beside the text."""
@@ -41,11 +49,13 @@ WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|[^\W_\u0e00-\u0eff
 
 def main_blocks(root: Element, blocks: Sequence[Block]) -> list[Block]:
     """Returns the blocks of the main text, in their order."""
-    candidates = _candidates(root, blocks)
+    outside, candidates = _candidates(root, blocks)
     found = _found_by_trafilatura(root)
     kept = _kept(blocks, found) if found else set()
-    kept = {index for index in kept if index in candidates or not _is_linked(blocks[index])}
-    if _length(blocks, kept & candidates) < ENOUGH * _length(blocks, candidates):
+    if _length(blocks, kept & outside) >= SURE * _length(blocks, kept):
+        kept &= outside
+    whole = _length(blocks, candidates)
+    if whole < SHORT or _length(blocks, kept & candidates) < ENOUGH * whole:
         kept |= candidates
     else:
         kept |= _beside(blocks, candidates, kept)
@@ -61,9 +71,9 @@ def _length(blocks: Sequence[Block], indices: Iterable[int]) -> int:
 # Candidates
 
 
-def _candidates(root: Element, blocks: Sequence[Block]) -> set[int]:
-    """Returns the blocks that may be text: in <main> or the articles if these hold enough, else in all of the page, but
-    not in what is named as standing beside the text."""
+def _candidates(root: Element, blocks: Sequence[Block]) -> tuple[set[int], set[int]]:
+    """Returns the blocks that are no menu and not in what is named as standing beside the text, and those of them that
+    are in <main> or the articles, if these hold enough."""
     aside = _aside(root, blocks)
     outside = {index for index, block in enumerate(blocks) if block.element not in aside and not _is_menu(block)}
     whole = _length(blocks, outside)
@@ -71,8 +81,9 @@ def _candidates(root: Element, blocks: Sequence[Block]) -> set[int]:
         inside = _below(parts)
         within = {index for index in outside if blocks[index].element in inside}
         if within and _length(blocks, within) >= MAIN_SHARE * whole:
-            return within
-    return outside or set(range(len(blocks)))
+            return outside, within
+    everything = outside or set(range(len(blocks)))
+    return everything, everything
 
 
 def _with_role(root: Element) -> Iterable[Element]:
@@ -125,10 +136,13 @@ def _shown_length(block: Block) -> int:
 
 
 def _found_by_trafilatura(root: Element) -> str:
-    if sum(1 for _ in root.iter()) > MAX_ELEMENTS:
+    if sum(1 for _ in root.iter()) > MAX_ELEMENTS or depth_of(root, MAX_DEPTH) > MAX_DEPTH:
         return ""
     try:
-        return trafilatura.extract(deepcopy(root), favor_recall=True, include_comments=True, include_tables=True) or ""
+        copy = deepcopy(root)
+        for cell in copy.iter("td", "th"):
+            cell.attrib.clear()  # it adds the columns of each colspan, and a page may ask for billions
+        return trafilatura.extract(copy, favor_recall=True, include_comments=True, include_tables=True) or ""
     except Exception:  # noqa: BLE001 - whatever it fails on, the candidates are read
         return ""
 
@@ -141,7 +155,7 @@ def _kept(blocks: Sequence[Block], found: str) -> set[int]:
     kept = set()
     for index, block in enumerate(blocks):
         mine = _words(re.sub(r"\]\([^()]*\)|!\[[^\]]*\]", " ", block.text))
-        if tuple(mine) in lines:
+        if mine and tuple(mine) in lines:
             kept.add(index)
         elif len(mine) > 2:
             same = sum(1 for pair in pairwise(mine) if pair in pairs)
@@ -199,7 +213,7 @@ def _repeated(blocks: Sequence[Block], candidates: set[int], kept: set[int]) -> 
 
 def _kinds(element: Element) -> Iterable[tuple[str, str]]:
     """Yields tag and first class of the parts around a block that pages have several of."""
-    for ancestor in (element, *list(element.iterancestors())[:8]):
+    for ancestor in (element, *islice(element.iterancestors(), 8)):
         name = ancestor.get("class") or ""
         if REPEATED.search(name[:300]):
             yield ancestor.tag, name.split()[0]

@@ -34,7 +34,7 @@ def table_rows(table: Element) -> list[list[str]]:
             text = cell_text(cell)
             _fill(cells, below)
             across, down = _span(cell, "colspan"), _span(cell, "rowspan")
-            for number in range(min(across, MAX_COLUMNS - len(cells), max(budget, 1))):
+            for number in range(max(1, min(across, MAX_COLUMNS - len(cells), budget))):
                 if down > 1:
                     below[len(cells)] = (down - 1, text)
                 cells.append(text)

@@ -31,17 +31,21 @@ def parsed(source: str) -> tuple[str, Element]:
     """Returns the title and the tree of a page. Raises TooDeepError, and etree.ParserError if there is no element."""
     parser = lxml.html.HTMLParser(huge_tree=True, remove_comments=True, remove_pis=True)
     root = lxml.html.document_fromstring(re.sub(r"\A\s*<\?xml[^>]*\?>", "", source), parser=parser)
-    _check_depth(root)
+    if depth_of(root, MAX_DEPTH) > MAX_DEPTH:
+        raise TooDeepError
     title = root.find(".//title")
     return (text_of(title) if title is not None else ""), root
 
 
-def _check_depth(root: Element) -> None:
-    depth = 0
+def depth_of(root: Element, limit: int) -> int:
+    """Returns how deeply the elements are nested; what is deeper than the limit is not looked at."""
+    depth = deepest = 0
     for event, _ in etree.iterwalk(root, events=("start", "end")):
         depth += 1 if event == "start" else -1
-        if depth > MAX_DEPTH:
-            raise TooDeepError
+        deepest = max(deepest, depth)
+        if deepest > limit:
+            break
+    return deepest
 
 
 def cleaned(root: Element) -> None:
