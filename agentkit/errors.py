@@ -113,7 +113,7 @@ class StatusError(FetchError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers: Mapping[str, str] = {} if headers is None else headers
         self.content = content
 
 

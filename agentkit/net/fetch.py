@@ -299,17 +299,22 @@ class _Hop:
         content, raw = bytearray(), self._answered().raw
         try:
             with self._translated_errors():
-                for chunk in raw.stream(CHUNK_BYTES, decode_content=True):
-                    content += chunk
-                    if len(content) > max_bytes:
-                        return bytes(content[:max_bytes]), True, False
-                    self._check_time()
-                self._check_time()  # a connection that is shut down can look like the end of a body
+                truncated = self._read(content, max_bytes)
         except FetchError:
             if not (keep and content) or self._expired:
                 raise
             return bytes(content), False, True
-        return bytes(content), False, ended_early(raw) and raw.tell() > 0
+        return bytes(content[:max_bytes]), truncated, not truncated and ended_early(raw) and raw.tell() > 0
+
+    def _read(self, content: bytearray, max_bytes: int) -> bool:
+        """Append the decompressed body to `content`; return whether it is longer than the limit."""
+        for chunk in self._answered().raw.stream(CHUNK_BYTES, decode_content=True):
+            content += chunk
+            if len(content) > max_bytes:
+                return True
+            self._check_time()
+        self._check_time()  # a connection that is shut down can look like the end of a body
+        return False
 
     def _error_body(self) -> bytes:
         """Return the beginning of the body of an error, which may tell what kind of error it is."""
@@ -317,10 +322,7 @@ class _Hop:
         content = bytearray()
         with contextlib.suppress(FetchError, TimeoutError), self._translated_errors():
             self._expire_in(min(self._deadline.left(), ERROR_SECONDS))
-            for chunk in self._answered().raw.stream(CHUNK_BYTES, decode_content=True):
-                content += chunk
-                if len(content) >= ERROR_BYTES:
-                    break
+            self._read(content, ERROR_BYTES)
         return bytes(content[:ERROR_BYTES])
 
     def _expire_in(self, seconds: float) -> None:
