@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import zlib
 from typing import Any
 
 _COMPRESSIONS = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "lzma", "xz", "bzip2"))
@@ -26,6 +27,17 @@ def is_readable(names: list[str]) -> bool:
     """Whether bodies with these compressions can be read."""
     asked = accepted().split(", ")
     return all(name in _WITHOUT_LIBRARY or name in asked for name in names)
+
+
+def unpacked(content: bytes, max_bytes: int) -> bytes:
+    """Return a body that was sent with gzip although no header says so, decompressed to at most one byte more than the
+    limit; any other as it is."""
+    if not content.startswith(b"\x1f\x8b\x08"):
+        return content
+    try:
+        return zlib.decompressobj(31).decompress(content, max_bytes + 1)
+    except zlib.error:
+        return content
 
 
 def ended_early(response: Any) -> bool:

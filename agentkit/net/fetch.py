@@ -6,6 +6,7 @@ to the address that was checked, so that a second DNS answer changes nothing. By
 
 import contextlib
 import functools
+import http.client
 import os
 import re
 import socket
@@ -22,7 +23,7 @@ from requests.cookies import RequestsCookieJar
 
 from agentkit.errors import ConfigurationError, FetchError, StatusError
 from agentkit.net.charset import decode
-from agentkit.net.content_coding import accepted, compressions, ended_early, is_readable
+from agentkit.net.content_coding import accepted, compressions, ended_early, is_readable, unpacked
 from agentkit.net.media_type import content_type_of, read_as
 from agentkit.net.outgoing import check_key_log
 from agentkit.net.page_cache import Kept, PageCache
@@ -280,6 +281,9 @@ class _Hop:
         if not truncate and _declared_length(headers) > max_bytes:
             raise self._too_large(max_bytes)
         content, truncated, incomplete = self._body(max_bytes, keep=truncate)
+        if not names and content_type_of(headers.get("content-type", ""))[0].startswith("text/"):
+            content = unpacked(content, max_bytes)
+            content, truncated = content[:max_bytes], truncated or len(content) > max_bytes
         if truncated and not truncate:
             raise self._too_large(max_bytes)
         return _page(self._target, status, headers, content, truncated=truncated, incomplete=incomplete)
@@ -297,14 +301,18 @@ class _Hop:
         keep: return what came of a body that breaks off, instead of raising.
         """
         content, raw = bytearray(), self._answered().raw
+        raw.enforce_content_length = False  # what came would be lost
         try:
             with self._translated_errors():
                 truncated = self._read(content, max_bytes)
+                if not truncated and raw.length_remaining and not (keep and content):
+                    raise http.client.IncompleteRead(b"", raw.length_remaining)
         except FetchError:
             if not (keep and content) or self._expired:
                 raise
             return bytes(content), False, True
-        return bytes(content[:max_bytes]), truncated, not truncated and ended_early(raw) and raw.tell() > 0
+        is_cut = bool(raw.length_remaining) or (ended_early(raw) and raw.tell() > 0)
+        return bytes(content[:max_bytes]), truncated, is_cut and not truncated
 
     def _read(self, content: bytearray, max_bytes: int) -> bool:
         """Append the decompressed body to `content`; return whether it is longer than the limit."""
@@ -371,7 +379,7 @@ class _Hop:
         """Turn connection errors into a FetchError with a plain sentence."""
         try:
             yield
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if self._expired or any(isinstance(cause, TIMEOUTS) for cause in _causes(error)):
                 why = f"it took longer than {self._deadline.seconds:g} seconds"
             else:

@@ -63,6 +63,9 @@ def read_as(kind: str, content: bytes) -> str:
     page or a PDF under another name. A body that nothing tells is what it was declared."""
     if content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n\x00").startswith(b"%PDF-"):
         return "application/pdf"
+    magic = next((each for begin, each in _MAGIC if content.startswith(begin)), None)
+    if magic is not None and (kind in SAYS_NOTHING or kind.startswith("text/")):
+        return magic
     if kind not in SAYS_NOTHING:
         is_lying = kind != "text/plain" and not kind.startswith("text/x-") and _WHOLE_HTML.match(content[:4096])
         return "text/html" if is_lying and kind != "application/xhtml+xml" else kind
@@ -74,9 +77,6 @@ def _sniffed(content: bytes) -> str:
     head = content[:4096]
     if b"%PDF-" in head[:1024] and b"<" not in head[: head.index(b"%PDF-")]:  # behind headers of another protocol
         return "application/pdf"
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            return kind
     if _HTML.match(head):
         return "text/html"
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<?xml"):
