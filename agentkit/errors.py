@@ -11,6 +11,7 @@
     │   └── SessionBusyError      ... because another writer holds it
     ├── OutputError               the caller: an answer that does not have the requested type
     ├── FetchError                the caller or the model: a page that could not be fetched
+    │   ├── StatusError           ... because the server answers with an error
     │   └── BlockedAddressError   ... because its address is not public
     └── ToolError                 the model: raise it in a tool to report an error to the model
         └── ArgumentsError        the model: arguments that don't fit the tool
@@ -21,6 +22,7 @@ Errors of a model server are raised as the openai package's own classes (`APIErr
 All of them can be pickled, with their attributes (`.messages`, ...).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -97,6 +99,22 @@ class OutputError(AgentkitError):
 
 class FetchError(AgentkitError):
     """A page could not be fetched; the message says why, in a sentence that a model can act on."""
+
+
+class StatusError(FetchError):
+    """A server answered with an error status (400 or more).
+
+    status: the status code. headers: of the response, their names in lower case. content: the beginning of the body,
+    decompressed; not more than 64 kB, and empty when it did not arrive in time.
+    """
+
+    def __init__(
+        self, message: str, status: int, headers: Mapping[str, str] | None = None, content: bytes = b""
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers: Mapping[str, str] = {} if headers is None else headers
+        self.content = content
 
 
 class BlockedAddressError(FetchError):

@@ -1,6 +1,7 @@
 """Fixtures shared by the tests: a loopback site, scripted model servers, and real llama.cpp servers on a tiny model."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder for caches of each test's own, not the user's."""
+    """A folder for caches of each test's own, not the user's; and no memory of the sites of other tests, whose ports
+    come again."""
     monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    if politeness := sys.modules.get("agentkit_tools.politeness"):
+        politeness.HOSTS_OF_PROCESS.clear()
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ LAYERS = [
     [
         *("_lazy", "message", "tooling.call_names"),
         *("net.hosted", "net.abort", "net.charset", "net.error_body", "net.error_words"),
+        *("net.media_type", "net.content_coding", "net.refresh", "net.page_cache"),
     ],
     [
         "net.api_errors",
@@ -38,7 +39,7 @@ LAYERS = [
         "retrieval.words",
         "retrieval.sentences",
     ],
-    ["tooling.stop", "tooling.error_text", "tooling.dates"],
+    ["tooling.stop", "tooling.error_text", "tooling.dates", "net.pinned"],
     ["tooling.event_loop", "tooling.objects"],
     ["tooling.settling", "tooling.readable"],
     ["tooling.simpler_values"],

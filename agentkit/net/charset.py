@@ -1,22 +1,18 @@
-"""Decodes web pages, detecting the character set as browsers do."""
+"""Decodes web pages: what is valid UTF-8 is UTF-8, else the declared character set, else a detected one."""
 
 import codecs
-import contextlib
+import itertools
 import re
-
-
-def content_type_of(header: str) -> tuple[str, str | None]:
-    """Return the media type, in lower case, and the charset of a Content-Type header."""
-    kind, _, parameters = header.partition(";")
-    charset = re.search(r"""charset\s*=\s*["']?([^\s"';]+)""", parameters, re.IGNORECASE)
-    return kind.strip().lower(), charset.group(1) if charset else None
-
 
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _DECLARED = re.compile(
-    rb"""(?:^\s*<\?xml[^>]*?\sencoding|<meta[^>]*?[\s;"']charset)\s*=\s*["']?\s*([A-Za-z0-9_:.-]{1,40})""",
+    rb"""(?:^\s*<\?xml[^>]*?\sencoding|<meta[^>]{0,1000}?[\s;"']charset)\s*=\s*["']?\s*([A-Za-z0-9_:.-]{1,40})""",
     re.IGNORECASE,
 )
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
+_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
+_NOT_ASCII = re.compile(rb"[^<>\x80-\xff]{0,200}[\x80-\xff][^<>]{0,2000}")
 _LABELS = {
     label: codec
     for codec, labels in (
@@ -65,30 +61,60 @@ _CODECS = frozenset(
 )
 """Python's names of the charsets used on the web. Its other codecs (punycode, utf-7, ...) are not accepted."""
 
+_OF_ASCII_BYTES = ("iso2022_jp", "utf-16-le", "utf-16-be")
+"""Charsets whose text may be of ASCII bytes alone and yet not ASCII."""
+
 
 def decode(content: bytes, charset: str | None = None) -> str:
-    """Decode bytes by byte order mark, `charset`, the charset the document declares, or detection; never raises."""
+    """Decode bytes by byte order mark, as UTF-8 if they are, by `charset` (of the header), the charset the document
+    declares, or detection; never raises."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return content.decode(encoding, "replace")
+    if _is_utf8(content):
+        return content.decode("utf-8", "replace")
     declared = _declared_codecs(content, charset)
     for encoding in declared:
         text = content.decode(encoding, "replace")
         if _error_percentage(text) <= 1:  # a truncated page may end within a character
             return text
-    with contextlib.suppress(UnicodeError):
-        return content.decode("utf-8")
-    return content.decode(declared[0] if declared else _detected(content), "replace")
+    if declared and content.isascii():
+        return content.decode("ascii")
+    return content.decode(_detected(content) or (declared[0] if declared else "utf-8"), "replace")
+
+
+def _is_utf8(content: bytes) -> bool:
+    """Whether bytes are UTF-8, whatever label they carry: other charsets with non-ASCII characters hardly ever look
+    like it. A long page with a few damaged characters, or with its last one cut, counts as UTF-8 too."""
+    if content.isascii():
+        return False  # may be ISO-2022-JP
+    text = content.decode("utf-8", "replace")
+    damaged = text.count("\ufffd")
+    if not damaged:
+        return True
+    if _CUT_CHARACTER.search(content[-3:]) and damaged == 1:
+        damaged = 0
+    whole = len(_SEQUENCE.findall(content))
+    return whole > 20 * damaged
 
 
 def _declared_codecs(content: bytes, charset: str | None) -> list[str]:
-    """Return the codecs of the charsets that the header and the document declare, if they are known."""
+    """Return the codecs of the charsets that the header and the document declare, if they are known; the likelier one
+    first: servers add Latin-1 to every page, whatever the page says of itself."""
     header = _codec(charset)
-    declared = _DECLARED.search(content[:2048])
+    declared = _DECLARED.search(_COMMENT.sub(b"", content[:16_384]))
     own = _codec(declared[1].decode("ascii")) if declared else None
     if own is not None and own.startswith("utf-16"):
         own = "utf-8"  # the declaration itself was readable as ASCII, so it can't be UTF-16
-    return [codec for codec in (header, own) if codec is not None]
+    both = (own, header) if header == "cp1252" else (header, own)
+    codecs = [codec for codec in both if codec is not None]
+    if content.isascii():
+        return [codec for codec in codecs if codec in _OF_ASCII_BYTES] or _undeclared(content)
+    return codecs
+
+
+def _undeclared(content: bytes) -> list[str]:
+    return ["iso2022_jp"] if re.search(rb"\x1b\$[@B]", content) else []
 
 
 def _codec(label: str | None) -> str | None:
@@ -109,11 +135,10 @@ def _error_percentage(text: str) -> float:
     return 100 * text.count("\ufffd") / max(len(text), 100)
 
 
-def _detected(content: bytes) -> str:
-    """Detect the codec of a text. A long UTF-8 page with a few invalid bytes counts as UTF-8."""
-    if _error_percentage(content.decode("utf-8", "replace")) < 1 and len(content) > 1000:
-        return "utf-8"
+def _detected(content: bytes) -> str | None:
+    """Detect the codec of a text from its parts that are not ASCII; None when nothing fits."""
     import charset_normalizer
 
-    best = charset_normalizer.from_bytes(content[:20_000]).best()
-    return best.encoding if best else "utf-8"
+    telling = b" ".join(itertools.islice(_NOT_ASCII.findall(content[:2_000_000]), 400))[:20_000]
+    best = charset_normalizer.from_bytes(telling, cp_isolation=list(_CODECS)).best()
+    return best.encoding if best else None

@@ -7,7 +7,7 @@ to the address that was checked, so that a second DNS answer changes nothing. By
 import contextlib
 import functools
 import http.client
-import io
+import os
 import re
 import socket
 import ssl
@@ -15,24 +15,26 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import urljoin
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
 
-from agentkit.errors import ConfigurationError, FetchError
-from agentkit.net.charset import content_type_of, decode
+from agentkit.errors import ConfigurationError, FetchError, StatusError
+from agentkit.net.charset import decode
+from agentkit.net.content_coding import accepted, compressions, ended_early, is_readable, unpacked
+from agentkit.net.media_type import content_type_of, read_as
 from agentkit.net.outgoing import check_key_log
-from agentkit.net.url_guard import PORTS, AllowList, Deadline, Guard, Resolver, Target, shown_url, system_resolver
+from agentkit.net.page_cache import Kept, PageCache
+from agentkit.net.pinned import CHUNK_BYTES, PinnedSession
+from agentkit.net.refresh import refresh_in, refresh_of
+from agentkit.net.url_guard import AllowList, Deadline, Guard, Resolver, Target, shown_url, system_resolver
 
 REDIRECTS = (301, 302, 303, 307, 308)
-CHUNK_BYTES = 65_536
-"""Maximum number of bytes decompressed at a time."""
 TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
-CONTENT_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
-"""Supported content encodings: those requested, and none."""
+ERROR_BYTES, ERROR_SECONDS = 65_536, 3.0
+"""How much of the body of an error is read, and for how long."""
 SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|credential|password", re.IGNORECASE)
 """Matches names of headers that must not be sent to another origin."""
 
@@ -41,9 +43,10 @@ SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|credential|pas
 class Page:
     """A fetched page.
 
-    url: the final URL, after redirects. content_type: media type in lower case, without parameters; "" when the server
-    sent none. charset: from the Content-Type header, if any. content: the decompressed body. truncated: whether the
-    body was cut at the size limit.
+    url: the final URL, after redirects. content_type: media type in lower case, without parameters, as the server
+    declares it, or as the first bytes tell where it declares none that says anything; "" when neither does. charset:
+    from the Content-Type header, if any. content: the decompressed body. truncated: whether the body was cut at the
+    size limit. incomplete: whether the server ended it early. headers: of the response, their names in lower case.
     """
 
     url: str
@@ -52,10 +55,13 @@ class Page:
     charset: str | None
     content: bytes = field(repr=False)
     truncated: bool = False
+    incomplete: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:
-        """The body as text, decoded by byte order mark, the header, the charset the document declares, or detection."""
+        """The body as text: UTF-8 if it is valid, else by the header, the charset the document declares, or
+        detection."""
         return decode(self.content, self.charset)
 
 
@@ -69,35 +75,88 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     truncate: bool = False,
     resolver: Resolver | None = None,
+    permit: Callable[[str], None] | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Page:
     """GET a page.
 
     timeout: total seconds, including redirects and a slow body. max_bytes: maximum size of the decompressed body.
-    truncate: cut a longer body instead of raising. allow: hosts that may be contacted although they are not public:
-    "host", "host:port", an address or a network ("10.0.0.0/8"). resolver: used instead of the system's DNS.
+    max_redirects: by status, by a Refresh header and by <meta http-equiv="refresh"> together. Cookies are kept until
+    the end of the redirects. truncate: cut a longer body, and return what came of one that the server ended early,
+    instead of raising. allow: hosts that may be contacted although they are not public: "host", "host:port", an address
+    or a network ("10.0.0.0/8"). resolver: used instead of the system's DNS. permit: called with each URL before it is
+    requested, that of a redirect too; a FetchError that it raises ends the fetch. cache: a file in which pages are
+    kept, as HTTP allows, and revalidated; not used with `headers`. Needs the extra 'web'.
 
-    Raises BlockedAddressError when the address, or that of a redirect, is not public; FetchError for every other
-    failure. Both messages are sentences that a model can act on.
+    Raises BlockedAddressError when the address, or that of a redirect, is not public; StatusError when the server
+    answers with an error; FetchError for every other failure. The messages are sentences that a model can act on.
     """
     deadline = Deadline(timeout)
     guard = Guard(AllowList(allow), resolver or system_resolver, deadline)
-    sent_headers = {"User-Agent": _user_agent(), "Accept": "*/*", "Accept-Encoding": "gzip, deflate"} | dict(
-        headers or {}
-    )
+    sent = {"User-Agent": _user_agent(), "Accept": "*/*", "Accept-Encoding": accepted()} | dict(headers or {})
+    kept = PageCache(cache) if cache is not None and not headers else None
+    request = _Request(max_bytes, truncate, deadline, permit, kept, RequestsCookieJar())
     target = guard.checked(url)
     for _ in range(max_redirects + 1):
-        with _Hop(target, sent_headers, deadline) as hop:
-            location = hop.redirect()
-            if location is None:
-                return hop.page(max_bytes, truncate)
+        answer = request.answer(target, sent)
+        if isinstance(answer, Page):
+            return answer
         with _redirected_from(url):
-            following = guard.checked(location)
+            following = guard.checked(answer)
         if following.origin != target.origin:
-            sent_headers = {name: value for name, value in sent_headers.items() if not SECRET_HEADER.search(name)}
+            sent = {name: value for name, value in sent.items() if not SECRET_HEADER.search(name)}
         target = following
     raise FetchError(
         f"{shown_url(url)} was not fetched: more than {max_redirects} redirects, the last to {target.shown}"
     )
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What holds for every hop of a fetch."""
+
+    max_bytes: int
+    truncate: bool
+    deadline: Deadline
+    permit: Callable[[str], None] | None
+    cache: PageCache | None
+    cookies: RequestsCookieJar
+
+    def answer(self, target: Target, headers: Mapping[str, str]) -> Page | str:
+        """Return the page at an address, or the URL to which it redirects."""
+        kept = None if self.cache is None or len(self.cookies) else self.cache.kept(target.url, headers)
+        fresh = self._kept_page(target, kept) if kept is not None and kept.is_fresh else None
+        page = self._requested(target, headers, kept) if fresh is None else fresh
+        if isinstance(page, str):
+            return page
+        address = refresh_of(page.headers.get("refresh"))
+        if address is None and page.content_type in ("text/html", "application/xhtml+xml"):
+            address = refresh_in(page.content)
+        following = None if address is None else _refreshed(target, address)
+        return page if following is None else following
+
+    def _requested(self, target: Target, headers: Mapping[str, str], kept: Kept | None) -> Page | str:
+        if self.permit is not None:
+            self.permit(target.url)
+        conditions = {} if kept is None else kept.conditions
+        with _Hop(target, {**headers, **conditions}, self.deadline, self.cookies) as hop:
+            location = hop.redirect()
+            if location is not None:
+                return location
+            if hop.status != 304 or kept is None:
+                page = hop.page(self.max_bytes, self.truncate)
+                if kept is not None and not page.truncated and not page.incomplete:
+                    kept.store(page.status, page.headers, page.content)
+                return page
+            kept.renew(hop.headers)
+        renewed = self._kept_page(target, kept)
+        return self._requested(target, headers, kept.without_conditions()) if renewed is None else renewed
+
+    def _kept_page(self, target: Target, kept: Kept) -> Page | None:
+        """Return the page that is kept; None when it is larger than what is asked for, or was dropped."""
+        if kept.content is None or len(kept.content) > self.max_bytes:
+            return None
+        return _page(target, 200, kept.headers, kept.content)
 
 
 @functools.cache
@@ -120,14 +179,51 @@ def _redirected_from(url: str) -> Iterator[None]:
         raise type(error)(f"{error} ({shown_url(url)} redirects there)") from None
 
 
+def _page(
+    target: Target,
+    status: int,
+    headers: Mapping[str, str],
+    content: bytes,
+    *,
+    truncated: bool = False,
+    incomplete: bool = False,
+) -> Page:
+    kind, charset = content_type_of(headers.get("content-type", ""))
+    return Page(target.url, status, read_as(kind, content), charset, content, truncated, incomplete, headers)
+
+
+def _refreshed(target: Target, address: str) -> str | None:
+    """Return the URL to which a page refreshes itself; None when it is the page itself, or nothing to fetch."""
+    try:
+        url = _joined(target, address)
+    except FetchError:
+        return None
+    return url if url.lower().startswith(("http:", "https:")) and url.partition("#")[0] != target.url else None
+
+
+def _joined(target: Target, location: str) -> str:
+    """Return the URL of a redirect. Raises FetchError when it is not valid."""
+    with contextlib.suppress(UnicodeError):
+        location = location.encode("latin-1").decode("utf-8")
+    try:
+        return urljoin(target.url, location.strip().replace(" ", "%20"))
+    except ValueError:
+        raise FetchError(
+            f"{target.shown} was not fetched: it redirects to '{shown_url(location)}', which is not a valid URL"
+        ) from None
+
+
 class _Hop:
     """One request to one of the checked addresses, limited by the deadline."""
 
-    def __init__(self, target: Target, headers: Mapping[str, str], deadline: Deadline) -> None:
+    def __init__(
+        self, target: Target, headers: Mapping[str, str], deadline: Deadline, cookies: RequestsCookieJar
+    ) -> None:
         self._target = target
         self._headers = headers
         self._deadline = deadline
-        self._session = _Session(self)
+        self._session = PinnedSession(self.dial)
+        self._session.cookies = cookies
         self._handle: socket.socket | None = None
         self._response: requests.Response | None = None
         self._expired = False
@@ -136,9 +232,7 @@ class _Hop:
         try:
             with self._translated_errors():
                 left = self._deadline.left()
-                self._timer = threading.Timer(left, self._expire)
-                self._timer.daemon = True
-                self._timer.start()
+                self._expire_in(left)
                 self._response = self._session.get(
                     self._target.url, headers=self._headers, stream=True, allow_redirects=False, timeout=left
                 )
@@ -157,55 +251,92 @@ class _Hop:
         if self._handle is not None:
             self._handle.close()
 
+    @property
+    def status(self) -> int:
+        return self._answered().status_code
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the response, their names in lower case."""
+        return {name.lower(): value for name, value in self._answered().headers.items()}
+
     def redirect(self) -> str | None:
         """Return the URL the response redirects to, if it does. Raises FetchError when it is not a valid URL."""
-        response = self._answered()
-        location = response.headers.get("location")
-        if response.status_code not in REDIRECTS or not location:
-            return None
-        with contextlib.suppress(UnicodeError):
-            location = location.encode("latin-1").decode("utf-8")
-        try:
-            return urljoin(self._target.url, location.strip().replace(" ", "%20"))
-        except ValueError:
-            raise FetchError(
-                f"{self._target.shown} was not fetched: it redirects to '{shown_url(location)}', "
-                "which is not a valid URL"
-            ) from None
+        location = self._answered().headers.get("location")
+        return _joined(self._target, location) if self.status in REDIRECTS and location else None
 
     def page(self, max_bytes: int, truncate: bool) -> Page:
         """Return the page, its body read up to the limit. Raises FetchError for an error status or a bad body."""
-        response = self._answered()
-        status = response.status_code
+        status, headers = self.status, self.headers
+        names = compressions(headers.get("content-encoding", ""))
+        self._answered().raw.headers["content-encoding"] = ", ".join(names)  # other words would be taken for deflate
         if status >= 400:
-            raise FetchError(f"{self._target.shown} answered {status} {_phrase(status)}".rstrip())
-        encoding = response.headers.get("content-encoding", "")
-        if any(each.strip().lower() not in CONTENT_ENCODINGS for each in encoding.split(",")):
+            message = f"{self._target.shown} answered {status} {_phrase(status)}".rstrip()
+            raise StatusError(message, status, headers, self._error_body() if is_readable(names) else b"")
+        if not is_readable(names):
             raise FetchError(
-                f"{self._target.shown} was not fetched: it is compressed as '{shown_url(encoding)}', which "
+                f"{self._target.shown} was not fetched: it is compressed as '{shown_url(', '.join(names))}', which "
                 "was not requested"
             )
-        content, is_complete = self._body(response, max_bytes)
-        if not is_complete and not truncate:
-            raise FetchError(f"{self._target.shown} was not fetched: it is larger than {max_bytes:,} bytes")
-        kind, charset = content_type_of(response.headers.get("content-type", ""))
-        return Page(self._target.url, status, kind, charset, content, truncated=not is_complete)
+        if not truncate and _declared_length(headers) > max_bytes:
+            raise self._too_large(max_bytes)
+        content, truncated, incomplete = self._body(max_bytes, keep=truncate)
+        if not names and content_type_of(headers.get("content-type", ""))[0].startswith("text/"):
+            content = unpacked(content, max_bytes)
+            content, truncated = content[:max_bytes], truncated or len(content) > max_bytes
+        if truncated and not truncate:
+            raise self._too_large(max_bytes)
+        return _page(self._target, status, headers, content, truncated=truncated, incomplete=incomplete)
+
+    def _too_large(self, max_bytes: int) -> FetchError:
+        return FetchError(f"{self._target.shown} was not fetched: it is larger than {max_bytes:,} bytes")
 
     def _answered(self) -> requests.Response:
         assert self._response is not None, "a hop must be used inside its with block"
         return self._response
 
-    def _body(self, response: requests.Response, max_bytes: int) -> tuple[bytes, bool]:
-        """Return the decompressed body, and whether it is complete."""
+    def _body(self, max_bytes: int, *, keep: bool) -> tuple[bytes, bool, bool]:
+        """Return the decompressed body, whether it was cut at the limit, and whether the server ended it early.
+
+        keep: return what came of a body that breaks off, instead of raising.
+        """
+        content, raw = bytearray(), self._answered().raw
+        raw.enforce_content_length = False  # what came would be lost
+        try:
+            with self._translated_errors():
+                truncated = self._read(content, max_bytes)
+                if not truncated and raw.length_remaining and not (keep and content):
+                    raise http.client.IncompleteRead(b"", raw.length_remaining)
+        except FetchError:
+            if not (keep and content) or self._expired:
+                raise
+            return bytes(content), False, True
+        is_cut = bool(raw.length_remaining) or (ended_early(raw) and raw.tell() > 0)
+        return bytes(content[:max_bytes]), truncated, is_cut and not truncated
+
+    def _read(self, content: bytearray, max_bytes: int) -> bool:
+        """Append the decompressed body to `content`; return whether it is longer than the limit."""
+        for chunk in self._answered().raw.stream(CHUNK_BYTES, decode_content=True):
+            content += chunk
+            if len(content) > max_bytes:
+                return True
+            self._check_time()
+        self._check_time()  # a connection that is shut down can look like the end of a body
+        return False
+
+    def _error_body(self) -> bytes:
+        """Return the beginning of the body of an error, which may tell what kind of error it is."""
+        self._timer.cancel()
         content = bytearray()
-        with self._translated_errors():
-            for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
-                content += chunk
-                if len(content) > max_bytes:
-                    return bytes(content[:max_bytes]), False
-                self._check_time()
-            self._check_time()  # a connection that is shut down can look like the end of a body
-        return bytes(content), True
+        with contextlib.suppress(FetchError, TimeoutError), self._translated_errors():
+            self._expire_in(min(self._deadline.left(), ERROR_SECONDS))
+            self._read(content, ERROR_BYTES)
+        return bytes(content[:ERROR_BYTES])
+
+    def _expire_in(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
 
     def _check_time(self) -> None:
         if self._expired:
@@ -248,12 +379,17 @@ class _Hop:
         """Turn connection errors into a FetchError with a plain sentence."""
         try:
             yield
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if self._expired or any(isinstance(cause, TIMEOUTS) for cause in _causes(error)):
                 why = f"it took longer than {self._deadline.seconds:g} seconds"
             else:
                 why = _reason(error, self._target.port, connected=self._handle is not None)
             raise FetchError(f"{self._target.shown} was not fetched: {why}") from None
+
+
+def _declared_length(headers: Mapping[str, str]) -> int:
+    length = headers.get("content-length", "").strip()
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
 
 def _reason(error: BaseException, port: int, *, connected: bool) -> str:
@@ -289,73 +425,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
-
-
-class _Session(requests.Session):
-    """A session for one request that ignores proxies of the environment and does not follow redirects."""
-
-    def __init__(self, hop: _Hop) -> None:
-        super().__init__()
-        self.trust_env = False  # a proxy would redirect the request, a .netrc would add a password
-        for scheme in PORTS:
-            self.mount(f"{scheme}://", _PinnedAdapter(hop))
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return None: for a redirect, requests would read the whole body, however long, even without following it."""
-        return None
-
-
-class _PinnedAdapter(HTTPAdapter):
-    """Pins each new connection to the checked addresses of a hop; Host, SNI and certificate check use the host name.
-
-    It patches connection instances instead of using its own class, so that vcrpy, which replaces the classes, can
-    record them.
-    """
-
-    def __init__(self, hop: _Hop) -> None:
-        self._hop = hop
-        super().__init__(max_retries=0)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
-        dial = self._hop.dial
-
-        class Pool(urllib3.HTTPConnectionPool):
-            def _new_conn(self) -> Any:
-                return _pinned(super()._new_conn(), dial)
-
-        class PoolTLS(urllib3.HTTPSConnectionPool):
-            def _new_conn(self) -> Any:
-                return _pinned(super()._new_conn(), dial)
-
-        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": PoolTLS}
-
-
-def _pinned(connection: Any, dial: Callable[[], socket.socket]) -> Any:
-    """Patch a connection to connect without DNS and to read its response in bounded chunks; return it."""
-    connection._new_conn = dial
-    connection.response_class = _Response
-    return connection
-
-
-class _Response(http.client.HTTPResponse):
-    """A response that is only read in chunks of a bounded size."""
-
-    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(sock, *arguments, **options)
-        self.fp = _Bounded(self.fp.detach())
-
-
-class _Bounded(io.BufferedReader):
-    """A reader with bounded lines that refuses to read to the end.
-
-    Otherwise an HTTP chunk with the length -1 would be read to the end into memory, past the size limit.
-    """
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0:
-            raise OSError("a chunk of unknown length")
-        return super().read(size)
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        return super().readline(CHUNK_BYTES + 1 if size is None or size < 0 else size)

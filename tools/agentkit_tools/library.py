@@ -201,12 +201,16 @@ class Contents:
         return [path for (path,) in self._database.execute("SELECT path FROM file WHERE why IS NULL ORDER BY path")]
 
 
-def cache_file(root: Path) -> Path:
-    """Where the index of a folder is kept: in AGENTKIT_CACHE, or in the user's folder for caches."""
+def cache_folder() -> Path:
+    """Where files are kept that can be made again: AGENTKIT_CACHE, or the user's folder for caches."""
     from platformdirs import user_cache_dir
 
-    folder = os.environ.get("AGENTKIT_CACHE") or user_cache_dir("agentkit", appauthor=False)
-    return Path(folder, "documents", hashlib.sha256(os.fsencode(root)).hexdigest()[:24] + ".sqlite3")
+    return Path(os.environ.get("AGENTKIT_CACHE") or user_cache_dir("agentkit", appauthor=False))
+
+
+def cache_file(root: Path) -> Path:
+    """Where the index of a folder is kept."""
+    return cache_folder() / "documents" / (hashlib.sha256(os.fsencode(root)).hexdigest()[:24] + ".sqlite3")
 
 
 def _opened(at: Path | None) -> sqlite3.Connection:

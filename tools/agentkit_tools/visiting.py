@@ -1,31 +1,62 @@
 """Reads web pages: the tool `visit`."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from agentkit import FetchError, Tool, ToolError, fetch, tool
+from agentkit import Agent, Context, FetchError, Page, Tool, ToolError, fetch, tool
+from agentkit.errors import ConfigurationError, StatusError
 from agentkit_tools.cutting import cut_to_goal
-from agentkit_tools.page_text import UnreadableError, readable
+from agentkit_tools.library import cache_folder
+from agentkit_tools.page_reader import LIMITS, SECONDS, PageReader
+from agentkit_tools.page_text import Readable, UnreadableError, readable
 from agentkit_tools.parallel import in_parallel
+from agentkit_tools.politeness import Visit
 from agentkit_tools.results import MAX_SOURCES, block, combined, over_limit
+from agentkit_tools.walls import wall_of
 
 DESCRIPTION = "Read web pages. Long pages are reduced to the passages that match the goal."
 READING = 50.0
 """Seconds allowed for parsing, in addition to the time for fetching: a huge page must not delay the others."""
+NO_RUN = Context[Any]()
 
 
 def page_visitor(
-    *, allow: Iterable[str] = (), max_bytes: int = 10_000_000, max_characters: int = 12_000, timeout: float = 30.0
+    *,
+    allow: Iterable[str] = (),
+    max_bytes: int = 10_000_000,
+    max_characters: int = 12_000,
+    timeout: float = 30.0,
+    robots: bool = True,
+    cache: bool | str | os.PathLike[str] = True,
+    reader: Any = None,
 ) -> Tool[[list[str], str], str]:
     """Returns the tool `visit` with custom limits.
 
     allow: hosts that may be visited although they are not public, such as an intranet (see `agentkit.fetch`).
     max_bytes: maximum size of a page; larger ones are truncated. max_characters: maximum length of the text returned
-    for a page. timeout: seconds for fetching a page.
+    for a page. timeout: seconds for fetching a page, with waiting for its site. robots: respect robots.txt and its
+    crawl delay. cache: keep pages on disk as HTTP allows, in the cache folder or in this file. reader: an Agent, a
+    backend or a model's name that reads each page for the goal and returns evidence and a summary, under the limits of
+    the run; its text is then not cut to the goal.
+
+    Raises ConfigurationError for a reader that is none of these.
     """
-    visitor = _Visitor(tuple(allow), max_bytes, max_characters, timeout)
-    return tool(read_only=True, timeout=timeout + READING + 10, description=DESCRIPTION)(visitor.visit)
+    at = cache if isinstance(cache, bool) else Path(cache)
+    reading = None if reader is None else PageReader(_agent(reader), max_characters)
+    visitor = _Visitor(tuple(allow), max_bytes, max_characters, timeout, robots, at, reading)
+    seconds = timeout + READING + 10 + (0.0 if reading is None else SECONDS)
+    return tool(read_only=True, timeout=seconds, description=DESCRIPTION)(visitor.visit)
+
+
+def _agent(reader: Any) -> Agent:
+    if isinstance(reader, Agent):
+        return reader
+    if not isinstance(reader, str) and not hasattr(reader, "reply"):
+        raise ConfigurationError(f"page_visitor(reader={reader!r:.80}): pass an Agent, a backend or a model's name")
+    return Agent(reader, limits=LIMITS)
 
 
 @dataclass(frozen=True)
@@ -36,24 +67,55 @@ class _Visitor:
     max_bytes: int
     max_characters: int
     timeout: float
+    robots: bool
+    cache: bool | Path
+    reader: PageReader | None
 
     def visit(
         self,
         url: Annotated[list[str], "Addresses of the pages, as returned by search; several are read at once."],
         goal: Annotated[str, "What you want to know from the pages."],
+        context: Context = NO_RUN,
     ) -> str:
         """The tool `visit`."""
         addresses = list(dict.fromkeys(each.strip() for each in url if each.strip()))
         if not addresses:
             raise ToolError("url is empty: provide the address of at least one page.")
-        return _visited(addresses, lambda address: self._read(address, goal), self.timeout + READING)
+        seconds = self.timeout + READING + (0.0 if self.reader is None else SECONDS)
+        return _visited(addresses, lambda address: self._read(address, goal, context), seconds)
 
-    def _read(self, address: str, goal: str) -> str:
-        page = fetch(address, allow=self.allow, max_bytes=self.max_bytes, timeout=self.timeout, truncate=True)
-        found = readable(page)
-        text = cut_to_goal(found.text, goal, self.max_characters) or "(the page has no text)"
-        note = f"\n\n[… the page is longer than {self.max_bytes:,} bytes and was truncated]" if page.truncated else ""
-        return block(page.url, found.title, text) + note
+    def _read(self, address: str, goal: str, context: Context) -> str:
+        page = Visit(self._get, self.robots, self.timeout).page(address)
+        found = _without_walls(page)
+        notes = [f"[… the page is longer than {self.max_bytes:,} bytes and was truncated]"] if page.truncated else []
+        if page.incomplete:
+            notes.append("[… the server broke off: this is the beginning of the page, as far as it came]")
+        return "\n\n".join([block(page.url, found.title, self._text(page, found, goal, context)), *notes])
+
+    def _text(self, page: Page, found: Readable, goal: str, context: Context) -> str:
+        if self.reader is not None and found.text:
+            return self.reader.read(page.url, found.title, found.text, goal, context)
+        return cut_to_goal(found.text, goal, self.max_characters) or "(the page has no text)"
+
+    def _get(self, url: str, **options: Any) -> Page:
+        at = (cache_folder() / "pages.sqlite3" if self.cache else None) if isinstance(self.cache, bool) else self.cache
+        chosen = {"max_bytes": self.max_bytes, "allow": self.allow, "cache": at, "truncate": True}
+        return fetch(url, **{**chosen, **options})
+
+
+class _WallError(UnreadableError):
+    """What was fetched is not the page."""
+
+
+def _without_walls(page: Page) -> Readable:
+    """Returns the text of a page. Raises UnreadableError when there is none, or something else in its place."""
+    found = readable(page)
+    if page.content_type not in ("text/html", "application/xhtml+xml", ""):
+        return found
+    wall = wall_of(page.headers, page.text, found.title, found.text)
+    if wall:
+        raise _WallError(f"it is {wall}. Use another source")
+    return found
 
 
 def _visited(addresses: Sequence[str], read: Callable[[str], str], seconds: float) -> str:
@@ -70,11 +132,26 @@ def _visited(addresses: Sequence[str], read: Callable[[str], str], seconds: floa
 
 
 def _reason(address: str, error: Exception) -> str:
+    if isinstance(error, StatusError):
+        return f"{error}{_wall_behind(error)}."
     if isinstance(error, FetchError):
         return f"{error}."
     if isinstance(error, UnreadableError | TimeoutError):
         return f"{address} was not read: {error}."
     return f"{address} was not read: it could not be parsed."
+
+
+def _wall_behind(error: StatusError) -> str:
+    """Returns what the page of an error says, if it is more than the error."""
+    if error.status in (404, 410):
+        return ""
+    try:
+        page = Page("", error.status, "text/html", None, error.content)
+        found = readable(page)
+        wall = wall_of(error.headers, page.text, found.title, found.text)
+    except Exception:  # noqa: BLE001 - the page of an error is only looked at for a hint
+        return ""
+    return f": it is {wall}. Use another source" if wall else ""
 
 
 visit = page_visitor()
