@@ -20,10 +20,11 @@ from typing import Any
 from agentkit import ToolError
 from agentkit.retrieval import PassageTables, Query, Way, content_words, cover, fused
 from agentkit_tools.cutting import split_into_passages
+from agentkit_tools.file_text import FileText, MissingReaderError
 from agentkit_tools.files import State
-from agentkit_tools.page_text import Readable, UnreadableError
+from agentkit_tools.page_text import UnreadableError
 
-VERSION = 1
+VERSION = 2
 """The version of the tables; an index of another version is made anew."""
 
 BATCH = 1.0
@@ -36,7 +37,8 @@ AT_LEAST = 0.5
 """What a document needs of the best one's score, or of its words, to be a hit."""
 
 _TABLES = """
-CREATE TABLE file (id INTEGER PRIMARY KEY, path TEXT UNIQUE, changed INTEGER, size INTEGER, title TEXT, why TEXT);
+CREATE TABLE file (id INTEGER PRIMARY KEY, path TEXT UNIQUE, changed INTEGER, size INTEGER, title TEXT, why TEXT,
+    again INTEGER);
 CREATE TABLE passage (id INTEGER PRIMARY KEY, file INTEGER, text TEXT);
 CREATE INDEX passage_of_file ON passage (file);
 """
@@ -60,6 +62,10 @@ class Hit:
     passage: str
 
 
+class NotNowError(UnreadableError):
+    """A file is not read now, for a reason that is not in the file; it is tried again in the next process."""
+
+
 class Library:
     """The documents of a folder.
 
@@ -70,7 +76,7 @@ class Library:
     def __init__(
         self,
         files: Callable[[], Mapping[str, State]],
-        read: Callable[[str, State], Readable],
+        read: Callable[[str, State], FileText],
         at: Path | None,
     ) -> None:
         self._files = files
@@ -140,23 +146,25 @@ class Library:
         return next(new, None) is None
 
     def _add(self, database: sqlite3.Connection, path: str, state: State) -> None:
-        why = None
+        why, again = None, False
         try:
             found = self._read(path, state)
         except (UnreadableError, OSError) as error:
             why = str(error) if isinstance(error, UnreadableError) else "it can't be opened"
-            found = Readable("", "")
-        text = found.text.encode("utf-8", "replace").decode("utf-8")
-        title = found.title.encode("utf-8", "replace").decode("utf-8")
+            again = not isinstance(error, UnreadableError) or isinstance(error, NotNowError | MissingReaderError)
+            found = FileText("", "")
+        title = _encodable(found.title)
         number = database.execute(
-            "INSERT INTO file (path, changed, size, title, why) VALUES (?, ?, ?, ?, ?)", (path, *state, title, why)
+            "INSERT INTO file (path, changed, size, title, why, again) VALUES (?, ?, ?, ?, ?, ?)",
+            (path, *state, title, why, again),
         ).lastrowid
         assert number is not None
         if why is not None:
             return
         names = _names(title, path)
         tables = PassageTables(database, "passage")
-        for passage in split_into_passages(text):
+        text = _encodable(found.text)
+        for passage in split_into_passages(text) if found.passages is None else map(_encodable, found.passages):
             row = database.execute("INSERT INTO passage (file, text) VALUES (?, ?)", (number, passage)).lastrowid
             assert row is not None
             tables.add(row, passage, names)
@@ -244,6 +252,7 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
             PassageTables(database, "passage").create()
             PassageTables(database, "document").create()
             database.execute(f"PRAGMA user_version = {VERSION}")
+        database.execute("DELETE FROM file WHERE again")
     return database
 
 
@@ -256,6 +265,11 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
         database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")
+
+
+def _encodable(text: str) -> str:
+    """The text without lone surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _is_locked(error: sqlite3.DatabaseError) -> bool:
