@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from agentkit import ConfigurationError, Tool, ToolError, tool
+from agentkit.retrieval import Embedder, embedder
 from agentkit_tools.cutting import cut_to_goal
 from agentkit_tools.file_text import FileText, read_file
 from agentkit_tools.file_text.kinds import WITHOUT_TEXT
@@ -28,6 +29,7 @@ from agentkit_tools.results import (
     over_limit,
     shortened,
 )
+from agentkit_tools.vectors import Meaning
 
 SNIPPET = 300
 """Maximum length of the passage returned for a hit, in characters."""
@@ -45,35 +47,41 @@ def documents(
     max_bytes: int = 20_000_000,
     max_characters: int = 12_000,
     keep_index: bool = True,
+    embeddings: str | Embedder | None = None,
 ) -> list[Tool[Any, Any]]:
     """Returns two tools for a folder of documents: `search_documents` and `read_document`.
 
     folder: searched with all its subfolders. Left out are hidden files and folders, what a .gitignore in the folder
     names, environments, caches and builds, and links that lead out of it. docs/tools.md says which kinds of files are
-    read. results: maximum number
-    of documents found per query. max_bytes: larger files are skipped. max_characters: maximum length of the text
-    returned for a document. keep_index: whether the index is kept for the next process, in the folder for caches
-    (AGENTKIT_CACHE, or the user's own), readable by its owner only; without it the documents are indexed anew, in
-    memory.
+    read. results: maximum number of documents found per query. max_bytes: larger files are skipped. max_characters:
+    maximum length of the text returned for a document. keep_index: whether the index is kept for the next process, in
+    the folder for caches (AGENTKIT_CACHE, or the user's own), readable by its owner only; without it the documents are
+    indexed anew, in memory. embeddings: finds passages by their meaning too: the name of a model with OpenAI's
+    embeddings API ("openai:MODEL@url"), or an object with a method `embed` that turns texts into vectors
+    (`agentkit.retrieval.Embedder`). The passages are sent to it once; their vectors are kept in the index.
 
-    Raises ConfigurationError when the folder does not exist.
+    Raises ConfigurationError when the folder does not exist, or the name of the embeddings names no model.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise ConfigurationError(f"documents({str(folder)!r}): the folder does not exist")
-    tools = _Documents(root.resolve(), results, max_bytes, max_characters, keep_index)
+    found = embedder(embeddings) if isinstance(embeddings, str) else embeddings
+    tools = _Documents(root.resolve(), results, max_bytes, max_characters, keep_index, found)
     return [tools.search_documents, tools.read_document]
 
 
 class _Documents:
     """The two tools."""
 
-    def __init__(self, root: Path, results: int, max_bytes: int, max_characters: int, keep: bool) -> None:
-        self._options = (root, results, max_bytes, max_characters, keep)
+    def __init__(
+        self, root: Path, results: int, max_bytes: int, max_characters: int, keep: bool, embedder: Embedder | None
+    ) -> None:
+        self._options = (root, results, max_bytes, max_characters, keep, embedder)
         self._root = root
         self._results = results
         self._max_bytes = max_bytes
         self._max_characters = max_characters
+        self._meaning = None if embedder is None else Meaning(embedder)
         self._folder = Folder(root)
         self._library = Library(self._folder.states, self._text, cache_file(root) if keep else None)
 
@@ -109,8 +117,10 @@ class _Documents:
         without = []
         with self._library.refreshed() as contents:
             unread, left_out = contents.unread(), self._folder.left_out
-            for query in queries[:MAX_QUERIES]:
-                hits = contents.hits(query, self._results)
+            asked = queries[:MAX_QUERIES]
+            meant, doubts = self._meant(contents, asked)
+            for query, passages in zip(asked, meant, strict=True):
+                hits = contents.hits(query, self._results, passages)
                 found |= {each.path: each for each in hits if each.path not in found}
                 if not hits:
                     without.append(no_results(query))
@@ -120,8 +130,14 @@ class _Documents:
         ]
         notes = over_limit(len(queries), MAX_QUERIES, "queries were searched")
         return combined(
-            blocks, [*without, *notes, *_unread_notes(unread), *(_left_out_notes(left_out) if without else ())]
+            blocks, [*without, *notes, *doubts, *_unread_notes(unread), *(_left_out_notes(left_out) if without else ())]
         )
+
+    def _meant(self, contents: Contents, queries: Sequence[str]) -> tuple[Sequence[Sequence[int]], list[str]]:
+        """The passages that match each query by their meaning, and what to say of them."""
+        if self._meaning is None:
+            return [()] * len(queries), []
+        return self._meaning.nearest(contents.vectors, queries, [contents.matching(query) for query in queries])
 
     def _read_all(self, paths: Sequence[str], goal: str) -> str:
         """Returns the documents at these paths, each cut to `max_characters`. Raises ToolError if none exist."""
