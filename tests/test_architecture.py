@@ -33,6 +33,7 @@ LAYERS = [
         "net.refusals",
         "net.learned",
         "net.url_guard",
+        "net.model_names",
         "net.drain",
         "tooling.json_tokens",
         "tooling.json_scan",
@@ -57,6 +58,7 @@ LAYERS = [
         "tooling.json_repair",
         "text.quotation",
         "retrieval.passages",
+        "retrieval.embeddings",
     ],
     ["tooling.coercion", "tooling.argument_names"],
     ["tooling.argument_errors"],
@@ -355,4 +357,11 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
     # VLMRun() replaces a package that reads it; net.outgoing reads what each HTTP library would read by itself
-    assert direct == {"providers", "backends.vlmrun", "net.outgoing", "testing.cassette", "serving.environment"}
+    assert direct == {
+        "providers",
+        "retrieval.embeddings",
+        "backends.vlmrun",
+        "net.outgoing",
+        "testing.cassette",
+        "serving.environment",
+    }

@@ -6,6 +6,7 @@ index.best("What is the capital of Norway?")  ->  [1]
 `PassageTables` are its tables in a database of the caller's.
 """
 
+from agentkit.retrieval.embeddings import Embedder, OpenAIEmbedder, embedder
 from agentkit.retrieval.passages import PassageIndex, cover
 from agentkit.retrieval.quotes import Quote, best_quotes
 from agentkit.retrieval.sentences import sentences
@@ -13,6 +14,8 @@ from agentkit.retrieval.tables import PassageTables, Way, fused
 from agentkit.retrieval.words import Query, content_words
 
 __all__ = [
+    "Embedder",
+    "OpenAIEmbedder",
     "PassageIndex",
     "PassageTables",
     "Query",
@@ -21,6 +24,7 @@ __all__ = [
     "best_quotes",
     "content_words",
     "cover",
+    "embedder",
     "fused",
     "sentences",
 ]

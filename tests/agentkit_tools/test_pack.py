@@ -360,7 +360,7 @@ def test_documents_are_found_by_their_words_and_read(folder: Path) -> None:
     assert "source: deep/trains.txt" in narvik
     assert "source: boats.rst" in narvik
     assert "[1] Boats" in narvik or "[2] Boats" in narvik
-    for hidden in ("secret", "link.md", "outside", "docx"):
+    for hidden in ("secret", "link.md", "outside"):
         assert hidden not in narvik
     assert "(broken.pdf was not read: the PDF is damaged)" in narvik
     assert "[1] Puffins\nsource: leaflet.pdf" in find(["burrows of puffins"])
