@@ -33,12 +33,9 @@ def table_rows(table: Element) -> list[list[str]]:
         for cell in row.iterchildren("td", "th"):
             text = cell_text(cell)
             _fill(cells, below)
-            across, down = _span(cell, "colspan"), _span(cell, "rowspan")
-            for number in range(max(1, min(across, MAX_COLUMNS - len(cells), budget))):
-                if down > 1:
-                    below[len(cells)] = (down - 1, text)
-                cells.append(text)
-                budget -= number > 0
+            width = max(1, min(_span(cell, "colspan"), MAX_COLUMNS - len(cells), budget))
+            _place(text, width, _span(cell, "rowspan"), cells, below)
+            budget -= width - 1
         _fill(cells, below)
         budget -= len(below)
         if budget < 0:
@@ -46,6 +43,14 @@ def table_rows(table: Element) -> list[list[str]]:
         if any(cells):
             grid.append(_unspanned(cells))
     return grid
+
+
+def _place(text: str, width: int, height: int, cells: list[str], below: dict[int, tuple[int, str]]) -> None:
+    """Adds a cell, in each of the columns that it covers."""
+    for _ in range(width):
+        if height > 1:
+            below[len(cells)] = (height - 1, text)
+        cells.append(text)
 
 
 def _fill(cells: list[str], below: dict[int, tuple[int, str]]) -> None:
