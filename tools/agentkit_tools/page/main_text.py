@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 import trafilatura
 from lxml.etree import _Element as Element
 
-from agentkit_tools.page.blocks import Block
+from agentkit_tools.page.blocks import HEADINGS, Block
 from agentkit_tools.page.tree import depth_of
 
 MAX_ELEMENTS = 40_000
@@ -22,7 +22,7 @@ SHORT = 400
 """Length of a page up to which all its candidates are the text."""
 
 SURE = 0.75
-"""Share of what trafilatura found that has to stand outside of the parts named as asides for these to be left out."""
+"""Share of what trafilatura found that has to stand outside of menus and of asides for these to be left out."""
 
 MAIN_SHARE = 0.3
 """Share of the whole text that <main> or the articles have to hold to count as the text of the page."""
@@ -49,15 +49,22 @@ WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|[^\W_\u0e00-\u0eff
 
 def main_blocks(root: Element, blocks: Sequence[Block]) -> list[Block]:
     """Returns the blocks of the main text, in their order."""
-    outside, candidates = _candidates(root, blocks)
+    aside = _aside(root, blocks)
+    beside = {index for index, block in enumerate(blocks) if block.element in aside}
+    outside = {index for index, block in enumerate(blocks) if index not in beside and not _is_menu(block)}
+    candidates = _candidates(root, blocks, outside)
     found = _found_by_trafilatura(root)
     kept = _kept(blocks, found) if found else set()
-    if _length(blocks, kept & outside) >= SURE * _length(blocks, kept):
-        kept &= outside
+    for better in (kept & outside, kept - beside):
+        if _length(blocks, better) >= SURE * _length(blocks, kept):
+            kept = better
+            break
     whole = _length(blocks, candidates)
     if whole < SHORT or _length(blocks, kept & candidates) < ENOUGH * whole:
         kept |= candidates
     else:
+        if candidates != outside:  # the page says where its text is
+            kept |= {index for index in candidates if min(kept) < index < max(kept)}
         kept |= _beside(blocks, candidates, kept)
         kept |= _repeated(blocks, candidates, kept)
     kept |= _headings(blocks, candidates, kept)
@@ -71,19 +78,15 @@ def _length(blocks: Sequence[Block], indices: Iterable[int]) -> int:
 # Candidates
 
 
-def _candidates(root: Element, blocks: Sequence[Block]) -> tuple[set[int], set[int]]:
-    """Returns the blocks that are no menu and not in what is named as standing beside the text, and those of them that
-    are in <main> or the articles, if these hold enough."""
-    aside = _aside(root, blocks)
-    outside = {index for index, block in enumerate(blocks) if block.element not in aside and not _is_menu(block)}
+def _candidates(root: Element, blocks: Sequence[Block], outside: set[int]) -> set[int]:
+    """Returns the blocks that are in <main> or the articles, if these hold enough, else all of those given."""
     whole = _length(blocks, outside)
     for parts in (root.iter("main"), _with_role(root), root.iter("article")):
         inside = _below(parts)
         within = {index for index in outside if blocks[index].element in inside}
         if within and _length(blocks, within) >= MAIN_SHARE * whole:
-            return outside, within
-    everything = outside or set(range(len(blocks)))
-    return everything, everything
+            return within
+    return outside or set(range(len(blocks)))
 
 
 def _with_role(root: Element) -> Iterable[Element]:
@@ -123,8 +126,12 @@ def _is_linked(block: Block) -> bool:
     return block.linked > 0.6 * max(1, _shown_length(block))
 
 
+def _is_heading(block: Block) -> bool:
+    return block.kind in HEADINGS
+
+
 def _is_menu(block: Block) -> bool:
-    return _is_linked(block) and block.kind not in ("h1", "h2", "h3", "h4", "h5", "h6", "table", "pre")
+    return _is_linked(block) and not _is_heading(block) and block.kind not in ("table", "pre")
 
 
 def _shown_length(block: Block) -> int:
@@ -154,7 +161,7 @@ def _kept(blocks: Sequence[Block], found: str) -> set[int]:
     lines = {tuple(_words(line)) for line in found.split("\n")}
     kept = set()
     for index, block in enumerate(blocks):
-        mine = _words(re.sub(r"\]\([^()]*\)|!\[[^\]]*\]", " ", block.text))
+        mine = _words(re.sub(r"^[\s>]*(?:\w{1,4}\. )?|\]\([^()]*\)|!\[[^\[\]]*\]", " ", block.text))
         if mine and tuple(mine) in lines:
             kept.add(index)
         elif len(mine) > 2:
@@ -182,7 +189,7 @@ def _beside(blocks: Sequence[Block], candidates: set[int], kept: set[int]) -> se
     added = set()
     for index in candidates - kept:
         block, bound = blocks[index], bounds.get(parts[index])
-        if bound is None or _is_linked(block):
+        if bound is None or (_is_linked(block) and not _is_heading(block)):
             continue
         if bound[0] < index < bound[1] or block.kind in ("table", "pre", "li") or len(block.text) >= LONG:
             added.add(index)
@@ -192,11 +199,15 @@ def _beside(blocks: Sequence[Block], candidates: set[int], kept: set[int]) -> se
 def _part(element: Element) -> Element:
     """Returns the part of the page that a block belongs to: lists, tables and what wraps one element are no part."""
     parent = element.getparent()
-    while parent is not None and (parent.tag in INSIDE or element.tag in INSIDE or len(parent) == 1):
+    while parent is not None and (parent.tag in INSIDE or element.tag in INSIDE or _is_alone(element)):
         if parent.tag == "body":
             break
         element, parent = parent, parent.getparent()
     return element if parent is None else parent
+
+
+def _is_alone(element: Element) -> bool:
+    return element.getnext() is None and element.getprevious() is None  # len(parent) would count the children
 
 
 def _repeated(blocks: Sequence[Block], candidates: set[int], kept: set[int]) -> set[int]:
@@ -206,7 +217,7 @@ def _repeated(blocks: Sequence[Block], candidates: set[int], kept: set[int]) -> 
         kinds.update(kind for kind in _kinds(blocks[index].element))
     added = set()
     for index in candidates - kept:
-        if not _is_linked(blocks[index]) and any(kind in kinds for kind in _kinds(blocks[index].element)):
+        if any(kind in kinds for kind in _kinds(blocks[index].element)):
             added.add(index)
     return added
 
@@ -226,7 +237,7 @@ def _headings(blocks: Sequence[Block], candidates: set[int], kept: set[int]) -> 
     for index in range(len(blocks) - 1, -1, -1):
         if index in kept:
             follows = True
-        elif re.fullmatch(r"h[1-6]", blocks[index].kind) and index in candidates and follows:
+        elif _is_heading(blocks[index]) and index in candidates and follows:
             added.add(index)
         else:
             follows = False

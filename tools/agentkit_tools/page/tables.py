@@ -9,6 +9,9 @@ MAX_CELLS = 20_000
 
 LONG_CELL = 600
 IN_LAYOUT = ("table", "h1", "h2", "h3", "article", "section", "pre", "blockquote", "form")
+_Below = dict[int, tuple[int, str]]
+"""The cells that reach down into the next rows: column -> rows left to fill, text."""
+
 BREAKS = frozenset(("br", "p", "div", "li", "tr", "dd", "dt"))
 
 
@@ -26,18 +29,11 @@ def is_data(table: Element) -> bool:
 def table_rows(table: Element) -> list[list[str]]:
     """Returns the texts of the cells, those of merged ones repeated."""
     grid: list[list[str]] = []
-    below: dict[int, tuple[int, str]] = {}  # column: rows left to fill, text
+    below: _Below = {}
     budget = MAX_CELLS
     for row in table.iter("tr"):
-        cells: list[str] = []
-        for cell in row.iterchildren("td", "th"):
-            text = cell_text(cell)
-            _fill(cells, below)
-            width = max(1, min(_span(cell, "colspan"), MAX_COLUMNS - len(cells), budget))
-            _place(text, width, _span(cell, "rowspan"), cells, below)
-            budget -= width - 1
-        _fill(cells, below)
-        budget -= len(below)
+        cells = _row_cells(row, below, budget)
+        budget -= max(0, len(cells) - len(row)) + len(below)
         if budget < 0:
             below.clear()
         if any(cells):
@@ -45,15 +41,21 @@ def table_rows(table: Element) -> list[list[str]]:
     return grid
 
 
-def _place(text: str, width: int, height: int, cells: list[str], below: dict[int, tuple[int, str]]) -> None:
-    """Adds a cell, in each of the columns that it covers."""
-    for _ in range(width):
-        if height > 1:
-            below[len(cells)] = (height - 1, text)
-        cells.append(text)
+def _row_cells(row: Element, below: _Below, budget: int) -> list[str]:
+    cells: list[str] = []
+    for cell in row.iterchildren("td", "th"):
+        text = cell_text(cell)
+        _fill(cells, below)
+        across, down = _span(cell, "colspan"), _span(cell, "rowspan")
+        for _ in range(max(1, min(across, MAX_COLUMNS - len(cells), budget))):
+            if down > 1:
+                below[len(cells)] = (down - 1, text)
+            cells.append(text)
+    _fill(cells, below)
+    return cells
 
 
-def _fill(cells: list[str], below: dict[int, tuple[int, str]]) -> None:
+def _fill(cells: list[str], below: _Below) -> None:
     """Adds the cells that reach down from the rows above."""
     while len(cells) in below:
         left, text = below.pop(len(cells))

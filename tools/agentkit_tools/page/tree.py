@@ -81,12 +81,12 @@ def _drop_around(root: Element) -> None:
 
 def _keep_title(root: Element, header: Element) -> None:
     """Puts the heading of the text, which some pages have in the head of the page, before that head."""
-    if header.tag != "header" or (parent := header.getparent()) is None:
+    if header.tag != "header" or header.getparent() is None:
         return
     headings = list(header.iter("h1"))
     if len(headings) == 1 and len(text_of(headings[0])) >= 20 and root.find(".//main//h1") is None:
         headings[0].tail = None
-        parent.insert(parent.index(header), headings[0])
+        header.addprevious(headings[0])
 
 
 def _keep_questions(root: Element) -> None:
