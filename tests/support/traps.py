@@ -118,6 +118,15 @@ CHARSETS = (
         page(RUSSIAN, "<style>" + "a{}" * 2000 + "</style>" + meta("cp1251")).encode("cp1251"),
         RUSSIAN,
     ),
+    read(
+        "gbk named latin-1 by both", page(CHINESE, meta("latin1")).encode("gbk"), CHINESE, "text/html; charset=latin1"
+    ),
+    read("windows-1251 named latin-9", page(RUSSIAN).encode("cp1251"), RUSSIAN, "text/html; charset=iso-8859-15"),
+    read(
+        "koi8-r named windows-1251", page(RUSSIAN, meta("koi8-r")).encode("koi8-r"), RUSSIAN, "text/html;charset=cp1251"
+    ),
+    read("utf-16 without a bom", page(RUSSIAN).encode("utf-16-be"), RUSSIAN),
+    read("utf-32", page(RUSSIAN).encode("utf-32"), RUSSIAN),
     read("the charset none", page(FRENCH).encode(), FRENCH, "text/html; charset=none"),
     read("a charset that does not exist", page(RUSSIAN).encode("cp1251"), RUSSIAN, "text/html; charset=x-user"),
 )
