@@ -23,7 +23,15 @@ from requests.cookies import RequestsCookieJar
 
 from agentkit.errors import ConfigurationError, FetchError, StatusError
 from agentkit.net.charset import decode
-from agentkit.net.content_coding import accepted, compressions, ended_early, is_readable, unpacked
+from agentkit.net.content_coding import (
+    accepted,
+    compressions,
+    corrected,
+    ended_early,
+    first_bytes,
+    is_readable,
+    unpacked,
+)
 from agentkit.net.media_type import content_type_of, read_as
 from agentkit.net.outgoing import check_key_log
 from agentkit.net.page_cache import Kept, PageCache
@@ -268,8 +276,11 @@ class _Hop:
     def page(self, max_bytes: int, truncate: bool) -> Page:
         """Return the page, its body read up to the limit. Raises FetchError for an error status or a bad body."""
         status, headers = self.status, self.headers
-        names = compressions(headers.get("content-encoding", ""))
-        self._answered().raw.headers["content-encoding"] = ", ".join(names)  # other words would be taken for deflate
+        names, raw = compressions(headers.get("content-encoding", "")), self._answered().raw
+        if names:
+            with self._translated_errors():
+                names = corrected(names, first_bytes(raw))
+        raw.headers["content-encoding"] = ", ".join(names)  # other words would be taken for deflate
         if status >= 400:
             message = f"{self._target.shown} answered {status} {_phrase(status)}".rstrip()
             raise StatusError(message, status, headers, self._error_body() if is_readable(names) else b"")
