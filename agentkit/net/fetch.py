@@ -92,11 +92,12 @@ def fetch(
 
     timeout: total seconds, including redirects and a slow body. max_bytes: maximum size of the decompressed body.
     max_redirects: by status, by a Refresh header and by <meta http-equiv="refresh"> together. Cookies are kept until
-    the end of the redirects. truncate: cut a longer body (one that is not text is refused all the same by
-    its Content-Length), and return what came of one that the server ended early, instead of raising. allow: hosts that may be contacted although they are not public: "host", "host:port", an address
-    or a network ("10.0.0.0/8"). resolver: used instead of the system's DNS. permit: called with each URL before it is
-    requested, that of a redirect too; a FetchError that it raises ends the fetch. cache: a file in which pages are
-    kept, as HTTP allows, and revalidated; not used with `headers`. Needs the extra 'web'.
+    the end of the redirects. truncate: cut a longer body (one that is not text is refused all the same by its
+    Content-Length), and return what came of one that the server ended early, instead of raising. allow: hosts that may
+    be contacted although they are not public: "host", "host:port", an address or a network ("10.0.0.0/8"). resolver:
+    used instead of the system's DNS. permit: called with each URL before it is requested, that of a redirect too; a
+    FetchError that it raises ends the fetch. cache: a file in which pages are kept, as HTTP allows, and revalidated;
+    not used with `headers`. Needs the extra 'web'.
 
     Raises BlockedAddressError when the address, or that of a redirect, is not public; StatusError when the server
     answers with an error; FetchError for every other failure. The messages are sentences that a model can act on.
