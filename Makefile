@@ -65,14 +65,14 @@ bench: .venv/installed system
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
 	@echo "Installing agentkit into .venv-demo (once) ..."
 	@$(PYTHON) -m venv .venv-demo
-	@.venv-demo/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[cli,web]"
+	@.venv-demo/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[cli,web,documents]"
 	@touch $@
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
 	@echo "Installing agentkit and its test dependencies into .venv (once) ..."
 	@$(PYTHON) -m venv .venv
-	@.venv/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[web,cli,gguf,prices,redis,mqtt,http,testing,dev]"
+	@.venv/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[web,documents,cli,gguf,prices,redis,mqtt,http,testing,dev]"
 	@touch $@
 
 clean:

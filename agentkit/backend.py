@@ -93,6 +93,9 @@ class Backend(Protocol):
         ...
 
 
+NO_ANSWER = "nothing_found"
+"""The finish reason of a reply that is no answer since no source has one, of a backend that only looks things up."""
+
 Ending = Literal["stop", "length", "content_filter", "error"]
 """How a reply ended. stop: the model was done, with text or with tool calls. length: a limit on its length cut it off.
 content_filter: a filter held it back, or the model refused. error: the server failed in the middle of it."""

@@ -98,7 +98,8 @@ class Result(Generic[T]):
     repairs: what had to be repaired in the messages that were given, a sentence each. pending: the calls that wait for
     a person's approval, when stopped is "approval". unknown_calls: calls that an earlier run of the session had started
     when it was killed: whether they had an effect is not known. replayed: the request was answered by an earlier run,
-    whose answer this is; its usage is not counted again.
+    whose answer this is; its usage is not counted again. finish_reason: of the last reply, as the server sent it, or
+    agentkit.backend.NO_ANSWER of a backend that only looks things up; "" when there was none.
     """
 
     output: T
@@ -113,6 +114,7 @@ class Result(Generic[T]):
     pending: list[OpenCall] = field(default_factory=list)
     unknown_calls: list[OpenCall] = field(default_factory=list)
     replayed: bool = False
+    finish_reason: str = ""
 
     def __str__(self) -> str:
         return str(self.output)

@@ -7,6 +7,7 @@ from typing import cast
 from agentkit._lazy import Registry
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError
+from agentkit.net.model_names import split_name
 
 PROVIDERS = Registry(
     "agentkit.backends",
@@ -34,16 +35,11 @@ def resolve(name: str, environment: Mapping[str, str] | None = None) -> Backend:
     """
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f'{name!r} is not a model name: write provider:model, such as "openai:gpt-5-mini"')
-    provider, _, rest = name.strip().partition(":")
-    model, at, url = rest.rpartition("@") if _has_url(rest) else (rest, "", "")
+    provider, model, url = split_name(name)
     make = PROVIDERS.find(provider)
     if make is None:
         raise ConfigurationError(
             f"there is no model provider {provider!r}; use one of {', '.join(PROVIDERS.names())}. A model name is "
             'provider:model[@url], such as "openai:gpt-5-mini" or "openai:NAME@http://localhost:8000/v1"'
         )
-    return cast(Backend, make(provider, model, url if at else None, os.environ if environment is None else environment))
-
-
-def _has_url(rest: str) -> bool:
-    return "://" in rest.rpartition("@")[2] and "@" in rest
+    return cast(Backend, make(provider, model, url, os.environ if environment is None else environment))

@@ -12,8 +12,7 @@ from typing import Any
 from agentkit.history.forms import ARGUMENTS
 from agentkit.history.given import given_messages
 from agentkit.history.parts import chat_part, is_content, is_shown
-from agentkit.history.text_calls import calls_in
-from agentkit.message import SHOWN, Part, response_of, text_of, tool_result, unwrapped_response
+from agentkit.message import SHOWN, Part, response_of, tool_result, unwrapped_response
 from agentkit.tooling.arguments import as_json_object, is_json_object, is_sendable
 from agentkit.tooling.call_names import is_valid_name, valid_author, valid_id, valid_name
 from agentkit.tooling.json_repair import cleaned
@@ -205,7 +204,11 @@ class _Repairing:
 
     def with_calls_of_text(self, message: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The message with the calls in its text, where just as many results follow; the results get their ids."""
-        text, calls = calls_in(text_of(message)) if results and isinstance(message["content"], str) else ("", [])  # type: ignore[arg-type]
+        if not results or not isinstance(message["content"], str):
+            return message
+        from agentkit.history.text_calls import calls_in  # loads all model families, for few histories
+
+        text, calls = calls_in(message["content"])
         if not calls or len(calls) != len(results):
             return message
         self.says("has tool calls in its text, which became tool_calls")

@@ -182,6 +182,7 @@ def events_of(
             [call for event in ends if isinstance(event, ApprovalNeeded) for call in event.calls],
             [open_call(call) for call in turn.unknown],
             is_replayed,
+            _finish_reason(ends, turn),
         )
     )
 
@@ -217,8 +218,8 @@ def _stopped(
     for event in ends:
         if isinstance(event, LimitReached):
             return event.limit
-    replies = [event.reply for event in ends if isinstance(event, ReplyFinished)]
-    reason = replies[-1].finish_reason if replies else turn.finish_reason or stop_reason(transcript[-1])
+    replied = any(isinstance(event, ReplyFinished) for event in ends)
+    reason = _finish_reason(ends, turn) if replied else turn.finish_reason or stop_reason(transcript[-1])
     if reason in STOP_NOTES:
         return cast(Stopped, reason)
     if answer.is_there or executor.ended_by is not None:
@@ -230,6 +231,11 @@ def _stopped(
         return cast(Stopped, ending)
     has_content = isinstance(transcript[-1].get("content"), list)
     return "answer" if has_content or str(output).strip() else "empty"
+
+
+def _finish_reason(ends: Sequence[Event], turn: Turn) -> str:
+    replies = [event.reply for event in ends if isinstance(event, ReplyFinished)]
+    return replies[-1].finish_reason if replies else turn.finish_reason
 
 
 def _is_cancelled(context: Context) -> bool:

@@ -21,9 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentkit_tools.folder import TYPES, documents
+from agentkit_tools.folder import documents
 
 PROJECTS = ("flask==3.1.3", "click==8.5.1", "celery==5.7.0", "scrapy==2.19.0")
+TEXTS = frozenset((".md", ".markdown", ".txt", ".rst", ".html", ".htm"))
+"""Endings of the files that are searched, and read as they are by the other ranking."""
+
 RESULTS = 8
 
 
@@ -67,7 +70,7 @@ def measure(name: str, folder: Path, questions: Sequence[Question]) -> None:
     milliseconds = (time.process_time() - begun) / len(questions) * 1000
     theirs = _bm25s(folder)
     others = [theirs(question.text) for question in questions] if theirs is not None else None
-    size = sum(1 for file in folder.rglob("*") if file.suffix in TYPES)
+    size = sum(1 for file in folder.rglob("*") if file.suffix in TEXTS)
     peer = "not installed" if others is None else _hits(questions, others)
     print(f"{name:24}{size:>10,}{len(questions):>10,}{_hits(questions, ours):>14}{peer:>14}{milliseconds:>13.1f}")
 
@@ -90,7 +93,7 @@ def _bm25s(folder: Path) -> Search | None:
         import bm25s  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         return None
-    paths = sorted(file for file in folder.rglob("*") if file.suffix in TYPES)
+    paths = sorted(file for file in folder.rglob("*") if file.suffix in TEXTS)
     index: Any = bm25s.BM25()
     index.index([_tokens(file.read_text(encoding="utf-8")) for file in paths], show_progress=False)
 
@@ -134,7 +137,7 @@ def _documentation(folder: Path) -> tuple[Path, list[Question]]:
         with tarfile.open(file) as archive:
             for member in archive.getmembers():
                 top, _, path = member.name.partition("/")
-                if member.isfile() and path.startswith("docs/") and Path(path).suffix in TYPES:
+                if member.isfile() and path.startswith("docs/") and Path(path).suffix in TEXTS:
                     member.name = f"{top.rpartition('-')[0]}/{path}"
                     archive.extract(member, manuals, filter="data")
     lines = Path(__file__).with_name("data").joinpath("documentation_questions.jsonl").read_text(encoding="utf-8")

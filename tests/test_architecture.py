@@ -33,17 +33,20 @@ LAYERS = [
         "net.refusals",
         "net.learned",
         "net.url_guard",
+        "net.model_names",
         "net.drain",
         "tooling.json_tokens",
         "tooling.json_scan",
         "retrieval.words",
         "retrieval.sentences",
+        "retrieval.inline_markup",
     ],
     ["tooling.stop", "tooling.error_text", "tooling.dates", "net.pinned"],
     ["tooling.event_loop", "tooling.objects"],
     ["tooling.settling", "tooling.readable"],
     ["tooling.simpler_values"],
-    ["retrieval.tables", "retrieval.quotes"],
+    ["retrieval.tables", "retrieval.markup", "retrieval.conversation"],
+    ["retrieval.quotes"],
     ["tooling.options", "tooling.pickling", "tooling.docstrings", "tooling.hints"],
     ["tooling.results", "tooling.long_results", "tooling.checked_types"],
     ["tooling.signature", "tooling.hidden", "tooling.schema_forms"],
@@ -57,6 +60,7 @@ LAYERS = [
         "tooling.json_repair",
         "text.quotation",
         "retrieval.passages",
+        "retrieval.embeddings",
     ],
     ["tooling.coercion", "tooling.argument_names"],
     ["tooling.argument_errors"],
@@ -355,4 +359,11 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
     # VLMRun() replaces a package that reads it; net.outgoing reads what each HTTP library would read by itself
-    assert direct == {"providers", "backends.vlmrun", "net.outgoing", "testing.cassette", "serving.environment"}
+    assert direct == {
+        "providers",
+        "retrieval.embeddings",
+        "backends.vlmrun",
+        "net.outgoing",
+        "testing.cassette",
+        "serving.environment",
+    }

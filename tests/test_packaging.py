@@ -36,7 +36,7 @@ def test_the_wheel_works_where_nothing_of_the_repository_is(wheel: zipfile.ZipFi
     code = (
         "import sys; sys.path.insert(0, '.'); import agentkit, agentkit_tools; from agentkit_tools import documents; "
         "import os; assert os.path.realpath(agentkit.__file__).startswith(os.getcwd()), agentkit.__file__; "
-        "from agentkit import Agent; print(Agent('extractive', tools=documents('agentkit')).run('Anything?').output)"
+        "from agentkit import Agent; print(Agent('extractive', tools=documents('agentkit')).run('Zzyzx?').output)"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], cwd=tmp_path.resolve(), capture_output=True, text=True, env={}, check=False

@@ -10,17 +10,20 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, cast
 
-from agentkit.backend import Backend, Capabilities, ReplyStream, Request
+from agentkit.backend import NO_ANSWER, Backend, Capabilities, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, TextDelta
 from agentkit.limits import LAST_WORDS, Usage
 from agentkit.message import Message, ToolCall, response_of, text_of
-from agentkit.retrieval import best_quotes, sentences
+from agentkit.retrieval import Source, best_quotes, is_chinese, passages_in, refers_back, subject_of
 
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
 NOTHING_FOUND = "Nothing found: no source matches the question. (No language model wrote this; it only quotes.)"
+NO_MODEL_IN_CHINESE = "以下不是语言模型写的，而是资料中与问题最相符的句子。"
+NOTHING_FOUND_IN_CHINESE = "Nothing found / 未找到：没有资料与问题相符。（这不是语言模型写的，只引用原文。）"
 ADDRESSES = ("url", "urls", "path", "paths", "document", "documents", "source")
 """Names of the parameter in which a reading tool takes the address to read."""
 
@@ -40,8 +43,8 @@ class ExtractiveBackend:
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        question, exchange = _since_question(list(request.transcript))
-        calls = self._next_calls(question, exchange, [tool.schema["function"] for tool in request.tools])
+        asked, exchange = _since_question(list(request.transcript))
+        calls = self._next_calls(asked.with_subject, exchange, [tool.schema["function"] for tool in request.tools])
         usage = Usage(requests=1)
         if calls:
             ids = f"call_{len(request.transcript)}"
@@ -51,11 +54,11 @@ class ExtractiveBackend:
             message: Message = {"role": "assistant", "content": None, "tool_calls": tool_calls}
             yield Reply(message, "tool_calls", usage)
             return
-        text = self._answer(question, exchange)
+        text, finish_reason = self._answer(asked, exchange)
         if request.stream:
             for line in text.splitlines(keepends=True):
                 yield TextDelta(line)
-        yield Reply({"role": "assistant", "content": text}, "stop", usage)
+        yield Reply({"role": "assistant", "content": text}, finish_reason, usage)
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""
@@ -76,19 +79,37 @@ class ExtractiveBackend:
         found = [hit for answered in exchange for hit in _sources(answered.response)[: self._hits]]
         return _read_calls(list(dict.fromkeys(found)), readers, question)
 
-    def _answer(self, question: str, exchange: Sequence["_Answered"]) -> str:
-        searched = [answered for answered in exchange if _is_search(answered.name)]
-        read = [answered for answered in exchange if answered not in searched]
+    def _answer(self, asked: "_Asked", exchange: Sequence["_Answered"]) -> tuple[str, str]:
+        """Return the answer, and how the reply ends."""
+        useful = [answered for answered in exchange if not answered.response.startswith("Error: ")]
+        searched = [answered for answered in useful if _is_search(answered.name)]
+        read = [answered for answered in useful if answered not in searched]
         texts = [text for answered in read or searched for text in _texts(answered)]
-        quoted = best_quotes(question, [text.paragraphs for text in texts], self._quotes)
+        sources = [text.source for text in texts]
+        quoted = best_quotes(asked.question, sources, self._quotes, subject=asked.subject)
+        in_chinese = is_chinese(asked.question)
         if not quoted:
-            failures = [f"{each.name}: {each.response}" for each in exchange if each.response.startswith("Error: ")]
-            return "\n".join([NOTHING_FOUND, *failures])
-        sources = {texts[quote.source].source: texts[quote.source].title for quote in quoted}
-        numbers = {source: number for number, source in enumerate(sources, 1)}
-        quotes = [f"- {quote.text} [{numbers[texts[quote.source].source]}]" for quote in quoted]
-        listed = [f"[{number}] {_named(sources[source], source)}" for source, number in numbers.items()]
-        return "\n".join([NO_MODEL, "", *quotes, "", "Sources:", *listed])
+            nothing = NOTHING_FOUND_IN_CHINESE if in_chinese else NOTHING_FOUND
+            return "\n".join([nothing, *_failures(exchange), *_notes(exchange)]), NO_ANSWER
+        titles = {texts[quote.source].address: texts[quote.source].source.title for quote in quoted}
+        numbers = {address: number for number, address in enumerate(titles, 1)}
+        quotes = [_listed(quote.text, numbers[texts[quote.source].address]) for quote in quoted]
+        listed = [f"[{number}] {_named(titles[address], address)}" for address, number in numbers.items()]
+        head, above = (NO_MODEL_IN_CHINESE, "来源：") if in_chinese else (NO_MODEL, "Sources:")
+        return "\n".join([head, "", *quotes, "", above, *listed]), "stop"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question, and the earlier questions that it refers to."""
+
+    question: str
+    subject: str
+
+    @property
+    def with_subject(self) -> str:
+        """The question with the words that say what it is about."""
+        return f"{self.question} {self.subject}".strip()
 
 
 @dataclass(frozen=True)
@@ -101,23 +122,32 @@ class _Answered:
 
 @dataclass(frozen=True)
 class _Text:
-    """One source that was read, without headings, notes in brackets and bibliographies."""
+    """One source that was read, without notes in brackets and bibliographies."""
 
-    source: str
-    title: str
-    paragraphs: Sequence[str]
+    address: str
+    source: Source
 
 
-def _since_question(messages: Sequence[Message]) -> tuple[str, list[_Answered]]:
+def _since_question(messages: Sequence[Message]) -> tuple[_Asked, list[_Answered]]:
     """Return the last question, and the tool calls answered since."""
-    start = max((index for index, message in enumerate(messages) if _is_question(message)), default=0)
+    starts = [index for index, message in enumerate(messages) if _is_question(message)] or [0]
     names: dict[str, str] = {}
     answered = []
-    for message in messages[start:]:
+    for message in messages[starts[-1] :]:
         names |= {call["id"]: call["function"]["name"] for call in message.get("tool_calls") or ()}
         if message["role"] == "tool":
             answered.append(_Answered(names.get(message["tool_call_id"], ""), response_of(message)))
-    return text_of(messages[start]), answered
+    return _asked([text_of(messages[index]) for index in starts]), answered
+
+
+def _asked(questions: Sequence[str]) -> _Asked:
+    """The last question, with those it refers to: back to one that is complete by itself."""
+    subjects = []
+    for earlier, question in reversed(list(pairwise(questions))):
+        if not refers_back(question):
+            break
+        subjects.append(subject_of(earlier))
+    return _Asked(questions[-1], " ".join(reversed(subjects)))
 
 
 def _is_question(message: Message) -> bool:
@@ -174,8 +204,13 @@ def _tool_call(call_id: str, name: str, arguments: Mapping[str, Any]) -> ToolCal
 _SOURCE_LINE = re.compile(r"^source: (.+)$", re.MULTILINE)
 _TITLE_LINE = re.compile(r"^(?:title: |\[\d+\] )(.+)$", re.MULTILINE)
 _URL = re.compile(r"https?://[^\s<>\"')\]]+")
-_SENTENCE_ENDS = '.!?…"”’»)。！？」』）।؟'
-_BIBLIOGRAPHY = re.compile(r"^\W*(sources|references|bibliography|further reading)\W*$", re.IGNORECASE)
+_BIBLIOGRAPHY = re.compile(
+    r"(?:^|.* )\W*(?:sources|references|bibliography|further reading|external links|参考文献|参考资料|參考文獻|參考資料"
+    r"|外部链接|外部連結|出典|参照)\W*$",
+    re.IGNORECASE,
+)
+_NOTE = re.compile(r"\(.*\)|\[… .*\]", re.DOTALL)
+"""Notes of the tools, in paragraphs of their own."""
 
 
 def _sources(response: str) -> list[str]:
@@ -186,31 +221,50 @@ def _texts(answered: _Answered) -> Iterator[_Text]:
     """Yield the sources of a result."""
     headers = list(_SOURCE_LINE.finditer(answered.response))
     if not headers:
-        yield _Text(answered.name, "", list(_paragraphs(answered.response)))
+        yield _Text(answered.name, _source(answered.response, ""))
     for index, header in enumerate(headers):
         end = headers[index + 1].start() if index + 1 < len(headers) else len(answered.response)
         block = answered.response[header.end() : end]
         before = answered.response[: header.start()].rstrip("\n").rpartition("\n")[2]
         title = _TITLE_LINE.search(block) or _TITLE_LINE.fullmatch(before)
-        paragraphs = list(_paragraphs(_TITLE_LINE.sub("", block)))
-        yield _Text(header.group(1), title.group(1) if title else "", paragraphs)
+        yield _Text(header.group(1), _source(_TITLE_LINE.sub("", block), title.group(1) if title else ""))
 
 
-def _paragraphs(text: str) -> Iterator[str]:
-    for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]|#{1,6}) )", text):
-        lines = paragraph.strip().splitlines()
-        if lines and _BIBLIOGRAPHY.match(lines[0]):
-            return
-        cleaned = re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", paragraph.strip())
-        if cleaned and not cleaned.startswith(("[…", "(", "#")) and _is_prose(cleaned):
-            yield cleaned
+def _source(text: str, title: str) -> Source:
+    """What can be quoted of a text: without notes of the tools and bibliographies."""
+    passages = [
+        passage
+        for passage in passages_in(text.replace("[…]", ""))
+        if not _NOTE.fullmatch(passage.text) and not _BIBLIOGRAPHY.fullmatch(passage.context[-80:])
+    ]
+    return Source(passages, title)
 
 
-def _is_prose(paragraph: str) -> bool:
-    """Whether it has a sentence that can be quoted, and is not a heading."""
-    return any(len(sentence) > 25 or not sentence.isascii() for sentence in sentences(paragraph)) and (
-        paragraph[-1] in _SENTENCE_ENDS or len(paragraph) > 80
-    )
+def _failures(exchange: Sequence[_Answered]) -> list[str]:
+    return [f"{each.name}: {each.response}" for each in exchange if each.response.startswith("Error: ")]
+
+
+def _notes(exchange: Sequence[_Answered]) -> Iterator[str]:
+    """Yield what the tools note on what they did not read or search: the last lines of a result, in brackets."""
+    lines = (line for answered in exchange for line in _last_paragraph(answered.response).splitlines())
+    for line in dict.fromkeys(lines):
+        if line.startswith("(") and line.endswith(")") and not line.startswith("(no results for "):
+            yield line
+
+
+def _last_paragraph(text: str) -> str:
+    return text.rstrip().rpartition("\n\n")[2]
+
+
+def _listed(quote: str, number: int) -> str:
+    """A quote as an item of a list; code of several lines stands in a block of its own below the first line."""
+    first, *rest = quote.split("\n")
+    if not rest:
+        return f"- {quote} [{number}]"
+    is_code = not first.endswith((":", "："))
+    code = [first, *rest] if is_code else rest
+    head = f"- [{number}]" if is_code else f"- {first} [{number}]"
+    return "\n".join([head, "  ```", *(f"  {line}".rstrip() for line in code), "  ```"])
 
 
 def _named(title: str, source: str) -> str:

@@ -116,11 +116,15 @@ PLAIN_FORM = MessageForm()
 def message_form_of(model: str, base_url: str | None) -> MessageForm:
     """The form for a model at an address, as far as it is known before the server has refused anything. base_url: None
     for OpenAI's."""
-    if base_url is None:
-        return PLAIN_FORM
+    host = urlsplit(base_url).hostname or "" if base_url is not None else ""
+    is_known = host == "mistral.ai" or host.endswith(".mistral.ai") or _has_short_ids(model, base_url)
+    return MessageForm(short_ids=is_known, thinking=is_known) if is_known else PLAIN_FORM
+
+
+def _has_short_ids(model: str, base_url: str | None) -> bool:
+    if base_url is None or "tral" not in model.lower():  # Mistral, Mixtral, Magistral, Codestral, Devstral, ...
+        return False
     from agentkit.text.families import family_of
 
     family = family_of(model)
-    host = urlsplit(base_url).hostname or ""
-    is_known = host == "mistral.ai" or host.endswith(".mistral.ai") or (family is not None and family.short_ids)
-    return MessageForm(short_ids=is_known, thinking=is_known)
+    return family is not None and family.short_ids

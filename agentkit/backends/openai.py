@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from agentkit._text import without_credentials
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
@@ -32,6 +31,7 @@ from agentkit.net.abort import track_connections
 from agentkit.net.hosted import is_hosted
 from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.learned import Learned
+from agentkit.net.model_names import NO_KEY, OPENAI_URL, openai_address
 from agentkit.net.outgoing import HTTPX, check_environment, httpx_client, route_hint
 from agentkit.tooling.schema_dialects import dialect_of
 
@@ -41,18 +41,8 @@ if TYPE_CHECKING:
 
     from agentkit.net.openai_stream import DrainedStream
 
-LOCAL = {
-    "llamacpp": "http://localhost:8080/v1",
-    "vllm": "http://localhost:8000/v1",
-    "ollama": "http://localhost:11434/v1",
-}
-"""Default base URLs of self-hosted servers; these accept any key."""
-
 PROPS_TIMEOUT = 1.0
 """Seconds that a server may take to report its properties."""
-
-NO_KEY = "not-needed"
-OPENAI_URL = "https://api.openai.com/v1"
 
 
 class OpenAIBackend:
@@ -317,31 +307,8 @@ class OpenAIBackend:
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
     """Return the backend for `openai:MODEL`, `llamacpp:MODEL`, `vllm:MODEL` or `ollama:MODEL`, each with `@url`."""
-    if provider == "openai":
-        url = _with_path(url) or environment.get("OPENAI_BASE_URL") or None
-        if not model:
-            raise ConfigurationError(
-                '"openai:" contains no model name: write openai:gpt-5-mini, or a model of the server'
-            )
-        key = checked_key(environment.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
-        if not key and not url:
-            raise ConfigurationError(
-                f"openai:{model} needs a key: set OPENAI_API_KEY, or use a self-hosted server with "
-                f"openai:{model}@http://host:port/v1"
-            )
-    else:
-        url = _with_path(url) or LOCAL[provider]
-        key = None
-        if not model and provider != "llamacpp":
-            raise ConfigurationError(f'"{provider}:" contains no model name: write {provider}:NAME[@url]')
-    return OpenAIBackend(model or "default", base_url=url, api_key=key)
-
-
-def _with_path(url: str | None) -> str | None:
-    """Add the common path "/v1" to a base URL without a path."""
-    if url is None or urlsplit(url).path.strip("/"):
-        return url
-    return url.rstrip("/") + "/v1"
+    base_url, key = openai_address(provider, model, url, environment)
+    return OpenAIBackend(model or "default", base_url=base_url, api_key=key)
 
 
 def _without_key(error: "APIError", key: str) -> "APIError":

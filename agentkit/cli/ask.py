@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result
+from agentkit.backend import NO_ANSWER
 from agentkit.cli.following import followed
 from agentkit.cli.progress import Progress
 from agentkit.cli.stores import leave
@@ -46,7 +47,7 @@ def ask(
 ) -> None:
     """Answer a question using tools: for the web by default, for a folder of documents with --docs.
 
-    Exit code: 0 answered, 1 failed or no answer, 2 bad usage, 130 interrupted by Ctrl-C.
+    Exit code: 0 answered, 1 failed or nothing found, 2 bad usage, 130 interrupted by Ctrl-C.
     """
     try:
         prompt = read_stdin() if question == "-" else question
@@ -71,7 +72,7 @@ def ask(
         _print_json(result_record(result))
     elif not live:
         print(result.output)
-    raise typer.Exit(ANSWERED if result.output.strip() else FAILED)
+    raise typer.Exit(ANSWERED if result.output.strip() and result.finish_reason != NO_ANSWER else FAILED)
 
 
 def _run(agent: Agent, prompt: str, progress: Progress, live: bool, as_json: bool) -> Result:
@@ -81,7 +82,7 @@ def _run(agent: Agent, prompt: str, progress: Progress, live: bool, as_json: boo
             lambda: agent.stream(prompt),
             lambda result, decisions: agent.stream(messages=result.messages, approve=decisions),
             progress,
-            live,
+            "deltas" if live else "nothing",
         )
     except KeyboardInterrupt as error:
         progress.interrupted(getattr(error, "tool_calls", []))

@@ -113,7 +113,7 @@ class _Talk:
                     lambda: self.agent.stream(line, session=self.session),
                     lambda _, decisions: self.agent.stream(session=self.session, approve=decisions),
                     progress,
-                    live=True,
+                    live="deltas" if sys.stdout.isatty() else "replies",
                 )
                 progress.summary(result)
                 self.failed = not result.output.strip()

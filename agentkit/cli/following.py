@@ -2,17 +2,20 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from agentkit import Result, Run
 from agentkit.cli.approvals import decided
 from agentkit.cli.progress import Progress, printable
-from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
+from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, TextDelta
 from agentkit.serving.append_only import AppendOnlyText
+
+Live = Literal["deltas", "replies", "nothing"]
+"""What is written of the text while a run goes on: as it arrives, each reply when it is complete, or nothing."""
 
 
 def followed(
-    begin: Callable[[], Run], resume: Callable[[Result, dict[str, Any]], Run], progress: Progress, live: bool
+    begin: Callable[[], Run], resume: Callable[[Result, dict[str, Any]], Run], progress: Progress, live: Live
 ) -> Result:
     """Display a run, resume it each time the user has decided on its pending calls, and return the last result.
 
@@ -27,13 +30,13 @@ def followed(
         run = resume(result, decided(result.pending))
 
 
-def _display(run: Run, progress: Progress, live: bool) -> Result:
+def _display(run: Run, progress: Progress, live: Live) -> Result:
     """Display one run and return its result."""
-    output = _Output() if sys.stdout.isatty() else _Piped()
+    output = _Replies() if live == "replies" else _Output() if sys.stdout.isatty() else _Piped()
     try:
         with run:
             for event in run:
-                if live and output.takes(event):
+                if live != "nothing" and output.takes(event):
                     progress.rest()
                 else:
                     output.rest()
@@ -81,4 +84,22 @@ class _Piped(_Output):
     def takes(self, event: Event) -> bool:
         if said := self._text.take(event):
             self._write(said)
+        return isinstance(event, TextDelta | ReasoningDelta | ReplyDiscarded)
+
+
+class _Replies(_Output):
+    """Writes the text of each reply when it is complete, so that nothing has to be taken back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[str] = []
+
+    def takes(self, event: Event) -> bool:
+        if isinstance(event, TextDelta):
+            self._parts.append(event.text)
+        elif isinstance(event, ReplyDiscarded):
+            self._parts.clear()
+        elif isinstance(event, ReplyFinished) and self._parts:
+            self._write("".join(self._parts))
+            self._parts.clear()
         return isinstance(event, TextDelta | ReasoningDelta | ReplyDiscarded)

@@ -5,7 +5,9 @@ The HTTP libraries read all proxy variables when a client is made, and fail on o
 is read, by one set of rules for all clients, and what can't work is a ConfigurationError that names the variable.
 """
 
+import contextlib
 import fnmatch
+import functools
 import ipaddress
 import os
 import re
@@ -76,17 +78,35 @@ def route_hint(url: str, library: str) -> str:
 
 
 def httpx_client(url: str, **options: Any) -> "httpx2.Client":
-    """Return the openai package's default HTTP client for one base URL. Raises ConfigurationError."""
-    from openai import DefaultHttpxClient
-
-    return DefaultHttpxClient(**options, **_httpx_options(url))
+    """Return an HTTP client with the openai package's defaults for one base URL; it closes its connections when it is
+    collected, as the package's own do. Raises ConfigurationError."""
+    client: httpx2.Client = _client_classes()[0](**options, **_httpx_options(url))
+    return client
 
 
 def async_httpx_client(url: str, **options: Any) -> "httpx2.AsyncClient":
-    """Return the openai package's default HTTP client for asyncio. Raises ConfigurationError."""
-    from openai import DefaultAsyncHttpxClient
+    """Return the same for asyncio. Raises ConfigurationError."""
+    client: httpx2.AsyncClient = _client_classes()[1](**options, **_httpx_options(url))
+    return client
 
-    return DefaultAsyncHttpxClient(**options, **_httpx_options(url))
+
+@functools.cache
+def _client_classes() -> tuple[Any, Any]:
+    from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
+
+    class Client(DefaultHttpxClient):
+        def __del__(self) -> None:
+            with contextlib.suppress(Exception):
+                self.close()
+
+    class AsyncClient(DefaultAsyncHttpxClient):
+        def __del__(self) -> None:
+            import asyncio  # loaded by whoever uses this client
+
+            with contextlib.suppress(Exception):
+                asyncio.get_running_loop().create_task(self.aclose())
+
+    return Client, AsyncClient
 
 
 def requests_options(url: str) -> dict[str, Any]:

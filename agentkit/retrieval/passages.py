@@ -43,18 +43,18 @@ class PassageIndex(Closable):
         with self._lock:
             self._tables.remove(number, *self._passages.pop(number))
 
-    def best(self, question: str, *, least_words: int = 1) -> list[int]:
+    def best(self, question: str, *, least_words: int = 1, least_share: float = 0.5) -> list[int]:
         """The numbers of the passages that match a question, best first.
 
-        A passage with less than half as many of the question's words as the best one does not match. None matches when
-        the best has fewer than `least_words` of the words.
+        A passage with less than `least_share` as many of the question's words as the best one does not match. None
+        matches when the best has fewer than `least_words` of the words.
         """
         words = content_words(_without_surrogates(question))
         with self._lock:
             ranked = list(self._tables.best(Query.of(question)))
             covered = {number: cover(words, *self._passages[number]) for number in ranked}
         most = max(covered.values(), default=0)
-        return [number for number in ranked if most >= least_words and 2 * covered[number] >= most]
+        return [number for number in ranked if most >= least_words and covered[number] >= least_share * most]
 
 
 def cover(words: Iterable[str], *texts: str) -> int:

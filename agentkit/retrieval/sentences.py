@@ -1,6 +1,7 @@
 """Splits paragraphs into sentences, in any script."""
 
 import re
+from itertools import pairwise
 
 _CLOSING = "\"'”’»)\\]」』】）》〉"
 _OPENING = "\"'“‘«„([「『【（《〈¿¡*_"
@@ -15,12 +16,13 @@ _LONGEST_ABBREVIATION = 10
 def sentences(paragraph: str) -> list[str]:
     """The sentences of a paragraph, without line breaks."""
     text = " ".join(paragraph.split())
-    found, begin = [], 0
-    for end in _END.finditer(text):
-        if _is_end(text, end):
-            found.append(text[begin : end.end()].strip())
-            begin = end.end()
-    return [sentence for sentence in (*found, text[begin:].strip()) if sentence]
+    ends = [0, *sentence_ends(text), len(text)]
+    return [sentence for begin, end in pairwise(ends) if (sentence := text[begin:end].strip())]
+
+
+def sentence_ends(text: str) -> list[int]:
+    """Where the sentences of a text end: the indexes behind the marks and the space that follows them."""
+    return [end.end() for end in _END.finditer(text) if _is_end(text, end)]
 
 
 def _is_end(text: str, mark: re.Match[str]) -> bool:

@@ -1,7 +1,7 @@
 """The reader of JSON that models write: `read_json` with repairs, `loads` without, `read_values` for several in a row.
 
 Raw line breaks in strings are accepted. Then other quotation marks around strings, unescaped quotation marks inside
-them and `undefined` are repaired (json_tokens.py). All other repairs are left to the json_repair package (a trailing
+them are repaired (json_tokens.py). All other repairs are left to the json_repair package (a trailing
 comma, unquoted keys, Python literals, code fences, surrounding text), preceded by repairs that it gets wrong and
 followed by a check of the result: a value that the model did not write is rejected, and so is truncated text.
 """
@@ -35,7 +35,10 @@ _CONCATENATED = re.compile(
     re.DOTALL,
 )
 _PREFIXED = re.compile(r"[:,\[(]\s*[bBrRfFuU]{1,2}[\"']")
-_CODE = re.compile(r"(?:new\s+)?[A-Za-z_][\w.]*\(.*\)|void\s+0|.*,|\.\.\.|…|[bBrRfFuU]{1,2}([\"']).*\1", re.DOTALL)
+_CODE = re.compile(
+    r"undefined|(?:new\s+)?[A-Za-z_][\w.]*\(.*\)|void\s+0|.*,|\.\.\.|…|[bBrRfFuU]{1,2}([\"']).*\1", re.DOTALL
+)
+_SIGNS_OF_CODE = ("(", "...", "void", "undefined", ",,")
 _SIDE_BY_SIDE = re.compile(r"([}\]])(\s*)(?=[{\[])")
 
 
@@ -166,7 +169,7 @@ def _guessed(text: str) -> Any:
         value = cleaned(json_repair.loads(value))
     if _has_empty(value) and '""' not in text and "''" not in text and not _has_curly_pair(text):
         raise ValueError("a value is missing")
-    if "(" in text or "..." in text or "void" in text or ",," in text or _PREFIXED.search(text):
+    if any(sign in text for sign in _SIGNS_OF_CODE) or _PREFIXED.search(text):
         _refuse_code(value, text)
     if (lost := _lost(value, text)) is not None:
         raise ValueError(f"it is not clear what {lost} means")

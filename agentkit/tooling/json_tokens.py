@@ -47,7 +47,7 @@ _CAN_CONTINUE = re.compile(rf"""\s*(?:[,，;]\s*(?:{_NEXT})|[:：}}\]]|=>|//|\#|
 """What follows a quotation mark that ends a string, in text where the end of strings is ambiguous."""
 _MARK = re.compile(r"\\.|[\"'`´“”„‘’‚«»]", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_WORDS = frozenset(("true", "false", "null", "True", "False", "None", "undefined", "NaN", "Infinity", "-Infinity"))
+_WORDS = frozenset(("true", "false", "null", "True", "False", "None", "NaN", "Infinity", "-Infinity"))
 _MAX_MISSING_BRACES = 1
 """Maximum number of closing braces that may be missing at the end, after a complete value."""
 
@@ -254,7 +254,7 @@ class _Ending:
 
 
 _NAME = re.compile(r"[^\W\d]\w*|\$\w*")
-_JSON_WORDS = {"True": "true", "False": "false", "None": "null", "undefined": "null"}
+_JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
 def _strict(token: Token) -> str:

@@ -172,7 +172,7 @@ def test_a_forked_process_has_a_connection_of_its_own(tmp_path: Path) -> None:
         "import os, sys; from agentkit_tools import documents\n"
         "find = documents(sys.argv[1])[0]; find(['krill'])\n"
         "child = os.fork()\n"
-        "print('source: whales.txt' in find(['krill']), flush=True)\n"
+        "os.write(1, f\"{'source: whales.txt' in find(['krill'])}\\n\".encode())\n"
         "child and os.waitpid(child, 0)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)

@@ -327,6 +327,7 @@ def test_replies_without_such_names_are_not_copied() -> None:
                     replies.append(each)
                     yield each
 
+            capabilities: Callable[..., Any] = backend.capabilities
             close: Callable[[], None] = backend.close
 
         return Noted()

@@ -59,7 +59,7 @@ class SecretStr:
         return SECRET
 
 
-@pytest.mark.parametrize("key", [b"sk-abcdefgh", 12345678, SecretStr()], ids=str)
+@pytest.mark.parametrize("key", [b"sk-abcdefgh", 12345678, SecretStr()], ids=lambda key: type(key).__name__)
 def test_a_key_that_is_no_text_is_named(key: Any) -> None:
     with pytest.raises(ConfigurationError, match="api_key has to be a text"):
         OpenAIBackend("m", base_url="http://127.0.0.1:9/v1", api_key=key)

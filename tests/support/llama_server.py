@@ -26,10 +26,13 @@ class LlamaServer:
 
 
 @contextmanager
-def serve_llama(model: Path, *, context: int = 8192, slots: int = 4, key: str | None = None) -> Iterator[LlamaServer]:
-    """Run the server on a free loopback port."""
+def serve_llama(
+    model: Path, *, context: int = 8192, slots: int = 4, key: str | None = None, embeddings: bool = False
+) -> Iterator[LlamaServer]:
+    """Run the server on a free loopback port. embeddings: it embeds texts, and does nothing else."""
     command = [sys.executable, __file__, str(model), "--port", "0", "--context", str(context), "--slots", str(slots)]
     command += ["--key", key] if key else []
+    command += ["--embeddings"] if embeddings else []
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -56,6 +59,7 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=8192, help="tokens of each slot")
     parser.add_argument("--slots", type=int, default=4, help="number of concurrent requests")
     parser.add_argument("--key")
+    parser.add_argument("--embeddings", action="store_true")
     options = parser.parse_args()
 
     parameters = xllamacpp.CommonParams()
@@ -66,6 +70,9 @@ def main() -> None:
     parameters.n_parallel = options.slots
     # several threads wait for each other by busy-waiting, which takes seconds instead of milliseconds on a busy machine
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+    if options.embeddings:
+        parameters.embedding = True
+        parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     if options.key:
         parameters.api_keys = [options.key]
     server = xllamacpp.Server(parameters)

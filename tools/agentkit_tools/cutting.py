@@ -1,14 +1,22 @@
 """Cuts a long text to its most relevant passages."""
 
 import re
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
-from agentkit.retrieval import PassageIndex
+from agentkit.retrieval import PassageIndex, content_words, cover, sentence_ends, sentences
 
 PASSAGE = 1_200
 """Maximum length of a passage, in characters."""
 
 HEADINGS = 300
 """Maximum length of the headings kept with the paragraph below them, in characters."""
+
+WHOLE = 0.45
+"""How much of a cut text is whole passages; in the rest, passages that match less are cut to their best sentences, so
+that more of them are there (benchmarks/cutting.py)."""
+
+_NO_PROSE = re.compile(r"^(?: {4}|\t|[ \t]*(?:[-*•+|]\s|\d+[.)]\s|\||```|~~~|\.\. ))", re.MULTILINE)
 
 
 def passages_of(text: str) -> list[str]:
@@ -40,45 +48,73 @@ def _is_heading(paragraph: str) -> bool:
     return len(paragraph) < 80 and paragraph[-1:] not in ".!?:;。！？：；।؟" and not paragraph.startswith(("- ", "* "))
 
 
-_ENDS = ("\n", ". ", "? ", "! ", "。", "！", "？", "। ", "؟ ", " ")
-"""Where a long paragraph is split, if possible: best first."""
-
-
 def _parts(paragraph: str) -> list[str]:
     parts, start = [], 0
     while len(paragraph) - start > PASSAGE:
         head = paragraph[start : start + PASSAGE]
-        ends = [head.rfind(end) + len(end) for end in _ENDS if end in head]
-        end = next((end for end in ends if end > PASSAGE // 2), PASSAGE)
+        end = next((end for end in _ends_of(head) if end > PASSAGE // 2), PASSAGE)
         parts.append(head[:end])
         start += end
     return [*parts, paragraph[start:]]
 
 
+def _ends_of(head: str) -> Iterator[int]:
+    """Where the beginning of a long paragraph may be split, best first: behind a line, a sentence, a word."""
+    yield head.rfind("\n") + 1
+    yield max(sentence_ends(head), default=0)
+    yield head.rfind(" ") + 1
+
+
 def cut_to_goal(text: str, goal: str, max_chars: int) -> str:
-    """Returns the whole text if it has at most `max_chars` characters, else the passages that match the goal best, in
-    their original order, with a note on what was omitted."""
+    """Returns the whole text if it has at most `max_chars` characters, else what matches the goal best, in its original
+    order, with a note on what was omitted: the best passages, and of the next ones the sentences that match."""
     if len(text) <= max_chars:
         return text
     passages = passages_of(text)
     with PassageIndex(passages) as index:
-        ranked = index.best(goal)
-    kept = _fitting(passages, ranked or list(range(len(passages))), max_chars)
+        ranked = index.best(goal, least_share=0)
+    kept = _fitting(passages, ranked, goal, max_chars) if ranked else _beginning(passages, max_chars)
     omitted = len(passages) - len(kept)
-    characters = sum(len(passage) for passage in passages) - sum(len(passage) for passage in kept.values())
+    characters = max(0, sum(len(passage) for passage in passages) - sum(len(passage) for passage in kept.values()))
     why = "that match the goal less" if ranked else "(no passage matches the goal: this is the beginning)"
     note = f"[… {omitted:,} passages {why} were omitted: {characters:,} of {len(text):,} characters]"
     return "\n\n".join([*(kept[number] for number in sorted(kept)), note])
 
 
-def _fitting(passages: list[str], order: list[int], max_chars: int) -> dict[int, str]:
-    """Returns the passages that fit, taken in this order until one does not fit; if the first one does not fit, as much
-    of it as does."""
+def _fitting(passages: Sequence[str], ranked: Sequence[int], goal: str, max_chars: int) -> dict[int, str]:
+    """Returns the passages that fit, best first: whole ones up to WHOLE of the room, then the best sentences of each;
+    if the first one does not fit, as much of it as does."""
     kept: dict[int, str] = {}
-    room = max_chars
-    for number in order:
-        if len(passages[number]) > room:
-            break
-        kept[number] = passages[number]
-        room -= len(passages[number])
-    return kept or {order[0]: passages[order[0]][:max_chars]}
+    room, whole = max_chars, int(WHOLE * max_chars)
+    words = content_words(goal)
+    for number in ranked:
+        passage = passages[number]
+        is_whole = len(passage) <= whole
+        part = passage if is_whole else _best_sentences(passage, words)
+        if not is_whole:
+            whole = 0  # the next ones are cut too: a shorter passage is no better one
+        if len(part) <= room:
+            kept[number] = part
+            room -= len(part)
+            whole -= len(part)
+    return kept or {ranked[0]: passages[ranked[0]][:max_chars]}
+
+
+def _beginning(passages: Sequence[str], max_chars: int) -> dict[int, str]:
+    """Returns the first passages that fit, and of a first one that does not fit as much as does."""
+    ends = list(accumulate(map(len, passages)))
+    kept = {number: passage for number, passage in enumerate(passages) if ends[number] <= max_chars}
+    return kept or {0: passages[0][:max_chars]}
+
+
+def _best_sentences(passage: str, words: Sequence[str]) -> str:
+    """Returns the headings of a passage, and of its text the sentence with most of these words, the one before it and
+    the one behind it; the whole passage where it is no prose (a list, a table, code)."""
+    headings, gap, body = passage.rpartition("\n\n")
+    parts = sentences(body)
+    if len(parts) <= 3 or _NO_PROSE.search(body):
+        return passage
+    best = max(range(len(parts)), key=lambda place: (cover(words, parts[place]), -place))
+    begin, end = max(0, best - 1), best + 2
+    before, behind = ["[…]"] if begin > 0 else [], ["[…]"] if end < len(parts) else []
+    return headings + gap + " ".join([*before, *parts[begin:end], *behind])

@@ -1,43 +1,136 @@
-"""Which files of a folder are documents, and whether they changed."""
+"""Which files of a folder may be documents, and whether they changed."""
 
 import contextlib
 import os
 import stat
-from collections.abc import Container, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+
+import pathspec
+
+from agentkit_tools.file_text.kinds import GENERATED, LEFT_OUT_NAMES, WITHOUT_TEXT
 
 State = tuple[int, int]
 """When a file was last changed (nanoseconds) and its size (bytes)."""
 
+Rules = tuple[tuple[int, pathspec.GitIgnoreSpec], ...]
+"""The .gitignore files that hold in a folder, outermost first, each with the length of the path of its own folder."""
 
-def files_below(root: Path, endings: Container[str]) -> dict[str, State]:
-    """Returns the state of each document below a folder, by its path in it with "/"; those in hidden folders, and those
-    that a link leads out of the folder to, are left out. Bytes of a name that are no UTF-8 are "?" in the path."""
-    found: dict[str, State] = {}
-    folders = [(str(root), "")]
-    while folders:
-        folder, prefix = folders.pop()
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
-            folders += _read_folder(entries, prefix, root, endings, found)
-    return found
+LEFT_OUT_FOLDERS = frozenset(("node_modules", "bower_components", "__pycache__", "site-packages", "__MACOSX"))
+"""Folders that hold what others wrote or a program made."""
+
+BUILT = frozenset(("build", "dist", "target", "out"))
+"""Folders that hold what a build made, when a file of PROJECT stands beside them."""
+
+PROJECT = (
+    *("pyproject.toml", "setup.py", "package.json", "Cargo.toml", "pom.xml", "build.gradle", "build.gradle.kts"),
+    *("CMakeLists.txt", "go.mod", "Gemfile", "composer.json"),
+)
+MARKS = frozenset(("pyvenv.cfg", "CACHEDIR.TAG"))
+"""Files that say that their folder is a virtual environment or a cache."""
+
+MAX_RULES = 1_000_000
+"""Maximum size of a .gitignore file, in bytes; a larger one is no such file."""
 
 
-def _read_folder(
-    entries: Iterable[os.DirEntry[str]], prefix: str, root: Path, endings: Container[str], found: dict[str, State]
-) -> list[tuple[str, str]]:
-    """Add the documents of one folder; returns the folders in it. One loop, since a search waits for it."""
-    folders = []
+class Folder:
+    """The files below a folder that may be documents.
+
+    Left out are hidden files and folders, those that a .gitignore in the folder names, environments, caches and builds,
+    and files whose ending says that they have no text. Used by one thread at a time.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._rules: dict[str, tuple[State, pathspec.GitIgnoreSpec]] = {}
+        self._ignored: dict[str, tuple[Rules, dict[str, bool]]] = {}
+        self.left_out: Counter[str] = Counter()
+        """How many files the last `states` left out, by their ending; "" for those that a .gitignore names."""
+
+    def states(self) -> dict[str, State]:
+        """Returns the state of each file by its path in the folder with "/"; those that a link leads out of the folder
+        to are left out. Bytes of a name that are no UTF-8 are "?" in the path."""
+        self.left_out = Counter()
+        found: dict[str, State] = {}
+        folders: list[tuple[str, str, Rules]] = [(str(self._root), "", ())]
+        while folders:
+            folder, prefix, rules = folders.pop()
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                folders += self._read_folder(entries, folder, prefix, rules, found)
+        return found
+
+    def _read_folder(
+        self, entries: Iterable[os.DirEntry[str]], folder: str, prefix: str, rules: Rules, found: dict[str, State]
+    ) -> list[tuple[str, str, Rules]]:
+        """Add the files of one folder; returns the folders in it."""
+        here = _entries_of(entries, self._root, self.left_out)
+        if here is None:
+            return []
+        folders, files, has_rules = here
+        if BUILT.intersection(folders) and any(os.path.exists(f"{folder}/{name}") for name in PROJECT):
+            folders = [name for name in folders if name not in BUILT]
+        if has_rules and (spec := self._rules_in(f"{folder}/.gitignore")) is not None:
+            rules = (*rules, (len(prefix), spec))
+        if rules:
+            ignored = self._ignored_in(prefix, rules)
+            folders = [name for name in folders if not _is_ignored(ignored, prefix, name + "/", rules)]
+            kept = {name: state for name, state in files.items() if not _is_ignored(ignored, prefix, name, rules)}
+            self.left_out[""] += len(files) - len(kept)
+            files = kept
+        if prefix.isascii():
+            found.update((prefix + name if name.isascii() else _path(prefix + name), files[name]) for name in files)
+        else:
+            found.update((_path(prefix + name), files[name]) for name in files)
+        return [(f"{folder}/{name}", f"{prefix}{name}/", rules) for name in folders]
+
+    def _rules_in(self, path: str) -> pathspec.GitIgnoreSpec | None:
+        """The rules of a .gitignore file, parsed once for each of its states; None when it can't be read."""
+        try:
+            status = os.stat(path)
+            state = (status.st_mtime_ns, status.st_size)
+            known = self._rules.get(path)
+            if known is None or known[0] != state:
+                if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_RULES:
+                    return None
+                lines = Path(path).read_bytes().decode("utf-8-sig", "replace").splitlines()
+                self._rules[path] = known = state, _spec(lines)
+        except OSError:
+            return None
+        return known[1]
+
+    def _ignored_in(self, prefix: str, rules: Rules) -> dict[str, bool]:
+        """What is known of the names in a folder under these rules."""
+        known = self._ignored.get(prefix)
+        if known is None or known[0] != rules:
+            self._ignored[prefix] = known = rules, {}
+        return known[1]
+
+
+def _entries_of(
+    entries: Iterable[os.DirEntry[str]], root: Path, left_out: Counter[str]
+) -> tuple[list[str], dict[str, State], bool] | None:
+    """The names of the folders in a folder, the states of its files, and whether it has a .gitignore; None for a folder
+    that is left out. One loop, since a search waits for it."""
+    folders: list[str] = []
+    files: dict[str, State] = {}
+    has_rules = False
     for entry in entries:
         name = entry.name
         if name[0] == ".":
-            continue
-        ending = name[name.rfind(".") :]
-        if entry.is_dir(follow_symlinks=False):
-            folders.append((entry.path, f"{prefix}{name}/"))
-        elif (ending in endings or ending.lower() in endings) and (state := _state(entry, root)) is not None:
-            path = prefix + name
-            found[path if path.isascii() else path.encode("utf-8", "replace").decode("utf-8")] = state
-    return folders
+            has_rules = has_rules or name == ".gitignore"
+        elif entry.is_dir(follow_symlinks=False):
+            if name not in LEFT_OUT_FOLDERS:
+                folders.append(name)
+        elif name in MARKS:
+            return None
+        elif (ending := name[name.rfind(".") :].lower()) in WITHOUT_TEXT:
+            left_out[ending] += 1
+        elif not (name in LEFT_OUT_NAMES or name.endswith(GENERATED) or name[0] == "~"):
+            state = _state(entry, root)
+            if state is not None:
+                files[name] = state
+    return folders, files, has_rules
 
 
 def _state(entry: os.DirEntry[str], root: Path) -> State | None:
@@ -50,3 +143,33 @@ def _state(entry: os.DirEntry[str], root: Path) -> State | None:
     except (OSError, RuntimeError):
         return None
     return (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None
+
+
+def _is_ignored(known: dict[str, bool], prefix: str, name: str, rules: Rules) -> bool:
+    """Whether a name in a folder is ignored, "/" behind that of a folder; the innermost .gitignore that names it
+    decides."""
+    found = known.get(name)
+    if found is None:
+        path = prefix + name
+        decisions = (spec.check_file(path[start:]).include for start, spec in reversed(rules))
+        found = known[name] = bool(next((each for each in decisions if each is not None), False))
+    return found
+
+
+def _spec(lines: list[str]) -> pathspec.GitIgnoreSpec:
+    """The rules of these lines; lines that are no pattern are left out, as git does."""
+    try:
+        return pathspec.GitIgnoreSpec.from_lines(lines)
+    except ValueError:
+        return pathspec.GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line))
+
+
+def _is_pattern(line: str) -> bool:
+    with contextlib.suppress(ValueError):
+        pathspec.GitIgnoreSpec.from_lines([line])
+        return True
+    return False
+
+
+def _path(path: str) -> str:
+    return path.encode("utf-8", "replace").decode("utf-8")

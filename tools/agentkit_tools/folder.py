@@ -4,17 +4,19 @@ New and changed files are indexed at the next search or read.
 """
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from agentkit import ConfigurationError, Page, Tool, ToolError, tool
+from agentkit import ConfigurationError, Tool, ToolError, tool
+from agentkit.retrieval import Embedder, embedder
 from agentkit_tools.cutting import cut_to_goal
-from agentkit_tools.files import State, files_below
-from agentkit_tools.library import Contents, Hit, Library, cache_file
-from agentkit_tools.page_text import Readable, UnreadableError, readable
+from agentkit_tools.file_text import FileText, read_file
+from agentkit_tools.file_text.kinds import WITHOUT_TEXT
+from agentkit_tools.files import Folder, State
+from agentkit_tools.library import Contents, Hit, Library, NotNowError, cache_file
+from agentkit_tools.page_text import UnreadableError
 from agentkit_tools.results import (
     MAX_QUERIES,
     MAX_SOURCES,
@@ -27,12 +29,8 @@ from agentkit_tools.results import (
     over_limit,
     shortened,
 )
+from agentkit_tools.vectors import Meaning
 
-TYPES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain", ".rst": "text/x-rst"} | {
-    ".html": "text/html",
-    ".htm": "text/html",
-    ".pdf": "application/pdf",
-}
 SNIPPET = 300
 """Maximum length of the passage returned for a hit, in characters."""
 
@@ -49,34 +47,43 @@ def documents(
     max_bytes: int = 20_000_000,
     max_characters: int = 12_000,
     keep_index: bool = True,
+    embeddings: str | Embedder | None = None,
 ) -> list[Tool[Any, Any]]:
-    """Returns two tools for a folder of documents (md, txt, rst, html, pdf): `search_documents` and `read_document`.
+    """Returns two tools for a folder of documents: `search_documents` and `read_document`.
 
-    folder: searched with all its subfolders, except hidden ones and links that lead out of it. results: maximum number
-    of documents found per query. max_bytes: larger files are skipped. max_characters: maximum length of the text
-    returned for a document. keep_index: whether the index is kept for the next process, in the folder for caches
-    (AGENTKIT_CACHE, or the user's own), readable by its owner only; without it the documents are indexed anew, in
-    memory.
+    folder: searched with all its subfolders. Left out are hidden files and folders, what a .gitignore in the folder
+    names, environments, caches and builds, and links that lead out of it. docs/tools.md says which kinds of files are
+    read. results: maximum number of documents found per query. max_bytes: larger files are skipped. max_characters:
+    maximum length of the text returned for a document. keep_index: whether the index is kept for the next process, in
+    the folder for caches (AGENTKIT_CACHE, or the user's own), readable by its owner only; without it the documents are
+    indexed anew, in memory. embeddings: finds passages by their meaning too: the name of a model with OpenAI's
+    embeddings API ("openai:MODEL@url"), or an object with a method `embed` that turns texts into vectors
+    (`agentkit.retrieval.Embedder`). The passages are sent to it once; their vectors are kept in the index.
 
-    Raises ConfigurationError when the folder does not exist.
+    Raises ConfigurationError when the folder does not exist, or the name of the embeddings names no model.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise ConfigurationError(f"documents({str(folder)!r}): the folder does not exist")
-    tools = _Documents(root.resolve(), results, max_bytes, max_characters, keep_index)
+    found = embedder(embeddings) if isinstance(embeddings, str) else embeddings
+    tools = _Documents(root.resolve(), results, max_bytes, max_characters, keep_index, found)
     return [tools.search_documents, tools.read_document]
 
 
 class _Documents:
     """The two tools."""
 
-    def __init__(self, root: Path, results: int, max_bytes: int, max_characters: int, keep: bool) -> None:
-        self._options = (root, results, max_bytes, max_characters, keep)
+    def __init__(
+        self, root: Path, results: int, max_bytes: int, max_characters: int, keep: bool, embedder: Embedder | None
+    ) -> None:
+        self._options = (root, results, max_bytes, max_characters, keep, embedder)
         self._root = root
         self._results = results
         self._max_bytes = max_bytes
         self._max_characters = max_characters
-        self._library = Library(partial(files_below, root, TYPES), self._readable, cache_file(root) if keep else None)
+        self._meaning = None if embedder is None else Meaning(embedder)
+        self._folder = Folder(root)
+        self._library = Library(self._folder.states, self._text, cache_file(root) if keep else None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled without the connection to the index."""
@@ -109,9 +116,11 @@ class _Documents:
         found: dict[str, Hit] = {}
         without = []
         with self._library.refreshed() as contents:
-            unread = contents.unread()
-            for query in queries[:MAX_QUERIES]:
-                hits = contents.hits(query, self._results)
+            unread, left_out = contents.unread(), self._folder.left_out
+            asked = queries[:MAX_QUERIES]
+            meant, doubts = self._meant(contents, asked)
+            for query, passages in zip(asked, meant, strict=True):
+                hits = contents.hits(query, self._results, passages)
                 found |= {each.path: each for each in hits if each.path not in found}
                 if not hits:
                     without.append(no_results(query))
@@ -120,7 +129,15 @@ class _Documents:
             for number, each in enumerate(found.values(), 1)
         ]
         notes = over_limit(len(queries), MAX_QUERIES, "queries were searched")
-        return combined(blocks, [*without, *notes, *_unread_notes(unread)])
+        return combined(
+            blocks, [*without, *notes, *doubts, *_unread_notes(unread), *(_left_out_notes(left_out) if without else ())]
+        )
+
+    def _meant(self, contents: Contents, queries: Sequence[str]) -> tuple[Sequence[Sequence[int]], list[str]]:
+        """The passages that match each query by their meaning, and what to say of them."""
+        if self._meaning is None:
+            return [()] * len(queries), []
+        return self._meaning.nearest(contents.vectors, queries, [contents.matching(query) for query in queries])
 
     def _read_all(self, paths: Sequence[str], goal: str) -> str:
         """Returns the documents at these paths, each cut to `max_characters`. Raises ToolError if none exist."""
@@ -137,14 +154,13 @@ class _Documents:
         notes = [f"({each})" for each in missing]
         return combined(blocks, notes + over_limit(len(paths), MAX_SOURCES, "documents were read"))
 
-    def _readable(self, path: str, state: State) -> Readable:
+    def _text(self, path: str, state: State) -> FileText:
         if not path.isprintable():
             raise UnreadableError("its name contains unprintable characters")
         if state[1] > self._max_bytes:
-            raise UnreadableError(f"it is larger than {self._max_bytes:,} bytes")
-        file = self._root / path
-        found = readable(Page(path, 200, TYPES[file.suffix.lower()], None, file.read_bytes()))
-        return Readable(shortened(found.title or _heading(found.text), TITLE) or path, found.text)
+            raise NotNowError(f"it is larger than {self._max_bytes:,} bytes")
+        found = read_file(path, (self._root / path).read_bytes())
+        return replace(found, title=shortened(found.title, TITLE) or path)
 
 
 def _as_in_hits(path: str) -> str:
@@ -157,6 +173,9 @@ def _unknown(path: str, contents: Contents) -> str:
     unread = contents.unread()
     if path in unread:
         return f"{_printable(path)} was not read: {unread[path]}."
+    ending = PurePosixPath(path).suffix.lower()
+    if ending in WITHOUT_TEXT:
+        return f"{_printable(path)} is not read: files of this kind ({ending}) have no text."
     nearest = _nearest(path, contents.paths())
     hint = f" The closest matches are: {', '.join(nearest)}." if nearest else ""
     return f"document {_printable(path)!r} not found.{hint}"
@@ -166,6 +185,19 @@ def _unread_notes(unread: Mapping[str, str]) -> list[str]:
     named = [f"({_printable(path)} was not read: {why})" for path, why in list(unread.items())[:MAX_NOTES]]
     more = len(unread) - len(named)
     return [*named, f"({more:,} more files were not read)"] if more else named
+
+
+def _left_out_notes(left_out: Mapping[str, int]) -> list[str]:
+    """What a search that found nothing could not look into."""
+    notes = []
+    kinds = sorted((ending for ending in left_out if ending), key=lambda each: (-left_out[each], each))
+    count = sum(left_out[each] for each in kinds)
+    if count:
+        named = ", ".join(kinds[:MAX_NOTES]) + (", …" if len(kinds) > MAX_NOTES else "")
+        notes.append(f"({count:,} files without text were left out: {named})")
+    if left_out.get(""):
+        notes.append(f"({left_out['']:,} files that .gitignore names were left out)")
+    return notes
 
 
 def _nearest(path: str, known: Sequence[str]) -> list[str]:
@@ -180,24 +212,3 @@ def _nearest(path: str, known: Sequence[str]) -> list[str]:
 
 def _printable(path: str) -> str:
     return shortened("".join(each if each.isprintable() else "?" for each in path), 200)
-
-
-def _heading(text: str) -> str:
-    """Returns the title of a Markdown or reStructuredText document: from its front matter, or its first heading."""
-    lines = text[:20_000].split("\n")
-    if lines[0].strip() == "---" and "---" in lines[1:]:
-        end = lines.index("---", 1)
-        titles = (line.partition(":")[2] for line in lines[1:end] if line.startswith("title:"))
-        title = next(titles, "").strip().strip("\"'")
-        if title:
-            return title
-        lines = lines[end + 1 :]
-    above = ""
-    for line in lines:
-        marked = re.match(r"#{1,6}\s+(\S.*)", line)
-        if marked:
-            return re.sub(r"(?<=\s)#+$", "", marked[1].strip()).strip()
-        if above and re.fullmatch(r"={3,}|-{3,}|~{3,}", line.strip()):
-            return above
-        above = line.strip()
-    return ""

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,12 @@ from typing import Any
 from agentkit import ToolError
 from agentkit.retrieval import PassageTables, Query, Way, content_words, cover, fused
 from agentkit_tools.cutting import split_into_passages
+from agentkit_tools.file_text import FileText, MissingReaderError
 from agentkit_tools.files import State
-from agentkit_tools.page_text import Readable, UnreadableError
+from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.vectors import VectorTable, transaction
 
-VERSION = 1
+VERSION = 3
 """The version of the tables; an index of another version is made anew."""
 
 BATCH = 1.0
@@ -32,11 +34,15 @@ BATCH = 1.0
 WAIT = 60.0
 """Maximum seconds to wait for another process that writes."""
 
+RANK = 60
+"""What is added to a rank before it is inverted (Cormack 2009, "Reciprocal rank fusion")."""
+
 AT_LEAST = 0.5
 """What a document needs of the best one's score, or of its words, to be a hit."""
 
 _TABLES = """
-CREATE TABLE file (id INTEGER PRIMARY KEY, path TEXT UNIQUE, changed INTEGER, size INTEGER, title TEXT, why TEXT);
+CREATE TABLE file (id INTEGER PRIMARY KEY, path TEXT UNIQUE, changed INTEGER, size INTEGER, title TEXT, why TEXT,
+    again INTEGER);
 CREATE TABLE passage (id INTEGER PRIMARY KEY, file INTEGER, text TEXT);
 CREATE INDEX passage_of_file ON passage (file);
 """
@@ -60,6 +66,10 @@ class Hit:
     passage: str
 
 
+class NotNowError(UnreadableError):
+    """A file is not read now, for a reason that is not in the file; it is tried again in the next process."""
+
+
 class Library:
     """The documents of a folder.
 
@@ -70,7 +80,7 @@ class Library:
     def __init__(
         self,
         files: Callable[[], Mapping[str, State]],
-        read: Callable[[str, State], Readable],
+        read: Callable[[str, State], FileText],
         at: Path | None,
     ) -> None:
         self._files = files
@@ -128,7 +138,7 @@ class Library:
     def _batch(self, database: sqlite3.Connection, states: Mapping[str, State]) -> bool:
         """Store some of what changed; returns whether that was all."""
         end = time.monotonic() + BATCH
-        with _transaction(database):
+        with transaction(database):
             rows = database.execute("SELECT path, changed, size FROM file")
             known: dict[str, State] = {path: (changed, size) for path, changed, size in rows}
             for path in [path for path in known if states.get(path) != known[path]]:
@@ -140,23 +150,25 @@ class Library:
         return next(new, None) is None
 
     def _add(self, database: sqlite3.Connection, path: str, state: State) -> None:
-        why = None
+        why, again = None, False
         try:
             found = self._read(path, state)
         except (UnreadableError, OSError) as error:
             why = str(error) if isinstance(error, UnreadableError) else "it can't be opened"
-            found = Readable("", "")
-        text = found.text.encode("utf-8", "replace").decode("utf-8")
-        title = found.title.encode("utf-8", "replace").decode("utf-8")
+            again = not isinstance(error, UnreadableError) or isinstance(error, NotNowError | MissingReaderError)
+            found = FileText("", "")
+        title = _encodable(found.title)
         number = database.execute(
-            "INSERT INTO file (path, changed, size, title, why) VALUES (?, ?, ?, ?, ?)", (path, *state, title, why)
+            "INSERT INTO file (path, changed, size, title, why, again) VALUES (?, ?, ?, ?, ?, ?)",
+            (path, *state, title, why, again),
         ).lastrowid
         assert number is not None
         if why is not None:
             return
         names = _names(title, path)
         tables = PassageTables(database, "passage")
-        for passage in split_into_passages(text):
+        text = _encodable(found.text)
+        for passage in split_into_passages(text) if found.passages is None else map(_encodable, found.passages):
             row = database.execute("INSERT INTO passage (file, text) VALUES (?, ?)", (number, passage)).lastrowid
             assert row is not None
             tables.add(row, passage, names)
@@ -168,17 +180,31 @@ class Contents:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+        self.vectors = VectorTable(database)
 
-    def hits(self, question: str, limit: int) -> list[Hit]:
-        """The documents that match a question, best first, at most `limit`."""
+    def matching(self, question: str) -> list[int]:
+        """The numbers of the passages whose words match a question, best first."""
+        return list(fused(PassageTables(self._database, "passage").ways(Query.of(question))))
+
+    def hits(self, question: str, limit: int, meant: Sequence[int] = ()) -> list[Hit]:
+        """The documents that match a question, best first, at most `limit`.
+
+        meant: the numbers of passages that match it by their meaning, best first. With them, documents are ranked by
+        both, and need no word of the question.
+        """
         query, words = Query.of(question), content_words(question)
         passages = PassageTables(self._database, "passage").ways(query)
-        owners = _owners(self._database, {number for _, scored in passages for number, _ in scored})
+        owners = _owners(self._database, {number for _, scored in passages for number, _ in scored}.union(meant))
+        by_meaning = _by_rank(number for number in meant if number in owners)
         best: dict[int, int] = {}
-        for number in fused(passages):
+        for number in fused([_by_rank(fused(passages)), by_meaning]) if meant else fused(passages):
             best.setdefault(owners[number], number)
         whole = PassageTables(self._database, "document").ways(query) if _has_long_documents(self._database) else ()
         ranked = fused([*(_by_file(way, owners) for way in passages), *whole])
+        if meant:
+            nearest = dict.fromkeys(owners[number] for number, _ in by_meaning[1])
+            both = fused([_by_rank(ranked), _by_rank(nearest)])
+            return [_hit(self._database, file, best.get(file)) for file in list(both)[:limit]]
         found: list[tuple[float, int, Hit]] = []
         for file, score in list(ranked.items())[: 2 * limit]:
             hit = _hit(self._database, file, best.get(file))
@@ -235,11 +261,11 @@ def _opened_file(at: Path) -> sqlite3.Connection:
 
 
 def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
-    with _transaction(database):
+    with transaction(database):
         if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
             tables = database.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND (sql LIKE 'CREATE VIRTUAL%' "
-                "OR name IN ('file', 'passage'))"
+                "OR name IN ('file', 'passage', 'vector'))"
             ).fetchall()
             for (name,) in tables:
                 database.execute(f'DROP TABLE "{name}"')
@@ -247,19 +273,15 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
                 database.execute(statement)
             PassageTables(database, "passage").create()
             PassageTables(database, "document").create()
+            VectorTable(database).create()
             database.execute(f"PRAGMA user_version = {VERSION}")
+        database.execute("DELETE FROM file WHERE again")
     return database
 
 
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
+def _encodable(text: str) -> str:
+    """The text without lone surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _is_locked(error: sqlite3.DatabaseError) -> bool:
@@ -282,6 +304,7 @@ def _remove(database: sqlite3.Connection, path: str) -> None:
         tables = PassageTables(database, "passage")
         for row, passage in rows:
             tables.remove(row, passage, names)
+        VectorTable(database).remove(row for row, _ in rows)
         database.execute("DELETE FROM passage WHERE file = ?", (number,))
     database.execute("DELETE FROM file WHERE id = ?", (number,))
 
@@ -309,6 +332,10 @@ def _owners(database: sqlite3.Connection, passages: set[int]) -> dict[int, int]:
     """The file of each passage."""
     numbers = ",".join(map(str, passages))
     return dict(database.execute(f"SELECT id, file FROM passage WHERE id IN ({numbers})"))
+
+
+def _by_rank(ranked: Iterable[int]) -> Way:
+    return 1.0, [(number, 1 / (RANK + rank)) for rank, number in enumerate(ranked, 1)]
 
 
 def _by_file(way: Way, owners: Mapping[int, int]) -> Way:

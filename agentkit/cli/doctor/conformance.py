@@ -53,13 +53,13 @@ def spin() -> str:
         pass
 
 
-@tool
+@tool(description="Charge an amount.")
 def charge(number: int = 0) -> str:
     """Charge an amount."""
     return f"Charged {number}."
 
 
-@tool
+@tool(description="Send a letter.")
 def send(to: str = "nobody") -> str:
     """Send a letter."""
     return f"Sent to {to}."

@@ -1,0 +1,89 @@
+"""JSON: each value with the path to it, and each record a paragraph."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from agentkit_tools.file_text.form import FileText, joined
+from agentkit_tools.file_text.texts import decoded
+
+KEY, PATH = 80, 200
+"""Maximum length of a key, and of the path to a value, in characters."""
+
+LINES = 300
+"""Lines of one paragraph, in characters together, before a new one begins at a record's end."""
+
+
+def read_json(path: str, content: bytes) -> FileText:
+    """A JSON document; what is no valid JSON (comments, cut off) is read as text."""
+    text = decoded(path, content)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return FileText("", text)
+    return FileText(_title(value), joined(_paragraphs(value)))
+
+
+def read_json_lines(path: str, content: bytes) -> FileText:
+    """Records, one a line; a line that is no valid JSON is read as text."""
+    lines = decoded(path, content).split("\n")
+    return FileText("", joined(paragraph for line in lines for paragraph in _record(line)))
+
+
+def _record(line: str) -> Iterator[str]:
+    try:
+        yield from _paragraphs(json.loads(line))
+    except (ValueError, RecursionError):
+        yield line
+
+
+def _title(value: Any) -> str:
+    titles = (value.get(key) for key in ("title", "name")) if isinstance(value, dict) else ()
+    return next((title for title in titles if isinstance(title, str)), "")
+
+
+def _paragraphs(value: Any) -> Iterator[str]:
+    """The lines "path: value" of a document; a paragraph ends where a record of a list does."""
+    group: list[str] = []
+    length = 0
+    for line, is_first in _lines(value):
+        if group and is_first and length > LINES:
+            yield "\n".join(group)
+            group, length = [], 0
+        group.append(line)
+        length += len(line)
+    yield "\n".join(group)
+
+
+def _lines(value: Any) -> Iterator[tuple[str, bool]]:
+    """Each line, and whether a record begins with it. Without recursion, since documents may be deep."""
+    todo: list[tuple[str, Any, bool]] = [("", value, False)]
+    while todo:
+        path, value, is_first = todo.pop()
+        below: list[tuple[str, Any]] = []
+        if isinstance(value, dict):
+            below = [(_joined(path, key), each) for key, each in value.items()]
+        elif isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+            below = [(f"{path}[{number}]", each) for number, each in enumerate(value)]
+        else:
+            said = _said(value)
+            if said:
+                yield f"{path}: {said}" if path else said, is_first
+            continue
+        begins = isinstance(value, list)
+        todo.extend((name, each, begins or (is_first and name is below[0][0])) for name, each in reversed(below))
+
+
+def _joined(path: str, key: str) -> str:
+    key = key[:KEY]
+    return (f"{path}.{key}" if path else key)[-PATH:]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(filter(None, map(_said, value)))
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

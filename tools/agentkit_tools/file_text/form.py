@@ -1,0 +1,50 @@
+"""What a reader of a kind of file returns, and what the readers share."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agentkit_tools.page_text import Readable, UnreadableError
+
+MAX_CHARACTERS = 10_000_000
+"""Maximum length of the text of a file; what a small file says may be longer than the file."""
+
+
+@dataclass(frozen=True)
+class FileText:
+    """The text of a file.
+
+    title: "" if it has none. passages: the parts by which it is found, joined the text; None: its paragraphs.
+    """
+
+    title: str
+    text: str
+    passages: Sequence[str] | None = None
+
+
+class MissingReaderError(UnreadableError):
+    """The package that reads a kind of file is not installed."""
+
+
+def joined(parts: Iterable[str], separator: str = "\n\n") -> str:
+    """Joins the parts that are not empty, at most MAX_CHARACTERS, with a note on what was left out."""
+    kept: list[str] = []
+    length = 0
+    for part in parts:
+        if not part.strip():
+            continue
+        if length + len(part) > MAX_CHARACTERS:
+            kept.append(f"[… only the first {length:,} characters were read]")
+            break
+        kept.append(part)
+        length += len(part) + len(separator)
+    return separator.join(kept)
+
+
+def one_line(text: str) -> str:
+    """The text with single spaces for all its white space."""
+    return " ".join(text.split())
+
+
+def of_page(page: Readable) -> FileText:
+    """The text of a page as that of a file."""
+    return FileText(page.title, page.text)

@@ -1,0 +1,131 @@
+"""OpenDocument texts, presentations and spreadsheets (odt, odp, ods)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.package import Package, attribute, child, children, descendants, local
+from agentkit_tools.file_text.tables import table_text
+from agentkit_tools.page_text import UnreadableError
+
+_LEFT_OUT = frozenset(("tracked-changes", "annotation", "forms", "sequence-decls", "ruby-text", "event-listeners"))
+MAX_REPEATED = 100
+"""How often a cell or row with a text may say that it is repeated."""
+
+
+def read_open_document(path: str, content: bytes) -> FileText:
+    """A document's headings, paragraphs, lists, tables and notes. Raises UnreadableError."""
+    package = Package(content)
+    if next(descendants(package.xml("meta-inf/manifest.xml"), "encryption-data"), None) is not None:
+        raise UnreadableError("it is encrypted")
+    body = child(package.xml("content.xml"), "body")
+    if body is None:
+        raise UnreadableError("it is damaged")
+    title = child(package.xml("meta.xml"), "meta", "title")
+    named = one_line(title.text or "") if title is not None else ""
+    return FileText(named, joined(_blocks(body)))
+
+
+def _blocks(root: Any) -> Iterator[str]:
+    todo: list[Any] = [root]
+    while todo:
+        element = todo.pop()
+        name = local(element)
+        if name in ("p", "h"):
+            text = _inline(element).strip()
+            yield f"{'#' * _level(element)} {one_line(text)}" if name == "h" and text else text
+            todo.extend(reversed(_frames(element)))
+        elif name == "list":
+            yield "\n".join(_items(element))
+        elif name == "table":
+            yield from _table(element)
+        elif name == "page":
+            yield f"## {attribute(element, 'name') or 'Slide'}"
+            todo.extend(reversed(element))
+        elif name == "notes":
+            texts = [_inline(each) for each in descendants(element, "p")]
+            yield f"Notes: {one_line(' '.join(texts))}" if any(texts) else ""
+        elif name not in _LEFT_OUT:
+            todo.extend(reversed(element))
+
+
+def _level(heading: Any) -> int:
+    level = attribute(heading, "outline-level") or "1"
+    return min(max(int(level), 1), 6) if level.isdecimal() else 1
+
+
+def _items(root: Any) -> Iterator[str]:
+    """The items of a list, a paragraph a line, indented by their depth."""
+    todo = [(each, 0) for each in reversed(root)]
+    while todo:
+        element, depth = todo.pop()
+        if local(element) in ("p", "h"):
+            text = one_line(_inline(element))
+            if text:
+                yield f"{'  ' * min(depth, 10)}- {text}"
+        elif local(element) not in _LEFT_OUT:
+            todo.extend((each, depth + (local(element) == "list")) for each in reversed(element))
+
+
+def _table(table: Any) -> Iterator[str]:
+    """A table of a spreadsheet with its name and the names of its columns in each row; one of a text a row a line."""
+    rows = (row for each in descendants(table, "table-row") for row in [_cells(each)] * _repeated(each, "rows"))
+    parent = table.getparent()
+    if parent is not None and local(parent) == "spreadsheet":
+        yield f"## {attribute(table, 'name') or 'Table'}"
+        yield from table_text(rows)
+    else:
+        yield "\n".join(filter(None, (" | ".join(filter(None, row)) for row in rows)))
+
+
+def _cells(row: Any) -> list[str]:
+    cells: list[str] = []
+    for cell in children(row, "table-cell", "covered-table-cell"):
+        text = one_line(" ".join(_inline(each) for each in descendants(cell, "p", "h")))
+        cells += [text] * (_repeated(cell, "columns") if text else min(_repeated(cell, "columns"), MAX_REPEATED))
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def _repeated(element: Any, what: str) -> int:
+    said = attribute(element, f"number-{what}-repeated") or "1"
+    return min(int(said), MAX_REPEATED) if said.isdecimal() and len(said) < 10 else 1
+
+
+def _frames(paragraph: Any) -> list[Any]:
+    """The text boxes in a paragraph, and the tables in them."""
+    frames = []
+    todo = list(reversed(paragraph))
+    while todo:
+        element = todo.pop()
+        if local(element) == "text-box":
+            frames.append(element)
+        elif local(element) not in _LEFT_OUT:
+            todo.extend(reversed(element))
+    return frames
+
+
+def _inline(paragraph: Any) -> str:
+    """The text of a paragraph with its notes in brackets, without its text boxes."""
+    parts: list[str] = [paragraph.text or ""]
+    todo: list[Any] = list(reversed(paragraph))
+    while todo:
+        element = todo.pop()
+        if isinstance(element, str):
+            parts.append(element)
+            continue
+        todo.append(element.tail or "")
+        name = local(element)
+        if name == "s":
+            count = attribute(element, "c") or "1"
+            parts.append(" " * (min(int(count), 100) if count.isdecimal() else 1))
+        elif name in ("tab", "line-break"):
+            parts.append("\t" if name == "tab" else "\n")
+        elif name == "note":
+            notes = [one_line("".join(each.itertext())) for each in children(element, "note-body")]
+            parts.append(f" ({' '.join(notes)})")
+        elif name and name not in _LEFT_OUT and name != "text-box":
+            parts.append(element.text or "")
+            todo.extend(reversed(element))
+    return "".join(parts)

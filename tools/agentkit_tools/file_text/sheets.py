@@ -1,0 +1,74 @@
+"""Excel workbooks (xlsx, xlsm)."""
+
+import datetime
+import re
+import warnings
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+from agentkit_tools.file_text.form import FileText, MissingReaderError, joined
+from agentkit_tools.file_text.package import Package
+from agentkit_tools.file_text.tables import table_text
+from agentkit_tools.page_text import UnreadableError
+
+MAX_COLUMNS = 1_000
+
+
+def read_sheets(path: str, content: bytes) -> FileText:
+    """A workbook's sheets, each row with the names of its columns. Raises UnreadableError, MissingReaderError when
+    openpyxl is not installed."""
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        raise MissingReaderError("install agentkit-loop[documents]") from None
+    package = Package(content)
+    sheets = [package.read(each) for each in package.paths("xl/worksheets/", ".xml")]  # raises if one is too large
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is not kept when a workbook is saved
+        try:
+            values = load_workbook(BytesIO(content), read_only=True, data_only=True)
+            formulas = load_workbook(BytesIO(content), read_only=True) if any(map(_lacks_values, sheets)) else None
+            return FileText("", joined(_sheets(values, formulas)))
+        except UnreadableError:
+            raise
+        except Exception:  # noqa: BLE001 - openpyxl raises many types for damaged files
+            raise UnreadableError("it is damaged") from None
+
+
+def _lacks_values(sheet: bytes) -> bool:
+    """Whether a program wrote a formula without its value."""
+    return re.search(rb"</(?:\w{1,10}:)?f>\s*(?:<(?:\w{1,10}:)?v\s*/>|<v></v>|</(?:\w{1,10}:)?c>)", sheet) is not None
+
+
+def _sheets(workbook: Any, formulas: Any) -> Iterator[str]:
+    for sheet in workbook.worksheets:
+        rows = _rows(sheet)
+        if formulas is not None:
+            rows = map(_completed, rows, _rows(formulas[sheet.title]))
+        paragraphs = list(table_text(rows))
+        if any(paragraphs):
+            yield f"## {sheet.title}"
+            yield from paragraphs
+
+
+def _rows(sheet: Any) -> Iterator[list[str]]:
+    sheet.reset_dimensions()  # some programs write wrong ones
+    return ([_said(cell) for cell in row] for row in sheet.iter_rows(max_col=MAX_COLUMNS))
+
+
+def _completed(values: list[str], formulas: list[str]) -> list[str]:
+    return [value or formula for value, formula in zip(values, formulas, strict=False)]
+
+
+def _said(cell: Any) -> str:
+    """What a cell shows."""
+    value = cell.value
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float | int):
+        is_percent = "%" in str(cell.number_format)
+        return f"{value * 100:.10g}%" if is_percent else f"{value:.15g}" if isinstance(value, float) else str(value)
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(" ").removesuffix(" 00:00:00")
+    return "" if value is None else str(value)

@@ -1,0 +1,91 @@
+"""PowerPoint presentations (pptx)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.package import Package, attribute, child, children, descendants, local
+
+_LEFT_OUT = frozenset(("Fallback", "extLst"))
+_FIELDS = frozenset(("sldNum", "dt", "ftr", "hdr", "sldImg"))
+"""Placeholders for the number, the date and the like."""
+
+
+def read_slides(path: str, content: bytes) -> FileText:
+    """A presentation's slides in their order, each with its tables and the speaker's notes. Raises UnreadableError."""
+    package = Package(content)
+    main = package.main_part("ppt/presentation.xml")
+    targets = package.targets(main)
+    paths = [_target(each, targets) for each in descendants(package.xml(main), "sldId")]
+    slides = [path for path in paths if path in package] or package.paths("ppt/slides/slide", ".xml")
+    texts = [_slide(package, path, number) for number, path in enumerate(slides, 1)]
+    titles = (title for title, _ in texts if title)
+    return FileText(next(titles, ""), joined(text for _, text in texts))
+
+
+def _target(slide: Any, targets: dict[str, tuple[str, str]]) -> str:
+    """The path of a slide, by the id of its relationship."""
+    values = (value for key, value in slide.attrib.items() if key.endswith("}id"))
+    return targets.get(next(values, ""), ("", ""))[1]
+
+
+def _slide(package: Package, path: str, number: int) -> tuple[str, str]:
+    """The title and the text of a slide."""
+    title, blocks = _blocks(package.xml(path))
+    head = f"## Slide {number}: {title}" if title else f"## Slide {number}"
+    notes: list[str] = []
+    for kind, target in package.targets(path).values():
+        if kind == "diagramData":
+            blocks.append("\n".join(_paragraphs(package.xml(target))))
+        elif kind == "notesSlide":
+            notes += [f"Notes: {each}" for each in _blocks(package.xml(target))[1] if each]
+    return title, joined([head, *blocks, *notes])
+
+
+def _blocks(root: Any) -> tuple[str, list[str]]:
+    """The title of a slide, and the text of each of its other shapes, tables a row a line."""
+    title, blocks = "", []
+    todo = list(reversed(root))
+    while todo:
+        element = todo.pop()
+        name = local(element)
+        if name == "sp":
+            kind = _placeholder(element)
+            text = "\n".join(_paragraphs(element))
+            if kind in ("title", "ctrTitle") and not title:
+                title = one_line(text)
+            elif kind not in _FIELDS:
+                blocks.append(text)
+        elif name == "tbl":
+            blocks.append("\n".join(_row(row) for row in children(element, "tr")))
+        elif name == "pic":
+            blocks.append(_description(element))
+        elif name not in _LEFT_OUT:
+            todo.extend(reversed(element))
+    return title, blocks
+
+
+def _placeholder(shape: Any) -> str:
+    found = next(descendants(shape, "ph"), None)
+    return "" if found is None else attribute(found, "type") or "body"
+
+
+def _description(picture: Any) -> str:
+    """What was written about an image."""
+    properties = child(picture, "nvPicPr", "cNvPr")
+    said = one_line(attribute(properties, "descr") or "") if properties is not None else ""
+    return f"[image: {said}]" if said else ""
+
+
+def _row(row: Any) -> str:
+    cells = (one_line(" ".join(_paragraphs(cell))) for cell in children(row, "tc"))
+    return " | ".join(filter(None, cells))
+
+
+def _paragraphs(element: Any) -> Iterator[str]:
+    """The paragraphs below an element that have a text."""
+    for paragraph in descendants(element, "p"):
+        parts = ("\n" if local(each) == "br" else each.text or "" for each in descendants(paragraph, "t", "br"))
+        text = "".join(parts).strip()
+        if text:
+            yield text

@@ -1,0 +1,112 @@
+"""Tables: each row says the names of its columns, so that it can be found, quoted and understood alone."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+
+from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.texts import decoded
+
+NAME = 80
+"""Maximum length of a column's name, in characters."""
+
+GROUP = 300
+"""Rows of one passage, in characters together, unless one row is longer."""
+
+LOOK = 20
+"""Rows at the top in which the names of the columns are looked for."""
+
+_VALUE = re.compile(
+    r"[-+(]?[$€£¥₹]?\s?[\d.,'\s]*\d[\d.,'\s:/%)-]*[%$€£¥₹]?|true|false|\d{4}-\d\d-\d\d\S*", re.IGNORECASE
+)
+"""What is a value and no name of a column. A year may be one."""
+
+
+def read_csv(path: str, content: bytes) -> FileText:
+    """A table in a text, whatever separates its cells. Raises UnreadableError when it is binary."""
+    text = decoded(path, content)
+    said = re.match(r"sep=(.)\r?\n", text)  # for Excel
+    separator = said[1] if said else _separator(text, "\t" if path.lower().endswith((".tsv", ".tab")) else ",")
+    body = text[said.end() :] if said else text
+    return FileText("", joined(table_text(_rows(body, separator))))
+
+
+def _separator(text: str, expected: str) -> str:
+    """The character that occurs most often in most of the first lines, outside of quotes."""
+    lines = [re.sub(r'"[^"]*"', "", line) for line in text[:20_000].split("\n")[:LOOK] if line.strip()]
+    middle = len(lines) // 2
+    counts = {
+        each: sorted(line.count(each) for line in lines)[middle] if lines else 0
+        for each in (expected, ",", ";", "\t", "|")
+    }
+    best = max(counts, key=lambda each: counts[each])
+    return best if counts[best] else expected
+
+
+def _rows(text: str, separator: str) -> Iterator[Sequence[str]]:
+    """The rows. Those behind one that can't be read as such are lines."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    done = 0
+    try:
+        for row in reader:
+            yield row
+            done = reader.line_num
+    except csv.Error:
+        for line in text.split("\n")[done:]:
+            yield [line]
+
+
+def table_text(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The text of a table as paragraphs of some rows, a row a line: "city: Oslo; people: 717,710". Rows above the names
+    of the columns, and those of a table without such names, are their cells."""
+    cells = ([one_line(cell) for cell in row] for row in rows)
+    filled = (row for row in cells if any(row))
+    head = list(islice(filled, LOOK))
+    start = _header(head)
+    lines = (" | ".join(filter(None, row)) for row in head[: start or 0])
+    if start is None:
+        yield from _grouped(" | ".join(filter(None, row)) for row in chain(head, filled))
+        return
+    names = [name[:NAME] for name in head[start]]
+    named = (_named(names, row) for row in chain(head[start + 1 :], filled))
+    only_names = [" | ".join(filter(None, names))] if len(head) == start + 1 else []
+    yield from _grouped(chain(lines, only_names, named))
+
+
+def _header(rows: Sequence[Sequence[str]]) -> int | None:
+    """The number of the row with the names of the columns: the first one that is about as wide as the table, if it has
+    no values and no name twice."""
+    width = max((sum(map(bool, row)) for row in rows), default=0)
+    for number, row in enumerate(rows):
+        names = [cell for cell in row if cell]
+        if len(names) >= max(2, width - 1, width * 0.6) or len(names) == width:
+            values = [name for name in names if _VALUE.fullmatch(name) and not re.fullmatch(r"(?:1|2)\d{3}", name)]
+            is_header = not values and len(set(names)) == len(names) and len(rows) > 1
+            return number if is_header else None
+    return None
+
+
+def _named(names: Sequence[str], row: Sequence[str]) -> str:
+    if len(row) == 1 < len(names):
+        return row[0]
+    cells = (
+        f"{names[number]}: {cell}" if number < len(names) and names[number] else cell
+        for number, cell in enumerate(row)
+        if cell
+    )
+    return "; ".join(cells)
+
+
+def _grouped(lines: Iterable[str]) -> Iterator[str]:
+    """Paragraphs of some lines each."""
+    group: list[str] = []
+    length = 0
+    for line in lines:
+        if group and length + len(line) > GROUP:
+            yield "\n".join(group)
+            group, length = [], 0
+        group.append(line)
+        length += len(line)
+    yield "\n".join(group)

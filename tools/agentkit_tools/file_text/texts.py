@@ -1,0 +1,88 @@
+"""Plain text and its markups, in whatever charset."""
+
+import re
+
+from agentkit import Page
+from agentkit_tools.file_text.form import FileText, of_page
+from agentkit_tools.page_text import Readable, UnreadableError, readable
+
+HEAD = 20_000
+"""Characters in which a title is looked for."""
+
+_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+
+
+def read_text(path: str, content: bytes) -> FileText:
+    """A text for people. Raises UnreadableError when it is binary."""
+    text = decoded(path, content)
+    return FileText(heading_of(text), text)
+
+
+def read_page(path: str, content: bytes) -> FileText:
+    """An HTML page."""
+    return of_page(readable(Page(path, 200, "text/html", None, content)))
+
+
+def read_pdf(path: str, content: bytes) -> FileText:
+    """A PDF."""
+    return of_page(readable(Page(path, 200, "application/pdf", None, content)))
+
+
+def decoded(path: str, content: bytes) -> str:
+    """Decodes a text: UTF-8 if it is valid, UTF-16, or the charset that it seems to be in; raises UnreadableError when
+    it is binary."""
+    if content.startswith(b"%PDF-"):
+        return readable(Page(path, 200, "application/pdf", None, content)).text
+    found: Readable = readable(Page(path, 200, "text/plain", _charset(content), content))
+    sample = found.text[:HEAD]
+    if sum(not each.isprintable() and each not in "\n\t" for each in sample) > len(sample) / 20:
+        raise UnreadableError("its content is binary, not text")
+    return found.text
+
+
+def _charset(content: bytes) -> str | None:
+    """The charset of a text whose bytes leave no doubt."""
+    if content.startswith(_MARKS):
+        return None
+    head = content[:2_000]
+    if len(head) >= 4 and b"\0" in head:  # in UTF-16 each second byte of Latin letters, spaces and line ends is zero
+        zeros = (head[::2].count(0), head[1::2].count(0))
+        if zeros[0] == 0 and zeros[1] > len(head) / 50:
+            return "utf-16-le"
+        if zeros[1] == 0 and zeros[0] > len(head) / 50:
+            return "utf-16-be"
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return "utf-8"
+
+
+_TITLE_LINES = re.compile(
+    r"(?:\#\+title:|:title:|\.\.\ title::|%\ title:)\s*(?P<line>\S.*)|\\title\s*(?:\[[^\]]*\])?\{(?P<tex>[^{}]+)\}",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def heading_of(text: str) -> str:
+    """The title of a text in Markdown, reStructuredText, AsciiDoc, Org or LaTeX: that of its front matter, or its first
+    heading; "" if it has none."""
+    lines = text[:HEAD].split("\n")
+    if lines[0].strip() == "---" and "---" in lines[1:]:
+        end = lines.index("---", 1)
+        titles = (line.partition(":")[2] for line in lines[1:end] if line.startswith("title:"))
+        title = next(titles, "").strip().strip("\"'")
+        if title:
+            return title
+        lines = lines[end + 1 :]
+    above = ""
+    for line in lines:
+        marked = re.match(r"(?:#{1,6}|={1,5})\s+(\S.*)", line)
+        if marked:
+            return re.sub(r"(?<=\s)[#=]+$", "", marked[1].strip()).strip()
+        if titled := _TITLE_LINES.match(line):
+            return titled["line"] or titled["tex"]
+        if above and re.fullmatch(r"={3,}|-{3,}|~{3,}", line.strip()):
+            return above
+        above = line.strip()
+    return ""

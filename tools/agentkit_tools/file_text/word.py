@@ -1,0 +1,185 @@
+"""Word documents (docx)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.package import Package, attribute, child, children, local
+
+_LEFT_OUT = frozenset(("del", "moveFrom", "Fallback", "rt", "instrText", "delText", "rPr", "pPr"))
+"""What is deleted, written a second time, or says how a text looks or is read."""
+
+_CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
+
+
+def read_word(path: str, content: bytes) -> FileText:
+    """A document's paragraphs, headings, lists, tables, text boxes and notes. Raises UnreadableError."""
+    package = Package(content)
+    main = package.main_part("word/document.xml")
+    document = _Document(_heading_levels(package, main))
+    parts = [*document.blocks(child(package.xml(main), "body")), *_notes(package, main, document)]
+    title = child(package.xml("docprops/core.xml"), "title")
+    named = (title.text if title is not None else "") or ""
+    return FileText(document.title or one_line(named), joined(parts))
+
+
+def _notes(package: Package, main: str, document: "_Document") -> Iterator[str]:
+    """The footnotes, the endnotes, and what stands above and below the pages, once each."""
+    seen: set[str] = set()
+    kinds = ("footnotes", "endnotes", "header", "footer")
+    found = [(kind, target) for kind, target in package.targets(main).values() if kind in kinds]
+    for _, target in sorted(found, key=lambda each: kinds.index(each[0])):
+        root = package.xml(target)
+        for note in list(children(root, "footnote", "endnote")) or [root]:
+            text = "\n".join(document.blocks(note)).strip()
+            if text not in seen and any(map(str.isalpha, text)):
+                seen.add(text)
+                yield text
+
+
+def _heading_levels(package: Package, main: str) -> dict[str, int]:
+    """The level of each style that is a heading, 0 for the title, by its id. In a translated Word the ids are
+    translated, and the names are not."""
+    targets = (target for kind, target in package.targets(main).values() if kind == "styles")
+    based_on: dict[str, str] = {}
+    levels: dict[str, int] = {}
+    for style in children(package.xml(next(targets, "word/styles.xml")), "style"):
+        number = attribute(style, "styleId") or ""
+        name = (_value(child(style, "name")) or "").lower()
+        outline = _value(child(style, "pPr", "outlineLvl"))
+        if name == "title":
+            levels[number] = 0
+        elif name.startswith("heading ") and name[8:].isdecimal():
+            levels[number] = int(name[8:])
+        elif outline is not None and outline.isdecimal() and int(outline) < 9:
+            levels[number] = int(outline) + 1
+        based_on[number] = _value(child(style, "basedOn")) or ""
+    return levels | {style: levels[base] for style, base in based_on.items() if style not in levels and base in levels}
+
+
+def _value(element: Any) -> str | None:
+    return attribute(element, "val") if element is not None else None
+
+
+class _Document:
+    """Reads the blocks of one document. title: the paragraph in the style "Title"."""
+
+    def __init__(self, levels: Mapping[str, int]) -> None:
+        self._levels = levels
+        self.title = ""
+
+    def blocks(self, root: Any) -> Iterator[str]:
+        """The paragraphs and tables below an element, each followed by the text boxes in it; adjacent items of a list
+        are one block."""
+        items: list[str] = []
+        for block, is_item in self._all_blocks(root):
+            if items and not is_item:
+                yield "\n".join(items)
+                items = []
+            if is_item:
+                items.append(block)
+            else:
+                yield block
+        yield "\n".join(items)
+
+    def _all_blocks(self, root: Any) -> Iterator[tuple[str, bool]]:
+        todo = [] if root is None else list(reversed(root))
+        while todo:
+            element = todo.pop()
+            name = local(element)
+            if name == "p":
+                yield self._paragraph(element)
+                todo.extend(reversed(_boxes(element)))
+            elif name == "tbl":
+                yield "\n".join(self._rows(element)), False
+            elif name not in _LEFT_OUT:
+                todo.extend(reversed(element))
+
+    def _paragraph(self, element: Any) -> tuple[str, bool]:
+        text = _inline(element).strip()
+        properties = child(element, "pPr")
+        style = _value(child(properties, "pStyle")) or ""
+        level = self._levels.get(style)
+        if level is not None and text:
+            line = one_line(text)
+            self.title = self.title or (line if level == 0 else "")
+            return f"{'#' * min(max(level, 1), 6)} {line}", False
+        is_item = child(properties, "numPr") is not None
+        return (f"- {text}", True) if is_item and text else (text, False)
+
+    def _rows(self, table: Any) -> Iterator[str]:
+        """The rows of a table, a row a line; a cell that goes on below is repeated."""
+        above: list[str] = []
+        for row in _rows_of(table):
+            cells: list[str] = []
+            for cell in _cells_of(row):
+                merged = child(cell, "tcPr", "vMerge")
+                goes_on = merged is not None and _value(merged) != "restart" and len(cells) < len(above)
+                text = one_line(" ".join(block for block, _ in self._all_blocks(cell)))
+                cells.append(above[len(cells)] if goes_on and not text else text)
+                span = _value(child(cell, "tcPr", "gridSpan")) or "1"
+                cells += [""] * (min(int(span), 100) - 1 if span.isdecimal() else 0)
+            above = cells
+            line = " | ".join(filter(None, cells))
+            if line:
+                yield line
+
+
+def _rows_of(table: Any) -> Iterator[Any]:
+    """The rows of a table, without those of tables in it."""
+    return (row for each in table for row in _through(each, "tr"))
+
+
+def _cells_of(row: Any) -> Iterator[Any]:
+    return (cell for each in row for cell in _through(each, "tc"))
+
+
+def _through(element: Any, name: str) -> Iterator[Any]:
+    """An element of this name, or those in a content control around them."""
+    if local(element) == name:
+        yield element
+    elif local(element) in ("sdt", "sdtContent", "ins", "customXml"):
+        for each in element:
+            yield from _through(each, name)
+
+
+def _boxes(paragraph: Any) -> list[Any]:
+    """The text boxes in a paragraph; those that stand in `Fallback` are there for older programs, a second time."""
+    boxes = []
+    todo = list(reversed(paragraph))
+    while todo:
+        element = todo.pop()
+        if local(element) == "txbxContent":
+            boxes.append(element)
+        elif local(element) not in _LEFT_OUT:
+            todo.extend(reversed(element))
+    return boxes
+
+
+def _inline(paragraph: Any) -> str:
+    """The text of a paragraph, without that of its text boxes."""
+    parts: list[str] = []
+    todo = list(reversed(paragraph))
+    while todo:
+        element = todo.pop()
+        name = local(element)
+        if name == "t":
+            parts.append(element.text or "")
+        elif name in _CHARACTERS:
+            parts.append(_CHARACTERS[name])
+        elif name == "docPr":
+            parts.append(_description(element))
+        elif name not in _LEFT_OUT and name != "txbxContent" and not (name == "r" and _is_hidden(element)):
+            todo.extend(reversed(element))
+    return "".join(parts)
+
+
+def _description(element: Any) -> str:
+    """What was written about an image."""
+    said = one_line(attribute(element, "descr") or "")
+    return f"[image: {said}]" if said else ""
+
+
+def _is_hidden(run: Any) -> bool:
+    hidden = child(run, "rPr", "vanish")
+    return hidden is not None and _value(hidden) not in ("0", "false", "off")

@@ -1,0 +1,1 @@
+"""Reads the text of web pages and PDFs; `agentkit_tools.page_text` chooses the reader."""

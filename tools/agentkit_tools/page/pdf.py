@@ -1,0 +1,79 @@
+"""Reads the text of a PDF by pdfium."""
+
+import re
+import threading
+
+import pypdfium2
+
+MAX_PAGES = 300
+MAX_CHARACTERS = 2_000_000
+
+_ONE_AT_A_TIME = threading.Lock()
+"""pdfium may not be called by two threads at once."""
+
+
+class PdfError(Exception):
+    """A PDF can not be read; the message gives the reason."""
+
+
+def pdf_text(content: bytes) -> tuple[str, str]:
+    """Returns the title and the text of a PDF.
+
+    Raises PdfError when it is damaged, encrypted or has no text because its pages are images.
+    """
+    with _ONE_AT_A_TIME:
+        try:
+            title, pages, count = _read(content)
+        except pypdfium2.PdfiumError as error:
+            raise PdfError(_reason(str(error))) from None
+    text = "\n\n".join(filter(None, (_joined_lines(page) for page in pages)))
+    if not text.strip():
+        raise PdfError("the PDF has no text; its pages may be scanned images")
+    if count > len(pages):
+        text += f"\n\n[… only the first {len(pages)} of {count} pages were read]"
+    return title, text
+
+
+def _reason(error: str) -> str:
+    if "assword" in error or "ecurity" in error:
+        return "the PDF is encrypted: a password is needed to read it"
+    return "the PDF is damaged"
+
+
+def _read(content: bytes) -> tuple[str, list[str], int]:
+    pages: list[str] = []
+    characters = 0
+    with pypdfium2.PdfDocument(content) as document:
+        title = document.get_metadata_value("Title")
+        count = len(document)
+        for number in range(min(count, MAX_PAGES)):
+            pages.append(_page_text(document, number))
+            characters += len(pages[-1])
+            if characters > MAX_CHARACTERS:
+                break
+    return title, pages, count
+
+
+def _page_text(document: pypdfium2.PdfDocument, number: int) -> str:
+    try:
+        page = document[number]
+    except pypdfium2.PdfiumError:
+        return ""  # a damaged page does not take the others with it
+    try:
+        text = page.get_textpage()
+        try:
+            return str(text.get_text_bounded())
+        finally:
+            text.close()
+    finally:
+        page.close()
+
+
+def _joined_lines(page: str) -> str:
+    """Joins the lines of a page to paragraphs: a short line without a full stop is a heading, and a long one continues
+    in the next line. A word divided at the end of a line is put together."""
+    page = page.replace("\ufffe\r\n", "").replace("\ufffe", "")  # how pdfium marks a hyphen at the end of a line
+    page = re.sub(r"(?<=[^\W\d_])[\xad\u2010-][ \t]*\r?\n[ \t]*(?=[a-z\xdf-\xff])", "", page)
+    lines = "\n".join(line.strip() for line in page.splitlines())
+    lines = re.sub(r"^(.{1,60}[^.!?,;:\n])\n(?=[A-Z0-9])", r"\1\n\n", lines, flags=re.MULTILINE)
+    return re.sub(r"^(.{40,}[^.!?:\n])\n(?=\S)", r"\1 ", lines, flags=re.MULTILINE).strip()

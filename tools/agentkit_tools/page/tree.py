@@ -1,0 +1,112 @@
+"""Parses a page and reduces its tree to what is text: without scripts, controls and navigation."""
+
+import re
+from collections.abc import Iterable
+
+import lxml.html
+from lxml import etree
+from lxml.etree import _Element as Element
+
+from agentkit_tools.page.hidden import dropped, remove_unseen
+from agentkit_tools.page.inline import text_of, write_out
+
+MAX_DEPTH = 1_000
+"""The parser loses what is nested more deeply than 2,048 elements."""
+
+NO_TEXT = (
+    *("script", "style", "noscript", "iframe", "svg", "canvas", "select", "dialog", "object", "embed", "audio"),
+    *("video", "map", "head", "textarea", "datalist", "frameset", "input", "meter", "progress"),
+)
+AROUND = ("nav", "footer", "aside")
+AROUND_ROLES = frozenset(("navigation", "banner", "contentinfo", "search", "complementary", "dialog", "alertdialog"))
+LINE_NUMBERS = frozenset(("gutter", "linenos", "lineno", "line-numbers", "line-number", "blob-num"))
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+
+
+class TooDeepError(Exception):
+    """The page is nested so deeply that the parser loses its text."""
+
+
+def parsed(source: str) -> tuple[str, Element]:
+    """Returns the title and the tree of a page. Raises TooDeepError, and etree.ParserError if there is no element."""
+    parser = lxml.html.HTMLParser(huge_tree=True, remove_comments=True, remove_pis=True)
+    root = lxml.html.document_fromstring(re.sub(r"\A\s*<\?xml[^>]*\?>", "", source), parser=parser)
+    if depth_of(root, MAX_DEPTH) > MAX_DEPTH:
+        raise TooDeepError
+    title = root.find(".//title")
+    return (text_of(title) if title is not None else ""), root
+
+
+def depth_of(root: Element, limit: int) -> int:
+    """Returns how deeply the elements are nested; what is deeper than the limit is not looked at."""
+    depth = deepest = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        deepest = max(deepest, depth)
+        if deepest > limit:
+            break
+    return deepest
+
+
+def cleaned(root: Element) -> None:
+    """Leaves only the text of a page and its structure, in place."""
+    for template in list(root.iter("template")):
+        if template.get("shadowrootmode") or template.get("shadowroot"):
+            template.tag = "div"
+        else:
+            dropped(template)
+    write_out(root)
+    remove_unseen(root)
+    _drop(root.iter(*NO_TEXT))
+    _keep_questions(root)
+    _drop_around(root)
+    _unwrap_form(root)
+
+
+def _drop(elements: Iterable[Element]) -> None:
+    for element in list(elements):
+        dropped(element)
+
+
+def _drop_around(root: Element) -> None:
+    """Removes navigation, sidebars, line numbers and the heads and feet of the page."""
+    around = [*root.iter(*AROUND), *(each for each in root.iter() if each.get("role") in AROUND_ROLES)]
+    around += [each for each in root.iter("header") if next(each.iterancestors("main", "article"), None) is None]
+    around += [each for each in root.iter("td", "span", "div", "a") if (each.get("class") or "") in LINE_NUMBERS]
+    for each in around:
+        if each.tag not in ("html", "body", "main", "article"):
+            _keep_title(root, each)
+            dropped(each)
+
+
+def _keep_title(root: Element, header: Element) -> None:
+    """Puts the heading of the text, which some pages have in the head of the page, before that head."""
+    if header.tag != "header" or (parent := header.getparent()) is None:
+        return
+    headings = list(header.iter("h1"))
+    if len(headings) == 1 and len(text_of(headings[0])) >= 20 and root.find(".//main//h1") is None:
+        headings[0].tail = None
+        parent.insert(parent.index(header), headings[0])
+
+
+def _keep_questions(root: Element) -> None:
+    """Turns the buttons that are headings, such as the questions of a list of answers, into text; drops the others."""
+    for button in list(root.iter("button")):
+        opens = button.get("aria-expanded") is not None or button.get("aria-controls") is not None
+        heading = next(button.iterancestors(*HEADINGS, "summary", "dt"), None)
+        text = text_of(button)
+        if text and (heading is not None or ((opens or text.endswith(("?", "？"))) and len(text) >= 12)):
+            button.tag = "span" if heading is not None else "p"
+        else:
+            dropped(button)
+
+
+def _unwrap_form(root: Element) -> None:
+    """Drops the forms, except one that holds most of the page: some sites wrap the whole page in a form."""
+    forms = [form for form in root.iter("form") if next(form.iterancestors("form"), None) is None]
+    whole = len(text_of(root)) if forms else 0
+    for form in forms:
+        if len(text_of(form)) > 0.4 * whole:
+            form.tag = "div"
+        else:
+            dropped(form)
