@@ -4,7 +4,13 @@ import codecs
 import itertools
 import re
 
-_BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 _DECLARED = re.compile(
     rb"""(?:^\s*<\?xml[^>]*?\sencoding|<meta[^>]{0,1000}?[\s;"']charset)\s*=\s*["']?\s*([A-Za-z0-9_:.-]{1,40})""",
     re.IGNORECASE,
@@ -12,7 +18,7 @@ _DECLARED = re.compile(
 _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
-_NOT_ASCII = re.compile(rb"[^<>\x80-\xff]{0,200}[\x80-\xff][^<>]{0,2000}")
+_BETWEEN_TAGS = re.compile(rb"[^<>]{1,2000}")
 _LABELS = {
     label: codec
     for codec, labels in (
@@ -61,6 +67,13 @@ _CODECS = frozenset(
 )
 """Python's names of the charsets used on the web. Its other codecs (punycode, utf-7, ...) are not accepted."""
 
+_LATIN = frozenset(
+    (
+        *("cp1250", "cp1252", "cp1254", "cp1257", "cp1258", "mac-roman"),
+        *(f"iso8859-{number}" for number in (2, 3, 4, 10, 13, 14, 15, 16)),
+    )
+)
+_CYRILLIC = frozenset(("cp1251", "koi8-r", "koi8-u", "iso8859-5", "cp866", "mac-cyrillic"))
 _OF_ASCII_BYTES = ("iso2022_jp", "utf-16-le", "utf-16-be")
 """Charsets whose text may be of ASCII bytes alone and yet not ASCII."""
 
@@ -71,16 +84,28 @@ def decode(content: bytes, charset: str | None = None) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return content.decode(encoding, "replace")
+    if b"\0" in content[:200] and (wide := _wide(content[:200])):
+        return content.decode(wide, "replace")
     if _is_utf8(content):
         return content.decode("utf-8", "replace")
     declared = _declared_codecs(content, charset)
     for encoding in declared:
         text = content.decode(encoding, "replace")
-        if _error_percentage(text) <= 1:  # a truncated page may end within a character
+        is_likely = encoding not in _LATIN or not _is_foreign(content)
+        if is_likely and _error_percentage(text) <= 1:  # a truncated page may end within a character
             return text
-    if declared and content.isascii():
+    if content.isascii():
         return content.decode("ascii")
     return content.decode(_detected(content) or (declared[0] if declared else "utf-8"), "replace")
+
+
+def _wide(head: bytes) -> str:
+    """Return the codec of text in UTF-16 that has no byte order mark but begins with ASCII; "" for other bytes."""
+    half = len(head) // 2
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if odd > 0.7 * half and even < 0.1 * half:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.7 * half and odd < 0.1 * half else ""
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -106,11 +131,13 @@ def _declared_codecs(content: bytes, charset: str | None) -> list[str]:
     own = _codec(declared[1].decode("ascii")) if declared else None
     if own is not None and own.startswith("utf-16"):
         own = "utf-8"  # the declaration itself was readable as ASCII, so it can't be UTF-16
-    both = (own, header) if header == "cp1252" else (header, own)
-    codecs = [codec for codec in both if codec is not None]
+    both = (own, header) if header in _LATIN else (header, own)
+    named = [codec for codec in both if codec is not None]
     if content.isascii():
-        return [codec for codec in codecs if codec in _OF_ASCII_BYTES] or _undeclared(content)
-    return codecs
+        return [codec for codec in named if codec in _OF_ASCII_BYTES] or _undeclared(content)
+    if len({*named}) == 2 and _CYRILLIC.issuperset(named):  # each reads the other's text, with its cases swapped
+        named.sort(key=lambda codec: sum(map(str.isupper, content.decode(codec, "replace"))))
+    return named
 
 
 def _undeclared(content: bytes) -> list[str]:
@@ -139,6 +166,18 @@ def _detected(content: bytes) -> str | None:
     """Detect the codec of a text from its parts that are not ASCII; None when nothing fits."""
     import charset_normalizer
 
-    telling = b" ".join(itertools.islice(_NOT_ASCII.findall(content[:2_000_000]), 400))[:20_000]
-    best = charset_normalizer.from_bytes(telling, cp_isolation=list(_CODECS)).best()
+    best = charset_normalizer.from_bytes(_telling(content), cp_isolation=list(_CODECS)).best()
     return best.encoding if best else None
+
+
+def _telling(content: bytes) -> bytes:
+    """Return the parts of a page that are not ASCII, as far as they are needed to tell its charset."""
+    pieces = (each[0] for each in _BETWEEN_TAGS.finditer(content, 0, 2_000_000))
+    return b" ".join(itertools.islice((each for each in pieces if not each.isascii()), 400))[:20_000]
+
+
+def _is_foreign(content: bytes) -> bool:
+    """Whether so many letters are not ASCII that a text can't be in a Latin script."""
+    telling = _telling(content)
+    high = len(telling.translate(None, bytes(range(128))))
+    return high > 20 and high > len(re.findall(rb"[A-Za-z]", telling))

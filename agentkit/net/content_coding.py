@@ -29,6 +29,27 @@ def is_readable(names: list[str]) -> bool:
     return all(name in _WITHOUT_LIBRARY or name in asked for name in names)
 
 
+def corrected(names: list[str], first: bytes) -> list[str]:
+    """Return the compressions of a body by its first bytes, where they show that the only named one is wrong: markup is
+    not compressed, and gzip and deflate are told by their headers."""
+    if len(names) != 1 or not first:
+        return names
+    if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return []
+    if first.startswith(b"\x1f\x8b\x08"):
+        return ["gzip"]
+    is_zlib = first[0] & 0x0F == 8 and len(first) > 1 and int.from_bytes(first[:2]) % 31 == 0
+    return ["deflate"] if is_zlib and names[0] in ("gzip", "x-gzip") else names
+
+
+def first_bytes(response: Any) -> bytes:
+    """Return the first bytes of a body that was not yet read (`response`: of urllib3); b"" where they can't be seen."""
+    source = getattr(response, "_fp", None)
+    if response.chunked or source is None or source.isclosed() or response.length_remaining == 0:
+        return b""
+    return bytes(source.fp.peek(16)[:16])
+
+
 def unpacked(content: bytes, max_bytes: int) -> bytes:
     """Return a body that was sent with gzip although no header says so, decompressed to at most one byte more than the
     limit; any other as it is."""

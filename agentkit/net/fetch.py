@@ -23,7 +23,15 @@ from requests.cookies import RequestsCookieJar
 
 from agentkit.errors import ConfigurationError, FetchError, StatusError
 from agentkit.net.charset import decode
-from agentkit.net.content_coding import accepted, compressions, ended_early, is_readable, unpacked
+from agentkit.net.content_coding import (
+    accepted,
+    compressions,
+    corrected,
+    ended_early,
+    first_bytes,
+    is_readable,
+    unpacked,
+)
 from agentkit.net.media_type import content_type_of, read_as
 from agentkit.net.outgoing import check_key_log
 from agentkit.net.page_cache import Kept, PageCache
@@ -35,6 +43,8 @@ REDIRECTS = (301, 302, 303, 307, 308)
 TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
 ERROR_BYTES, ERROR_SECONDS = 65_536, 3.0
 """How much of the body of an error is read, and for how long."""
+BEGINNING_IS_READABLE = ("text/", "application/json", "application/xml", "application/xhtml", "application/x-ndjson")
+"""Media types of which the beginning is worth something without the rest."""
 SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|session|credential|password", re.IGNORECASE)
 """Matches names of headers that must not be sent to another origin."""
 
@@ -82,11 +92,12 @@ def fetch(
 
     timeout: total seconds, including redirects and a slow body. max_bytes: maximum size of the decompressed body.
     max_redirects: by status, by a Refresh header and by <meta http-equiv="refresh"> together. Cookies are kept until
-    the end of the redirects. truncate: cut a longer body, and return what came of one that the server ended early,
-    instead of raising. allow: hosts that may be contacted although they are not public: "host", "host:port", an address
-    or a network ("10.0.0.0/8"). resolver: used instead of the system's DNS. permit: called with each URL before it is
-    requested, that of a redirect too; a FetchError that it raises ends the fetch. cache: a file in which pages are
-    kept, as HTTP allows, and revalidated; not used with `headers`. Needs the extra 'web'.
+    the end of the redirects. truncate: cut a longer body (one that is not text is refused all the same by its
+    Content-Length), and return what came of one that the server ended early, instead of raising. allow: hosts that may
+    be contacted although they are not public: "host", "host:port", an address or a network ("10.0.0.0/8"). resolver:
+    used instead of the system's DNS. permit: called with each URL before it is requested, that of a redirect too; a
+    FetchError that it raises ends the fetch. cache: a file in which pages are kept, as HTTP allows, and revalidated;
+    not used with `headers`. Needs the extra 'web'.
 
     Raises BlockedAddressError when the address, or that of a redirect, is not public; StatusError when the server
     answers with an error; FetchError for every other failure. The messages are sentences that a model can act on.
@@ -268,8 +279,11 @@ class _Hop:
     def page(self, max_bytes: int, truncate: bool) -> Page:
         """Return the page, its body read up to the limit. Raises FetchError for an error status or a bad body."""
         status, headers = self.status, self.headers
-        names = compressions(headers.get("content-encoding", ""))
-        self._answered().raw.headers["content-encoding"] = ", ".join(names)  # other words would be taken for deflate
+        names, raw = compressions(headers.get("content-encoding", "")), self._answered().raw
+        if names:
+            with self._translated_errors():
+                names = corrected(names, first_bytes(raw))
+        raw.headers["content-encoding"] = ", ".join(names)  # other words would be taken for deflate
         if status >= 400:
             message = f"{self._target.shown} answered {status} {_phrase(status)}".rstrip()
             raise StatusError(message, status, headers, self._error_body() if is_readable(names) else b"")
@@ -278,7 +292,8 @@ class _Hop:
                 f"{self._target.shown} was not fetched: it is compressed as '{shown_url(', '.join(names))}', which "
                 "was not requested"
             )
-        if not truncate and _declared_length(headers) > max_bytes:
+        is_useful = truncate and content_type_of(headers.get("content-type", ""))[0].startswith(BEGINNING_IS_READABLE)
+        if _declared_length(headers) > max_bytes and not is_useful:
             raise self._too_large(max_bytes)
         content, truncated, incomplete = self._body(max_bytes, keep=truncate)
         if not names and content_type_of(headers.get("content-type", ""))[0].startswith("text/"):

@@ -247,6 +247,14 @@ def test_a_body_that_is_too_long_by_its_own_account_is_not_read(traps: TrapSite)
     assert time.monotonic() - started < 2
 
 
+def test_a_document_that_is_too_long_is_refused_and_a_text_is_cut(traps: TrapSite) -> None:
+    pdf = Trap("", b"%PDF-1.4", "", typed("application/pdf", content_length="5000000000"))
+    traps.answers = {"/pdf": pdf, "/text": text("31 metres. " * 100, content_length="5000000000")}
+    with pytest.raises(ToolError, match="larger than 500 bytes"):
+        visited(traps, "/pdf", max_bytes=500)
+    assert "was truncated" in visited(traps, "/text", max_bytes=500)
+
+
 def test_cookies_are_kept_until_the_end_of_the_redirects(traps: TrapSite) -> None:
     def welcome(headers: dict[str, str]) -> Trap:
         if "seen=1" in headers.get("cookie", ""):

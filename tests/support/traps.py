@@ -118,6 +118,15 @@ CHARSETS = (
         page(RUSSIAN, "<style>" + "a{}" * 2000 + "</style>" + meta("cp1251")).encode("cp1251"),
         RUSSIAN,
     ),
+    read(
+        "gbk named latin-1 by both", page(CHINESE, meta("latin1")).encode("gbk"), CHINESE, "text/html; charset=latin1"
+    ),
+    read("windows-1251 named latin-9", page(RUSSIAN).encode("cp1251"), RUSSIAN, "text/html; charset=iso-8859-15"),
+    read(
+        "koi8-r named windows-1251", page(RUSSIAN, meta("koi8-r")).encode("koi8-r"), RUSSIAN, "text/html;charset=cp1251"
+    ),
+    read("utf-16 without a bom", page(RUSSIAN).encode("utf-16-be"), RUSSIAN),
+    read("utf-32", page(RUSSIAN).encode("utf-32"), RUSSIAN),
     read("the charset none", page(FRENCH).encode(), FRENCH, "text/html; charset=none"),
     read("a charset that does not exist", page(RUSSIAN).encode("cp1251"), RUSSIAN, "text/html; charset=x-user"),
 )
@@ -169,6 +178,10 @@ CODINGS = (
         content_encoding="gzip",
     ),
     read("gzip with garbage behind it", gzip.compress(BODY) + b"garbage", FRENCH, UTF8, content_encoding="gzip"),
+    read("html named gzip", BODY, FRENCH, UTF8, content_encoding="gzip"),
+    read("html named br", BODY, FRENCH, UTF8, content_encoding="br"),
+    read("gzip named deflate", gzip.compress(BODY), FRENCH, UTF8, content_encoding="deflate"),
+    read("zlib named gzip", zlib.compress(BODY), FRENCH, UTF8, content_encoding="gzip"),
     read("gzip that nobody names", gzip.compress(BODY), FRENCH, UTF8),
     read("deflate without its header", zlib.compress(BODY)[2:-4], FRENCH, UTF8, content_encoding="deflate"),
     read(
@@ -431,6 +444,24 @@ REAL = (
         "in ten days",
         UTF8,
     ),
+    *(
+        read(f"{name} beside text", page(ENGLISH, f"<script {script}></script>").encode(), ENGLISH, UTF8)
+        for name, script in (
+            ("imperva", 'src="/_Incapsula_Resource?a=1"'),
+            ("aws waf", 'src="https://a.token.awswaf.com/a/challenge.js"'),
+            ("perimeterx", ">window._pxAppId='PX1'"),
+            ("geetest", 'src="https://static.geetest.com/v4/gt4.js"'),
+        )
+    ),
+    read(
+        "a film named not found",
+        page("Not Found is a film of 2011.", title="Not Found (film)").encode(),
+        "a film",
+        UTF8,
+    ),
+    read("a library for members", page("Its library is for members only.", title="The club").encode(), "library", UTF8),
+    read("a question on scripts", page("How do I see whether JavaScript is enabled?").encode(), "How do I", UTF8),
+    read("a chinese page with a login link", page("灯塔高三十一米。</p><p>请登录 免费注册").encode(), "三十一米", UTF8),
 )
 TRAPS = (*CHARSETS, *TYPES, *CODINGS, *REFRESHES, *WALLS, *REAL)
 OTHERS = {

@@ -136,7 +136,7 @@ def _reason(address: str, error: Exception) -> str:
         return f"{error}{_wall_behind(error)}."
     if isinstance(error, FetchError):
         return f"{error}."
-    if isinstance(error, UnreadableError | TimeoutError):
+    if isinstance(error, UnreadableError | TimeoutError | ConfigurationError):
         return f"{address} was not read: {error}."
     return f"{address} was not read: it could not be parsed."
 

@@ -30,7 +30,8 @@ def wall_of(headers: Mapping[str, str], markup: str, title: str, text: str) -> s
     if len(text) >= ARTICLE:
         return ""
     markup = markup[:HEAD]
-    service = next((name for name, mark in _SERVICES if mark.search(markup)), "")
+    services = (*_SERVICES, *_ALSO_BESIDE_TEXT) if len(text) < SHELL else _SERVICES
+    service = next((name for name, mark in services if mark.search(markup)), "")
     if not service and _WAITING.search(markup) and _OF_CLOUDFLARE.search(markup):
         service = "Cloudflare"
     if service:
@@ -66,29 +67,35 @@ _SERVICES = (
         ),
     ),
     ("DataDome", _pattern(r"<(?:script|iframe)[^>]{0,500}captcha-delivery\.com", r"var dd=\{[^}]{0,500}'rt'")),
-    (
-        "PerimeterX",
-        _pattern(r"window\._px(?:AppId|Uuid|HostUrl|jsClientSrc)", r"id=[\"']?px-captcha", r"captcha\.px-cdn"),
-    ),
+    ("PerimeterX", _pattern(r"id=[\"']?px-captcha", r"captcha\.px-cdn", r"window\._px(?:HostUrl|Uuid)")),
     (
         "Akamai",
         _pattern(r"errors\.edgesuite\.net", r"id=[\"']?sec-(?:if-)?cpt-", r"[?&]bm-verify=", r"_sec/cp_challenge"),
     ),
-    ("Imperva", _pattern(r"_Incapsula_Resource", r"Incapsula incident ID", r"id=[\"']?distilIdentificationBlock")),
     (
-        "AWS WAF",
-        _pattern(r"window\.gokuProps", r"window\.awsWafCookieDomainList", r"src=[^>]{0,300}\.token\.awswaf\.com"),
+        "Imperva",
+        _pattern(
+            r"Incapsula incident ID", r"<iframe[^>]{0,300}_Incapsula_Resource", r"id=[\"']?distilIdentificationBlock"
+        ),
     ),
+    ("AWS WAF", _pattern(r"window\.gokuProps")),
     ("Sucuri", _pattern(r"sucuri_cloudproxy_js", r"<title>\s*Sucuri WebSite Firewall")),
     ("DDoS-Guard", _pattern(r"<title>\s*DDoS-Guard\s*</title>", r"/\.well-known/ddos-guard/js-challenge")),
-    ("Kasada", _pattern(r"window\.KPSDK\s*=", r"<script[^>]{0,300}/ips\.js\?")),
     ("Anubis", _pattern(r"id=[\"']?anubis_challenge", r"/\.within\.website/x/cmd/anubis/")),
     ("Vercel", _pattern(r"<title>\s*Vercel Security Checkpoint\s*</title>")),
     ("Aliyun", _pattern(r"var arg1\s*=\s*'[0-9A-F]{40}'", r"id=[\"']?aliyun_waf|aliyunCaptcha")),
-    ("Geetest", _pattern(r"(?:src|href)=[^>]{0,300}static\.geetest\.com", r"initGeetest4?\s*\(")),
     ("Baidu", _pattern(r"wappass\.baidu\.com/static/captcha", r"<title>\s*百度安全验证\s*</title>")),
 )
 """The markup of the services that put a check before a page."""
+_ALSO_BESIDE_TEXT = (
+    ("PerimeterX", _pattern(r"window\._px(?:AppId|jsClientSrc)")),
+    ("Imperva", _pattern(r"_Incapsula_Resource")),
+    ("AWS WAF", _pattern(r"window\.awsWafCookieDomainList", r"src=[^>]{0,300}\.token\.awswaf\.com")),
+    ("Kasada", _pattern(r"window\.KPSDK\s*=", r"<script[^>]{0,300}/ips\.js\?")),
+    ("Geetest", _pattern(r"(?:src|href)=[^>]{0,300}static\.geetest\.com", r"initGeetest4?\s*\(")),
+    ("a captcha", _pattern(r"class=[\"']?(?:g-recaptcha|h-captcha|cf-turnstile)")),
+)
+"""The same for markup that real pages have too, and that tells only where there is no text."""
 _WAITING = _pattern(
     r"<title>\s*(?:just a moment|un momento|einen moment"
     r"|un instant|请稍候|お待ちください|один момент)(?:\.\.\.|…)?\s*</title>"
@@ -100,8 +107,9 @@ _BY_WORDS = (
         _pattern(
             r"\bverify(?:ing)? (?:that )?you(?:'re| are|’re) (?:a )?(?:human|not a (?:ro)?bot)",
             r"\b(?:please )?(?:confirm|prove)(?: that)? you(?:'re| are|’re) (?:a )?(?:human|not a (?:ro)?bot)",
-            r"^(?:[\w ]{1,40} [-|–] )?are you a (?:ro)?bot\?",
-            r"making sure you(?:'re| are|’re) not a bot",
+            r"^(?:[\w ]{1,40} [-|–] )?are you a (?:ro)?bot\?\s*(?:\n|\Z)|(?:^|\n)i(?:'m| am|’m) not a (?:ro)?bot",
+            r"mak(?:ing|e) sure (?:that )?you(?:'re| are|’re) not a (?:ro)?bot",
+            r"^安全验证\b|网络环境存在异常|点击.{0,12}按钮进行验证",
             r"checking (?:your browser|if the site connection is secure|the site connection security)",
             r"checking if you(?:'re| are|’re) (?:a )?human",
             r"unusual (?:traffic|activity) from your (?:computer|network|ip)",
@@ -144,8 +152,8 @@ _BY_WORDS = (
         _pattern(
             r"(?:please|need to|must|have to) (?:enable|turn on|activate|allow) (?:your )?(?:browser.s )?java\s?script",
             r"(?:site|page|app|application|website|content|feature) (?:requires|needs) java\s?script",
-            r"java\s?script (?:is|must be|has to be|needs to be|seems to be|appears to be|to be) "
-            r"(?:disabled|enabled|required|turned o|activated|blocked|needed|not available)",
+            r"java\s?script (?:must|has to|needs to) be (?:enabled|turned on|activated)",
+            r"java\s?script (?:is|seems to be|appears to be) (?:disabled|required|turned off|blocked|not available)",
             r"browser (?:does not|doesn[’']t) support java\s?script",
             r"java\s?script (?:and cookies )?to (?:continue|run|view)",
             r"(?:启用|开启|打开|允许|需要)\s*(?:浏览器的?)?\s*java\s?script",
@@ -168,8 +176,8 @@ _LOGIN_TITLE = _pattern(
 _LOGIN_WORDS = _pattern(
     r"(?:please |you (?:must|need to|have to) (?:be )?)(?:log(?:ged)?|sign(?:ed)?)[ -]?in\b",
     r"(?:log|sign) ?in (?:or (?:sign|register|create)[^.\n]{0,30} )?to (?:continue|view|read|see|access|proceed)\b",
-    r"(?:members|subscribers) only|only (?:members|subscribers|registered users) can",
-    r"请(?:先)?(?:登录|登入|登錄)|登[录入錄](?:后|後)(?:查看|继续|可见|繼續|阅读|才能)",
+    r"only (?:members|subscribers|registered users) can (?:see|view|read)",
+    r"请先(?:登录|登入|登錄)|请(?:登录|登入|登錄)[后後以查继]|登[录入錄](?:后|後)(?:查看|继续|可见|繼續|阅读|才能)",
     r"войдите,? (?:чтобы|в)|необходимо (?:войти|авторизоваться)",
     r"bitte (?:melden sie sich an|anmelden|einloggen)",
     r"veuillez vous (?:connecter|identifier)|ログインしてください|로그인이 필요",
@@ -182,6 +190,8 @@ def _is_login(markup: str, title: str, text: str) -> bool:
     words = _LOGIN_WORDS.search(text)
     if _PASSWORD.search(markup):
         return bool(words or _LOGIN_TITLE.search(title) or _LOGIN_TITLE.search(text.lstrip("# ")))
+    if len(text) < SHELL and _LOGIN_TITLE.search(title):
+        return True
     return bool(words) and len(text) < SHORT // 2 and (words.start() < 80 if words else False)
 
 
@@ -214,12 +224,15 @@ _NOT_FOUND = re.compile(
 _PARTS = re.compile(r"\s+[|–—·»:-]+\s+|\s*[|»]\s*|: ")
 
 
+_SORRY = re.compile(r"^\W*(?:oops|whoops|uh[- ]oh|(?:we.re |we are )?sorry|很?抱歉|lo sentimos)\W+", re.IGNORECASE)
+
+
 def _is_not_found(title: str, text: str) -> bool:
     """Whether a part of the title, or the first line of a page of a few sentences, is nothing but that error."""
     parts = [title, *_PARTS.split(title)][:8] if len(title) < 300 else []
     if any(_NOT_FOUND.fullmatch(part) for part in parts):
         return True
-    first = next(iter(text.split("\n")), "").lstrip("# ")
+    first = _SORRY.sub("", text.split("\n", 1)[0].lstrip("# "))
     sentence = re.split(r"(?<=[.!?。！？])\s*", first, maxsplit=1)[0]
     return len(text) < SHORT // 2 and any(len(each) < 200 and _NOT_FOUND.fullmatch(each) for each in (first, sentence))
 
@@ -228,6 +241,12 @@ _LOADED = re.compile(
     r"\W*(?:loading|please wait|lade|chargement|cargando|загрузка|加载中|正在加载|読み込み中|로딩)?\W*", re.IGNORECASE
 )
 _JAVASCRIPT = re.compile(r"java\s?script", re.IGNORECASE)
+_ASKS = _pattern(
+    r"java\s?script\s[\s\S]{0,60}(?:run|use|view|continue|access|proceed|load|display)\b",
+    r"work[\s\S]{0,20} without java\s?script",
+    r"(?:requires|needs) java\s?script|java\s?script (?:is )?(?:required|disabled)",
+)
+"""What the page of an app says to those without scripts."""
 
 
 def _shell(markup: str, text: str) -> str:
@@ -237,7 +256,7 @@ def _shell(markup: str, text: str) -> str:
     if "<script" not in markup.lower():
         return ""
     soup = BeautifulSoup(markup, "lxml")
-    asks = any(_JAVASCRIPT.search(each.get_text()) for each in soup.select("noscript"))
+    asks = any(_ASKS.search(each.get_text(" ")) for each in soup.select("noscript"))
     for each in soup.select("script, style, noscript, template, head"):
         each.decompose()
     seen = " ".join(soup.get_text(" ").split())
