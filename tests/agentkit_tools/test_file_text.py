@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, ToolError
 from agentkit_tools import documents
-from agentkit_tools.file_text import READERS, read_file
+from agentkit_tools.file_text import READERS, form, read_file
 from agentkit_tools.file_text.code import passages_of_code
 from agentkit_tools.page_text import UnreadableError
 from tests.support.growth import assert_linear
@@ -225,9 +225,12 @@ def test_any_json_is_read(text: str) -> None:
     assert text_of("a.json", text)
 
 
-def test_a_small_file_does_not_become_a_huge_text() -> None:
-    text = json.dumps({"k" * 500: {"m" * 500: [{"a": 1}] * 100_000}})
-    assert len(text_of("a.json", text)) < 12_000_000
+def test_a_small_file_does_not_become_a_huge_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "MAX_CHARACTERS", 100_000)
+    text = json.dumps({"k" * 500: {"m" * 500: [{"a": 1}] * 3_000}})
+    found = text_of("a.json", text)
+    assert len(found) < 101_000
+    assert "characters were read]" in found
 
 
 def test_a_notebook_has_its_texts_its_code_and_what_it_printed() -> None:
