@@ -216,7 +216,8 @@ def test_json_is_read_as_paths_and_values() -> None:
     text = text_of(
         "a.json", '{"ship": {"name": "Fram", "crew": [1, 2, null]}, "ports": [{"at": "Oslo"}, {"at": "Vardø"}]}'
     )
-    assert text == "ship.name: Fram\nship.crew: 1, 2\nports[0].at: Oslo\nports[1].at: Vardø"
+    assert text == "- ship.name: Fram; ship.crew: 1, 2\n- ports[0].at: Oslo\n- ports[1].at: Vardø"
+    assert text_of("a.json", "{}") == ""
     assert text_of("a.json", '// a comment\n{"a": 1}') == '// a comment\n{"a": 1}'
 
 
