@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, ToolError
 from agentkit_tools import documents
-from agentkit_tools.file_text import READERS, read_file
+from agentkit_tools.file_text import READERS, form, read_file
 from agentkit_tools.file_text.code import passages_of_code
 from agentkit_tools.page_text import UnreadableError
 from tests.support.growth import assert_linear
@@ -158,23 +158,24 @@ def test_a_declaration_that_a_text_shows_is_no_charset_of_it() -> None:
 
 
 def test_each_row_of_a_table_says_its_columns() -> None:
-    assert (
-        text_of("a.csv", "city,people\nOslo,717710\nBergen,291940\n")
-        == "city: Oslo; people: 717710\ncity: Bergen; people: 291940"
-    )
-    assert text_of("a.csv", "city;people\nOslo;717710\n") == "city: Oslo; people: 717710"
-    assert text_of("a.csv", 'sep=|\ncity|note\nOslo|"a, b\nc"\n') == "city: Oslo; note: a, b c"
+    rows = "city | people\n- city: Oslo; people: 717710"
+    assert text_of("a.csv", "city,people\nOslo,717710\nBergen,291940\n") == f"{rows}\n- city: Bergen; people: 291940"
+    assert text_of("a.csv", "city;people\nOslo;717710\n") == rows
+    assert text_of("a.csv", "city\tpeople\r\nOslo\t717710\r\n") == rows
+    assert text_of("a.csv", 'sep=|\ncity|note\nOslo|"a, b\nc"\n') == "city | note\n- city: Oslo; note: a, b c"
+    assert text_of("a.csv", "name,name,2024\na,b,3\n") == "name | name | 2024\n- name: a; name: b; 2024: 3"
 
 
 def test_a_title_above_the_columns_and_empty_cells_are_read() -> None:
     assert text_of("a.csv", "PROGRESS,,,\n,,,\nTask,,Owner,Status\nDesign,,Ana,Done\n") == (
-        "PROGRESS\nTask: Design; Owner: Ana; Status: Done"
+        "PROGRESS\nTask | Owner | Status\n- Task: Design; Owner: Ana; Status: Done"
     )
 
 
 def test_a_table_without_names_of_columns_is_read() -> None:
-    assert text_of("a.csv", "1,2,3\n4,5,6\n") == "1 | 2 | 3\n4 | 5 | 6"
-    assert text_of("a.csv", "name,age\n") == "name | age"
+    assert text_of("a.csv", "1,2,3\n4,5,6\n") == "- 1 | 2 | 3\n- 4 | 5 | 6"
+    assert text_of("a.csv", "name,age\n") == "- name | age"
+    assert text_of("a.csv", "Oslo\nBergen\n") == "- Oslo\n- Bergen"
     assert text_of("a.csv", "") == ""
 
 
@@ -202,8 +203,9 @@ def test_a_workbook_is_read_as_it_is_shown(tmp_path: Path) -> None:
     file = io.BytesIO()
     workbook.save(file)
     assert text_of("a.xlsx", file.getvalue()) == (
-        "## Ships\n\nship: Fram; built: 1892-10-26; share: 25%; code: NA; afloat: TRUE; sum: =1+2\n"
-        "ship: Gjøa; share: 12; code: None; afloat: FALSE; sum: 3"
+        "## Ships\n\nship | built | share | code | afloat | sum\n"
+        "- ship: Fram; built: 1892-10-26; share: 25%; code: NA; afloat: TRUE; sum: =1+2\n"
+        "- ship: Gjøa; share: 12; code: None; afloat: FALSE; sum: 3"
     )
 
 
@@ -214,7 +216,8 @@ def test_json_is_read_as_paths_and_values() -> None:
     text = text_of(
         "a.json", '{"ship": {"name": "Fram", "crew": [1, 2, null]}, "ports": [{"at": "Oslo"}, {"at": "Vardø"}]}'
     )
-    assert text == "ship.name: Fram\nship.crew: 1, 2\nports[0].at: Oslo\nports[1].at: Vardø"
+    assert text == "- ship.name: Fram; ship.crew: 1, 2\n- ports[0].at: Oslo\n- ports[1].at: Vardø"
+    assert text_of("a.json", "{}") == ""
     assert text_of("a.json", '// a comment\n{"a": 1}') == '// a comment\n{"a": 1}'
 
 
@@ -225,9 +228,12 @@ def test_any_json_is_read(text: str) -> None:
     assert text_of("a.json", text)
 
 
-def test_a_small_file_does_not_become_a_huge_text() -> None:
-    text = json.dumps({"k" * 500: {"m" * 500: [{"a": 1}] * 100_000}})
-    assert len(text_of("a.json", text)) < 12_000_000
+def test_a_small_file_does_not_become_a_huge_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "MAX_CHARACTERS", 100_000)
+    text = json.dumps({"k" * 500: {"m" * 500: [{"a": 1}] * 3_000}})
+    found = text_of("a.json", text)
+    assert len(found) < 101_000
+    assert "characters were read]" in found
 
 
 def test_a_notebook_has_its_texts_its_code_and_what_it_printed() -> None:

@@ -64,7 +64,7 @@ class Folder:
         self, entries: Iterable[os.DirEntry[str]], folder: str, prefix: str, rules: Rules, found: dict[str, State]
     ) -> list[tuple[str, str, Rules]]:
         """Add the files of one folder; returns the folders in it."""
-        here = _entries_of(entries, self._root, self.left_out)
+        here = _entries_of(entries, prefix, self._root, self.left_out)
         if here is None:
             return []
         folders, files, has_rules = here
@@ -75,13 +75,14 @@ class Folder:
         if rules:
             ignored = self._ignored_in(prefix, rules)
             folders = [name for name in folders if not _is_ignored(ignored, prefix, name + "/", rules)]
-            kept = {name: state for name, state in files.items() if not _is_ignored(ignored, prefix, name, rules)}
+            kept = {
+                path: state
+                for path, state in files.items()
+                if not _is_ignored(ignored, prefix, path.removeprefix(prefix), rules)
+            }
             self.left_out[""] += len(files) - len(kept)
             files = kept
-        if prefix.isascii():
-            found.update((prefix + name if name.isascii() else _path(prefix + name), files[name]) for name in files)
-        else:
-            found.update((_path(prefix + name), files[name]) for name in files)
+        found.update(files)
         return [(f"{folder}/{name}", f"{prefix}{name}/", rules) for name in folders]
 
     def _rules_in(self, path: str) -> pathspec.GitIgnoreSpec | None:
@@ -108,10 +109,10 @@ class Folder:
 
 
 def _entries_of(
-    entries: Iterable[os.DirEntry[str]], root: Path, left_out: Counter[str]
+    entries: Iterable[os.DirEntry[str]], prefix: str, root: Path, left_out: Counter[str]
 ) -> tuple[list[str], dict[str, State], bool] | None:
-    """The names of the folders in a folder, the states of its files, and whether it has a .gitignore; None for a folder
-    that is left out. One loop, since a search waits for it."""
+    """The names of the folders in a folder, the states of its files by their paths, and whether it has a .gitignore;
+    None for a folder that is left out. One loop, since a search waits for it."""
     folders: list[str] = []
     files: dict[str, State] = {}
     has_rules = False
@@ -129,7 +130,8 @@ def _entries_of(
         elif not (name in LEFT_OUT_NAMES or name.endswith(GENERATED) or name[0] == "~"):
             state = _state(entry, root)
             if state is not None:
-                files[name] = state
+                path = prefix + name
+                files[path if path.isascii() else path.encode("utf-8", "replace").decode("utf-8")] = state
     return folders, files, has_rules
 
 
@@ -169,7 +171,3 @@ def _is_pattern(line: str) -> bool:
         pathspec.GitIgnoreSpec.from_lines([line])
         return True
     return False
-
-
-def _path(path: str) -> str:
-    return path.encode("utf-8", "replace").decode("utf-8")

@@ -10,8 +10,8 @@ from agentkit_tools.file_text.texts import decoded
 KEY, PATH = 80, 200
 """Maximum length of a key, and of the path to a value, in characters."""
 
-LINES = 300
-"""Lines of one paragraph, in characters together, before a new one begins at a record's end."""
+SHORT = 300
+"""Maximum length of a record that is written as one line, and of several in one paragraph, in characters."""
 
 
 def read_json(path: str, content: bytes) -> FileText:
@@ -43,16 +43,29 @@ def _title(value: Any) -> str:
 
 
 def _paragraphs(value: Any) -> Iterator[str]:
-    """The lines "path: value" of a document; a paragraph ends where a record of a list does."""
+    """The records of a document: short ones a line each, some of them a paragraph; others a value a line."""
     group: list[str] = []
     length = 0
-    for line, is_first in _lines(value):
-        if group and is_first and length > LINES:
+    for record in filter(None, _records(value)):
+        line = "; ".join(record)
+        is_short = len(line) <= SHORT and "\n" not in line
+        if group and (not is_short or length + len(line) > SHORT):
             yield "\n".join(group)
             group, length = [], 0
-        group.append(line)
+        group.append(f"- {line}" if is_short else "\n".join(record))
         length += len(line)
     yield "\n".join(group)
+
+
+def _records(value: Any) -> Iterator[list[str]]:
+    """The lines of each item of a list, and those of what is in none."""
+    record: list[str] = []
+    for line, is_first in _lines(value):
+        if record and is_first:
+            yield record
+            record = []
+        record.append(line)
+    yield record
 
 
 def _lines(value: Any) -> Iterator[tuple[str, bool]]:

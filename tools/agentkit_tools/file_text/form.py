@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agentkit_tools.page_text import Readable, UnreadableError
 
-MAX_CHARACTERS = 10_000_000
+MAX_CHARACTERS = 40_000_000
 """Maximum length of the text of a file; what a small file says may be longer than the file."""
 
 

@@ -12,8 +12,6 @@ from agentkit_tools.file_text.package import Package
 from agentkit_tools.file_text.tables import table_text
 from agentkit_tools.page_text import UnreadableError
 
-MAX_COLUMNS = 1_000
-
 
 def read_sheets(path: str, content: bytes) -> FileText:
     """A workbook's sheets, each row with the names of its columns. Raises UnreadableError, MissingReaderError when
@@ -54,7 +52,7 @@ def _sheets(workbook: Any, formulas: Any) -> Iterator[str]:
 
 def _rows(sheet: Any) -> Iterator[list[str]]:
     sheet.reset_dimensions()  # some programs write wrong ones
-    return ([_said(cell) for cell in row] for row in sheet.iter_rows(max_col=MAX_COLUMNS))
+    return ([_said(cell) for cell in row] for row in sheet.iter_rows())
 
 
 def _completed(values: list[str], formulas: list[str]) -> list[str]:

@@ -59,44 +59,45 @@ def _rows(text: str, separator: str) -> Iterator[Sequence[str]]:
 
 
 def table_text(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The text of a table as paragraphs of some rows, a row a line: "city: Oslo; people: 717,710". Rows above the names
-    of the columns, and those of a table without such names, are their cells."""
+    """The text of a table as paragraphs of some rows, a row a line: "- city: Oslo; people: 717,710". The names of the
+    columns, the rows above them, and those of a table without such names, are their cells."""
     cells = ([one_line(cell) for cell in row] for row in rows)
     filled = (row for row in cells if any(row))
     head = list(islice(filled, LOOK))
     start = _header(head)
     lines = (" | ".join(filter(None, row)) for row in head[: start or 0])
     if start is None:
-        yield from _grouped(" | ".join(filter(None, row)) for row in chain(head, filled))
+        yield from _grouped(f"- {' | '.join(filter(None, row))}" for row in chain(head, filled))
         return
     names = [name[:NAME] for name in head[start]]
     named = (_named(names, row) for row in chain(head[start + 1 :], filled))
-    only_names = [" | ".join(filter(None, names))] if len(head) == start + 1 else []
-    yield from _grouped(chain(lines, only_names, named))
+    yield from _grouped(chain(lines, [" | ".join(filter(None, names))], named))
 
 
 def _header(rows: Sequence[Sequence[str]]) -> int | None:
     """The number of the row with the names of the columns: the first one that is about as wide as the table, if it has
-    no values and no name twice."""
+    no values. A list has none."""
     width = max((sum(map(bool, row)) for row in rows), default=0)
     for number, row in enumerate(rows):
         names = [cell for cell in row if cell]
-        if len(names) >= max(2, width - 1, width * 0.6) or len(names) == width:
-            values = [name for name in names if _VALUE.fullmatch(name) and not re.fullmatch(r"(?:1|2)\d{3}", name)]
-            is_header = not values and len(set(names)) == len(names) and len(rows) > 1
-            return number if is_header else None
+        if width > 1 and len(names) >= max(2, width * 0.6):
+            return None if any(map(_is_value, names)) or len(rows) == 1 else number
     return None
+
+
+def _is_value(cell: str) -> bool:
+    return _VALUE.fullmatch(cell) is not None and re.fullmatch(r"[12]\d{3}", cell) is None
 
 
 def _named(names: Sequence[str], row: Sequence[str]) -> str:
     if len(row) == 1 < len(names):
-        return row[0]
+        return f"- {row[0]}"
     cells = (
         f"{names[number]}: {cell}" if number < len(names) and names[number] else cell
         for number, cell in enumerate(row)
         if cell
     )
-    return "; ".join(cells)
+    return f"- {'; '.join(cells)}"
 
 
 def _grouped(lines: Iterable[str]) -> Iterator[str]:

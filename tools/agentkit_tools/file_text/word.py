@@ -1,6 +1,6 @@
 """Word documents (docx)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined, one_line
@@ -16,7 +16,8 @@ def read_word(path: str, content: bytes) -> FileText:
     """A document's paragraphs, headings, lists, tables, text boxes and notes. Raises UnreadableError."""
     package = Package(content)
     main = package.main_part("word/document.xml")
-    document = _Document(_heading_levels(package, main))
+    styles = list(children(package.xml(_styles_path(package, main)), "style"))
+    document = _Document(_heading_levels(styles), _list_styles(styles))
     parts = [*document.blocks(child(package.xml(main), "body")), *_notes(package, main, document)]
     title = child(package.xml("docprops/core.xml"), "title")
     named = (title.text if title is not None else "") or ""
@@ -37,13 +38,21 @@ def _notes(package: Package, main: str, document: "_Document") -> Iterator[str]:
                 yield text
 
 
-def _heading_levels(package: Package, main: str) -> dict[str, int]:
+def _styles_path(package: Package, main: str) -> str:
+    return next((target for kind, target in package.targets(main).values() if kind == "styles"), "word/styles.xml")
+
+
+def _list_styles(styles: Iterable[Any]) -> frozenset[str]:
+    """The ids of the styles of lists' items."""
+    return frozenset(attribute(style, "styleId") or "" for style in styles if child(style, "pPr", "numPr") is not None)
+
+
+def _heading_levels(styles: Iterable[Any]) -> dict[str, int]:
     """The level of each style that is a heading, 0 for the title, by its id. In a translated Word the ids are
     translated, and the names are not."""
-    targets = (target for kind, target in package.targets(main).values() if kind == "styles")
     based_on: dict[str, str] = {}
     levels: dict[str, int] = {}
-    for style in children(package.xml(next(targets, "word/styles.xml")), "style"):
+    for style in styles:
         number = attribute(style, "styleId") or ""
         name = (_value(child(style, "name")) or "").lower()
         outline = _value(child(style, "pPr", "outlineLvl"))
@@ -64,8 +73,9 @@ def _value(element: Any) -> str | None:
 class _Document:
     """Reads the blocks of one document. title: the paragraph in the style "Title"."""
 
-    def __init__(self, levels: Mapping[str, int]) -> None:
+    def __init__(self, levels: Mapping[str, int], lists: Container[str]) -> None:
         self._levels = levels
+        self._lists = lists
         self.title = ""
 
     def blocks(self, root: Any) -> Iterator[str]:
@@ -104,7 +114,7 @@ class _Document:
             line = one_line(text)
             self.title = self.title or (line if level == 0 else "")
             return f"{'#' * min(max(level, 1), 6)} {line}", False
-        is_item = child(properties, "numPr") is not None
+        is_item = child(properties, "numPr") is not None or style in self._lists
         return (f"- {text}", True) if is_item and text else (text, False)
 
     def _rows(self, table: Any) -> Iterator[str]:
