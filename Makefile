@@ -1,5 +1,6 @@
 # make demo    answer a question from the documents in examples/documents: no API key, no network access, no model
 #              make demo Q="Who built the first marine chronometer?" DOCS=path/to/a/folder
+#              make demo Q="《茶经》是谁写的？" DOCS=examples/documents_zh
 # make test    install the test dependencies and run the tests
 # make quick   run only the tests of agent, tools, transcript and text: no server, no browser
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes

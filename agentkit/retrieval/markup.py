@@ -72,15 +72,21 @@ class _Reader:
     def _add(self, units: Sequence[Unit]) -> None:
         last = self.passages[-1] if self.passages else None
         context = " ".join(self._headings.values())
-        if last and last.context == context and not units[0].is_sentence and _is_introduced(last):
+        if not units:
+            return
+        if units[0].is_sentence:
+            self.passages.append(Passage(list(units), context))
+        elif last and last.context == context and _introduces(last):
             last.units.extend(units)
         else:
-            self.passages.append(Passage(list(units), context))
+            self.passages.extend(Passage([unit], context) for unit in units)
 
 
-def _is_introduced(passage: Passage) -> bool:
-    """Whether what follows a passage belongs to it: a list or code behind a colon, the next item of such a list."""
-    return not passage.units[-1].is_sentence or passage.units[-1].text.endswith((":", "："))
+def _introduces(passage: Passage) -> bool:
+    """Whether the list or code behind a passage belongs to it: behind a colon, as do the next items of such a list."""
+    return passage.units[0].is_sentence and (
+        not passage.units[-1].is_sentence or passage.units[-1].text.endswith((":", "："))
+    )
 
 
 def _is_plain_heading(text: str) -> bool:
@@ -111,7 +117,6 @@ _DEFINITION = re.compile(
     r"(?:-{1,2}[A-Za-z][\w-]*|[^\s.!?。！？:：|](?:[^.!?。！？:：|\n]{0,40}\S)?(?:: |：)|[^\n|]{1,40}\t)"
 )
 _OPTION = re.compile(r"[ \t]*-{1,2}[A-Za-z?][\w-]*(?:[ ,=\t]|$)|[ \t]*\S[^\n]{0,40}?\S(?:[ \t]{3,}|\t)\S")
-_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
 _RULE_OF_TABLE = re.compile(r"[ \t]*[|+:=-][-|+:= \t]*$")
 _DEFINED = re.compile(r":[ \t]+(?=\S)")
 
@@ -120,26 +125,44 @@ def _units(lines: Sequence[str]) -> Iterator[Unit]:
     """What can be quoted of lines without an empty one between them."""
     running: list[str] = []
     is_item = False
-    stand_alone = sum(bool(_OPTION.match(line) or _DEFINITION.match(line)) for line in lines) * 2 > len(lines)
-    for line in lines:
-        starts = bool(_ITEM.match(line) or _OPTION.match(line) or _ROW.match(line)) or (
-            stand_alone and bool(_DEFINITION.match(line))
-        )
+    header: list[str] = []
+    stand_alone = len(lines) > 1 and sum(map(_is_definition, lines)) * 2 > len(lines)
+    for place, line in enumerate(lines):
         if _RULE_OF_TABLE.match(line):
             continue
-        if starts:
+        if _is_row(line):
+            if place + 1 < len(lines) and not header and _RULE_OF_TABLE.match(lines[place + 1]):
+                header = _cells(line)
+            else:
+                yield Unit(_row(_cells(line), header), is_sentence=False)
+        elif _ITEM.match(line) or (stand_alone and _is_definition(line)):
             yield from _closed(running, is_item)
-            running, is_item = [], True
-        running.append(_without_mark(line, starts))
+            running, is_item = [_ITEM.sub("", line, count=1)], True
+        elif defined := _DEFINED.match(line):  # below its term
+            running, is_item = [*running, "— " + line[defined.end() :]], True
+        else:
+            running.append(line)
     yield from _closed(running, is_item)
 
 
-def _without_mark(line: str, starts: bool) -> str:
-    if starts and _ROW.match(line):
-        return " | ".join(cell.strip() for cell in line.strip().strip("|").split("|"))
-    if defined := _DEFINED.match(line):  # the definition below a term
-        return "— " + line[defined.end() :]
-    return _ITEM.sub("", line, count=1) if starts else line
+def _is_definition(line: str) -> bool:
+    return bool(_OPTION.match(line) or _DEFINITION.match(line))
+
+
+def _is_row(line: str) -> bool:
+    stripped = line.strip()
+    return len(stripped) > 2 and stripped[0] == stripped[-1] == "|"
+
+
+def _cells(line: str) -> list[str]:
+    return [without_markup(cell) for cell in line.strip()[1:-1].split("|")]
+
+
+def _row(cells: Sequence[str], header: Sequence[str]) -> str:
+    """A row of a table in one line, each cell with the head of its column."""
+    if len(cells) != len(header):
+        return " | ".join(cells)
+    return " | ".join(f"{head}: {cell}" if head else cell for head, cell in zip(header, cells, strict=True))
 
 
 def _closed(lines: Sequence[str], is_item: bool) -> Iterator[Unit]:
@@ -151,7 +174,7 @@ def _closed(lines: Sequence[str], is_item: bool) -> Iterator[Unit]:
 
 
 _FENCE = re.compile(r"[ \t]*(```+|~~~+)")
-_MARKED_HEADING = re.compile(r"(#{1,6})[ \t]+(\S.*?)[ \t#]*$")
+_MARKED_HEADING = re.compile(r"(#{1,6})[ \t]+(\S.*)")
 _UNDERLINE = re.compile(r"([=\-~^\"'*+#.:`_])\1{2,}[ \t]*$")
 _DIRECTIVE = re.compile(r"[ \t]*\.\.[ \t]+(?:([\w:-]+)::|(?=\S))[ \t]*(.*)$")
 _FIELD = re.compile(r"[ \t]+:[\w-]+:(?:[ \t]|$)")
@@ -235,7 +258,7 @@ def _special(lines: _Lines, before: list[str]) -> list[_Block]:
         return [_Block("code", lines.until(fence[1]))]
     if heading := _MARKED_HEADING.match(line):
         lines.next()
-        return [_Block("heading", [heading[2]], len(heading[1]))]
+        return [_Block("heading", [heading[2].rstrip("# \t")], len(heading[1]))]
     if len(before) <= 1 and (underline := _UNDERLINE.match(line)):
         lines.next()
         heading_lines = [before.pop()] if before else []

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from agentkit.retrieval.markup import Passage, Unit
 from agentkit.retrieval.words import content_words, has_word, is_unspaced, word_text
@@ -26,10 +27,13 @@ LENGTH = 0.0003
 QUOTE = 450
 """Maximum length of a quote of two sentences, in characters."""
 
-COVER, NEARNESS, MISSING = 2.7, 2.5, 1.4
-LEAST, LEAST_UNSPACED = 0.92, 0.44
-"""Whether texts are about a question: fitted (logistic regression) to questions of XQuAD in English, Chinese and
-Russian, whose articles were among the texts or not (benchmarks/extractive.py)."""
+SHORT = 60
+"""Length of a text that may be no more than a heading, in characters."""
+
+SHARE, SHARE_OF_BEST, NEARNESS, WORDS, MISSING = 5.7, 4.2, 4.7, 0.18, 0.8
+LEAST, LEAST_UNSPACED = 3.1, 2.4
+"""Whether texts are about a question: fitted (logistic regression) to questions of XQuAD in four languages, whose
+articles were among the texts or not (benchmarks/extractive.py)."""
 
 NEAR = 3
 """How many words apart two words of a question are near each other in a text."""
@@ -80,8 +84,13 @@ def best_quotes(question: str, sources: Sequence[Source], count: int = 3, *, sub
         for each in source.passages
     ]
     found = _Scoring(question, words, content_words(subject) if subject else (), paragraphs)
-    best = list(_distinct(found.ranked(), paragraphs, count))
-    if not best or found.about([paragraphs[index] for index, _ in best]) < _least(words):
+    ranked = found.ranked()
+    best = list(_distinct(ranked, paragraphs, count))
+    if not best:
+        return []
+    index, place = ranked[0]
+    first = paragraphs[index].units[place].text
+    if found.about([paragraphs[index] for index, _ in best], first) < _least(words):
         return []
     return [Quote(text, paragraphs[index].source) for index, text in best]
 
@@ -129,24 +138,38 @@ class _Scoring:
             paragraph = self._paragraphs[index]
             unit = paragraph.units[place].text
             number = NUMBER if self._wants_number and any(map(str.isdigit, unit)) else 0.0
-            if has_own[index] or (covers[index] and not self._words):
+            if has_own[index] and self._says_more(unit):
                 score = self._cover(text, paragraph.context) + PARAGRAPH * covers[index]
                 scores[index, place] = score + number - LENGTH * len(unit)
         return sorted(scores, key=lambda key: -scores[key])
 
-    def about(self, quoted: Sequence[_Paragraph]) -> float:
-        """How certain it is that paragraphs, best first, are about the question: by how much of it they have, how near
-        each other its words are, and what the weightiest word is that the best one does not have."""
-        cover = max(self._cover(paragraph.words, paragraph.context) for paragraph in quoted)
+    def _says_more(self, unit: str) -> bool:
+        """Whether a short text has more words than the question has: else it is a heading or a link."""
+        return len(unit) > SHORT or any(
+            not any(has_word(word, f" {each} ") for word in self._words) for each in content_words(unit)
+        )
+
+    def about(self, quoted: Sequence[_Paragraph], best: str) -> float:
+        """How certain it is that paragraphs, best first, are about the question: by how many of its words the first one
+        has, and the best unit in it; how near each other they are, how many the question has, and what the weightiest
+        word is that is not there."""
+        first = quoted[0]
+        share = self._share(first.words, first.context)
+        share_of_best = self._share(word_text(best), first.context)
         nearness = max(self._nearness(paragraph.words) for paragraph in quoted)
-        absent = [
-            weight * (1 - _presence(word, quoted[0].words, quoted[0].context)) for word, weight in self._weights.items()
-        ]
-        return COVER * cover + NEARNESS * nearness - MISSING * max(absent, default=0.0) / 8
+        absent = max(
+            weight * (1 - _presence(word, first.words, first.context)) for word, weight in self._weights.items()
+        )
+        evidence = SHARE * share + SHARE_OF_BEST * share_of_best + NEARNESS * nearness
+        return evidence + WORDS * len(self._words) - MISSING * absent
+
+    def _share(self, text: str, context: str) -> float:
+        """The fraction of the words of the question that are in a text, or above it."""
+        return sum(_presence(word, text, context) for word in self._words) / max(1, len(self._words))
 
     def _nearness(self, text: str) -> float:
         """The fraction of the pairs of successive words of the question that are near each other in a text."""
-        pairs = list(zip(self._words, self._words[1:], strict=False))
+        pairs = list(pairwise(self._words))
         places = {word: [] for word in self._words} if pairs else {}  # type: dict[str, list[int]]
         for place, each in enumerate(text.split()):
             for word in places:
@@ -186,12 +209,18 @@ def _distinct(
 
 def _joined(units: Sequence[Unit]) -> str:
     """The text of units: in one line, with code of several lines below it."""
-    text = ""
-    for before, unit in zip((None, *units), units, strict=False):
-        is_list = before is not None and not (before.is_sentence and unit.is_sentence)
-        separator = "\n" if "\n" in unit.text or "\n" in text else "; " if is_list and text[-1] not in ":：" else " "
-        text += (separator if text else "") + unit.text
+    text = units[0].text
+    for before, unit in pairwise(units):
+        text += _between(before, unit) + unit.text
     return text
+
+
+def _between(before: Unit, unit: Unit) -> str:
+    if "\n" in before.text or "\n" in unit.text:
+        return "\n"
+    if before.text[-1] in "。！？：）」』”":  # wide marks, which have their space in them
+        return ""
+    return " " if unit.is_sentence or before.text[-1] in ".:" else "; "
 
 
 def _with_neighbours(units: Sequence[Unit], place: int, taken: set[int]) -> Sequence[int]:

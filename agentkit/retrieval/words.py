@@ -36,6 +36,8 @@ _NEITHER = re.compile(rf"(?:(?![{_MARKED}{_UNSPACED}])[\W_])+")
 _OTHER_LETTERS = re.compile(r"(?:[^\W_\x00-\x7f])+")
 _VOWEL_MARKS = re.compile("[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]+")
 _ACCENTS = re.compile("[\u0300-\u036f]+")
+_ARABIC_ARTICLE = re.compile(r"(?<!\w)(?:[وف]?[بك]?ال|[وف]?لل|و)(?=\w{3})")
+"""The Arabic article and the words that are written together with it (light stemming, Larkey and others 2002)."""
 _SAME_LETTERS = str.maketrans("أإآٱىیё", "ااااييе")
 
 
@@ -63,8 +65,12 @@ def indexed(text: str) -> str:
 
 
 def word_text(text: str) -> str:
-    """The text as `indexed`, with one space around each word, and nothing else."""
-    return f" {_NEITHER.sub(' ', indexed(text)).strip()} "
+    """The text as `indexed`, with one space around each word, and nothing else; without Arabic articles."""
+    return f" {_without_articles(_NEITHER.sub(' ', indexed(text))).strip()} "
+
+
+def _without_articles(text: str) -> str:
+    return text if text.isascii() else _ARABIC_ARTICLE.sub("", text)
 
 
 def _pairs(run: str) -> Iterator[str]:
@@ -85,8 +91,9 @@ def has_other_letters(text: str) -> bool:
 
 def content_words(text: str) -> list[str]:
     """The distinct words of a question that say what it is about, `folded`; pairs of characters in scripts without
-    spaces. Without stop words, unless there are no others."""
-    return _content(text if text.isascii() else NO_SUBJECT.sub(" ", text)) or _content(text)
+    spaces, Arabic words without their article. Without stop words, unless there are no others."""
+    words = _content(text if text.isascii() else NO_SUBJECT.sub(" ", text)) or _content(text)
+    return list(dict.fromkeys(map(_without_articles, words)))
 
 
 def _content(text: str) -> list[str]:

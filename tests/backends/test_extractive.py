@@ -5,10 +5,17 @@ from pathlib import Path
 import pytest
 
 from agentkit import Agent, Limits, Tool, tool
-from agentkit.backends.extractive import NO_MODEL, NOTHING_FOUND, ExtractiveBackend
+from agentkit.backends.extractive import (
+    NO_MODEL,
+    NO_MODEL_IN_CHINESE,
+    NOTHING_FOUND,
+    NOTHING_FOUND_IN_CHINESE,
+    ExtractiveBackend,
+)
 from agentkit_tools import documents, page_visitor, web_search
 from tests.support.site import Site
 
+IN_CHINESE = Path(__file__).parents[2] / "examples" / "documents_zh"
 DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
 
 
@@ -110,3 +117,104 @@ def test_a_failed_search_is_not_an_answer_and_is_reported() -> None:
 
     output = Agent(ExtractiveBackend(), tools=[search]).run("Where does moss grow?").output
     assert output == f"{NOTHING_FOUND}\nsearch: Error: search raised ConnectionError: moss grow moss grow"
+
+
+@pytest.mark.parametrize(
+    ("question", "quote", "source"),
+    [
+        ("《茶经》是谁写的？", "唐代的陆羽", "01-茶叶的起源.md"),
+        ("乌龙茶的发酵程度是什么？", "半发酵", "02-六大茶类.md"),
+        ("茶马司是哪一年设立的？", "1074年", "03-茶马古道.txt"),
+        ("1866年的飞剪船竞赛航行了多少天？", "99天", "04-海上的茶.md"),
+        ("紫砂壶烧制的温度是多少？", "1180摄氏度", "06-紫砂壶.html"),
+        ("錫蘭茶園是誰開闢的？詹姆斯·泰勒？", "詹姆斯·泰勒", "07-阿萨姆与锡兰.md"),
+    ],
+)
+def test_a_chinese_question_is_answered_in_chinese(question: str, quote: str, source: str) -> None:
+    result = Agent("extractive", tools=documents(IN_CHINESE)).run(question)
+    assert result.output.startswith(NO_MODEL_IN_CHINESE)
+    quotes, _, sources = result.output.partition("来源：\n")
+    assert quote in quotes
+    assert source in sources
+    assert "**" not in quotes
+
+
+@pytest.mark.parametrize(
+    ("question", "nothing"),
+    [("珠穆朗玛峰有多高？", NOTHING_FOUND_IN_CHINESE), ("How high is Mount Everest?", NOTHING_FOUND)],
+)
+def test_the_finish_reason_says_that_nothing_was_found(question: str, nothing: str) -> None:
+    result = Agent("extractive", tools=documents(IN_CHINESE)).run(question)
+    assert (result.output, result.finish_reason, result.stopped) == (nothing, "nothing_found", "answer")
+
+
+def test_files_that_were_not_read_are_named_when_nothing_is_found(tmp_path: Path) -> None:
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7 broken")
+    (tmp_path / "a.txt").write_text("Moss grows on oaks.")
+    output = Agent("extractive", tools=documents(tmp_path)).run("How high is Mount Everest?").output
+    assert output.startswith(NOTHING_FOUND + "\n(broken.pdf was not read: ")
+
+
+@pytest.fixture
+def manual(tmp_path: Path) -> Path:
+    """A folder with documents on two cities and on a program."""
+    for city, people, area in (("Oslo", "709,000", "480"), ("Bergen", "291,000", "465")):
+        (tmp_path / f"{city}.md").write_text(
+            f"# {city}\n\n{city} is a city in Norway.\n\n## Population\n\nThe population is {people} people.\n\n"
+            f"## Area\n\nIts area is {area} square kilometres.\n"
+        )
+    (tmp_path / "program.rst").write_text(
+        "Program\n=======\n\nInstall the **program** with `pip <https://pip.example>`_::\n\n    pip install program\n"
+        "    program --version\n\nOptions\n-------\n\n--verbose   print every step\n--quiet     print only errors\n"
+    )
+    return tmp_path
+
+
+def test_a_follow_up_is_about_the_subject_of_the_conversation(manual: Path) -> None:
+    agent = Agent("extractive", tools=documents(manual))
+    first = agent.run("Is Bergen a city in Norway?")
+    second = agent.run("And its population?", messages=first.messages)
+    assert "291,000" in _quotes(second.output)[0]
+    third = agent.run("What about the area?", messages=second.messages)
+    assert "465 square kilometres" in _quotes(third.output)[0]
+
+
+def test_a_chinese_follow_up_is_about_the_subject_of_the_conversation() -> None:
+    agent = Agent("extractive", tools=documents(IN_CHINESE))
+    first = agent.run("飞剪船是什么？")
+    second = agent.run("它在1866年的比赛航行了多少天？", messages=first.messages)
+    assert "99天" in _quotes(second.output)[0]
+
+
+def test_code_is_quoted_as_it_is_with_its_introduction(manual: Path) -> None:
+    output = Agent("extractive", tools=documents(manual)).run("How do I install the program?").output
+    assert "- Install the program with pip: [1]\n  ```\n  pip install program\n  program --version\n  ```" in output
+
+
+def test_the_line_that_defines_an_option_is_quoted(manual: Path) -> None:
+    output = Agent("extractive", tools=documents(manual)).run("What does the option --quiet do?").output
+    assert _quotes(output)[0] == "- --quiet print only errors [1]"
+
+
+def test_a_title_may_have_the_subject_of_the_question(manual: Path) -> None:
+    output = Agent("extractive", tools=documents(manual)).run("How large is the area of Oslo?").output
+    assert "480 square kilometres" in _quotes(output)[0]
+
+
+def test_a_failed_read_leaves_the_hits_of_the_search() -> None:
+    @tool(read_only=True)
+    def wiki_search(q: str) -> str:
+        """Search the wiki."""
+        return "[1] Moss\nsource: https://wiki.example/moss\nMoss grows on the north side of old oak trees."
+
+    @tool(read_only=True)
+    def open_page(url: str) -> str:
+        """Open a page."""
+        raise ConnectionError("no route")
+
+    output = Agent(ExtractiveBackend(), tools=[wiki_search, open_page]).run("Where does moss grow?").output
+    assert _quotes(output) == ["- Moss grows on the north side of old oak trees. [1]"]
+
+
+def _quotes(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith("- ")]

@@ -70,7 +70,7 @@ def cut_to_goal(text: str, goal: str, max_chars: int) -> str:
     order, with a note on what was omitted: the best passages, and of the next ones the sentences that match."""
     if len(text) <= max_chars:
         return text
-    passages = passages_of(text)
+    passages = passages_of(text) or [""]
     with PassageIndex(passages) as index:
         ranked = index.best(goal, least_share=0)
     kept = _fitting(passages, ranked, goal, max_chars) if ranked else _beginning(passages, max_chars)
