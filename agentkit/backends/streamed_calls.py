@@ -158,7 +158,7 @@ class StreamedCalls:
         if not call.name or call.is_begun or self._begin is None:
             return
         call.is_begun = True
-        if not self._started.setdefault(call.key, _Twins()).takes(call):
+        if self.may_repeat and not self._started.setdefault(call.key, _Twins()).takes(call):
             return
         arguments = as_json_object(call.arguments())
         before = self._calls[: self._calls.index(call)]
