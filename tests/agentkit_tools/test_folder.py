@@ -209,7 +209,7 @@ def test_files_that_can_not_be_read_are_named_but_do_not_fill_the_result(tmp_pat
     text = find(["krill"])
     assert sources(text) == ["whales.md"]
     assert "(binary.txt was not read: its content is binary, not text)" in text
-    assert "(broken0.pdf was not read: the PDF is damaged or encrypted)" in text
+    assert "(broken0.pdf was not read: the PDF is damaged)" in text
     assert text.endswith("(6 more files were not read)")
     with pytest.raises(ToolError, match=r"large\.txt was not read: it is larger than 5,000 bytes"):
         read(["large.txt"], "x")
