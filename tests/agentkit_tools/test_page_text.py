@@ -319,3 +319,34 @@ def test_why_a_pdf_is_not_read_is_said(content: bytes, says: str) -> None:
     with pytest.raises(UnreadableError, match=f"^{says}$"):
         readable(Page("u", 200, "application/pdf", None, content))
     assert says in visited(content, "application/pdf")
+
+
+# As reported of other readers of pages
+
+
+GEARS = """<body><table class="maintable"><tr><td class="sidebar"><a href="/">Home</a> <a href="/a">Archive</a></td>
+<td class="content"><h1>Gears</h1>
+<p>Mount a size 1/2 gear on the left knob and a size 1/3 gear on the right knob to begin the demonstration of the rates.
+<p>If the left knob turns at rate <i>r</i>, the middle gear turns at rate -3<i>r</i> and the right knob at 3<i>r</i>/2.
+<p>Or put in another socket for the peg, and mount three gears in that order, to see the effect of a change in between.
+</table></body>"""
+WORDS = "<p>This paragraph speaks of keys and of how long they should be in practice.</p>" * 8
+BARE_LIST = f"<body><h1>Keys</h1>{WORDS}<ul><li>Did they?</li><li>A second point.</li></ul><p>The end of it.</p></body>"
+SPANS = f"<body><main>{WORDS}<ul><li><span tabindex=0>You may know what we hold</span></li></ul></main></body>"
+TEASER = f"<article><div class=teaser-content><p>The court met on Tuesday to hear it.</p></div>{WORDS}</article>"
+MERGED = "<table><tr><th colspan=2>Plants<br>Range: today<tr><td>Domain:<td><ul><li>Eukaryota</ul></table>"
+
+
+@pytest.mark.parametrize(
+    ("page", "right"),
+    [
+        (GEARS, "the middle gear turns at rate -3r and the right knob at 3r/2."),
+        (BARE_LIST, "- Did they?\n- A second point."),
+        (SPANS, "- You may know what we hold"),
+        (TEASER, "The court met on Tuesday to hear it."),
+        (MERGED, "| Plants Range: today | Plants Range: today |\n| --- | --- |\n| Domain: | Eukaryota |"),
+    ],
+    ids=["layout-table", "list-in-body", "list-of-spans", "teaser", "merged"],
+)
+def test_what_other_readers_lose_is_read(page: str, right: str) -> None:
+    assert right in text(page)

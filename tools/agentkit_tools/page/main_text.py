@@ -31,7 +31,7 @@ ASIDE = re.compile(
     r"(?i)(?:^|[\s_-])(?:cookies?|consent|gdpr|newsletter|subscri(?:be|ption)|sharing|share|social|breadcrumbs?|related|"
     r"recommend(?:ed|ations?)?|promo(?:tion)?|advert(?:s|isement|ising)?|ads?|sponsor(?:ed|s)?|sidebar|side-?bar|"
     r"navbar|navigation|nav|menu|pagination|pager|pop-?up|modal|masthead|toolbar|signup|sign-up|login|"
-    r"footer|copyright|post-?profile|user-?(?:nav|info|details|card)|author-(?:box|bio|info)|signature|teasers?|trending|most-?read|see-?also-box|toc|skip|outbrain|taboola|paywall|tags?|taglist)"
+    r"footer|copyright|post-?profile|user-?(?:nav|info|details|card)|author-(?:box|bio|info)|signature|trending|most-?read|see-?also-box|toc|skip|outbrain|taboola|tags?|taglist)"
     r"(?:$|[\s_-])"
 )
 """Names of classes and ids of what stands beside the text."""
