@@ -315,7 +315,7 @@ def test_help_names_every_option_and_the_docs_do_too() -> None:
 def test_the_exit_code_is_1_when_nothing_was_found_and_when_no_search_engine_was_reached() -> None:
     done = agentkit("ask", "How high is Mount Everest?", "--docs", DOCUMENTS, "--quiet")
     assert (done.returncode, done.stdout[:13]) == (1, "Nothing found")
-    nowhere = {"SEARXNG_URL": "http://127.0.0.1:9"}
-    done = agentkit("ask", "How high is Mount Everest?", "--model", "extractive", "--quiet", **nowhere)
+    question = ("ask", "How high is Mount Everest?", "--model", "extractive", "--quiet")
+    done = agentkit(*question, SEARXNG_URL="http://127.0.0.1:9")
     assert (done.returncode, done.stdout[:13]) == (1, "Nothing found")
     assert "search: Error: the search failed" in done.stdout
