@@ -94,6 +94,7 @@ RESULT_JSON = {
     "pending": [OPEN_JSON],
     "unknown_calls": [OPEN_JSON],
     "replayed": False,
+    "finish_reason": "",
 }
 
 EVENTS: list[tuple[Event, dict[str, Any]]] = [

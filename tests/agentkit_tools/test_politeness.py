@@ -137,7 +137,11 @@ def test_a_short_retry_after_is_honoured(traps: TrapSite, status: int, after: st
     assert "31 metres" in visited(traps, "/a")
 
 
-@pytest.mark.parametrize("after", ["120", formatdate(time.time() + 7200, usegmt=True), "99999999999999999999"])
+@pytest.mark.parametrize(
+    "after",
+    ["120", formatdate(time.time() + 7200, usegmt=True), "99999999999999999999"],
+    ids=["seconds", "date", "overlong"],
+)
 def test_a_long_retry_after_is_told(traps: TrapSite, after: str) -> None:
     traps.answers = {"/a": answer(429, retry_after=after)}
     with pytest.raises(ToolError, match=r"answered 429 Too Many Requests, and asks to try again after \d+ seconds"):
