@@ -177,11 +177,9 @@ def _httpx_context(is_needed: bool) -> "ssl.SSLContext":
     missing don't matter; what a server redirects to is then not trusted."""
     import ssl
 
-    import httpx2
-
     try:
         check_tls(HTTPX)
-        return httpx2.create_ssl_context()
+        return _shared_context(tuple(map(_state_of, ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"))))
     except ConfigurationError:
         if is_needed:
             raise
@@ -192,6 +190,23 @@ def _httpx_context(is_needed: bool) -> "ssl.SSLContext":
                 "unset it"
             ) from None
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@functools.lru_cache(4)
+def _shared_context(environment: tuple[tuple[str, int] | None, ...]) -> "ssl.SSLContext":
+    """The context of all clients as long as the environment is the same: reading the certificates takes 20 ms of
+    CPU."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
+
+
+def _state_of(variable: str) -> tuple[str, int] | None:
+    """A variable's file, and when it was changed (nanoseconds)."""
+    path = os.environ.get(variable)
+    if not path:
+        return None
+    return path, 0 if variable == "SSLKEYLOGFILE" else os.stat(path).st_mtime_ns
 
 
 def _authority_variables() -> str:
