@@ -37,6 +37,8 @@ def usage_in(chunk: Mapping[str, Any]) -> dict[str, Any]:
 
 def usage_of(usage: Mapping[str, Any]) -> Usage:
     """Convert the usage of one reply; a count that is absent or can't be read is 0, such a cost None."""
+    if not usage:
+        return Usage(requests=1)
     named = {_HUMP.sub(r"_\1", str(name)).lower(): value for name, value in usage.items()}
     cached = _detail(named, _DETAILS_IN, _CACHED) or _first(named, (*_CACHED_BESIDE, *_CACHED))
     total = _first(named, _INPUT)
