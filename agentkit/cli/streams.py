@@ -57,6 +57,7 @@ def usable_streams() -> Iterator[None]:
         _end(before[1], error)
     finally:
         sys.stdin, sys.stdout, sys.stderr = before
+        _drop_rest(before[2])
         for stream, errors in handlers:
             with suppress(ValueError, OSError):
                 stream.reconfigure(errors=errors)
@@ -115,13 +116,26 @@ def _flush(stream: Any) -> None:
 def _end(stdout: Any, error: OSError) -> None:
     """End the program: standard output can't be written to. Its rest goes nowhere, so that the interpreter does not
     report the error again. A pipe that was closed by its reader needs no message."""
-    with suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stdout.fileno())
-        os.close(nowhere)
+    _lead_nowhere(stdout)
     if error.errno != errno.EPIPE:
         print(f"agentkit: standard output can't be written: {error.strerror}", file=sys.stderr)
     raise SystemExit(1)
+
+
+def _drop_rest(stderr: Any) -> None:
+    """Drop what standard error has buffered and can't write: the interpreter would fail with it at its end."""
+    try:
+        if not _is_gone(stderr) and hasattr(stderr, "flush"):
+            stderr.flush()
+    except (OSError, ValueError):
+        _lead_nowhere(stderr)
+
+
+def _lead_nowhere(stream: Any) -> None:
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 class _Lenient(io.TextIOBase):
