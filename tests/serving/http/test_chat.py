@@ -190,7 +190,7 @@ def test_a_client_that_disconnects_stops_its_run(tmp_path: Path) -> None:
     with serve(endless) as server, serve_http(settings_for(tmp_path, server.url)) as service:
         body = {"messages": [{"role": "user", "content": "Hello"}]}
         for path in ("/api/llm/chat/stream", "/v1/chat/completions"):
-            was_running = []
+            was_running: list[bool] = []
             while not any(was_running):  # in a busy process a stream of the test's server ends early now and then
                 assert len(was_running) < 3
                 with requests.post(
