@@ -255,15 +255,7 @@ def _foreign_result(future: "asyncio.Future[Any]", stop: Stop) -> Any:
     async def wait() -> Any:
         return await future
 
-    ended = threading.Event()
-    waiting = asyncio.run_coroutine_threadsafe(wait(), loop)
-    waiting.add_done_callback(lambda _: ended.set())
-    try:
-        stop.wait(ended.wait)
-    except BaseException:
-        waiting.cancel()
-        raise
-    return waiting.result()
+    return stop.result_of(asyncio.run_coroutine_threadsafe(wait(), loop))
 
 
 _HIDDEN = threading.local()

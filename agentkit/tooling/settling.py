@@ -3,7 +3,6 @@
 import contextlib
 import inspect
 import sys
-import threading
 import types
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
@@ -52,7 +51,7 @@ def settled(value: Any, stop: Stop) -> Any:
 
             value = result_of(value, stop)
         elif _is_future(value):
-            value = _result_of_future(value, stop)
+            value = stop.result_of(value)
         elif kind is types.GeneratorType:
             return _drained(value, stop)
         elif hasattr(kind, "__anext__"):
@@ -73,17 +72,6 @@ def items_before(error: BaseException) -> Items:
 def _is_future(value: Any) -> bool:
     """Whether this is a `concurrent.futures.Future`, or one of another library that is like it."""
     return all(callable(getattr(type(value), name, None)) for name in ("add_done_callback", "result", "done", "cancel"))
-
-
-def _result_of_future(future: Any, stop: Stop) -> Any:
-    ended = threading.Event()
-    future.add_done_callback(lambda _: ended.set())
-    try:
-        stop.wait(ended.wait)
-    except BaseException:
-        future.cancel()
-        raise
-    return future.result()
 
 
 class _Taken:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ToolError
@@ -51,6 +52,18 @@ class Stop:
                 return True
             if time.monotonic() >= end:
                 return False
+
+    def result_of(self, future: Any) -> Any:
+        """The result of a `concurrent.futures.Future`, or of one of another library that is like it. Raises what it
+        raises, and ToolError when the wait is over, after which it is cancelled."""
+        ended = threading.Event()
+        future.add_done_callback(lambda _: ended.set())
+        try:
+            self.wait(ended.wait)
+        except BaseException:
+            future.cancel()
+            raise
+        return future.result()
 
 
 def out_of_time(name: str) -> str:
