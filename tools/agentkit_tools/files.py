@@ -5,6 +5,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import pathspec
@@ -118,21 +119,39 @@ def _entries_of(
     has_rules = False
     for entry in entries:
         name = entry.name
-        if name[0] == ".":
-            has_rules = has_rules or name == ".gitignore"
-        elif entry.is_dir(follow_symlinks=False):
-            if name not in LEFT_OUT_FOLDERS:
+        if entry.is_dir(follow_symlinks=False):
+            if name[0] != "." and name not in LEFT_OUT_FOLDERS:
                 folders.append(name)
-        elif name in MARKS:
-            return None
-        elif (ending := name[name.rfind(".") :].lower()) in WITHOUT_TEXT:
-            left_out[ending] += 1
-        elif not (name in LEFT_OUT_NAMES or name.endswith(GENERATED) or name[0] == "~"):
+            continue
+        role = _role_of(name)
+        if role is DOCUMENT:
             state = _state(entry, root)
             if state is not None:
                 path = prefix + name
                 files[path if path.isascii() else path.encode("utf-8", "replace").decode("utf-8")] = state
+        elif role is MARK:
+            return None
+        elif role is RULES:
+            has_rules = True
+        elif role is not HIDDEN:
+            left_out[role] += 1
     return folders, files, has_rules
+
+
+DOCUMENT, MARK, RULES, HIDDEN = "a document", "a mark", "rules", "hidden"
+
+
+@lru_cache(maxsize=65_536)
+def _role_of(name: str) -> str:
+    """What a file of this name is: a document that may be read, one of MARKS, a .gitignore, one that is not mentioned,
+    or its ending where that says that it has no text."""
+    if name[0] == ".":
+        return RULES if name == ".gitignore" else HIDDEN
+    if name in MARKS:
+        return MARK
+    if (ending := name[name.rfind(".") :].lower()) in WITHOUT_TEXT:
+        return ending
+    return HIDDEN if name in LEFT_OUT_NAMES or name.endswith(GENERATED) or name[0] == "~" else DOCUMENT
 
 
 def _state(entry: os.DirEntry[str], root: Path) -> State | None:
@@ -141,10 +160,12 @@ def _state(entry: os.DirEntry[str], root: Path) -> State | None:
     try:
         if entry.is_symlink() and not Path(entry.path).resolve(strict=True).is_relative_to(root):
             return None
+        if not entry.is_file():
+            return None
         status = entry.stat()
     except (OSError, RuntimeError):
         return None
-    return (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None
+    return status.st_mtime_ns, status.st_size
 
 
 def _is_ignored(known: dict[str, bool], prefix: str, name: str, rules: Rules) -> bool:
