@@ -16,7 +16,7 @@ from agentkit import Agent, ToolError
 from agentkit_tools import documents
 from agentkit_tools.file_text import READERS, form, read_file
 from agentkit_tools.file_text.code import passages_of_code
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.unreadable import UnreadableError
 from tests.support.growth import assert_linear
 from tests.support.office import book, open_document, paragraph, shape, slides, word, zipped
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from agentkit import Agent, Page
 from agentkit.testing import ScriptedBackend
 from agentkit_tools import page_visitor
-from agentkit_tools.page_text import UnreadableError, html_text, readable
+from agentkit_tools.page_text import html_text, readable
+from agentkit_tools.unreadable import UnreadableError
 from tests.support.growth import assert_linear
 from tests.support.site import pdf
 

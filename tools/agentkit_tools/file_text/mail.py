@@ -5,7 +5,8 @@ from email.message import EmailMessage
 
 from agentkit import Page
 from agentkit_tools.file_text.form import FileText, joined
-from agentkit_tools.page_text import UnreadableError, readable
+from agentkit_tools.page_text import readable
+from agentkit_tools.unreadable import UnreadableError
 
 SHOWN = ("From", "To", "Cc", "Date", "Subject")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined
 from agentkit_tools.file_text.texts import decoded, heading_of
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.unreadable import UnreadableError
 
 OUTPUT = 5_000
 """Maximum length of what one cell printed, in characters."""

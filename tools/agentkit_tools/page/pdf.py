@@ -2,35 +2,36 @@
 
 import re
 import threading
+import time
 
 import pypdfium2
 
+from agentkit_tools.unreadable import UnreadableError
+
 MAX_PAGES = 300
 MAX_CHARACTERS = 2_000_000
+SECONDS = 10.0
+"""After this time no further page is begun; one page may take seconds."""
 
 _ONE_AT_A_TIME = threading.Lock()
 """pdfium may not be called by two threads at once."""
 
 
-class PdfError(Exception):
-    """A PDF can not be read; the message gives the reason."""
-
-
 def pdf_text(content: bytes) -> tuple[str, str]:
     """Returns the title and the text of a PDF.
 
-    Raises PdfError when it is damaged, encrypted or has no text because its pages are images.
+    Raises UnreadableError when it is damaged, encrypted or has no text because its pages are images.
     """
     with _ONE_AT_A_TIME:
         try:
-            title, pages, count = _read(content)
+            title, pages, count, why = _read(content)
         except pypdfium2.PdfiumError as error:
-            raise PdfError(_reason(str(error))) from None
+            raise UnreadableError(_reason(str(error))) from None
     text = "\n\n".join(filter(None, (_joined_lines(page) for page in pages)))
     if not text.strip():
-        raise PdfError("the PDF has no text; its pages may be scanned images")
+        raise UnreadableError("the PDF has no text; its pages may be scanned images")
     if count > len(pages):
-        text += f"\n\n[… only the first {len(pages)} of {count} pages were read]"
+        text += f"\n\n[… only the first {len(pages)} of {count} pages were read{why}]"
     return title, text
 
 
@@ -40,9 +41,10 @@ def _reason(error: str) -> str:
     return "the PDF is damaged"
 
 
-def _read(content: bytes) -> tuple[str, list[str], int]:
+def _read(content: bytes) -> tuple[str, list[str], int, str]:
     pages: list[str] = []
-    characters = 0
+    characters, why = 0, ""
+    end = time.monotonic() + SECONDS
     with pypdfium2.PdfDocument(content) as document:
         title = document.get_metadata_value("Title")
         count = len(document)
@@ -51,7 +53,10 @@ def _read(content: bytes) -> tuple[str, list[str], int]:
             characters += len(pages[-1])
             if characters > MAX_CHARACTERS:
                 break
-    return title, pages, count
+            if time.monotonic() > end:
+                why = f": they took {SECONDS:g} seconds"
+                break
+    return title, pages, count, why
 
 
 def _page_text(document: pypdfium2.PdfDocument, number: int) -> str:
