@@ -22,6 +22,7 @@ from agentkit.retrieval import PassageTables, Query, Way, content_words, cover, 
 from agentkit_tools.cutting import split_into_passages
 from agentkit_tools.file_text import FileText, MissingReaderError
 from agentkit_tools.files import State
+from agentkit_tools.reader_process import check
 from agentkit_tools.unreadable import NotNowError, UnreadableError
 from agentkit_tools.vectors import VectorTable, transaction
 
@@ -166,6 +167,7 @@ class Library:
         tables = PassageTables(database, "passage")
         text = _encodable(found.text)
         for passage in split_into_passages(text) if found.passages is None else map(_encodable, found.passages):
+            check(context)
             row = database.execute("INSERT INTO passage (file, text) VALUES (?, ?)", (number, passage)).lastrowid
             assert row is not None
             tables.add(row, passage, names)

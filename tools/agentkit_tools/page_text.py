@@ -12,6 +12,7 @@ import trafilatura  # noqa: F401
 
 from agentkit import Context, Page
 from agentkit_tools.page.blocks import joined, written
+from agentkit_tools.page.flat import flat_text
 from agentkit_tools.page.main_text import main_blocks
 from agentkit_tools.page.pdf import pdf_text
 from agentkit_tools.page.tree import TooDeepError, cleaned, parsed
@@ -23,6 +24,9 @@ MAX_PRETTY = 100_000
 
 MAX_TAGS = 40_000
 """Tags of a page from which on it is read as a large one: it takes about a second."""
+
+MAX_TREE = 400_000
+"""Tags from which on no tree is made of a page: it would take some ten seconds and 500 MB."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,14 @@ def html_text(source: str, address: str = "") -> Readable:
     """
     if "<" not in source:
         return Readable("", source.strip())
+    if source.count("<") > MAX_TREE:
+        title, text = flat_text(source)
+        return Readable(title, f"{text}\n\n[… the page is so large that only its plain text was read]")
     try:
         title, root = parsed(source)
     except lxml.etree.ParserError:
         return Readable("", "")
     except TooDeepError:
-        from agentkit_tools.page.soup import flat_text
-
         return Readable(*flat_text(source))
     cleaned(root)
     return Readable(title, joined(main_blocks(root, written(root, address))))

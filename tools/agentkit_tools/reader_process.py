@@ -48,7 +48,7 @@ class _Slots:
         """Raises ToolError when the run ends before there is room."""
         free = self.free
         while not free.acquire(timeout=_POLL):
-            _check(context)
+            check(context)
         try:
             yield
         finally:
@@ -73,7 +73,7 @@ def in_reader_process(read: Callable[P, R], *arguments: Any, size: int, context:
     if _is_reader:
         return read(*arguments)  # type: ignore[call-arg]
     with _SLOTS.taken(context):
-        _check(context)
+        check(context)
         left = SECONDS if context.deadline is None else context.deadline - time.monotonic()
         try:
             return call_isolated(
@@ -115,7 +115,8 @@ def _set_alarm(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _check(context: Context[Any]) -> None:
+def check(context: Context[Any]) -> None:
+    """Raises ToolError when the run has ended, or goes on without its tools."""
     is_over = context.deadline is not None and time.monotonic() >= context.deadline
     if is_over or context.cancelled:
         raise _stopped()

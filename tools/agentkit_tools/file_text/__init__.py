@@ -21,7 +21,7 @@ from agentkit_tools.file_text.texts import read_page, read_pdf, read_text
 from agentkit_tools.file_text.word import read_word
 from agentkit_tools.page_text import is_pdf
 from agentkit_tools.reader_process import LARGE, NO_RUN, in_reader_process
-from agentkit_tools.unreadable import UnreadableError
+from agentkit_tools.unreadable import TooComplexError, UnreadableError
 
 __all__ = ["READERS", "FileText", "MissingReaderError", "read_file"]
 
@@ -47,6 +47,16 @@ READERS: dict[str, Reader] = {
 """The reader of each ending. Files with another one, or none, are read as text if they are one."""
 
 
+AS_TEXT = (read_text, read_code, read_page)
+"""Readers of what is about as long as its text."""
+
+STRUCTURED = 200_000
+"""Bytes from which on a file of another kind is read in a process of its own: each may become a paragraph."""
+
+BY_CELLS = (".ods", ".ots")
+"""Kinds of which a small file may say that it has millions of cells. (So do workbooks, whose reader sees to it.)"""
+
+
 def read_file(path: str, content: bytes, context: Context[Any] = NO_RUN) -> FileText:
     """Returns the text of a file.
 
@@ -60,11 +70,17 @@ def read_file(path: str, content: bytes, context: Context[Any] = NO_RUN) -> File
     ending = PurePosixPath(path).suffix.lower()
     if ending in kinds.INSTEAD:
         raise UnreadableError(f"files of this kind ({ending}) can't be read: save it as {kinds.INSTEAD[ending]}")
-    reader = READERS.get(ending, read_text)
+    try:
+        return _read(path, content, READERS.get(ending, read_text), context)
+    except RecursionError:
+        raise TooComplexError("it is nested too deeply") from None
+
+
+def _read(path: str, content: bytes, reader: Reader, context: Context[Any]) -> FileText:
     if reader is read_pdf or is_pdf(content):
         return read_pdf(path, content, context)
     if reader is read_sheets:
         return read_sheets(path, content, context)
-    if unpacked_size(content) > LARGE:
+    if path.lower().endswith(BY_CELLS) or unpacked_size(content) > (LARGE if reader in AS_TEXT else STRUCTURED):
         return in_reader_process(reader, path, content, size=len(content), context=context)
     return reader(path, content)
