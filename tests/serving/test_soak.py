@@ -9,7 +9,7 @@ from benchmarks.soak_clients import KINDS, Findings, WrongError, check
 
 
 def test_a_short_soak_finds_no_wrong_answer() -> None:
-    report = soak(2.0, settle=0.1)
+    report = soak(1.0, settle=0.1)
     assert report.problems() == [], (report.found.wrong[:3], report.errors[:3])
     kinds = {*report.found.seconds, *report.found.counts}
     assert {"session, streamed", "search in documents", "a request sent again", "left in mid-stream"} <= kinds
