@@ -60,6 +60,12 @@ def wall(name: str, html: str, says: str, status: int = 200, never: str = "\ufff
     return Trap(name, html.encode(), says, typed(UTF8, **headers), status, is_error=True, never=never)
 
 
+def begun_gzip(content: bytes) -> bytes:
+    """The beginning of a body, up to the end of a block."""
+    packer = zlib.compressobj(wbits=31)
+    return packer.compress(content) + packer.flush(zlib.Z_FULL_FLUSH)
+
+
 def meta(charset: str) -> str:
     return f'<meta charset="{charset}">'
 
@@ -215,6 +221,8 @@ TYPES = (
     Trap("a picture named html", b"\x89PNG\r\n\x1a\n" + bytes(900), "was not read", typed(HTML), is_error=True),
 )
 BODY = page(FRENCH).encode()
+PACKED = gzip.compress(BODY)
+LARGE = page(f"{FRENCH}</p>" + "".join(f"<p>{number} {ENGLISH}</p>" for number in range(4000))).encode()
 CODINGS = (
     *(
         read(f"the coding {word}", BODY, FRENCH, UTF8, content_encoding=word)
@@ -248,9 +256,21 @@ CODINGS = (
     read(
         "gzip that is cut short says so",
         gzip.compress(page(FRENCH + ENGLISH).encode(), 0)[:-60],
-        "server broke off",
+        "was broken off or damaged on its way",
         UTF8,
         content_encoding="gzip",
+    ),
+    *(
+        read(f"{name}, {what}", content, says, UTF8, content_encoding=coding)
+        for name, content, coding in (
+            ("gzip with a wrong checksum", PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], "gzip"),
+            ("gzip with a wrong length", PACKED[:-4] + b"\xff\0\0\0", "gzip"),
+            ("zlib with a wrong checksum", zlib.compress(BODY)[:-4] + b"\0\0\0\0", "deflate"),
+            ("gzip damaged at its end", begun_gzip(BODY) + b"\xff" * 40, "gzip"),
+            ("large gzip with a wrong checksum", gzip.compress(LARGE)[:-8] + bytes(8), "gzip"),
+            ("gzip nobody names with a wrong checksum", PACKED[:-8] + bytes(8), ""),
+        )
+        for what, says in (("read", FRENCH), ("said", "was broken off or damaged on its way"))
     ),
 )
 END = page("The tower is 31 metres high.").encode()
