@@ -1,5 +1,6 @@
 """What is read of a page: its main text as Markdown, with numbers, tables, lists and code, nothing that is hidden."""
 
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +14,7 @@ from agentkit.testing import ScriptedBackend
 from agentkit_tools import page_visitor
 from agentkit_tools.page_text import UnreadableError, html_text, readable
 from tests.support.growth import assert_linear
-from tests.support.site import pdf
+from tests.support.site import drawn_pdf, pdf
 
 FIXTURES = Path(__file__).parents[2] / "benchmarks" / "data" / "pages"
 
@@ -300,6 +301,40 @@ def test_a_word_divided_at_the_end_of_a_line_is_put_together() -> None:
     assert "important diary" in found.text
 
 
+HEAD = "BT /F1 16 Tf 150 740 Td (A study of lighthouses in the northern sea) Tj ET "
+
+
+def columns(order: str) -> bytes:
+    """A page of two columns; its file has them one after the other, line by line, or in no order."""
+    left = [at(50, line, f"left{line} tells of the keeper and of his") for line in range(12)]
+    right = [at(320, line, f"right{line} tells of the diary he wrote in") for line in range(12)]
+    whole = left + right
+    drawn = {
+        "columns": whole,
+        "lines": [each for both in zip(left, right, strict=True) for each in both],
+        "none": [whole[7 * number % 24] for number in range(24)],
+    }
+    return drawn_pdf(HEAD + " ".join(drawn[order]))
+
+
+def at(x: int, line: int, words: str) -> str:
+    return f"BT /F1 10 Tf {x} {700 - 14 * line} Td ({words}) Tj ET"
+
+
+@pytest.mark.parametrize("order", ["columns", "lines", "none"])
+def test_a_pdf_of_two_columns_is_read_column_by_column(order: str) -> None:
+    found = readable(Page("u", 200, "application/pdf", None, columns(order))).text
+    assert found.startswith("A study of lighthouses")
+    words = [f"{side}{line}" for side in ("left", "right") for line in range(12)]
+    assert re.findall(r"(?:left|right)\d+", found) == words
+
+
+def test_a_table_in_a_pdf_is_read_row_by_row() -> None:
+    cells = [cell for line in range(20) for cell in (at(50, line, f"city {line}"), at(320, line, f"{line} people"))]
+    found = readable(Page("u", 200, "application/pdf", None, drawn_pdf(" ".join(cells)))).text
+    assert "city 3 3 people" in found
+
+
 LOCKED = b"/Info 5 0 R /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O (%s) /U (%s) >> /ID[(a)(a)]"
 
 
@@ -308,6 +343,7 @@ LOCKED = b"/Info 5 0 R /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O (%s) /U 
     [
         (b"%PDF-1.4\nthis is none", "the PDF is damaged"),
         (pdf("Words")[:150], "the PDF is damaged"),
+        (drawn_pdf("", pages=0), "the PDF has no pages"),
         (pdf(), "the PDF has no text; its pages may be scanned images"),
         (
             pdf("Words").replace(b"/Info 5 0 R", LOCKED % (b"x" * 32, b"y" * 32)),
