@@ -370,6 +370,13 @@ WORDS = "<p>This paragraph speaks of keys and of how long they should be in prac
 BARE_LIST = f"<body><h1>Keys</h1>{WORDS}<ul><li>Did they?</li><li>A second point.</li></ul><p>The end of it.</p></body>"
 SPANS = f"<body><main>{WORDS}<ul><li><span tabindex=0>You may know what we hold</span></li></ul></main></body>"
 TEASER = f"<article><div class=teaser-content><p>The court met on Tuesday to hear it.</p></div>{WORDS}</article>"
+PANELS = f"<main>{WORDS}<div role=tabpanel hidden><pre>choco install lamp</pre></div></main>"
+FADES = (
+    "<style>.fade{opacity:0;transition:opacity 1s}</style>"
+    f"<main class=fade><p>The court met on Tuesday to hear it.</p>{WORDS}</main>"
+)
+PRICE = f"<main><h1>Lamp</h1><span class=price>$<span>49</span><sup>99</sup></span>{WORDS}</main>"
+INFOBOX = f"<main><table class=infobox><tr><th>Height</th><td>31 m</td></tr></table>{WORDS}</main>"
 MERGED = "<table><tr><th colspan=2>Plants<br>Range: today<tr><td>Domain:<td><ul><li>Eukaryota</ul></table>"
 
 
@@ -380,9 +387,33 @@ MERGED = "<table><tr><th colspan=2>Plants<br>Range: today<tr><td>Domain:<td><ul>
         (BARE_LIST, "- Did they?\n- A second point."),
         (SPANS, "- You may know what we hold"),
         (TEASER, "The court met on Tuesday to hear it."),
+        (PANELS, "choco install lamp"),
+        (FADES, "The court met on Tuesday to hear it."),
+        (PRICE, "$49.99"),
+        (INFOBOX, "| Height | 31 m |"),
         (MERGED, "| Plants Range: today | Plants Range: today |\n| --- | --- |\n| Domain: | Eukaryota |"),
     ],
-    ids=["layout-table", "list-in-body", "list-of-spans", "teaser", "merged"],
+    ids=[
+        *("layout-table", "list-in-body", "list-of-spans", "teaser", "tab-panel", "fades-in", "price", "infobox"),
+        "merged",
+    ],
 )
 def test_what_other_readers_lose_is_read(page: str, right: str) -> None:
     assert right in text(page)
+
+
+def test_what_stands_beside_the_text_of_a_page_is_left_out() -> None:
+    page = f"""<article><h1>Lamps</h1>{WORDS}<amp-ad><p>Buy now</p></amp-ad><h2>History<span class="mw-editsection">
+    [<a href="/e">edit</a>]</span></h2>{WORDS}</article>"""
+    found = text(page)
+    assert "## History\n" in found
+    assert "Buy now" not in found
+
+
+@pytest.mark.parametrize("tag", ["main", "article", "section", "header", "figure", "my-page", "p", "div"])
+@pytest.mark.parametrize("head", ["<!doctype html><title>T</title>", "<style>a{}</style>", "<meta charset=utf-8>"])
+def test_a_page_that_leaves_out_its_body_tag_is_read(tag: str, head: str) -> None:
+    found = text(f"{head}<{tag}><p>The court met on Tuesday to hear it.</p></{tag}>Then <b>it</b> rose.<p>The end.")
+    if tag != "header":
+        assert "The court met on Tuesday to hear it." in found
+    assert found.index("rose") < found.index("The end.")
