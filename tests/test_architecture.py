@@ -20,7 +20,10 @@ NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
     ["errors", "_text", "_closing", "_threads", "tooling.bare_answers", "retrieval.stop_words"],
-    ["net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright", "testing.redaction"],
+    [
+        *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
+        "testing.redaction",
+    ],
     [
         *("_lazy", "message", "tooling.call_names"),
         *("net.hosted", "net.abort", "net.charset", "net.error_body", "net.error_words"),

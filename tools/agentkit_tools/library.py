@@ -154,7 +154,7 @@ class Library:
         try:
             found = self._read(path, state)
         except (UnreadableError, OSError) as error:
-            why = str(error) if isinstance(error, UnreadableError) else "it can't be opened"
+            why = str(error) if isinstance(error, UnreadableError) else _reason(error)
             again = not isinstance(error, UnreadableError) or isinstance(error, NotNowError | MissingReaderError)
             found = FileText("", "")
         title = _encodable(found.title)
@@ -222,9 +222,20 @@ class Contents:
         """Why a file could not be read, by its path, in their order."""
         return dict(self._database.execute("SELECT path, why FROM file WHERE why IS NOT NULL ORDER BY path"))
 
+    def count(self) -> int:
+        """How many documents there are."""
+        found: tuple[int] = self._database.execute("SELECT count(*) FROM file WHERE why IS NULL").fetchone()
+        return found[0]
+
     def paths(self) -> list[str]:
         """The paths of all documents."""
         return [path for (path,) in self._database.execute("SELECT path FROM file WHERE why IS NULL ORDER BY path")]
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "there is no permission to read it"
+    return "it was removed" if isinstance(error, FileNotFoundError) else "it can't be opened"
 
 
 def cache_folder() -> Path:

@@ -41,6 +41,8 @@ READERS: dict[str, Reader] = {
 }
 """The reader of each ending. Files with another one, or none, are read as text if they are one."""
 
+_NEVER_EMPTY = (read_pdf, read_word, read_slides, read_sheets, read_open_document, read_book, read_notebook)
+
 
 def read_file(path: str, content: bytes) -> FileText:
     """Returns the text of a file.
@@ -52,4 +54,6 @@ def read_file(path: str, content: bytes) -> FileText:
     if ending in kinds.INSTEAD:
         raise UnreadableError(f"files of this kind ({ending}) can't be read: save it as {kinds.INSTEAD[ending]}")
     reader = READERS.get(ending, read_text)
+    if not content and reader in _NEVER_EMPTY:
+        raise UnreadableError("it is empty")
     return reader(path, content)
