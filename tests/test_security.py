@@ -4,7 +4,7 @@ import inspect
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -46,6 +46,17 @@ def test_a_limit_in_the_docs_is_that_of_the_code(stated: str, where: str) -> Non
 def test_each_row_says_where_its_limit_is() -> None:
     assert len(ROWS) == len(STATED) > 40
     assert all(unit or default == "None" for _, default, unit, _ in ROWS)
+
+
+def test_each_numeric_setting_of_the_chat_service_has_a_row() -> None:
+    """A limit that is added is described where all are."""
+    no_limits = {"llm_temperature", "llm_top_p", "agentkit_mqtt_port"}
+    numbers = {
+        name.upper()
+        for name, field in HttpSettings.model_fields.items()
+        if name not in no_limits and {int, float} & {field.annotation, *get_args(field.annotation)}
+    }
+    assert numbers - {where for _, _, _, where in ROWS} == set(), "add a row to docs/security.md"
 
 
 def test_a_vulnerability_can_be_reported() -> None:
