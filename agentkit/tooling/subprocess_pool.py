@@ -144,7 +144,7 @@ class _Process:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.jobs, self.outcomes = self._process.stdin, self._process.stdout
-        sys.modules.setdefault("__mp_main__", sys.modules["__main__"])  # what classes of the program are called there
+        sys.modules["__mp_main__"] = sys.modules["__main__"]  # what the program is called there
         send(self.jobs, (memory, MainProgram.of_this_process()))
 
     @property

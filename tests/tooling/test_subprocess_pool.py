@@ -251,6 +251,20 @@ def test_a_program_is_found_however_it_was_started(tmp_path: Path, start: list[s
     assert done.stderr.splitlines() == [f"shown to a person, ['--loud'] as loaded 0 {options}", "warned"] * 2
 
 
+def test_a_text_that_names_the_main_program_does_not_load_it(tmp_path: Path) -> None:
+    program = tmp_path / "program"  # as a package installs it: without an ending, and without a main block
+    program.write_text(
+        "from agentkit import Context\n"
+        "from tests.support import isolated_tools as tools\n"
+        """print(tools.slowly.answer('{"text": "__main__"}', Context()).text)\n"""
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        capture_output=True, text=True, timeout=30, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("__main__\n", "")
+
+
 def test_a_program_that_a_tool_waits_for_is_killed_with_it(tmp_path: Path) -> None:
     answer(tools.add, a=1)
     assert "was stopped" in answer(tools.wait_for_program, told=str(tmp_path / "pid")).text
