@@ -5,14 +5,20 @@ open files, with their locks, and the connections of its parent. So what is in t
 left half done is waited for, and a child begins with free locks, and with connections and threads of its own.
 """
 
+import logging  # before the hooks below: those that are registered last run first, and an import may log
 import os
 import threading
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from agentkit.errors import AgentkitError
 
 Lock = TypeVar("Lock")
+Registered = TypeVar("Registered")
+PATIENCE = 10.0
+"""Maximum seconds that a fork waits for a lock: it may be of a thread that waits for what the fork itself holds."""
+
+logger = logging.getLogger("agentkit")
 
 
 class Forking(Protocol):
@@ -33,24 +39,42 @@ class Renewed(Protocol):
         """Called in the child, before anything else happens there: leave to the parent what belongs to it."""
 
 
+class _Registry(Generic[Registered]):
+    """Objects, as long as they exist; one is added also while a fork waits, by what it waits for."""
+
+    def __init__(self) -> None:
+        self._objects: WeakSet[Registered] = WeakSet()
+        self.guard = threading.RLock()  # a finalizer that runs meanwhile may register another
+
+    def add(self, each: Registered) -> None:
+        with self.guard:
+            self._objects.add(each)
+
+    def all(self) -> list[Registered]:
+        with self.guard:
+            return list(self._objects)
+
+
 class _Forks:
     def __init__(self) -> None:
-        self.known: WeakSet[Forking] = WeakSet()
-        self.renewed: WeakSet[Renewed] = WeakSet()
-        self.freed: WeakSet[Any] = WeakSet()
-        self.awaited: WeakSet[Any] = WeakSet()
-        self.guard = threading.RLock()  # a finalizer that runs meanwhile may register another
+        self.known = _Registry[Forking]()
+        self.renewed = _Registry[Renewed]()
+        self.freed = _Registry[Any]()
+        self.awaited = _Registry[Any]()
+        self.one_at_a_time = threading.RLock()
         self.ready: list[Forking] = []
         self.held: list[Any] = []
 
     def before(self) -> None:
-        self.guard.acquire()
-        for each in list(self.known):
+        self.one_at_a_time.acquire()
+        for each in self.known.all():
             each.before_fork()
             self.ready.append(each)
-        for lock in list(self.awaited):
-            lock.acquire()
-            self.held.append(lock)
+        for lock in self.awaited.all():
+            if lock.acquire(timeout=PATIENCE):
+                self.held.append(lock)
+            else:
+                logger.warning("os.fork: another thread is in the middle of something that took too long to wait for")
 
     def after_in_parent(self) -> None:
         for lock in self.held:
@@ -58,16 +82,17 @@ class _Forks:
         for each in self.ready:
             each.after_fork(is_child=False)
         self.held, self.ready = [], []
-        self.guard.release()
+        self.one_at_a_time.release()
 
     def after_in_child(self) -> None:
-        self.guard = threading.RLock()
-        self.held, self.ready = [], []
-        for lock in [*self.freed, *self.awaited]:
+        self.held, self.ready, self.one_at_a_time = [], [], threading.RLock()
+        for registry in (self.known, self.renewed, self.freed, self.awaited):
+            registry.guard = threading.RLock()
+        for lock in [*self.freed.all(), *self.awaited.all()]:
             lock._at_fork_reinit()  # of every Python that forks: its own modules need it
-        for each in list(self.known):
+        for each in self.known.all():
             each.after_fork(is_child=True)
-        for renewed in list(self.renewed):
+        for renewed in self.renewed.all():
             renewed.renew_in_child()
 
 
@@ -89,14 +114,12 @@ def check_same_process(process: int) -> None:
 
 def take_part_in_forks(each: Forking) -> None:
     """Have the methods of an object called around each fork, for as long as it exists."""
-    with _FORKS.guard:
-        _FORKS.known.add(each)
+    _FORKS.known.add(each)
 
 
 def renewed_by_forks(each: Renewed) -> None:
     """Have `renew_in_child` of an object called in each forked child, for as long as the object exists."""
-    with _FORKS.guard:
-        _FORKS.renewed.add(each)
+    _FORKS.renewed.add(each)
 
 
 def freed_by_forks(lock: Lock) -> Lock:
@@ -104,8 +127,7 @@ def freed_by_forks(lock: Lock) -> Lock:
 
     What it guards has to be valid at any moment, and the thread that forks must not hold it.
     """
-    with _FORKS.guard:
-        _FORKS.freed.add(lock)
+    _FORKS.freed.add(lock)
     return lock
 
 
@@ -113,6 +135,5 @@ def awaited_by_forks(lock: Lock) -> Lock:
     """Have each fork wait until a lock is free, for what a child can't use half done (a module that is being imported,
     a call of SQLite); returns the lock. It is an RLock, held for less than a second and never while another one of
     these is waited for."""
-    with _FORKS.guard:
-        _FORKS.awaited.add(lock)
+    _FORKS.awaited.add(lock)
     return lock

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
-from agentkit._forking import freed_by_forks, renewed_by_forks
+from agentkit._forking import freed_by_forks, take_part_in_forks
 
 _lock = freed_by_forks(threading.Lock())
 _current = threading.local()
@@ -60,12 +60,19 @@ class _Connections:
 
     def __init__(self) -> None:
         self.known: WeakSet[Any] = WeakSet()
-        renewed_by_forks(self)
+        take_part_in_forks(self)  # and not only renewed: before the clients, which drop their connections
 
-    def renew_in_child(self) -> None:
+    def before_fork(self) -> None:
+        """Nothing: a request may take minutes."""
+
+    def after_fork(self, is_child: bool) -> None:
         """In a child: close the file descriptors, and nothing else, so that the server notices when the parent closes
         its own. Whatever of the parent goes on in the child then fails, where it would shut down the parent's
         connection, or read what the parent waits for."""
+        if is_child:
+            self._drop()
+
+    def _drop(self) -> None:
         for connection in list(self.known):
             found = _socket_of(connection)
             with contextlib.suppress(OSError):
