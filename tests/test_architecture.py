@@ -22,7 +22,10 @@ LAYERS = [
     ["errors", "_text", "_closing", "tooling.bare_answers", "retrieval.stop_words"],
     ["_forking"],
     ["_threads", "net.abort"],
-    ["net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "testing.redaction"],
+    [
+        *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
+        "testing.redaction",
+    ],
     [
         *("_lazy", "message", "tooling.call_names"),
         *("net.hosted", "net.charset", "net.error_body", "net.error_words"),
@@ -359,12 +362,14 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     direct = {
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
-    # VLMRun() replaces a package that reads it; net.outgoing reads what each HTTP library would read by itself
+    # VLMRun() replaces a package that reads it; net.outgoing reads what each HTTP library would read by itself; the
+    # process of an isolated tool gets the program's
     assert direct == {
         "providers",
         "retrieval.embeddings",
         "backends.vlmrun",
         "net.outgoing",
         "testing.cassette",
+        "tooling.subprocess_worker",
         "serving.environment",
     }

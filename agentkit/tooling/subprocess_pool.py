@@ -7,6 +7,9 @@ crashes the interpreter fails only its own call.
 import atexit
 import contextlib
 import inspect
+import os
+import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +23,7 @@ from weakref import WeakSet
 from agentkit._forking import renewed_by_forks
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import ToolDefinitionError, ToolError
-from agentkit.tooling.subprocess_worker import receive, send
+from agentkit.tooling.subprocess_worker import Job, MainProgram, Surroundings, receive, send
 
 MAX_IDLE = 4
 _START = "from agentkit.tooling.subprocess_worker import main; main()"
@@ -52,12 +55,12 @@ class Isolated:
         self, by_place: list[Any], named: Mapping[str, Any], timeout: float | None, cancel: threading.Event | None
     ) -> Any:
         """Call the function with arguments by place and by name. timeout: in seconds. Raises what the function raises,
-        and ToolError when its process is
-        killed or exits."""
+        and ToolError when its process is killed or exits."""
         process = PROCESSES.take(self.memory)
         watch = _Watchdog(process, timeout, cancel)
         try:
-            send(process.jobs, (self.module, self.qualname, by_place, dict(named)))
+            values = pickle.dumps((by_place, dict(named)))
+            send(process.jobs, Job(self.module, self.qualname, values, Surroundings.of_this_process()))
             value, error = receive(process.outcomes)
         except (EOFError, OSError):
             reason = watch.reason(self.name)
@@ -121,7 +124,7 @@ class _Watchdog:
             elif self._cancel is not None and self._cancel.is_set():
                 self._reason = "was stopped: the run was cancelled."
             if self._reason:
-                self._process.kill()
+                self._process.kill_with_children()
                 return
 
 
@@ -132,16 +135,19 @@ class _Process:
         self.memory = memory
         self._is_killed = False
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {_START}"],
+            [
+                *(sys.executable, *subprocess._args_from_interpreter_flags()),  # type: ignore[attr-defined]  # -O, -W, -X
+                *("-c", f"import sys; sys.path[:] = {sys.path!r}; {_START}"),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            process_group=None if os.name == "nt" else 0,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.jobs, self.outcomes = self._process.stdin, self._process.stdout
-        main = sys.modules.get("__main__")
-        settings = {"memory": memory, "main": getattr(main, "__file__", None)}
-        send(self.jobs, settings)
+        sys.modules.setdefault("__mp_main__", sys.modules["__main__"])  # what classes of the program are called there
+        send(self.jobs, (memory, MainProgram.of_this_process()))
 
     @property
     def is_alive(self) -> bool:
@@ -149,6 +155,14 @@ class _Process:
 
     def kill(self) -> None:
         self._is_killed = True  # poll() reports the exit only after a moment
+        self._process.kill()
+
+    def kill_with_children(self) -> None:
+        """Kill the process and the programs that the tool started in it and waits for."""
+        self._is_killed = True
+        with contextlib.suppress(OSError):
+            if hasattr(os, "killpg") and self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
 
     def wait(self) -> int:

@@ -37,6 +37,21 @@ MAX_RULES = 1_000_000
 """Maximum size of a .gitignore file, in bytes; a larger one is no such file."""
 
 
+def content_of(path: str | Path, max_bytes: int) -> bytes:
+    """Returns what a regular file contains, of a larger one the first max_bytes + 1 bytes.
+
+    Raises OSError for anything else, without waiting for it: since the folder was listed, the name may have become that
+    of a pipe or a device."""
+    with open(path, "rb", opener=_without_waiting) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        return stream.read(max_bytes + 1) or b""
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+
+
 class Folder:
     """The files below a folder that may be documents.
 
@@ -125,7 +140,7 @@ class Folder:
             if known is None or known[0] != state:
                 if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_RULES:
                     return None
-                lines = Path(path).read_bytes().decode("utf-8-sig", "replace").splitlines()
+                lines = content_of(path, MAX_RULES).decode("utf-8-sig", "replace").splitlines()
                 self._rules[path] = known = state, _spec(lines)
         except OSError:
             return None

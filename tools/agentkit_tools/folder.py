@@ -15,7 +15,7 @@ from agentkit.retrieval import Embedder, embedder
 from agentkit_tools.cutting import cut_to_goal
 from agentkit_tools.file_text import FileText, read_file
 from agentkit_tools.file_text.kinds import WITHOUT_TEXT
-from agentkit_tools.files import Folder, State
+from agentkit_tools.files import Folder, State, content_of
 from agentkit_tools.library import Contents, Hit, Library, NotNowError, cache_file
 from agentkit_tools.page_text import UnreadableError
 from agentkit_tools.results import (
@@ -180,9 +180,10 @@ class _Documents:
     def _text(self, path: str, state: State) -> FileText:
         if not path.isprintable():
             raise UnreadableError("its name contains unprintable characters")
-        if state[1] > self._max_bytes:
+        content = b"" if state[1] > self._max_bytes else content_of(self._folder.file(path), self._max_bytes)
+        if max(state[1], len(content)) > self._max_bytes:
             raise NotNowError(f"it is larger than {self._max_bytes:,} bytes")
-        found = read_file(path, self._folder.file(path).read_bytes())
+        found = read_file(path, content)
         return replace(found, title=shortened(found.title, TITLE) or path)
 
 
