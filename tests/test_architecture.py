@@ -19,14 +19,16 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["errors", "_text", "_closing", "_threads", "tooling.bare_answers", "retrieval.stop_words"],
+    ["errors", "_text", "_closing", "tooling.bare_answers", "retrieval.stop_words"],
+    ["_forking"],
+    ["_threads", "net.abort"],
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
         "testing.redaction",
     ],
     [
         *("_lazy", "message", "tooling.call_names"),
-        *("net.hosted", "net.abort", "net.charset", "net.error_body", "net.error_words"),
+        *("net.hosted", "net.charset", "net.error_body", "net.error_words"),
         *("net.media_type", "net.content_coding", "net.refresh", "net.page_cache"),
     ],
     [
@@ -77,7 +79,7 @@ LAYERS = [
     ["transcript", "history.plain", "history.parts", "history.forms"],
     ["history.given", "event", "tools", "text.parser", "text.verbatim"],
     ["toolbox", "record", "history.text_calls", "tooling.earlier_result"],
-    ["backend", "backends.usage", "executor", "repair", "sessions.damage", "sessions.forking", "text.prompt"],
+    ["backend", "backends.usage", "executor", "repair", "sessions.damage", "text.prompt"],
     ["sessions.log", "backends.call_pieces", "backends.streamed_text"],
     ["sessions.writer", "backends.message_form", "backends.streamed_calls"],
     ["sessions.turn"],
@@ -219,7 +221,6 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "sessions.log",
         "sessions.writer",
         "sessions.turn",
-        "sessions.forking",
         "sessions.file_lock",
         "sessions.group_commit",
         "sessions.sqlite_file",

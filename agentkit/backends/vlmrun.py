@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit._closing import Closable
+from agentkit._forking import awaited_by_forks
 from agentkit._text import without_credentials
 from agentkit.backend import Backend
 from agentkit.backends.openai import OpenAIBackend
@@ -58,7 +59,7 @@ class VLMRun(Closable):
         self.timeout = timeout
         self.max_retries = max_retries
         self._api_key = key
-        self._lock = threading.Lock()
+        self._lock = awaited_by_forks(threading.RLock())  # held while the openai package is imported
         self._clients: dict[str, Any] = {}
         self.agent = VLMRunAgent(self)
 

@@ -202,18 +202,22 @@ def _are_near(ones: Sequence[int], others: Sequence[int]) -> bool:
 def _distinct(
     ranked: Sequence[tuple[int, int]], paragraphs: Sequence[_Paragraph], count: int
 ) -> Iterator[tuple[int, str]]:
-    """Yield the quotes around the best sentences, none twice, each with the index of its paragraph."""
+    """Yield the quotes around the best sentences, none twice, each with the index of its paragraph. What several
+    sources say in the same words is quoted once."""
     used: dict[int, set[int]] = {}
-    made = 0
+    said: set[str] = set()
     for index, place in ranked:
         taken = used.setdefault(index, set())
         if place in taken:
             continue
         places = _with_neighbours(paragraphs[index].units, place, taken)
         taken.update(places)
-        yield index, _joined([paragraphs[index].units[each] for each in places])
-        made += 1
-        if made == count:
+        text = _joined([paragraphs[index].units[each] for each in places])
+        if (words := word_text(text)) in said:
+            continue
+        said.add(words)
+        yield index, text
+        if len(said) == count:
             return
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from agentkit._forking import take_part_in_forks
 from agentkit.errors import ConfigurationError, SessionError
-from agentkit.sessions.forking import take_part_in_forks
 
 _URI_OPTION = re.compile(r"\?(?:mode|cache|nolock|immutable|vfs|psow)=")
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|sqlite:)", re.IGNORECASE)

@@ -15,10 +15,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
+from agentkit._forking import renewed_by_forks
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import ToolDefinitionError, ToolError
 from agentkit.tooling.subprocess_worker import Job, MainProgram, Surroundings, receive, send
@@ -172,6 +174,15 @@ class _Process:
             self.kill()
             return self._process.wait()
 
+    def leave(self) -> None:
+        """In a forked child: leave the process to the parent. The raw streams are closed, so that it ends with the
+        parent; what another thread was writing is not written a second time."""
+        self._is_killed = True
+        self._process.returncode = 0  # not waited for: it is no child of this process
+        for stream in (self.jobs, self.outcomes):
+            with contextlib.suppress(OSError):
+                stream.raw.close()  # type: ignore[attr-defined]
+
     def end(self) -> None:
         """Kill the process and close its streams."""
         self.kill()
@@ -181,12 +192,14 @@ class _Process:
         self._process.wait()
 
 
-@dataclass
 class Processes:
     """The pool of idle subprocesses."""
 
-    idle: list[_Process] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self.idle: list[_Process] = []
+        self.lock = threading.Lock()
+        self._all: WeakSet[_Process] = WeakSet()
+        renewed_by_forks(self)
 
     def take(self, memory: int | None) -> _Process:
         """Returns an idle subprocess with this memory limit, or a new one."""
@@ -195,7 +208,9 @@ class Processes:
                 if process.memory == memory and process.is_alive:
                     self.idle.remove(process)
                     return process
-        return _Process(memory)
+        process = _Process(memory)
+        self._all.add(process)
+        return process
 
     def give_back(self, process: _Process) -> None:
         """Keep a subprocess for the next call if it is alive and fewer than MAX_IDLE are idle, else end it."""
@@ -213,8 +228,12 @@ class Processes:
         for process in ended:
             process.end()
 
+    def renew_in_child(self) -> None:
+        """In a child: begin without processes."""
+        for process in self._all:
+            process.leave()
+        self.idle, self.lock, self._all = [], threading.Lock(), WeakSet()
+
 
 PROCESSES = Processes()
 atexit.register(PROCESSES.end)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=PROCESSES.__init__)  # type: ignore[misc]  # the idle processes belong to the parent

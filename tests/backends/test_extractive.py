@@ -281,3 +281,10 @@ def test_a_name_that_is_not_there_counts_more_than_other_words(tmp_path: Path) -
     agent = Agent("extractive", tools=documents(tmp_path))
     assert agent.run("Which clock did old Harrison assemble?").finish_reason == "stop"
     assert agent.run("Which clock did old Kendall assemble?").finish_reason == NO_ANSWER
+
+
+def test_what_several_sources_say_in_the_same_words_is_quoted_once(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / f"{name}.txt").write_text("The Vasa sank in Stockholm harbour in 1628 on its maiden voyage.\n")
+    result = Agent("extractive", tools=documents(tmp_path)).run("When did the Vasa sink?")
+    assert len(_quotes(result.output)) == 1

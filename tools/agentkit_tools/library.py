@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from agentkit import ToolError
 from agentkit.retrieval import PassageTables, Query, Way, content_words, cover, fused
@@ -30,6 +31,9 @@ VERSION = 3
 
 BATCH = 1.0
 """Seconds of reading and indexing that are stored together; other processes go on, or help, in between."""
+
+FORK_WAIT = 2.0
+"""Maximum seconds that `os.fork` waits for a thread that reads or indexes."""
 
 WAIT = 60.0
 """Maximum seconds to wait for another process that writes."""
@@ -87,14 +91,18 @@ class Library:
         self._read = read
         self._at = at
         self._lock = threading.RLock()
-        self._connection: tuple[int, sqlite3.Connection] | None = None
+        self._users = 0
+        self._is_held = self._is_quiet = False
+        self._connection: sqlite3.Connection | None = None
         self._seen: tuple[int, Mapping[str, State]] | None = None
+        _LIBRARIES.add(self)
 
     @contextmanager
     def refreshed(self) -> Iterator["Contents"]:
         """The documents as they are now, for one thread at a time. Raises ToolError when another process writes for
         longer than WAIT, or the index turns out to be damaged; it is made anew the next time."""
         with self._lock:
+            self._users += 1
             try:
                 yield Contents(self._refreshed_database())
             except sqlite3.DatabaseError as error:
@@ -102,6 +110,8 @@ class Library:
                     raise ToolError("another process is indexing the documents: try again later") from None
                 self._forget()
                 raise ToolError("the index of the documents was damaged: try again, it is made anew") from error
+            finally:
+                self._users -= 1
 
     def _refreshed_database(self) -> sqlite3.Connection:
         try:
@@ -113,18 +123,41 @@ class Library:
             return self._refresh(self._connected())
 
     def _connected(self) -> sqlite3.Connection:
-        if self._connection is None or self._connection[0] != os.getpid():  # a connection is not shared by a fork
-            self._connection, self._seen = (os.getpid(), _opened(self._at)), None
-        return self._connection[1]
+        if self._connection is None:
+            self._connection, self._seen = _opened(self._at), None
+        return self._connection
 
     def _forget(self) -> None:
         """Remove a damaged index."""
         if self._connection is not None:
-            self._connection[1].close()
+            self._connection.close()
         self._connection = None
         for end in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
                 Path(f"{self._at}{end}").unlink()
+
+    def before_fork(self) -> None:
+        """Wait until nobody uses the connection, at most FORK_WAIT, and close the file: SQLite forbids to carry a
+        connection across a fork."""
+        self._is_held = self._lock.acquire(timeout=FORK_WAIT)
+        self._is_quiet = self._is_held and not self._users
+        if self._is_quiet and self._at is not None and self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._is_held:
+            self._is_held = False
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin with a free lock. Where the parent was using the connection, keep the index in memory: SQLite would
+        take the parent's locks on the file for those of the child."""
+        self._lock, self._users = threading.RLock(), 0
+        if self._connection is not None and not self._is_quiet:
+            _OF_PARENTS.append(self._connection)  # never closed
+            self._connection = self._at = None
 
     def _refresh(self, database: sqlite3.Connection) -> sqlite3.Connection:
         """Index new and changed files, and drop those that are gone; returns the database."""
@@ -173,6 +206,26 @@ class Library:
             assert row is not None
             tables.add(row, passage, names)
         PassageTables(database, "document").add(number, text, names)
+
+
+_LIBRARIES: WeakSet[Library] = WeakSet()
+_OF_PARENTS: list[sqlite3.Connection] = []
+
+
+def _for_each(action: Callable[[Library], None]) -> Callable[[], None]:
+    def act() -> None:
+        for library in list(_LIBRARIES):
+            action(library)
+
+    return act
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_for_each(Library.before_fork),
+        after_in_parent=_for_each(Library.after_fork_in_parent),
+        after_in_child=_for_each(Library.after_fork_in_child),
+    )
 
 
 class Contents:
