@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from agentkit._forking import renewed_by_forks
+from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import ToolDefinitionError, ToolError
 from agentkit.tooling.subprocess_worker import Job, MainProgram, Surroundings, receive, send
@@ -203,6 +203,7 @@ class Processes:
 
     def take(self, memory: int | None) -> _Process:
         """Returns an idle subprocess with this memory limit, or a new one."""
+        notice_fork()
         with self.lock:
             for process in self.idle:
                 if process.memory == memory and process.is_alive:

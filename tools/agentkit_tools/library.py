@@ -148,7 +148,7 @@ class Library:
     def after_fork_in_parent(self) -> None:
         """Go on."""
         if self._is_held:
-            self._is_held = False
+            self._is_held = self._is_quiet = False
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
