@@ -363,7 +363,7 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
     # VLMRun() replaces a package that reads it; net.outgoing reads what each HTTP library would read by itself; the
-    # process of an isolated tool gets the program's
+    # process of an isolated tool gets the program's, that of a reader of documents what Python needs and no key
     assert direct == {
         "providers",
         "retrieval.embeddings",
@@ -372,4 +372,5 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
         "testing.cassette",
         "tooling.subprocess_worker",
         "serving.environment",
+        "tooling.subprocess_pool",
     }

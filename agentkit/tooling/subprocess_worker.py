@@ -1,7 +1,7 @@
 """The main program of the subprocess in which isolated tools run, started by subprocess_pool.py.
 
 It reads jobs from standard input and writes outcomes to standard output, both pickled, each preceded by its length in
-eight bytes (big-endian). The output of tools goes to standard error.
+eight bytes (big-endian), after READY. The output of tools goes to standard error.
 """
 
 import contextlib
@@ -21,6 +21,9 @@ from typing import IO, Any
 from agentkit.tooling.results import rendered
 from agentkit.tooling.settling import called
 from agentkit.tooling.stop import Stop
+
+READY = b"agentkit"
+"""What the program writes when it has started."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,11 @@ def main() -> None:
     memory, program = receive(jobs)
     if memory:
         _limit_memory(memory)
+    try:
+        outcomes.write(READY)
+        outcomes.flush()
+    except OSError:  # the parent process has ended, or does not need it any more
+        os._exit(0)
     while True:
         try:
             job = receive(jobs)
@@ -203,4 +211,5 @@ def _limit_memory(size: int) -> None:
         import resource
     except ImportError:  # not on Windows
         return
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    with contextlib.suppress(ValueError, OSError):  # macOS takes no such limit; or there is a lower one
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))

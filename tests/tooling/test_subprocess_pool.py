@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Context, tool
-from agentkit.errors import ToolDefinitionError
+from agentkit import Agent, Context, call_isolated, tool
+from agentkit.errors import IsolationError, ToolDefinitionError
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.subprocess_pool import MAX_IDLE, PROCESSES
 from tests.support import isolated_tools as tools
@@ -289,3 +289,26 @@ def is_running(process: int) -> bool:
     """Whether a process runs; one that has ended and that nobody waits for does not."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
     return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
+
+
+def test_a_part_of_a_tool_runs_in_another_process() -> None:
+    assert call_isolated(os.getpid) != os.getpid()
+    with pytest.raises(ValueError, match="invalid literal"):
+        call_isolated(int, "x")
+    with pytest.raises(IsolationError, match=r"sleep did not finish within 0\.1 seconds") as raised:
+        call_isolated(time.sleep, 9, timeout=0.1)
+    assert raised.value.reason == "timeout"
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(IsolationError, match="cancelled") as raised:
+        call_isolated(time.sleep, 9, cancel=cancel)
+    assert raised.value.reason == "cancelled"
+
+
+def test_a_process_that_cannot_be_started_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    PROCESSES.end()
+    for executable in ("/bin/true", "/nonexistent", ""):
+        monkeypatch.setattr(sys, "executable", executable)
+        with pytest.raises(IsolationError, match="could not start its process") as raised:
+            call_isolated(os.getpid)
+        assert raised.value.reason == "not started"
