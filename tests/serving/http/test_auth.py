@@ -173,7 +173,7 @@ def test_tokens_of_rs256_with_a_set_of_keys(tmp_path: Path, model: ModelServer, 
             "no id": token(own, "RS256"),
         }
         found = {name: service.ask("GET", "/v1/models", key=each).status_code for name, each in made.items()}
-    assert found == {"good": 200, "unknown key": 401, "another's": 401, "symmetric": 401, "no id": 401}
+    assert found == {"good": 200, "unknown key": 401, "another's": 401, "symmetric": 401, "no id": 200}
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_an_open_service_accepts_local_host_names_only(tmp_path: Path, model: Mo
         assert service.ask("GET", "/v1/models", headers={"Host": "evil.example"}).status_code == 400
         plain = {"Content-Type": "text/plain"}
         body = json.dumps({"messages": [{"role": "user", "content": "x"}]})
-        assert service.ask("POST", "/api/llm/chat", data=body, headers=plain).status_code == 422
+        assert service.ask("POST", "/api/llm/chat", data=body, headers=plain).status_code == 415
         assert "access-control-allow-origin" not in service.ask("GET", "/livez", headers={"Origin": "http://x"}).headers
 
 
