@@ -49,13 +49,9 @@ TopP = Annotated[
     float | None, Field(ge=0, le=1, description="Nucleus sampling probability mass. Defaults to the server's setting.")
 ]
 MaxTokens = Annotated[
-    int | None,
+    Annotated[int, Field(ge=1, le=1_000_000)] | None,
     BeforeValidator(lambda value: None if value in (-1, "-1") else value),  # "no limit" in llama.cpp
-    Field(
-        ge=1,
-        le=1_000_000,
-        description="Maximum number of tokens per model reply. Defaults to the server's setting, also for -1.",
-    ),
+    Field(description="Maximum number of tokens per model reply. Defaults to the server's setting, also for -1."),
 ]
 
 
