@@ -3,7 +3,6 @@
 import logging
 import logging.handlers
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -17,6 +16,7 @@ import typer
 from agentkit import APIError, ConfigurationError, SessionError
 from agentkit._text import in_a_line
 from agentkit.cli.ask import BAD_USAGE, FAILED
+from agentkit.cli.hidden_arguments import hide_arguments
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
@@ -82,7 +82,7 @@ def mqtt(
         from agentkit.serving.mqtt.projects import projects_named
     except ImportError:
         leave(str(MissingExtraError("the MQTT bridge", "mqtt")), BAD_USAGE)
-    _hide_password(mqtt_password)
+    hide_arguments([mqtt_password] if mqtt_password else [])
     try:
         selected = projects_named([*(projects or ()), *context.args], projects_file)
         backend = model_server(
@@ -160,15 +160,6 @@ def _serve(bridge: Any, projects: list[str]) -> None:
     print(f"serving {', '.join(projects)}; press Ctrl-C to stop", file=sys.stderr)
     stopped.wait()
     bridge.stop()
-
-
-def _hide_password(password: str | None) -> None:
-    """Hide a password given as an argument from the process list (`ps`)."""
-    if password and any(password in argument for argument in sys.argv):
-        import setproctitle
-
-        arguments = [argument.replace(password, "***") for argument in sys.argv]
-        setproctitle.setproctitle(shlex.join([Path(sys.executable).name, *arguments]))
 
 
 def _test_server(service: Any, url: str) -> None:

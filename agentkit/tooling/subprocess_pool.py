@@ -8,18 +8,22 @@ import atexit
 import contextlib
 import inspect
 import os
+import pickle
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakSet
 
+from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import EndReason, IsolationError, ToolDefinitionError
-from agentkit.tooling.subprocess_worker import READY, receive, send
+from agentkit.tooling.subprocess_worker import READY, Job, MainProgram, Surroundings, receive, send
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,7 +84,10 @@ class Isolated:
         watch = _Watchdog(process, timeout, cancel)
         try:
             process.wait_until_ready()
-            send(process.jobs, (self.module, self.qualname, by_place, dict(named)))
+            around = Surroundings.of_this_process()
+            if self.bare:
+                around = replace(around, environment=_needed_environment())
+            send(process.jobs, Job(self.module, self.qualname, pickle.dumps((by_place, dict(named))), around))
             value, error = receive(process.outcomes)
         except (EOFError, OSError):
             ended = watch.ended(self.name)
@@ -169,7 +176,7 @@ class _Watchdog:
             elif self._cancel is not None and self._cancel.is_set():
                 self._why = "was stopped: the run was cancelled.", "cancelled"
             if self._why is not None:
-                self._process.kill()
+                self._process.kill_with_children()
                 return
 
 
@@ -183,19 +190,22 @@ class _Process:
         if not sys.executable:
             raise OSError("the Python interpreter is not known (sys.executable)")
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {_START}"],
+            [
+                *(sys.executable, *subprocess._args_from_interpreter_flags()),  # type: ignore[attr-defined]  # -O, -W, -X
+                *("-c", f"import sys; sys.path[:] = {sys.path!r}; {_START}"),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if bare else None,
             env=_needed_environment() if bare else None,
+            process_group=None if os.name == "nt" else 0,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.jobs, self.outcomes = self._process.stdin, self._process.stdout
-        main = sys.modules.get("__main__")
-        settings = {"memory": memory, "main": getattr(main, "__file__", None)}
+        sys.modules["__mp_main__"] = sys.modules["__main__"]  # what the program is called there
         try:
-            send(self.jobs, settings)
+            send(self.jobs, (memory, MainProgram.of_this_process()))
         except OSError:  # it has ended already
             self.end()
             raise
@@ -217,6 +227,14 @@ class _Process:
         self._is_killed = True  # poll() reports the exit only after a moment
         self._process.kill()
 
+    def kill_with_children(self) -> None:
+        """Kill the process and the programs that the tool started in it and waits for."""
+        self._is_killed = True
+        with contextlib.suppress(OSError):
+            if hasattr(os, "killpg") and self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+
     def wait(self) -> int:
         """Returns the exit code; negative for a signal. Kills a process that closed its streams but does not end within
         one second."""
@@ -225,6 +243,15 @@ class _Process:
         except subprocess.TimeoutExpired:
             self.kill()
             return self._process.wait()
+
+    def leave(self) -> None:
+        """In a forked child: leave the process to the parent. The raw streams are closed, so that it ends with the
+        parent; what another thread was writing is not written a second time."""
+        self._is_killed = True
+        self._process.returncode = 0  # not waited for: it is no child of this process
+        for stream in (self.jobs, self.outcomes):
+            with contextlib.suppress(OSError):
+                stream.raw.close()  # type: ignore[attr-defined]
 
     def end(self) -> None:
         """Kill the process and close its streams."""
@@ -243,21 +270,26 @@ def _needed_environment() -> dict[str, str]:
     }
 
 
-@dataclass
 class Processes:
     """The pool of idle subprocesses."""
 
-    idle: list[_Process] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self.idle: list[_Process] = []
+        self.lock = threading.Lock()
+        self._all: WeakSet[_Process] = WeakSet()
+        renewed_by_forks(self)
 
     def take(self, memory: int | None, bare: bool) -> _Process:
         """Returns an idle subprocess of this kind, or a new one. Raises OSError when none can be started."""
+        notice_fork()
         with self.lock:
             for process in self.idle:
                 if process.kind == (memory, bare) and process.is_alive:
                     self.idle.remove(process)
                     return process
-        return _Process(memory, bare)
+        process = _Process(memory, bare)
+        self._all.add(process)
+        return process
 
     def give_back(self, process: _Process) -> None:
         """Keep a subprocess for the next call if it is alive and fewer than MAX_IDLE are idle, else end it."""
@@ -275,8 +307,12 @@ class Processes:
         for process in ended:
             process.end()
 
+    def renew_in_child(self) -> None:
+        """In a child: begin without processes."""
+        for process in self._all:
+            process.leave()
+        self.idle, self.lock, self._all = [], threading.Lock(), WeakSet()
+
 
 PROCESSES = Processes()
 atexit.register(PROCESSES.end)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=PROCESSES.__init__)  # type: ignore[misc]  # the idle processes belong to the parent

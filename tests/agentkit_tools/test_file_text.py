@@ -370,7 +370,7 @@ def test_a_book_with_missing_chapters_is_read() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("a.docx", b"", "it is damaged"),
+        ("a.docx", b"", "it is empty"),
         ("a.docx", word(paragraph("x"))[:300], "it is damaged"),
         ("a.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "it is encrypted"),
         ("a.pptx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "it is of an older kind than its name says"),

@@ -149,10 +149,10 @@ def test_what_takes_too_long_is_named_and_the_rest_of_the_folder_is_found(
 ) -> None:
     (tmp_path / "a.pdf").write_bytes(SLOW["pdf"][1])
     (tmp_path / "b.pdf").write_bytes(SMALL[1])
-    monkeypatch.setattr(reader_process, "SECONDS", 1.5)
+    monkeypatch.setattr(reader_process, "SECONDS", 3.0)
     text = documents(tmp_path)[0](["tower"])
     assert "The tower is 31 metres high." in text
-    assert "a.pdf was not read: it is too large or too complex: reading it takes more than 1.5 seconds" in text
+    assert "a.pdf was not read: it is too large or too complex: reading it takes more than 3 seconds" in text
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system does not limit the memory of a process")

@@ -90,7 +90,7 @@ class _Visitor:
         found = _without_walls(page, context)
         notes = [f"[… the page is longer than {self.max_bytes:,} bytes and was truncated]"] if page.truncated else []
         if page.incomplete:
-            notes.append("[… the server broke off: this is the beginning of the page, as far as it came]")
+            notes.append("[… the page was broken off or damaged on its way: this is what could be read of it]")
         return "\n\n".join([block(page.url, found.title, self._text(page, found, goal, context)), *notes])
 
     def _text(self, page: Page, found: Readable, goal: str, context: Context) -> str:

@@ -47,6 +47,8 @@ READERS: dict[str, Reader] = {
 }
 """The reader of each ending. Files with another one, or none, are read as text if they are one."""
 
+_NEVER_EMPTY = (read_pdf, read_word, read_slides, read_sheets, read_open_document, read_book, read_notebook)
+
 
 AS_TEXT = (read_text, read_code, read_page)
 """Readers of what is about as long as its text."""
@@ -78,6 +80,8 @@ def read_file(path: str, content: bytes, context: Context[Any] = NO_RUN) -> File
 
 
 def _read(path: str, content: bytes, reader: Reader, context: Context[Any]) -> FileText:
+    if not content and reader in _NEVER_EMPTY:
+        raise UnreadableError("it is empty")
     if reader is read_pdf or is_pdf(content):
         return read_pdf(path, content, context)
     if reader is read_sheets:

@@ -101,10 +101,12 @@ def _revealed(root: Element) -> Iterator[str]:
 
 
 def _is_unseen(element: Element, style: Declarations, revealed: frozenset[str]) -> bool:
-    if element.get("aria-hidden") == "true" or classes_of(element) & FOR_SCREEN_READERS:
+    if classes_of(element) & FOR_SCREEN_READERS:
+        return True
+    if element.get("aria-hidden") == "true" and element.get("role") != "tabpanel":
         return True
     is_hidden = element.get("hidden", "until-found").lower() != "until-found" or element.get("popover") is not None
-    can_open = element.get("id") in revealed
+    can_open = element.get("id") in revealed or element.get("role") == "tabpanel"
     if is_hidden and not can_open:
         return True
     if not style or "animation" in style:
@@ -116,8 +118,8 @@ def _is_closed(style: Declarations) -> bool:
     """Whether an element is not displayed, transparent or a box of no size."""
     if style.get("display") == "none" or style.get("content-visibility") == "hidden":
         return True
-    if _size(style.get("opacity", "1").replace("%", "e-2"), 1) < 0.02:
-        return True
+    if "transition" not in style and _size(style.get("opacity", "1").replace("%", "e-2"), 1) < 0.02:
+        return True  # with a transition, it fades in
     if re.search(r"opacity\(\s*(?:0|0?\.0\d*|[01]%)\s*\)", style.get("filter", "")):
         return True
     if style.get("overflow") == "visible":

@@ -120,7 +120,10 @@ def _is_numerator(sup: Element, text: str) -> bool:
 
 def _is_price(sup: Element) -> bool:
     """Whether what is raised are the cents of a price: $19<sup>99</sup>."""
-    before = _before(sup)[-20:]
+    previous = sup.getprevious()
+    earlier = _before(previous) if previous is not None and not previous.tail else ""  # $<span>19</span><sup>99</sup>
+    whole = text_of(previous) if previous is not None and earlier else ""
+    before = f"{earlier.rstrip()}{whole}"[-20:] if whole else _before(sup)[-20:]
     return bool(re.search(r"[$€£]\s*[\d,.]+$|\d[,.]$", before) or re.match(r"\s*[$€£]", sup.tail or ""))
 
 

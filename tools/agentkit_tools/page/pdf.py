@@ -6,12 +6,15 @@ import time
 
 import pypdfium2
 
+from agentkit_tools.page.columns import text_by_columns
 from agentkit_tools.unreadable import UnreadableError
 
 MAX_PAGES = 300
 MAX_CHARACTERS = 2_000_000
 SECONDS = 10.0
 """After this time no further page is begun; one page may take seconds."""
+
+_NO_PAGES = re.compile(rb"/Type\s{0,9}/Pages\b[^>]{0,200}?/Count\s{1,9}0\b")
 
 _ONE_AT_A_TIME = threading.Lock()
 """pdfium may not be called by two threads at once."""
@@ -26,7 +29,7 @@ def pdf_text(content: bytes) -> tuple[str, str]:
         try:
             title, pages, count, why = _read(content)
         except pypdfium2.PdfiumError as error:
-            raise UnreadableError(_reason(str(error))) from None
+            raise UnreadableError(_reason(str(error), content)) from None
     text = "\n\n".join(filter(None, (_joined_lines(page) for page in pages)))
     if not text.strip():
         raise UnreadableError("the PDF has no text; its pages may be scanned images")
@@ -35,10 +38,12 @@ def pdf_text(content: bytes) -> tuple[str, str]:
     return title, text
 
 
-def _reason(error: str) -> str:
+def _reason(error: str, content: bytes) -> str:
     if "assword" in error or "ecurity" in error:
         return "the PDF is encrypted: a password is needed to read it"
-    return "the PDF is damaged"
+    if not content:
+        return "it is empty"
+    return "the PDF has no pages" if _NO_PAGES.search(content) else "the PDF is damaged"
 
 
 def _read(content: bytes) -> tuple[str, list[str], int, str]:
@@ -67,7 +72,7 @@ def _page_text(document: pypdfium2.PdfDocument, number: int) -> str:
     try:
         text = page.get_textpage()
         try:
-            return str(text.get_text_bounded())
+            return text_by_columns(text) or str(text.get_text_bounded())
         finally:
             text.close()
     finally:

@@ -13,6 +13,7 @@ Declarations = dict[str, str]
 PROPERTIES = frozenset(
     (
         *("display", "visibility", "opacity", "font-size", "color", "background", "background-color", "animation"),
+        "transition",
         *("background-image", "background-clip", "-webkit-background-clip", "-webkit-text-fill-color", "filter"),
         *("left", "right", "top", "bottom", "inset", "margin", "margin-left", "margin-top", "text-indent", "translate"),
         *("transform", "scale", "clip", "clip-path", "height", "max-height", "width", "max-width", "overflow"),

@@ -20,7 +20,7 @@ def is_data(table: Element) -> bool:
     if table.get("role") in ("presentation", "none") or next(table.iterdescendants(*IN_LAYOUT), None) is not None:
         return False
     rows = [len(row.findall("td")) + len(row.findall("th")) for row in table.iter("tr")]
-    if len(rows) < 2 or max(rows) < 2:
+    if not rows or max(rows) < 2 or (len(rows) == 1 and next(table.iter("th"), None) is None):
         return False
     lengths = [sum(map(len, map(str, cell.itertext()))) for cell in table.iter("td")]
     return not lengths or (max(lengths) <= 4 * LONG_CELL and sum(lengths) / len(lengths) <= LONG_CELL)

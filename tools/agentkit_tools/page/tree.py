@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import dropwhile
 
 import lxml.html
 from lxml import etree
@@ -16,7 +17,9 @@ MAX_DEPTH = 1_000
 NO_TEXT = (
     *("script", "style", "noscript", "iframe", "svg", "canvas", "select", "dialog", "object", "embed", "audio"),
     *("video", "map", "head", "textarea", "datalist", "frameset", "input", "meter", "progress"),
+    *("amp-ad", "amp-sidebar", "amp-consent", "amp-analytics", "amp-user-notification"),
 )
+IN_HEAD = frozenset(("title", "meta", "link", "style", "script", "noscript", "base", "template", "object", "bgsound"))
 AROUND = ("nav", "footer", "aside")
 AROUND_ROLES = frozenset(("navigation", "banner", "contentinfo", "search", "complementary", "dialog", "alertdialog"))
 LINE_NUMBERS = frozenset(("gutter", "linenos", "lineno", "line-numbers", "line-number", "blob-num"))
@@ -41,8 +44,25 @@ def parsed(source: str) -> tuple[str, Element]:
     )
     if depth_of(root, MAX_DEPTH) > MAX_DEPTH:
         raise TooDeepError
+    _begin_body(root)
     title = root.find(".//title")
     return (text_of(title) if title is not None else ""), root
+
+
+def _begin_body(root: Element) -> None:
+    """Moves what is text out of the head, where the parser puts it when a page leaves out <body> and begins with an
+    element newer than HTML 4, such as <main>."""
+    head = root.find("head")
+    misplaced = () if head is None else dropwhile(lambda each: each.tag in IN_HEAD, list(head))
+    moved = list(misplaced)
+    if not moved:
+        return
+    body = root.find("body")
+    if body is None:
+        body = etree.SubElement(root, "body")
+    moved[-1].tail = (moved[-1].tail or "") + (body.text or "")
+    body.text = None
+    body[0:0] = moved
 
 
 def _shortened(tag: re.Match[str]) -> str:
@@ -86,6 +106,7 @@ def _drop_around(root: Element) -> None:
     around = [*root.iter(*AROUND), *(each for each in root.iter() if each.get("role") in AROUND_ROLES)]
     around += [each for each in root.iter("header") if next(each.iterancestors("main", "article"), None) is None]
     around += [each for each in root.iter("td", "span", "div", "a") if (each.get("class") or "") in LINE_NUMBERS]
+    around += [each for each in root.iter("span") if "mw-editsection" in (each.get("class") or "").split()]
     for each in around:
         if each.tag not in ("html", "body", "main", "article"):
             _keep_title(root, each)
