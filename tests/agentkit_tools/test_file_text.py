@@ -462,10 +462,17 @@ def test_twice_the_file_takes_twice_the_time(name: str, head: str, part: str, ta
     assert_linear(lambda size: read_file(name, (head + part * size + tail).encode()), 8_000)
 
 
+def test_of_a_file_that_takes_long_the_beginning_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "SECONDS", 0.0)
+    assert read_file("a.json", b'[{"a": "whale"}, {"b": "%s"}]' % (b"x" * 400)).text == (
+        "- a: whale\n\n[… only the first 12 characters were read: they took 0 seconds]"
+    ).replace("a: whale", "[0].a: whale").replace("12", "16")
+
+
 def test_a_table_of_millions_of_repeated_cells_is_read_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = "<t:table-cell t:number-columns-repeated='16384'><text:p>a</text:p></t:table-cell>"
     rows = f"<t:table-row t:number-rows-repeated='1000000'>{cell * 100}</t:table-row>" * 400
     content = f"<o:d xmlns:o='o' xmlns:t='t' xmlns:text='x'><o:body><t:table>{rows}</t:table></o:body></o:d>"
-    monkeypatch.setattr(reader_process, "SECONDS", 1.0)
+    monkeypatch.setattr(reader_process, "FILE_SECONDS", 1.0)
     with pytest.raises(UnreadableError, match="reading it takes more than 1 seconds"):
         read_file("a.ods", zipped({"content.xml": content}))

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from agentkit import ConfigurationError, Context, Tool, ToolError, tool
 from agentkit.retrieval import Embedder, embedder
-from agentkit_tools.cutting import cut_to_goal
+from agentkit_tools.cutting import cut_for
 from agentkit_tools.file_text import FileText, read_file
 from agentkit_tools.file_text.kinds import WITHOUT_TEXT
 from agentkit_tools.files import Folder, State, content_of
@@ -170,7 +170,7 @@ class _Documents:
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
         blocks = [
-            block(document.path, document.title, cut_to_goal(document.text, goal, self._max_characters) or NO_TEXT)
+            block(document.path, document.title, cut_for(document.text, goal, self._max_characters, context) or NO_TEXT)
             for _, document in found
             if document is not None
         ]

@@ -20,7 +20,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SECONDS = 20.0
-"""Seconds for one document."""
+"""Seconds for one page or PDF."""
+
+FILE_SECONDS = 60.0
+"""Seconds for one file of another kind; a large table takes that long."""
 
 MEMORY = 1_500_000_000
 """Bytes for the process that reads one (where the system limits it; Windows and macOS don't)."""
@@ -63,24 +66,29 @@ _is_reader = False
 """Whether this process was started to read documents."""
 
 
-def in_reader_process(read: Callable[P, R], *arguments: Any, size: int, context: Context[Any]) -> R:
+def in_reader_process(
+    read: Callable[P, R], *arguments: Any, size: int, context: Context[Any], seconds: float | None = None
+) -> R:
     """Returns what `read` returns for these arguments, from another process.
 
-    read: a function of a module. size: of the document in bytes, as it is read where no process can be started.
-    Raises what `read` raises; TooComplexError when it takes more than SECONDS or MEMORY, or its process crashes;
+    read: a function of a module. size: of the document in bytes: a small one is read here where no process can be
+    started. seconds: that it may take (SECONDS). Raises what `read` raises; TooComplexError when it takes more than
+    that or MEMORY, or its process crashes;
     ToolError when the run ends before.
     """
     if _is_reader:
         return read(*arguments)  # type: ignore[call-arg]
+    seconds = SECONDS if seconds is None else seconds
     with _SLOTS.taken(context):
         check(context)
-        left = SECONDS if context.deadline is None else context.deadline - time.monotonic()
+        left = seconds if context.deadline is None else context.deadline - time.monotonic()
         try:
             return call_isolated(
                 _read_here,
                 read,
                 arguments,
-                timeout=max(0.0, min(SECONDS, left)),
+                seconds,
+                timeout=max(0.0, min(seconds, left)),
                 memory=MEMORY,
                 cancel=context.cancel,
                 bare=True,
@@ -89,7 +97,7 @@ def in_reader_process(read: Callable[P, R], *arguments: Any, size: int, context:
             raise _too_complex("needs", f"{MEMORY // 1_000_000:,} MB of memory") from None
         except IsolationError as error:
             if error.reason != "not started":
-                raise _why(error, left) from None
+                raise _why(error, seconds, left) from None
         except ToolDefinitionError:  # a frozen program: its executable is no Python
             pass
     if size > WITHOUT_PROCESS:
@@ -97,11 +105,11 @@ def in_reader_process(read: Callable[P, R], *arguments: Any, size: int, context:
     return read(*arguments)  # type: ignore[call-arg]
 
 
-def _read_here(read: Callable[..., R], arguments: tuple[Any, ...]) -> R:
+def _read_here(read: Callable[..., R], arguments: tuple[Any, ...], seconds: float) -> R:
     """Runs in the other process. The system ends it when the time is up, even if its parent has been killed."""
     global _is_reader
     _is_reader = True
-    _set_alarm(SECONDS + 5)
+    _set_alarm(seconds + 5)
     try:
         return read(*arguments)
     finally:
@@ -126,11 +134,11 @@ def _stopped() -> ToolError:
     return ToolError("the document was not read: the run ended before")
 
 
-def _why(error: IsolationError, left: float) -> Exception:
-    if error.reason == "cancelled" or (error.reason == "timeout" and left < SECONDS):
+def _why(error: IsolationError, seconds: float, left: float) -> Exception:
+    if error.reason == "cancelled" or (error.reason == "timeout" and left < seconds):
         return _stopped()
     if error.reason == "timeout":
-        return _too_complex("takes", f"{SECONDS:g} seconds")
+        return _too_complex("takes", f"{seconds:g} seconds")
     return TooComplexError(
         "it is damaged or too complex: what reads it crashed, perhaps for want of memory (its limit is "
         f"{MEMORY // 1_000_000:,} MB)"

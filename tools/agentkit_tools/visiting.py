@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from agentkit import Agent, Context, FetchError, Page, Tool, ToolError, fetch, tool
 from agentkit.errors import ConfigurationError, StatusError
-from agentkit_tools.cutting import cut_to_goal
+from agentkit_tools.cutting import cut_for
 from agentkit_tools.library import cache_folder
 from agentkit_tools.page_reader import LIMITS, SECONDS, PageReader
 from agentkit_tools.page_text import Readable, readable
@@ -96,7 +96,7 @@ class _Visitor:
     def _text(self, page: Page, found: Readable, goal: str, context: Context) -> str:
         if self.reader is not None and found.text:
             return self.reader.read(page.url, found.title, found.text, goal, context)
-        return cut_to_goal(found.text, goal, self.max_characters) or "(the page has no text)"
+        return cut_for(found.text, goal, self.max_characters, context) or "(the page has no text)"
 
     def _get(self, url: str, **options: Any) -> Page:
         at = (cache_folder() / "pages.sqlite3" if self.cache else None) if isinstance(self.cache, bool) else self.cache

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from agentkit import Context
+from agentkit_tools import reader_process
 from agentkit_tools.file_text import kinds
 from agentkit_tools.file_text.books import read_book
 from agentkit_tools.file_text.code import read_code
@@ -86,5 +87,7 @@ def _read(path: str, content: bytes, reader: Reader, context: Context[Any]) -> F
     if reader is read_sheets:
         return read_sheets(path, content, context)
     if path.lower().endswith(BY_CELLS) or unpacked_size(content) > (LARGE if reader in AS_TEXT else STRUCTURED):
-        return in_reader_process(reader, path, content, size=len(content), context=context)
+        return in_reader_process(
+            reader, path, content, size=len(content), context=context, seconds=reader_process.FILE_SECONDS
+        )
     return reader(path, content)

@@ -11,7 +11,7 @@ from agentkit import Context
 from agentkit_tools.file_text.form import FileText, MissingReaderError, joined
 from agentkit_tools.file_text.package import Package
 from agentkit_tools.file_text.tables import table_text
-from agentkit_tools.reader_process import NO_RUN, in_reader_process
+from agentkit_tools.reader_process import FILE_SECONDS, NO_RUN, in_reader_process
 from agentkit_tools.unreadable import UnreadableError
 
 
@@ -22,7 +22,7 @@ def read_sheets(path: str, content: bytes, context: Context[Any] = NO_RUN) -> Fi
         import openpyxl  # noqa: F401
     except ImportError:
         raise MissingReaderError("install agentkit-loop[documents]") from None
-    return in_reader_process(_read_workbook, content, size=len(content), context=context)
+    return in_reader_process(_read_workbook, content, size=len(content), context=context, seconds=FILE_SECONDS)
 
 
 def _read_workbook(content: bytes) -> FileText:
@@ -52,10 +52,12 @@ def _sheets(workbook: Any, formulas: Any) -> Iterator[str]:
         rows = _rows(sheet)
         if formulas is not None:
             rows = map(_completed, rows, _rows(formulas[sheet.title]))
-        paragraphs = list(table_text(rows))
-        if any(paragraphs):
-            yield f"## {sheet.title}"
-            yield from paragraphs
+        title = f"## {sheet.title}"
+        for paragraph in filter(None, table_text(rows)):
+            if title:
+                yield title
+                title = ""
+            yield paragraph
 
 
 def _rows(sheet: Any) -> Iterator[list[str]]:
