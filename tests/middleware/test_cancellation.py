@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from agentkit import Agent, Context, Limits, tool
-from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.backend import ReplyStream, Request
+from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.event import TextDelta
 from agentkit.message import stop_reason
 from agentkit.middleware.base import Middleware
