@@ -42,7 +42,9 @@ class PageReader:
     def read(self, source: str, title: str, text: str, goal: str, context: Context) -> str:
         """Returns what the model says of a page; its text cut to the goal, with a note, when the model fails."""
         ask = self.agent.as_tool("page_reader", "Reads a page for a goal.", read_only=True)
-        task = TASK.format(goal=goal, source=source, title=_plain(title), text=_plain(cut_for(text, goal, READ, context)))
+        task = TASK.format(
+            goal=goal, source=source, title=_plain(title), text=_plain(cut_for(text, goal, READ, context))
+        )
         quiet = replace(context, progress=lambda text: None)
         (answer,) = in_parallel(lambda each: ask(each, quiet), [task], SECONDS)
         if isinstance(answer, str) and answer.strip() and not answer.startswith("(page_reader stopped early"):
