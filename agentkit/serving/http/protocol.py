@@ -139,7 +139,11 @@ class LimitedProtocol(H11Protocol):
             self._raw.close()
             return
         self.is_leaving = True
-        self._raw.write_eof()
+        try:
+            self._raw.write_eof()
+        except OSError:  # the client has left already
+            self.drop()
+            return
         self.flow.resume_reading()
         self._enter("leaving")
 

@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
+import threading
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentkit.event import Event, ReasoningDelta, TextDelta
+from agentkit.event import ReasoningDelta, TextDelta
 from agentkit.serving.http.connections import ConnectionLimits, Connections
 from agentkit.serving.http.logs import LINES, Repetitions
-from agentkit.serving.http.updates import AT_ONCE, Updates, merged
+from agentkit.serving.http.updates import AT_ONCE, Update, Updates, merged
 
 
 @dataclass(eq=False)
@@ -81,8 +82,8 @@ def test_a_line_is_logged_some_times_and_then_counted() -> None:
 
 
 @given(st.lists(st.sampled_from([TextDelta("a"), TextDelta("b"), ReasoningDelta("c"), ValueError("x"), None])))
-def test_merged_updates_say_the_same(updates: list[Event | BaseException | None]) -> None:
-    def flat(each: Event | BaseException | None) -> list[object]:
+def test_merged_updates_say_the_same(updates: list[Update | BaseException]) -> None:
+    def flat(each: Update | BaseException) -> list[object]:
         return [(type(each), letter) for letter in getattr(each, "text", "")] or [each]
 
     joined = list(merged(updates))
@@ -93,7 +94,7 @@ def test_merged_updates_say_the_same(updates: list[Event | BaseException | None]
 def test_a_run_waits_for_a_reader_that_takes_nothing() -> None:
     async def read() -> list[int]:
         counts: list[int] = []
-        updates = Updates(lambda: is_cancelled, lambda: 1)
+        updates = Updates(cancel.is_set, lambda: 1)
 
         def produce() -> None:
             for _ in range(3 * AT_ONCE):
@@ -106,10 +107,9 @@ def test_a_run_waits_for_a_reader_that_takes_nothing() -> None:
         await updates.take(1)
         await asyncio.sleep(0.1)
         seen.append(len(counts))
-        nonlocal is_cancelled
-        is_cancelled = True
+        cancel.set()
         await working
         return [*seen, len(counts)]
 
-    is_cancelled = False
+    cancel = threading.Event()
     assert asyncio.run(read()) == [AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE]

@@ -152,7 +152,7 @@ def model() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, model: str) -> Iterator[Process]:
-    settings = {
+    settings: dict[str, Any] = {
         "AGENTKIT_CORS": ORIGIN,
         "AGENTKIT_HEAD_SECONDS": "0.4",
         "AGENTKIT_BODY_SECONDS": "0.6",
@@ -222,13 +222,14 @@ def test_clients_of_other_gateways_are_answered_or_told(service: Process) -> Non
 
 def test_clocks_may_differ_by_some_seconds(service: Process) -> None:
     now = time.time()
-    for claims, status in (
+    cases: list[tuple[dict[str, Any], int]] = [
         ({"iat": now + 2}, 200),
         ({"nbf": now + 2}, 200),
         ({"exp": now - 1}, 200),
         ({"exp": now - 30}, 401),
         ({"iat": now + 60}, 401),
-    ):
+    ]
+    for claims, status in cases:
         assert service.ask("GET", "/v1/models", key=token(**claims)).status_code == status
 
 
