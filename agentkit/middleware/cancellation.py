@@ -4,6 +4,7 @@ The backend runs in a worker thread and its deltas arrive through a queue; the w
 second whether the run is to stop. The connection of an abandoned reply is closed at once, so that the server stops.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from contextlib import closing
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from agentkit._forking import check_same_process
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.middleware.base import Middleware
@@ -45,6 +47,7 @@ class Cancellable(Middleware):
         WORKERS.submit(running.work)
         try:
             while not self._is_over(deadline):
+                check_same_process(running.process)
                 try:
                     delta = running.deltas.get(timeout=_poll_timeout(deadline))
                 except Empty:
@@ -68,6 +71,7 @@ class _CancellableReply:
     def __init__(self, backend: Backend, request: Request) -> None:
         self.deltas: SimpleQueue[Any] = SimpleQueue()
         self.is_abandoned = threading.Event()
+        self.process = os.getpid()
         self.backend = backend
         self._request = request
         self._connection = AbortableRequest()

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import Protocol
 
+from agentkit._forking import freed_by_forks
 from agentkit.serving.outage import STORE_OUTAGE
 from agentkit.sessions.redis_client import RedisClient
 from agentkit.sessions.redis_url import is_redis_url, parse_redis_url
@@ -50,7 +51,7 @@ class _Memory:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._times: dict[str, deque[float]] = {}
-        self._guard = threading.Lock()
+        self._guard = freed_by_forks(threading.Lock())
         self._checks = 0
 
     def take(self, name: str, is_request: bool) -> float:

@@ -3,8 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
+from agentkit import Context
 from agentkit.retrieval import PassageIndex, content_words, cover, sentence_ends, sentences
+from agentkit_tools.reader_process import LARGE, in_reader_process
 
 PASSAGE = 1_200
 """Maximum length of a passage, in characters."""
@@ -19,10 +22,24 @@ that more of them are there (benchmarks/cutting.py)."""
 _NO_PROSE = re.compile(r"^(?: {4}|\t|[ \t]*(?:[-*•+|]\s|\d+[.)]\s|\||```|~~~|\.\. ))", re.MULTILINE)
 
 
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})", re.MULTILINE)
+_HEAD_OF_TABLE = re.compile(r"^[ \t]*\|[^\n]*\n[ \t]*\|[ \t]*:?-[-|: \t]*$", re.MULTILINE)
+
+
 def passages_of(text: str) -> list[str]:
     """Splits a text into its paragraphs, each with the headings above it; long ones are split at the end of a line,
-    sentence or word."""
-    return [passage for each in split_into_passages(text) if (passage := each.strip())]
+    sentence or word. Each part of a long table has the names of the columns."""
+    passages, head = [], ""
+    for each in split_into_passages(text):
+        passage = each.strip()
+        is_row = passage.startswith("|") and not _HEAD_OF_TABLE.match(passage)
+        if passage:
+            passages.append(f"{head}\n{passage}" if head and is_row else passage)
+        if each[len(each.rstrip()) :].count("\n") > 1:  # the paragraph ends
+            head = ""
+        elif found := _HEAD_OF_TABLE.search(passage):
+            head = found.group() if len(found.group()) <= HEADINGS else ""
+    return passages
 
 
 def split_into_passages(text: str) -> list[str]:
@@ -39,13 +56,33 @@ def split_into_passages(text: str) -> list[str]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """The paragraphs of a text, each with the blank lines behind it."""
+    """The paragraphs of a text, each with the blank lines behind it; a fenced block of code is one."""
     parts = [*re.split(r"(\n\s*\n)", text), ""]
-    return [each for each in map("".join, zip(parts[::2], parts[1::2], strict=True)) if each]
+    paragraphs = []
+    held: list[str] = []
+    fence = ""
+    for paragraph in filter(None, map("".join, zip(parts[::2], parts[1::2], strict=True))):
+        held.append(paragraph)
+        fence = _fence_behind(paragraph, fence)
+        if not fence:
+            paragraphs.append("".join(held))
+            held = []
+    return [*paragraphs, *held]  # the last fence may not be closed
+
+
+def _fence_behind(paragraph: str, fence: str) -> str:
+    """The fence that is open behind a paragraph, if any. fence: the one that is open before it."""
+    for mark in _FENCE.findall(paragraph):
+        if not fence:
+            fence = mark
+        elif mark.startswith(fence):
+            fence = ""
+    return fence
 
 
 def _is_heading(paragraph: str) -> bool:
-    return len(paragraph) < 80 and paragraph[-1:] not in ".!?:;。！？：；।؟" and not paragraph.startswith(("- ", "* "))
+    is_other = paragraph.startswith(("- ", "* ", "|", "```", "~~~"))
+    return len(paragraph) < 80 and paragraph[-1:] not in ".!?:;。！？：；।؟۔" and not is_other
 
 
 def _parts(paragraph: str) -> list[str]:
@@ -79,6 +116,14 @@ def cut_to_goal(text: str, goal: str, max_chars: int) -> str:
     why = "that match the goal less" if ranked else "(no passage matches the goal: this is the beginning)"
     note = f"[… {omitted:,} passages {why} were omitted: {characters:,} of {len(text):,} characters]"
     return "\n\n".join([*(kept[number] for number in sorted(kept)), note])
+
+
+def cut_for(text: str, goal: str, max_chars: int, context: Context[Any]) -> str:
+    """The same for a run; a very long text is cut in another process. Raises TooComplexError, and ToolError when the
+    run ends before."""
+    if len(text) <= LARGE:
+        return cut_to_goal(text, goal, max_chars)
+    return in_reader_process(cut_to_goal, text, goal, max_chars, size=len(text), context=context)
 
 
 def _fitting(passages: Sequence[str], ranked: Sequence[int], goal: str, max_chars: int) -> dict[int, str]:

@@ -169,21 +169,29 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
     if not settings.agentkit_mqtt_projects:
         return lambda: lambda: None
     try:
-        from agentkit.serving.mqtt.bridge import BridgeSettings
+        from agentkit.serving.mqtt.client_id import installation_name
         from agentkit.serving.mqtt.embedded import serve_embedded
         from agentkit.serving.mqtt.projects import projects_named
+        from agentkit.serving.mqtt.settings import BridgeSettings
     except ImportError:
         raise MissingExtraError("the MQTT bridge", "mqtt") from None
-    password = settings.agentkit_mqtt_password
+    password, folder = settings.agentkit_mqtt_password, data_folder() / "bridges"
     bridge = BridgeSettings(
         broker=settings.agentkit_mqtt_broker,
         port=settings.agentkit_mqtt_port,
         username=settings.agentkit_mqtt_username,
         password=password.get_secret_value() if password else None,
-        client_id="agentkit-serve",
+        client_id=f"agentkit-serve-{installation_name(folder)}",
+        tls=settings.agentkit_mqtt_tls,
+        ca_file=settings.agentkit_mqtt_ca_file,
+        cert_file=settings.agentkit_mqtt_cert_file,
+        key_file=settings.agentkit_mqtt_key_file,
+        alpn=settings.agentkit_mqtt_alpn,
+        transport=settings.agentkit_mqtt_transport,
+        websocket_path=settings.agentkit_mqtt_websocket_path,
     )
     projects = projects_named(settings.agentkit_mqtt_projects)
-    return lambda: serve_embedded(projects, chat_service, bridge, data_folder() / "bridges")
+    return lambda: serve_embedded(projects, chat_service, bridge, folder)
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -2,7 +2,7 @@
 
 import codecs
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -68,6 +68,13 @@ class HttpSettings(BaseSettings):
     agentkit_mqtt_port: int = Field(default=1883, ge=1, le=65_535)
     agentkit_mqtt_username: str | None = None
     agentkit_mqtt_password: SecretStr | None = None
+    agentkit_mqtt_tls: bool = False
+    agentkit_mqtt_ca_file: Path | None = None
+    agentkit_mqtt_cert_file: Path | None = Field(default=None, description="The client certificate (PEM).")
+    agentkit_mqtt_key_file: Path | None = Field(default=None, description="The key of the client certificate (PEM).")
+    agentkit_mqtt_alpn: str | None = None
+    agentkit_mqtt_transport: Literal["tcp", "websockets"] = "tcp"
+    agentkit_mqtt_websocket_path: str = "/mqtt"
 
     def __init__(self, **values: Any) -> None:
         file = values.get("_env_file", self.model_config.get("env_file"))
