@@ -61,6 +61,7 @@ bench: .venv/installed system
 	.venv/$(BIN)/python -m benchmarks.sessions
 	.venv/$(BIN)/python -m benchmarks.mqtt
 	.venv/$(BIN)/python -m benchmarks.http
+	.venv/$(BIN)/python -m benchmarks.soak --seconds 60
 
 .venv-demo/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }

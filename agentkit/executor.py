@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from agentkit._forking import check_same_process
 from agentkit._text import joined_surrogates
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import ArgumentsError
@@ -304,6 +306,7 @@ class RunningCalls:
 
     def __init__(self, executor: "Executor") -> None:
         self.inbox: _Inbox = SimpleQueue()
+        self.process = os.getpid()
         self._executor = executor
         self._unclaimed: list[_Work] = []
 
@@ -355,6 +358,7 @@ class _ParallelCalls:
         while waiting:
             if self.executor.context.cancelled:
                 return
+            check_same_process(self.begun.process)
             yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
                 work = waiting.pop(0)

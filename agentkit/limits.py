@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+from agentkit._forking import freed_by_forks
 from agentkit.errors import LimitError
 
 Limit = Literal["turns", "tokens", "seconds", "cost", "tool_calls", "loop"]
@@ -207,7 +208,7 @@ class Budget:
         own = (limits.tokens, limits.cost, limits.tool_calls, limits.seconds)
         self._is_limited: bool = own != (None,) * 4 or (parent is not None and parent._is_limited)
         self._guard = LoopGuard(limits.repeats, limits.failures)
-        self._lock: threading.RLock = parent._lock if parent is not None else threading.RLock()
+        self._lock: threading.RLock = parent._lock if parent is not None else freed_by_forks(threading.RLock())
 
     @property
     def usage(self) -> Usage:

@@ -8,9 +8,10 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NotRequired, Required, TypedDict
 
-from agentkit.net.image_bytes import data_of, media_type
+from agentkit.net.image_bytes import MAX_BYTES, bytes_of, data_of, media_type
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Part = dict[str, Any]
@@ -68,6 +69,14 @@ class Image:
         """The image in the bytes of a file, with the media type that its first bytes show, else
         "application/octet-stream"."""
         return cls(data, media_type(data) or "application/octet-stream", name)
+
+    @classmethod
+    def from_file(cls, path: str | Path, name: str | None = None, *, max_bytes: int = MAX_BYTES) -> "Image":
+        """The image in a file, with the media type that its first bytes show. name: default the file's.
+
+        Raises ValueError, whose message completes the sentence "the file ...", when it is not a regular file (a device,
+        a pipe, a folder) or larger than max_bytes; OSError when it can't be read. It never waits."""
+        return cls.from_bytes(bytes_of(path, max_bytes), Path(path).name if name is None else name)
 
     @classmethod
     def from_data_url(cls, url: str, name: str = "image") -> "Image":

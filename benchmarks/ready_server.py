@@ -5,6 +5,7 @@
 The path tells what to do: /turns/N/ms/M/v1/chat/completions answers the first N requests of a run (those with
 fewer than N tool messages) with a tool call and the next with text, each after M milliseconds.
 /calls/K/gap/G/v1/chat/completions streams K tool calls in one reply, G milliseconds between two chunks, and then text.
+/echo/v1/chat/completions says what it was asked: see `echo`.
 """
 
 import json
@@ -15,21 +16,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
 @contextmanager
 def ready() -> Iterator[int]:
     """The port of such a server, for as long as it is needed."""
-    server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert server.stdin is not None
-    assert server.stdout is not None
-    try:
+    command = [sys.executable, __file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # ends it, too
+        assert server.stdout is not None
         yield int(server.stdout.readline())
-    finally:
-        server.stdin.close()
-        server.wait()
 
 
 USAGE = {"prompt_tokens": 900, "completion_tokens": 30, "total_tokens": 930}
@@ -37,9 +34,9 @@ FUNCTION = {"name": "look_up", "arguments": '{"topic": "the tides of the North S
 TOPICS = ["the tides of the North Sea"] + [f"the tides of sea number {index:02}" for index in range(1, 100)]
 
 
-def whole(message: dict[str, Any], finish_reason: str) -> bytes:
+def whole(message: dict[str, Any], finish_reason: str, usage: dict[str, int] = USAGE) -> bytes:
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
-    body = json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": USAGE}).encode()
+    body = json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}).encode()
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -50,13 +47,13 @@ def streamed(deltas: list[dict[str, Any]], finish_reason: str) -> bytes:
     return head.encode() + body
 
 
-def events_of(deltas: list[dict[str, Any]], finish_reason: str) -> list[bytes]:
+def events_of(deltas: list[dict[str, Any]], finish_reason: str, usage: dict[str, int] = USAGE) -> list[bytes]:
     chunks: list[dict[str, Any]] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     chunks.append({"index": 0, "delta": {}, "finish_reason": finish_reason})
     events: list[dict[str, Any]] = [
         {"id": "1", "object": "chat.completion.chunk", "choices": [chunk]} for chunk in chunks
     ]
-    events.append({"id": "1", "object": "chat.completion.chunk", "choices": [], "usage": USAGE})
+    events.append({"id": "1", "object": "chat.completion.chunk", "choices": [], "usage": usage})
     return [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [b"data: [DONE]\n\n"]
 
 
@@ -81,6 +78,45 @@ ANSWERS = {
 }
 
 
+def echo(body: bytes) -> tuple[str, bool, float]:
+    """The answer to a conversation whose user messages have the form "id=ID session=NAME [words=N] [gap=MS] [search]":
+    the id of the last one, the sessions of all, how many there were and which came twice, and N words. Whether a search
+    comes first, and the milliseconds between two words."""
+    messages = json.loads(body)["messages"]
+    asked = [dict(re.findall(r"(\w+)=(\S+)", str(each["content"]))) for each in messages if each["role"] == "user"]
+    ids = [each["id"] for each in asked if "id" in each]
+    if not ids:  # the service looks whether tools reach the model
+        return "Hello.", False, 0.0
+    sessions = "+".join(sorted({each["session"] for each in asked if "session" in each}))
+    twice = "+".join(sorted({each for each in ids if ids.count(each) > 1})) or "none"
+    text = f"id={ids[-1]} session={sessions} count={len(ids)} twice={twice} "
+    is_search = str(messages[-1]["content"]).endswith(" search")
+    if messages[-1]["role"] == "tool":
+        text += f"found={'high at noon' in str(messages[-1]['content'])} "
+    return text + "word " * int(asked[-1].get("words", 0)) + "end", is_search, float(asked[-1].get("gap", 0))
+
+
+def send_echo(connection: socket.socket, body: bytes, is_stream: bool) -> None:
+    text, is_search, gap = echo(body)
+    usage = {**USAGE, "prompt_tokens": len(body) // 4}  # the tools count, or the service says that they do not arrive
+    function = {"name": "search_documents", "arguments": json.dumps({"query": ["tide"]})}
+    call = {**CALL, "function": function}
+    if not is_stream:
+        message = {"role": "assistant", "content": None if is_search else text}
+        more = {"tool_calls": [call]} if is_search else {}
+        connection.sendall(whole({**message, **more}, "tool_calls" if is_search else "stop", usage))
+        return
+    deltas: list[dict[str, Any]] = [{"content": piece} for piece in re.findall(r"\S+\s*", text)]
+    if is_search:
+        deltas = [{"role": "assistant", "tool_calls": [{**call, "index": 0}]}]
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    for event in events_of(deltas, "tool_calls" if is_search else "stop", usage):
+        if gap:
+            time.sleep(gap / 1000)
+        connection.sendall(b"%x\r\n%s\r\n" % (len(event), event))
+    connection.sendall(b"0\r\n\r\n")
+
+
 def send_slowly(connection: socket.socket, calls: int, gap: int, body: bytes, is_stream: bool) -> None:
     """A reply with calls as a model writes it, token by token; whole when it is done."""
     if b'"role":"tool"' in body:
@@ -100,42 +136,56 @@ def send_slowly(connection: socket.socket, calls: int, gap: int, body: bytes, is
     connection.sendall(b"0\r\n\r\n")
 
 
-def serve(connection: socket.socket) -> None:
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def received(connection: socket.socket) -> Iterator[tuple[bytes, bytes]]:
+    """The head and the body of each request, until the client leaves."""
     pending = b""
     while True:
         while b"\r\n\r\n" not in pending:
-            try:
-                received = connection.recv(1 << 18)
-            except ConnectionError:
+            piece = connection.recv(1 << 18)
+            if not piece:
                 return
-            if not received:
-                return
-            pending += received
+            pending += piece
         head, _, pending = pending.partition(b"\r\n\r\n")
-        if head.startswith(b"GET "):  # the agent looks for the size of the context window
-            connection.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
-            continue
-        length = int(re.findall(rb"content-length: (\d+)", head, re.IGNORECASE)[0])
+        length = re.findall(rb"content-length: (\d+)", head, re.IGNORECASE)
         pieces, have = [pending], len(pending)
-        while have < length:
-            received = connection.recv(1 << 18)
-            pieces.append(received)
-            have += len(received)
-        body, pending = b"".join(pieces), b""
-        is_stream = re.search(rb'"stream": ?true', body) is not None
-        slow = re.match(rb"POST /calls/(\d+)/gap/(\d+)/", head)
-        if slow:
-            calls, gap = map(int, slow.groups())
-            send_slowly(connection, calls, gap, body, is_stream)
-            continue
-        asked = re.match(rb"POST /turns/(\d+)/ms/(\d+)/", head)
-        assert asked is not None
-        turns, delay = map(int, asked.groups())
-        if delay:
-            time.sleep(delay / 1000)
-        done = len(re.findall(rb'"role": ?"tool"', body))
-        connection.sendall(ANSWERS[is_stream, done < turns])
+        while length and have < int(length[0]):
+            piece = connection.recv(1 << 18)
+            if not piece:
+                return
+            pieces.append(piece)
+            have += len(piece)
+        yield head, b"".join(pieces)
+        pending = b""
+
+
+def respond(connection: socket.socket, head: bytes, body: bytes) -> None:
+    """Send the response that the path asks for."""
+    if head.startswith(b"GET "):  # the agent looks for the size of the context window
+        connection.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+        return
+    is_stream = re.search(rb'"stream": ?true', body) is not None
+    if head.startswith(b"POST /echo/"):
+        send_echo(connection, body, is_stream)
+        return
+    slow = re.match(rb"POST /calls/(\d+)/gap/(\d+)/", head)
+    if slow:
+        calls, gap = map(int, slow.groups())
+        send_slowly(connection, calls, gap, body, is_stream)
+        return
+    asked = re.match(rb"POST /turns/(\d+)/ms/(\d+)/", head)
+    assert asked is not None
+    turns, delay = map(int, asked.groups())
+    if delay:
+        time.sleep(delay / 1000)
+    done = len(re.findall(rb'"role": ?"tool"', body))
+    connection.sendall(ANSWERS[is_stream, done < turns])
+
+
+def serve(connection: socket.socket) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with connection, suppress(ConnectionError):  # the client left
+        for head, body in received(connection):
+            respond(connection, head, body)
 
 
 def main() -> None:

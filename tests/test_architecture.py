@@ -19,11 +19,16 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["errors", "_text", "_closing", "_threads", "tooling.bare_answers", "retrieval.stop_words"],
-    ["net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "testing.redaction"],
+    ["errors", "_text", "_closing", "tooling.bare_answers", "retrieval.stop_words"],
+    ["_forking"],
+    ["_threads", "net.abort"],
+    [
+        *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
+        "testing.redaction",
+    ],
     [
         *("_lazy", "message", "tooling.call_names"),
-        *("net.hosted", "net.abort", "net.charset", "net.error_body", "net.error_words"),
+        *("net.hosted", "net.charset", "net.error_body", "net.error_words"),
         *("net.media_type", "net.content_coding", "net.refresh", "net.page_cache"),
     ],
     [
@@ -74,7 +79,7 @@ LAYERS = [
     ["transcript", "history.plain", "history.parts", "history.forms"],
     ["history.given", "event", "tools", "text.parser", "text.verbatim"],
     ["toolbox", "record", "history.text_calls", "tooling.earlier_result"],
-    ["backend", "backends.usage", "executor", "repair", "sessions.damage", "sessions.forking", "text.prompt"],
+    ["backend", "backends.usage", "executor", "repair", "sessions.damage", "text.prompt"],
     ["sessions.log", "backends.call_pieces", "backends.streamed_text"],
     ["sessions.writer", "backends.message_form", "backends.streamed_calls"],
     ["sessions.turn"],
@@ -92,6 +97,7 @@ LAYERS = [
     ["backends.vlmrun", "run", "middleware.stack"],  # VLM Run is an OpenAI-compatible server at another address
     ["agent"],
     ["agentkit", "backends", "sessions", "lightllm", "net", "history", "text", "tooling", "middleware", "testing"],
+    ["serving.outage"],
     ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
     ["serving.exchange", "serving.key_values", "serving.append_only"],
     ["serving.chat_service"],
@@ -103,14 +109,19 @@ LAYERS = [
     ["serving.mqtt.group"],
     ["serving.mqtt.bridge"],
     ["serving.mqtt.embedded"],
-    ["serving.http.settings", "serving.http.keys", "serving.http.prompts", "serving.http.schemas", "serving.http.runs"],
-    ["serving.http.auth", "serving.http.metrics", "serving.http.model_server", "serving.http.conversations"],
-    ["serving.http.errors", "serving.http.sse"],
-    ["serving.http.middleware", "serving.http.dependencies"],
+    ["serving.http.settings", "serving.http.keys", "serving.http.prompts", "serving.http.schemas"],
+    ["serving.http.updates", "serving.http.logs", "serving.http.listening"],
+    ["serving.http.runs"],
+    ["serving.http.connections"],
+    ["serving.http.token_keys", "serving.http.metrics", "serving.http.model_server", "serving.http.conversations"],
+    ["serving.http.auth", "serving.http.errors", "serving.http.sse"],
+    ["serving.http.gate", "serving.http.middleware"],
+    ["serving.http.dependencies", "serving.http.protocol"],
     ["serving.http.chat", "serving.http.completions", "serving.http.health"],
     ["serving.http.app"],
+    ["serving.http.server"],
     ["serving", "serving.http", "serving.mqtt"],
-    ["cli.progress", "cli.streams"],
+    ["cli.progress", "cli.streams", "cli.hidden_arguments"],
     ["cli.stores", "cli.approvals"],
     ["cli.following"],
     ["cli.ask"],
@@ -217,7 +228,6 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "sessions.log",
         "sessions.writer",
         "sessions.turn",
-        "sessions.forking",
         "sessions.file_lock",
         "sessions.group_commit",
         "sessions.sqlite_file",
@@ -359,12 +369,15 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     direct = {
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
-    # VLMRun() replaces a package that reads it; net.outgoing reads what each HTTP library would read by itself
+    # VLMRun() replaces a package that reads it; net.outgoing reads what each HTTP library would read by itself; the
+    # process of an isolated tool gets the program's, that of a reader of documents what Python needs and no key
     assert direct == {
         "providers",
         "retrieval.embeddings",
         "backends.vlmrun",
         "net.outgoing",
         "testing.cassette",
+        "tooling.subprocess_worker",
         "serving.environment",
+        "tooling.subprocess_pool",
     }

@@ -1,6 +1,8 @@
 """Runs a GGUF model in this process: llama.cpp through xllamacpp, its chat template, tool-call parser and cache."""
 
 import atexit
+import contextlib
+import ctypes
 import importlib.util
 import json
 import os
@@ -13,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit._threads import WORKERS
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, merged_sampling
@@ -32,6 +35,8 @@ class GGUFBackend:
     path: the file. context: tokens of prompt and reply together. threads: None uses half of the processors.
     slots: requests processed concurrently; others wait. escape_special_tokens: whether special tokens (`<|im_end|>`)
     in tool results and user messages are escaped in requests. sampling: further fields of a chat completions request.
+
+    A child of a process that loaded a model can't use it, nor any other: its requests raise ConfigurationError.
 
     Raises MissingExtraError without xllamacpp, ConfigurationError when the file does not exist.
     """
@@ -57,7 +62,7 @@ class GGUFBackend:
         self._escapes = escape_special_tokens
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._learned = Learned()
-        self._lock = threading.Lock()
+        self._lock = freed_by_forks(threading.Lock())
         self._server: Any = None
         self._closed = False
 
@@ -115,9 +120,16 @@ class GGUFBackend:
         with self._lock:
             if self._closed:
                 raise ConfigurationError(f"{self!r} is closed: create a new one")
+            _LLAMA.check(repr(self))
             if self._server is None:
+                _LLAMA.begin(self)
                 self._server = self._load()
             return self._server
+
+    def renew_in_child(self) -> None:
+        """In a forked child: never unload the model, which waits for the threads of llama.cpp."""
+        if self._server is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._server))
 
     def _load(self) -> Any:
         import xllamacpp
@@ -197,6 +209,41 @@ class _Generation:
         return self._stopped.is_set()
 
 
+class _Llama:
+    """llama.cpp in this process, whose threads don't survive a fork."""
+
+    def __init__(self) -> None:
+        self._process: int | None = None
+        renewed_by_forks(self)
+
+    @property
+    def is_of_parent(self) -> bool:
+        """Whether a parent of this process loaded a model."""
+        return self._process not in (None, os.getpid())
+
+    def check(self, name: str) -> None:
+        """Raises ConfigurationError in a child of the process that loaded a model."""
+        if self.is_of_parent:
+            raise ConfigurationError(
+                f"{name} can't be used in this process: its parent loaded a model before os.fork, which llama.cpp does "
+                "not survive. Ask the model only after the fork (in each worker), start processes with "
+                'multiprocessing\'s "spawn", or use a llama.cpp server (openai:MODEL@http://localhost:8080/v1)'
+            )
+
+    def begin(self, backend: GGUFBackend) -> None:
+        """Note that a model is loaded."""
+        self._process = os.getpid()
+        renewed_by_forks(backend)
+
+    def renew_in_child(self) -> None:
+        """In a child: end without the destructors of llama.cpp, which wait for its threads. Python has ended before."""
+        if self._process is not None:
+            libc = ctypes.CDLL(None)
+            with contextlib.suppress(AttributeError):  # not on every system
+                libc.on_exit(libc._exit, None)
+
+
+_LLAMA = _Llama()
 _RUNNING: set[_Generation] = set()
 EXIT_PATIENCE = 10.0
 """Maximum seconds that the end of the program waits for llama.cpp to stop, which it does between two tokens or batches
@@ -206,15 +253,11 @@ of the prompt."""
 @atexit.register
 def _stop_all() -> None:
     """Stop what runs when the program ends; a thread that returns from llama.cpp after that crashes the process."""
-    running = list(_RUNNING)
+    running = [] if _LLAMA.is_of_parent else list(_RUNNING)
     for generation in running:
         generation.stop_for_good()
     for generation in running:
         generation.wait(EXIT_PATIENCE / len(running))
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_RUNNING.clear)  # threads don't survive a fork
 
 
 def _values(chunk: Any) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from agentkit._forking import awaited_by_forks, notice_fork
 from agentkit._text import without_credentials
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.adapting import Adapting
@@ -27,7 +28,6 @@ from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
-from agentkit.net.abort import track_connections
 from agentkit.net.hosted import is_hosted
 from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.learned import Learned
@@ -93,7 +93,7 @@ class OpenAIBackend:
         self._escapes = self._is_self_hosted if escape_special_tokens is None else escape_special_tokens
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._learned = Learned()
-        self._lock = threading.Lock()
+        self._lock = awaited_by_forks(threading.RLock())  # held while OpenSSL is set up
         self._client: OpenAI | None = None
         self._closed = False
         self._context_length: int | None = None
@@ -242,6 +242,7 @@ class OpenAIBackend:
             client.close()
 
     def _connected(self) -> "OpenAI":
+        notice_fork()
         with self._lock:
             if self._closed:
                 raise ConfigurationError(f"{self!r} is closed: create a new one")
@@ -258,7 +259,6 @@ class OpenAIBackend:
                     max_retries=self._max_retries,
                     http_client=httpx_client(url, timeout=self._timeout),
                 )
-                track_connections(self._client._client)
             return self._client
 
     def _post(self, client: "OpenAI", sending: Adapting) -> "httpx2.Response | DrainedStream":

@@ -3,7 +3,6 @@
 import logging
 import logging.handlers
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -17,6 +16,7 @@ import typer
 from agentkit import APIError, ConfigurationError, SessionError
 from agentkit._text import in_a_line
 from agentkit.cli.ask import BAD_USAGE, FAILED
+from agentkit.cli.hidden_arguments import hide_arguments
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
@@ -141,7 +141,7 @@ def mqtt(
         from agentkit.serving.mqtt.settings import BridgeSettings
     except ImportError:
         leave(str(MissingExtraError("the MQTT bridge", "mqtt")), BAD_USAGE)
-    _hide_password(mqtt_password)
+    hide_arguments([mqtt_password] if mqtt_password else [])
     try:
         selected = projects_named([*(projects or ()), *context.args], projects_file)
         backend = model_server(
@@ -233,7 +233,7 @@ def _serve(service: Any, settings: Any, selected: Any, url: str) -> None:
     def test() -> None:
         try:
             service.test()
-        except (APIError, SessionError) as error:
+        except (APIError, SessionError, ConfigurationError, OSError) as error:
             raise ConnectionError(f"{in_a_line(str(error), 300)}; messages wait. {START_ONE}") from None
         finally:
             is_tried.set()
@@ -256,15 +256,6 @@ def _serve(service: Any, settings: Any, selected: Any, url: str) -> None:
             on_start=announce,
             is_ready=is_ready,
         )
-
-
-def _hide_password(password: str | None) -> None:
-    """Hide a password given as an argument from the process list (`ps`)."""
-    if password and any(password in argument for argument in sys.argv):
-        import setproctitle
-
-        arguments = [argument.replace(password, "***") for argument in sys.argv]
-        setproctitle.setproctitle(shlex.join([Path(sys.executable).name, *arguments]))
 
 
 def _log(debug_log: Path | None) -> None:

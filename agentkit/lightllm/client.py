@@ -19,7 +19,8 @@ from agentkit.lightllm.generate_api import TextServer
 from agentkit.lightllm.openai_types import ChatCompletion, ChatCompletionChunk, chunk, completion
 from agentkit.lightllm.request import CreateRequest, GenerateReply, Tools, as_dict
 from agentkit.net.api_errors import status_error
-from agentkit.net.images import MAX_BYTES, ImageLoader
+from agentkit.net.image_bytes import MAX_BYTES
+from agentkit.net.images import ImageLoader
 from agentkit.text.chat_template import ChatTemplate
 
 
@@ -48,8 +49,9 @@ class LightLLMClient(Closable):
     agentkit/text/families), needed when neither the model's name nor the server's identifies it. template:
     a Jinja file, a tokenizer_config.json, or a ChatTemplate, instead of the family's. image_placeholder: the text that
     represents an image in the prompt. escape_special_tokens: whether special tokens in user and tool text are escaped;
-    turn it off only where all text is trusted. files: whether `file:` images are read. allow_hosts: hosts from which
-    images may be loaded although they are not public. max_image_bytes: maximum size of one image in bytes.
+    turn it off only where all text is trusted. files: whether `file:` images are read, from regular files only.
+    allow_hosts: hosts from which images may be loaded although they are not public. max_image_bytes: maximum size of
+    one image in bytes.
 
     Raises ConfigurationError for an invalid option.
     """

@@ -4,6 +4,7 @@ The backend runs in a worker thread and its deltas arrive through a queue; the w
 second whether the run is to stop. The connection of an abandoned reply is closed at once, so that the server stops.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,12 +12,20 @@ from contextlib import closing
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from agentkit._forking import check_same_process
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.middleware.base import Middleware
 from agentkit.net.abort import AbortableRequest
 
 _END = object()
+
+READ_AHEAD = 256
+"""How many deltas may wait in the queue. Then the reply is read on only as the run takes them: one that nobody takes
+costs no memory, and fast ones do not take all the time of the process."""
+
+ROOM_INTERVAL = 0.005
+"""Seconds between two checks whether there is room in the queue."""
 
 
 class Cancellable(Middleware):
@@ -38,6 +47,7 @@ class Cancellable(Middleware):
         WORKERS.submit(running.work)
         try:
             while not self._is_over(deadline):
+                check_same_process(running.process)
                 try:
                     delta = running.deltas.get(timeout=_poll_timeout(deadline))
                 except Empty:
@@ -61,6 +71,7 @@ class _CancellableReply:
     def __init__(self, backend: Backend, request: Request) -> None:
         self.deltas: SimpleQueue[Any] = SimpleQueue()
         self.is_abandoned = threading.Event()
+        self.process = os.getpid()
         self.backend = backend
         self._request = request
         self._connection = AbortableRequest()
@@ -78,6 +89,8 @@ class _CancellableReply:
                     if self.is_abandoned.is_set():
                         return
                     self.deltas.put(delta)
+                    while self.deltas.qsize() >= READ_AHEAD and not self.is_abandoned.wait(ROOM_INTERVAL):
+                        pass
             self.deltas.put(_END)
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             self.deltas.put(error)

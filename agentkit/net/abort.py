@@ -6,12 +6,16 @@ connections are made to record which request uses them.
 """
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
-_lock = threading.Lock()
+from agentkit._forking import freed_by_forks, take_part_in_forks
+
+_lock = freed_by_forks(threading.Lock())
 _current = threading.local()
 
 
@@ -24,7 +28,6 @@ class AbortableRequest:
 
     def __init__(self) -> None:
         self._connection: Any = None
-        self._get_socket: Callable[[], Any] = lambda: None
         self._stop: Callable[[], object] | None = None
         self.is_aborted = False
 
@@ -44,26 +47,59 @@ class AbortableRequest:
             if self._stop is not None:
                 self._stop()
             if self._connection is not None and self._connection.owner is self:
-                shut_down(self._get_socket())
+                shut_down(_socket_of(self._connection))
 
-    def _use(self, connection: Any, get_socket: Callable[[], Any]) -> None:
+    def _use(self, connection: Any) -> None:
         if self.is_aborted:
             raise Aborted
-        self._connection, self._get_socket = connection, get_socket
+        self._connection = connection
 
 
-def record_owner(connection: Any, get_socket: Callable[[], Any]) -> None:
-    """Record, in the attribute `owner` of a connection, the request that this thread sends on it.
+class _Connections:
+    """The connections of this process."""
 
-    get_socket: returns the connection's current socket, or None. Raises Aborted when the request is aborted.
-    """
+    def __init__(self) -> None:
+        self.known: WeakSet[Any] = WeakSet()
+        take_part_in_forks(self)  # and not only renewed: before the clients, which drop their connections
+
+    def before_fork(self) -> None:
+        """Nothing: a request may take minutes."""
+
+    def after_fork(self, is_child: bool) -> None:
+        """In a child: close the file descriptors, and nothing else, so that the server notices when the parent closes
+        its own. Whatever of the parent goes on in the child then fails, where it would shut down the parent's
+        connection, or read what the parent waits for."""
+        if is_child:
+            self._drop()
+
+    def _drop(self) -> None:
+        for connection in list(self.known):
+            found = _socket_of(connection)
+            with contextlib.suppress(OSError):
+                if isinstance(found, socket.socket) and found.fileno() >= 0:
+                    os.close(found.detach())
+        self.known = WeakSet()
+
+
+_CONNECTIONS = _Connections()
+
+
+def _socket_of(connection: Any) -> Any:
+    """The current socket of a connection; None when it has none."""
+    return getattr(connection, "sock", None)
+
+
+def record_owner(connection: Any) -> None:
+    """Record, in the attribute `owner` of a connection, the request that this thread sends on it. connection: its
+    attribute `sock` is its current socket. Raises Aborted when the request is aborted."""
+    _CONNECTIONS.known.add(connection)
     request: AbortableRequest | None = getattr(_current, "request", None)
     if request is None:
         connection.owner = None
         return
     with _lock:
         connection.owner = request
-        request._use(connection, get_socket)
+        request._use(connection)
 
 
 def stop_on_abort(stop: Callable[[], object]) -> None:
@@ -112,10 +148,12 @@ class _TrackingStream:
 
     def write(self, *args: Any, **options: Any) -> None:
         """See httpcore's `NetworkStream.write`."""
-        record_owner(self, self._socket)
+        record_owner(self)
         self._inner.write(*args, **options)
 
-    def _socket(self) -> Any:
+    @property
+    def sock(self) -> Any:
+        """Its socket."""
         return self._inner.get_extra_info("socket")
 
     def start_tls(self, *args: Any, **options: Any) -> "_TrackingStream":

@@ -4,6 +4,8 @@ import codecs
 import itertools
 import re
 
+from agentkit.net import charset_guess
+
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -18,6 +20,8 @@ _DECLARED = re.compile(
 _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
+_HZ = re.compile(rb"~\{((?:[\x21-\x77][\x21-\x7e]){1,500})~\}")
+"""Chinese characters in text of ASCII bytes (RFC 1843)."""
 _BETWEEN_TAGS = re.compile(rb"[^<>]{1,2000}")
 _LABELS = {
     label: codec
@@ -36,6 +40,7 @@ _LABELS = {
         ("utf-8", ("unicode-1-1-utf-8", "unicode11utf8", "x-unicode20utf8")),
         ("utf-16-le", ("ucs-2", "unicode", "csunicode")),
         ("utf-16-be", ("unicodefffe",)),
+        ("hz", ("hz-gb-2312",)),
         *((f"cp{number}", (f"x-cp{number}",)) for number in range(1250, 1259)),
     )
     for label in labels
@@ -59,7 +64,19 @@ _READ_AS = {
 """The superset that browsers decode instead of a declared charset (the WHATWG encoding standard)."""
 _CODECS = frozenset(
     (
-        *("utf-8", "utf-16-le", "utf-16-be", "gb18030", "big5hkscs", "cp932", "cp949", "euc_jp", "iso2022_jp"),
+        *(
+            "utf-8",
+            "utf-16-le",
+            "utf-16-be",
+            "gb18030",
+            "big5hkscs",
+            "cp932",
+            "cp949",
+            "euc_jp",
+            "iso2022_jp",
+            "iso2022_kr",
+            "hz",
+        ),
         *("cp866", "cp874", "koi8-r", "koi8-u", "mac-roman", "mac-cyrillic"),
         *(f"cp{number}" for number in range(1250, 1259)),
         *(f"iso8859-{number}" for number in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)),
@@ -74,7 +91,7 @@ _LATIN = frozenset(
     )
 )
 _CYRILLIC = frozenset(("cp1251", "koi8-r", "koi8-u", "iso8859-5", "cp866", "mac-cyrillic"))
-_OF_ASCII_BYTES = ("iso2022_jp", "utf-16-le", "utf-16-be")
+_OF_ASCII_BYTES = ("iso2022_jp", "iso2022_kr", "hz", "utf-16-le", "utf-16-be")
 """Charsets whose text may be of ASCII bytes alone and yet not ASCII."""
 
 
@@ -90,13 +107,23 @@ def decode(content: bytes, charset: str | None = None) -> str:
         return content.decode("utf-8", "replace")
     declared = _declared_codecs(content, charset)
     for encoding in declared:
-        text = content.decode(encoding, "replace")
-        is_likely = encoding not in _LATIN or not _is_foreign(content)
-        if is_likely and _error_percentage(text) <= 1:  # a truncated page may end within a character
+        text = _decoded(content, encoding)
+        if (
+            _is_likely(content, encoding) and _error_percentage(text) <= 1
+        ):  # a truncated page may end within a character
             return text
     if content.isascii():
         return content.decode("ascii")
-    return content.decode(_detected(content) or (declared[0] if declared else "utf-8"), "replace")
+    return _decoded(content, _detected(content) or (declared[0] if declared else "utf-8"))
+
+
+def _decoded(content: bytes, codec: str) -> str:
+    if codec == "hz":  # Python's codec takes the ~ of an address for an escape
+        return _HZ.sub(lambda found: bytes(each | 0x80 for each in found[1]), content).decode("gb18030", "replace")
+    text = content.decode(codec, "replace")
+    if codec == "euc_jp" and "\ufffd" in text:  # ① and others that only Windows has in this charset
+        text = min(text, content.decode("euc_jis_2004", "replace"), key=lambda each: each.count("\ufffd"))
+    return text
 
 
 def _wide(head: bytes) -> str:
@@ -129,10 +156,10 @@ def _declared_codecs(content: bytes, charset: str | None) -> list[str]:
     header = _codec(charset)
     declared = _DECLARED.search(_COMMENT.sub(b"", content[:16_384]))
     own = _codec(declared[1].decode("ascii")) if declared else None
-    if own is not None and own.startswith("utf-16"):
+    if own is not None and _is_wide(own):
         own = "utf-8"  # the declaration itself was readable as ASCII, so it can't be UTF-16
     both = (own, header) if header in _LATIN else (header, own)
-    named = [codec for codec in both if codec is not None]
+    named = [codec for codec in both if codec is not None and not (_is_wide(codec) and _is_narrow(content))]
     if content.isascii():
         return [codec for codec in named if codec in _OF_ASCII_BYTES] or _undeclared(content)
     if len({*named}) == 2 and _CYRILLIC.issuperset(named):  # each reads the other's text, with its cases swapped
@@ -140,8 +167,23 @@ def _declared_codecs(content: bytes, charset: str | None) -> list[str]:
     return named
 
 
+def _is_wide(codec: str) -> bool:
+    return codec.startswith("utf-16")
+
+
+def _is_narrow(content: bytes) -> bool:
+    """Whether bytes can't be UTF-16, which has zeros in spaces, markup and line ends."""
+    return b"\0" not in content and (content.isascii() or content.lstrip().startswith(b"<"))
+
+
 def _undeclared(content: bytes) -> list[str]:
-    return ["iso2022_jp"] if re.search(rb"\x1b\$[@B]", content) else []
+    if re.search(rb"\x1b\$[@B]", content):
+        return ["iso2022_jp"]
+    if b"\x1b$)C" in content and b"\x0e" in content:
+        return ["iso2022_kr"]
+    pairs = b"".join(_HZ.findall(content))
+    common = sum(0x30 <= each <= 0x57 for each in pairs[::2])
+    return ["hz"] if common > len(pairs) / 3 else []  # other texts with such braces hardly have common characters
 
 
 def _codec(label: str | None) -> str | None:
@@ -164,16 +206,36 @@ def _error_percentage(text: str) -> float:
 
 def _detected(content: bytes) -> str | None:
     """Detect the codec of a text from its parts that are not ASCII; None when nothing fits."""
+    telling = _telling(content)
+    letters, others = len(re.findall(rb"[A-Za-z]", telling)), len(telling.translate(None, bytes(range(128))))
+    guesses = [charset_guess.latin, charset_guess.east_asian]
+    if 2 * others > letters:
+        guesses = [charset_guess.east_asian, *([charset_guess.latin] if others <= letters else [])]
+    found = next(filter(None, (guess(telling) for guess in guesses)), None)
+    if found is not None:
+        return found
     import charset_normalizer
 
-    best = charset_normalizer.from_bytes(_telling(content), cp_isolation=list(_CODECS)).best()
-    return best.encoding if best else None
+    best = charset_normalizer.from_bytes(telling, cp_isolation=list(_CODECS)).best()
+    if best is None:
+        return None
+    codec = codecs.lookup(best.encoding).name
+    if codec in _CYRILLIC or codec in ("cp1253", "iso8859-7"):
+        return charset_guess.cyrillic_or_greek(telling) or codec
+    return (charset_guess.latin(telling) if codec in _LATIN else None) or codec
 
 
 def _telling(content: bytes) -> bytes:
     """Return the parts of a page that are not ASCII, as far as they are needed to tell its charset."""
     pieces = (each[0] for each in _BETWEEN_TAGS.finditer(content, 0, 2_000_000))
     return b" ".join(itertools.islice((each for each in pieces if not each.isascii()), 400))[:20_000]
+
+
+def _is_likely(content: bytes, codec: str) -> bool:
+    """Whether a text may be in the charset that it is declared to be in."""
+    if codec in _LATIN:
+        return not _is_foreign(content)
+    return not charset_guess.contradicts(_telling(content), codec)
 
 
 def _is_foreign(content: bytes) -> bool:

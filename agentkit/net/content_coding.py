@@ -50,19 +50,75 @@ def first_bytes(response: Any) -> bytes:
     return bytes(source.fp.peek(16)[:16])
 
 
-def unpacked(content: bytes, max_bytes: int) -> bytes:
-    """Return a body that was sent with gzip although no header says so, decompressed to at most one byte more than the
-    limit; any other as it is."""
-    if not content.startswith(b"\x1f\x8b\x08"):
-        return content
+class _Salvaging:
+    """A decompressor of zlib that returns what comes before a damaged place, or a wrong checksum, and then nothing."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._given = 0
+        self.is_damaged = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def decompress(self, data: bytes, max_length: int = 0) -> bytes:
+        """Raises zlib.error when nothing comes before the damaged place."""
+        if self.is_damaged:
+            return b""
+        before = self._inner.copy()
+        try:
+            found: bytes = self._inner.decompress(data, max_length)
+        except zlib.error:
+            found = _before_damage(before, data, max_length)
+            if not found and not self._given:
+                raise
+            self.is_damaged, self._inner = True, zlib.decompressobj()
+        self._given += len(found)
+        return found
+
+    def flush(self) -> bytes:
+        return b"" if self.is_damaged else bytes(self._inner.flush())
+
+
+def _before_damage(decompressor: Any, data: bytes, max_length: int) -> bytes:
+    found = bytearray()
     try:
-        return zlib.decompressobj(31).decompress(content, max_bytes + 1)
+        for each in data:
+            left = max_length - len(found) if max_length else 0
+            found += decompressor.decompress(decompressor.unconsumed_tail + bytes((each,)), left)
+            if max_length and len(found) >= max_length:
+                break
     except zlib.error:
-        return content
+        pass
+    return bytes(found)
+
+
+def salvage(response: Any, first: bytes) -> None:
+    """Let a response of urllib3 that was not yet read give what comes before a damaged place of a body in gzip or zlib,
+    or before a wrong checksum at its end, as browsers do; `ended_early` tells it. first: the first bytes of the
+    body."""
+    response._init_decoder()
+    decoder = getattr(response, "_decoder", None)
+    is_gzip = getattr(decoder, "_state", None) is not None
+    is_zlib = hasattr(decoder, "_first_try") and first[:1] == b"\x78"
+    if (is_gzip or is_zlib) and decoder is not None:
+        decoder._obj = _Salvaging(decoder._obj)
+
+
+def unpacked(content: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    """Return a body that was sent with gzip although no header says so, decompressed to at most one byte more than the
+    limit, and whether it is damaged; any other as it is."""
+    if not content.startswith(b"\x1f\x8b\x08"):
+        return content, False
+    decompressor = _Salvaging(zlib.decompressobj(31))
+    try:
+        return decompressor.decompress(content, max_bytes + 1), decompressor.is_damaged
+    except zlib.error:
+        return content, False
 
 
 def ended_early(response: Any) -> bool:
-    """Whether a compressed body that was read to its end lacks its own end (`response`: of urllib3)."""
+    """Whether a compressed body that was read to its end lacks its own end, or is damaged (`response`: of urllib3)."""
     decoder = getattr(response, "_decoder", None)
     state = getattr(decoder, "_obj", None)
     fed = getattr(decoder, "_state", 0)  # gzip: in or behind a second member, where anything may follow

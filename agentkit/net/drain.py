@@ -5,7 +5,6 @@ connection and pays for a new one, with TLS, at every turn; the openai package d
 """
 
 import contextlib
-import os
 import socket
 import threading
 import time
@@ -13,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.net.abort import shut_down
 
@@ -26,9 +26,14 @@ class _DrainTimer:
     """Shuts down connections that are not removed in time; one thread, running while there are any, watches all."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = freed_by_forks(threading.Lock())
         self._due: dict[socket.socket, float] = {}
         self._is_running = False
+        renewed_by_forks(self)
+
+    def renew_in_child(self) -> None:
+        """In a child: begin without connections and thread."""
+        self._due, self._is_running = {}, False
 
     def add(self, connection: socket.socket) -> None:
         """Shut the connection down after DRAIN_SECONDS."""
@@ -57,8 +62,6 @@ class _DrainTimer:
 
 
 _TIMER = _DrainTimer()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_TIMER.__init__)  # type: ignore[misc]  # threads don't survive a fork
 
 
 def drain(rest: Iterator[Any], connection: object) -> None:

@@ -30,6 +30,7 @@ from agentkit.net.content_coding import (
     ended_early,
     first_bytes,
     is_readable,
+    salvage,
     unpacked,
 )
 from agentkit.net.media_type import content_type_of, read_as
@@ -56,7 +57,8 @@ class Page:
     url: the final URL, after redirects. content_type: media type in lower case, without parameters, as the server
     declares it, or as the first bytes tell where it declares none that says anything; "" when neither does. charset:
     from the Content-Type header, if any. content: the decompressed body. truncated: whether the body was cut at the
-    size limit. incomplete: whether the server ended it early. headers: of the response, their names in lower case.
+    size limit. incomplete: whether the server ended it early, or its compressed body is
+    damaged: what comes before the damage is there. headers: of the response, their names in lower case.
     """
 
     url: str
@@ -282,8 +284,11 @@ class _Hop:
         names, raw = compressions(headers.get("content-encoding", "")), self._answered().raw
         if names:
             with self._translated_errors():
-                names = corrected(names, first_bytes(raw))
+                first = first_bytes(raw)
+            names = corrected(names, first)
         raw.headers["content-encoding"] = ", ".join(names)  # other words would be taken for deflate
+        if names:
+            salvage(raw, first)
         if status >= 400:
             message = f"{self._target.shown} answered {status} {_phrase(status)}".rstrip()
             raise StatusError(message, status, headers, self._error_body() if is_readable(names) else b"")
@@ -297,7 +302,8 @@ class _Hop:
             raise self._too_large(max_bytes)
         content, truncated, incomplete = self._body(max_bytes, keep=truncate)
         if not names and content_type_of(headers.get("content-type", ""))[0].startswith("text/"):
-            content = unpacked(content, max_bytes)
+            content, is_damaged = unpacked(content, max_bytes)
+            incomplete = incomplete or is_damaged
             content, truncated = content[:max_bytes], truncated or len(content) > max_bytes
         if truncated and not truncate:
             raise self._too_large(max_bytes)

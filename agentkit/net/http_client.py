@@ -19,6 +19,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from agentkit._forking import freed_by_forks, notice_fork, renewed_by_forks
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import record_owner
@@ -51,8 +52,12 @@ _READ_BYTES = 1 << 16
 class _TrackingPool:
     """A connection pool of urllib3 that records which request uses which connection."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        freed_by_forks(self.pool.mutex)  # type: ignore[attr-defined]  # also asked for when this pool is collected
+
     def _make_request(self, conn: Any, *args: Any, **options: Any) -> Any:
-        record_owner(conn, lambda: getattr(conn, "sock", None))
+        record_owner(conn)
         return super()._make_request(conn, *args, **options)  # type: ignore[misc]
 
 
@@ -107,13 +112,24 @@ class Transport:
         self._max_bytes = max_bytes
         self._key = checked_key(api_key, "api_key") or ""
         check_environment(base_url, REQUESTS)
-        self._session: requests.Session | None = requests.Session()
-        self._session.trust_env = False  # `requests_options` reads it
-        self._session.headers.update({"Accept": "application/json, text/event-stream", **(headers or {})})
-        self._session.auth = self._authorized  # otherwise requests would read a password from the user's .netrc
+        self._headers = {"Accept": "application/json, text/event-stream", **(headers or {})}
+        self._session: requests.Session | None = self._new_session()
+        renewed_by_forks(self)
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False  # `requests_options` reads it
+        session.headers.update(self._headers)
+        session.auth = self._authorized  # otherwise requests would read a password from the user's .netrc
         adapter = _Adapter(pool_maxsize=64)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        return session
+
+    def renew_in_child(self) -> None:
+        """In a child: begin without connections."""
+        if self._session is not None:
+            self._session = self._new_session()
 
     def _authorized(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._key:
@@ -222,6 +238,7 @@ class Transport:
     def _sent(
         self, method: str, path: str, data: bytes | None, timeout: float | None, headers: Mapping[str, str] | None
     ) -> requests.Response:
+        notice_fork()
         if self._session is None:
             raise ConfigurationError("this client is closed: create a new one")
         limit = timeout or self.timeout

@@ -1,9 +1,15 @@
-"""Images as bytes: what a `data:` URL contains, and the media type by the first bytes."""
+"""Images as bytes: what a `data:` URL or a file contains, and the media type by the first bytes."""
 
 import base64
 import binascii
+import os
 import re
+import stat
+from pathlib import Path
 from urllib.parse import unquote_to_bytes
+
+MAX_BYTES = 20_000_000
+"""Maximum size of one image, in bytes."""
 
 SUPPORTED = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff")
 
@@ -65,3 +71,30 @@ def data_of(url: str) -> bytes:
         return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"is not valid base64 ({error}): encode the image's bytes") from None
+
+
+def bytes_of(path: str | Path, max_bytes: int) -> bytes:
+    """Return what a regular file contains. The name may come from a model or a stranger.
+
+    A device, pipe, socket or folder is neither opened nor waited for. A file that tells no size, or a wrong one (those
+    of /proc, one that grows), is read up to the limit only. Raises ValueError, whose message completes the sentence
+    "the file ...", when it is not a regular file or larger than max_bytes; OSError when it can't be read.
+    """
+    _check_regular(os.stat(path), max_bytes)  # before it is opened: to open a device may do something
+    flags = (getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_CLOEXEC"))
+    opened = os.open(path, os.O_RDONLY | sum(flags))
+    with open(opened, "rb") as stream:
+        _check_regular(os.fstat(opened), max_bytes)  # it may have been replaced meanwhile
+        content = stream.read(max_bytes + 1)
+    if content is None:
+        raise ValueError("has nothing to read yet: it is not a stored file")
+    if len(content) > max_bytes:
+        raise ValueError(f"has more than {max_bytes:,} bytes; no more are loaded: shrink it")
+    return content
+
+
+def _check_regular(status: os.stat_result, max_bytes: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("is not a regular file: it is a device, a pipe, a socket or a folder")
+    if status.st_size > max_bytes:
+        raise ValueError(f"has {status.st_size:,} bytes; at most {max_bytes:,} are loaded: shrink it")

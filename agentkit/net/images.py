@@ -1,6 +1,7 @@
 """Loads images by URL: `data:`, `http(s):` through the guarded fetch, and `file:` where that is allowed.
 
-An image that can't be loaded raises the openai package's BadRequestError, as if the server had rejected it.
+An image that can't be loaded raises the openai package's BadRequestError, as if the server had rejected it. One that
+its EXIF data says to turn is turned, since model servers ignore them.
 """
 
 import base64
@@ -13,9 +14,8 @@ from urllib.request import url2pathname
 from agentkit.errors import FetchError
 from agentkit.net.api_errors import status_error
 from agentkit.net.fetch import fetch
-from agentkit.net.image_bytes import SUPPORTED, data_of, media_type
-
-MAX_BYTES = 20_000_000
+from agentkit.net.image_bytes import MAX_BYTES, SUPPORTED, bytes_of, data_of, media_type
+from agentkit.net.upright import upright
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ImageLoader:
     max_bytes: int = MAX_BYTES
 
     def loaded(self, address: str) -> tuple[str, bytes]:
-        """Return the media type and the bytes of an image. Raises BadRequestError, which says how to fix it."""
+        """Return the media type and the bytes of an image, upright. Raises BadRequestError with a remedy."""
         data = self._bytes(address)
         if len(data) > self.max_bytes:
             raise _refused(
@@ -43,7 +43,8 @@ class ImageLoader:
             raise _refused(
                 f"{_display_name(address)} is not a supported image (PNG, JPEG, GIF, WebP, BMP or TIFF){what}"
             )
-        return kind, data
+        turned = upright(data)
+        return (kind, data) if turned is None else turned
 
     def base64(self, addresses: Iterable[str]) -> list[dict[str, str]]:
         """Return the entries of LightLLM's `multimodal_params.images`, in order."""
@@ -76,15 +77,12 @@ class ImageLoader:
     def _from_file(self, address: str) -> bytes:
         if not self.files:
             raise _refused(f"{_display_name(address)} is a file, and reading files is disabled: send a data: URL")
-        path = _path_of(address)
         try:
-            if path.stat().st_size > self.max_bytes:
-                raise _refused(
-                    f"{_display_name(address)} has more than the allowed {self.max_bytes:,} bytes: shrink it"
-                )
-            return path.read_bytes()
+            return bytes_of(_path_of(address), self.max_bytes)
         except OSError as error:
             raise _refused(f"{_display_name(address)} can't be read: {error.strerror or error}") from None
+        except (ValueError, RuntimeError) as error:  # a NUL in the path, "~" of an unknown user
+            raise _refused(f"{_display_name(address)} {error}") from None
 
 
 def _path_of(address: str) -> Path:

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from agentkit._forking import freed_by_forks
+
 EXPIRY = 600.0
 """Seconds for which a fact is remembered."""
 
@@ -26,7 +28,7 @@ class Learned:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._facts: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = freed_by_forks(threading.Lock())
 
     def value(self, fact: Hashable) -> Any:
         """The value of a fact; None when it is not known, or not any more."""

@@ -18,7 +18,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from agentkit._forking import renewed_by_forks
 from agentkit.errors import ConfigurationError
+from agentkit.net.abort import track_connections
 
 if TYPE_CHECKING:
     import ssl
@@ -78,35 +80,67 @@ def route_hint(url: str, library: str) -> str:
 
 
 def httpx_client(url: str, **options: Any) -> "httpx2.Client":
-    """Return an HTTP client with the openai package's defaults for one base URL; it closes its connections when it is
-    collected, as the package's own do. Raises ConfigurationError."""
-    client: httpx2.Client = _client_classes()[0](**options, **_httpx_options(url))
+    """Return an HTTP client with the openai package's defaults for one base URL. Its requests can be aborted; it closes
+    its connections when it is collected, as the package's own do, and begins without any in a forked child. Raises
+    ConfigurationError."""
+    client: httpx2.Client = _client_class()(**options, **_httpx_options(url))
     return client
 
 
 def async_httpx_client(url: str, **options: Any) -> "httpx2.AsyncClient":
     """Return the same for asyncio. Raises ConfigurationError."""
-    client: httpx2.AsyncClient = _client_classes()[1](**options, **_httpx_options(url))
+    client: httpx2.AsyncClient = _async_client_class()(**options, **_httpx_options(url))
     return client
 
 
 @functools.cache
-def _client_classes() -> tuple[Any, Any]:
-    from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
+def _client_class() -> Any:
+    from openai import DefaultHttpxClient
 
     class Client(DefaultHttpxClient):
+        def __init__(self, **options: Any) -> None:
+            self.made_with = options
+            self.begin()
+            renewed_by_forks(self)
+
+        def begin(self) -> None:
+            super().__init__(**self.made_with)
+            track_connections(self)
+
+        def renew_in_child(self) -> None:
+            if not self.is_closed:
+                self.begin()
+
         def __del__(self) -> None:
-            with contextlib.suppress(Exception):
+            try:  # noqa: SIM105 - at the end of the program there is no contextlib any more
                 self.close()
+            except Exception:  # noqa: BLE001
+                pass
+
+    return Client
+
+
+@functools.cache
+def _async_client_class() -> Any:
+    from openai import DefaultAsyncHttpxClient
 
     class AsyncClient(DefaultAsyncHttpxClient):
+        def __init__(self, **options: Any) -> None:
+            self.made_with = options
+            super().__init__(**options)
+            renewed_by_forks(self)
+
+        def renew_in_child(self) -> None:
+            if not self.is_closed:
+                super().__init__(**self.made_with)
+
         def __del__(self) -> None:
             import asyncio  # loaded by whoever uses this client
 
             with contextlib.suppress(Exception):
                 asyncio.get_running_loop().create_task(self.aclose())
 
-    return Client, AsyncClient
+    return AsyncClient
 
 
 def requests_options(url: str) -> dict[str, Any]:

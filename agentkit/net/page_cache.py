@@ -6,6 +6,7 @@ The cache knows no addresses: who asks it has checked them before, as for a requ
 import json
 import os
 import sqlite3
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from agentkit._forking import awaited_by_forks
 from agentkit.errors import MissingExtraError
 
 MAX_BYTES = 200_000_000
@@ -40,6 +42,7 @@ class PageCache:
         except ImportError:
             raise MissingExtraError("fetch(cache=...)", "web") from None
         self._at = Path(at)
+        self._lock = awaited_by_forks(threading.RLock())  # a child can't use SQLite's files as it was half way through
 
     def kept(self, url: str, sent: Mapping[str, str]) -> "Kept":
         """What is kept of a URL, for a request with these headers."""
@@ -72,7 +75,7 @@ class PageCache:
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
-        with suppress(sqlite3.Error), closing(self._opened()) as database, database:
+        with self._lock, suppress(sqlite3.Error), closing(self._opened()) as database, database:
             yield database
 
     def _opened(self) -> sqlite3.Connection:

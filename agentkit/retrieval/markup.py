@@ -90,7 +90,11 @@ def _introduces(passage: Passage) -> bool:
 
 
 def _is_plain_heading(text: str) -> bool:
-    return len(text) <= 80 and text[-1] not in '.!?…:;,"”’»)。！？；，、：」』）।؟|' and not _DEFINITION.match(text)
+    """Whether a paragraph of its own is a heading: short, and without a mark behind it. Thai has no marks: there the
+    spaces between clauses tell a text from a heading."""
+    if len(text) > 80 or text[-1] in '.!?…:;,"”’»)。！？；，、：」』）।؟۔|' or _DEFINITION.match(text):
+        return False
+    return not _CLAUSES_OF_THAI.search(text)
 
 
 def _code_pieces(lines: Sequence[str]) -> Iterator[str]:
@@ -116,6 +120,7 @@ _ITEM = re.compile(r"[ \t]*(?:[-*+•·–]|\d{1,3}[.)]|#\.)[ \t]+(?=\S)")
 _DEFINITION = re.compile(
     r"(?:-{1,2}[A-Za-z][\w-]*|[^\s.!?。！？:：|](?:[^.!?。！？:：|\n]{0,40}\S)?(?:: |：)|[^\n|]{1,40}\t)"
 )
+_CLAUSES_OF_THAI = re.compile(r"[\u0e00-\u0eff] (?=\S)")
 _OPTION = re.compile(r"[ \t]*-{1,2}[A-Za-z?][\w-]*(?:[ ,=\t]|$)|[ \t]*\S[^\n]{0,40}?\S(?:[ \t]{3,}|\t)\S")
 _RULE_OF_TABLE = re.compile(r"[ \t]*[|+:=-][-|+:= \t]*$")
 _DEFINED = re.compile(r":[ \t]+(?=\S)")

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterable
 
 from agentkit._closing import Closable
+from agentkit._forking import awaited_by_forks
 from agentkit.retrieval.tables import PassageTables
 from agentkit.retrieval.words import Query, content_words, has_word, word_text
 
@@ -14,7 +15,7 @@ class PassageIndex(Closable):
     """An index of passages, numbered in the order in which they are added; shared by threads, kept in memory."""
 
     def __init__(self, passages: Iterable[str] = ()) -> None:
-        self._lock = threading.Lock()
+        self._lock = awaited_by_forks(threading.RLock())
         self._passages: dict[int, tuple[str, str]] = {}
         self._added = 0
         self._database = sqlite3.connect(":memory:", check_same_thread=False)

@@ -30,8 +30,8 @@ QUOTE = 450
 SHORT = 60
 """Length of a text that may be no more than a heading, in characters."""
 
-SHARE, SHARE_OF_BEST, NEARNESS, WORDS, MISSING = 5.7, 4.2, 4.7, 0.18, 0.8
-LEAST, LEAST_UNSPACED = 3.1, 2.4
+SHARE, SHARE_OF_BEST, NEARNESS, WORDS, MISSING, NAMES = 5.7, 4.2, 4.7, 0.18, 0.8, 1.8
+LEAST, LEAST_UNSPACED = 2.85, 2.5
 """Whether texts are about a question: fitted (logistic regression) to questions of XQuAD in four languages, whose
 articles were among the texts or not (benchmarks/extractive.py)."""
 
@@ -44,6 +44,8 @@ _ASKS_FOR_A_NUMBER = re.compile(
     r"|quand|wie ?viele?|wann|कितन|कब|كم|متى",
     re.IGNORECASE,
 )
+
+_LATER_WORD = re.compile(r"(?<=\s)[^\W_]\w*")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class _Scoring:
         self, question: str, words: Sequence[str], subject: Sequence[str], paragraphs: Sequence[_Paragraph]
     ) -> None:
         self._words = words
+        self._names = _names(question, words)
         self._paragraphs = paragraphs
         self._wants_number = bool(_ASKS_FOR_A_NUMBER.search(question))
         self._units = [
@@ -151,8 +154,8 @@ class _Scoring:
 
     def about(self, quoted: Sequence[_Paragraph], best: str) -> float:
         """How certain it is that paragraphs, best first, are about the question: by how many of its words the first one
-        has, and the best unit in it; how near each other they are, how many the question has, and what the weightiest
-        word is that is not there."""
+        has, and the best unit in it; how near each other they are, how many the question has, what the weightiest word
+        is that is not there, and how many of the names are not."""
         first = quoted[0]
         share = self._share(first.words, first.context)
         share_of_best = self._share(word_text(best), first.context)
@@ -160,8 +163,9 @@ class _Scoring:
         absent = max(
             weight * (1 - _presence(word, first.words, first.context)) for word, weight in self._weights.items()
         )
-        evidence = SHARE * share + SHARE_OF_BEST * share_of_best + NEARNESS * nearness
-        return evidence + WORDS * len(self._words) - MISSING * absent
+        nameless = sum(not _presence(name, first.words, first.context) for name in self._names)
+        evidence = SHARE * share + SHARE_OF_BEST * share_of_best + NEARNESS * nearness + WORDS * len(self._words)
+        return evidence - MISSING * absent - NAMES * nameless / max(1, len(self._names))
 
     def _share(self, text: str, context: str) -> float:
         """The fraction of the words of the question that are in a text, or above it."""
@@ -179,6 +183,12 @@ class _Scoring:
         return near / max(1, len(pairs))
 
 
+def _names(question: str, words: Sequence[str]) -> list[str]:
+    """The words of a question that are written as names or numbers are; its first word may have a capital anyway."""
+    written = [word for word in _LATER_WORD.findall(question) if word[0].isupper() or word[0].isdigit()]
+    return [word for word in content_words(" ".join(written)) if word in words]
+
+
 def _presence(word: str, text: str, context: str) -> float:
     if has_word(word, text):
         return 1.0
@@ -192,18 +202,22 @@ def _are_near(ones: Sequence[int], others: Sequence[int]) -> bool:
 def _distinct(
     ranked: Sequence[tuple[int, int]], paragraphs: Sequence[_Paragraph], count: int
 ) -> Iterator[tuple[int, str]]:
-    """Yield the quotes around the best sentences, none twice, each with the index of its paragraph."""
+    """Yield the quotes around the best sentences, none twice, each with the index of its paragraph. What several
+    sources say in the same words is quoted once."""
     used: dict[int, set[int]] = {}
-    made = 0
+    said: set[str] = set()
     for index, place in ranked:
         taken = used.setdefault(index, set())
         if place in taken:
             continue
         places = _with_neighbours(paragraphs[index].units, place, taken)
         taken.update(places)
-        yield index, _joined([paragraphs[index].units[each] for each in places])
-        made += 1
-        if made == count:
+        text = _joined([paragraphs[index].units[each] for each in places])
+        if (words := word_text(text)) in said:
+            continue
+        said.add(words)
+        yield index, text
+        if len(said) == count:
             return
 
 

@@ -5,12 +5,35 @@ from itertools import pairwise
 
 _CLOSING = "\"'”’»)\\]」』】）》〉"
 _OPENING = "\"'“‘«„([「『【（《〈¿¡*_"
-_END = re.compile(rf"(?<![.!?…])[.!?…]+[{_CLOSING}]*\s|(?<![。！？｡؟।॥።])[。！？｡؟।॥።]+[{_CLOSING}]*\s?")
-"""Behind a full stop comes a space; the marks of Chinese, Japanese, Arabic, Hindi and Amharic need none."""
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|St|No|vs|e\.g|i\.e|cf|c|ca|approx|Nr|Bd|Abb|z\.B|д|т|г|гг|им|см|стр|[^\W\d_])\.)\s$"
+_WIDE = "。！？｡؟۔।॥။។៕።፧։"
+_END = re.compile(
+    rf"(?<![.!?…])[.!?…]+(?:\s»|[{_CLOSING}]*)\s"
+    rf"|(?<![{_WIDE}])[{_WIDE}]+[{_CLOSING}]*\s?"
+    rf"|(?<!\d)．(?!\d)[{_CLOSING}]*\s?"
+    r"|(?<=[\u0370-\u03ff\u1f00-\u1fff]);\s"
 )
+"""Behind a full stop comes a space; the marks of Chinese, Japanese, Arabic, Urdu, Hindi, Burmese, Khmer, Amharic and
+Armenian need none. A Greek question ends with a semicolon."""
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Drs?|dr|Dra|Mrs?|Ms|Mme|Mlle|Sra?|Sig|Ing|Prof|Gen|Col|Lt|Capt|Rev|Gov|Sen|St|Mt|No|vs|e\.g|i\.e|cf|c|ca"
+    r"|[Aa]pprox|Nr|nr|Bd|Abb|z\.B|bzw|str|TP|д|т|г|гг|им|см|стр|руб|тыс|ई|डॉ|[^\W\d_])\.)\s$"
+)
+_BEFORE_NUMBER = re.compile(
+    r"\b(?:Figs?|Eqs?|Secs?|Ch|Vol|pp|[Pp][áa]gs?|[Aa]rt|Abs|Kap|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|al)\.\s$"
+)
+"""Abbreviations, where a number follows: "Fig. 3", "Sept. 9", "et al. [2004]"."""
+_NUMBER = re.compile(r"(?:^|\s)\d{1,3}\.\s$")
+_NUMBERED = re.compile(
+    "(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|Jahrhundert|Jh|Weltkrieg)\\b"
+)
+"""What a German ordinal number counts: "am 15. Oktober"."""
 _LONGEST_ABBREVIATION = 10
+_QUOTED_ON = ("と", "って")
+"""What goes on behind a quotation in Japanese: "「本当ですか？」と彼は聞いた。" is one sentence."""
+_THAI = re.compile(r"(?<=[\u0e00-\u0eff]) (?=[\u0e00-\u0eff])")
+"""A space in Thai or Lao, which stands between sentences and clauses; there is no mark."""
+_LEAST_OF_THAI = 150
+"""Minimum length of clauses that are taken as one sentence, in characters."""
 
 
 def sentences(paragraph: str) -> list[str]:
@@ -22,16 +45,43 @@ def sentences(paragraph: str) -> list[str]:
 
 def sentence_ends(text: str) -> list[int]:
     """Where the sentences of a text end: the indexes behind the marks and the space that follows them."""
-    return [end.end() for end in _END.finditer(text) if _is_end(text, end)]
+    ends: list[int] = []
+    for mark in _END.finditer(text):
+        if _is_end(text, mark, ends[-1] if ends else 0):
+            ends.append(mark.end())
+    return ends if text.isascii() else sorted({*ends, *_ends_of_clauses(text, ends)})
 
 
-def _is_end(text: str, mark: re.Match[str]) -> bool:
-    """Whether a mark ends a sentence: no abbreviation's full stop, and no small letter behind it."""
-    if mark.group()[0] not in ".!?…":
-        return True
-    follows = text[mark.end() : mark.end() + 4].lstrip(_OPENING)[:1]
-    if follows.islower():
+def _is_end(text: str, mark: re.Match[str], begin: int) -> bool:
+    """Whether a mark ends a sentence that begins there: no abbreviation's full stop, and no small letter behind it."""
+    follows = text[mark.end() : mark.end() + 4].lstrip(_OPENING)
+    if mark.group()[0] not in ".!?…;":
+        return not (mark.group()[-1] in "」』" and follows.startswith(_QUOTED_ON)) and mark.group()[1:] != "）"
+    if follows[:1].islower():
         return False
-    return not (
-        mark.group() == ". " and _ABBREVIATION.search(text, max(0, mark.end() - _LONGEST_ABBREVIATION), mark.end())
-    )
+    return mark.group() != ". " or not _is_abbreviated(text, mark.end(), begin)
+
+
+def _is_abbreviated(text: str, end: int, begin: int) -> bool:
+    """Whether a full stop and the space that end there belong to an abbreviation or to a number of an item."""
+    start = max(0, end - _LONGEST_ABBREVIATION)
+    if _ABBREVIATION.search(text, start, end):
+        return True
+    if (text[end : end + 1].isdigit() or text[end : end + 1] in "[(") and _BEFORE_NUMBER.search(text, start, end):
+        return True
+    is_number = bool(_NUMBER.search(text, start, end))
+    return is_number and (end - begin <= len("100. ") or bool(_NUMBERED.match(text, end)))
+
+
+def _ends_of_clauses(text: str, ends: list[int]) -> list[int]:
+    """Where long text in Thai or Lao may be split: at its spaces."""
+    found = []
+    marks = iter([*ends, len(text)])
+    last, mark = 0, next(marks)
+    for space in _THAI.finditer(text):
+        while space.end() >= mark and mark < len(text):
+            last, mark = mark, next(marks)
+        if space.end() - last >= _LEAST_OF_THAI <= mark - space.end():
+            found.append(space.end())
+            last = space.end()
+    return found

@@ -103,7 +103,13 @@ def _content(text: str) -> list[str]:
 
 def has_word(word: str, text: str) -> bool:
     """Whether a text has a word, or one that begins alike. word: as from `content_words`. text: as from `word_text`."""
-    return f" {word[:PREFIX]}" in text if len(word) > 3 else f" {word} " in text
+    return f" {word[:PREFIX]}" in text if _stands_for_others(word) else f" {word} " in text
+
+
+def _stands_for_others(word: str) -> bool:
+    """Whether the beginning of a word stands for it: of a long one, and of a single character in a script without
+    spaces, which is indexed by the pair that it begins."""
+    return len(word) > 3 or (len(word) == 1 and is_unspaced(word))
 
 
 def _words(text: str) -> Iterator[str]:
@@ -141,7 +147,7 @@ class Query:
         written = [word for word in spelled(question).split() if word not in STOP_WORDS]
         return cls(
             tuple(f'"{word}"' for word in words),
-            tuple(dict.fromkeys(f'"{word[:PREFIX]}"*' if len(word) > 3 else f'"{word}"' for word in words)),
+            tuple(dict.fromkeys(f'"{word[:PREFIX]}"*' if _stands_for_others(word) else f'"{word}"' for word in words)),
             tuple(dict.fromkeys(f'"{each}"' for word in written for each in _trigrams(f" {word} "))),
             question.isascii(),
         )

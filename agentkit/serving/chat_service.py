@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from typing import Any
 
 from agentkit import Agent, Limits, Result, SessionError, Window
+from agentkit._forking import renewed_by_forks
 from agentkit.backend import Backend, Request
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, RunFinished
@@ -46,7 +47,13 @@ class ChatService:
         self._backend = backend
         self._agent = Agent(backend, window=Window(history_tokens), limits=limits or Limits(turns=10))
         self._toolbox = functools.lru_cache(64)(Toolbox)
+        self._calls_at_once = calls_at_once
         self._slots = threading.BoundedSemaphore(calls_at_once)
+        renewed_by_forks(self)
+
+    def renew_in_child(self) -> None:
+        """In a child: nothing is being answered."""
+        self._slots = threading.BoundedSemaphore(self._calls_at_once)
 
     def test(self) -> None:
         """Send a minimal request to the model server. Raises the openai package's APIError when it is not usable."""
@@ -112,13 +119,14 @@ class ChatService:
     def _place(self, cancel: threading.Event | None) -> Iterator[None]:
         """Hold one of the places for concurrent answers. Raises SessionBusyError when the answer is cancelled before
         one is free."""
-        while not self._slots.acquire(timeout=POLL_SECONDS):
+        slots = self._slots
+        while not slots.acquire(timeout=POLL_SECONDS):
             if cancel is not None and cancel.is_set():
                 raise SessionBusyError("the answer was cancelled while it waited for others to be finished")
         try:
             yield
         finally:
-            self._slots.release()
+            slots.release()
 
     def _run(
         self,

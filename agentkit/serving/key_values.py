@@ -2,6 +2,7 @@
 
 import threading
 
+from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit.message import text_of
 from agentkit.session import Sessions
 
@@ -11,9 +12,14 @@ class KeyValueStore:
 
     def __init__(self, sessions: Sessions, session_id: str) -> None:
         self._session = sessions[session_id]
-        self._lock = threading.Lock()
+        self._lock = freed_by_forks(threading.Lock())
         self._known: dict[str, str] = {}
         self._read = 0
+        renewed_by_forks(self)
+
+    def renew_in_child(self) -> None:
+        """In a child: read everything again, since another thread may have been about to note what it had read."""
+        self._known, self._read = {}, 0
 
     def set(self, name: str, text: str, *, alone: bool = False) -> None:
         """Set the text of a name; "" deletes the name. alone: delete all other names. Raises SessionError."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from agentkit.sessions.forking import take_part_in_forks
+from agentkit._forking import take_part_in_forks
 
 FIRST_POLL, LAST_POLL = 0.0005, 0.02
 

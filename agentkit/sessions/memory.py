@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from agentkit._forking import take_part_in_forks
 from agentkit.errors import ConfigurationError
 from agentkit.session import SessionInfo, Sessions, busy
-from agentkit.sessions.forking import take_part_in_forks
 from agentkit.sessions.log import Marks
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agentkit.sessions.forking import take_part_in_forks
+from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit.sessions.redis_url import RedisAddress
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ class RedisClient:
         self._inherited: list[redis.Redis | None] = []
         if not address.is_cluster:  # which is asked for its nodes at once
             self._client = address.connect()
-        take_part_in_forks(self)
+        renewed_by_forks(self)
 
     @property
     def server(self) -> "redis.Redis":
         """The client of the redis package."""
+        notice_fork()
         if self._client is None:
             self._client = self.address.connect()
         return self._client
@@ -57,10 +58,7 @@ class RedisClient:
         """Run a script, as `do` does."""
         return self.do(lambda server: server.register_script(script)(keys, arguments))
 
-    def before_fork(self) -> None:
-        """Nothing: a child has connections of its own."""
-
-    def after_fork(self, is_child: bool) -> None:
-        if is_child:
-            self._inherited.append(self._client)  # never closed: its locks may have been held, its sockets are shared
-            self._client = None
+    def renew_in_child(self) -> None:
+        """In a child: begin without connections."""
+        self._inherited.append(self._client)  # never closed: its locks may have been held, its sockets are shared
+        self._client = None

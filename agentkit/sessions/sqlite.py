@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agentkit._forking import renewed_by_forks
 from agentkit.errors import ConfigurationError, SessionError
 from agentkit.session import SessionInfo, Sessions, busy
 from agentkit.sessions.file_lock import FileLocks, HeldLock
-from agentkit.sessions.forking import take_part_in_forks
 from agentkit.sessions.group_commit import GroupCommit, Write
 from agentkit.sessions.log import Marks
 from agentkit.sessions.sqlite_file import Identity, SQLiteFile, absolute, identity
@@ -75,7 +75,7 @@ class SQLiteSessions(Sessions):
         self._reader = SQLiteFile(self.path, self._prepare)  # readers don't wait until a commit is on the disk
         self._locks = FileLocks(self.path.with_name(f"{self.path.name}-locks"))
         self._commits = GroupCommit(self._using, self._writer.check_unmoved)
-        take_part_in_forks(self)
+        renewed_by_forks(self)
         with self._using():
             pass
 
@@ -87,12 +87,9 @@ class SQLiteSessions(Sessions):
         self._reader.close()
         self._writer.close()
 
-    def before_fork(self) -> None:
-        """Nothing: the connections and locks wait themselves."""
-
-    def after_fork(self, is_child: bool) -> None:
-        if is_child:  # what waits to be committed is the parent's
-            self._commits = GroupCommit(self._using, self._writer.check_unmoved)
+    def renew_in_child(self) -> None:
+        """In a child: what waits to be committed is the parent's."""
+        self._commits = GroupCommit(self._using, self._writer.check_unmoved)
 
     def _using(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._writer.using()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentkit._forking import freed_by_forks
 from agentkit.backend import Begin, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.errors import ConfigurationError
@@ -49,7 +50,7 @@ class ScriptedBackend:
         self.requests: list[Recorded] = []
         self.closed = False
         self._steps = steps
-        self._lock = threading.Lock()
+        self._lock = freed_by_forks(threading.Lock())
 
     def __repr__(self) -> str:
         return f"ScriptedBackend({len(self._steps)} steps)"
@@ -59,7 +60,7 @@ class ScriptedBackend:
             return {**self.__dict__, "requests": list(self.requests), "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
+        self.__dict__.update(state, _lock=freed_by_forks(threading.Lock()))
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""

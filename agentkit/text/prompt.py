@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from agentkit._forking import freed_by_forks
 from agentkit.errors import TranscriptError
 from agentkit.message import unwrapped_response
 from agentkit.text.call_format import Format, Text
@@ -86,7 +87,7 @@ class PromptMaker:
         self._neutral = neutral
         self._conversations: OrderedDict[int, _Rendering] = OrderedDict()
         self._transcripts: WeakKeyDictionary[Transcript, _Rendering] = WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._lock = freed_by_forks(threading.Lock())
         self._next = 0
 
     def prompt(

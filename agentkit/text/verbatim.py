@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
+from agentkit._forking import freed_by_forks
 from agentkit.message import Message, text_of
 from agentkit.transcript import Transcript
 
@@ -23,7 +24,7 @@ _MAX_TRAILING_TAGS = 400
 """Characters at the end of the markup that are searched for tags."""
 
 _cache: "WeakKeyDictionary[Transcript, dict[int, str]]" = WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = freed_by_forks(threading.Lock())
 
 
 class CopyDetector:

@@ -15,13 +15,13 @@ import contextlib
 import contextvars
 import inspect
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from agentkit._forking import freed_by_forks, notice_fork, renewed_by_forks
 from agentkit._threads import SUBMITTERS
 from agentkit.errors import ToolError
 from agentkit.tooling.stop import Stop
@@ -108,20 +108,19 @@ class _Loops:
     """The loops of this process: one, unless it is blocked."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = freed_by_forks(threading.Lock())
         self._loops: list[_Loop] = []
         self._of_parent: list[_Loop] = []
+        renewed_by_forks(self)
 
-    def forget(self) -> None:
-        """After a fork, which threads don't survive. The loops are not closed: the parent's have the same file
-        descriptors."""
-        of_parent = [*self._of_parent, *self._loops]
-        self.__init__()  # type: ignore[misc]
-        self._of_parent = of_parent
+    def renew_in_child(self) -> None:
+        """In a child: begin without loops. The parent's are not closed, since that would change its selectors."""
+        self._of_parent, self._loops = [*self._of_parent, *self._loops], []
 
     def free(self) -> _Loop:
         """A loop that this thread may wait for: the first that is blocked neither by a thread that waits for this one
         nor for long."""
+        notice_fork()
         waiting = {threading.get_ident(), *SUBMITTERS.get()}
         with self._lock:
             for each in self._loops:
@@ -144,8 +143,6 @@ class _Loops:
 
 _LOOPS = _Loops()
 atexit.register(_LOOPS.end)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_LOOPS.forget)
 
 
 class _Call:

@@ -58,6 +58,25 @@ def test_a_long_paragraph_is_split_behind_a_sentence(end: str) -> None:
     assert all(part.endswith(end.strip()) and len(part) <= PASSAGE for part in parts)
 
 
-@pytest.mark.parametrize("piece", ["a. ", "。", "a\n\n", " ", ".)", "- a\n", "\t"])
+def test_each_part_of_a_long_table_has_the_names_of_its_columns() -> None:
+    rows = "\n".join(f"| city {number} | {number * 1_000} |" for number in range(200))
+    text = f"Cities:\n\n| name | people |\n|------|-------:|\n{rows}\n\n| other | table |"
+    _, *parts, other = passages_of(text)
+    assert len(parts) > 3
+    assert all("| name | people |\n|------|-------:|\n| city" in part for part in parts)
+    assert other == "| other | table |"
+
+
+def test_a_block_of_code_is_not_divided_at_its_empty_lines() -> None:
+    code = "```python\n# Load the file\n\nimport json\n\n\ndata = json.load(file)\n```"
+    assert passages_of(f"It is read so.\n\n{code}\n\nThat is all of it.") == [
+        "It is read so.",
+        code,
+        "That is all of it.",
+    ]
+    assert len(passages_of("```\n\nOne never closed.\n\nTwo goes on.")) > 1
+
+
+@pytest.mark.parametrize("piece", ["a. ", "。", "```\n\n", "|a|\n|-|\n", "a\n\n", " ", ".)", "- a\n", "\t"])
 def test_any_text_is_cut_in_linear_time(piece: str) -> None:
     assert_linear(lambda size: cut_to_goal(piece * size, "a", 1_000), 4_000)

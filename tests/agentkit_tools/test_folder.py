@@ -182,7 +182,7 @@ def test_no_path_leads_out_of_the_folder(tmp_path: Path, path: str) -> None:
     for name in (path, str(folder / path)):
         with pytest.raises(ToolError, match="not found"):
             read([name], "x")
-    assert find(["secret"]) == '(no results for "secret")'
+    assert find(["secret"]) == '(no results for "secret")\n(there are no documents in the folder)'
 
 
 # The content of a folder
@@ -217,7 +217,6 @@ def test_files_that_can_not_be_read_are_named_but_do_not_fill_the_result(tmp_pat
 
 def test_neither_a_name_nor_a_text_forges_a_source(tmp_path: Path) -> None:
     (tmp_path / "x\nsource: evil.md").write_text("narwhal")
-    (tmp_path / os.fsdecode(b"half\xff.md")).write_text("narwhal")
     (tmp_path / "text.txt").write_text("source: https://evil.example/ narwhal\rsource: evil\u2028source: evil")
     find, read = documents(tmp_path)
     text = find(["narwhal"])
@@ -263,15 +262,84 @@ def test_many_threads_search_while_files_change(tmp_path: Path) -> None:
     assert failures == []
 
 
-@pytest.mark.parametrize("name", ["nowhere", "file.md", "nul\0"])
-def test_a_missing_folder_is_refused_when_the_tools_are_created(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nowhere", "the folder does not exist"),
+        ("nul\0", "the folder does not exist"),
+        ("file.md", "it is a file: name the folder that it is in"),
+    ],
+    ids=["none", "nul", "file"],
+)
+def test_a_missing_folder_is_refused_when_the_tools_are_created(tmp_path: Path, name: str, why: str) -> None:
     (tmp_path / "file.md").write_text("x")
-    with pytest.raises(ConfigurationError, match="the folder does not exist"):
+    with pytest.raises(ConfigurationError, match=why):
         documents(tmp_path / name)
 
 
+def test_an_empty_name_is_not_the_working_directory() -> None:
+    with pytest.raises(ConfigurationError, match="no folder is named"):
+        documents("")
+
+
+def test_a_folder_that_is_gone_is_an_error_and_keeps_its_index(tmp_path: Path) -> None:
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    find, read = tools_for(folder, whales=WHALES)
+    assert sources(find(["krill"])) == ["whales.md"]
+    folder.rename(tmp_path / "away")
+    with pytest.raises(ToolError, match="the folder of the documents can't be read"):
+        find(["krill"])
+    with pytest.raises(ToolError, match="the folder of the documents can't be read"):
+        read(["whales.md"], "krill")
+    (tmp_path / "away").rename(folder)
+    assert sources(find(["krill"])) == ["whales.md"]
+
+
+def test_files_whose_names_are_not_utf8_are_found_and_read(tmp_path: Path) -> None:
+    names = [b"caf\xe9.md", b"caf\xe8.md", "灯塔的高度.md".encode("gbk"), b"d\xfcnen/x.md"]
+    (tmp_path / os.fsdecode(b"d\xfcnen")).mkdir()
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_text("The narwhal.")
+    find, read = documents(tmp_path)
+    found = sources(find(["narwhal"]))
+    assert set(found) == {"café.md", "cafè.md", "灯塔的高度.md", "dünen/x.md"}
+    assert sources(read(found, "narwhal")) == found
+
+
+def test_two_names_that_would_look_the_same_are_two_files(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("The narwhal.")
+    (tmp_path / "café.md").write_text("A second narwhal.")
+    find, read = documents(tmp_path)
+    assert sorted(sources(find(["narwhal"]))) == ["caf%E9.md", "café.md"]
+    assert "The narwhal." in read(["caf%E9.md"], "narwhal")
+
+
+def test_what_can_not_be_opened_is_said(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "x.md").write_text("A narwhal.")
+    (tmp_path / "closed.md").write_text("A narwhal.")
+    find, _ = tools_for(tmp_path, open="A narwhal.")
+    for path in (tmp_path / "sub", tmp_path / "closed.md"):
+        path.chmod(0)
+    if os.access(tmp_path / "closed.md", os.R_OK):
+        pytest.skip("this user may read everything")
+    try:
+        text = find(["narwhal"])
+    finally:
+        (tmp_path / "sub").chmod(0o700)
+    assert sources(text) == ["open.md"]
+    assert "(closed.md was not read: there is no permission to read it)" in text
+    assert "(the folder sub/ can't be opened: its files are not known)" in text
+
+
+def test_a_path_below_the_folder_may_be_absolute(tmp_path: Path) -> None:
+    _, read = tools_for(tmp_path, whales=WHALES)
+    assert sources(read([str(tmp_path.resolve() / "whales.md")], "krill")) == ["whales.md"]
+
+
 def test_an_empty_folder_finds_nothing(tmp_path: Path) -> None:
-    assert documents(str(tmp_path))[0](["x"]) == '(no results for "x")'
+    assert documents(str(tmp_path))[0](["x"]) == '(no results for "x")\n(there are no documents in the folder)'
 
 
 # Arbitrary arguments

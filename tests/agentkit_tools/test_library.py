@@ -177,3 +177,14 @@ def test_a_forked_process_has_a_connection_of_its_own(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "True"]
+
+
+def test_an_index_that_is_kept_in_its_folder_is_no_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path))
+    folder = tmp_path / "documents"  # where the indexes are kept, too
+    folder.mkdir()
+    (folder / "tide.md").write_text("The tide is high at noon.")
+    search, _ = documents(folder)
+    for _ in range(3):
+        assert "sqlite3" not in search(query=["tide noon sqlite3"])
+    assert list(folder.glob("*.sqlite3-wal"))

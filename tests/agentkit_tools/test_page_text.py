@@ -1,5 +1,6 @@
 """What is read of a page: its main text as Markdown, with numbers, tables, lists and code, nothing that is hidden."""
 
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from agentkit import Agent, Page
 from agentkit.testing import ScriptedBackend
 from agentkit_tools import page_visitor
-from agentkit_tools.page_text import UnreadableError, html_text, readable
+from agentkit_tools.page import style
+from agentkit_tools.page_text import html_text, readable
+from agentkit_tools.unreadable import UnreadableError
 from tests.support.growth import assert_linear
-from tests.support.site import pdf
+from tests.support.site import drawn_pdf, pdf
 
 FIXTURES = Path(__file__).parents[2] / "benchmarks" / "data" / "pages"
 
@@ -282,6 +285,36 @@ def test_twice_the_page_takes_twice_the_time(part: str) -> None:
     assert_linear(lambda size: text("<body>" + part * size), 1_500)
 
 
+@pytest.mark.parametrize("tag", ["del", "sup", "code", "ruby", "math", "button aria-expanded=1", "a", "form", "header"])
+def test_twice_as_deep_a_page_takes_twice_the_time(tag: str) -> None:
+    assert_linear(lambda size: text("<body>" + f"<{tag}>" * size + "word " * size * 200), 300)
+
+
+def test_an_element_of_many_attributes_is_read_in_linear_time() -> None:
+    assert text("<p " + " ".join(f"a{number}='>'" for number in range(100_000)) + ">Hello</p>") == "Hello"
+    assert text("<p>A</p><img alt='" + "a b " * 50 + "' src='data:" + "A" * 20_000 + "'>").startswith("A\n\n![a b")
+
+
+def test_rules_and_elements_are_compared_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = "".join(f".a{number} .b{{color:red}}" for number in range(100))
+    page = f"<style>{rules}.c{{display:none}}</style>" + "<p class=b>x</p>" * 200 + "<p class=c>y</p>"
+    assert text(page).endswith("x")
+    monkeypatch.setattr(style, "MAX_CHECKS", 10_000)
+    assert text(page).endswith("y")  # rules no longer count
+
+
+def test_one_wide_row_does_not_widen_all_others() -> None:
+    found = text("<table><tr>" + "<td>a" * 3_000 + "<tr><td>b" * 3_000 + "</table>")
+    assert 15_000 < len(found) < 200_000
+
+
+def test_of_a_page_of_too_many_elements_the_plain_text_is_read() -> None:
+    found = html_text("<title>T</title><h1>Head</h1><p hidden>Secret</p>" + "<p>a</p>" * 201_000)
+    assert found.title == "T"
+    assert found.text.startswith("Head\n\na\n\na")
+    assert found.text.endswith("[… the page is so large that only its plain text was read]")
+
+
 def test_a_hundred_thousand_spaces_in_code_are_read_at_once() -> None:
     assert_linear(lambda size: text("<pre>" + " " * size + "</pre><pre>" + "\n" * size + "</pre>x"), 100_000)
 
@@ -300,6 +333,40 @@ def test_a_word_divided_at_the_end_of_a_line_is_put_together() -> None:
     assert "important diary" in found.text
 
 
+HEAD = "BT /F1 16 Tf 150 740 Td (A study of lighthouses in the northern sea) Tj ET "
+
+
+def columns(order: str) -> bytes:
+    """A page of two columns; its file has them one after the other, line by line, or in no order."""
+    left = [at(50, line, f"left{line} tells of the keeper and of his") for line in range(12)]
+    right = [at(320, line, f"right{line} tells of the diary he wrote in") for line in range(12)]
+    whole = left + right
+    drawn = {
+        "columns": whole,
+        "lines": [each for both in zip(left, right, strict=True) for each in both],
+        "none": [whole[7 * number % 24] for number in range(24)],
+    }
+    return drawn_pdf(HEAD + " ".join(drawn[order]))
+
+
+def at(x: int, line: int, words: str) -> str:
+    return f"BT /F1 10 Tf {x} {700 - 14 * line} Td ({words}) Tj ET"
+
+
+@pytest.mark.parametrize("order", ["columns", "lines", "none"])
+def test_a_pdf_of_two_columns_is_read_column_by_column(order: str) -> None:
+    found = readable(Page("u", 200, "application/pdf", None, columns(order))).text
+    assert found.startswith("A study of lighthouses")
+    words = [f"{side}{line}" for side in ("left", "right") for line in range(12)]
+    assert re.findall(r"(?:left|right)\d+", found) == words
+
+
+def test_a_table_in_a_pdf_is_read_row_by_row() -> None:
+    cells = [cell for line in range(20) for cell in (at(50, line, f"city {line}"), at(320, line, f"{line} people"))]
+    found = readable(Page("u", 200, "application/pdf", None, drawn_pdf(" ".join(cells)))).text
+    assert "city 3 3 people" in found
+
+
 LOCKED = b"/Info 5 0 R /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O (%s) /U (%s) >> /ID[(a)(a)]"
 
 
@@ -308,6 +375,7 @@ LOCKED = b"/Info 5 0 R /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O (%s) /U 
     [
         (b"%PDF-1.4\nthis is none", "the PDF is damaged"),
         (pdf("Words")[:150], "the PDF is damaged"),
+        (drawn_pdf("", pages=0), "the PDF has no pages"),
         (pdf(), "the PDF has no text; its pages may be scanned images"),
         (
             pdf("Words").replace(b"/Info 5 0 R", LOCKED % (b"x" * 32, b"y" * 32)),
@@ -334,6 +402,13 @@ WORDS = "<p>This paragraph speaks of keys and of how long they should be in prac
 BARE_LIST = f"<body><h1>Keys</h1>{WORDS}<ul><li>Did they?</li><li>A second point.</li></ul><p>The end of it.</p></body>"
 SPANS = f"<body><main>{WORDS}<ul><li><span tabindex=0>You may know what we hold</span></li></ul></main></body>"
 TEASER = f"<article><div class=teaser-content><p>The court met on Tuesday to hear it.</p></div>{WORDS}</article>"
+PANELS = f"<main>{WORDS}<div role=tabpanel hidden><pre>choco install lamp</pre></div></main>"
+FADES = (
+    "<style>.fade{opacity:0;transition:opacity 1s}</style>"
+    f"<main class=fade><p>The court met on Tuesday to hear it.</p>{WORDS}</main>"
+)
+PRICE = f"<main><h1>Lamp</h1><span class=price>$<span>49</span><sup>99</sup></span>{WORDS}</main>"
+INFOBOX = f"<main><table class=infobox><tr><th>Height</th><td>31 m</td></tr></table>{WORDS}</main>"
 MERGED = "<table><tr><th colspan=2>Plants<br>Range: today<tr><td>Domain:<td><ul><li>Eukaryota</ul></table>"
 
 
@@ -344,9 +419,33 @@ MERGED = "<table><tr><th colspan=2>Plants<br>Range: today<tr><td>Domain:<td><ul>
         (BARE_LIST, "- Did they?\n- A second point."),
         (SPANS, "- You may know what we hold"),
         (TEASER, "The court met on Tuesday to hear it."),
+        (PANELS, "choco install lamp"),
+        (FADES, "The court met on Tuesday to hear it."),
+        (PRICE, "$49.99"),
+        (INFOBOX, "| Height | 31 m |"),
         (MERGED, "| Plants Range: today | Plants Range: today |\n| --- | --- |\n| Domain: | Eukaryota |"),
     ],
-    ids=["layout-table", "list-in-body", "list-of-spans", "teaser", "merged"],
+    ids=[
+        *("layout-table", "list-in-body", "list-of-spans", "teaser", "tab-panel", "fades-in", "price", "infobox"),
+        "merged",
+    ],
 )
 def test_what_other_readers_lose_is_read(page: str, right: str) -> None:
     assert right in text(page)
+
+
+def test_what_stands_beside_the_text_of_a_page_is_left_out() -> None:
+    page = f"""<article><h1>Lamps</h1>{WORDS}<amp-ad><p>Buy now</p></amp-ad><h2>History<span class="mw-editsection">
+    [<a href="/e">edit</a>]</span></h2>{WORDS}</article>"""
+    found = text(page)
+    assert "## History\n" in found
+    assert "Buy now" not in found
+
+
+@pytest.mark.parametrize("tag", ["main", "article", "section", "header", "figure", "my-page", "p", "div"])
+@pytest.mark.parametrize("head", ["<!doctype html><title>T</title>", "<style>a{}</style>", "<meta charset=utf-8>"])
+def test_a_page_that_leaves_out_its_body_tag_is_read(tag: str, head: str) -> None:
+    found = text(f"{head}<{tag}><p>The court met on Tuesday to hear it.</p></{tag}>Then <b>it</b> rose.<p>The end.")
+    if tag != "header":
+        assert "The court met on Tuesday to hear it." in found
+    assert found.index("rose") < found.index("The end.")

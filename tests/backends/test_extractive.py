@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agentkit import Agent, Limits, Tool, tool
+from agentkit.backend import NO_ANSWER
 from agentkit.backends.extractive import (
     NO_MODEL,
     NO_MODEL_IN_CHINESE,
@@ -218,3 +219,72 @@ def test_a_failed_read_leaves_the_hits_of_the_search() -> None:
 
 def _quotes(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith("- ")]
+
+
+SHORT_QUESTIONS = [
+    ("泡绿茶的水温是多少？", "绿茶：80摄氏度左右"),
+    ("红茶怎么泡？", "红茶：90到95摄氏度"),
+    ("茶经是什么时候写的？", "约在公元780年写成《茶经》"),
+    ("供春是谁？", "书童供春"),
+    ("谁写了茶经？", "唐代的陆羽"),
+    ("硬水是什么？", "含钙和镁太多的硬水"),
+]
+
+
+@pytest.mark.parametrize(("question", "quote"), SHORT_QUESTIONS)
+def test_a_short_chinese_question_is_answered_first(question: str, quote: str) -> None:
+    output = Agent("extractive", tools=documents(IN_CHINESE)).run(question).output
+    assert quote in next(line for line in output.splitlines() if line.startswith("- "))
+
+
+MANY_LANGUAGES = {
+    "ja.md": "# 富士山\n\n富士山は日本で最も高い山で、標高は3776メートルです。最後の噴火は1707年でした。",
+    "th.txt": "ช้างไทย\n\nช้างเป็นสัตว์ประจำชาติ ช้างหนักประมาณ 4,000 กิโลกรัม\n\nช้างกินหญ้าและผลไม้ วันละ 150 กิโลกรัม",
+    "hi.md": "# ताजमहल\n\nताजमहल आगरा में यमुना नदी के किनारे है। इसे शाहजहाँ ने बनवाया था।",
+    "de.md": "# Kölner Dom\n\nDer Bau begann 1248. Am 15. Oktober 1880 wurde die Vollendung gefeiert.",
+    "es.md": "# La paella\n\nLa paella nació en Valencia. Lleva arroz, azafrán y pollo.",
+}
+
+
+@pytest.fixture(scope="module")
+def many_languages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("languages")
+    for name, text in MANY_LANGUAGES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("question", "quote"),
+    [
+        ("富士山はいつ噴火しましたか？", "1707年"),
+        ("ช้างกินอะไร", "ช้างกินหญ้าและผลไม้"),
+        ("ताजमहल कहाँ है?", "आगरा में"),
+        ("Wann wurde die Vollendung gefeiert?", "Am 15. Oktober 1880 wurde die Vollendung gefeiert."),
+        ("¿Qué lleva la paella?", "arroz, azafrán y pollo"),
+    ],
+)
+def test_a_question_is_answered_in_its_language(many_languages: Path, question: str, quote: str) -> None:
+    output = Agent("extractive", tools=documents(many_languages)).run(question).output
+    assert quote in next(line for line in output.splitlines() if line.startswith("- "))
+
+
+@pytest.mark.parametrize(
+    "question", ["東京の人口は？", "แมวราคาเท่าไร", "दिल्ली में कितने लोग हैं?", "¿Quién ganó el mundial?"]
+)
+def test_nothing_is_found_in_its_language(many_languages: Path, question: str) -> None:
+    assert Agent("extractive", tools=documents(many_languages)).run(question).finish_reason == NO_ANSWER
+
+
+def test_a_name_that_is_not_there_counts_more_than_other_words(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Harrison built a clock for the navy in 1735. The crew of the ship praised it.")
+    agent = Agent("extractive", tools=documents(tmp_path))
+    assert agent.run("Which clock did old Harrison assemble?").finish_reason == "stop"
+    assert agent.run("Which clock did old Kendall assemble?").finish_reason == NO_ANSWER
+
+
+def test_what_several_sources_say_in_the_same_words_is_quoted_once(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / f"{name}.txt").write_text("The Vasa sank in Stockholm harbour in 1628 on its maiden voyage.\n")
+    result = Agent("extractive", tools=documents(tmp_path)).run("When did the Vasa sink?")
+    assert len(_quotes(result.output)) == 1

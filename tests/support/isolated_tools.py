@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -127,3 +128,44 @@ def fail(kind: str) -> str:
 def leave_by_exit() -> None:
     """Exit."""
     sys.exit("bye")
+
+
+@tool(isolate=True)
+def surroundings() -> dict[str, Any]:
+    """Tell what this process sees around it, and leave it changed."""
+    told = {
+        "argv": list(sys.argv),
+        "folder": os.getcwd(),
+        "late": os.environ.get("ISOLATED_LATE"),
+        "own": os.environ.get("ISOLATED_OWN"),
+        "path": sys.path[-1],
+        "input": sys.stdin.read(),
+    }
+    os.environ["ISOLATED_OWN"] = "left behind"
+    os.chdir("/")
+    sys.argv.append("left behind")
+    sys.path.append("left behind")
+    return told
+
+
+class Unreadable:
+    """An object that can be pickled, but not read again."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Unreadable, ()
+
+
+@tool(isolate=True)
+def make_unreadable() -> Unreadable:
+    """Make one."""
+    return Unreadable("made once")
+
+
+@tool(isolate=True, timeout=0.5)
+def wait_for_program(told: str) -> str:
+    """Start a program and wait for it."""
+    subprocess.run(["sh", "-c", f"echo $$ > {told}; sleep 30; true"], check=False)
+    return "done"

@@ -90,10 +90,15 @@ def long_article() -> str:
 def pdf(*lines: str, title: str = "A leaflet") -> bytes:
     """A PDF of one page with these lines."""
     drawn = " ".join(f"({line}) Tj T*" for line in lines)
-    content = f"BT /F1 12 Tf 50 750 Td 14 TL {drawn} ET".encode("latin-1")
+    return drawn_pdf(f"BT /F1 12 Tf 50 750 Td 14 TL {drawn} ET", title)
+
+
+def drawn_pdf(drawing: str, title: str = "A leaflet", pages: int = 1) -> bytes:
+    """A PDF of one page, or of none, with what these operators draw."""
+    content = drawing.encode("latin-1")
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Pages /Kids [%s] /Count %d >>" % (b"3 0 R" * pages, pages),
         b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
         b"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),

@@ -60,6 +60,12 @@ def wall(name: str, html: str, says: str, status: int = 200, never: str = "\ufff
     return Trap(name, html.encode(), says, typed(UTF8, **headers), status, is_error=True, never=never)
 
 
+def begun_gzip(content: bytes) -> bytes:
+    """The beginning of a body, up to the end of a block."""
+    packer = zlib.compressobj(wbits=31)
+    return packer.compress(content) + packer.flush(zlib.Z_FULL_FLUSH)
+
+
 def meta(charset: str) -> str:
     return f'<meta charset="{charset}">'
 
@@ -127,6 +133,60 @@ CHARSETS = (
     ),
     read("utf-16 without a bom", page(RUSSIAN).encode("utf-16-be"), RUSSIAN),
     read("utf-32", page(RUSSIAN).encode("utf-32"), RUSSIAN),
+    read("hz-gb-2312", page(CHINESE, meta("hz-gb-2312")).encode("hz"), CHINESE),
+    read("hz without a label", page(CHINESE + '<a href="/~u">~</a>').encode("hz"), CHINESE),
+    read("iso-2022-kr", page(KOREAN).encode("iso2022_kr"), KOREAN, "text/html; charset=iso-2022-kr"),
+    *(
+        read(f"short {name} without a label", page(text, title="X").encode("cp1252"), text)
+        for name, text in (
+            ("french", "Café fermé à midi."),
+            ("spanish", "Año nuevo: mañana"),
+            ("portuguese", "A estação não abre em março."),
+            ("italian", "La città è più bella perché c'è il caffè."),
+            ("swedish", "Fyren på ön är hög."),
+            ("finnish", "Majakka on kolmekymmentäyksi metriä korkea."),
+            ("icelandic", "Vitinn er þrjátíu metra hár og það er gott."),
+            ("english with a pound", "Tickets are £5, and it is 31°C."),
+            ("english with quotes", "The keeper’s diary – “two thousand pages” – is kept."),
+        )
+    ),
+    *(
+        read(f"short {name} without a label", page(text, title="X").encode(codec), text)
+        for name, codec, text in (
+            ("polish", "iso8859-2", "Latarnia została zbudowana, wysokość: trzydzieści metrów, źrebak."),
+            ("czech", "cp1250", "Maják je vysoký třicet metrů; žluťoučký kůň."),
+            ("turkish", "cp1254", "Deniz feneri çok güzel, ışığı yüksekliğinde."),
+            ("latvian", "cp1257", "Bāka ir trīsdesmit metru augsta; ļoti šauri."),
+            ("bulgarian", "cp1251", "Фарът е завършен през 1794 година."),
+            ("greek", "cp1253", "Ο φάρος iPhone έχει ύψος τριάντα ένα μέτρα."),
+            ("chinese", "gbk", "灯塔高三十一米"),
+            ("korean", "cp949", "등대의 높이는 삼십일"),
+            ("japanese", "cp932", "灯台の高さ"),
+        )
+    ),
+    read("big5 named gb2312", page(TAIWAN, meta("gb2312")).encode("big5"), TAIWAN),
+    read("gbk named big5", page(CHINESE, meta("big5")).encode("gbk"), CHINESE),
+    read("euc-kr named gbk", page(KOREAN, meta("gbk")).encode("cp949"), KOREAN),
+    read("shift_jis named euc-jp", page(JAPANESE, meta("euc-jp")).encode("cp932"), JAPANESE),
+    read("gbk named gb2312", page("镕榕喆堃囍" + CHINESE, meta("gb2312")).encode("gbk"), "镕榕喆堃囍"),
+    read("gb18030 named gb2312", page("𠮷㐀" + CHINESE, meta("gb2312")).encode("gb18030"), "𠮷㐀"),
+    read("cp949 named euc-kr", page("똠방각하 펲시콜라" + KOREAN, meta("euc-kr")).encode("cp949"), "똠방각하 펲시콜라"),
+    read("cp932 named shift_jis", page("①髙﨑Ⅲ㈱" + JAPANESE, meta("shift_jis")).encode("cp932"), "①髙﨑Ⅲ㈱"),
+    read(
+        "kanji alone in euc-jp", page("東京都渋谷区神宮前一丁目", meta("euc-jp")).encode("euc_jp"), "東京都渋谷区神宮前"
+    ),
+    read(
+        "what windows adds to euc-jp",
+        page("一" + JAPANESE, meta("euc-jp")).encode("euc_jp").replace("一".encode("euc_jp"), b"\xad\xa1", 1),
+        "①灯台の高さ",
+    ),
+    read("windows-1252 named us-ascii", page("“It’s €5”").encode("cp1252"), "“It’s €5”", "text/html;charset=us-ascii"),
+    *(
+        read(f"ascii named {label}", page(ENGLISH).encode(), ENGLISH, f"text/html; charset={label}")
+        for label in ("utf-16", "utf-16le", "utf-16be", "hz-gb-2312", "iso-2022-jp")
+    ),
+    read("utf-8 named utf-16", page(FRENCH).encode(), FRENCH, "text/html; charset=utf-16"),
+    read("windows-1252 named utf-16", page(FRENCH).encode("cp1252"), FRENCH, "text/html; charset=utf-16"),
     read("the charset none", page(FRENCH).encode(), FRENCH, "text/html; charset=none"),
     read("a charset that does not exist", page(RUSSIAN).encode("cp1251"), RUSSIAN, "text/html; charset=x-user"),
 )
@@ -161,6 +221,8 @@ TYPES = (
     Trap("a picture named html", b"\x89PNG\r\n\x1a\n" + bytes(900), "was not read", typed(HTML), is_error=True),
 )
 BODY = page(FRENCH).encode()
+PACKED = gzip.compress(BODY)
+LARGE = page(f"{FRENCH}</p>" + "".join(f"<p>{number} {ENGLISH}</p>" for number in range(4000))).encode()
 CODINGS = (
     *(
         read(f"the coding {word}", BODY, FRENCH, UTF8, content_encoding=word)
@@ -194,9 +256,21 @@ CODINGS = (
     read(
         "gzip that is cut short says so",
         gzip.compress(page(FRENCH + ENGLISH).encode(), 0)[:-60],
-        "server broke off",
+        "was broken off or damaged on its way",
         UTF8,
         content_encoding="gzip",
+    ),
+    *(
+        read(f"{name}, {what}", content, says, UTF8, content_encoding=coding)
+        for name, content, coding in (
+            ("gzip with a wrong checksum", PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], "gzip"),
+            ("gzip with a wrong length", PACKED[:-4] + b"\xff\0\0\0", "gzip"),
+            ("zlib with a wrong checksum", zlib.compress(BODY)[:-4] + b"\0\0\0\0", "deflate"),
+            ("gzip damaged at its end", begun_gzip(BODY) + b"\xff" * 40, "gzip"),
+            ("large gzip with a wrong checksum", gzip.compress(LARGE)[:-8] + bytes(8), "gzip"),
+            ("gzip nobody names with a wrong checksum", PACKED[:-8] + bytes(8), ""),
+        )
+        for what, says in (("read", FRENCH), ("said", "was broken off or damaged on its way"))
     ),
 )
 END = page("The tower is 31 metres high.").encode()

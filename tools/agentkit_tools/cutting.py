@@ -19,10 +19,24 @@ that more of them are there (benchmarks/cutting.py)."""
 _NO_PROSE = re.compile(r"^(?: {4}|\t|[ \t]*(?:[-*•+|]\s|\d+[.)]\s|\||```|~~~|\.\. ))", re.MULTILINE)
 
 
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})", re.MULTILINE)
+_HEAD_OF_TABLE = re.compile(r"^[ \t]*\|[^\n]*\n[ \t]*\|[ \t]*:?-[-|: \t]*$", re.MULTILINE)
+
+
 def passages_of(text: str) -> list[str]:
     """Splits a text into its paragraphs, each with the headings above it; long ones are split at the end of a line,
-    sentence or word."""
-    return [passage for each in split_into_passages(text) if (passage := each.strip())]
+    sentence or word. Each part of a long table has the names of the columns."""
+    passages, head = [], ""
+    for each in split_into_passages(text):
+        passage = each.strip()
+        is_row = passage.startswith("|") and not _HEAD_OF_TABLE.match(passage)
+        if passage:
+            passages.append(f"{head}\n{passage}" if head and is_row else passage)
+        if each[len(each.rstrip()) :].count("\n") > 1:  # the paragraph ends
+            head = ""
+        elif found := _HEAD_OF_TABLE.search(passage):
+            head = found.group() if len(found.group()) <= HEADINGS else ""
+    return passages
 
 
 def split_into_passages(text: str) -> list[str]:
@@ -39,13 +53,33 @@ def split_into_passages(text: str) -> list[str]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """The paragraphs of a text, each with the blank lines behind it."""
+    """The paragraphs of a text, each with the blank lines behind it; a fenced block of code is one."""
     parts = [*re.split(r"(\n\s*\n)", text), ""]
-    return [each for each in map("".join, zip(parts[::2], parts[1::2], strict=True)) if each]
+    paragraphs = []
+    held: list[str] = []
+    fence = ""
+    for paragraph in filter(None, map("".join, zip(parts[::2], parts[1::2], strict=True))):
+        held.append(paragraph)
+        fence = _fence_behind(paragraph, fence)
+        if not fence:
+            paragraphs.append("".join(held))
+            held = []
+    return [*paragraphs, *held]  # the last fence may not be closed
+
+
+def _fence_behind(paragraph: str, fence: str) -> str:
+    """The fence that is open behind a paragraph, if any. fence: the one that is open before it."""
+    for mark in _FENCE.findall(paragraph):
+        if not fence:
+            fence = mark
+        elif mark.startswith(fence):
+            fence = ""
+    return fence
 
 
 def _is_heading(paragraph: str) -> bool:
-    return len(paragraph) < 80 and paragraph[-1:] not in ".!?:;。！？：；।؟" and not paragraph.startswith(("- ", "* "))
+    is_other = paragraph.startswith(("- ", "* ", "|", "```", "~~~"))
+    return len(paragraph) < 80 and paragraph[-1:] not in ".!?:;。！？：；।؟۔" and not is_other
 
 
 def _parts(paragraph: str) -> list[str]:

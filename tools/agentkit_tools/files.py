@@ -5,10 +5,13 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
+from urllib.parse import quote_from_bytes
 
 import pathspec
 
+from agentkit import Page, ToolError
 from agentkit_tools.file_text.kinds import GENERATED, LEFT_OUT_NAMES, WITHOUT_TEXT
 
 State = tuple[int, int]
@@ -34,6 +37,21 @@ MAX_RULES = 1_000_000
 """Maximum size of a .gitignore file, in bytes; a larger one is no such file."""
 
 
+def content_of(path: str | Path, max_bytes: int) -> bytes:
+    """Returns what a regular file contains, of a larger one the first max_bytes + 1 bytes.
+
+    Raises OSError for anything else, without waiting for it: since the folder was listed, the name may have become that
+    of a pipe or a device."""
+    with open(path, "rb", opener=_without_waiting) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        return stream.read(max_bytes + 1) or b""
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+
+
 class Folder:
     """The files below a folder that may be documents.
 
@@ -47,17 +65,45 @@ class Folder:
         self._ignored: dict[str, tuple[Rules, dict[str, bool]]] = {}
         self.left_out: Counter[str] = Counter()
         """How many files the last `states` left out, by their ending; "" for those that a .gitignore names."""
+        self.closed: list[str] = []
+        """The folders that the last `states` could not look into."""
+        self._names: dict[str, str] = {}
 
     def states(self) -> dict[str, State]:
         """Returns the state of each file by its path in the folder with "/"; those that a link leads out of the folder
-        to are left out. Bytes of a name that are no UTF-8 are "?" in the path."""
-        self.left_out = Counter()
+        to are left out. A name that is no UTF-8 is decoded by the charset that it seems to be in.
+
+        Raises ToolError when the folder itself can't be read.
+        """
+        self.left_out, self.closed = Counter(), []
         found: dict[str, State] = {}
         folders: list[tuple[str, str, Rules]] = [(str(self._root), "", ())]
         while folders:
             folder, prefix, rules = folders.pop()
-            with contextlib.suppress(OSError), os.scandir(folder) as entries:
-                folders += self._read_folder(entries, folder, prefix, rules, found)
+            try:
+                with os.scandir(folder) as entries:
+                    folders += self._read_folder(entries, folder, prefix, rules, found)
+            except OSError as error:
+                if not prefix:  # a folder that is gone for now keeps its index
+                    raise ToolError(f"the folder of the documents can't be read: {error.strerror}") from None
+                if not isinstance(error, FileNotFoundError):  # else it was removed just now
+                    self.closed.append(prefix)
+        return self._shown(found)
+
+    def file(self, path: str) -> Path:
+        """Returns where a file is, by its path as `states` returns it."""
+        return self._root / self._names.get(path, path)
+
+    def _shown(self, found: dict[str, State]) -> dict[str, State]:
+        """Gives the names that are no UTF-8 others that can be shown, and keeps them."""
+        self._names = {}
+        for name in [each for each in found if not each.isascii() and not _is_encodable(each)]:
+            content = os.fsencode(name)
+            path = Page("", 200, "text/plain", None, content).text
+            if path in found or not path.isprintable():
+                path = quote_from_bytes(content)
+            found[path] = found.pop(name)
+            self._names[path] = name
         return found
 
     def _read_folder(
@@ -94,7 +140,7 @@ class Folder:
             if known is None or known[0] != state:
                 if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_RULES:
                     return None
-                lines = Path(path).read_bytes().decode("utf-8-sig", "replace").splitlines()
+                lines = content_of(path, MAX_RULES).decode("utf-8-sig", "replace").splitlines()
                 self._rules[path] = known = state, _spec(lines)
         except OSError:
             return None
@@ -118,21 +164,46 @@ def _entries_of(
     has_rules = False
     for entry in entries:
         name = entry.name
-        if name[0] == ".":
-            has_rules = has_rules or name == ".gitignore"
-        elif entry.is_dir(follow_symlinks=False):
-            if name not in LEFT_OUT_FOLDERS:
+        if entry.is_dir(follow_symlinks=False):
+            if name[0] != "." and name not in LEFT_OUT_FOLDERS:
                 folders.append(name)
-        elif name in MARKS:
-            return None
-        elif (ending := name[name.rfind(".") :].lower()) in WITHOUT_TEXT:
-            left_out[ending] += 1
-        elif not (name in LEFT_OUT_NAMES or name.endswith(GENERATED) or name[0] == "~"):
+            continue
+        role = _role_of(name)
+        if role is DOCUMENT:
             state = _state(entry, root)
             if state is not None:
-                path = prefix + name
-                files[path if path.isascii() else path.encode("utf-8", "replace").decode("utf-8")] = state
+                files[prefix + name] = state
+        elif role is MARK:
+            return None
+        elif role is RULES:
+            has_rules = True
+        elif role is not HIDDEN:
+            left_out[role] += 1
     return folders, files, has_rules
+
+
+DOCUMENT, MARK, RULES, HIDDEN = "a document", "a mark", "rules", "hidden"
+
+
+@lru_cache(maxsize=65_536)
+def _role_of(name: str) -> str:
+    """What a file of this name is: a document that may be read, one of MARKS, a .gitignore, one that is not mentioned,
+    or its ending where that says that it has no text."""
+    if name[0] == ".":
+        return RULES if name == ".gitignore" else HIDDEN
+    if name in MARKS:
+        return MARK
+    if (ending := name[name.rfind(".") :].lower()) in WITHOUT_TEXT:
+        return ending
+    return HIDDEN if name in LEFT_OUT_NAMES or name.endswith(GENERATED) or name[0] == "~" else DOCUMENT
+
+
+def _is_encodable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _state(entry: os.DirEntry[str], root: Path) -> State | None:
@@ -141,10 +212,12 @@ def _state(entry: os.DirEntry[str], root: Path) -> State | None:
     try:
         if entry.is_symlink() and not Path(entry.path).resolve(strict=True).is_relative_to(root):
             return None
+        if not entry.is_file():
+            return None
         status = entry.stat()
     except (OSError, RuntimeError):
         return None
-    return (status.st_mtime_ns, status.st_size) if stat.S_ISREG(status.st_mode) else None
+    return status.st_mtime_ns, status.st_size
 
 
 def _is_ignored(known: dict[str, bool], prefix: str, name: str, rules: Rules) -> bool:

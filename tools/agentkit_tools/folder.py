@@ -4,19 +4,20 @@ New and changed files are indexed at the next search or read.
 """
 
 import difflib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from agentkit import ConfigurationError, Tool, ToolError, tool
+from agentkit import ConfigurationError, Context, Tool, ToolError, tool
 from agentkit.retrieval import Embedder, embedder
 from agentkit_tools.cutting import cut_to_goal
 from agentkit_tools.file_text import FileText, read_file
 from agentkit_tools.file_text.kinds import WITHOUT_TEXT
-from agentkit_tools.files import Folder, State
-from agentkit_tools.library import Contents, Hit, Library, NotNowError, cache_file
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.files import Folder, State, content_of
+from agentkit_tools.library import Contents, Hit, Library, cache_file
+from agentkit_tools.reader_process import NO_RUN
 from agentkit_tools.results import (
     MAX_QUERIES,
     MAX_SOURCES,
@@ -29,6 +30,7 @@ from agentkit_tools.results import (
     over_limit,
     shortened,
 )
+from agentkit_tools.unreadable import NotNowError, UnreadableError
 from agentkit_tools.vectors import Meaning
 
 SNIPPET = 300
@@ -60,14 +62,29 @@ def documents(
     embeddings API ("openai:MODEL@url"), or an object with a method `embed` that turns texts into vectors
     (`agentkit.retrieval.Embedder`). The passages are sent to it once; their vectors are kept in the index.
 
-    Raises ConfigurationError when the folder does not exist, or the name of the embeddings names no model.
+    Raises ConfigurationError when the folder does not exist or can't be read, or the name of the embeddings names no
+    model.
     """
     root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise ConfigurationError(f"documents({str(folder)!r}): the folder does not exist")
+    wrong = "no folder is named" if folder == "" else _unusable(root)
+    if wrong:
+        raise ConfigurationError(f"documents({str(folder)!r}): {wrong}")
     found = embedder(embeddings) if isinstance(embeddings, str) else embeddings
     tools = _Documents(root.resolve(), results, max_bytes, max_characters, keep_index, found)
     return [tools.search_documents, tools.read_document]
+
+
+def _unusable(root: Path) -> str:
+    """Returns why a folder can't be searched; "" if it can."""
+    try:
+        os.scandir(root).close()
+    except (FileNotFoundError, ValueError):
+        return "the folder does not exist"
+    except NotADirectoryError:
+        return f"it is a file: name the folder that it is in, {str(root.parent)!r}"
+    except OSError as error:
+        return f"the folder can't be read: {error.strerror}"
+    return ""
 
 
 class _Documents:
@@ -94,9 +111,11 @@ class _Documents:
         timeout=120,
         description="Search the documents. Returns title, path and the best passage of each document found.",
     )
-    def search_documents(self, query: Annotated[list[str], "Search queries; several can be given."]) -> str:
+    def search_documents(
+        self, query: Annotated[list[str], "Search queries; several can be given."], context: Context[Any] = NO_RUN
+    ) -> str:
         """The tool `search_documents`."""
-        return self._search(checked_queries(query))
+        return self._search(checked_queries(query), context)
 
     @tool(
         read_only=True,
@@ -107,16 +126,19 @@ class _Documents:
         self,
         path: Annotated[list[str], "Paths of the documents, as returned by search_documents."],
         goal: Annotated[str, "What you want to know from the documents."],
+        context: Context[Any] = NO_RUN,
     ) -> str:
         """The tool `read_document`."""
-        return self._read_all(list(dict.fromkeys(path)), goal)
+        return self._read_all(list(dict.fromkeys(path)), goal, context)
 
-    def _search(self, queries: Sequence[str]) -> str:
+    def _search(self, queries: Sequence[str], context: Context[Any]) -> str:
         """Returns the documents that match any of the queries, in the order found."""
         found: dict[str, Hit] = {}
         without = []
-        with self._library.refreshed() as contents:
-            unread, left_out = contents.unread(), self._folder.left_out
+        with self._library.refreshed(context) as contents:
+            unread = contents.unread()
+            known = len(unread) + contents.count()
+            left_out = _left_out_notes(self._folder.left_out, known), _closed_notes(self._folder.closed)
             asked = queries[:MAX_QUERIES]
             meant, doubts = self._meant(contents, asked)
             for query, passages in zip(asked, meant, strict=True):
@@ -130,7 +152,8 @@ class _Documents:
         ]
         notes = over_limit(len(queries), MAX_QUERIES, "queries were searched")
         return combined(
-            blocks, [*without, *notes, *doubts, *_unread_notes(unread), *(_left_out_notes(left_out) if without else ())]
+            blocks,
+            [*without, *notes, *doubts, *_unread_notes(unread), *left_out[1], *(left_out[0] if without else ())],
         )
 
     def _meant(self, contents: Contents, queries: Sequence[str]) -> tuple[Sequence[Sequence[int]], list[str]]:
@@ -139,10 +162,10 @@ class _Documents:
             return [()] * len(queries), []
         return self._meaning.nearest(contents.vectors, queries, [contents.matching(query) for query in queries])
 
-    def _read_all(self, paths: Sequence[str], goal: str) -> str:
+    def _read_all(self, paths: Sequence[str], goal: str, context: Context[Any]) -> str:
         """Returns the documents at these paths, each cut to `max_characters`. Raises ToolError if none exist."""
-        with self._library.refreshed() as contents:
-            found = [(path, contents.document(_as_in_hits(path))) for path in paths[:MAX_SOURCES]]
+        with self._library.refreshed(context) as contents:
+            found = [(path, contents.document(self._as_in_hits(path))) for path in paths[:MAX_SOURCES]]
             missing = [_unknown(path, contents) for path, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
@@ -154,18 +177,18 @@ class _Documents:
         notes = [f"({each})" for each in missing]
         return combined(blocks, notes + over_limit(len(paths), MAX_SOURCES, "documents were read"))
 
-    def _text(self, path: str, state: State) -> FileText:
+    def _as_in_hits(self, path: str) -> str:
+        """The path as a search returns it. It is only looked up, never opened."""
+        return path.strip().replace("\\", "/").removeprefix(f"{self._root.as_posix()}/").removeprefix("./")
+
+    def _text(self, path: str, state: State, context: Context[Any]) -> FileText:
         if not path.isprintable():
             raise UnreadableError("its name contains unprintable characters")
-        if state[1] > self._max_bytes:
+        content = b"" if state[1] > self._max_bytes else content_of(self._folder.file(path), self._max_bytes)
+        if max(state[1], len(content)) > self._max_bytes:
             raise NotNowError(f"it is larger than {self._max_bytes:,} bytes")
-        found = read_file(path, (self._root / path).read_bytes())
+        found = read_file(path, content, context)
         return replace(found, title=shortened(found.title, TITLE) or path)
-
-
-def _as_in_hits(path: str) -> str:
-    """The path as a search returns it. It is only looked up, never opened."""
-    return path.strip().replace("\\", "/").removeprefix("./")
 
 
 def _unknown(path: str, contents: Contents) -> str:
@@ -187,9 +210,15 @@ def _unread_notes(unread: Mapping[str, str]) -> list[str]:
     return [*named, f"({more:,} more files were not read)"] if more else named
 
 
-def _left_out_notes(left_out: Mapping[str, int]) -> list[str]:
-    """What a search that found nothing could not look into."""
-    notes = []
+def _closed_notes(closed: Sequence[str]) -> list[str]:
+    """Which folders could not be looked into."""
+    more = f" and {len(closed) - 1:,} more" if len(closed) > 1 else ""
+    return [f"(the folder {_printable(closed[0])}{more} can't be opened: its files are not known)"] if closed else []
+
+
+def _left_out_notes(left_out: Mapping[str, int], known: int) -> list[str]:
+    """What a search that found nothing could not look into. known: how many documents there are."""
+    notes = [] if known else ["(there are no documents in the folder)"]
     kinds = sorted((ending for ending in left_out if ending), key=lambda each: (-left_out[each], each))
     count = sum(left_out[each] for each in kinds)
     if count:

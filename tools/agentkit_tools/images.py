@@ -1,9 +1,7 @@
 """Loads images for the model: the tool `load_image`."""
 
 import io
-import os
 import re
-import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -179,24 +177,13 @@ def _below(root: Path, name: str) -> Path:
 
 
 def _read(file: Path, max_bytes: int) -> bytes:
-    """Returns the bytes of a file. The checks use the open file descriptor, and opening a pipe does not block.
-
-    Raises ToolError when it is not a regular file, can't be opened or is too large."""
-    name = _printable(file.name)
+    """Returns the bytes of a file. Raises ToolError when it is not a regular file, can't be opened or is too large."""
     try:
-        opened = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        return Image.from_file(file, max_bytes=max_bytes).data
+    except ValueError as error:
+        raise ToolError(f"{_printable(file.name)} {error}.") from None
     except OSError:
-        raise ToolError(f"{name} can't be opened.") from None
-    try:
-        status = os.fstat(opened)
-        if not stat.S_ISREG(status.st_mode):
-            raise ToolError(f"{name} is not a regular file.")
-        if status.st_size > max_bytes:
-            raise ToolError(f"{name} has {status.st_size:,} bytes; at most {max_bytes:,} are loaded.")
-        with open(opened, "rb", closefd=False) as stream:
-            return stream.read(max_bytes)
-    finally:
-        os.close(opened)
+        raise ToolError(f"{_printable(file.name)} can't be opened.") from None
 
 
 def _names_in_url(url: str) -> list[str]:

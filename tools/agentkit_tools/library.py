@@ -16,13 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
-from agentkit import ToolError
+from agentkit import Context, ToolError
 from agentkit.retrieval import PassageTables, Query, Way, content_words, cover, fused
 from agentkit_tools.cutting import split_into_passages
 from agentkit_tools.file_text import FileText, MissingReaderError
 from agentkit_tools.files import State
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.reader_process import check
+from agentkit_tools.unreadable import NotNowError, UnreadableError
 from agentkit_tools.vectors import VectorTable, transaction
 
 VERSION = 3
@@ -30,6 +32,9 @@ VERSION = 3
 
 BATCH = 1.0
 """Seconds of reading and indexing that are stored together; other processes go on, or help, in between."""
+
+FORK_WAIT = 2.0
+"""Maximum seconds that `os.fork` waits for a thread that reads or indexes."""
 
 WAIT = 60.0
 """Maximum seconds to wait for another process that writes."""
@@ -66,76 +71,102 @@ class Hit:
     passage: str
 
 
-class NotNowError(UnreadableError):
-    """A file is not read now, for a reason that is not in the file; it is tried again in the next process."""
-
-
 class Library:
     """The documents of a folder.
 
-    files: returns the state of each file by its path in the folder. read: reads one. at: where the index is kept; None
-    keeps it in memory, as does a place where nothing can be written. Shared by threads and processes.
+    files: returns the state of each file by its path in the folder. read: reads one for a run. at: where the index is
+    kept; None keeps it in memory, as does a place where nothing can be written. Shared by threads and processes.
     """
 
     def __init__(
         self,
         files: Callable[[], Mapping[str, State]],
-        read: Callable[[str, State], FileText],
+        read: Callable[[str, State, Context[Any]], FileText],
         at: Path | None,
     ) -> None:
         self._files = files
         self._read = read
         self._at = at
         self._lock = threading.RLock()
-        self._connection: tuple[int, sqlite3.Connection] | None = None
+        self._users = 0
+        self._is_held = self._is_quiet = False
+        self._connection: sqlite3.Connection | None = None
         self._seen: tuple[int, Mapping[str, State]] | None = None
+        _LIBRARIES.add(self)
 
     @contextmanager
-    def refreshed(self) -> Iterator["Contents"]:
-        """The documents as they are now, for one thread at a time. Raises ToolError when another process writes for
-        longer than WAIT, or the index turns out to be damaged; it is made anew the next time."""
+    def refreshed(self, context: Context[Any]) -> Iterator["Contents"]:
+        """The documents as they are now, for one thread at a time. context: the run that asks. Raises ToolError when
+        another process writes for longer than WAIT, the run ends while a document is read, or the index turns out to be
+        damaged; it is made anew the next time."""
         with self._lock:
+            self._users += 1
             try:
-                yield Contents(self._refreshed_database())
+                yield Contents(self._refreshed_database(context))
             except sqlite3.DatabaseError as error:
                 if _is_locked(error):
                     raise ToolError("another process is indexing the documents: try again later") from None
                 self._forget()
                 raise ToolError("the index of the documents was damaged: try again, it is made anew") from error
+            finally:
+                self._users -= 1
 
-    def _refreshed_database(self) -> sqlite3.Connection:
+    def _refreshed_database(self, context: Context[Any]) -> sqlite3.Connection:
         try:
-            return self._refresh(self._connected())
+            return self._refresh(self._connected(), context)
         except sqlite3.DatabaseError as error:
             if _is_locked(error):
                 raise
             self._forget()
-            return self._refresh(self._connected())
+            return self._refresh(self._connected(), context)
 
     def _connected(self) -> sqlite3.Connection:
-        if self._connection is None or self._connection[0] != os.getpid():  # a connection is not shared by a fork
-            self._connection, self._seen = (os.getpid(), _opened(self._at)), None
-        return self._connection[1]
+        if self._connection is None:
+            self._connection, self._seen = _opened(self._at), None
+        return self._connection
 
     def _forget(self) -> None:
         """Remove a damaged index."""
         if self._connection is not None:
-            self._connection[1].close()
+            self._connection.close()
         self._connection = None
         for end in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
                 Path(f"{self._at}{end}").unlink()
 
-    def _refresh(self, database: sqlite3.Connection) -> sqlite3.Connection:
+    def before_fork(self) -> None:
+        """Wait until nobody uses the connection, at most FORK_WAIT, and close the file: SQLite forbids to carry a
+        connection across a fork."""
+        self._is_held = self._lock.acquire(timeout=FORK_WAIT)
+        self._is_quiet = self._is_held and not self._users
+        if self._is_quiet and self._at is not None and self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._is_held:
+            self._is_held = self._is_quiet = False
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin with a free lock. Where the parent was using the connection, keep the index in memory: SQLite would
+        take the parent's locks on the file for those of the child."""
+        self._lock, self._users = threading.RLock(), 0
+        if self._connection is not None and not self._is_quiet:
+            _OF_PARENTS.append(self._connection)  # never closed
+            self._connection = self._at = None
+
+    def _refresh(self, database: sqlite3.Connection, context: Context[Any]) -> sqlite3.Connection:
         """Index new and changed files, and drop those that are gone; returns the database."""
         states = self._files()
         if self._seen != (_version_of(database), states):
-            while not self._batch(database, states):
+            while not self._batch(database, states, context):
                 pass
             self._seen = (_version_of(database), states)
         return database
 
-    def _batch(self, database: sqlite3.Connection, states: Mapping[str, State]) -> bool:
+    def _batch(self, database: sqlite3.Connection, states: Mapping[str, State], context: Context[Any]) -> bool:
         """Store some of what changed; returns whether that was all."""
         end = time.monotonic() + BATCH
         with transaction(database):
@@ -146,15 +177,15 @@ class Library:
                 del known[path]
             new = iter(sorted(path for path in states if path not in known))
             while time.monotonic() < end and (path := next(new, "")):
-                self._add(database, path, states[path])
+                self._add(database, path, states[path], context)
         return next(new, None) is None
 
-    def _add(self, database: sqlite3.Connection, path: str, state: State) -> None:
+    def _add(self, database: sqlite3.Connection, path: str, state: State, context: Context[Any]) -> None:
         why, again = None, False
         try:
-            found = self._read(path, state)
+            found = self._read(path, state, context)
         except (UnreadableError, OSError) as error:
-            why = str(error) if isinstance(error, UnreadableError) else "it can't be opened"
+            why = str(error) if isinstance(error, UnreadableError) else _reason(error)
             again = not isinstance(error, UnreadableError) or isinstance(error, NotNowError | MissingReaderError)
             found = FileText("", "")
         title = _encodable(found.title)
@@ -169,10 +200,31 @@ class Library:
         tables = PassageTables(database, "passage")
         text = _encodable(found.text)
         for passage in split_into_passages(text) if found.passages is None else map(_encodable, found.passages):
+            check(context)
             row = database.execute("INSERT INTO passage (file, text) VALUES (?, ?)", (number, passage)).lastrowid
             assert row is not None
             tables.add(row, passage, names)
         PassageTables(database, "document").add(number, text, names)
+
+
+_LIBRARIES: WeakSet[Library] = WeakSet()
+_OF_PARENTS: list[sqlite3.Connection] = []
+
+
+def _for_each(action: Callable[[Library], None]) -> Callable[[], None]:
+    def act() -> None:
+        for library in list(_LIBRARIES):
+            action(library)
+
+    return act
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_for_each(Library.before_fork),
+        after_in_parent=_for_each(Library.after_fork_in_parent),
+        after_in_child=_for_each(Library.after_fork_in_child),
+    )
 
 
 class Contents:
@@ -222,9 +274,20 @@ class Contents:
         """Why a file could not be read, by its path, in their order."""
         return dict(self._database.execute("SELECT path, why FROM file WHERE why IS NOT NULL ORDER BY path"))
 
+    def count(self) -> int:
+        """How many documents there are."""
+        found: tuple[int] = self._database.execute("SELECT count(*) FROM file WHERE why IS NULL").fetchone()
+        return found[0]
+
     def paths(self) -> list[str]:
         """The paths of all documents."""
         return [path for (path,) in self._database.execute("SELECT path FROM file WHERE why IS NULL ORDER BY path")]
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "there is no permission to read it"
+    return "it was removed" if isinstance(error, FileNotFoundError) else "it can't be opened"
 
 
 def cache_folder() -> Path:

@@ -1,5 +1,6 @@
 """How a site wants to be visited: robots.txt (RFC 9309), its crawl delay, Retry-After, and few requests at a time."""
 
+import os
 import re
 import threading
 import time
@@ -63,6 +64,10 @@ class _Host:
     rules: Rules | None = None
     next_request: float = 0.0
 
+    def forget_threads(self) -> None:
+        """After a fork, which no other thread survives."""
+        self.slots, self.lock, self.reading = threading.BoundedSemaphore(AT_ONCE), threading.Lock(), threading.Lock()
+
     def reserve(self, delay: float, seconds: float) -> float:
         """Returns how many seconds to wait before the next request, which then is this one's. Raises FetchError when
         they are more than `seconds`."""
@@ -102,8 +107,16 @@ class Hosts:
         with self._lock:
             self._hosts.clear()
 
+    def forget_threads(self) -> None:
+        """After a fork: nobody visits a host, or waits for it; what its rules ask for stays known."""
+        self._lock = threading.Lock()
+        for host in self._hosts.values():
+            host.forget_threads()
+
 
 HOSTS_OF_PROCESS = Hosts()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=HOSTS_OF_PROCESS.forget_threads)
 Get = Callable[..., Page]
 """`agentkit.fetch` with the options of the tool: called with a URL and `timeout`."""
 
@@ -205,14 +218,15 @@ def _asked_to_wait(error: StatusError, wait: float) -> StatusError:
 
 @contextmanager
 def _slot(host: _Host, seconds: float, url: str) -> Iterator[None]:
-    if not host.slots.acquire(timeout=seconds):
+    slots = host.slots
+    if not slots.acquire(timeout=seconds):
         raise FetchError(
             f"{_shown(url)} was not fetched: other requests to its site took longer than {seconds:g} seconds"
         )
     try:
         yield
     finally:
-        host.slots.release()
+        slots.release()
 
 
 def _left(end: float) -> float:

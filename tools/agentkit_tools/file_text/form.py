@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agentkit_tools.page_text import Readable, UnreadableError
+from agentkit_tools.page_text import Readable
+from agentkit_tools.unreadable import UnreadableError
 
 MAX_CHARACTERS = 40_000_000
 """Maximum length of the text of a file; what a small file says may be longer than the file."""

@@ -30,7 +30,8 @@ WITHOUT_TEXT = _endings(
     "ttf otf woff woff2 eot db sqlite sqlite3 db3 mdb accdb parquet feather arrow avro orc h5 hdf5 npy npz mat pkl "
     "pickle joblib pt pth ckpt safetensors gguf onnx tflite rds rdata sav dta sas7bdat "
     "pem key crt cer der p12 pfx jks keystore kdbx gpg pgp sig "
-    "lock map tmp temp bak swp swo orig part crdownload torrent lnk url ds_store"
+    "lock map tmp temp bak swp swo orig part crdownload torrent lnk url ds_store "
+    "db-wal db-shm db-journal sqlite-wal sqlite-shm sqlite-journal sqlite3-wal sqlite3-shm sqlite3-journal"
 )
 """Images, sound, archives, programs, data of programs, keys, and what is not worth reading."""
 
