@@ -46,7 +46,7 @@ def _cell(cell: Mapping[str, Any], language: str) -> Iterator[str]:
     elif cell.get("cell_type") == "heading":
         yield f"{'#' * _level(cell)} {text}"
     else:
-        yield re.sub(r"\(data:[^)\s]{100,}\)", "()", text)  # an image that was pasted
+        yield re.sub(r"\(data:[^()\s]{100,}\)", "()", text)  # an image that was pasted
 
 
 def _output(output: Mapping[str, Any]) -> str:
