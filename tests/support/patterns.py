@@ -10,7 +10,6 @@ import importlib
 import itertools
 import pkgutil
 import re
-import re._parser as parser  # type: ignore[import-untyped]  # no stubs
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,8 @@ from typing import Any
 
 import agentkit
 import agentkit_tools
+
+parser: Any = importlib.import_module("re._parser")  # no stubs
 
 ROOTS = {package.__name__: Path(str(package.__file__)).parent for package in (agentkit, agentkit_tools)}
 METHODS = ("search", "match", "fullmatch", "finditer", "findall", "sub", "subn", "split")
