@@ -10,7 +10,7 @@ import importlib
 import itertools
 import pkgutil
 import re
-import re._parser as parser  # type: ignore[import-untyped]  # no stubs
+import re._parser as parser  # type: ignore[import-not-found]  # no stubs
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
