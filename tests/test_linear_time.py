@@ -36,13 +36,11 @@ BOUNDED = {
     "agentkit.cli.hidden_arguments.": 1000,  # the program's own arguments and settings, as are the next
     "agentkit.net.outgoing.": 500,
     "agentkit.sessions.": 500,
+    "agentkit.cli.hidden_arguments.": 500,
 }
 """The most characters that are searched with a pattern that takes longer than linear time for its worst text, by the
 beginning of its name."""
-NOT_CHECKED = (
-    "agentkit.tooling.docstrings.",  # reads the program's own docstrings
-    "agentkit_tools.page.",  # reads pages, the long ones in a process that is killed when it takes too long
-)
+NOT_CHECKED = ("agentkit.tooling.docstrings.",)  # reads the program's own docstrings
 SMALL, LARGE = 96, 512
 MOST_TRIED = 10
 """How many of the texts on which a pattern takes longest are tried in full length."""
@@ -134,7 +132,7 @@ MADE_OF_DATA = {
 }
 """How many such patterns a module makes, of its own words, names of tools, and families' patterns of model names."""
 
-BROKEN = {"marks": "{' ", "words": "a,", "parentheses": "(", "brackets": "][", "code": "f(),"}
+BROKEN = {"marks": "{' ", "words": "a,", "parentheses": "(", "brackets": "][", "lists": "[a]", "code": "f(),"}
 
 
 @pytest.mark.parametrize("unit", BROKEN.values(), ids=BROKEN)
@@ -180,3 +178,20 @@ def test_limits_and_cancel_hold_while_hostile_arguments_are_read(arguments: str)
     other.join()
     assert ended - beats[-1] < 2
     assert max(after - before for before, after in itertools.pairwise(beats)) < 1.5
+
+
+def test_the_seconds_of_a_run_hold_while_hostile_arguments_are_read() -> None:
+    def took(arguments: str) -> float:
+        calls = [{"id": f"c{n}", "function": {"name": "save", "arguments": arguments}} for n in range(12)]
+        backend = ScriptedBackend({"content": None, "tool_calls": calls}, "done")
+        started = time.monotonic()
+        Agent(backend, tools=[save], limits=Limits(seconds=0.2)).run("Save it.")
+        return time.monotonic() - started
+
+    tries = []
+    for _ in range(4):
+        control = took("{}")  # what a run takes on this machine now
+        tries.append(took(WORST["arguments"]) - 0.2 - control)
+        if tries[-1] < 0.5 + control:
+            return
+    raise AssertionError(f"the run ended {tries} seconds late")
