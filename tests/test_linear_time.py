@@ -36,7 +36,6 @@ BOUNDED = {
     "agentkit.cli.hidden_arguments.": 1000,  # the program's own arguments and settings, as are the next
     "agentkit.net.outgoing.": 500,
     "agentkit.sessions.": 500,
-    "agentkit.cli.hidden_arguments.": 500,
 }
 """The most characters that are searched with a pattern that takes longer than linear time for its worst text, by the
 beginning of its name."""
