@@ -137,7 +137,7 @@ BROKEN = {"marks": "{' ", "words": "a,", "parentheses": "(", "brackets": "][", "
 @pytest.mark.parametrize("unit", BROKEN.values(), ids=BROKEN)
 def test_broken_json_is_repaired_or_refused_within_a_budget(unit: str) -> None:
     text = '{"a": ' + unit * (99_000 // len(unit)) + "}"
-    assert seconds(lambda _: as_json_object(text), 0) < 2
+    assert seconds(lambda _: as_json_object(text), 0) < 6  # 20 and more without a budget
 
 
 def test_digits_without_end_are_no_number_in_linear_time() -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from agentkit import APIError, ConfigurationError, SessionError
+from agentkit import ConfigurationError, SessionError
 from agentkit._text import in_a_line
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.hidden_arguments import hide_arguments
@@ -202,6 +202,7 @@ def _truth(option: str, value: str) -> bool:
 
 def _check(service: Any, settings: Any, selected: Any, url: str) -> None:
     """Exit with an error message when the model server or the broker can't be used for these projects."""
+    from agentkit import APIError  # loads openai
     from agentkit.serving.mqtt.checking import test_broker
     from agentkit.serving.mqtt.intake import answer_prefixes, routes_of
 
@@ -219,6 +220,7 @@ def _check(service: Any, settings: Any, selected: Any, url: str) -> None:
 
 def _serve(service: Any, settings: Any, selected: Any, url: str) -> None:
     """Serve until SIGTERM or SIGINT."""
+    from agentkit import APIError  # loads openai
     from agentkit.serving.mqtt.client_id import held_client_id, installation_name
     from agentkit.serving.mqtt.embedded import keep_trying, serve_until
 

@@ -123,6 +123,8 @@ def main() -> None:
     """Run jobs until standard input is closed."""
     jobs, outcomes = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # in order with what goes to standard error
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent process
     threading.Thread(target=_end_with_parent, args=(jobs.fileno(),), daemon=True).start()
@@ -139,7 +141,10 @@ def main() -> None:
             job = receive(jobs)
         except EOFError:
             return
-        send_pickled(outcomes, _outcome(job, program))
+        done = _outcome(job, program)
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or replaced by the tool
+            sys.stdout.flush()
+        send_pickled(outcomes, done)
 
 
 def _end_with_parent(jobs: int) -> None:

@@ -5,17 +5,18 @@ import logging
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from agentkit import APIError, ConfigurationError
+from agentkit import ConfigurationError
 from agentkit.cli.ask import BAD_USAGE
-from agentkit.cli.doctor.checks import Check, check_server
-from agentkit.cli.doctor.conformance import check_error_handling
 from agentkit.providers import resolve
+
+if TYPE_CHECKING:
+    from agentkit.cli.doctor.checks import Check
 
 COLOURS = {"yes": "green", "no": "yellow", "unknown": "dim", "failed": "bold red"}
 
@@ -32,6 +33,10 @@ def doctor(
 
     Exit code: 0 no check failed, 1 a check failed, 2 bad usage.
     """
+    from agentkit import APIError  # loads openai, as do the checks: half a second that other commands don't need
+    from agentkit.cli.doctor.checks import check_server
+    from agentkit.cli.doctor.conformance import check_error_handling
+
     logging.getLogger("agentkit").setLevel(logging.CRITICAL)  # errors are reported in the table
     failed = 0
     if model is not None:
@@ -70,7 +75,7 @@ def _name_of(model: str) -> str:
     return f"openai:{listed[0]}@{url}"
 
 
-def _print(title: str, checks: Iterable[Check], as_json: bool) -> int:
+def _print(title: str, checks: "Iterable[Check]", as_json: bool) -> int:
     """Print each check when it has finished. Returns the number of failed checks."""
     console = Console(highlight=False)
     if not as_json:
