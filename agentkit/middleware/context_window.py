@@ -65,14 +65,15 @@ class Window:
     tokens: the size of the context in tokens; None queries the server when the history gets long, and learns from its
     rejections. full: the fraction of the context at which the history is cut. keep: the fraction that remains then.
     last_turns: the number of last turns that are kept. compaction: "drop", or "summarise" to have the model summarise
-    the turns that are left out. Raises ConfigurationError for invalid values.
+    the turns that are left out, "refuse" to leave out nothing: what the server refuses as too long raises its error.
+    Raises ConfigurationError for invalid values.
     """
 
     tokens: int | None = None
     full: float = 0.85
     keep: float = 0.5
     last_turns: int = 2
-    compaction: Literal["drop", "summarise"] = "drop"
+    compaction: Literal["drop", "summarise", "refuse"] = "drop"
 
     def __post_init__(self) -> None:
         if self.tokens is not None and self.tokens < 1:
@@ -81,8 +82,8 @@ class Window:
             raise ConfigurationError(f"Window(full={self.full}, keep={self.keep}): must satisfy 0 < keep < full <= 1")
         if self.last_turns < 1:
             raise ConfigurationError(f"Window(last_turns={self.last_turns}): must be at least 1, the question itself")
-        if self.compaction not in ("drop", "summarise"):
-            raise ConfigurationError(f'Window(compaction={self.compaction!r}): must be "drop" or "summarise"')
+        if self.compaction not in ("drop", "summarise", "refuse"):
+            raise ConfigurationError(f'Window(compaction={self.compaction!r}): must be "drop", "summarise" or "refuse"')
 
 
 @dataclass
