@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from agentkit.sessions.memory import MemorySessions as MemorySessions
     from agentkit.sessions.redis import RedisSessions as RedisSessions
     from agentkit.sessions.sqlite import SQLiteSessions as SQLiteSessions
+    from agentkit.tooling.subprocess_pool import call_isolated as call_isolated
     from agentkit.tools import Context as Context
     from agentkit.tools import Tool as Tool
     from agentkit.tools import tool as tool

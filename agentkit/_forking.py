@@ -5,9 +5,11 @@ open files, with their locks, and the connections of its parent. So what is in t
 left half done is waited for, and a child begins with free locks, and with connections and threads of its own.
 """
 
+import _frozen_importlib
 import logging  # before the hooks below: those that are registered last run first, and an import may log
 import os
 import threading
+import time
 from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -16,7 +18,9 @@ from agentkit.errors import AgentkitError
 Lock = TypeVar("Lock")
 Registered = TypeVar("Registered")
 PATIENCE = 10.0
-"""Maximum seconds that a fork waits for a lock: it may be of a thread that waits for what the fork itself holds."""
+"""Maximum seconds that a fork waits for a lock, or for an import: it may be of a thread that waits for what the fork
+itself holds."""
+POLL = 0.002
 
 logger = logging.getLogger("agentkit")
 
@@ -55,12 +59,20 @@ class _Registry(Generic[Registered]):
             return list(self._objects)
 
 
+def _is_importing() -> bool:
+    """Whether another thread imports a module, whose lock no child would get."""
+    locks = [reference() for reference in list(getattr(_frozen_importlib, "_module_locks", {}).values())]
+    return any(lock is not None and lock.owner not in (None, threading.get_ident()) for lock in locks)
+
+
 class _Forks:
     def __init__(self) -> None:
         self.known = _Registry[Forking]()
         self.renewed = _Registry[Renewed]()
         self.freed = _Registry[Any]()
         self.awaited = _Registry[Any]()
+        self.process = os.getpid()
+        self.noticing = threading.Lock()
         self.one_at_a_time = threading.RLock()
         self.ready: list[Forking] = []
         self.held: list[Any] = []
@@ -75,6 +87,9 @@ class _Forks:
                 self.held.append(lock)
             else:
                 logger.warning("os.fork: another thread is in the middle of something that took too long to wait for")
+        end = time.monotonic() + PATIENCE
+        while _is_importing() and time.monotonic() < end:
+            time.sleep(POLL)
 
     def after_in_parent(self) -> None:
         for lock in self.held:
@@ -85,6 +100,7 @@ class _Forks:
         self.one_at_a_time.release()
 
     def after_in_child(self) -> None:
+        self.process = os.getpid()
         self.held, self.ready, self.one_at_a_time = [], [], threading.RLock()
         for registry in (self.known, self.renewed, self.freed, self.awaited):
             registry.guard = threading.RLock()
@@ -102,6 +118,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_FORKS.before, after_in_parent=_FORKS.after_in_parent, after_in_child=_FORKS.after_in_child
     )
+
+
+def notice_fork() -> None:
+    """Do what is due in a child that was not forked by Python's functions: a server in C (uWSGI) may call no hook.
+
+    To be called where a connection, a thread or a file of this process is about to be used.
+    """
+    if os.getpid() != _FORKS.process:
+        with _FORKS.noticing:
+            if os.getpid() != _FORKS.process:
+                _FORKS.after_in_child()
 
 
 def check_same_process(process: int) -> None:
@@ -132,8 +159,7 @@ def freed_by_forks(lock: Lock) -> Lock:
 
 
 def awaited_by_forks(lock: Lock) -> Lock:
-    """Have each fork wait until a lock is free, for what a child can't use half done (a module that is being imported,
-    a call of SQLite); returns the lock. It is an RLock, held for less than a second and never while another one of
-    these is waited for."""
+    """Have each fork wait until a lock is free, for what a child can't use half done (SQLite, OpenSSL); returns the
+    lock. It is an RLock, held for less than a second and never while another one of these is waited for."""
     _FORKS.awaited.add(lock)
     return lock

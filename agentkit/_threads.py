@@ -9,7 +9,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from agentkit._forking import take_part_in_forks
+from agentkit._forking import notice_fork, take_part_in_forks
 
 POLL_INTERVAL = 0.05
 """Seconds between two checks of what can't be waited for, such as a cancel token while a queue is read."""
@@ -42,6 +42,7 @@ class Workers:
 
     def submit(self, job: Callable[[], None]) -> None:
         """Run `job` in a thread, with the caller's context variables."""
+        notice_fork()
         context = contextvars.copy_context()
         context.run(SUBMITTERS.set, SUBMITTERS.get() | {threading.get_ident()})
         in_context = functools.partial(context.run, job)

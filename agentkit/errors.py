@@ -14,7 +14,8 @@
     │   ├── StatusError           ... because the server answers with an error
     │   └── BlockedAddressError   ... because its address is not public
     └── ToolError                 the model: raise it in a tool to report an error to the model
-        └── ArgumentsError        the model: arguments that don't fit the tool
+        ├── ArgumentsError        the model: arguments that don't fit the tool
+        └── IsolationError        the model: a call in another process that did not return
 
 Errors of a model server are raised as the openai package's own classes (`APIError`, `APIConnectionError`,
 `APIStatusError`, ...), whatever the backend.
@@ -23,7 +24,7 @@ All of them can be pickled, with their attributes (`.messages`, ...).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 
 def remade_error(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
@@ -127,3 +128,16 @@ class ToolError(AgentkitError):
 
 class ArgumentsError(ToolError):
     """The arguments written by the model don't fit the tool's schema; the message is returned to the model."""
+
+
+EndReason = Literal["timeout", "cancelled", "crashed", "not started"]
+"""Why a process did not return: it was killed at its time limit, or because the run was cancelled; it ended by itself;
+or it could not be started."""
+
+
+class IsolationError(ToolError):
+    """A call in another process did not return; .reason says why (`EndReason`)."""
+
+    def __init__(self, message: str, reason: EndReason) -> None:
+        super().__init__(message)
+        self.reason: EndReason = reason

@@ -260,6 +260,10 @@ class Session:
         begun = self._sessions._mark(self.id, f"request:{request_id}")
         return delivered is not None and (begun is None or delivered > begun)
 
+    def is_begun(self, request_id: str) -> bool:
+        """Whether a turn with this request id was ever begun. Reads no messages. Raises SessionError."""
+        return self._sessions._mark(self.id, f"request:{request_id}") is not None
+
     @contextmanager
     def _locked(self, wait: float, gives_up: Callable[[], bool] | None) -> Iterator[Any]:
         if gives_up is None:

@@ -34,9 +34,9 @@ FUNCTION = {"name": "look_up", "arguments": '{"topic": "the tides of the North S
 TOPICS = ["the tides of the North Sea"] + [f"the tides of sea number {index:02}" for index in range(1, 100)]
 
 
-def whole(message: dict[str, Any], finish_reason: str) -> bytes:
+def whole(message: dict[str, Any], finish_reason: str, usage: dict[str, int] = USAGE) -> bytes:
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
-    body = json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": USAGE}).encode()
+    body = json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}).encode()
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -47,13 +47,13 @@ def streamed(deltas: list[dict[str, Any]], finish_reason: str) -> bytes:
     return head.encode() + body
 
 
-def events_of(deltas: list[dict[str, Any]], finish_reason: str) -> list[bytes]:
+def events_of(deltas: list[dict[str, Any]], finish_reason: str, usage: dict[str, int] = USAGE) -> list[bytes]:
     chunks: list[dict[str, Any]] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     chunks.append({"index": 0, "delta": {}, "finish_reason": finish_reason})
     events: list[dict[str, Any]] = [
         {"id": "1", "object": "chat.completion.chunk", "choices": [chunk]} for chunk in chunks
     ]
-    events.append({"id": "1", "object": "chat.completion.chunk", "choices": [], "usage": USAGE})
+    events.append({"id": "1", "object": "chat.completion.chunk", "choices": [], "usage": usage})
     return [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [b"data: [DONE]\n\n"]
 
 
@@ -98,18 +98,19 @@ def echo(body: bytes) -> tuple[str, bool, float]:
 
 def send_echo(connection: socket.socket, body: bytes, is_stream: bool) -> None:
     text, is_search, gap = echo(body)
+    usage = {**USAGE, "prompt_tokens": len(body) // 4}  # the tools count, or the service says that they do not arrive
     function = {"name": "search_documents", "arguments": json.dumps({"query": ["tide"]})}
     call = {**CALL, "function": function}
     if not is_stream:
         message = {"role": "assistant", "content": None if is_search else text}
         more = {"tool_calls": [call]} if is_search else {}
-        connection.sendall(whole({**message, **more}, "tool_calls" if is_search else "stop"))
+        connection.sendall(whole({**message, **more}, "tool_calls" if is_search else "stop", usage))
         return
     deltas: list[dict[str, Any]] = [{"content": piece} for piece in re.findall(r"\S+\s*", text)]
     if is_search:
         deltas = [{"role": "assistant", "tool_calls": [{**call, "index": 0}]}]
     connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-    for event in events_of(deltas, "tool_calls" if is_search else "stop"):
+    for event in events_of(deltas, "tool_calls" if is_search else "stop", usage):
         if gap:
             time.sleep(gap / 1000)
         connection.sendall(b"%x\r\n%s\r\n" % (len(event), event))

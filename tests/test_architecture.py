@@ -97,19 +97,26 @@ LAYERS = [
     ["backends.vlmrun", "run", "middleware.stack"],  # VLM Run is an OpenAI-compatible server at another address
     ["agent"],
     ["agentkit", "backends", "sessions", "lightllm", "net", "history", "text", "tooling", "middleware", "testing"],
+    ["serving.outage"],
     ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
     ["serving.exchange", "serving.key_values", "serving.append_only"],
     ["serving.chat_service"],
-    ["serving.mqtt.projects", "serving.mqtt.tls", "serving.mqtt.client_id", "serving.mqtt.session_queue"],
-    ["serving.mqtt.payloads", "serving.mqtt.sender", "serving.mqtt.group_order", "serving.mqtt.maze"],
+    ["serving.mqtt.settings", "serving.mqtt.limits", "serving.mqtt.projects", "serving.mqtt.session_queue"],
+    ["serving.mqtt.client_id", "serving.mqtt.tls"],
+    ["serving.mqtt.payloads", "serving.mqtt.sender", "serving.mqtt.maze", "serving.mqtt.probe"],
     ["serving.mqtt.broker", "serving.mqtt.client", "serving.mqtt.responder"],
-    ["serving.mqtt.intake"],
+    ["serving.mqtt.intake", "serving.mqtt.checking"],
+    ["serving.mqtt.group"],
     ["serving.mqtt.bridge"],
     ["serving.mqtt.embedded"],
-    ["serving.http.settings", "serving.http.keys", "serving.http.prompts", "serving.http.schemas", "serving.http.runs"],
-    ["serving.http.auth", "serving.http.metrics", "serving.http.model_server", "serving.http.conversations"],
-    ["serving.http.errors", "serving.http.sse", "serving.http.openai.continuations"],
-    ["serving.http.middleware", "serving.http.dependencies"],
+    ["serving.http.settings", "serving.http.keys", "serving.http.prompts", "serving.http.schemas"],
+    ["serving.http.updates", "serving.http.logs", "serving.http.listening"],
+    ["serving.http.runs"],
+    ["serving.http.connections"],
+    ["serving.http.token_keys", "serving.http.metrics", "serving.http.model_server", "serving.http.conversations"],
+    ["serving.http.auth", "serving.http.errors", "serving.http.sse", "serving.http.openai.continuations"],
+    ["serving.http.gate", "serving.http.middleware"],
+    ["serving.http.dependencies", "serving.http.protocol"],
     ["serving.http.openai.errors", "serving.http.openai.answers"],
     ["serving.http.openai.client_tools", "serving.http.openai.fields", "serving.http.openai.history"],
     ["serving.http.openai.models"],
@@ -117,8 +124,9 @@ LAYERS = [
     ["serving.http.openai.chat_completions"],
     ["serving.http.chat", "serving.http.health"],
     ["serving.http.app"],
+    ["serving.http.server"],
     ["serving", "serving.http", "serving.http.openai", "serving.mqtt"],
-    ["cli.progress", "cli.streams"],
+    ["cli.progress", "cli.streams", "cli.hidden_arguments"],
     ["cli.stores", "cli.approvals"],
     ["cli.following"],
     ["cli.ask"],
@@ -148,7 +156,6 @@ DEEPLY_NESTED = {
     "net.http_client",
     "net.drain",
     "_threads",
-    "serving.mqtt.session_queue",
     "serving.http.chat",
     "serving.http.runs",
     "cli.following",
@@ -367,7 +374,7 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
     # VLMRun() replaces a package that reads it; net.outgoing reads what each HTTP library would read by itself; the
-    # process of an isolated tool gets the program's
+    # process of an isolated tool gets the program's, that of a reader of documents what Python needs and no key
     assert direct == {
         "providers",
         "retrieval.embeddings",
@@ -376,4 +383,5 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
         "testing.cassette",
         "tooling.subprocess_worker",
         "serving.environment",
+        "tooling.subprocess_pool",
     }

@@ -12,7 +12,7 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from agentkit._forking import awaited_by_forks
+from agentkit._forking import awaited_by_forks, notice_fork
 from agentkit._text import without_credentials
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.adapting import Adapting
@@ -93,7 +93,7 @@ class OpenAIBackend:
         self._escapes = self._is_self_hosted if escape_special_tokens is None else escape_special_tokens
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._learned = Learned()
-        self._lock = awaited_by_forks(threading.RLock())  # held while the openai package is imported
+        self._lock = awaited_by_forks(threading.RLock())  # held while OpenSSL is set up
         self._client: OpenAI | None = None
         self._closed = False
         self._context_length: int | None = None
@@ -242,6 +242,7 @@ class OpenAIBackend:
             client.close()
 
     def _connected(self) -> "OpenAI":
+        notice_fork()
         with self._lock:
             if self._closed:
                 raise ConfigurationError(f"{self!r} is closed: create a new one")

@@ -7,7 +7,6 @@ client.agent.completions.create(model="vlm-1", messages=[...])
 import os
 import threading
 from collections.abc import Mapping
-from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -59,20 +58,20 @@ class VLMRun(Closable):
         self.timeout = timeout
         self.max_retries = max_retries
         self._api_key = key
-        self._lock = awaited_by_forks(threading.RLock())  # held while the openai package is imported
+        self._lock = awaited_by_forks(threading.RLock())  # held while OpenSSL is set up
         self._clients: dict[str, Any] = {}
         self.agent = VLMRunAgent(self)
 
     def __repr__(self) -> str:
         return f"VLMRun(base_url={without_credentials(self.base_url)!r})"
 
-    @cached_property
+    @property
     def openai(self) -> "OpenAI":
         """The openai package's client."""
         client: OpenAI = self._client("OpenAI")
         return client
 
-    @cached_property
+    @property
     def async_openai(self) -> "AsyncOpenAI":
         """The openai package's client for asyncio."""
         client: AsyncOpenAI = self._client("AsyncOpenAI")
@@ -80,17 +79,17 @@ class VLMRun(Closable):
 
     def close(self) -> None:
         """Close the connections of `openai`. For those of `async_openai`, call `await aclose()` in their event loop."""
-        if "openai" in self.__dict__:
+        if "OpenAI" in self._clients:
             self.openai.close()
 
     async def aclose(self) -> None:
         """Close the connections of both clients."""
         self.close()
-        if "async_openai" in self.__dict__:
+        if "AsyncOpenAI" in self._clients:
             await self.async_openai.close()
 
     def _client(self, kind: str) -> Any:
-        """Return a client, created once under a lock (a cached_property has none)."""
+        """Return a client, created once under a lock."""
         try:
             import openai
         except ImportError as error:
@@ -115,12 +114,12 @@ class VLMRunAgent:
     def __init__(self, client: VLMRun) -> None:
         self._client = client
 
-    @cached_property
+    @property
     def completions(self) -> "Completions":
         """The openai package's `chat.completions`: create, stream, parse."""
         return self._client.openai.chat.completions
 
-    @cached_property
+    @property
     def async_completions(self) -> "AsyncCompletions":
         """The same for asyncio."""
         return self._client.async_openai.chat.completions

@@ -13,6 +13,7 @@ from agentkit.cli import serve, sessions
 from agentkit.cli.ask import ask
 from agentkit.cli.chat import chat
 from agentkit.cli.doctor.command import doctor
+from agentkit.cli.hidden_arguments import hide_arguments
 from agentkit.cli.mqtt import mqtt, mqtt_chat
 from agentkit.cli.streams import usable_streams
 from agentkit.cli.tools import tools
@@ -21,6 +22,7 @@ from agentkit.cli.tools import tools
 class _App(typer.Typer):
     def __call__(self, *args: Any, **options: Any) -> Any:
         with usable_streams():
+            hide_arguments()
             return super().__call__(*args, **options)
 
 

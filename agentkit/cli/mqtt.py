@@ -3,26 +3,30 @@
 import logging
 import logging.handlers
 import os
-import shlex
 import signal
 import sys
 import threading
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from agentkit import APIError, ConfigurationError, SessionError
 from agentkit._text import in_a_line
 from agentkit.cli.ask import BAD_USAGE, FAILED
+from agentkit.cli.hidden_arguments import hide_arguments
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
-from agentkit.serving.environment import data_folder, session_store
-from agentkit.serving.rate_limit import rate_limit_storage
+from agentkit.serving.environment import data_folder
 from agentkit.serving.upstream import base_url, model_server
+
+FIRST_TEST_SECONDS = 10.0
+"""How long the first test of the model server is waited for, in seconds."""
+
+START_ONE = "Start one with: llama-server -m model.gguf --port 8080 --jinja"
 
 Broker = Annotated[str, typer.Option("--mqtt_broker", help="Host of the broker.")]
 Port = Annotated[int, typer.Option("--mqtt_port", min=1, max=65_535, help="Port of the broker.")]
@@ -32,9 +36,58 @@ Username = Annotated[
 Password = Annotated[
     str | None, typer.Option("--mqtt_password", "--password", envvar="AGENTKIT_MQTT_PASSWORD", show_envvar=True)
 ]
-Tls = Annotated[bool, typer.Option("--tls", help="Connect to the broker with TLS.")]
+Tls = Annotated[
+    bool, typer.Option("--tls", help="Connect to the broker with TLS.", envvar="AGENTKIT_MQTT_TLS", show_envvar=True)
+]
 CaFile = Annotated[
-    Path | None, typer.Option("--ca_file", help="CA certificates that verify the broker; implies --tls.")
+    Path | None,
+    typer.Option(
+        "--ca_file",
+        help="CA certificates that verify the broker; implies --tls.",
+        envvar="AGENTKIT_MQTT_CA_FILE",
+        show_envvar=True,
+    ),
+]
+CertFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--cert_file",
+        help="Client certificate (PEM); implies --tls.",
+        envvar="AGENTKIT_MQTT_CERT_FILE",
+        show_envvar=True,
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key_file",
+        help="Key of the client certificate, if its file has none.",
+        envvar="AGENTKIT_MQTT_KEY_FILE",
+        show_envvar=True,
+    ),
+]
+Alpn = Annotated[
+    str | None,
+    typer.Option(
+        "--alpn",
+        metavar="PROTOCOL",
+        help="ALPN protocol of the TLS handshake, such as x-amzn-mqtt-ca; implies --tls.",
+        envvar="AGENTKIT_MQTT_ALPN",
+        show_envvar=True,
+    ),
+]
+Transport = Annotated[
+    Literal["tcp", "websockets"],
+    typer.Option("--mqtt_transport", help="Transport of MQTT.", envvar="AGENTKIT_MQTT_TRANSPORT", show_envvar=True),
+]
+WebsocketPath = Annotated[
+    str,
+    typer.Option(
+        "--websocket_path",
+        help="Path of the broker's WebSocket.",
+        envvar="AGENTKIT_MQTT_WEBSOCKET_PATH",
+        show_envvar=True,
+    ),
 ]
 
 
@@ -67,22 +120,28 @@ def mqtt(
     client_id: Annotated[str, typer.Option("--client_id", help="MQTT client id of this bridge.")] = "",
     tls: Tls = False,
     ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
+    alpn: Alpn = None,
+    mqtt_transport: Transport = "tcp",
+    websocket_path: WebsocketPath = "/mqtt",
     debug_log: Annotated[Path | None, typer.Option("--debug_log", help="Log full messages to a file.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Test the broker and the model server, and exit.")] = False,
     store: StoreOption = None,
 ) -> None:
     """Answer messages from an MQTT broker with a model server.
 
-    Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 the broker or the model server can't be used, 2 bad usage.
+    While the broker or the model server is away, it keeps trying. Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 the
+    broker or the model server can't be used (only --check, and --shared without MQTT 5), 2 bad usage.
     """
     try:
         from agentkit.serving.chat_service import ChatService
-        from agentkit.serving.mqtt.bridge import Bridge, BridgeSettings
-        from agentkit.serving.mqtt.client_id import held_client_id
+        from agentkit.serving.mqtt.broker import UnsupportedBrokerError
         from agentkit.serving.mqtt.projects import projects_named
+        from agentkit.serving.mqtt.settings import BridgeSettings
     except ImportError:
         leave(str(MissingExtraError("the MQTT bridge", "mqtt")), BAD_USAGE)
-    _hide_password(mqtt_password)
+    hide_arguments([mqtt_password] if mqtt_password else [])
     try:
         selected = projects_named([*(projects or ()), *context.args], projects_file)
         backend = model_server(
@@ -97,37 +156,37 @@ def mqtt(
         leave(str(error), BAD_USAGE)
     _log(debug_log)
     url = base_url(server_url)
-    name = client_id or f"agentkit-{'-'.join(project.name for project in selected)}"[:60]
-    address = f"{mqtt_broker}:{mqtt_port}"
     settings = BridgeSettings(
         broker=mqtt_broker,
         port=mqtt_port,
         username=mqtt_username,
         password=mqtt_password,
-        tls=tls or ca_file is not None,
+        client_id=client_id,
+        tls=tls,
         ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        alpn=alpn,
+        transport=mqtt_transport,
+        websocket_path=websocket_path,
         group=shared,
         workers=num_workers,
         rate=rate,
-        rates=rate_limit_storage(store or session_store()) if shared else "memory://",
         max_sessions=max_concurrent_sessions,
     )
     with opened(store) as sessions:
         service = ChatService(backend, sessions, history_tokens=max_history_tokens)
-        _test_server(service, url)
         try:
             if check:
-                _test_broker(settings, selected)
-                print(f"the broker {address} and the model server {url} are working")
-                return
-            in_group = shared is not None and not client_id
-            with held_client_id(name, address, in_group=in_group, folder=data_folder() / "bridges") as locked_id:
-                bridge = Bridge(selected, service, replace(settings, client_id=locked_id))
-                _serve(bridge, [each.name for each in selected])
+                _check(service, settings, selected, url)
+            else:
+                _serve(service, settings, selected, url)
+        except UnsupportedBrokerError as error:
+            leave(str(error), FAILED)
         except ConfigurationError as error:
             leave(str(error), BAD_USAGE)
         except OSError as error:
-            leave(f"the broker {address} can't be used: {error}", FAILED)
+            leave(f"the broker {settings.address} can't be used: {error}", FAILED)
         backend.close()
 
 
@@ -141,44 +200,61 @@ def _truth(option: str, value: str) -> bool:
     raise ConfigurationError(f"{option} {in_a_line(value, 40)!r} is neither True nor False")
 
 
-def _test_broker(settings: Any, selected: Any) -> None:
-    """Exit with an error message when the broker can't be used for these projects."""
-    from agentkit.serving.mqtt.broker import test_broker
+def _check(service: Any, settings: Any, selected: Any, url: str) -> None:
+    """Exit with an error message when the model server or the broker can't be used for these projects."""
+    from agentkit.serving.mqtt.checking import test_broker
     from agentkit.serving.mqtt.intake import answer_prefixes, routes_of
 
-    problems = test_broker(settings, list(routes_of(selected)), answer_prefixes(selected))
-    if problems:
-        leave(f"the broker {settings.broker}:{settings.port} can't be used: {'; '.join(problems)}", FAILED)
-
-
-def _serve(bridge: Any, projects: list[str]) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    stopped = threading.Event()
-    bridge.start()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: stopped.set())
-    print(f"serving {', '.join(projects)}; press Ctrl-C to stop", file=sys.stderr)
-    stopped.wait()
-    bridge.stop()
-
-
-def _hide_password(password: str | None) -> None:
-    """Hide a password given as an argument from the process list (`ps`)."""
-    if password and any(password in argument for argument in sys.argv):
-        import setproctitle
-
-        arguments = [argument.replace(password, "***") for argument in sys.argv]
-        setproctitle.setproctitle(shlex.join([Path(sys.executable).name, *arguments]))
-
-
-def _test_server(service: Any, url: str) -> None:
     try:
         service.test()
     except (APIError, SessionError) as error:
-        leave(
-            f"the model server {url} can't be used: {error}\n"
-            "Start one with: llama-server -m model.gguf --port 8080 --jinja",
-            FAILED,
+        leave(f"the model server {url} can't be used: {error}\n{START_ONE}", FAILED)
+    problems, limits = test_broker(settings, list(routes_of(selected)), answer_prefixes(selected))
+    if problems:
+        leave(f"the broker {settings.address} can't be used: {'; '.join(problems)}", FAILED)
+    for limit in limits:
+        print(limit)
+    print(f"the broker {settings.address} and the model server {url} are working")
+
+
+def _serve(service: Any, settings: Any, selected: Any, url: str) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    from agentkit.serving.mqtt.client_id import held_client_id, installation_name
+    from agentkit.serving.mqtt.embedded import keep_trying, serve_until
+
+    stopped, is_ready, is_tried = threading.Event(), threading.Event(), threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stopped.set())
+    names = [project.name for project in selected]
+    folder = data_folder() / "bridges"
+    is_member = settings.group is not None and not settings.client_id
+    name = settings.client_id or f"agentkit-{'-'.join(names)}"[:60] + f"-{installation_name(folder)}"
+
+    def test() -> None:
+        try:
+            service.test()
+        except (APIError, SessionError) as error:
+            raise ConnectionError(f"{in_a_line(str(error), 300)}; messages wait. {START_ONE}") from None
+        finally:
+            is_tried.set()
+
+    def wait_for_model() -> None:
+        if keep_trying(f"the model server {url}", test, (ConnectionError,), stopped):
+            is_ready.set()
+
+    def announce() -> None:
+        is_tried.wait(FIRST_TEST_SECONDS)
+        print(f"serving {', '.join(names)}; press Ctrl-C to stop", file=sys.stderr)
+
+    with held_client_id(name, settings.address, in_group=is_member, folder=folder) as locked_id:
+        threading.Thread(target=wait_for_model, name="agentkit-model", daemon=True).start()
+        serve_until(
+            stopped,
+            selected,
+            service,
+            replace(settings, client_id=locked_id),
+            on_start=announce,
+            is_ready=is_ready,
         )
 
 
@@ -208,15 +284,34 @@ def mqtt_chat(
     mqtt_password: Password = None,
     tls: Tls = False,
     ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
+    alpn: Alpn = None,
+    mqtt_transport: Transport = "tcp",
+    websocket_path: WebsocketPath = "/mqtt",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 60.0,
 ) -> None:
     """Chat with a bridge over MQTT, line by line, as a game does."""
     try:
         from agentkit.serving.mqtt.client import ChatClient
+        from agentkit.serving.mqtt.settings import BrokerSettings
     except ImportError:
         leave(str(MissingExtraError("the MQTT client", "mqtt")), BAD_USAGE)
+    settings = BrokerSettings(
+        broker=mqtt_broker,
+        port=mqtt_port,
+        username=mqtt_username,
+        password=mqtt_password,
+        tls=tls,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        alpn=alpn,
+        transport=mqtt_transport,
+        websocket_path=websocket_path,
+    )
     try:
-        client = ChatClient(mqtt_broker, mqtt_port, mqtt_username, mqtt_password, tls or ca_file is not None, ca_file)
+        client = ChatClient(settings)
         client.begin(project, session or f"chat-{uuid.uuid4().hex[:8]}")
     except (OSError, ConfigurationError) as error:
         leave(f"the broker {mqtt_broker}:{mqtt_port} can't be used: {error}", FAILED)

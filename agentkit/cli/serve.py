@@ -41,6 +41,14 @@ def serve(
     ] = False,
     projects: Annotated[str, typer.Option(help="MQTT projects, separated by spaces or commas.")] = "general",
     workers: Annotated[int, typer.Option(min=1, help="Number of worker processes.")] = 1,
+    keep_alive: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seconds that an idle connection is kept; default: AGENTKIT_KEEP_ALIVE, else 120."),
+    ] = None,
+    stop_seconds: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds until a stop is complete; default: AGENTKIT_STOP_SECONDS, else 10."),
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Serve the agent over HTTP, with a chat page.
@@ -58,6 +66,8 @@ def serve(
         "AGENTKIT_PROMPTS": str(prompts) if prompts else None,
         "AGENTKIT_MQTT_PROJECTS": projects if mqtt else None,
         "AGENTKIT_SESSIONS": store,
+        "AGENTKIT_KEEP_ALIVE": str(keep_alive or ""),
+        "AGENTKIT_STOP_SECONDS": str(stop_seconds or ""),
     }
     with ExitStack() as stack:
         if workers > 1:
@@ -74,24 +84,18 @@ def _run(host: str, port: int, workers: int) -> None:
             "(agentkit serve keys add NAME), or set AGENTKIT_JWT_SECRET or AGENTKIT_JWT_JWKS",
             BAD_USAGE,
         )
-    import uvicorn
+    from agentkit.serving.http.listening import listeners
+    from agentkit.serving.http.server import run
 
-    print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}; press Ctrl-C to stop", file=sys.stderr)
-    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises the signal again after its shutdown
-    target: Any = created if workers == 1 else "agentkit.serving.http.app:create_app"
     try:
-        uvicorn.run(
-            target,
-            factory=workers > 1,
-            host=host,
-            port=port,
-            workers=workers,
-            log_level="warning",
-            timeout_graceful_shutdown=10,
-            server_header=False,
-        )
-    except SystemExit as error:  # uvicorn has logged the reason
-        raise typer.Exit(FAILED if error.code else 0) from None
+        sockets = listeners(host, port)
+    except OSError as error:
+        leave(f"can't listen on {host}:{port}: {(error.strerror or str(error)).lower()}", FAILED)
+    shown = sockets[0].getsockname()[1]
+    print(f"serving on http://{f'[{host}]' if ':' in host else host}:{shown}; press Ctrl-C to stop", file=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises the signal again after its shutdown
+    if not run(created, sockets, workers):
+        raise typer.Exit(FAILED)
 
 
 def _application() -> Any:

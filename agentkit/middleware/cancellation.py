@@ -20,6 +20,13 @@ from agentkit.net.abort import AbortableRequest
 
 _END = object()
 
+READ_AHEAD = 256
+"""How many deltas may wait in the queue. Then the reply is read on only as the run takes them: one that nobody takes
+costs no memory, and fast ones do not take all the time of the process."""
+
+ROOM_INTERVAL = 0.005
+"""Seconds between two checks whether there is room in the queue."""
+
 
 class Cancellable(Middleware):
     """Wraps any backend for one run. cancel: set it to stop. patience: returns the deadline (`time.monotonic()`) of a
@@ -82,6 +89,8 @@ class _CancellableReply:
                     if self.is_abandoned.is_set():
                         return
                     self.deltas.put(delta)
+                    while self.deltas.qsize() >= READ_AHEAD and not self.is_abandoned.wait(ROOM_INTERVAL):
+                        pass
             self.deltas.put(_END)
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             self.deltas.put(error)

@@ -19,7 +19,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from agentkit._forking import freed_by_forks, renewed_by_forks
+from agentkit._forking import freed_by_forks, notice_fork, renewed_by_forks
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import record_owner
@@ -238,6 +238,7 @@ class Transport:
     def _sent(
         self, method: str, path: str, data: bytes | None, timeout: float | None, headers: Mapping[str, str] | None
     ) -> requests.Response:
+        notice_fork()
         if self._session is None:
             raise ConfigurationError("this client is closed: create a new one")
         limit = timeout or self.timeout

@@ -1,5 +1,6 @@
 """Names of models, `provider:model[@url]`, and where the providers with OpenAI's API are."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -14,16 +15,16 @@ LOCAL = {
 }
 """Default base URLs of self-hosted servers; these accept any key."""
 
+_URL = re.compile(r"@(?=[A-Za-z][A-Za-z0-9+.-]{0,20}://)")
+
 NO_KEY = "not-needed"
 
 
 def split_name(name: str) -> tuple[str, str, str | None]:
     """Return the provider, the model and the URL of a name."""
     provider, _, rest = name.strip().partition(":")
-    if "@" not in rest or "://" not in rest.rpartition("@")[2]:
-        return provider, rest, None
-    model, _, url = rest.rpartition("@")
-    return provider, model, url
+    at = _URL.search(rest)  # not the last @, which may be that of a password in the URL
+    return (provider, rest, None) if at is None else (provider, rest[: at.start()], rest[at.end() :])
 
 
 def openai_address(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from struct import unpack
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agentkit._forking import awaited_by_forks
+from agentkit._forking import awaited_by_forks, notice_fork
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError, ToolError
 from agentkit.net.keys import blotted, checked_key
@@ -71,7 +71,7 @@ class OpenAIEmbedder:
         self._timeout = timeout
         known = (prefixes for pattern, prefixes in _PREFIXES if pattern.search(model))
         self._prefixes = next(known, ("", "")) if prefixes is None else prefixes
-        self._lock = awaited_by_forks(threading.RLock())  # held while the openai package is imported
+        self._lock = awaited_by_forks(threading.RLock())  # held while OpenSSL is set up
         self._client: OpenAI | None = None
 
     def __repr__(self) -> str:
@@ -129,6 +129,7 @@ class OpenAIEmbedder:
             raise ToolError(f"the answer of {without_credentials(self._url)} is no list of embeddings") from None
 
     def _connected(self) -> "OpenAI":
+        notice_fork()
         with self._lock:
             if self._client is None:
                 from openai import OpenAI  # takes half a second of CPU, so it is imported at the first request

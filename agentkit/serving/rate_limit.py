@@ -1,6 +1,5 @@
 """Rate limiting per minute."""
 
-import logging
 import math
 import secrets
 import threading
@@ -9,13 +8,15 @@ from collections import deque
 from typing import Protocol
 
 from agentkit._forking import freed_by_forks
+from agentkit.serving.outage import STORE_OUTAGE
 from agentkit.sessions.redis_client import RedisClient
 from agentkit.sessions.redis_url import is_redis_url, parse_redis_url
 
-logger = logging.getLogger("agentkit")
-
 WINDOW = 60.0
 """Seconds."""
+
+RETRY_SECONDS = 2.0
+"""Seconds without a request to a Redis server that has just failed."""
 
 # KEYS: the times of a name's requests. ARGV: limit, window in ms, a name for this request or "".
 # Returns the ms until a request is allowed; 0: now, and it was counted if it has a name. The clock is Redis's own,
@@ -89,27 +90,35 @@ class RateLimiter:
     """Limits requests per minute and name, counted in memory, or in a Redis server for all processes that share it.
 
     per_minute: maximum number of requests. where: storage URL, "memory://" or that of a Redis server. While the Redis
-    server is unreachable, every request is allowed. A clock that is set back has no effect.
+    server is unreachable, every request is allowed; it is tried again after RETRY_SECONDS. A clock that is set back has
+    no effect.
     """
 
     def __init__(self, per_minute: int, where: str = "memory://") -> None:
         self.is_remote = is_redis_url(where)
         self._counter: _Counter = _Redis(per_minute, where) if self.is_remote else _Memory(per_minute)
+        self._next_try = float("-inf")
 
     def wait(self, name: str) -> int:
         """Return the seconds until the next request is allowed, at least 1."""
-        try:
-            return max(1, math.ceil(self._counter.take(name, is_request=False)))
-        except Exception:  # noqa: BLE001 - any error of the server
-            return 1
+        return max(1, math.ceil(self._take(name, is_request=False)))
 
     def allows(self, name: str) -> bool:
         """Return whether a request is within the limit; it is counted only if so."""
+        return self._take(name, is_request=True) == 0
+
+    def _take(self, name: str, is_request: bool) -> float:
+        if time.monotonic() < self._next_try:
+            return 0.0
         try:
-            return self._counter.take(name, is_request=True) == 0
-        except Exception:
-            logger.warning("rate limit storage failed; the request is allowed", exc_info=True)
-            return True
+            taken = self._counter.take(name, is_request)
+        except Exception as error:  # noqa: BLE001 - any error of the server
+            self._next_try = time.monotonic() + RETRY_SECONDS
+            STORE_OUTAGE.note(f"requests are not counted: {type(error).__name__}: {error}")
+            return 0.0
+        if self.is_remote:
+            STORE_OUTAGE.end()
+        return taken
 
 
 def rate_limit_storage(where: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agentkit._forking import renewed_by_forks
+from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit.sessions.redis_url import RedisAddress
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class RedisClient:
     @property
     def server(self) -> "redis.Redis":
         """The client of the redis package."""
+        notice_fork()
         if self._client is None:
             self._client = self.address.connect()
         return self._client

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentkit._forking import take_part_in_forks
+from agentkit._forking import notice_fork, take_part_in_forks
 from agentkit.errors import ConfigurationError, SessionError
 
 _URI_OPTION = re.compile(r"\?(?:mode|cache|nolock|immutable|vfs|psow)=")
@@ -39,6 +39,7 @@ class SQLiteFile:
         self._prepare = prepare
         self._guard = threading.RLock()
         self._open: _Open | None = None
+        self._of_parent: _Open | None = None
         take_part_in_forks(self)
 
     def close(self) -> None:
@@ -52,6 +53,7 @@ class SQLiteFile:
     def using(self) -> Iterator[sqlite3.Connection]:
         """The connection, for one thread at a time, with `failures`. A file that was removed or replaced is left, and
         the one at the path is opened or created."""
+        notice_fork()
         with self._guard, self.failures():
             if self._open is not None and self._is_moved(self._open):
                 self.close()
@@ -114,6 +116,7 @@ class SQLiteFile:
     def after_fork(self, is_child: bool) -> None:
         if is_child:
             self._guard = threading.RLock()
+            self._of_parent, self._open = self._open, None  # never closed; None, unless no hook was called before
         else:
             self._guard.release()
 

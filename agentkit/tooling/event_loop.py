@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from agentkit._forking import freed_by_forks, renewed_by_forks
+from agentkit._forking import freed_by_forks, notice_fork, renewed_by_forks
 from agentkit._threads import SUBMITTERS
 from agentkit.errors import ToolError
 from agentkit.tooling.stop import Stop
@@ -120,6 +120,7 @@ class _Loops:
     def free(self) -> _Loop:
         """A loop that this thread may wait for: the first that is blocked neither by a thread that waits for this one
         nor for long."""
+        notice_fork()
         waiting = {threading.get_ident(), *SUBMITTERS.get()}
         with self._lock:
             for each in self._loops:

@@ -15,57 +15,84 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from agentkit._forking import renewed_by_forks
+from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit._threads import POLL_INTERVAL, WORKERS
-from agentkit.errors import ToolDefinitionError, ToolError
-from agentkit.tooling.subprocess_worker import Job, MainProgram, Surroundings, receive, send
+from agentkit.errors import EndReason, IsolationError, ToolDefinitionError
+from agentkit.tooling.subprocess_worker import READY, Job, MainProgram, Surroundings, receive, send
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MAX_IDLE = 4
 _START = "from agentkit.tooling.subprocess_worker import main; main()"
+_NEEDED = frozenset(
+    [
+        "PATH",
+        "HOME",
+        "USERPROFILE",
+        "SYSTEMROOT",
+        "WINDIR",
+        "TEMP",
+        "TMP",
+        "TMPDIR",
+        "LANG",
+        "TZ",
+        "LIBPATH",
+        "SHLIB_PATH",
+    ]
+)
+_NEEDED_BEGINNINGS = ("LC_", "LD_", "DYLD_", "PYTHON")
+"""Environment variables that Python needs to start and to load its libraries."""
 
 
 @dataclass(frozen=True)
 class Isolated:
-    """A function that runs in a subprocess. memory: the memory limit of the process in bytes, None for no limit.
-
-    Raises ToolDefinitionError for a function that the subprocess can't import.
-    """
+    """A function that runs in a subprocess. memory: the memory limit of the process in bytes, None for no limit. bare:
+    it gets only the environment variables that Python needs, and its standard error is discarded."""
 
     name: str
     module: str
     qualname: str
     memory: int | None = None
+    bare: bool = False
 
     @classmethod
-    def of(cls, function: Callable[..., Any], name: str, memory: int | None) -> "Isolated":
+    def of(cls, function: Callable[..., Any], name: str, memory: int | None, bare: bool = False) -> "Isolated":
+        """Raises ToolDefinitionError for a function that the subprocess can't import."""
         module, qualname = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
         if not module or "<" in qualname or not _is_in_a_file(function, module):
             raise ToolDefinitionError(
                 f"tool {name}: isolate=True runs it in another process, which has to import it by its name: define it "
                 "at the top level of a module, in a file (not in a notebook, at a prompt or in exec)"
             )
-        return cls(name, module, qualname, memory)
+        return cls(name, module, qualname, memory, bare)
 
     def call(
         self, by_place: list[Any], named: Mapping[str, Any], timeout: float | None, cancel: threading.Event | None
     ) -> Any:
         """Call the function with arguments by place and by name. timeout: in seconds. Raises what the function raises,
-        and ToolError when its process is killed or exits."""
-        process = PROCESSES.take(self.memory)
+        and IsolationError when its process is killed, exits or can't be started."""
+        try:
+            process = PROCESSES.take(self.memory, self.bare)
+        except OSError as failed:
+            raise IsolationError(f"{self.name} could not start its process: {failed}.", "not started") from None
         watch = _Watchdog(process, timeout, cancel)
         try:
-            values = pickle.dumps((by_place, dict(named)))
-            send(process.jobs, Job(self.module, self.qualname, values, Surroundings.of_this_process()))
+            process.wait_until_ready()
+            around = Surroundings.of_this_process()
+            if self.bare:
+                around = replace(around, environment=_needed_environment())
+            send(process.jobs, Job(self.module, self.qualname, pickle.dumps((by_place, dict(named))), around))
             value, error = receive(process.outcomes)
         except (EOFError, OSError):
-            reason = watch.reason(self.name)
+            ended = watch.ended(self.name)
             process.kill()
-            raise ToolError(reason) from None
+            raise ended from None
         except BaseException:  # Ctrl-C, arguments that can't be pickled
             process.kill()
             raise
@@ -75,6 +102,29 @@ class Isolated:
         if error is not None:
             raise error
         return value
+
+
+def call_isolated(
+    function: Callable[P, R],
+    *arguments: Any,
+    timeout: float | None = None,
+    memory: int | None = None,
+    cancel: threading.Event | None = None,
+    bare: bool = False,
+) -> R:
+    """Call a function in another process, as a tool with `isolate=True` is called, and return what it returns.
+
+    For the part of a tool that takes a Context which may hang, crash or use much memory. function: defined at the top
+    level of a module. arguments: can be pickled. timeout: seconds, after which the process is killed. memory: its limit
+    in bytes (not on Windows). cancel: it is killed when this is set (`Context.cancel`). bare: the process gets no
+    environment variables but those that Python needs (no keys), and its standard error is discarded.
+
+    Raises what the function raises; MemoryError at the memory limit, where Python notices it; IsolationError when the
+    process is killed, exits or can't be started; ToolDefinitionError for a function that it can't import.
+    """
+    isolated = Isolated.of(function, getattr(function, "__name__", "the function"), memory, bare)
+    found: R = isolated.call(list(arguments), {}, timeout, cancel)
+    return found
 
 
 def _is_in_a_file(function: Callable[..., Any], module: str) -> bool:
@@ -97,7 +147,7 @@ class _Watchdog:
         self._timeout = timeout
         self._cancel = cancel
         self._is_done = threading.Event()
-        self._reason = ""
+        self._why: tuple[str, EndReason] | None = None
         if timeout is not None or cancel is not None:
             WORKERS.submit(self._watch)
 
@@ -105,13 +155,15 @@ class _Watchdog:
         """Stop watching: the call has ended."""
         self._is_done.set()
 
-    def reason(self, name: str) -> str:
+    def ended(self, name: str) -> IsolationError:
         """Returns why the process ended, as a sentence for the model."""
-        if self._reason:
-            return f"{name} {self._reason}"
+        if self._why is not None:
+            return IsolationError(f"{name} {self._why[0]}", self._why[1])
         code = self._process.wait()
         how = f"by signal {-code}" if code < 0 else f"with the exit code {code}"
-        return f"{name} ended its process {how}."
+        if not self._process.is_ready:
+            return IsolationError(f"{name} could not start its process: it ended {how}.", "not started")
+        return IsolationError(f"{name} ended its process {how}.", "crashed")
 
     def _watch(self) -> None:
         deadline = float("inf") if self._timeout is None else time.monotonic() + self._timeout
@@ -120,10 +172,10 @@ class _Watchdog:
             if self._is_done.wait(remaining if self._cancel is None else min(POLL_INTERVAL, remaining)):
                 return
             if time.monotonic() >= deadline:
-                self._reason = f"did not finish within {self._timeout:g} seconds, and was stopped."
+                self._why = f"did not finish within {self._timeout:g} seconds, and was stopped.", "timeout"
             elif self._cancel is not None and self._cancel.is_set():
-                self._reason = "was stopped: the run was cancelled."
-            if self._reason:
+                self._why = "was stopped: the run was cancelled.", "cancelled"
+            if self._why is not None:
                 self._process.kill_with_children()
                 return
 
@@ -131,9 +183,12 @@ class _Watchdog:
 class _Process:
     """A subprocess and the two streams to it."""
 
-    def __init__(self, memory: int | None) -> None:
-        self.memory = memory
+    def __init__(self, memory: int | None, bare: bool) -> None:
+        self.kind = memory, bare
+        self.is_ready = False
         self._is_killed = False
+        if not sys.executable:
+            raise OSError("the Python interpreter is not known (sys.executable)")
         self._process = subprocess.Popen(
             [
                 *(sys.executable, *subprocess._args_from_interpreter_flags()),  # type: ignore[attr-defined]  # -O, -W, -X
@@ -141,13 +196,28 @@ class _Process:
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if bare else None,
+            env=_needed_environment() if bare else None,
             process_group=None if os.name == "nt" else 0,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.jobs, self.outcomes = self._process.stdin, self._process.stdout
-        sys.modules.setdefault("__mp_main__", sys.modules["__main__"])  # what classes of the program are called there
-        send(self.jobs, (memory, MainProgram.of_this_process()))
+        sys.modules["__mp_main__"] = sys.modules["__main__"]  # what the program is called there
+        try:
+            send(self.jobs, (memory, MainProgram.of_this_process()))
+        except OSError:  # it has ended already
+            self.end()
+            raise
+
+    def wait_until_ready(self) -> None:
+        """Wait until the program has started. Raises EOFError when it is another one: `sys.executable` is no Python
+        where another program embeds it."""
+        if not self.is_ready:
+            if self.outcomes.read(len(READY)) != READY:
+                self.kill()
+                raise EOFError
+            self.is_ready = True
 
     @property
     def is_alive(self) -> bool:
@@ -192,6 +262,14 @@ class _Process:
         self._process.wait()
 
 
+def _needed_environment() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper() in _NEEDED or name.upper().startswith(_NEEDED_BEGINNINGS)
+    }
+
+
 class Processes:
     """The pool of idle subprocesses."""
 
@@ -201,14 +279,15 @@ class Processes:
         self._all: WeakSet[_Process] = WeakSet()
         renewed_by_forks(self)
 
-    def take(self, memory: int | None) -> _Process:
-        """Returns an idle subprocess with this memory limit, or a new one."""
+    def take(self, memory: int | None, bare: bool) -> _Process:
+        """Returns an idle subprocess of this kind, or a new one. Raises OSError when none can be started."""
+        notice_fork()
         with self.lock:
             for process in self.idle:
-                if process.memory == memory and process.is_alive:
+                if process.kind == (memory, bare) and process.is_alive:
                     self.idle.remove(process)
                     return process
-        process = _Process(memory)
+        process = _Process(memory, bare)
         self._all.add(process)
         return process
 

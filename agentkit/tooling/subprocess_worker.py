@@ -1,11 +1,12 @@
 """The main program of the subprocess in which isolated tools run, started by subprocess_pool.py.
 
 It reads jobs from standard input and writes outcomes to standard output, both pickled, each preceded by its length in
-eight bytes (big-endian). The output of tools goes to standard error.
+eight bytes (big-endian), after READY. The output of tools goes to standard error.
 """
 
 import contextlib
 import importlib
+import io
 import os
 import pickle
 import runpy
@@ -20,6 +21,9 @@ from typing import IO, Any
 from agentkit.tooling.results import rendered
 from agentkit.tooling.settling import called
 from agentkit.tooling.stop import Stop
+
+READY = b"agentkit"
+"""What the program writes when it has started."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,12 @@ class MainProgram:
     def load(self) -> None:
         """Run the program as a module that is not the main one, as multiprocessing does, and put it in the place of
         `__main__`. Raises what the program raises."""
-        if "__mp_main__" in sys.modules:
+        if "__mp_main__" in sys.modules or not (self.module or self.file):
             return
         if self.module:
             found = runpy.run_module(self.module, run_name="__mp_main__", alter_sys=True)
         else:
-            found = runpy.run_path(self.file or "", run_name="__mp_main__")
+            found = runpy.run_path(str(self.file), run_name="__mp_main__")
         loaded = type(sys)("__mp_main__")
         loaded.__dict__.update(found)
         sys.modules["__mp_main__"] = sys.modules["__main__"] = loaded
@@ -125,6 +129,11 @@ def main() -> None:
     memory, program = receive(jobs)
     if memory:
         _limit_memory(memory)
+    try:
+        outcomes.write(READY)
+        outcomes.flush()
+    except OSError:  # the parent process has ended, or does not need it any more
+        os._exit(0)
     while True:
         try:
             job = receive(jobs)
@@ -147,9 +156,9 @@ def _outcome(job: Job, program: MainProgram) -> bytes:
     """The pickled result and exception of a call, one of them None."""
     try:
         job.around.restore()
-        if job.module == "__main__" or b"__main__" in job.values:
+        if job.module == "__main__":
             program.load()
-        by_place, named = pickle.loads(job.values)
+        by_place, named = _Arguments(io.BytesIO(job.values), program).load()
         call = partial(_function(job.module, job.qualname), *by_place, **named)
         value = called(call, Stop(job.qualname))
     except BaseException as error:  # noqa: BLE001 - raised again in the parent process
@@ -158,6 +167,20 @@ def _outcome(job: Job, program: MainProgram) -> bytes:
         return _readable_again((value, None))
     except Exception:  # noqa: BLE001 - of any class
         return pickle.dumps((rendered(value)[0], None))
+
+
+class _Arguments(pickle.Unpickler):
+    """Reads the arguments of a call; loads the main program when one of them is of a class of it."""
+
+    def __init__(self, values: io.BytesIO, program: MainProgram) -> None:
+        super().__init__(values)
+        self._program = program
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Find a class by the name of its module and its own."""
+        if module in ("__main__", "__mp_main__"):
+            self._program.load()
+        return super().find_class(module, name)
 
 
 def _readable_again(outcome: tuple[Any, None]) -> bytes:
@@ -188,4 +211,5 @@ def _limit_memory(size: int) -> None:
         import resource
     except ImportError:  # not on Windows
         return
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    with contextlib.suppress(ValueError, OSError):  # macOS takes no such limit; or there is a lower one
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit import Agent, ToolError
-from agentkit_tools import documents
+from agentkit_tools import documents, reader_process
 from agentkit_tools.file_text import READERS, form, read_file
 from agentkit_tools.file_text.code import passages_of_code
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.unreadable import UnreadableError
 from tests.support.growth import assert_linear
 from tests.support.office import book, open_document, paragraph, shape, slides, word, zipped
 
@@ -428,3 +428,51 @@ def test_any_bytes_are_read_or_refused(ending: str, data: st.DataObject) -> None
             content[place] ^= data.draw(st.integers(1, 255))
     with contextlib.suppress(UnreadableError):
         read_file(f"a{ending}", bytes(content))
+
+
+# Small files that would take long
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.eml", b"To: " + b"(" * 50_000 + b"\n\nhello"),
+        ("a.eml", b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(1_500))),
+    ],
+    ids=["comments", "parts"],
+)
+def test_what_is_nested_too_deeply_is_an_error_of_one_file(name: str, content: bytes) -> None:
+    with pytest.raises(UnreadableError, match="nested too deeply"):
+        read_file(name, content)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "part", "tail"),
+    [
+        ("a.eml", "To: ", "a@b.c, ", "\n\nhello"),
+        ("a.eml", "Content-Type: text/plain; ", "a=b; ", "\n\nhello"),
+        ("a.ipynb", '{"cells": [{"cell_type": "markdown", "source": "', "(data:", '"}]}'),
+        ("a.ipynb", '{"cells": [{"cell_type": "code", "outputs": [{"text": "', "\\u001b[", '"}]}]}'),
+        ("a.json", "", '[{"a":', ""),
+        ("a.csv", "", '"a,', ""),
+    ],
+    ids=["addresses", "parameters", "images", "colours", "json", "quotes"],
+)
+def test_twice_the_file_takes_twice_the_time(name: str, head: str, part: str, tail: str) -> None:
+    assert_linear(lambda size: read_file(name, (head + part * size + tail).encode()), 8_000)
+
+
+def test_of_a_file_that_takes_long_the_beginning_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "SECONDS", 0.0)
+    assert read_file("a.json", b'[{"a": "whale"}, {"b": "%s"}]' % (b"x" * 400)).text == (
+        "- a: whale\n\n[… only the first 12 characters were read: they took 0 seconds]"
+    ).replace("a: whale", "[0].a: whale").replace("12", "16")
+
+
+def test_a_table_of_millions_of_repeated_cells_is_read_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = "<t:table-cell t:number-columns-repeated='16384'><text:p>a</text:p></t:table-cell>"
+    rows = f"<t:table-row t:number-rows-repeated='1000000'>{cell * 100}</t:table-row>" * 400
+    content = f"<o:d xmlns:o='o' xmlns:t='t' xmlns:text='x'><o:body><t:table>{rows}</t:table></o:body></o:d>"
+    monkeypatch.setattr(reader_process, "FILE_SECONDS", 1.0)
+    with pytest.raises(UnreadableError, match="reading it takes more than 1 seconds"):
+        read_file("a.ods", zipped({"content.xml": content}))

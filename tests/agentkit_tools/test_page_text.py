@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from agentkit import Agent, Page
 from agentkit.testing import ScriptedBackend
 from agentkit_tools import page_visitor
-from agentkit_tools.page_text import UnreadableError, html_text, readable
+from agentkit_tools.page import style
+from agentkit_tools.page_text import html_text, readable
+from agentkit_tools.unreadable import UnreadableError
 from tests.support.growth import assert_linear
 from tests.support.site import drawn_pdf, pdf
 
@@ -281,6 +283,36 @@ def test_any_markup_is_read(parts: list[str]) -> None:
 )
 def test_twice_the_page_takes_twice_the_time(part: str) -> None:
     assert_linear(lambda size: text("<body>" + part * size), 1_500)
+
+
+@pytest.mark.parametrize("tag", ["del", "sup", "code", "ruby", "math", "button aria-expanded=1", "a", "form", "header"])
+def test_twice_as_deep_a_page_takes_twice_the_time(tag: str) -> None:
+    assert_linear(lambda size: text("<body>" + f"<{tag}>" * size + "word " * size * 200), 300)
+
+
+def test_an_element_of_many_attributes_is_read_in_linear_time() -> None:
+    assert text("<p " + " ".join(f"a{number}='>'" for number in range(100_000)) + ">Hello</p>") == "Hello"
+    assert text("<p>A</p><img alt='" + "a b " * 50 + "' src='data:" + "A" * 20_000 + "'>").startswith("A\n\n![a b")
+
+
+def test_rules_and_elements_are_compared_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = "".join(f".a{number} .b{{color:red}}" for number in range(100))
+    page = f"<style>{rules}.c{{display:none}}</style>" + "<p class=b>x</p>" * 200 + "<p class=c>y</p>"
+    assert text(page).endswith("x")
+    monkeypatch.setattr(style, "MAX_CHECKS", 10_000)
+    assert text(page).endswith("y")  # rules no longer count
+
+
+def test_one_wide_row_does_not_widen_all_others() -> None:
+    found = text("<table><tr>" + "<td>a" * 3_000 + "<tr><td>b" * 3_000 + "</table>")
+    assert 15_000 < len(found) < 200_000
+
+
+def test_of_a_page_of_too_many_elements_the_plain_text_is_read() -> None:
+    found = html_text("<title>T</title><h1>Head</h1><p hidden>Secret</p>" + "<p>a</p>" * 201_000)
+    assert found.title == "T"
+    assert found.text.startswith("Head\n\na\n\na")
+    assert found.text.endswith("[… the page is so large that only its plain text was read]")
 
 
 def test_a_hundred_thousand_spaces_in_code_are_read_at_once() -> None:

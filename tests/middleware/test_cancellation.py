@@ -12,13 +12,17 @@ import openai
 import pytest
 
 from agentkit import Agent, Context, Limits, tool
+from agentkit.backend import ReplyStream, Request
 from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.event import TextDelta
 from agentkit.message import stop_reason
+from agentkit.middleware.base import Middleware
+from agentkit.middleware.cancellation import READ_AHEAD
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
 from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.model_server import Answer, delta, serve, streamed, whole
+from tests.support.waiting import until
 
 SOON = 0.8
 """Seconds that stopping may take here: 0.2, and what a busy machine with other tests running adds."""
@@ -219,3 +223,21 @@ def test_a_tool_knows_the_deadline() -> None:
     assert remaining[0] is not None
     assert 7 < remaining[0] <= 8
     assert remaining[1] is None
+
+
+def test_a_reply_that_nobody_takes_is_not_read_ahead_without_end() -> None:
+    given: list[int] = []
+
+    class Endless(Middleware):
+        def reply(self, request: Request) -> ReplyStream:
+            for number in range(100 * READ_AHEAD):
+                given.append(number)
+                yield TextDelta("word ")
+
+    cancel = threading.Event()
+    with Agent(Endless(ScriptedBackend([]))).stream("Go.", cancel=cancel) as run:
+        next(event for event in run if isinstance(event, TextDelta))
+        until(lambda: len(given) >= READ_AHEAD)
+        time.sleep(0.05)
+        assert len(given) <= READ_AHEAD + 10
+        cancel.set()

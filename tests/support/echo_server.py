@@ -2,7 +2,7 @@
 
     python tests/support/echo_server.py [CERTIFICATE KEY]
 
-A question that contains "q1-2" is answered "echo q1-2", at a distance of 10 ms a word; "q1-2 long" is answered with 40
+A question that contains "q1-2" is answered "echo q1-2", at a distance of 5 ms a word; "q1-2 long" is answered with 40
 words. A question with "use NAME" is answered with a call of the tool NAME, and its result with "echo RESULT". Chat
 completions and LightLLM's /generate. Prints its port, and ends with its standard input.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 ID = re.compile(r"q\d+-\d+(?: long)?")
-PAUSE = 0.01
+PAUSE = 0.005
 
 
 def answer_to(text: str) -> str:

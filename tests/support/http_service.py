@@ -15,6 +15,7 @@ import requests
 import uvicorn
 
 from agentkit.serving.http.app import create_app
+from agentkit.serving.http.server import config_of
 from agentkit.serving.http.settings import HttpSettings
 from tests.support.model_server import Answer, Asked, calls, delta, streamed, whole
 
@@ -64,8 +65,8 @@ def settings_for(folder: Path, server: str, **options: Any) -> HttpSettings:
 def serve_http(settings: HttpSettings, key: str | None = None) -> Iterator[Service]:
     app = create_app(settings)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
+    settings.agentkit_stop_seconds = 3.0
+    server = uvicorn.Server(config_of(app, settings, log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     end = time.monotonic() + 10

@@ -22,8 +22,9 @@ import uvicorn
 from agentkit.backends import OpenAIBackend
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.http import app
-from agentkit.serving.mqtt.bridge import Bridge, BridgeSettings
+from agentkit.serving.mqtt.bridge import Bridge
 from agentkit.serving.mqtt.projects import projects_named
+from agentkit.serving.mqtt.settings import BridgeSettings
 from agentkit.session import Sessions
 from agentkit.sessions import RedisSessions, open_sessions
 from tests.support.http_service import settings_for

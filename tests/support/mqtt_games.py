@@ -58,11 +58,12 @@ class Games:
         self._client.on_socket_open = _send_at_once
         self._client.on_connect = lambda client, *_: client.subscribe("general/assistant_response/#", 2)
         self._client.on_message = self._on_message
-        ready = threading.Event()
-        self._client.on_subscribe = lambda *_: ready.set()
+        self._is_ready = threading.Event()
+        self._client.on_subscribe = lambda *_: self._is_ready.set()
+        self._client.on_disconnect = lambda *_: self._is_ready.clear()
         self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
-        assert ready.wait(10)
+        assert self._is_ready.wait(10)
 
     def _on_message(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
         with self._changed:
@@ -76,7 +77,14 @@ class Games:
         )
         self.publish("general/user_input", payload)
 
+    def say(self, session: str, number: int) -> None:
+        """The same without a requestId."""
+        self.publish("general/user_input", f'{{"sessionId": "{session}", "message": "{session} {number}"}}')
+
     def publish(self, topic: str, payload: str) -> None:
+        # paho sends what is published between its reconnection and the broker's CONNACK before what it has to send
+        # again, so that the broker gets it in another order.
+        assert self._is_ready.wait(60)
         self._client.publish(topic, payload, qos=1)
 
     def of(self, session: str) -> list[str]:

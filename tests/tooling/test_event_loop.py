@@ -20,6 +20,7 @@ from agentkit import Agent, Result, ToolError, tool
 from agentkit.event import ToolFinished
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling import event_loop
+from agentkit.tooling.subprocess_pool import PROCESSES
 from tests.support.isolated_tools import count_slowly, shared_lock, unpicklable
 from tests.support.model_server import serve, whole
 
@@ -381,6 +382,7 @@ BLOCK
 
 
 def test_isolated_async_tools_share_the_loop_of_their_process() -> None:
+    PROCESSES.end()  # of several idle processes, each call might get another
     result = run_of(shared_lock, shared_lock, count_slowly)
     assert [record.response for record in result.tool_calls] == ["1", "2", "0\n1\n2"]
 

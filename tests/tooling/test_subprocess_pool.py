@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Context, tool
-from agentkit.errors import ToolDefinitionError
+from agentkit import Agent, Context, call_isolated, tool
+from agentkit.errors import IsolationError, ToolDefinitionError
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.subprocess_pool import MAX_IDLE, PROCESSES
 from tests.support import isolated_tools as tools
@@ -251,6 +251,20 @@ def test_a_program_is_found_however_it_was_started(tmp_path: Path, start: list[s
     assert done.stderr.splitlines() == [f"shown to a person, ['--loud'] as loaded 0 {options}", "warned"] * 2
 
 
+def test_a_text_that_names_the_main_program_does_not_load_it(tmp_path: Path) -> None:
+    program = tmp_path / "program"  # as a package installs it: without an ending, and without a main block
+    program.write_text(
+        "from agentkit import Context\n"
+        "from tests.support import isolated_tools as tools\n"
+        """print(tools.slowly.answer('{"text": "__main__"}', Context()).text)\n"""
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        capture_output=True, text=True, timeout=30, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("__main__\n", "")
+
+
 def test_a_program_that_a_tool_waits_for_is_killed_with_it(tmp_path: Path) -> None:
     answer(tools.add, a=1)
     assert "was stopped" in answer(tools.wait_for_program, told=str(tmp_path / "pid")).text
@@ -275,3 +289,26 @@ def is_running(process: int) -> bool:
     """Whether a process runs; one that has ended and that nobody waits for does not."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
     return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
+
+
+def test_a_part_of_a_tool_runs_in_another_process() -> None:
+    assert call_isolated(os.getpid) != os.getpid()
+    with pytest.raises(ValueError, match="invalid literal"):
+        call_isolated(int, "x")
+    with pytest.raises(IsolationError, match=r"sleep did not finish within 0\.1 seconds") as raised:
+        call_isolated(time.sleep, 9, timeout=0.1)
+    assert raised.value.reason == "timeout"
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(IsolationError, match="cancelled") as raised:
+        call_isolated(time.sleep, 9, cancel=cancel)
+    assert raised.value.reason == "cancelled"
+
+
+def test_a_process_that_cannot_be_started_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    PROCESSES.end()
+    for executable in ("/bin/true", "/nonexistent", ""):
+        monkeypatch.setattr(sys, "executable", executable)
+        with pytest.raises(IsolationError, match="could not start its process") as raised:
+            call_isolated(os.getpid)
+        assert raised.value.reason == "not started"

@@ -3,8 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
+from agentkit import Context
 from agentkit.retrieval import PassageIndex, content_words, cover, sentence_ends, sentences
+from agentkit_tools.reader_process import LARGE, in_reader_process
 
 PASSAGE = 1_200
 """Maximum length of a passage, in characters."""
@@ -113,6 +116,14 @@ def cut_to_goal(text: str, goal: str, max_chars: int) -> str:
     why = "that match the goal less" if ranked else "(no passage matches the goal: this is the beginning)"
     note = f"[… {omitted:,} passages {why} were omitted: {characters:,} of {len(text):,} characters]"
     return "\n\n".join([*(kept[number] for number in sorted(kept)), note])
+
+
+def cut_for(text: str, goal: str, max_chars: int, context: Context[Any]) -> str:
+    """The same for a run; a very long text is cut in another process. Raises TooComplexError, and ToolError when the
+    run ends before."""
+    if len(text) <= LARGE:
+        return cut_to_goal(text, goal, max_chars)
+    return in_reader_process(cut_to_goal, text, goal, max_chars, size=len(text), context=context)
 
 
 def _fitting(passages: Sequence[str], ranked: Sequence[int], goal: str, max_chars: int) -> dict[int, str]:

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from agentkit import ConfigurationError, Tool, ToolError, tool
+from agentkit import ConfigurationError, Context, Tool, ToolError, tool
 from agentkit.retrieval import Embedder, embedder
-from agentkit_tools.cutting import cut_to_goal
+from agentkit_tools.cutting import cut_for
 from agentkit_tools.file_text import FileText, read_file
 from agentkit_tools.file_text.kinds import WITHOUT_TEXT
 from agentkit_tools.files import Folder, State, content_of
-from agentkit_tools.library import Contents, Hit, Library, NotNowError, cache_file
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.library import Contents, Hit, Library, cache_file
+from agentkit_tools.reader_process import NO_RUN
 from agentkit_tools.results import (
     MAX_QUERIES,
     MAX_SOURCES,
@@ -30,6 +30,7 @@ from agentkit_tools.results import (
     over_limit,
     shortened,
 )
+from agentkit_tools.unreadable import NotNowError, UnreadableError
 from agentkit_tools.vectors import Meaning
 
 SNIPPET = 300
@@ -110,9 +111,11 @@ class _Documents:
         timeout=120,
         description="Search the documents. Returns title, path and the best passage of each document found.",
     )
-    def search_documents(self, query: Annotated[list[str], "Search queries; several can be given."]) -> str:
+    def search_documents(
+        self, query: Annotated[list[str], "Search queries; several can be given."], context: Context[Any] = NO_RUN
+    ) -> str:
         """The tool `search_documents`."""
-        return self._search(checked_queries(query))
+        return self._search(checked_queries(query), context)
 
     @tool(
         read_only=True,
@@ -123,15 +126,16 @@ class _Documents:
         self,
         path: Annotated[list[str], "Paths of the documents, as returned by search_documents."],
         goal: Annotated[str, "What you want to know from the documents."],
+        context: Context[Any] = NO_RUN,
     ) -> str:
         """The tool `read_document`."""
-        return self._read_all(list(dict.fromkeys(path)), goal)
+        return self._read_all(list(dict.fromkeys(path)), goal, context)
 
-    def _search(self, queries: Sequence[str]) -> str:
+    def _search(self, queries: Sequence[str], context: Context[Any]) -> str:
         """Returns the documents that match any of the queries, in the order found."""
         found: dict[str, Hit] = {}
         without = []
-        with self._library.refreshed() as contents:
+        with self._library.refreshed(context) as contents:
             unread = contents.unread()
             known = len(unread) + contents.count()
             left_out = _left_out_notes(self._folder.left_out, known), _closed_notes(self._folder.closed)
@@ -158,15 +162,15 @@ class _Documents:
             return [()] * len(queries), []
         return self._meaning.nearest(contents.vectors, queries, [contents.matching(query) for query in queries])
 
-    def _read_all(self, paths: Sequence[str], goal: str) -> str:
+    def _read_all(self, paths: Sequence[str], goal: str, context: Context[Any]) -> str:
         """Returns the documents at these paths, each cut to `max_characters`. Raises ToolError if none exist."""
-        with self._library.refreshed() as contents:
+        with self._library.refreshed(context) as contents:
             found = [(path, contents.document(self._as_in_hits(path))) for path in paths[:MAX_SOURCES]]
             missing = [_unknown(path, contents) for path, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
         blocks = [
-            block(document.path, document.title, cut_to_goal(document.text, goal, self._max_characters) or NO_TEXT)
+            block(document.path, document.title, cut_for(document.text, goal, self._max_characters, context) or NO_TEXT)
             for _, document in found
             if document is not None
         ]
@@ -177,13 +181,13 @@ class _Documents:
         """The path as a search returns it. It is only looked up, never opened."""
         return path.strip().replace("\\", "/").removeprefix(f"{self._root.as_posix()}/").removeprefix("./")
 
-    def _text(self, path: str, state: State) -> FileText:
+    def _text(self, path: str, state: State, context: Context[Any]) -> FileText:
         if not path.isprintable():
             raise UnreadableError("its name contains unprintable characters")
         content = b"" if state[1] > self._max_bytes else content_of(self._folder.file(path), self._max_bytes)
         if max(state[1], len(content)) > self._max_bytes:
             raise NotNowError(f"it is larger than {self._max_bytes:,} bytes")
-        found = read_file(path, content)
+        found = read_file(path, content, context)
         return replace(found, title=shortened(found.title, TITLE) or path)
 
 

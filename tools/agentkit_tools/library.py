@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from agentkit import ToolError
+from agentkit import Context, ToolError
 from agentkit.retrieval import PassageTables, Query, Way, content_words, cover, fused
 from agentkit_tools.cutting import split_into_passages
 from agentkit_tools.file_text import FileText, MissingReaderError
 from agentkit_tools.files import State
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.reader_process import check
+from agentkit_tools.unreadable import NotNowError, UnreadableError
 from agentkit_tools.vectors import VectorTable, transaction
 
 VERSION = 3
@@ -70,21 +71,17 @@ class Hit:
     passage: str
 
 
-class NotNowError(UnreadableError):
-    """A file is not read now, for a reason that is not in the file; it is tried again in the next process."""
-
-
 class Library:
     """The documents of a folder.
 
-    files: returns the state of each file by its path in the folder. read: reads one. at: where the index is kept; None
-    keeps it in memory, as does a place where nothing can be written. Shared by threads and processes.
+    files: returns the state of each file by its path in the folder. read: reads one for a run. at: where the index is
+    kept; None keeps it in memory, as does a place where nothing can be written. Shared by threads and processes.
     """
 
     def __init__(
         self,
         files: Callable[[], Mapping[str, State]],
-        read: Callable[[str, State], FileText],
+        read: Callable[[str, State, Context[Any]], FileText],
         at: Path | None,
     ) -> None:
         self._files = files
@@ -98,13 +95,14 @@ class Library:
         _LIBRARIES.add(self)
 
     @contextmanager
-    def refreshed(self) -> Iterator["Contents"]:
-        """The documents as they are now, for one thread at a time. Raises ToolError when another process writes for
-        longer than WAIT, or the index turns out to be damaged; it is made anew the next time."""
+    def refreshed(self, context: Context[Any]) -> Iterator["Contents"]:
+        """The documents as they are now, for one thread at a time. context: the run that asks. Raises ToolError when
+        another process writes for longer than WAIT, the run ends while a document is read, or the index turns out to be
+        damaged; it is made anew the next time."""
         with self._lock:
             self._users += 1
             try:
-                yield Contents(self._refreshed_database())
+                yield Contents(self._refreshed_database(context))
             except sqlite3.DatabaseError as error:
                 if _is_locked(error):
                     raise ToolError("another process is indexing the documents: try again later") from None
@@ -113,14 +111,14 @@ class Library:
             finally:
                 self._users -= 1
 
-    def _refreshed_database(self) -> sqlite3.Connection:
+    def _refreshed_database(self, context: Context[Any]) -> sqlite3.Connection:
         try:
-            return self._refresh(self._connected())
+            return self._refresh(self._connected(), context)
         except sqlite3.DatabaseError as error:
             if _is_locked(error):
                 raise
             self._forget()
-            return self._refresh(self._connected())
+            return self._refresh(self._connected(), context)
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -148,7 +146,7 @@ class Library:
     def after_fork_in_parent(self) -> None:
         """Go on."""
         if self._is_held:
-            self._is_held = False
+            self._is_held = self._is_quiet = False
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
@@ -159,16 +157,16 @@ class Library:
             _OF_PARENTS.append(self._connection)  # never closed
             self._connection = self._at = None
 
-    def _refresh(self, database: sqlite3.Connection) -> sqlite3.Connection:
+    def _refresh(self, database: sqlite3.Connection, context: Context[Any]) -> sqlite3.Connection:
         """Index new and changed files, and drop those that are gone; returns the database."""
         states = self._files()
         if self._seen != (_version_of(database), states):
-            while not self._batch(database, states):
+            while not self._batch(database, states, context):
                 pass
             self._seen = (_version_of(database), states)
         return database
 
-    def _batch(self, database: sqlite3.Connection, states: Mapping[str, State]) -> bool:
+    def _batch(self, database: sqlite3.Connection, states: Mapping[str, State], context: Context[Any]) -> bool:
         """Store some of what changed; returns whether that was all."""
         end = time.monotonic() + BATCH
         with transaction(database):
@@ -179,13 +177,13 @@ class Library:
                 del known[path]
             new = iter(sorted(path for path in states if path not in known))
             while time.monotonic() < end and (path := next(new, "")):
-                self._add(database, path, states[path])
+                self._add(database, path, states[path], context)
         return next(new, None) is None
 
-    def _add(self, database: sqlite3.Connection, path: str, state: State) -> None:
+    def _add(self, database: sqlite3.Connection, path: str, state: State, context: Context[Any]) -> None:
         why, again = None, False
         try:
-            found = self._read(path, state)
+            found = self._read(path, state, context)
         except (UnreadableError, OSError) as error:
             why = str(error) if isinstance(error, UnreadableError) else _reason(error)
             again = not isinstance(error, UnreadableError) or isinstance(error, NotNowError | MissingReaderError)
@@ -202,6 +200,7 @@ class Library:
         tables = PassageTables(database, "passage")
         text = _encodable(found.text)
         for passage in split_into_passages(text) if found.passages is None else map(_encodable, found.passages):
+            check(context)
             row = database.execute("INSERT INTO passage (file, text) VALUES (?, ?)", (number, passage)).lastrowid
             assert row is not None
             tables.add(row, passage, names)

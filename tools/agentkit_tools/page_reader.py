@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from agentkit import Agent, Context, Limits
-from agentkit_tools.cutting import cut_to_goal
+from agentkit_tools.cutting import cut_for
 from agentkit_tools.parallel import in_parallel
 
 READ = 40_000
@@ -42,14 +42,16 @@ class PageReader:
     def read(self, source: str, title: str, text: str, goal: str, context: Context) -> str:
         """Returns what the model says of a page; its text cut to the goal, with a note, when the model fails."""
         ask = self.agent.as_tool("page_reader", "Reads a page for a goal.", read_only=True)
-        task = TASK.format(goal=goal, source=source, title=_plain(title), text=_plain(cut_to_goal(text, goal, READ)))
+        task = TASK.format(
+            goal=goal, source=source, title=_plain(title), text=_plain(cut_for(text, goal, READ, context))
+        )
         quiet = replace(context, progress=lambda text: None)
         (answer,) = in_parallel(lambda each: ask(each, quiet), [task], SECONDS)
         if isinstance(answer, str) and answer.strip() and not answer.startswith("(page_reader stopped early"):
             return _shortened(answer.strip(), self.max_characters)
         why = type(answer).__name__ if isinstance(answer, Exception) else "it gave no answer"
         return (
-            f"{cut_to_goal(text, goal, self.max_characters)}\n\n[the model that reads pages failed ({why}): this is "
+            f"{cut_for(text, goal, self.max_characters, context)}\n\n[the model that reads pages failed ({why}): this is "
             "the page's own text]"
         )
 

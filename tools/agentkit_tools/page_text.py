@@ -3,20 +3,30 @@
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import bs4  # noqa: F401 - reported as missing when the tool is first used, not at the first page that needs it
 import lxml.etree
 import pypdfium2  # noqa: F401
 import trafilatura  # noqa: F401
 
-from agentkit import Page
+from agentkit import Context, Page
 from agentkit_tools.page.blocks import joined, written
+from agentkit_tools.page.flat import flat_text
 from agentkit_tools.page.main_text import main_blocks
-from agentkit_tools.page.pdf import PdfError, pdf_text
+from agentkit_tools.page.pdf import pdf_text
 from agentkit_tools.page.tree import TooDeepError, cleaned, parsed
+from agentkit_tools.reader_process import LARGE, NO_RUN, in_reader_process
+from agentkit_tools.unreadable import UnreadableError
 
 MAX_PRETTY = 100_000
 """Maximum length of JSON that is indented, in characters; the indents of a larger one could exhaust the memory."""
+
+MAX_TAGS = 40_000
+"""Tags of a page from which on it is read as a large one: it takes about a second."""
+
+MAX_TREE = 400_000
+"""Tags from which on no tree is made of a page: it would take some ten seconds and 500 MB."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +37,25 @@ class Readable:
     text: str
 
 
-class UnreadableError(Exception):
-    """A page has no readable text; the message gives the reason."""
-
-
-def readable(page: Page) -> Readable:
+def readable(page: Page, context: Context[Any] = NO_RUN) -> Readable:
     """Returns the text of a fetched page, read by its content type or, if it has none, by its first bytes.
 
-    Raises UnreadableError for types without text, and for a damaged or encrypted PDF.
+    PDFs and large pages are read in another process. context: the run for which it is read.
+
+    Raises UnreadableError for types without text, for a damaged or encrypted PDF, and for what takes too much time or
+    memory; ToolError when the run ends before it is read.
     """
-    found = _readable(page)
+    found = _readable(page, context)
     return Readable(_plain(found.title), _plain(found.text).strip("\n"))
 
 
-def _readable(page: Page) -> Readable:
+def _readable(page: Page, context: Context[Any]) -> Readable:
     kind = page.content_type
-    if kind == "application/pdf" or page.content.startswith(b"%PDF-"):
-        return _pdf(page.content)
+    if is_pdf(page.content) or kind == "application/pdf":
+        return Readable(*in_reader_process(pdf_text, page.content, size=len(page.content), context=context))
     if kind in ("text/html", "application/xhtml+xml") or (not kind and _looks_like_html(page.content)):
+        if len(page.content) > LARGE or page.content.count(b"<") > MAX_TAGS:
+            return in_reader_process(html_text, page.text, page.url, size=len(page.content), context=context)
         return html_text(page.text, page.url)
     if kind.startswith(("image/", "audio/", "video/", "font/")) or not (kind.startswith("text/") or _is_data(kind)):
         raise UnreadableError(f"its type is {kind}, which has no text")
@@ -52,6 +63,11 @@ def _readable(page: Page) -> Readable:
     if text.count("\0") + text.count("\ufffd") > len(text) / 20:
         raise UnreadableError("its content is binary, not text")
     return Readable("", _pretty(text) if kind.endswith("json") else text.strip())
+
+
+def is_pdf(content: bytes) -> bool:
+    """Whether the first bytes are those of a PDF, whatever its type says."""
+    return content.startswith(b"%PDF-")
 
 
 def _is_data(kind: str) -> bool:
@@ -77,23 +93,17 @@ def html_text(source: str, address: str = "") -> Readable:
     """
     if "<" not in source:
         return Readable("", source.strip())
+    if source.count("<") > MAX_TREE:
+        title, text = flat_text(source)
+        return Readable(title, f"{text}\n\n[… the page is so large that only its plain text was read]")
     try:
         title, root = parsed(source)
     except lxml.etree.ParserError:
         return Readable("", "")
     except TooDeepError:
-        from agentkit_tools.page.soup import flat_text
-
         return Readable(*flat_text(source))
     cleaned(root)
     return Readable(title, joined(main_blocks(root, written(root, address))))
-
-
-def _pdf(content: bytes) -> Readable:
-    try:
-        return Readable(*pdf_text(content))
-    except PdfError as error:
-        raise UnreadableError(str(error)) from None
 
 
 def _pretty(text: str) -> str:

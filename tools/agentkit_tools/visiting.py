@@ -8,19 +8,20 @@ from typing import Annotated, Any
 
 from agentkit import Agent, Context, FetchError, Page, Tool, ToolError, fetch, tool
 from agentkit.errors import ConfigurationError, StatusError
-from agentkit_tools.cutting import cut_to_goal
+from agentkit_tools.cutting import cut_for
 from agentkit_tools.library import cache_folder
 from agentkit_tools.page_reader import LIMITS, SECONDS, PageReader
-from agentkit_tools.page_text import Readable, UnreadableError, readable
+from agentkit_tools.page_text import Readable, readable
 from agentkit_tools.parallel import in_parallel
 from agentkit_tools.politeness import Visit
+from agentkit_tools.reader_process import NO_RUN
 from agentkit_tools.results import MAX_SOURCES, block, combined, over_limit
+from agentkit_tools.unreadable import UnreadableError
 from agentkit_tools.walls import wall_of
 
 DESCRIPTION = "Read web pages. Long pages are reduced to the passages that match the goal."
 READING = 50.0
 """Seconds allowed for parsing, in addition to the time for fetching: a huge page must not delay the others."""
-NO_RUN = Context[Any]()
 
 
 def page_visitor(
@@ -86,7 +87,7 @@ class _Visitor:
 
     def _read(self, address: str, goal: str, context: Context) -> str:
         page = Visit(self._get, self.robots, self.timeout).page(address)
-        found = _without_walls(page)
+        found = _without_walls(page, context)
         notes = [f"[… the page is longer than {self.max_bytes:,} bytes and was truncated]"] if page.truncated else []
         if page.incomplete:
             notes.append("[… the page was broken off or damaged on its way: this is what could be read of it]")
@@ -95,7 +96,7 @@ class _Visitor:
     def _text(self, page: Page, found: Readable, goal: str, context: Context) -> str:
         if self.reader is not None and found.text:
             return self.reader.read(page.url, found.title, found.text, goal, context)
-        return cut_to_goal(found.text, goal, self.max_characters) or "(the page has no text)"
+        return cut_for(found.text, goal, self.max_characters, context) or "(the page has no text)"
 
     def _get(self, url: str, **options: Any) -> Page:
         at = (cache_folder() / "pages.sqlite3" if self.cache else None) if isinstance(self.cache, bool) else self.cache
@@ -107,9 +108,9 @@ class _WallError(UnreadableError):
     """What was fetched is not the page."""
 
 
-def _without_walls(page: Page) -> Readable:
+def _without_walls(page: Page, context: Context[Any]) -> Readable:
     """Returns the text of a page. Raises UnreadableError when there is none, or something else in its place."""
-    found = readable(page)
+    found = readable(page, context)
     if page.content_type not in ("text/html", "application/xhtml+xml", ""):
         return found
     wall = wall_of(page.headers, page.text, found.title, found.text)

@@ -6,8 +6,9 @@ that only the real thing has, or a sentence that is the whole page.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from bs4 import BeautifulSoup
+from lxml import etree
 
 ARTICLE = 1_500
 """Length of a text, in characters, from which on it is an article."""
@@ -255,11 +256,49 @@ def _shell(markup: str, text: str) -> str:
         return ""
     if "<script" not in markup.lower():
         return ""
-    soup = BeautifulSoup(markup, "lxml")
-    asks = any(_ASKS.search(each.get_text(" ")) for each in soup.select("noscript"))
-    for each in soup.select("script, style, noscript, template, head"):
-        each.decompose()
-    seen = " ".join(soup.get_text(" ").split())
+    page = _Seen()
+    parser = etree.HTMLParser(target=page, huge_tree=True)
+    parser.feed(markup)
+    parser.close()
+    asks = any(_ASKS.search(" ".join(each)) for each in page.without_scripts)
+    seen = " ".join(" ".join(page.parts).split())
     if _LOADED.fullmatch(seen) or (asks and len(seen) <= SHELL):
         return "an empty page that needs JavaScript: its text is loaded by scripts"
     return ""
+
+
+_UNSEEN = frozenset(("script", "style", "noscript", "template", "head"))
+
+
+@dataclass
+class _Seen:
+    """What the parser calls for each tag and each text of a page. parts: what is seen without scripts. without_scripts:
+    the texts in each <noscript>."""
+
+    parts: list[str] = field(default_factory=list)
+    without_scripts: list[list[str]] = field(default_factory=list)
+    _unseen: list[str] = field(default_factory=list)
+    """The elements that are open in one that is not seen, with it."""
+
+    _noscripts: int = 0
+    """How many <noscript> are open."""
+
+    def start(self, tag: str, _: Mapping[str, str]) -> None:
+        if tag == "noscript":
+            self._noscripts += 1
+            self.without_scripts.append([])
+        if self._unseen or tag in _UNSEEN:
+            self._unseen.append(tag)
+
+    def end(self, _: str) -> None:
+        if self._unseen and self._unseen.pop() == "noscript":
+            self._noscripts -= 1
+
+    def data(self, text: str) -> None:
+        if not self._unseen:
+            self.parts.append(text)
+        elif self._noscripts and self._unseen[-1] not in ("script", "style"):
+            self.without_scripts[-1].append(text)
+
+    def close(self) -> None:
+        """Nothing is left to do."""

@@ -1,15 +1,17 @@
 """The ASGI application of the chat service."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from agentkit import __version__
 from agentkit.backend import Backend
@@ -21,9 +23,11 @@ from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder
 from agentkit.serving.http import chat, health
 from agentkit.serving.http.auth import Authenticator
+from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
 from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.errors import add_handlers
+from agentkit.serving.http.gate import Gate
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.middleware import ErrorGuard, RequestMonitor
 from agentkit.serving.http.model_server import ModelServer, ToolArrival
@@ -44,7 +48,6 @@ logger = logging.getLogger("agentkit.http")
 ROUTERS = (chat.routes, models.routes, chat_completions.routes, health.routes)
 STATIC = Path(__file__).parent / "static"
 OPENAI = "https://api.openai.com/v1"
-LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]", "::1"]
 
 
 def create_app(settings: HttpSettings | None = None) -> FastAPI:
@@ -62,13 +65,16 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     state = state_of_service(settings, backend, url, chat_service, runs)
 
     start_mqtt = mqtt_of(settings, chat_service)
+    connections = Connections(limits_of(settings))
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         stop_mqtt = start_mqtt()
-        yield
+        connections.on_stop = partial(_begin_to_stop, app, connections)
+        yield {STATE_KEY: connections}
+        app.state.on_stop()
         stop_mqtt()
-        runs.close()
+        runs.close(min(5.0, settings.agentkit_stop_seconds / 10))
         backend.close()
         sessions.close()
 
@@ -78,22 +84,11 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        max_body_size=settings.agentkit_max_body,
     )
     app.state.service = state
+    app.state.on_stop = lambda: None
     add_handlers(app)
-    app.add_middleware(ErrorGuard)
-    if state.authenticator.is_open:  # otherwise any web page could reach it (DNS rebinding)
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS)
-    if settings.agentkit_cors:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.agentkit_cors),
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-            expose_headers=["Retry-After"],
-        )
-    app.add_middleware(RequestMonitor, metrics=state.metrics)
+    _add_middleware(app, state)
     for each in ROUTERS:
         app.include_router(each)
     _add_pages(app)
@@ -124,6 +119,31 @@ DESCRIPTION = """HTTP API of an agent that answers messages with the help of its
 Authenticate with an API key or a JWT in the header `Authorization: Bearer TOKEN`. A service without keys and JWT
 settings accepts unauthenticated requests and listens on loopback only. Errors have the body `{"detail": "..."}`; under
 `/v1` they have the format of the OpenAI API."""
+
+
+def _add_middleware(app: FastAPI, state: State) -> None:
+    """Add what each request passes; the last one sees it first."""
+    app.add_middleware(Gate, authenticator=state.authenticator, max_body=state.settings.agentkit_max_body)
+    app.add_middleware(ErrorGuard)
+    if state.settings.agentkit_cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(state.settings.agentkit_cors),
+            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+            allow_headers=["*"],  # SDKs send headers of their own; credentials other than the key are not read
+            allow_private_network=True,
+            expose_headers=["Retry-After"],
+        )
+    app.add_middleware(RequestMonitor, metrics=state.metrics)
+
+
+def _begin_to_stop(app: FastAPI, connections: Connections) -> None:
+    """Let answers be finished, for most of the time that there is; then end them, and at last close what is open."""
+    service, loop = app.state.service, asyncio.get_running_loop()
+    seconds = service.settings.agentkit_stop_seconds
+    app.state.on_stop()
+    loop.call_later(seconds * 0.7, service.runs.stop)
+    loop.call_later(seconds * 0.8, connections.drop_all)
 
 
 def model_of(settings: HttpSettings) -> tuple[Backend, str | None]:
@@ -164,21 +184,29 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
     if not settings.agentkit_mqtt_projects:
         return lambda: lambda: None
     try:
-        from agentkit.serving.mqtt.bridge import BridgeSettings
+        from agentkit.serving.mqtt.client_id import installation_name
         from agentkit.serving.mqtt.embedded import serve_embedded
         from agentkit.serving.mqtt.projects import projects_named
+        from agentkit.serving.mqtt.settings import BridgeSettings
     except ImportError:
         raise MissingExtraError("the MQTT bridge", "mqtt") from None
-    password = settings.agentkit_mqtt_password
+    password, folder = settings.agentkit_mqtt_password, data_folder() / "bridges"
     bridge = BridgeSettings(
         broker=settings.agentkit_mqtt_broker,
         port=settings.agentkit_mqtt_port,
         username=settings.agentkit_mqtt_username,
         password=password.get_secret_value() if password else None,
-        client_id="agentkit-serve",
+        client_id=f"agentkit-serve-{installation_name(folder)}",
+        tls=settings.agentkit_mqtt_tls,
+        ca_file=settings.agentkit_mqtt_ca_file,
+        cert_file=settings.agentkit_mqtt_cert_file,
+        key_file=settings.agentkit_mqtt_key_file,
+        alpn=settings.agentkit_mqtt_alpn,
+        transport=settings.agentkit_mqtt_transport,
+        websocket_path=settings.agentkit_mqtt_websocket_path,
     )
     projects = projects_named(settings.agentkit_mqtt_projects)
-    return lambda: serve_embedded(projects, chat_service, bridge, data_folder() / "bridges")
+    return lambda: serve_embedded(projects, chat_service, bridge, folder)
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -1,15 +1,14 @@
 """Authentication: determines the subject of a request from an API key or a token (JWT, RFC 7519)."""
 
-import json
 import logging
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import jwt
 
-from agentkit import ConfigurationError
 from agentkit.serving.http.keys import Keys
 from agentkit.serving.http.settings import HttpSettings
+from agentkit.serving.http.token_keys import keys_at
 
 logger = logging.getLogger("agentkit.http")
 
@@ -25,14 +24,7 @@ class Authenticator:
         self._settings = settings
         self._keys = Keys(settings.agentkit_keys_file)
         self._was_open = not self._keys.exist and not settings.accepts_jwt
-        self._algorithm = "HS256" if settings.agentkit_jwt_secret else "RS256"
-        self._remote = None
-        self._local: dict[str, Any] = {}
-        where = settings.agentkit_jwt_jwks
-        if where and where.startswith(("http://", "https://")):
-            self._remote = jwt.PyJWKClient(where, cache_keys=True, lifespan=300, timeout=5)
-        elif where:
-            self._local = _keys_in(Path(where))
+        self._token_keys = keys_at(settings.agentkit_jwt_jwks) if settings.agentkit_jwt_jwks else None
 
     @property
     def is_open(self) -> bool:
@@ -44,7 +36,7 @@ class Authenticator:
     @property
     def is_remote(self) -> bool:
         """Whether token keys are fetched from a URL, so that authentication may block on the network."""
-        return self._remote is not None
+        return self._token_keys is not None and self._token_keys.is_remote
 
     def subject(self, authorization: str | None) -> str | None:
         """Return the subject for an Authorization header; None when authentication fails."""
@@ -61,32 +53,31 @@ class Authenticator:
 
     def _token_subject(self, token: str) -> str | None:
         try:
-            claims = jwt.decode(
-                token,
-                self._token_key(token),
-                algorithms=[self._algorithm],
-                audience=self._settings.agentkit_jwt_audience,
-                issuer=self._settings.agentkit_jwt_issuer,
-                options={"require": ["exp", "aud", "sub"]},
-            )
-            claims["sub"].encode()
+            for key, algorithms in self._verifiers(token):
+                try:
+                    claims = self._claims(token, key, algorithms)
+                except jwt.InvalidSignatureError:
+                    continue
+                claims["sub"].encode()
+                return f"jwt:{claims['sub']}" if claims["sub"] else None
         except Exception as error:  # noqa: BLE001 - a hostile token may cause any error
             logger.info("token rejected: %s", type(error).__name__)
-            return None
-        return f"jwt:{claims['sub']}" if claims["sub"] else None
+        return None
 
-    def _token_key(self, token: str) -> Any:
-        if self._settings.agentkit_jwt_secret is not None:
-            return self._settings.agentkit_jwt_secret.get_secret_value()
-        if self._remote is not None:
-            return self._remote.get_signing_key_from_jwt(token).key
-        return self._local[str(jwt.get_unverified_header(token).get("kid"))]
+    def _claims(self, token: str, key: Any, algorithms: Sequence[str]) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key,
+            algorithms=algorithms,
+            audience=self._settings.agentkit_jwt_audience,
+            issuer=self._settings.agentkit_jwt_issuer,
+            leeway=self._settings.agentkit_jwt_leeway,
+            options={"require": ["exp", "aud", "sub"]},
+        )
 
-
-def _keys_in(file: Path) -> dict[str, Any]:
-    """Return the keys of a JWK set file (RFC 7517) by key ID. Raises ConfigurationError."""
-    try:
-        listed = jwt.PyJWKSet.from_dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, jwt.PyJWTError) as error:
-        raise ConfigurationError(f"JWK set file {file.name} can't be read: {error}") from None
-    return {str(each.key_id): each.key for each in listed.keys}
+    def _verifiers(self, token: str) -> list[tuple[Any, Sequence[str]]]:
+        """The keys of a token, each with the algorithms that it may be used with, whatever the token says."""
+        if self._token_keys is not None:
+            return [(each.key, each.algorithms) for each in self._token_keys.candidates(token)]
+        secret = self._settings.agentkit_jwt_secret
+        return [(secret.get_secret_value(), ("HS256",))] if secret is not None else []

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from agentkit.errors import SessionBusyError
 from agentkit.record import call_record, frame_of, last_frame, usage_record
 from agentkit.serving.exchange import Answer, UserInput
-from agentkit.serving.http.conversations import SessionMeta
+from agentkit.serving.http.conversations import SessionMeta, UnknownSessionError
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
 from agentkit.serving.http.errors import error_responses, logged_status_and_detail
 from agentkit.serving.http.schemas import (
@@ -195,13 +195,19 @@ def rename_by_body(body: SessionRenameRequest, state: Service, subject: Subject)
 @routes.delete("/chat/session/{session_id:path}", summary="Delete a session")
 async def clear(session_id: SessionIdPath, state: Service, subject: Subject) -> Done:
     """Deletes a session with its history. Waits up to 3 seconds for a run in the session to end, then returns 409."""
-    end = time.monotonic() + CLEAR_SECONDS
+    began = time.monotonic()
+    found = False
     while True:
         try:
             await run_in_threadpool(state.conversations.clear, subject, session_id)
             return Done(message=f"Session {session_id} cleared")
+        except UnknownSessionError:  # of two requests at once both have their wish
+            if not found and not state.conversations.was_cleared(subject, session_id, began):
+                raise
+            return Done(message=f"Session {session_id} cleared")
         except SessionBusyError:
-            if time.monotonic() > end:
+            found = True
+            if time.monotonic() > began + CLEAR_SECONDS:
                 raise
         await asyncio.sleep(0.1)  # not in a worker thread: the thread pool is shared by all subjects
 

@@ -3,6 +3,8 @@
 import functools
 import hashlib
 import json
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -32,6 +34,9 @@ DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
 MAX_NAME = 60
 MAX_SUBJECTS = 1000
 """Maximum number of subjects whose session metadata is cached in memory."""
+
+MAX_CLEARED = 1000
+"""Maximum number of deleted sessions that are remembered for requests that delete them at the same time."""
 
 MAX_PROMPTS = 200
 """Maximum number of system prompts that are cached in memory."""
@@ -70,6 +75,8 @@ class Conversations:
     prompts: Prompts
 
     def __post_init__(self) -> None:
+        self._cleared: dict[tuple[str, str], float] = {}
+        self._clearing = threading.Lock()
         self._metadata_of = functools.lru_cache(MAX_SUBJECTS)(self._metadata)
         self._prompt_of = functools.lru_cache(MAX_PROMPTS)(self._read_prompt)  # stored under its digest: never changes
 
@@ -143,6 +150,15 @@ class Conversations:
         self._existing(subject, session_id)
         self.service.sessions.delete(_key(subject, session_id), wait=0.0)
         self._metadata_of(subject).set(session_id, "")
+        with self._clearing:
+            self._cleared[subject, session_id] = time.monotonic()
+            while len(self._cleared) > MAX_CLEARED:
+                self._cleared.pop(next(iter(self._cleared)))
+
+    def was_cleared(self, subject: str, session_id: str, since: float) -> bool:
+        """Return whether another request has deleted a session since a time of the monotonic clock."""
+        with self._clearing:
+            return self._cleared.get((subject, session_id), float("-inf")) >= since
 
     def rename(self, subject: str, session_id: str, name: str) -> None:
         """Set the display name of a session. Raises UnknownSessionError, SessionError."""

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from agentkit import SessionError
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.conversations import Conversations
+from agentkit.serving.http.gate import SUBJECT, Refusal, subject
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.model_server import ModelServer
 from agentkit.serving.http.openai.continuations import Continuations
@@ -49,13 +50,13 @@ async def state_of(request: Request) -> State:
 
 async def subject_of(request: Request, state: Annotated[State, Depends(state_of)]) -> str:
     """Return the authenticated subject. Raises HTTPException with 401 when authentication fails."""
-    token = request.headers.get("authorization")
-    authenticate = state.authenticator.subject
-    is_remote = state.authenticator.is_remote
-    subject = await run_in_threadpool(authenticate, token) if is_remote else authenticate(token)
-    if subject is None:
-        raise HTTPException(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
-    return subject
+    found: str | None = request.scope.get(SUBJECT)
+    if found is not None:
+        return found
+    try:
+        return await subject(state.authenticator, request.scope)
+    except Refusal as refusal:
+        raise HTTPException(refusal.status, refusal.detail, dict(refusal.headers)) from None
 
 
 Service = Annotated[State, Depends(state_of)]

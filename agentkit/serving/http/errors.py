@@ -16,12 +16,19 @@ from agentkit._text import in_a_line
 from agentkit.errors import RequestConflictError, SessionBusyError, TranscriptError
 from agentkit.serving.append_only import ReplyChangedError
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
-from agentkit.serving.http.runs import ClientDisconnectedError, TooManyRunsError
+from agentkit.serving.http.runs import ClientDisconnectedError, StoppingError, TooManyRunsError
+from agentkit.serving.outage import STORE_OUTAGE
 
 logger = logging.getLogger("agentkit.http")
 
 _BAD_REQUEST_TYPES = {"missing", "too_short", "string_too_short", "value_error"}
 
+OPENAI_ROUTES = ("/chat/completions", "/completions", "/models", "/responses", "/embeddings", "/messages")
+"""Ends of the paths at which clients of the OpenAI API look, also below another base URL."""
+
+NOT_FOUND_HINT = (
+    "Not Found: the OpenAI API is at /v1/chat/completions and /v1/models, so that the base URL of a client ends in /v1"
+)
 
 DESCRIPTIONS = {
     400: "Invalid request: a field is missing, empty, or refers to something that does not exist",
@@ -29,6 +36,7 @@ DESCRIPTIONS = {
     404: "Not found",
     409: "The session is busy with another message, or the request ID was used for another one",
     413: "Request body too large",
+    415: "The request body is not JSON by its Content-Type",
     422: "The request does not match the schema",
     429: "Rate limit exceeded; see the Retry-After header",
     502: "The model server rejected the request",
@@ -51,7 +59,7 @@ def status_and_detail(error: Exception) -> tuple[int, str]:
         return 404, str(error)
     if isinstance(error, ClientDisconnectedError):
         return 499, "client disconnected"  # the status nginx uses; no client receives it
-    if isinstance(error, TooManyRunsError | ReplyChangedError):
+    if isinstance(error, TooManyRunsError | StoppingError | ReplyChangedError):
         return 503, str(error)
     if isinstance(error, UnknownPromptError | TranscriptError | LimitError):
         return 400, in_a_line(str(error), 500)
@@ -79,14 +87,16 @@ def _model_server_status(error: APIError) -> int:
 def logged_status_and_detail(error: Exception) -> tuple[int, str]:
     """Return the HTTP status and the message for an error, and log errors of status 500 and above."""
     status, detail = status_and_detail(error)
-    if status >= 500:
+    if isinstance(error, SessionError) and status == 503:
+        STORE_OUTAGE.note(f"requests with a session get 503: {in_a_line(str(error), 500)}")
+    elif status >= 500 and not isinstance(error, StoppingError):
         logger.warning("%s: %s", type(error).__name__, detail, exc_info=status == 500)
     return status, detail
 
 
 def body_of(path: str, status: int, detail: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
     """Return the JSON body of an error response in the format of the path. param, code: of the OpenAI API."""
-    if not path.startswith("/v1/"):
+    if not path.startswith("/v1/") and not path.rstrip("/").endswith(OPENAI_ROUTES):
         return {"detail": detail}
     kinds = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
     kind = kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
@@ -107,7 +117,7 @@ def _param_and_code(error: HTTPException) -> tuple[str | None, str | None]:
 
 
 def response_of(
-    request: Request,
+    path: str,
     status: int,
     detail: str,
     headers: Mapping[str, str] | None = None,
@@ -116,7 +126,7 @@ def response_of(
 ) -> JSONResponse:
     """Return the response for an error; 503 has a Retry-After header."""
     more = {"Retry-After": "5"} if status == 503 else {}
-    return JSONResponse(body_of(request.url.path, status, detail, param, code), status, {**more, **(headers or {})})
+    return JSONResponse(body_of(path, status, detail, param, code), status, {**more, **(headers or {})})
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -124,21 +134,25 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> JSONResponse:
-        return response_of(request, error.status_code, str(error.detail), error.headers, *_param_and_code(error))
+        path, detail = request.scope["path"], str(error.detail)
+        if error.status_code == 404 and detail == "Not Found":
+            detail = NOT_FOUND_HINT if path.rstrip("/").endswith(OPENAI_ROUTES) else detail
+        return response_of(path, error.status_code, detail, error.headers, *_param_and_code(error))
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> JSONResponse:
         problems = error.errors()
         status = 400 if all(problem["type"] in _BAD_REQUEST_TYPES for problem in problems) else 422
-        return response_of(request, status, "; ".join(map(_validation_detail, problems[:5])))
+        return response_of(request.scope["path"], status, "; ".join(map(_validation_detail, problems[:5])))
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
-        return response_of(request, *logged_status_and_detail(error))
+        return response_of(request.scope["path"], *logged_status_and_detail(error))
 
     for kind in (
         AgentkitError,
         APIError,
         TooManyRunsError,
+        StoppingError,
         ClientDisconnectedError,
         UnknownSessionError,
         UnknownPromptError,

@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentkit.serving.http.errors import logged_status_and_detail, response_of
@@ -42,7 +41,7 @@ class ErrorGuard:
         except Exception as error:
             if has_started or scope["type"] != "http":
                 raise
-            await response_of(Request(scope), *logged_status_and_detail(error))(scope, receive, send)
+            await response_of(scope["path"], *logged_status_and_detail(error))(scope, receive, send)
 
 
 class RequestMonitor:

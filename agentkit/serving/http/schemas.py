@@ -5,7 +5,7 @@ import binascii
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from agentkit.message import Image, Prompt
 from agentkit.session import MAX_REQUEST_ID
@@ -49,10 +49,9 @@ TopP = Annotated[
     float | None, Field(ge=0, le=1, description="Nucleus sampling probability mass. Defaults to the server's setting.")
 ]
 MaxTokens = Annotated[
-    int | None,
-    Field(
-        ge=1, le=1_000_000, description="Maximum number of tokens per model reply. Defaults to the server's setting."
-    ),
+    Annotated[int, Field(ge=1, le=1_000_000)] | None,
+    BeforeValidator(lambda value: None if value in (-1, "-1") else value),  # "no limit" in llama.cpp
+    Field(description="Maximum number of tokens per model reply. Defaults to the server's setting, also for -1."),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import codecs
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -35,14 +35,31 @@ class HttpSettings(BaseSettings):
 
     agentkit_keys_file: Path = Field(default_factory=lambda: data_folder() / "keys.json")
     agentkit_jwt_secret: SecretStr | None = Field(default=None, description="Shared secret of HS256 tokens.")
-    agentkit_jwt_jwks: str | None = Field(default=None, description="URL or file of the JWK set for RS256.")
+    agentkit_jwt_jwks: str | None = Field(default=None, description="URL or file of a JWK set with public keys.")
     agentkit_jwt_audience: str | None = None
     agentkit_jwt_issuer: str | None = None
+    agentkit_jwt_leeway: float = Field(default=5.0, ge=0, le=300, description="Seconds that clocks may differ.")
 
     agentkit_rate: int = Field(default=60, ge=1, description="Maximum requests per subject and minute.")
     agentkit_max_body: int = Field(default=10_000_000, ge=1000, description="Maximum request body size in bytes.")
     agentkit_max_runs: int = Field(default=256, ge=1, description="Maximum number of concurrent answers.")
     agentkit_cors: Names = Field(default=(), description="Allowed CORS origins, comma-separated.")
+
+    agentkit_max_connections: int | None = Field(
+        default=None, ge=1, description="Maximum number of open connections; default: half of the descriptors."
+    )
+    agentkit_max_connections_per_address: int | None = Field(
+        default=None, ge=1, description="The same for one client address; default: half of all connections."
+    )
+    agentkit_head_seconds: float = Field(default=10.0, gt=0, description="Seconds to receive the head of a request.")
+    agentkit_body_seconds: float = Field(default=60.0, gt=0, description="Seconds to receive the body of a request.")
+    agentkit_send_seconds: float = Field(
+        default=20.0, gt=0, description="Seconds after which a client that does not read is disconnected."
+    )
+    agentkit_keep_alive: int = Field(default=120, ge=1, description="Seconds that an idle connection is kept.")
+    agentkit_stop_seconds: float = Field(
+        default=10.0, ge=1, description="Seconds from the signal to stop until the process has ended."
+    )
 
     prometheus_multiproc_dir: Path | None = Field(default=None, description="Folder of the workers' metric files.")
 
@@ -51,6 +68,13 @@ class HttpSettings(BaseSettings):
     agentkit_mqtt_port: int = Field(default=1883, ge=1, le=65_535)
     agentkit_mqtt_username: str | None = None
     agentkit_mqtt_password: SecretStr | None = None
+    agentkit_mqtt_tls: bool = False
+    agentkit_mqtt_ca_file: Path | None = None
+    agentkit_mqtt_cert_file: Path | None = Field(default=None, description="The client certificate (PEM).")
+    agentkit_mqtt_key_file: Path | None = Field(default=None, description="The key of the client certificate (PEM).")
+    agentkit_mqtt_alpn: str | None = None
+    agentkit_mqtt_transport: Literal["tcp", "websockets"] = "tcp"
+    agentkit_mqtt_websocket_path: str = "/mqtt"
 
     def __init__(self, **values: Any) -> None:
         file = values.get("_env_file", self.model_config.get("env_file"))
@@ -62,6 +86,11 @@ class HttpSettings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(filter(None, value.replace(",", " ").split())) if isinstance(value, str) else value
+
+    @field_validator("agentkit_cors", mode="after")
+    @classmethod
+    def _as_browsers_write_it(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(each.rstrip("/").lower() for each in origins)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -78,7 +107,7 @@ class HttpSettings(BaseSettings):
                 "AGENTKIT_JWT_AUDIENCE is required with JWT, so that tokens issued for other services are rejected"
             )
         if self.agentkit_jwt_secret and self.agentkit_jwt_jwks:
-            raise ValueError("set AGENTKIT_JWT_SECRET (HS256) or AGENTKIT_JWT_JWKS (RS256), not both")
+            raise ValueError("set AGENTKIT_JWT_SECRET (HS256) or AGENTKIT_JWT_JWKS (public keys), not both")
         if self.agentkit_jwt_secret and len(self.agentkit_jwt_secret.get_secret_value()) < 32:
             raise ValueError(
                 "AGENTKIT_JWT_SECRET is too short: HS256 requires at least 32 bytes (RFC 7518, section 3.2)"

@@ -2,7 +2,7 @@
 
 A message is acknowledged to the broker only after the broker has confirmed its answer, so a message that was being
 processed by a bridge that was killed is redelivered. Duplicates (the same requestId, or the same packet) are answered
-once.
+once. In a group each bridge receives all messages, and who answers one is decided as agentkit.serving.mqtt.group says.
 """
 
 import json
@@ -10,55 +10,39 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from agentkit import SessionError
+from agentkit import ConfigurationError, SessionError
 from agentkit.errors import RequestConflictError
 from agentkit.serving.chat_service import ChatService
-from agentkit.serving.mqtt.broker import SYNC_SECONDS, BrokerConnection, BrokerSettings, Packet
-from agentkit.serving.mqtt.group_order import PATIENCE, GroupOrder
+from agentkit.serving.mqtt.broker import SYNC_SECONDS, BrokerConnection, Packet
+from agentkit.serving.mqtt.group import Group
 from agentkit.serving.mqtt.intake import Intake, Job, answer_prefixes
-from agentkit.serving.mqtt.payloads import (
-    BadPayloadError,
-    Command,
-    UserMessage,
-    session_key,
-    topic_level,
-)
+from agentkit.serving.mqtt.payloads import BadPayloadError, Command, UserMessage, topic_level
 from agentkit.serving.mqtt.projects import Project
 from agentkit.serving.mqtt.responder import Responder, Response
 from agentkit.serving.mqtt.session_queue import SessionQueue
+from agentkit.serving.mqtt.settings import BridgeSettings
 from agentkit.serving.rate_limit import RateLimiter
 
 logger = logging.getLogger("agentkit.mqtt")
 
 messages = logging.getLogger("agentkit.mqtt.messages")
 messages.propagate = False
-messages.setLevel(logging.CRITICAL)
+if messages.level == logging.NOTSET:
+    messages.setLevel(logging.CRITICAL)
 """Logs full message contents. Disabled unless a log file is configured (`agentkit mqtt --debug_log`)."""
 
 OVERLOADED = "Server is overloaded. Please try again in a moment."
 TOO_FAST = "Error: Rate limit exceeded. Please slow down your requests."
 
-
-@dataclass(frozen=True)
-class BridgeSettings(BrokerSettings):
-    """Connection settings of the broker, and the limits of the bridge.
-
-    workers: number of worker threads. queue: maximum number of waiting messages. rate: maximum number of messages
-    per session and minute. rates: URL of the storage of the rate limits' counters; bridges with the same storage share
-    them. stop_seconds: how long `stop` waits for messages in progress, in seconds. max_sessions: number of histories
-    kept per project. idle_seconds: histories that are idle for longer, in seconds, are dropped.
-    """
-
-    workers: int = 12
-    queue: int = 1000
-    rate: int = 20
-    rates: str = "memory://"
-    stop_seconds: float = 30.0
-    max_sessions: int = 100
-    idle_seconds: float = 3600.0
+BUSY_SECONDS, OFFLINE_SECONDS = 0.1, 0.3
+"""After how many seconds a message is tried again whose session another bridge of the group answers in, and one that
+can't be answered because the broker can't be reached."""
+IN_FLIGHT_SECONDS = 0.2
+"""How long what a killed bridge has sent takes to be read by the broker, at most, in seconds."""
+HELLO_SECONDS = 0.3
+"""How long a bridge waits for the others of its group to introduce themselves, in seconds."""
 
 
 class Bridge:
@@ -76,8 +60,7 @@ class Bridge:
         self._lock = threading.Lock()
         self._accepted: dict[str, Packet] = {}
         self._sending: dict[str, Packet | None] = {}
-        self._rate_limiter = RateLimiter(settings.rate, settings.rates)
-        self._order = GroupOrder() if settings.group else None
+        self._rate_limiter = RateLimiter(settings.rate)  # in a group each bridge counts all messages
         self._is_ready = threading.Event()
         self._stopped = threading.Event()
         self._total_latency = 0.0
@@ -90,7 +73,11 @@ class Bridge:
             [f"{topic}#" for topic in self._answer_prefixes],
             self._on_packet,
             max_inflight,
+            self._on_notice,
         )
+        self._group: Group | None = None
+        if settings.group:
+            self._group = Group(service.sessions, settings.client_id, self._connection.notify)
 
     @property
     def status_topic(self) -> str:
@@ -102,22 +89,43 @@ class Bridge:
         """Whether the bridge is connected to the broker and subscribed."""
         return self._connection.is_connected.is_set()
 
-    def start(self, seconds: float = 10.0) -> None:
-        """Connect, and serve in background threads.
+    def start(self, seconds: float = 10.0, *, begins: bool = True) -> None:
+        """Connect, and serve in background threads. begins: False to answer nothing until `begin` is called.
 
-        seconds: timeout of the connection. Raises OSError when the broker can't be reached or refuses the connection.
+        seconds: timeout of the connection. Raises OSError when the broker can't be reached or refuses the connection,
+        ConfigurationError when another bridge uses the client id, or another one of the group another session store,
+        and for a group on a broker without MQTT 5.
         """
         self._connection.start(seconds)
-        if not self._connection.synced.wait(SYNC_SECONDS):
+        if not self._connection.wait_for_backlog():
             logger.warning(
-                "the bridge has not received its own answers (%s/#) from the broker so far: an answer in flight when "
-                "the bridge is killed may be delivered twice",
+                "the bridge has not received its own messages from the broker so far (it needs read access to %s/#, "
+                "and read and write access to agentkit/bridge/#): %s",
                 self._projects[0].answers,
+                "a bridge of a group can't answer without them"
+                if self._group
+                else "an answer in flight when the bridge is killed may be delivered twice",
             )
+        if self._group is not None:
+            self._join(self._group)
         self._end_backlog()
-        self._queue.start()
+        if begins:
+            self.begin()
         logger.info("serving %d projects", len(self._projects))
         threading.Thread(target=self._maintain, name="agentkit-bridge", daemon=True).start()
+
+    def begin(self) -> None:
+        """Begin to answer the messages that have arrived so far, and those that follow."""
+        self._queue.start()
+
+    def _join(self, group: Group) -> None:
+        group.greet()
+        self._stopped.wait(HELLO_SECONDS)
+        try:
+            group.check_store()
+        except ConfigurationError:
+            self._connection.stop()
+            raise
 
     def _end_backlog(self) -> None:
         """What was sent while no bridge was running has arrived: acknowledge the echoes whose requests are closed."""
@@ -126,8 +134,7 @@ class Bridge:
             unneeded = self._accepted.keys() - self._intake.open_echo_ids()
             echoes = [self._accepted.pop(echo_id) for echo_id in unneeded]
         for echo in echoes:
-            if echo.qos:
-                self._connection.acknowledge(echo)
+            self._connection.acknowledge(echo)
 
     def _maintain(self) -> None:
         """Log statistics each minute, and every 5 minutes drop idle and excess histories."""
@@ -160,11 +167,14 @@ class Bridge:
         The broker redelivers the unanswered messages. Those with QoS 0 can't be redelivered, so they are answered with
         OVERLOADED.
         """
-        self._connection.leave_group()
         unprocessed = self._queue.stop(self._settings.stop_seconds)
         lost = [job for job in unprocessed if job.packet.qos == 0 and job.message is not None]
+        if self._group is not None and self._group.has_others:
+            lost = []  # they have these messages too
         for job in lost:  # the broker no longer has them: only the client can send them again
             self._send(job, OVERLOADED, lambda: None)
+        if self._group is not None:
+            self._group.leave()
         if unprocessed:
             logger.info("%d messages are left for redelivery by the broker", len(unprocessed) - len(lost))
         self._connection.stop()
@@ -177,13 +187,11 @@ class Bridge:
             self._on_echo(packet)
             return
         job = Job(packet)
-        if not packet.is_observed:
-            messages.debug("in  %r %r", packet.topic, packet.payload)
-            state = self._intake.packet_state(job)
+        messages.debug("in  %r %r", packet.topic, packet.payload)
+        if (state := self._intake.packet_state(job)) != "new":
             if state == "closed":
                 self._connection.acknowledge(packet)
-            if state != "new":
-                return
+            return
         try:
             self._take(job)
         except BadPayloadError as error:
@@ -198,42 +206,51 @@ class Bridge:
         An echo of a request in progress is acknowledged only after the request is recorded as answered, and so is one
         of a request that a killed bridge has left: this bridge may be killed before it has recorded it.
         """
+        if packet.echo_id is None:
+            self._connection.acknowledge(packet)
+            return
         with self._lock:
             is_kept = packet.echo_id in self._sending and packet.qos > 0
             if is_kept:
-                self._sending[str(packet.echo_id)] = packet
-            elif packet.echo_id is not None and not self._is_ready.is_set():
+                self._sending[packet.echo_id] = packet
+            elif self._group is None and not self._is_ready.is_set():
                 self._accepted[packet.echo_id] = packet
                 is_kept = packet.qos > 0
-        if not is_kept:
+        job = self._group.answered(packet.echo_id) if self._group is not None else None
+        if job is not None:
+            job.echo = packet
+            self._queue.wake(job.queue)
+        elif not is_kept:
             self._connection.acknowledge(packet)
-        if packet.echo_id is None:
-            return
-        if self._order is not None:
-            echo_id, _, packet_id = packet.echo_id.partition("-")
-            self._order.answered(echo_id, is_retry=not packet_id)
+
+    def _on_notice(self, payload: bytes) -> None:
+        job = self._group.read_notice(payload) if self._group is not None else None
+        if job is not None:
+            self._queue.wake(job.queue)
 
     def _ignore(self, job: Job, why: str) -> None:
-        if not job.packet.is_observed:
-            logger.warning("ignored a message on %.200r: %s", job.packet.topic, why)
-            self._acknowledge(job)
+        logger.warning("ignored a message on %.200r: %s", job.packet.topic, why)
+        self._acknowledge(job)
 
     def _take(self, job: Job) -> None:
-        packet = job.packet
         self._intake.read(job)
-        if job.command is not None:
-            self._queue_command(job, job.command)
-        elif job.message is None:
-            if not packet.is_observed:
-                self._ignore(job, "the message is empty")
-        elif packet.is_observed:
-            if self._order is not None:
-                self._order.published(job.message.key, job.echo_id.partition("-")[0])
-        elif self._intake.is_known(job.message):
-            self._acknowledge(job)
+        if job.message is None and job.command is None:
+            self._ignore(job, "the message is empty")
+        elif job.message is not None and self._intake.is_known(job.message):
+            self._intake.close(job)
+            self._connection.acknowledge(job.packet)
+        else:
+            if self._group is not None:
+                self._group.expect(job)
+            self._queue_up(job)
+
+    def _queue_up(self, job: Job) -> None:
+        if job.message is None:
+            if not self._queue.put(job.queue, job) and not self._queue.is_stopped:
+                self._ignore(job, "the queue is full")
         elif not (self._is_backlog or self._rate_limiter.allows(job.message.key)):
             self._reject(job, job.message, TOO_FAST)
-        elif not self._queue.put(job.message.key, job, always=self._is_backlog):
+        elif not self._queue.put(job.queue, job, always=self._is_backlog):
             self._reject(job, job.message, OVERLOADED)
 
     @property
@@ -245,33 +262,27 @@ class Bridge:
         """
         return not self._connection.synced.is_set()
 
-    def _queue_command(self, job: Job, command: Command) -> None:
-        key = session_key(command.project, command.session) if command.session is not None else command.project.name
-        if not self._queue.put(key, job):
-            logger.warning("ignored a %s command: the queue is full", command.kind)
-            self._acknowledge(job)
-
     def _reject(self, job: Job, message: UserMessage, text: str) -> None:
         if self._stopped.is_set() or self._queue.is_stopped:
             return  # the broker will redeliver it
         self.counts["rejected"] += 1
         logger.warning("rejected a message of session %s: %s", message.key, text)
         self._intake.forget(message)
-        self._send(job, text, lambda: self._acknowledge(job))
+        if self._group is None:
+            self._send(job, text, lambda: self._acknowledge(job))
+            return
+        job.rejection = text  # by the bridge that gets the right to answer it
+        if len(self._queue) > 2 * self._settings.queue or not self._queue.put(job.queue, job, always=True):
+            self._acknowledge(job)
 
     # ---- processing, on the worker threads
 
-    def _process(self, job: Job) -> bool:
-        """Process a job. Returns False when messages before it are not answered yet: it must be tried again."""
+    def _process(self, job: Job) -> float | None:
+        """Process a job. Returns after how many seconds it is to be tried again; None when it is done."""
         try:
-            if job.command is not None:
-                self._command(job.command)
-                self._acknowledge(job)
-            elif job.message is not None:
-                if not self._is_its_turn(job, job.message):
-                    time.sleep(0.01)
-                    return False
-                self._serve(job, job.message)
+            if self._group is not None:
+                return self._process_shared(job, self._group)
+            self._answer_job(job)
         except Exception as error:  # noqa: BLE001 - the error is reported to the client
             self.counts["errors"] += 1
             logger.error("failed to answer a message: %s", type(error).__name__)  # its text may quote the message
@@ -279,18 +290,47 @@ class Bridge:
             if job.message is not None:
                 self._intake.forget(job.message)
                 self._send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
-        return True
+        return None
 
-    def _is_its_turn(self, job: Job, message: UserMessage) -> bool:
-        if self._order is None or not self._connection.sees_echoes:
-            return True
-        echo_id, waited = job.echo_id.partition("-")[0], time.monotonic() - job.arrived
-        if self._order.is_first(message.key, echo_id, waited):
-            return True
-        if waited < PATIENCE or self._responder.is_busy(message):
-            return False
-        self._order.pass_over(message.key, echo_id)  # the messages before it belonged to a bridge that is gone
-        return True
+    def _process_shared(self, job: Job, group: Group) -> float | None:
+        """Process a job if this bridge gets the right to do so before another one of the group has done it."""
+        if job.is_answered:
+            self._acknowledge(job)
+            return None
+        if not job.has_hesitated:
+            job.has_hesitated = True
+            if pause := group.hesitation():
+                return pause
+        try:
+            with group.claim(job) as is_granted:
+                return self._process_claimed(job, group) if is_granted else BUSY_SECONDS
+        except SessionError as error:  # it is answered when the store can be used again
+            logger.warning("can't use the session store: %s", error)
+            return OFFLINE_SECONDS
+
+    def _process_claimed(self, job: Job, group: Group) -> float | None:
+        if not self._connection.sync(SYNC_SECONDS):
+            return OFFLINE_SECONDS
+        if not job.is_answered and group.name(job):  # a bridge was killed that may have sent the answer
+            self._stopped.wait(IN_FLIGHT_SECONDS)
+            if not self._connection.sync(SYNC_SECONDS):
+                return OFFLINE_SECONDS
+        if job.is_answered:
+            self._acknowledge(job)
+        else:
+            self._answer_job(job)
+        return None
+
+    def _answer_job(self, job: Job) -> None:
+        if job.command is not None:
+            self._command(job.command)
+            self._note_done(job)
+            self._acknowledge(job)
+        elif job.message is not None and job.rejection:
+            if self._deliver(job, job.rejection):
+                self._acknowledge(job)
+        elif job.message is not None:
+            self._serve(job, job.message)
 
     def _serve(self, job: Job, message: UserMessage) -> None:
         if self._was_accepted(job, message):
@@ -302,24 +342,40 @@ class Bridge:
             return
         if response.is_error:
             self._intake.forget(message)  # the client may send it again: what was done of it is kept
+        if not self._deliver(job, response.text, answered=None if response.is_error else message):
+            return
+        self._acknowledge(job)
+        self.counts["errors" if response.is_error else "processed"] += 1
+        self._total_latency += time.monotonic() - job.arrived
+
+    def _deliver(self, job: Job, text: str, answered: UserMessage | None = None) -> bool:
+        """Publish the answer to a job, and wait until the broker has it. answered: the message that is recorded as
+        answered then. Returns False when the bridge is stopped before that."""
         with self._lock:
             self._sending[job.echo_id] = None
         try:
             is_delivered = threading.Event()
-            self._send(job, response.text, is_delivered.set)
+            self._send(job, text, is_delivered.set)
             while not is_delivered.wait(0.5):
                 if self._stopped.is_set():
-                    return
-            if not response.is_error:
-                self._note_delivered(message)
+                    return False
+            if answered is not None:
+                self._note_delivered(answered)
         finally:
             with self._lock:
                 echo = self._sending.pop(job.echo_id, None)
+        if job.message is not None and not self._has_echo(job.message):
+            self._note_done(job)
         if echo is not None:
             self._connection.acknowledge(echo)
-        self._acknowledge(job)
-        self.counts["errors" if response.is_error else "processed"] += 1
-        self._total_latency += time.monotonic() - job.arrived
+        return True
+
+    def _note_done(self, job: Job) -> None:
+        """Tell the group of what has no echo."""
+        if self._group is not None:
+            notice = self._group.note_done(job)
+            while not (notice.is_published() or self._stopped.wait(0.01)):
+                pass
 
     def _was_accepted(self, job: Job, message: UserMessage) -> bool:
         """Whether a bridge that was killed had already delivered the answer to the broker."""
@@ -333,9 +389,7 @@ class Bridge:
             self._responder.note_delivered(message)
         else:  # it was an error
             self._intake.forget(message)
-        echo = self._accepted.pop(job.echo_id)
-        if echo.qos:
-            self._connection.acknowledge(echo)
+        self._connection.acknowledge(self._accepted.pop(job.echo_id))
         return True
 
     def _answer(self, job: Job, message: UserMessage) -> Response | None:
@@ -355,14 +409,8 @@ class Bridge:
         return publish_frame
 
     def _command(self, command: Command) -> None:
+        self._responder.obey(command)
         project, session = command.project, command.session
-        keys = self._responder.sessions_of(project) if session is None else [session_key(project, session)]
-        if command.kind == "template":
-            self._responder.templates.set(project, session, command.template)
-        if command.kind == "delete":
-            self._responder.templates.drop(project, session)
-        if command.kind != "template" or command.reset:
-            self._responder.service.forget(keys)
         notice = {"template": "Template updated", "clear": "History cleared"}.get(command.kind)
         if notice and session is not None and project.hints:
             self._connection.sender.publish(f"{project.hints}/{topic_level(session)}", json.dumps({"hint": notice}))
@@ -377,11 +425,26 @@ class Bridge:
         assert job.message is not None
         payload = json.dumps({"hint": text}) if job.state is not None and not text.startswith("{") else text
         messages.debug("out %r %r", job.message.reply_topic, payload)
-        correlation = job.packet.correlation
-        self._connection.sender.publish(
-            job.message.reply_topic, payload, echo_id=job.echo_id, correlation=correlation, then=then
-        )
+        options: Any = {"echo_id": job.echo_id, "correlation": job.packet.correlation, "then": then}
+        publish, default = self._connection.sender.publish, job.message.default_topic
+
+        def use_default() -> None:
+            logger.warning("the broker does not allow the bridge to answer on the response topic of a message")
+            publish(default, payload, **options)
+
+        refused = None if self._has_echo(job.message) else use_default
+        publish(job.message.reply_topic, payload, **options, refused=refused)
+
+    def _has_echo(self, message: UserMessage) -> bool:
+        """Whether the bridges see the answer to a message: not on a topic that only its client knows."""
+        return message.reply_topic.startswith(self._answer_prefixes)
 
     def _acknowledge(self, job: Job) -> None:
+        if self._group is not None:
+            self._group.close(job)
+            if job.message is not None:  # whether it was answered before is known to the store
+                self._intake.forget(job.message)
         self._intake.close(job)
         self._connection.acknowledge(job.packet)
+        if job.echo is not None:
+            self._connection.acknowledge(job.echo)

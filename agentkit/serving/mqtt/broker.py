@@ -19,63 +19,50 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from agentkit import ConfigurationError
+from agentkit.serving.mqtt.limits import BrokerLimits
 from agentkit.serving.mqtt.payloads import topic_level
+from agentkit.serving.mqtt.probe import is_in_use
 from agentkit.serving.mqtt.sender import REQUEST_PROPERTY, Sender
-from agentkit.serving.mqtt.tls import secure
+from agentkit.serving.mqtt.settings import BrokerSettings
+from agentkit.serving.mqtt.tls import mqtt_client
 
 logger = logging.getLogger("agentkit.mqtt")
-
-SESSION_EXPIRY = 7 * 24 * 3600
 
 SENDER_EXPIRY = 3600
 CONNECTION_CLOSED = "the broker closed the connection"
 NO_RESPONSE = "the broker does not respond"
 SYNC_SECONDS = 5.0
-CHECK_SECONDS = 3.0
-_SERVED, _OBSERVED = 1, 2  # subscription identifiers
+TAKEOVER_SECONDS, PROBE_SECONDS = 60, 2.0
+"""How long a bridge leaves its client id to another client before it looks again, and how long that takes, in
+seconds."""
+FIRST_DELAY, LAST_DELAY = 1, 120
+"""The shortest and the longest time between two attempts to connect again, in seconds."""
+QUICK_SECONDS, MAX_QUICK_LOSSES = 5.0, 4
+"""A connection that is lost sooner, in seconds, was closed for what was sent on it; after so many of them one after the
+other, another client is taken to use the same id."""
 
 
-@dataclass(frozen=True)
-class BrokerSettings:
-    """Address of the broker, and how the bridge connects to it.
-
-    client_id: fixed, so that the broker queues messages while the bridge is disconnected. group: name of the group of
-    shared subscriptions, with which several bridges share the load. protocol: "5", which falls back to 3.1.1 when the
-    broker does not support it, or "3.1.1". keepalive: in seconds. expiry: how long the broker keeps messages for a
-    disconnected bridge, in seconds; 0 keeps none.
-    """
-
-    broker: str = "localhost"
-    port: int = 1883
-    username: str | None = None
-    password: str | None = None
-    client_id: str = "agentkit-bridge"
-    tls: bool = False
-    ca_file: Path | None = None
-    group: str | None = None
-    keepalive: int = 60
-    expiry: int = SESSION_EXPIRY
-    protocol: str = "5"
+class UnsupportedBrokerError(ConfigurationError):
+    """The broker lacks what the bridge needs."""
 
 
 @dataclass(frozen=True)
 class Packet:
     """A message received from the broker.
 
-    packet_id: the packet identifier. is_duplicate: the broker has sent it before (the DUP flag). is_observed: this copy
-    is for the order in a group only; the bridge that gets the shared copy answers it. correlation: the Correlation Data
-    (MQTT 5). echo_id: the id of the request it answers, when it is an echo.
+    packet_id: the packet identifier. is_duplicate: the broker has sent it before (the DUP flag). correlation: the
+    Correlation Data (MQTT 5). echo_id: the id of the request it answers, when it is an echo.
     """
 
     topic: str
@@ -83,7 +70,6 @@ class Packet:
     packet_id: int
     qos: int
     is_duplicate: bool = False
-    is_observed: bool = False
     response_topic: str | None = None
     correlation: bytes | None = None
     echo_id: str | None = None
@@ -93,7 +79,8 @@ class BrokerConnection:
     """The listener and the sender of a bridge.
 
     served: topics whose messages the bridge answers. echoed: topic filters of its answers. on_packet: called with each
-    packet. max_inflight: maximum number of unacknowledged messages (Receive Maximum).
+    packet. max_inflight: maximum number of unacknowledged messages (Receive Maximum). on_notice: called with the
+    payload of each message from `notify`.
 
     Raises ConfigurationError when TLS can't be set up.
     """
@@ -105,16 +92,22 @@ class BrokerConnection:
         echoed: Sequence[str],
         on_packet: Callable[[Packet], object],
         max_inflight: int,
+        on_notice: Callable[[bytes], object] = lambda payload: None,
     ) -> None:
         self._settings = settings
         self._served = served
         self._echoed = echoed
         self._on_packet = on_packet
-        self._max_inflight = max_inflight
-        self._sync_token = ""
-        self._is_leaving = False
-        self._subscribing = 0
+        self._on_notice = on_notice
+        # A bridge of a group answers a message only when the broker has passed on a token: that may not be held up.
+        self._max_inflight = 65_535 if settings.group else min(65_535, max_inflight)
+        self._tokens: dict[str, threading.Event] = {}
+        self._is_leaving = self._is_standing_back = False
+        self._connected_at = float("inf")
+        self._quick_losses = 0
+        self._arrived_at = 0.0
         self.refused = 0
+        self.limits = BrokerLimits()
         self.is_connected = threading.Event()
         self.synced = threading.Event()
         self._create_clients("3.1.1" if settings.protocol == "3.1.1" else "5")
@@ -125,52 +118,72 @@ class BrokerConnection:
         return f"{self._own_topic}/status"
 
     @property
-    def sees_echoes(self) -> bool:
-        """Whether the broker is known to deliver echoes."""
-        return self.is_mqtt5 and self.synced.is_set()
-
-    @property
     def _own_topic(self) -> str:
         return f"agentkit/bridge/{topic_level(self._settings.client_id)}"
+
+    @property
+    def _notice_topic(self) -> str:
+        return f"agentkit/bridge/{topic_level(self._settings.group or '')}/group"
 
     def _create_clients(self, protocol: str) -> None:
         self.is_mqtt5 = protocol == "5"
         self._listener = self._client(self._settings.client_id, is_persistent=self._settings.expiry > 0)
         self._listener.manual_ack_set(True)
-        self._listener.will_set(self.status_topic, "offline", qos=1, retain=True)
+        self._set_will()
         self._listener.on_connect = self._on_connect
         self._listener.on_subscribe = self._on_subscribe
         self._listener.on_disconnect = self._on_disconnect
         self._listener.on_message = self._on_message
+        self._listener.on_pre_connect = self._before_connecting
+        self.sender = Sender(self._sender_client, self._reconnect_sender, is_mqtt5=self.is_mqtt5)
+
+    def _sender_client(self) -> paho.Client:
         client = self._client(f"{self._settings.client_id}-answers", is_persistent=False)
-        self.sender = Sender(client, is_mqtt5=self.is_mqtt5)
+        client.on_pre_connect = self._before_connecting
+        client.max_inflight_messages_set(self.limits.in_flight)
+        return client
+
+    def _reconnect_sender(self, client: paho.Client) -> None:
+        client.connect_async(self._settings.broker, self._settings.port, self._settings.keepalive)
+        client.loop_start()
 
     def _client(self, client_id: str, *, is_persistent: bool) -> paho.Client:
-        settings = self._settings
         version = MQTTProtocolVersion.MQTTv5 if self.is_mqtt5 else MQTTProtocolVersion.MQTTv311
         options: dict[str, Any] = {} if self.is_mqtt5 else {"clean_session": not is_persistent}
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=version, **options)
-        secure(client, settings.username, settings.password, settings.tls, settings.ca_file)
-        client.reconnect_delay_set(1, 120)
+        client = mqtt_client(self._settings, client_id, version, **options)
+        client.reconnect_delay_set(FIRST_DELAY, LAST_DELAY)
         return client
+
+    def _set_will(self) -> None:
+        self._listener.will_set(self.status_topic, "offline", qos=min(1, self.limits.qos), retain=self.limits.retains)
 
     def start(self, seconds: float) -> None:
         """Connect and subscribe.
 
-        seconds: timeout. Raises OSError when the broker can't be reached, refuses the connection, or (in a group) does
-        not support MQTT 5.
+        seconds: timeout. Raises OSError when the broker can't be reached or refuses the connection, ConfigurationError
+        when another bridge uses the client id, UnsupportedBrokerError when it does not support what a group needs.
         """
+        if self._settings.expiry and is_in_use(self._settings, self._own_topic, seconds):
+            raise ConfigurationError(
+                f"another bridge already uses the client id {self._settings.client_id} on {self._settings.address}: "
+                "choose another one (--client_id), or let both share the load (--shared GROUP)"
+            )
         problem = self._discard_session(seconds)
         if self.is_mqtt5 and problem is not None and (problem == CONNECTION_CLOSED or "protocol" in problem.lower()):
             self._fall_back()
             problem = self._discard_session(seconds)
         if problem is not None:
             raise ConnectionRefusedError(problem)
+        for warning in self.limits.warnings():
+            logger.warning("%s", warning)
+        self._set_will()
         # The sender first: messages published before it is connected may exceed the broker's Receive Maximum.
         self._connect(self.sender.client, expiry=SENDER_EXPIRY)
-        self._connect_listener()
+        self._connected_at = time.monotonic()
+        self._connect(self._listener, expiry=self._settings.expiry)
         end = time.monotonic() + seconds
         if not (self.sender.is_ready.wait(seconds) and self.is_connected.wait(max(0.0, end - time.monotonic()))):
+            self._is_leaving = self.sender.is_leaving = True
             self._listener.loop_stop()
             self.sender.client.loop_stop()
             raise ConnectionRefusedError(NO_RESPONSE)
@@ -185,7 +198,8 @@ class BrokerConnection:
         client = self._client(f"{self._settings.client_id}-answers", is_persistent=False)
 
         def on_connect(_: Any, __: Any, ___: Any, reason: Any, properties: Any) -> None:
-            self.sender.adapt_to(properties)
+            self.limits = BrokerLimits.of(properties)
+            self.sender.adapt_to(self.limits)
             results.put(str(reason) if reason.is_failure else None)
 
         client.on_connect = on_connect
@@ -204,12 +218,9 @@ class BrokerConnection:
     def _fall_back(self) -> None:
         """Use MQTT 3.1.1. Older brokers refuse MQTT 5, or just close the connection."""
         if self._settings.group:
-            raise ConnectionRefusedError("the broker does not support MQTT 5, which bridges of a group require")
+            raise UnsupportedBrokerError("the broker does not support MQTT 5, which bridges of a group require")
         logger.info("the broker does not support MQTT 5: falling back to MQTT 3.1.1")
         self._create_clients("3.1.1")
-
-    def _connect_listener(self) -> None:
-        self._connect(self._listener, expiry=self._settings.expiry)
 
     def _connect(self, client: paho.Client, *, expiry: int) -> None:
         settings = self._settings
@@ -217,18 +228,10 @@ class BrokerConnection:
         if self.is_mqtt5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = expiry
-            properties.ReceiveMaximum = min(65_535, self._max_inflight)
+            properties.ReceiveMaximum = self._max_inflight
             options = {"clean_start": False, "properties": properties}
         client.connect(settings.broker, settings.port, settings.keepalive, **options)
         client.loop_start()
-
-    def leave_group(self) -> None:
-        """Unsubscribe, so that undelivered messages go to the other bridges of the group.
-
-        Otherwise the broker keeps assigning messages to this bridge while it is disconnected.
-        """
-        if self._settings.group:
-            self._listener.unsubscribe([*self._shared, *self._served])
 
     def stop(self, seconds: float = 5.0) -> None:
         """Disconnect when the broker has confirmed all answers, or after that many seconds."""
@@ -237,74 +240,134 @@ class BrokerConnection:
             time.sleep(0.02)
         self._is_leaving = self.sender.is_leaving = True
         with contextlib.suppress(RuntimeError, ValueError):  # not connected
-            self._listener.publish(self.status_topic, "offline", qos=1, retain=True).wait_for_publish(2)
+            self._publish_status("offline").wait_for_publish(2)
         for client in (self._listener, self.sender.client):
             client.disconnect()
             client.loop_stop()
 
+    def wait_for_backlog(self) -> bool:
+        """Wait for what the broker has kept for this bridge. Returns False when nothing more arrives for SYNC_SECONDS,
+        but not the bridge's own message behind it either."""
+        self._arrived_at = time.monotonic()
+        while not self.synced.wait(0.1):
+            if time.monotonic() - self._arrived_at > SYNC_SECONDS:
+                return False
+        return True
+
     def acknowledge(self, packet: Packet) -> None:
         """Acknowledge a message to the broker."""
-        self._listener.ack(packet.packet_id, packet.qos)
+        if packet.qos:
+            self._listener.ack(packet.packet_id, packet.qos)
+
+    def notify(self, payload: str) -> None:
+        """Tell all bridges of the group, this one too, in `on_notice`."""
+        self._listener.publish(self._notice_topic, payload, qos=min(1, self.limits.qos))
+
+    def sync(self, seconds: float) -> bool:
+        """Wait until all that the broker has accepted for this bridge so far has arrived. Returns False when that takes
+        more than that many seconds, and while there is no connection."""
+        if not self.is_connected.is_set():
+            return False
+        token, has_arrived = secrets.token_hex(16), threading.Event()
+        self._tokens[token] = has_arrived
+        try:
+            self._publish_token(token)
+            return has_arrived.wait(seconds)
+        finally:
+            self._tokens.pop(token, None)
+
+    def _publish_token(self, token: str) -> None:
+        self._listener.publish(f"{self._own_topic}/sync", token, qos=min(1, self.limits.qos))
+
+    def _publish_status(self, text: str) -> paho.MQTTMessageInfo:
+        return self._listener.publish(self.status_topic, text, qos=min(1, self.limits.qos), retain=self.limits.retains)
 
     def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
         if reason.is_failure:
             logger.error("the broker refused the connection: %s", reason)
             return
-        served = dict.fromkeys(self._served, 1)
-        if not self.is_mqtt5:
-            self._subscribing = 1
-            client.subscribe(list(served.items()))
-        elif self._settings.group:
-            # All bridges see these copies in the same order. Echoes have QoS 0: the broker must not queue them for a
-            # disconnected bridge, whose queue they would fill.
-            self._subscribing = 2
-            echoed = dict.fromkeys(self._echoed, 0)
-            self._subscribe({**dict.fromkeys(self._shared, 1), **echoed, f"{self._own_topic}/sync": 1}, _SERVED)
-            self._subscribe(dict.fromkeys(self._served, 0), _OBSERVED)
+        self._connected_at = time.monotonic()
+        topics = list(self._served)
+        if self.is_mqtt5:
+            topics += [*self._echoed, f"{self._own_topic}/sync"]
+            topics += [self._notice_topic] if self._settings.group else []
+            never = SubscribeOptions.RETAIN_DO_NOT_SEND
+            options = [(topic, SubscribeOptions(qos=1, retainHandling=never)) for topic in topics]
+            client.subscribe([*options, (f"{self._own_topic}/ping", SubscribeOptions(qos=0, retainHandling=never))])
         else:
-            self._subscribing = 1
-            self._subscribe({**served, **dict.fromkeys(self._echoed, 1), f"{self._own_topic}/sync": 1}, _SERVED)
+            client.subscribe([(topic, 1) for topic in topics])
 
-    @property
-    def _shared(self) -> list[str]:
-        return [f"$share/{self._settings.group}/{topic}" for topic in self._served]
-
-    def _subscribe(self, topics: Mapping[str, int], identifier: int) -> None:
-        properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
-        properties.SubscriptionIdentifier = identifier
-        never = SubscribeOptions.RETAIN_DO_NOT_SEND
-        options = [(topic, SubscribeOptions(qos=qos, retainHandling=never)) for topic, qos in topics.items()]
-        self._listener.subscribe(options, properties=properties)
-
-    def _on_subscribe(self, client: paho.Client, _: Any, __: Any, reasons: Sequence[Any], ___: Any) -> None:
+    def _on_subscribe(self, _: paho.Client, __: Any, ___: Any, reasons: Sequence[Any], ____: Any) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
             self.refused += len(refused)
             logger.error("the broker refused %d subscriptions: %s", len(refused), refused[0])
-        self._subscribing -= 1
-        if self._subscribing > 0:
-            return
-        client.publish(self.status_topic, "online", qos=1, retain=True)
+        self._publish_status("online")
         if not self.is_mqtt5:
             self.synced.set()
-        elif not self.synced.is_set() and not self._sync_token:
-            self._sync_token = secrets.token_hex(16)
-            client.publish(f"{self._own_topic}/sync", self._sync_token, qos=1)
+        elif not self.synced.is_set():
+            token = secrets.token_hex(16)
+            self._tokens[token] = self.synced
+            self._publish_token(token)
         self.is_connected.set()
         logger.info("connected to the broker")
 
-    def _on_disconnect(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
+    def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
+        is_quick = time.monotonic() - self._connected_at < QUICK_SECONDS
+        self._connected_at = float("inf")
         self.is_connected.clear()
-        if self._is_leaving:
+        if self._is_leaving or self._is_standing_back:
             return
         logger.warning("lost the connection to the broker: %s", reason)
-        if "taken over" in str(reason).lower():
-            logger.error(
-                "another client uses the client id %s: each bridge needs a unique one (--client_id)",
-                self._settings.client_id,
-            )
+        self._quick_losses = self._quick_losses + 1 if is_quick else 0
+        if not self.is_mqtt5:
+            self._do_without_retained()
+        # Some brokers do not say that another client has taken over the session.
+        is_taken = "taken over" in str(reason).lower() or self._quick_losses > MAX_QUICK_LOSSES
+        if is_taken or (self._quick_losses > 1 and self._is_held_by_another()):
+            self._stand_back()
 
-    def _on_message(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
+    def _is_held_by_another(self) -> bool:
+        try:
+            return is_in_use(self._settings, self._own_topic, PROBE_SECONDS)
+        except OSError:
+            return False
+
+    def _stand_back(self) -> None:
+        """Leave the client id to the other client, and look again later."""
+        self._is_standing_back = True
+        logger.error(
+            "session taken over: another client uses the client id %s, and each bridge needs a unique one "
+            "(--client_id, or --shared to share the load); trying again in %g seconds",
+            self._settings.client_id,
+            TAKEOVER_SECONDS,
+        )
+        for client in (self._listener, self.sender.client):
+            client.reconnect_delay_set(TAKEOVER_SECONDS, TAKEOVER_SECONDS)
+
+    def _before_connecting(self, client: paho.Client, _: Any) -> None:
+        """Raises ConnectionAbortedError, after which paho waits, while another client uses the client id."""
+        if not self._is_standing_back:
+            return
+        if client is not self._listener:
+            raise ConnectionAbortedError
+        if self._is_held_by_another():
+            self._stand_back()
+            raise ConnectionAbortedError
+        self._is_standing_back = False
+        self._quick_losses = 0
+        for each in (self._listener, self.sender.client):
+            each.reconnect_delay_set(FIRST_DELAY, LAST_DELAY)
+
+    def _do_without_retained(self) -> None:
+        """Some brokers without retained messages close the connection, as AWS IoT does."""
+        if self._quick_losses == 2 and self.limits.retains:
+            self.limits = replace(self.limits, retains=False)
+            logger.warning("%s (it closes the connection at once)", self.limits.warnings()[-1])
+            self._set_will()
+
+    def _on_message(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
+        self._arrived_at = time.monotonic()
         properties = getattr(message, "properties", None)
         packet = Packet(
             message.topic,
@@ -312,48 +375,22 @@ class BrokerConnection:
             message.mid,
             message.qos,
             message.dup,
-            _OBSERVED in getattr(properties, "SubscriptionIdentifier", ()),
             getattr(properties, "ResponseTopic", None),
             getattr(properties, "CorrelationData", None),
             dict(getattr(properties, "UserProperty", ())).get(REQUEST_PROPERTY),
         )
-        if packet.topic == f"{self._own_topic}/sync":
+        if packet.topic == f"{self._own_topic}/ping":
+            client.publish(f"{self._own_topic}/pong", packet.payload)
+        elif packet.topic == f"{self._own_topic}/sync":
             self.acknowledge(packet)
-            if packet.payload.decode("utf-8", "replace") == self._sync_token:
-                self.synced.set()
-            return
-        if message.retain:  # it may be old, and would be delivered again at each reconnection
+            arrived = self._tokens.get(packet.payload.decode("utf-8", "replace"))
+            if arrived is not None:
+                arrived.set()
+        elif message.retain:  # it may be old, and would be delivered again at each reconnection
             logger.warning("ignored a retained message on %.200r", packet.topic)
             self.acknowledge(packet)
-            return
-        self._on_packet(packet)
-
-
-def test_broker(settings: BrokerSettings, served: Sequence[str], answers: Sequence[str]) -> list[str]:
-    """Check that a bridge can work with a broker. Returns the problems, one sentence each.
-
-    served: topics whose messages the bridge answers. answers: prefixes of the topics of its answers. Raises OSError
-    when the broker can't be reached or refuses the connection. The check uses its own client id, so it does not take
-    messages from a running bridge.
-    """
-    settings = replace(settings, client_id=f"agentkit-check-{secrets.token_hex(4)}", group=None, expiry=0)
-    received: queue.SimpleQueue[str] = queue.SimpleQueue()
-    connection = BrokerConnection(
-        settings, served, [f"{topic}#" for topic in answers], lambda packet: received.put(packet.topic), 100
-    )
-    connection.start(10.0)
-    probes = {f"{topic}{settings.client_id}" for topic in answers} if connection.is_mqtt5 else set()
-    missing = set(probes)
-    for probe in probes:
-        connection.sender.publish(probe, "agentkit mqtt --check")
-    end = time.monotonic() + CHECK_SECONDS
-    while missing and time.monotonic() < end:
-        with contextlib.suppress(queue.Empty):
-            missing.discard(received.get(timeout=0.1))
-    connection.stop()
-    problems = [f"it refuses {connection.refused} subscriptions of the bridge"] if connection.refused else []
-    return problems + [
-        f"it does not allow the bridge to publish to and read {topic}#"
-        for topic in answers
-        if {f"{topic}{settings.client_id}"} & missing
-    ]
+        elif self._settings.group and packet.topic == self._notice_topic:
+            self._on_notice(packet.payload)
+            self.acknowledge(packet)
+        else:
+            self._on_packet(packet)

@@ -5,44 +5,35 @@ import queue
 import threading
 import time
 import uuid
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
 from agentkit.serving.mqtt.payloads import topic_level
-from agentkit.serving.mqtt.tls import secure
+from agentkit.serving.mqtt.settings import BrokerSettings
+from agentkit.serving.mqtt.tls import mqtt_client
 
 
 class ChatClient:
     """A conversation with a bridge over a broker.
 
-    Raises OSError when the broker can't be reached or refuses the connection.
+    Raises OSError when the broker can't be reached or refuses the connection, ConfigurationError when a TLS file can't
+    be read.
     """
 
-    def __init__(
-        self,
-        broker: str,
-        port: int = 1883,
-        username: str | None = None,
-        password: str | None = None,
-        tls: bool = False,
-        ca_file: Path | None = None,
-    ) -> None:
+    def __init__(self, settings: BrokerSettings) -> None:
         self._answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._is_ready = threading.Event()
         self._refusal = ""
         self._topic = self._reply_prefix = ""
         self._session = ""
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        secure(self._client, username, password, tls, ca_file)
+        self._client = mqtt_client(settings)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._is_ready.set()
         self._client.on_message = lambda _, __, message: self._answers.put(
             (message.topic, message.payload.decode("utf-8", "replace"))
         )
-        self._client.connect(broker, port)
+        self._client.connect(settings.broker, settings.port)
 
     def begin(self, project: str, session: str) -> None:
         """Subscribe to the answers of a session. Raises ConnectionRefusedError when that fails."""

@@ -1,4 +1,4 @@
-"""Runs the bridge inside another service's process; retries while the broker is unavailable or the client id in use."""
+"""Keeps a bridge running: starts it as soon as its broker can be reached, in this thread or beside another service."""
 
 import logging
 import threading
@@ -8,14 +8,69 @@ from pathlib import Path
 
 from agentkit import ConfigurationError
 from agentkit.serving.chat_service import ChatService
-from agentkit.serving.mqtt.bridge import Bridge, BridgeSettings
+from agentkit.serving.mqtt.bridge import Bridge
 from agentkit.serving.mqtt.client_id import held_client_id
 from agentkit.serving.mqtt.projects import Project
+from agentkit.serving.mqtt.settings import BridgeSettings
 
 logger = logging.getLogger("agentkit.mqtt")
 
 RETRY_SECONDS = 5.0
-"""Delay between two attempts, in seconds."""
+"""Delay between two attempts to use a client id that another process uses, in seconds."""
+FIRST_PAUSE, LAST_PAUSE = 1.0, 60.0
+"""Delays after the first and after later failures to reach a server, in seconds; they double."""
+
+
+def keep_trying(
+    what: str, attempt: Callable[[], object], errors: tuple[type[Exception], ...], stopped: threading.Event
+) -> bool:
+    """Call `attempt` until it does not raise, with growing pauses. what: what can't be used when it does, for the log.
+    Returns False when `stopped` is set before that."""
+    pause = FIRST_PAUSE
+    while not stopped.is_set():
+        try:
+            attempt()
+        except errors as error:
+            logger.warning("%s can't be used, trying again in %g seconds: %s", what, pause, error)
+            stopped.wait(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+        else:
+            return True
+    return False
+
+
+def serve_until(
+    stopped: threading.Event,
+    projects: tuple[Project, ...],
+    service: ChatService,
+    settings: BridgeSettings,
+    *,
+    on_start: Callable[[], object] = lambda: None,
+    is_ready: threading.Event | None = None,
+) -> None:
+    """Serve projects until `stopped` is set; tries again and again while the broker can't be reached.
+
+    on_start: called when the bridge is connected. is_ready: messages wait until it is set; None: they are answered at
+    once. Raises ConfigurationError as `Bridge.start` does.
+    """
+    bridges: list[Bridge] = []
+
+    def start() -> None:
+        bridge = Bridge(projects, service, settings)
+        bridge.start(begins=False)
+        bridges.append(bridge)
+
+    if not keep_trying(f"the broker {settings.address}", start, (OSError,), stopped):
+        return
+    (bridge,) = bridges
+    on_start()
+    while is_ready is not None and not is_ready.wait(0.1):
+        if stopped.is_set():
+            break
+    else:
+        bridge.begin()
+    stopped.wait()
+    bridge.stop()
 
 
 def serve_embedded(
@@ -27,20 +82,14 @@ def serve_embedded(
     when it ends, another one takes over.
     """
     stopped = threading.Event()
-    address = f"{settings.broker}:{settings.port}"
 
     def serve() -> None:
         while not stopped.is_set():
             try:
-                with held_client_id(settings.client_id, address, in_group=False, folder=folder) as name:
-                    bridge = Bridge(projects, service, replace(settings, client_id=name))
-                    bridge.start()
-                    stopped.wait()
-                    bridge.stop()
+                with held_client_id(settings.client_id, settings.address, in_group=False, folder=folder) as name:
+                    serve_until(stopped, projects, service, replace(settings, client_id=name))
             except ConfigurationError as error:
                 logger.info("this process does not serve MQTT: %s", error)
-            except OSError as error:
-                logger.warning("can't use the broker %s, retrying: %s", address, error)
             stopped.wait(RETRY_SECONDS)
 
     thread = threading.Thread(target=serve, name="agentkit-mqtt", daemon=True)

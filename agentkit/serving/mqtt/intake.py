@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from cachetools import FIFOCache
 
@@ -31,20 +32,35 @@ MAX_REMEMBERED = 20_000
 """Maximum number of packets, and of requests, that are remembered to detect duplicates."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """A packet that is being processed, with its parsed content.
 
-    state: the state of the maze, for a packet on the state topic. echo_id: id by which an echo of its answer refers to
-    it. arrived: time of arrival (time.monotonic()).
+    state: the state of the maze, for a packet on the state topic. digest: what identifies the request for all bridges
+    of a group; a repeated message without a requestId has the same. echo_id: id by which an echo of its answer refers
+    to it. lane: jobs of one lane are processed one after the other. rejection: the text to answer instead of the
+    model's. has_hesitated: whether it was left to other bridges of the group for a moment. is_answered: whether another
+    one has answered it. echo: the echo of that, which is acknowledged after it. arrived: time of arrival
+    (time.monotonic()).
     """
 
     packet: Packet
     message: UserMessage | None = None
     state: dict[str, Any] | None = None
     command: Command | None = None
+    digest: str = ""
     echo_id: str = ""
+    lane: str = ""
+    rejection: str = ""
+    has_hesitated: bool = False
+    is_answered: bool = False
+    echo: Packet | None = None
     arrived: float = field(default_factory=time.monotonic)
+
+    @property
+    def queue(self) -> str:
+        """The key of its queue: that of its lane; a rejection does not wait for the messages before it."""
+        return f"{self.lane}!" if self.rejection else self.lane
 
     @property
     def fingerprint(self) -> tuple[str, bytes]:
@@ -71,8 +87,9 @@ class Intake:
         packet = job.packet
         project, kind, level = self._route(packet.topic)
         if kind not in ("user", "state"):
-            if not packet.is_observed:
-                job.command = read_command(project, kind, level, packet.payload)
+            job.command = read_command(project, kind, level, packet.payload)
+            job.lane = _lane_of(job.command)
+            job.digest = _digest_of(job.lane, f"{packet.topic}\n".encode() + packet.payload)
             return
         if kind == "state":
             message, job.state = read_state(project, packet.payload)
@@ -80,7 +97,8 @@ class Intake:
         else:
             job.message = read_user_message(project, packet.payload, packet.response_topic)
         if job.message is not None:
-            job.message, job.echo_id = _with_ids(self._with_safe_reply_topic(job.message), packet)
+            job.message = self._with_safe_reply_topic(job.message)
+            _set_ids(job, job.message)
 
     def packet_state(self, job: Job) -> Literal["new", "open", "closed"]:
         """Whether a packet is new, or redelivered after a reconnection, and then whether it is still open.
@@ -131,14 +149,35 @@ class Intake:
         return not is_new and known == digest
 
     def _with_safe_reply_topic(self, message: UserMessage) -> UserMessage:
-        """The message; its reply topic is replaced by the default one if it belongs to another existing session."""
-        session = message.reply_session
-        is_answer = message.reply_topic.startswith(f"{message.project.answers}/")
-        key = session_key(message.project, session)
-        if is_answer and session != message.session and self._has_session(key):
-            logger.warning("ignored a replyTopic of another session, in project %s", message.project.name)
-            return replace(message, reply_topic=message.default_topic)
-        return message
+        """The message; its reply topic is replaced by the default one if it belongs to another existing session, or is
+        one that the bridge serves."""
+        if message.reply_topic == message.default_topic or not self._is_taken(message):
+            return message
+        logger.warning("ignored a reply topic of another session, or of requests, in project %s", message.project.name)
+        return replace(message, reply_topic=message.default_topic)
+
+    def _is_taken(self, message: UserMessage) -> bool:
+        head, _, last = message.reply_topic.rpartition("/")
+        if message.reply_topic in self.routes or (last and f"{head}/+" in self.routes):
+            return True
+        owner = self._owner(message)
+        if owner is None:
+            return False
+        project, session = owner
+        is_own = project.name == message.project.name and session == message.session
+        return not is_own and self._has_session(session_key(project, session))
+
+    def _owner(self, message: UserMessage) -> tuple[Project, str] | None:
+        """The project and the session that the reply topic of a message belongs to; None: a topic of neither."""
+        topic = message.reply_topic
+        for project in (message.project, *(project for project, _ in self.routes.values())):
+            for prefix in (project.answers, project.hints):
+                if prefix and topic.startswith(f"{prefix}/"):
+                    return project, unquote(topic.removeprefix(f"{prefix}/").strip("/").partition("/")[0])
+        levels = topic.split("/")
+        if len(levels) > 2 and levels[1] in ("assistant_response", "hint"):  # of a project that another bridge serves
+            return replace(message.project, name=levels[0]), unquote(levels[2])
+        return None
 
     def _route(self, topic: str) -> tuple[Project, str, str | None]:
         if topic in self.routes:
@@ -171,18 +210,28 @@ def _digest(message: UserMessage) -> bytes:
     return hashlib.sha256(message.text.encode("utf-8", "surrogatepass")).digest()
 
 
-def _with_ids(message: UserMessage, packet: Packet) -> tuple[UserMessage, str]:
-    """Returns the message with its id in the session's log, and the id by which the bridges of a group refer to it.
+def _lane_of(command: Command) -> str:
+    return command.project.name if command.session is None else session_key(command.project, command.session)
+
+
+def _set_ids(job: Job, message: UserMessage) -> None:
+    """Set the ids of a job, and that of its message in the session's log.
 
     A request is identified by its topic, clientId and requestId, because several clients of one session may use the
-    same requestIds. A message without a requestId is identified by its packet identifier and payload. Packet
-    identifiers differ between bridges, so for such a message only the part of the second id before the "-" is common to
-    all bridges.
+    same requestIds. A message without a requestId is identified by its packet identifier and payload.
     """
+    packet = job.packet
     request = json.dumps([packet.topic, message.client_id, message.request_id])
     source = b"r" + request.encode() if message.request_id else b"p" + packet.payload
-    digest = hashlib.sha256(f"{message.key}\n".encode() + source).hexdigest()[:32]
+    job.digest = _digest_of(f"{message.project.name}:" if message.is_new_session else message.key, source)
+    job.lane = f"{message.project.name}:new:{job.digest}" if message.is_new_session else message.key
     if message.request_id:
-        return replace(message, log_id=f"request-{digest}"), digest
-    log_id = f"packet-{packet.packet_id}-{digest}"
-    return replace(message, log_id=log_id, is_retry=packet.is_duplicate), f"{digest}-{packet.packet_id}"
+        job.message, job.echo_id = replace(message, log_id=f"request-{job.digest}"), job.digest
+    else:
+        log_id = f"packet-{packet.packet_id}-{job.digest}"
+        job.message = replace(message, log_id=log_id, is_retry=packet.is_duplicate)
+        job.echo_id = f"{job.digest}-{packet.packet_id}"
+
+
+def _digest_of(key: str, source: bytes) -> str:
+    return hashlib.sha256(f"{key}\n".encode() + source).hexdigest()[:32]

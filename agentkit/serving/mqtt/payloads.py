@@ -38,6 +38,7 @@ class UserMessage:
     of it. reply_topic: topic of the answer. sampling: temperature, top_p and
     max_tokens, as far as given. request_id: the client's id of the request, or "". log_id: the message's id in the log
     of its session, or "". is_retry: whether another message with this log_id is a duplicate of this one.
+    is_new_session: whether the client gave no session, so that it got one of its own.
     """
 
     project: Project
@@ -51,16 +52,12 @@ class UserMessage:
     stream: bool = False
     log_id: str = ""
     is_retry: bool = True
+    is_new_session: bool = False
 
     @property
     def default_topic(self) -> str:
         """The topic of the answer when the client requests no other one."""
         return f"{self.project.answers}/{topic_level(self.session)}"
-
-    @property
-    def reply_session(self) -> str:
-        """The session that its reply topic refers to: the topic level after the prefix of answers."""
-        return unquote(self.reply_topic.removeprefix(f"{self.project.answers}/").strip("/").partition("/")[0])
 
     @property
     def key(self) -> str:
@@ -86,18 +83,19 @@ class Command:
 def read_user_message(project: Project, payload: bytes, response_topic: str | None = None) -> UserMessage | None:
     """Parse a message on `P/user_input`; returns None for an empty one.
 
-    response_topic: the MQTT 5 Response Topic, used when the payload has no replyTopic. Raises BadPayloadError.
+    response_topic: the MQTT 5 Response Topic, used when the payload has no replyTopic; it may be any topic, and the
+    caller has to check whose it is. Raises BadPayloadError.
     """
     fields = _json_of(payload)
     if not isinstance(fields, dict):
         text = fields if isinstance(fields, str) else _text_of(payload)
-        return _message(project, {"message": text, "replyTopic": response_topic}) if text.strip() else None
+        return _message(project, {"message": text}, response_topic) if text.strip() else None
     message = fields.get("message")
     if message is not None and not isinstance(message, str):
         fields = {**fields, "message": json.dumps(message, ensure_ascii=False)}
     if not str(fields.get("message") or "").strip():
         return None
-    return _message(project, {**fields, "replyTopic": fields.get("replyTopic") or response_topic})
+    return _message(project, fields, response_topic)
 
 
 def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str, Any]]:
@@ -107,33 +105,48 @@ def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str,
         raise BadPayloadError("a state must be a JSON object")
     session = session_of(fields)
     topic = f"{project.hints}/{topic_level(session)}"
-    return UserMessage(project, session, "state", topic, request_id=_short_text(fields.get("requestId"))), fields
+    message = UserMessage(
+        project,
+        session,
+        "state",
+        topic,
+        request_id=_short_text(fields.get("requestId")),
+        is_new_session=not _has_session(fields),
+    )
+    return message, fields
 
 
-def _message(project: Project, fields: Mapping[str, Any]) -> UserMessage:
+def _message(project: Project, fields: Mapping[str, Any], response_topic: str | None) -> UserMessage:
     session = session_of(fields)
+    given = fields.get("replyTopic")
+    is_foreign = not given and response_topic is not None and _is_foreign(response_topic)
     return UserMessage(
         project,
         session,
         str(fields["message"]),
-        _reply_topic(project, session, fields.get("replyTopic")),
+        str(response_topic) if is_foreign else _reply_topic(project, session, given or response_topic),
         {name: value for key, name in _NUMBERS.items() if (value := _number(key, fields.get(key))) is not None},
         _prompt_of(fields),
         _short_text(fields.get("clientId")),
         _short_text(fields.get("requestId")),
         fields.get("stream") is True,
+        is_new_session=not _has_session(fields),
     )
 
 
 def session_of(fields: Mapping[str, Any]) -> str:
     """The session's id, or a new one if none is given. Raises BadPayloadError if it is too long."""
-    given = fields.get("sessionId")
-    if isinstance(given, bool) or not isinstance(given, str | int | float) or not str(given).strip():
+    if not _has_session(fields):
         return f"default-{secrets.token_hex(4)}"
-    session = str(given).strip()
+    session = str(fields["sessionId"]).strip()
     if len(session.encode("utf-8", "replace")) > MAX_ID_BYTES:
         raise BadPayloadError(f"the session id is longer than {MAX_ID_BYTES} bytes")
     return session
+
+
+def _has_session(fields: Mapping[str, Any]) -> bool:
+    given = fields.get("sessionId")
+    return not isinstance(given, bool) and isinstance(given, str | int | float) and bool(str(given).strip())
 
 
 def topic_level(session: str) -> str:
@@ -168,6 +181,11 @@ def _reply_topic(project: Project, session: str, given: Any) -> str:
         logger.warning("ignored a replyTopic that is not a valid topic of answers of project %s", project.name)
         return default
     return str(given)
+
+
+def _is_foreign(topic: str) -> bool:
+    """Whether a topic can be answered on, and is neither the broker's nor the bridges' own."""
+    return is_plain_topic(topic) and not topic.startswith(("$", "agentkit/"))
 
 
 def _prompt_of(fields: Mapping[str, Any]) -> str | None:

@@ -17,7 +17,7 @@ from agentkit.serving.chat_service import ChatService, process_user_input_with_l
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt import maze
-from agentkit.serving.mqtt.payloads import UserMessage, session_key
+from agentkit.serving.mqtt.payloads import Command, UserMessage, session_key
 from agentkit.serving.mqtt.projects import Project
 from agentkit.serving.tool_loading import AnyTool, load
 from agentkit.session import INTERNAL, SessionInfo, Sessions
@@ -149,9 +149,15 @@ class Responder:
         """Whether the store has a session with this id."""
         return key in self.sessions
 
-    def is_busy(self, message: UserMessage) -> bool:
-        """Whether a message of the same session is being answered."""
-        return self.sessions[message.key].is_held
+    def obey(self, command: Command) -> None:
+        """Change the sessions that a command names."""
+        project, session = command.project, command.session
+        if command.kind == "template":
+            self.templates.set(project, session, command.template)
+        if command.kind == "delete":
+            self.templates.drop(project, session)
+        if command.kind != "template" or command.reset:
+            self.service.forget(self.sessions_of(project) if session is None else [session_key(project, session)])
 
     def sessions_of(self, project: Project) -> list[str]:
         """The ids of a project's sessions in the store."""

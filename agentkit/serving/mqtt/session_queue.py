@@ -1,5 +1,6 @@
 """A job queue: the jobs of one session run one at a time in order of arrival, different sessions run concurrently."""
 
+import heapq
 import threading
 import time
 from collections import deque
@@ -13,14 +14,17 @@ class SessionQueue(Generic[J]):
     """Runs jobs on worker threads.
 
     workers: maximum number of jobs run concurrently. capacity: maximum number of waiting jobs. work: processes a job
-    and must not raise; if it returns False, the job is tried again after jobs of other sessions.
+    and must not raise. It returns None when the job is done, else the seconds after which it is tried again; until then
+    its session waits, unless `wake` is called.
     """
 
-    def __init__(self, workers: int, capacity: int, work: Callable[[J], bool]) -> None:
+    def __init__(self, workers: int, capacity: int, work: Callable[[J], float | None]) -> None:
         self._capacity = capacity
         self._work = work
         self._waiting: dict[str, deque[J]] = {}
         self._ready: deque[str] = deque()
+        self._asleep: dict[str, float] = {}
+        self._alarms: list[tuple[float, str]] = []
         self._running = 0
         self._count = 0
         self._is_stopped = False
@@ -63,6 +67,13 @@ class SessionQueue(Generic[J]):
             self._changed.notify()
             return True
 
+    def wake(self, key: str) -> None:
+        """Try the first job of a key now, if it is one that is to be tried again later."""
+        with self._changed:
+            if self._asleep.pop(key, None) is not None:
+                self._ready.append(key)
+                self._changed.notify()
+
     def stop(self, seconds: float) -> list[J]:
         """Accept no more jobs, and wait up to that many seconds for running ones. Returns the jobs not started."""
         end = time.monotonic() + seconds
@@ -70,33 +81,55 @@ class SessionQueue(Generic[J]):
             self._is_stopped = True
             unstarted = [job for queue in self._waiting.values() for job in queue]
             self._ready.clear()
+            self._asleep.clear()
             self._changed.notify_all()
             while self._running and time.monotonic() < end:
                 self._changed.wait(min(0.1, max(0.0, end - time.monotonic())))
         return unstarted
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._ready:
-                    if self._is_stopped:
-                        return
-                    self._changed.wait()
-                key = self._ready.popleft()
-                job = self._waiting[key].popleft()
-                self._count -= 1
-                self._running += 1
-            is_done = True
+        while (taken := self._next()) is not None:
+            key, job = taken
+            pause: float | None = None
             try:
-                is_done = self._work(job)
+                pause = self._work(job)
             finally:
-                with self._changed:
-                    self._running -= 1
-                    if not is_done:
-                        self._waiting[key].appendleft(job)
-                        self._count += 1
-                    if not self._waiting[key]:
-                        del self._waiting[key]
-                    elif not self._is_stopped:
-                        self._ready.append(key)
-                    self._changed.notify_all()
+                self._finish(key, job, pause)
+
+    def _next(self) -> tuple[str, J] | None:
+        """Wait for the next job; None when the queue is stopped."""
+        with self._changed:
+            while not self._ready:
+                if self._is_stopped:
+                    return None
+                self._changed.wait(self._seconds_to_alarm())
+                self._wake_due()
+            key = self._ready.popleft()
+            self._count -= 1
+            self._running += 1
+            return key, self._waiting[key].popleft()
+
+    def _finish(self, key: str, job: J, pause: float | None) -> None:
+        with self._changed:
+            self._running -= 1
+            if pause is not None:
+                self._waiting[key].appendleft(job)
+                self._count += 1
+            if not self._waiting[key]:
+                del self._waiting[key]
+            elif pause and not self._is_stopped:
+                self._asleep[key] = time.monotonic() + pause
+                heapq.heappush(self._alarms, (self._asleep[key], key))
+            elif not self._is_stopped:
+                self._ready.append(key)
+            self._changed.notify_all()
+
+    def _seconds_to_alarm(self) -> float | None:
+        return max(0.0, self._alarms[0][0] - time.monotonic()) if self._alarms else None
+
+    def _wake_due(self) -> None:
+        while self._alarms and self._alarms[0][0] <= time.monotonic():
+            at, key = heapq.heappop(self._alarms)
+            if self._asleep.get(key) == at:  # it was not woken meanwhile
+                del self._asleep[key]
+                self._ready.append(key)

@@ -1,38 +1,74 @@
-"""Credentials and TLS of MQTT clients."""
+"""Transport, credentials and TLS of MQTT clients."""
 
 import socket
 import ssl
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agentkit import ConfigurationError
 from agentkit.net.outgoing import HTTPX, check_key_log, check_tls
+from agentkit.serving.mqtt.settings import BrokerSettings
 
 
-def secure(client: mqtt.Client, username: str | None, password: str | None, tls: bool, ca_file: Path | None) -> None:
-    """Set the user, the password and TLS of a client.
+def mqtt_client(
+    settings: BrokerSettings,
+    client_id: str = "",
+    protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
+    **options: Any,
+) -> mqtt.Client:
+    """A client that is not connected yet. options: of `paho.mqtt.client.Client`.
 
-    ca_file: CA certificates that verify the broker; None: the system's. Raises ConfigurationError when the file can't
-    be read.
+    Raises ConfigurationError when a TLS file can't be read.
 
-    Also sets TCP_NODELAY. Otherwise a small packet waits for the acknowledgement of the previous one (Nagle's
-    algorithm), which the other side delays by about 40 ms.
+    Sets TCP_NODELAY. Otherwise a small packet waits for the acknowledgement of the previous one (Nagle's algorithm),
+    which the other side delays by about 40 ms.
     """
+    client = mqtt.Client(
+        CallbackAPIVersion.VERSION2, client_id, protocol=protocol, transport=settings.transport, **options
+    )
 
     def set_no_delay(_: mqtt.Client, __: Any, connection: Any) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if isinstance(connection, socket.socket):  # paho's WebSocket wrapper has no setsockopt
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     client.on_socket_open = set_no_delay
-    if username is not None:
-        client.username_pw_set(username, password)
-    if tls:
-        if ca_file is None:
-            check_tls(HTTPX)  # OpenSSL reads the same variables, and ignores files that are missing
-        check_key_log()
-        try:
-            context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-        except OSError as error:  # includes ssl.SSLError
-            raise ConfigurationError(f"can't read the CA certificates in {ca_file}: {error}") from None
-        client.tls_set_context(context)
+    if settings.transport == "websockets":
+        client.ws_set_options(settings.websocket_path)
+    if settings.username is not None:
+        client.username_pw_set(settings.username, settings.password)
+    if settings.uses_tls:
+        client.tls_set_context(_context(settings))
+    return client
+
+
+def _context(settings: BrokerSettings) -> ssl.SSLContext:
+    if settings.ca_file is None:
+        check_tls(HTTPX)  # OpenSSL reads the same variables, and ignores files that are missing
+    check_key_log()
+    try:
+        context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+    except OSError as error:  # includes ssl.SSLError
+        raise ConfigurationError(f"can't read the CA certificates in {settings.ca_file}: {error}") from None
+    if settings.cert_file is None and settings.key_file is not None:
+        raise ConfigurationError("a client key needs its certificate: give the certificate's file too (--cert_file)")
+    if settings.cert_file is not None:
+        _add_certificate(context, settings)
+    if settings.alpn:
+        context.set_alpn_protocols([settings.alpn])
+    return context
+
+
+def _add_certificate(context: ssl.SSLContext, settings: BrokerSettings) -> None:
+    def refuse_password() -> str:
+        raise ConfigurationError(
+            f"the key {settings.key_file or settings.cert_file} is encrypted: give one without a passphrase "
+            "(openssl pkey -in KEY -out NEW), readable by the bridge's user only"
+        )
+
+    try:
+        context.load_cert_chain(settings.cert_file or "", settings.key_file, refuse_password)
+    except OSError as error:  # includes ssl.SSLError
+        files = " and ".join(str(file) for file in (settings.cert_file, settings.key_file) if file)
+        raise ConfigurationError(f"can't use the client certificate in {files}: {error}") from None

@@ -13,12 +13,15 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from pydantic import ValidationError
 
 from agentkit.serving.http.keys import Keys
+from agentkit.serving.http.token_keys import TokenKeys
+from agentkit.serving.outage import STORE_OUTAGE
 from tests.support.http_service import Service, serve_http, settings_for, talk
 from tests.support.model_server import ModelServer, running
+from tests.support.ports import free_port
 from tests.support.redis_server import serve_redis
 
 ROOT = Path(__file__).parents[3]
@@ -173,7 +176,78 @@ def test_tokens_of_rs256_with_a_set_of_keys(tmp_path: Path, model: ModelServer, 
             "no id": token(own, "RS256"),
         }
         found = {name: service.ask("GET", "/v1/models", key=each).status_code for name, each in made.items()}
-    assert found == {"good": 200, "unknown key": 401, "another's": 401, "symmetric": 401, "no id": 401}
+    assert found == {"good": 200, "unknown key": 401, "another's": 401, "symmetric": 401, "no id": 200}
+
+
+def jwk(private: Any, **more: Any) -> dict[str, Any]:
+    """The public key of a key pair as a JWK."""
+    kinds = {rsa.RSAPrivateKey: "RSAAlgorithm", ec.EllipticCurvePrivateKey: "ECAlgorithm"}
+    kind = next((name for kind, name in kinds.items() if isinstance(private, kind)), "OKPAlgorithm")
+    return {**json.loads(getattr(jwt.algorithms, kind).to_jwk(private.public_key())), **more}
+
+
+def statuses_of(folder: Path, model: ModelServer, keys: Any, made: dict[str, str]) -> dict[str, int]:
+    """The status that each token gets from a service with a JWK set."""
+    (folder / "jwks.json").write_text(json.dumps(keys))
+    options = {"agentkit_jwt_jwks": str(folder / "jwks.json"), "agentkit_jwt_audience": "chat"}
+    with serve_http(settings_for(folder, model.url, **options)) as service:
+        return {name: service.ask("GET", "/v1/models", key=each).status_code for name, each in made.items()}
+
+
+def test_tokens_of_every_kind_of_public_key(tmp_path: Path, model: ModelServer) -> None:
+    own, curve, edwards = rsa.generate_private_key(65537, 2048), ec.SECP256R1(), ed25519.Ed25519PrivateKey.generate()
+    elliptic = ec.generate_private_key(curve)
+    keys = [jwk(own, kid="r"), jwk(elliptic, kid="e"), jwk(edwards, kid="d")]
+    names = dict.fromkeys(["RS256", "RS384", "RS512", "PS256", "PS512"], own) | {"ES256": elliptic, "EdDSA": edwards}
+    kids = {own: "r", elliptic: "e", edwards: "d"}
+    good = {name: token(key, name, {"kid": kids[key]}) for name, key in names.items()}
+    nameless = {f"{name} without a name": token(key, name) for name, key in names.items()}
+    bad = {
+        "a name that is another's": token(own, "RS256", {"kid": "e"}),
+        "an unknown name": token(own, "RS256", {"kid": "?"}),
+        "a foreign key": token(ec.generate_private_key(curve), "ES256"),
+        "a public key as a secret": token(keys[0]["n"], "HS256", {"kid": "r"}),
+    }
+    found = statuses_of(tmp_path, model, {"keys": keys}, {**good, **nameless, **bad})
+    assert found == dict.fromkeys({**good, **nameless}, 200) | dict.fromkeys(bad, 401)
+
+
+def test_a_key_is_used_for_what_it_is_made_for(tmp_path: Path, model: ModelServer) -> None:
+    own, other = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    secret = {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC0", "kid": "s"}
+    keys = {"keys": [jwk(own, alg="RS512"), jwk(other, use="enc"), {"kty": "new"}, "x", secret]}
+    made = {
+        "named, by a key without a name": token(own, "RS512", {"kid": "any"}),
+        "another algorithm": token(own, "RS256"),
+        "for encryption": token(other, "RS512"),
+        "a shared secret": token("secret-secret-secret-secret-secret-", "HS256", {"kid": "s"}),
+    }
+    assert list(statuses_of(tmp_path, model, keys, made).values()) == [200, 401, 401, 401]
+    one = {"a key alone": token(own, "PS256")}
+    assert statuses_of(tmp_path, model, jwk(own), one) == {"a key alone": 200}
+
+
+def test_keys_that_cannot_be_fetched_again_stay_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, new = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    sets: list[Any] = [{"keys": [jwk(own, kid="1")]}, OSError("down"), {"keys": [jwk(own, kid="1"), jwk(new, kid="2")]}]
+    fetched: list[Any] = []
+
+    def fetch() -> Any:
+        fetched.append(sets.pop(0))
+        if isinstance(fetched[-1], OSError):
+            raise fetched[-1]
+        return fetched[-1]
+
+    keys = TokenKeys(fetch, is_remote=True)
+    old, newer = token(own, "ES256", {"kid": "1"}), token(new, "ES256", {"kid": "2"})
+    assert len(keys.candidates(old)) == 1
+    assert [keys.candidates(newer) for _ in range(5)] == [[]] * 5
+    assert len(fetched) == 1  # tokens of strangers do not make it ask again and again
+    for expected in ([], [keys.candidates(old)[0].id, "2"]):
+        monkeypatch.setattr(keys, "_next_fetch", float("-inf"))
+        found = keys.candidates(newer)
+        assert len(keys.candidates(old)) == 1
+        assert [each.id for each in found] == expected[1:]
 
 
 @pytest.mark.parametrize(
@@ -221,8 +295,42 @@ def test_an_open_service_accepts_local_host_names_only(tmp_path: Path, model: Mo
         assert service.ask("GET", "/v1/models", headers={"Host": "evil.example"}).status_code == 400
         plain = {"Content-Type": "text/plain"}
         body = json.dumps({"messages": [{"role": "user", "content": "x"}]})
-        assert service.ask("POST", "/api/llm/chat", data=body, headers=plain).status_code == 422
+        assert service.ask("POST", "/api/llm/chat", data=body, headers=plain).status_code == 415
         assert "access-control-allow-origin" not in service.ask("GET", "/livez", headers={"Origin": "http://x"}).headers
+
+
+def test_an_unknown_host_gets_the_error_of_the_api(tmp_path: Path, model: ModelServer) -> None:
+    with serve_http(settings_for(tmp_path, model.url)) as service:
+        for host in (
+            "evil.example",
+            "evil.example:8000",
+            "localhost@evil.example",
+            "localhost:x",
+            "127.0.0.1.evil",
+            "[::1",
+        ):
+            for path in ("/v1/models", "/api/llm/prompts", "/", "/nowhere"):
+                refused = service.ask("GET", path, headers={"Host": host})
+                said = refused.json()["error"]["message"] if path == "/v1/models" else refused.json()["detail"]
+                assert (refused.status_code, "keys add" in said) == (400, True)
+        for host in ("LOCALHOST", "localhost:1", "[::1]:8000", "127.0.0.1"):
+            assert service.ask("GET", "/v1/models", headers={"Host": host}).status_code == 200
+
+
+def test_redis_that_is_down_is_one_line_of_the_log(
+    tmp_path: Path, model: ModelServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(STORE_OUTAGE, "_logged", None)
+    store = f"redis://:SECRET@127.0.0.1:{free_port()}/0"
+    with serve_http(settings_for(tmp_path, model.url, agentkit_sessions=store)) as service:
+        for _ in range(10):
+            assert service.ask("GET", "/v1/models").status_code == 200
+        asked = service.ask("POST", "/api/llm/chat/session", {"session_id": "s", "message": "x"})
+        assert asked.status_code == 503
+    lines = [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+    assert len(lines) == 1
+    assert lines[0].startswith("the session store can't be used; requests are not counted: ConnectionError")
+    assert "SECRET" not in caplog.text
 
 
 def test_cors_is_enabled_for_the_configured_origins(tmp_path: Path, model: ModelServer) -> None:

@@ -463,6 +463,25 @@ def test_deleting_a_busy_session_does_not_block_others(tmp_path: Path) -> None:
     assert statuses == [409] * 50
 
 
+def test_two_requests_that_clear_a_session_at_once_both_succeed(service: Service) -> None:
+    for number in range(5):
+        talk(service, f"s{number}", "hello")
+        statuses: list[int] = []
+        both = threading.Barrier(2)
+
+        def clear(number: int = number, both: threading.Barrier = both, statuses: list[int] = statuses) -> None:
+            both.wait()
+            statuses.append(service.ask("DELETE", f"/api/llm/chat/session/s{number}").status_code)
+
+        threads = [threading.Thread(target=clear) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert statuses == [200, 200]
+    assert service.ask("DELETE", "/api/llm/chat/session/s0").status_code == 404
+
+
 def test_split_surrogate_pairs_are_joined(tmp_path: Path) -> None:
     def halves(asked: Asked) -> Answer:
         return streamed(delta(content="a \ud83d"), delta(content="\ude00 b"), delta(content=" \ud83d"))

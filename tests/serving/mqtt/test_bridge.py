@@ -17,8 +17,9 @@ from paho.mqtt.properties import Properties
 from agentkit.backends import OpenAIBackend
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.mqtt import embedded
-from agentkit.serving.mqtt.bridge import OVERLOADED, TOO_FAST, Bridge, BridgeSettings
+from agentkit.serving.mqtt.bridge import OVERLOADED, TOO_FAST, Bridge
 from agentkit.serving.mqtt.projects import projects_named
+from agentkit.serving.mqtt.settings import BridgeSettings
 from agentkit.sessions import MemorySessions
 from tests.support.model_server import Answer, Asked, calls, serve, whole
 from tests.support.mosquitto import EXECUTABLE, Broker, serve_mqtt
@@ -600,7 +601,8 @@ def test_a_large_backlog_is_answered_and_not_refused(tmp_path: Path) -> None:
 
 
 def test_a_bridge_that_waits_for_its_broker_leaks_no_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(embedded, "RETRY_SECONDS", 0.05)
+    for name in ("RETRY_SECONDS", "FIRST_PAUSE", "LAST_PAUSE"):
+        monkeypatch.setattr(embedded, name, 0.05)
     backend = OpenAIBackend("default", base_url="http://127.0.0.1:9", api_key="not-needed")
     before = threading.active_count()
     settings = BridgeSettings(broker="127.0.0.1", port=9, client_id="away")

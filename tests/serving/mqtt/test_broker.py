@@ -76,13 +76,21 @@ def test_a_bridge_without_read_access_to_its_answers_warns_and_serves(tmp_path: 
 
 
 @contextmanager
-def mqtt_3_proxy(broker: Broker, *, refuse_5: str) -> Iterator[int]:
-    """A proxy that refuses MQTT 5: with a CONNACK as MQTT 3.1.1 brokers do, or by closing the connection."""
+def mqtt_3_proxy(
+    broker: Broker, *, refuse_5: str, refuse_retained: bool = False, refuse_qos_2: bool = False
+) -> Iterator[int]:
+    """A proxy that refuses MQTT 5: with a CONNACK as MQTT 3.1.1 brokers do, or by closing the connection.
+
+    refuse_retained, refuse_qos_2: also close the connections of clients whose will is to be retained, or that publish
+    with QoS 2.
+    """
     server = socket.create_server(("127.0.0.1", 0))
 
     def copy(source: socket.socket, target: socket.socket) -> None:
         try:
             while data := source.recv(65_536):
+                if refuse_qos_2 and data[0] & 0xF6 == 0x34:
+                    break
                 target.sendall(data)
         except OSError:
             pass
@@ -100,6 +108,9 @@ def mqtt_3_proxy(broker: Broker, *, refuse_5: str) -> Iterator[int]:
                 if refuse_5 == "connack":
                     # CONNACK, unacceptable protocol version (3.1.1, section 3.2.2.3)
                     client.sendall(b"\x20\x02\x00\x01")
+                client.close()
+                continue
+            if refuse_retained and first[first.index(b"MQTT") + 5] & 0x24 == 0x24:
                 client.close()
                 continue
             onward = socket.create_connection(("127.0.0.1", broker.port))

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import PurePosixPath
+from typing import Any
 
+from agentkit import Context
+from agentkit_tools import reader_process
 from agentkit_tools.file_text import kinds
 from agentkit_tools.file_text.books import read_book
 from agentkit_tools.file_text.code import read_code
@@ -11,12 +14,15 @@ from agentkit_tools.file_text.form import FileText, MissingReaderError
 from agentkit_tools.file_text.mail import read_mail
 from agentkit_tools.file_text.notebooks import read_notebook
 from agentkit_tools.file_text.open_document import read_open_document
+from agentkit_tools.file_text.package import unpacked_size
 from agentkit_tools.file_text.sheets import read_sheets
 from agentkit_tools.file_text.slides import read_slides
 from agentkit_tools.file_text.tables import read_csv
 from agentkit_tools.file_text.texts import read_page, read_pdf, read_text
 from agentkit_tools.file_text.word import read_word
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.page_text import is_pdf
+from agentkit_tools.reader_process import LARGE, NO_RUN, in_reader_process
+from agentkit_tools.unreadable import TooComplexError, UnreadableError
 
 __all__ = ["READERS", "FileText", "MissingReaderError", "read_file"]
 
@@ -44,16 +50,44 @@ READERS: dict[str, Reader] = {
 _NEVER_EMPTY = (read_pdf, read_word, read_slides, read_sheets, read_open_document, read_book, read_notebook)
 
 
-def read_file(path: str, content: bytes) -> FileText:
+AS_TEXT = (read_text, read_code, read_page)
+"""Readers of what is about as long as its text."""
+
+STRUCTURED = 200_000
+"""Bytes from which on a file of another kind is read in a process of its own: each may become a paragraph."""
+
+BY_CELLS = (".ods", ".ots")
+"""Kinds of which a small file may say that it has millions of cells. (So do workbooks, whose reader sees to it.)"""
+
+
+def read_file(path: str, content: bytes, context: Context[Any] = NO_RUN) -> FileText:
     """Returns the text of a file.
 
-    path: with "/"; its ending says which kind it is. Raises UnreadableError when it has no text that can be read:
-    encrypted, scanned, damaged, of a kind that is not read; MissingReaderError when a package is missing for it.
+    path: with "/"; its ending says which kind it is. What is large, when unpacked, and kinds whose size says nothing
+    are read in another process. context: the run for which it is read.
+
+    Raises UnreadableError when it has no text that can be read: encrypted, scanned, damaged, of a kind that is not
+    read, of a size that takes too much time or memory; MissingReaderError when a package is missing for it; ToolError
+    when the run ends before it is read.
     """
     ending = PurePosixPath(path).suffix.lower()
     if ending in kinds.INSTEAD:
         raise UnreadableError(f"files of this kind ({ending}) can't be read: save it as {kinds.INSTEAD[ending]}")
-    reader = READERS.get(ending, read_text)
+    try:
+        return _read(path, content, READERS.get(ending, read_text), context)
+    except RecursionError:
+        raise TooComplexError("it is nested too deeply") from None
+
+
+def _read(path: str, content: bytes, reader: Reader, context: Context[Any]) -> FileText:
     if not content and reader in _NEVER_EMPTY:
         raise UnreadableError("it is empty")
+    if reader is read_pdf or is_pdf(content):
+        return read_pdf(path, content, context)
+    if reader is read_sheets:
+        return read_sheets(path, content, context)
+    if path.lower().endswith(BY_CELLS) or unpacked_size(content) > (LARGE if reader in AS_TEXT else STRUCTURED):
+        return in_reader_process(
+            reader, path, content, size=len(content), context=context, seconds=reader_process.FILE_SECONDS
+        )
     return reader(path, content)

@@ -6,7 +6,8 @@ from typing import Any
 from agentkit import Page
 from agentkit_tools.file_text.form import FileText, joined, one_line
 from agentkit_tools.file_text.package import Package, attribute, descendants, resolved
-from agentkit_tools.page_text import UnreadableError, readable
+from agentkit_tools.page_text import readable
+from agentkit_tools.unreadable import UnreadableError
 
 _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 """How fonts are made unreadable in books whose text is not encrypted."""

@@ -1,9 +1,14 @@
 """What a reader of a kind of file returns, and what the readers share."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agentkit_tools.page_text import Readable, UnreadableError
+from agentkit_tools.page_text import Readable
+from agentkit_tools.unreadable import UnreadableError
+
+SECONDS = 30.0
+"""After this time no further part of a file is read."""
 
 MAX_CHARACTERS = 40_000_000
 """Maximum length of the text of a file; what a small file says may be longer than the file."""
@@ -26,9 +31,11 @@ class MissingReaderError(UnreadableError):
 
 
 def joined(parts: Iterable[str], separator: str = "\n\n") -> str:
-    """Joins the parts that are not empty, at most MAX_CHARACTERS, with a note on what was left out."""
+    """Joins the parts that are not empty, as many as are read within SECONDS and at most MAX_CHARACTERS, with a note on
+    what was left out."""
     kept: list[str] = []
     length = 0
+    end = time.monotonic() + SECONDS
     for part in parts:
         if not part.strip():
             continue
@@ -37,6 +44,9 @@ def joined(parts: Iterable[str], separator: str = "\n\n") -> str:
             break
         kept.append(part)
         length += len(part) + len(separator)
+        if time.monotonic() > end:
+            kept.append(f"[… only the first {length:,} characters were read: they took {SECONDS:g} seconds]")
+            break
     return separator.join(kept)
 
 

@@ -1,18 +1,30 @@
 """Mails."""
 
-import email.policy
+import email
 from email.message import EmailMessage
+from email.policy import EmailPolicy
+from typing import Any
 
 from agentkit import Page
 from agentkit_tools.file_text.form import FileText, joined
-from agentkit_tools.page_text import UnreadableError, readable
+from agentkit_tools.page_text import readable
+from agentkit_tools.unreadable import UnreadableError
 
 SHOWN = ("From", "To", "Cc", "Date", "Subject")
+MAX_HEADER = 2_000
+"""Characters of a header that are read: the time for one grows with the square of its length."""
+
+
+class _Policy(EmailPolicy):
+    """Reads the beginning of each header."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        return super().header_fetch_parse(name, value[:MAX_HEADER])
 
 
 def read_mail(path: str, content: bytes) -> FileText:
     """A mail: who wrote it, when, its text, and the names of what is attached."""
-    message = email.message_from_bytes(content, policy=email.policy.default)
+    message = email.message_from_bytes(content, policy=_Policy())
     if not isinstance(message, EmailMessage):
         raise UnreadableError("it is not a mail")
     try:

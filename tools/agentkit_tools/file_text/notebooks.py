@@ -7,7 +7,7 @@ from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined
 from agentkit_tools.file_text.texts import decoded, heading_of
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.unreadable import UnreadableError
 
 OUTPUT = 5_000
 """Maximum length of what one cell printed, in characters."""
@@ -46,7 +46,7 @@ def _cell(cell: Mapping[str, Any], language: str) -> Iterator[str]:
     elif cell.get("cell_type") == "heading":
         yield f"{'#' * _level(cell)} {text}"
     else:
-        yield re.sub(r"\(data:[^)\s]{100,}\)", "()", text)  # an image that was pasted
+        yield re.sub(r"\(data:[^()\s]{100,}\)", "()", text)  # an image that was pasted
 
 
 def _output(output: Mapping[str, Any]) -> str:

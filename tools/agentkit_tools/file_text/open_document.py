@@ -6,7 +6,7 @@ from typing import Any
 from agentkit_tools.file_text.form import FileText, joined, one_line
 from agentkit_tools.file_text.package import Package, attribute, child, children, descendants, local
 from agentkit_tools.file_text.tables import table_text
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.unreadable import UnreadableError
 
 _LEFT_OUT = frozenset(("tracked-changes", "annotation", "forms", "sequence-decls", "ruby-text", "event-listeners"))
 MAX_REPEATED = 100

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.reader_process import LARGE
+from agentkit_tools.unreadable import UnreadableError
 
 MAX_ENTRIES = 20_000
 MAX_PART = 50_000_000
@@ -91,6 +92,17 @@ class Package:
         """The path of an Office file's main part."""
         found = (target for kind, target in self.targets("").values() if kind == "officeDocument" and target in self)
         return next(found, otherwise)
+
+
+def unpacked_size(content: bytes) -> int:
+    """The size of a file in bytes; of a ZIP file that of its parts, as it says: they are not read any further."""
+    if len(content) > LARGE or not content.startswith(b"PK"):
+        return len(content)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            return sum(entry.file_size for entry in file.infolist())
+    except _DAMAGED:
+        return len(content)
 
 
 def _number(path: str) -> tuple[int, str]:

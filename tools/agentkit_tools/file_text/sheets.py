@@ -7,19 +7,27 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
+from agentkit import Context
 from agentkit_tools.file_text.form import FileText, MissingReaderError, joined
 from agentkit_tools.file_text.package import Package
 from agentkit_tools.file_text.tables import table_text
-from agentkit_tools.page_text import UnreadableError
+from agentkit_tools.reader_process import FILE_SECONDS, NO_RUN, in_reader_process
+from agentkit_tools.unreadable import UnreadableError
 
 
-def read_sheets(path: str, content: bytes) -> FileText:
-    """A workbook's sheets, each row with the names of its columns. Raises UnreadableError, MissingReaderError when
-    openpyxl is not installed."""
+def read_sheets(path: str, content: bytes, context: Context[Any] = NO_RUN) -> FileText:
+    """A workbook's sheets, each row with the names of its columns; read in another process, since a small file may say
+    that it has billions of cells. Raises UnreadableError, MissingReaderError when openpyxl is not installed."""
     try:
-        from openpyxl import load_workbook
+        import openpyxl  # noqa: F401
     except ImportError:
         raise MissingReaderError("install agentkit-loop[documents]") from None
+    return in_reader_process(_read_workbook, content, size=len(content), context=context, seconds=FILE_SECONDS)
+
+
+def _read_workbook(content: bytes) -> FileText:
+    from openpyxl import load_workbook
+
     package = Package(content)
     sheets = [package.read(each) for each in package.paths("xl/worksheets/", ".xml")]  # raises if one is too large
     with warnings.catch_warnings():
@@ -28,7 +36,7 @@ def read_sheets(path: str, content: bytes) -> FileText:
             values = load_workbook(BytesIO(content), read_only=True, data_only=True)
             formulas = load_workbook(BytesIO(content), read_only=True) if any(map(_lacks_values, sheets)) else None
             return FileText("", joined(_sheets(values, formulas)))
-        except UnreadableError:
+        except (UnreadableError, MemoryError):
             raise
         except Exception:  # noqa: BLE001 - openpyxl raises many types for damaged files
             raise UnreadableError("it is damaged") from None
@@ -44,10 +52,12 @@ def _sheets(workbook: Any, formulas: Any) -> Iterator[str]:
         rows = _rows(sheet)
         if formulas is not None:
             rows = map(_completed, rows, _rows(formulas[sheet.title]))
-        paragraphs = list(table_text(rows))
-        if any(paragraphs):
-            yield f"## {sheet.title}"
-            yield from paragraphs
+        title = f"## {sheet.title}"
+        for paragraph in filter(None, table_text(rows)):
+            if title:
+                yield title
+                title = ""
+            yield paragraph
 
 
 def _rows(sheet: Any) -> Iterator[list[str]]:

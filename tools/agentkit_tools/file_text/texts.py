@@ -1,10 +1,13 @@
 """Plain text and its markups, in whatever charset."""
 
 import re
+from typing import Any
 
-from agentkit import Page
+from agentkit import Context, Page
 from agentkit_tools.file_text.form import FileText, of_page
-from agentkit_tools.page_text import Readable, UnreadableError, readable
+from agentkit_tools.page_text import Readable, readable
+from agentkit_tools.reader_process import NO_RUN
+from agentkit_tools.unreadable import UnreadableError
 
 HEAD = 20_000
 """Characters in which a title is looked for."""
@@ -23,16 +26,14 @@ def read_page(path: str, content: bytes) -> FileText:
     return of_page(readable(Page(path, 200, "text/html", None, content)))
 
 
-def read_pdf(path: str, content: bytes) -> FileText:
-    """A PDF."""
-    return of_page(readable(Page(path, 200, "application/pdf", None, content)))
+def read_pdf(path: str, content: bytes, context: Context[Any] = NO_RUN) -> FileText:
+    """A PDF. context: the run for which it is read."""
+    return of_page(readable(Page(path, 200, "application/pdf", None, content), context))
 
 
 def decoded(path: str, content: bytes) -> str:
     """Decodes a text: UTF-8 if it is valid, UTF-16, or the charset that it seems to be in; raises UnreadableError when
     it is binary."""
-    if content.startswith(b"%PDF-"):
-        return readable(Page(path, 200, "application/pdf", None, content)).text
     found: Readable = readable(Page(path, 200, "text/plain", _charset(content), content))
     sample = found.text[:HEAD]
     if sum(not each.isprintable() and each not in "\n\t" for each in sample) > len(sample) / 20:

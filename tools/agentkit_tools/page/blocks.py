@@ -43,6 +43,9 @@ INVISIBLE = re.compile("[\xad\u200b\u2060\ufeff]")
 """Characters that only say where a word may be divided."""
 
 MAX_TARGET = 300
+MAX_INLINE = 2_000
+"""Characters of a link or of code in a line; what is longer is text."""
+
 MAX_NESTING = 12
 ANCHORS = frozenset(("#", "¶", "§", "🔗", ""))
 LISTS = frozenset(("ul", "ol", "menu", "dir"))
@@ -118,7 +121,8 @@ class _Writer:
     _open: list[Element] = field(default_factory=list)
     _items: list[_Item] = field(default_factory=list)
     _lists: list[_List] = field(default_factory=list)
-    _links: list[tuple[int, int]] = field(default_factory=list)
+    _length: int = 0
+    _links: list[tuple[int, int, int]] = field(default_factory=list)
     _linked: int = 0
     _in_links: int = 0
     _quotes: int = 0
@@ -127,6 +131,7 @@ class _Writer:
     def add(self, text: str) -> None:
         if text:
             self._parts.append(text)
+            self._length += len(text)
 
     def start(self, element: Element) -> bool:
         """Writes what stands before an element's content. Returns whether its content is written already."""
@@ -213,7 +218,7 @@ class _Writer:
     # inline
 
     def begin_inline(self, _: Element) -> None:
-        self._links.append((len(self._parts), self._flushes))
+        self._links.append((len(self._parts), self._flushes, self._length))
 
     def begin_link(self, element: Element) -> None:
         self._in_links += 1
@@ -228,11 +233,13 @@ class _Writer:
         self.add(LINE)
 
     def _inside(self) -> str:
-        """Returns the text since the innermost inline element began, "" if a block ended in it."""
-        at, flushes = self._links.pop()
-        if flushes != self._flushes:
+        """Returns the text since the innermost inline element began, "" if a block ended in it or it is too long: it
+        stays as it is."""
+        at, flushes, length = self._links.pop()
+        if flushes != self._flushes or self._length - length > MAX_INLINE:
             return ""
         text = "".join(self._parts[at:])
+        self._length = length
         del self._parts[at:]
         return text
 

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from lxml import etree
 from lxml.etree import _Element as Element
@@ -45,8 +46,8 @@ def remove_unseen(root: Element) -> None:
     """Removes the elements that are not displayed, off the screen or clipped to nothing, and the text that is too small
     or has the colour of its background."""
     sheet = Stylesheet()
-    for style in root.iter("style"):
-        sheet.add(style.text or "")
+    for each in root.iter("style"):
+        sheet.add(each.text or "")
     # what a sheet that was not read may have coloured
     unread = any("stylesheet" in (link.get("rel") or "").lower() for link in root.iter("link"))
     revealed = frozenset(_revealed(root))
@@ -56,12 +57,14 @@ def remove_unseen(root: Element) -> None:
     for event, element in walk:
         if event == "end":
             shown.pop()
-        elif element.tag not in ("html", "body") and _is_unseen(element, sheet, revealed):
+            continue
+        style = sheet.style_of(element)
+        if element.tag not in ("html", "body") and _is_unseen(element, style, revealed):
             unseen.append(element)
             shown.append(shown[-1])
             walk.skip_subtree()
         else:
-            shown.append(_inherited(shown[-1], element, sheet, unread))
+            shown.append(_inherited(shown[-1], element, style, unread))
             if not shown[-1].seen:
                 _silence(element)
     for element in unseen:
@@ -93,12 +96,11 @@ def _revealed(root: Element) -> Iterator[str]:
     for element in root.iter("button", "a", "summary", "div", "h2", "h3", "h4", "span", "li"):
         controlled = element.get("aria-controls")
         is_control = element.tag in ("button", "a", "summary") or element.get("role") in ("button", "tab")
-        if controlled and is_control and any(text.strip() for text in element.itertext()):
+        if controlled and is_control and any(text.strip() for text in islice(element.itertext(), 100)):
             yield from controlled.split()
 
 
-def _is_unseen(element: Element, sheet: Stylesheet, revealed: frozenset[str]) -> bool:
-    style = sheet.style_of(element)
+def _is_unseen(element: Element, style: Declarations, revealed: frozenset[str]) -> bool:
     if classes_of(element) & FOR_SCREEN_READERS:
         return True
     if element.get("aria-hidden") == "true" and element.get("role") != "tabpanel":
@@ -162,8 +164,7 @@ def _is_clipped(style: Declarations) -> bool:
     return False
 
 
-def _inherited(above: _Shown, element: Element, sheet: Stylesheet, unread: bool) -> _Shown:
-    style = sheet.style_of(element)
+def _inherited(above: _Shown, element: Element, style: Declarations, unread: bool) -> _Shown:
     named = element.get("class") is not None or element.get("id") is not None
     if unread and named and element.tag not in ("html", "body") and above.background == (255, 255, 255):
         above = replace(above, background=None)

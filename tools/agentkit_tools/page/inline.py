@@ -14,19 +14,33 @@ MARK = re.compile(r"(?i)[ºª®™*†‡§¹²³⁰-⁹]+|tm|sm|\(?[rc]\)?|\[.{
 SLASHES = ("/", "⁄", "∕")
 BLOCKS = frozenset(("p", "div", "ul", "ol", "table", "section", "article", "h1", "h2", "h3", "h4", "pre", "blockquote"))
 MAX_FORMULA = 2_000
+BEGINNING, DEEP = 400, 50
+"""Characters of which a beginning is read, and elements in which its text has to begin."""
+LONG = 40
+"""Characters: what is longer is no power and no index."""
 
 
 def write_out(root: Element) -> None:
     """Replaces the elements that set characters above, below or over others, in place."""
     _write_formulas(root)
-    for ruby in list(root.iter("ruby")):
+    for ruby in _outermost(root, "ruby"):
         _write_ruby(ruby)
-    for each in list(root.iter("del", "s", "strike")):
+    for each in _outermost(root, "del", "s", "strike"):
         _write_deleted(each)
     for quoted in list(root.iter("q")):
         _wrap(quoted, "“", "”")
     for each in list(root.iter("sup", "sub")):
         (_write_above if each.tag == "sup" else _write_below)(each)
+
+
+def _outermost(root: Element, *tags: str) -> list[Element]:
+    """Returns the elements with one of these names that are in no other of them: all text in one is written at once."""
+    found = []
+    walk = etree.iterwalk(root, events=("start",), tag=tags)
+    for _, element in walk:
+        found.append(element)
+        walk.skip_subtree()
+    return found
 
 
 def as_text(element: Element, text: str) -> None:
@@ -41,6 +55,22 @@ def text_of(element: Element) -> str:
     return " ".join("".join(map(str, element.itertext())).split())
 
 
+def beginning_of(element: Element) -> str:
+    """Returns the text of an element as `text_of` does; of a long one only the beginning: elements in elements may all
+    have the same long text."""
+    first = list(islice(element.iter(), DEEP))
+    if len(first) == DEEP and not any(each.text for each in first):
+        return ""
+    parts: list[str] = []
+    length = 0
+    for part in element.itertext():
+        parts.append(str(part)[:BEGINNING])
+        length += len(parts[-1])
+        if length > BEGINNING:
+            break
+    return " ".join("".join(parts).split())
+
+
 def _wrap(element: Element, before: str, after: str) -> None:
     element.tag, element.text = "span", before + (element.text or "")
     last = etree.SubElement(element, "span")
@@ -51,7 +81,7 @@ def _wrap(element: Element, before: str, after: str) -> None:
 
 
 def _write_above(sup: Element) -> None:
-    text = text_of(sup)
+    text = beginning_of(sup)
     if _is_numerator(sup, text):
         space = " " if _before(sup)[-1:].isdigit() else ""
         as_text(sup, space + text)
@@ -68,12 +98,12 @@ def _write_above(sup: Element) -> None:
 
 
 def _write_below(sub: Element) -> None:
-    text = text_of(sub)
+    text = beginning_of(sub)
     before = _before(sub)[-1:]
     previous = sub.getprevious()
     if previous is not None and previous.get("data-over") and (previous.tail or "").strip() in SLASHES:
         as_text(sub, text + (" " if (sub.tail or "")[:1].isdigit() else ""))
-    elif not text or len(text) > 40:
+    elif not text or len(text) > LONG:
         sub.tag = "span"
     elif re.fullmatch(r"\d+", text) and before.isalpha() and not (sub.tail or "")[:1].isdigit():
         as_text(sub, text)  # H2O
@@ -98,7 +128,7 @@ def _is_price(sup: Element) -> bool:
 
 
 def _is_power(sup: Element, text: str) -> bool:
-    if not text or len(text) > 40 or "[" in text or MARK.fullmatch(text):
+    if not text or len(text) > LONG or "[" in text or MARK.fullmatch(text):
         return False
     return not (ORDINAL.fullmatch(text) and _before(sup)[-1:].isdigit())
 
@@ -117,7 +147,9 @@ def _before(element: Element) -> str:
     if previous is None:
         parent = element.getparent()
         return (parent.text or "") if parent is not None else ""
-    return previous.tail or (previous.text or "" if len(previous) == 0 else text_of(previous)[-1:])
+    while not previous.tail and len(previous):
+        previous = previous[-1]
+    return previous.tail or previous.text or ""
 
 
 # readings, deleted text
@@ -157,7 +189,7 @@ def _write_formulas(root: Element) -> None:
     for script in list(root.iter("script")):
         if (script.get("type") or "").startswith("math/tex"):
             as_text(script, (script.text or "").strip()[:MAX_FORMULA])
-    for math in list(root.iter("math")):
+    for math in _outermost(root, "math"):
         formula = _formula(math)[:MAX_FORMULA]
         as_text(_whole(math), f" {formula} " if formula else "")
 

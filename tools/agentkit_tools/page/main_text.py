@@ -15,6 +15,9 @@ MAX_ELEMENTS = 40_000
 MAX_DEPTH = 200
 """trafilatura is not asked about a page of more elements or deeper ones: its time grows faster than the page."""
 
+MAX_CELLS = 200_000
+"""Nor about one of more cells, if all rows of tables were as wide as the widest: it makes them so."""
+
 ENOUGH = 0.35
 """Share of the candidates' text that trafilatura has to find; otherwise all candidates are the text."""
 
@@ -144,6 +147,9 @@ def _shown_length(block: Block) -> int:
 
 def _found_by_trafilatura(root: Element) -> str:
     if sum(1 for _ in root.iter()) > MAX_ELEMENTS or depth_of(root, MAX_DEPTH) > MAX_DEPTH:
+        return ""
+    widths = [len(row) for row in root.iter("tr")]
+    if len(widths) * max(widths, default=0) > MAX_CELLS:
         return ""
     try:
         copy = deepcopy(root)

@@ -2,13 +2,17 @@
 
 import re
 import threading
+import time
 
 import pypdfium2
 
 from agentkit_tools.page.columns import text_by_columns
+from agentkit_tools.unreadable import UnreadableError
 
 MAX_PAGES = 300
 MAX_CHARACTERS = 2_000_000
+SECONDS = 10.0
+"""After this time no further page is begun; one page may take seconds."""
 
 _NO_PAGES = re.compile(rb"/Type\s{0,9}/Pages\b[^>]{0,200}?/Count\s{1,9}0\b")
 
@@ -16,25 +20,21 @@ _ONE_AT_A_TIME = threading.Lock()
 """pdfium may not be called by two threads at once."""
 
 
-class PdfError(Exception):
-    """A PDF can not be read; the message gives the reason."""
-
-
 def pdf_text(content: bytes) -> tuple[str, str]:
     """Returns the title and the text of a PDF.
 
-    Raises PdfError when it is damaged, encrypted or has no text because its pages are images.
+    Raises UnreadableError when it is damaged, encrypted or has no text because its pages are images.
     """
     with _ONE_AT_A_TIME:
         try:
-            title, pages, count = _read(content)
+            title, pages, count, why = _read(content)
         except pypdfium2.PdfiumError as error:
-            raise PdfError(_reason(str(error), content)) from None
+            raise UnreadableError(_reason(str(error), content)) from None
     text = "\n\n".join(filter(None, (_joined_lines(page) for page in pages)))
     if not text.strip():
-        raise PdfError("the PDF has no text; its pages may be scanned images")
+        raise UnreadableError("the PDF has no text; its pages may be scanned images")
     if count > len(pages):
-        text += f"\n\n[… only the first {len(pages)} of {count} pages were read]"
+        text += f"\n\n[… only the first {len(pages)} of {count} pages were read{why}]"
     return title, text
 
 
@@ -46,9 +46,10 @@ def _reason(error: str, content: bytes) -> str:
     return "the PDF has no pages" if _NO_PAGES.search(content) else "the PDF is damaged"
 
 
-def _read(content: bytes) -> tuple[str, list[str], int]:
+def _read(content: bytes) -> tuple[str, list[str], int, str]:
     pages: list[str] = []
-    characters = 0
+    characters, why = 0, ""
+    end = time.monotonic() + SECONDS
     with pypdfium2.PdfDocument(content) as document:
         title = document.get_metadata_value("Title")
         count = len(document)
@@ -57,7 +58,10 @@ def _read(content: bytes) -> tuple[str, list[str], int]:
             characters += len(pages[-1])
             if characters > MAX_CHARACTERS:
                 break
-    return title, pages, count
+            if time.monotonic() > end:
+                why = f": they took {SECONDS:g} seconds"
+                break
+    return title, pages, count, why
 
 
 def _page_text(document: pypdfium2.PdfDocument, number: int) -> str:

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from lxml.etree import _Element as Element
 
@@ -21,6 +22,9 @@ PROPERTIES = frozenset(
 )
 MAX_RULES = 5_000
 MAX_COMPOUNDS = 6
+MAX_CHECKS = 3_000_000
+"""How often a rule is compared with an element, for the whole page; then only style attributes count."""
+
 COMPOUND = re.compile(r"(?P<tag>[a-z][a-z0-9-]*)?(?P<names>(?:[.#][\w-]+)*)")
 
 
@@ -72,14 +76,19 @@ class _Rule:
     weight: tuple[int, int, int]
     style: Declarations
 
-    def matches(self, element: Element) -> bool:
+    def matches(self, element: Element, checks: int) -> tuple[bool, int]:
+        """Whether it applies to an element, and how many elements that was compared with, at most `checks`."""
         *above, last = self.compounds
-        if not last.matches(element):
-            return False
-        for ancestor in element.iterancestors() if above else ():
-            if above and above[-1].matches(ancestor):
+        if not above or not last.matches(element):
+            return not above and last.matches(element), 1
+        count = 1
+        for ancestor in islice(element.iterancestors(), checks):
+            count += 1
+            if above[-1].matches(ancestor):
                 above.pop()
-        return not above
+                if not above:
+                    return True, count
+        return False, count
 
 
 def classes_of(element: Element) -> frozenset[str]:
@@ -93,6 +102,8 @@ class Stylesheet:
 
     _rules: dict[str, list[_Rule]] = field(default_factory=lambda: defaultdict(list))
     _count: int = 0
+    _checks: int = field(default_factory=lambda: MAX_CHECKS)
+    """How many are left."""
 
     def add(self, css: str) -> None:
         """Adds the rules of one <style> element."""
@@ -112,11 +123,13 @@ class Stylesheet:
     def style_of(self, element: Element) -> Declarations:
         """Returns the declarations that apply to an element, its own style attribute included."""
         found: Declarations = {}
-        if self._count:
+        if self._count and self._checks > 0:
             names = [f".{each}" for each in classes_of(element)] + [f"#{(element.get('id') or '').lower()}"]
             rules = [rule for name in (str(element.tag), *names) for rule in self._rules.get(name, ())]
-            for rule in sorted(rules, key=lambda rule: rule.weight):
-                if rule.matches(element):
+            for rule in sorted(rules[: self._checks], key=lambda rule: rule.weight):
+                applies, count = rule.matches(element, max(0, self._checks))
+                self._checks -= count
+                if applies:
                     found |= rule.style
         inline = element.get("style")
         return found | declarations(inline) if inline else found

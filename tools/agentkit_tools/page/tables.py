@@ -5,7 +5,7 @@ from lxml.etree import _Element as Element
 
 MAX_COLUMNS = 60
 MAX_CELLS = 20_000
-"""Cells added by merging, for the whole table; a hostile table could ask for billions."""
+"""Cells added by merging or to fill rows, for the whole table; a hostile table could ask for billions."""
 
 LONG_CELL = 600
 IN_LAYOUT = ("table", "h1", "h2", "h3", "article", "section", "pre", "blockquote", "form")
@@ -93,9 +93,11 @@ def cell_text(cell: Element) -> str:
 
 
 def as_markdown(rows: list[list[str]]) -> str:
-    """Returns rows as a Markdown table, the first one as its head."""
+    """Returns rows as a Markdown table, the first one as its head; the others get its width, unless these cells would
+    be more than MAX_CELLS."""
     width = max(map(len, rows))
+    fill = width if width * len(rows) <= MAX_CELLS + sum(map(len, rows)) else 0
     lines = [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in row + [""] * (width - len(row))) + " |" for row in rows
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row + [""] * (fill - len(row))) + " |" for row in rows
     ]
-    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+    return "\n".join([lines[0], "|" + " --- |" * max(fill, len(rows[0])), *lines[1:]])

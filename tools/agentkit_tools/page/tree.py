@@ -9,7 +9,7 @@ from lxml import etree
 from lxml.etree import _Element as Element
 
 from agentkit_tools.page.hidden import dropped, remove_unseen
-from agentkit_tools.page.inline import text_of, write_out
+from agentkit_tools.page.inline import beginning_of, text_of, write_out
 
 MAX_DEPTH = 1_000
 """The parser loses what is nested more deeply than 2,048 elements."""
@@ -26,6 +26,12 @@ LINE_NUMBERS = frozenset(("gutter", "linenos", "lineno", "line-numbers", "line-n
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 
+LONG_TAG, MAX_ATTRIBUTES = 16_000, 1_000
+"""A tag of more characters loses its attributes if it has about so many: the parser compares each with all others."""
+
+_TAG = re.compile(r"""<([a-zA-Z][\w:-]{0,100})(?:[^>"']++|"[^"]*"|'[^']*')*+""")
+
+
 class TooDeepError(Exception):
     """The page is nested so deeply that the parser loses its text."""
 
@@ -33,7 +39,9 @@ class TooDeepError(Exception):
 def parsed(source: str) -> tuple[str, Element]:
     """Returns the title and the tree of a page. Raises TooDeepError, and etree.ParserError if there is no element."""
     parser = lxml.html.HTMLParser(huge_tree=True, remove_comments=True, remove_pis=True)
-    root = lxml.html.document_fromstring(re.sub(r"\A\s*<\?xml[^>]*\?>", "", source), parser=parser)
+    root = lxml.html.document_fromstring(
+        _TAG.sub(_shortened, re.sub(r"\A\s*<\?xml[^>]*\?>", "", source)), parser=parser
+    )
     if depth_of(root, MAX_DEPTH) > MAX_DEPTH:
         raise TooDeepError
     _begin_body(root)
@@ -55,6 +63,11 @@ def _begin_body(root: Element) -> None:
     moved[-1].tail = (moved[-1].tail or "") + (body.text or "")
     body.text = None
     body[0:0] = moved
+
+
+def _shortened(tag: re.Match[str]) -> str:
+    is_long = tag.end() - tag.start() > LONG_TAG and len(tag[0].split(None, MAX_ATTRIBUTES)) > MAX_ATTRIBUTES
+    return f"<{tag[1]}" if is_long else tag[0]
 
 
 def depth_of(root: Element, limit: int) -> int:
@@ -105,7 +118,7 @@ def _keep_title(root: Element, header: Element) -> None:
     if header.tag != "header" or header.getparent() is None:
         return
     headings = list(header.iter("h1"))
-    if len(headings) == 1 and len(text_of(headings[0])) >= 20 and root.find(".//main//h1") is None:
+    if len(headings) == 1 and len(beginning_of(headings[0])) >= 20 and root.find(".//main//h1") is None:
         headings[0].tail = None
         header.addprevious(headings[0])
 
@@ -115,7 +128,7 @@ def _keep_questions(root: Element) -> None:
     for button in list(root.iter("button")):
         opens = button.get("aria-expanded") is not None or button.get("aria-controls") is not None
         heading = next(button.iterancestors(*HEADINGS, "summary", "dt"), None)
-        text = text_of(button)
+        text = beginning_of(button)
         if text and (heading is not None or ((opens or text.endswith(("?", "？"))) and len(text) >= 12)):
             button.tag = "span" if heading is not None else "p"
         else:

@@ -1,0 +1,79 @@
+"""Runs the service: its sockets, its worker processes, and its end."""
+
+import atexit
+import contextlib
+import gc
+import logging
+import os
+import socket
+import threading
+import time
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from agentkit.serving.http.app import create_app
+from agentkit.serving.http.connections import ACCEPTED_AT_ONCE
+from agentkit.serving.http.logs import LOGGING
+from agentkit.serving.http.settings import HttpSettings
+
+logger = logging.getLogger("agentkit.http")
+
+
+def config_of(
+    target: Any, settings: HttpSettings, workers: int = 1, log_config: dict[str, Any] | None = LOGGING
+) -> uvicorn.Config:
+    """Return the configuration of a server. target: the application, or the name of a function that makes it.
+    log_config: None leaves the logging as it is."""
+    return uvicorn.Config(
+        target,
+        factory=isinstance(target, str),
+        http="agentkit.serving.http.protocol:LimitedProtocol",
+        ws="none",
+        lifespan="on",
+        workers=workers,
+        log_config=log_config,
+        access_log=False,
+        backlog=ACCEPTED_AT_ONCE,
+        timeout_keep_alive=settings.agentkit_keep_alive,
+        timeout_graceful_shutdown=settings.agentkit_stop_seconds * 0.9,  # type: ignore[arg-type]  # it may be a float
+        server_header=False,
+        timeout_worker_healthcheck=30,
+    )
+
+
+def run(created: FastAPI, sockets: list[socket.socket], workers: int) -> bool:
+    """Serve until SIGTERM or SIGINT. Returns whether the service has started. created: the application, which worker
+    processes make again."""
+    settings = created.state.service.settings
+    if workers > 1:
+        Multiprocess(config_of(f"{__name__}:create_worker", settings, workers), sockets).run()
+        return True
+    end_in_time(created)
+    server = uvicorn.Server(config_of(created, settings))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets)
+    return server.started
+
+
+def create_worker() -> FastAPI:
+    """Create the application of a worker process."""
+    created = create_app()
+    end_in_time(created)
+    return created
+
+
+def end_in_time(created: FastAPI) -> None:
+    """End this process when it stops and has not ended in time, such as in a tool that hangs."""
+    seconds = created.state.service.settings.agentkit_stop_seconds
+
+    def watch() -> None:
+        time.sleep(max(0.5, seconds - 0.3))  # the signal was seen some moments ago
+        logger.warning("not everything has ended within %g seconds", seconds)
+        os._exit(1)
+
+    atexit.register(gc.freeze)  # else the interpreter looks through all objects once more, which takes seconds
+    watcher = threading.Thread(target=watch, name="agentkit-stop", daemon=True)
+    created.state.on_stop = lambda: None if watcher.ident else watcher.start()

@@ -1,0 +1,85 @@
+"""Passes the events of a run from its thread to the event loop, few and large ones when there are many."""
+
+import asyncio
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from agentkit.event import Event, ReasoningDelta, TextDelta
+from agentkit.serving.exchange import Answer
+
+Update = Event | Answer | None
+
+INTERVAL_SECONDS = 0.02
+"""Least time between two deliveries, so that a fast stream leaves the event loop to others."""
+
+AT_ONCE = 256
+"""How many events all runs together may have waiting for their deliveries."""
+
+AT_LEAST = 4
+"""How many each may have, however many runs there are."""
+
+
+class Updates:
+    """The events of one run, put by its thread and taken by a coroutine of the event loop that makes this.
+
+    A run waits while too many of its events do: one whose client reads slowly or not at all takes no more memory, and
+    many fast ones leave the processor to other requests. is_cancelled: whether the run is to end, so that it need not
+    wait. count_runs: returns how many runs there are.
+    """
+
+    def __init__(self, is_cancelled: Callable[[], bool], count_runs: Callable[[], int]) -> None:
+        self._is_cancelled = is_cancelled
+        self._count_runs = count_runs
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[Update | BaseException] = []
+        self._has_room = threading.Condition()
+        self._arrived = asyncio.Event()
+        self._is_announced = False
+        self._delivered = float("-inf")
+
+    def put(self, update: Update | BaseException) -> None:
+        """Add an event, from any thread but that of the event loop; waits while too many are there."""
+        with self._has_room:
+            while len(self._waiting) >= max(AT_LEAST, AT_ONCE // max(1, self._count_runs())):
+                if self._is_cancelled():
+                    break
+                self._has_room.wait(0.1)
+        self.add(update)
+
+    def add(self, update: Update | BaseException) -> None:
+        """Add an event without waiting, such as the last one. From any thread."""
+        with self._has_room:
+            self._waiting.append(update)
+            if self._is_announced:
+                return
+            self._is_announced = True
+        with contextlib.suppress(RuntimeError):  # the event loop is closed: the service has stopped
+            self._loop.call_soon_threadsafe(self._arrived.set)
+
+    async def take(self, seconds: float) -> list[Update | BaseException]:
+        """Return all events since the last call, waiting for one up to this time."""
+        early = self._delivered + INTERVAL_SECONDS - time.monotonic()
+        if early > 0:
+            await asyncio.sleep(early)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
+        self._delivered = time.monotonic()
+        with self._has_room:
+            taken, self._waiting = self._waiting, []
+            self._arrived.clear()
+            self._is_announced = False
+            self._has_room.notify_all()
+        return list(merged(taken))
+
+
+def merged(updates: list[Update | BaseException]) -> Iterator[Update | BaseException]:
+    """Merge consecutive deltas of a kind, so that a busy service sends fewer and larger frames."""
+    for kind, group in itertools.groupby(updates, type):
+        if issubclass(kind, TextDelta | ReasoningDelta):
+            yield kind("".join(each.text for each in group))  # type: ignore[union-attr]
+        else:
+            yield from group

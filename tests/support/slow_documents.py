@@ -1,0 +1,54 @@
+"""Small documents that take long to read, and functions for another process."""
+
+import zlib
+from typing import NoReturn
+
+
+def slow_pdf(pages: int = 300, lines: int = 400_000) -> bytes:
+    """A PDF of some kilobytes whose pages share one stream of so many lines."""
+    stream = zlib.compress(b"BT /F1 1 Tf 50 750 Td 1 TL " + b"(a)'" * lines + b" ET", 9)
+    numbers = range(5, 5 + pages)
+    kids = b" ".join(b"%d 0 R" % number for number in numbers)
+    fonts = b"<< /Font << /F1 4 0 R >> >>"
+    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 3 0 R /Resources %s >>" % fonts
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, pages),
+        b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream" % (len(stream), stream),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        *[page] * pages,
+    ]
+    out, offsets = bytearray(b"%PDF-1.4\n"), []
+    for number, body in enumerate(objects, 1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    out += b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
+    return bytes(out)
+
+
+def large_page(paragraphs: int = 1_200_000) -> bytes:
+    """A page of some megabytes of the smallest paragraphs."""
+    return b"<!doctype html><html><body>" + b"<p>a</p>" * paragraphs
+
+
+def use_memory(size: int) -> int:
+    """Take memory without end, `size` bytes at a time."""
+    taken = []
+    while True:
+        taken.append(bytearray(size))
+
+
+def loop() -> NoReturn:
+    """Never end."""
+    while True:
+        pass
+
+
+def crash() -> None:
+    """End the process as a fault of a C library does."""
+    import os
+
+    os.abort()
