@@ -212,6 +212,18 @@ def merged(before: Any, new: Any) -> Any:
     return new
 
 
+def with_logprobs(before: Any, new: Any) -> Any:
+    """The log probabilities of a choice with those of its next chunk: its lists (`content`, `refusal`) grow."""
+    if not isinstance(before, dict) or not isinstance(new, Mapping):
+        return dict(new) if isinstance(new, Mapping) else new
+    for name, value in new.items():
+        if isinstance(value, list) and isinstance(before.get(name), list):
+            before[name] += value
+        else:
+            before[name] = value if before.get(name) is None else before[name]
+    return before
+
+
 def _continues(last: Any, entry: Mapping[str, Any]) -> bool:
     """Whether a delta continues the last entry: OpenRouter streams `reasoning_details` with one `index` and `type`."""
     if not isinstance(last, dict) or "index" not in entry:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, ending_of, is_broken_off
-from agentkit.backends.call_pieces import merged
+from agentkit.backends.call_pieces import merged, with_logprobs
 from agentkit.backends.message_form import PLAIN_FORM, MessageForm
 from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls
 from agentkit.backends.streamed_text import StreamedText
@@ -105,6 +105,8 @@ class Accumulator:
             reason = choice.get("finish_reason")
             if reason:
                 self._note_end(reason)
+            if logprobs := choice.get("logprobs"):
+                self._extra["logprobs"] = with_logprobs(self._extra.get("logprobs"), logprobs)
             delta = choice.get("delta")
             if delta:
                 self._has_deltas = True

@@ -10,7 +10,7 @@ from typing import Any
 
 from agentkit import Agent, Limits, SessionError, Tool, Window
 from agentkit._forking import renewed_by_forks
-from agentkit.backend import Backend, Request
+from agentkit.backend import Backend, Capabilities, Request
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, ReplyFinished, RunFinished
 from agentkit.message import Message, Prompt, user
@@ -58,6 +58,10 @@ class ChatService:
     def renew_in_child(self) -> None:
         """In a child: nothing is being answered."""
         self._slots = threading.BoundedSemaphore(self._calls_at_once)
+
+    def capabilities(self) -> Capabilities:
+        """What is known of the model."""
+        return self._agent.backend.capabilities()
 
     def test(self) -> None:
         """Send a minimal request to the model server. Raises the openai package's APIError when it is not usable."""

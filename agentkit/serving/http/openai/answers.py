@@ -11,11 +11,14 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Protocol, get_args
 
 from agentkit._text import json_bytes
+from agentkit.backend import ending_of
 from agentkit.event import CutOff, Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
 from agentkit.limits import Usage
 from agentkit.message import ToolCall
-from agentkit.serving.append_only import AppendOnlyText, LateReasoningSeen
+from agentkit.serving.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
 from agentkit.serving.exchange import Answer
+
+NOT_VALID = "the model's answer does not match response_format, and a part of it was sent"
 
 BETWEEN = "\n\n"
 """What stands between the texts of two replies of one answer."""
@@ -31,7 +34,7 @@ class Said(Protocol):
         """The parts that can be sent after an event."""
         ...
 
-    def rest(self) -> Iterable[Delta]:
+    def rest(self, answer: Answer) -> Iterable[Delta]:
         """The parts that are left when the run has ended."""
         ...
 
@@ -55,7 +58,7 @@ class SaidAtOnce:
             self._finish()
         return ()
 
-    def rest(self) -> Iterator[Delta]:
+    def rest(self, answer: Answer) -> Iterator[Delta]:
         """See `Said.rest`."""
         self._finish()
         for name, texts in self._texts.items():
@@ -120,9 +123,65 @@ class SaidInPieces:
         if text := self._paragraphs.take(self._text.take(event)):
             yield {"content": text}
 
-    def rest(self) -> Iterable[Delta]:
+    def rest(self, answer: Answer) -> Iterable[Delta]:
         """See `Said.rest`."""
         return ()
+
+
+class SaidReasoning:
+    """The reasoning of an answer that is streamed, without its text."""
+
+    def __init__(self) -> None:
+        self._reasoning = Reasoning()
+
+    def take(self, event: Event) -> Iterator[Delta]:
+        """See `Said.take`."""
+        if reasoning := self._reasoning.take(event):
+            yield {"reasoning_content": reasoning}
+
+    def rest(self, answer: Answer) -> Iterable[Delta]:
+        """See `Said.rest`."""
+        return ()
+
+
+class SaidAsJson:
+    """The parts of an answer in JSON: what the model says beside it (before calls, in an answer that is not valid) is
+    left out. Its reasoning is sent with `said`, as for any other answer.
+
+    streams: whether the JSON is sent as it arrives, where it begins like JSON. Raises ReplyChangedError when the answer
+    is then another one.
+    """
+
+    def __init__(self, said: Said, streams: bool) -> None:
+        self._said = said
+        self._spoken = SaidAtOnce()
+        self._streams = streams
+        self._sent = ""
+
+    def take(self, event: Event) -> Iterator[Delta]:
+        """See `Said.take`."""
+        if isinstance(event, ReplyStarted) and self._sent:
+            raise ReplyChangedError(NOT_VALID)
+        self._spoken.take(event)
+        for delta in self._said.take(event):
+            if "content" not in delta:
+                yield delta
+            elif self._streams and (self._sent or delta["content"].startswith(("{", "["))):
+                self._sent += delta["content"]
+                yield delta
+            else:
+                self._streams = False
+
+    def rest(self, answer: Answer) -> Iterator[Delta]:
+        """See `Said.rest`."""
+        yield from (delta for delta in self._said.rest(answer) if "content" not in delta)
+        spoken = {name: text for delta in self._spoken.rest(answer) for name, text in delta.items()}
+        output = answer.result.output
+        text = output if isinstance(output, str) else spoken.get("content", "")
+        if not text.startswith(self._sent):
+            raise ReplyChangedError(NOT_VALID)
+        if text := text.removeprefix(self._sent):
+            yield {"content": text}
 
 
 class Reasoning:
@@ -166,7 +225,8 @@ def finish_reason(answer: Answer, calls: Collection[Any]) -> str:
     """How an answer ended. calls: those of the client's tools."""
     if calls:
         return "tool_calls"
-    return answer.stopped if answer.stopped in get_args(CutOff) else "stop"
+    ending = ending_of(answer.result.finish_reason)
+    return ending if ending is not None and ending in get_args(CutOff) else "stop"
 
 
 def client_call_ids(answer: Answer, names: Collection[str]) -> list[str]:

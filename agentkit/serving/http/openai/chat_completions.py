@@ -21,8 +21,10 @@ from agentkit.serving.http.errors import body_of_error, error_responses
 from agentkit.serving.http.openai.answers import (
     Delta,
     Said,
+    SaidAsJson,
     SaidAtOnce,
     SaidInPieces,
+    SaidReasoning,
     calls_delta,
     client_call_ids,
     finish_reason,
@@ -70,7 +72,9 @@ async def complete(body: CompletionRequest, request: Request, state: Service, su
 
 async def _whole(state: State, request: Request, asked: Asked, subject: str, head: dict[str, Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
-    async with aclosing(_parts(state, request, asked, subject, SaidAtOnce())) as parts:
+    said: Said = SaidAtOnce()
+    said = said if asked.json is None else SaidAsJson(said, streams=False)
+    async with aclosing(_parts(state, request, asked, subject, said)) as parts:
         async for each in parts:
             if isinstance(each, dict):
                 message |= each
@@ -109,7 +113,7 @@ async def _chunks(
             choice |= {"logprobs": logprobs_in(ending.answer), "finish_reason": ending.finish_reason}
         return {**head, "choices": [choice], **more}
 
-    said = SaidInPieces(state.conversations.service.late_reasoning)
+    said = _streamed_said(asked, state)
     async with aclosing(_parts(state, request, asked, subject, said)) as parts:
         async for each in parts:
             if not isinstance(each, Ending):
@@ -120,6 +124,15 @@ async def _chunks(
             yield chunk({}, each)
             if wants_usage:
                 yield {**head, "choices": [], "usage": usage_fields(each.answer.usage)}
+
+
+def _streamed_said(asked: Asked, state: State) -> Said:
+    service = state.conversations.service
+    if asked.json is None:
+        return SaidInPieces(service.late_reasoning)
+    if asked.user_input.tools or not service.capabilities().takes_schema(has_tools=False):
+        return SaidAsJson(SaidReasoning(), streams=False)
+    return SaidAsJson(SaidInPieces(service.late_reasoning), streams=True)
 
 
 def _last_deltas(ending: Ending) -> list[Delta]:
@@ -145,7 +158,7 @@ async def _parts(
             if each is None:
                 yield None
                 continue
-            for delta in said.take(each) if isinstance(each, Event) else said.rest():
+            for delta in said.take(each) if isinstance(each, Event) else said.rest(each):
                 yield delta
             if isinstance(each, Answer):
                 state.metrics.note(each)

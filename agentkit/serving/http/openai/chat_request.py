@@ -12,6 +12,7 @@ from agentkit.serving.http.openai.client_tools import client_tools, tool_choice
 from agentkit.serving.http.openai.fields import sampling_of
 from agentkit.serving.http.openai.history import run_messages
 from agentkit.serving.http.openai.models import MODEL
+from agentkit.serving.http.openai.response_format import JsonAnswer, json_answer
 from agentkit.serving.http.schemas import ImageDataUrl, Penalty, Temperature, TopP
 from agentkit.serving.tool_loading import AnyTool
 from agentkit.toolbox import Toolbox
@@ -124,16 +125,18 @@ class CompletionRequest(BaseModel):
 @dataclass(frozen=True)
 class Asked:
     """A request as it is run. user_input: for the run. client_names: names of the client's tools. fields: names of the
-    fields that are passed on to the model."""
+    fields that are passed on to the model. json: the form of the answer, None for a text."""
 
     user_input: UserInput
     client_names: frozenset[str]
     fields: frozenset[str]
+    json: JsonAnswer | None = None
 
 
 async def asked_of(body: CompletionRequest, subject: str, state: State) -> Asked:
     """Return what to run for a request. Raises RefusedRequestError for what can't be met."""
     sampling = sampling_of(body.given)
+    answer = json_answer(body.response_format)
     own = state.conversations.tools
     own_names = Toolbox(own).names
     client = client_tools(body.tools, own_names)
@@ -144,7 +147,14 @@ async def asked_of(body: CompletionRequest, subject: str, state: State) -> Asked
     tools: tuple[AnyTool, ...] = (*own, *client)
     if choice.allowed is not None:
         tools = tuple(tool for tool in Toolbox(tools) if tool.name in choice.allowed)
-    if choice.value is not None:
+    if choice.value is not None and (tools or answer is None):
         sampling["tool_choice"] = choice.value
-    user_input = UserInput(None, messages=run_messages(restored), sampling=sampling, tools=tools, is_whole=True)
-    return Asked(user_input, frozenset(client_names), frozenset(sampling))
+    user_input = UserInput(
+        None,
+        messages=run_messages(restored),
+        sampling=sampling,
+        tools=tools,
+        output=str if answer is None else answer,
+        is_whole=True,
+    )
+    return Asked(user_input, frozenset(client_names), frozenset({*sampling, "response_format"}), answer)
