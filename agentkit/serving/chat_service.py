@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import replace
 from typing import Any
 
-from agentkit import Agent, Limits, SessionError, Tool, Window
+from agentkit import Agent, Limits, SessionError, Window
 from agentkit._forking import renewed_by_forks
 from agentkit.backend import Backend, Capabilities, Request
 from agentkit.errors import SessionBusyError
@@ -24,6 +24,10 @@ from agentkit.transcript import Transcript
 
 POLL_SECONDS = 0.1
 """Interval in seconds between checks whether an answer that waits for a place was cancelled."""
+
+
+MAX_KEPT_TOOLS = 100
+"""Number of tools up to which a toolbox is kept: clients may bring many."""
 
 
 class ChatService:
@@ -166,10 +170,8 @@ class ChatService:
             return Answer(str(run.result.output).strip(), False, run.result, tuple(added), extra)
 
     def _toolbox_of(self, tools: tuple[AnyTool, ...]) -> Toolbox:
-        """A toolbox of these tools; those of the service are kept, those of a client are its request's."""
-        if any(isinstance(tool, Tool) and tool.is_external for tool in tools):
-            return Toolbox(tools)
-        return self._toolbox(tools)
+        """A toolbox of these tools; it is kept for the next request, unless it is large."""
+        return self._toolbox(tools) if len(tools) <= MAX_KEPT_TOOLS else Toolbox(tools)
 
     def is_answered(self, user_input: UserInput) -> bool:
         """Whether the request of a message has its answer. Raises RequestConflictError when its id was used for another

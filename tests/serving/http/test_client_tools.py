@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agentkit import tool
 from agentkit.serving.http.keys import Keys
 from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
 from tests.support.model_server import Asked, ModelServer, calls, serve, whole
@@ -92,6 +93,20 @@ def test_what_is_kept_of_an_answer_is_its_subjects_alone(tmp_path: Path) -> None
             assert ("all about tides" in str(server.requests[-1].body)) is sees
 
 
+removed: list[str] = []
+
+
+@tool(approve=True)
+def remove(path: str) -> str:
+    """Remove a file.
+
+    Args:
+        path: Which.
+    """
+    removed.append(path)
+    return "done"
+
+
 def refused(service: Service, **fields: Any) -> dict[str, Any]:
     body = {"model": "agentkit", "messages": [user("Hello")], **fields}
     response = service.ask("POST", "/v1/chat/completions", body)
@@ -139,7 +154,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def names_sent(request: Asked) -> list[str]:
-    return [tool["function"]["name"] for tool in request.body.get("tools", ())]
+    return [each["function"]["name"] for each in request.body.get("tools", ())]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +163,8 @@ def names_sent(request: Asked) -> list[str]:
         pytest.param("none", [], None, id="none"),
         pytest.param("auto", ["look_up", "weather"], "auto", id="auto"),
         pytest.param("required", ["look_up", "weather"], "required", id="required"),
-        pytest.param(named("weather"), ["weather"], named("weather"), id="a client's"),
-        pytest.param({"type": "function", "name": "weather"}, ["weather"], named("weather"), id="flat"),
+        pytest.param(named("weather"), ["weather"], "required", id="a client's"),
+        pytest.param({"type": "function", "name": "weather"}, ["weather"], "required", id="flat"),
         pytest.param(named("look_up"), ["look_up", "weather"], named("look_up"), id="a service's"),
         pytest.param(
             {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [named("weather")]}},
@@ -186,6 +201,16 @@ def test_a_call_whose_arguments_can_not_be_read_goes_back_to_the_model(tmp_path:
         answer = complete(service, [user("Hello")])
         assert json.loads(answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]) == {"city": "Rome"}
         assert "Error" in server.requests[1].body["messages"][-1]["content"]
+
+
+def test_a_call_that_needs_a_persons_approval_is_not_run_and_the_model_is_told(tmp_path: Path) -> None:
+    answers = [calls(("remove", {"path": "all"})), whole("It can't be done here.")]
+    tools = ("tests.serving.http.test_client_tools:remove",)
+    with agent(tmp_path, answers, agentkit_tools=tools) as (service, server):
+        answer = complete(service, [user("Remove all")])
+        assert answer["choices"][0]["message"]["content"] == "It can't be done here."
+        assert "approval" in server.requests[1].body["messages"][-1]["content"]
+        assert removed == []
 
 
 def test_calls_without_results_at_the_end_are_refused_and_never_run(shared: Service) -> None:

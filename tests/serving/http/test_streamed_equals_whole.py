@@ -79,6 +79,7 @@ def both(service: Service, text: str = "Hello", **fields: Any) -> dict[str, Any]
     response = service.ask("POST", "/v1/chat/completions", body)
     assert response.status_code == 200, response.text
     answer = response.json()
+    choice: dict[str, Any]
     (choice,) = answer["choices"]
     made = [
         line.removeprefix(b"data: ")
@@ -133,14 +134,14 @@ def test_calls_of_the_client_stream_as_they_are_returned_whole(tmp_path: Path) -
 
 
 def test_fields_that_the_model_server_takes_reach_it_and_its_log_probabilities_come_back(tmp_path: Path) -> None:
-    found = {"content": [{"token": "Hi", "logprob": -0.5, "bytes": None, "top_logprobs": []}], "refusal": None}
+    found: Any = {"content": [{"token": "Hi", "logprob": -0.5, "bytes": None, "top_logprobs": []}], "refusal": None}
 
     def script(asked: Asked) -> Answer:
         answer = json.loads(said("Hi").body)
         answer["choices"][0]["logprobs"] = found
         return Answer(json.dumps(answer).encode())
 
-    fields = {
+    fields: dict[str, Any] = {
         "logprobs": True,
         "top_logprobs": 2,
         "logit_bias": {"5": 1},

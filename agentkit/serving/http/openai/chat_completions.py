@@ -63,7 +63,7 @@ async def complete(body: CompletionRequest, request: Request, state: Service, su
     """Answers a conversation, as a stream of chunks if `stream` is true. The service's tools run on the server; calls
     of the client's tools are returned."""
     check_model(body.model)
-    asked = await asked_of(body, subject, state)
+    asked = await run_in_threadpool(asked_of, body, subject, state)
     head = head_of(body.model, state.fingerprint)
     if body.stream:
         return await streamed(_chunks(state, request, asked, subject, head, body.wants_usage), _last_frames)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from starlette.concurrency import run_in_threadpool
 
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.dependencies import State
@@ -13,9 +12,8 @@ from agentkit.serving.http.openai.fields import sampling_of
 from agentkit.serving.http.openai.history import run_messages
 from agentkit.serving.http.openai.models import MODEL
 from agentkit.serving.http.openai.response_format import JsonAnswer, json_answer
+from agentkit.serving.http.openai.service_tools import service_tools
 from agentkit.serving.http.schemas import ImageDataUrl, Penalty, Temperature, TopP
-from agentkit.serving.tool_loading import AnyTool
-from agentkit.toolbox import Toolbox
 
 _IMAGES = ("image_url", "input_image")
 _TEXTS = ("text", "input_text", "output_text")
@@ -133,25 +131,25 @@ class Asked:
     json: JsonAnswer | None = None
 
 
-async def asked_of(body: CompletionRequest, subject: str, state: State) -> Asked:
-    """Return what to run for a request. Raises RefusedRequestError for what can't be met."""
+def asked_of(body: CompletionRequest, subject: str, state: State) -> Asked:
+    """Return what to run for a request; it reads the session store. Raises RefusedRequestError for what can't be
+    met."""
     sampling = sampling_of(body.given)
     answer = json_answer(body.response_format)
-    own = state.conversations.tools
-    own_names = Toolbox(own).names
+    own = service_tools(state.conversations.tools)
+    own_names = [tool.name for tool in own]
     client = client_tools(body.tools, own_names)
     client_names = [tool.name for tool in client]
     choice = tool_choice(body.tool_choice, [*own_names, *client_names], client_names)
     messages = [message.as_dict() for message in body.messages]
-    restored = await run_in_threadpool(state.continuations.restored, subject, messages)
-    tools: tuple[AnyTool, ...] = (*own, *client)
+    tools = (*own, *client)
     if choice.allowed is not None:
-        tools = tuple(tool for tool in Toolbox(tools) if tool.name in choice.allowed)
+        tools = tuple(tool for tool in tools if tool.name in choice.allowed)
     if choice.value is not None and (tools or answer is None):
         sampling["tool_choice"] = choice.value
     user_input = UserInput(
         None,
-        messages=run_messages(restored),
+        messages=run_messages(state.continuations.restored(subject, messages)),
         sampling=sampling,
         tools=tools,
         output=str if answer is None else answer,

@@ -1,5 +1,7 @@
 """The client's own tools: their calls are answered by the client, and never run here."""
 
+import functools
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,8 @@ from agentkit.tooling.schema_dialects import Dialect
 from agentkit.tools import Context, Outcome, Tool, failure
 
 MAX_TOOLS = 512
+MAX_KNOWN = 8_000
+"""Characters of a tool that is kept for the next request."""
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 _RESERVED = (EARLIER_RESULT, FINAL)
 _MODES = ("none", "auto", "required")
@@ -97,15 +101,23 @@ def _client_tool(entry: Any, path: str) -> ClientTool:
     if not isinstance(function.get("description") or "", str):
         raise _refused(f"{path}.function.description", "must be a text")
     try:
-        made = ClientTool(function)
+        written = json.dumps(function)
+        return _known_tool(written) if len(written) <= MAX_KNOWN else _checked_tool(written)
     except ToolDefinitionError as error:
         raise _refused(f"{path}.function.name", str(error)) from None
-    try:
-        Toolbox([made]).encoded_for(Dialect.SELF_HOSTED)
     except (RecursionError, ValueError, TypeError, KeyError, AttributeError):
         text = "is no JSON schema that can be sent to a model"
         raise _refused(f"{path}.function.parameters", text, "invalid_function_parameters") from None
+
+
+def _checked_tool(written: str) -> ClientTool:
+    """The tool of a JSON text, whose schema can be sent."""
+    made = ClientTool(json.loads(written))
+    Toolbox([made]).encoded_for(Dialect.SELF_HOSTED)
     return made
+
+
+_known_tool = functools.lru_cache(256)(_checked_tool)  # a client sends the same tools with each request
 
 
 @dataclass(frozen=True)
@@ -137,9 +149,9 @@ def tool_choice(given: Any, names: Iterable[str], client_names: Iterable[str]) -
         raise _refused("tool_choice", 'must be "none", "auto", "required", a function, or allowed_tools')
     if name not in known:
         raise _refused("tool_choice", f"there is no tool named {name!r:.80} in this request")
-    # The one tool suffices, since the answer ends with its call, and not all servers know this form of the choice.
-    only = frozenset({name}) if name in set(client_names) else None
-    return ToolChoice({"type": "function", "function": {"name": name}}, only)
+    if name in set(client_names):  # it suffices, since the answer ends with its call; llama.cpp knows no named choice
+        return ToolChoice("required", frozenset({name}))
+    return ToolChoice({"type": "function", "function": {"name": name}})
 
 
 def _allowed(given: Mapping[str, Any], known: set[str]) -> ToolChoice:
