@@ -24,12 +24,12 @@ from agentkit.tooling.arguments import read_arguments
 
 logger = logging.getLogger("agentkit.http")
 
-MAX_AGE = timedelta(days=1)
-"""How long an answer is kept."""
+MAX_AGE = 86_400.0
+"""Seconds for which an answer is kept."""
 MAX_KEPT = 1000
 """How many answers are kept."""
-MAX_BYTES = 4_000_000
-"""The size of an answer that is kept, in bytes of its texts."""
+MAX_CHARACTERS = 4_000_000
+"""The size of an answer that is kept, in characters."""
 PRUNE_SECONDS = 60.0
 """Seconds between two looks for what is to be forgotten."""
 
@@ -94,7 +94,7 @@ class Continuations:
 
     def _store(self, key: str, messages: Sequence[Message]) -> bool:
         """Keep messages; returns whether they are kept."""
-        if sum(len(str(message)) for message in messages) > MAX_BYTES:
+        if sum(len(str(message)) for message in messages) > MAX_CHARACTERS:
             logger.warning("an answer is too large to be kept until the client's tools have answered")
             return False
         try:
@@ -112,7 +112,7 @@ class Continuations:
                 return
             self._pruned_at = time.monotonic()
         known = self._sessions.list(_PREFIX)
-        oldest = datetime.now(UTC) - MAX_AGE
+        oldest = datetime.now(UTC) - timedelta(seconds=MAX_AGE)
         for place, info in enumerate(known):
             if place >= MAX_KEPT or info.updated < oldest:
                 with contextlib.suppress(SessionError):
