@@ -30,6 +30,8 @@ MAX_KEPT = 1000
 """How many answers are kept."""
 MAX_CHARACTERS = 4_000_000
 """The size of an answer that is kept, in characters."""
+MAX_RESTORED = 256
+"""How many answers of one history are looked up, the last of it."""
 PRUNE_SECONDS = 60.0
 """Seconds between two looks for what is to be forgotten."""
 
@@ -70,8 +72,10 @@ class Continuations:
         """The messages of a client, with what was kept of each answer in the place of its assistant message."""
         made: list[Mapping[str, Any]] = []
         renamed: dict[str, str] = {}
-        for message in messages:
-            kept = self._kept_of(subject, message)
+        with_token = [place for place, message in enumerate(messages) if _token_of(message) is not None]
+        looked_up = set(with_token[-MAX_RESTORED:])
+        for place, message in enumerate(messages):
+            kept = self._kept_of(subject, message) if place in looked_up else []
             if kept:
                 made += kept
                 renamed |= _ids(message, kept)
