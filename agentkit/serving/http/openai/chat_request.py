@@ -119,6 +119,12 @@ class CompletionRequest(BaseModel):
         return {name: value for name, value in fields.items() if value is not None}
 
     @property
+    def is_plain(self) -> bool:
+        """Whether these are texts without tools, for which nothing is looked up."""
+        texts = (type(message.content) is str and not message.tool_calls for message in self.messages)
+        return not self.tools and self.response_format is None and all(texts)
+
+    @property
     def wants_usage(self) -> bool:
         """Whether a stream ends with the usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
