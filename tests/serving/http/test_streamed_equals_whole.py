@@ -154,6 +154,8 @@ def test_fields_that_the_model_server_takes_reach_it_and_its_log_probabilities_c
         "stop": ["x"],
         "min_p": 0.1,
         "some_new_field": {"a": [1]},
+        "schema": {"type": "object"},  # named like an attribute of the request's class
+        "copy": 1,
     }
     with agent(tmp_path, script) as (service, server):
         assert both(service, **fields, user="ann", metadata={"a": "b"})["logprobs"] == found
