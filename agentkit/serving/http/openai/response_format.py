@@ -30,6 +30,8 @@ class JsonAnswer(OutputType):
     schema.
     """
 
+    takes_refusals = True
+
     def __init__(self, response_format: Mapping[str, Any], name: str, schema: Mapping[str, Any]) -> None:
         self._format = dict(response_format)
         self.name = name
