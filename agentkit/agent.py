@@ -352,7 +352,8 @@ def _answer(options: RunOptions, backend: Backend, has_tools: bool) -> TextAnswe
         return TextAnswer()
     from agentkit.middleware.structured_output import OutputType, TypedAnswer
 
-    return TypedAnswer(OutputType(options.output), backend.capabilities(), has_tools, options.output_retries)
+    kind = options.output if isinstance(options.output, OutputType) else OutputType(options.output)
+    return TypedAnswer(kind, backend.capabilities(), has_tools, options.output_retries)
 
 
 def _context(options: RunOptions, budget: Budget, turn: Turn, transcript: Transcript) -> Context:

@@ -107,6 +107,10 @@ def tool_result(call_id: str, text: str) -> Message:
     return {"role": "tool", "tool_call_id": call_id, "content": tool_response(text)}
 
 
+AWAITS_REPLY = "awaits_reply"
+"""A key of the last message of a history: the model is to reply, whatever its role. So it continues an answer that a
+client has begun (prefill). It is not sent to servers."""
+
 STOP_NOTES = {
     "cancelled": "(The answer was stopped here.)",
     "seconds": "(The answer was stopped here: its time was up.)",

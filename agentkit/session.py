@@ -63,10 +63,11 @@ class Sessions(Closable):
 
     def list(self, prefix: str = "") -> list[SessionInfo]:
         """All sessions whose ids begin with `prefix`, the most recently written first. What the services store for
-        themselves (`INTERNAL`) is not listed."""
+        themselves (`INTERNAL`) is listed only for a prefix of it."""
         if prefix and not ID.fullmatch(prefix):
             return []  # no id begins like this
-        found = (info for info in self._list_prefix(prefix) if not info.id.startswith(INTERNAL))
+        is_internal = prefix.startswith(INTERNAL)
+        found = (info for info in self._list_prefix(prefix) if is_internal or not info.id.startswith(INTERNAL))
         return sorted(found, key=lambda info: info.updated, reverse=True)
 
     def delete(self, session_id: str, *, wait: float | None = None) -> None:

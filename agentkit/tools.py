@@ -120,6 +120,9 @@ class Tool(Generic[P, R]):
     _read: ArgumentsParser
     _isolated: "Isolated | None"
     _is_described = False
+    is_external = False
+    """Whether the calls are answered outside of this program: such a tool is made with approve, and its calls stand
+    behind the others of a reply, so that those are run."""
 
     def __init__(
         self,

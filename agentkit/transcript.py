@@ -10,7 +10,7 @@ from typing import Any, cast, get_args, overload
 
 from agentkit._text import json_bytes
 from agentkit.errors import TranscriptError
-from agentkit.message import Message, Role, ToolCall, has_images, without_images
+from agentkit.message import AWAITS_REPLY, Message, Role, ToolCall, has_images, without_images
 from agentkit.text.special_tokens import neutral_message
 from agentkit.tooling.sendable import sendable
 
@@ -33,6 +33,8 @@ def whats_due(messages: Sequence[Message]) -> Due | tuple[ToolCall, ...]:
 
     A pure function of the messages, so that a pause, a crash and a caller who stops reading are one case: ask again.
     """
+    if messages and messages[-1].get(AWAITS_REPLY):
+        return Due.REPLY
     answered = 0
     for message in reversed(messages):
         if message["role"] == "tool":

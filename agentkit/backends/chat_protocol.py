@@ -82,6 +82,7 @@ class Accumulator:
         self._strings: dict[str, StreamedText] = {}
         self._kept = MergedFields()
         self._extra = MergedFields()
+        self._logprobs = MergedFields()
         self._usage: dict[str, Any] = {}
         self._choice: object = None
         self._alternatives: dict[object, Accumulator] = {}
@@ -106,6 +107,8 @@ class Accumulator:
             reason = choice.get("finish_reason")
             if reason:
                 self._note_end(reason)
+            if choice.get("logprobs"):
+                self._note_logprobs(choice["logprobs"])
             delta = choice.get("delta")
             if delta:
                 self._has_deltas = True
@@ -139,7 +142,8 @@ class Accumulator:
         message |= self._kept.values()
         if calls:
             message["tool_calls"] = calls
-        return Reply(cast(Message, message), reason, usage_of(self._usage), self._extra.values())
+        logprobs = {"logprobs": self._logprobs.values()} if self._logprobs else {}
+        return Reply(cast(Message, message), reason, usage_of(self._usage), {**self._extra.values(), **logprobs})
 
     def feed_delta(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one delta that repeats no other: of a text that was parsed here; yield its deltas."""
@@ -163,6 +167,12 @@ class Accumulator:
         for _ in other.feed({"choices": [{**choice, "index": 0}]}):
             pass
         return True
+
+    def _note_logprobs(self, logprobs: Any) -> None:
+        """Take the log probabilities of a choice: lists of tokens (`content`, `refusal`), or null for none."""
+        for name, value in logprobs.items() if isinstance(logprobs, Mapping) else ():
+            if value is not None or name not in self._logprobs:
+                self._logprobs.add(name, value)
 
     def _note_end(self, reason: object) -> None:
         """Take a finish reason, if it says anything. That the reply was broken off remains, whatever follows."""

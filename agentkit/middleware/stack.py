@@ -11,6 +11,7 @@ from agentkit.middleware.call_names import NamedCalls
 from agentkit.middleware.cancellation import Cancellable
 from agentkit.middleware.context_window import ContextSize, FitToContext, Window
 from agentkit.middleware.eager_tools import EagerTools
+from agentkit.middleware.external_calls import ExternalCallsLast
 from agentkit.middleware.history_cut import TrimmedHistory
 from agentkit.middleware.pricing import Priced, Prices
 from agentkit.middleware.retry import Retrying
@@ -54,6 +55,11 @@ def _named(backend: Backend, run: RunScope) -> Backend:
     return NamedCalls(backend, run.executor)
 
 
+def _ordered(backend: Backend, run: RunScope) -> Backend:
+    has_external = any(tool.is_external for tool in run.executor.offered)
+    return ExternalCallsLast(backend) if has_external else backend
+
+
 def _eager(backend: Backend, run: RunScope) -> Backend:
     return EagerTools(backend, run.executor) if run.early_start else backend
 
@@ -94,6 +100,7 @@ STACK: tuple[Callable[[Backend, RunScope], Backend], ...] = (
     _priced,  # innermost: a failed attempt costs too
     _retrying,  # inside of what acts on a reply, so that a repeated request has the same calls started once
     _named,  # inside of what starts calls, and inside the window: it knows the tools that are sent
+    _ordered,  # outside of what says which tool a call means
     _eager,  # inside the window: it offers the tools that are sent, and a summary has none
     _fitted,  # inside sampling: the request for a summary does not inherit max_tokens or tool_choice
     _structured,  # sees whole replies, whatever was cut or retried for them

@@ -27,7 +27,7 @@ class ToolChoice(Middleware):
             return request
         own = request.sampling
         choice = own["tool_choice"] if "tool_choice" in own else self.backend.capabilities().tool_choice
-        ending = {tool.name for tool in request.tools if tool.options.ends_run}
+        ending = {tool.name for tool in request.tools if tool.options.ends_run or tool.is_external}
         released = choice_after_a_call(choice, ending)
         return request if released == choice else replace(request, sampling={**own, "tool_choice": released})
 

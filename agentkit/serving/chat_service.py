@@ -5,16 +5,18 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
-from agentkit import Agent, Limits, Result, SessionError, Window
+from agentkit import Agent, Limits, SessionError, Window
 from agentkit._forking import renewed_by_forks
-from agentkit.backend import Backend, Request
+from agentkit.backend import Backend, Capabilities, Request
 from agentkit.errors import SessionBusyError
-from agentkit.event import Event, RunFinished
-from agentkit.message import Prompt, user
+from agentkit.event import Event, ReplyFinished, RunFinished
+from agentkit.message import Message, Prompt, user
 from agentkit.serving.append_only import LateReasoningSeen
 from agentkit.serving.exchange import Answer, UserInput
+from agentkit.serving.tool_loading import AnyTool
 from agentkit.session import Sessions
 from agentkit.sessions.turn import Turn
 from agentkit.toolbox import Toolbox
@@ -22,6 +24,10 @@ from agentkit.transcript import Transcript
 
 POLL_SECONDS = 0.1
 """Interval in seconds between checks whether an answer that waits for a place was cancelled."""
+
+
+MAX_KEPT_TOOLS = 100
+"""Number of tools up to which a toolbox is kept: clients may bring many."""
 
 
 class ChatService:
@@ -45,7 +51,9 @@ class ChatService:
         self.sessions = sessions
         self.late_reasoning = LateReasoningSeen()
         self._backend = backend
-        self._agent = Agent(backend, window=Window(history_tokens), limits=limits or Limits(turns=10))
+        limits = limits or Limits(turns=10)
+        self._agent = Agent(backend, window=Window(history_tokens), limits=limits)
+        self._agent_of_whole = Agent(backend, window=Window(keeps_given=True), limits=limits)
         self._toolbox = functools.lru_cache(64)(Toolbox)
         self._calls_at_once = calls_at_once
         self._slots = threading.BoundedSemaphore(calls_at_once)
@@ -54,6 +62,10 @@ class ChatService:
     def renew_in_child(self) -> None:
         """In a child: nothing is being answered."""
         self._slots = threading.BoundedSemaphore(self._calls_at_once)
+
+    def capabilities(self) -> Capabilities:
+        """What is known of the model."""
+        return self._agent.backend.capabilities()
 
     def test(self) -> None:
         """Send a minimal request to the model server. Raises the openai package's APIError when it is not usable."""
@@ -79,14 +91,14 @@ class ChatService:
         if user_input.session is None:
             conversation = {"messages": user_input.messages}
             with self._place(cancel):
-                return _answer(self._run(user_input, user_input.prompt(), conversation, on_event, cancel), False)
+                return self._run(user_input, user_input.prompt(), conversation, on_event, cancel)
         with ExitStack() as stack:
             turn = self._turn(stack, user_input, cancel, on_wait)
             prompt = user_input.prompt(turn.messages or ())
             if turn.state != "answered":  # else no model is asked
                 stack.enter_context(self._place(cancel))
-            result = self._run(user_input, prompt, {"session": turn}, on_event, cancel)
-            return _answer(result, turn.was_cut)
+            answer = self._run(user_input, prompt, {"session": turn}, on_event, cancel)
+            return replace(answer, was_cut=turn.was_cut)
 
     def _turn(
         self,
@@ -135,20 +147,31 @@ class ChatService:
         conversation: Mapping[str, Any],
         on_event: Callable[[Event], object] | None,
         cancel: threading.Event | None,
-    ) -> Result[Any]:
+    ) -> Answer:
         options: Any = {
             "sampling": user_input.sampling,
-            "tools": self._toolbox(user_input.tools),
+            "tools": self._toolbox_of(user_input.tools),
+            "output": user_input.output,
             "instructions": user_input.system_prompt,
             "cancel": cancel,
             **conversation,
         }
-        with self._agent.stream(prompt, **options) as run:
+        agent = self._agent_of_whole if user_input.is_whole else self._agent
+        added: list[Message] = []
+        extra: Mapping[str, Any] = {}
+        with agent.stream(prompt, **options) as run:
             for event in run:
+                added += event.adds
+                if isinstance(event, ReplyFinished):
+                    extra = event.reply.extra
                 if on_event is not None and not isinstance(event, RunFinished):
                     on_event(event)
             assert run.result is not None
-            return run.result
+            return Answer(str(run.result.output).strip(), False, run.result, tuple(added), extra)
+
+    def _toolbox_of(self, tools: tuple[AnyTool, ...]) -> Toolbox:
+        """A toolbox of these tools; it is kept for the next request, unless it is large."""
+        return self._toolbox(tools) if len(tools) <= MAX_KEPT_TOOLS else Toolbox(tools)
 
     def is_answered(self, user_input: UserInput) -> bool:
         """Whether the request of a message has its answer. Raises RequestConflictError when its id was used for another
@@ -173,10 +196,6 @@ class ChatService:
         for key in keys:
             with contextlib.suppress(SessionError):
                 self.sessions.delete(key)
-
-
-def _answer(result: Result[Any], was_cut: bool) -> Answer:
-    return Answer(str(result.output).strip(), was_cut, result)
 
 
 def process_user_input_with_llm(

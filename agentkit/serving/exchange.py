@@ -20,7 +20,9 @@ class UserInput:
     instructions of the agent; None: no instructions are added. sampling: sampling fields of the model request. tools:
     tools of the agent. request_id: the client's id of the request (idempotency key), or "". content: what the client
     sent, by which a request_id that is used again for something else is detected; None: the text. is_retry: False for a
-    request_id that means nothing beyond this message, whatever it was used for before.
+    request_id that means nothing beyond this message, whatever it was used for before. output: the type of the answer,
+    as `Agent.run` takes it. is_whole: whether `messages` are sent as they are, or refused by the model server; else
+    what does not fit into the history's tokens is left out.
     """
 
     text: Prompt | Callable[[Sequence[Message]], Prompt] | None
@@ -32,6 +34,8 @@ class UserInput:
     request_id: str = ""
     content: Any = None
     is_retry: bool = True
+    output: Any = str
+    is_whole: bool = False
 
     @property
     def sent(self) -> Any:
@@ -48,11 +52,14 @@ class UserInput:
 @dataclass(frozen=True)
 class Answer:
     """The answer to one message. text: without surrounding whitespace; "" when the model returned no text. was_cut:
-    whether part of the history was omitted. result: result of the run."""
+    whether part of the history was omitted. result: result of the run. added: the messages that the run added, none for
+    an answer that an earlier run has stored. extra: `Reply.extra` of the last reply."""
 
     text: str
     was_cut: bool
     result: Result[Any]
+    added: tuple[Message, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def usage(self) -> Usage:

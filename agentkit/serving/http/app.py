@@ -13,6 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
+from agentkit import __version__
 from agentkit.backend import Backend
 from agentkit.backends import OpenAIBackend
 from agentkit.errors import MissingExtraError
@@ -20,7 +21,7 @@ from agentkit.net.hosted import is_hosted
 from agentkit.providers import resolve
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder
-from agentkit.serving.http import chat, completions, health
+from agentkit.serving.http import chat, health
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
 from agentkit.serving.http.conversations import Conversations
@@ -30,6 +31,9 @@ from agentkit.serving.http.gate import Gate
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.middleware import ErrorGuard, RequestMonitor
 from agentkit.serving.http.model_server import ModelServer, ToolArrival
+from agentkit.serving.http.openai import chat_completions, models
+from agentkit.serving.http.openai.answers import fingerprint_of
+from agentkit.serving.http.openai.continuations import Continuations
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
@@ -41,6 +45,7 @@ from agentkit.toolbox import Toolbox
 
 logger = logging.getLogger("agentkit.http")
 
+ROUTERS = (chat.routes, models.routes, chat_completions.routes, health.routes)
 STATIC = Path(__file__).parent / "static"
 OPENAI = "https://api.openai.com/v1"
 
@@ -57,16 +62,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         backend, sessions, history_tokens=settings.llm_max_history_tokens, calls_at_once=settings.agentkit_max_runs
     )
     runs = Runs(chat_service, settings.agentkit_max_runs)
-    tools = tools_of(settings)
-    state = State(
-        settings,
-        Conversations(chat_service, tools, Prompts(settings.agentkit_prompts)),
-        runs,
-        Metrics(runs, (each.name for each in Toolbox(tools)), settings.prometheus_multiproc_dir),
-        Authenticator(settings),
-        RateLimiter(settings.agentkit_rate, rate_limit_storage(settings.agentkit_sessions)),
-        check_of(settings, backend, url, has_tools=bool(tools)),
-    )
+    state = state_of_service(settings, backend, url, chat_service, runs)
 
     start_mqtt = mqtt_of(settings, chat_service)
     connections = Connections(limits_of(settings))
@@ -93,10 +89,29 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     app.state.on_stop = lambda: None
     add_handlers(app)
     _add_middleware(app, state)
-    for routes in (chat.routes, completions.routes, health.routes):
-        app.include_router(routes)
+    for each in ROUTERS:
+        app.include_router(each)
     _add_pages(app)
     return app
+
+
+def state_of_service(
+    settings: HttpSettings, backend: Backend, url: str | None, chat_service: ChatService, runs: Runs
+) -> State:
+    """Return the components of a service. url: as `model_of` returns it. Raises ConfigurationError."""
+    tools = tools_of(settings)
+    toolbox = Toolbox(tools)
+    return State(
+        settings,
+        Conversations(chat_service, tools, Prompts(settings.agentkit_prompts)),
+        runs,
+        Metrics(runs, toolbox.names, settings.prometheus_multiproc_dir),
+        Authenticator(settings),
+        RateLimiter(settings.agentkit_rate, rate_limit_storage(settings.agentkit_sessions)),
+        check_of(settings, backend, url, has_tools=bool(tools)),
+        Continuations(chat_service.sessions),
+        fingerprint_of(__version__, repr(backend), toolbox.schemas),
+    )
 
 
 DESCRIPTION = """HTTP API of an agent that answers messages with the help of its tools.

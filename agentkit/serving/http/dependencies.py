@@ -13,6 +13,7 @@ from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.gate import SUBJECT, Refusal, subject
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.model_server import ModelServer
+from agentkit.serving.http.openai.continuations import Continuations
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter
@@ -20,7 +21,7 @@ from agentkit.serving.rate_limit import RateLimiter
 
 @dataclass(frozen=True)
 class State:
-    """The components of one service."""
+    """The components of one service. fingerprint: of the configuration that makes its answers."""
 
     settings: HttpSettings
     conversations: Conversations
@@ -29,6 +30,8 @@ class State:
     authenticator: Authenticator
     rates: RateLimiter
     model_server: ModelServer
+    continuations: Continuations
+    fingerprint: str
 
     def sessions_problem(self) -> str | None:
         """Return what is wrong with the session store; None when it can be read."""

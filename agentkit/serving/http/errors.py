@@ -94,20 +94,39 @@ def logged_status_and_detail(error: Exception) -> tuple[int, str]:
     return status, detail
 
 
-def body_of(path: str, status: int, detail: str) -> dict[str, Any]:
-    """Return the JSON body of an error response in the format of the path."""
+def body_of(path: str, status: int, detail: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """Return the JSON body of an error response in the format of the path. param, code: of the OpenAI API."""
     if not path.startswith("/v1/") and not path.rstrip("/").endswith(OPENAI_ROUTES):
         return {"detail": detail}
     kinds = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
     kind = kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
-    code = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(status)
-    return {"error": {"message": detail, "type": kind, "param": None, "code": code}}
+    usual = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(status)
+    return {"error": {"message": detail, "type": kind, "param": param, "code": code or usual}}
 
 
-def response_of(path: str, status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def body_of_error(path: str, error: Exception) -> dict[str, Any]:
+    """Return the JSON body for an error, in the format of the path, and log it as `logged_status_and_detail` does."""
+    if isinstance(error, HTTPException):
+        return body_of(path, error.status_code, str(error.detail), *_param_and_code(error))
+    return body_of(path, *logged_status_and_detail(error))
+
+
+def _param_and_code(error: HTTPException) -> tuple[str | None, str | None]:
+    """The parameter and the code that an error of this service has for the OpenAI API."""
+    return getattr(error, "param", None), getattr(error, "code", None)
+
+
+def response_of(
+    path: str,
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    param: str | None = None,
+    code: str | None = None,
+) -> JSONResponse:
     """Return the response for an error; 503 has a Retry-After header."""
     more = {"Retry-After": "5"} if status == 503 else {}
-    return JSONResponse(body_of(path, status, detail), status, {**more, **(headers or {})})
+    return JSONResponse(body_of(path, status, detail, param, code), status, {**more, **(headers or {})})
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -118,7 +137,7 @@ def add_handlers(app: FastAPI) -> None:
         path, detail = request.scope["path"], str(error.detail)
         if error.status_code == 404 and detail == "Not Found":
             detail = NOT_FOUND_HINT if path.rstrip("/").endswith(OPENAI_ROUTES) else detail
-        return response_of(path, error.status_code, detail, error.headers)
+        return response_of(path, error.status_code, detail, error.headers, *_param_and_code(error))
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -161,7 +161,7 @@ class OpenAIError(BaseModel):
 
     message: str = Field(description="Human-readable error message.")
     type: str = Field(description="Error type, such as `invalid_request_error`.")
-    param: str | None = Field(default=None, description="Always null.")
+    param: str | None = Field(default=None, description="The field at fault, as a path.")
     code: str | None = Field(default=None, description="Machine-readable error code, such as `rate_limit_exceeded`.")
 
 

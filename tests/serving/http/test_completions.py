@@ -86,10 +86,9 @@ def test_request_errors_have_the_openai_format(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as unknown:
         client.chat.completions.create(model="gpt-5", messages=hello)
     assert unknown.value.code == "model_not_found"
-    with pytest.raises(openai.BadRequestError, match="uses its own tools"):
-        client.chat.completions.create(
-            model="agentkit", messages=hello, tools=[{"type": "function", "function": {"name": "mine"}}]
-        )
+    twice: Any = [{"type": "function", "function": {"name": "mine"}}] * 2
+    with pytest.raises(openai.BadRequestError, match="two tools are named"):
+        client.chat.completions.create(model="agentkit", messages=hello, tools=twice)
     elsewhere: Any = [{"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest"}}]
     other: Any = [{"type": "input_image", "image_url": "http://169.254.169.254/latest"}]
     for part in (elsewhere, other):

@@ -1,0 +1,190 @@
+"""Chat completions: the agent as a model of the OpenAI API.
+
+The service's tools run here, and of them a client sees only what the model says; calls of the client's own tools are
+returned to it.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from agentkit.event import Event, ToolStarted
+from agentkit.message import ToolCall
+from agentkit.middleware.structured_output import FINAL
+from agentkit.serving.exchange import Answer
+from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
+from agentkit.serving.http.errors import body_of_error, error_responses
+from agentkit.serving.http.openai.answers import (
+    Delta,
+    Said,
+    SaidAsJson,
+    SaidAtOnce,
+    SaidInPieces,
+    SaidReasoning,
+    calls_delta,
+    client_call_ids,
+    finish_reason,
+    head_of,
+    logprobs_in,
+    refusal_in,
+    usage_fields,
+)
+from agentkit.serving.http.openai.chat_request import Asked, CompletionRequest, asked_of
+from agentkit.serving.http.openai.errors import not_to_be_sent_again, refusal_of
+from agentkit.serving.http.openai.models import MODEL, check_model
+from agentkit.serving.http.runs import ClientDisconnectedError
+from agentkit.serving.http.schemas import OpenAIErrorResponse
+from agentkit.serving.http.sse import streamed
+from agentkit.serving.http.updates import Update
+
+routes = APIRouter(
+    prefix="/v1", tags=["OpenAI"], dependencies=[Depends(check_rate)], responses=error_responses(OpenAIErrorResponse)
+)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of an answer. calls: of the client's tools."""
+
+    answer: Answer
+    calls: list[ToolCall]
+
+    @property
+    def finish_reason(self) -> str:
+        """How the answer ended."""
+        return finish_reason(self.answer, self.calls)
+
+
+@routes.post("/chat/completions", summary="Create a chat completion", response_model=None)
+async def complete(body: CompletionRequest, request: Request, state: Service, subject: Subject) -> Response:
+    """Answers a conversation, as a stream of chunks if `stream` is true. The service's tools run on the server; calls
+    of the client's tools are returned."""
+    model = body.model or MODEL
+    check_model(model)
+    if body.is_plain:  # the way to another thread and back costs more
+        asked = asked_of(body, subject, state)
+    else:
+        asked = await run_in_threadpool(asked_of, body, subject, state)
+    head = head_of(model, state.fingerprint)
+    if body.stream:
+        return await streamed(_chunks(state, request, asked, subject, head, body.wants_usage), _last_frames)
+    return JSONResponse(await _whole(state, request, asked, subject, head))
+
+
+async def _whole(state: State, request: Request, asked: Asked, subject: str, head: dict[str, Any]) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
+    said: Said = SaidAtOnce()
+    said = said if asked.json is None else SaidAsJson(said, streams=False)
+    async with aclosing(_parts(state, request, asked, subject, said)) as parts:
+        async for each in parts:
+            if isinstance(each, dict):
+                message |= each
+            elif isinstance(each, Ending):
+                return _completion(message, each, head)
+    raise ClientDisconnectedError
+
+
+def _completion(message: dict[str, Any], ending: Ending, head: dict[str, Any]) -> dict[str, Any]:
+    if ending.calls:
+        message["tool_calls"] = ending.calls
+    elif message["content"] is None:
+        message["refusal"] = refusal_in(ending.answer)
+        message["content"] = "" if message["refusal"] is None else None
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": logprobs_in(ending.answer),
+        "finish_reason": ending.finish_reason,
+    }
+    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage_fields(ending.answer.usage)}
+
+
+async def _chunks(
+    state: State, request: Request, asked: Asked, subject: str, head: dict[str, Any], wants_usage: bool
+) -> AsyncGenerator[Any, None]:
+    head = {**head, "object": "chat.completion.chunk"}
+    more = {"usage": None} if wants_usage else {}
+    role: Delta = {"role": "assistant", "content": ""}
+
+    def chunk(delta: Delta, ending: Ending | None = None) -> dict[str, Any]:
+        nonlocal role
+        delta, role = {**role, **delta}, {}
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+        if ending is not None:
+            choice |= {"logprobs": logprobs_in(ending.answer), "finish_reason": ending.finish_reason}
+        return {**head, "choices": [choice], **more}
+
+    said = _streamed_said(asked, state)
+    async with aclosing(_parts(state, request, asked, subject, said)) as parts:
+        async for each in parts:
+            if not isinstance(each, Ending):
+                yield None if each is None else chunk(each)
+                continue
+            for delta in _last_deltas(each):
+                yield chunk(delta)
+            yield chunk({}, each)
+            if wants_usage:
+                yield {**head, "choices": [], "usage": usage_fields(each.answer.usage)}
+
+
+def _streamed_said(asked: Asked, state: State) -> Said:
+    service = state.conversations.service
+    if asked.json is None:
+        return SaidInPieces(service.late_reasoning)
+    if asked.user_input.tools or not service.capabilities().takes_schema(has_tools=False):
+        return SaidAsJson(SaidReasoning(), streams=False)
+    return SaidAsJson(SaidInPieces(service.late_reasoning), streams=True)
+
+
+def _last_deltas(ending: Ending) -> list[Delta]:
+    if ending.calls:
+        return [calls_delta(ending.calls)]
+    refusal = refusal_in(ending.answer)
+    return [{"refusal": refusal}] if refusal is not None else []
+
+
+async def _parts(
+    state: State, request: Request, asked: Asked, subject: str, said: Said
+) -> AsyncGenerator[Delta | Ending | None, None]:
+    """Yield the parts of an answer's message, and its ending; None is a keep-alive. Raises what the run raises, as
+    clients are told it."""
+    had_effect = False
+    async with aclosing(state.runs.follow(asked.user_input, request.is_disconnected)) as updates:
+        while True:
+            try:
+                each = await anext(updates)
+            except StopAsyncIteration:
+                return
+            except Exception as error:
+                told = refusal_of(error, asked.fields)
+                raise (not_to_be_sent_again(told) if had_effect else told) from error
+            if each is None:
+                yield None
+                continue
+            had_effect = had_effect or _has_effect(each)
+            for delta in said.take(each) if isinstance(each, Event) else said.rest(each):
+                yield delta
+            if isinstance(each, Answer):
+                state.metrics.note(each)
+                yield await _ending(state, asked, subject, each)
+
+
+def _has_effect(update: Update) -> bool:
+    return isinstance(update, ToolStarted) and not update.read_only and update.name != FINAL
+
+
+async def _ending(state: State, asked: Asked, subject: str, answer: Answer) -> Ending:
+    call_ids = client_call_ids(answer, asked.client_names)
+    if not call_ids:
+        return Ending(answer, [])
+    calls = await run_in_threadpool(state.continuations.keep, subject, answer.added, call_ids)
+    return Ending(answer, calls)
+
+
+def _last_frames(error: Exception | None) -> Sequence[Any]:
+    return [body_of_error("/v1/", error)] if error else ["[DONE]"]

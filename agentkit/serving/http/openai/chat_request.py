@@ -1,0 +1,169 @@
+"""The request of a chat completion, and what a run makes of it."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from agentkit.serving.exchange import UserInput
+from agentkit.serving.http.dependencies import State
+from agentkit.serving.http.openai.client_tools import client_tools, tool_choice
+from agentkit.serving.http.openai.fields import sampling_of
+from agentkit.serving.http.openai.history import run_messages
+from agentkit.serving.http.openai.models import MODEL
+from agentkit.serving.http.openai.response_format import JsonAnswer, json_answer
+from agentkit.serving.http.openai.service_tools import service_tools
+from agentkit.serving.http.schemas import ImageDataUrl, Penalty, Temperature, TopP
+
+_IMAGES = ("image_url", "input_image")
+_TEXTS = ("text", "input_text", "output_text")
+
+PartType = (
+    Literal["text", "image_url", "input_text", "output_text", "input_image"]
+    | Literal["refusal", "input_audio", "file", "thinking"]
+)
+MaxTokens = Annotated[int | None, Field(ge=-1, le=10_000_000)]
+
+
+class ImageUrl(BaseModel):
+    """An image. Only data URLs are accepted, because the model server would fetch any other URL."""
+
+    model_config = ConfigDict(extra="allow")
+
+    url: ImageDataUrl = Field(description="Image as a base64 data URL (PNG, JPEG, WebP or GIF).")
+
+
+class ContentPart(BaseModel):
+    """One part of a message, also as clients of the Responses API write it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: PartType = Field(
+        description="Type of the part. A text part requires the field `text`, an image part the field `image_url`."
+    )
+    text: str | None = Field(default=None, description="The text of a text part.")
+    image_url: ImageUrl | ImageDataUrl | None = Field(default=None, description="The image of an image part.")
+
+    @model_validator(mode="after")
+    def _has_content(self) -> "ContentPart":
+        name = "image_url" if self.type in _IMAGES else "text"
+        if self.type in (*_IMAGES, *_TEXTS) and getattr(self, name) is None:
+            raise ValueError(f"a part of type {self.type!r} requires the field {name!r}")
+        return self
+
+
+class ChatMessage(BaseModel):
+    """One message. Further fields (`reasoning_content`, ...) are passed on where model servers know them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"] = Field(
+        description="Role of the message's author. `developer` is treated as `system`."
+    )
+    content: str | list[ContentPart] | None = Field(default=None, description="Text or content parts of the message.")
+    name: str | None = Field(default=None, description="Name of the message's author.")
+    tool_calls: list[dict[str, Any]] | None = Field(
+        default=None, description="Calls of tools that were made earlier in the conversation."
+    )
+    tool_call_id: str | None = Field(default=None, description="Of a message with the role `tool`: ID of its call.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The message as it is sent to a model."""
+        made = self.model_dump(exclude_none=True)
+        if "content" not in made and self.role != "assistant":
+            made["content"] = ""
+        return {**made, "role": "system"} if self.role == "developer" else made
+
+
+class StreamOptions(BaseModel):
+    """Options of a streamed response."""
+
+    include_usage: bool | None = Field(
+        default=None, description="Whether to send a last chunk with the token usage before `[DONE]`."
+    )
+
+
+class CompletionRequest(BaseModel):
+    """A chat completion request of the OpenAI API. Fields not listed here are passed on to the model server."""
+
+    model_config = ConfigDict(extra="allow")
+
+    messages: Annotated[
+        list[ChatMessage],
+        Field(min_length=1, max_length=10_000, description="The conversation, oldest message first. It is sent whole."),
+    ]
+    model: str | None = Field(default=MODEL, description="Model ID: `agentkit` or `default`.")
+    stream: bool | None = Field(default=False, description="Whether to stream the answer as server-sent events.")
+    stream_options: StreamOptions | None = Field(default=None, description="Options of a streamed response.")
+    temperature: Temperature = None
+    top_p: TopP = None
+    max_tokens: Annotated[MaxTokens, Field(description="Maximum tokens per model reply; -1: no limit.")] = None
+    max_completion_tokens: Annotated[MaxTokens, Field(description="The same; takes precedence.")] = None
+    n: int | None = Field(default=None, description="Number of answers; only 1 is supported.")
+    tools: Any = Field(
+        default=None,
+        description="The client's own functions, beside the tools of the service: a call of one ends the answer with "
+        '`finish_reason` "tool_calls".',
+    )
+    tool_choice: Any = Field(default=None, description="As in the OpenAI API, over all tools.")
+    response_format: Any = Field(default=None, description="`text`, `json_object` or `json_schema`.")
+    stop: str | list[str] | None = Field(default=None, description="Stop sequences.")
+    seed: int | None = Field(default=None, description="Seed for sampling.")
+    presence_penalty: Annotated[Penalty, Field(description="Presence penalty.")] = None
+    frequency_penalty: Annotated[Penalty, Field(description="Frequency penalty.")] = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields that are not null, known or not."""
+        known = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        return {name: value for name, value in {**known, **(self.model_extra or {})}.items() if value is not None}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether these are texts without tools, for which nothing is looked up."""
+        texts = (type(message.content) is str and not message.tool_calls for message in self.messages)
+        return not self.tools and self.response_format is None and all(texts)
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with the usage."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it is run. user_input: for the run. client_names: names of the client's tools. fields: names of the
+    fields that are passed on to the model. json: the form of the answer, None for a text."""
+
+    user_input: UserInput
+    client_names: frozenset[str]
+    fields: frozenset[str]
+    json: JsonAnswer | None = None
+
+
+def asked_of(body: CompletionRequest, subject: str, state: State) -> Asked:
+    """Return what to run for a request; it reads the session store. Raises RefusedRequestError for what can't be
+    met."""
+    sampling = sampling_of(body.given)
+    answer = json_answer(body.response_format)
+    own = service_tools(state.conversations.tools)
+    own_names = [tool.name for tool in own]
+    client = client_tools(body.tools, own_names)
+    client_names = [tool.name for tool in client]
+    choice = tool_choice(body.tool_choice, [*own_names, *client_names], client_names)
+    messages = [message.as_dict() for message in body.messages]
+    tools = (*own, *client)
+    if choice.allowed is not None:
+        tools = tuple(tool for tool in tools if tool.name in choice.allowed)
+    if choice.value is not None and (tools or answer is None):
+        sampling["tool_choice"] = choice.value
+    user_input = UserInput(
+        None,
+        messages=run_messages(state.continuations.restored(subject, messages)),
+        sampling=sampling,
+        tools=tools,
+        output=str if answer is None else answer,
+        is_whole=True,
+    )
+    fields = {name for name, value in sampling.items() if value is not None}
+    return Asked(user_input, frozenset(client_names), frozenset({*fields, "response_format"}), answer)

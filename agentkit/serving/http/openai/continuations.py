@@ -1,0 +1,184 @@
+"""What happened on the server before a call of a client's tool, kept until the client sends the call's result.
+
+The client knows of an answer only its text and the calls of its own tools. What the client does not get of it (calls of
+the service's tools with their results, the reasoning that some servers want back) is kept here by the ids of those
+calls, and put into the history again when the client sends them. Without it the client's history is used as it is.
+"""
+
+import contextlib
+import hashlib
+import logging
+import re
+import secrets
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from agentkit._forking import freed_by_forks, renewed_by_forks
+from agentkit.errors import SessionError
+from agentkit.message import Message, ToolCall
+from agentkit.session import INTERNAL, Sessions
+from agentkit.tooling.arguments import read_arguments
+
+logger = logging.getLogger("agentkit.http")
+
+MAX_AGE = 86_400.0
+"""Seconds for which an answer is kept."""
+MAX_KEPT = 1000
+"""How many answers are kept."""
+MAX_CHARACTERS = 4_000_000
+"""The size of an answer that is kept, in characters."""
+MAX_RESTORED = 256
+"""How many answers of one history are looked up, the last of it."""
+PRUNE_SECONDS, PRUNE_AFTER = 60.0, 100
+"""Seconds, and answers that are kept, after which it is looked for what is to be forgotten."""
+
+_PREFIX = f"{INTERNAL}answer."
+_ID = re.compile(r"call_([0-9a-f]{24})([0-9]{2})")
+_PLAIN = {"role", "content", "tool_calls"}
+_PLAIN_CALL = {"id", "type", "function"}
+
+
+class Continuations:
+    """The answers that wait for results of clients' tools. Thread-safe; all processes of a session store share them."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._lock = freed_by_forks(threading.Lock())
+        self._pruned_at = 0.0
+        self._kept = 0
+        renewed_by_forks(self)
+
+    def renew_in_child(self) -> None:
+        """In a child: nothing is held."""
+        self._pruned_at = 0.0
+
+    def keep(self, subject: str, messages: Sequence[Message], call_ids: Sequence[str]) -> list[ToolCall]:
+        """Return the calls that the client is sent; what it does not get of the answer is kept.
+
+        messages: those of the answer, the last assistant message with the calls. call_ids: ids of the client's calls.
+        """
+        last = next(message for message in reversed(messages) if message.get("tool_calls"))
+        calls = [call for call in last["tool_calls"] if call["id"] in call_ids]
+        if len(calls) > 99 or not _has_more(messages, last, calls):
+            return [_plain(call) for call in calls]
+        token = secrets.token_hex(12)
+        if not self._store(_key(subject, token), messages):
+            return [_plain(call) for call in calls]
+        return [{**_plain(call), "id": f"call_{token}{place:02}"} for place, call in enumerate(calls)]
+
+    def restored(self, subject: str, messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The messages of a client, with what was kept of each answer in the place of its assistant message."""
+        made: list[Mapping[str, Any]] = []
+        renamed: dict[str, str] = {}
+        with_token = [place for place, message in enumerate(messages) if _token_of(message) is not None]
+        looked_up = set(with_token[-MAX_RESTORED:])
+        for place, message in enumerate(messages):
+            kept = self._kept_of(subject, message) if place in looked_up else []
+            if kept:
+                made += kept
+                renamed |= _ids(message, kept)
+            elif message.get("role") == "tool" and message.get("tool_call_id") in renamed:
+                made.append({**message, "tool_call_id": renamed[message["tool_call_id"]]})
+            else:
+                made.append(message)
+        return made
+
+    def _kept_of(self, subject: str, message: Mapping[str, Any]) -> list[Message]:
+        token = _token_of(message)
+        if token is None:
+            return []
+        try:
+            kept = self._sessions[_key(subject, token)].messages
+        except SessionError as error:
+            logger.warning("an answer that was kept can't be read: %s", error)
+            return []
+        return kept if kept and _is_of(message, kept) else []
+
+    def _store(self, key: str, messages: Sequence[Message]) -> bool:
+        """Keep messages; returns whether they are kept."""
+        if sum(len(str(message)) for message in messages) > MAX_CHARACTERS:
+            logger.warning("an answer is too large to be kept until the client's tools have answered")
+            return False
+        try:
+            self._prune()
+            self._sessions[key].append(messages)
+        except SessionError as error:
+            logger.warning("an answer can't be kept until the client's tools have answered: %s", error)
+            return False
+        return True
+
+    def _prune(self) -> None:
+        """Forget what is too old, and the oldest of what is too much."""
+        with self._lock:
+            self._kept += 1
+            is_soon = time.monotonic() - self._pruned_at < PRUNE_SECONDS and self._kept < PRUNE_AFTER
+            if self._pruned_at and is_soon:
+                return
+            self._pruned_at, self._kept = time.monotonic(), 0
+        known = self._sessions.list(_PREFIX)
+        oldest = datetime.now(UTC) - timedelta(seconds=MAX_AGE)
+        for place, info in enumerate(known):
+            if place >= MAX_KEPT or info.updated < oldest:
+                with contextlib.suppress(SessionError):
+                    self._sessions.delete(info.id, wait=0.0)
+
+
+def _key(subject: str, token: str) -> str:
+    return _PREFIX + hashlib.sha256(f"{token}\n{subject}".encode("utf-8", "replace")).hexdigest()[:40]
+
+
+def _has_more(messages: Sequence[Message], last: Message, calls: Sequence[ToolCall]) -> bool:
+    """Whether an answer has more than the client is sent of it."""
+    if len(messages) > 1 or len(calls) < len(last["tool_calls"]) or not last.keys() <= _PLAIN:
+        return True
+    return isinstance(last.get("content"), list) or any(not call.keys() <= _PLAIN_CALL for call in calls)
+
+
+def _plain(call: ToolCall) -> ToolCall:
+    return {"id": call["id"], "type": "function", "function": call["function"]}
+
+
+def _calls_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    calls = message.get("tool_calls")
+    found = calls if message.get("role") == "assistant" and isinstance(calls, list) else []
+    return found if all(isinstance(call, dict) and isinstance(call.get("function"), dict) for call in found) else []
+
+
+def _token_of(message: Mapping[str, Any]) -> str | None:
+    """The token that the ids of all calls of a message have in them, in their order; None for other ids."""
+    found = [_ID.fullmatch(str(call.get("id"))) for call in _calls_of(message)]
+    parts = [(each[1], int(each[2])) for each in found if each is not None]
+    expected = [(parts[0][0], place) for place in range(len(found))] if parts else []
+    return parts[0][0] if parts and parts == expected else None
+
+
+def _is_of(message: Mapping[str, Any], kept: Sequence[Message]) -> bool:
+    """Whether a client's assistant message is still what the client was sent of an answer."""
+    sent = dict(zip(_ids(message, kept).values(), _calls_of(message), strict=False))
+    if len(sent) != len(_calls_of(message)):
+        return False
+    known = {call["id"]: call["function"] for call in _last_calls(kept)}
+    return all(_same(call["function"], known[call_id]) for call_id, call in sent.items())
+
+
+def _same(sent: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    written = sent.get("arguments")
+    same_arguments = written == known["arguments"] or (
+        isinstance(written, str) and read_arguments(written) == read_arguments(known["arguments"])
+    )
+    return sent.get("name") == known["name"] and same_arguments
+
+
+def _ids(message: Mapping[str, Any], kept: Sequence[Message]) -> dict[str, str]:
+    """The original ids of the client's calls: the last of an answer's, those that have no result in it."""
+    answered = {each.get("tool_call_id") for each in kept if each["role"] == "tool"}
+    open_ids = [call["id"] for call in _last_calls(kept) if call["id"] not in answered]
+    return {str(call.get("id")): had for call, had in zip(_calls_of(message), open_ids, strict=False)}
+
+
+def _last_calls(kept: Sequence[Message]) -> list[ToolCall]:
+    last = next((each for each in reversed(kept) if each.get("tool_calls")), None)
+    return cast(list[ToolCall], last["tool_calls"]) if last else []
