@@ -227,6 +227,16 @@ def test_an_answer_that_is_cut_off_by_its_length_is_given_as_it_is(tmp_path: Pat
         assert len(server.requests) == 2
 
 
+def test_an_answer_beside_tools_that_is_cut_off_is_given_as_it_is(tmp_path: Path) -> None:
+    function = {"name": "final_answer", "arguments": '{"name": "An'}
+    message = {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "function": function}]}
+    script = by_results(whole(message, finish_reason="length", usage=USAGE))
+    with agent(tmp_path, script, agentkit_tools=(LOOK_UP,)) as (service, server):
+        choice = both(service, response_format=FORMAT)
+        assert (choice["message"]["content"], choice["finish_reason"]) == ('{"name": "An', "length")
+        assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "param"),
     [

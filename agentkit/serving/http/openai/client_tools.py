@@ -9,9 +9,11 @@ from typing import Any
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.middleware.structured_output import FINAL
 from agentkit.serving.http.openai.errors import RefusedRequestError
+from agentkit.text.call_format import CUT_OFF
 from agentkit.toolbox import Toolbox
-from agentkit.tooling.arguments import parse
+from agentkit.tooling.arguments import ERROR, UNREADABLE, parse
 from agentkit.tooling.earlier_result import EARLIER_RESULT
+from agentkit.tooling.json_repair import loads
 from agentkit.tooling.schema_dialects import Dialect
 from agentkit.tools import Context, Outcome, Tool, failure
 
@@ -45,11 +47,12 @@ class ClientTool(Tool[..., str]):
         return {"type": "function", "function": dict(self._entry)}
 
     def needs_approval(self, arguments: str) -> bool:
-        """Whether the call goes to the client: its arguments can be read."""
+        """Whether the call ends the answer: its arguments can be read, so that it goes to the client; or the limit on
+        the reply's length, which is the client's, has cut it off."""
         try:
             parse(arguments)
         except ArgumentsError:
-            return False
+            return cut_off_text(arguments) is not None
         return True
 
     def answer(self, arguments: str, context: Context) -> Outcome:
@@ -63,6 +66,15 @@ class ClientTool(Tool[..., str]):
 
 def _run_by_the_client() -> str:
     raise AssertionError("a tool of the client is never run here")
+
+
+def cut_off_text(arguments: str) -> str | None:
+    """What has arrived of the arguments of a call that the limit on the reply's length has cut off; None for others.
+    arguments: JSON text, as it stands in a transcript."""
+    if CUT_OFF not in arguments:
+        return None
+    value = loads(arguments, strict=True)
+    return str(value[UNREADABLE]) if value.keys() == {UNREADABLE, ERROR} and value[ERROR] == CUT_OFF else None
 
 
 def client_tools(given: Any, taken: Iterable[str]) -> tuple[ClientTool, ...]:

@@ -8,6 +8,7 @@ from agentkit.backend import ending_of
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.event import CutOff
 from agentkit.middleware.structured_output import OutputType
+from agentkit.serving.http.openai.client_tools import cut_off_text
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.tooling.arguments import schema_reader
 from agentkit.tooling.json_repair import loads, read_json
@@ -49,6 +50,8 @@ class JsonAnswer(OutputType):
         """See `OutputType.read`."""
         if ending_of(finish_reason) in get_args(CutOff):
             return text.strip()
+        if (cut := cut_off_text(text)) is not None:
+            return cut.strip()
         if not text.strip():
             raise ArgumentsError("the answer is empty")
         value, is_as_written = self._json(text)
