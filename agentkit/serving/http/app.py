@@ -48,6 +48,8 @@ logger = logging.getLogger("agentkit.http")
 ROUTERS = (chat.routes, models.routes, chat_completions.routes, health.routes)
 STATIC = Path(__file__).parent / "static"
 OPENAI = "https://api.openai.com/v1"
+USUAL_RATE = 60
+"""Requests per subject and minute where none are set."""
 
 
 def create_app(settings: HttpSettings | None = None) -> FastAPI:
@@ -107,7 +109,7 @@ def state_of_service(
         runs,
         Metrics(runs, toolbox.names, settings.prometheus_multiproc_dir),
         Authenticator(settings),
-        RateLimiter(settings.agentkit_rate, rate_limit_storage(settings.agentkit_sessions)),
+        RateLimiter(settings.agentkit_rate or USUAL_RATE, rate_limit_storage(settings.agentkit_sessions)),
         check_of(settings, backend, url, has_tools=bool(tools)),
         Continuations(chat_service.sessions),
         fingerprint_of(__version__, repr(backend), toolbox.schemas),
@@ -132,7 +134,7 @@ def _add_middleware(app: FastAPI, state: State) -> None:
             allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
             allow_headers=["*"],  # SDKs send headers of their own; credentials other than the key are not read
             allow_private_network=True,
-            expose_headers=["Retry-After"],
+            expose_headers=["Retry-After", "X-Request-Id"],
         )
     app.add_middleware(RequestMonitor, metrics=state.metrics)
 

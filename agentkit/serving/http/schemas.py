@@ -19,7 +19,8 @@ def _not_blank(value: str) -> str:
     return value
 
 
-def _image_url(url: str) -> str:
+def checked_image_url(url: str) -> str:
+    """Return a data URL of an image. Raises ValueError for another URL."""
     _image(url)
     return url
 
@@ -40,7 +41,7 @@ SessionId = Annotated[
     Field(max_length=1000, description="Session ID, chosen by the client; unique per caller."),
     AfterValidator(_not_blank),
 ]
-ImageDataUrl = Annotated[str, AfterValidator(_image_url)]
+ImageDataUrl = Annotated[str, AfterValidator(checked_image_url)]
 Temperature = Annotated[
     float | None, Field(ge=0, le=5, description="Sampling temperature. Defaults to the server's setting.")
 ]
