@@ -31,7 +31,7 @@ OPENAI_ROUTES = ("/chat/completions", "/completions", "/models", "/responses", "
 """Ends of the paths at which clients of the OpenAI API look, also below another base URL."""
 
 NOT_FOUND_HINT = (
-    "Not Found: the OpenAI API is at /v1/chat/completions and /v1/models, so that the base URL of a client ends in /v1"
+    "the OpenAI API is at /v1/chat/completions and /v1/models, so that the base URL of a client ends in /v1"
 )
 
 _KINDS = {401: "authentication_error", 429: "rate_limit_error"}
@@ -190,6 +190,4 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def _not_found(method: str, path: str) -> str:
-    if path == OPENAI_API or path.startswith(f"{OPENAI_API}/"):
-        return f"unknown URL: {method} {in_a_line(path, 200)}; GET {OPENAI_API}/models lists the models of this service"
-    return NOT_FOUND_HINT if is_of_openai(path) else "Not Found"
+    return f"Not Found: {method} {in_a_line(path, 200)}; {NOT_FOUND_HINT}" if is_of_openai(path) else "Not Found"
