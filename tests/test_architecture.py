@@ -120,7 +120,7 @@ LAYERS = [
     ["serving.http.dependencies", "serving.http.protocol"],
     ["serving.http.openai.errors"],
     ["serving.http.openai.client_tools", "serving.http.openai.fields", "serving.http.openai.history"],
-    ["serving.http.openai.images"],
+    ["serving.http.openai.images", "serving.http.openai.title_requests"],
     ["serving.http.openai.answers", "serving.http.openai.response_format"],
     ["serving.http.openai.service_tools"],
     ["serving.http.openai.models"],

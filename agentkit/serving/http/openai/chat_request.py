@@ -14,6 +14,7 @@ from agentkit.serving.http.openai.images import ImageAddress, with_images
 from agentkit.serving.http.openai.models import MODEL
 from agentkit.serving.http.openai.response_format import JsonAnswer, json_answer
 from agentkit.serving.http.openai.service_tools import service_tools
+from agentkit.serving.http.openai.title_requests import is_title_request
 from agentkit.serving.http.schemas import Penalty, Temperature, TopP
 
 _IMAGES = ("image_url", "input_image")
@@ -144,8 +145,9 @@ def asked_of(body: CompletionRequest, subject: str, state: State) -> Asked:
     own_names = [tool.name for tool in own]
     client = client_tools(body.tools, own_names)
     client_names = [tool.name for tool in client]
-    choice = tool_choice(body.tool_choice, [*own_names, *client_names], client_names)
     messages = [message.as_dict() for message in body.messages]
+    wants_none = not client and body.tool_choice in (None, "auto") and is_title_request(messages)
+    choice = tool_choice("none" if wants_none else body.tool_choice, [*own_names, *client_names], client_names)
     with_images(messages, state.settings.agentkit_image_hosts)
     tools = (*own, *client)
     if choice.allowed is not None:
