@@ -20,6 +20,10 @@ from agentkit.serving.http.schemas import Penalty, Temperature, TopP
 _IMAGES = ("image_url", "input_image")
 _TEXTS = ("text", "input_text", "output_text")
 
+PartType = (
+    Literal["text", "image_url", "input_text", "output_text", "input_image"]
+    | Literal["refusal", "input_audio", "file", "thinking"]
+)
 MaxTokens = Annotated[int | None, Field(ge=-1, le=10_000_000)]
 
 
@@ -39,7 +43,7 @@ class ContentPart(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: Literal["text", "image_url", "input_text", "output_text", "input_image", "refusal", "input_audio"] = Field(
+    type: PartType = Field(
         description="Type of the part. A text part requires the field `text`, an image part the field `image_url`."
     )
     text: str | None = Field(default=None, description="The text of a text part.")
@@ -93,7 +97,7 @@ class CompletionRequest(BaseModel):
         list[ChatMessage],
         Field(min_length=1, max_length=10_000, description="The conversation, oldest message first. It is sent whole."),
     ]
-    model: str = Field(default=MODEL, description="Model ID: `agentkit` or `default`.")
+    model: str | None = Field(default=MODEL, description="Model ID: `agentkit` or `default`.")
     stream: bool | None = Field(default=False, description="Whether to stream the answer as server-sent events.")
     stream_options: StreamOptions | None = Field(default=None, description="Options of a streamed response.")
     temperature: Temperature = None
@@ -162,4 +166,5 @@ def asked_of(body: CompletionRequest, subject: str, state: State) -> Asked:
         output=str if answer is None else answer,
         is_whole=True,
     )
-    return Asked(user_input, frozenset(client_names), frozenset({*sampling, "response_format"}), answer)
+    fields = {name for name, value in sampling.items() if value is not None}
+    return Asked(user_input, frozenset(client_names), frozenset({*fields, "response_format"}), answer)

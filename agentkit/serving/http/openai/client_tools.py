@@ -29,22 +29,25 @@ class ClientTool(Tool[..., str]):
     """A tool of the client, with the schema as the client wrote it. A call of it waits for the client, as others wait
     for a person's approval; one whose arguments can't be read is answered here, so that the model corrects it.
 
-    function: the field `function` of the client's tool. Raises ToolDefinitionError for a name that servers refuse.
+    entry: of the client's `tools`. Raises ToolDefinitionError for a name that servers refuse.
     """
 
     is_external = True
 
-    def __init__(self, function: Mapping[str, Any]) -> None:
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        function = entry["function"]
         name = function.get("name")
         parameters = function.get("parameters") or _NO_PARAMETERS
-        self._entry = {**function, "description": function.get("description") or "", "parameters": parameters}
-        self._set(name, str(name), dict(parameters), _run_by_the_client, None, {"approve": True})  # type: ignore[arg-type]
+        given = {key: value for key, value in function.items() if value is not None}
+        made = {**given, "description": function.get("description") or "", "parameters": parameters}
+        self._entry = {**entry, "type": "function", "function": made}
+        self._set(name, str(name), dict(parameters), _run_by_the_client, None, {"approve": True})
         self._set_isolation()
 
     @property
     def schema(self) -> dict[str, Any]:
         """See `Tool.schema`."""
-        return {"type": "function", "function": dict(self._entry)}
+        return dict(self._entry)
 
     def needs_approval(self, arguments: str) -> bool:
         """Whether the call ends the answer: its arguments can be read, so that it goes to the client; or the limit on
@@ -113,7 +116,7 @@ def _client_tool(entry: Any, path: str) -> ClientTool:
     if not isinstance(function.get("description") or "", str):
         raise _refused(f"{path}.function.description", "must be a text")
     try:
-        written = json.dumps(function)
+        written = json.dumps(entry)
         return _known_tool(written) if len(written) <= MAX_KNOWN else _checked_tool(written)
     except ToolDefinitionError as error:
         raise _refused(f"{path}.function.name", str(error)) from None
