@@ -49,6 +49,12 @@ class HttpSettings(BaseSettings):
     )
     agentkit_max_body: int = Field(default=10_000_000, ge=1000, description="Maximum request body size in bytes.")
     agentkit_max_runs: int = Field(default=256, ge=1, description="Maximum number of concurrent answers.")
+    agentkit_answer_cache_seconds: float | None = Field(
+        default=None,
+        ge=1,
+        le=2_592_000,
+        description="Seconds that answers are kept for the same question; default: not.",
+    )
     agentkit_cors: Names = Field(default=(), description="Allowed CORS origins, comma-separated.")
     agentkit_image_hosts: Names = Field(
         default=(), description="Hosts that images may be fetched from although they are not public, comma-separated."
