@@ -69,7 +69,10 @@ async def complete(body: CompletionRequest, request: Request, state: Service, su
     of the client's tools are returned."""
     model = body.model or MODEL
     check_model(model)
-    asked = await run_in_threadpool(asked_of, body, subject, state)
+    if body.is_plain:  # the way to another thread and back costs more
+        asked = asked_of(body, subject, state)
+    else:
+        asked = await run_in_threadpool(asked_of, body, subject, state)
     head = head_of(model, state.fingerprint)
     if body.stream:
         return await streamed(_chunks(state, request, asked, subject, head, body.wants_usage), _last_frames)

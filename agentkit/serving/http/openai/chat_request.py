@@ -120,8 +120,14 @@ class CompletionRequest(BaseModel):
     @property
     def given(self) -> dict[str, Any]:
         """The fields that are not null, known or not."""
-        fields = {name: getattr(self, name) for name in self.model_fields_set}
-        return {name: value for name, value in fields.items() if value is not None}
+        known = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        return {name: value for name, value in {**known, **(self.model_extra or {})}.items() if value is not None}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether these are texts without tools, for which nothing is looked up."""
+        texts = (type(message.content) is str and not message.tool_calls for message in self.messages)
+        return not self.tools and self.response_format is None and all(texts)
 
     @property
     def wants_usage(self) -> bool:
