@@ -565,8 +565,8 @@ def test_an_internal_error_is_a_regular_500_response(
     [
         ("/api/llm/chat", '{"messages": [{"role": "system", "content": "x"}]}', 400),
         ("/api/llm/chat", '{"messages": [{"role": "user", "content": "x"}], "temperature": NaN}', 422),
-        ("/v1/chat/completions", '{"messages": [{"role": "user", "content": "x"}], "presence_penalty": NaN}', 422),
-        ("/v1/chat/completions", '{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', 422),
+        ("/v1/chat/completions", '{"messages": [{"role": "user", "content": "x"}], "presence_penalty": NaN}', 400),
+        ("/v1/chat/completions", '{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', 400),
         ("/api/llm/chat/session", '{"session_id": "\\ud800", "message": "x"}', 422),
     ],
 )
