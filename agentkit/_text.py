@@ -50,7 +50,7 @@ def joined_surrogates(text: str) -> str:
 
 def without_credentials(url: object) -> str:
     """A URL without user name and password."""
-    return re.sub(r"(?<=//)[^/@]*@", "", str(url))
+    return re.sub(r"(?<=//)[^/]*@", "", str(url))  # up to the last @, since one may be part of a password
 
 
 def known_options(owner: str, given: Any, options: type) -> dict[str, Any]:

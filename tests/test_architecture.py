@@ -41,6 +41,7 @@ LAYERS = [
         "net.model_names",
         "net.drain",
         "tooling.json_tokens",
+        "tooling.repair_budget",
         "tooling.json_scan",
         "retrieval.words",
         "retrieval.sentences",

@@ -233,7 +233,7 @@ def _serve(service: Any, settings: Any, selected: Any, url: str) -> None:
     def test() -> None:
         try:
             service.test()
-        except (APIError, SessionError) as error:
+        except (APIError, SessionError, ConfigurationError, OSError) as error:
             raise ConnectionError(f"{in_a_line(str(error), 300)}; messages wait. {START_ONE}") from None
         finally:
             is_tried.set()

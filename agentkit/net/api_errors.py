@@ -59,7 +59,7 @@ def display_url(url: object) -> str:
 
 def page_text(content: bytes) -> str:
     """Return the plain text of an HTML error page, at most 300 characters."""
-    text = re.sub(r"<[^>]*>", " ", content[:20_000].decode("utf-8", "replace"))
+    text = _TAG.sub(" ", content[:20_000].decode("utf-8", "replace"))
     return cut(" ".join(text.split()), 300) or "(empty body)"
 
 
@@ -70,7 +70,7 @@ def cause_of(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         error = inner
-    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?|^\[Errno -?\d+\] ", "", str(error))
+    text = _ADDRESS_OR_NUMBER.sub("", str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -81,4 +81,6 @@ def as_httpx(response: requests.Response, content: bytes) -> httpx2.Response:
     return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
 
 
+_TAG = re.compile(r"<[^<>]*>")
+_ADDRESS_OR_NUMBER = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>:? ?|^\[Errno -?\d+\] ")
 _BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")

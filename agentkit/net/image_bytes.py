@@ -33,7 +33,7 @@ _BRANDS = (
     (re.compile(rb"hei[cfsmx]|hev[cmsx]|mif1|msf1"), "image/heic"),
 )
 _SVG = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]", re.IGNORECASE | re.DOTALL
+    rb"\s*+(?:<\?xml[^>]*+>\s*+)?(?><!--.*?-->\s*+)*+(?:<!DOCTYPE svg[^>]*+>\s*+)?<svg[\s>]", re.IGNORECASE | re.DOTALL
 )
 _HTML = re.compile(rb"\s*(?:<!DOCTYPE html|<html|<head|<body)", re.IGNORECASE)
 _IS_BASE64 = re.compile(r";\s*base64\s*(?:;|\Z)", re.IGNORECASE)

@@ -3,7 +3,7 @@
 import re
 
 _MEDIA_TYPE = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)", re.ASCII)
-_CHARSET = re.compile(r"""charset\s*[=:]\s*["']?\s*([^\s"';,]+)""", re.IGNORECASE)
+_CHARSET = re.compile(r"""charset\s*+[=:]\s*+["']?\s*+([^\s"';,]+)""", re.IGNORECASE)
 _PART = re.compile(r'(?:"[^"]*"|[^,"]|")+?(?=,|\Z)')
 
 SAYS_NOTHING = frozenset(

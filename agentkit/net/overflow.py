@@ -20,8 +20,8 @@ _PROMPT = (
 )
 _GAP = r"[^.:;|{}\[\]]{0,70}?"
 _MORE = (
-    r"(?:exceed\w*|more than|greater than|longer than|larger than|bigger than|over(?!view)|above|beyond|"
-    r"surpass\w*)"
+    r"(?:exceed\w*+|more than|greater than|longer than|larger than|bigger than|over(?!view)|above|beyond|"
+    r"surpass\w*+)"
 )
 _TOO = r"\btoo (?:long|large|big)\b"
 
@@ -59,8 +59,8 @@ _LIKELY = re.compile(
             rf"<=).{{0,80}}?\b(?:\d+|max\w*|limit\w*|allowed|context)",
             rf"{_MORE}.{{0,60}}?\b(?:token|input|prompt|character)[ _-]?(?:count|length|len|size|limit|tokens?)",
             rf"{_MORE}.{{0,40}}?\b(?:max|maximum)\b.{{0,30}}?\b(?:tokens?|length)\b",
-            r"\bprompts?\b.{0,40}?(?:exceed\w*|longer|greater) .{0,40}?\b(?:max\w*|limit)",
-            r"\d{3,} ?(?:tokens? )?> ?\d{3,}",
+            r"\bprompts?\b.{0,40}?(?:exceed\w*+|longer|greater) .{0,40}?\b(?:max\w*|limit)",
+            r"(?<!\d)\d{3,12} ?(?:tokens? )?> ?\d{3,}",
             r"tokens? .{0,60}?supports? (?:only )?(?:up to|at most)|max(?:imum)? tokens of \d+ exceed|"
             r"expected maxlength",
             r"`?inputs`? must have less than|`?inputs`? tokens \+|range of input length|length of (?:the )?(?:input|"
@@ -114,10 +114,10 @@ _NUMBER = r"(\d{2,12})(?:\.0)?"
 _LIMITS = tuple(
     re.compile(each)
     for each in (
-        rf"\d+ \+ \d+ > {_NUMBER}",
+        rf"\d{{1,12}} \+ \d{{1,12}} > {_NUMBER}",
         rf"max_(?:seq_len|model_len|num_tokens|total_tokens|input_tokens|prompt_tokens|position_embeddings|"
         rf"input_length)[) (:=]{{1,3}}{_NUMBER}",
-        rf"maximum (?:context|prompt|input|model)[a-z ]*?(?:length|size|window|limit)? ?(?:is|of|:|"
+        rf"maximum (?:context|prompt|input|model)[a-z ]{{0,80}}?(?:length|size|window|limit)? ?(?:is|of|:|"
         rf"=)? ?(?:only )?{_NUMBER}",
         rf"context(?:[ _](?:length|size|window|limit))?[a-z ]{{0,20}}[:=(]? ?\(?{_NUMBER}",
         rf"> ?{_NUMBER}",
@@ -126,7 +126,7 @@ _LIMITS = tuple(
         rf"\[\d+, ?{_NUMBER}\]",
         rf"max size: {_NUMBER} tokens",
         rf"limit(?: for (?:this|the) model)?(?: is| of|:| to)?,? ?\(?{_NUMBER}",
-        rf"(?:maximum|max\w*)[a-z_' ]{{0,40}}[(:=]? ?(?:is|of)? ?\(?{_NUMBER}",
+        rf"max[a-z_' ]{{0,70}}[(:=]? ?(?:is|of)? ?\(?{_NUMBER}",
         rf"(?:exceed|longer than|greater than|larger than|no more than|cannot exceed)(?! by|"
         rf"ed by)[a-z_' ]{{0,60}}[(:=]? ?{_NUMBER}",
         rf"(?:最大|上限|长度|支持|限制)\D{{0,12}}{_NUMBER}",
@@ -143,7 +143,7 @@ MIN_CONTEXT = 512
 _REPLY_TOKENS = re.compile(
     rf"{_NUMBER} (?:tokens )?(?:in|for) the completion|{_NUMBER} (?:output|completion) tokens|"
     rf"max_?(?:completion_|output_|new_)?tokens'?\)? ?(?:is too large|=|:) ?:? ?{_NUMBER}|{_NUMBER} `?max_new_tokens|"
-    rf"\d+ \+ {_NUMBER} >|max_new_tokens {_NUMBER}"
+    rf"\d{{1,12}} \+ {_NUMBER} >|max_new_tokens {_NUMBER}"
 )
 _PER_REQUEST = re.compile(rf"limit:? {_NUMBER},? (?:used \d+,? )?requested:? {_NUMBER}")
 _NUMBERS = re.compile(r"(?<![\w.-])\d{2,9}(?![\w-])")

@@ -15,8 +15,8 @@ _NOT_READ = re.compile(
     rb"<!--.*?(?:-->|\Z)|<(script|noscript|template|textarea|style|xmp|iframe)\b.*?(?:</\1\s*>|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
-_META = re.compile(rb"<meta\s[^>]{1,5000}>", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""([a-z-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_META = re.compile(rb"<meta\s[^<>]{1,5000}>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""(?<![a-z-])([a-z-]++)\s*+=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 
 
 def refresh_of(header: str | None) -> str | None:

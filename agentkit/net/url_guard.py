@@ -103,6 +103,7 @@ _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\](?::([0-9]{0,5}))?"
 _NAMED = re.compile(r"([^:\[\]]{1,1000})(?::([0-9]{0,5}))?")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
+_CREDENTIALS = re.compile(r"((?>[^/\\?#]*)(?<=:)|)([/\\]*+)[^/?#]*@")
 
 
 @dataclass(frozen=True)
@@ -294,5 +295,7 @@ def system_resolver(host: str, port: int) -> Sequence[str]:
 
 def shown_url(url: object) -> str:
     """Return a URL or a part of one for a message: without credentials and unprintable characters, at most 300 long."""
-    text = re.sub(r"^([^/\\?#]*:)?([/\\]*)[^/?#]*@", r"\1\2", str(url))
+    text = str(url)
+    found = _CREDENTIALS.match(text)
+    text = found[1] + found[2] + text[found.end() :] if found else text
     return cut("".join(character if character.isprintable() else "?" for character in text[:301]), 300)

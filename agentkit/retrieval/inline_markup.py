@@ -4,8 +4,8 @@ import html
 import re
 
 _REFERENCES = (
-    (re.compile(r":[\w:+-]{2,40}:`~?!?([^`<]{1,300}?)(?:\s*<[^`>]{0,300}>)?`"), r"\1"),
-    (re.compile(r"`([^`<]{1,300}?)\s*<[^`>]{0,500}>`__?(?!\w)"), r"\1"),
+    (re.compile(r":[\w:+-]{2,40}:`~?!?([^`<]{1,300}?)(?:\s{0,9}<[^`>]{0,300}>)?`"), r"\1"),
+    (re.compile(r"`([^`<]{1,300}?)\s{0,9}<[^`>]{0,500}>`__?(?!\w)"), r"\1"),
     (re.compile(r"(?<!`)`([^`]{1,300})`__?(?!\w)"), r"\1"),
 )
 """Roles and links of reStructuredText, which are in backquotes too."""
@@ -13,7 +13,7 @@ _CODE = re.compile(r"``[^`]{1,500}``|`[^`]{1,500}`")
 _MARK = "\ue0f7"
 """Stands for code meanwhile."""
 _CHANGES = (
-    (re.compile(r"<!--.{0,1000}?-->"), ""),
+    (re.compile(r"<!--(?:[^<]|<(?!!--)){0,1000}?-->"), ""),
     (re.compile(r"(?<=[^\s\[!])(?:\[(?:\^?\d{1,3}|\^[\w-]{1,30}|citation needed|来源请求|來源請求)\]_?)+(?!\()"), ""),
     (
         re.compile(

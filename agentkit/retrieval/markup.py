@@ -116,7 +116,7 @@ def _dedented(lines: Sequence[str]) -> str:
     return text if "\n" in text else f"`{text}`"
 
 
-_ITEM = re.compile(r"[ \t]*(?:[-*+•·–]|\d{1,3}[.)]|#\.)[ \t]+(?=\S)")
+_ITEM = re.compile(r"\A[ \t]*(?:[-*+•·–]|\d{1,3}[.)]|#\.)[ \t]+(?=\S)")
 _DEFINITION = re.compile(
     r"(?:-{1,2}[A-Za-z][\w-]*|[^\s.!?。！？:：|](?:[^.!?。！？:：|\n]{0,40}\S)?(?:: |：)|[^\n|]{1,40}\t)"
 )

@@ -6,6 +6,7 @@ whatever reason. An acknowledged entry is on disk (WAL, synchronous=FULL), in th
 
 import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -273,7 +274,8 @@ def from_url(url: str) -> SQLiteSessions:
     URL of another form, which would name another file than was meant."""
     path = url.removeprefix("sqlite:")
     if url.startswith("sqlite://") or not path.strip():
-        raise ConfigurationError(f"{url!r} is not a session store: write sqlite:PATH, such as sqlite:chat.db")
+        shown = re.sub(r"//.*@", "//***@", url)
+        raise ConfigurationError(f"{shown!r} is not a session store: write sqlite:PATH, such as sqlite:chat.db")
     return SQLiteSessions(Path(path).expanduser())
 
 

@@ -36,7 +36,7 @@ _PAIR = re.compile(
 )
 _PARAMETER = re.compile(r"""(?P<begin>(?:\A|[?&#;])(?P<name>[\w.%-]{1,60})=)(?P<value>[^&#\s"'<>\\;]+)""")
 _PART = re.compile(
-    r"""(?P<begin>name="(?P<name>[^"\r\n]{1,60})"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n){0,5}\r?\n)(?P<value>[^\r\n]*)"""
+    r"""(?P<begin>name="(?P<name>[^"\r\n]{1,60})"[^\r\n]{0,300}+\r?\n(?:[^\r\n]+\r?\n){0,5}\r?\n)(?P<value>[^\r\n]*)"""
 )
 _ELEMENT = re.compile(r"(?P<begin><(?P<name>[A-Za-z][\w.:-]{1,60})>)(?P<value>[^<]+)(?=</)")
 _BEARER = re.compile(r"(?P<begin>\b[Bb]earer\s+)[A-Za-z0-9._~+/-]{20,}=*")

@@ -36,8 +36,8 @@ _ENDS_SENTENCE = re.compile(r"(?:[.!?…。！？؟।։]|\A)[\"'”’»›」�
 _ANNOUNCES = re.compile(
     r"(?:\b(?:for (?:example|instance)|e\.g\.|examples?|says?|said|writes?|wrote|reads|quotes?|quoted|such as|like"
     r"|like this|syntax|zum beispiel|z\. ?b\.|beispiel|par exemple|exemple|por ejemplo|ejemplo|per esempio|esempio"
-    r"|por exemplo|exemplo|например|пример)|例如|比如|例えば|示例|写着|寫著|写道|예를 들어|예시)[\s:：,，*_]*"
-    r"(?:<[^<>\s]{1,40}>\s*)?\Z|(?:\A|\n)\s*\[[^\]\n]{1,40}\]:\s*\Z",
+    r"|por exemplo|exemplo|например|пример)|例如|比如|例えば|示例|写着|寫著|写道|예를 들어|예시)[\s:：,，*_]*+"
+    r"(?:<[^<>\s]{1,40}>\s*+)?\Z|(?:\A|\n)\s*+\[[^\]\n]{1,40}\]:\s*+\Z",
     re.IGNORECASE,
 )
 """Words directly before a call that make it an example, or somebody else's."""

@@ -36,8 +36,8 @@ def as_json_object(written: object) -> str:
 
     Valid JSON of an object is kept character for character, so that what is sent back is what was generated; values
     that servers refuse become text (see `cleaned`). Broken JSON is repaired, unless it ends in the middle of a value.
-    Missing arguments become `{}`. Anything but an object is kept under the key "unreadable_arguments": servers parse
-    the arguments in a history, and refuse each request with one that they can't read.
+    Missing arguments become `{}`. Anything but an object is kept under the key "unreadable_arguments", with what is
+    wrong with it: servers parse the arguments in a history, and refuse each request with one that they can't read.
     """
     if written is None or written == "":
         return "{}"
@@ -48,11 +48,11 @@ def as_json_object(written: object) -> str:
         value = read_json(text)
     except CutOffError as error:
         return unreadable(text, f"the call is {error}")
-    except ValueError:
-        value = None
+    except ValueError as error:
+        return unreadable(text, _not_json(text, error))
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
-    return json.dumps({UNREADABLE: joined_surrogates(text)}, ensure_ascii=False)
+    return unreadable(text, _no_object(value))
 
 
 def is_sendable(text: str) -> bool:
@@ -94,15 +94,23 @@ def parse(arguments: str) -> dict[str, Any]:
     except CutOffError as error:
         raise ArgumentsError(f"the call is {error}") from None
     except ValueError as error:
-        reason = json_error_of(arguments) if "deep" not in str(error) else str(error)
-        raise ArgumentsError(f"the arguments are not valid JSON: {reason}") from None
+        raise ArgumentsError(_not_json(arguments, error)) from None
     if not isinstance(value, dict):
-        raise ArgumentsError(f"the arguments must be a JSON object, got {shown(value, MAX_VALUE_LENGTH)}")
+        raise ArgumentsError(_no_object(value))
     if value.keys() == {UNREADABLE, ERROR}:
         raise ArgumentsError(str(value[ERROR]))
     if value.keys() == {UNREADABLE}:
         return parse(str(value[UNREADABLE]))
     return value
+
+
+def _not_json(text: str, error: ValueError) -> str:
+    reason = json_error_of(text) if "deep" not in str(error) else str(error)
+    return f"the arguments are not valid JSON: {reason}"
+
+
+def _no_object(value: object) -> str:
+    return f"the arguments must be a JSON object, got {shown(value, MAX_VALUE_LENGTH)}"
 
 
 def read_arguments(arguments: str) -> dict[str, Any]:

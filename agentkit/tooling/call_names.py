@@ -25,16 +25,19 @@ _VALID_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _VALID_ID = re.compile(r"[!-~]{1,40}")
 _AROUND = " \t\r\n\"'`“”„‘’‚«»‹›!#$%&()*+,./:;<=>?@[\\]^{|}~"
 _WORDS = r"(?:commentary|analysis|final|json|code|assistant|constrain|message|call)\b"
-_TOKEN = r"<\|[^<>|]*\|?>?"
-_TAIL = re.compile(rf"{_TOKEN}(?:\s*(?:{_TOKEN}|{_WORDS}))*\s*$|(?:\s*(?:</[\w:]+>|\[[A-Z_]+\]))+\s*$")
-_RECIPIENT = re.compile(rf"^(?:\s*(?:{_TOKEN}|{_WORDS}))*\s*to=(\S+)(?:\s+{_WORDS})*\s*$")
+_TOKEN = r"<\|(?:[^<>|]*+(?:\|>?+|>)|[^<>|\s]*+)"
+"""A special token, whole or without its end."""
+_TAIL = re.compile(
+    rf"<\|[^<>|]*+\|?+>?+(?:\s*+(?:<\|[^<>|]*+\|?+>?+|{_WORDS}))*+\s*+$|(?:\s*+(?:</[\w:]+>|\[[A-Z_]+\]))++\s*+$"
+)
+_RECIPIENT = re.compile(rf"^(?:\s*+(?:{_TOKEN}|{_WORDS}))*+\s*+to=(\S+)(?:\s+{_WORDS})*\s*$")
 _HEAD = re.compile(r"^(?:\s*(?:<\|[^<>|]*\|>|<[\w:]+>|\[[A-Z_]+\]))+(?=.)", re.DOTALL)
 _INDEX = re.compile(r"[:.#]\d{1,6}$")
 _KNOWN = "functions|function|tools|tool|default_api|api|namespace|assistant|tool_call|function_call|call"
 _BETWEEN = r"(?:\s*(?:\.|:|/|=|->|__)+\s*|\s+)"
 _KNOWN_PREFIX = re.compile(rf"^(?:(?:{_KNOWN}){_BETWEEN}|(?:functions|default_api)_)", re.IGNORECASE)
 _TWICE = re.compile(r"^(.{2,64})[.:/]?\1$")
-_QUALIFIER = re.compile(r".*(?:[.:/]|->|__)", re.DOTALL)
+_QUALIFIER = re.compile(r"\A.*(?:[.:/]|->|__)", re.DOTALL)
 _SEPARATORS = re.compile(r"[-_.:/\s]+")
 _ARGUMENTS = re.compile(r"[({\[<=]")
 

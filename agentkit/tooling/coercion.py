@@ -261,14 +261,19 @@ def _bare(text: str) -> str:
     return re.sub(r"[\s_-]+", "_", text.casefold())
 
 
+_WHOLE = re.compile(r"\s*+[+-]?\d{1,4300}+(?:\.0++)?\s*+")  # Python reads no longer one
+_WHOLE_WITH_EXPONENT = re.compile(r"\s*+[+-]?\d{1,15}+(?:\.\d{1,15}+)?[eE]\+?\d{1,2}+\s*+")
+_DECIMAL = re.compile(r"\s*+[+-]?(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d{1,3}+)?\s*+")
+
+
 def _array(value: Any) -> Any:
     return NOTHING if value is None else [value]
 
 
 def _integer(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,4300}(?:\.0+)?\s*", value):
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value.strip().partition(".")[0])
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,15}(?:\.\d{1,15})?[eE]\+?\d{1,2}\s*", value):
+    if isinstance(value, str) and _WHOLE_WITH_EXPONENT.fullmatch(value):
         value = float(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -279,7 +284,7 @@ def _number(value: Any) -> Any:
     integer = _integer(value)
     if integer is not NOTHING:
         return integer
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s*", value):
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
         return float(value)
     return NOTHING
 

@@ -4,6 +4,7 @@ Raw line breaks in strings are accepted. Then other quotation marks around strin
 them are repaired (json_tokens.py). All other repairs are left to the json_repair package (a trailing
 comma, unquoted keys, Python literals, code fences, surrounding text), preceded by repairs that it gets wrong and
 followed by a check of the result: a value that the model did not write is rejected, and so is truncated text.
+What it would take too many steps to repair (repair_budget.py) is an error.
 """
 
 import json
@@ -14,18 +15,19 @@ from typing import Any
 
 from agentkit._text import joined_surrogates
 from agentkit.tooling.json_tokens import LooseObject
+from agentkit.tooling.repair_budget import Budget, CountedText
 
 MAX_REPAIRED = 100_000
-"""Maximum characters of broken JSON to repair: the time for repairs grows faster than the text."""
+"""Maximum characters of broken JSON to repair."""
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _CURLY = str.maketrans({"‘": '"', "’": '"', "“": '"', "”": '"', "„": '"', "‚": '"', "«": '"', "»": '"'})
 _KEY_WITHOUT_COLON = re.compile(
     r'(\{\s*"(?:[^"\\]|\\.)*")\s*(?=(?:true|false|null|True|False|None)\b|-?\d|[\[{]|"[^"]*"\s*[,}])'
 )
 _ODD_KEY = re.compile(r"([{,]\s*)([$_][\w$\-]*)(\s*:)")
 _LITERALS = frozenset(("true", "false", "null", "none", "undefined", "nan", "infinity", "-infinity"))
-_PART = {mark: re.compile(rf"{mark}((?:[^{mark}\\]|\\.)*){mark}", re.DOTALL) for mark in "\"'`"}
+_PART = {mark: re.compile(rf"{mark}((?:[^{mark}\\]|\\.)*+){mark}?", re.DOTALL) for mark in "\"'`"}
 _CONCATENATED = re.compile(
     "|".join(
         rf"([:\[,(]\s*)({mark}(?:[^{mark}\\]|\\.){{0,2000}}{mark}"
@@ -164,14 +166,19 @@ def _repaired(text: str) -> Any:
 def _guessed(text: str) -> Any:
     import json_repair
 
-    value = cleaned(json_repair.loads(_prepared(text)))
+    budget = Budget(text)
+
+    def loads(broken: str) -> Any:
+        return cleaned(json_repair.loads(CountedText(broken, budget)))
+
+    value = loads(_prepared(text))
     if isinstance(value, str) and value.lstrip()[:1] == "{":
-        value = cleaned(json_repair.loads(value))
+        value = loads(value)
     if _has_empty(value) and '""' not in text and "''" not in text and not _has_curly_pair(text):
         raise ValueError("a value is missing")
     if any(sign in text for sign in _SIGNS_OF_CODE) or _PREFIXED.search(text):
-        _refuse_code(value, text)
-    if (lost := _lost(value, text)) is not None:
+        _refuse_code(value, text, budget)
+    if (lost := _lost(value, text, budget)) is not None:
         raise ValueError(f"it is not clear what {lost} means")
     return value
 
@@ -194,9 +201,10 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _lost(value: Any, text: str) -> str | None:
+def _lost(value: Any, text: str, budget: Budget) -> str | None:
     """Returns a word or a string of a text that is not in the value made of it; None when all are."""
     leaves = list(_leaves(value))
+    whole = {leaf for leaf in leaves if isinstance(leaf, str)}
     words = "\n".join(leaf for leaf in leaves if isinstance(leaf, str))
     numbers = {leaf for leaf in leaves if isinstance(leaf, int | float)}
     for token in LooseObject(text).pieces():
@@ -207,8 +215,11 @@ def _lost(value: Any, text: str) -> str | None:
                 continue  # it is in the value in another form
         elif written.lower() in _LITERALS or _number(written.rstrip("eE")) in numbers or written in ("...", "…", "；"):
             continue
-        if written.strip(" \t\r\n:\"'`") not in words:
-            return json.dumps(written[:40], ensure_ascii=False)
+        written = written.strip(" \t\r\n:\"'`")
+        if written not in whole:
+            budget.spend(len(words))
+            if written not in words:
+                return json.dumps(written[:40], ensure_ascii=False)
     return None
 
 
@@ -219,11 +230,13 @@ def _number(word: str) -> float | None:
         return None
 
 
-def _refuse_code(value: Any, text: str) -> None:
+def _refuse_code(value: Any, text: str, budget: Budget) -> None:
     """Raises ValueError where a value is an expression of a programming language, and not a text in quotation marks."""
     for leaf in _leaves(value):
-        if isinstance(leaf, str) and _CODE.fullmatch(leaf) and not any(f"{mark}{leaf}" in text for mark in "\"'`“"):
-            raise ValueError(f"{json.dumps(leaf[:40], ensure_ascii=False)} is no JSON value")
+        if isinstance(leaf, str) and _CODE.fullmatch(leaf):
+            budget.spend(4 * len(text))
+            if not any(f"{mark}{leaf}" in text for mark in "\"'`“"):
+                raise ValueError(f"{json.dumps(leaf[:40], ensure_ascii=False)} is no JSON value")
 
 
 def _prepared(text: str) -> str:
@@ -234,6 +247,7 @@ def _prepared(text: str) -> str:
 
 
 def _outside_strings(text: str, change: Callable[[str], str]) -> str:
+    """Returns a text with what is outside of its strings changed; the last string may be open."""
     parts, end = [], 0
     for found in _STRING.finditer(text):
         parts += [change(text[end : found.start()]), found.group()]

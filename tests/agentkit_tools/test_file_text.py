@@ -462,6 +462,22 @@ def test_twice_the_file_takes_twice_the_time(name: str, head: str, part: str, ta
     assert_linear(lambda size: read_file(name, (head + part * size + tail).encode()), 8_000)
 
 
+def test_a_cell_far_below_the_table_does_not_make_it_long() -> None:
+    from openpyxl import Workbook
+    from openpyxl.styles import Font
+
+    workbook = Workbook()
+    sheet = workbook.create_sheet("Towns", 0)
+    sheet.append(["city", "people"])
+    sheet.append(["Oslo", 717_710])
+    sheet.cell(row=1_048_561, column=9).font = Font(bold=True)
+    file = io.BytesIO()
+    workbook.save(file)
+    assert read_file("a.xlsx", file.getvalue()).text.split() == (
+        ["##", "Towns", "city", "|", "people", "-", "city:", "Oslo;", "people:", "717710"]
+    )
+
+
 def test_of_a_file_that_takes_long_the_beginning_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(form, "SECONDS", 0.0)
     assert read_file("a.json", b'[{"a": "whale"}, {"b": "%s"}]' % (b"x" * 400)).text == (

@@ -415,13 +415,13 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_pack_loads_what_it_needs_on_first_use() -> None:
-    heavy = {"bs4", "PIL", "pypdfium2", "trafilatura", "requests"}
+    heavy = {"PIL", "pypdfium2", "trafilatura", "requests"}
     loaded = python(f"import sys, agentkit_tools; print(sorted({heavy} & set(sys.modules)))")
     assert loaded == "[]\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "missing"), [("visit", "bs4"), ("visit", "trafilatura"), ("load_image", "PIL"), ("documents", "pypdfium2")]
+    ("name", "missing"), [("visit", "trafilatura"), ("load_image", "PIL"), ("documents", "pypdfium2")]
 )
 def test_a_missing_extra_is_named(name: str, missing: str) -> None:
     code = f"""

@@ -6,6 +6,8 @@ import pytest
 
 from agentkit import ToolError
 from agentkit_tools import page_visitor
+from agentkit_tools.walls import wall_of
+from tests.support.growth import assert_linear
 from tests.support.traps import TRAPS, Trap, TrapSite, serve_traps
 
 
@@ -28,3 +30,8 @@ def test_a_trap_comes_out_as_it_must(traps: TrapSite, number: int) -> None:
     assert trap.says in text
     if "damaged" not in trap.name:
         assert trap.never not in text
+
+
+@pytest.mark.parametrize("tag", ["noscript", "div", "template", "p", "table><td"])
+def test_an_empty_page_is_told_from_one_made_by_scripts_in_linear_time(tag: str) -> None:
+    assert_linear(lambda size: wall_of({}, "<html><script></script>" + f"<{tag}>" * size, "", "x"), 3_000)

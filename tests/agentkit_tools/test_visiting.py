@@ -236,7 +236,7 @@ def test_a_long_page_is_cut_even_if_its_best_passage_alone_is_too_long(site: Sit
 # Loading
 
 
-@pytest.mark.parametrize("missing", ["bs4", "lxml", "trafilatura", "pypdfium2", "protego"])
+@pytest.mark.parametrize("missing", ["lxml", "trafilatura", "pypdfium2", "protego"])
 def test_a_package_that_is_missing_is_named_when_the_tool_is_first_used(missing: str) -> None:
     code = (
         f"import sys; sys.modules[{missing!r}] = None\nimport agentkit_tools\n"

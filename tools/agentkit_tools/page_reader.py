@@ -51,8 +51,8 @@ class PageReader:
             return _shortened(answer.strip(), self.max_characters)
         why = type(answer).__name__ if isinstance(answer, Exception) else "it gave no answer"
         return (
-            f"{cut_for(text, goal, self.max_characters, context)}\n\n[the model that reads pages failed ({why}): this is "
-            "the page's own text]"
+            f"{cut_for(text, goal, self.max_characters, context)}\n\n"
+            f"[the model that reads pages failed ({why}): this is the page's own text]"
         )
 
 

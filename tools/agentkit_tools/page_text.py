@@ -2,12 +2,11 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import bs4  # noqa: F401 - reported as missing when the tool is first used, not at the first page that needs it
 import lxml.etree
-import pypdfium2  # noqa: F401
+import pypdfium2  # noqa: F401 - reported as missing when the tool is first used, not at the first page that needs it
 import trafilatura  # noqa: F401
 
 from agentkit import Context, Page
@@ -55,14 +54,19 @@ def _readable(page: Page, context: Context[Any]) -> Readable:
         return Readable(*in_reader_process(pdf_text, page.content, size=len(page.content), context=context))
     if kind in ("text/html", "application/xhtml+xml") or (not kind and _looks_like_html(page.content)):
         if len(page.content) > LARGE or page.content.count(b"<") > MAX_TAGS:
-            return in_reader_process(html_text, page.text, page.url, size=len(page.content), context=context)
-        return html_text(page.text, page.url)
+            page = replace(page, headers={})
+            return in_reader_process(_html_page, page, size=len(page.content), context=context)
+        return _html_page(page)
     if kind.startswith(("image/", "audio/", "video/", "font/")) or not (kind.startswith("text/") or _is_data(kind)):
         raise UnreadableError(f"its type is {kind}, which has no text")
     text = page.text
     if text.count("\0") + text.count("\ufffd") > len(text) / 20:
         raise UnreadableError("its content is binary, not text")
     return Readable("", _pretty(text) if kind.endswith("json") else text.strip())
+
+
+def _html_page(page: Page) -> Readable:
+    return html_text(page.text, page.url)
 
 
 def is_pdf(content: bytes) -> bool:

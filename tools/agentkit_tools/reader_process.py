@@ -19,7 +19,7 @@ from agentkit_tools.unreadable import NotNowError, TooComplexError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SECONDS = 20.0
+SECONDS = 30.0
 """Seconds for one page or PDF."""
 
 FILE_SECONDS = 60.0

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from agentkit_tools.politeness import Visit
 from agentkit_tools.reader_process import NO_RUN
 from agentkit_tools.results import MAX_SOURCES, block, combined, over_limit
 from agentkit_tools.unreadable import UnreadableError
-from agentkit_tools.walls import wall_of
+from agentkit_tools.walls import HEAD, wall_of
 
 DESCRIPTION = "Read web pages. Long pages are reduced to the passages that match the goal."
 READING = 50.0
@@ -113,10 +113,15 @@ def _without_walls(page: Page, context: Context[Any]) -> Readable:
     found = readable(page, context)
     if page.content_type not in ("text/html", "application/xhtml+xml", ""):
         return found
-    wall = wall_of(page.headers, page.text, found.title, found.text)
+    wall = wall_of(page.headers, replace(page, content=_beginning(page.content)).text, found.title, found.text)
     if wall:
         raise _WallError(f"it is {wall}. Use another source")
     return found
+
+
+def _beginning(content: bytes) -> bytes:
+    """What of a page is searched for the marks of a wall; it ends between two characters."""
+    return content if len(content) <= 4 * HEAD else content[: 4 * HEAD].rpartition(b"<")[0]
 
 
 def _visited(addresses: Sequence[str], read: Callable[[str], str], seconds: float) -> str:

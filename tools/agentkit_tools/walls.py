@@ -37,7 +37,7 @@ def wall_of(headers: Mapping[str, str], markup: str, title: str, text: str) -> s
         service = "Cloudflare"
     if service:
         return _bot_check(service)
-    page = f"{title}\n{text}"
+    page = f"{title[:300]}\n{text}"
     if len(text) < SHORT:
         for pattern, what in _BY_WORDS:
             if pattern.search(page):
@@ -119,7 +119,7 @@ _BY_WORDS = (
             r"made us think (?:that )?you (?:were|are|might be) a (?:ro)?bot",
             r"sorry,? you have been blocked",
             r"access to this page has been (?:denied|blocked)",
-            r"you don[’']t have permission to access .{1,300}\s+on this server\.\s*\n*\s*Reference #",
+            r"you don[’']t have permission to access .{1,300}\s+on this server\.\s*+Reference #",
             r"(?:please )?(?:enter|type|solve|complete) the (?:re)?captcha",
             r"complete the (?:security check|challenge) (?:below )?to (?:access|continue|proceed)",
             r"ddos protection by ",

@@ -16,8 +16,8 @@ from agentkit.text.formats.typed import parameters_of, typed_value
 
 START, END = "<tool_call>", "</tool_call>"
 KEY, KEY_END, VALUE, VALUE_END = "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"
-_NAME = re.compile(r"\s*([\w.\-]+)\s*")
-_PARTIAL_NAME = re.compile(r"\s*[\w.\-]*\s*$")
+_NAME = re.compile(r"\s*+([\w.\-]++)\s*+")
+_PARTIAL_NAME = re.compile(r"\s*+[\w.\-]*+\s*+$")
 _MAX_NAME = 300
 _NEXT_TAGS = {
     "name": (KEY, END, START),

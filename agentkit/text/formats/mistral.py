@@ -15,7 +15,7 @@ from agentkit.text.formats.typed import parameters_of
 from agentkit.tooling.json_scan import JsonScan
 
 START, ID, ARGUMENTS = "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"
-_HEAD = re.compile(r"\s*(?P<name>[\w.\-]*)\s*(?:\[CALL_ID\]\s*(?P<id>\w*)\s*)?(?P<args>\[ARGS\])?\s*")
+_HEAD = re.compile(r"\s*+(?P<name>[\w.\-]*+)\s*+(?:\[CALL_ID\]\s*+(?P<id>\w*+)\s*+)?(?P<args>\[ARGS\])?\s*+")
 _MAX_HEAD = 300
 
 

@@ -31,7 +31,7 @@ _PARTIAL_TAG = re.compile(
     r"<(?:p(?:a(?:r(?:a(?:m(?:e(?:t(?:e(?:r(?:=[^>\n<]{0,200})?)?)?)?)?)?)?)?)?"
     r"|/(?:p\w{0,30}|f\w{0,8}|t\w{0,9})?|t\w{0,9}|f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?)?$"
 )
-_CLOSES = re.compile(r"\s*(?:<parameter=|</function>|</tool_call>)")
+_CLOSES = re.compile(r"(?<!\s)\s*+(?:<parameter=|</function>|</tool_call>)")
 _MAY_CLOSE = ("<parameter=", "</function>", "</tool_call>")
 _MAX_GAP = 200
 _JSON_HEAD = re.compile(r"[{\[]")

@@ -41,7 +41,7 @@ def served(folder: Path, *options: str, **environment: str) -> Iterator[tuple[st
             text=True,
         )
     url = f"http://127.0.0.1:{port}"
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60  # two workers import everything again, on a busy machine
     while time.monotonic() < end:
         assert process.poll() is None, (folder / "serve.log").read_text()
         try:

@@ -30,7 +30,7 @@ def passages_of_code(text: str) -> list[str]:
 
 def _blocks(text: str) -> list[str]:
     """The parts between blank lines, each with those behind it."""
-    parts = [*re.split(r"(\n[ \t]*\n\s*?(?=[ \t]*\S)|\n\s*\Z)", text), ""]
+    parts = [*re.split(r"(\n[ \t\r]*+\n(?:[ \t]*+[\n\r\f\v])*+(?=[ \t]*+\S)|\n\s*+\Z)", text), ""]
     return [each for each in map("".join, zip(parts[::2], parts[1::2], strict=True)) if each]
 
 

@@ -22,6 +22,8 @@ _VALUE = re.compile(
     r"[-+(]?[$€£¥₹]?\s?[\d.,'\s]*\d[\d.,'\s:/%)-]*[%$€£¥₹]?|true|false|\d{4}-\d\d-\d\d\S*", re.IGNORECASE
 )
 """What is a value and no name of a column. A year may be one."""
+MAX_VALUE = 100
+"""Maximum characters of a value."""
 
 
 def read_csv(path: str, content: bytes) -> FileText:
@@ -86,7 +88,7 @@ def _header(rows: Sequence[Sequence[str]]) -> int | None:
 
 
 def _is_value(cell: str) -> bool:
-    return _VALUE.fullmatch(cell) is not None and re.fullmatch(r"[12]\d{3}", cell) is None
+    return len(cell) <= MAX_VALUE and _VALUE.fullmatch(cell) is not None and re.fullmatch(r"[12]\d{3}", cell) is None
 
 
 def _named(names: Sequence[str], row: Sequence[str]) -> str:

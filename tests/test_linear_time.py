@@ -1,0 +1,175 @@
+"""Text that models, servers, pages and clients send is read in linear time, or not at all."""
+
+import functools
+import itertools
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from agentkit import Agent, Limits, tool
+from agentkit.testing import ScriptedBackend
+from agentkit.tooling.arguments import as_json_object
+from agentkit.tooling.coercion import Expected, coerced_value
+from tests.support.growth import assert_linear, seconds
+from tests.support.patterns import Found, all_patterns, calls_without_literal, growing
+
+BOUNDED = {
+    "agentkit.backends.extractive._BIBLIOGRAPHY": 80,
+    "agentkit.backends.message_form._REFUSED_ID": 4000,
+    "agentkit.net.charset._DECLARED": 16_384,
+    "agentkit.net.overflow.": 8000,
+    "agentkit.net.refusals.": 8000,
+    "agentkit.backends.tool_arrival._REFUSES_TOOLS": 8000,
+    "agentkit.text.verbatim._TRAILING": 400,
+    "agentkit.tooling.call_names.": 500,
+    "agentkit.tooling.dates.": 60,
+    "agentkit.text.quotation._ANNOUNCES": 80,
+    "agentkit_tools.file_text.tables._VALUE": 100,
+    "agentkit_tools.walls._BY_WORDS": 1000,
+    "agentkit_tools.walls._NOT_FOUND": 300,
+    "agentkit_tools.walls._PARTS": 300,
+    "agentkit.net.outgoing.": 500,  # the program's own settings, as are the next
+    "agentkit.sessions.": 500,
+}
+"""The most characters that are searched with a pattern that takes longer than linear time for its worst text, by the
+beginning of its name."""
+NOT_CHECKED = (
+    "agentkit.tooling.docstrings.",  # reads the program's own docstrings
+    "agentkit_tools.page.",  # reads pages, the long ones in a process that is killed when it takes too long
+)
+SMALL, LARGE = 96, 512
+PER_CHARACTER = 3e-6
+"""Seconds that the worst texts may take for a character."""
+
+
+def _text(found: Found, parts: tuple[str, str, str], size: int) -> Any:
+    before, unit, end = parts
+    text = before + unit * max(1, (size - len(before)) // len(unit)) + end
+    return text if isinstance(found.pattern.pattern, str) else text.encode("latin-1", "replace")
+
+
+def _work(found: Found, method: str, parts: tuple[str, str, str]) -> Callable[[int], object]:
+    texts = functools.cache(lambda size: _text(found, parts, size))
+    empty = "" if isinstance(found.pattern.pattern, str) else b""
+    if method == "sub":
+        return lambda size: found.pattern.sub(empty, texts(size))
+    return lambda size: getattr(found.pattern, method)(texts(size))
+
+
+def _quickest(work: Callable[[int], object], size: int, enough: float) -> float:
+    best = seconds(work, size)
+    for _ in range(5):
+        if best <= enough:
+            return best
+        best = min(best, seconds(work, size))
+    return best
+
+
+def _bound_of(found: Found) -> int | None:
+    return next((bound for name, bound in BOUNDED.items() if found.name.startswith(name)), None)
+
+
+def _slow(found: Found) -> Iterator[str]:
+    """Describes the texts on which a pattern is slow."""
+    bound = _bound_of(found)
+    for parts in growing(found.pattern):
+        for method in found.methods:
+            work = _work(found, method, parts)
+            work(1)
+            if _quickest(work, SMALL, 0.002) > 0.002:
+                yield f"{method} {parts} takes more than polynomial time"
+            elif _quickest(work, LARGE, LARGE * PER_CHARACTER / 8) <= LARGE * PER_CHARACTER / 8:
+                continue
+            elif bound is not None:
+                if _quickest(work, bound, 0.1) > 0.1:
+                    yield f"{method} {parts} takes more than 0.1 s for {bound} characters"
+            elif _quickest(work, 12 * LARGE, 12 * LARGE * PER_CHARACTER) > 12 * LARGE * PER_CHARACTER:
+                yield f"{method} {parts} takes more than 3 microseconds a character"
+
+
+PATTERNS = [found for found in all_patterns() if not found.name.startswith(NOT_CHECKED)]
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_each_regular_expression_takes_linear_time_or_has_a_bound(part: int) -> None:
+    slow = [
+        f"{found.name} /{found.pattern.pattern!r:.80}/: {first}"
+        for found in PATTERNS[part::4]
+        if (first := next(_slow(found), None)) is not None
+    ]
+    assert not slow, "\n".join(slow)
+
+
+def test_a_pattern_made_in_a_function_is_made_of_what_the_program_knows() -> None:
+    """Else the test above would not see it: a pattern is compiled in its module, or written where it is used."""
+    assert Counter(each.partition(":")[0] for each in calls_without_literal()) == MADE_OF_DATA
+
+
+MADE_OF_DATA = {
+    "agentkit.backends.message_form": 1,
+    "agentkit.net.error_body": 1,
+    "agentkit.retrieval.inline_markup": 1,
+    "agentkit.text.call_format": 2,
+    "agentkit.text.families.__init__": 1,
+    "agentkit.text.families.family": 2,
+    "agentkit.text.formats.qwen_coder": 1,
+    "agentkit.text.special_tokens": 1,
+    "agentkit.tooling.docstrings": 3,
+    "agentkit.tooling.json_scan": 2,
+    "agentkit.tooling.schema_forms": 1,
+    "agentkit_tools.page.hidden": 1,
+    "agentkit_tools.walls": 1,
+}
+"""How many such patterns a module makes, of its own words, names of tools, and families' patterns of model names."""
+
+BROKEN = {"marks": "{' ", "words": "a,", "parentheses": "(", "brackets": "][", "code": "f(),"}
+
+
+@pytest.mark.parametrize("unit", BROKEN.values(), ids=BROKEN)
+def test_broken_json_is_repaired_or_refused_within_a_budget(unit: str) -> None:
+    text = '{"a": ' + unit * (99_000 // len(unit)) + "}"
+    assert seconds(lambda _: as_json_object(text), 0) < 2
+
+
+def test_digits_without_end_are_no_number_in_linear_time() -> None:
+    assert_linear(lambda size: coerced_value("9" * size + "x", Expected({"number", "integer"})), 200_000)
+
+
+@tool
+def save(text: str, numbers: list[float] | None = None) -> str:
+    """Save a text."""
+    return "saved"
+
+
+WORST = {
+    "arguments": "{' " * 33_000 + "}",
+    "a number": json.dumps({"text": "a", "numbers": ["9" * 8_000 + "x"]}),
+    "a list": json.dumps({"text": "a", "numbers": "['" * 40_000 + "]"}),
+}
+
+
+@pytest.mark.parametrize("arguments", WORST.values(), ids=WORST)
+def test_limits_and_cancel_hold_while_hostile_arguments_are_read(arguments: str) -> None:
+    calls = [{"id": f"c{n}", "function": {"name": "save", "arguments": arguments}} for n in range(4)]
+    backend = ScriptedBackend({"content": None, "tool_calls": calls}, "done")
+    cancel, beats = threading.Event(), [time.monotonic()]
+    threading.Timer(0.2, cancel.set).start()
+
+    def beat() -> None:
+        while not cancel.is_set():
+            time.sleep(0.01)
+            beats.append(time.monotonic())
+
+    other = threading.Thread(target=beat)
+    other.start()
+    Agent(backend, tools=[save], limits=Limits(seconds=5)).run("Save it.", cancel=cancel)
+    ended = time.monotonic()
+    cancel.set()
+    other.join()
+    assert ended - beats[-1] < 2
+    assert max(after - before for before, after in itertools.pairwise(beats)) < 1.5
