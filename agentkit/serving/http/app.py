@@ -34,6 +34,8 @@ from agentkit.serving.http.model_server import ModelServer, ToolArrival
 from agentkit.serving.http.openai import chat_completions, models
 from agentkit.serving.http.openai.answers import fingerprint_of
 from agentkit.serving.http.openai.continuations import Continuations
+from agentkit.serving.http.openai.responses import routes as responses
+from agentkit.serving.http.openai.responses.store import Responses
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
@@ -45,7 +47,7 @@ from agentkit.toolbox import Toolbox
 
 logger = logging.getLogger("agentkit.http")
 
-ROUTERS = (chat.routes, models.routes, chat_completions.routes, health.routes)
+ROUTERS = (chat.routes, models.routes, chat_completions.routes, responses.routes, health.routes)
 STATIC = Path(__file__).parent / "static"
 OPENAI = "https://api.openai.com/v1"
 
@@ -110,6 +112,7 @@ def state_of_service(
         RateLimiter(settings.agentkit_rate, rate_limit_storage(settings.agentkit_sessions)),
         check_of(settings, backend, url, has_tools=bool(tools)),
         Continuations(chat_service.sessions),
+        Responses(chat_service.sessions),
         fingerprint_of(__version__, repr(backend), toolbox.schemas),
     )
 

@@ -14,6 +14,7 @@ from agentkit.serving.http.gate import SUBJECT, Refusal, subject
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.model_server import ModelServer
 from agentkit.serving.http.openai.continuations import Continuations
+from agentkit.serving.http.openai.responses.store import Responses
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter
@@ -31,6 +32,7 @@ class State:
     rates: RateLimiter
     model_server: ModelServer
     continuations: Continuations
+    responses: Responses
     fingerprint: str
 
     def sessions_problem(self) -> str | None:

@@ -1,0 +1,128 @@
+"""The responses that are stored: each with its answer, its input and the conversation so far, for its subject."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from agentkit._forking import freed_by_forks, renewed_by_forks
+from agentkit.errors import SessionError
+from agentkit.message import Message, text_of
+from agentkit.session import INTERNAL, Sessions
+
+logger = logging.getLogger("agentkit.http")
+
+MAX_AGE = timedelta(days=30)
+"""How long a response is stored."""
+MAX_STORED = 1000
+"""How many responses of one subject are stored; the oldest go first."""
+MAX_BYTES = 20_000_000
+"""The size of a response that is stored, with its conversation, in characters."""
+PRUNE_SECONDS = 60.0
+"""Seconds between two looks for what is to be forgotten."""
+
+_PREFIX = f"{INTERNAL}response."
+_ID = re.compile(r"resp_([0-9a-f]{48})")
+_ITEM_ID = re.compile(r"(?:msg|rs|fc)_([0-9a-f]{48})[0-9]{2,4}")
+
+
+@dataclass(frozen=True)
+class StoredResponse:
+    """A stored response. response: the object that the client was sent. input: the items of its request. messages: the
+    conversation with its answer, without instructions."""
+
+    response: dict[str, Any]
+    input: list[dict[str, Any]]
+    messages: list[Message]
+
+
+class Responses:
+    """The stored responses of all subjects, in the session store. Thread-safe."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._lock = freed_by_forks(threading.Lock())
+        self._pruned_at: float | None = None
+        renewed_by_forks(self)
+
+    def renew_in_child(self) -> None:
+        """In a child: nothing is held."""
+        self._pruned_at = None
+
+    def keep(
+        self,
+        subject: str,
+        response: Mapping[str, Any],
+        items: Sequence[Mapping[str, Any]],
+        messages: Sequence[Mapping[str, Any]],
+    ) -> bool:
+        """Store a response; returns whether it is stored. It is not when it is too large, or the store fails."""
+        written = json.dumps([response, items])
+        if len(written) + sum(len(str(message)) for message in messages) > MAX_BYTES:
+            logger.warning("a response is too large to be stored")
+            return False
+        key = _key(subject, str(response["id"]))
+        if key is None:
+            return False
+        try:
+            self._prune()
+            self._sessions[key].append([{"role": "system", "content": written}, *messages])
+        except SessionError as error:
+            logger.warning("a response can't be stored: %s", error)
+            return False
+        return True
+
+    def get(self, subject: str, response_id: str) -> StoredResponse | None:
+        """Return a response of a subject, None for any other. Raises SessionError."""
+        key = _key(subject, response_id)
+        messages = self._sessions[key].messages if key is not None else []
+        if not messages:
+            return None
+        response, items = json.loads(text_of(messages[0]))
+        return StoredResponse(response, items, messages[1:])
+
+    def item(self, subject: str, item_id: str) -> Mapping[str, Any] | None:
+        """Return an item of an answer of a subject by its id, None for any other. Raises SessionError."""
+        found = _ITEM_ID.fullmatch(item_id)
+        stored = self.get(subject, f"resp_{found[1]}") if found else None
+        output = stored.response["output"] if stored is not None else ()
+        return next((item for item in output if item["id"] == item_id), None)
+
+    def delete(self, subject: str, response_id: str) -> bool:
+        """Delete a response; returns whether there was one. Raises SessionError."""
+        key = _key(subject, response_id)
+        if key is None or key not in self._sessions:
+            return False
+        self._sessions.delete(key)
+        return True
+
+    def _prune(self) -> None:
+        """Forget what is too old, and the oldest of what is too much."""
+        with self._lock:
+            if self._pruned_at is not None and time.monotonic() - self._pruned_at < PRUNE_SECONDS:
+                return
+            self._pruned_at = time.monotonic()
+        counts: Counter[str] = Counter()
+        oldest = datetime.now(UTC) - MAX_AGE
+        for info in self._sessions.list(_PREFIX):
+            owner = info.id.removeprefix(_PREFIX).partition(".")[0]
+            counts[owner] += 1
+            if counts[owner] > MAX_STORED or info.updated < oldest:
+                with contextlib.suppress(SessionError):
+                    self._sessions.delete(info.id, wait=0.0)
+
+
+def _key(subject: str, response_id: str) -> str | None:
+    """The id in the session store; None for what is no id of a response. It has the subject's digest in it, so that a
+    response is found for its subject only."""
+    found = _ID.fullmatch(response_id)
+    digest = hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    return f"{_PREFIX}{digest}.{found[1]}" if found else None

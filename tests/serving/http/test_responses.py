@@ -1,0 +1,390 @@
+"""The Responses API, used with the openai package; all that is sent fits its types."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from openai.types.responses import Response, ResponseItem, ResponseStreamEvent
+from pydantic import BaseModel, TypeAdapter
+
+from agentkit.serving.http.keys import Keys
+from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
+from tests.support.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+WEATHER: Any = {
+    "type": "function",
+    "name": "weather",
+    "description": "The weather of a city.",
+    "strict": True,
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+}
+EVENT: Any = TypeAdapter(ResponseStreamEvent)
+ITEM: Any = TypeAdapter(ResponseItem)
+
+
+@contextmanager
+def served(folder: Path, answers: Any, **settings: Any) -> Iterator[tuple[openai.OpenAI, ModelServer, Service]]:
+    with serve(answers) as server, serve_http(settings_for(folder, server.url, **settings)) as service:
+        with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
+            yield client, server, service
+
+
+def talk(request: Asked) -> Answer:
+    """Repeats all texts of the conversation."""
+    said = " | ".join(str(message["content"]) for message in request.body["messages"])
+    if request.body.get("stream"):
+        return streamed(delta(content=said), delta("stop"))
+    return whole(said)
+
+
+def posted(service: Service, **body: Any) -> Any:
+    response = service.ask("POST", "/v1/responses", {"model": "agentkit", **body})
+    assert response.status_code == 200, response.text
+    made = response.json()
+    Response.model_validate(made)
+    return made
+
+
+def refused(service: Service, status: int = 400, **body: Any) -> dict[str, Any]:
+    response = service.ask("POST", "/v1/responses", {"model": "agentkit", **body})
+    assert response.status_code == status, response.text
+    error: dict[str, Any] = response.json()["error"]
+    return error
+
+
+def events_of(service: Service, **body: Any) -> list[dict[str, Any]]:
+    events = service.frames("/v1/responses", {"model": "agentkit", "stream": True, **body})
+    for event in events:
+        EVENT.validate_python(event)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    return events
+
+
+def comparable(response: dict[str, Any]) -> Any:
+    """A response without what differs each time."""
+    token = response["id"].removeprefix("resp_")
+    text = json.dumps({k: v for k, v in response.items() if k not in ("created_at", "completed_at")})
+    return json.loads(text.replace(token, "TOKEN"))
+
+
+def test_a_text_is_answered_whole(tmp_path: Path) -> None:
+    with served(tmp_path, talk) as (client, server, _):
+        made = client.responses.create(
+            model="agentkit",
+            input="Hello",
+            instructions="Be brief.",
+            max_output_tokens=20,
+            temperature=0.1,
+            metadata={"project": "a"},
+        )
+        assert made.output_text == "Be brief. | Hello"
+        assert (made.status, made.metadata, made.max_output_tokens) == ("completed", {"project": "a"}, 20)
+        sent = server.requests[0].body
+        assert [message["role"] for message in sent["messages"]] == ["system", "user"]
+        assert (sent["max_tokens"], sent["temperature"]) == (20, 0.1)
+
+
+REASONED = streamed(
+    delta(reasoning_content="I "),
+    delta(reasoning_content="see."),
+    delta(content="It is "),
+    delta(content="hot."),
+    delta("stop"),
+)
+
+
+def test_a_stream_has_the_events_in_the_order_of_openai(tmp_path: Path) -> None:
+    with served(tmp_path, [REASONED]) as (_, _, service):
+        events = events_of(service, input="Hello")
+        kinds = [event["type"].removeprefix("response.") for event in events]
+        assert [kind for place, kind in enumerate(kinds) if kinds[place - 1] != kind] == [
+            *("created", "in_progress"),
+            *("output_item.added", "content_part.added", "reasoning_text.delta", "reasoning_text.done"),
+            *("content_part.done", "output_item.done"),
+            *("output_item.added", "content_part.added", "output_text.delta", "output_text.done"),
+            *("content_part.done", "output_item.done", "completed"),
+        ]
+        assert events[-1]["response"]["output"][1]["content"][0]["text"] == "It is hot."
+        assert events[-1]["response"]["output"][0]["content"][0]["text"] == "I see."
+
+
+def test_the_openai_package_streams(tmp_path: Path) -> None:
+    with served(tmp_path, [REASONED]) as (client, _, _):
+        with client.responses.stream(model="agentkit", input="Hello") as stream:
+            said = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+            assert said == "It is hot." == stream.get_final_response().output_text
+        last = list(client.responses.create(model="agentkit", input="Hello", stream=True))[-1]
+        assert last.type == "response.completed"
+
+
+def test_reasoning_is_a_summary_where_one_is_asked_for(tmp_path: Path) -> None:
+    with served(tmp_path, [REASONED]) as (_, server, service):
+        events = events_of(service, input="Hello", reasoning={"effort": "low", "summary": "auto"})
+        said = "".join(e["delta"] for e in events if e["type"] == "response.reasoning_summary_text.delta")
+        assert said == "I see."
+        assert events[-1]["response"]["output"][0]["summary"] == [{"type": "summary_text", "text": "I see."}]
+        assert server.requests[0].body["reasoning_effort"] == "low"
+
+
+def preamble(request: Asked) -> Answer:
+    """Thinks and speaks, calls a tool of the service, then thinks and speaks again."""
+    if request.body["messages"][-1]["role"] == "tool":
+        return streamed(delta(reasoning_content="Now I know."), delta(content="It is hot."), delta("stop"))
+    call = {"index": 0, "id": "c0", "function": {"name": "look_up", "arguments": '{"topic": "Rome"}'}}
+    return streamed(
+        delta(reasoning_content="What is it?"),
+        delta(content="Let me look. "),
+        delta(tool_calls=[call]),
+        delta("tool_calls"),
+    )
+
+
+def test_streamed_equals_whole_and_replies_stand_apart(tmp_path: Path) -> None:
+    with served(tmp_path, preamble, agentkit_tools=(LOOK_UP,)) as (_, _, service):
+        made = posted(service, input="Rome?")
+        events = events_of(service, input="Rome?")
+        assert comparable(events[-1]["response"]) == comparable(made)
+        assert [item["type"] for item in made["output"]] == ["reasoning", "message", "reasoning", "message"]
+        assert Response.model_validate(made).output_text == "Let me look.\n\nIt is hot."
+        said = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+        assert said == "Let me look.\n\nIt is hot."
+
+
+BOTH = calls(("weather", {"city": "Rome"}), ("look_up", {"topic": "tides"}))
+
+
+@pytest.mark.parametrize("by_id", [True, False], ids=["previous_response_id", "whole history"])
+def test_calls_of_the_clients_tools_go_on_with_their_outputs(tmp_path: Path, by_id: bool) -> None:
+    with served(tmp_path, [BOTH, whole("It is hot.")], agentkit_tools=(LOOK_UP,)) as (client, server, _):
+        first = client.responses.create(model="agentkit", input="Both", tools=[WEATHER])
+        (call,) = first.output
+        assert call.type == "function_call"
+        assert (call.name, json.loads(call.arguments)) == ("weather", {"city": "Rome"})
+        output: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "40 degrees"}
+        if by_id:
+            second = client.responses.create(
+                model="agentkit", input=[output], tools=[WEATHER], previous_response_id=first.id
+            )
+        else:
+            history: list[Any] = [{"role": "user", "content": "Both"}, *(item.model_dump() for item in first.output)]
+            second = client.responses.create(model="agentkit", input=[*history, output], tools=[WEATHER])
+        assert second.output_text == "It is hot."
+        sent = server.requests[1].body["messages"]
+        assert [each["role"] for each in sent] == ["user", "assistant", "tool", "tool"]
+        assert "all about tides" in sent[2]["content"]
+        assert "40 degrees" in sent[3]["content"]
+        assert [each["tool_call_id"] for each in sent[2:]] == [each["id"] for each in sent[1]["tool_calls"]]
+
+
+def test_calls_are_streamed_as_events(tmp_path: Path) -> None:
+    with served(tmp_path, [BOTH], agentkit_tools=(LOOK_UP,)) as (_, _, service):
+        events = events_of(service, input="Both", tools=[WEATHER])
+        kinds = [event["type"].removeprefix("response.") for event in events]
+        assert kinds == [
+            *("created", "in_progress", "output_item.added"),
+            *("function_call_arguments.delta", "function_call_arguments.done", "output_item.done", "completed"),
+        ]
+
+
+def test_a_conversation_goes_on_without_its_instructions_and_can_branch(tmp_path: Path) -> None:
+    with served(tmp_path, talk) as (client, _, _):
+        first = client.responses.create(model="agentkit", input="A", instructions="Be brief.")
+        second = client.responses.create(model="agentkit", input="B", previous_response_id=first.id)
+        assert second.output_text == "A | Be brief. | A | B"
+        other = client.responses.create(model="agentkit", input="C", previous_response_id=first.id, instructions="I")
+        assert other.output_text == "I | A | Be brief. | A | C"
+        third = client.responses.create(model="agentkit", input="D", previous_response_id=second.id, store=False)
+        assert third.output_text == "A | Be brief. | A | B | A | Be brief. | A | B | D"
+        client.responses.delete(first.id)
+        assert client.responses.create(model="agentkit", input="E", previous_response_id=second.id).output_text
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.responses.create(model="agentkit", input="F", previous_response_id=third.id)
+        assert (caught.value.code, caught.value.param) == ("previous_response_not_found", "previous_response_id")
+
+
+def test_responses_are_retrieved_and_deleted_by_their_subject_alone(tmp_path: Path) -> None:
+    keys = Keys(settings_for(tmp_path, "http://127.0.0.1:1").agentkit_keys_file)
+    ann, bob = (keys.add(name) for name in ("ann", "bob"))
+    with served(tmp_path, talk) as (client, _, _):
+        of_ann, of_bob = client.with_options(api_key=ann), client.with_options(api_key=bob)
+        made = of_ann.responses.create(model="agentkit", input="A secret")
+        assert of_ann.responses.retrieve(made.id) == made
+        for act in (of_bob.responses.retrieve, of_bob.responses.delete, of_bob.responses.input_items.list):
+            with pytest.raises(openai.NotFoundError):
+                act(made.id)
+        with pytest.raises(openai.BadRequestError):
+            of_bob.responses.create(model="agentkit", input="B", previous_response_id=made.id)
+        reference: Any = {"type": "item_reference", "id": made.output[0].id}
+        with pytest.raises(openai.NotFoundError):
+            of_bob.responses.create(model="agentkit", input=[reference, {"role": "user", "content": "B"}])
+        of_ann.responses.delete(made.id)
+        with pytest.raises(openai.NotFoundError):
+            of_ann.responses.retrieve(made.id)
+        for strange in ("resp_x", "resp_" + "0" * 48, "../models", "_agentkit.names"):
+            with pytest.raises(openai.NotFoundError):
+                of_ann.responses.retrieve(strange)
+
+
+def test_the_input_is_listed_in_pages(tmp_path: Path) -> None:
+    with served(tmp_path, talk) as (client, _, _):
+        items: Any = [{"role": "user", "content": f"number {place}"} for place in range(5)]
+        made = client.responses.create(model="agentkit", input=items)
+        listed = client.responses.input_items.list(made.id, limit=2, order="asc")
+        assert [item.content[0].text for item in listed] == [f"number {place}" for place in range(5)]  # type: ignore[union-attr]
+        (newest, *_) = client.responses.input_items.list(made.id).data
+        assert newest.content[0].text == "number 4"  # type: ignore[union-attr]
+        for item in listed.data:
+            ITEM.validate_python(item.model_dump())
+
+
+def test_items_of_stored_answers_can_be_referenced(tmp_path: Path) -> None:
+    with served(tmp_path, [BOTH, whole("It is hot.")], agentkit_tools=(LOOK_UP,)) as (client, server, _):
+        first = client.responses.create(model="agentkit", input="Both", tools=[WEATHER])
+        (call,) = first.output
+        assert call.type == "function_call"
+        items: Any = [
+            {"role": "user", "content": "Both"},
+            {"type": "item_reference", "id": call.id},
+            {"type": "function_call_output", "call_id": call.call_id, "output": "40 degrees"},
+        ]
+        assert client.responses.create(model="agentkit", input=items, tools=[WEATHER]).output_text == "It is hot."
+        assert [each["role"] for each in server.requests[1].body["messages"]] == ["user", "assistant", "tool", "tool"]
+
+
+def test_all_forms_of_input_are_messages(tmp_path: Path) -> None:
+    image = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "low"}
+    items: Any = [
+        {"role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]},
+        {"role": "user", "content": [{"type": "input_text", "text": "See"}, image]},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "I look."}]},
+        {"type": "function_call", "call_id": "a", "name": "weather", "arguments": '{"city": "Rome"}'},
+        {"type": "function_call", "call_id": "b", "name": "weather", "arguments": '{"city": "Oslo"}'},
+        {"type": "function_call_output", "call_id": "a", "output": [{"type": "input_text", "text": "hot"}]},
+        {"type": "function_call_output", "call_id": "b", "output": "cold"},
+        {"role": "user", "content": "And?"},
+    ]
+    with served(tmp_path, talk) as (client, server, _):
+        client.responses.create(model="agentkit", input=items, tools=[WEATHER])
+        sent = server.requests[-1].body["messages"]
+        assert [each["role"] for each in sent] == ["system", "user", "assistant", "tool", "tool", "user"]
+        assert sent[1]["content"][1]["image_url"]["url"].endswith(PNG)
+        assert (sent[2]["content"], len(sent[2]["tool_calls"])) == ("I look.", 2)
+        assert sent[2]["reasoning_content"] == "Hm."
+
+
+class City(BaseModel):
+    name: str
+    people: int
+
+
+ROME = '{"name": "Rome", "people": 3}'
+
+
+def test_the_openai_package_parses_structured_answers(tmp_path: Path) -> None:
+    with served(tmp_path, [whole(ROME), whole(ROME), streamed(delta(content=ROME), delta("stop"))]) as (client, up, _):
+        parsed = client.responses.parse(model="agentkit", input="Rome", text_format=City)
+        assert parsed.output_parsed == City(name="Rome", people=3)
+        asked = up.requests[0].body["response_format"]["json_schema"]
+        assert (asked["name"], asked["strict"]) == ("City", True)
+        loose = client.responses.create(model="agentkit", input="R", text={"format": {"type": "json_object"}})
+        assert json.loads(loose.output_text) == json.loads(ROME)
+        with client.responses.stream(model="agentkit", input="Rome", text_format=City) as stream:
+            assert stream.get_final_response().output_parsed == City(name="Rome", people=3)
+
+
+def test_a_structured_answer_with_tools_is_remembered_as_its_text(tmp_path: Path) -> None:
+    final = calls(("final_answer", json.loads(ROME)))
+    with served(tmp_path, [calls(("look_up", {"topic": "Rome"})), final, whole("Yes.")], agentkit_tools=(LOOK_UP,)) as (
+        client,
+        server,
+        _,
+    ):
+        made = client.responses.parse(model="agentkit", input="Rome", text_format=City)
+        assert made.output_parsed == City(name="Rome", people=3)
+        client.responses.create(model="agentkit", input="Sure?", previous_response_id=made.id)
+        last = server.requests[-1].body["messages"]
+        assert last[-2]["content"] == ROME
+        assert "final_answer" not in json.dumps(last)
+
+
+def test_an_answer_that_is_cut_off_is_incomplete(tmp_path: Path) -> None:
+    with served(tmp_path, [streamed(delta(content="It is"), delta("length"))]) as (_, _, service):
+        made = posted(service, input="Hello")
+        assert (made["status"], made["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+        assert made["output"][0]["status"] == "incomplete"
+        last = events_of(service, input="Hello")[-1]
+        assert last["type"] == "response.incomplete"
+        assert comparable(last["response"]) == comparable(made)
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("no input", {}, "input"),
+    ("empty input", {"input": []}, "input"),
+    ("number", {"input": 3}, "input"),
+    ("background", {"input": "A", "background": True}, "background"),
+    ("conversation", {"input": "A", "conversation": "conv_1"}, "conversation"),
+    ("prompt", {"input": "A", "prompt": {"id": "pmpt_1"}}, "prompt"),
+    ("field of chats", {"input": "A", "max_tokens": 3}, "max_tokens"),
+    ("messages", {"input": "A", "messages": []}, "messages"),
+    ("built-in tool", {"input": "A", "tools": [{"type": "web_search"}]}, "tools[0].type"),
+    ("bad name", {"input": "A", "tools": [{"type": "function", "name": "a b"}]}, "tools[0].name"),
+    ("unknown choice", {"input": "A", "tool_choice": {"type": "function", "name": "x"}}, "tool_choice"),
+    ("bad schema", {"input": "A", "text": {"format": {"type": "json_schema", "name": "a"}}}, "text.format.schema"),
+    ("bad format", {"input": "A", "text": {"format": {"type": "yaml"}}}, "text.format.type"),
+    ("unknown option", {"input": "A", "text": {"style": "x"}}, "text.style"),
+    ("unknown item", {"input": [{"type": "web_search_call"}]}, "input[0].type"),
+    ("file", {"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, "input[0].content[0].type"),
+    (
+        "image by id",
+        {"input": [{"role": "user", "content": [{"type": "input_image"}]}]},
+        "input[0].content[0].image_url",
+    ),
+    ("role", {"input": [{"role": "robot", "content": "A"}]}, "input[0].role"),
+    ("output alone", {"input": [{"type": "function_call_output", "call_id": "x", "output": "y"}]}, "input"),
+    ("call alone", {"input": [{"type": "function_call", "call_id": "x", "name": "y", "arguments": "{}"}]}, "input"),
+    ("nothing", {"input": [None]}, "input[0]"),
+]
+
+
+def test_what_cannot_be_met_is_a_400_that_names_the_field(tmp_path: Path) -> None:
+    with served(tmp_path, talk) as (_, server, service):
+        for name, body, param in REFUSED:
+            error = refused(service, **body)
+            assert error["param"] == param, (name, error)
+            assert error["type"] == "invalid_request_error", name
+        assert not server.requests
+
+
+def test_errors_of_the_model_server_are_told_by_status_or_as_events(tmp_path: Path) -> None:
+    too_long = {"error": {"message": "the request exceeds the available context size", "code": 400}}
+    answers = [Answer(json.dumps(too_long).encode(), 400)]
+    with served(tmp_path, answers) as (_, _, service):
+        for stream in (False, True):
+            assert refused(service, input="A", stream=stream)["code"] == "context_length_exceeded"
+    broken = streamed(delta(content="It "), {"error": {"message": "out of memory", "code": 400}}, done=False)
+    with served(tmp_path, [broken]) as (_, _, service):
+        events = events_of(service, input="A")
+        assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
+        assert events[-1]["response"]["error"]["code"] == "invalid_prompt"
+        assert "out of memory" in events[-2]["message"]
+
+
+def test_unknown_fields_are_passed_on(tmp_path: Path) -> None:
+    with served(tmp_path, talk) as (client, server, _):
+        client.responses.create(
+            model="agentkit", input="A", extra_body={"top_k": 4, "chat_template_kwargs": {"a": True}}, user="ann"
+        )
+        sent = server.requests[0].body
+        assert (sent["top_k"], sent["chat_template_kwargs"]["a"]) == (4, True)
+        assert not {"user", "store", "input", "truncation"} & sent.keys()
