@@ -31,11 +31,12 @@ from agentkit.serving.http.gate import Gate
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.middleware import ErrorGuard, RequestMonitor
 from agentkit.serving.http.model_server import ModelServer, ToolArrival
-from agentkit.serving.http.openai import chat_completions, models
+from agentkit.serving.http.openai import chat_completions, models, passed_through
 from agentkit.serving.http.openai.answers import fingerprint_of
 from agentkit.serving.http.openai.continuations import Continuations
 from agentkit.serving.http.openai.responses import routes as responses
 from agentkit.serving.http.openai.responses.store import Responses
+from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
@@ -47,7 +48,7 @@ from agentkit.toolbox import Toolbox
 
 logger = logging.getLogger("agentkit.http")
 
-ROUTERS = (chat.routes, models.routes, chat_completions.routes, responses.routes, health.routes)
+ROUTERS = (chat.routes, models.routes, chat_completions.routes, responses.routes, passed_through.routes, health.routes)
 STATIC = Path(__file__).parent / "static"
 OPENAI = "https://api.openai.com/v1"
 
@@ -113,6 +114,7 @@ def state_of_service(
         check_of(settings, backend, url, has_tools=bool(tools)),
         Continuations(chat_service.sessions),
         Responses(chat_service.sessions),
+        Upstream(backend, settings.agentkit_max_runs),
         fingerprint_of(__version__, repr(backend), toolbox.schemas),
     )
 

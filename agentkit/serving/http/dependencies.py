@@ -15,6 +15,7 @@ from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.model_server import ModelServer
 from agentkit.serving.http.openai.continuations import Continuations
 from agentkit.serving.http.openai.responses.store import Responses
+from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter
@@ -33,6 +34,7 @@ class State:
     model_server: ModelServer
     continuations: Continuations
     responses: Responses
+    upstream: Upstream
     fingerprint: str
 
     def sessions_problem(self) -> str | None:

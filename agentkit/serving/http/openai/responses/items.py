@@ -136,7 +136,7 @@ class _Messages:
 def _are_of_one_reply(message: Mapping[str, Any], call_id: str) -> bool:
     """Whether a call belongs to the reply of a message, although results stand between them: ids that this service
     gives begin alike in one reply."""
-    calls = message.get("tool_calls") or ()
+    calls = message.get("tool_calls") or []
     return bool(calls) and len(call_id) == 31 and calls[0]["id"][:-2] == call_id[:-2]
 
 
