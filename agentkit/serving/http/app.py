@@ -21,7 +21,7 @@ from agentkit.net.hosted import is_hosted
 from agentkit.providers import resolve
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder
-from agentkit.serving.http import chat, health
+from agentkit.serving.http import chat, health, websocket
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
 from agentkit.serving.http.conversations import Conversations
@@ -48,7 +48,15 @@ from agentkit.toolbox import Toolbox
 
 logger = logging.getLogger("agentkit.http")
 
-ROUTERS = (chat.routes, models.routes, chat_completions.routes, responses.routes, passed_through.routes, health.routes)
+ROUTERS = (
+    chat.routes,
+    websocket.routes,
+    models.routes,
+    chat_completions.routes,
+    responses.routes,
+    passed_through.routes,
+    health.routes,
+)
 STATIC = Path(__file__).parent / "static"
 OPENAI = "https://api.openai.com/v1"
 
@@ -128,7 +136,12 @@ settings accepts unauthenticated requests and listens on loopback only. Errors h
 
 def _add_middleware(app: FastAPI, state: State) -> None:
     """Add what each request passes; the last one sees it first."""
-    app.add_middleware(Gate, authenticator=state.authenticator, max_body=state.settings.agentkit_max_body)
+    app.add_middleware(
+        Gate,
+        authenticator=state.authenticator,
+        max_body=state.settings.agentkit_max_body,
+        origins=state.settings.agentkit_cors,
+    )
     app.add_middleware(ErrorGuard)
     if state.settings.agentkit_cors:
         app.add_middleware(

@@ -1,7 +1,7 @@
 """Error responses: {"detail": "..."}, and under /v1 the error format of the OpenAI API."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -141,9 +141,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> JSONResponse:
-        problems = error.errors()
-        status = 400 if all(problem["type"] in _BAD_REQUEST_TYPES for problem in problems) else 422
-        return response_of(request.scope["path"], status, "; ".join(map(_validation_detail, problems[:5])))
+        return response_of(request.scope["path"], *invalid_request(error.errors()))
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
         return response_of(request.scope["path"], *logged_status_and_detail(error))
@@ -158,6 +156,12 @@ def add_handlers(app: FastAPI) -> None:
         UnknownPromptError,
     ):
         app.add_exception_handler(kind, handle)
+
+
+def invalid_request(problems: Sequence[Any]) -> tuple[int, str]:
+    """The HTTP status and the message for what pydantic finds wrong with a request."""
+    status = 400 if all(problem["type"] in _BAD_REQUEST_TYPES for problem in problems) else 422
+    return status, "; ".join(map(_validation_detail, problems[:5]))
 
 
 def _validation_detail(problem: Any) -> str:

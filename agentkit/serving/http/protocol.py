@@ -81,6 +81,11 @@ class LimitedProtocol(H11Protocol):
         if self._discarded > self._limits.body_bytes:
             self._raw.abort()
 
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._enter("")
+        self._connections.leave(self)  # the WebSocket enters in its place
+        super().handle_websocket_upgrade(event)
+
     def eof_received(self) -> None:
         if self.is_leaving:
             self._raw.close()

@@ -94,12 +94,15 @@ class _Reading:
         """In the thread."""
         with contextlib.suppress(Aborted):
             try:
-                with self._request:
-                    for piece in self._pieces():
-                        self._put(piece)
-                self._put(None)
+                self._read_all()
             except Exception as error:  # noqa: BLE001 - raised again by the consumer
                 self._put(error)
+
+    def _read_all(self) -> None:
+        with self._request:
+            for piece in self._pieces():
+                self._put(piece)
+        self._put(None)
 
     def _put(self, piece: Piece | BaseException | None) -> None:
         """Hand a piece over, and wait while too many are there. Raises Aborted."""
