@@ -127,6 +127,7 @@ class LightLLMBackend:
     def _sampled(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The sampling options, those of a request over the backend's; None takes the default. Raises
         ConfigurationError for an unknown option."""
+        fields = {name: value for name, value in fields.items() if value is not None or name in SAMPLING}
         _check_known(fields)
         changed = {name: SAMPLING.get(name) if value is None else value for name, value in fields.items()}
         return {**self._sampling, **changed}

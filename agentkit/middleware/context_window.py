@@ -65,15 +65,17 @@ class Window:
     tokens: the size of the context in tokens; None queries the server when the history gets long, and learns from its
     rejections. full: the fraction of the context at which the history is cut. keep: the fraction that remains then.
     last_turns: the number of last turns that are kept. compaction: "drop", or "summarise" to have the model summarise
-    the turns that are left out, "refuse" to leave out nothing: what the server refuses as too long raises its error.
-    Raises ConfigurationError for invalid values.
+    the turns that are left out. keeps_given: whether the messages that a run begins with are sent as they are: only
+    results of the calls that it makes are shortened, and what is still too long raises the server's error. Raises
+    ConfigurationError for invalid values.
     """
 
     tokens: int | None = None
     full: float = 0.85
     keep: float = 0.5
     last_turns: int = 2
-    compaction: Literal["drop", "summarise", "refuse"] = "drop"
+    compaction: Literal["drop", "summarise"] = "drop"
+    keeps_given: bool = False
 
     def __post_init__(self) -> None:
         if self.tokens is not None and self.tokens < 1:
@@ -82,8 +84,8 @@ class Window:
             raise ConfigurationError(f"Window(full={self.full}, keep={self.keep}): must satisfy 0 < keep < full <= 1")
         if self.last_turns < 1:
             raise ConfigurationError(f"Window(last_turns={self.last_turns}): must be at least 1, the question itself")
-        if self.compaction not in ("drop", "summarise", "refuse"):
-            raise ConfigurationError(f'Window(compaction={self.compaction!r}): must be "drop", "summarise" or "refuse"')
+        if self.compaction not in ("drop", "summarise"):
+            raise ConfigurationError(f'Window(compaction={self.compaction!r}): must be "drop" or "summarise"')
 
 
 @dataclass
@@ -163,10 +165,13 @@ class FitToContext(Middleware):
         self._counted = 0
         self._before = Usage()
         self._is_restored = spent is not None
+        self._given: int | None = None if window.keeps_given else 0
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         transcript, self._tools = request.transcript, request.tools
+        if self._given is None:
+            self._given = len(transcript)
         if self._is_nearly_full(transcript):
             self._cut(transcript)
         for _ in range(MAX_CUTS):
@@ -260,7 +265,11 @@ class FitToContext(Middleware):
         assert limit is not None
         max_bytes = int(limit * self._window.keep * self._size.bytes_per_token) - len(self._tools.encoded)
         view = cut(
-            transcript, self._view or TrimmedHistory(offset=self._offset), max(0, max_bytes), self._window.last_turns
+            transcript,
+            self._view or TrimmedHistory(offset=self._offset),
+            max(0, max_bytes),
+            self._window.last_turns,
+            self._given or 0,
         )
         if view == self._view or view == TrimmedHistory():
             return False

@@ -55,8 +55,11 @@ class TrimmedHistory:
         return cls(left_out, stubs, str(stored.get("note") or ""), offset)
 
 
-def cut(transcript: Sequence[Message], view: TrimmedHistory, max_bytes: int, last_turns: int) -> TrimmedHistory:
-    """A view of at most `max_bytes` bytes, as far as possible; it leaves out at least what `view` does."""
+def cut(
+    transcript: Sequence[Message], view: TrimmedHistory, max_bytes: int, last_turns: int, given: int = 0
+) -> TrimmedHistory:
+    """A view of at most `max_bytes` bytes, as far as possible; it leaves out at least what `view` does. given: how many
+    of the first messages stay as they are, where any do: of the others, only results of calls are replaced then."""
     made = TrimmedHistory(set(view.left_out), set(view.stubs), view.note, view.offset)
     sizes = [size_of(message) for message in transcript]
     for index in made.stubs:
@@ -72,6 +75,8 @@ def cut(transcript: Sequence[Message], view: TrimmedHistory, max_bytes: int, las
         for index in indices:
             if size <= max_bytes:
                 return
+            if index < given:
+                continue
             if transcript[index]["role"] != "tool" or index in made.stubs | made.left_out or sizes[index] < BULKY_BYTES:
                 continue
             small = size_of(_stub(transcript[index], index - made.offset))
@@ -82,7 +87,7 @@ def cut(transcript: Sequence[Message], view: TrimmedHistory, max_bytes: int, las
     def leave_out(parts: Sequence[Sequence[int]]) -> None:
         nonlocal size
         for part in parts:
-            if size <= max_bytes:
+            if size <= max_bytes or given:
                 return
             size -= sum(sizes[index] for index in part if index not in made.left_out)
             made.left_out |= set(part)

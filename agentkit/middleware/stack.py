@@ -65,8 +65,6 @@ def _eager(backend: Backend, run: RunScope) -> Backend:
 
 
 def _fitted(backend: Backend, run: RunScope) -> Backend:
-    if run.window.compaction == "refuse":
-        return backend
     turn, offset = run.turn, run.turn.offset
     view = None if run.is_repaired or turn.view is None else TrimmedHistory.restored(turn.view, offset, turn.instructed)
     spent = turn.spent if view is not None or turn.view is None else None

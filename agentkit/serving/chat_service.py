@@ -53,7 +53,7 @@ class ChatService:
         self._backend = backend
         limits = limits or Limits(turns=10)
         self._agent = Agent(backend, window=Window(history_tokens), limits=limits)
-        self._agent_of_whole = Agent(backend, window=Window(compaction="refuse"), limits=limits)
+        self._agent_of_whole = Agent(backend, window=Window(keeps_given=True), limits=limits)
         self._toolbox = functools.lru_cache(64)(Toolbox)
         self._calls_at_once = calls_at_once
         self._slots = threading.BoundedSemaphore(calls_at_once)

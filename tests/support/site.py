@@ -47,7 +47,7 @@ import socketserver
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -104,6 +104,11 @@ def drawn_pdf(drawing: str, title: str = "A leaflet", pages: int = 1) -> bytes:
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
         b"<< /Title (%s) >>" % title.encode("latin-1"),
     ]
+    return pdf_of(objects, b"/Info 5 0 R ")
+
+
+def pdf_of(objects: Sequence[bytes], more: bytes = b"") -> bytes:
+    """A PDF of these objects, the first of which is its catalog. more: of its trailer."""
     out, offsets = bytearray(b"%PDF-1.4\n"), []
     for number, body in enumerate(objects, 1):
         offsets.append(len(out))
@@ -111,7 +116,7 @@ def drawn_pdf(drawing: str, title: str = "A leaflet", pages: int = 1) -> bytes:
     start = len(out)
     out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
     out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    out += b"trailer << /Size %d /Root 1 0 R /Info 5 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
+    out += b"trailer << /Size %d /Root 1 0 R %s>>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, more, start)
     return bytes(out)
 
 

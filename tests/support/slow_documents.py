@@ -3,6 +3,8 @@
 import zlib
 from typing import NoReturn
 
+from tests.support.site import pdf_of
+
 
 def slow_pdf(pages: int = 300, lines: int = 400_000) -> bytes:
     """A PDF of some kilobytes whose pages share one stream of so many lines."""
@@ -18,15 +20,7 @@ def slow_pdf(pages: int = 300, lines: int = 400_000) -> bytes:
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
         *[page] * pages,
     ]
-    out, offsets = bytearray(b"%PDF-1.4\n"), []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    out += b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
-    return bytes(out)
+    return pdf_of(objects)
 
 
 def large_page(paragraphs: int = 1_200_000) -> bytes:

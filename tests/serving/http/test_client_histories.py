@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from agentkit import tool
 from tests.support.http_service import Service, serve_http, settings_for
 from tests.support.llama_server import LlamaServer
-from tests.support.model_server import Answer, ModelServer, serve, whole
+from tests.support.model_server import Answer, Asked, ModelServer, calls, serve, whole
 
 CALL = {"id": "a", "type": "function", "function": {"name": "mine", "arguments": '{"x": 1}'}}
 
@@ -94,3 +95,31 @@ def test_a_real_model_server_continues_an_answer_and_refuses_what_is_too_long(
         assert complete(service, begun, max_tokens=4).status_code == 200
         refused = complete(service, [user("word " * 20_000)])
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, "context_length_exceeded")
+
+
+def test_results_of_the_services_tools_are_shortened_before_the_history_is_refused(tmp_path: Path) -> None:
+    words = b'{"error": {"message": "This model\'s maximum context length is 4096 tokens", "code": 400}}'
+    messages = [user("word " * 600), {"role": "assistant", "content": "Yes"}, user("Look up")]
+
+    def answer(asked: Asked) -> Answer:
+        if len(asked.raw) > 9000:
+            return Answer(words, status=400)
+        made = sum(each["role"] == "tool" for each in asked.body["messages"])
+        return calls(("long", {"number": made})) if made < 3 else whole("Done.")
+
+    tools = ("tests.serving.http.test_client_histories:long",)
+    with serve(answer) as server, serve_http(settings_for(tmp_path, server.url, agentkit_tools=tools)) as service:
+        response = complete(service, messages)
+        assert response.json()["choices"][0]["message"]["content"] == "Done."
+        assert server.requests[-1].body["messages"][:3] == messages
+        assert "left out to save space" in str(server.requests[-1].body["messages"])
+
+
+@tool(read_only=True)
+def long(number: int) -> str:
+    """Give a long text.
+
+    Args:
+        number: Which.
+    """
+    return f"{number} " + "text " * 500

@@ -213,6 +213,16 @@ def test_a_call_that_needs_a_persons_approval_is_not_run_and_the_model_is_told(t
         assert removed == []
 
 
+def test_a_call_that_the_clients_limit_cuts_off_ends_the_answer(tmp_path: Path) -> None:
+    function = {"name": "weather", "arguments": '{"ci'}
+    message = {"role": "assistant", "content": "I ask", "tool_calls": [{"id": "a", "function": function}]}
+    with agent(tmp_path, [whole(message, finish_reason="length")]) as (service, server):
+        (choice,) = complete(service, [user("Hello")], max_tokens=5)["choices"]
+        assert (choice["finish_reason"], choice["message"]["content"]) == ("length", "I ask")
+        assert "tool_calls" not in choice["message"]
+        assert len(server.requests) == 1
+
+
 def test_calls_without_results_at_the_end_are_refused_and_never_run(shared: Service) -> None:
     call = {"id": "a", "type": "function", "function": {"name": "look_up", "arguments": '{"topic": "x"}'}}
     error = refused(shared, messages=[user("Hello"), {"role": "assistant", "content": None, "tool_calls": [call]}])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
 from agentkit.serving.append_only import LateReasoningSeen
 from agentkit.serving.http.openai.answers import SaidAtOnce, SaidInPieces
+from agentkit.serving.http.openai.response_format import json_answer
 from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
 from tests.support.model_server import Answer, Asked, ModelServer, delta, serve, streamed, whole
 from tests.support.model_server import calls as called
@@ -227,6 +228,16 @@ def test_an_answer_that_is_cut_off_by_its_length_is_given_as_it_is(tmp_path: Pat
         assert len(server.requests) == 2
 
 
+def test_an_answer_beside_tools_that_is_cut_off_is_given_as_it_is(tmp_path: Path) -> None:
+    function = {"name": "final_answer", "arguments": '{"name": "An'}
+    message = {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "function": function}]}
+    script = by_results(whole(message, finish_reason="length", usage=USAGE))
+    with agent(tmp_path, script, agentkit_tools=(LOOK_UP,)) as (service, server):
+        choice = both(service, response_format=FORMAT)
+        assert (choice["message"]["content"], choice["finish_reason"]) == ('{"name": "An', "length")
+        assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "param"),
     [
@@ -284,3 +295,51 @@ def test_reasoning_that_is_begun_anew_is_not_doubled(reasoning: list[str], text:
     found = [part for event in events for part in said.take(event)]
     for name, pieces in (("reasoning_content", reasoning), ("content", text)):
         assert "".join(part.get(name, "") for part in found) == "".join(pieces).strip()
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "made"),
+    [
+        pytest.param({"type": "array", "items": {"type": "integer"}}, "[1, 2]", "[1, 2]", id="a list"),
+        pytest.param({"enum": ["x", "y"]}, '"x"', '"x"', id="an enumeration"),
+        pytest.param(
+            PERSON, '<think>{?}</think>{"name": "A", "age": 1}', '{"name": "A", "age": 1}', id="reasoning before"
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}},
+            json.dumps({"a": "a" * 40 + "!"}),
+            json.dumps({"a": "a" * 40 + "!"}),
+            id="a pattern that takes forever",
+        ),
+        pytest.param(
+            {"$ref": "#/$defs/n", "$defs": {"n": {"type": "object", "properties": {"next": {"$ref": "#/$defs/n"}}}}},
+            '{"next": {"next": {}}}',
+            '{"next": {"next": {}}}',
+            id="one that refers to itself",
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:1/x"}}},
+            '{"a": 1}',
+            '{"a": 1}',
+            id="elsewhere",
+        ),
+    ],
+)
+def test_a_schema_of_any_kind_is_read(schema: Any, text: str, made: str) -> None:
+    kind = json_answer({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
+    assert kind is not None
+    assert kind.read(text) == made
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        max_leaves=6,
+    )
+)
+def test_any_object_is_given_as_it_was_written(value: Any) -> None:
+    kind = json_answer({"type": "json_object"})
+    assert kind is not None
+    text = json.dumps({"a": value})
+    assert json.loads(kind.read(text)) == json.loads(text)

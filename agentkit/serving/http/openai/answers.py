@@ -17,6 +17,7 @@ from agentkit.limits import Usage
 from agentkit.message import ToolCall
 from agentkit.serving.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
 from agentkit.serving.exchange import Answer
+from agentkit.serving.http.openai.client_tools import cut_off_text
 
 NOT_VALID = "the model's answer does not match response_format, and a part of it was sent"
 
@@ -230,8 +231,9 @@ def finish_reason(answer: Answer, calls: Collection[Any]) -> str:
 
 
 def client_call_ids(answer: Answer, names: Collection[str]) -> list[str]:
-    """The ids of the calls that the client is to answer. names: of its tools."""
-    return [call.id for call in answer.result.pending if call.name in names]
+    """The ids of the calls that the client is to answer, without one that is cut off. names: of its tools."""
+    mine = (call for call in answer.result.pending if call.name in names)
+    return [call.id for call in mine if cut_off_text(call.raw_arguments) is None]
 
 
 def calls_delta(calls: Iterable[ToolCall]) -> Delta:

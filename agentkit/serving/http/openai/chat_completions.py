@@ -35,7 +35,7 @@ from agentkit.serving.http.openai.answers import (
 )
 from agentkit.serving.http.openai.chat_request import Asked, CompletionRequest, asked_of
 from agentkit.serving.http.openai.errors import refusal_of
-from agentkit.serving.http.openai.models import check_model
+from agentkit.serving.http.openai.models import MODEL, check_model
 from agentkit.serving.http.runs import ClientDisconnectedError
 from agentkit.serving.http.schemas import OpenAIErrorResponse
 from agentkit.serving.http.sse import streamed
@@ -62,9 +62,13 @@ class Ending:
 async def complete(body: CompletionRequest, request: Request, state: Service, subject: Subject) -> Response:
     """Answers a conversation, as a stream of chunks if `stream` is true. The service's tools run on the server; calls
     of the client's tools are returned."""
-    check_model(body.model)
-    asked = await run_in_threadpool(asked_of, body, subject, state)
-    head = head_of(body.model, state.fingerprint)
+    model = body.model or MODEL
+    check_model(model)
+    if body.is_plain:  # the way to another thread and back costs more
+        asked = asked_of(body, subject, state)
+    else:
+        asked = await run_in_threadpool(asked_of, body, subject, state)
+    head = head_of(model, state.fingerprint)
     if body.stream:
         return await streamed(_chunks(state, request, asked, subject, head, body.wants_usage), _last_frames)
     return JSONResponse(await _whole(state, request, asked, subject, head))

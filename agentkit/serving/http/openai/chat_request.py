@@ -19,6 +19,10 @@ from agentkit.serving.http.schemas import ImageDataUrl, Penalty, Temperature, To
 _IMAGES = ("image_url", "input_image")
 _TEXTS = ("text", "input_text", "output_text")
 
+PartType = (
+    Literal["text", "image_url", "input_text", "output_text", "input_image"]
+    | Literal["refusal", "input_audio", "file", "thinking"]
+)
 MaxTokens = Annotated[int | None, Field(ge=-1, le=10_000_000)]
 
 
@@ -35,7 +39,7 @@ class ContentPart(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: Literal["text", "image_url", "input_text", "output_text", "input_image", "refusal", "input_audio"] = Field(
+    type: PartType = Field(
         description="Type of the part. A text part requires the field `text`, an image part the field `image_url`."
     )
     text: str | None = Field(default=None, description="The text of a text part.")
@@ -89,7 +93,7 @@ class CompletionRequest(BaseModel):
         list[ChatMessage],
         Field(min_length=1, max_length=10_000, description="The conversation, oldest message first. It is sent whole."),
     ]
-    model: str = Field(default=MODEL, description="Model ID: `agentkit` or `default`.")
+    model: str | None = Field(default=MODEL, description="Model ID: `agentkit` or `default`.")
     stream: bool | None = Field(default=False, description="Whether to stream the answer as server-sent events.")
     stream_options: StreamOptions | None = Field(default=None, description="Options of a streamed response.")
     temperature: Temperature = None
@@ -116,6 +120,12 @@ class CompletionRequest(BaseModel):
         return {name: value for name, value in fields.items() if value is not None}
 
     @property
+    def is_plain(self) -> bool:
+        """Whether these are texts without tools, for which nothing is looked up."""
+        texts = (type(message.content) is str and not message.tool_calls for message in self.messages)
+        return not self.tools and self.response_format is None and all(texts)
+
+    @property
     def wants_usage(self) -> bool:
         """Whether a stream ends with the usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
@@ -133,9 +143,8 @@ class Asked:
 
 
 def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Sequence[Mapping[str, Any]] = ()) -> Asked:
-    """Return what to run for a request; it reads the session store. earlier: messages of the run before the request's.
-    Raises RefusedRequestError for what can't be
-       met."""
+    """Return what to run for a request; it reads the session store. earlier: messages of the run before those of the
+    request. Raises RefusedRequestError for what can't be met."""
     sampling = sampling_of(body.given)
     answer = json_answer(body.response_format)
     own = service_tools(state.conversations.tools)
@@ -157,4 +166,5 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
         output=str if answer is None else answer,
         is_whole=True,
     )
-    return Asked(user_input, frozenset(client_names), frozenset({*sampling, "response_format"}), answer)
+    fields = {name for name, value in sampling.items() if value is not None}
+    return Asked(user_input, frozenset(client_names), frozenset({*fields, "response_format"}), answer)

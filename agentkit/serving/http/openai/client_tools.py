@@ -9,9 +9,11 @@ from typing import Any
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.middleware.structured_output import FINAL
 from agentkit.serving.http.openai.errors import RefusedRequestError
+from agentkit.text.call_format import CUT_OFF
 from agentkit.toolbox import Toolbox
-from agentkit.tooling.arguments import parse
+from agentkit.tooling.arguments import ERROR, UNREADABLE, parse
 from agentkit.tooling.earlier_result import EARLIER_RESULT
+from agentkit.tooling.json_repair import loads
 from agentkit.tooling.schema_dialects import Dialect
 from agentkit.tools import Context, Outcome, Tool, failure
 
@@ -27,29 +29,33 @@ class ClientTool(Tool[..., str]):
     """A tool of the client, with the schema as the client wrote it. A call of it waits for the client, as others wait
     for a person's approval; one whose arguments can't be read is answered here, so that the model corrects it.
 
-    function: the field `function` of the client's tool. Raises ToolDefinitionError for a name that servers refuse.
+    entry: of the client's `tools`. Raises ToolDefinitionError for a name that servers refuse.
     """
 
     is_external = True
 
-    def __init__(self, function: Mapping[str, Any]) -> None:
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        function = entry["function"]
         name = function.get("name")
         parameters = function.get("parameters") or _NO_PARAMETERS
-        self._entry = {**function, "description": function.get("description") or "", "parameters": parameters}
-        self._set(name, str(name), dict(parameters), _run_by_the_client, None, {"approve": True})  # type: ignore[arg-type]
+        given = {key: value for key, value in function.items() if value is not None}
+        made = {**given, "description": function.get("description") or "", "parameters": parameters}
+        self._entry = {**entry, "type": "function", "function": made}
+        self._set(name, str(name), dict(parameters), _run_by_the_client, None, {"approve": True})
         self._set_isolation()
 
     @property
     def schema(self) -> dict[str, Any]:
         """See `Tool.schema`."""
-        return {"type": "function", "function": dict(self._entry)}
+        return dict(self._entry)
 
     def needs_approval(self, arguments: str) -> bool:
-        """Whether the call goes to the client: its arguments can be read."""
+        """Whether the call ends the answer: its arguments can be read, so that it goes to the client; or the limit on
+        the reply's length, which is the client's, has cut it off."""
         try:
             parse(arguments)
         except ArgumentsError:
-            return False
+            return cut_off_text(arguments) is not None
         return True
 
     def answer(self, arguments: str, context: Context) -> Outcome:
@@ -63,6 +69,15 @@ class ClientTool(Tool[..., str]):
 
 def _run_by_the_client() -> str:
     raise AssertionError("a tool of the client is never run here")
+
+
+def cut_off_text(arguments: str) -> str | None:
+    """What has arrived of the arguments of a call that the limit on the reply's length has cut off; None for others.
+    arguments: JSON text, as it stands in a transcript."""
+    if CUT_OFF not in arguments:
+        return None
+    value = loads(arguments, strict=True)
+    return str(value[UNREADABLE]) if value.keys() == {UNREADABLE, ERROR} and value[ERROR] == CUT_OFF else None
 
 
 def client_tools(given: Any, taken: Iterable[str]) -> tuple[ClientTool, ...]:
@@ -101,7 +116,7 @@ def _client_tool(entry: Any, path: str) -> ClientTool:
     if not isinstance(function.get("description") or "", str):
         raise _refused(f"{path}.function.description", "must be a text")
     try:
-        written = json.dumps(function)
+        written = json.dumps(entry)
         return _known_tool(written) if len(written) <= MAX_KNOWN else _checked_tool(written)
     except ToolDefinitionError as error:
         raise _refused(f"{path}.function.name", str(error)) from None

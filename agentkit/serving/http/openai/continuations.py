@@ -24,12 +24,14 @@ from agentkit.tooling.arguments import read_arguments
 
 logger = logging.getLogger("agentkit.http")
 
-MAX_AGE = timedelta(days=1)
-"""How long an answer is kept."""
+MAX_AGE = 86_400.0
+"""Seconds for which an answer is kept."""
 MAX_KEPT = 1000
 """How many answers are kept."""
-MAX_BYTES = 4_000_000
-"""The size of an answer that is kept, in bytes of its texts."""
+MAX_CHARACTERS = 4_000_000
+"""The size of an answer that is kept, in characters."""
+MAX_RESTORED = 256
+"""How many answers of one history are looked up, the last of it."""
 PRUNE_SECONDS = 60.0
 """Seconds between two looks for what is to be forgotten."""
 
@@ -70,8 +72,10 @@ class Continuations:
         """The messages of a client, with what was kept of each answer in the place of its assistant message."""
         made: list[Mapping[str, Any]] = []
         renamed: dict[str, str] = {}
-        for message in messages:
-            kept = self._kept_of(subject, message)
+        with_token = [place for place, message in enumerate(messages) if _token_of(message) is not None]
+        looked_up = set(with_token[-MAX_RESTORED:])
+        for place, message in enumerate(messages):
+            kept = self._kept_of(subject, message) if place in looked_up else []
             if kept:
                 made += kept
                 renamed |= _ids(message, kept)
@@ -94,7 +98,7 @@ class Continuations:
 
     def _store(self, key: str, messages: Sequence[Message]) -> bool:
         """Keep messages; returns whether they are kept."""
-        if sum(len(str(message)) for message in messages) > MAX_BYTES:
+        if sum(len(str(message)) for message in messages) > MAX_CHARACTERS:
             logger.warning("an answer is too large to be kept until the client's tools have answered")
             return False
         try:
@@ -112,7 +116,7 @@ class Continuations:
                 return
             self._pruned_at = time.monotonic()
         known = self._sessions.list(_PREFIX)
-        oldest = datetime.now(UTC) - MAX_AGE
+        oldest = datetime.now(UTC) - timedelta(seconds=MAX_AGE)
         for place, info in enumerate(known):
             if place >= MAX_KEPT or info.updated < oldest:
                 with contextlib.suppress(SessionError):

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError, OutputError
+from agentkit.net.error_body import message_of
 from agentkit.net.error_words import words_of
 from agentkit.net.overflow import too_long
 
@@ -44,7 +45,9 @@ def refusal_of(error: Exception, fields: Collection[str]) -> Exception:
 
 
 def _said(error: Exception) -> str:
-    return f"the model server refused the request: {in_a_line(getattr(error, 'message', str(error)), 500)}"
+    body = getattr(error, "body", None)
+    text = message_of(body) if body else getattr(error, "message", str(error))
+    return f"the model server refused the request: {in_a_line(text, 500)}"
 
 
 def _named(error: Exception, fields: Collection[str]) -> str | None:

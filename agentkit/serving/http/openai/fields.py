@@ -26,6 +26,8 @@ DEFAULTS: Mapping[str, Any] = {
     "logit_bias": {},
     "parallel_tool_calls": True,
     "modalities": ["text"],
+    "functions": [],
+    "function_call": "none",
     "verbosity": "medium",
 }
 """Values that say what holds anyway: not passed on, since some servers refuse the fields whatever their values."""
@@ -34,8 +36,18 @@ REFUSED: Mapping[str, str] = {
     "functions": "is not supported: use tools",
     "function_call": "is not supported: use tool_choice",
     "audio": "is not supported: answers are texts",
+    "modalities": "is not supported: answers are texts",
 }
 """Fields that can't be met, and why."""
+
+
+THINKING = frozenset(
+    (
+        *("reasoning_effort", "reasoning", "reasoning_budget", "thinking", "thinking_budget"),
+        *("enable_thinking", "chat_template_kwargs"),
+    )
+)
+"""Fields that say how much the model thinks: where a request has one, the service's own settings of it do not count."""
 
 
 def sampling_of(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,16 +56,15 @@ def sampling_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises RefusedRequestError that names a field which can't be met.
     """
+    given = {name: value for name, value in given.items() if name not in DEFAULTS or value != DEFAULTS[name]}
     for name, why in REFUSED.items():
         if name in given:
             raise RefusedRequestError(400, f"{name}: {why}", name, "unsupported_parameter")
     if given.get("n", 1) != 1:
         raise RefusedRequestError(400, "n: only one answer is supported", "n", "unsupported_value")
-    if given.get("modalities", DEFAULTS["modalities"]) != DEFAULTS["modalities"]:
-        text = "modalities: only texts are supported"
-        raise RefusedRequestError(400, text, "modalities", "unsupported_value")
     passed = {name: value for name, value in given.items() if name not in HANDLED | WITHOUT_EFFECT}
-    passed = {name: value for name, value in passed.items() if name not in DEFAULTS or value != DEFAULTS[name]}
+    if passed.keys() & THINKING:
+        passed = {"enable_thinking": None, "chat_template_kwargs": None, **passed}
     limit = given.get("max_completion_tokens", given.get("max_tokens"))
     if limit is not None:
         passed["max_tokens"] = None if limit == -1 else limit  # -1: no limit, as llama.cpp's clients write it

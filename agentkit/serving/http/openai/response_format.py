@@ -4,16 +4,20 @@ import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from jsonschema import Draft202012Validator
+
 from agentkit.backend import ending_of
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.event import CutOff
 from agentkit.middleware.structured_output import OutputType
+from agentkit.serving.http.openai.client_tools import cut_off_text
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.tooling.arguments import schema_reader
-from agentkit.tooling.json_repair import loads, read_json
+from agentkit.tooling.json_repair import read_json
 from agentkit.tooling.schema_forms import Schema, changed, inlined, normal
 
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+_REASONING_END = "</think>"
 _NOT_CHECKED = ("pattern", "patternProperties", "propertyNames", "$dynamicRef")
 """Keywords of a client's schema that are sent and not checked here: a regular expression can take any time."""
 
@@ -30,7 +34,8 @@ class JsonAnswer(OutputType):
         self._format = dict(response_format)
         self.name = name
         self._checked = changed(inlined(normal(schema)), _checkable)
-        self._is_wrapped = self._checked.get("type", "object") != "object"
+        self._validator = Draft202012Validator(self._checked)
+        self._is_wrapped = not _is_object(self._checked)
         wrapped = {"type": "object", "properties": {"value": self._checked}, "required": ["value"]}
         self.schema = wrapped if self._is_wrapped else {"type": "object", **schema}
         self._read = schema_reader(wrapped if self._is_wrapped else {"type": "object", **self._checked}, name)
@@ -40,38 +45,46 @@ class JsonAnswer(OutputType):
         """See `OutputType.response_format`."""
         return self._format
 
-    @property
-    def is_object(self) -> bool:
-        """Whether the answer is an object."""
-        return not self._is_wrapped
-
     def read(self, text: str, *, finish_reason: str = "") -> str:
         """See `OutputType.read`."""
         if ending_of(finish_reason) in get_args(CutOff):
             return text.strip()
+        if (cut := cut_off_text(text)) is not None:
+            return cut.strip()
         if not text.strip():
             raise ArgumentsError("the answer is empty")
-        value, is_as_written = self._json(text)
-        values, unknown = self._read(json.dumps(self._in_object(value), ensure_ascii=False))
-        made = values["value"] if self._is_wrapped else values
-        if is_as_written and made == value and not unknown:
+        if self._is_valid(text):
             return text.strip()
-        return json.dumps(made, ensure_ascii=False)
-
-    def _json(self, text: str) -> tuple[Any, bool]:
-        """The value that is written in a text, and whether the text is its JSON and no more."""
         try:
-            return loads(text, strict=True), True
-        except (ValueError, RecursionError):
-            pass
-        try:
-            return read_json(text), False
+            value = read_json(text.rpartition(_REASONING_END)[2])
         except (ValueError, RecursionError) as error:
             raise ArgumentsError(f"the answer is not valid JSON: {error}") from None
+        values, _ = self._read(json.dumps(self._in_object(value), ensure_ascii=False))
+        return json.dumps(values["value"] if self._is_wrapped else values, ensure_ascii=False)
+
+    def _is_valid(self, text: str) -> bool:
+        """Whether a text is the JSON of an answer, and no more."""
+        try:
+            return self._validator.is_valid(json.loads(text, parse_constant=_no_number))
+        except (ValueError, RecursionError):
+            return False
 
     def _in_object(self, value: Any) -> Any:
         is_in_one = isinstance(value, dict) and value.keys() == {"value"}
         return {"value": value} if self._is_wrapped and not is_in_one else value
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_object(schema: Schema) -> bool:
+    """Whether a schema describes objects alone, as far as it says what it describes."""
+    if "type" in schema:
+        return bool(schema["type"] == "object")
+    values = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    alternatives = [each for key in ("anyOf", "oneOf", "allOf") for each in schema.get(key, ())]
+    return all(isinstance(value, dict) for value in values) and all(map(_is_object, alternatives))
 
 
 def _checkable(schema: Schema) -> Schema:
