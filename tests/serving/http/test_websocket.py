@@ -165,3 +165,17 @@ def test_a_websocket_is_one_of_the_connections(tmp_path: Path) -> None:
             sockets[0].recv(timeout=20)  # idle for the longest time
         assert said(frames(sockets[2], {"messages": [{"role": "user", "content": "Hi"}]})) == "Hi: Hi"
         opening.close()
+
+
+def test_a_service_that_stops_finishes_the_answer_and_closes_its_websockets(tmp_path: Path) -> None:
+    slow = streamed(*(delta(content="word ") for _ in range(10)), delta("stop"), piece=100, pause=0.05)
+    with served(tmp_path, [slow]) as (service, _), opened(service) as idle, opened(service) as busy:
+        busy.send(json.dumps({"messages": [{"role": "user", "content": "Hi"}]}))
+        found = [json.loads(busy.recv(timeout=20))]
+        service.stop()
+        while "done" not in found[-1]:
+            found.append(json.loads(busy.recv(timeout=20)))
+        assert said(found).split() == ["word"] * 10
+        for socket in (idle, busy):
+            with pytest.raises(exceptions.ConnectionClosed, match="1012"):
+                socket.recv(timeout=20)
