@@ -26,6 +26,11 @@ SUBPROTOCOL = "agentkit"
 MAX_WAITING = 8
 """How many messages of a client may wait for the answer to an earlier one."""
 
+MAX_UNKNOWN = 2
+"""The same of one that has not shown its key yet."""
+MAX_KEY = 20_000
+"""Characters of the message with the key."""
+
 _BEARER = "bearer."
 _POLICY = 1008
 
@@ -48,12 +53,13 @@ async def chat_socket(socket: WebSocket) -> None:
         await socket.send_denial_response(response_of(PATH, 401, "Could not validate credentials"))
         return
     await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    received = _Received(socket)
+    received = _Received(socket, MAX_WAITING if subject is not None else MAX_UNKNOWN)
     reading = asyncio.create_task(received.read())
     try:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # RuntimeError: it is closed already
             if subject is None:
                 subject = await _introduced(socket, state, received)
+                received.limit = MAX_WAITING
             while subject is not None and (text := await received.take()) is not None:
                 await _answer_noted(socket, state, subject, text, received)
     finally:
@@ -74,9 +80,13 @@ async def _subject(state: State, authorization: str | None) -> str | None:
 
 
 class _Received:
-    """The messages of a client, read while others are answered, so that it is noticed when the client leaves."""
+    """The messages of a client, read while others are answered, so that it is noticed when the client leaves.
 
-    def __init__(self, socket: WebSocket) -> None:
+    limit: how many may wait.
+    """
+
+    def __init__(self, socket: WebSocket, limit: int) -> None:
+        self.limit = limit
         self._socket = socket
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
         self._has_left = False
@@ -88,7 +98,7 @@ class _Received:
                 message = await self._socket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
-                if self._waiting.qsize() >= MAX_WAITING:
+                if self._waiting.qsize() >= self.limit:
                     await self._socket.close(_POLICY, "too many messages wait for an answer")
                     return
                 text = message.get("text")
@@ -112,7 +122,7 @@ async def _introduced(socket: WebSocket, state: State, received: _Received) -> s
     text: str | None = None
     with contextlib.suppress(TimeoutError):
         text = await asyncio.wait_for(received.take(), state.settings.agentkit_head_seconds)
-    value = _object(text or "")
+    value = _object(text) if text is not None and len(text) <= MAX_KEY else None
     given = value.get("authorization") if value is not None else None
     subject = await _subject(state, given) if isinstance(given, str) else None
     if subject is None:

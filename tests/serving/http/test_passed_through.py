@@ -101,6 +101,8 @@ def test_a_model_without_such_a_server_and_a_request_without_input_are_refused(t
         for path, body in (("embeddings", {"input": "a"}), ("completions", {"prompt": "a"})):
             response = service.ask("POST", f"/v1/{path}", body)
             assert (response.status_code, response.json()["error"]["code"]) == (404, "unsupported_endpoint")
+            named = service.ask("POST", "/v1/completions", {"prompt": "a", "model": "gpt-5"})
+            assert (named.status_code, named.json()["error"]["code"]) == (404, "model_not_found")
             assert service.ask("POST", f"/v1/{path}", {}).json()["error"]["type"] == "invalid_request_error"
 
 

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import openai
 import pytest
@@ -32,11 +32,35 @@ EVENT: Any = TypeAdapter(ResponseStreamEvent)
 ITEM: Any = TypeAdapter(ResponseItem)
 
 
-@contextmanager
-def served(folder: Path, answers: Any, **settings: Any) -> Iterator[tuple[openai.OpenAI, ModelServer, Service]]:
-    with serve(answers) as server, serve_http(settings_for(folder, server.url, **settings)) as service:
-        with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
-            yield client, server, service
+class Served(Protocol):
+    """Serves the answers of a model; yields a client, the model server and the service. has_tools: whether the service
+    has a tool."""
+
+    def __call__(
+        self, answers: Any, has_tools: bool = False
+    ) -> AbstractContextManager[tuple[openai.OpenAI, ModelServer, Service]]: ...
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with ExitStack() as stack:
+        server = stack.enter_context(serve([whole("")]))
+        services = [
+            stack.enter_context(
+                serve_http(settings_for(tmp_path_factory.mktemp("service"), server.url, agentkit_tools=tools))
+            )
+            for tools in ((), (LOOK_UP,))
+        ]
+
+        @contextmanager
+        def serving(answers: Any, has_tools: bool = False) -> Iterator[tuple[openai.OpenAI, ModelServer, Service]]:
+            server.requests.clear()
+            server._answers = answers
+            service = services[has_tools]
+            with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
+                yield client, server, service
+
+        yield serving
 
 
 def talk(request: Asked) -> Answer:
@@ -77,8 +101,8 @@ def comparable(response: dict[str, Any]) -> Any:
     return json.loads(text.replace(token, "TOKEN"))
 
 
-def test_a_text_is_answered_whole(tmp_path: Path) -> None:
-    with served(tmp_path, talk) as (client, server, _):
+def test_a_text_is_answered_whole(served: Served) -> None:
+    with served(talk) as (client, server, _):
         made = client.responses.create(
             model="agentkit",
             input="Hello",
@@ -103,8 +127,8 @@ REASONED = streamed(
 )
 
 
-def test_a_stream_has_the_events_in_the_order_of_openai(tmp_path: Path) -> None:
-    with served(tmp_path, [REASONED]) as (_, _, service):
+def test_a_stream_has_the_events_in_the_order_of_openai(served: Served) -> None:
+    with served([REASONED]) as (_, _, service):
         events = events_of(service, input="Hello")
         kinds = [event["type"].removeprefix("response.") for event in events]
         assert [kind for place, kind in enumerate(kinds) if kinds[place - 1] != kind] == [
@@ -118,8 +142,8 @@ def test_a_stream_has_the_events_in_the_order_of_openai(tmp_path: Path) -> None:
         assert events[-1]["response"]["output"][0]["content"][0]["text"] == "I see."
 
 
-def test_the_openai_package_streams(tmp_path: Path) -> None:
-    with served(tmp_path, [REASONED]) as (client, _, _):
+def test_the_openai_package_streams(served: Served) -> None:
+    with served([REASONED]) as (client, _, _):
         with client.responses.stream(model="agentkit", input="Hello") as stream:
             said = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
             assert said == "It is hot." == stream.get_final_response().output_text
@@ -127,8 +151,8 @@ def test_the_openai_package_streams(tmp_path: Path) -> None:
         assert last.type == "response.completed"
 
 
-def test_reasoning_is_a_summary_where_one_is_asked_for(tmp_path: Path) -> None:
-    with served(tmp_path, [REASONED]) as (_, server, service):
+def test_reasoning_is_a_summary_where_one_is_asked_for(served: Served) -> None:
+    with served([REASONED]) as (_, server, service):
         events = events_of(service, input="Hello", reasoning={"effort": "low", "summary": "auto"})
         said = "".join(e["delta"] for e in events if e["type"] == "response.reasoning_summary_text.delta")
         assert said == "I see."
@@ -149,8 +173,8 @@ def preamble(request: Asked) -> Answer:
     )
 
 
-def test_streamed_equals_whole_and_replies_stand_apart(tmp_path: Path) -> None:
-    with served(tmp_path, preamble, agentkit_tools=(LOOK_UP,)) as (_, _, service):
+def test_streamed_equals_whole_and_replies_stand_apart(served: Served) -> None:
+    with served(preamble, has_tools=True) as (_, _, service):
         made = posted(service, input="Rome?")
         events = events_of(service, input="Rome?")
         assert comparable(events[-1]["response"]) == comparable(made)
@@ -164,8 +188,8 @@ BOTH = calls(("weather", {"city": "Rome"}), ("look_up", {"topic": "tides"}))
 
 
 @pytest.mark.parametrize("by_id", [True, False], ids=["previous_response_id", "whole history"])
-def test_calls_of_the_clients_tools_go_on_with_their_outputs(tmp_path: Path, by_id: bool) -> None:
-    with served(tmp_path, [BOTH, whole("It is hot.")], agentkit_tools=(LOOK_UP,)) as (client, server, _):
+def test_calls_of_the_clients_tools_go_on_with_their_outputs(served: Served, by_id: bool) -> None:
+    with served([BOTH, whole("It is hot.")], has_tools=True) as (client, server, _):
         first = client.responses.create(model="agentkit", input="Both", tools=[WEATHER])
         (call,) = first.output
         assert call.type == "function_call"
@@ -186,8 +210,8 @@ def test_calls_of_the_clients_tools_go_on_with_their_outputs(tmp_path: Path, by_
         assert [each["tool_call_id"] for each in sent[2:]] == [each["id"] for each in sent[1]["tool_calls"]]
 
 
-def test_calls_are_streamed_as_events(tmp_path: Path) -> None:
-    with served(tmp_path, [BOTH], agentkit_tools=(LOOK_UP,)) as (_, _, service):
+def test_calls_are_streamed_as_events(served: Served) -> None:
+    with served([BOTH], has_tools=True) as (_, _, service):
         events = events_of(service, input="Both", tools=[WEATHER])
         kinds = [event["type"].removeprefix("response.") for event in events]
         assert kinds == [
@@ -196,8 +220,8 @@ def test_calls_are_streamed_as_events(tmp_path: Path) -> None:
         ]
 
 
-def test_a_conversation_goes_on_without_its_instructions_and_can_branch(tmp_path: Path) -> None:
-    with served(tmp_path, talk) as (client, _, _):
+def test_a_conversation_goes_on_without_its_instructions_and_can_branch(served: Served) -> None:
+    with served(talk) as (client, _, _):
         first = client.responses.create(model="agentkit", input="A", instructions="Be brief.")
         second = client.responses.create(model="agentkit", input="B", previous_response_id=first.id)
         assert second.output_text == "A | Be brief. | A | B"
@@ -213,30 +237,34 @@ def test_a_conversation_goes_on_without_its_instructions_and_can_branch(tmp_path
 
 
 def test_responses_are_retrieved_and_deleted_by_their_subject_alone(tmp_path: Path) -> None:
-    keys = Keys(settings_for(tmp_path, "http://127.0.0.1:1").agentkit_keys_file)
-    ann, bob = (keys.add(name) for name in ("ann", "bob"))
-    with served(tmp_path, talk) as (client, _, _):
-        of_ann, of_bob = client.with_options(api_key=ann), client.with_options(api_key=bob)
-        made = of_ann.responses.create(model="agentkit", input="A secret")
-        assert of_ann.responses.retrieve(made.id) == made
-        for act in (of_bob.responses.retrieve, of_bob.responses.delete, of_bob.responses.input_items.list):
-            with pytest.raises(openai.NotFoundError):
-                act(made.id)
-        with pytest.raises(openai.BadRequestError):
-            of_bob.responses.create(model="agentkit", input="B", previous_response_id=made.id)
-        reference: Any = {"type": "item_reference", "id": made.output[0].id}
-        with pytest.raises(openai.NotFoundError):
-            of_bob.responses.create(model="agentkit", input=[reference, {"role": "user", "content": "B"}])
-        of_ann.responses.delete(made.id)
-        with pytest.raises(openai.NotFoundError):
-            of_ann.responses.retrieve(made.id)
-        for strange in ("resp_x", "resp_" + "0" * 48, "../models", "_agentkit.names"):
-            with pytest.raises(openai.NotFoundError):
-                of_ann.responses.retrieve(strange)
+    with serve(talk) as server:
+        settings = settings_for(tmp_path, server.url)
+        ann, bob = (Keys(settings.agentkit_keys_file).add(name) for name in ("ann", "bob"))
+        with serve_http(settings) as service, openai.OpenAI(base_url=f"{service.url}/v1", api_key=ann) as client:
+            check_owners(client, client.with_options(api_key=bob))
 
 
-def test_the_input_is_listed_in_pages(tmp_path: Path) -> None:
-    with served(tmp_path, talk) as (client, _, _):
+def check_owners(of_ann: openai.OpenAI, of_bob: openai.OpenAI) -> None:
+    made = of_ann.responses.create(model="agentkit", input="A secret")
+    assert of_ann.responses.retrieve(made.id) == made
+    for act in (of_bob.responses.retrieve, of_bob.responses.delete, of_bob.responses.input_items.list):
+        with pytest.raises(openai.NotFoundError):
+            act(made.id)
+    with pytest.raises(openai.BadRequestError):
+        of_bob.responses.create(model="agentkit", input="B", previous_response_id=made.id)
+    reference: Any = {"type": "item_reference", "id": made.output[0].id}
+    with pytest.raises(openai.NotFoundError):
+        of_bob.responses.create(model="agentkit", input=[reference, {"role": "user", "content": "B"}])
+    of_ann.responses.delete(made.id)
+    with pytest.raises(openai.NotFoundError):
+        of_ann.responses.retrieve(made.id)
+    for strange in ("resp_x", "resp_" + "0" * 48, "../models", "_agentkit.names"):
+        with pytest.raises(openai.NotFoundError):
+            of_ann.responses.retrieve(strange)
+
+
+def test_the_input_is_listed_in_pages(served: Served) -> None:
+    with served(talk) as (client, _, _):
         items: Any = [{"role": "user", "content": f"number {place}"} for place in range(5)]
         made = client.responses.create(model="agentkit", input=items)
         listed = client.responses.input_items.list(made.id, limit=2, order="asc")
@@ -247,8 +275,8 @@ def test_the_input_is_listed_in_pages(tmp_path: Path) -> None:
             ITEM.validate_python(item.model_dump())
 
 
-def test_items_of_stored_answers_can_be_referenced(tmp_path: Path) -> None:
-    with served(tmp_path, [BOTH, whole("It is hot.")], agentkit_tools=(LOOK_UP,)) as (client, server, _):
+def test_items_of_stored_answers_can_be_referenced(served: Served) -> None:
+    with served([BOTH, whole("It is hot.")], has_tools=True) as (client, server, _):
         first = client.responses.create(model="agentkit", input="Both", tools=[WEATHER])
         (call,) = first.output
         assert call.type == "function_call"
@@ -261,7 +289,7 @@ def test_items_of_stored_answers_can_be_referenced(tmp_path: Path) -> None:
         assert [each["role"] for each in server.requests[1].body["messages"]] == ["user", "assistant", "tool", "tool"]
 
 
-def test_all_forms_of_input_are_messages(tmp_path: Path) -> None:
+def test_all_forms_of_input_are_messages(served: Served) -> None:
     image = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "low"}
     items: Any = [
         {"role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]},
@@ -274,7 +302,7 @@ def test_all_forms_of_input_are_messages(tmp_path: Path) -> None:
         {"type": "function_call_output", "call_id": "b", "output": "cold"},
         {"role": "user", "content": "And?"},
     ]
-    with served(tmp_path, talk) as (client, server, _):
+    with served(talk) as (client, server, _):
         client.responses.create(model="agentkit", input=items, tools=[WEATHER])
         sent = server.requests[-1].body["messages"]
         assert [each["role"] for each in sent] == ["system", "user", "assistant", "tool", "tool", "user"]
@@ -291,8 +319,8 @@ class City(BaseModel):
 ROME = '{"name": "Rome", "people": 3}'
 
 
-def test_the_openai_package_parses_structured_answers(tmp_path: Path) -> None:
-    with served(tmp_path, [whole(ROME), whole(ROME), streamed(delta(content=ROME), delta("stop"))]) as (client, up, _):
+def test_the_openai_package_parses_structured_answers(served: Served) -> None:
+    with served([whole(ROME), whole(ROME), streamed(delta(content=ROME), delta("stop"))]) as (client, up, _):
         parsed = client.responses.parse(model="agentkit", input="Rome", text_format=City)
         assert parsed.output_parsed == City(name="Rome", people=3)
         asked = up.requests[0].body["response_format"]["json_schema"]
@@ -303,9 +331,9 @@ def test_the_openai_package_parses_structured_answers(tmp_path: Path) -> None:
             assert stream.get_final_response().output_parsed == City(name="Rome", people=3)
 
 
-def test_a_structured_answer_with_tools_is_remembered_as_its_text(tmp_path: Path) -> None:
+def test_a_structured_answer_with_tools_is_remembered_as_its_text(served: Served) -> None:
     final = calls(("final_answer", json.loads(ROME)))
-    with served(tmp_path, [calls(("look_up", {"topic": "Rome"})), final, whole("Yes.")], agentkit_tools=(LOOK_UP,)) as (
+    with served([calls(("look_up", {"topic": "Rome"})), final, whole("Yes.")], has_tools=True) as (
         client,
         server,
         _,
@@ -318,8 +346,8 @@ def test_a_structured_answer_with_tools_is_remembered_as_its_text(tmp_path: Path
         assert "final_answer" not in json.dumps(last)
 
 
-def test_an_answer_that_is_cut_off_is_incomplete(tmp_path: Path) -> None:
-    with served(tmp_path, [streamed(delta(content="It is"), delta("length"))]) as (_, _, service):
+def test_an_answer_that_is_cut_off_is_incomplete(served: Served) -> None:
+    with served([streamed(delta(content="It is"), delta("length"))]) as (_, _, service):
         made = posted(service, input="Hello")
         assert (made["status"], made["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
         assert made["output"][0]["status"] == "incomplete"
@@ -338,6 +366,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("field of chats", {"input": "A", "max_tokens": 3}, "max_tokens"),
     ("messages", {"input": "A", "messages": []}, "messages"),
     ("built-in tool", {"input": "A", "tools": [{"type": "web_search"}]}, "tools[0].type"),
+    ("tool of chats", {"input": "A", "tools": [{"type": "function", "function": {"name": "a"}}]}, "tools[0].name"),
     ("bad name", {"input": "A", "tools": [{"type": "function", "name": "a b"}]}, "tools[0].name"),
     ("unknown choice", {"input": "A", "tool_choice": {"type": "function", "name": "x"}}, "tool_choice"),
     ("bad schema", {"input": "A", "text": {"format": {"type": "json_schema", "name": "a"}}}, "text.format.schema"),
@@ -357,8 +386,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-def test_what_cannot_be_met_is_a_400_that_names_the_field(tmp_path: Path) -> None:
-    with served(tmp_path, talk) as (_, server, service):
+def test_what_cannot_be_met_is_a_400_that_names_the_field(served: Served) -> None:
+    with served(talk) as (_, server, service):
         for name, body, param in REFUSED:
             error = refused(service, **body)
             assert error["param"] == param, (name, error)
@@ -366,25 +395,155 @@ def test_what_cannot_be_met_is_a_400_that_names_the_field(tmp_path: Path) -> Non
         assert not server.requests
 
 
-def test_errors_of_the_model_server_are_told_by_status_or_as_events(tmp_path: Path) -> None:
+def test_errors_of_the_model_server_are_told_by_status_or_as_events(served: Served) -> None:
     too_long = {"error": {"message": "the request exceeds the available context size", "code": 400}}
     answers = [Answer(json.dumps(too_long).encode(), 400)]
-    with served(tmp_path, answers) as (_, _, service):
+    with served(answers) as (_, _, service):
         for stream in (False, True):
             assert refused(service, input="A", stream=stream)["code"] == "context_length_exceeded"
     broken = streamed(delta(content="It "), {"error": {"message": "out of memory", "code": 400}}, done=False)
-    with served(tmp_path, [broken]) as (_, _, service):
+    with served([broken]) as (_, _, service):
         events = events_of(service, input="A")
         assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
         assert events[-1]["response"]["error"]["code"] == "invalid_prompt"
         assert "out of memory" in events[-2]["message"]
 
 
-def test_unknown_fields_are_passed_on(tmp_path: Path) -> None:
-    with served(tmp_path, talk) as (client, server, _):
+def test_unknown_fields_are_passed_on(served: Served) -> None:
+    with served(talk) as (client, server, _):
         client.responses.create(
             model="agentkit", input="A", extra_body={"top_k": 4, "chat_template_kwargs": {"a": True}}, user="ann"
         )
         sent = server.requests[0].body
         assert (sent["top_k"], sent["chat_template_kwargs"]["a"]) == (4, True)
         assert not {"user", "store", "input", "truncation"} & sent.keys()
+
+
+def test_what_is_told_of_a_request_fits_the_types_whatever_its_form(served: Served) -> None:
+    choices: list[Any] = [
+        "required",
+        {"type": "function", "name": "weather"},
+        {"type": "function", "function": {"name": "weather"}},
+        {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "weather"}]},
+    ]
+    bare = {"type": "function", "name": "weather"}
+    with served(talk) as (_, server, service):
+        for choice in choices:
+            made = posted(service, model="default", input="A", tools=[bare], tool_choice=choice)
+            assert (made["model"], made["tools"][0]["name"]) == ("default", "weather")
+            assert server.requests[-1].body["tools"][0]["function"]["name"] == "weather"
+
+
+def test_an_answer_that_was_cut_off_while_thinking_has_its_reasoning_alone(served: Served) -> None:
+    with served([streamed(delta(reasoning_content="Hm, I"), delta("length")), whole("B")]) as (
+        client,
+        up,
+        service,
+    ):
+        made = posted(service, input="A")
+        assert [(item["type"], item["status"]) for item in made["output"]] == [("reasoning", "incomplete")]
+        again: Any = [{"role": "user", "content": "A"}, *made["output"], {"role": "user", "content": "Go on"}]
+        assert client.responses.create(model="agentkit", input=again).output_text == "B"
+        assert [message["role"] for message in up.requests[-1].body["messages"]] == ["user", "user"]
+
+
+REPORTS: list[tuple[str, list[Any], list[str]]] = [
+    (
+        "vllm#41355, ai-gateway#1879: an assistant's output without id and status",
+        [
+            {"role": "user", "content": "Hi"},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]},
+            {"role": "user", "content": [{"type": "input_text", "text": "And?"}]},
+        ],
+        ["user", "assistant", "user"],
+    ),
+    (
+        "llama.cpp#27751: reasoning without a summary",
+        [
+            {"role": "user", "content": "Hi"},
+            {"type": "reasoning", "content": None, "encrypted_content": None},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]},
+            {"role": "user", "content": "And?"},
+        ],
+        ["user", "assistant", "user"],
+    ),
+    (
+        "litellm#13420: reasoning items as the openai package writes them",
+        [
+            {"role": "user", "content": "Hi"},
+            {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}], "status": None},
+            {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "weather", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "hot"},
+        ],
+        ["user", "assistant", "tool"],
+    ),
+    (
+        "llama.cpp#23465: an output of a call that is a list of texts and an image",
+        [
+            {"role": "user", "content": "Hi"},
+            {"type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}"},
+            {
+                "type": "function_call_output",
+                "call_id": "c",
+                "output": [
+                    {"type": "input_text", "text": "hot"},
+                    {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}"},
+                ],
+            },
+        ],
+        ["user", "assistant", "tool"],
+    ),
+    (
+        "openai-cs-agents-demo#34: made-up ids",
+        [
+            {"role": "user", "content": "Hi"},
+            {"id": "__fake_id__", "type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}"},
+            {"id": "__fake_id__", "type": "function_call_output", "call_id": "c", "output": "hot"},
+        ],
+        ["user", "assistant", "tool"],
+    ),
+    (
+        "ogx#3134: outputs of calls one after the other",
+        [
+            {"role": "user", "content": "Hi"},
+            {"type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "hot"},
+            {"type": "function_call", "call_id": "d", "name": "weather", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "d", "output": "cold"},
+        ],
+        ["user", "assistant", "tool", "assistant", "tool"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("items", "roles"), [each[1:] for each in REPORTS], ids=[each[0].split(":")[0] for each in REPORTS]
+)
+def test_what_other_servers_refuse_of_histories_is_taken(served: Served, items: list[Any], roles: list[str]) -> None:
+    with served(talk) as (client, server, _):
+        assert client.responses.create(model="agentkit", input=items, tools=[WEATHER]).status == "completed"
+        sent = server.requests[-1].body["messages"]
+        assert [message["role"] for message in sent][: len(roles)] == roles
+
+
+def test_a_response_can_be_continued_as_soon_as_its_stream_says_it_is_complete(served: Served) -> None:
+    """lmstudio-bug-tracker#1188: previous_response_not_found after a stream."""
+    with served(talk) as (client, _, _):
+        for event in client.responses.create(model="agentkit", input="A", stream=True):
+            if event.type == "response.completed":
+                made = client.responses.create(model="agentkit", input="B", previous_response_id=event.response.id)
+                assert made.output_text == "A | A | B"
+
+
+def test_hostile_ids_and_deep_input_are_refused(served: Served) -> None:
+    deep = "[" * 900 + "]" * 900
+    with served(talk) as (_, server, service):
+        body = '{"model": "agentkit", "input": [{"role": "user", "content": "A", "x": ' + deep + "}]}"
+        response = service.ask("POST", "/v1/responses", None, headers={"Content-Type": "application/json"}, data=body)
+        assert response.status_code in (200, 400), response.text
+        for name in ("resp_" + "g" * 48, "resp_" + "0" * 4000, "resp_", "_agentkit.response.x", "a/b"):
+            refused(service, input="A", previous_response_id=name)
+            assert service.ask("GET", f"/v1/responses/{name}").status_code == 404
+        refused(service, 404, input=[{"type": "item_reference", "id": "msg_" + "0" * 50}])
+        refused(service, 404, input=[{"type": "item_reference"}])
+        assert len(server.requests) < 2

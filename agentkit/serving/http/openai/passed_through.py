@@ -17,7 +17,7 @@ from agentkit._text import in_a_line
 from agentkit.serving.http.dependencies import Service, check_rate
 from agentkit.serving.http.errors import body_of_error, error_responses
 from agentkit.serving.http.openai.errors import RefusedRequestError, refusal_of
-from agentkit.serving.http.openai.models import MODEL
+from agentkit.serving.http.openai.models import MODEL, check_model
 from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.runs import ClientDisconnectedError
 from agentkit.serving.http.schemas import OpenAIErrorResponse
@@ -40,12 +40,13 @@ class PassedOn(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: str | None = Field(
-        default=MODEL, description="`agentkit` or `default`: the model of the service. Others are passed on."
+        default=MODEL,
+        description="`agentkit` or `default`: the model of the service. Another one is passed on for embeddings.",
     )
 
     def fields(self, own: str) -> dict[str, Any]:
         """The fields that are not null. own: the name that the model of the service has on its server."""
-        given = {**self.model_dump(exclude_none=True)}
+        given = self.model_dump(exclude_none=True)
         return {**given, "model": own if given.get("model", MODEL) in (MODEL, "default") else given["model"]}
 
 
@@ -72,6 +73,7 @@ async def embeddings(body: EmbeddingsRequest, request: Request, state: Service) 
 async def completions(body: TextRequest, request: Request, state: Service) -> Response:
     """Returns how the model goes on with a text, without chat template, tools and instructions, where the model server
     does that. Chats are at `/v1/chat/completions`."""
+    check_model(body.model or MODEL)
     return await _passed_on(state.upstream, "/completions", body, request)
 
 

@@ -33,24 +33,33 @@ def input_items(given: Any) -> list[Item]:
     return given
 
 
-def chat_messages(
-    items: Sequence[Item], known_calls: Collection[str], item_of: Callable[[str], Item | None]
-) -> list[dict[str, Any]]:
+def resolved(items: Sequence[Item], item_of: Callable[[str], Item | None]) -> list[Item]:
+    """The items with what is stored in the place of references. item_of: returns a stored item by its id.
+
+    Raises RefusedRequestError for an item that is not stored.
+    """
+    return [_referenced(item, item_of) if kind_of(item) == "item_reference" else item for item in items]
+
+
+def chat_messages(items: Sequence[Item], known_calls: Collection[str]) -> list[dict[str, Any]]:
     """The messages that items stand for. What the assistant said, thought and called in one reply is one message.
 
-    known_calls: ids of the calls of the conversation that the items continue. item_of: returns a stored item by its id.
-    Raises RefusedRequestError that names the item.
+    known_calls: ids of the calls of the conversation that the items continue. Raises RefusedRequestError that names the
+    item.
     """
     messages = _Messages(known_calls)
     for place, item in enumerate(items):
-        path = f"input[{place}]"
-        if _kind(item) == "item_reference":
-            item = _referenced(item, item_of)
-        messages.add(item, path)
-    return messages.made
+        messages.add(item, f"input[{place}]")
+    return [message for message in messages.made if message["role"] != "assistant" or _says_something(message)]
 
 
-def _kind(item: Item) -> Any:
+def _says_something(message: Mapping[str, Any]) -> bool:
+    """Whether a message of the assistant has more than reasoning, which no server takes alone."""
+    return "content" in message or "tool_calls" in message
+
+
+def kind_of(item: Item) -> Any:
+    """The type of an item, which messages and references may leave out."""
     return item.get("type") or ("message" if "role" in item else "item_reference" if "id" in item else None)
 
 
@@ -74,7 +83,7 @@ class _Messages:
         self._last: dict[str, Any] | None = None
 
     def add(self, item: Item, path: str) -> None:
-        kind = _kind(item)
+        kind = kind_of(item)
         if kind == "message":
             self._message(item, path)
         elif kind == "reasoning":
@@ -182,12 +191,15 @@ def _part(part: Any, path: str) -> dict[str, Any]:
 
 
 def listed(items: Iterable[Item], token: str) -> list[dict[str, Any]]:
-    """Input items as they are listed: with ids and types. token: of the response."""
-    return [_listed(item, f"{token}{place:04}") for place, item in enumerate(items)]
+    """Input items as they are listed: with ids and types. token: of the response. Raises RefusedRequestError."""
+    try:
+        return [_listed(item, f"{token}{place:04}") for place, item in enumerate(items)]
+    except (RecursionError, ValueError):
+        raise refused("input", "is nested too deeply") from None
 
 
 def _listed(item: Item, number: str) -> dict[str, Any]:
-    kind = _kind(item)
+    kind = kind_of(item)
     prefix = {"message": "msg", "reasoning": "rs", "function_call": "fc"}.get(kind, "fco")
     made = {"id": item.get("id") or f"{prefix}_in{number}", **item, "type": kind}
     if kind == "message":

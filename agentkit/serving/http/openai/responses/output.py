@@ -89,7 +89,7 @@ class Output:
         if refusal is not None:
             yield from self._close("completed")
             yield from self._refuse(refusal, status)
-        elif not calls and not any(item["type"] == "message" for item in self._items):
+        elif not calls and not self._has_answer(status):
             yield from self._close("completed")
             yield from self._open_item("message")
         yield from self._close("completed" if calls else status, tokens)
@@ -122,6 +122,11 @@ class Output:
         event = {"type": kind, "sequence_number": self._number, **fields}
         self._number += 1
         return event
+
+    def _has_answer(self, status: str) -> bool:
+        """Whether there is a message, or an answer that was cut off before it came to one."""
+        kinds = [item["type"] for item in self._items]
+        return "message" in kinds or (status == "incomplete" and bool(kinds))
 
     # ---- the item that is being said
 

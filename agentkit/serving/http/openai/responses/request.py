@@ -14,7 +14,7 @@ from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.openai.chat_request import Asked, CompletionRequest, MaxTokens, asked_of
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.serving.http.openai.models import MODEL
-from agentkit.serving.http.openai.responses.items import chat_messages, input_items, listed, refused
+from agentkit.serving.http.openai.responses.items import chat_messages, input_items, listed, refused, resolved
 from agentkit.serving.http.schemas import Temperature, TopP
 
 MOVED: Mapping[str, str] = {
@@ -104,9 +104,9 @@ def asked_response(body: ResponseRequest, subject: str, state: State) -> AskedRe
     extra = _passed(body)
     earlier = _earlier(body, subject, state)
     instructions = [system(body.instructions)] if body.instructions else []
-    items = input_items(body.input)
+    items = resolved(input_items(body.input), lambda item_id: state.responses.item(subject, item_id))
     calls = {call["id"] for message in earlier for call in message.get("tool_calls") or ()}
-    messages = chat_messages(items, calls, lambda item_id: state.responses.item(subject, item_id))
+    messages = chat_messages(items, calls)
     try:
         chat = CompletionRequest(messages=messages, **_chat_fields(body), **extra)  # type: ignore[arg-type]
         asked = asked_of(chat, subject, state, (*instructions, *earlier))
@@ -188,12 +188,14 @@ def _tools(given: Any) -> Any:
     """The tools as those of a chat completion."""
     if not isinstance(given, list):
         return given
-    return [_tool(entry) for entry in given]
+    return [_tool(entry, f"tools[{place}]") for place, entry in enumerate(given)]
 
 
-def _tool(entry: Any) -> Any:
-    if not isinstance(entry, Mapping) or entry.get("type") != "function" or "function" in entry:
+def _tool(entry: Any, path: str) -> Any:
+    if not isinstance(entry, Mapping) or entry.get("type") != "function":
         return entry
+    if "name" not in entry:
+        raise refused(f"{path}.name", "is missing: in the Responses API the fields of a function stand beside its type")
     return {"type": "function", "function": {k: v for k, v in entry.items() if k != "type" and v is not None}}
 
 
@@ -219,7 +221,7 @@ def _object(body: ResponseRequest, response_id: str) -> dict[str, Any]:
         "instructions": body.instructions,
         "max_output_tokens": body.max_output_tokens,
         "metadata": body.metadata or {},
-        "model": MODEL,
+        "model": body.model or MODEL,
         "output": [],
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "previous_response_id": body.previous_response_id,
@@ -228,14 +230,26 @@ def _object(body: ResponseRequest, response_id: str) -> dict[str, Any]:
         "store": body.store is not False,
         "temperature": body.temperature,
         "text": {"format": {"type": "text"}, **{k: v for k, v in text.items() if v is not None}},
-        "tool_choice": "auto" if body.tool_choice is None else body.tool_choice,
-        "tools": body.tools or [],
+        "tool_choice": _told_choice(body.tool_choice),
+        "tools": [{"description": None, "parameters": None, "strict": None, **tool} for tool in body.tools or ()],
         "top_logprobs": body.top_logprobs or 0,
         "top_p": body.top_p,
         "truncation": body.truncation or "disabled",
         "usage": None,
         **{name: extra.get(name) for name in ECHOED},
     }
+
+
+def _told_choice(given: Any) -> Any:
+    """A choice of tools in the form of this API, whichever it was given in."""
+    if not isinstance(given, Mapping):
+        return given or "auto"
+    function, allowed = given.get("function"), given.get("allowed_tools")
+    if isinstance(function, Mapping):
+        return {"type": "function", "name": function.get("name")}
+    if not isinstance(allowed, Mapping):
+        return dict(given)
+    return {"mode": "auto", **allowed, "type": "allowed_tools"}
 
 
 def as_response_error(error: Exception) -> Exception:

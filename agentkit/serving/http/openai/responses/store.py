@@ -20,11 +20,11 @@ from agentkit.session import INTERNAL, Sessions
 
 logger = logging.getLogger("agentkit.http")
 
-MAX_AGE = timedelta(days=30)
-"""How long a response is stored."""
+MAX_AGE = 2_592_000.0
+"""Seconds for which a response is stored: 30 days."""
 MAX_STORED = 1000
 """How many responses of one subject are stored; the oldest go first."""
-MAX_BYTES = 20_000_000
+MAX_CHARACTERS = 20_000_000
 """The size of a response that is stored, with its conversation, in characters."""
 PRUNE_SECONDS = 60.0
 """Seconds between two looks for what is to be forgotten."""
@@ -66,7 +66,7 @@ class Responses:
     ) -> bool:
         """Store a response; returns whether it is stored. It is not when it is too large, or the store fails."""
         written = json.dumps([response, items])
-        if len(written) + sum(len(str(message)) for message in messages) > MAX_BYTES:
+        if len(written) + sum(len(str(message)) for message in messages) > MAX_CHARACTERS:
             logger.warning("a response is too large to be stored")
             return False
         key = _key(subject, str(response["id"]))
@@ -111,7 +111,7 @@ class Responses:
                 return
             self._pruned_at = time.monotonic()
         counts: Counter[str] = Counter()
-        oldest = datetime.now(UTC) - MAX_AGE
+        oldest = datetime.now(UTC) - timedelta(seconds=MAX_AGE)
         for info in self._sessions.list(_PREFIX):
             owner = info.id.removeprefix(_PREFIX).partition(".")[0]
             counts[owner] += 1
