@@ -44,6 +44,9 @@ class OutputType:
     the key "value". Raises ConfigurationError for a type that has no JSON schema.
     """
 
+    takes_refusals = False
+    """Whether a refusal of the model ends a run without a value, instead of being asked about."""
+
     def __init__(self, given: Any) -> None:
         try:
             adapter, schema = json_schema_of(given)
@@ -309,6 +312,8 @@ class StructuredOutput(Middleware):
     def _validated(self, reply: Reply) -> Reply:
         limit = self._budget.ending
         if reply.message.get("tool_calls") and limit is None:
+            return reply
+        if reply.message.get("refusal") and self._answer.kind.takes_refusals:
             return reply
         text, reason = text_of(reply.message), reply.finish_reason
         is_last = None if limit is None else f"the run reached its limit ({limit})"

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from agentkit import tool
@@ -221,6 +222,29 @@ def test_a_call_that_the_clients_limit_cuts_off_ends_the_answer(tmp_path: Path) 
         assert (choice["finish_reason"], choice["message"]["content"]) == ("length", "I ask")
         assert "tool_calls" not in choice["message"]
         assert len(server.requests) == 1
+
+
+@tool
+def order(what: str) -> str:
+    """Order something.
+
+    Args:
+        what: What to order.
+    """
+    ordered.append(what)
+    return "ordered"
+
+
+ordered: list[str] = []
+
+
+def test_a_request_that_fails_after_an_effect_is_not_sent_again_by_the_sdk(tmp_path: Path) -> None:
+    answers = [calls(("order", {"what": "tea"})), whole("half", finish_reason="abort")]
+    with agent(tmp_path, answers, agentkit_tools=("tests.serving.http.test_client_tools:order",)) as (service, _):
+        client = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=2)
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(model="agentkit", messages=[{"role": "user", "content": "Order tea"}])
+    assert ordered == ["tea"]
 
 
 def test_calls_without_results_at_the_end_are_refused_and_never_run(shared: Service) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentkit import tool
 from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
 from agentkit.serving.append_only import LateReasoningSeen
 from agentkit.serving.http.openai.answers import SaidAtOnce, SaidInPieces
@@ -35,7 +36,7 @@ def as_stream(answer: Answer) -> Answer:
     (choice,) = body["choices"]
     message = choice["message"]
     chunks = []
-    for name in ("reasoning_content", "content"):
+    for name in ("reasoning_content", "content", "refusal"):
         chunks += [delta(**{name: piece}) for piece in (message.get(name) or "").partition(" ") if piece]
     for place, call in enumerate(message.get("tool_calls") or ()):
         chunks.append(delta(tool_calls=[{**call, "index": place}]))
@@ -95,7 +96,7 @@ def both(service: Service, text: str = "Hello", **fields: Any) -> dict[str, Any]
     assert made[-1] == b"[DONE]"
     stream = joined([json.loads(each) for each in made[:-1]])
     message = choice["message"]
-    for name in ("content", "reasoning_content"):
+    for name in ("content", "reasoning_content", "refusal"):
         assert (stream["message"].get(name) or None) == (message.get(name) or None), name
     assert stream["finish_reason"] == choice["finish_reason"]
     assert stream["logprobs"] == choice["logprobs"]
@@ -126,6 +127,33 @@ def test_what_is_said_before_a_call_of_the_service_is_a_paragraph_of_its_own(tmp
         assert choice["finish_reason"] == "stop"
 
 
+@tool(ends_run=True)
+def hand_over(to: str) -> str:
+    """Hand the question over.
+
+    Args:
+        to: To whom.
+    """
+    return f"Handed over to {to}."
+
+
+def test_the_result_of_a_tool_that_ends_the_run_is_the_answer(tmp_path: Path) -> None:
+    script = by_results(said("One moment.", ("hand_over", {"to": "Ann"})))
+    tools = ("tests.serving.http.test_streamed_equals_whole:hand_over",)
+    with agent(tmp_path, script, agentkit_tools=tools) as (service, _):
+        assert both(service)["message"]["content"] == "One moment.\n\nHanded over to Ann."
+
+
+def test_a_refusal_is_told_and_not_asked_about(tmp_path: Path) -> None:
+    refusal = whole({"role": "assistant", "content": None, "refusal": "I can't."}, usage=USAGE)
+    with agent(tmp_path, by_results(refusal)) as (service, server):
+        forms: list[dict[str, Any]] = [{}, {"response_format": FORMAT}]
+        for fields in forms:
+            message = both(service, **fields)["message"]
+            assert (message["content"], message["refusal"]) == (None, "I can't.")
+        assert len(server.requests) == 4
+
+
 def test_calls_of_the_client_stream_as_they_are_returned_whole(tmp_path: Path) -> None:
     script = by_results(said("I ask.", ("weather", {}), LOOKS))
     with agent(tmp_path, script, agentkit_tools=(LOOK_UP,)) as (service, _):
@@ -154,6 +182,8 @@ def test_fields_that_the_model_server_takes_reach_it_and_its_log_probabilities_c
         "stop": ["x"],
         "min_p": 0.1,
         "some_new_field": {"a": [1]},
+        "schema": {"type": "object"},  # named like an attribute of the request's class
+        "copy": 1,
     }
     with agent(tmp_path, script) as (service, server):
         assert both(service, **fields, user="ann", metadata={"a": "b"})["logprobs"] == found

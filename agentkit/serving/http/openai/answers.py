@@ -12,7 +12,16 @@ from typing import Any, Protocol, get_args
 
 from agentkit._text import json_bytes
 from agentkit.backend import ending_of
-from agentkit.event import CutOff, Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
+from agentkit.event import (
+    CutOff,
+    Event,
+    ReasoningDelta,
+    ReplyDiscarded,
+    ReplyFinished,
+    ReplyStarted,
+    TextDelta,
+    ToolFinished,
+)
 from agentkit.limits import Usage
 from agentkit.message import ToolCall
 from agentkit.serving.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
@@ -44,6 +53,7 @@ class SaidAtOnce:
     """The parts of an answer that is sent whole: one for its text, one for its reasoning."""
 
     def __init__(self) -> None:
+        self._ending = EndingResult()
         self._texts: dict[str, list[str]] = {"reasoning_content": [], "content": []}
         self._arriving: dict[str, list[str]] = {"reasoning_content": [], "content": []}
 
@@ -57,6 +67,8 @@ class SaidAtOnce:
             self._forget()
         elif isinstance(event, ReplyStarted | ReplyFinished):
             self._finish()
+        elif text := self._ending.take(event).strip():
+            self._texts["content"].append(text)
         return ()
 
     def rest(self, answer: Answer) -> Iterator[Delta]:
@@ -75,6 +87,20 @@ class SaidAtOnce:
     def _forget(self) -> None:
         for parts in self._arriving.values():
             parts.clear()
+
+
+class EndingResult:
+    """The result of the call that ends a run, of a tool whose result is the answer."""
+
+    def __init__(self) -> None:
+        self._is_over = False
+
+    def take(self, event: Event) -> str:
+        """The result, if an event has it: the first one counts."""
+        if self._is_over or not (isinstance(event, ToolFinished) and event.ends_run):
+            return ""
+        self._is_over = True
+        return event.record.response
 
 
 class Paragraphs:
@@ -114,14 +140,15 @@ class SaidInPieces:
         self._text = AppendOnlyText(late)
         self._paragraphs = Paragraphs()
         self._reasoning = Reasoning()
+        self._ending = EndingResult()
 
     def take(self, event: Event) -> Iterator[Delta]:
         """See `Said.take`."""
-        if isinstance(event, ReplyStarted):
+        if isinstance(event, ReplyStarted | ToolFinished):
             self._paragraphs.begin()
         if reasoning := self._reasoning.take(event):
             yield {"reasoning_content": reasoning}
-        if text := self._paragraphs.take(self._text.take(event)):
+        if text := self._paragraphs.take(self._text.take(event) or self._ending.take(event)):
             yield {"content": text}
 
     def rest(self, answer: Answer) -> Iterable[Delta]:

@@ -13,8 +13,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from agentkit.event import Event
+from agentkit.event import Event, ToolStarted
 from agentkit.message import ToolCall
+from agentkit.middleware.structured_output import FINAL
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
 from agentkit.serving.http.errors import body_of_error, error_responses
@@ -34,11 +35,12 @@ from agentkit.serving.http.openai.answers import (
     usage_fields,
 )
 from agentkit.serving.http.openai.chat_request import Asked, CompletionRequest, asked_of
-from agentkit.serving.http.openai.errors import refusal_of
+from agentkit.serving.http.openai.errors import not_to_be_sent_again, refusal_of
 from agentkit.serving.http.openai.models import MODEL, check_model
 from agentkit.serving.http.runs import ClientDisconnectedError
 from agentkit.serving.http.schemas import OpenAIErrorResponse
 from agentkit.serving.http.sse import streamed
+from agentkit.serving.http.updates import Update
 
 routes = APIRouter(
     prefix="/v1", tags=["OpenAI"], dependencies=[Depends(check_rate)], responses=error_responses(OpenAIErrorResponse)
@@ -152,6 +154,7 @@ async def answer_parts(
 ) -> AsyncGenerator[Delta | Ending | None, None]:
     """Yield the parts of an answer's message, and its ending; None is a keep-alive. Raises what the run raises, as
     clients are told it."""
+    had_effect = False
     async with aclosing(state.runs.follow(asked.user_input, request.is_disconnected)) as updates:
         while True:
             try:
@@ -159,15 +162,21 @@ async def answer_parts(
             except StopAsyncIteration:
                 return
             except Exception as error:
-                raise refusal_of(error, asked.fields) from error
+                told = refusal_of(error, asked.fields)
+                raise (not_to_be_sent_again(told) if had_effect else told) from error
             if each is None:
                 yield None
                 continue
+            had_effect = had_effect or _has_effect(each)
             for delta in said.take(each) if isinstance(each, Event) else said.rest(each):
                 yield delta
             if isinstance(each, Answer):
                 state.metrics.note(each)
                 yield await _ending(state, asked, subject, each)
+
+
+def _has_effect(update: Update) -> bool:
+    return isinstance(update, ToolStarted) and not update.read_only and update.name != FINAL
 
 
 async def _ending(state: State, asked: Asked, subject: str, answer: Answer) -> Ending:

@@ -116,8 +116,8 @@ class CompletionRequest(BaseModel):
     @property
     def given(self) -> dict[str, Any]:
         """The fields that are not null, known or not."""
-        fields = {name: getattr(self, name) for name in self.model_fields_set}
-        return {name: value for name, value in fields.items() if value is not None}
+        known = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        return {name: value for name, value in {**known, **(self.model_extra or {})}.items() if value is not None}
 
     @property
     def is_plain(self) -> bool:

@@ -19,7 +19,7 @@ from agentkit.tools import Context, Outcome, Tool, failure
 
 MAX_TOOLS = 512
 MAX_KNOWN = 8_000
-"""Characters of a tool that is kept for the next request."""
+"""Characters of a tool, or of the form of an answer, that is kept for the next request."""
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 _RESERVED = (EARLIER_RESULT, FINAL)
 _MODES = ("none", "auto", "required")

@@ -32,8 +32,8 @@ MAX_CHARACTERS = 4_000_000
 """The size of an answer that is kept, in characters."""
 MAX_RESTORED = 256
 """How many answers of one history are looked up, the last of it."""
-PRUNE_SECONDS = 60.0
-"""Seconds between two looks for what is to be forgotten."""
+PRUNE_SECONDS, PRUNE_AFTER = 60.0, 100
+"""Seconds, and answers that are kept, after which it is looked for what is to be forgotten."""
 
 _PREFIX = f"{INTERNAL}answer."
 _ID = re.compile(r"call_([0-9a-f]{24})([0-9]{2})")
@@ -48,6 +48,7 @@ class Continuations:
         self._sessions = sessions
         self._lock = freed_by_forks(threading.Lock())
         self._pruned_at = 0.0
+        self._kept = 0
         renewed_by_forks(self)
 
     def renew_in_child(self) -> None:
@@ -112,9 +113,11 @@ class Continuations:
     def _prune(self) -> None:
         """Forget what is too old, and the oldest of what is too much."""
         with self._lock:
-            if time.monotonic() - self._pruned_at < PRUNE_SECONDS and self._pruned_at:
+            self._kept += 1
+            is_soon = time.monotonic() - self._pruned_at < PRUNE_SECONDS and self._kept < PRUNE_AFTER
+            if self._pruned_at and is_soon:
                 return
-            self._pruned_at = time.monotonic()
+            self._pruned_at, self._kept = time.monotonic(), 0
         known = self._sessions.list(_PREFIX)
         oldest = datetime.now(UTC) - timedelta(seconds=MAX_AGE)
         for place, info in enumerate(known):

@@ -1,7 +1,7 @@
 """Errors as the OpenAI API tells them: with the parameter and the code."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from openai import APIStatusError
 from starlette.exceptions import HTTPException
@@ -11,19 +11,37 @@ from agentkit.errors import ConfigurationError, OutputError
 from agentkit.net.error_body import message_of
 from agentkit.net.error_words import words_of
 from agentkit.net.overflow import too_long
+from agentkit.serving.http.errors import logged_status_and_detail
 
+_NO_RETRY = {"x-should-retry": "false"}
 _REFUSING = (400, 404, 413, 415, 422, 501)
 """Statuses of a model server that refuses a request for what is in it."""
 
 
 class RefusedRequestError(HTTPException):
     """An error with the fields `param` and `code` of OpenAI's errors. param: the field of the request, as a path
-    (`tools[0].function.name`)."""
+    (`tools[0].function.name`). headers: of the response."""
 
-    def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(status, message)
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, headers)
         self.param = param
         self.code = code
+
+
+def not_to_be_sent_again(error: Exception) -> RefusedRequestError:
+    """The same error, with the header by which SDKs do not send the request again: a tool with an effect was run, and
+    would be run again."""
+    if isinstance(error, RefusedRequestError):
+        return RefusedRequestError(error.status_code, error.detail, error.param, error.code, _NO_RETRY)
+    status, detail = logged_status_and_detail(error)
+    return RefusedRequestError(status, detail, headers=_NO_RETRY)
 
 
 def refusal_of(error: Exception, fields: Collection[str]) -> Exception:

@@ -1,5 +1,6 @@
 """The form of an answer that a client asks for with `response_format`, as the type of a run's answer."""
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -10,7 +11,7 @@ from agentkit.backend import ending_of
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.event import CutOff
 from agentkit.middleware.structured_output import OutputType
-from agentkit.serving.http.openai.client_tools import cut_off_text
+from agentkit.serving.http.openai.client_tools import MAX_KNOWN, cut_off_text
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.tooling.arguments import schema_reader
 from agentkit.tooling.json_repair import read_json
@@ -29,6 +30,8 @@ class JsonAnswer(OutputType):
     response_format: as the client wrote it. name, schema: of the answer. Raises ToolDefinitionError for an invalid
     schema.
     """
+
+    takes_refusals = True
 
     def __init__(self, response_format: Mapping[str, Any], name: str, schema: Mapping[str, Any]) -> None:
         self._format = dict(response_format)
@@ -114,11 +117,17 @@ def _made(response_format: Mapping[str, Any], name: str, schema: Any, param: str
     if not isinstance(schema, Mapping):
         raise _refused(param, "must be a JSON schema")
     try:
-        return JsonAnswer(response_format, name, schema)
+        written = json.dumps([response_format, name, schema])
+        return _known_answer(written) if len(written) <= MAX_KNOWN else JsonAnswer(response_format, name, schema)
     except ToolDefinitionError as error:
         raise _refused(param, str(error)) from None
     except (RecursionError, ValueError, TypeError, KeyError, AttributeError):
         raise _refused(param, "is no valid JSON schema") from None
+
+
+@functools.lru_cache(64)  # a client asks for the same form with each request, and compiling a schema takes milliseconds
+def _known_answer(written: str) -> JsonAnswer:
+    return JsonAnswer(*json.loads(written))
 
 
 def _refused(param: str, text: str) -> RefusedRequestError:
