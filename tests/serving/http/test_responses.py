@@ -12,8 +12,11 @@ from openai.types.responses import Response, ResponseItem, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
 from agentkit.serving.http.keys import Keys
+from agentkit.serving.http.openai.responses import store
+from agentkit.sessions import open_sessions
 from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
 from tests.support.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
+from tests.support.waiting import until
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 WEATHER: Any = {
@@ -547,3 +550,31 @@ def test_hostile_ids_and_deep_input_are_refused(served: Served) -> None:
         refused(service, 404, input=[{"type": "item_reference", "id": "msg_" + "0" * 50}])
         refused(service, 404, input=[{"type": "item_reference"}])
         assert len(server.requests) < 2
+
+
+def test_a_client_that_leaves_stops_its_run(served: Served) -> None:
+    slow = streamed(*(delta(content="word ") for _ in range(500)), piece=100, pause=0.02)
+    with served([slow]) as (client, server, service):
+        left = server.left
+        with client.responses.create(model="agentkit", input="A", stream=True) as stream:
+            next(iter(stream))
+        until(lambda: server.left == left + 1)
+        until(lambda: service.app.state.service.runs.count == 0)
+
+
+def test_what_is_too_old_or_too_much_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MAX_STORED", 3)
+    monkeypatch.setattr(store, "PRUNE_AFTER", 1)
+    with open_sessions(tmp_path / "sessions.db") as sessions:
+        stored = store.Responses(sessions)
+        ids = [f"resp_{place:048x}" for place in range(6)]
+        for subject in ("ann", "bob"):
+            for each in ids:
+                assert stored.keep(subject, {"id": each, "output": []}, [], [])
+        for subject, count in (("ann", 3), ("bob", 4)):  # each time before one more is stored
+            assert sum(stored.get(subject, each) is not None for each in ids) == count
+        monkeypatch.setattr(store, "MAX_AGE", -1.0)
+        assert stored.keep("ann", {"id": ids[0], "output": []}, [], [])
+        assert [stored.get("bob", each) for each in ids] == [None] * 6
+        monkeypatch.setattr(store, "MAX_CHARACTERS", 10)
+        assert not stored.keep("ann", {"id": ids[1], "output": []}, [], [])

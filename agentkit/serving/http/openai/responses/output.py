@@ -10,7 +10,7 @@ from typing import Any
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
 from agentkit.message import ToolCall
 from agentkit.serving.exchange import Answer
-from agentkit.serving.http.openai.answers import Delta, Paragraphs
+from agentkit.serving.http.openai.answers import Delta, EndingResult, Paragraphs
 
 StreamEvent = dict[str, Any]
 
@@ -26,6 +26,7 @@ class SaidInOrder:
         self._arriving: list[tuple[str, str]] = []
         self._said: list[Delta] = []
         self._paragraphs = {"reasoning_content": Paragraphs(), "content": Paragraphs()}
+        self._ending = EndingResult()
 
     def take(self, event: Event) -> Iterable[Delta]:
         """See `Said.take`."""
@@ -36,6 +37,9 @@ class SaidInOrder:
         elif isinstance(event, ReplyDiscarded):
             self._arriving.clear()
         elif isinstance(event, ReplyStarted | ReplyFinished):
+            self._finish()
+        elif text := self._ending.take(event):
+            self._arriving.append(("content", text))
             self._finish()
         return ()
 

@@ -261,7 +261,7 @@ def as_response_error(error: Exception) -> Exception:
         return error
     text = str(error.detail).replace(f"{error.param}:", f"{param}:", 1)
     text = text.replace("messages:", "input:", 1).replace("response_format", "text.format")
-    return RefusedRequestError(error.status_code, text, param, error.code)
+    return RefusedRequestError(error.status_code, text, param, error.code, error.headers)
 
 
 def _renamed(param: str) -> str:

@@ -26,8 +26,8 @@ MAX_STORED = 1000
 """How many responses of one subject are stored; the oldest go first."""
 MAX_CHARACTERS = 20_000_000
 """The size of a response that is stored, with its conversation, in characters."""
-PRUNE_SECONDS = 60.0
-"""Seconds between two looks for what is to be forgotten."""
+PRUNE_SECONDS, PRUNE_AFTER = 60.0, 100
+"""Seconds, and responses that are stored, after which it is looked for what is to be forgotten."""
 
 _PREFIX = f"{INTERNAL}response."
 _ID = re.compile(r"resp_([0-9a-f]{48})")
@@ -50,12 +50,12 @@ class Responses:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._lock = freed_by_forks(threading.Lock())
-        self._pruned_at: float | None = None
+        self._pruned_at, self._stored = float("-inf"), 0
         renewed_by_forks(self)
 
     def renew_in_child(self) -> None:
         """In a child: nothing is held."""
-        self._pruned_at = None
+        self._pruned_at, self._stored = float("-inf"), 0
 
     def keep(
         self,
@@ -107,9 +107,11 @@ class Responses:
     def _prune(self) -> None:
         """Forget what is too old, and the oldest of what is too much."""
         with self._lock:
-            if self._pruned_at is not None and time.monotonic() - self._pruned_at < PRUNE_SECONDS:
+            self._stored += 1
+            is_soon = time.monotonic() < self._pruned_at + PRUNE_SECONDS and self._stored < PRUNE_AFTER
+            if is_soon:
                 return
-            self._pruned_at = time.monotonic()
+            self._pruned_at, self._stored = time.monotonic(), 0
         counts: Counter[str] = Counter()
         oldest = datetime.now(UTC) - timedelta(seconds=MAX_AGE)
         for info in self._sessions.list(_PREFIX):
