@@ -98,7 +98,6 @@ def test_embedded_mqtt_uses_the_same_sessions_and_model(tmp_path: Path) -> None:
             assert say(url, "s", "one")["response"] == "You are a: one"
             broker.stop()
             assert say(url, "s", "two")["response"] == "You are a: one | two"
-            assert respond(url, "again", previous_response_id=first.id).output_text == "Hello: Hello | again"
             broker.start()
         games.close()
 
