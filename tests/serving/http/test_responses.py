@@ -578,3 +578,15 @@ def test_what_is_too_old_or_too_much_is_forgotten(tmp_path: Path, monkeypatch: p
         assert [stored.get("bob", each) for each in ids] == [None] * 6
         monkeypatch.setattr(store, "MAX_CHARACTERS", 10)
         assert not stored.keep("ann", {"id": ids[1], "output": []}, [], [])
+
+
+def test_log_probabilities_are_part_of_the_text_that_was_asked_for(served: Served) -> None:
+    token = {"id": 3, "token": "Hi", "logprob": -0.5, "bytes": [72, 105]}
+    logprobs = {"content": [{**token, "top_logprobs": [token]}]}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    answer = Answer(json.dumps({"choices": [{**choice, "logprobs": logprobs}]}).encode())
+    with served([answer]) as (_, server, service):
+        made = posted(service, input="A", include=["message.output_text.logprobs"], top_logprobs=1)
+        (found,) = made["output"][0]["content"][0]["logprobs"]
+        assert (found["token"], found["logprob"], found["top_logprobs"][0]["bytes"]) == ("Hi", -0.5, [72, 105])
+        assert (server.requests[0].body["logprobs"], server.requests[0].body["top_logprobs"]) == (True, 1)

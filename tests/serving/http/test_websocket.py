@@ -115,6 +115,14 @@ def test_a_client_that_does_not_show_its_key_is_disconnected(tmp_path: Path) -> 
         assert json.loads(socket.recv(timeout=20))["status"] == 401
 
 
+def test_a_websocket_outlives_the_times_of_requests(tmp_path: Path) -> None:
+    times = {"agentkit_head_seconds": 0.2, "agentkit_body_seconds": 0.2, "agentkit_keep_alive": 1}
+    with served(tmp_path, reply, **times) as (service, _), opened(service) as socket:
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=0.3)
+        assert said(frames(socket, {"messages": [{"role": "user", "content": "Hi"}]})) == "Hi: Hi"
+
+
 def test_only_pages_of_known_origins_open_a_websocket(tmp_path: Path) -> None:
     with served(tmp_path, reply, agentkit_cors="https://good.example") as (service, _):
         for origin in (service.url, "https://good.example", None):

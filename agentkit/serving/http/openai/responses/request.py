@@ -104,7 +104,7 @@ def asked_response(body: ResponseRequest, subject: str, state: State) -> AskedRe
     extra = _passed(body)
     earlier = _earlier(body, subject, state)
     instructions = [system(body.instructions)] if body.instructions else []
-    items = resolved(input_items(body.input), lambda item_id: state.responses.item(subject, item_id))
+    items = resolved(input_items(body.input), state.responses.items_of(subject))
     calls = {call["id"] for message in earlier for call in message.get("tool_calls") or ()}
     messages = chat_messages(items, calls)
     try:
@@ -132,15 +132,15 @@ def _earlier(body: ResponseRequest, subject: str, state: State) -> list[Message]
     """The conversation that a request continues."""
     if body.previous_response_id is None:
         return []
-    stored = state.responses.get(subject, body.previous_response_id)
-    if stored is None:
+    earlier = state.responses.conversation(subject, body.previous_response_id)
+    if earlier is None:
         raise RefusedRequestError(
             400,
             f"Previous response with id {body.previous_response_id!r:.80} not found.",
             "previous_response_id",
             "previous_response_not_found",
         )
-    return stored.messages
+    return earlier
 
 
 def _passed(body: ResponseRequest) -> dict[str, Any]:

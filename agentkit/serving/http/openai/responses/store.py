@@ -8,10 +8,10 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit.errors import SessionError
@@ -26,6 +26,8 @@ MAX_STORED = 1000
 """How many responses of one subject are stored; the oldest go first."""
 MAX_CHARACTERS = 20_000_000
 """The size of a response that is stored, with its conversation, in characters."""
+MAX_REFERENCED = 256
+"""How many responses a request may refer to with its items."""
 PRUNE_SECONDS, PRUNE_AFTER = 60.0, 100
 """Seconds, and responses that are stored, after which it is looked for what is to be forgotten."""
 
@@ -36,12 +38,10 @@ _ITEM_ID = re.compile(r"(?:msg|rs|fc)_([0-9a-f]{48})[0-9]{2,4}")
 
 @dataclass(frozen=True)
 class StoredResponse:
-    """A stored response. response: the object that the client was sent. input: the items of its request. messages: the
-    conversation with its answer, without instructions."""
+    """A stored response. response: the object that the client was sent. input: the items of its request."""
 
     response: dict[str, Any]
     input: list[dict[str, Any]]
-    messages: list[Message]
 
 
 class Responses:
@@ -83,18 +83,32 @@ class Responses:
     def get(self, subject: str, response_id: str) -> StoredResponse | None:
         """Return a response of a subject, None for any other. Raises SessionError."""
         key = _key(subject, response_id)
-        messages = self._sessions[key].messages if key is not None else []
-        if not messages:
-            return None
-        response, items = json.loads(text_of(messages[0]))
-        return StoredResponse(response, items, messages[1:])
+        found = self._sessions[key].entries(count=1) if key is not None else []
+        return StoredResponse(*json.loads(text_of(cast(Message, found[0].value)))) if found else None
 
-    def item(self, subject: str, item_id: str) -> Mapping[str, Any] | None:
-        """Return an item of an answer of a subject by its id, None for any other. Raises SessionError."""
-        found = _ITEM_ID.fullmatch(item_id)
-        stored = self.get(subject, f"resp_{found[1]}") if found else None
-        output = stored.response["output"] if stored is not None else ()
-        return next((item for item in output if item["id"] == item_id), None)
+    def conversation(self, subject: str, response_id: str) -> list[Message] | None:
+        """Return the messages up to the answer of a response, without instructions; None for a response that is not
+        the subject's. Raises SessionError."""
+        key = _key(subject, response_id)
+        messages = self._sessions[key].messages if key is not None else []
+        return messages[1:] if messages else None
+
+    def items_of(self, subject: str) -> Callable[[str], Mapping[str, Any] | None]:
+        """A function that returns an item of an answer of a subject by its id, None for any other, and for those of
+        more than MAX_REFERENCED responses. It raises SessionError."""
+        known: dict[str, list[dict[str, Any]]] = {}
+
+        def item(item_id: str) -> Mapping[str, Any] | None:
+            found = _ITEM_ID.fullmatch(item_id)
+            if found is None:
+                return None
+            response_id = f"resp_{found[1]}"
+            if response_id not in known and len(known) < MAX_REFERENCED:
+                stored = self.get(subject, response_id)
+                known[response_id] = stored.response["output"] if stored is not None else []
+            return next((each for each in known.get(response_id, ()) if each["id"] == item_id), None)
+
+        return item
 
     def delete(self, subject: str, response_id: str) -> bool:
         """Delete a response; returns whether there was one. Raises SessionError."""
