@@ -410,6 +410,8 @@ def test_errors_of_the_model_server_are_told_by_status_or_as_events(served: Serv
         assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
         assert events[-1]["response"]["error"]["code"] == "invalid_prompt"
         assert "out of memory" in events[-2]["message"]
+        (item,) = events[-1]["response"]["output"]
+        assert (item["status"], item["content"][0]["text"]) == ("incomplete", "It")
 
 
 def test_unknown_fields_are_passed_on(served: Served) -> None:

@@ -113,6 +113,7 @@ class Output:
 
     def fail(self, error: dict[str, Any]) -> Iterator[StreamEvent]:
         """The answer fails. error: `message`, `code` and `param` of the error, and its HTTP `status`."""
+        yield from self._close("incomplete")
         self.response |= {
             "status": "failed",
             "output": self._items,
