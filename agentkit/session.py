@@ -194,11 +194,14 @@ class Session:
         ordered, held = messages_of(self.entries())
         return ordered + held
 
-    def entries(self, start: int = 0, *, skip_damaged: bool = False) -> list[Entry]:
-        """The log from entry number `start`. skip_damaged: leave out entries of a wrong shape, instead of raising the
-        error that names the first. Raises SessionError when it can't be read, or was written by a newer agentkit."""
+    def entries(self, start: int = 0, *, count: int | None = None, skip_damaged: bool = False) -> list[Entry]:
+        """The log from entry number `start`, at most `count` entries (None: all). skip_damaged: leave out entries of a
+        wrong shape, instead of raising the error that names the first. Raises SessionError when it can't be read, or
+        was written by a newer agentkit."""
         blob = functools.partial(self._sessions._blob, self.id)
-        return read_entries(self._sessions._read(self.id, start), start, self.id, blob, skip_damaged=skip_damaged)
+        return read_entries(
+            self._sessions._read(self.id, start, count), start, self.id, blob, skip_damaged=skip_damaged
+        )
 
     @property
     def is_held(self) -> bool:

@@ -7,13 +7,13 @@ pool and error classes are kept.
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from agentkit._forking import awaited_by_forks, notice_fork
-from agentkit._text import without_credentials
+from agentkit._text import json_bytes, without_credentials
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.adapting import Adapting
 from agentkit.backends.chat_protocol import (
@@ -104,12 +104,32 @@ class OpenAIBackend:
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
+        with self._telling():
+            try:
+                yield from self._replied(request)
+            except (AttributeError, KeyError, TypeError) as error:
+                raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
+
+    def forward(self, path: str, fields: Mapping[str, Any]) -> "httpx2.Response":
+        """Send a request to another endpoint of the server (`/embeddings`) and return its response, whose body is not
+        read: the caller reads and closes it. fields: the body, sent as it is.
+
+        Raises the openai package's APIError, with the server's key in none of them.
+        """
+        import httpx2
+
+        with self._telling():
+            headers = {"content-type": "application/json", "x-stainless-raw-response": "stream"}
+            options: Any = {"headers": headers, "max_retries": 0}  # the client has its own retries
+            return self._connected().post(path, cast_to=httpx2.Response, content=json_bytes(fields), options=options)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Errors of the server with its address, and without the key."""
         from openai import APIConnectionError, APIError
 
         try:
-            yield from self._replied(request)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
+            yield
         except APIConnectionError as error:
             is_answered = getattr(error, "in_body", False)
             doubt = "" if is_answered else f" ({route_hint(self.base_url or OPENAI_URL, HTTPX)})"

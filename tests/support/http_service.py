@@ -1,11 +1,12 @@
 """Runs the chat service on a free loopback port, in threads of the test process."""
 
+import functools
 import json
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,12 @@ LOOK_UP = "tests.support.http_service:look_up"
 
 @dataclass
 class Service:
-    """A running service, and a client for it. key: sent as Bearer token."""
+    """A running service, and a client for it. key: sent as Bearer token. stop: tells the service to stop."""
 
     url: str
     app: Any
     key: str | None = None
+    stop: Callable[[], object] = lambda: None
 
     def ask(
         self, method: str, path: str, body: Any = None, key: str | None = None, **options: Any
@@ -72,10 +74,11 @@ def serve_http(settings: HttpSettings, key: str | None = None) -> Iterator[Servi
     end = time.monotonic() + 10
     while not server.started and time.monotonic() < end:
         time.sleep(0.01)
+    stop = functools.partial(setattr, server, "should_exit", True)
     try:
-        yield Service(f"http://127.0.0.1:{listener.getsockname()[1]}", app, key)
+        yield Service(f"http://127.0.0.1:{listener.getsockname()[1]}", app, key, stop)
     finally:
-        server.should_exit = True
+        stop()
         thread.join(10)
         listener.close()
 

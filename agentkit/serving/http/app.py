@@ -22,7 +22,7 @@ from agentkit.providers import resolve
 from agentkit.serving.answer_cache import CachedAnswers, answer_store
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder
-from agentkit.serving.http import chat, health
+from agentkit.serving.http import chat, health, websocket
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
 from agentkit.serving.http.conversations import Conversations
@@ -32,9 +32,12 @@ from agentkit.serving.http.gate import Gate
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.middleware import ErrorGuard, RequestMonitor
 from agentkit.serving.http.model_server import ModelServer, ToolArrival
-from agentkit.serving.http.openai import chat_completions, models
+from agentkit.serving.http.openai import chat_completions, models, passed_through
 from agentkit.serving.http.openai.answers import fingerprint_of
 from agentkit.serving.http.openai.continuations import Continuations
+from agentkit.serving.http.openai.responses import routes as responses
+from agentkit.serving.http.openai.responses.store import Responses
+from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
@@ -47,7 +50,15 @@ from agentkit.toolbox import Toolbox
 
 logger = logging.getLogger("agentkit.http")
 
-ROUTERS = (chat.routes, models.routes, chat_completions.routes, health.routes)
+ROUTERS = (
+    chat.routes,
+    websocket.routes,
+    models.routes,
+    chat_completions.routes,
+    responses.routes,
+    passed_through.routes,
+    health.routes,
+)
 STATIC = Path(__file__).parent / "static"
 OPENAI = "https://api.openai.com/v1"
 USUAL_RATE = 60
@@ -119,6 +130,8 @@ def state_of_service(
         check_of(settings, backend, url, has_tools=bool(tools)),
         Continuations(chat_service.sessions),
         UsageHistory(chat_service.sessions),
+        Responses(chat_service.sessions),
+        Upstream(backend, settings.agentkit_max_runs),
         fingerprint_of(__version__, repr(backend), toolbox.schemas),
     )
 
@@ -132,7 +145,12 @@ settings accepts unauthenticated requests and listens on loopback only. Errors h
 
 def _add_middleware(app: FastAPI, state: State) -> None:
     """Add what each request passes; the last one sees it first."""
-    app.add_middleware(Gate, authenticator=state.authenticator, max_body=state.settings.agentkit_max_body)
+    app.add_middleware(
+        Gate,
+        authenticator=state.authenticator,
+        max_body=state.settings.agentkit_max_body,
+        origins=state.settings.agentkit_cors,
+    )
     app.add_middleware(ErrorGuard)
     if state.settings.agentkit_cors:
         app.add_middleware(

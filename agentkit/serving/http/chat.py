@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -136,24 +136,39 @@ async def _streamed(
     meta: SessionMeta | None = None,
 ) -> StreamingResponse:
     """Return the stream of an answer. session_fields: added to each content frame and to the last frame."""
-
-    async def frames() -> AsyncGenerator[Any, None]:
-        async with aclosing(state.runs.follow(user_input, request.is_disconnected)) as updates:
-            async for each in updates:
-                if isinstance(each, Answer):
-                    state.note(each, subject, _version(meta))
-                    if meta is not None:
-                        await run_in_threadpool(state.conversations.keep, subject, session_fields["session_id"], meta)
-                    yield last_frame(each.usage, each.stopped)
-                elif each is None:
-                    yield None
-                elif (payload := frame_of(each)) is not None:
-                    yield {**payload, **session_fields} if "content" in payload else payload
+    frames = answer_frames(state, request.is_disconnected, user_input, session_fields, meta, subject)
 
     def ending(error: Exception | None) -> list[dict[str, Any]]:
-        return [*([{"error": logged_status_and_detail(error)[1]}] if error else []), {"done": True, **session_fields}]
+        return last_frames({"error": logged_status_and_detail(error)[1]} if error else None, session_fields)
 
-    return await streamed(frames(), ending)
+    return await streamed(frames, ending)
+
+
+async def answer_frames(
+    state: State,
+    is_disconnected: Callable[[], Awaitable[bool]],
+    user_input: UserInput,
+    session_fields: dict[str, str],
+    meta: SessionMeta | None,
+    subject: str,
+) -> AsyncGenerator[dict[str, Any] | None, None]:
+    """Yield the frames of an answer; None is a keep-alive. Raises what `Runs.follow` raises."""
+    async with aclosing(state.runs.follow(user_input, is_disconnected)) as updates:
+        async for each in updates:
+            if isinstance(each, Answer):
+                state.note(each, subject, _version(meta))
+                if meta is not None:
+                    await run_in_threadpool(state.conversations.keep, subject, session_fields["session_id"], meta)
+                yield last_frame(each.usage, each.stopped)
+            elif each is None:
+                yield None
+            elif (payload := frame_of(each)) is not None:
+                yield {**payload, **session_fields} if "content" in payload else payload
+
+
+def last_frames(error: dict[str, Any] | None, session_fields: dict[str, str]) -> list[dict[str, Any]]:
+    """The frames at the end of an answer. error: the frame of what went wrong."""
+    return [*([error] if error is not None else []), {"done": True, **session_fields}]
 
 
 def _answer_fields(answer: Answer) -> dict[str, Any]:

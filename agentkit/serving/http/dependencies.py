@@ -15,6 +15,8 @@ from agentkit.serving.http.gate import SUBJECT, Refusal, subject
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.model_server import ModelServer
 from agentkit.serving.http.openai.continuations import Continuations
+from agentkit.serving.http.openai.responses.store import Responses
+from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter
@@ -34,6 +36,8 @@ class State:
     model_server: ModelServer
     continuations: Continuations
     usage: UsageHistory
+    responses: Responses
+    upstream: Upstream
     fingerprint: str
 
     def note(self, answer: Answer, subject: str, prompt: tuple[str, str] | None = None) -> None:

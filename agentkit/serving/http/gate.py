@@ -1,7 +1,7 @@
 """What is refused before the body of a request is read: foreign hosts, callers without a key, bodies that are too large
 or no JSON; and HEAD, which is GET without the body of its response."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -16,6 +16,9 @@ from agentkit.serving.http.errors import response_of
 
 SUBJECT = "agentkit.subject"
 """The authenticated subject of a request, in its scope."""
+
+SOCKET = "agentkit.socket"
+"""The connection of a WebSocket, in the state of its scope."""
 
 OVERLOADED = "agentkit.overloaded"
 """Why a request can't be taken, in the state of its scope; set by the server that received it."""
@@ -35,14 +38,21 @@ class Refusal(Exception):
 
 
 class Gate:
-    """Lets a request through whose head is acceptable. max_body: largest body in bytes."""
+    """Lets a request through whose head is acceptable. max_body: largest body in bytes. origins: of the web pages that
+    may open WebSockets, beside those of the service itself."""
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator, max_body: int) -> None:
+    def __init__(
+        self, app: ASGIApp, authenticator: Authenticator, max_body: int, origins: Collection[str] = ()
+    ) -> None:
+        self._origins = origins
         self._app = app
         self._authenticator = authenticator
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._open_socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -58,6 +68,26 @@ class Gate:
             await self._app({**scope, "method": "GET"}, receive, _without_body(send))
         else:
             await self._app(scope, self._limited(receive), send)
+
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._check_server(scope)
+            self._check_origin(scope)
+        except Refusal as refusal:
+            await response_of(scope["path"], refusal.status, refusal.detail, refusal.headers)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check_origin(self, scope: Scope) -> None:
+        """Browsers let any page open a WebSocket to any host, and only say which page it is."""
+        headers = Headers(scope=scope)
+        origin = headers.get("origin", "").rstrip("/").lower()
+        own = headers.get("host", "").lower()
+        if origin and origin.partition("://")[2] != own and not {"*", origin} & set(self._origins):
+            raise Refusal(
+                403,
+                f"pages of {in_a_line(origin, 80)!r} may not open WebSockets here: AGENTKIT_CORS lists those that may",
+            )
 
     def _check_server(self, scope: Scope) -> None:
         overloaded = scope.get("state", {}).get(OVERLOADED)

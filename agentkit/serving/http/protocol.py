@@ -51,7 +51,7 @@ class LimitedProtocol(H11Protocol):
         self._wrapped = self.app
         self.app = self._run
         self._raw: Any = None
-        self.is_leaving = False
+        self.is_leaving = self._is_upgraded = False
         self._discarded = 0
         self._phase = ""
         self._deadline: asyncio.TimerHandle | None = None
@@ -80,6 +80,13 @@ class LimitedProtocol(H11Protocol):
         self._discarded += len(data)
         if self._discarded > self._limits.body_bytes:
             self._raw.abort()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._enter("")
+        self._connections.leave(self)  # the WebSocket enters in its place
+        self._is_upgraded = True
+        self.transport = self._raw
+        super().handle_websocket_upgrade(event)
 
     def eof_received(self) -> None:
         if self.is_leaving:
@@ -151,7 +158,7 @@ class LimitedProtocol(H11Protocol):
 
     def _follow(self) -> None:
         """Limit the time of what the connection now does."""
-        if self.is_leaving or self._raw.is_closing():
+        if self.is_leaving or self._is_upgraded or self._raw.is_closing():
             return
         if self.is_receiving:
             self._enter("body")

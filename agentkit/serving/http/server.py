@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from importlib.util import find_spec
 from typing import Any
 
 import uvicorn
@@ -21,6 +22,8 @@ from agentkit.serving.http.settings import HttpSettings
 
 logger = logging.getLogger("agentkit.http")
 
+WEBSOCKETS = "agentkit.serving.http.websocket_protocol:LimitedWebSocket"
+
 
 def config_of(
     target: Any, settings: HttpSettings, workers: int = 1, log_config: dict[str, Any] | None = LOGGING
@@ -31,7 +34,9 @@ def config_of(
         target,
         factory=isinstance(target, str),
         http="agentkit.serving.http.protocol:LimitedProtocol",
-        ws="none",
+        ws=WEBSOCKETS if find_spec("websockets") else "none",
+        ws_max_size=settings.agentkit_max_body,
+        ws_per_message_deflate=False,
         lifespan="on",
         workers=workers,
         log_config=log_config,

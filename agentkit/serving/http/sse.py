@@ -22,10 +22,18 @@ def frame(payload: Any) -> str:
     return f"data: {text}\n\n"
 
 
+def event_frame(payload: Any) -> str:
+    """Return one frame of an event that has its name in the field `type`; None becomes a keep-alive comment."""
+    return frame(payload) if payload is None else f"event: {payload['type']}\n{frame(payload)}"
+
+
 async def streamed(
-    frames: AsyncGenerator[Any, None], ending: Callable[[Exception | None], Sequence[Any]]
+    frames: AsyncGenerator[Any, None],
+    ending: Callable[[Exception | None], Sequence[Any]],
+    write: Callable[[Any], str] = frame,
 ) -> StreamingResponse:
-    """Return a streaming response. ending: returns the last frames, given the error or None. Raises what `frames`
+    """Return a streaming response. ending: returns the last frames, given the error or None. write: makes the text of
+    a frame. Raises what `frames`
     raises within the first FIRST_SECONDS."""
     first = asyncio.ensure_future(anext(frames))
     done, _ = await asyncio.wait({first}, timeout=FIRST_SECONDS)
@@ -36,14 +44,14 @@ async def streamed(
         error_raised: Exception | None = None
         async with aclosing(frames):
             try:
-                yield frame(await first)
+                yield write(await first)
                 async for each in frames:
-                    yield frame(each)
+                    yield write(each)
             except StopAsyncIteration:  # no frame: the client has disconnected
                 return
             except Exception as error:  # noqa: BLE001 - the status is sent: the stream reports the error
                 error_raised = error
         for each in ending(error_raised):
-            yield frame(each)
+            yield write(each)
 
     return StreamingResponse(body(), media_type="text/event-stream", headers=HEADERS)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 import requests
 
@@ -62,15 +63,23 @@ def say(url: str, session: str, message: str) -> Any:
     return requests.post(f"{url}/api/llm/chat/session", json=body, timeout=30).json()
 
 
+def respond(url: str, text: str, **options: Any) -> Any:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        return client.responses.create(model="agentkit", input=text, **options)
+
+
 def test_settings_are_read_from_a_file_and_sessions_survive_a_restart(tmp_path: Path) -> None:
     with serve(reply) as server:
         (tmp_path / ".env").write_text(f"LLM_SERVER_URL={server.url}\nLLM_TEMPERATURE=0.1\nLLM_MAX_TOKENS=\n")
         with served(tmp_path) as (url, process):
             assert say(url, "s", "one")["response"] == "You are a: one"
+            first = respond(url, "Hello", instructions="Be brief.")
+            assert first.output_text == "Be brief.: Hello"
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
         with served(tmp_path) as (url, _):
             assert say(url, "s", "two")["response"] == "You are a: one | two"
+            assert respond(url, "again", previous_response_id=first.id).output_text == "Hello: Hello | again"
         assert (server.requests[-1].body["temperature"], server.requests[-1].body["max_tokens"]) == (0.1, 512)
     assert "one" not in (tmp_path / "serve.log").read_text()
 

@@ -85,7 +85,7 @@ async def _whole(state: State, request: Request, asked: Asked, subject: str, hea
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     said: Said = SaidAtOnce()
     said = said if asked.json is None else SaidAsJson(said, streams=False)
-    async with aclosing(_parts(state, request, asked, subject, said)) as parts:
+    async with aclosing(answer_parts(state, request, asked, subject, said)) as parts:
         async for each in parts:
             if isinstance(each, dict):
                 message |= each
@@ -125,8 +125,8 @@ async def _chunks(
             choice |= {"logprobs": logprobs_in(ending.answer), "finish_reason": ending.finish_reason}
         return {**head, "choices": [choice], **more, **(ending.marks if ending is not None else {})}
 
-    said = _streamed_said(asked, state)
-    async with aclosing(_parts(state, request, asked, subject, said)) as parts:
+    said = streamed_said(asked, state)
+    async with aclosing(answer_parts(state, request, asked, subject, said)) as parts:
         async for each in parts:
             if not isinstance(each, Ending):
                 yield None if each is None else chunk(each)
@@ -138,7 +138,8 @@ async def _chunks(
                 yield {**head, "choices": [], "usage": usage_fields(each.answer.usage)}
 
 
-def _streamed_said(asked: Asked, state: State) -> Said:
+def streamed_said(asked: Asked, state: State) -> Said:
+    """How an answer is streamed."""
     service = state.conversations.service
     if asked.json is None:
         return SaidInPieces(service.late_reasoning)
@@ -154,7 +155,7 @@ def _last_deltas(ending: Ending) -> list[Delta]:
     return [{"refusal": refusal}] if refusal is not None else []
 
 
-async def _parts(
+async def answer_parts(
     state: State, request: Request, asked: Asked, subject: str, said: Said
 ) -> AsyncGenerator[Delta | Ending | None, None]:
     """Yield the parts of an answer's message, and its ending; None is a keep-alive. Raises what the run raises, as

@@ -1,5 +1,6 @@
 """The request of a chat completion, and what a run makes of it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -146,9 +147,9 @@ class Asked:
     json: JsonAnswer | None = None
 
 
-def asked_of(body: CompletionRequest, subject: str, state: State) -> Asked:
-    """Return what to run for a request; it reads the session store. Raises RefusedRequestError for what can't be
-    met."""
+def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Sequence[Mapping[str, Any]] = ()) -> Asked:
+    """Return what to run for a request; it reads the session store. earlier: messages of the run before those of the
+    request. Raises RefusedRequestError for what can't be met."""
     sampling = sampling_of(body.given)
     answer = json_answer(body.response_format)
     own = service_tools(state.conversations.tools)
@@ -166,7 +167,7 @@ def asked_of(body: CompletionRequest, subject: str, state: State) -> Asked:
         sampling["tool_choice"] = choice.value
     user_input = UserInput(
         None,
-        messages=run_messages(state.continuations.restored(subject, messages)),
+        messages=run_messages([*earlier, *state.continuations.restored(subject, messages)]),
         sampling=sampling,
         tools=tools,
         output=str if answer is None else answer,

@@ -1,0 +1,121 @@
+"""Endpoints of the OpenAI API that the model server answers itself: embeddings, and completions of a text.
+
+The request goes to the server of the model as it is, and its response to the client: none of the service's tools,
+instructions and settings are part of it.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response, StreamingResponse
+from openai import APIStatusError
+from pydantic import BaseModel, ConfigDict, Field
+
+from agentkit._text import in_a_line
+from agentkit.serving.http.dependencies import Service, check_rate
+from agentkit.serving.http.errors import body_of_error, error_responses
+from agentkit.serving.http.openai.errors import RefusedRequestError, refusal_of
+from agentkit.serving.http.openai.models import MODEL, check_model
+from agentkit.serving.http.openai.upstream import Upstream
+from agentkit.serving.http.runs import ClientDisconnectedError
+from agentkit.serving.http.schemas import OpenAIErrorResponse
+from agentkit.serving.http.sse import HEADERS, frame
+
+MAX_BYTES = 64_000_000
+"""The largest response that is passed on whole, in bytes."""
+
+_ABSENT = (404, 405, 501)
+_STREAM = "text/event-stream"
+
+routes = APIRouter(
+    prefix="/v1", tags=["OpenAI"], dependencies=[Depends(check_rate)], responses=error_responses(OpenAIErrorResponse)
+)
+
+
+class PassedOn(BaseModel):
+    """A request that is passed on. All other fields are passed on as well."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str | None = Field(
+        default=MODEL,
+        description="`agentkit` or `default`: the model of the service. Another one is passed on for embeddings.",
+    )
+
+    def fields(self, own: str) -> dict[str, Any]:
+        """The fields that are not null. own: the name that the model of the service has on its server."""
+        given = self.model_dump(exclude_none=True)
+        return {**given, "model": own if given.get("model", MODEL) in (MODEL, "default") else given["model"]}
+
+
+class EmbeddingsRequest(PassedOn):
+    """A request for embeddings."""
+
+    input: Annotated[Any, Field(description="A text, a list of texts, or tokens.")]
+
+
+class TextRequest(PassedOn):
+    """A request for the completion of a text."""
+
+    prompt: Annotated[Any, Field(description="A text, a list of texts, or tokens.")]
+    stream: bool | None = Field(default=None, description="Whether to stream the answer as server-sent events.")
+
+
+@routes.post("/embeddings", summary="Create embeddings", response_model=None)
+async def embeddings(body: EmbeddingsRequest, request: Request, state: Service) -> Response:
+    """Returns the embeddings that the model server computes, where it does."""
+    return await _passed_on(state.upstream, "/embeddings", body, request)
+
+
+@routes.post("/completions", summary="Create a completion of a text", response_model=None)
+async def completions(body: TextRequest, request: Request, state: Service) -> Response:
+    """Returns how the model goes on with a text, without chat template, tools and instructions, where the model server
+    does that. Chats are at `/v1/chat/completions`."""
+    check_model(body.model or MODEL)
+    return await _passed_on(state.upstream, "/completions", body, request)
+
+
+async def _passed_on(upstream: Upstream, path: str, body: PassedOn, request: Request) -> Response:
+    if upstream.model is None:
+        raise _absent(path, "it has no server of the OpenAI API")
+    fields = body.fields(upstream.model)
+    pieces = upstream.ask(path, fields, request.is_disconnected)
+    try:
+        kind = await anext(pieces, None)
+    except APIStatusError as error:
+        raise _told(error, path, fields) from error
+    if kind is None:
+        raise ClientDisconnectedError
+    if kind == _STREAM:
+        return StreamingResponse(_streamed(pieces), media_type=_STREAM, headers=HEADERS)
+    found = bytearray()
+    async with aclosing(pieces):
+        async for piece in pieces:
+            found += piece if isinstance(piece, bytes) else b""
+            if len(found) > MAX_BYTES:
+                raise RefusedRequestError(502, f"the model server's answer is larger than {MAX_BYTES} bytes")
+    return Response(bytes(found), media_type="application/json")
+
+
+async def _streamed(pieces: AsyncGenerator[bytes | str, None]) -> AsyncGenerator[bytes | str, None]:
+    """Yield the rest of a stream; an error is its last event."""
+    async with aclosing(pieces):
+        try:
+            async for piece in pieces:
+                yield piece
+        except Exception as error:  # noqa: BLE001 - the status is sent: the stream reports the error
+            yield "\n\n" + frame(body_of_error("/v1/", error))
+
+
+def _absent(path: str, why: str) -> RefusedRequestError:
+    text = f"the model of this service does not take /v1{path}: {why}"
+    return RefusedRequestError(404, text, None, "unsupported_endpoint")
+
+
+def _told(error: APIStatusError, path: str, fields: Mapping[str, Any]) -> Exception:
+    """What the client is told of an error of the model server."""
+    if error.status_code in _ABSENT:
+        return _absent(path, in_a_line(error.message, 500))
+    return refusal_of(error, fields)

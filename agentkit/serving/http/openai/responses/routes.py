@@ -1,0 +1,250 @@
+"""The Responses API: the agent as a model of the OpenAI API that remembers its conversations.
+
+As in chat completions, the service's tools run here, and calls of the client's own tools are returned to it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from agentkit.limits import Usage
+from agentkit.message import Message, ToolCall
+from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
+from agentkit.serving.http.errors import body_of_error, error_responses, status_and_detail
+from agentkit.serving.http.openai.answers import Said, SaidAsJson, client_call_ids, logprobs_in, refusal_in
+from agentkit.serving.http.openai.chat_completions import Ending, answer_parts, streamed_said
+from agentkit.serving.http.openai.errors import RefusedRequestError
+from agentkit.serving.http.openai.models import MODEL, check_model
+from agentkit.serving.http.openai.responses.output import Output, SaidInOrder
+from agentkit.serving.http.openai.responses.request import (
+    AskedResponse,
+    ResponseRequest,
+    as_response_error,
+    asked_response,
+)
+from agentkit.serving.http.openai.responses.store import StoredResponse
+from agentkit.serving.http.runs import ClientDisconnectedError
+from agentkit.serving.http.schemas import OpenAIErrorResponse
+from agentkit.serving.http.sse import event_frame, streamed
+
+BEGIN_SECONDS = 1.0
+"""Seconds that a stream waits for the first part of the answer before it says that the response is created: an error
+in this time is told by the HTTP status."""
+
+ResponseId = Annotated[str, Path(description="Response ID.")]
+
+routes = APIRouter(
+    prefix="/v1/responses",
+    tags=["OpenAI"],
+    dependencies=[Depends(check_rate)],
+    responses=error_responses(OpenAIErrorResponse),
+)
+
+
+@routes.post("", summary="Create a response", response_model=None)
+async def create(body: ResponseRequest, request: Request, state: Service, subject: Subject) -> Response:
+    """Answers a conversation, as a stream of events if `stream` is true. The service's tools run on the server; calls
+    of the client's tools are returned."""
+    check_model(body.model or MODEL)
+    call = await run_in_threadpool(asked_response, body, subject, state)
+    output = Output(call.response, call.summarizes)
+    if not body.stream:
+        return JSONResponse(await _whole(state, request, call, subject, output))
+
+    def ending(error: Exception | None) -> Sequence[Any]:
+        return [] if error is None else list(output.fail(_told(error)))
+
+    return await streamed(_events(state, request, call, subject, output), ending, event_frame)
+
+
+async def _whole(state: State, request: Request, call: AskedResponse, subject: str, output: Output) -> Any:
+    said: Said = SaidInOrder()
+    said = said if call.asked.json is None else SaidAsJson(said, streams=False)
+    async with aclosing(_parts(state, request, call, subject, said)) as parts:
+        async for each in parts:
+            if isinstance(each, dict):
+                _ = list(output.take(each))
+            elif isinstance(each, Ending):
+                _ = list(_ended(output, each))
+                await _keep(state, subject, call, output, each)
+                return output.response
+    raise ClientDisconnectedError
+
+
+async def _events(
+    state: State, request: Request, call: AskedResponse, subject: str, output: Output
+) -> AsyncGenerator[Any, None]:
+    async with aclosing(_parts(state, request, call, subject, streamed_said(call.asked, state))) as parts:
+        first = asyncio.ensure_future(anext(parts, None))
+        try:
+            await asyncio.wait({first}, timeout=BEGIN_SECONDS)
+            if first.done():
+                first.result()
+            for event in output.begin():
+                yield event
+            part = await first
+        finally:
+            await _cancelled(first)
+        async for event in _told_parts(state, subject, call, output, part, parts):
+            yield event
+
+
+async def _told_parts(
+    state: State, subject: str, call: AskedResponse, output: Output, part: Any, parts: AsyncGenerator[Any, None]
+) -> AsyncGenerator[Any, None]:
+    """Yield the events of all parts. part: the first."""
+    while True:
+        if isinstance(part, Ending):
+            for event in _ended(output, part):
+                yield event
+            await _keep(state, subject, call, output, part)
+            yield output.last()
+        elif part is None:
+            yield None
+        else:
+            for event in output.take(part):
+                yield event
+        try:
+            part = await anext(parts)
+        except StopAsyncIteration:
+            return
+
+
+async def _cancelled(task: "asyncio.Future[Any]") -> None:
+    if not task.done():
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _parts(
+    state: State, request: Request, call: AskedResponse, subject: str, said: Said
+) -> AsyncGenerator[Any, None]:
+    try:
+        async with aclosing(answer_parts(state, request, call.asked, subject, said)) as parts:
+            async for each in parts:
+                yield each
+    except RefusedRequestError as error:
+        raise as_response_error(error) from error
+
+
+def _ended(output: Output, ending: Ending) -> Any:
+    answer = ending.answer
+    output.response["usage"] = _usage(answer.usage)
+    refusal = None if ending.calls else refusal_in(answer)
+    return output.end(ending.calls, ending.finish_reason, refusal, logprobs_in(answer))
+
+
+async def _keep(state: State, subject: str, call: AskedResponse, output: Output, ending: Ending) -> None:
+    """Store the response where it is to be stored; a response that is not says so."""
+    if not call.stores:
+        return
+    added = _as_the_client_knows_it(list(ending.answer.added), call, ending)
+    messages = call.conversation(added)
+    keep = state.responses.keep
+    output.response["store"] = await run_in_threadpool(keep, subject, output.response, call.items, messages)
+
+
+def _as_the_client_knows_it(added: list[Message], call: AskedResponse, ending: Ending) -> list[Message]:
+    """The messages of an answer with the ids of calls that the client was given, and an answer in JSON as its text."""
+    if ending.calls:
+        had = client_call_ids(ending.answer, call.asked.client_names)
+        given = dict(zip(had, ending.calls, strict=False))
+        place = max(place for place, message in enumerate(added) if message.get("tool_calls"))
+        added[place] = {**added[place], "tool_calls": [_renamed(each, given) for each in added[place]["tool_calls"]]}
+    elif call.asked.json is not None and isinstance(ending.answer.result.output, str):
+        return [{"role": "assistant", "content": ending.answer.result.output}]
+    return added
+
+
+def _renamed(call: ToolCall, given: dict[str, ToolCall]) -> ToolCall:
+    return {**call, "id": given[call["id"]]["id"]} if call["id"] in given else call
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "cost": usage.cost,
+    }
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    body: dict[str, Any] = body_of_error("/v1/", error)["error"]
+    status = error.status_code if isinstance(error, HTTPException) else status_and_detail(error)[0]
+    return {**body, "status": status}
+
+
+# ---- stored responses
+
+
+async def _stored(state: State, subject: str, response_id: str) -> StoredResponse:
+    found = await run_in_threadpool(state.responses.get, subject, response_id)
+    if found is None:
+        raise _not_found(response_id)
+    return found
+
+
+def _not_found(response_id: str) -> RefusedRequestError:
+    return RefusedRequestError(404, f"Response with id {response_id!r:.80} not found.", None, "not_found")
+
+
+@routes.get("/{response_id}", summary="Get a response", response_model=None)
+async def retrieve(
+    response_id: ResponseId,
+    state: Service,
+    subject: Subject,
+    stream: Annotated[bool, Query(description="Must be false: a stored response is not streamed again.")] = False,
+) -> Response:
+    """Returns a stored response of the caller."""
+    if stream:
+        raise RefusedRequestError(400, "stream: a stored response is returned whole", "stream", "unsupported_value")
+    return JSONResponse((await _stored(state, subject, response_id)).response)
+
+
+@routes.delete("/{response_id}", summary="Delete a response", response_model=None)
+async def delete(response_id: ResponseId, state: Service, subject: Subject) -> Response:
+    """Deletes a stored response of the caller. Responses that continue it keep their conversation."""
+    if not await run_in_threadpool(state.responses.delete, subject, response_id):
+        raise _not_found(response_id)
+    return JSONResponse({"id": response_id, "object": "response", "deleted": True})
+
+
+@routes.post("/{response_id}/cancel", summary="Cancel a response", response_model=None)
+async def cancel(response_id: ResponseId, state: Service, subject: Subject) -> Response:
+    """Refused: only responses in the background can be cancelled; close the connection of any other."""
+    await _stored(state, subject, response_id)
+    raise RefusedRequestError(400, "Only responses with background=true can be cancelled.", None, None)
+
+
+@routes.get("/{response_id}/input_items", summary="List the input of a response", response_model=None)
+async def list_input(
+    response_id: ResponseId,
+    state: Service,
+    subject: Subject,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many.")] = 20,
+    order: Annotated[Literal["asc", "desc"], Query(description="asc: oldest first.")] = "desc",
+    after: Annotated[str | None, Query(description="ID of the item after which to begin.")] = None,
+) -> Response:
+    """Returns the items of a stored response's request."""
+    items = (await _stored(state, subject, response_id)).input
+    items = items if order == "asc" else items[::-1]
+    if after is not None:
+        ids = [item["id"] for item in items]
+        if after not in ids:
+            raise RefusedRequestError(400, f"after: there is no item {after!r:.80}", "after", "invalid_value")
+        items = items[ids.index(after) + 1 :]
+    page = items[:limit]
+    first_id, last_id = (page[0]["id"], page[-1]["id"]) if page else (None, None)
+    body = {"object": "list", "data": page, "first_id": first_id, "last_id": last_id, "has_more": len(items) > limit}
+    return JSONResponse(body)

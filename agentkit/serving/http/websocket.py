@@ -1,0 +1,199 @@
+"""The chat API over a WebSocket: the frames of its streams as messages, any number of answers one after the other."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, WebSocket
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from agentkit.serving.exchange import UserInput
+from agentkit.serving.http.chat import answer_frames, last_frames
+from agentkit.serving.http.conversations import SessionMeta
+from agentkit.serving.http.dependencies import State, check_rate
+from agentkit.serving.http.errors import invalid_request, logged_status_and_detail, response_of
+from agentkit.serving.http.gate import SOCKET
+from agentkit.serving.http.schemas import ChatRequest, SessionRequest
+
+PATH = "/api/llm/chat/ws"
+SUBPROTOCOL = "agentkit"
+MAX_WAITING = 8
+"""How many messages of a client may wait for the answer to an earlier one."""
+
+MAX_UNKNOWN = 2
+"""The same of one that has not shown its key yet."""
+MAX_KEY = 20_000
+"""Characters of the message with the key."""
+
+_BEARER = "bearer."
+_POLICY = 1008
+
+routes = APIRouter()
+
+
+@routes.websocket(PATH)
+async def chat_socket(socket: WebSocket) -> None:
+    """Answers messages, each the body of a request to `/api/llm/chat/stream` or `/api/llm/chat/session/stream`, with
+    the frames of those streams.
+
+    The key is in the header Authorization, or in a subprotocol (`bearer.KEY`), or in the first message
+    (`{"authorization": "Bearer KEY"}`).
+    """
+    state: State = socket.app.state.service
+    offered = socket.scope.get("subprotocols", ())
+    given = _authorization(socket, offered)
+    subject = await _subject(state, given)
+    if subject is None and given is not None:
+        await socket.send_denial_response(response_of(PATH, 401, "Could not validate credentials"))
+        return
+    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    received = _Received(socket, MAX_WAITING if subject is not None else MAX_UNKNOWN)
+    reading = asyncio.create_task(received.read())
+    try:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # RuntimeError: it is closed already
+            if subject is None:
+                subject = await _introduced(socket, state, received)
+                received.limit = MAX_WAITING
+            while subject is not None and (text := await received.take()) is not None:
+                await _answer_noted(socket, state, subject, text, received)
+    finally:
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading
+
+
+def _authorization(socket: WebSocket, offered: Sequence[str]) -> str | None:
+    """The authorization that the client has sent with its request, None for none."""
+    header = socket.headers.get("authorization")
+    in_protocol = next((each.removeprefix(_BEARER) for each in offered if each.startswith(_BEARER)), None)
+    return header if header is not None or in_protocol is None else f"Bearer {in_protocol}"
+
+
+async def _subject(state: State, authorization: str | None) -> str | None:
+    return await run_in_threadpool(state.authenticator.subject, authorization)
+
+
+class _Received:
+    """The messages of a client, read while others are answered, so that it is noticed when the client leaves.
+
+    limit: how many may wait.
+    """
+
+    def __init__(self, socket: WebSocket, limit: int) -> None:
+        self.limit = limit
+        self._socket = socket
+        self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
+        self._has_left = False
+
+    async def read(self) -> None:
+        """Read until the client leaves."""
+        try:
+            while True:
+                message = await self._socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                if self._waiting.qsize() >= self.limit:
+                    await self._socket.close(_POLICY, "too many messages wait for an answer")
+                    return
+                text = message.get("text")
+                self._waiting.put_nowait(text if text is not None else message["bytes"].decode("utf-8", "replace"))
+        finally:
+            self._has_left = True
+            self._waiting.put_nowait(None)
+
+    async def take(self) -> str | None:
+        """The next message; None when the client has left."""
+        text = await self._waiting.get()
+        return None if self._has_left else text
+
+    async def has_left(self) -> bool:
+        """Whether the client has left."""
+        return self._has_left
+
+
+async def _introduced(socket: WebSocket, state: State, received: _Received) -> str | None:
+    """The subject of a client that sends its key in the first message; None, and the end, for any other."""
+    text: str | None = None
+    with contextlib.suppress(TimeoutError):
+        text = await asyncio.wait_for(received.take(), state.settings.agentkit_head_seconds)
+    value = _object(text) if text is not None and len(text) <= MAX_KEY else None
+    given = value.get("authorization") if value is not None else None
+    subject = await _subject(state, given) if isinstance(given, str) else None
+    if subject is None:
+        await _send(socket, {"error": "Could not validate credentials", "status": 401})
+        await socket.close(_POLICY)
+    return subject
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+async def _answer_noted(socket: WebSocket, state: State, subject: str, text: str, received: _Received) -> None:
+    connection = socket.scope.get("state", {}).get(SOCKET)
+    if connection is None:  # another server than ours
+        await _answer(socket, state, subject, text, received)
+        return
+    connection.begin()
+    try:
+        await _answer(socket, state, subject, text, received)
+    finally:
+        connection.finish()
+
+
+async def _answer(socket: WebSocket, state: State, subject: str, text: str, received: _Received) -> None:
+    """Send the frames of the answer to one message; errors are frames."""
+    session: dict[str, str] = {}
+    error: dict[str, Any] | None = None
+    try:
+        await check_rate(subject, state)
+        user_input, session, meta = await run_in_threadpool(_asked, state, subject, text)
+        async with aclosing(answer_frames(state, received.has_left, user_input, session, meta, subject)) as frames:
+            await _send_all(socket, frames)
+    except WebSocketDisconnect:
+        raise
+    except ValidationError as problem:
+        status, detail = invalid_request(problem.errors())
+        error = {"error": detail, "status": status}
+    except HTTPException as problem:
+        error = {"error": str(problem.detail), "status": problem.status_code}
+    except Exception as problem:  # noqa: BLE001 - whatever it is, the client is told
+        status, detail = logged_status_and_detail(problem)
+        error = {"error": detail, "status": status}
+    if not await received.has_left():
+        for each in last_frames(error, session):
+            await _send(socket, each)
+
+
+def _asked(state: State, subject: str, text: str) -> tuple[UserInput, dict[str, str], SessionMeta | None]:
+    """What a message asks for. Raises HTTPException, ValidationError, UnknownPromptError, SessionError."""
+    value = _object(text)
+    if value is None:
+        raise HTTPException(400, "a message must be a JSON object")
+    if "session_id" not in value:
+        return state.conversations.single(ChatRequest.model_validate(value)), {}, None
+    body = SessionRequest.model_validate(value)
+    user_input, meta = state.conversations.next(subject, body, body.request_id or "")
+    return user_input, {"session_id": body.session_id}, meta
+
+
+async def _send_all(socket: WebSocket, frames: AsyncIterator[dict[str, Any] | None]) -> None:
+    async for each in frames:
+        if each is not None:  # the protocol has its own signs of life
+            await _send(socket, each)
+
+
+async def _send(socket: WebSocket, payload: dict[str, Any]) -> None:
+    if socket.client_state is WebSocketState.DISCONNECTED:
+        raise WebSocketDisconnect
+    await socket.send_text(json.dumps(payload))  # ASCII: a delta may split a surrogate pair
