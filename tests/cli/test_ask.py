@@ -197,8 +197,8 @@ def test_an_empty_answer_is_exit_code_1() -> None:
 
 
 def interrupted(process: "subprocess.Popen[str]", after: str) -> tuple[str, str, float]:
-    """Wait for a line on standard error, then send Ctrl-C; again when Python misses it, which looks for signals before a
-    call of the system and not at its very beginning. Returns stdout, stderr, and the seconds until the exit."""
+    """Wait for a line on standard error, then send Ctrl-C; again when Python misses it, which looks for signals before
+    a call of the system and not at its very beginning. Returns stdout, stderr, and the seconds until the exit."""
     assert process.stderr is not None
     seen = ""
     while after not in seen:
