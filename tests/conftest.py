@@ -1,5 +1,6 @@
 """Fixtures shared by the tests: a loopback site, scripted model servers, and real llama.cpp servers on a tiny model."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ from tests.support.tiny_model import write_tiny_model
 # send Ctrl-C to a program need it as a terminal would start it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run one process more than there are CPUs: many tests wait, for other processes and for time to pass."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)
