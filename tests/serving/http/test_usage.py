@@ -114,4 +114,3 @@ def test_what_a_client_spent_before_it_left_is_counted(tmp_path: Path) -> None:
             time.sleep(0.05)
         assert found == ['agentkit_subject_answers_total{subject="key:ann"} 1.0']
         assert 'agentkit_subject_tokens_total{kind="input",subject="key:ann"} 10.0' in lines(service, key)
-        assert 'agentkit_answers_total{stopped="cancelled"} 1.0' in lines(service, key, "agentkit_answers")
