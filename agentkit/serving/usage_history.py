@@ -75,18 +75,23 @@ class UsageHistory:
     def _write(self) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, {}
-        for (subject, day), spent in waiting.items():
-            entry = {"day": day, "answers": spent.answers, "usage": stored_usage(spent.usage)}
-            try:
+        try:
+            while waiting:
+                (subject, day), spent = next(iter(waiting.items()))
+                entry = {"day": day, "answers": spent.answers, "usage": stored_usage(spent.usage)}
                 self._sessions[_key(subject, day[:7])].append([system(json.dumps(entry))])
-            except SessionError as error:
-                STORE_OUTAGE.note(f"usage is not written: {error}")
-                self._keep(subject, day, spent)
+                del waiting[subject, day]
+        except SessionError as error:
+            STORE_OUTAGE.note(f"usage is not written: {error}")
+        finally:
+            self._keep(waiting)
 
-    def _keep(self, subject: str, day: str, spent: Spent) -> None:
+    def _keep(self, left: dict[tuple[str, str], Spent]) -> None:
+        """Let what could not be written wait again."""
         with self._lock:
-            if len(self._waiting) < MAX_WAITING:
-                self._waiting[subject, day] = spent + self._waiting.get((subject, day), Spent())
+            for key, spent in left.items():
+                if key in self._waiting or len(self._waiting) < MAX_WAITING:
+                    self._waiting[key] = spent + self._waiting.get(key, Spent())
 
     def of(self, subject: str) -> dict[str, Spent]:
         """What a subject has spent, by day (ISO 8601, UTC), the latest first. Raises SessionError."""

@@ -66,6 +66,7 @@ def test_the_same_question_at_temperature_0_is_answered_once(service: Service, m
 
 
 def test_whatever_the_model_is_sent_tells_questions_apart(service: Service) -> None:
+    """Continuum-AI-Corp/OrcaRouter-Lite#84, theopenco/llmgateway#3747: limits, stops and tools were not part of it."""
     tool = {"type": "function", "function": {"name": "mine", "parameters": {"type": "object", "properties": {}}}}
     variants: list[dict[str, Any]] = [
         {},
@@ -88,6 +89,13 @@ def test_no_other_answer_is_kept(service: Service, model: ModelServer) -> None:
         assert [said(service, **fields)[1] for _ in range(2)] == [False, False]
         asked = len(model.requests) - before
         assert asked == (4 if "look up" in str(fields) else 2)
+
+
+def test_the_services_own_temperature_counts_where_a_request_has_none(tmp_path: Path, model: ModelServer) -> None:
+    """Continuum-AI-Corp/OrcaRouter-Lite#84: a temperature that was omitted counted as 0."""
+    with serve_http(settings_for(tmp_path, model.url, agentkit_answer_cache_seconds=60, llm_temperature=0)) as service:
+        assert [said(service, temperature=None)[1] for _ in range(2)] == [False, True]
+        assert [said(service, temperature=0.7)[1] for _ in range(2)] == [False, False]
 
 
 def test_nothing_is_kept_unless_set(tmp_path: Path, model: ModelServer) -> None:

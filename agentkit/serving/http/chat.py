@@ -70,8 +70,9 @@ routes = APIRouter(
 @routes.post("/chat", summary="Chat without a session")
 async def chat(body: ChatRequest, request: Request, state: Service, subject: Subject) -> ChatAnswer:
     """Answers a conversation given in full. Nothing is stored."""
-    answer = await state.runs.answer(state.conversations.single(body), request.is_disconnected)
-    state.note(answer, subject)
+    note = state.noting(subject)
+    answer = await state.runs.answer(state.conversations.single(body), request.is_disconnected, note)
+    note(answer)
     return ChatAnswer(**_answer_fields(answer))
 
 
@@ -82,8 +83,9 @@ async def session_chat(
     """Answers the next message of a session. The first message creates the session."""
     request_id = _request_id(body, idempotency_key)
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
-    answer = await state.runs.answer(user_input, request.is_disconnected)
-    state.note(answer, subject, _version(meta))
+    note = state.noting(subject, _version(meta))
+    answer = await state.runs.answer(user_input, request.is_disconnected, note)
+    note(answer)
     await run_in_threadpool(state.conversations.keep, subject, body.session_id, meta)
     return SessionAnswer(
         session_id=body.session_id, history_was_cut=answer.was_cut, prompt=meta.prompt_out, **_answer_fields(answer)
@@ -95,7 +97,7 @@ async def session_chat(
 )
 async def chat_stream(body: ChatRequest, request: Request, state: Service, subject: Subject) -> StreamingResponse:
     """Answers a conversation given in full as a stream of server-sent events. Nothing is stored."""
-    return await _streamed(state, request, state.conversations.single(body), {}, subject)
+    return await _streamed(state, request, state.conversations.single(body), {}, None, subject)
 
 
 @routes.post(
@@ -110,7 +112,7 @@ async def session_stream(
     """Answers the next message of a session as a stream of server-sent events."""
     request_id = _request_id(body, idempotency_key)
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
-    return await _streamed(state, request, user_input, {"session_id": body.session_id}, subject, meta)
+    return await _streamed(state, request, user_input, {"session_id": body.session_id}, meta, subject)
 
 
 def _request_id(body: SessionRequest, idempotency_key: str | None) -> str:
@@ -132,8 +134,8 @@ async def _streamed(
     request: Request,
     user_input: UserInput,
     session_fields: dict[str, str],
+    meta: SessionMeta | None,
     subject: str,
-    meta: SessionMeta | None = None,
 ) -> StreamingResponse:
     """Return the stream of an answer. session_fields: added to each content frame and to the last frame."""
     frames = answer_frames(state, request.is_disconnected, user_input, session_fields, meta, subject)
@@ -153,13 +155,14 @@ async def answer_frames(
     subject: str,
 ) -> AsyncGenerator[dict[str, Any] | None, None]:
     """Yield the frames of an answer; None is a keep-alive. Raises what `Runs.follow` raises."""
-    async with aclosing(state.runs.follow(user_input, is_disconnected)) as updates:
+    note = state.noting(subject, _version(meta))
+    async with aclosing(state.runs.follow(user_input, is_disconnected, note)) as updates:
         async for each in updates:
             if isinstance(each, Answer):
-                state.note(each, subject, _version(meta))
+                note(each)
                 if meta is not None:
                     await run_in_threadpool(state.conversations.keep, subject, session_fields["session_id"], meta)
-                yield last_frame(each.usage, each.stopped)
+                yield {**last_frame(each.usage, each.stopped), **({"cached": True} if each.was_kept else {})}
             elif each is None:
                 yield None
             elif (payload := frame_of(each)) is not None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from agentkit._text import in_a_line
+from agentkit.errors import SessionError
 from agentkit.executor import open_call
 from agentkit.limits import Usage
 from agentkit.message import Message, is_shown_by_a_tool, response_of, system, text_of
@@ -157,7 +158,12 @@ class Conversations:
     def clear(self, subject: str, session_id: str) -> None:
         """Delete a session. Raises UnknownSessionError, SessionError, and SessionBusyError without waiting."""
         self._existing(subject, session_id)
-        self.service.sessions.delete(_key(subject, session_id), wait=0.0)
+        key = _key(subject, session_id)
+        try:
+            self.service.sessions.delete(key, wait=0.0)
+        except SessionError:
+            if key in self.service.sessions:
+                raise  # else another request has deleted it meanwhile
         self._metadata_of(subject).set(session_id, "")
         with self._clearing:
             self._cleared[subject, session_id] = time.monotonic()

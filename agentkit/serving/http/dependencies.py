@@ -1,5 +1,6 @@
 """Request dependencies: the service state, the authenticated subject, and the rate limit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -40,11 +41,16 @@ class State:
     upstream: Upstream
     fingerprint: str
 
-    def note(self, answer: Answer, subject: str, prompt: tuple[str, str] | None = None) -> None:
-        """Count an answer, and what it took, for its subject. prompt: name and version of the system prompt."""
-        self.metrics.note(answer, subject, prompt)
-        if not answer.result.replayed:
-            self.usage.note(subject, answer.usage)
+    def noting(self, subject: str, prompt: tuple[str, str] | None = None) -> Callable[[Answer], None]:
+        """Return a function that counts an answer, and what it took, for a subject; from any thread. prompt: name and
+        version of the system prompt."""
+
+        def note(answer: Answer) -> None:
+            self.metrics.note(answer, subject, prompt)
+            if not answer.result.replayed:
+                self.usage.note(subject, answer.usage)
+
+        return note
 
     def sessions_problem(self) -> str | None:
         """Return what is wrong with the session store; None when it can be read."""

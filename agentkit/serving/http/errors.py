@@ -167,11 +167,11 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> JSONResponse:
         path, raw = request.scope["path"], error.errors()
-        if is_of_openai(path):
-            problems = problems_of(raw, error.body)
-            said = "; ".join(f"{each.param}: {each.text}" if each.param else each.text for each in problems)
-            return response_of(path, 400, said, None, problems[0].param, problems[0].code)
-        return response_of(path, *invalid_request(raw, error.body))
+        if not is_of_openai(path):
+            return response_of(path, *invalid_request(raw, error.body))
+        problems = problems_of(raw, error.body)
+        said = "; ".join(each.said for each in problems)
+        return response_of(path, 400, said, None, problems[0].param, problems[0].code)
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
         return response_of(request.scope["path"], *logged_status_and_detail(error))
@@ -188,11 +188,11 @@ def add_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
 
+def invalid_request(errors: Sequence[Any], body: Any = None) -> tuple[int, str]:
+    """The HTTP status and the message for what pydantic finds wrong with a request. body: where it is known."""
+    status = 400 if all(error["type"] in _BAD_REQUEST_TYPES for error in errors) else 422
+    return status, "; ".join(f"{each.dotted}: {each.text}" for each in problems_of(errors, body))
+
+
 def _not_found(method: str, path: str) -> str:
     return f"Not Found: {method} {in_a_line(path, 200)}; {NOT_FOUND_HINT}" if is_of_openai(path) else "Not Found"
-
-
-def invalid_request(problems: Sequence[Any], body: Any = None) -> tuple[int, str]:
-    """The HTTP status and the message for what pydantic finds wrong with a request."""
-    status = 400 if all(problem["type"] in _BAD_REQUEST_TYPES for problem in problems) else 422
-    return status, "; ".join(f"{each.dotted}: {each.text}" for each in problems_of(problems, body))

@@ -80,6 +80,9 @@ class Metrics:
             return
         self._tokens.labels("input").inc(answer.usage.input_tokens)
         self._tokens.labels("output").inc(answer.usage.output_tokens)
+        self._note_spent(answer.usage, self._label_of(subject))
+        if answer.stopped == "cancelled":  # its client has left: it has cost something, and is no answer
+            return
         self._answers.labels(answer.result.stopped).inc()
         if answer.was_kept:
             self._hits.inc()
@@ -88,7 +91,6 @@ class Metrics:
             self._calls.labels(name, "error" if record.error else "ok").inc()
         if prompt is not None:
             self._prompts.labels(*prompt).inc()
-        self._note_spent(answer.usage, self._label_of(subject))
 
     def _note_spent(self, usage: Usage, label: str) -> None:
         self._spent_answers.labels(label).inc()

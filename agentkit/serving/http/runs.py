@@ -32,6 +32,40 @@ class StoppingError(Exception):
         super().__init__("the service is stopping; send the request again")
 
 
+class _Unread:
+    """Tells of the answer that a reader has left before it, once, in whatever thread notices. on_left: called with it;
+    None: nobody is told."""
+
+    def __init__(self, on_left: Callable[[Answer], object] | None) -> None:
+        self._on_left = on_left
+        self._lock = threading.Lock()
+        self._answer: Answer | None = None
+        self._has_left = False
+
+    def arrive(self, answer: Answer) -> None:
+        """The answer is made."""
+        with self._lock:
+            self._answer = answer
+        self._tell()
+
+    def read(self) -> None:
+        """The reader gets the answer."""
+        self._on_left = None
+
+    def leave(self) -> None:
+        """The reader reads no more."""
+        self._has_left = True
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            if not self._has_left or self._answer is None:
+                return
+            on_left, self._on_left = self._on_left, None
+        if on_left is not None:
+            on_left(self._answer)
+
+
 WAITING_FACTOR = 4
 """How many messages may wait for their sessions, for each answer that may be in progress."""
 
@@ -63,24 +97,33 @@ class Runs:
         """Whether a further answer would be rejected."""
         return self.count - len(self._waiting) >= self._max_runs
 
-    async def answer(self, user_input: UserInput, is_disconnected: Callable[[], Awaitable[bool]]) -> Answer:
-        """Return the answer. Raises what `process_user_input_with_llm` raises, TooManyRunsError when `max_runs` is
-        reached, StoppingError, and ClientDisconnectedError."""
-        async with contextlib.aclosing(self.follow(user_input, is_disconnected)) as updates:
+    async def answer(
+        self,
+        user_input: UserInput,
+        is_disconnected: Callable[[], Awaitable[bool]],
+        on_left: Callable[[Answer], object] | None = None,
+    ) -> Answer:
+        """Return the answer. on_left: see `follow`. Raises what `process_user_input_with_llm` raises, TooManyRunsError
+        when `max_runs` is reached, StoppingError, and ClientDisconnectedError."""
+        async with contextlib.aclosing(self.follow(user_input, is_disconnected, on_left)) as updates:
             async for each in updates:
                 if isinstance(each, Answer):
                     return each
         raise ClientDisconnectedError
 
     async def follow(
-        self, user_input: UserInput, is_disconnected: Callable[[], Awaitable[bool]]
+        self,
+        user_input: UserInput,
+        is_disconnected: Callable[[], Awaitable[bool]],
+        on_left: Callable[[Answer], object] | None = None,
     ) -> AsyncGenerator[Update, None]:
         """Yield the events of a run, and finally the answer; None is a keep-alive. When the client disconnects, the run
-        is cancelled and the generator ends without an answer. Raises what `process_user_input_with_llm` raises,
-        TooManyRunsError when `max_runs` is reached, and StoppingError."""
-        cancel = threading.Event()
+        is cancelled and the generator ends without an answer; what has become of it by then is told to `on_left`, in
+        any thread. Raises what `process_user_input_with_llm` raises, TooManyRunsError when `max_runs` is reached, and
+        StoppingError."""
+        cancel, unread = threading.Event(), _Unread(on_left)
         updates = Updates(cancel.is_set, lambda: len(self._followed))
-        self._begin(user_input, cancel, updates)
+        self._begin(user_input, cancel, updates, unread)
         self._followed[cancel] = updates
         polled_at = sent_at = time.monotonic()
         try:
@@ -88,6 +131,8 @@ class Runs:
                 for update in await updates.take(POLL_SECONDS) or [None]:
                     if isinstance(update, BaseException):
                         raise update
+                    if isinstance(update, Answer):
+                        unread.read()
                     if update is not None or time.monotonic() - sent_at >= KEEPALIVE_SECONDS:
                         sent_at = time.monotonic()
                         yield update
@@ -99,9 +144,10 @@ class Runs:
                         return
         finally:
             cancel.set()
+            unread.leave()
             del self._followed[cancel]
 
-    def _begin(self, user_input: UserInput, cancel: threading.Event, updates: Updates) -> None:
+    def _begin(self, user_input: UserInput, cancel: threading.Event, updates: Updates, unread: _Unread) -> None:
         if self._stops:
             raise StoppingError
         if self.is_full:
@@ -119,7 +165,9 @@ class Runs:
 
         def work() -> None:
             try:
-                updates.add(process_user_input_with_llm(self._service, user_input, updates.put, cancel, on_wait))
+                answer = process_user_input_with_llm(self._service, user_input, updates.put, cancel, on_wait)
+                unread.arrive(answer)
+                updates.add(answer)
             except BaseException as error:  # noqa: BLE001 - raised again by the consumer
                 updates.add(error)
             finally:

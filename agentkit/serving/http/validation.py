@@ -64,6 +64,11 @@ class Problem:
         return ".".join(map(str, self.path)) or "body"
 
     @property
+    def said(self) -> str:
+        """The problem in a sentence, as it is told over the OpenAI API."""
+        return f"the body {self.text}" if self.param is None else f"{self.param}: {self.text}"
+
+    @property
     def code(self) -> str:
         """The code that the OpenAI API has for such a problem."""
         if self.kind in _CODES:
@@ -72,7 +77,8 @@ class Problem:
 
 
 def problems_of(errors: Iterable[Mapping[str, Any]], body: Any) -> list[Problem]:
-    """The problems of a request, at least one. errors: as pydantic lists them. body: of the request, as JSON values.
+    """The problems of a request, at least one. errors: as pydantic lists them. body: of the request, as JSON values,
+    None where it is not known.
 
     Where a value may have one of several forms, the form that it nearly has counts: the one of which a deeper field is
     wrong.
@@ -95,17 +101,19 @@ def _joined(alternatives: Sequence[Problem]) -> Problem:
 
 
 def _problem(error: Mapping[str, Any], body: Any) -> Problem:
-    kind = str(error["type"])
-    place, *location = error["loc"]
+    kind, location = str(error["type"]), tuple(error["loc"])
     if kind == "json_invalid":
-        return Problem((), "the body is not valid JSON", kind)
-    path = _path(location, body, is_missing=kind == "missing") if place == "body" else tuple(location)
+        return Problem((), "is not valid JSON", kind)
+    is_elsewhere = location[:1] in (("query",), ("path",), ("header",))
+    path = location[1:] if is_elsewhere or location[:1] == ("body",) else location
+    if not is_elsewhere and body is not None:
+        path = _steps(path, body, is_missing=kind == "missing")
     text = _EXPECTED.get(kind) or str(error["msg"]).removeprefix("Value error, ")
     text = text.replace("Input should be", "must be", 1)
     return Problem(path, in_a_line(text, 300), kind)
 
 
-def _path(location: Sequence[Any], value: Any, *, is_missing: bool) -> Path:
+def _steps(location: Sequence[Any], value: Any, *, is_missing: bool) -> Path:
     """The steps of a location that are in the body: pydantic puts names of types between them."""
     made: list[str | int] = []
     for place, step in enumerate(location):

@@ -7,11 +7,16 @@ from typing import Any
 
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from agentkit.serving.http.keys import Keys
+from agentkit.serving.http.openai.chat_request import ChatMessage, CompletionRequest, ContentPart
 from agentkit.serving.http.settings import HttpSettings
-from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
-from tests.support.model_server import ModelServer
+from agentkit.serving.http.validation import problems_of
+from tests.support.http_service import LOOK_UP, Service, reply, serve_http, settings_for
+from tests.support.model_server import ModelServer, serve
 from tests.support.site import Site
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -19,9 +24,16 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAW
 CHAT = "/v1/chat/completions"
 
 
-@pytest.fixture
-def service(tmp_path: Path, model: ModelServer) -> Iterator[Service]:
-    settings = settings_for(tmp_path, model.url, agentkit_tools=(LOOK_UP,), agentkit_cors="https://App.example:443/")
+@pytest.fixture(scope="module")
+def model() -> Iterator[ModelServer]:
+    with serve(reply) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, model: ModelServer) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    settings = settings_for(folder, model.url, agentkit_tools=(LOOK_UP,), agentkit_cors="https://App.example:443/")
     with serve_http(settings) as running:
         yield running
 
@@ -180,7 +192,7 @@ def test_images_by_address_are_fetched_here_and_sent_as_data(tmp_path: Path, mod
             error = error_of(service, 400, {"messages": [*HELLO, message]})
             assert (error["param"], error["code"]) == ("messages[1].content[1].image_url.url", "invalid_image_url")
             assert says in error["message"]
-        many = [f"{site.url}/image.png?{number}" for number in range(17)]
+        many = [f"{site.url}/image.png?{number}" for number in range(33)]
         assert error_of(service, 400, {"messages": [image_message(*many)]})["code"] == "too_many_images"
 
 
@@ -198,11 +210,12 @@ def test_images_by_address_are_fetched_here_and_sent_as_data(tmp_path: Path, mod
     ],
 )
 def test_no_private_address_is_fetched(service: Service, model: ModelServer, address: str) -> None:
+    asked = len(model.requests)
     for part in ("image_url", "input_image"):
         error = error_of(service, 400, {"messages": [image_message(address, part=part)]})
         assert "SECRET" not in error["message"]
         assert str(error["param"]).startswith("messages[0].content[1].image_url")
-    assert not model.requests
+    assert len(model.requests) == asked
 
 
 def test_data_urls_count_by_their_bytes(service: Service, model: ModelServer) -> None:
@@ -211,3 +224,57 @@ def test_data_urls_count_by_their_bytes(service: Service, model: ModelServer) ->
         assert f"data:image/png;base64,{PNG}" in json.dumps(model.requests[-1].body)
     error = error_of(service, 400, {"messages": [image_message("data:image/svg+xml;base64,PHN2Zz4=")]})
     assert error["code"] == "invalid_value"
+
+
+def test_reports_about_preflights(service: Service, tmp_path: Path, model: ModelServer) -> None:
+    """CopilotKit/aimock#158 (Firefox names user-agent), jeromeleong/poe2openai#15 (Obsidian's origin and timeouts)."""
+    asked = {"Access-Control-Request-Method": "POST", "Origin": "app://obsidian.md"}
+    folder = tmp_path / "obsidian"
+    folder.mkdir()
+    with serve_http(settings_for(folder, model.url, agentkit_cors="app://obsidian.md")) as other:
+        for names in ("user-agent", "x-stainless-timeout,x-stainless-runtime-version"):
+            passed = other.ask("OPTIONS", CHAT, headers={**asked, "Access-Control-Request-Headers": names})
+            assert (passed.status_code, passed.headers["access-control-allow-origin"]) == (200, "app://obsidian.md")
+
+
+def test_reports_about_unknown_routes(service: Service) -> None:
+    """diegosouzapw/OmniRoute#6405: a page of HTML; 8monkey-ai/hebo-platform#471: a 200."""
+    for path in ("/v1/nonexistent", "/v1/chat/completion", "/v1/v1/messages", "/v1//chat/completions"):
+        response = service.ask("POST", path, {"messages": HELLO})
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_url")
+        assert response.headers["content-type"] == "application/json"
+    scanned = service.ask("GET", "/v1/files/pRzAdaV1.php")  # BerriAI/litellm#35666: each path was a series of its own
+    assert scanned.status_code == 404
+    assert "pRzAdaV1" not in service.ask("GET", "/metrics").text
+
+
+def test_reports_about_invalid_fields(service: Service) -> None:
+    """stdapi-ai/stdapi.ai#296: no param, no code; vllm-project/vllm#57997: the repr of an object in the message;
+    local-inference-lab/vllm#193: an empty list of tools, as Xcode sends it, was refused."""
+    error = error_of(service, 400, {"messages": [{"role": "user", "content": {"text": "x"}}]})
+    assert (error["param"], error["code"]) == ("messages[0].content", "invalid_type")
+    assert error["message"] == "messages[0].content: must be a string or a list"
+    assert service.ask("POST", CHAT, {"messages": HELLO, "tools": []}).status_code == 200
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["role", "content", "type"]), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON_VALUES)
+def test_whatever_is_wrong_is_told_by_a_field_that_is_there_or_missing(content: Any) -> None:
+    body = {"messages": [content]}
+    try:
+        CompletionRequest.model_validate(body)
+    except ValidationError as error:
+        found = problems_of([{**each, "loc": ("body", *each["loc"])} for each in error.errors()], body)
+        assert found
+        for problem in found:
+            assert problem.path[0] == "messages"
+            assert all(isinstance(step, int) or step in CHAT_FIELDS for step in problem.path)
+
+
+CHAT_FIELDS = {"messages", *ChatMessage.model_fields, *ContentPart.model_fields, "url"}

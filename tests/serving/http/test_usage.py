@@ -1,17 +1,22 @@
 """What each subject spends: in /metrics, in its own history, and in that of its sessions."""
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agentkit.errors import SessionError
 from agentkit.limits import Usage
 from agentkit.serving.http.keys import Keys
 from agentkit.serving.http.metrics import MAX_SUBJECTS, OTHERS, Metrics
+from agentkit.serving.usage_history import UsageHistory
+from agentkit.sessions import MemorySessions
 from tests.serving.http.test_auth import SECRET, token
-from tests.support.http_service import Service, serve_http, settings_for, talk
-from tests.support.model_server import ModelServer, serve, whole
+from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for, talk
+from tests.support.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13, "cost": 0.25}
 HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
@@ -70,3 +75,42 @@ def test_the_number_of_subjects_in_metrics_is_bounded(tmp_path: Path, model: Mod
         assert text.count("agentkit_subject_answers_total{") == MAX_SUBJECTS + 1
         assert f'agentkit_subject_answers_total{{subject="{OTHERS}"}} 50.0' in text
         assert metrics._label_of("jwt:0") == "jwt:0"
+
+
+def test_usage_waits_while_the_store_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = UsageHistory(MemorySessions())
+
+    def fail(*_: Any) -> None:
+        raise SessionError("it is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemorySessions, "_append_marked", fail)
+        history.note("key:ann", Usage(1, 10, cost=0.25))
+        history.write()
+    history.note("key:ann", Usage(1, 10, cost=0.5))
+    history.note("key:bob", Usage(1, 5))
+    (spent,) = history.of("key:ann").values()
+    assert (spent.answers, spent.usage.input_tokens, spent.usage.cost) == (2, 20, 0.75)
+    assert history.of("key:cid") == {}
+
+
+def test_what_a_client_spent_before_it_left_is_counted(tmp_path: Path) -> None:
+    """theopenco/llmgateway#3331: a stream that was closed before its end was free."""
+    arrived = threading.Event()
+
+    def answer(asked: Asked) -> Answer:
+        if asked.body["messages"][-1]["role"] == "user":
+            return calls(("look_up", {"topic": "tides"}), usage=USAGE)
+        arrived.set()
+        return streamed(*(delta(content="word ") for _ in range(2000)), piece=200, pause=0.02)
+
+    key = Keys(tmp_path / "keys.json").add("ann")
+    with serve(answer) as server, serve_http(settings_for(tmp_path, server.url, agentkit_tools=(LOOK_UP,))) as service:
+        body = {**HELLO, "stream": True}
+        with service.ask("POST", "/v1/chat/completions", body, key=key, stream=True):
+            assert arrived.wait(10)
+        end = time.monotonic() + 10
+        while not (found := lines(service, key, "agentkit_subject_answers")) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert found == ['agentkit_subject_answers_total{subject="key:ann"} 1.0']
+        assert 'agentkit_subject_tokens_total{kind="input",subject="key:ann"} 10.0' in lines(service, key)

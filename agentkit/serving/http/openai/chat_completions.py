@@ -160,8 +160,8 @@ async def answer_parts(
 ) -> AsyncGenerator[Delta | Ending | None, None]:
     """Yield the parts of an answer's message, and its ending; None is a keep-alive. Raises what the run raises, as
     clients are told it."""
-    had_effect = False
-    async with aclosing(state.runs.follow(asked.user_input, request.is_disconnected)) as updates:
+    had_effect, note = False, state.noting(subject)
+    async with aclosing(state.runs.follow(asked.user_input, request.is_disconnected, note)) as updates:
         while True:
             try:
                 each = await anext(updates)
@@ -173,11 +173,12 @@ async def answer_parts(
             if each is None:
                 yield None
                 continue
+            if isinstance(each, Answer):
+                note(each)
             had_effect = had_effect or _has_effect(each)
             for delta in said.take(each) if isinstance(each, Event) else said.rest(each):
                 yield delta
             if isinstance(each, Answer):
-                state.note(each, subject)
                 yield await _ending(state, asked, subject, each)
 
 

@@ -16,7 +16,7 @@ from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.serving.http.runs import TooManyRunsError
 from agentkit.serving.http.schemas import checked_image_url
 
-MAX_FETCHED = 16
+MAX_FETCHED = 32
 """Number of addresses that are fetched for one request."""
 MAX_FETCHED_BYTES = 20_000_000
 """Size of all images together that are fetched for one request."""

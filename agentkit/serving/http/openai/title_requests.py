@@ -32,8 +32,10 @@ _MAKES = re.compile(
     re.IGNORECASE,
 )
 _OF_CHAT = re.compile(
-    r"\b(?:conversations?|chats?|threads?|sessions?|discussions?|dialog(?:ue)?s?|quer(?:y|ies)|exchange|"
-    r"(?:first|users?'?s?|following|previous) (?:message|request|question|prompt))\b|会话|會話|对话|對話|聊天|这句话",
+    r"\b(?:conversations?|chats?|dialog(?:ue)?s?|the query)\b|"
+    r"\b(?:this|our|following|above|current) (?:thread|session|discussion|exchange|text)\b|"
+    r"\b(?:this|first|users?'?s?|following|previous) (?:message|request|question|prompt|query)\b|"
+    r"会话|會話|对话|對話|聊天|这句话",
     re.IGNORECASE,
 )
 _SHORT = re.compile(
@@ -42,7 +44,7 @@ _SHORT = re.compile(
     re.IGNORECASE,
 )
 _PHRASES = re.compile(
-    r"\btitle generator\b|\b(?:conversation|chat|thread) titl(?:es?|ing) (?:assistant|generator|agent)\b|"
+    r"\byou are (?:an?|the) [^.\n]{0,40}\btitl(?:es?|ing) (?:assistant|generator|agent)\b|"
     r"\bgive this (?:conversation|chat) a name\b|\bsummari[sz]e the user'?s request into\b|"
     r"\banaly[sz]e this conversation and provide:\s{0,9}1\. the detected language\b",
     re.IGNORECASE,
