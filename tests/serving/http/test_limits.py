@@ -215,7 +215,7 @@ def test_a_body_that_is_not_json_is_refused_with_what_to_send(service: Process) 
 def test_clients_of_other_gateways_are_answered_or_told(service: Process) -> None:
     body = {"messages": [{"role": "user", "content": "x"}], "max_tokens": -1, "stream": True}
     assert service.ask("POST", COMPLETIONS, body).status_code == 200
-    for path in ("/chat/completions", "/models", "/api/v1/chat/completions", "/v1/completions"):
+    for path in ("/chat/completions", "/models", "/api/v1/chat/completions", "/v1/engines/x/completions"):
         told = service.ask("POST", path, body)
         assert (told.status_code, "ends in /v1" in told.json()["error"]["message"]) == (404, True)
 
