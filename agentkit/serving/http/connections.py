@@ -1,9 +1,10 @@
 """The open connections of a server process: how many there may be, and which one has to go when there are too many."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from agentkit.serving.http.settings import HttpSettings
 
@@ -136,3 +137,31 @@ def descriptors() -> int:
         return 10_000
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 20_000 if soft == resource.RLIM_INFINITY else soft
+
+
+def connections_in(state: dict[str, Any]) -> Connections:
+    """Return the connections in the state of a lifespan; without limits for a server that has none."""
+    return state.get(STATE_KEY) or Connections(ConnectionLimits(total=10_000, per_address=10_000))
+
+
+class UnreadLimit(asyncio.Protocol):
+    """A connection that is dropped when its client reads nothing of a response for too long."""
+
+    loop: asyncio.AbstractEventLoop
+    _connections: Connections
+    _unread: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self._connections.limits.send, self.drop)
+
+    def resume_writing(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
+
+    def drop(self) -> None:
+        """Close the connection at once."""
+        raise NotImplementedError

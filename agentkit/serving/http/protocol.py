@@ -7,7 +7,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
-from agentkit.serving.http.connections import STATE_KEY, ConnectionLimits, Connections
+from agentkit.serving.http.connections import UnreadLimit, connections_in
 from agentkit.serving.http.gate import OVERLOADED
 from agentkit.serving.http.middleware import HEADERS
 
@@ -36,7 +36,7 @@ class _Transport:
         return self._protocol.is_leaving or self._transport.is_closing()
 
 
-class LimitedProtocol(H11Protocol):
+class LimitedProtocol(UnreadLimit, H11Protocol):
     """A connection to a client.
 
     Its time is limited while it receives a head or a body, and while the client reads nothing of a response. uvicorn
@@ -45,8 +45,7 @@ class LimitedProtocol(H11Protocol):
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        unlimited = ConnectionLimits(total=10_000, per_address=10_000)
-        self._connections: Connections = app_state.get(STATE_KEY) or Connections(unlimited)
+        self._connections = connections_in(app_state)
         self._limits = self._connections.limits
         self._wrapped = self.app
         self.app = self._run
@@ -55,7 +54,6 @@ class LimitedProtocol(H11Protocol):
         self._discarded = 0
         self._phase = ""
         self._deadline: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
 
     # What uvicorn and asyncio call
 
@@ -96,17 +94,6 @@ class LimitedProtocol(H11Protocol):
         self._connections.used(self)
         super().on_response_complete()
         self._follow()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if self._unread is None:
-            self._unread = self.loop.call_later(self._limits.send, self.drop)
-
-    def resume_writing(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-        super().resume_writing()
 
     def shutdown(self) -> None:
         self._connections.stop()

@@ -1,15 +1,14 @@
 """uvicorn's WebSocket connection with limits of time and number. Needs the package websockets."""
 
-import asyncio
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from agentkit.serving.http.connections import STATE_KEY, ConnectionLimits, Connections
+from agentkit.serving.http.connections import UnreadLimit, connections_in
 from agentkit.serving.http.gate import OVERLOADED, SOCKET
 
 
-class LimitedWebSocket(WebSocketsSansIOProtocol):
+class LimitedWebSocket(UnreadLimit, WebSocketsSansIOProtocol):
     """A WebSocket to a client, one of the service's connections. is_idle: whether nothing is being answered; it is set
     by the application, which finds this object under SOCKET in the state of its scope."""
 
@@ -18,9 +17,7 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, {**app_state, SOCKET: self}, _loop)
-        unlimited = ConnectionLimits(total=10_000, per_address=10_000)
-        self._connections: Connections = app_state.get(STATE_KEY) or Connections(unlimited)
-        self._unread: asyncio.TimerHandle | None = None
+        self._connections = connections_in(app_state)
         self._stops = False
 
     def connection_made(self, transport: Any) -> None:
@@ -34,17 +31,6 @@ class LimitedWebSocket(WebSocketsSansIOProtocol):
         self._connections.leave(self)
         self.resume_writing()
         super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if self._unread is None:
-            self._unread = self.loop.call_later(self._connections.limits.send, self.drop)
-
-    def resume_writing(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-        super().resume_writing()
 
     def shutdown(self) -> None:
         self._connections.stop()

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentkit import MemorySessions, SessionError
-from agentkit.serving.http.openai import continuations
+from agentkit.serving.http.openai import continuations, pruning
 from agentkit.serving.http.openai.continuations import Continuations
 from tests.serving.http.test_client_tools import WEATHER, user
 from tests.support.http_service import LOOK_UP, serve_http, settings_for
@@ -85,7 +85,7 @@ def test_an_answer_that_the_client_has_changed_is_the_clients(change: str) -> No
 def test_old_answers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = MemorySessions()
     kept = Continuations(sessions)
-    monkeypatch.setattr(continuations, "PRUNE_SECONDS", 0.0)
+    monkeypatch.setattr(pruning, "PRUNE_SECONDS", 0.0)
     monkeypatch.setattr(continuations, "MAX_KEPT", 3)
     messages = [sent(kept) for _ in range(9)]
     assert len(sessions.list("_agentkit.")) == 4  # those that were there before the last, and it
@@ -119,10 +119,8 @@ JSON = st.recursive(
 MESSAGE = st.fixed_dictionaries({"role": st.sampled_from(["assistant", "tool"]), "tool_calls": JSON})
 
 
-@settings(max_examples=50)
-@given(
-    st.lists(st.fixed_dictionaries({"role": st.sampled_from(["assistant", "tool"]), "tool_calls": JSON}), max_size=3)
-)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
+@given(st.lists(MESSAGE, max_size=3))
 def test_messages_of_any_form_are_left_as_they_are(messages: list[Any]) -> None:
     assert Continuations(MemorySessions()).restored("ann", messages) == messages
 

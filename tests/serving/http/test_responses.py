@@ -12,6 +12,7 @@ from openai.types.responses import Response, ResponseItem, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
 from agentkit.serving.http.keys import Keys
+from agentkit.serving.http.openai import pruning
 from agentkit.serving.http.openai.responses import store
 from agentkit.sessions import open_sessions
 from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
@@ -566,7 +567,7 @@ def test_a_client_that_leaves_stops_its_run(served: Served) -> None:
 
 def test_what_is_too_old_or_too_much_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "MAX_STORED", 3)
-    monkeypatch.setattr(store, "PRUNE_AFTER", 1)
+    monkeypatch.setattr(pruning, "PRUNE_AFTER", 1)
     with open_sessions(tmp_path / "sessions.db") as sessions:
         stored = store.Responses(sessions)
         ids = [f"resp_{place:048x}" for place in range(6)]

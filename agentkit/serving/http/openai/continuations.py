@@ -5,20 +5,16 @@ the service's tools with their results, the reasoning that some servers want bac
 calls, and put into the history again when the client sends them. Without it the client's history is used as it is.
 """
 
-import contextlib
 import hashlib
 import logging
 import re
 import secrets
-import threading
-import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit.errors import SessionError
 from agentkit.message import Message, ToolCall
+from agentkit.serving.http.openai.pruning import Pruning
 from agentkit.session import INTERNAL, Sessions
 from agentkit.tooling.arguments import read_arguments
 
@@ -32,8 +28,6 @@ MAX_CHARACTERS = 4_000_000
 """The size of an answer that is kept, in characters."""
 MAX_RESTORED = 256
 """How many answers of one history are looked up, the last of it."""
-PRUNE_SECONDS, PRUNE_AFTER = 60.0, 100
-"""Seconds, and answers that are kept, after which it is looked for what is to be forgotten."""
 
 _PREFIX = f"{INTERNAL}answer."
 _ID = re.compile(r"call_([0-9a-f]{24})([0-9]{2})")
@@ -46,14 +40,7 @@ class Continuations:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._lock = freed_by_forks(threading.Lock())
-        self._pruned_at = 0.0
-        self._kept = 0
-        renewed_by_forks(self)
-
-    def renew_in_child(self) -> None:
-        """In a child: nothing is held."""
-        self._pruned_at = 0.0
+        self._pruning = Pruning(sessions, _PREFIX)
 
     def keep(self, subject: str, messages: Sequence[Message], call_ids: Sequence[str]) -> list[ToolCall]:
         """Return the calls that the client is sent; what it does not get of the answer is kept.
@@ -103,27 +90,12 @@ class Continuations:
             logger.warning("an answer is too large to be kept until the client's tools have answered")
             return False
         try:
-            self._prune()
+            self._pruning.note_addition(MAX_AGE, MAX_KEPT)
             self._sessions[key].append(messages)
         except SessionError as error:
             logger.warning("an answer can't be kept until the client's tools have answered: %s", error)
             return False
         return True
-
-    def _prune(self) -> None:
-        """Forget what is too old, and the oldest of what is too much."""
-        with self._lock:
-            self._kept += 1
-            is_soon = time.monotonic() - self._pruned_at < PRUNE_SECONDS and self._kept < PRUNE_AFTER
-            if self._pruned_at and is_soon:
-                return
-            self._pruned_at, self._kept = time.monotonic(), 0
-        known = self._sessions.list(_PREFIX)
-        oldest = datetime.now(UTC) - timedelta(seconds=MAX_AGE)
-        for place, info in enumerate(known):
-            if place >= MAX_KEPT or info.updated < oldest:
-                with contextlib.suppress(SessionError):
-                    self._sessions.delete(info.id, wait=0.0)
 
 
 def _key(subject: str, token: str) -> str:

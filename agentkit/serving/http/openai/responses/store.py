@@ -1,21 +1,16 @@
 """The responses that are stored: each with its answer, its input and the conversation so far, for its subject."""
 
-import contextlib
 import hashlib
 import json
 import logging
 import re
-import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit.errors import SessionError
 from agentkit.message import Message, text_of
+from agentkit.serving.http.openai.pruning import Pruning
 from agentkit.session import INTERNAL, Sessions
 
 logger = logging.getLogger("agentkit.http")
@@ -28,8 +23,6 @@ MAX_CHARACTERS = 20_000_000
 """The size of a response that is stored, with its conversation, in characters."""
 MAX_REFERENCED = 256
 """How many responses a request may refer to with its items."""
-PRUNE_SECONDS, PRUNE_AFTER = 60.0, 100
-"""Seconds, and responses that are stored, after which it is looked for what is to be forgotten."""
 
 _PREFIX = f"{INTERNAL}response."
 _ID = re.compile(r"resp_([0-9a-f]{48})")
@@ -49,13 +42,7 @@ class Responses:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._lock = freed_by_forks(threading.Lock())
-        self._pruned_at, self._stored = float("-inf"), 0
-        renewed_by_forks(self)
-
-    def renew_in_child(self) -> None:
-        """In a child: nothing is held."""
-        self._pruned_at, self._stored = float("-inf"), 0
+        self._pruning = Pruning(sessions, _PREFIX, owner_of=lambda name: name.partition(".")[0])
 
     def keep(
         self,
@@ -73,7 +60,7 @@ class Responses:
         if key is None:
             return False
         try:
-            self._prune()
+            self._pruning.note_addition(MAX_AGE, MAX_STORED)
             self._sessions[key].append([{"role": "system", "content": written}, *messages])
         except SessionError as error:
             logger.warning("a response can't be stored: %s", error)
@@ -117,23 +104,6 @@ class Responses:
             return False
         self._sessions.delete(key)
         return True
-
-    def _prune(self) -> None:
-        """Forget what is too old, and the oldest of what is too much."""
-        with self._lock:
-            self._stored += 1
-            is_soon = time.monotonic() < self._pruned_at + PRUNE_SECONDS and self._stored < PRUNE_AFTER
-            if is_soon:
-                return
-            self._pruned_at, self._stored = time.monotonic(), 0
-        counts: Counter[str] = Counter()
-        oldest = datetime.now(UTC) - timedelta(seconds=MAX_AGE)
-        for info in self._sessions.list(_PREFIX):
-            owner = info.id.removeprefix(_PREFIX).partition(".")[0]
-            counts[owner] += 1
-            if counts[owner] > MAX_STORED or info.updated < oldest:
-                with contextlib.suppress(SessionError):
-                    self._sessions.delete(info.id, wait=0.0)
 
 
 def _key(subject: str, response_id: str) -> str | None:
