@@ -17,6 +17,9 @@ logger = logging.getLogger("agentkit.mqtt")
 
 RETRY_SECONDS = 5.0
 """Delay between two attempts to use a client id that another process uses, in seconds."""
+SIGNAL_SECONDS = 0.5
+"""How long the main thread waits at once, in seconds: Python runs the handler of a signal that arrives as a wait begins
+only when that wait has ended."""
 FIRST_PAUSE, LAST_PAUSE = 1.0, 60.0
 """Delays after the first and after later failures to reach a server, in seconds; they double."""
 
@@ -69,7 +72,8 @@ def serve_until(
             break
     else:
         bridge.begin()
-    stopped.wait()
+    while not stopped.wait(SIGNAL_SECONDS):
+        pass
     bridge.stop()
 
 
