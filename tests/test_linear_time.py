@@ -183,7 +183,7 @@ def test_limits_and_cancel_hold_while_hostile_arguments_are_read(arguments: str)
 def test_the_seconds_of_a_run_hold_while_hostile_arguments_are_read() -> None:
     def took(arguments: str) -> float:
         calls = [{"id": f"c{n}", "function": {"name": "save", "arguments": arguments}} for n in range(12)]
-        backend = ScriptedBackend({"content": None, "tool_calls": calls}, "done")
+        backend = ScriptedBackend({"content": None, "tool_calls": calls}, "done", "done")
         started = time.monotonic()
         Agent(backend, tools=[save], limits=Limits(seconds=0.2)).run("Save it.")
         return time.monotonic() - started

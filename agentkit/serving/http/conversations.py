@@ -159,12 +159,17 @@ class Conversations:
         """Delete a session. Raises UnknownSessionError, SessionError, and SessionBusyError without waiting."""
         self._existing(subject, session_id)
         key = _key(subject, session_id)
+        self._note_cleared(subject, session_id)  # another request that finds it gone must see why at once
         try:
             self.service.sessions.delete(key, wait=0.0)
         except SessionError:
             if key in self.service.sessions:
+                self._cleared.pop((subject, session_id), None)
                 raise  # else another request has deleted it meanwhile
         self._metadata_of(subject).set(session_id, "")
+        self._note_cleared(subject, session_id)
+
+    def _note_cleared(self, subject: str, session_id: str) -> None:
         with self._clearing:
             self._cleared[subject, session_id] = time.monotonic()
             while len(self._cleared) > MAX_CLEARED:

@@ -39,9 +39,9 @@ class Job:
     state: the state of the maze, for a packet on the state topic. digest: what identifies the request for all bridges
     of a group; a repeated message without a requestId has the same. echo_id: id by which an echo of its answer refers
     to it. lane: jobs of one lane are processed one after the other. rejection: the text to answer instead of the
-    model's. has_hesitated: whether it was left to other bridges of the group for a moment. is_answered: whether another
-    one has answered it. echo: the echo of that, which is acknowledged after it. arrived: time of arrival
-    (time.monotonic()).
+    model's. has_hesitated: whether it was left to other bridges of the group for a moment. refusals: how often
+    another one had the right to answer in its session. is_answered: whether another one has answered it. echo: the echo
+    of that, which is acknowledged after it. arrived: time of arrival (time.monotonic()).
     """
 
     packet: Packet
@@ -53,6 +53,7 @@ class Job:
     lane: str = ""
     rejection: str = ""
     has_hesitated: bool = False
+    refusals: int = 0
     is_answered: bool = False
     echo: Packet | None = None
     arrived: float = field(default_factory=time.monotonic)
