@@ -101,8 +101,9 @@ def _results(
         at += 1
     if not results:
         return [], place
-    last = max(index for index in range(place, at) if given[index] in results)
-    moved = [index for index in range(place, last + 1) if given[index] not in results]
+    belong = set(map(id, results))
+    last = max(index for index in range(place, at) if id(given[index]) in belong)
+    moved = [index for index in range(place, last + 1) if id(given[index]) not in belong]
     if moved:
         repairing.says("stood between tool calls and their results, and was moved behind them", at=numbers[moved[0]])
     given[place : last + 1] = [given[index] for index in moved]
@@ -291,7 +292,8 @@ class _Repairing:
                 found[place] = self._taken(left, partial(_may_be, had, call))
         matched = [each for each in found if each is not None]
         others = [message for each in left if (message := self._without_call(each, matched)) is not None]
-        if matched != [each for each in results if each not in left]:
+        unmatched = set(map(id, left))
+        if matched != [each for each in results if id(each) not in unmatched]:
             self.says("has results in another order than its calls, which was repaired")
         open_from = len(found)
         while is_open and open_from and found[open_from - 1] is None:

@@ -33,16 +33,16 @@ BOUNDED = {
     "agentkit_tools.walls._BY_WORDS": 1000,
     "agentkit_tools.walls._NOT_FOUND": 300,
     "agentkit_tools.walls._PARTS": 300,
-    "agentkit.net.outgoing.": 500,  # the program's own settings, as are the next
+    "agentkit.cli.hidden_arguments.": 1000,  # the program's own arguments and settings, as are the next
+    "agentkit.net.outgoing.": 500,
     "agentkit.sessions.": 500,
 }
 """The most characters that are searched with a pattern that takes longer than linear time for its worst text, by the
 beginning of its name."""
-NOT_CHECKED = (
-    "agentkit.tooling.docstrings.",  # reads the program's own docstrings
-    "agentkit_tools.page.",  # reads pages, the long ones in a process that is killed when it takes too long
-)
+NOT_CHECKED = ("agentkit.tooling.docstrings.",)  # reads the program's own docstrings
 SMALL, LARGE = 96, 512
+MOST_TRIED = 10
+"""How many of the texts on which a pattern takes longest are tried in full length."""
 PER_CHARACTER = 3e-6
 """Seconds that the worst texts may take for a character."""
 
@@ -77,19 +77,23 @@ def _bound_of(found: Found) -> int | None:
 def _slow(found: Found) -> Iterator[str]:
     """Describes the texts on which a pattern is slow."""
     bound = _bound_of(found)
+    longest: list[tuple[float, str, tuple[str, str, str]]] = []
     for parts in growing(found.pattern):
         for method in found.methods:
             work = _work(found, method, parts)
             work(1)
             if _quickest(work, SMALL, 0.002) > 0.002:
                 yield f"{method} {parts} takes more than polynomial time"
-            elif _quickest(work, LARGE, LARGE * PER_CHARACTER / 8) <= LARGE * PER_CHARACTER / 8:
                 continue
-            elif bound is not None:
-                if _quickest(work, bound, 0.1) > 0.1:
-                    yield f"{method} {parts} takes more than 0.1 s for {bound} characters"
-            elif _quickest(work, 12 * LARGE, 12 * LARGE * PER_CHARACTER) > 12 * LARGE * PER_CHARACTER:
-                yield f"{method} {parts} takes more than 3 microseconds a character"
+            took = _quickest(work, LARGE, LARGE * PER_CHARACTER / 8)
+            if took > LARGE * PER_CHARACTER / 8:
+                longest.append((took, method, parts))
+    for _, method, parts in sorted(longest, reverse=True)[:MOST_TRIED]:
+        work = _work(found, method, parts)
+        if bound is not None and _quickest(work, bound, 0.1) > 0.1:
+            yield f"{method} {parts} takes more than 0.1 s for {bound} characters"
+        if bound is None and _quickest(work, 12 * LARGE, 12 * LARGE * PER_CHARACTER) > 12 * LARGE * PER_CHARACTER:
+            yield f"{method} {parts} takes more than 3 microseconds a character"
 
 
 PATTERNS = [found for found in all_patterns() if not found.name.startswith(NOT_CHECKED)]
@@ -127,7 +131,7 @@ MADE_OF_DATA = {
 }
 """How many such patterns a module makes, of its own words, names of tools, and families' patterns of model names."""
 
-BROKEN = {"marks": "{' ", "words": "a,", "parentheses": "(", "brackets": "][", "code": "f(),"}
+BROKEN = {"marks": "{' ", "words": "a,", "parentheses": "(", "brackets": "][", "lists": "[a]", "code": "f(),"}
 
 
 @pytest.mark.parametrize("unit", BROKEN.values(), ids=BROKEN)
@@ -173,3 +177,20 @@ def test_limits_and_cancel_hold_while_hostile_arguments_are_read(arguments: str)
     other.join()
     assert ended - beats[-1] < 2
     assert max(after - before for before, after in itertools.pairwise(beats)) < 1.5
+
+
+def test_the_seconds_of_a_run_hold_while_hostile_arguments_are_read() -> None:
+    def took(arguments: str) -> float:
+        calls = [{"id": f"c{n}", "function": {"name": "save", "arguments": arguments}} for n in range(12)]
+        backend = ScriptedBackend({"content": None, "tool_calls": calls}, "done")
+        started = time.monotonic()
+        Agent(backend, tools=[save], limits=Limits(seconds=0.2)).run("Save it.")
+        return time.monotonic() - started
+
+    tries = []
+    for _ in range(4):
+        control = took("{}")  # what a run takes on this machine now
+        tries.append(took(WORST["arguments"]) - 0.2 - control)
+        if tries[-1] < 0.5 + control:
+            return
+    raise AssertionError(f"the run ended {tries} seconds late")

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from agentkit._text import cut
 from agentkit.backend import Ending
+from agentkit.backends.merged_fields import MergedFields
 from agentkit.message import ToolCall
 from agentkit.text.call_format import CUT_OFF
 from agentkit.tooling.arguments import UNREADABLE, as_json_object, is_json_object, unreadable
@@ -15,6 +16,8 @@ from agentkit.tooling.json_scan import JsonScan
 
 MAX_DOUBTFUL = 4096
 """How many characters of arguments that were sent anew with each piece are kept in both readings."""
+MAX_NAME = 1000
+"""Characters of a name to which no more pieces are added."""
 _FIELDS = frozenset(("id", "index", "type", "function", "custom"))
 _UNCLEAR = "it is not clear which of the arguments that the server sent are meant"
 _JSON_SPACE = " \t\r\n"
@@ -83,7 +86,7 @@ class StreamedCall:
     is_named_late: bool = False
     is_begun: bool = False
     value: Any = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: MergedFields = field(default_factory=MergedFields)
     _written: _Written = field(default_factory=_Written)
     _anew: _Written | None = None
     """The arguments from the last piece on that began with all of the arguments before it: that piece may be all of
@@ -97,10 +100,13 @@ class StreamedCall:
         name = piece.name
         if name and name != self.name:  # names may be streamed in parts; a repeated complete name is the same name
             self.is_named_late = self.is_named_late or (not self.name and self._has_arguments)
-            self.name = name if name.startswith(self.name) else self.name + name
+            if name.startswith(self.name):
+                self.name = name
+            elif len(self.name) < MAX_NAME:
+                self.name += name
         for key, value in piece.entry.items():
             if key not in _FIELDS and value is not None:
-                self.extra[key] = merged(self.extra.get(key), value)
+                self.extra.add(key, value)
 
     def add(self, piece: str) -> bool:
         """Add a piece of the arguments; return whether it completes them."""
@@ -135,9 +141,8 @@ class StreamedCall:
         """Whether a piece with its id may be a part of it."""
         return not piece.name or (piece.name == self.name and not self.is_whole)
 
-    def may_begin(self, earlier: "StreamedCall") -> bool:
-        """Whether this is the beginning of an earlier call, sent again."""
-        written = earlier.arguments()
+    def may_begin(self, earlier: "StreamedCall", written: object) -> bool:
+        """Whether this is the beginning of an earlier call, sent again. written: the arguments of that call."""
         is_its_own = (self.id and self.id != earlier.id) or self.batch == earlier.batch
         return not is_its_own and isinstance(written, str) and written.startswith(str(self._written))
 
@@ -164,7 +169,7 @@ class StreamedCall:
     def as_tool_call(self, ending: Ending | None, finish_reason: str) -> ToolCall:
         """The call as it is kept. ending, finish_reason: how the reply ended, and what the server called it."""
         function = {"name": self.name, "arguments": self._kept(ending, finish_reason)}
-        return cast(ToolCall, {"id": self.id, "type": "function", "function": function, **self.extra})
+        return cast(ToolCall, {"id": self.id, "type": "function", "function": function, **self.extra.values()})
 
     def _kept(self, ending: Ending | None, finish_reason: str) -> str:
         written = self.arguments()
@@ -195,45 +200,3 @@ def _read_in_one_way(*readings: str) -> str:
 def compared(arguments: object) -> str:
     text = as_json_object(arguments)
     return json.dumps(loads(text), sort_keys=True)
-
-
-def merged(before: Any, new: Any) -> Any:
-    """Merge a field with its next delta: lists grow (deltas with the same index are one entry), dicts are merged,
-    strings of entries are joined; any other value is replaced."""
-    if isinstance(new, list):
-        if not isinstance(before, list):
-            return list(new)  # a copy, which grows in place
-        for entry in new:
-            same = before and isinstance(entry, dict) and _continues(before[-1], entry)
-            before[-1:] = [_joined(before[-1], entry)] if same else [*before[-1:], entry]
-        return before
-    if isinstance(before, dict) and isinstance(new, dict):
-        return {**before, **new}
-    return new
-
-
-def with_logprobs(before: Any, new: Any) -> Any:
-    """The log probabilities of a choice with those of its next chunk: its lists (`content`, `refusal`) grow."""
-    if not isinstance(before, dict) or not isinstance(new, Mapping):
-        return dict(new) if isinstance(new, Mapping) else new
-    for name, value in new.items():
-        if isinstance(value, list) and isinstance(before.get(name), list):
-            before[name] += value
-        else:
-            before[name] = value if before.get(name) is None else before[name]
-    return before
-
-
-def _continues(last: Any, entry: Mapping[str, Any]) -> bool:
-    """Whether a delta continues the last entry: OpenRouter streams `reasoning_details` with one `index` and `type`."""
-    if not isinstance(last, dict) or "index" not in entry:
-        return False
-    return bool(last.get("index") == entry["index"] and last.get("type") == entry.get("type"))
-
-
-def _joined(last: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    joined = {**last, **{key: value for key, value in entry.items() if value is not None}}
-    for key in ("text", "summary", "data"):
-        if isinstance(last.get(key), str) and isinstance(entry.get(key), str):
-            joined[key] = last[key] + entry[key]
-    return joined

@@ -5,9 +5,10 @@ from typing import Any, cast
 
 from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, ending_of, is_broken_off
-from agentkit.backends.call_pieces import merged, with_logprobs
+from agentkit.backends.merged_fields import MergedFields
 from agentkit.backends.message_form import PLAIN_FORM, MessageForm
 from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls
+from agentkit.backends.streamed_parts import StreamedParts, text_of_part
 from agentkit.backends.streamed_text import StreamedText
 from agentkit.backends.usage import usage_in, usage_of
 from agentkit.errors import ConfigurationError
@@ -76,11 +77,12 @@ class Accumulator:
     def __init__(self, ids: str, begin: Begin | None = None, call_deltas: bool = False) -> None:
         self._ids = ids
         self._text = StreamedText()
-        self._parts: list[Part] = []
+        self._parts = StreamedParts()
         self._calls = StreamedCalls(ids, begin, deltas=call_deltas)
         self._strings: dict[str, StreamedText] = {}
-        self._kept: dict[str, Any] = {}
-        self._extra: dict[str, Any] = {}
+        self._kept = MergedFields()
+        self._extra = MergedFields()
+        self._logprobs = MergedFields()
         self._usage: dict[str, Any] = {}
         self._choice: object = None
         self._alternatives: dict[object, Accumulator] = {}
@@ -99,14 +101,14 @@ class Accumulator:
             if value or name not in self._usage:  # counts are those of the reply so far: the last one stands
                 self._usage[name] = value
         choices = chunk.get("choices") or ()
-        for choice in choices:
-            if choice is None or (choice.get("index") != self._choice and self._is_alternative(choice, choices)):
+        for place, choice in enumerate(choices):
+            if choice is None or (choice.get("index") != self._choice and self._is_alternative(choice, place)):
                 continue
             reason = choice.get("finish_reason")
             if reason:
                 self._note_end(reason)
-            if logprobs := choice.get("logprobs"):
-                self._extra["logprobs"] = with_logprobs(self._extra.get("logprobs"), logprobs)
+            if choice.get("logprobs"):
+                self._note_logprobs(choice["logprobs"])
             delta = choice.get("delta")
             if delta:
                 self._has_deltas = True
@@ -137,10 +139,11 @@ class Accumulator:
         message: dict[str, Any] = {"role": "assistant", "content": self._content(has_calls=bool(calls))}
         for key, text in self._strings.items():
             message[key] = str(text)
-        message |= self._kept
+        message |= self._kept.values()
         if calls:
             message["tool_calls"] = calls
-        return Reply(cast(Message, message), reason, usage_of(self._usage), self._extra)
+        logprobs = {"logprobs": self._logprobs.values()} if self._logprobs else {}
+        return Reply(cast(Message, message), reason, usage_of(self._usage), {**self._extra.values(), **logprobs})
 
     def feed_delta(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one delta that repeats no other: of a text that was parsed here; yield its deltas."""
@@ -151,11 +154,11 @@ class Accumulator:
         self.add_text(text)
         return text
 
-    def _is_alternative(self, choice: Mapping[str, Any], choices: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether a choice is another one than the reply's, which is the first that arrives; its calls are kept."""
+    def _is_alternative(self, choice: Mapping[str, Any], place: int) -> bool:
+        """Whether a choice is another one than the reply's, which is the first that arrives; its calls are kept.
+        place: its index in the chunk, for one that has none itself."""
         number = choice.get("index")
-        if number is None:
-            number = next(place for place, each in enumerate(choices) if each is choice)
+        number = place if number is None else number
         if self._choice is None:
             self._choice = number
         if number == self._choice:
@@ -164,6 +167,12 @@ class Accumulator:
         for _ in other.feed({"choices": [{**choice, "index": 0}]}):
             pass
         return True
+
+    def _note_logprobs(self, logprobs: Any) -> None:
+        """Take the log probabilities of a choice: lists of tokens (`content`, `refusal`), or null for none."""
+        for name, value in logprobs.items() if isinstance(logprobs, Mapping) else ():
+            if value is not None or name not in self._logprobs:
+                self._logprobs.add(name, value)
 
     def _note_end(self, reason: object) -> None:
         """Take a finish reason, if it says anything. That the reply was broken off remains, whatever follows."""
@@ -192,8 +201,7 @@ class Accumulator:
             if text and self._is_reasoning(key):
                 yield ReasoningDelta(text)
         else:
-            kept = self._kept if key in ECHOED_FIELDS else self._extra
-            kept[key] = merged(kept.get(key), value)
+            (self._kept if key in ECHOED_FIELDS else self._extra).add(key, value)
 
     def _feed_message(self, message: Mapping[str, Any]) -> Iterator[Delta]:
         """Process a complete message; what was streamed of it before is not added again."""
@@ -235,7 +243,7 @@ class Accumulator:
 
     def _feed_content(self, content: list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
         for part in content:
-            text = _text_of_part(part)
+            text = text_of_part(part)
             if text:
                 yield ReasoningDelta(text) if part.get("type") == "thinking" else TextDelta(text)
             self._add_part(part)
@@ -248,22 +256,15 @@ class Accumulator:
             self._text.append(text)
 
     def _add_part(self, part: Part) -> None:
-        """Add a part; consecutive parts of one type are merged (Mistral streams its reasoning like this)."""
+        """Add a part, behind the text so far."""
         if self._text:
-            self._parts.append({"type": "text", "text": str(self._text)})
+            self._parts.add({"type": "text", "text": str(self._text)})
             self._text = StreamedText()
-        last = self._parts[-1] if self._parts else {}
-        if part.get("type") == last.get("type") == "text":
-            last["text"] += part.get("text") or ""
-        elif part.get("type") == last.get("type") == "thinking" and not last.get("closed"):
-            joined = _text_of_part(last) + _text_of_part(part)
-            self._parts[-1] = {**last, **part, "thinking": [{"type": "text", "text": joined}]}
-        else:
-            self._parts.append(dict(part))
+        self._parts.add(part)
 
     def _content(self, *, has_calls: bool) -> str | list[Part] | None:
         if self._parts:
-            return self._parts
+            return self._parts.value
         text = joined_surrogates(str(self._text))
         return text or (None if has_calls else "")
 
@@ -274,12 +275,6 @@ def _as_calls(key: str, value: Any) -> Sequence[Mapping[str, Any]]:
         return [value] if isinstance(value, Mapping) else cast(Sequence[Mapping[str, Any]], value)
     has_content = value.get("name") or value.get("arguments")
     return [{"index": FUNCTION_CALL, "function": value}] if has_content else []
-
-
-def _text_of_part(part: Part) -> str:
-    if part.get("type") == "thinking":
-        return "".join(each.get("text") or "" for each in part.get("thinking") or ())
-    return (part.get("text") or "") if part.get("type") == "text" else ""
 
 
 def context_length_in(models: Any, model: str) -> int | None:

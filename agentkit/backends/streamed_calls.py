@@ -6,6 +6,7 @@ each piece; calls that are sent again at the end. A call that is run twice may b
 repetition is one call, and two calls are two where the server says so: by different ids, or by different indexes.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,14 +19,16 @@ from agentkit.tooling.arguments import as_json_object
 
 FUNCTION_CALL = "function_call"
 """The index of the call in the field of this name, the predecessor of `tool_calls`; some servers send both."""
+MAX_EARLY = 100
+"""How many calls of a reply are reported before its end, at the most."""
 
 
 class StreamedCalls:
     """The calls of one reply.
 
-    ids: a unique prefix for the ids generated for calls without one. begin: called for each call when its arguments are
-    complete. deltas: whether the deltas of calls are returned. may_repeat: whether equal calls may be one that the
-    server has repeated.
+    ids: a unique prefix for the ids generated for calls without one. begin: called for each of the first MAX_EARLY
+    calls when its arguments are complete. deltas: whether the deltas of calls are returned. may_repeat: whether equal
+    calls may be one that the server has repeated.
     """
 
     def __init__(self, ids: str, begin: Begin | None, *, deltas: bool = False) -> None:
@@ -155,7 +158,7 @@ class StreamedCalls:
 
     def _start(self, call: "StreamedCall") -> None:
         """Report a call whose arguments are complete, once."""
-        if not call.name or call.is_begun or self._begin is None:
+        if not call.name or call.is_begun or self._begin is None or len(self._calls) > MAX_EARLY:
             return
         call.is_begun = True
         if self.may_repeat and not self._started.setdefault(call.key, _Twins()).takes(call):
@@ -194,11 +197,12 @@ def _without_begun_again(calls: Sequence["StreamedCall"]) -> list["StreamedCall"
     """The calls without those that are only the beginning of a repetition: of a name, or one that was cut off."""
     kept: list[StreamedCall] = []
     whole: dict[str, StreamedCall] = {}
+    arguments_of = functools.cache(StreamedCall.arguments)
     for call in calls:
         earlier = whole.get(call.name)
         if call.is_whole:
             whole[call.name] = call
-        elif earlier is not None and call.may_begin(earlier):
+        elif earlier is not None and call.may_begin(earlier, arguments_of(earlier)):
             continue
         kept.append(call)
     return kept

@@ -16,6 +16,7 @@ from agentkit.net.api_errors import status_error
 from agentkit.net.fetch import fetch
 from agentkit.net.image_bytes import MAX_BYTES, SUPPORTED, bytes_of, data_of, media_type
 from agentkit.net.upright import upright
+from agentkit.net.url_guard import shown_url
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class ImageLoader:
     """Loads images.
 
     files: whether `file:` URLs may be read; keep it off where URLs are untrusted. allow: hosts that may be contacted
-    although they are not public (see `agentkit.fetch`). max_bytes: maximum size of one image in bytes.
+    although they are not public (see `agentkit.fetch`). max_bytes: maximum size of one image in bytes. timeout: seconds
+    to fetch one.
     """
 
     files: bool = False
     allow: tuple[str, ...] = ()
     max_bytes: int = MAX_BYTES
+    timeout: float = 20.0
 
     def loaded(self, address: str) -> tuple[str, bytes]:
         """Return the media type and the bytes of an image, upright. Raises BadRequestError with a remedy."""
@@ -67,7 +70,7 @@ class ImageLoader:
                 raise _refused(f"a data: URL {error}") from None
         if scheme in ("http", "https"):
             try:
-                return fetch(address, max_bytes=self.max_bytes, allow=self.allow).content
+                return fetch(address, timeout=self.timeout, max_bytes=self.max_bytes, allow=self.allow).content
             except FetchError as error:
                 raise _refused(f"{_display_name(address)} could not be loaded: {error}") from error
         if scheme == "file" or "://" not in address:
@@ -95,7 +98,7 @@ def _path_of(address: str) -> Path:
 
 
 def _display_name(address: str) -> str:
-    return f"the image {address[:80]!r}" if address[:5].lower() != "data:" else "an image in a data: URL"
+    return f"the image {shown_url(address)[:80]!r}" if address[:5].lower() != "data:" else "an image in a data: URL"
 
 
 def _refused(message: str) -> Exception:

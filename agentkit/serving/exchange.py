@@ -10,6 +10,9 @@ from agentkit.limits import Usage
 from agentkit.message import Message, Prompt, user
 from agentkit.serving.tool_loading import AnyTool
 
+CACHED = "agentkit_cached"
+"""The key in `Reply.extra` of a reply that an earlier request got."""
+
 
 @dataclass(frozen=True)
 class UserInput:
@@ -65,6 +68,11 @@ class Answer:
     def usage(self) -> Usage:
         """Resource usage of the run; nothing for an answer that an earlier run has stored."""
         return self.result.usage
+
+    @property
+    def was_kept(self) -> bool:
+        """Whether the model gave it to an earlier request, so that it was not asked (see `answer_cache`)."""
+        return bool(self.extra.get(CACHED))
 
     @property
     def stopped(self) -> Stopped:

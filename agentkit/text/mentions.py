@@ -23,7 +23,7 @@ class Mentions:
         self._looks, self._looks_here = looks, False
         self._between = between
         self._held = TrailingCalls(between)
-        self._gap = ""
+        self._gap: list[str] = []
         self._may_begin = False
         self._dropped: list[str] = []  # markers before a call that may turn out to be text
 
@@ -46,7 +46,7 @@ class Mentions:
         """Note markup that is dropped: it is text when the calls next to it are."""
         if self._held.is_pending:
             self._held.hold(markup)
-            self._gap = ""
+            self._gap = []
         elif self._looks_here:
             self._dropped.append(markup)
 
@@ -65,7 +65,7 @@ class Mentions:
             self._may_begin = quotation.after_colon or not quotation.runs_on
         self._held.hold(self.with_dropped(markup), parts)
         self._dropped.clear()
-        self._gap = ""
+        self._gap = []
         return True
 
     def pass_on(self, text: str) -> tuple[list[Segment], str]:
@@ -74,9 +74,9 @@ class Mentions:
         calls: list[Segment] = []
         if self._held.is_pending:
             if self._held.has_words(text) and not self._goes_on(text):
-                calls, text = self.take(), self._gap + text
+                calls, text = self.take(), "".join((*self._gap, text))
             else:
-                self._gap += text
+                self._gap.append(text)
                 text = self._held.release(text)
         if text and not text.isspace():
             self.is_certain = False
@@ -102,5 +102,5 @@ class Mentions:
         if not self._may_begin:
             return True
         word = text.lstrip()
-        is_below = "\n" in self._gap + text[: len(text) - len(word)]
+        is_below = any("\n" in each for each in (*self._gap, text[: len(text) - len(word)]))
         return not (is_below or word[0].isupper() or word[0].isdigit())

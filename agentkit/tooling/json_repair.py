@@ -41,6 +41,7 @@ _CODE = re.compile(
     r"undefined|(?:new\s+)?[A-Za-z_][\w.]*\(.*\)|void\s+0|.*,|\.\.\.|…|[bBrRfFuU]{1,2}([\"']).*\1", re.DOTALL
 )
 _SIGNS_OF_CODE = ("(", "...", "void", "undefined", ",,")
+_LIST_BEHIND_LIST = re.compile(r"\]\s*+(?:,\s*+)?\[")
 _SIDE_BY_SIDE = re.compile(r"([}\]])(\s*)(?=[{\[])")
 
 
@@ -167,6 +168,7 @@ def _guessed(text: str) -> Any:
     import json_repair
 
     budget = Budget(text)
+    budget.spend_on_lists(len(_LIST_BEHIND_LIST.findall(text)))
 
     def loads(broken: str) -> Any:
         return cleaned(json_repair.loads(CountedText(broken, budget)))

@@ -12,6 +12,8 @@ STEPS_PER_CHARACTER = 20
 """json_repair reads a character of a text as models write it 1 to 10 times, and of a long one at most 5 times."""
 _QUICK = 64
 """Characters that are copied or compared in the time of one step."""
+_LISTS_SQUARED = 32
+"""How many lists, times the number of lists, are looked through in the time of one step."""
 
 
 class TooMuchWorkError(ValueError):
@@ -30,6 +32,10 @@ class Budget:
         self._left -= 1 + characters // _QUICK
         if self._left < 0:
             raise TooMuchWorkError("it is too broken to repair")
+
+    def spend_on_lists(self, count: int) -> None:
+        """Take the steps for lists that directly follow lists: json_repair looks through all earlier ones for each."""
+        self.spend(_QUICK * count * count // _LISTS_SQUARED)
 
 
 class CountedText(str):

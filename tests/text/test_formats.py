@@ -525,7 +525,7 @@ def hostile(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 @pytest.mark.slow
 @given(hostile(), st.booleans(), st.booleans(), st.randoms(use_true_random=False))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_any_text_split_anywhere_parses_the_same(
     drawn: tuple[str, list[str]], thinking: bool, reopens: bool, chance: Any
 ) -> None:
@@ -554,7 +554,7 @@ def test_odd_white_space_after_a_name_parses_the_same_in_any_chunks(space: str) 
 
 
 @given(hostile())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_arguments_are_always_a_json_object_that_can_be_sent(drawn: tuple[str, list[str]]) -> None:
     name, words = drawn
     for _, arguments in read(name, ["".join(words)]).calls:

@@ -409,7 +409,7 @@ def test_text_that_only_resembles_a_token_is_unchanged(text: str) -> None:
 @given(
     st.lists(st.sampled_from(["<|im_end|>", "<|im_", "end|>", "<", "|", ">", " ", "[INST]", "</", "tool_response>"]))
 )
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_neutralising_is_idempotent(words: list[str]) -> None:
     made = neutralised("".join(words))
     assert neutralised(made) == made

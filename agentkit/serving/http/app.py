@@ -19,6 +19,7 @@ from agentkit.backends import OpenAIBackend
 from agentkit.errors import MissingExtraError
 from agentkit.net.hosted import is_hosted
 from agentkit.providers import resolve
+from agentkit.serving.answer_cache import CachedAnswers, answer_store
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder
 from agentkit.serving.http import chat, health, websocket
@@ -43,6 +44,7 @@ from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter, rate_limit_storage
 from agentkit.serving.tool_loading import AnyTool, load
 from agentkit.serving.upstream import model_server
+from agentkit.serving.usage_history import UsageHistory
 from agentkit.sessions import open_sessions
 from agentkit.toolbox import Toolbox
 
@@ -59,6 +61,8 @@ ROUTERS = (
 )
 STATIC = Path(__file__).parent / "static"
 OPENAI = "https://api.openai.com/v1"
+USUAL_RATE = 60
+"""Requests per subject and minute where none are set."""
 
 
 def create_app(settings: HttpSettings | None = None) -> FastAPI:
@@ -70,7 +74,10 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     backend, url = model_of(settings)
     sessions = open_sessions(settings.agentkit_sessions)
     chat_service = ChatService(
-        backend, sessions, history_tokens=settings.llm_max_history_tokens, calls_at_once=settings.agentkit_max_runs
+        cached(backend, settings),
+        sessions,
+        history_tokens=settings.llm_max_history_tokens,
+        calls_at_once=settings.agentkit_max_runs,
     )
     runs = Runs(chat_service, settings.agentkit_max_runs)
     state = state_of_service(settings, backend, url, chat_service, runs)
@@ -86,6 +93,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         app.state.on_stop()
         stop_mqtt()
         runs.close(min(5.0, settings.agentkit_stop_seconds / 10))
+        state.usage.write()
         backend.close()
         sessions.close()
 
@@ -118,11 +126,12 @@ def state_of_service(
         runs,
         Metrics(runs, toolbox.names, settings.prometheus_multiproc_dir),
         Authenticator(settings),
-        RateLimiter(settings.agentkit_rate, rate_limit_storage(settings.agentkit_sessions)),
+        RateLimiter(settings.agentkit_rate or USUAL_RATE, rate_limit_storage(settings.agentkit_sessions)),
         check_of(settings, backend, url, has_tools=bool(tools)),
         Continuations(chat_service.sessions),
         Responses(chat_service.sessions),
         Upstream(backend, settings.agentkit_max_runs),
+        UsageHistory(chat_service.sessions),
         fingerprint_of(__version__, repr(backend), toolbox.schemas),
     )
 
@@ -150,7 +159,7 @@ def _add_middleware(app: FastAPI, state: State) -> None:
             allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
             allow_headers=["*"],  # SDKs send headers of their own; credentials other than the key are not read
             allow_private_network=True,
-            expose_headers=["Retry-After"],
+            expose_headers=["Retry-After", "X-Request-Id"],
         )
     app.add_middleware(RequestMonitor, metrics=state.metrics)
 
@@ -178,6 +187,17 @@ def model_of(settings: HttpSettings) -> tuple[Backend, str | None]:
         thinks=not settings.llm_skip_thinking,
     )
     return backend, backend.base_url
+
+
+def cached(backend: Backend, settings: HttpSettings) -> Backend:
+    """Return the model, with the answers that it has given where they are kept."""
+    seconds = settings.agentkit_answer_cache_seconds
+    if seconds is None:
+        return backend
+    temperature = None if settings.agentkit_model else settings.llm_temperature
+    defaults = [settings.llm_top_p, settings.llm_max_tokens, settings.llm_skip_thinking]
+    store = answer_store(seconds, settings.agentkit_sessions)
+    return CachedAnswers(backend, store, temperature, [__version__, repr(backend), defaults])
 
 
 def check_of(settings: HttpSettings, backend: Backend, url: str | None, has_tools: bool) -> ModelServer:

@@ -15,6 +15,9 @@ logger = logging.getLogger("agentkit.http")
 LOCAL = "local"
 """Subject of every request while authentication is disabled."""
 
+TOKEN = "jwt:"
+"""How the subject of a request with a token begins; that of an API key begins with "key:"."""
+
 
 class Authenticator:
     """Authenticates requests. With no API keys and no JWT configured, every caller is LOCAL: see `is_open`. Raises
@@ -59,7 +62,7 @@ class Authenticator:
                 except jwt.InvalidSignatureError:
                     continue
                 claims["sub"].encode()
-                return f"jwt:{claims['sub']}" if claims["sub"] else None
+                return f"{TOKEN}{claims['sub']}" if claims["sub"] else None
         except Exception as error:  # noqa: BLE001 - a hostile token may cause any error
             logger.info("token rejected: %s", type(error).__name__)
         return None

@@ -31,10 +31,14 @@ from agentkit.serving.http.schemas import (
     SessionRenameRequest,
     SessionRequest,
     SessionsOut,
+    SpentOnDay,
+    SpentOut,
     ToolCallOut,
+    UsageHistoryOut,
     UsageOut,
 )
 from agentkit.serving.http.sse import streamed
+from agentkit.serving.usage_history import Spent
 from agentkit.session import MAX_REQUEST_ID
 
 CLEAR_SECONDS = 3.0
@@ -64,10 +68,10 @@ routes = APIRouter(
 
 
 @routes.post("/chat", summary="Chat without a session")
-async def chat(body: ChatRequest, request: Request, state: Service) -> ChatAnswer:
+async def chat(body: ChatRequest, request: Request, state: Service, subject: Subject) -> ChatAnswer:
     """Answers a conversation given in full. Nothing is stored."""
     answer = await state.runs.answer(state.conversations.single(body), request.is_disconnected)
-    state.metrics.note(answer)
+    state.note(answer, subject)
     return ChatAnswer(**_answer_fields(answer))
 
 
@@ -79,7 +83,7 @@ async def session_chat(
     request_id = _request_id(body, idempotency_key)
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
     answer = await state.runs.answer(user_input, request.is_disconnected)
-    state.metrics.note(answer, _version(meta))
+    state.note(answer, subject, _version(meta))
     await run_in_threadpool(state.conversations.keep, subject, body.session_id, meta)
     return SessionAnswer(
         session_id=body.session_id, history_was_cut=answer.was_cut, prompt=meta.prompt_out, **_answer_fields(answer)
@@ -89,9 +93,9 @@ async def session_chat(
 @routes.post(
     "/chat/stream", summary="Chat without a session, streamed", response_class=StreamingResponse, responses=STREAM
 )
-async def chat_stream(body: ChatRequest, request: Request, state: Service) -> StreamingResponse:
+async def chat_stream(body: ChatRequest, request: Request, state: Service, subject: Subject) -> StreamingResponse:
     """Answers a conversation given in full as a stream of server-sent events. Nothing is stored."""
-    return await _streamed(state, request, state.conversations.single(body), {})
+    return await _streamed(state, request, state.conversations.single(body), {}, subject)
 
 
 @routes.post(
@@ -106,7 +110,7 @@ async def session_stream(
     """Answers the next message of a session as a stream of server-sent events."""
     request_id = _request_id(body, idempotency_key)
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
-    return await _streamed(state, request, user_input, {"session_id": body.session_id}, meta, subject)
+    return await _streamed(state, request, user_input, {"session_id": body.session_id}, subject, meta)
 
 
 def _request_id(body: SessionRequest, idempotency_key: str | None) -> str:
@@ -128,8 +132,8 @@ async def _streamed(
     request: Request,
     user_input: UserInput,
     session_fields: dict[str, str],
+    subject: str,
     meta: SessionMeta | None = None,
-    subject: str = "",
 ) -> StreamingResponse:
     """Return the stream of an answer. session_fields: added to each content frame and to the last frame."""
     frames = answer_frames(state, request.is_disconnected, user_input, session_fields, meta, subject)
@@ -152,7 +156,7 @@ async def answer_frames(
     async with aclosing(state.runs.follow(user_input, is_disconnected)) as updates:
         async for each in updates:
             if isinstance(each, Answer):
-                state.metrics.note(each, _version(meta))
+                state.note(each, subject, _version(meta))
                 if meta is not None:
                     await run_in_threadpool(state.conversations.keep, subject, session_fields["session_id"], meta)
                 yield last_frame(each.usage, each.stopped)
@@ -170,7 +174,13 @@ def last_frames(error: dict[str, Any] | None, session_fields: dict[str, str]) ->
 def _answer_fields(answer: Answer) -> dict[str, Any]:
     calls = [ToolCallOut(**call_record(record, as_text=True)) for record in answer.result.tool_calls]
     usage = UsageOut(**usage_record(answer.usage))
-    return {"response": answer.text, "stopped": answer.stopped, "usage": usage, "tool_calls": calls}
+    return {
+        "response": answer.text,
+        "stopped": answer.stopped,
+        "usage": usage,
+        "tool_calls": calls,
+        "cached": answer.was_kept,
+    }
 
 
 def _version(meta: SessionMeta | None) -> tuple[str, str] | None:
@@ -239,3 +249,17 @@ def prompts(state: Service) -> PromptsOut:
     """Returns the named system prompts of the service with their versions and weights."""
     found = [each for versions in state.conversations.prompts.all().values() for each in versions]
     return PromptsOut(prompts=[PromptOut(name=each.prompt, version=each.version, weight=each.weight) for each in found])
+
+
+@routes.get("/usage", summary="Get the caller's usage")
+def usage(state: Service, subject: Subject) -> UsageHistoryOut:
+    """Returns what the caller's answers took, by day. What other workers have answered in the last minutes may be
+    missing."""
+    days = state.usage.of(subject)
+    made = [SpentOnDay(day=day, **_spent_fields(spent)) for day, spent in days.items()]
+    total = SpentOut(**_spent_fields(sum(days.values(), Spent())))
+    return UsageHistoryOut(subject=subject, total=total, days=made)
+
+
+def _spent_fields(spent: Spent) -> dict[str, Any]:
+    return {"answers": spent.answers, "usage": UsageOut(**usage_record(spent.usage))}

@@ -11,8 +11,9 @@ from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.executor import open_call
+from agentkit.limits import Usage
 from agentkit.message import Message, is_shown_by_a_tool, response_of, system, text_of
-from agentkit.record import call_record
+from agentkit.record import call_record, usage_from, usage_record
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.prompts import Prompts, Version
@@ -24,6 +25,7 @@ from agentkit.serving.http.schemas import (
     SessionRequest,
     ToolCallOut,
     TurnOut,
+    UsageOut,
 )
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
@@ -142,8 +144,15 @@ class Conversations:
     def history(self, subject: str, session_id: str) -> History:
         """Return the messages of a session. Raises UnknownSessionError, SessionError."""
         meta = self._existing(subject, session_id)
-        messages = self.service.sessions[_key(subject, session_id)].messages
-        return History(session_id=session_id, messages=turns(messages), name=meta.name, prompt=meta.prompt_out)
+        session = self.service.sessions[_key(subject, session_id)]
+        spent = sum((usage_from(entry.usage) for entry in session.entries() if entry.usage), Usage())
+        return History(
+            session_id=session_id,
+            messages=turns(session.messages),
+            name=meta.name,
+            prompt=meta.prompt_out,
+            usage=UsageOut(**usage_record(spent)),
+        )
 
     def clear(self, subject: str, session_id: str) -> None:
         """Delete a session. Raises UnknownSessionError, SessionError, and SessionBusyError without waiting."""

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from agentkit import SessionError
+from agentkit.serving.exchange import Answer
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.gate import SUBJECT, Refusal, subject
@@ -19,6 +20,7 @@ from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter
+from agentkit.serving.usage_history import UsageHistory
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,14 @@ class State:
     continuations: Continuations
     responses: Responses
     upstream: Upstream
+    usage: UsageHistory
     fingerprint: str
+
+    def note(self, answer: Answer, subject: str, prompt: tuple[str, str] | None = None) -> None:
+        """Count an answer, and what it took, for its subject. prompt: name and version of the system prompt."""
+        self.metrics.note(answer, subject, prompt)
+        if not answer.result.replayed:
+            self.usage.note(subject, answer.usage)
 
     def sessions_problem(self) -> str | None:
         """Return what is wrong with the session store; None when it can be read."""
@@ -68,7 +77,10 @@ Subject = Annotated[str, Depends(subject_of)]
 
 
 async def check_rate(subject: Subject, state: Service) -> None:
-    """Check the rate limit of the subject. Raises HTTPException with 429 when it is exceeded."""
+    """Check the rate limit of the subject. Raises HTTPException with 429 when it is exceeded. A service that needs no
+    key has one user, and no limit unless one is set."""
+    if state.settings.agentkit_rate is None and state.authenticator.is_open:
+        return
     rates = state.rates
     is_allowed = await run_in_threadpool(rates.allows, subject) if rates.is_remote else rates.allows(subject)
     if not is_allowed:

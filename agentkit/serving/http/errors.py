@@ -17,18 +17,37 @@ from agentkit.errors import RequestConflictError, SessionBusyError, TranscriptEr
 from agentkit.serving.append_only import ReplyChangedError
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
 from agentkit.serving.http.runs import ClientDisconnectedError, StoppingError, TooManyRunsError
+from agentkit.serving.http.validation import problems_of
 from agentkit.serving.outage import STORE_OUTAGE
 
 logger = logging.getLogger("agentkit.http")
 
 _BAD_REQUEST_TYPES = {"missing", "too_short", "string_too_short", "value_error"}
 
+OPENAI_API = "/v1"
+"""Where the OpenAI API is; in the paths below it, errors have its form."""
+
 OPENAI_ROUTES = ("/chat/completions", "/completions", "/models", "/responses", "/embeddings", "/messages")
 """Ends of the paths at which clients of the OpenAI API look, also below another base URL."""
 
 NOT_FOUND_HINT = (
-    "Not Found: the OpenAI API is at /v1/chat/completions and /v1/models, so that the base URL of a client ends in /v1"
+    "the OpenAI API is at /v1/chat/completions, /v1/responses and /v1/models: the base URL of a client ends in /v1"
 )
+
+_KINDS = {401: "authentication_error", 429: "rate_limit_error"}
+_CODES = {
+    401: "invalid_api_key",
+    404: "not_found",
+    405: "method_not_supported",
+    409: "conflict",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+    429: "rate_limit_exceeded",
+    500: "internal_error",
+    502: "model_server_error",
+    503: "service_unavailable",
+}
+"""Codes of errors that have none of their own."""
 
 DESCRIPTIONS = {
     400: "Invalid request: a field is missing, empty, or refers to something that does not exist",
@@ -96,12 +115,15 @@ def logged_status_and_detail(error: Exception) -> tuple[int, str]:
 
 def body_of(path: str, status: int, detail: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
     """Return the JSON body of an error response in the format of the path. param, code: of the OpenAI API."""
-    if not path.startswith("/v1/") and not path.rstrip("/").endswith(OPENAI_ROUTES):
+    if not is_of_openai(path):
         return {"detail": detail}
-    kinds = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
-    kind = kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
-    usual = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(status)
-    return {"error": {"message": detail, "type": kind, "param": param, "code": code or usual}}
+    kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
+    return {"error": {"message": detail, "type": kind, "param": param, "code": code or _CODES.get(status)}}
+
+
+def is_of_openai(path: str) -> bool:
+    """Whether clients of the OpenAI API ask for a path, so that errors have the form of that API."""
+    return path == OPENAI_API or path.startswith(f"{OPENAI_API}/") or path.rstrip("/").endswith(OPENAI_ROUTES)
 
 
 def body_of_error(path: str, error: Exception) -> dict[str, Any]:
@@ -134,14 +156,22 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> JSONResponse:
-        path, detail = request.scope["path"], str(error.detail)
+        path, detail, (param, code) = request.scope["path"], str(error.detail), _param_and_code(error)
         if error.status_code == 404 and detail == "Not Found":
-            detail = NOT_FOUND_HINT if path.rstrip("/").endswith(OPENAI_ROUTES) else detail
-        return response_of(path, error.status_code, detail, error.headers, *_param_and_code(error))
+            detail, code = _not_found(request.method, path), "unknown_url"
+        elif error.status_code == 405 and is_of_openai(path):
+            allowed = (error.headers or {}).get("allow", "another method")
+            detail = f"{request.method} is not supported at {in_a_line(path, 200)}: use {allowed}"
+        return response_of(path, error.status_code, detail, error.headers, param, code)
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> JSONResponse:
-        return response_of(request.scope["path"], *invalid_request(error.errors()))
+        path, raw = request.scope["path"], error.errors()
+        if is_of_openai(path):
+            problems = problems_of(raw, error.body)
+            said = "; ".join(f"{each.param}: {each.text}" if each.param else each.text for each in problems)
+            return response_of(path, 400, said, None, problems[0].param, problems[0].code)
+        return response_of(path, *invalid_request(raw, error.body))
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
         return response_of(request.scope["path"], *logged_status_and_detail(error))
@@ -158,12 +188,11 @@ def add_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
 
-def invalid_request(problems: Sequence[Any]) -> tuple[int, str]:
-    """The HTTP status and the message for what pydantic finds wrong with a request."""
-    status = 400 if all(problem["type"] in _BAD_REQUEST_TYPES for problem in problems) else 422
-    return status, "; ".join(map(_validation_detail, problems[:5]))
+def invalid_request(errors: Sequence[Any], body: Any) -> tuple[int, str]:
+    """The HTTP status and the message for what pydantic finds wrong with the body of a request."""
+    status = 400 if all(error["type"] in _BAD_REQUEST_TYPES for error in errors) else 422
+    return status, "; ".join(f"{each.dotted}: {each.text}" for each in problems_of(errors, body))
 
 
-def _validation_detail(problem: Any) -> str:
-    field = ".".join(str(each) for each in problem["loc"] if each not in ("body", "query", "path"))
-    return in_a_line(f"{field or 'body'}: {problem['msg']}", 300)
+def _not_found(method: str, path: str) -> str:
+    return f"Not Found: {method} {in_a_line(path, 200)}; {NOT_FOUND_HINT}" if is_of_openai(path) else "Not Found"

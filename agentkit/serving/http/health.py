@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from agentkit.serving.http.auth import TOKEN
 from agentkit.serving.http.dependencies import Service, Subject
 from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.metrics import CONTENT_TYPE
@@ -54,5 +55,7 @@ def ready(state: Service) -> JSONResponse:
 
 @routes.get("/metrics", tags=["metrics"], summary="Prometheus metrics", responses=error_responses(ErrorResponse, 401))
 def metrics(state: Service, subject: Subject) -> Response:
-    """Returns metrics in the Prometheus text format."""
-    return Response(state.metrics.text(), media_type=CONTENT_TYPE)
+    """Returns metrics in the Prometheus text format. Of the series by subject, a caller with a token (JWT) sees its
+    own, and one with an API key all."""
+    only = subject if subject.startswith(TOKEN) else None
+    return Response(state.metrics.text(only), media_type=CONTENT_TYPE)

@@ -1,11 +1,16 @@
-"""Prometheus metrics: requests, latency, tokens, tool calls, answers and prompt versions."""
+"""Prometheus metrics: requests, latency, tokens, tool calls, answers, prompt versions, and what each subject spends."""
 
+import hashlib
+import math
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from agentkit._text import in_a_line
+from agentkit.limits import Usage
 from agentkit.serving.exchange import Answer
 
 if TYPE_CHECKING:
@@ -13,6 +18,17 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Content type of the Prometheus text format."""
+
+MAX_SUBJECTS = 200
+"""How many subjects have series of their own; those that come after them share one."""
+
+MAX_NAME = 80
+"""Characters of the name of a subject in a label."""
+
+OTHERS = "others"
+"""The label of the subjects that have no series of their own."""
+
+_BY_SUBJECT = "agentkit_subject_"
 
 
 class Metrics:
@@ -36,6 +52,18 @@ class Metrics:
         self._prompts = Counter(
             "agentkit_prompt_uses", "Answers per prompt version.", ["prompt", "version"], registry=registry
         )
+        self._hits = Counter(
+            "agentkit_cache_hits", "Answers that were kept from an earlier request.", registry=registry
+        )
+        self._subjects: set[str] = set()
+        self._subjects_lock = threading.Lock()
+        self._spent_answers = Counter(f"{_BY_SUBJECT}answers", "Answers per subject.", ["subject"], registry=registry)
+        self._spent_tokens = Counter(
+            f"{_BY_SUBJECT}tokens", "Model tokens per subject.", ["subject", "kind"], registry=registry
+        )
+        self._spent_cost = Counter(
+            f"{_BY_SUBJECT}cost", "Known cost per subject, as model servers tell it.", ["subject"], registry=registry
+        )
         running = Gauge("agentkit_runs", "Answers in progress.", registry=registry, multiprocess_mode="livesum")
         runs.on_count = running.set
 
@@ -44,26 +72,69 @@ class Metrics:
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def note(self, answer: Answer, prompt: tuple[str, str] | None = None) -> None:
-        """Count an answer, once however often it is sent. prompt: name and version of the system prompt."""
+    def note(self, answer: Answer, subject: str, prompt: tuple[str, str] | None = None) -> None:
+        """Count an answer, once however often it is sent. subject: whose it is. prompt: name and version of the system
+        prompt."""
         if answer.result.replayed:
             self._replays.inc()
             return
         self._tokens.labels("input").inc(answer.usage.input_tokens)
         self._tokens.labels("output").inc(answer.usage.output_tokens)
         self._answers.labels(answer.result.stopped).inc()
+        if answer.was_kept:
+            self._hits.inc()
         for record in answer.result.tool_calls:
             name = record.name if record.name in self._tools else "unknown"  # models invent names
             self._calls.labels(name, "error" if record.error else "ok").inc()
         if prompt is not None:
             self._prompts.labels(*prompt).inc()
+        self._note_spent(answer.usage, self._label_of(subject))
 
-    def text(self) -> bytes:
-        """Return the metrics in the Prometheus text format."""
+    def _note_spent(self, usage: Usage, label: str) -> None:
+        self._spent_answers.labels(label).inc()
+        self._spent_tokens.labels(label, "input").inc(usage.input_tokens)
+        self._spent_tokens.labels(label, "output").inc(usage.output_tokens)
+        if usage.cost is not None and math.isfinite(usage.cost) and usage.cost > 0:
+            self._spent_cost.labels(label).inc(usage.cost)
+
+    def _label_of(self, subject: str) -> str:
+        """The label of a subject: its name, as long as there are not too many."""
+        name = _name_of(subject)
+        with self._subjects_lock:
+            if name not in self._subjects and len(self._subjects) >= MAX_SUBJECTS:
+                return OTHERS
+            self._subjects.add(name)
+        return name
+
+    def text(self, only: str | None = None) -> bytes:
+        """Return the metrics in the Prometheus text format. only: the subject whose series are returned of those by
+        subject; None: all."""
+        text = generate_latest(self._collected())
+        if only is None:
+            return text
+        own = f'subject="{_escaped(_name_of(only))}"'.encode()
+        by_subject = _BY_SUBJECT.encode()
+        return b"".join(
+            line for line in text.splitlines(keepends=True) if not line.startswith(by_subject) or own in line
+        )
+
+    def _collected(self) -> CollectorRegistry:
         if self._folder is None:
-            return generate_latest(self._registry)
+            return self._registry
         from prometheus_client.multiprocess import MultiProcessCollector
 
         registry = CollectorRegistry()
         MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        return registry
+
+
+def _name_of(subject: str) -> str:
+    """The name of a subject in a label; that of a long one is shortened, and still its own."""
+    if len(subject) <= MAX_NAME and subject.isprintable():
+        return subject
+    digest = hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{in_a_line(subject, MAX_NAME - 20)}#{digest}"
+
+
+def _escaped(label: str) -> str:
+    return label.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

@@ -1,11 +1,12 @@
 """ASGI middleware for every request: metrics, security headers, and a response for unexpected errors."""
 
+import secrets
 import time
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agentkit.serving.http.errors import logged_status_and_detail, response_of
+from agentkit.serving.http.errors import is_of_openai, logged_status_and_detail, response_of
 from agentkit.serving.http.metrics import Metrics
 
 CONTENT_POLICY = (
@@ -45,7 +46,7 @@ class ErrorGuard:
 
 
 class RequestMonitor:
-    """Counts requests, and adds security headers to responses."""
+    """Counts requests, and adds headers to responses: for security, and the id that SDKs of the OpenAI API show."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -62,6 +63,8 @@ class RequestMonitor:
                 self._count(scope, message["status"], time.perf_counter() - started)
                 present = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [*message["headers"], *((k, v) for k, v in HEADERS.items() if k not in present)]
+                if is_of_openai(scope["path"]):
+                    message["headers"].append((b"x-request-id", f"req_{secrets.token_hex(16)}".encode()))
             await send(message)
 
         await self._app(scope, receive, watched_send)

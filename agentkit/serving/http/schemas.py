@@ -19,7 +19,8 @@ def _not_blank(value: str) -> str:
     return value
 
 
-def _image_url(url: str) -> str:
+def checked_image_url(url: str) -> str:
+    """Return a data URL of an image. Raises ValueError for another URL."""
     _image(url)
     return url
 
@@ -40,7 +41,7 @@ SessionId = Annotated[
     Field(max_length=1000, description="Session ID, chosen by the client; unique per caller."),
     AfterValidator(_not_blank),
 ]
-ImageDataUrl = Annotated[str, AfterValidator(_image_url)]
+ImageDataUrl = Annotated[str, AfterValidator(checked_image_url)]
 Temperature = Annotated[
     float | None, Field(ge=0, le=5, description="Sampling temperature. Defaults to the server's setting.")
 ]
@@ -206,6 +207,9 @@ class ChatAnswer(BaseModel):
     )
     usage: UsageOut = Field(default=UsageOut(), description="Resources used.")
     tool_calls: list[ToolCallOut] = Field(default=[], description="Tool calls made, in order.")
+    cached: bool = Field(
+        default=False, description="Whether the answer was given to an earlier request, and the model was not asked."
+    )
 
 
 class PromptOut(BaseModel):
@@ -244,6 +248,7 @@ class History(BaseModel):
     messages: list[TurnOut] = Field(description="Messages, oldest first.")
     name: str = Field(default="", description="Display name of the session.")
     prompt: PromptOut | None = Field(default=None, description="Named system prompt of the session, if any.")
+    usage: UsageOut = Field(default=UsageOut(), description="Resources used by all answers of the session.")
 
 
 class SessionOut(BaseModel):
@@ -258,6 +263,27 @@ class SessionsOut(BaseModel):
     """The sessions of the caller."""
 
     sessions: list[SessionOut] = Field(description="Sessions, most recently updated first.")
+
+
+class SpentOut(BaseModel):
+    """What the answers of one caller took."""
+
+    answers: int = Field(default=0, description="Number of answers.")
+    usage: UsageOut = Field(default=UsageOut(), description="Resources used.")
+
+
+class SpentOnDay(SpentOut):
+    """What the answers of one day took."""
+
+    day: str = Field(description="The day in UTC (ISO 8601).")
+
+
+class UsageHistoryOut(BaseModel):
+    """What the caller's answers took."""
+
+    subject: str = Field(description="The caller.")
+    total: SpentOut = Field(description="The sum of all days.")
+    days: list[SpentOnDay] = Field(description="The days of the last twelve months, the latest first.")
 
 
 class PromptsOut(BaseModel):

@@ -12,6 +12,8 @@ from agentkit.serving.environment import data_folder, session_store
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
+
 
 class HttpSettings(BaseSettings):
     """Each field is read from the environment variable of the same name in upper case. Raises pydantic's
@@ -40,10 +42,23 @@ class HttpSettings(BaseSettings):
     agentkit_jwt_issuer: str | None = None
     agentkit_jwt_leeway: float = Field(default=5.0, ge=0, le=300, description="Seconds that clocks may differ.")
 
-    agentkit_rate: int = Field(default=60, ge=1, description="Maximum requests per subject and minute.")
+    agentkit_rate: int | None = Field(
+        default=None,
+        ge=1,
+        description="Maximum requests per subject and minute; default: 60, and none while no key is needed.",
+    )
     agentkit_max_body: int = Field(default=10_000_000, ge=1000, description="Maximum request body size in bytes.")
     agentkit_max_runs: int = Field(default=256, ge=1, description="Maximum number of concurrent answers.")
+    agentkit_answer_cache_seconds: float | None = Field(
+        default=None,
+        ge=1,
+        le=2_592_000,
+        description="Seconds that answers are kept for the same question; default: not.",
+    )
     agentkit_cors: Names = Field(default=(), description="Allowed CORS origins, comma-separated.")
+    agentkit_image_hosts: Names = Field(
+        default=(), description="Hosts that images may be fetched from although they are not public, comma-separated."
+    )
 
     agentkit_max_connections: int | None = Field(
         default=None, ge=1, description="Maximum number of open connections; default: half of the descriptors."
@@ -82,7 +97,7 @@ class HttpSettings(BaseSettings):
             values.setdefault("_env_file_encoding", _encoding_of(Path(file)))
         super().__init__(**values)
 
-    @field_validator("agentkit_tools", "agentkit_cors", "agentkit_mqtt_projects", mode="before")
+    @field_validator("agentkit_tools", "agentkit_cors", "agentkit_image_hosts", "agentkit_mqtt_projects", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(filter(None, value.replace(",", " ").split())) if isinstance(value, str) else value
@@ -90,7 +105,7 @@ class HttpSettings(BaseSettings):
     @field_validator("agentkit_cors", mode="after")
     @classmethod
     def _as_browsers_write_it(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(each.rstrip("/").lower() for each in origins)
+        return tuple(map(_origin, origins))
 
     @field_validator("*", mode="before")
     @classmethod
@@ -118,6 +133,13 @@ class HttpSettings(BaseSettings):
     def accepts_jwt(self) -> bool:
         """Whether tokens (JWT) are accepted."""
         return bool(self.agentkit_jwt_secret or self.agentkit_jwt_jwks)
+
+
+def _origin(written: str) -> str:
+    """Return an origin as browsers send it: in lower case, without the path and the port that is usual."""
+    scheme, separator, rest = written.strip().lower().partition("://")
+    host = rest.partition("/")[0]
+    return f"{scheme}{separator}{host.removesuffix(_USUAL_PORTS.get(scheme, ' '))}"
 
 
 def _encoding_of(file: Path) -> str:

@@ -92,7 +92,7 @@ def test_request_errors_have_the_openai_format(client: openai.OpenAI) -> None:
     elsewhere: Any = [{"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest"}}]
     other: Any = [{"type": "input_image", "image_url": "http://169.254.169.254/latest"}]
     for part in (elsewhere, other):
-        with pytest.raises(openai.UnprocessableEntityError, match="data URL"):
+        with pytest.raises(openai.BadRequestError, match="is not fetched"):
             client.chat.completions.create(model="agentkit", messages=[{"role": "user", "content": part}])
     with pytest.raises(openai.BadRequestError, match="messages"):
         client.chat.completions.create(model="agentkit", messages=[])

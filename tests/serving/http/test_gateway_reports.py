@@ -189,3 +189,15 @@ def test_a_client_that_says_how_to_think_is_not_contradicted(fields: Any, sent: 
         assert service.ask("POST", "/v1/chat/completions", body).status_code == 200
         found = server.requests[0].body
         assert (found.get("enable_thinking"), found.get("chat_template_kwargs")) == sent
+
+
+def test_log_probabilities_of_all_chunks_come_back(tmp_path: Path) -> None:
+    def piece(text: str) -> dict[str, Any]:
+        made = delta(content=text)
+        made["choices"][0]["logprobs"] = {"content": [{"token": text, "logprob": -1.0}], "refusal": None}
+        return made
+
+    with agent(tmp_path, [streamed(piece("Hel"), piece("lo"), delta("stop"))]) as (service, _):
+        body = {"model": "agentkit", "messages": [user("x")], "logprobs": True}
+        (choice,) = service.ask("POST", "/v1/chat/completions", body).json()["choices"]
+        assert [each["token"] for each in choice["logprobs"]["content"]] == ["Hel", "lo"]

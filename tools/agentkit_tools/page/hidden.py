@@ -195,7 +195,7 @@ def _has_letters(style: Declarations, above: bool) -> bool:
 
 def _fill(fill: str, style: Declarations, shown: _Shown) -> Color | None:
     """Returns the colour of the letters: that of the background if they are transparent."""
-    clear = fill == "transparent" or re.fullmatch(r"(?:rgba?|hsla?)\(.*[,/]\s*0?\.?0*%?\s*\)|#(?:...0|.{6}00)", fill)
+    clear = fill == "transparent" or re.fullmatch(r"(?:rgba?|hsla?)\(.*[,/]\s*+0?\.?0*+%?\s*+\)|#(?:...0|.{6}00)", fill)
     if clear:
         painted = "text" in (style.get("background-clip") or style.get("-webkit-background-clip") or "")
         return None if painted else shown.background

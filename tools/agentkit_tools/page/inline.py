@@ -215,7 +215,7 @@ def _formula(math: Element) -> str:
 
 
 def _without_display(tex: str) -> str:
-    match = re.fullmatch(r"\{\\(?:display|text)style\s*(.*)\}", tex.strip(), re.DOTALL)
+    match = re.fullmatch(r"\{\\(?:display|text)style\s*+(.*)\}", tex.strip(), re.DOTALL)
     return (match[1] if match else tex).strip()
 
 

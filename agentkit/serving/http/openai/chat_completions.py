@@ -59,6 +59,11 @@ class Ending:
         """How the answer ended."""
         return finish_reason(self.answer, self.calls)
 
+    @property
+    def marks(self) -> dict[str, Any]:
+        """The field that says that the answer was given to an earlier request."""
+        return {"cached": True} if self.answer.was_kept else {}
+
 
 @routes.post("/chat/completions", summary="Create a chat completion", response_model=None)
 async def complete(body: CompletionRequest, request: Request, state: Service, subject: Subject) -> Response:
@@ -101,7 +106,8 @@ def _completion(message: dict[str, Any], ending: Ending, head: dict[str, Any]) -
         "logprobs": logprobs_in(ending.answer),
         "finish_reason": ending.finish_reason,
     }
-    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage_fields(ending.answer.usage)}
+    usage = usage_fields(ending.answer.usage)
+    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage, **ending.marks}
 
 
 async def _chunks(
@@ -117,7 +123,7 @@ async def _chunks(
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
         if ending is not None:
             choice |= {"logprobs": logprobs_in(ending.answer), "finish_reason": ending.finish_reason}
-        return {**head, "choices": [choice], **more}
+        return {**head, "choices": [choice], **more, **(ending.marks if ending is not None else {})}
 
     said = streamed_said(asked, state)
     async with aclosing(answer_parts(state, request, asked, subject, said)) as parts:
@@ -171,7 +177,7 @@ async def answer_parts(
             for delta in said.take(each) if isinstance(each, Event) else said.rest(each):
                 yield delta
             if isinstance(each, Answer):
-                state.metrics.note(each)
+                state.note(each, subject)
                 yield await _ending(state, asked, subject, each)
 
 

@@ -11,10 +11,12 @@ from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.openai.client_tools import client_tools, tool_choice
 from agentkit.serving.http.openai.fields import sampling_of
 from agentkit.serving.http.openai.history import run_messages
+from agentkit.serving.http.openai.images import ImageAddress, with_images
 from agentkit.serving.http.openai.models import MODEL
 from agentkit.serving.http.openai.response_format import JsonAnswer, json_answer
 from agentkit.serving.http.openai.service_tools import service_tools
-from agentkit.serving.http.schemas import ImageDataUrl, Penalty, Temperature, TopP
+from agentkit.serving.http.openai.title_requests import is_title_request
+from agentkit.serving.http.schemas import Penalty, Temperature, TopP
 
 _IMAGES = ("image_url", "input_image")
 _TEXTS = ("text", "input_text", "output_text")
@@ -27,11 +29,14 @@ MaxTokens = Annotated[int | None, Field(ge=-1, le=10_000_000)]
 
 
 class ImageUrl(BaseModel):
-    """An image. Only data URLs are accepted, because the model server would fetch any other URL."""
+    """An image."""
 
     model_config = ConfigDict(extra="allow")
 
-    url: ImageDataUrl = Field(description="Image as a base64 data URL (PNG, JPEG, WebP or GIF).")
+    url: ImageAddress = Field(
+        description="Image as a base64 data URL (PNG, JPEG, WebP or GIF), or its public http(s) address, which is "
+        "fetched by this service."
+    )
 
 
 class ContentPart(BaseModel):
@@ -43,7 +48,7 @@ class ContentPart(BaseModel):
         description="Type of the part. A text part requires the field `text`, an image part the field `image_url`."
     )
     text: str | None = Field(default=None, description="The text of a text part.")
-    image_url: ImageUrl | ImageDataUrl | None = Field(default=None, description="The image of an image part.")
+    image_url: ImageUrl | ImageAddress | None = Field(default=None, description="The image of an image part.")
 
     @model_validator(mode="after")
     def _has_content(self) -> "ContentPart":
@@ -151,8 +156,10 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
     own_names = [tool.name for tool in own]
     client = client_tools(body.tools, own_names)
     client_names = [tool.name for tool in client]
-    choice = tool_choice(body.tool_choice, [*own_names, *client_names], client_names)
     messages = [message.as_dict() for message in body.messages]
+    wants_none = not client and body.tool_choice in (None, "auto") and is_title_request(messages)
+    choice = tool_choice("none" if wants_none else body.tool_choice, [*own_names, *client_names], client_names)
+    with_images(messages, state.settings.agentkit_image_hosts)
     tools = (*own, *client)
     if choice.allowed is not None:
         tools = tuple(tool for tool in tools if tool.name in choice.allowed)

@@ -1,0 +1,213 @@
+"""What surrounds the OpenAI-compatible API: its errors, pages of other origins, limits."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from agentkit.serving.http.keys import Keys
+from agentkit.serving.http.settings import HttpSettings
+from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
+from tests.support.model_server import ModelServer
+from tests.support.site import Site
+
+HELLO = [{"role": "user", "content": "Hello"}]
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def service(tmp_path: Path, model: ModelServer) -> Iterator[Service]:
+    settings = settings_for(tmp_path, model.url, agentkit_tools=(LOOK_UP,), agentkit_cors="https://App.example:443/")
+    with serve_http(settings) as running:
+        yield running
+
+
+def error_of(service: Service, status: int, body: Any, path: str = CHAT, method: str = "POST") -> dict[str, Any]:
+    response = service.ask(method, path, body)
+    assert response.status_code == status, response.text
+    error: dict[str, Any] = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return error
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code"),
+    [
+        pytest.param({}, "messages", "missing_required_parameter", id="no messages"),
+        pytest.param({"messages": []}, "messages", "empty_array", id="empty messages"),
+        pytest.param({"messages": "hi"}, "messages", "invalid_type", id="messages as text"),
+        pytest.param({"messages": ["hi"]}, "messages[0]", "invalid_type", id="message as text"),
+        pytest.param({"messages": [{"content": "x"}]}, "messages[0].role", "missing_required_parameter", id="no role"),
+        pytest.param({"messages": [{"role": "robot"}]}, "messages[0].role", "invalid_value", id="unknown role"),
+        pytest.param(
+            {"messages": [{"role": "user", "content": 5}]}, "messages[0].content", "invalid_type", id="number content"
+        ),
+        pytest.param(
+            {"messages": [{"role": "user", "content": [{"type": "video"}]}]},
+            "messages[0].content[0].type",
+            "invalid_value",
+            id="unknown part",
+        ),
+        pytest.param(
+            {"messages": [{"role": "user", "content": [{"text": "x"}]}]},
+            "messages[0].content[0].type",
+            "missing_required_parameter",
+            id="part without type",
+        ),
+        pytest.param(
+            {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+            "messages[0].content[0]",
+            "invalid_value",
+            id="text part without text",
+        ),
+        pytest.param({"messages": HELLO, "temperature": "hot"}, "temperature", "invalid_type", id="warm"),
+        pytest.param({"messages": HELLO, "temperature": -1}, "temperature", "invalid_value", id="cold"),
+        pytest.param({"messages": HELLO, "stop": {"a": 1}}, "stop", "invalid_type", id="stop"),
+        pytest.param({"messages": HELLO, "max_tokens": 1.5}, "max_tokens", "invalid_type", id="max_tokens"),
+        pytest.param({"messages": HELLO, "stream_options": 3}, "stream_options", "invalid_type", id="stream_options"),
+        pytest.param([], None, "invalid_type", id="list body"),
+        pytest.param("x", None, "invalid_type", id="text body"),
+    ],
+)
+def test_an_invalid_request_is_a_400_that_names_the_field(
+    service: Service, body: Any, param: str | None, code: str
+) -> None:
+    error = error_of(service, 400, body)
+    assert (error["param"], error["code"], error["type"]) == (param, code, "invalid_request_error")
+    for internal in ("ContentPart", "ImageUrl", "ChatMessage", "CompletionRequest", "function-", "list[", "pydantic"):
+        assert internal not in json.dumps(error)
+    assert param is None or error["message"].startswith(f"{param}: ")
+
+
+def test_a_body_that_is_no_json_is_a_400(service: Service) -> None:
+    for data in (b'{"messages": ', b"\xff", b"[" * 5000):
+        response = service.ask("POST", CHAT, data=data, headers={"Content-Type": "application/json"})
+        assert (response.status_code, response.json()["error"]["type"]) == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", "/v1/images/generations", 404, "unknown_url"),
+        ("GET", "/v1/", 404, "unknown_url"),
+        ("GET", "/v1", 404, "unknown_url"),
+        ("POST", "/v1/v1/chat/completions", 404, "unknown_url"),
+        ("POST", "/chat/completions", 404, "unknown_url"),
+        ("GET", CHAT, 405, "method_not_supported"),
+        ("GET", "/v1/models/gpt-5", 404, "model_not_found"),
+    ],
+)
+def test_an_unknown_url_has_a_code_of_its_own(service: Service, method: str, path: str, status: int, code: str) -> None:
+    error = error_of(service, status, None, path, method)
+    assert (error["code"], error["type"]) == (code, "invalid_request_error")
+
+
+def test_sdks_find_the_id_of_a_request(service: Service) -> None:
+    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
+        done = client.chat.completions.create(model="agentkit", messages=[{"role": "user", "content": "Hello"}])
+        assert str(done._request_id).startswith("req_")
+        with pytest.raises(openai.NotFoundError) as unknown:
+            client.models.retrieve("gpt-5")
+        assert unknown.value.request_id is not None
+        assert (unknown.value.param, unknown.value.code) == ("model", "model_not_found")
+
+
+SDK_HEADERS = (
+    "authorization,cache-control,content-type,idempotency-key,user-agent,x-stainless-arch,x-stainless-lang,"
+    "x-stainless-os,x-stainless-retry-count,x-stainless-timeout,openai-organization,openai-project,x-title,http-referer"
+)
+
+
+def test_the_preflights_of_sdks_pass_where_the_origin_is_allowed(service: Service) -> None:
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": SDK_HEADERS}
+    passed = service.ask("OPTIONS", CHAT, headers={**asked, "Origin": "https://app.example"})
+    assert passed.status_code == 200
+    allowed = {each.strip().lower() for each in passed.headers["access-control-allow-headers"].split(",")}
+    assert set(SDK_HEADERS.split(",")) <= allowed
+    assert service.ask("OPTIONS", CHAT, headers={**asked, "Origin": "https://evil.example"}).status_code == 400
+    wrong = service.ask("POST", CHAT, {}, headers={"Origin": "https://app.example"})
+    assert wrong.headers["access-control-allow-origin"] == "https://app.example"
+    assert "X-Request-Id" in wrong.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    ("written", "origin"),
+    [
+        ("https://app.example/", "https://app.example"),
+        ("HTTPS://APP.example:443", "https://app.example"),
+        ("http://localhost:3000//", "http://localhost:3000"),
+        ("http://localhost:80/app", "http://localhost"),
+        ("app://obsidian.md", "app://obsidian.md"),
+        ("null", "null"),
+        ("*", "*"),
+    ],
+)
+def test_origins_are_taken_as_people_write_them(tmp_path: Path, written: str, origin: str) -> None:
+    assert settings_for(tmp_path, "http://localhost", agentkit_cors=written).agentkit_cors == (origin,)
+
+
+def test_a_service_without_keys_has_no_rate_limit_unless_set(tmp_path: Path, model: ModelServer) -> None:
+    unset = {"agentkit_rate": HttpSettings.model_fields["agentkit_rate"].default}
+    with serve_http(settings_for(tmp_path, model.url, **unset)) as service:
+        assert {service.ask("GET", "/v1/models").status_code for _ in range(65)} == {200}
+        key = Keys(tmp_path / "keys.json").add("ann")
+        assert [service.ask("GET", "/v1/models", key=key).status_code for _ in range(62)][-2:] == [429, 429]
+    other = tmp_path / "other"
+    other.mkdir()
+    with serve_http(settings_for(other, model.url, agentkit_rate=2)) as service:
+        assert [service.ask("GET", "/v1/models").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def image_message(*urls: str, part: str = "image_url") -> dict[str, Any]:
+    parts = [{"type": part, "image_url": url if part == "input_image" else {"url": url}} for url in urls]
+    return {"role": "user", "content": [{"type": "text", "text": "What is this?"}, *parts]}
+
+
+def test_images_by_address_are_fetched_here_and_sent_as_data(tmp_path: Path, model: ModelServer, site: Site) -> None:
+    with serve_http(settings_for(tmp_path, model.url, agentkit_image_hosts=site.address)) as service:
+        url = f"{site.url}/image.png"
+        for message in (image_message(url, url), image_message(url, part="input_image")):
+            assert service.ask("POST", CHAT, {"messages": [message]}).status_code == 200
+            sent = json.dumps(model.requests[-1].body)
+            assert "data:image/png;base64,iVBOR" in sent
+            assert site.url not in sent
+        for path, says in (("/article", "not a supported image"), ("/status/404", "404"), ("/to?http://10.0.0.1/", "")):
+            message = image_message(f"{site.url}{path}")
+            error = error_of(service, 400, {"messages": [*HELLO, message]})
+            assert (error["param"], error["code"]) == ("messages[1].content[1].image_url.url", "invalid_image_url")
+            assert says in error["message"]
+        many = [f"{site.url}/image.png?{number}" for number in range(17)]
+        assert error_of(service, 400, {"messages": [image_message(*many)]})["code"] == "too_many_images"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://169.254.169.254/latest",
+        "http://localhost:1/x.png",
+        "http://[::1]/x.png",
+        "http://0x7f.1/x.png",
+        "http://metadata.internal/x",
+        "http://user:SECRET@10.0.0.1/x.png",
+        "file:///etc/passwd",
+        "ftp://example.org/x.png",
+    ],
+)
+def test_no_private_address_is_fetched(service: Service, model: ModelServer, address: str) -> None:
+    for part in ("image_url", "input_image"):
+        error = error_of(service, 400, {"messages": [image_message(address, part=part)]})
+        assert "SECRET" not in error["message"]
+        assert str(error["param"]).startswith("messages[0].content[1].image_url")
+    assert not model.requests
+
+
+def test_data_urls_count_by_their_bytes(service: Service, model: ModelServer) -> None:
+    for head in ("data:image/jpg;base64,", "data:;base64,", "DATA:image/png;base64,"):
+        assert service.ask("POST", CHAT, {"messages": [image_message(head + PNG)]}).status_code == 200
+        assert f"data:image/png;base64,{PNG}" in json.dumps(model.requests[-1].body)
+    error = error_of(service, 400, {"messages": [image_message("data:image/svg+xml;base64,PHN2Zz4=")]})
+    assert error["code"] == "invalid_value"
