@@ -103,6 +103,8 @@ def look_up(topic: str) -> str:
 
 def reply(request: Asked) -> Answer:
     """Return the concatenated user messages; call the tool when the last user message contains "look up"."""
+    if "messages" not in request.body:  # embeddings, or the completion of a text
+        return whole("")
     messages = request.body["messages"]
     last = messages[-1]
     if last["role"] == "user" and "look up" in str(last["content"]):

@@ -70,6 +70,14 @@ def test_a_history_reaches_the_model_server_as_it_is(messages: list[Any], servic
     assert echo.requests[-1].body["messages"] == messages
 
 
+@pytest.mark.parametrize("content", ["", None, []], ids=["text", "null", "list"])
+def test_an_empty_answer_at_the_end_is_no_answer(content: Any, service: Service, echo: ModelServer) -> None:
+    assert complete(service, [user("Hi"), {"role": "assistant", "content": content}]).status_code == 200
+    assert echo.requests[-1].body["messages"] == [user("Hi")]
+    alone = complete(service, [{"role": "assistant", "content": content}])
+    assert (alone.status_code, alone.json()["error"]["param"]) == (400, "messages")
+
+
 def test_the_deprecated_form_of_calls_is_taken(service: Service, echo: ModelServer) -> None:
     old = {"role": "assistant", "content": None, "function_call": CALL["function"]}
     messages = [user("Hi"), old, {"role": "function", "name": "mine", "content": "1"}, user("And?")]

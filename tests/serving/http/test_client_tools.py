@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ import pytest
 
 from agentkit import tool
 from agentkit.serving.http.keys import Keys
-from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
-from tests.support.model_server import Asked, ModelServer, calls, serve, whole
+from tests.support.http_service import LOOK_UP, Service
+from tests.support.model_server import Asked, calls, whole
+from tests.support.scripted_agent import agent
 
 WEATHER = {
     "type": "function",
@@ -24,12 +24,6 @@ WEATHER = {
     },
 }
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-
-
-@contextmanager
-def agent(folder: Path, answers: Any, **settings: Any) -> Iterator[tuple[Service, ModelServer]]:
-    with serve(answers) as server, serve_http(settings_for(folder, server.url, **settings)) as service:
-        yield service, server
 
 
 def complete(service: Service, messages: Any, **fields: Any) -> Any:
@@ -81,10 +75,12 @@ def test_in_a_reply_with_calls_of_both_the_services_run_first_and_are_remembered
 
 
 def test_what_is_kept_of_an_answer_is_its_subjects_alone(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, "http://127.0.0.1:1")
-    ann, bob = (Keys(settings.agentkit_keys_file).add(name) for name in ("ann", "bob"))
+    keys = tmp_path / "keys.json"
+    ann, bob = (Keys(keys).add(name) for name in ("ann", "bob"))
     body = {"model": "agentkit", "tools": [WEATHER]}
-    with agent(tmp_path, [BOTH, whole("Done."), whole("Done.")], agentkit_tools=(LOOK_UP,)) as (service, server):
+    with agent(
+        tmp_path, [BOTH, whole("Done."), whole("Done.")], agentkit_tools=(LOOK_UP,), agentkit_keys_file=keys
+    ) as (service, server):
         answer = service.ask("POST", "/v1/chat/completions", {**body, "messages": [user("Both")]}, key=ann).json()
         message = answer["choices"][0]["message"]
         result = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "40 degrees"}

@@ -15,8 +15,9 @@ from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, ReplyFinished,
 from agentkit.serving.append_only import LateReasoningSeen
 from agentkit.serving.http.openai.answers import SaidAtOnce, SaidInPieces
 from agentkit.serving.http.openai.response_format import json_answer
-from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
-from tests.support.model_server import Answer, Asked, ModelServer, delta, serve, streamed, whole
+from tests.support import scripted_agent
+from tests.support.http_service import LOOK_UP, Service
+from tests.support.model_server import Answer, Asked, ModelServer, delta, streamed, whole
 from tests.support.model_server import calls as called
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
@@ -52,8 +53,8 @@ def agent(folder: Path, script: Callable[[Asked], Answer], **settings: Any) -> I
         found = script(asked)
         return as_stream(found) if asked.body.get("stream") and found.status == 200 else found
 
-    with serve(answer) as server, serve_http(settings_for(folder, server.url, **settings)) as service:
-        yield service, server
+    with scripted_agent.agent(folder, answer, **settings) as running:
+        yield running
 
 
 def by_results(*answers: Answer) -> Callable[[Asked], Answer]:

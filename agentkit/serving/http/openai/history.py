@@ -10,13 +10,18 @@ from agentkit.transcript import whats_due
 
 
 def run_messages(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The messages of a run that answers those of a client. What ends with no question (the beginning of an answer
-    that the model is to continue, instructions alone) is marked as awaiting a reply.
+    """The messages of a run that answers those of a client, without an empty answer at the end. What ends with no
+    question (the beginning of an answer that the model is to continue, instructions alone) is marked as awaiting a
+    reply.
 
     Raises RefusedRequestError where results of calls are missing at the end: a client's calls are not run here.
     """
-    made = [message for message in messages if message is not None]
-    if not made or made[-1].get("role") == "user":
+    made = list(messages)
+    while made and _is_placeholder(made[-1]):
+        made.pop()
+    if not made:
+        raise RefusedRequestError(400, "messages: there is nothing to answer", "messages", "invalid_value")
+    if made[-1].get("role") == "user":
         return made
     ready, _ = repaired(made)
     if isinstance(whats_due(ready), tuple):  # type: ignore[arg-type]
@@ -28,6 +33,12 @@ def run_messages(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any
     if made[-1].get("role") in ("system", "developer", "assistant"):
         made[-1] = {**made[-1], AWAITS_REPLY: True}
     return made
+
+
+def _is_placeholder(message: Mapping[str, Any]) -> bool:
+    """Whether this is an answer of which nothing is there yet, as some front ends put it behind the question."""
+    is_blank = message.get("role") == "assistant" and not message.get("content")
+    return is_blank and not message.get("tool_calls") and not message.get("function_call")
 
 
 def _last_with_calls(messages: Sequence[Mapping[str, Any]]) -> int:
