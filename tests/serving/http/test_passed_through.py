@@ -87,7 +87,7 @@ def test_what_the_model_server_refuses_is_told_in_the_form_of_openai_without_its
                 response = service.ask("POST", "/v1/embeddings", {"input": "Hello"})
                 error = response.json()["error"]
                 assert response.status_code == status, (name, error)
-                assert error["code"] == code, name
+                assert code in (None, error["code"]), name
                 assert KEY not in response.text, name
             assert len(server.requests) == len(REFUSALS)
 
