@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from agentkit import SessionError
+from agentkit.limits import Usage
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.conversations import Conversations
@@ -51,6 +52,11 @@ class State:
                 self.usage.note(subject, answer.usage)
 
         return note
+
+    def note_passed_on(self, usage: Usage, subject: str) -> None:
+        """Count what a request took that the model server has answered itself."""
+        self.metrics.note_usage(usage, subject)
+        self.usage.note(subject, usage)
 
     def sessions_problem(self) -> str | None:
         """Return what is wrong with the session store; None when it can be read."""

@@ -31,7 +31,7 @@ OPENAI_ROUTES = ("/chat/completions", "/completions", "/models", "/responses", "
 """Ends of the paths at which clients of the OpenAI API look, also below another base URL."""
 
 NOT_FOUND_HINT = (
-    "the OpenAI API is at /v1/chat/completions and /v1/models, so that the base URL of a client ends in /v1"
+    "the OpenAI API is at /v1/chat/completions, /v1/responses and /v1/models: the base URL of a client ends in /v1"
 )
 
 _KINDS = {401: "authentication_error", 429: "rate_limit_error"}

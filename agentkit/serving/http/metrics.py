@@ -78,9 +78,7 @@ class Metrics:
         if answer.result.replayed:
             self._replays.inc()
             return
-        self._tokens.labels("input").inc(answer.usage.input_tokens)
-        self._tokens.labels("output").inc(answer.usage.output_tokens)
-        self._note_spent(answer.usage, self._label_of(subject))
+        self.note_usage(answer.usage, subject)
         if answer.stopped == "cancelled":  # its client has left: it has cost something, and is no answer
             return
         self._answers.labels(answer.result.stopped).inc()
@@ -92,7 +90,11 @@ class Metrics:
         if prompt is not None:
             self._prompts.labels(*prompt).inc()
 
-    def _note_spent(self, usage: Usage, label: str) -> None:
+    def note_usage(self, usage: Usage, subject: str) -> None:
+        """Count what a request took, for its subject."""
+        label = self._label_of(subject)
+        self._tokens.labels("input").inc(usage.input_tokens)
+        self._tokens.labels("output").inc(usage.output_tokens)
         self._spent_answers.labels(label).inc()
         self._spent_tokens.labels(label, "input").inc(usage.input_tokens)
         self._spent_tokens.labels(label, "output").inc(usage.output_tokens)

@@ -163,7 +163,8 @@ async def _answer(socket: WebSocket, state: State, subject: str, text: str, rece
     except WebSocketDisconnect:
         raise
     except ValidationError as problem:
-        status, detail = invalid_request(problem.errors())
+        found = [{**each, "loc": ("body", *each["loc"])} for each in problem.errors()]
+        status, detail = invalid_request(found, _object(text))
         error = {"error": detail, "status": status}
     except HTTPException as problem:
         error = {"error": str(problem.detail), "status": problem.status_code}

@@ -36,10 +36,8 @@ if messages.level == logging.NOTSET:
 OVERLOADED = "Server is overloaded. Please try again in a moment."
 TOO_FAST = "Error: Rate limit exceeded. Please slow down your requests."
 
-FIRST_BUSY_SECONDS, BUSY_SECONDS, OFFLINE_SECONDS = 0.01, 0.1, 0.3
-"""After how many seconds a message is tried again whose session another bridge of the group answers in, at first and at
-most (that bridge is about to give up its right when it has just answered: it would always be the first again), and one
-that can't be answered because the broker can't be reached."""
+OFFLINE_SECONDS = 0.3
+"""After how many seconds a message is tried again that can't be answered because the broker can't be reached."""
 IN_FLIGHT_SECONDS = 0.2
 """How long what a killed bridge has sent takes to be read by the broker, at most, in seconds."""
 HELLO_SECONDS = 0.3
@@ -309,8 +307,7 @@ class Bridge:
         except SessionError as error:  # it is answered when the store can be used again
             logger.warning("can't use the session store: %s", error)
             return OFFLINE_SECONDS
-        job.refusals += 1
-        return min(BUSY_SECONDS, FIRST_BUSY_SECONDS * job.refusals)
+        return job.refused()
 
     def _process_claimed(self, job: Job, group: Group) -> float | None:
         if not self._connection.sync(SYNC_SECONDS):

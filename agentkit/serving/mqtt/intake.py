@@ -30,6 +30,9 @@ logger = logging.getLogger("agentkit.mqtt")
 COMMANDS = {"template": "template", "clear_history": "clear", "delete_session": "delete"}
 MAX_REMEMBERED = 20_000
 """Maximum number of packets, and of requests, that are remembered to detect duplicates."""
+FIRST_BUSY_SECONDS, BUSY_SECONDS = 0.01, 0.1
+"""After how many seconds a message is tried again whose session another bridge of the group answers in, at first and at
+most. That bridge is about to give up its right when it has just answered: it would always be the first again."""
 
 
 @dataclass(eq=False)
@@ -57,6 +60,12 @@ class Job:
     is_answered: bool = False
     echo: Packet | None = None
     arrived: float = field(default_factory=time.monotonic)
+
+    def refused(self) -> float:
+        """Note that another bridge has the right to answer in the session. Returns after how many seconds to try
+        again."""
+        self.refusals += 1
+        return min(BUSY_SECONDS, FIRST_BUSY_SECONDS * self.refusals)
 
     @property
     def queue(self) -> str:

@@ -123,3 +123,19 @@ def test_a_client_that_leaves_ends_the_request_to_the_model_server(tmp_path: Pat
         until(lambda: server.left == 1)
         upstream = service.app.state.service.upstream
         until(lambda: upstream._count == 0)
+
+
+def test_what_they_take_counts_for_their_subject(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 1}}
+
+    def answer(asked: Any) -> Answer:
+        if "input" in asked.body:
+            return sent(VECTORS)
+        return streamed(TEXT, {**TEXT, "usage": usage}) if asked.body.get("stream") else sent({**TEXT, "usage": usage})
+
+    with served(tmp_path, answer) as (client, _, service):
+        client.embeddings.create(model="agentkit", input="Hello")
+        client.completions.create(model="agentkit", prompt="Once")
+        list(client.completions.create(model="agentkit", prompt="Once", stream=True))
+        total = service.ask("GET", "/api/llm/usage").json()["total"]
+        assert (total["usage"]["input_tokens"], total["usage"]["output_tokens"]) == (8, 8)

@@ -70,7 +70,7 @@ def test_the_number_of_subjects_in_metrics_is_bounded(tmp_path: Path, model: Mod
     with serve_http(settings_for(tmp_path, model.url)) as service:
         metrics: Metrics = service.app.state.service.metrics
         for number in range(MAX_SUBJECTS + 50):
-            metrics._note_spent(Usage(), metrics._label_of(f"jwt:{number}"))
+            metrics.note_usage(Usage(), f"jwt:{number}")
         text = metrics.text().decode()
         assert text.count("agentkit_subject_answers_total{") == MAX_SUBJECTS + 1
         assert f'agentkit_subject_answers_total{{subject="{OTHERS}"}} 50.0' in text

@@ -4,6 +4,7 @@ The request goes to the server of the model as it is, and its response to the cl
 instructions and settings are part of it.
 """
 
+import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Annotated, Any
@@ -14,17 +15,21 @@ from openai import APIStatusError
 from pydantic import BaseModel, ConfigDict, Field
 
 from agentkit._text import in_a_line
-from agentkit.serving.http.dependencies import Service, check_rate
+from agentkit.backends.usage import usage_of
+from agentkit.limits import Usage
+from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
 from agentkit.serving.http.errors import body_of_error, error_responses
 from agentkit.serving.http.openai.errors import RefusedRequestError, refusal_of
 from agentkit.serving.http.openai.models import MODEL, check_model
-from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.runs import ClientDisconnectedError
 from agentkit.serving.http.schemas import OpenAIErrorResponse
 from agentkit.serving.http.sse import HEADERS, frame
 
 MAX_BYTES = 64_000_000
 """The largest response that is passed on whole, in bytes."""
+
+USAGE_BYTES = 4_000
+"""How much of the end of a response is searched for its usage, in bytes."""
 
 _ABSENT = (404, 405, 501)
 _STREAM = "text/event-stream"
@@ -64,20 +69,21 @@ class TextRequest(PassedOn):
 
 
 @routes.post("/embeddings", summary="Create embeddings", response_model=None)
-async def embeddings(body: EmbeddingsRequest, request: Request, state: Service) -> Response:
+async def embeddings(body: EmbeddingsRequest, request: Request, state: Service, subject: Subject) -> Response:
     """Returns the embeddings that the model server computes, where it does."""
-    return await _passed_on(state.upstream, "/embeddings", body, request)
+    return await _passed_on(state, "/embeddings", body, request, subject)
 
 
 @routes.post("/completions", summary="Create a completion of a text", response_model=None)
-async def completions(body: TextRequest, request: Request, state: Service) -> Response:
+async def completions(body: TextRequest, request: Request, state: Service, subject: Subject) -> Response:
     """Returns how the model goes on with a text, without chat template, tools and instructions, where the model server
     does that. Chats are at `/v1/chat/completions`."""
     check_model(body.model or MODEL)
-    return await _passed_on(state.upstream, "/completions", body, request)
+    return await _passed_on(state, "/completions", body, request, subject)
 
 
-async def _passed_on(upstream: Upstream, path: str, body: PassedOn, request: Request) -> Response:
+async def _passed_on(state: State, path: str, body: PassedOn, request: Request, subject: str) -> Response:
+    upstream = state.upstream
     if upstream.model is None:
         raise _absent(path, "it has no server of the OpenAI API")
     fields = body.fields(upstream.model)
@@ -89,24 +95,41 @@ async def _passed_on(upstream: Upstream, path: str, body: PassedOn, request: Req
     if kind is None:
         raise ClientDisconnectedError
     if kind == _STREAM:
-        return StreamingResponse(_streamed(pieces), media_type=_STREAM, headers=HEADERS)
+        return StreamingResponse(_streamed(pieces, state, subject), media_type=_STREAM, headers=HEADERS)
     found = bytearray()
     async with aclosing(pieces):
         async for piece in pieces:
             found += piece if isinstance(piece, bytes) else b""
             if len(found) > MAX_BYTES:
                 raise RefusedRequestError(502, f"the model server's answer is larger than {MAX_BYTES} bytes")
+    state.note_passed_on(_usage_at(bytes(found[-USAGE_BYTES:])), subject)
     return Response(bytes(found), media_type="application/json")
 
 
-async def _streamed(pieces: AsyncGenerator[bytes | str, None]) -> AsyncGenerator[bytes | str, None]:
+async def _streamed(
+    pieces: AsyncGenerator[bytes | str, None], state: State, subject: str
+) -> AsyncGenerator[bytes | str, None]:
     """Yield the rest of a stream; an error is its last event."""
+    end = b""
     async with aclosing(pieces):
         try:
             async for piece in pieces:
+                end = (end + piece)[-USAGE_BYTES:] if isinstance(piece, bytes) else end
                 yield piece
         except Exception as error:  # noqa: BLE001 - the status is sent: the stream reports the error
             yield "\n\n" + frame(body_of_error("/v1/", error))
+        finally:
+            state.note_passed_on(_usage_at(end), subject)
+
+
+def _usage_at(end: bytes) -> Usage:
+    """The usage that is written near the end of a response, of which this is the last part."""
+    _, mark, text = end.decode("utf-8", "replace").rpartition('"usage":')
+    try:
+        found = json.JSONDecoder().raw_decode(text.lstrip())[0] if mark else None
+    except (ValueError, RecursionError):
+        found = None
+    return usage_of(found if isinstance(found, dict) else {})
 
 
 def _absent(path: str, why: str) -> RefusedRequestError:

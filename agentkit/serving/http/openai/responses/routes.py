@@ -137,7 +137,7 @@ async def _parts(
 
 def _ended(output: Output, ending: Ending) -> Any:
     answer = ending.answer
-    output.response["usage"] = _usage(answer.usage)
+    output.response |= {"usage": _usage(answer.usage), **ending.marks}
     refusal = None if ending.calls else refusal_in(answer)
     return output.end(ending.calls, ending.finish_reason, refusal, logprobs_in(answer))
 
