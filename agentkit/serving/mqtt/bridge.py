@@ -302,12 +302,10 @@ class Bridge:
                 return pause
         try:
             with group.claim(job) as is_granted:
-                if is_granted:
-                    return self._process_claimed(job, group)
+                return self._process_claimed(job, group) if is_granted else job.refused()
         except SessionError as error:  # it is answered when the store can be used again
             logger.warning("can't use the session store: %s", error)
             return OFFLINE_SECONDS
-        return job.refused()
 
     def _process_claimed(self, job: Job, group: Group) -> float | None:
         if not self._connection.sync(SYNC_SECONDS):
