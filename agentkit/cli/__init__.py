@@ -14,15 +14,19 @@ from agentkit.cli.ask import ask
 from agentkit.cli.chat import chat
 from agentkit.cli.doctor.command import doctor
 from agentkit.cli.hidden_arguments import hide_arguments
+from agentkit.cli.logs import show_warnings
 from agentkit.cli.mqtt import mqtt, mqtt_chat
 from agentkit.cli.streams import usable_streams
 from agentkit.cli.tools import tools
+from agentkit.serving.environment import drop_service_links
 
 
 class _App(typer.Typer):
     def __call__(self, *args: Any, **options: Any) -> Any:
         with usable_streams():
+            show_warnings()
             hide_arguments()
+            drop_service_links()
             return super().__call__(*args, **options)
 
 
@@ -31,6 +35,7 @@ app = _App(
     help="Run agents that call tools: from the terminal, over HTTP and over MQTT.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"token_normalize_func": lambda name: name.replace("_", "-")},  # --debug_log is --debug-log
     pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold API keys
 )
 app.command()(ask)

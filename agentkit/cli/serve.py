@@ -1,8 +1,9 @@
 """`agentkit serve` runs the chat service; `agentkit serve keys` manages its API keys."""
 
+import logging.config
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from agentkit import ConfigurationError, SessionError
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.stores import StoreOption, leave
 from agentkit.errors import MissingExtraError
-from agentkit.serving.environment import hand_on
+from agentkit.serving.environment import Level, hand_on
 
 app = typer.Typer(invoke_without_command=True)
 keys = typer.Typer(no_args_is_help=True, help="Manage the API keys of the service.")
@@ -24,8 +25,17 @@ app.add_typer(keys, name="keys")
 @app.callback()
 def serve(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; default: AGENTKIT_HOST, else 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port to listen on; default: AGENTKIT_PORT, else 8000. 0: any free one."),
+    ] = None,
+    root_path: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Path under which a reverse proxy serves it; default: AGENTKIT_ROOT_PATH."),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(help="provider:model or provider:model@url; default: the model server at LLM_SERVER_URL."),
@@ -40,7 +50,9 @@ def serve(
         bool, typer.Option("--mqtt", help="Also run the MQTT bridge, with the same model and sessions.")
     ] = False,
     projects: Annotated[str, typer.Option(help="MQTT projects, separated by spaces or commas.")] = "general",
-    workers: Annotated[int, typer.Option(min=1, help="Number of worker processes.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of worker processes; default: AGENTKIT_WORKERS, else 1.")
+    ] = None,
     keep_alive: Annotated[
         int | None,
         typer.Option(min=1, help="Seconds that an idle connection is kept; default: AGENTKIT_KEEP_ALIVE, else 120."),
@@ -48,6 +60,16 @@ def serve(
     stop_seconds: Annotated[
         float | None,
         typer.Option(min=1, help="Seconds until a stop is complete; default: AGENTKIT_STOP_SECONDS, else 10."),
+    ] = None,
+    access_log: Annotated[
+        bool | None,
+        typer.Option(
+            "--access-log/--no-access-log", help="Log each request; default: AGENTKIT_ACCESS_LOG, else it is logged."
+        ),
+    ] = None,
+    log_level: Annotated[
+        Level | None,
+        typer.Option(case_sensitive=False, help="Least level that is logged; default: AGENTKIT_LOG_LEVEL, else info."),
     ] = None,
     store: StoreOption = None,
 ) -> None:
@@ -59,46 +81,81 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    settings: dict[str, str | None] = {
+    options: dict[str, object] = {
+        "AGENTKIT_HOST": host,
+        "AGENTKIT_PORT": port,
+        "AGENTKIT_ROOT_PATH": root_path,
         "AGENTKIT_MODEL": model,
-        "AGENTKIT_TOOLS": ",".join(tool or ()),
+        "AGENTKIT_TOOLS": ",".join(tool or ()) or None,
         "AGENTKIT_DOCS": docs,
-        "AGENTKIT_PROMPTS": str(prompts) if prompts else None,
+        "AGENTKIT_PROMPTS": prompts,
         "AGENTKIT_MQTT_PROJECTS": projects if mqtt else None,
         "AGENTKIT_SESSIONS": store,
-        "AGENTKIT_KEEP_ALIVE": str(keep_alive or ""),
-        "AGENTKIT_STOP_SECONDS": str(stop_seconds or ""),
+        "AGENTKIT_WORKERS": workers,
+        "AGENTKIT_KEEP_ALIVE": keep_alive,
+        "AGENTKIT_STOP_SECONDS": stop_seconds,
+        "AGENTKIT_ACCESS_LOG": access_log,
+        "AGENTKIT_LOG_LEVEL": log_level,
     }
+    settings = _settings(options)
     with ExitStack() as stack:
-        if workers > 1:
-            settings["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(TemporaryDirectory(prefix="agentkit-metrics-"))
-        hand_on(settings)  # the worker processes read them from the environment
-        _run(host, port, workers)
+        if settings.agentkit_workers > 1:
+            settings.prometheus_multiproc_dir = Path(
+                stack.enter_context(TemporaryDirectory(prefix="agentkit-metrics-"))
+            )
+            hand_on({"PROMETHEUS_MULTIPROC_DIR": settings.prometheus_multiproc_dir})
+        _run(settings)
 
 
-def _run(host: str, port: int, workers: int) -> None:
-    created = _application()
+def _run(settings: Any) -> None:
+    from agentkit.serving.http.listening import listeners
+    from agentkit.serving.http.server import run
+
+    host, port = settings.agentkit_host, settings.agentkit_port
+    try:
+        sockets = listeners(host, port)  # first, since what is loaded for the application may take its time
+    except (OSError, UnicodeError) as error:
+        leave(f"can't listen on {host}:{port}: {(getattr(error, 'strerror', None) or str(error)).lower()}", FAILED)
+    created = _application(settings)
     if created.state.service.authenticator.is_open and not _is_loopback(host):
         leave(
             f"without authentication every client that can reach {host} could use this service: create an API key "
             "(agentkit serve keys add NAME), or set AGENTKIT_JWT_SECRET or AGENTKIT_JWT_JWKS",
             BAD_USAGE,
         )
-    from agentkit.serving.http.listening import listeners
-    from agentkit.serving.http.server import run
+    shown = f"{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}{settings.agentkit_root_path}"
 
-    try:
-        sockets = listeners(host, port)
-    except OSError as error:
-        leave(f"can't listen on {host}:{port}: {(error.strerror or str(error)).lower()}", FAILED)
-    shown = sockets[0].getsockname()[1]
-    print(f"serving on http://{f'[{host}]' if ':' in host else host}:{shown}; press Ctrl-C to stop", file=sys.stderr)
+    def announce() -> None:
+        print(f"serving on http://{shown}; press Ctrl-C to stop", file=sys.stderr, flush=True)
+
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises the signal again after its shutdown
-    if not run(created, sockets, workers):
+    if not run(created, sockets, announce):
         raise typer.Exit(FAILED)
 
 
-def _application() -> Any:
+def _settings(options: Mapping[str, object]) -> Any:
+    """The settings of the service: options, environment, `.env`. Exits the program with an error message when they
+    are wrong. Worker processes, and what reads the environment itself, find them there."""
+
+    def read() -> Any:
+        EnvFile(Path(".env")).load()
+        hand_on(options)
+        settings = HttpSettings()
+        logging.config.dictConfig(logging_at(settings.agentkit_log_level))
+        return settings
+
+    try:
+        from pydantic import ValidationError
+
+        from agentkit.serving.http.env_file import EnvFile
+        from agentkit.serving.http.logs import logging_at
+        from agentkit.serving.http.settings import HttpSettings
+    except ImportError:
+        leave(str(MissingExtraError("the chat service", "http")), BAD_USAGE)
+    return _configured(read, ValidationError)
+
+
+def _application(settings: Any) -> Any:
     """Create the application. Exits the program with an error message when that fails."""
     try:
         from pydantic import ValidationError
@@ -106,7 +163,7 @@ def _application() -> Any:
         from agentkit.serving.http.app import create_app
     except ImportError:
         leave(str(MissingExtraError("the chat service", "http")), BAD_USAGE)
-    return _configured(create_app, ValidationError)
+    return _configured(lambda: create_app(settings), ValidationError)
 
 
 def _configured(make: Callable[[], Any], invalid: type[Any]) -> Any:
@@ -125,14 +182,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _keys() -> Any:
-    try:
-        from pydantic import ValidationError
+    settings = _settings({})
+    from agentkit.serving.http.keys import Keys
 
-        from agentkit.serving.http.keys import Keys
-        from agentkit.serving.http.settings import HttpSettings
-    except ImportError:
-        leave(str(MissingExtraError("the chat service", "http")), BAD_USAGE)
-    return _configured(lambda: Keys(HttpSettings().agentkit_keys_file), ValidationError)
+    return Keys(settings.agentkit_keys_file)
 
 
 @keys.command()

@@ -9,6 +9,7 @@ import contextlib
 import fnmatch
 import functools
 import ipaddress
+import logging
 import os
 import re
 import sys
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import ssl
 
     import httpx2
+
+logger = logging.getLogger("agentkit.run")
 
 HTTPX, REQUESTS = "socksio", "socks"
 """What a library imports to speak to a SOCKS proxy."""
@@ -106,6 +109,15 @@ def _client_class() -> Any:
         def begin(self) -> None:
             super().__init__(**self.made_with)
             track_connections(self)
+
+        def send(self, request: Any, **options: Any) -> Any:
+            retry = request.headers.get("x-stainless-retry-count", "0")  # the openai package counts them
+            if retry != "0":
+                logger.info("the request is sent again (retry %s)", retry)
+            response = super().send(request, **options)
+            if response.status_code >= 400:
+                logger.info("the model server answered with status %d", response.status_code)
+            return response
 
         def renew_in_child(self) -> None:
             if not self.is_closed:

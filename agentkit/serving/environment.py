@@ -1,10 +1,29 @@
 """Defaults of the entry points, read from environment variables."""
 
+import difflib
+import logging
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
+
+from agentkit.errors import ConfigurationError
 
 DEFAULT_MODEL = "extractive"
+
+Level = Literal["debug", "info", "warning", "error"]
+"""What is logged at least."""
+
+READ_ELSEWHERE = frozenset({"AGENTKIT_CACHE", "AGENTKIT_RECORD", "AGENTKIT_SEARCH"})
+"""Variables of this program that are no settings of a service."""
+
+_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?\Z|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?\Z")
+_LINKED = re.compile(r"(tcp|udp|sctp)://")
+_LIKE, _LIKE_OTHERS = 0.75, 0.94
+"""How similar a name must be to that of a setting to count as misspelt: with agentkit's prefix, and without."""
+
+logger = logging.getLogger("agentkit")
 
 
 def default_model() -> str:
@@ -15,7 +34,15 @@ def default_model() -> str:
 def data_folder() -> Path:
     """Return the user data directory of this program (XDG Base Directory Specification; LOCALAPPDATA on Windows)."""
     home = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(home) if home else Path.home() / ".local" / "share") / "agentkit"
+    return (Path(home) if home else _home() / ".local" / "share") / "agentkit"
+
+
+def _home() -> Path:
+    """The home directory; the root where the user has none, which is the home of such users in containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 def session_store() -> str:
@@ -23,7 +50,56 @@ def session_store() -> str:
     return os.environ.get("AGENTKIT_SESSIONS") or str(data_folder() / "sessions.db")
 
 
-def hand_on(settings: Mapping[str, str | None]) -> None:
-    """Set environment variables for later reads in this process and in its child processes. Empty values are
+def hand_on(settings: Mapping[str, object]) -> None:
+    """Set environment variables for later reads in this process and in its child processes; those that are None are
     skipped."""
-    os.environ.update({name: value for name, value in settings.items() if value})
+    os.environ.update({name: str(value) for name, value in settings.items() if value is not None})
+
+
+def drop_service_links() -> None:
+    """Remove the variables that Kubernetes sets for a service that is named like this program
+    (AGENTKIT_PORT=tcp://10.0.0.1:80, AGENTKIT_SERVICE_HOST, ...): they are not settings."""
+    for name, value in list(os.environ.items()):
+        is_link = _LINK.search(name) and (_LINKED.match(value) or not name.endswith("_PORT") or "_SERVICE_" in name)
+        if name.startswith("AGENTKIT_") and is_link:
+            del os.environ[name]
+
+
+def set_defaults(variables: Mapping[str, str | None]) -> None:
+    """Set the environment variables that are not set."""
+    for name, value in variables.items():
+        if value is not None:
+            os.environ.setdefault(name, value)
+
+
+def check_environment(known: Iterable[str], prefix: str = "") -> None:
+    """Check the names of the environment's variables that have a prefix, as `check_names` does."""
+    check_names(known, [name for name in os.environ if name.startswith(prefix)])
+
+
+def check_names(known: Iterable[str], given: Iterable[str], where: str = "") -> None:
+    """Check the names of variables against those of the settings. where: the file they are in; "" for the environment,
+    in which other programs may have some with this prefix too.
+
+    Raises ConfigurationError for one that is misspelt, and for one of a file with agentkit's prefix that is unknown.
+    """
+    settings = {*known, *READ_ELSEWHERE}
+    for name in sorted({each.upper() for each in given} - settings):
+        like = _misspelt(name, settings)
+        said = f"{name}{f' in {where}' if where else ''} is not a setting of agentkit"
+        if like is not None:
+            raise ConfigurationError(f"{said}: did you mean {like}?")
+        if name.startswith("AGENTKIT_"):
+            if where:
+                raise ConfigurationError(f"{said}: .env.example and docs/http.md list them")
+            logger.warning("%s", said)
+
+
+def _misspelt(name: str, settings: Iterable[str]) -> str | None:
+    """The setting whose misspelt name this may be."""
+    for prefix, likeness in (("AGENTKIT_", _LIKE), ("LLM_", 0.85), ("", _LIKE_OTHERS)):
+        if name.startswith(prefix):
+            names = [each.removeprefix(prefix) for each in settings if each.startswith(prefix)]
+            found = difflib.get_close_matches(name.removeprefix(prefix), names, 1, likeness)
+            return prefix + found[0] if found else None
+    return None

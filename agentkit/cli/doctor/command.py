@@ -88,5 +88,8 @@ def _print(title: str, checks: "Iterable[Check]", as_json: bool) -> int:
             continue
         verdict = (f"{check.verdict:<8}", COLOURS[check.verdict])
         line = Text.assemble(f"  {check.what:<38}", verdict, f"{check.seconds:6.1f} s  ", (check.detail, "dim"))
-        console.print(line, no_wrap=True, overflow="ellipsis", soft_wrap=not console.is_terminal)
+        if console.is_terminal:
+            console.print(line, no_wrap=True, overflow="ellipsis")
+        else:
+            console.print(line, soft_wrap=True)
     return failed

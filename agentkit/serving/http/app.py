@@ -23,6 +23,7 @@ from agentkit.serving.answer_cache import CachedAnswers, answer_store
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder
 from agentkit.serving.http import chat, health, websocket
+from agentkit.serving.http.access_log import AccessLog
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
 from agentkit.serving.http.conversations import Conversations
@@ -39,10 +40,11 @@ from agentkit.serving.http.openai.responses import routes as responses
 from agentkit.serving.http.openai.responses.store import Responses
 from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.prompts import Prompts
+from agentkit.serving.http.root_path import RootPath
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter, rate_limit_storage
-from agentkit.serving.tool_loading import AnyTool, load
+from agentkit.serving.tool_loading import AnyTool, named_tools
 from agentkit.serving.upstream import model_server
 from agentkit.serving.usage_history import UsageHistory
 from agentkit.sessions import open_sessions
@@ -101,6 +103,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         title="agentkit",
         description=DESCRIPTION,
         lifespan=lifespan,
+        servers=[{"url": settings.agentkit_root_path}] if settings.agentkit_root_path else None,
         docs_url=None,
         redoc_url=None,
     )
@@ -162,6 +165,10 @@ def _add_middleware(app: FastAPI, state: State) -> None:
             expose_headers=["Retry-After", "X-Request-Id"],
         )
     app.add_middleware(RequestMonitor, metrics=state.metrics)
+    if state.settings.agentkit_root_path:
+        app.add_middleware(RootPath, root=state.settings.agentkit_root_path)
+    if state.settings.agentkit_access_log:
+        app.add_middleware(AccessLog)
 
 
 def _begin_to_stop(app: FastAPI, connections: Connections) -> None:
@@ -208,12 +215,7 @@ def check_of(settings: HttpSettings, backend: Backend, url: str | None, has_tool
 
 def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
     """Return the agent's tools. Raises ConfigurationError."""
-    tools = [tool for name in settings.agentkit_tools for tool in load(name)]
-    if settings.agentkit_docs:
-        from agentkit_tools import documents
-
-        tools += documents(settings.agentkit_docs)
-    return tuple(tools)
+    return tuple(named_tools(settings.agentkit_tools, settings.agentkit_docs or None))
 
 
 def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], Callable[[], object]]:

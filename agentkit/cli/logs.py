@@ -1,0 +1,34 @@
+"""The log of the commands that run until they are stopped."""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from agentkit.serving.environment import Level
+
+LevelOption = Annotated[
+    Level,
+    typer.Option(
+        case_sensitive=False, envvar="AGENTKIT_LOG_LEVEL", show_envvar=True, help="Least level that is logged."
+    ),
+]
+
+NOISY = ("httpx2", "httpcore2", "openai", "paho", "asyncio")
+"""Loggers of other packages, which say below WARNING what agentkit's own logger says, or the content of messages."""
+
+
+def show_warnings() -> None:
+    """Show warnings on standard error, as Python does for a program that configures no log."""
+    if logging.lastResort is not None:
+        logging.getLogger().addHandler(logging.lastResort)
+
+
+def log_to_stderr(level: str) -> None:
+    """Log to standard error, with times. level: a `Level`."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
+    )
+    for noisy in NOISY:
+        logging.getLogger(noisy).setLevel(logging.WARNING)
