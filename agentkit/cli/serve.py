@@ -3,8 +3,8 @@
 import logging.config
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -133,14 +133,15 @@ def _run(settings: Any) -> None:
         raise typer.Exit(FAILED)
 
 
-def _settings(options: Mapping[str, object]) -> Any:
+def _settings(options: Mapping[str, object], **given: Any) -> Any:
     """The settings of the service: options, environment, `.env`. Exits the program with an error message when they
-    are wrong. Worker processes, and what reads the environment itself, find them there."""
+    are wrong. Worker processes, and what reads the environment itself, find them there. given: fields that are not
+    read."""
 
     def read() -> Any:
         EnvFile(Path(".env")).load()
         hand_on(options)
-        settings = HttpSettings()
+        settings = HttpSettings(**given)
         logging.config.dictConfig(logging_at(settings.agentkit_log_level))
         return settings
 
@@ -171,10 +172,14 @@ def _configured(make: Callable[[], Any], invalid: type[Any]) -> Any:
     try:
         return make()
     except invalid as error:
-        errors = error.errors(include_input=False, include_url=False)
-        leave("; ".join(f"{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in errors), BAD_USAGE)
+        leave("; ".join(map(_explained, error.errors(include_input=False, include_url=False))), BAD_USAGE)
     except (ConfigurationError, MissingExtraError, SessionError) as error:
         leave(str(error), BAD_USAGE)
+
+
+def _explained(error: Mapping[str, Any]) -> str:
+    where = "".join(f"{str(part).upper()}: " for part in error["loc"][:1])
+    return where + str(error["msg"]).removeprefix("Value error, ")
 
 
 def _is_loopback(host: str) -> bool:
@@ -182,7 +187,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _keys() -> Any:
-    settings = _settings({})
+    settings = _settings({}, agentkit_sessions="memory:")  # keys need none, nor a place for them
     from agentkit.serving.http.keys import Keys
 
     return Keys(settings.agentkit_keys_file)
@@ -191,26 +196,32 @@ def _keys() -> Any:
 @keys.command()
 def add(name: str) -> None:
     """Create an API key for NAME and print it; it can't be shown again."""
-    try:
+    with _sentences():
         print(_keys().add(name))
-    except ConfigurationError as error:
-        leave(str(error), BAD_USAGE)
 
 
 @keys.command("list")
 def list_keys() -> None:
     """List the names that have an API key."""
-    for name in _keys().names():
-        print(name)
+    with _sentences():
+        for name in _keys().names():
+            print(name)
 
 
 @keys.command()
 def remove(name: str) -> None:
     """Revoke the API key of NAME, with immediate effect."""
-    stored = _keys()
-    try:
+    with _sentences():
+        stored = _keys()
         stored.remove(name)
         if not stored.names():
             print("no API keys are left: the service rejects all requests until one is created", file=sys.stderr)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Exit the program with an error message where an error is the user's."""
+    try:
+        yield
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)

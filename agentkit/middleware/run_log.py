@@ -48,7 +48,7 @@ class Logged(Middleware):
         logger.info(
             "turn %d: %s replied in %.2f s: %d + %d tokens, %d tool calls, finish_reason %s",
             *(turn, self._model, seconds, reply.usage.input_tokens, reply.usage.output_tokens),
-            *(len(reply.message.get("tool_calls") or ()), in_a_line(reply.finish_reason, MAX_NAME) or "none"),
+            *(len(reply.message.get("tool_calls") or ()), in_a_line(reply.finish_reason, MAX_NAME) or "-"),
         )
 
 

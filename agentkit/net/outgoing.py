@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit._forking import renewed_by_forks
+from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import track_connections
 
@@ -62,12 +63,16 @@ def check_environment(url: str, library: str) -> None:
 def proxy_for(url: str, library: str) -> Proxy | None:
     """Return the proxy of the environment for a URL; None when there is none, or NO_PROXY exempts the URL's host.
 
-    Raises ConfigurationError when that proxy can't be used.
+    Raises ConfigurationError when that proxy can't be used, and for what is not a URL.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError(f"{without_credentials(url)!r} is not a valid URL") from None
     host = (parts.hostname or "").rstrip(".")
     found = next((each for each in _settings(parts.scheme) if each[1]), None)
-    if found is None or not host or is_exempt(host, parts.port or _PORTS.get(parts.scheme, 0), parts.scheme):
+    if found is None or not host or is_exempt(host, port or _PORTS.get(parts.scheme, 0), parts.scheme):
         return None
     variable, value = found
     return Proxy(_checked(variable, value, host, library), variable)

@@ -46,8 +46,23 @@ def _home() -> Path:
 
 
 def session_store() -> str:
-    """Return AGENTKIT_SESSIONS, or else the path of an SQLite file in the user data directory."""
-    return os.environ.get("AGENTKIT_SESSIONS") or str(data_folder() / "sessions.db")
+    """Return AGENTKIT_SESSIONS, or else the path of an SQLite file in the user data directory. Raises
+    ConfigurationError when that can't be written."""
+    return os.environ.get("AGENTKIT_SESSIONS") or str(_writable(data_folder()) / "sessions.db")
+
+
+def _writable(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK) else "it is read-only"
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+    if reason:
+        raise ConfigurationError(
+            f"sessions can't be kept in {folder}: {reason}: give another place with --store or AGENTKIT_SESSIONS "
+            "(memory: keeps them until the program ends), or another folder with XDG_DATA_HOME"
+        )
+    return folder
 
 
 def hand_on(settings: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from dotenv import dotenv_values
-from dotenv.parser import Original, parse_stream
+from dotenv.parser import Binding, Original, parse_stream
 
 from agentkit.errors import ConfigurationError
 from agentkit.serving.environment import set_defaults
@@ -57,7 +57,7 @@ class EnvFile:
     def _checked(self) -> list[str]:
         names = []
         for each in parse_stream(io.StringIO(self._text)):
-            if each.error or (each.key is not None and not NAME.fullmatch(each.key)):
+            if each.error or (each.key is not None and not _is_setting(each)):
                 raise ConfigurationError(
                     f"the file {self.path.name} has no setting in line {_line_of(each.original)}: write NAME=value, "
                     "with quotes in pairs"
@@ -65,6 +65,12 @@ class EnvFile:
             if each.key is not None:
                 names.append(each.key)
         return names
+
+
+def _is_setting(statement: Binding) -> bool:
+    """Whether a statement is NAME=value. `export NAME` is in files for a shell."""
+    has_value = statement.value is not None or statement.original.string.lstrip().startswith("export")
+    return has_value and bool(NAME.fullmatch(statement.key or ""))
 
 
 def _line_of(original: Original) -> int:
