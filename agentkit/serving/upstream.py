@@ -1,6 +1,10 @@
 """The upstream model server of a service: OpenAI-compatible, without an API key, with a single model."""
 
+import re
+
+from agentkit._text import without_credentials
 from agentkit.backends import OpenAIBackend
+from agentkit.errors import ConfigurationError
 
 
 def base_url(server: str) -> str:
@@ -11,7 +15,14 @@ def base_url(server: str) -> str:
 def model_server(
     server: str, *, timeout: float, temperature: float, top_p: float, max_tokens: int, thinks: bool
 ) -> OpenAIBackend:
-    """Return the backend for a model server. timeout: in seconds. thinks: whether thinking is enabled."""
+    """Return the backend for a model server. timeout: in seconds. thinks: whether thinking is enabled. Raises
+    ConfigurationError for a URL that is none."""
+    if not re.match(r"https?://[^/\s]", server, re.IGNORECASE):
+        written = without_credentials(server)
+        raise ConfigurationError(
+            f"the model server {written!r} is not a URL: it begins with http:// or https://, such as "
+            f"http://{written or 'localhost:8080'}"
+        )
     return OpenAIBackend(
         "default",
         base_url=base_url(server),
