@@ -15,9 +15,6 @@ LevelOption = Annotated[
     ),
 ]
 
-NOISY = ("httpx2", "httpcore2", "openai", "paho", "asyncio")
-"""Loggers of other packages, which say below WARNING what agentkit's own logger says, or the content of messages."""
-
 
 def show_warnings() -> None:
     """Show warnings on standard error, as Python does for a program that configures no log."""
@@ -26,9 +23,8 @@ def show_warnings() -> None:
 
 
 def log_to_stderr(level: str) -> None:
-    """Log to standard error, with times. level: a `Level`."""
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
-    )
-    for noisy in NOISY:
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    """Log to standard error, with times. level: a `Level`, of agentkit; of other packages, some of which log below it
+    the content of messages, at least warnings are logged."""
+    least = "ERROR" if level == "error" else "WARNING"
+    logging.basicConfig(level=least, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("agentkit").setLevel(level.upper())

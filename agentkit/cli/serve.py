@@ -2,6 +2,7 @@
 
 import logging.config
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,7 @@ from agentkit import ConfigurationError, SessionError
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.stores import StoreOption, leave
 from agentkit.errors import MissingExtraError
-from agentkit.serving.environment import Level, hand_on
+from agentkit.serving.environment import Level, hand_on, set_defaults
 
 app = typer.Typer(invoke_without_command=True)
 keys = typer.Typer(no_args_is_help=True, help="Manage the API keys of the service.")
@@ -109,14 +110,22 @@ def serve(
 
 def _run(settings: Any) -> None:
     from agentkit.serving.http.listening import listeners
-    from agentkit.serving.http.server import run
 
     host, port = settings.agentkit_host, settings.agentkit_port
     try:
         sockets = listeners(host, port)  # first, since what is loaded for the application may take its time
     except (OSError, UnicodeError) as error:
         leave(f"can't listen on {host}:{port}: {(getattr(error, 'strerror', None) or str(error)).lower()}", FAILED)
-    created = _application(settings)
+    with ExitStack() as stack:
+        for each in sockets:
+            stack.enter_context(each)
+        _serve(settings, sockets)
+
+
+def _serve(settings: Any, sockets: list[socket.socket]) -> None:
+    from agentkit.serving.http.server import run
+
+    host, created = settings.agentkit_host, _application(settings)
     if created.state.service.authenticator.is_open and not _is_loopback(host):
         leave(
             f"without authentication every client that can reach {host} could use this service: create an API key "
@@ -139,7 +148,7 @@ def _settings(options: Mapping[str, object], **given: Any) -> Any:
     read."""
 
     def read() -> Any:
-        EnvFile(Path(".env")).load()
+        set_defaults(EnvFile(Path(".env")).values)
         hand_on(options)
         settings = HttpSettings(**given)
         logging.config.dictConfig(logging_at(settings.agentkit_log_level))

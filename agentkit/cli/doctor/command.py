@@ -92,7 +92,7 @@ def _print(title: str, checks: "Iterable[Check]", as_json: bool) -> int:
     """Print each check when it has finished. Returns the number of failed checks."""
     console = Console(highlight=False)
     if not as_json:
-        console.print(Text(title, style="bold"))
+        console.print(Text(title, style="bold"), soft_wrap=True)
     failed = 0
     for check in checks:
         failed += check.verdict == "failed"

@@ -9,7 +9,6 @@ from dotenv import dotenv_values
 from dotenv.parser import Binding, Original, parse_stream
 
 from agentkit.errors import ConfigurationError
-from agentkit.serving.environment import set_defaults
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -28,9 +27,10 @@ class EnvFile:
         self._text = self._read()
         self.names = self._checked()
 
-    def load(self) -> None:
-        """Set the variables that the environment does not have, for all that is read from there."""
-        set_defaults(dotenv_values(stream=io.StringIO(self._text)))
+    @property
+    def values(self) -> dict[str, str | None]:
+        """The variables."""
+        return dict(dotenv_values(stream=io.StringIO(self._text)))
 
     def _read(self) -> str:
         try:

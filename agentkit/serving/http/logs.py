@@ -60,6 +60,7 @@ def logging_at(level: Level) -> dict[str, Any]:
         "loggers": {
             "agentkit": {"level": level.upper()},
             "agentkit.run": {"handlers": ["runs"], "propagate": False},
+            "agentkit.mqtt.messages": {"level": "CRITICAL", "propagate": False},  # it has their contents
             "agentkit.access": {"handlers": ["access"], "propagate": False},
             "agentkit.access.refused": {"filters": ["repetitions"]},
             "uvicorn": {"level": level.upper() if level in ("debug", "error") else "WARNING"},
