@@ -20,8 +20,9 @@ READ_ELSEWHERE = frozenset({"AGENTKIT_CACHE", "AGENTKIT_RECORD", "AGENTKIT_SEARC
 
 _LINK = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?\Z|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?\Z")
 _LINKED = re.compile(r"(tcp|udp|sctp)://")
-_LIKE, _LIKE_OTHERS = 0.75, 0.94
-"""How similar a name must be to that of a setting to count as misspelt: with agentkit's prefix, and without."""
+PREFIX = "AGENTKIT_"
+GROUPS = ("AGENTKIT_MQTT_", "AGENTKIT_JWT_")
+"""Prefixes that no other program has for its own."""
 
 logger = logging.getLogger("agentkit")
 
@@ -76,7 +77,7 @@ def drop_service_links() -> None:
     (AGENTKIT_PORT=tcp://10.0.0.1:80, AGENTKIT_SERVICE_HOST, ...): they are not settings."""
     for name, value in list(os.environ.items()):
         is_link = _LINK.search(name) and (_LINKED.match(value) or not name.endswith("_PORT") or "_SERVICE_" in name)
-        if name.startswith("AGENTKIT_") and is_link:
+        if name.startswith(PREFIX) and is_link:
             del os.environ[name]
 
 
@@ -96,25 +97,30 @@ def check_names(known: Iterable[str], given: Iterable[str], where: str = "") -> 
     """Check the names of variables against those of the settings. where: the file they are in; "" for the environment,
     in which other programs may have some with this prefix too.
 
-    Raises ConfigurationError for one that is misspelt, and for one of a file with agentkit's prefix that is unknown.
+    Raises ConfigurationError for one that is misspelt, and for one with agentkit's prefix that is unknown; of those of
+    the environment, that may be another program's, a warning is logged.
     """
     settings = {*known, *READ_ELSEWHERE}
     for name in sorted({each.upper() for each in given} - settings):
-        like = _misspelt(name, settings)
+        prefix, group, like = _nearest(name, settings)
         said = f"{name}{f' in {where}' if where else ''} is not a setting of agentkit"
         if like is not None:
             raise ConfigurationError(f"{said}: did you mean {like}?")
-        if name.startswith("AGENTKIT_"):
-            if where:
-                raise ConfigurationError(f"{said}: .env.example and docs/http.md list them")
+        if prefix in GROUPS:
+            raise ConfigurationError(f"{said}: there are {', '.join(group)}")
+        if prefix == PREFIX and where:
+            raise ConfigurationError(f"{said}: .env.example and docs/http.md list them")
+        if prefix == PREFIX:
             logger.warning("%s", said)
 
 
-def _misspelt(name: str, settings: Iterable[str]) -> str | None:
-    """The setting whose misspelt name this may be."""
-    for prefix, likeness in (("AGENTKIT_", _LIKE), ("LLM_", 0.85), ("", _LIKE_OTHERS)):
+def _nearest(name: str, settings: Iterable[str]) -> tuple[str, list[str], str | None]:
+    """The prefix of a name, the settings with that prefix, and the one whose misspelt name this may be."""
+    for prefix, likeness in (*((group, 0.75) for group in GROUPS), (PREFIX, 0.75), ("LLM_", 0.85)):
         if name.startswith(prefix):
-            names = [each.removeprefix(prefix) for each in settings if each.startswith(prefix)]
-            found = difflib.get_close_matches(name.removeprefix(prefix), names, 1, likeness)
-            return prefix + found[0] if found else None
-    return None
+            group = sorted(each for each in settings if each.startswith(prefix))
+            ends = [each.removeprefix(prefix) for each in group]
+            found = difflib.get_close_matches(name.removeprefix(prefix), ends, 1, likeness)
+            return prefix, group, prefix + found[0] if found else None
+    whole = difflib.get_close_matches(name, settings, 1, 0.94)
+    return "", [], whole[0] if whole else None

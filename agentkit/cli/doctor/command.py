@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -101,7 +102,7 @@ def _print(title: str, checks: "Iterable[Check]", as_json: bool) -> int:
             continue
         verdict = (f"{check.verdict:<8}", COLOURS[check.verdict])
         line = Text.assemble(f"  {check.what:<37} ", verdict, f"{check.seconds:6.1f} s  ", (check.detail, "dim"))
-        if console.is_terminal:
+        if sys.stdout.isatty():  # rich takes FORCE_COLOR for a terminal too
             console.print(line, no_wrap=True, overflow="ellipsis")
         else:
             console.print(line, soft_wrap=True)

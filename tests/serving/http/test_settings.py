@@ -124,6 +124,15 @@ def test_an_unknown_variable_of_the_environment_may_be_of_another_program(
         HttpSettings()
 
 
+@pytest.mark.parametrize("name", ["AGENTKIT_MQTT_SERVER", "AGENTKIT_JWT_KEY"])
+def test_an_unknown_setting_of_a_group_is_an_error_that_lists_the_group(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(ConfigurationError, match=r"AGENTKIT_MQTT_BROKER|AGENTKIT_JWT_SECRET"):
+        HttpSettings(_env_file=None)
+
+
 def test_each_variable_that_the_code_reads_is_known_and_listed() -> None:
     files = [file for part in ("agentkit", "tools") for file in (ROOT / part).rglob("*.py")]
     read = {name for file in files for name in re.findall(r'"(AGENTKIT_[A-Z_]*[A-Z])"', file.read_text("utf-8"))}
