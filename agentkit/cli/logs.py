@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from agentkit._forking import logger
 from agentkit.serving.environment import Level
 
 LevelOption = Annotated[
@@ -17,9 +18,8 @@ LevelOption = Annotated[
 
 
 def show_warnings() -> None:
-    """Show warnings on standard error, as Python does for a program that configures no log."""
-    if logging.lastResort is not None:
-        logging.getLogger().addHandler(logging.lastResort)
+    """Show warnings on standard error, unless a log is configured: this is no library that has to be silent."""
+    logger.handlers.clear()
 
 
 def log_to_stderr(level: str) -> None:
@@ -27,4 +27,4 @@ def log_to_stderr(level: str) -> None:
     the content of messages, at least warnings are logged."""
     least = "ERROR" if level == "error" else "WARNING"
     logging.basicConfig(level=least, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True)
-    logging.getLogger("agentkit").setLevel(level.upper())
+    logger.setLevel(level.upper())
