@@ -152,7 +152,8 @@ class CompletionRequest(BaseModel):
 @dataclass(frozen=True)
 class Asked:
     """A request as it is run. user_input: for the run. client_names: names of the client's tools. fields: names of the
-    fields that are passed on to the model. json: the form of the answer, None for a text. answers: how many are made."""
+    fields that are passed on to the model. json: the form of the answer, None for a text. answers: how many are made.
+    """
 
     user_input: UserInput
     client_names: frozenset[str]

@@ -85,7 +85,8 @@ def check_without_a_model(passed: Mapping[str, Any]) -> None:
     """Raises RefusedRequestError for a field that changes what a model answers, where there is none. passed: the
     fields that would be passed on."""
     for name, value in passed.items():
-        if value is None or name in WITHOUT_A_MODEL or name in THINKING or (name, value) == ("tool_choice", "auto"):
+        is_free = name == "tool_choice" and value in ("none", "auto")
+        if value is None or is_free or name in WITHOUT_A_MODEL or name in THINKING:
             continue
-        text = f"{name}: this service answers without a language model, which has nothing to do with this field"
+        text = f"{name}: can't be met, since this service answers without a language model"
         raise RefusedRequestError(400, text, name, "unsupported_parameter")

@@ -38,6 +38,9 @@ BEGIN_SECONDS = 1.0
 """Seconds that a stream waits for the first part of the answer before it says that the response is created: an error
 in this time is told by the HTTP status."""
 
+NOT_OFFERED = "X-Tools-Not-Offered"
+"""The header of a response that names the types of tools in the request which the model was not offered."""
+
 ResponseId = Annotated[str, Path(description="Response ID.")]
 
 routes = APIRouter(
@@ -54,14 +57,17 @@ async def create(body: ResponseRequest, request: Request, state: Service, subjec
     of the client's tools are returned."""
     check_model(body.model or MODEL)
     call = await run_in_threadpool(asked_response, body, subject, state)
-    output = Output(call.response, call.summarizes)
+    output = Output(call.response, call.summarizes, call.offered.forms)
+    headers = {NOT_OFFERED: ", ".join(call.offered.left_out)} if call.offered.left_out else {}
     if not body.stream:
-        return JSONResponse(await _whole(state, request, call, subject, output))
+        return JSONResponse(await _whole(state, request, call, subject, output), headers=headers)
 
     def ending(error: Exception | None) -> Sequence[Any]:
         return [] if error is None else list(output.fail(_told(error)))
 
-    return await streamed(_events(state, request, call, subject, output), ending, event_frame)
+    response = await streamed(_events(state, request, call, subject, output), ending, event_frame)
+    response.headers.update(headers)
+    return response
 
 
 async def _whole(state: State, request: Request, call: AskedResponse, subject: str, output: Output) -> Any:
@@ -132,7 +138,7 @@ async def _parts(
             async for each in parts:
                 yield each
     except RefusedRequestError as error:
-        raise as_response_error(error) from error
+        raise as_response_error(error, call.offered) from error
 
 
 def _ended(output: Output, ending: Ending) -> Any:
