@@ -69,7 +69,7 @@ class Continuations:
             kept = self._kept_of(subject, message) if is_first else []
             earlier = message if message.get("tool_calls") else earlier
             if kept:
-                made += kept
+                made += _with_calls_of(message, kept)
                 renamed |= _ids(message, kept)
             elif message.get("role") == "tool" and message.get("tool_call_id") in renamed:
                 made.append({**message, "tool_call_id": renamed[message["tool_call_id"]]})
@@ -86,7 +86,7 @@ class Continuations:
         except SessionError as error:
             logger.warning("an answer that was kept can't be read: %s", error)
             return []
-        return _with_calls_of(message, kept) if kept and _is_of(message, kept) else []
+        return kept if kept and _is_of(message, kept) else []
 
     def _store(self, key: str, messages: Sequence[Message]) -> bool:
         """Keep messages; returns whether they are kept."""

@@ -35,7 +35,9 @@ USAGE_BYTES = 4_000
 MAX_LINE = 1_000_000
 """The longest line of a stream in which the name of the model is replaced, in bytes."""
 
-_MODEL = re.compile(rb'"model"\s{0,9}:\s{0,9}"(?:[^"\\]|\\.)*"')  # a text in JSON has no quotes that are not escaped
+_MODEL = re.compile(
+    rb'"model"[ \t]{0,9}:[ \t]{0,9}"(?:[^"\\\n]|\\.)*"'
+)  # a text in JSON has no quotes that are not escaped
 _ABSENT = (404, 405, 501)
 _STREAM = "text/event-stream"
 
