@@ -174,6 +174,8 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
     """Return what to run for a request; it reads the session store. earlier: messages of the run before those of the
     request. Raises RefusedRequestError for what can't be met."""
     sampling = sampling_of(body.given)
+    if "llm_max_tokens" not in state.settings.model_fields_set:
+        sampling.setdefault("max_tokens", None)  # OpenAI's clients expect no limit where they give none
     answer = json_answer(body.response_format)
     own = service_tools(state.conversations.tools)
     own_names = [tool.name for tool in own]
