@@ -191,7 +191,7 @@ def test_an_empty_list_of_tools_says_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("settings", "limit"), [({}, None), ({"llm_max_tokens": 77}, 77)], ids=["not set", "set"])
 def test_an_answer_has_no_limit_that_nobody_has_set(settings: Any, limit: int | None, tmp_path: Path) -> None:
-    """A default of the service would cut answers, and JSON in them, that are whole where the model is asked directly."""
+    """A default of the service would cut answers that are whole where the model server is asked directly."""
     with agent(tmp_path, [whole("Hi")], **settings) as (service, server):
         service.ask("POST", "/v1/chat/completions", {"model": "agentkit", "messages": [user("x")]})
         service.ask("POST", "/v1/responses", {"model": "agentkit", "input": "x"})
