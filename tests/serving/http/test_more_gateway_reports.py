@@ -196,3 +196,14 @@ def test_an_answer_has_no_limit_that_nobody_has_set(settings: Any, limit: int | 
         service.ask("POST", "/v1/chat/completions", {"model": "agentkit", "messages": [user("x")]})
         service.ask("POST", "/v1/responses", {"model": "agentkit", "input": "x"})
         assert [asked.body.get("max_tokens") for asked in server.requests] == [limit, limit]
+
+
+def test_half_a_character_does_not_fail_a_whole_answer(tmp_path: Path) -> None:
+    """Models that are cut off within an emoji end in half a surrogate pair, which UTF-8 can't have."""
+    with agent(tmp_path, [whole("a\ud83d")]) as (service, _):
+        body = {"model": "agentkit", "messages": [user("x")]}
+        made = service.ask("POST", "/v1/chat/completions", body).json()
+        assert made["choices"][0]["message"]["content"] == "a\ufffd"
+        tool = {"type": "custom", "name": "x", "format": {"type": "\ud83d"}}
+        response = service.ask("POST", "/v1/responses", {"model": "agentkit", "input": "x", "tools": [tool]})
+        assert response.json()["output"][0]["content"][0]["text"] == "a\ufffd"

@@ -125,6 +125,7 @@ def test_a_tool_of_any_kind_can_be_chosen(choice: Any, offered: list[str], serve
         pytest.param({"tools": [{"type": "web_search"}]}, "tools[0].type", id="only OpenAI's own"),
         pytest.param({"tools": [SHELL, {"type": "robot"}]}, "tools[1].type", id="unknown"),
         pytest.param({"tools": [{"type": "web_search"}, {**SHELL, "name": "a b"}]}, "tools[1].name", id="bad name"),
+        pytest.param({"tools": [{"type": ["web_search"]}]}, "tools[0].type", id="no text"),
         pytest.param({"tools": [{"type": "custom"}]}, "tools[0].name", id="no name"),
         pytest.param({"tools": [{**MAPS, "tools": 5}]}, "tools[0].tools", id="no list"),
         pytest.param({"tools": [{**MAPS, "tools": [MAPS]}]}, "tools[0].tools[0].type", id="a namespace in one"),

@@ -4,15 +4,16 @@ The service's tools run here, and of them a client sees only what the model says
 returned to it.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from agentkit._text import json_bytes
 from agentkit.event import Event, ToolStarted
 from agentkit.limits import Usage
 from agentkit.message import ToolCall
@@ -79,7 +80,12 @@ async def complete(body: CompletionRequest, request: Request, state: Service, su
     head = head_of(model, state.fingerprint)
     if body.stream:
         return await streamed(_chunks(state, request, asked, subject, head, body.wants_usage), _last_frames)
-    return JSONResponse(await _whole(state, request, asked, subject, head))
+    return json_response(await _whole(state, request, asked, subject, head))
+
+
+def json_response(content: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """A response as JSON, whatever the texts of models and clients in it: half a surrogate pair is replaced."""
+    return Response(json_bytes(content), headers=headers, media_type="application/json")
 
 
 async def _whole(state: State, request: Request, asked: Asked, subject: str, head: dict[str, Any]) -> dict[str, Any]:

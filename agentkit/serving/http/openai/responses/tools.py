@@ -87,7 +87,7 @@ def offered_tools(given: Any) -> Offered:
         return offered
     for place, entry in enumerate(given):
         kind = entry.get("type") if isinstance(entry, Mapping) else None
-        if kind in BUILT_IN:
+        if isinstance(kind, str) and kind in BUILT_IN:
             offered.left_out.append(kind)
             continue
         for path, function in _functions(entry, f"tools[{place}]", offered.forms):
@@ -95,7 +95,7 @@ def offered_tools(given: Any) -> Offered:
             offered.paths.append(path)
         offered.told.append(entry)
     if offered.left_out and not offered.functions:
-        place = next(place for place, entry in enumerate(given) if entry.get("type") in BUILT_IN)
+        place = next(place for place, entry in enumerate(given) if entry not in offered.told)
         text = f"{given[place]['type']!r} is OpenAI's own: this service does not have it, and the request has no other"
         raise _refused(f"tools[{place}].type", text, "unsupported_value")
     return offered
