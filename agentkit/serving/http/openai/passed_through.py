@@ -146,9 +146,9 @@ async def _streamed(
     async with aclosing(pieces):
         try:
             async for piece in pieces:
-                if isinstance(piece, bytes):
-                    end = (end + piece)[-USAGE_BYTES:]
-                    yield named.take(piece)
+                data = piece if isinstance(piece, bytes) else b""
+                end = (end + data)[-USAGE_BYTES:]
+                yield named.take(data)
             yield named.rest()
         except Exception as error:  # noqa: BLE001 - the status is sent: the stream reports the error
             yield "\n\n" + frame(body_of_error("/v1/", error))
