@@ -135,7 +135,11 @@ class Responder:
         """The answer to a message; None when its client has it already."""
         if user_input.is_retry and self.service.is_delivered(user_input):
             return None
-        return process_user_input_with_llm(self.service, user_input, on_event)
+        answer = process_user_input_with_llm(self.service, user_input, on_event)
+        if messages.isEnabledFor(logging.DEBUG):
+            sampling, asked = dict(user_input.sampling), answer.result.messages
+            messages.debug("asked in session %s with %s: %s", user_input.session, sampling, _as_json(asked))
+        return answer
 
     def is_answered(self, message: UserMessage) -> bool:
         """Whether a message has its answer. Raises RequestConflictError when its id was used for another message."""
@@ -224,8 +228,8 @@ def _answer_text(answer: Answer) -> str:
     return (RESET if answer.was_cut else "") + (answer.text or NO_ANSWER)
 
 
-def _as_json(hint: Mapping[str, Any]) -> str:
-    return json.dumps(hint, ensure_ascii=False)
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _hint(reply: Message) -> dict[str, Any]:

@@ -297,7 +297,10 @@ def test_projects_are_read_from_a_file(tmp_path: Path, form: str) -> None:
     [
         ([], "", "no project given"),
         (["a/b"], "", "not a valid project name"),
-        (["a"], "[a]\ncolour = 1\n", "unknown setting 'colour'"),
+        (["a"], "[a]\nsytem_prompt = 'x'\n", "unknown setting 'sytem_prompt': did you mean 'system_prompt'"),
+        (["a"], "[a]\ntemprature = 1\n", "did you mean 'temperature'"),
+        (["a"], "[a]\nmodel = 'x'\n", "model can't be set"),
+        (["a"], "[a]\nday = 2026-11-28\n", "can't be sent to the model server"),
         (["a"], '[a]\ntools = "x"\n', "tools must be a list"),
         (["a"], "[a]\nsystem_prompt = 7\n", "is not of type str"),
         (["a"], '[a]\nuser_input = "a/#"\n', "is not a valid topic"),
