@@ -123,7 +123,7 @@ def _project(name: str, settings: Mapping[str, Any]) -> Project:
     passed = {key: value for key, value in settings.items() if key not in _KEYS}
     for key in passed.keys() - SAMPLING:
         if key in NOT_PASSED:
-            raise ConfigurationError(f"project {name}: {key} can't be set: the bridge sets this field of a request itself")
+            raise ConfigurationError(f"project {name}: {key} can't be set: it is the bridge's own")
         if meant := difflib.get_close_matches(key, _KEYS | SAMPLING, 1, LIKENESS):
             raise ConfigurationError(f"project {name}: unknown setting {key!r}: did you mean {meant[0]!r}?")
     try:
