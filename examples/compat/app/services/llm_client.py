@@ -13,13 +13,14 @@ A session's messages are answered one after another. One that fails is not kept,
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from agentkit import Agent, AgentkitError, APIError, MemorySessions, OpenAICompatibleClient, Window
 from agentkit.event import Event, ReplyFinished
-from agentkit.message import Message, system, text_of, user
+from agentkit.message import Message, system, user, without_stop_note
 from agentkit.serving.append_only import AppendOnlyText, LateReasoningSeen
 from agentkit.serving.mqtt import maze
 from agentkit.serving.upstream import base_url, model_server
@@ -123,7 +124,7 @@ class LLMClient:
 def reply_text(message: Message) -> str:
     """The text of a reply; of one with calls, a JSON object with its text as `hint` and its calls as `function_calls`,
     each with `name` and `arguments`."""
-    text = text_of(message)
+    text = without_stop_note(message)
     calls = [call["function"] for call in message.get("tool_calls") or ()]
     if not calls:
         return text
@@ -206,7 +207,7 @@ class SessionManager:
         model: str | None = None,
     ) -> Iterator[str]:
         """Yield the text of the answer as it arrives; when the message can't be answered, a last text with "Error: ".
-        Whoever stops reading stops the answer, which is not kept then."""
+        Whoever stops reading stops the answer, of which is kept what had arrived."""
         sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
         events = self._events(
             session_id, system_prompt, user_message, sampling, use_tools, use_history, max_history_messages, model
@@ -229,22 +230,30 @@ class SessionManager:
         limit: int | None,
         model: str | None,
     ) -> Generator[Event, None, None]:
-        """The events of a run, whose messages are stored at its end. The session is locked meanwhile."""
+        """The events of a run, whose messages are stored at its end, also of one that is left before. The session is
+        locked meanwhile."""
         with ExitStack() as stack:
             session, added = self._session(session_id), list[Message]()
             writer = stack.enter_context(session.hold(self.llm_client.timeout)) if use_history else None
             known = session.messages if use_history else []
             earlier = known or [system(system_prompt)]
+            cancel = threading.Event()
             run = self._agent(model or "default").stream(
                 user_message,
                 messages=last_turns(earlier, self.max_history_messages if limit is None else limit),
                 tools=maze.tools() if use_tools else [],
                 sampling={name: value for name, value in sampling.items() if value is not None},
+                cancel=cancel,
             )
-            for event in stack.enter_context(run):
-                added += event.adds
-                yield event
-            if writer is not None:
+            try:
+                for event in stack.enter_context(run):
+                    added += event.adds
+                    yield event
+            except GeneratorExit:
+                cancel.set()
+                with suppress(APIError, AgentkitError):
+                    added += [message for event in run for message in event.adds]
+            if writer is not None and added:
                 writer.append([*([] if known else earlier), user(user_message), *added])
 
     def get_session_history(self, session_id: str) -> list[dict[str, str]] | None:
