@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 from agentkit.serving.mqtt.maze import STATE_FIELDS
 from agentkit.serving.mqtt.model_fields import passed_on
 from agentkit.serving.mqtt.projects import FORBIDDEN, Project, is_plain_topic
+from agentkit.tooling.json_repair import cleaned
 
 logger = logging.getLogger("agentkit")
 
@@ -113,6 +114,10 @@ def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str,
     fields = _json_of(payload)
     if not isinstance(fields, dict):
         raise BadPayloadError("a state must be a JSON object")
+    try:
+        fields = cleaned(fields)
+    except RecursionError:
+        raise BadPayloadError("the state is nested too deeply") from None
     session = session_of(fields)
     topic = f"{project.hints}/{topic_level(session)}"
     message = UserMessage(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agentkit._text import in_a_line
+from agentkit.backends.chat_protocol import laid_over
 from agentkit.errors import RequestConflictError
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Message, text_of
@@ -189,7 +190,7 @@ class Responder:
             text,
             message.key,
             system_prompt=self.templates.prompt(message),
-            sampling={**project.sampling, **choice, **message.sampling},
+            sampling={**choice, **laid_over(project.sampling, message.sampling)},
             tools=tools,
             request_id=message.log_id,
             content=message.text,

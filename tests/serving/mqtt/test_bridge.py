@@ -324,11 +324,17 @@ def test_a_json_reply_to_a_template_moves_the_player_in_the_original_game(settin
 
 
 def test_any_other_field_reaches_the_model_server(setting: Setting) -> None:
+    """Of a deployment that does not think, it still does not when a message has variables of the template."""
+    setting.backend._sampling.update({"enable_thinking": False, "chat_template_kwargs": {"enable_thinking": False}})
     setting.ask(sessionId="c1", message="Hi", thinking_budget=256, top_k=20, chat_template_kwargs={"a": 1}, model="x")
     setting.client.wait(1)
     body = setting.server.requests[-1].body
-    assert (body["thinking_budget"], body["top_k"], body["chat_template_kwargs"]) == (256, 20, {"a": 1})
-    assert body["model"] == "default"
+    assert (body["thinking_budget"], body["top_k"], body["model"]) == (256, 20, "default")
+    assert (body["enable_thinking"], body["chat_template_kwargs"]) == (False, {"enable_thinking": False, "a": 1})
+    setting.ask(sessionId="c1", message="Hi", enable_thinking=True)
+    setting.client.wait(2)
+    body = setting.server.requests[-1].body
+    assert (body["enable_thinking"], body["chat_template_kwargs"]) == (True, {"enable_thinking": True})
 
 
 def test_templates_and_histories_are_changed_by_messages(setting: Setting) -> None:

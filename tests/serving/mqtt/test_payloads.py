@@ -1,5 +1,6 @@
 """Tests payloads, topics, projects, and the calls of the maze."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentkit import ConfigurationError
+from agentkit.backends.chat_protocol import laid_over
 from agentkit.serving.mqtt.maze import FUNCTIONS, hint_payload, state_message, tools
 from agentkit.serving.mqtt.model_fields import NOT_PASSED
 from agentkit.serving.mqtt.payloads import (
@@ -203,6 +205,13 @@ def test_whether_the_model_thinks_is_sent_in_both_forms(given: Any, sent: Any) -
     assert read({"message": "x", **given}).sampling == sent
 
 
+def test_variables_of_a_template_are_added_to_those_of_the_project() -> None:
+    project, message = {"top_k": 1, "chat_template_kwargs": {"a": 1, "b": 1}}, {"chat_template_kwargs": {"b": 2}}
+    assert laid_over(project, message) == {"top_k": 1, "chat_template_kwargs": {"a": 1, "b": 2}}
+    assert laid_over(project, {"top_k": 2}) == {**project, "top_k": 2}
+    assert laid_over({}, message) == message
+
+
 def test_fields_that_are_too_large_or_no_json_are_refused_or_become_text() -> None:
     assert read(b'{"message": "x", "a": NaN, "b": "\\ud800"}').sampling == {"a": "NaN", "b": "\ufffd"}
     for large in ({"a": "x" * 70_000}, {f"name{number}": number for number in range(10_000)}):
@@ -286,6 +295,18 @@ def test_a_state_becomes_a_message() -> None:
         '{"player_pos":[1,2],"exit_pos":[9,9],"visible_map":[[0,1],[1,0]],"germs":[[3,4],[5,6]],'
         '"oxygen":[[7,8]],"oxygen_collected":2}'
     )
+
+
+def test_a_state_with_what_json_cannot_represent_becomes_a_message() -> None:
+    _, state = read_state(
+        MAZE, b'{"oxygenCollected": NaN, "visible_map": [["\\ud800", -Infinity]], "germs": [[1e999, 2]]}'
+    )
+    assert json.loads(state_message(state))["oxygen_collected"] == "NaN"
+    assert json.loads(state_message(state))["visible_map"] == [["\ufffd", "-Infinity"]]
+    assert json.loads(state_message(state))["germs"] == []
+    for depth in (450, 600, 900):
+        with contextlib.suppress(BadPayloadError):
+            state_message(read_state(MAZE, f'{{"visible_map": {"[" * depth}{"]" * depth}}}'.encode())[1])
 
 
 def test_a_repeated_state_is_marked() -> None:
