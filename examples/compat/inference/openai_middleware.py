@@ -16,7 +16,6 @@ from openai.types.chat.chat_completion_message_function_tool_call import Functio
 from agentkit import LightLLMClient, OpenAICompatibleClient
 from agentkit.lightllm.openai_types import ChatCompletion
 from agentkit.lightllm.openai_types import Choice as ChatCompletionChoice
-from agentkit.lightllm.openai_types import MessageObject as ChatCompletionMessage
 
 __all__ = [
     "APIConnectionError",
@@ -34,6 +33,9 @@ __all__ = [
     "lightllm_Chat",
     "lightllm_ChatCompletions",
 ]
+
+ChatCompletionMessage: Any = ChatCompletionChoice.model_fields["message"].annotation
+"""The class of a reply's message."""
 
 
 class ChatCompletions:
