@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
 import requests
 
@@ -118,17 +119,26 @@ def test_a_handler_answers_with_the_sessions_of_the_portal(load: Load) -> None:
     with serve(echo) as server:
         portal.init_llm_service(server.url.removesuffix("/v1"), temperature=0.5)
         manager = portal.get_session_manager()
+        app = flask.Flask("portal")
+
+        @app.post("/chat")
+        def chat() -> Any:
+            try:
+                return {"response": portal.get_session_manager().process_message(**flask.request.get_json())}
+            except RuntimeError as error:
+                return {"detail": str(error)}, 503
 
         def say(text: str, **options: Any) -> str:
             options = {"session_id": "s 1/ü", "system_prompt": "Be brief.", "use_tools": False, **options}
-            return str(manager.process_message(user_message=text, **options))
+            answer = app.test_client().post("/chat", json={"user_message": text, **options})
+            assert answer.status_code == (503 if "boom" in text else 200)
+            return str(answer.get_json()["detail" if "boom" in text else "response"])
 
         assert say("one") == "s:Be brief. | u:one"
         assert say("two", system_prompt="Be long.", top_p=0.3, model="small").startswith("s:Be brief. | u:one | a:")
         assert server.requests[-1].body["model"] == "small"
         assert (server.requests[-1].body["temperature"], server.requests[-1].body["top_p"]) == (0.5, 0.3)
-        with pytest.raises(RuntimeError, match="out of order"):
-            say("boom")
+        assert "out of order" in say("boom")
         say("three", max_history_messages=2)
         asked = server.requests[-1].body["messages"]
         assert [message["role"] for message in asked] == ["system", "user", "assistant", "user"]

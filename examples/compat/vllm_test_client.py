@@ -132,7 +132,11 @@ def main(
     client = vLLMClient(broker, port, username, password)
     if not client.connect():
         sys.exit(1)
-    client.chat(project, session, temperature, top_p, max_tokens, system_prompt)
+    try:
+        client.chat(project, session, temperature, top_p, max_tokens, system_prompt)
+    except OSError as error:
+        print(f"Connection error: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":
