@@ -202,6 +202,10 @@ def test_streams_end_with_an_error_text_that_is_not_kept(load: Load) -> None:
         assert "".join(client.generate_stream([{"role": "user", "content": "boom"}])).startswith("Error: ")
         with pytest.raises(RuntimeError, match="out of order"):
             client.generate([{"role": "user", "content": "boom"}])
+        portal.init_llm_service(server.url, backend_type="openai")
+        portal.get_llm_client().generate([{"role": "user", "content": "Hi"}])
+        portal.get_session_manager().process_message("s", "Be brief.", "Hi", use_tools=False)
+        assert all("enable_thinking" not in asked.raw.decode() for asked in server.requests[-2:])
 
 
 # ---- run_server.py

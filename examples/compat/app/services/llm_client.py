@@ -10,6 +10,7 @@
 A session's messages are answered one after another. One that fails is not kept, and no error text becomes history.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -28,6 +29,12 @@ from agentkit.session import Session, Sessions
 
 MAZE_GAME_TOOLS: list[dict[str, Any]] = [tool.schema for tool in maze.tools()]
 """The functions of the maze game, as chat completions take them."""
+
+THINKING = ("enable_thinking", "chat_template_kwargs")
+"""The fields that say whether the model thinks first."""
+
+MAX_MODELS = 16
+"""For how many models, by name, agents are kept."""
 
 
 class LLMClient:
@@ -56,6 +63,7 @@ class LLMClient:
         self.skip_thinking = skip_thinking
         self.api_key = api_key
         self.backend_type = backend_type
+        self.says_thinking = backend_type != "openai"
         self.client = OpenAICompatibleClient(api_key, base_url(server_url), timeout)
 
     def generate(
@@ -64,7 +72,7 @@ class LLMClient:
         temperature: float | None = None,
         top_p: float | None = None,
         max_tokens: int | None = None,
-        model: str = "default",
+        model: str | None = "default",
         tools: list[dict[str, Any]] | None = None,
         tool_choice: Any = "auto",
     ) -> str:
@@ -82,7 +90,7 @@ class LLMClient:
         temperature: float | None = None,
         top_p: float | None = None,
         max_tokens: int | None = None,
-        model: str = "default",
+        model: str | None = "default",
         tools: list[dict[str, Any]] | None = None,
         tool_choice: Any = "auto",
     ) -> Iterator[str]:
@@ -102,21 +110,22 @@ class LLMClient:
         temperature: float | None,
         top_p: float | None,
         max_tokens: int | None,
-        model: str,
+        model: str | None,
         tools: list[dict[str, Any]] | None,
         tool_choice: Any,
         stream: bool = False,
     ) -> Any:
-        thinks = {"enable_thinking": not self.skip_thinking}
+        thinks = not self.skip_thinking
+        told = {"enable_thinking": thinks, "chat_template_kwargs": {"enable_thinking": thinks}}
         return self.client.chat.completions.create(
-            model=model,
+            model=model or "default",
             messages=messages,
             temperature=self.default_temperature if temperature is None else temperature,
             top_p=self.default_top_p if top_p is None else top_p,
             max_tokens=self.default_max_tokens if max_tokens is None else max_tokens,
             tools=tools or None,
             tool_choice=tool_choice if tools else None,
-            extra_body={} if self.backend_type == "openai" else {**thinks, "chat_template_kwargs": thinks},
+            extra_body=told if self.says_thinking else {},
             stream=stream,
         )
 
@@ -158,7 +167,7 @@ class SessionManager:
         self.max_history_tokens = max_history_tokens
         self.max_history_messages = max_history_messages
         self.sessions = sessions if sessions is not None else MemorySessions()
-        self._agents: dict[str, Agent] = {}
+        self._agent = functools.lru_cache(MAX_MODELS)(self._made_agent)
         self._late_reasoning = LateReasoningSeen()
 
     def process_message(
@@ -242,7 +251,10 @@ class SessionManager:
                 user_message,
                 messages=last_turns(earlier, self.max_history_messages if limit is None else limit),
                 tools=maze.tools() if use_tools else [],
-                sampling={name: value for name, value in sampling.items() if value is not None},
+                sampling={
+                    **({} if self.llm_client.says_thinking else dict.fromkeys(THINKING)),  # None leaves a field out
+                    **{name: value for name, value in sampling.items() if value is not None},
+                },
                 cancel=cancel,
             )
             try:
@@ -269,21 +281,19 @@ class SessionManager:
     def _session(self, session_id: str) -> Session:
         return self.sessions[hashlib.sha256(str(session_id).encode("utf-8", "surrogatepass")).hexdigest()]
 
-    def _agent(self, model: str) -> Agent:
-        if model not in self._agents:
-            client = self.llm_client
-            backend = model_server(
-                client.server_url,
-                timeout=client.timeout,
-                temperature=client.default_temperature,
-                top_p=client.default_top_p,
-                max_tokens=client.default_max_tokens,
-                thinks=not client.skip_thinking,
-                model=model,
-                api_key=client.api_key,
-            )
-            self._agents[model] = Agent(backend, window=Window(self.max_history_tokens))
-        return self._agents[model]
+    def _made_agent(self, model: str) -> Agent:
+        client = self.llm_client
+        backend = model_server(
+            client.server_url,
+            timeout=client.timeout,
+            temperature=client.default_temperature,
+            top_p=client.default_top_p,
+            max_tokens=client.default_max_tokens,
+            thinks=not client.skip_thinking,
+            model=model,
+            api_key=client.api_key,
+        )
+        return Agent(backend, window=Window(self.max_history_tokens))
 
 
 def last_turns(messages: Sequence[Message], pairs: int | None) -> Sequence[Message]:
