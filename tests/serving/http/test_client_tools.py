@@ -56,6 +56,16 @@ def test_a_call_of_a_clients_tool_ends_the_answer_and_goes_on_with_its_result(tm
         assert "40 degrees" in server.requests[1].body["messages"][-1]["content"]
 
 
+def test_a_call_that_is_streamed_has_no_text_as_one_in_a_whole_answer(tmp_path: Path) -> None:
+    with agent(tmp_path, [calls(("weather", {"city": "Rome"}), usage=USAGE)]) as (service, _):
+        with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
+            asked: Any = {"model": "agentkit", "messages": [user("Weather in Rome?")], "tools": [WEATHER]}
+            with client.chat.completions.stream(**asked) as stream:
+                message = stream.get_final_completion().choices[0].message
+    assert message.content is None
+    assert message.tool_calls
+
+
 BOTH = calls(("weather", {"city": "Rome"}), ("look_up", {"topic": "tides"}), usage=USAGE)
 
 

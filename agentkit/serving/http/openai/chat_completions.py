@@ -115,11 +115,12 @@ async def _chunks(
 ) -> AsyncGenerator[Any, None]:
     head = {**head, "object": "chat.completion.chunk"}
     more = {"usage": None} if wants_usage else {}
-    role: Delta = {"role": "assistant", "content": ""}
+    role: Delta = {"role": "assistant"}
 
     def chunk(delta: Delta, ending: Ending | None = None) -> dict[str, Any]:
         nonlocal role
-        delta, role = {**role, **delta}, {}
+        text = {"content": None if "tool_calls" in delta else ""} if role else {}  # null as in an answer that is whole
+        delta, role = {**role, **text, **delta}, {}
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
         if ending is not None:
             choice |= {"logprobs": logprobs_in(ending.answer), "finish_reason": ending.finish_reason}
