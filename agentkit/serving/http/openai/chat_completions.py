@@ -115,12 +115,13 @@ async def _chunks(
 ) -> AsyncGenerator[Any, None]:
     head = {**head, "object": "chat.completion.chunk"}
     more = {"usage": None} if wants_usage else {}
-    role: Delta = {"role": "assistant"}
+    role: Delta = {"role": "assistant", "content": ""}
 
     def chunk(delta: Delta, ending: Ending | None = None) -> dict[str, Any]:
         nonlocal role
-        text = {"content": None if "tool_calls" in delta else ""} if role else {}  # null as in an answer that is whole
-        delta, role = {**role, **text, **delta}, {}
+        if not delta.keys().isdisjoint(("tool_calls", "refusal")):  # no text is null, as in an answer that is whole
+            role.pop("content", None)
+        delta, role = {**role, **delta}, {}
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
         if ending is not None:
             choice |= {"logprobs": logprobs_in(ending.answer), "finish_reason": ending.finish_reason}
