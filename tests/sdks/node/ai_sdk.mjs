@@ -109,6 +109,8 @@ const abilitiesOf = (of, more = {}) => {
     },
     "agent loop": agentLoop,
     "streamed agent loop": async (model) => read(await agent(model).stream({ prompt: QUESTION })),
+    "tool call beside the service's tools": (model) => generated({ model, prompt: QUESTION, tools: ASKED_ONLY }),
+    "agent loop beside the service's tools": agentLoop,
     "structured output": async (model) => {
       const output = Output.object({ schema: person });
       return { output: (await generateText({ model, prompt: "Hello", output, maxRetries: 0 })).output };

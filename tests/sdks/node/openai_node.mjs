@@ -102,6 +102,8 @@ const abilities = {
     chat(side, ASKED, { tools: [TOOL, OTHER], tool_choice: { type: "function", function: { name: "get_time" } } }),
   "agent loop": (side) => loop(side),
   "streamed agent loop": (side) => loop(side, { stream: true }),
+  "tool call beside the service's tools": (side) => chat(side, ASKED, { tools: [TOOL] }),
+  "agent loop beside the service's tools": (side) => loop(side),
   "structured output": async ({ baseURL, model }) => {
     const response_format = zodResponseFormat(person, "person");
     const { choices } = await at(baseURL).chat.completions.parse({ model, messages: HELLO, response_format });
