@@ -154,6 +154,8 @@ async def _choices(
 
     def choice(delta: Delta, ending: Ending | None = None) -> dict[str, Any]:
         nonlocal role
+        if not delta.keys().isdisjoint(("tool_calls", "refusal")):  # no text is null, as in an answer that is whole
+            role.pop("content", None)
         delta, role = {**role, **delta}, {}
         if ending is None:
             return {"delta": delta, "logprobs": None, "finish_reason": None}
