@@ -1,4 +1,4 @@
-"""The upstream model server of a service: OpenAI-compatible, without an API key, with a single model."""
+"""The upstream model server of a service: OpenAI-compatible, usually without an API key and with a single model."""
 
 import re
 
@@ -13,10 +13,18 @@ def base_url(server: str) -> str:
 
 
 def model_server(
-    server: str, *, timeout: float, temperature: float, top_p: float, max_tokens: int, thinks: bool
+    server: str,
+    *,
+    timeout: float,
+    temperature: float,
+    top_p: float,
+    max_tokens: int,
+    thinks: bool,
+    model: str = "default",
+    api_key: str = "not-needed",
 ) -> OpenAIBackend:
-    """Return the backend for a model server. timeout: in seconds. thinks: whether thinking is enabled. Raises
-    ConfigurationError for a URL that is none."""
+    """Return the backend for a model server. timeout: in seconds. thinks: whether thinking is enabled. model: its name,
+    which servers with a single model ignore. Raises ConfigurationError for a URL that is none."""
     if not re.match(r"https?://[^/\s]", server, re.IGNORECASE):
         written = without_credentials(server)
         raise ConfigurationError(
@@ -24,9 +32,9 @@ def model_server(
             f"http://{written or 'localhost:8080'}"
         )
     return OpenAIBackend(
-        "default",
+        model,
         base_url=base_url(server),
-        api_key="not-needed",
+        api_key=api_key,
         timeout=timeout,
         temperature=temperature,
         top_p=top_p,

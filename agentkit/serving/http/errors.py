@@ -160,7 +160,7 @@ def add_handlers(app: FastAPI) -> None:
         if error.status_code == 404 and detail == "Not Found":
             detail, code = _not_found(request.method, path), "unknown_url"
         elif error.status_code == 405 and is_of_openai(path):
-            allowed = (error.headers or {}).get("allow", "another method")
+            allowed = (error.headers or {}).get("Allow", "another method")
             detail = f"{request.method} is not supported at {in_a_line(path, 200)}: use {allowed}"
         return response_of(path, error.status_code, detail, error.headers, param, code)
 
