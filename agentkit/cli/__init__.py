@@ -1,5 +1,6 @@
 """The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `tools`, `doctor`, `mqtt`, `serve`."""
 
+import sys
 from typing import Any
 
 from agentkit.errors import MissingExtraError
@@ -18,7 +19,7 @@ from agentkit.cli.logs import show_warnings
 from agentkit.cli.mqtt import mqtt, mqtt_chat
 from agentkit.cli.streams import usable_streams
 from agentkit.cli.tools import tools
-from agentkit.serving.environment import drop_service_links
+from agentkit.serving.environment import drop_service_links, set_defaults
 
 
 class _App(typer.Typer):
@@ -27,6 +28,8 @@ class _App(typer.Typer):
             show_warnings()
             hide_arguments()
             drop_service_links()
+            if not sys.stdout.isatty():  # typer's help cuts what is longer than its columns
+                set_defaults({"TERMINAL_WIDTH": "160"})
             return super().__call__(*args, **options)
 
 

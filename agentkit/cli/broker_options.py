@@ -20,7 +20,7 @@ def _option(name: str, *more: str, variable: str, **options: Any) -> Any:
 def _connection(
     mqtt_broker: Annotated[str, _option("--mqtt-broker", variable="BROKER", help="Host of the broker.")] = "localhost",
     mqtt_port: Annotated[
-        int, _option("--mqtt-port", variable="PORT", min=1, max=65_535, help="Port of the broker.")
+        int, _option("--mqtt-port", variable="PORT", min=1, max=65_535, metavar="PORT", help="Port of the broker.")
     ] = 1883,
     mqtt_username: Annotated[
         str | None, _option("--mqtt-username", "--username", variable="USERNAME", help="User name at the broker.")
@@ -50,7 +50,8 @@ def _connection(
         ),
     ] = None,
     mqtt_transport: Annotated[
-        Literal["tcp", "websockets"], _option("--mqtt-transport", variable="TRANSPORT", help="Transport of MQTT.")
+        Literal["tcp", "websockets"],
+        _option("--mqtt-transport", variable="TRANSPORT", metavar="NAME", help="Transport of MQTT: tcp or websockets."),
     ] = "tcp",
     websocket_path: Annotated[
         str, _option("--websocket-path", variable="WEBSOCKET_PATH", help="Path of the broker's WebSocket.")

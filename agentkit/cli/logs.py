@@ -12,7 +12,11 @@ from agentkit.serving.environment import Level
 LevelOption = Annotated[
     Level,
     typer.Option(
-        case_sensitive=False, envvar="AGENTKIT_LOG_LEVEL", show_envvar=True, help="Least level that is logged."
+        case_sensitive=False,
+        envvar="AGENTKIT_LOG_LEVEL",
+        show_envvar=True,
+        metavar="LEVEL",
+        help="Least level that is logged: debug, info, warning or error.",
     ),
 ]
 

@@ -56,17 +56,24 @@ def mqtt(
         ),
     ] = None,
     docs: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of documents the model can search.")] = None,
-    server_timeout: Annotated[float, typer.Option(min=0.1, help="Timeout of the model server in seconds.")] = 300.0,
-    temperature: Annotated[float, typer.Option(min=0.0)] = 0.6,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0)] = 0.9,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens per model reply.")] = 512,
+    server_timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Timeout of the model server in seconds.")
+    ] = 300.0,
+    temperature: Annotated[float, typer.Option(min=0.0, metavar="NUMBER")] = 0.6,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="NUMBER")] = 0.9,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Maximum number of tokens per model reply.")
+    ] = 512,
     skip_thinking: Annotated[str, typer.Option(metavar="True|False", help="Disable the model's thinking.")] = "True",
     max_history_tokens: Annotated[
-        int, typer.Option(min=100, help="Maximum number of tokens of a session's history sent to the model.")
+        int,
+        typer.Option(min=100, metavar="N", help="Maximum number of tokens of a session's history sent to the model."),
     ] = 10_000,
-    max_concurrent_sessions: Annotated[int, typer.Option(min=1, help="Number of histories kept per project.")] = 100,
-    num_workers: Annotated[int, typer.Option(min=1, help="Number of messages answered at once.")] = 12,
-    rate: Annotated[int, typer.Option(min=1, help="Maximum messages per session and minute.")] = 20,
+    max_concurrent_sessions: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of histories kept per project.")
+    ] = 100,
+    num_workers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of messages answered at once.")] = 12,
+    rate: Annotated[int, typer.Option(min=1, metavar="N", help="Maximum messages per session and minute.")] = 20,
     shared: Annotated[
         str | None,
         typer.Option(metavar="GROUP", help="Share the load with the other bridges of this group."),

@@ -27,11 +27,16 @@ app.add_typer(keys, name="keys")
 def serve(
     context: typer.Context,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; default: AGENTKIT_HOST, else 127.0.0.1.")
+        str | None, typer.Option(metavar="HOST", help="Address to listen on; default: AGENTKIT_HOST, else 127.0.0.1.")
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port to listen on; default: AGENTKIT_PORT, else 8000. 0: any free one."),
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Port to listen on; default: AGENTKIT_PORT, else 8000. 0: any free one.",
+        ),
     ] = None,
     root_path: Annotated[
         str | None,
@@ -52,15 +57,22 @@ def serve(
     ] = False,
     projects: Annotated[str, typer.Option(help="MQTT projects, separated by spaces or commas.")] = "general",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Number of worker processes; default: AGENTKIT_WORKERS, else 1.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of worker processes; default: AGENTKIT_WORKERS, else 1."),
     ] = None,
     keep_alive: Annotated[
         int | None,
-        typer.Option(min=1, help="Seconds that an idle connection is kept; default: AGENTKIT_KEEP_ALIVE, else 120."),
+        typer.Option(
+            min=1,
+            metavar="SECONDS",
+            help="Seconds that an idle connection is kept; default: AGENTKIT_KEEP_ALIVE, else 120.",
+        ),
     ] = None,
     stop_seconds: Annotated[
         float | None,
-        typer.Option(min=1, help="Seconds until a stop is complete; default: AGENTKIT_STOP_SECONDS, else 10."),
+        typer.Option(
+            min=1, metavar="SECONDS", help="Seconds until a stop is complete; default: AGENTKIT_STOP_SECONDS, else 10."
+        ),
     ] = None,
     access_log: Annotated[
         bool | None,
@@ -70,7 +82,11 @@ def serve(
     ] = None,
     log_level: Annotated[
         Level | None,
-        typer.Option(case_sensitive=False, help="Least level that is logged; default: AGENTKIT_LOG_LEVEL, else info."),
+        typer.Option(
+            case_sensitive=False,
+            metavar="LEVEL",
+            help="Least level that is logged: debug, info, warning or error; default: AGENTKIT_LOG_LEVEL, else info.",
+        ),
     ] = None,
     store: StoreOption = None,
 ) -> None:

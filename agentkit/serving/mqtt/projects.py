@@ -33,8 +33,8 @@ class Project:
 
     user_input, state: subscribed topics. answers, hints: prefixes of the topics of answers, before the session's id.
     tools: Python tools that agentkit runs, by name, as "module:name", or themselves. game: whether the tools are the
-    maze's functions, whose calls are sent to the game. tool_choice: as in OpenAI's chat completions. sampling: fields of
-    the model request (temperature, top_k, ...); they override the defaults of the deployment.
+    maze's functions, whose calls are sent to the game. tool_choice: as in OpenAI's chat completions. sampling: fields
+    of the model request (temperature, top_k, ...); they override the defaults of the deployment.
     """
 
     name: str
