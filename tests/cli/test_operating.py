@@ -22,8 +22,8 @@ from tests.support.mqtt_games import Games
 
 @pytest.fixture(autouse=True)
 def _logging_as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Commands configure the log of their process, and read the environment."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    """Commands configure the log of their process, and set the environment of its children."""
+    monkeypatch.setattr(os, "environ", {**os.environ, "XDG_DATA_HOME": str(tmp_path)})
     monkeypatch.chdir(tmp_path)
     loggers = [
         logging.getLogger(name) for name in (None, "agentkit", "agentkit.run", "agentkit.access", "agentkit.mqtt")
@@ -86,10 +86,7 @@ def test_an_option_may_be_written_with_underscores_as_the_old_script_had_it(tmp_
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_can_not_work_is_one_sentence(
-    arguments: list[str], code: int, sentence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "environ", dict(os.environ))
+def test_what_can_not_work_is_one_sentence(arguments: list[str], code: int, sentence: str) -> None:
     assert sentence in said(*arguments, code=code)
 
 

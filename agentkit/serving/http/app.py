@@ -220,7 +220,7 @@ def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
 
 def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], Callable[[], object]]:
     """Return a function that starts the MQTT bridge on the same sessions and model, and returns the function that stops
-    it. Raises ConfigurationError for invalid projects."""
+    it. Raises ConfigurationError for invalid projects and unusable certificates."""
     if not settings.agentkit_mqtt_projects:
         return lambda: lambda: None
     try:
@@ -228,6 +228,7 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
         from agentkit.serving.mqtt.embedded import serve_embedded
         from agentkit.serving.mqtt.projects import projects_named
         from agentkit.serving.mqtt.settings import BridgeSettings
+        from agentkit.serving.mqtt.tls import mqtt_client
     except ImportError:
         raise MissingExtraError("the MQTT bridge", "mqtt") from None
     password, folder = settings.agentkit_mqtt_password, data_folder() / "bridges"
@@ -245,6 +246,7 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
         transport=settings.agentkit_mqtt_transport,
         websocket_path=settings.agentkit_mqtt_websocket_path,
     )
+    mqtt_client(bridge)  # a certificate that can't be used is an error now, and not only in the log
     projects = projects_named(settings.agentkit_mqtt_projects)
     return lambda: serve_embedded(projects, chat_service, bridge, folder)
 
