@@ -388,8 +388,9 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     direct = {
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
-    # VLMRun() replaces a package that reads it; net.outgoing reads what each HTTP library would read by itself; the
-    # process of an isolated tool gets the program's, that of a reader of documents what Python needs and no key
+    # net.stored_keys is what `resolve` reads; VLMRun() replaces a package that reads it; net.outgoing reads what each
+    # HTTP library would read by itself; the process of an isolated tool gets the program's, that of a reader of
+    # documents what Python needs and no key
     assert direct == {
         "net.stored_keys",
         "cli.config",

@@ -73,7 +73,7 @@ def ask(
         out = leaving.enter_context(reserved_output())
         try:
             prompt = prompt_of(question or [], attachment or [])
-            kept = chosen_session(session, continue_, store, leaving)
+            kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
             limits = Limits(turns=max_turns)
             tools = load_tools(tool or [], docs)
             instructions = INSTRUCTIONS if system is None else system

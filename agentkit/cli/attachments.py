@@ -26,13 +26,26 @@ def attached(source: str) -> str | Image:
     if source.lower().startswith(("http://", "https://")):
         return _of_page(source)
     try:
-        return _of_bytes(Path(source).name, bytes_of(Path(source).expanduser(), MAX_BYTES))
+        return _of_bytes(Path(source).name, _content(Path(source).expanduser()))
     except OSError as error:
         raise ConfigurationError(f"--attachment {source}: it can't be read: {error.strerror or error}") from None
     except (ValueError, RuntimeError) as error:  # a null character in the name, "~" of an unknown user
         if isinstance(error, ConfigurationError):
             raise
         raise ConfigurationError(f"--attachment {source}: the file {error}") from None
+
+
+def _content(file: Path) -> bytes:
+    """Return what a file has. The user has named it, so a pipe (`-a <(command)`) is read to its end."""
+    if file.is_dir():
+        raise ValueError("is a folder: give it with --docs")
+    if not file.is_fifo():
+        return bytes_of(file, MAX_BYTES)
+    with file.open("rb") as stream:
+        content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"has more than {MAX_BYTES:,} bytes")
+    return content
 
 
 def _of_page(url: str) -> str | Image:

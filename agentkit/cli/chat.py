@@ -66,7 +66,7 @@ def chat(
 
     with ExitStack() as leaving:
         try:
-            kept = chosen_session(session, continue_, store, leaving)
+            kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
             is_rendered = shows_markdown(sys.stdout) if markdown is None else markdown
             talk = _Talk(
                 make_agent, make_agent(model or DEFAULT_MODEL), kept or MemorySessions()["chat"], quiet, is_rendered

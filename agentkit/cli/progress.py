@@ -111,7 +111,8 @@ class Progress:
         # FORCE_COLOR makes a terminal of a pipe, but a status line needs a real one.
         if self._console.quiet or not sys.stderr.isatty() or not self._console.is_terminal:
             return
-        text = Text(what, no_wrap=True, overflow="ellipsis")
+        text = Text(what)
+        text.truncate(max(self._console.width - 4, 1), overflow="ellipsis")  # one line: only that is cleared for sure
         if self._status is None:
             self._status = self._console.status(text)
             self._status.start()

@@ -19,11 +19,11 @@ def prompt_of(words: Sequence[str], attachments: Sequence[str]) -> Prompt:
     question = " ".join(word for word in words if word != STDIN).strip()
     parts = [attached(each) for each in attachments]
     piped = "" if STDIN in attachments else _piped(words, has_other=bool(question or parts))
-    texts = [text for text in (piped.rstrip(), *(part for part in parts if isinstance(part, str)), question) if text]
+    texts = [text for text in (piped, *(part for part in parts if isinstance(part, str)), question) if text]
     images = [part for part in parts if not isinstance(part, str)]
     if not texts and not images:
         raise ConfigurationError('the question is empty: write agentkit ask "QUESTION", or pipe it in')
-    text = "\n\n".join(texts)
+    text = "\n\n".join([*(each.rstrip() for each in texts[:-1]), *texts[-1:]])
     return [text, *images] if images and text else images or text
 
 

@@ -22,7 +22,7 @@ def shows_markdown(stream: TextIO) -> bool:
     return stream.isatty() and encoding.startswith("utf") and not Console(file=stream).is_dumb_terminal
 
 
-SHORT, LONG = 2_000, 50_000
+SHORT, LONG = 800, 50_000
 """Characters up to which a block is parsed at each line that arrives, and from which on it is printed as it is."""
 
 
@@ -72,9 +72,10 @@ class MarkdownWriter:
         console = self._console = self._console or Console(file=self._stream, highlight=False)
         shown = Markdown("", hyperlinks=False, code_theme="ansi_dark")  # with addresses, since a link's text may lie
         shown.parsed = self._parsed(blocks)
-        if self._has_printed:
-            console.print()
-        console.print(shown)
+        with console.capture() as capture:
+            console.print(shown)
+        lines = [line.rstrip() for line in capture.get().strip("\n").split("\n")]  # without what fills them up
+        self._stream.write("\n" * self._has_printed + "\n".join(lines) + "\n")
         self._stream.flush()
         self._has_printed = True
 

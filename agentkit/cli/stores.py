@@ -32,11 +32,14 @@ def opened(where: str | None) -> Sessions:
         leave(str(error), 2)
 
 
-def chosen_session(name: str | None, continues: bool, where: str | None, leaving: ExitStack) -> Session | None:
+def chosen_session(
+    name: str | None, continues: bool, where: str | None, leaving: ExitStack, *, quiet: bool
+) -> Session | None:
     """Return the session of this name, with `continues` and without a name the one that was written last, None when
     neither is asked for.
 
-    leaving: closes the store. Raises ConfigurationError for an invalid name, and when no session is stored."""
+    leaving: closes the store. quiet: don't say which one is the last. Raises ConfigurationError for an invalid name,
+    and when no session is stored."""
     if name is None and not continues:
         return None
     sessions = leaving.enter_context(opened(where))
@@ -48,7 +51,8 @@ def chosen_session(name: str | None, continues: bool, where: str | None, leaving
         raise ConfigurationError(str(error)) from None
     if latest is None:
         raise ConfigurationError("no conversation is stored that could be continued: begin one with --session NAME")
-    print(f"(continuing the session {latest})", file=sys.stderr)
+    if not quiet:
+        print(f"(continuing the session {latest})", file=sys.stderr)
     return sessions[latest]
 
 
