@@ -99,7 +99,7 @@ def _check(file: Path, key: str, value: Any) -> None:
     is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
     if type(value) is not kind or (kind is list and not is_list):
         raise ConfigurationError(f"{file}: {key} has to be {_TYPES[kind]}")
-    if kind is int and value < 1:
+    if isinstance(value, int) and kind is int and value < 1:
         raise ConfigurationError(f"{file}: {key} has to be at least 1")
 
 

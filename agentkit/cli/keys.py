@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from agentkit import ConfigurationError
+from agentkit.cli.ask import BAD_USAGE
 from agentkit.cli.config import variable
 from agentkit.cli.options import complete_key
 from agentkit.cli.piped import piped_text
 from agentkit.cli.stores import leave
 from agentkit.net.stored_keys import keys_file, remove_key, store_key, stored_keys, variable_of
-
-BAD_USAGE = 2
 
 app = typer.Typer(help="Store the API keys of model providers.", no_args_is_help=True)
 Name = Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from agentkit import ConfigurationError
 from agentkit._text import without_credentials
+from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.config import configured, variable
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import leave
@@ -16,7 +17,6 @@ from agentkit.net.model_names import LOCAL, OPENAI_URL, openai_address, split_na
 from agentkit.net.stored_keys import environment_with_keys, stored_keys, variable_of
 from agentkit.serving.environment import DEFAULT_MODEL
 
-FAILED, BAD_USAGE = 1, 2
 TIMEOUT = 10.0
 """Seconds that a server may take to list its models."""
 
