@@ -41,7 +41,9 @@ class _Commands(TyperGroup):
     A single word may be a command that is misspelt, so it is an error."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and self._is_question(ctx, args[0]):
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        elif args and self._is_question(ctx, args[0]):
             args = ["ask", *args]
         return super().parse_args(ctx, args)
 
@@ -57,7 +59,7 @@ class _Commands(TyperGroup):
         if not word.startswith("-"):
             return any(each.isspace() for each in word.strip())
         own = {name for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)}
-        return word.partition("=")[0] not in own
+        return not difflib.get_close_matches(word.partition("=")[0], own, 1, 0.8)  # --verison is none of ask's
 
 
 def _normal(name: str) -> str:

@@ -23,10 +23,11 @@ def config_folder() -> Path:
     Raises ConfigurationError when there is no home directory."""
     from platformdirs import user_config_path
 
-    folder = user_config_path("agentkit", appauthor=False)
-    if not folder.is_absolute():
-        raise ConfigurationError("there is no home directory for the configuration: set HOME or XDG_CONFIG_HOME")
-    return folder
+    with suppress(RuntimeError):  # older versions return a relative path instead
+        folder = user_config_path("agentkit", appauthor=False)
+        if folder.is_absolute():
+            return folder
+    raise ConfigurationError("there is no home directory for the configuration: set HOME or XDG_CONFIG_HOME")
 
 
 def keys_file() -> Path:

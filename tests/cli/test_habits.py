@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from agentkit import __version__, tool
 from agentkit.cli import app, piped
-from tests.cli.test_ask import agentkit, environment
+from tests.cli.test_ask import agentkit
 from tests.support.model_server import Answer, Asked, ModelServer, calls, serve, whole
 from tests.support.site import Site, png
 
@@ -123,10 +124,14 @@ def test_input_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch, server: 
 def test_attachments_are_texts_and_images_by_kind(server: ModelServer, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Alpha")
     (tmp_path / "picture").write_bytes(png(3, 3))
-    done = run(server, "ask", "Same?", "-a", str(tmp_path / "notes.txt"), "--attachment", str(tmp_path / "picture"))
+    os.mkfifo(tmp_path / "pipe")  # as `-a <(command)` gives one
+    threading.Thread(target=(tmp_path / "pipe").write_text, args=["Beta"]).start()
+    names = [str(tmp_path / name) for name in ("notes.txt", "picture", "pipe")]
+    done = run(server, "ask", "Same?", "-a", names[0], "--attachment", names[1], "-a", names[2])
     assert done.exit_code == 0, done.stderr
     text, image = asked(server)
-    assert text["text"] == '<attachment name="notes.txt">\nAlpha\n</attachment>\n\nSame?'
+    documents = '<attachment name="notes.txt">\nAlpha\n</attachment>\n\n<attachment name="pipe">\nBeta\n</attachment>'
+    assert text["text"] == f"{documents}\n\nSame?"
     assert image["image_url"]["url"].startswith("data:image/png;base64,")
 
 
@@ -158,14 +163,14 @@ def test_a_session_is_stored_and_the_latest_continued(server: ModelServer) -> No
     for arguments in (
         ["one", "--session", "a"],
         ["two", "--session", "b"],
-        ["three", "-c"],
-        ["four", "--session", "a"],
+        ["three", "--session", "a"],
+        ["four", "-c"],
     ):
         assert run(server, "ask", *arguments).exit_code == 0
     said = [
         [each["content"] for each in request.body["messages"] if each["role"] == "user"] for request in server.requests
     ]
-    assert said == [["one"], ["two"], ["two", "three"], ["one", "four"]]
+    assert said == [["one"], ["two"], ["one", "three"], ["one", "three", "four"]]
 
 
 def test_the_system_prompt_has_a_short_name(server: ModelServer) -> None:
@@ -189,16 +194,20 @@ def test_what_a_tool_prints_is_not_part_of_the_answer_and_no_home_is_needed(serv
 def test_help_and_version_have_their_usual_names() -> None:
     for arguments in (["-h"], ["ask", "-h"], ["keys", "-h"], ["keys", "set", "-h"], ["models", "-h"]):
         assert CliRunner().invoke(app, arguments).exit_code == 0, arguments
+    assert "Usage: agentkit ask" in CliRunner().invoke(app, ["help", "ask"], prog_name="agentkit").stdout
+    assert "--version" in CliRunner().invoke(app, ["--verison"]).stderr
     assert CliRunner().invoke(app, ["--version"]).stdout == f"agentkit {__version__}\n"
     for command in ([], ["ask"]):
         assert "provider:model[@url]" in " ".join(CliRunner().invoke(app, [*command, "--help"]).stdout.split())
 
 
-def test_names_of_models_and_tools_are_completed() -> None:
-    asked_for = {"_AGENTKIT_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "agentkit ask -m openai"}
-    code = "from agentkit.cli import app; app(prog_name='agentkit')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(**asked_for))
-    assert "openai" in done.stdout
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("ask -m open", "openai"), ("ask -T vis", "visit"), ("keys set vlm", "vlmrun"), ("ask --sess", "--session")],
+)
+def test_names_of_models_and_tools_are_completed(typed: str, completed: str) -> None:
+    asked_for = {"_AGENTKIT_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": f"agentkit {typed}"}
+    assert completed in CliRunner().invoke(app, [], env=asked_for, prog_name="agentkit").stdout
 
 
 def test_the_configuration_comes_after_the_environment_and_the_command_line(

@@ -94,3 +94,18 @@ def test_a_folder_that_can_not_be_written_and_a_damaged_file_are_one_sentence(
     assert done.exit_code == 2
     assert "the keys can't be stored" in done.stderr
     assert run("keys", "list").exit_code == 0
+
+
+def test_a_user_without_a_home_directory_has_no_keys_and_may_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert run("keys", "list").exit_code == 0
+    assert run("config", "show").exit_code == 0
+    for arguments in (["keys", "set", "openai"], ["keys", "path"], ["config", "path"]):
+        done = run(*arguments, stdin=KEY)
+        assert done.exit_code in (1, 2)
+        assert "set HOME or XDG_CONFIG_HOME" in done.stderr
