@@ -72,12 +72,13 @@ def ask(
     with ExitStack() as leaving:
         out = leaving.enter_context(reserved_output())
         try:
-            prompt = prompt_of(question or [], attachment or [])
+            name = model or DEFAULT_MODEL
+            prompt = prompt_of(question or [], attachment or [], only_question=name == DEFAULT_MODEL)
             kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
             limits = Limits(turns=max_turns)
             tools = load_tools(tool or [], docs)
             instructions = INSTRUCTIONS if system is None else system
-            agent = Agent(model or DEFAULT_MODEL, tools=tools, instructions=instructions, limits=limits)
+            agent = Agent(name, tools=tools, instructions=instructions, limits=limits)
         except (ConfigurationError, LimitError) as error:
             leave(str(error), BAD_USAGE)
         leaving.callback(agent.close)

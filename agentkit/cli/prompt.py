@@ -11,11 +11,11 @@ from agentkit.message import Prompt
 STDIN = "-"
 
 
-def prompt_of(words: Sequence[str], attachments: Sequence[str]) -> Prompt:
+def prompt_of(words: Sequence[str], attachments: Sequence[str], *, only_question: bool) -> Prompt:
     """Return the prompt of a command.
 
-    words: of the question; "-" waits for standard input. Raises ConfigurationError for an empty prompt, and for what
-    can't be read."""
+    words: of the question; "-" waits for standard input. only_question: nothing else is taken, since there is no model
+    to read it. Raises ConfigurationError for an empty prompt, and for what can't be read."""
     question = " ".join(word for word in words if word != STDIN).strip()
     parts = [attached(each) for each in attachments]
     piped = "" if STDIN in attachments else _piped(words, has_other=bool(question or parts))
@@ -23,6 +23,11 @@ def prompt_of(words: Sequence[str], attachments: Sequence[str]) -> Prompt:
     images = [part for part in parts if not isinstance(part, str)]
     if not texts and not images:
         raise ConfigurationError('the question is empty: write agentkit ask "QUESTION", or pipe it in')
+    if only_question and (len(texts) > 1 or parts):
+        raise ConfigurationError(
+            "extractive, the default, is no model: it can't read what is piped in or attached. Choose a model, such as "
+            "-m openai:gpt-5-mini (agentkit models lists them)"
+        )
     text = "\n\n".join([*(each.rstrip() for each in texts[:-1]), *texts[-1:]])
     return [text, *images] if images and text else images or text
 

@@ -65,6 +65,12 @@ def test_what_is_piped_goes_before_the_question(server: ModelServer) -> None:
     assert asked(server) == "Alpha\nBeta\n\nSummarise"
 
 
+def test_what_is_piped_is_not_searched_for_without_a_model() -> None:
+    done = CliRunner().invoke(app, ["ask", "Summarise"], input="Private notes.")
+    assert done.exit_code == 2
+    assert "Choose a model, such as -m" in done.stderr
+
+
 @pytest.mark.parametrize("words", [[], ["-"]], ids=["bare", "dash"])
 def test_a_question_may_be_piped(server: ModelServer, words: list[str]) -> None:
     assert run(server, "ask", *words, stdin="What is it?").exit_code == 0
