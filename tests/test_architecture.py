@@ -127,7 +127,7 @@ LAYERS = [
     ["serving.http.openai.client_tools", "serving.http.openai.fields", "serving.http.openai.history"],
     ["serving.http.openai.images", "serving.http.openai.title_requests"],
     ["serving.http.openai.answers", "serving.http.openai.response_format"],
-    ["serving.http.openai.service_tools"],
+    ["serving.http.openai.service_tools", "serving.http.openai.responses.tools"],
     ["serving.http.openai.models"],
     ["serving.http.openai.chat_request", "serving.http.openai.passed_through"],
     ["serving.http.openai.responses.items", "serving.http.openai.responses.output"],
