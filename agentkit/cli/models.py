@@ -36,8 +36,8 @@ def models(
     server: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PROVIDER\\[:]\\[@url]|URL]",
-            help="A server whose models to list, such as openai:@http://localhost:8080.",
+            metavar="PROVIDER|URL",
+            help="Whose models to list: openai, or a server as in openai:@http://localhost:8080.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of names.")] = False,
