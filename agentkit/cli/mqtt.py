@@ -19,6 +19,7 @@ from agentkit.backend import Backend
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.broker_options import VARIABLES, with_broker_options
 from agentkit.cli.logs import LevelOption, log_to_stderr
+from agentkit.cli.options import DocsOption, ToolOption
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
@@ -47,15 +48,10 @@ def mqtt(
     server_url: Annotated[str, typer.Option(help="URL of the model server.")] = "http://localhost:8080",
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="provider:model or provider:model@url, instead of --server-url."),
+        typer.Option("--model", "-m", help="provider:model\\[@url], instead of --server-url."),
     ] = None,
-    tool: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tool", "-T", metavar="NAME|MODULE:NAME", help="A tool for the model to call; repeat it for several."
-        ),
-    ] = None,
-    docs: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of documents the model can search.")] = None,
+    tool: ToolOption = None,
+    docs: DocsOption = None,
     server_timeout: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="Timeout of the model server in seconds.")
     ] = 300.0,

@@ -14,6 +14,7 @@ import typer
 
 from agentkit import ConfigurationError, SessionError
 from agentkit.cli.ask import BAD_USAGE, FAILED
+from agentkit.cli.options import DocsOption, ToolOption
 from agentkit.cli.stores import StoreOption, leave
 from agentkit.errors import MissingExtraError
 from agentkit.serving.environment import Level, hand_on, set_defaults
@@ -44,13 +45,10 @@ def serve(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="provider:model or provider:model@url; default: the model server at LLM_SERVER_URL."),
+        typer.Option("--model", "-m", help="provider:model\\[@url]; default: the model server at LLM_SERVER_URL."),
     ] = None,
-    tool: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME|MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
-    ] = None,
-    docs: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of documents the agent can search.")] = None,
+    tool: ToolOption = None,
+    docs: DocsOption = None,
     prompts: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file of named system prompts.")] = None,
     mqtt: Annotated[
         bool, typer.Option("--mqtt", help="Also run the MQTT bridge, with the same model and sessions.")
