@@ -1,0 +1,73 @@
+"""The openai package's HTTP on a LightLLM server: what is asked of OpenAI's routes becomes requests that it answers."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import httpx2
+
+from agentkit.lightllm.chat_api import ChatServer
+from agentkit.lightllm.generate_api import TextServer
+from agentkit.lightllm.over_requests import (
+    CHAT,
+    RequestsTransport,
+    json_of,
+    json_response,
+    options_of,
+    streamed_response,
+)
+from agentkit.lightllm.raw_prompts import PromptRequest
+from agentkit.lightllm.request import CreateRequest, GenerateReply
+
+Mode = Literal["generate", "chat"]
+
+
+class LightLLMTransport(RequestsTransport):
+    """Answers chat completions and raw prompts with `/generate`, or in the mode "chat" with the server's own routes;
+    all other requests go to the server's OpenAI routes."""
+
+    def __init__(self, server: TextServer, mode: Mode) -> None:
+        super().__init__(server.transport)
+        self.server = server
+        self.mode = mode
+        self._chat_server = ChatServer(server)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Return the response to a request. Raises the openai package's errors."""
+        path, question_mark, query = self._path_of(request).partition("?")
+        query = question_mark + query
+        if request.method == "POST" and path == CHAT:
+            return self.chat(query, request)
+        if request.method == "POST" and path == "/completions" and self.mode == "generate":
+            return self._continued(query, request)
+        return self.forward(f"/v1{path}{query}", request)
+
+    def chat(self, path: str, request: httpx2.Request) -> httpx2.Response:
+        """Return the response to a chat completions request. path: the query of the request."""
+        asked, options = CreateRequest(json_of(request)), {"query": path, **options_of(request)}
+        if self.mode == "chat":
+            if asked.stream:
+                return streamed_response(*self._chat_server.streamed(asked, **options))
+            return json_response(*self._chat_server.whole(asked, **options))
+        asked.refuse_unsupported()
+        reply = GenerateReply(self.server, asked)
+        if asked.stream:
+            headers, frames = self.server.streamed(reply.body, **options)
+            return streamed_response(headers, reply.chunks(frames))
+        headers, generated = self.server.answered(reply.body, **options)
+        return json_response(headers, reply.answer(generated))
+
+    def _continued(self, query: str, request: httpx2.Request) -> httpx2.Response:
+        """Return the response to a completions request."""
+        asked, options = PromptRequest(json_of(request)), {"query": query, **options_of(request)}
+        bodies = asked.bodies()
+        if asked.stream:
+            headers, first = self.server.streamed(bodies[0], **options)
+
+            def streams() -> Iterator[Any]:
+                yield first
+                for body in bodies[1:]:
+                    yield self.server.frames(body, **options)
+
+            return streamed_response(headers, asked.chunks(streams()))
+        answers = [self.server.answered(body, **options) for body in bodies]
+        return json_response(answers[0][0], asked.answer([generated for _, generated in answers]))
