@@ -17,6 +17,8 @@ MAX_TOKENS = 16
 """OpenAI's default for raw prompts."""
 
 Prompt = str | list[int]
+Token = tuple[Mapping[str, Any] | None, str]
+"""What the server says of a token, and its text in a stream."""
 
 
 class PromptRequest:
@@ -89,10 +91,10 @@ class PromptRequest:
         echoed = self._echoed(self.prompts[index])
         if echoed:
             yield None, self._chunk(index, echoed)
-        cutting, place, waiting = StopFilter(self.stops), len(echoed), list[Mapping[str, Any] | None]()
+        cutting, place, waiting = StopFilter(self.stops), len(echoed), list[Token]()
         frame: Frame | None = None
         for frame in frames:
-            waiting.append(frame.logprobs)
+            waiting.append((frame.logprobs, frame.text))
             if text := cutting.feed(frame.text):
                 yield frame, self._chunk(index, text, self._logprobs(waiting, place))
                 place, waiting = place + len(text), []
@@ -113,19 +115,20 @@ class PromptRequest:
             "index": index,
             "text": echoed + text,
             "finish_reason": "stop" if cutting.is_cut else generated.finish_reason,
-            "logprobs": self._logprobs(generated.logprobs, len(echoed), len(text) if cutting.is_cut else None),
+            "logprobs": self._logprobs(
+                [(entry, "") for entry in generated.logprobs], len(echoed), len(text) if cutting.is_cut else None
+            ),
         }
 
-    def _logprobs(
-        self, entries: Sequence[Mapping[str, Any] | None], place: int, length: int | None = None
-    ) -> dict[str, Any] | None:
+    def _logprobs(self, tokens: Sequence[Token], place: int, length: int | None = None) -> dict[str, Any] | None:
         """Convert the server's log probabilities to OpenAI's form. place: where the text begins. length: of the text,
         when what follows it was cut."""
         if not self.logprobs:
             return None
         end = None if length is None else place + length
         told: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
-        for chosen in map(chosen_token, entries):
+        for entry, text in tokens:
+            chosen = chosen_token(entry, text)
             if chosen is None or (end is not None and place >= end):
                 continue
             told["tokens"].append(chosen["token"])

@@ -170,7 +170,7 @@ class GenerateReply:
             prompt_tokens, output_tokens = frame.prompt_tokens, frame.output_tokens
             reason = frame.finish_reason or reason
             for delta in deltas.all_of(parser.feed(frame.text)):
-                yield self._chunk(delta, logprobs=self._logprobs([frame.logprobs]))
+                yield self._chunk(delta, logprobs=self._logprobs([frame.logprobs], frame.text))
         for delta in deltas.all_of(parser.finish(cut_off=is_broken_off(reason or ""))):
             yield self._chunk(delta)
         calls = list(deltas.calls())
@@ -196,24 +196,27 @@ class GenerateReply:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}
         return {**self._head, **_CHUNK, "choices": [choice]}
 
-    def _logprobs(self, logprobs: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    def _logprobs(self, logprobs: Sequence[Mapping[str, Any] | None], text: str = "") -> dict[str, Any] | None:
         """Convert the server's logprobs, {token id: {"logprob", "decoded_token"}} for each token, to OpenAI's."""
         if not self._request.logprobs:
             return None
         tops = self._request.top_logprobs > 0
-        content = [{**each, "top_logprobs": [each] if tops else []} for each in map(chosen_token, logprobs) if each]
+        tokens = [token for entry in logprobs if (token := chosen_token(entry, text))]
+        content = [{**token, "top_logprobs": [token] if tops else []} for token in tokens]
         return {"content": content, "refusal": None}
 
 
 _CHUNK = {"object": "chat.completion.chunk"}
 
 
-def chosen_token(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def chosen_token(entry: Mapping[str, Any] | None, text: str = "") -> dict[str, Any] | None:
     """Return the token that was chosen, its log probability and its bytes, from {token id: {"logprob", ...}}; LightLLM
-    reports no other tokens. None when the entry says nothing."""
+    reports no other tokens. text: the token, where the server says only its id. None when the entry says nothing."""
     for token_id, value in entry.items() if isinstance(entry, Mapping) else ():
         if isinstance(value, Mapping) and "logprob" in value:
-            token = value.get("decoded_token") or str(token_id)
+            token = value.get("decoded_token")
+            if not isinstance(token, str):
+                token = text or str(token_id)
             return {"token": token, "logprob": value["logprob"], "bytes": list(token.encode("utf-8", "replace"))}
     return None
 

@@ -18,8 +18,9 @@ _SCHEME = re.compile(r"(bearer|basic|token|authorization|x-api-key)\s*[:\s]", re
 def checked_key(key: object, where: str, *, spaces: bool = False) -> str | None:
     """Return an API key, or None for an empty one.
 
-    where: the parameter or variable that it comes from. spaces: whether there may be spaces in the middle. Raises ConfigurationError, which does not show the key, for one
-    that no server could accept, since it can't be sent in a header or was copied with what stood around it.
+    where: the parameter or variable that it comes from. spaces: whether there may be spaces in the middle. Raises
+    ConfigurationError, which does not show the key, for one that no server could accept, since it can't be sent in a
+    header or was copied with what stood around it.
     """
     if key is None or key == "":
         return None
