@@ -90,7 +90,7 @@ class PromptRequest:
         """Yield the chunks for a prompt, each with the frame that it was made of."""
         echoed = self._echoed(self.prompts[index])
         if echoed:
-            yield None, self._chunk(index, echoed)
+            yield None, self._chunk(index, echoed, self._logprobs([], 0, echoed=echoed))
         cutting, place, waiting = StopFilter(self.stops), len(echoed), list[Token]()
         frame: Frame | None = None
         for frame in frames:
@@ -116,26 +116,31 @@ class PromptRequest:
             "text": echoed + text,
             "finish_reason": "stop" if cutting.is_cut else generated.finish_reason,
             "logprobs": self._logprobs(
-                [(entry, "") for entry in generated.logprobs], len(echoed), len(text) if cutting.is_cut else None
+                [(entry, "") for entry in generated.logprobs], 0, len(text) if cutting.is_cut else None, echoed
             ),
         }
 
-    def _logprobs(self, tokens: Sequence[Token], place: int, length: int | None = None) -> dict[str, Any] | None:
+    def _logprobs(
+        self, tokens: Sequence[Token], place: int, length: int | None = None, echoed: str = ""
+    ) -> dict[str, Any] | None:
         """Convert the server's log probabilities to OpenAI's form. place: where the text begins. length: of the text,
-        when what follows it was cut."""
+        when what follows it was cut. echoed: the prompt before it; its tokens are unknown, so that it counts as one
+        whose log probability is null, as that of OpenAI's first token."""
         if not self.logprobs:
             return None
-        end = None if length is None else place + length
         told: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+        rows = [(echoed, None, None, place)] if echoed else []
+        place += len(echoed)
+        end = None if length is None else place + length
         for entry, text in tokens:
             chosen = chosen_token(entry, text)
-            if chosen is None or (end is not None and place >= end):
-                continue
-            told["tokens"].append(chosen["token"])
-            told["token_logprobs"].append(chosen["logprob"])
-            told["top_logprobs"].append({chosen["token"]: chosen["logprob"]})
-            told["text_offset"].append(place)
-            place += len(chosen["token"])
+            if chosen is not None and (end is None or place < end):
+                token, logprob = chosen["token"], chosen["logprob"]
+                rows.append((token, logprob, {token: logprob}, place))
+                place += len(token)
+        for row in rows:
+            for values, value in zip(told.values(), row, strict=True):
+                values.append(value)
         return told
 
     def _echoed(self, prompt: Prompt) -> str:

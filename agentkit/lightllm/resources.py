@@ -6,7 +6,7 @@ the parameters of the guide, and returns objects that can be subscripted.
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast, overload
 
 from openai import NotGiven, Omit, Stream
@@ -198,7 +198,12 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_message(message: Any) -> dict[str, Any]:
-    """Return a message as plain data: it may be a dict with objects in it, a message of a reply, or of another SDK."""
+    """Return a message as plain data: it may be a dict with objects in it, a message of a reply, or of another SDK.
+    Raises TypeError for what is no message."""
+    if isinstance(message, dict):
+        for name, value in message.items():
+            if isinstance(value, Iterator):  # what pydantic makes of the lists in the openai package's types
+                message[name] = list(value)  # it can be read once, and the message is sent again with the next one
     made = plain_message(message)
     if not isinstance(made, Mapping):
         raise TypeError(f"a message must be a dict or the message of a reply, not a {type(message).__name__}")

@@ -5,14 +5,16 @@ import inspect
 import json
 import pickle
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 import openai
 import pytest
 from openai import NOT_GIVEN, omit
+from openai.types.chat import ChatCompletionAssistantMessageParam
 from openai.types.chat import ChatCompletionMessage as OpenAIMessage
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 import agentkit
 from agentkit import ChatCompletionMessage, ConfigurationError, LightLLMClient, OpenAICompatibleClient
@@ -34,6 +36,14 @@ WEATHER: Any = {
 
 class Height(BaseModel):
     height: int
+
+
+@dataclass
+class ToolCall:
+    id: str
+    type: str
+    function: dict[str, str]
+    index: int = 0
 
 
 @pytest.fixture
@@ -162,12 +172,13 @@ def test_timeouts_of_every_form_are_kept(
 
 
 def test_an_http_client_is_used_or_refused() -> None:
+    seen: list[str] = []
+    hooks: Any = {"request": [lambda request: seen.append(str(request.url))]}
+    plain = httpx2.Client(event_hooks=hooks, transport=httpx2.HTTPTransport(verify=False))
     with pytest.raises(ConfigurationError, match="can't use http_client="):
-        LightLLMClient(http_client=httpx2.Client())
-    with serve([whole("Hi."), whole("Hi.")]) as server:
-        seen: list[str] = []
-        hooks: Any = {"request": [lambda request: seen.append(str(request.url))]}
-        with OpenAICompatibleClient(base_url=server.url, http_client=httpx2.Client(event_hooks=hooks)) as client:
+        LightLLMClient(http_client=plain)
+    with serve([whole("Hi.")]) as server:
+        with OpenAICompatibleClient(base_url=server.url, http_client=plain) as client:
             assert client.chat.completions.create(model="m", messages=HELLO)["choices"][0].message.content == "Hi."
         assert seen == [f"{server.url}/chat/completions"]
 
@@ -425,6 +436,8 @@ def test_calls_come_back_in_every_form() -> None:
         ChatCompletionMessage(content=None, role="assistant", tool_calls=theirs.tool_calls),
         theirs,
         theirs.model_dump(),
+        {"role": "assistant", "content": None, "tool_calls": [ToolCall(**plain[0])]},
+        TypeAdapter(ChatCompletionAssistantMessageParam).validate_python({"role": "assistant", "tool_calls": plain}),
     ]
     result = {"role": "tool", "tool_call_id": calls[0].id, "content": "9"}
     with serve_lightllm(["It is 9."]) as server, serve([whole("It is 9.")]) as other:

@@ -109,10 +109,10 @@ def test_logprobs_are_in_openais_form(client: LightLLMClient, stream: bool) -> N
             for name, values in told.items():
                 values += choice.logprobs[name]
     assert told == {
-        "tokens": ["one", " two", " three"],
-        "token_logprobs": [-0.25] * 3,
-        "top_logprobs": [{"one": -0.25}, {" two": -0.25}, {" three": -0.25}],
-        "text_offset": [2, 5, 9],
+        "tokens": ["Hi", "one", " two", " three"],
+        "token_logprobs": [None, -0.25, -0.25, -0.25],
+        "top_logprobs": [None, {"one": -0.25}, {" two": -0.25}, {" three": -0.25}],
+        "text_offset": [0, 2, 5, 9],
     }
 
 
