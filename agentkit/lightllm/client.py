@@ -18,7 +18,7 @@ from openai import NotGiven, Omit
 from agentkit.errors import ConfigurationError
 from agentkit.lightllm.generate_api import TextServer, root_of
 from agentkit.lightllm.lightllm_transport import LightLLMTransport, Mode
-from agentkit.lightllm.over_requests import RequestsClient, RequestsTransport, retries_of_requests
+from agentkit.lightllm.over_requests import RequestsClient, RequestsTransport, retries_of_requests, timeout_of
 from agentkit.lightllm.request import Tools
 from agentkit.lightllm.resources import (
     LightLLMCompletions,
@@ -184,12 +184,15 @@ class LightLLMClient(_DropIn):
             "max_image_bytes": max_image_bytes,
         }
         url = root_of(str(base_url or LIGHTLLM_URL))
+        parts: Any = timeout  # an openai.Timeout, or that of another version of httpx
+        limit = timeout_of(getattr(parts, "connect", parts), getattr(parts, "read", parts))
 
         def answering(headers: Mapping[str, str]) -> LightLLMTransport:
             images = ImageLoader(files, tuple(allow_hosts), max_image_bytes)
             server = TextServer(
                 url,
                 headers=headers,
+                timeout=limit,
                 max_retries=max_retries,
                 family=family,
                 template=template,

@@ -19,7 +19,7 @@ from agentkit.backends.usage import count_of
 from agentkit.errors import ConfigurationError
 from agentkit.message import RESPONSE_TAG
 from agentkit.net.api_errors import api_error, mark_in_body, status_error
-from agentkit.net.http_client import Events, Transport
+from agentkit.net.http_client import Events, Timeout, Transport
 from agentkit.net.images import ImageLoader
 from agentkit.text.chat_template import ChatTemplate
 from agentkit.text.families import DEFAULT, Family, family_named, family_of
@@ -68,7 +68,7 @@ class TextServer:
         base_url: str,
         *,
         api_key: str | None = None,
-        timeout: float = 600.0,
+        timeout: Timeout = 600.0,
         max_retries: int = 2,
         family: str | None = None,
         template: ChatTemplate | None = None,
@@ -171,7 +171,7 @@ class TextServer:
 
 def root_of(base_url: str) -> str:
     """Return the root of a server, whose URL may end in /generate, or in /v1."""
-    for ending in ("/generate_stream", "/generate", "/v1"):
+    for ending in ("/generate_stream", "/generate", "/chat/completions", "/v1"):
         base_url = base_url.rstrip("/").removesuffix(ending)
     return base_url
 

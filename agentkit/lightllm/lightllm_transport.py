@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import httpx2
 
@@ -17,6 +18,7 @@ from agentkit.lightllm.over_requests import (
 )
 from agentkit.lightllm.raw_prompts import PromptRequest
 from agentkit.lightllm.request import CreateRequest, GenerateReply
+from agentkit.net.api_errors import status_error
 
 Mode = Literal["generate", "chat"]
 
@@ -39,6 +41,8 @@ class LightLLMTransport(RequestsTransport):
             return self.chat(query, request)
         if request.method == "POST" and path == "/completions" and self.mode == "generate":
             return self._continued(query, request)
+        if request.method == "GET" and path.startswith("/models/"):
+            return self._model(unquote(path.removeprefix("/models/")), request)
         return self.forward(f"/v1{path}{query}", request)
 
     def chat(self, path: str, request: httpx2.Request) -> httpx2.Response:
@@ -55,6 +59,15 @@ class LightLLMTransport(RequestsTransport):
             return streamed_response(headers, reply.chunks(frames))
         headers, generated = self.server.answered(reply.body, **options)
         return json_response(headers, reply.answer(generated))
+
+    def _model(self, name: str, request: httpx2.Request) -> httpx2.Response:
+        """Return one of the models in the server's list, which has no route for one."""
+        answer = self.transport.get("/v1/models", **options_of(request))
+        models = answer.get("data") if isinstance(answer, dict) else None
+        found = next((model for model in models or () if isinstance(model, dict) and model.get("id") == name), None)
+        if found is None:
+            raise status_error(404, f"the server has no model {name!r}: client.models.list() says which it has")
+        return json_response({}, found)
 
     def _continued(self, query: str, request: httpx2.Request) -> httpx2.Response:
         """Return the response to a completions request."""

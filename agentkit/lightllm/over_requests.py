@@ -9,16 +9,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
+import openai
 import requests
 
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
 from agentkit.net.api_errors import api_error
-from agentkit.net.http_client import CONNECT_TIMEOUT, Timeout, Transport
+from agentkit.net.http_client import Timeout, Transport
 
+T = TypeVar("T")
 CHAT = "/chat/completions"
 _NOT_FORWARDED = ("host", "connection", "content-length", "accept-encoding", "transfer-encoding")
 _OF_THE_BODY = ("content-encoding", "content-length", "transfer-encoding", "content-type", "connection")
@@ -120,6 +122,22 @@ class _Events(httpx2.SyncByteStream):
             close()
 
 
+class EventStream(openai.Stream[T]):
+    """The openai package's stream, which takes events as they are where they are at hand, and not out of their text."""
+
+    def __stream__(self) -> Iterator[T]:
+        events = self.response.extensions.get("events")
+        if events is None:  # from another HTTP client
+            yield from super().__stream__()
+            return
+        kind: Any = self._cast_to
+        try:
+            for event in events:
+                yield kind.construct(**event)
+        finally:
+            self.response.close()
+
+
 def json_of(request: httpx2.Request) -> dict[str, Any]:
     """Return the JSON object in the body of a request."""
     body = json.loads(request.read())
@@ -130,17 +148,19 @@ def json_of(request: httpx2.Request) -> dict[str, Any]:
 
 def options_of(request: httpx2.Request) -> dict[str, Any]:
     """Return the options of a request for a `Transport`: its headers, timeout and retries."""
-    headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
+    headers: dict[str, str | None] = {"authorization": None}  # not the client's, when this request is to have none
+    headers |= {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
     return {"headers": headers, "timeout": _timeout_of(request), "max_retries": _RETRIES.get()}
 
 
 def _timeout_of(request: httpx2.Request) -> Timeout:
-    """Return the timeout of a request. One number for everything is that of the read: connecting never takes long."""
     limits = request.extensions.get("timeout") or {}
-    connect, read = limits.get("connect"), limits.get("read")
-    if connect is not None and connect == read:
-        connect = min(connect, CONNECT_TIMEOUT)
-    return connect, read
+    return timeout_of(limits.get("connect"), limits.get("read"))
+
+
+def timeout_of(connect: float | None, read: float | None) -> Timeout:
+    """Return a timeout for a `Transport`. The same number for both is that of the read: connecting never takes long."""
+    return connect if connect is not None and connect == read else (connect, read)
 
 
 def json_response(headers: Mapping[str, str], answer: Mapping[str, Any]) -> httpx2.Response:
@@ -150,7 +170,8 @@ def json_response(headers: Mapping[str, str], answer: Mapping[str, Any]) -> http
 
 def streamed_response(headers: Mapping[str, str], events: Iterator[Mapping[str, Any]]) -> httpx2.Response:
     """Return a response that streams events, and the other headers of the server's."""
-    return httpx2.Response(200, headers=_headers(headers, "text/event-stream"), stream=_Events(events))
+    kept = _headers(headers, "text/event-stream")
+    return httpx2.Response(200, headers=kept, stream=_Events(events), extensions={"events": events})
 
 
 def _headers(headers: Mapping[str, str], kind: str) -> dict[str, str]:

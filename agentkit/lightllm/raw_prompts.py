@@ -129,7 +129,7 @@ class PromptRequest:
         if not self.logprobs:
             return None
         told: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
-        rows = [(echoed, None, None, place)] if echoed else []
+        rows: list[tuple[Any, ...]] = [(echoed, None, None, place)] if echoed else []
         place += len(echoed)
         end = None if length is None else place + length
         for entry, text in tokens:

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from agentkit.history.plain import plain, plain_message
 from agentkit.lightllm.openai_types import ChatCompletion, ChatCompletionChunk, TextCompletion
+from agentkit.lightllm.over_requests import EventStream
 from agentkit.lightllm.request import DEFAULTS, Tools
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -188,7 +189,7 @@ def send(
         body={**values, "stream": bool(stream)},
         options=options,
         stream=bool(stream),
-        stream_cls=Stream[kinds[1]],  # type: ignore[valid-type]
+        stream_cls=EventStream[kinds[1]],  # type: ignore[valid-type]
     )
 
 

@@ -86,6 +86,10 @@ class FieldsDict(dict[str, Any]):
         return core_schema.no_info_plain_validator_function(cls._checked, serialization=dump)
 
     @classmethod
+    def __get_pydantic_json_schema__(cls, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
+        return {"type": "object", "title": cls.__name__}
+
+    @classmethod
     def _checked(cls, value: Any) -> Self:
         made = cls.of(value)
         if not isinstance(made, cls):

@@ -90,7 +90,8 @@ class Transport:
     retries of a request that failed before any of its response arrived. final: statuses that are not retried.
     max_bytes: maximum size of a whole response body in bytes.
 
-    Each request may have its own timeout, headers and max_retries. A body is JSON as values, or bytes of any kind.
+    Each request may have its own timeout, headers (None leaves one out) and max_retries. A body is JSON as values, or
+    bytes of any kind.
 
     Raises ConfigurationError when base_url is not an http(s) URL, the key can't be one, or the environment names a
     proxy or TLS files that can't be used for this URL.
@@ -101,7 +102,7 @@ class Transport:
         base_url: str,
         *,
         api_key: str | None = None,
-        timeout: float = 600.0,
+        timeout: Timeout = 600.0,
         max_retries: int = 2,
         headers: Mapping[str, str] | None = None,
         final: Collection[int] = (),
@@ -147,14 +148,9 @@ class Transport:
         if session is not None:
             session.close()
 
-    @property
-    def key(self) -> str:
-        """The key of this client, "" when it has none."""
-        return self._key
-
-    def get(self, path: str, *, timeout: Timeout | None = None) -> Any:
-        """Return the JSON of a GET request. Raises what `post` raises."""
-        return self._json(self.answered("GET", path, None, timeout=timeout))
+    def get(self, path: str, **options: Any) -> Any:
+        """Return the JSON of a GET request. options: as of `post`. Raises what `post` raises."""
+        return self._json(self.answered("GET", path, None, **options))
 
     def post(self, path: str, body: Mapping[str, Any], **options: Any) -> Any:
         """Send JSON and return the JSON of the response.
@@ -221,7 +217,7 @@ class Transport:
         body: Mapping[str, Any] | bytes | None,
         *,
         timeout: Timeout | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
         max_retries: int | None = None,
         first: int = 0,
     ) -> requests.Response:
@@ -251,7 +247,12 @@ class Transport:
         raise AssertionError("unreachable")
 
     def _sent(
-        self, method: str, path: str, data: bytes | None, timeout: Timeout | None, headers: Mapping[str, str] | None
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        timeout: Timeout | None,
+        headers: Mapping[str, str | None] | None,
     ) -> requests.Response:
         notice_fork()
         if self._session is None:

@@ -132,6 +132,11 @@ def test_no_key_means_no_authorization(server: LightLLMServer, monkeypatch: pyte
         assert server.requests[-1].headers["authorization"] == "Basic abc"
 
 
+def test_a_request_may_leave_the_key_out(server: LightLLMServer, client: LightLLMClient) -> None:
+    client.chat.completions.create(MODEL, HELLO, extra_headers={"Authorization": omit})
+    assert "authorization" not in server.requests[-1].headers
+
+
 def test_a_key_may_be_a_function(server: LightLLMServer) -> None:
     keys = iter(["first-key", "second-key"])
     with LightLLMClient(lambda: next(keys), server.url) as client:
@@ -201,8 +206,9 @@ def test_attributes_are_those_of_the_openai_client(server: LightLLMServer) -> No
     assert (client.api_key, client.timeout, client.max_retries) == ("key-1234567", 30.0, 4)
     assert (str(client.base_url).rstrip("/"), client.organization, client.project) == (server.url, "o", None)
     assert [model.id for model in client.models.list()] == [MODEL]
-    with pytest.raises(openai.NotFoundError, match="/v1/models/nothing"):
-        client.models.retrieve("nothing")
+    assert client.models.retrieve(MODEL).owned_by == "lightllm"
+    with pytest.raises(openai.NotFoundError, match="no model 'no/thing'"):
+        client.models.retrieve("no/thing")
     assert not client.is_closed()
     with client as same:
         assert same is client
@@ -419,6 +425,9 @@ def test_answers_with_calls_are_dumped_and_validated() -> None:
                 answer = client.chat.completions.create(MODEL, HELLO, tools=[WEATHER])
             dumped = answer.model_dump(exclude_none=True)
             assert json.loads(answer.model_dump_json(exclude_none=True)) == dumped
+            assert type(answer).model_validate_json(answer.model_dump_json()) == answer
+            assert type(answer).model_json_schema()["title"] == "ChatCompletion"
+            assert copy.deepcopy(answer) == pickle.loads(pickle.dumps(answer)) == answer
             assert type(dumped["choices"][0]["message"]["tool_calls"][0]) is dict
             assert openai.types.chat.ChatCompletion.model_validate(answer.model_dump()).choices[0].message.tool_calls
 
