@@ -18,7 +18,14 @@ from openai import NotGiven, Omit
 from agentkit.errors import ConfigurationError
 from agentkit.lightllm.generate_api import TextServer, root_of
 from agentkit.lightllm.lightllm_transport import LightLLMTransport, Mode
-from agentkit.lightllm.over_requests import RequestsClient, RequestsTransport, retries_of_requests, timeout_of
+from agentkit.lightllm.openai_types import ChatCompletion, ChatCompletionChunk
+from agentkit.lightllm.over_requests import (
+    EventStream,
+    RequestsClient,
+    RequestsTransport,
+    retries_of_requests,
+    timeout_of,
+)
 from agentkit.lightllm.request import Tools
 from agentkit.lightllm.resources import (
     LightLLMCompletions,
@@ -96,6 +103,8 @@ class _DropIn(openai.OpenAI):
     def request(self, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
         """Send a request; the methods of the resources call this one. Raises the openai package's errors."""
         options = options.model_copy(update={"headers": self._with_authorization(options.headers)})
+        if cast_to is openai.types.chat.ChatCompletion and isinstance(options.post_parser, NotGiven):
+            cast_to, stream_cls = ChatCompletion, EventStream[ChatCompletionChunk]
         if not isinstance(self._client, RequestsClient):
             return super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
         if self.is_closed():

@@ -7,6 +7,7 @@ the parameters of the guide, and returns objects that can be subscripted.
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any, Literal, TypeVar, cast, overload
 
 from openai import NotGiven, Omit, Stream
@@ -87,7 +88,17 @@ class PlainCompletions(_ChatCompletions):
         """
         _check_response_format(fields.get("response_format"))
         body = {"model": model, "messages": [as_message(message) for message in messages], **_given(fields)}
-        return send(self._client, "/chat/completions", body, stream, (ChatCompletion, ChatCompletionChunk))
+        return self._sent(body, stream)
+
+    def _sent(self, body: dict[str, Any], stream: bool | None) -> Any:
+        if type(vars(_ChatCompletions)["create"]) is FunctionType:
+            return send(self._client, "/chat/completions", body, stream, (ChatCompletion, ChatCompletionChunk))
+        # a tracing library has wrapped the package's own `create`, and is to see this call
+        theirs = inspect.signature(_ChatCompletions.create).parameters
+        more = {name: body.pop(name) for name in list(body) if name not in theirs}
+        extra = {**more, **(body.pop("extra_body", None) or {})}
+        create: Any = super().create
+        return create(**body, stream=bool(stream), extra_body=extra)
 
 
 class LightLLMCompletions(PlainCompletions):
@@ -146,9 +157,7 @@ class LightLLMCompletions(PlainCompletions):
             "repetition_penalty": repetition_penalty,
             **kwargs,
         }
-        return send(
-            self._client, "/chat/completions", body, body.pop("stream", None), (ChatCompletion, ChatCompletionChunk)
-        )
+        return self._sent(body, body.pop("stream", None))
 
 
 class TextCompletions(_TextCompletions):

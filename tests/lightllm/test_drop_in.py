@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+import wrapt
 from openai import NOT_GIVEN, omit
 from openai.types.chat import ChatCompletionAssistantMessageParam
 from openai.types.chat import ChatCompletionMessage as OpenAIMessage
@@ -383,6 +384,33 @@ def test_the_helpers_work_with_a_real_server(llama: LlamaServer) -> None:
                 assert stream.get_final_completion().choices[0].message.content == "Done."
             raw = client.chat.completions.with_raw_response.create(model="tiny", messages=HELLO, tools=[WEATHER])
             assert json.loads(json.dumps(raw.parse().choices[0].message.tool_calls))[0]["type"] == "function"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_tracing_library_sees_the_calls(server: LightLLMServer, client: LightLLMClient, stream: bool) -> None:
+    seen: list[dict[str, Any]] = []
+    arguments: dict[str, Any] = {"top_k": 3, "tools": [WEATHER], "extra_body": {"min_new_tokens": 2}, "timeout": 9}
+
+    def traced(create: Any, _: Any, args: Any, given: dict[str, Any]) -> Any:
+        seen.append(given)
+        return create(*args, **given)
+
+    def text() -> str:
+        answer = client.chat.completions.create(MODEL, HELLO, stream=stream, **arguments)
+        if stream:
+            return "".join(chunk["choices"][0]["delta"]["content"] or "" for chunk in answer if chunk.choices)
+        return str(answer["choices"][0]["message"]["content"])
+
+    plain = text()
+    completions = openai.resources.chat.completions.Completions
+    own = vars(completions)["create"]
+    wrapt.wrap_function_wrapper(completions, "create", traced)
+    try:
+        assert text() == plain == "Hello."
+    finally:
+        completions.create = own  # type: ignore[method-assign]
+    assert (seen[0]["model"], seen[0]["messages"], seen[0]["stream"], len(seen)) == (MODEL, HELLO, stream, 1)
+    assert server.requests[1].body == server.requests[0].body
 
 
 # ---- tool calls and messages
