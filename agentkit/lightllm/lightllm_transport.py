@@ -1,6 +1,7 @@
 """The openai package's HTTP on a LightLLM server: what is asked of OpenAI's routes becomes requests that it answers."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -21,6 +22,8 @@ from agentkit.lightllm.request import CreateRequest, GenerateReply
 from agentkit.net.api_errors import status_error
 
 Mode = Literal["generate", "chat"]
+AT_ONCE = 8
+"""How many prompts of one request are sent at once: the server answers them together."""
 
 
 class LightLLMTransport(RequestsTransport):
@@ -82,5 +85,9 @@ class LightLLMTransport(RequestsTransport):
                     yield self.server.frames(body, **options)
 
             return streamed_response(headers, asked.chunks(streams()))
-        answers = [self.server.answered(body, **options) for body in bodies]
+        if len(bodies) == 1:
+            answers = [self.server.answered(bodies[0], **options)]
+        else:
+            with ThreadPoolExecutor(min(len(bodies), AT_ONCE)) as pool:
+                answers = list(pool.map(lambda body: self.server.answered(body, **options), bodies))
         return json_response(answers[0][0], asked.answer([generated for _, generated in answers]))

@@ -383,8 +383,9 @@ class Transport:
 
 
 def _key_of(response: requests.Response) -> str:
-    """Return the key that a request was sent with, "" for none."""
-    return str(response.request.headers.get("Authorization") or "").removeprefix("Bearer ")
+    """Return the key that a request was sent with, "" for none: what follows the scheme, "Bearer" or another."""
+    value = str(response.request.headers.get("Authorization") or "")
+    return value.partition(" ")[2] or value
 
 
 def _raise_if_error(answer: Any, key: str) -> None:

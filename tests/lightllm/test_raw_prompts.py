@@ -1,5 +1,6 @@
 """client.completions: texts that continue raw prompts, over `/generate`, in OpenAI's form."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ import openai
 import pytest
 
 from agentkit import LightLLMClient, OpenAICompatibleClient
-from tests.support.lightllm_server import LightLLMServer, Says, serve_lightllm
+from tests.support.lightllm_server import Asked, LightLLMServer, Says, serve_lightllm
 from tests.support.llama_server import LlamaServer
 
 
@@ -75,7 +76,20 @@ def test_several_prompts_get_a_choice_each(server: LightLLMServer, client: Light
     assert texts == ["firstone two three", "secondone two three"]
     assert reasons == ["stop", "stop"]
     assert usage.completion_tokens == 8
-    assert [asked.prompt for asked in server.requests] == prompts
+    assert sorted(asked.prompt for asked in server.requests) == prompts
+
+
+def test_prompts_are_answered_at_once_and_in_order() -> None:
+    together = threading.Barrier(8, timeout=10)
+
+    def says(asked: Asked) -> str:
+        together.wait()
+        return f"to {asked.prompt}"
+
+    prompts = [f"prompt {number}" for number in range(8)]
+    with serve_lightllm(says) as server, LightLLMClient(base_url=server.url) as client:
+        answer = client.completions.create(prompts)
+    assert [choice.text for choice in answer.choices] == [f"to {prompt}" for prompt in prompts]
 
 
 def test_n_choices_are_numbered_by_prompt(client: LightLLMClient) -> None:
