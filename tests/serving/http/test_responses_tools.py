@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from agentkit.serving.http.openai.responses.items import chat_messages
 from agentkit.serving.http.openai.responses.tools import MAX_NAME, function_name, offered_tools
+from tests.support.growth import assert_linear
 from tests.support.http_service import LOOK_UP, Service
 from tests.support.model_server import ModelServer, calls, streamed, whole
 from tests.support.scripted_agent import agent
@@ -189,3 +190,9 @@ def test_calls_without_answers_stream_an_item_each(tmp_path: Path) -> None:
         events = service.frames("/v1/responses", {"model": "agentkit", "input": "x", "tools": CODEX, "stream": True})
     assert [each.get("output_index") for each in events] == [None, None, *(n // 4 for n in range(16)), None]
     assert [each["sequence_number"] for each in events] == list(range(len(events)))
+
+
+@pytest.mark.parametrize("kind", ["web_search", "custom", "namespace"])
+def test_a_long_list_of_tools_is_read_in_linear_time(kind: str) -> None:
+    tool: Any = {**MAPS, "type": kind, "tools": [ROUTE]}
+    assert_linear(lambda size: offered_tools([SHELL, *([tool] * size), {"type": "web_search"}]), 1000)
