@@ -239,10 +239,16 @@ def _object(body: ResponseRequest, response_id: str, offered: Offered) -> dict[s
     }
 
 
+_TOLD: Mapping[Any, Mapping[str, Any]] = {
+    "function": dict.fromkeys(("description", "parameters", "strict")),
+    "namespace": {"description": ""},
+}
+"""Fields that the tools of a response always have."""
+
+
 def _told_tool(given: Mapping[str, Any]) -> dict[str, Any]:
     """A tool as the response repeats it."""
-    is_function = given.get("type") == "function"
-    return {**dict.fromkeys(("description", "parameters", "strict") if is_function else ()), **given}
+    return {**_TOLD.get(given["type"], {}), **given}
 
 
 def _told_choice(given: Any) -> Any:
