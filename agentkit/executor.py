@@ -20,11 +20,11 @@ from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
 from agentkit.tooling.call_names import UNNAMED, nearest
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
-from agentkit.tooling.stop import out_of_time, too_slow
+from agentkit.tooling.stop import closed_meanwhile, out_of_time, too_slow
 from agentkit.tools import Context, Outcome, Tool, failure, is_failure
 
 MAX_PARALLEL = 32
-"""Maximum number of read-only calls that run concurrently."""
+"""How many read-only calls run at once, unless an agent says otherwise."""
 
 QUICK = 0.001
 """Seconds. A tool whose last calls took less is not started early: handing it to a thread would take as long."""
@@ -51,7 +51,8 @@ class Executor:
 
     offered: the tools that the model is offered. context: the run. decisions: on calls that need a person's approval,
     by id. latency: how long the tools take. hidden: tools that are offered in some requests only, by name, each made
-    when it is called. ended_by: the call that ended the run, of a tool with ends_run.
+    when it is called. parallel: how many read-only calls run at once. ended_by: the call that ended the run, of a tool
+    with ends_run.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Executor:
         decisions: "Decisions",
         latency: ToolLatency,
         hidden: Mapping[str, Callable[[], Tool[..., Any]]],
+        parallel: int = MAX_PARALLEL,
     ) -> None:
         self.offered = offered
         self.context = context
@@ -68,6 +70,7 @@ class Executor:
         self._decisions = decisions
         self._latency = latency
         self._hidden = hidden
+        self._parallel = parallel
         self._begun: RunningCalls | None = None
 
     def new_reply(self) -> Callable[[str, str, Sequence[str]], None]:
@@ -84,7 +87,7 @@ class Executor:
 
     def _has_room(self, count: int) -> bool:
         budget = self.context.budget
-        if count >= MAX_PARALLEL or self.context.cancelled:
+        if count >= self._parallel or self.context.cancelled:
             return False
         return budget is None or budget.hold_tool_calls(count + 1) > count
 
@@ -171,8 +174,14 @@ class Executor:
     def timeout_of(self, name: str) -> float | None:
         """The seconds after which the run continues without a call; None for no limit."""
         found = self._tool(name)
-        # an isolated one is ended with its process
-        return found.options.timeout if found is not None and not found.options.isolate else None
+        if found is None or found.options.isolate:  # an isolated one is ended with its process
+            return None
+        return self.context.tool_timeout if found.options.timeout is None else found.options.timeout
+
+    def has_effect(self, name: str) -> bool:
+        """Whether a tool is not known to be read-only."""
+        found = self._tool(name)
+        return found is not None and not found.options.read_only
 
     def _tool(self, name: str) -> Tool[..., Any] | None:
         found = self.offered.get(name)
@@ -180,15 +189,14 @@ class Executor:
 
     def _started_event(self, call: ToolCall) -> ToolStarted:
         name, raw = call["function"]["name"], call["function"]["arguments"]
-        found = self._tool(name)
-        read_only = found is None or found.options.read_only
+        read_only = not self.has_effect(name)
         return ToolStarted(call["id"], name=name, arguments=read_arguments(raw), raw_arguments=raw, read_only=read_only)
 
     def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
         group: list[ToolCall] = []
         for call in calls:
             alone = self._stands_alone(call)
-            if group and (alone or len(group) == MAX_PARALLEL):
+            if group and (alone or len(group) == self._parallel):
                 yield group
                 group = []
             if alone:
@@ -357,12 +365,21 @@ class _ParallelCalls:
         waiting = list(works)
         while waiting:
             if self.executor.context.cancelled:
+                yield from self._settled(works)
                 return
             check_same_process(self.begun.process)
             yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
                 work = waiting.pop(0)
                 yield self.executor.finished(works[work], self.outcomes[work].with_note(self.note))
+
+    def _settled(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
+        """The end of a call with an effect, where the run is closed: it must not be made again by the next run."""
+        closing = self.executor.context.closing
+        for work in works if closing is not None and closing.is_closed else ():
+            if self.executor.has_effect(work.name):
+                outcome = self.outcomes.get(work) or failure(closed_meanwhile(work.name))
+                yield self.executor.finished(works[work], outcome)
 
     def _deadline_of(self, work: _Work) -> float:
         timeout = self.executor.timeout_of(work.name)

@@ -8,7 +8,7 @@ from agentkit import Result, Run
 from agentkit.cli.approvals import decided
 from agentkit.cli.progress import Progress, printable
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, TextDelta
-from agentkit.serving.append_only import AppendOnlyText
+from agentkit.running.append_only import AppendOnlyText
 
 Live = Literal["deltas", "replies", "nothing"]
 """What is written of the text while a run goes on: as it arrives, each reply when it is complete, or nothing."""

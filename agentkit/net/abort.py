@@ -10,10 +10,12 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from agentkit._forking import freed_by_forks, take_part_in_forks
+
+T = TypeVar("T")
 
 _lock = freed_by_forks(threading.Lock())
 _current = threading.local()
@@ -39,6 +41,15 @@ class AbortableRequest:
         _current.request = None
         with _lock:
             self._connection = self._stop = None
+
+    def within(self, step: Callable[[], T]) -> T:
+        """Return what `step` returns, which may send the request, or wait for it, in this thread."""
+        before = getattr(_current, "request", None)
+        _current.request = self
+        try:
+            return step()
+        finally:
+            _current.request = before
 
     def abort(self) -> None:
         """Shut the connection down if this request still owns it; nothing more is sent for this request."""
