@@ -350,15 +350,15 @@ class _Ask:
 
 
 def _text_of(run: Run[str]) -> Iterator[str]:
-    text, before = AppendOnlyText(), ""
+    text, gap, has_text = AppendOnlyText(), "", False
     with run:
         for event in run:
             if isinstance(event, ReplyStarted):
-                before = "\n\n" if before else before
+                gap = "\n\n" if has_text else ""
             piece = text.take(event)
             if piece:
-                yield before + piece
-                before = ""
+                yield gap + piece
+                gap, has_text = "", True
 
 
 def _made_again(kind: type[Agent], model: str | Backend, arguments: Mapping[str, Any]) -> Agent:

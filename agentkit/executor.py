@@ -19,6 +19,7 @@ from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_b
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
 from agentkit.tooling.call_names import UNNAMED, nearest
+from agentkit.tooling.closing import Closing
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
 from agentkit.tooling.stop import closed_meanwhile, out_of_time, too_slow
 from agentkit.tools import Context, Outcome, Tool, failure, is_failure
@@ -279,11 +280,13 @@ def refused(call: ToolCall, reason: str) -> ToolFinished:
 
 @dataclass(eq=False)
 class _Work:
-    """A call that runs in a thread; its progress and its outcome arrive in the inbox."""
+    """A call that runs in a thread; its progress and its outcome arrive in the inbox. stop: the `ctx.cancel` of a tool
+    with a timeout, set when the run no longer waits for it: an agent that runs inside of it ends too."""
 
     name: str
     arguments: str
     inbox: "_Inbox"
+    stop: Closing | None = None
     started: float = field(default_factory=time.monotonic)
     taken: threading.Lock = field(default_factory=threading.Lock)
 
@@ -300,7 +303,8 @@ class _Work:
             self.inbox.put((self, str(text)))
 
         try:
-            outcome = executor.outcome_of(self.name, self.arguments, replace(context, progress=progress))
+            context = replace(context, progress=progress, cancel=self.stop or context.cancel)
+            outcome = executor.outcome_of(self.name, self.arguments, context)
         except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
             outcome = failure(f"{self.name} raised {type(error).__name__}.")
         self.inbox.put((self, outcome))
@@ -344,8 +348,10 @@ class RunningCalls:
         return next((work for work in self._unclaimed if (work.name, work.arguments) == like), None)
 
     def _started(self, name: str, arguments: str) -> _Work:
-        work = _Work(name, arguments, self.inbox)
-        WORKERS.submit(functools.partial(work.run, self._executor, self._executor.context))
+        context = self._executor.context
+        stop = None if self._executor.timeout_of(name) is None else Closing(context.cancel)
+        work = _Work(name, arguments, self.inbox, stop)
+        WORKERS.submit(functools.partial(work.run, self._executor, context))
         return work
 
 
@@ -407,6 +413,8 @@ class _ParallelCalls:
             yield ToolProgress(works[work]["id"], text=report)
 
     def _timed_out(self, work: _Work) -> Outcome:
+        if work.stop is not None:
+            work.stop.set()
         if self.executor.context.deadline is not None and time.monotonic() >= self.executor.context.deadline:
             return failure(out_of_time(work.name))
         timeout = self.executor.timeout_of(work.name) or 0.0

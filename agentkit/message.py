@@ -76,7 +76,7 @@ class Image:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise ValueError(f"{name} is a {type(data).__name__}: pass the bytes of an image file")
         data = bytes(data)
-        return cls(data, supported_type(data, name), name)
+        return cls(data, supported_type(data, "what was given" if name == "image" else name), name)
 
     @classmethod
     def from_file(cls, path: str | Path, name: str | None = None, *, max_bytes: int = MAX_BYTES) -> "Image":

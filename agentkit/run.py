@@ -79,6 +79,10 @@ class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
             self.close()
         return event
 
+    def __repr__(self) -> str:
+        state = repr(self.result) if self.result is not None else "no result yet"
+        return f"Run({len(self._transcript)} messages, {state})"
+
     @property
     def messages(self) -> list[Message]:
         """The transcript so far. Raises SessionError when the beginning of the session can't be read."""

@@ -67,12 +67,12 @@ class Context(Generic[D]):
     """The run in which a tool is called; a parameter annotated `Context` or `Context[Deps]` receives it.
 
     deps: what was passed as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run continues without
-    its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: reports what the tool is
-    doing, as a ToolProgress event. budget: what the run may spend, for an agent that is run inside the tool. session:
-    the id of the run's session, or None. messages: the run's messages so far; not to be changed. offset:
-    the index in them of the session's first message; negative where its beginning was not read. long_results: the whole
-    texts of results that were cut. tool_timeout: the seconds after which the run continues without a tool that has no
-    timeout of its own. closing: with what another thread closes the run.
+    its tools, or None; end: at which it ends. cancel: set when the run is to stop, or no longer waits for this call.
+    progress: reports what the tool is doing, as a ToolProgress event. budget: what the run may spend, for an agent that
+    is run inside the tool. session: the id of the run's session, or None. messages: the run's messages so far; not to
+    be changed. offset: the index in them of the session's first message; negative where its beginning was not read.
+    long_results: the whole texts of results that were cut. tool_timeout: the seconds after which the run continues
+    without a tool that has no timeout of its own. closing: with what another thread closes the run.
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -316,7 +316,7 @@ class Tool(Generic[P, R]):
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 
     def _outcome(self, value: Any) -> Outcome:
-        text, images = rendered(value)
+        text, images = rendered(value.output if isinstance(value, Result) else value)
         limit = self.options.max_result
         if limit is None or len(text) <= limit or self.options.ends_run:
             return Outcome(text, images)

@@ -71,8 +71,14 @@ def checked_prompt(prompt: Prompt) -> Prompt:
     return prompt
 
 
-def checked_text(text: Any, instructions: Any) -> str | None:
-    """Return what a function has returned as the instructions. Raises ConfigurationError when it is no text."""
+def text_from(instructions: Callable[[Any], Any], context: Any) -> str | None:
+    """Return what a function says as the instructions. Raises what it raises, with a note, and ConfigurationError when
+    it returns no text."""
+    try:
+        text = instructions(context)
+    except Exception as error:
+        error.add_note("(raised by the function given as instructions=; nothing was sent to the model)")
+        raise
     if text is None or isinstance(text, str):
         return text
     if inspect.iscoroutine(text):
@@ -105,10 +111,10 @@ def _check(name: str, value: Any) -> None:
         raise ConfigurationError(f"{name}={value!r:.80} is not valid: {instead}")
 
 
-def _function_wrong(value: Any, of: str) -> str | None:
-    """What is wrong with a function of one argument."""
+def _function_wrong(value: Any, of: str, other: str = "") -> str | None:
+    """What is wrong with a function of one argument. other: what may be given instead of one."""
     if not callable(value):
-        return f"pass a function of {of}"
+        return f"pass {other}a function of {of}"
     if inspect.iscoroutinefunction(value):
         return f"it is async; agentkit is synchronous: pass a plain function of {of}"
     try:
@@ -121,7 +127,7 @@ def _function_wrong(value: Any, of: str) -> str | None:
 
 
 def _instructions_wrong(value: Any) -> str | None:
-    return None if isinstance(value, str) else _function_wrong(value, "the run's Context, or a text")
+    return None if isinstance(value, str) else _function_wrong(value, "the run's Context", "a text or ")
 
 
 def _limits_wrong(value: Any) -> str | None:

@@ -15,7 +15,7 @@ from agentkit.message import Message, Prompt, system, user
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.options import Instructions, OutputCheck, RunOptions
 from agentkit.repair import repaired
-from agentkit.running.arguments import checked_prompt, checked_text
+from agentkit.running.arguments import checked_prompt, text_from
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
 from agentkit.tooling.closing import Closing
@@ -109,7 +109,7 @@ def _instruct(
     has_system = bool(history) and isinstance(history[0], Mapping) and history[0].get("role") in ("system", "developer")
     if callable(instructions):
         messages = (*history, *question)
-        text = checked_text(instructions(replace(context, messages=messages)), instructions)
+        text = text_from(instructions, replace(context, messages=messages))
         replaced = int(has_system)
     else:
         text, replaced = None if has_system else instructions, 0
