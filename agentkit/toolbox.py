@@ -1,6 +1,6 @@
 """The tools of an agent by name, and what is sent of them to the model."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from agentkit._text import json_bytes
@@ -83,7 +83,7 @@ def _listed(tools: Any) -> Iterable[Any]:
     if isinstance(tools, Tool) or (callable(tools) and not isinstance(tools, Iterable)) or isinstance(tools, type):
         name = getattr(tools, "__name__", "") or getattr(tools, "name", "tool")
         raise ToolDefinitionError(f"tools={name} is one tool: pass a list, tools=[{name}]")
-    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable | None):
+    if isinstance(tools, str | bytes) or not isinstance(tools, Iterable | None):
         raise ToolDefinitionError(f"tools={tools!r:.80} is not a list of functions: pass tools=[search, visit]")
     return () if tools is None else tools
 

@@ -40,7 +40,7 @@ def made(**options: Any) -> Any:
         pytest.param(told, r"pass a list, tools=\[told\]", id="a function"),
         pytest.param("search", r"tools='search' is not a list of functions", id="a text"),
         pytest.param(5, "tools=5 is not a list of functions", id="a number"),
-        pytest.param({"look": look}, "is not a list of functions", id="a dict"),
+        pytest.param({"look": look}, "pass the function itself, not its name", id="a dict"),
         pytest.param(["look"], r"tools has 'look' \(a str\): pass the function itself", id="a name in it"),
         pytest.param([[look]], r"\(a list\): write its tools into the list", id="a list in it"),
         pytest.param([made()], r"by agent\.as_tool\(", id="an agent in it"),
