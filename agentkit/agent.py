@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Unpack, overload
 
@@ -12,7 +12,7 @@ from agentkit._closing import Closable
 from agentkit._text import cut
 from agentkit.backend import Backend
 from agentkit.errors import ToolError
-from agentkit.event import ReplyStarted, Result, T, ToolStarted
+from agentkit.event import Result, T, ToolStarted
 from agentkit.executor import MAX_PARALLEL, Executor, ToolLatency
 from agentkit.limits import Budget, Limits
 from agentkit.message import Prompt
@@ -23,9 +23,9 @@ from agentkit.middleware.stack import RunScope, wrapped
 from agentkit.options import ConversationArguments, Instructions, OutputCheck, RunArguments, RunOptions
 from agentkit.providers import resolve
 from agentkit.run import Arriving, Run, events_of
-from agentkit.running.append_only import AppendOnlyText
 from agentkit.running.arguments import check_agent, checked_model, checked_options
 from agentkit.running.beginning import answer_of, budget_of, context_of, decisions_on, opened, proceed, turn_of
+from agentkit.running.text_pieces import TextPieces
 from agentkit.session import Session
 from agentkit.toolbox import Toolbox, toolbox_of
 from agentkit.tooling.earlier_result import HIDDEN_TOOLS
@@ -208,15 +208,15 @@ class Agent(Closable):
         """
         return self._begin(prompt, checked_options("Agent.stream()", output, options), stream=True)
 
-    def stream_text(self, prompt: Prompt | None = None, **options: Unpack[ConversationArguments]) -> Iterator[str]:
-        """The text of the answer, in pieces as they arrive; the run is closed when you stop reading.
+    def stream_text(self, prompt: Prompt | None = None, **options: Unpack[ConversationArguments]) -> TextPieces:
+        """The text of the answer, in pieces as they arrive; close it (or use `with`) to stop the run early.
 
         Where the model writes several replies (text before its tool calls, an answer that an output_check has not
         passed), a blank line separates them. Nothing is taken back: a reply that breaks off and is begun anew goes on
         where it was, and if that is not possible AgentkitError is raised. Parameters and errors are those of `run`.
         """
         run = self._begin(prompt, checked_options("Agent.stream_text()", str, options), stream=True)
-        return _text_of(run)
+        return TextPieces(run)
 
     @overload
     def as_tool(
@@ -347,18 +347,6 @@ class _Ask:
     def pickled_parts(self) -> list[Part]:
         """The parts of the agent, for the error message when one of them can't be pickled."""
         return self.agent._pickled_parts()
-
-
-def _text_of(run: Run[str]) -> Iterator[str]:
-    text, gap, has_text = AppendOnlyText(), "", False
-    with run:
-        for event in run:
-            if isinstance(event, ReplyStarted):
-                gap = "\n\n" if has_text else ""
-            piece = text.take(event)
-            if piece:
-                yield gap + piece
-                gap, has_text = "", True
 
 
 def _made_again(kind: type[Agent], model: str | Backend, arguments: Mapping[str, Any]) -> Agent:

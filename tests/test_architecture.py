@@ -105,6 +105,7 @@ LAYERS = [
         "middleware.stack",
         "running.beginning",
     ],  # VLM Run is an OpenAI-compatible server at another address
+    ["running.text_pieces"],
     ["agent"],
     [
         "agentkit",

@@ -213,6 +213,16 @@ def test_a_tool_may_close_its_own_run() -> None:
     assert [each["role"] for each in runs[0].messages] == ["user", "assistant", "tool"]
 
 
+def test_the_pieces_of_a_text_are_closed_by_another_thread_too() -> None:
+    with silent_server(BEGINNING) as (url, _, connections):
+        pieces = Agent(f"openai:m@{url}").stream_text("Hi.")
+        assert next(pieces) == "Hel"
+        closer = threading.Timer(0.05, pieces.close)
+        closer.start()
+        assert list(pieces) == []
+        assert is_left(connections[0])
+
+
 def at_once(run: Run[Any]) -> None:
     """Nothing was read yet."""
 

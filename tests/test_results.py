@@ -108,7 +108,7 @@ def test_whoever_stops_reading_the_text_closes_the_run() -> None:
         pieces = agent.stream_text("Which?", session=sessions["a"])
         assert next(pieces) == "It"
         assert sessions["a"].is_held
-        pieces.close()  # type: ignore[attr-defined]
+        pieces.close()
         assert not sessions["a"].is_held
         assert roles(sessions["a"].messages) == ["user"]
     with pytest.raises(TypeError, match=r"Agent\.stream_text\(\): unexpected keyword argument 'sesion'"):

@@ -1,6 +1,5 @@
 """What type checkers infer of the public API: checked by mypy and, in test_typing.py, by pyright; never run."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, assert_type
 
@@ -75,7 +74,7 @@ def outputs(agent: Agent, shelf: Shelf, sessions: MemorySessions) -> None:
     assert_type(agent.resume(sessions["a"], output=City, approve={"call_1": True}), Result[City])
     assert_type(agent.stream("Which city?", output=City), Run[City])
     assert_type(agent.run("Which?", output=City | None).output, Any)
-    assert_type(agent.stream_text("Where?"), Iterator[str])
+    assert_type(list(agent.stream_text("Where?")), list[str])
     assert_type(agent.as_tool("ask", "Asks.", output=City)("x"), City)
     assert_type(agent.as_tool("ask", "Asks.")("x"), str)
     result: Result = agent.run("Where?")

@@ -39,6 +39,6 @@ class NoRun:
 def _misused(value: object, how: str) -> TypeError:
     kind = type(value).__name__
     use = "result = await asyncio.to_thread(agent.run, prompt)"
-    if kind == "Run":
-        use = f"{use}, or iterate over the run in a thread (docs/runs.md has an async iterator)"
+    if kind != "Result":
+        use = f"{use}, or iterate over it in a thread (docs/runs.md has an async iterator)"
     return TypeError(f"a {kind} can't be {how}: agentkit is synchronous. In a coroutine: {use}")
