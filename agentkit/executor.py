@@ -71,7 +71,7 @@ class Executor:
         self._decisions = decisions
         self._latency = latency
         self._hidden = hidden
-        self._parallel = parallel
+        self.parallel = parallel
         self._begun: RunningCalls | None = None
 
     def new_reply(self) -> Callable[[str, str, Sequence[str]], None]:
@@ -88,7 +88,7 @@ class Executor:
 
     def _has_room(self, count: int) -> bool:
         budget = self.context.budget
-        if count >= self._parallel or self.context.cancelled:
+        if count >= self.parallel or self.context.cancelled:
             return False
         return budget is None or budget.hold_tool_calls(count + 1) > count
 
@@ -116,9 +116,8 @@ class Executor:
                     yield refused(group[0], _denied(decision))
                     continue
                 group, note = [_with_arguments(group[0], decision)], _note(decision)
-            for call in group:
-                yield self._started_event(call)
             if self._may_run_here(group) and (begun is None or begun.reclaim(group[0])):
+                yield self.started(group[0])
                 function = group[0]["function"]
                 outcome = self.outcome_of(function["name"], function["arguments"], self.context)
                 yield self.finished(group[0], outcome.with_note(note))
@@ -188,7 +187,8 @@ class Executor:
         found = self.offered.get(name)
         return self._hidden[name]() if found is None and name in self._hidden else found
 
-    def _started_event(self, call: ToolCall) -> ToolStarted:
+    def started(self, call: ToolCall) -> ToolStarted:
+        """The event of a call that is run now."""
         name, raw = call["function"]["name"], call["function"]["arguments"]
         read_only = not self.has_effect(name)
         return ToolStarted(call["id"], name=name, arguments=read_arguments(raw), raw_arguments=raw, read_only=read_only)
@@ -197,7 +197,7 @@ class Executor:
         group: list[ToolCall] = []
         for call in calls:
             alone = self._stands_alone(call)
-            if group and (alone or len(group) == self._parallel):
+            if group and alone:
                 yield group
                 group = []
             if alone:
@@ -280,8 +280,7 @@ def refused(call: ToolCall, reason: str) -> ToolFinished:
 
 @dataclass(eq=False)
 class _Work:
-    """A call that runs in a thread; its progress and its outcome arrive in the inbox. stop: the `ctx.cancel` of a tool
-    with a timeout, set when the run no longer waits for it: an agent that runs inside of it ends too."""
+    """A call that runs in a thread and reports to the inbox. stop: tells a tool with a timeout that nobody waits."""
 
     name: str
     arguments: str
@@ -367,17 +366,27 @@ class _ParallelCalls:
 
     def events(self) -> Iterator[Event]:
         """The progress of the calls, and the end of each in the order of the calls."""
-        works = {self.begun.claim(call): call for call in self.calls}
-        waiting = list(works)
-        while waiting:
+        works: dict[_Work, ToolCall] = {}
+        waiting: list[_Work] = []
+        while len(works) < len(self.calls) or waiting:
             if self.executor.context.cancelled:
                 yield from self._settled(works)
                 return
             check_same_process(self.begun.process)
-            yield from self._receive(works)
+            for call in self._next_calls(works):
+                yield self.executor.started(call)
+                waiting.append(self.begun.claim(call))
+                works[waiting[-1]] = call
+            if waiting[0] not in self.outcomes:
+                yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
                 work = waiting.pop(0)
                 yield self.executor.finished(works[work], self.outcomes[work].with_note(self.note))
+
+    def _next_calls(self, works: Mapping[_Work, ToolCall]) -> Sequence[ToolCall]:
+        """The calls that may begin: as many as end while others are running."""
+        running = sum(work not in self.outcomes for work in works)
+        return self.calls[len(works) : len(works) + max(0, self.executor.parallel - running)]
 
     def _settled(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
         """The end of a call with an effect, where the run is closed: it must not be made again by the next run."""
@@ -405,11 +414,9 @@ class _ParallelCalls:
                 if time.monotonic() >= deadline:
                     self.outcomes[work] = self._timed_out(work)
             return
-        if work not in works:
-            return  # started early for a reply that turned out differently
         if isinstance(report, Outcome):
-            self.outcomes.setdefault(work, report)
-        else:
+            self.outcomes.setdefault(work, report)  # also of one that is not claimed yet
+        elif work in works:
             yield ToolProgress(works[work]["id"], text=report)
 
     def _timed_out(self, work: _Work) -> Outcome:

@@ -9,7 +9,7 @@ import pytest
 
 from agentkit import Agent, ConfigurationError, Context, LimitError, Limits, Tool, tool
 from agentkit.errors import ToolDefinitionError
-from agentkit.event import LimitReached
+from agentkit.event import LimitReached, ToolFinished, ToolStarted
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 from tests.support.model_server import calls, serve, whole
@@ -142,6 +142,27 @@ def test_no_more_calls_run_at_once_than_the_agent_says(parallel: int, early_star
     result = Agent(backend, tools=[look], parallel=parallel, early_start=early_start).run("Go.")
     assert [call.response for call in result.tool_calls] == list("0123456")
     assert max(counts) == parallel
+
+
+def test_a_slow_call_holds_back_no_other_than_those_beyond_the_limit() -> None:
+    ended: list[int] = []
+    last = threading.Event()
+
+    @tool(read_only=True)
+    def look(number: int) -> int:
+        """Look."""
+        if number == 0:
+            assert last.wait(5)
+        ended.append(number)
+        if number == 4:
+            last.set()
+        return number
+
+    backend = ScriptedBackend([("look", {"number": number}) for number in range(5)], "Done.")
+    events = list(Agent(backend, tools=[look], parallel=2, early_start=False).stream("Go."))
+    assert ended == [1, 2, 3, 4, 0]
+    assert [event.record.response for event in events if isinstance(event, ToolFinished)] == list("01234")
+    assert len([event for event in events if isinstance(event, ToolStarted)]) == 5
 
 
 def test_a_tool_without_a_timeout_has_that_of_the_agent() -> None:
