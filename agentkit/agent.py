@@ -58,7 +58,7 @@ class Agent(Closable):
         self,
         model: str | Backend,
         *,
-        tools: Iterable[Tool[..., Any] | Callable[..., Any]] = (),
+        tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = (),
         instructions: Instructions | None = None,
         limits: Limits | None = None,
         output_check: OutputCheck | None = None,

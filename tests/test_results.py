@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Image, Limits, MemorySessions, tool
+from agentkit import Agent, ConfigurationError, Image, Limits, MemorySessions, tool
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
 
@@ -111,5 +111,7 @@ def test_whoever_stops_reading_the_text_closes_the_run() -> None:
         pieces.close()
         assert not sessions["a"].is_held
         assert roles(sessions["a"].messages) == ["user"]
+    with pytest.raises(ConfigurationError, match=r"use agent\.stream\(prompt, output=\.\.\.\)"):
+        agent.stream_text("Which?", output=City)
     with pytest.raises(TypeError, match=r"Agent\.stream_text\(\): unexpected keyword argument 'sesion'"):
         agent.stream_text("Which?", sesion=None)

@@ -18,7 +18,15 @@ from agentkit._forking import freed_by_forks, take_part_in_forks
 T = TypeVar("T")
 
 _lock = freed_by_forks(threading.Lock())
-_current = threading.local()
+
+
+class _Current(threading.local):
+    """The request of this thread."""
+
+    request: "AbortableRequest | None" = None
+
+
+_current = _Current()
 
 
 class Aborted(BaseException):
@@ -44,8 +52,7 @@ class AbortableRequest:
 
     def within(self, step: Callable[[], T]) -> T:
         """Return what `step` returns, which may send the request, or wait for it, in this thread."""
-        before = getattr(_current, "request", None)
-        _current.request = self
+        before, _current.request = _current.request, self
         try:
             return step()
         finally:
@@ -104,7 +111,7 @@ def record_owner(connection: Any) -> None:
     """Record, in the attribute `owner` of a connection, the request that this thread sends on it. connection: its
     attribute `sock` is its current socket. Raises Aborted when the request is aborted."""
     _CONNECTIONS.known.add(connection)
-    request: AbortableRequest | None = getattr(_current, "request", None)
+    request = _current.request
     if request is None:
         connection.owner = None
         return
@@ -116,7 +123,7 @@ def record_owner(connection: Any) -> None:
 def stop_on_abort(stop: Callable[[], object]) -> None:
     """Have `stop`, which returns at once, called when the request of this thread is aborted: for one that is processed
     in this process, without a connection. Raises Aborted when the request is aborted."""
-    request: AbortableRequest | None = getattr(_current, "request", None)
+    request = _current.request
     if request is None:
         return
     with _lock:
@@ -143,7 +150,7 @@ class _TrackingBackend:
 
     def connect_tcp(self, *args: Any, **options: Any) -> "_TrackingStream":
         """See httpcore's `NetworkBackend.connect_tcp`."""
-        request: AbortableRequest | None = getattr(_current, "request", None)
+        request = _current.request
         if request is not None and request.is_aborted:
             raise Aborted
         return _TrackingStream(self._inner.connect_tcp(*args, **options))

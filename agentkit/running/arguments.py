@@ -19,6 +19,10 @@ from agentkit.sessions.turn import Turn
 def checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunOptions:
     """The options of a run. method: whose keyword arguments they are. Raises TypeError for one that is not known,
     ConfigurationError and TranscriptError for one that can't work."""
+    if "output" in given:
+        raise ConfigurationError(
+            f"{method}: an answer of another type is no text: use agent.stream(prompt, output=...)"
+        )
     options = RunOptions(output=output, **known_options(method, given, RunOptions))
     for name, value in given.items():
         _check(name, value)

@@ -1,5 +1,6 @@
 """The events of a run, which any thread may end."""
 
+import functools
 import threading
 from collections.abc import Callable
 
@@ -18,6 +19,9 @@ class ClosableEvents:
     def __init__(self, events: Steps, closing: Closing | None, release: Callable[[], object]) -> None:
         self._events = events
         self._closing = closing or Closing(None)
+        self._step: Callable[[], Event] = events.__next__
+        if closing is not None and closing.cancel is None:  # else another thread sends, and this one polls
+            self._step = functools.partial(closing.request.within, events.__next__)
         self._release = release
         self._lock = threading.Lock()
 
@@ -25,7 +29,7 @@ class ClosableEvents:
         event: Event | None = None
         try:
             with self._lock:
-                event = self._closing.request.within(self._events.__next__)
+                event = self._step()
         except (Exception, Aborted):
             if not self._closing.is_closed:
                 raise
