@@ -316,7 +316,8 @@ class Tool(Generic[P, R]):
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 
     def _outcome(self, value: Any) -> Outcome:
-        text, images = rendered(value.output if isinstance(value, Result) else value)
+        is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
+        text, images = rendered(value.output if is_result else value)
         limit = self.options.max_result
         if limit is None or len(text) <= limit or self.options.ends_run:
             return Outcome(text, images)
