@@ -179,11 +179,11 @@ def test_a_result_says_that_its_run_is_over() -> None:
 def test_a_result_is_no_list_of_messages() -> None:
     agent = made()
     result = agent.run("Hi.")
-    for ask in (lambda: agent.run("And?", messages=result), lambda: agent.resume(result)):
-        with pytest.raises(
-            TranscriptError, match=r"messages is a Result: pass a list of messages, or result\.messages"
-        ):
-            ask()
+    says = r"messages is a Result: pass a list of messages, or result\.messages"
+    with pytest.raises(TranscriptError, match=says):
+        agent.run("And?", messages=result)
+    with pytest.raises(TranscriptError, match=says):
+        agent.resume(result)
 
 
 def test_a_tool_may_return_a_result_of_another_agent() -> None:
