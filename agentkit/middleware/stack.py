@@ -100,7 +100,9 @@ def _sampled(backend: Backend, run: RunScope) -> Backend:
 
 
 def _cancellable(backend: Backend, run: RunScope) -> Backend:
-    return Cancellable(backend, run.executor.context.cancel, run.budget.reply_deadline)
+    context = run.executor.context
+    cancel = context.cancel if context.closing is None else context.closing.cancel
+    return Cancellable(backend, cancel, run.budget.reply_deadline, context.closing)
 
 
 STACK: tuple[Callable[[Backend, RunScope], Backend], ...] = (

@@ -13,7 +13,7 @@ from agentkit.errors import RequestConflictError
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
-from agentkit.serving.append_only import AppendOnlyText, ReplyChangedError
+from agentkit.running.append_only import AppendOnlyText, ReplyChangedError
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
