@@ -13,7 +13,7 @@ from agentkit._text import cut
 from agentkit.backend import Backend
 from agentkit.errors import ToolError
 from agentkit.event import Result, T, ToolStarted
-from agentkit.executor import MAX_PARALLEL, Executor, ToolLatency
+from agentkit.executor import MAX_PARALLEL, Executor
 from agentkit.limits import Budget, Limits
 from agentkit.message import Prompt
 from agentkit.middleware.base import NoCapabilities
@@ -29,6 +29,7 @@ from agentkit.running.text_pieces import TextPieces
 from agentkit.session import Session
 from agentkit.toolbox import Toolbox, toolbox_of
 from agentkit.tooling.earlier_result import HIDDEN_TOOLS
+from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.pickling import Part, check, parts_of_tool
 from agentkit.tools import Context, Tool, tool

@@ -22,6 +22,7 @@ from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
 from agentkit.tooling.call_names import UNNAMED, nearest
 from agentkit.tooling.closing import Closing
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
+from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.stop import closed_meanwhile, out_of_time, too_slow
 from agentkit.tools import Context, Outcome, Tool, failure, is_failure
 
@@ -29,25 +30,6 @@ logger = logging.getLogger("agentkit.run")
 
 MAX_PARALLEL = 32
 """How many read-only calls run at once, unless an agent says otherwise."""
-
-QUICK = 0.001
-"""Seconds. A tool whose last calls took less is not started early: handing it to a thread would take as long."""
-
-
-class ToolLatency:
-    """How long the tools of an agent take; shared by its runs."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    def note(self, name: str, seconds: float) -> None:
-        """Record how long a call took; the last few count."""
-        before = self._seconds.get(name, 1.0)
-        self._seconds[name] = min(before, 16 * QUICK) / 4 + seconds * 3 / 4
-
-    def is_quick(self, name: str) -> bool:
-        """Whether the last calls of a tool were quick; False for one that was not called yet."""
-        return self._seconds.get(name, 1.0) < QUICK
 
 
 class Executor:

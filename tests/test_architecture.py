@@ -44,6 +44,7 @@ LAYERS = [
         "net.stored_keys",
         "net.drain",
         "tooling.json_tokens",
+        "tooling.latency",
         "tooling.repair_budget",
         "tooling.json_scan",
         "retrieval.words",
