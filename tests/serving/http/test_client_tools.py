@@ -186,6 +186,17 @@ def test_required_stays_until_a_clients_tool_is_called(tmp_path: Path) -> None:
         assert [request.body["tool_choice"] for request in server.requests] == ["required", "required"]
 
 
+@pytest.mark.parametrize("choice", ["required", named("weather")], ids=["required", "named"])
+def test_a_required_call_is_not_evaded_by_an_answer_in_the_response_format(choice: Any, tmp_path: Path) -> None:
+    described = {"name": "sky", "schema": {"type": "object", "properties": {"blue": {"type": "boolean"}}}}
+    response_format = {"type": "json_schema", "json_schema": described}
+    with agent(tmp_path, [calls(("weather", {"city": "Rome"}))]) as (service, server):
+        answer = complete(service, [user("Hello")], tool_choice=choice, response_format=response_format)
+        assert answer["choices"][0]["finish_reason"] == "tool_calls"
+        assert names_sent(server.requests[0]) == ["weather"]
+        assert server.requests[0].body["tool_choice"] == "required"
+
+
 def test_a_call_whose_arguments_can_not_be_read_goes_back_to_the_model(tmp_path: Path) -> None:
     function = {"name": "weather", "arguments": '{"city": '}
     broken = {

@@ -165,6 +165,8 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
         tools = tuple(tool for tool in tools if tool.name in choice.allowed)
     if choice.value is not None and (tools or answer is None):
         sampling["tool_choice"] = choice.value
+    if choice.value == "required" and any(tool.name in client_names for tool in tools):
+        answer = None  # the answer ends with a call of the client's, so that it has no text
     user_input = UserInput(
         None,
         messages=run_messages([*earlier, *state.continuations.restored(subject, messages)]),
