@@ -11,7 +11,7 @@ import pytest
 from agentkit import tool
 from agentkit.serving.http.keys import Keys
 from tests.support.http_service import LOOK_UP, Service
-from tests.support.model_server import Asked, calls, whole
+from tests.support.model_server import Answer, Asked, calls, whole
 from tests.support.scripted_agent import agent
 
 WEATHER = {
@@ -54,6 +54,28 @@ def test_a_call_of_a_clients_tool_ends_the_answer_and_goes_on_with_its_result(tm
         roles = [message["role"] for message in server.requests[1].body["messages"]]
         assert roles == ["user", "assistant", "tool"]
         assert "40 degrees" in server.requests[1].body["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        calls(("weather", {"city": "Rome"}), usage=USAGE),
+        whole({"role": "assistant", "content": None, "refusal": "No."}, usage=USAGE),
+    ],
+    ids=["call", "refusal"],
+)
+def test_an_answer_without_text_has_none_streamed_and_whole(tmp_path: Path, answer: Answer) -> None:
+    asked: Any = {"model": "agentkit", "messages": [user("Weather in Rome?")], "tools": [WEATHER]}
+    with agent(tmp_path, [answer]) as (service, _):
+        at_once = service.ask("POST", "/v1/chat/completions", asked).json()["choices"][0]["message"]
+        with (
+            openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client,
+            client.chat.completions.stream(**asked) as stream,
+        ):
+            message = stream.get_final_completion().choices[0].message
+    assert (message.content, message.refusal) == (None, at_once["refusal"])
+    assert at_once["content"] is None
+    assert bool(message.tool_calls) == bool(at_once.get("tool_calls"))
 
 
 BOTH = calls(("weather", {"city": "Rome"}), ("look_up", {"topic": "tides"}), usage=USAGE)

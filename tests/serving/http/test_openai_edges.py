@@ -129,8 +129,10 @@ def test_sdks_find_the_id_of_a_request(service: Service) -> None:
 
 
 SDK_HEADERS = (
-    "authorization,cache-control,content-type,idempotency-key,user-agent,x-stainless-arch,x-stainless-lang,"
-    "x-stainless-os,x-stainless-retry-count,x-stainless-timeout,openai-organization,openai-project,x-title,http-referer"
+    "accept,authorization,cache-control,content-type,idempotency-key,user-agent,x-stainless-arch,"
+    "x-stainless-helper-method,x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,"
+    "x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout,openai-organization,openai-project,x-title,"
+    "http-referer"
 )
 
 

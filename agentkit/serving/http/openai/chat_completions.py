@@ -119,6 +119,8 @@ async def _chunks(
 
     def chunk(delta: Delta, ending: Ending | None = None) -> dict[str, Any]:
         nonlocal role
+        if not delta.keys().isdisjoint(("tool_calls", "refusal")):  # no text is null, as in an answer that is whole
+            role.pop("content", None)
         delta, role = {**role, **delta}, {}
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
         if ending is not None:
