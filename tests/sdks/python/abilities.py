@@ -1,11 +1,11 @@
 """What the scripts share: their arguments, the tool and the type that they use, and running each ability at both servers.
 
-python -m tests.sdks.python.SCRIPT DIRECT_URL DIRECT_MODEL THROUGH_URL THROUGH_MODEL [ABILITY...]
+python -m tests.sdks.python.SCRIPT DIRECT_URL DIRECT_MODEL THROUGH_URL THROUGH_MODEL [ABILITY,... and these four for these abilities]...
 """
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -61,18 +61,27 @@ def report(sdk: str, package: str, abilities: Mapping[str, Ability], at_once: in
 
     An ability returns what came out, without ids and times.
     """
-    direct, through, wanted = Side(*sys.argv[1:3]), Side(*sys.argv[3:5]), sys.argv[5:]
-    names = [name for name in abilities if not wanted or name in wanted]
+    usual, others = _sides(sys.argv[1:5]), _others(sys.argv[5:])
     with ThreadPoolExecutor(at_once) as pool:
         began = {
-            name: {
-                "direct": pool.submit(_outcome, abilities[name], direct),
-                "through": pool.submit(_outcome, abilities[name], through),
-            }
-            for name in names
+            name: {key: pool.submit(_outcome, ability, side) for key, side in others.get(name, usual).items()}
+            for name, ability in abilities.items()
         }
         outcomes = {name: {key: each.result() for key, each in both.items()} for name, both in began.items()}
     print(json.dumps({"sdk": sdk, "version": version(package), "abilities": outcomes}))
+
+
+def _sides(given: Sequence[str]) -> dict[str, Side]:
+    return {"direct": Side(*given[:2]), "through": Side(*given[2:4])}
+
+
+def _others(given: Sequence[str]) -> dict[str, dict[str, Side]]:
+    """The servers of abilities that need others than the usual."""
+    found = {}
+    for place in range(0, len(given), 5):
+        for name in given[place].split(","):
+            found[name] = _sides(given[place + 1 : place + 5])
+    return found
 
 
 def _outcome(ability: Ability, side: Side) -> Any:

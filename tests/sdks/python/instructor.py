@@ -80,7 +80,7 @@ def asked_again(side: Side, mode: Mode) -> Any:
 def usage(side: Side) -> Any:
     create = at(side.url, Mode.JSON_SCHEMA).chat.completions.create_with_completion
     _, completion = create(model=side.model, messages=HELLO, response_model=Person, max_retries=0)
-    return [completion.usage.completion_tokens, completion.choices[0].finish_reason]
+    return [completion.usage.prompt_tokens, completion.choices[0].finish_reason]
 
 
 def chat(side: Side) -> Any:

@@ -102,7 +102,7 @@ async def previous_response(side: Side) -> Any:
 
 async def usage(made: Any, text: str) -> Any:
     counted = (await Runner.run(made, text)).context_wrapper.usage
-    return [counted.requests, counted.output_tokens]
+    return [counted.requests, counted.input_tokens]
 
 
 async def bad_request(side: Side) -> Any:
@@ -132,6 +132,8 @@ ABILITIES: dict[str, Ability] = {
     "handoff": lambda side: asyncio.run(handoff(side)),
     "agent as a tool": lambda side: asyncio.run(nested(side)),
     "conversation with tools": lambda side: asyncio.run(session(side)),
+    "tool call beside the service's tools": asked(whole, QUESTION, **TOOLS, tool_use_behavior="stop_on_first_tool"),
+    "agent loop beside the service's tools": asked(streamed, QUESTION, **TOOLS),
     "structured output": asked(whole, output_type=Person),
     "streamed structured output": asked(streamed, output_type=Person),
     "structured output with tools": asked(whole, QUESTION, **TOOLS, output_type=Person),

@@ -105,7 +105,7 @@ def agent_loop(side: Side) -> Any:
 def structured(side: Side, **options: Any) -> Any:
     parse = at(side.url).chat.completions.parse
     choice = parse(model=side.model, response_format=Person, **{"messages": HELLO, **options}).choices[0]
-    return {"parsed": parsed(choice.message.parsed), "finish_reason": choice.finish_reason}
+    return {"parsed": parsed(choice.message.parsed)}
 
 
 def parsed(found: Any) -> Any:
@@ -238,6 +238,8 @@ ABILITIES = {
     "tool_choice required": lambda side: chat(side, ASKED, tools=[TOOL], tool_choice="required"),
     "tool_choice of a function": lambda side: chat(side, ASKED, tools=[TOOL, OTHER], tool_choice=GET_TIME),
     "agent loop": agent_loop,
+    "tool call beside the service's tools": lambda side: chat(side, ASKED, tools=[TOOL]),
+    "agent loop beside the service's tools": agent_loop,
     "structured output": structured,
     "streamed structured output": streamed_structured,
     "structured output with tools": structured_with_tools,
