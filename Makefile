@@ -22,8 +22,11 @@ BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
 
+# A test that fails is run once more, at most 10 in all: its servers and processes share a machine that may be busy.
+# What failed at first is printed with its traceback.
+RERUNS = --reruns 1 --max-suite-reruns 10 --rerun-show-tracebacks
 test: .venv/installed system
-	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q
+	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q $(RERUNS)
 
 QUICK = tests/test_loop.py tests/test_tools.py tests/test_approval.py tests/test_transcript.py tests/test_repair.py tests/text
 quick: .venv/installed

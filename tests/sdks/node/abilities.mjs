@@ -45,20 +45,38 @@ export async function browserFetch(url, init) {
   return response;
 }
 
-// An error is its HTTP status; one without a status (of the SDK itself: what it can't parse) is its kind and message.
-function failure(error) {
-  const status = error.status ?? error.statusCode ?? error.lastError?.statusCode;
-  return { error: status ?? `${error.name}: ${error.message}` };
+const kindOf = (error) => (error.name === "Error" ? error.constructor.name : error.name);
+const statusOf = (error) => error.status ?? error.statusCode ?? error.lastError?.statusCode;
+
+// The error that a call has to raise: its HTTP status and type.
+export async function refusal(call) {
+  try {
+    await call();
+  } catch (error) {
+    if (statusOf(error) === undefined) throw error;
+    return { status: statusOf(error), type: kindOf(error) };
+  }
+  return { error: "nothing was raised" };
 }
 
-async function outcomeOf(ability, side) {
+// An error that an ability does not expect is its HTTP status, or its type and message if the SDK itself raises it.
+function failure(error) {
+  const causes = [error, error.cause, error.cause?.cause].filter((each) => each).map((each) => each.message);
+  return { error: statusOf(error) ?? `${kindOf(error)}: ${causes.join(": ")}`.slice(0, 500) };
+}
+
+async function outcomeOf(ability, side, tries) {
   try {
     return await ability(side);
   } catch (error) {
-    return failure(error);
+    const outcome = failure(error);
+    const isClosed = /other side closed|ECONNRESET/.test(outcome.error);
+    return isClosed && tries > 1 ? outcomeOf(ability, side, tries - 1) : outcome;
   }
 }
 
+// llama.cpp closes connections that were kept alive without saying so, perhaps just when one is used again.
+const TRIES = { direct: 3, through: 1 };
 const AT_ONCE = 4; // a request spends most of its time waiting
 
 // One row of the matrix: each ability at both servers. An ability takes {baseURL, model} and returns what came out.
@@ -70,7 +88,7 @@ export async function row(sdk, version, abilities) {
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const [name, key, side] = next;
-      results[name][key] = await outcomeOf(abilities[name], side);
+      results[name][key] = await outcomeOf(abilities[name], side, TRIES[key]);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));

@@ -13,7 +13,7 @@ import {
 } from "ai";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { QUESTION, browserFetch, person, row, versionOf, weather, weatherArguments } from "./abilities.mjs";
+import { QUESTION, browserFetch, person, refusal, row, versionOf, weather, weatherArguments } from "./abilities.mjs";
 
 globalThis.AI_SDK_LOG_WARNINGS = false;
 console.error = () => {}; // what goes wrong in a stream is printed too, unless each stream has a callback
@@ -109,6 +109,8 @@ const abilitiesOf = (of, more = {}) => {
     },
     "agent loop": agentLoop,
     "streamed agent loop": async (model) => read(await agent(model).stream({ prompt: QUESTION })),
+    "tool call beside the service's tools": (model) => generated({ model, prompt: QUESTION, tools: ASKED_ONLY }),
+    "agent loop beside the service's tools": agentLoop,
     "structured output": async (model) => {
       const output = Output.object({ schema: person });
       return { output: (await generateText({ model, prompt: "Hello", output, maxRetries: 0 })).output };
@@ -133,8 +135,8 @@ const abilitiesOf = (of, more = {}) => {
       return { output: (await generateText({ model, prompt: "Hello", output: Output.json(), maxRetries: 0 })).output };
     },
     "usage in streams": streamUsage,
-    "error of a bad request": (model) => generated({ model, prompt: LONG }),
-    "streamed error of a bad request": (model) => streamed({ model, prompt: LONG }),
+    "error of a bad request": (model) => refusal(() => generated({ model, prompt: LONG })),
+    "streamed error of a bad request": (model) => refusal(() => streamed({ model, prompt: LONG })),
     "stopped stream": stoppedStream,
     reasoning: async (model) => {
       const { text, reasoningText } = await generateText({ model, prompt: "Hello", maxRetries: 0 });

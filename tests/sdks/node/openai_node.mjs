@@ -1,7 +1,7 @@
 // The package openai: chat completions, responses, and what else the server has.
 import OpenAI from "openai";
 import { zodFunction, zodResponseFormat, zodResponsesFunction, zodTextFormat } from "openai/helpers/zod";
-import { HELLO, QUESTION, browserFetch, person, row, versionOf, weather, weatherArguments } from "./abilities.mjs";
+import { HELLO, QUESTION, browserFetch, person, refusal, row, versionOf, weather, weatherArguments } from "./abilities.mjs";
 
 const TOOL = zodFunction({ name: "get_weather", parameters: weatherArguments, description: "Get the weather." });
 const OTHER = zodFunction({ name: "get_time", parameters: weatherArguments, description: "Get the time." });
@@ -102,6 +102,8 @@ const abilities = {
     chat(side, ASKED, { tools: [TOOL, OTHER], tool_choice: { type: "function", function: { name: "get_time" } } }),
   "agent loop": (side) => loop(side),
   "streamed agent loop": (side) => loop(side, { stream: true }),
+  "tool call beside the service's tools": (side) => chat(side, ASKED, { tools: [TOOL] }),
+  "agent loop beside the service's tools": (side) => loop(side),
   "structured output": async ({ baseURL, model }) => {
     const response_format = zodResponseFormat(person, "person");
     const { choices } = await at(baseURL).chat.completions.parse({ model, messages: HELLO, response_format });
@@ -122,16 +124,9 @@ const abilities = {
     return { count: models.length, ours: models[0].id === model, object: models[0].object };
   },
   "usage in streams": gatheredUsage,
-  "error of a bad request": async ({ baseURL, model }) => {
-    const wrong = [{ role: "user", content: 7 }];
-    const error = await at(baseURL).chat.completions.create({ model, messages: wrong }).catch((error) => error);
-    return { error: error.status, type: error.constructor.name };
-  },
-  "too long a history": async ({ baseURL, model }) => {
-    const messages = [{ role: "user", content: "long ".repeat(4000) }];
-    const error = await at(baseURL).chat.completions.create({ model, messages }).catch((error) => error);
-    return { error: error.status, type: error.constructor.name };
-  },
+  "error of a bad request": (side) => refusal(() => chat(side, [{ role: "user", content: 7 }])),
+  "streamed error of a bad request": (side) => refusal(() => streamed(side, [{ role: "user", content: 7 }])),
+  "too long a history": (side) => refusal(() => chat(side, [{ role: "user", content: "long ".repeat(4000) }])),
   "stopped stream": async ({ baseURL, model }) => {
     const stream = await at(baseURL).chat.completions.create({ model, messages: HELLO, stream: true });
     for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break;
