@@ -29,9 +29,21 @@ def check_sampling(fields: Mapping[str, Any]) -> None:
 
 
 def merged_sampling(own: Mapping[str, Any], request: Request) -> dict[str, Any]:
-    """The sampling fields of a request over a backend's own; None omits a field. Raises as `check_sampling` does."""
-    check_sampling(request.sampling)
-    return {key: value for key, value in {**own, **request.sampling}.items() if value is not None}
+    """The sampling fields of a request over a backend's own, as `laid_over` has them; None omits a field. A request
+    that says itself whether the model thinks brings all variables of the template. Raises as `check_sampling` does."""
+    given = request.sampling
+    check_sampling(given)
+    merged = {**own, **given} if "enable_thinking" in given else laid_over(own, given)
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def laid_over(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a request over those that hold otherwise. Variables of a chat template are added to the others: a model
+    that was told not to think would think without its variable."""
+    fields, name = {**own, **given}, "chat_template_kwargs"
+    if isinstance(own.get(name), Mapping) and isinstance(given.get(name), Mapping):
+        fields[name] = {**own[name], **given[name]}
+    return fields
 
 
 def chat_completions_body(

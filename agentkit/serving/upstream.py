@@ -1,4 +1,4 @@
-"""The upstream model server of a service: OpenAI-compatible, without an API key, with a single model."""
+"""The upstream model server of a service: OpenAI-compatible, usually without an API key and with a single model."""
 
 from agentkit.backends import OpenAIBackend
 
@@ -9,13 +9,22 @@ def base_url(server: str) -> str:
 
 
 def model_server(
-    server: str, *, timeout: float, temperature: float, top_p: float, max_tokens: int, thinks: bool
+    server: str,
+    *,
+    timeout: float,
+    temperature: float,
+    top_p: float,
+    max_tokens: int,
+    thinks: bool,
+    model: str = "default",
+    api_key: str = "not-needed",
 ) -> OpenAIBackend:
-    """Return the backend for a model server. timeout: in seconds. thinks: whether thinking is enabled."""
+    """Return the backend for a model server. timeout: in seconds. thinks: whether thinking is enabled. model: its name,
+    which servers with a single model ignore."""
     return OpenAIBackend(
-        "default",
+        model,
         base_url=base_url(server),
-        api_key="not-needed",
+        api_key=api_key,
         timeout=timeout,
         temperature=temperature,
         top_p=top_p,

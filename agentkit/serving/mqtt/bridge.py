@@ -186,7 +186,7 @@ class Bridge:
             self._on_echo(packet)
             return
         job = Job(packet)
-        messages.debug("in  %r %r", packet.topic, packet.payload)
+        messages.debug("in  %s %r", packet.topic, packet.payload.decode("utf-8", "replace"))
         if (state := self._intake.packet_state(job)) != "new":
             if state == "closed":
                 self._connection.acknowledge(packet)
@@ -423,7 +423,7 @@ class Bridge:
     def _send(self, job: Job, text: str, then: Callable[[], object]) -> None:
         assert job.message is not None
         payload = json.dumps({"hint": text}) if job.state is not None and not text.startswith("{") else text
-        messages.debug("out %r %r", job.message.reply_topic, payload)
+        messages.debug("out %s %r", job.message.reply_topic, payload)
         options: Any = {"echo_id": job.echo_id, "correlation": job.packet.correlation, "then": then}
         publish, default = self._connection.sender.publish, job.message.default_topic
 

@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -45,11 +46,13 @@ class ChatClient:
             self._client.loop_stop()
             raise ConnectionRefusedError(self._refusal or "the broker does not respond")
 
-    def ask(self, text: str, seconds: float) -> str | None:
-        """Send a message and return its answer; None when none arrives within that many seconds."""
+    def ask(self, text: str, seconds: float, fields: Mapping[str, Any] | None = None) -> str | None:
+        """Send a message and return its answer; None when none arrives within that many seconds. fields: further fields
+        of the message, such as temperature or systemPrompt."""
         request_id = uuid.uuid4().hex
         reply_topic = f"{self._reply_prefix}/{request_id}"
-        payload = {"sessionId": self._session, "message": text, "replyTopic": reply_topic, "requestId": request_id}
+        own = {"sessionId": self._session, "message": text, "replyTopic": reply_topic, "requestId": request_id}
+        payload = {**(fields or {}), **own}
         self._client.publish(self._topic, json.dumps(payload, ensure_ascii=False), qos=1)
         end = time.monotonic() + seconds
         while True:

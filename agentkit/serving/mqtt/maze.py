@@ -8,6 +8,7 @@ from agentkit import Tool
 from agentkit._text import json_text
 from agentkit.message import ToolCall
 from agentkit.tooling.arguments import as_json_object
+from agentkit.tooling.json_repair import cleaned, loads
 
 _CELL = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2, "description": "[x, y]"}
 _CELLS = {"type": "array", "items": _CELL, "description": "[[x, y], ...]"}
@@ -36,6 +37,11 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "reveal_map": ("Show or hide the whole map.", {"enabled": {"type": "boolean"}}, ["enabled"]),
 }
 """The functions of the game: description, parameters (as JSON Schema properties), required parameters."""
+
+STATE_FIELDS = frozenset(("player_pos", "exit_pos", "visible_map", "germs", "oxygenPellets", "oxygenCollected"))
+"""Fields of a state of the game."""
+
+REASONING_END = "</think>"
 
 STUCK = (
     "The player is not making progress: the same state or the same answer was repeated. Give a hint that differs from "
@@ -83,15 +89,42 @@ def state_message(state: Mapping[str, Any], state_repeats: int = 0, answer_repea
 
 
 def hint_payload(text: str, calls: Iterable[ToolCall]) -> dict[str, Any]:
-    """The hint sent to the game: the reply's text, and a key for each called function.
+    """The hint sent to the game: the reply's text, and a key for each called function. A text that is one JSON object
+    is these keys of the hint, below those of the calls.
 
     A call with invalid arguments is ignored.
     """
-    hint: dict[str, Any] = {"hint": text}
+    said = _object_in(text)
+    made: dict[str, Any] = {}
     for call in calls:
         arguments = json.loads(as_json_object(call["function"]["arguments"]))
-        _add(hint, call["function"]["name"], arguments)
-    return hint
+        _add(made, call["function"]["name"], arguments)
+    if said is None:
+        return {"hint": text, **made}
+    return {**said, "hint": "" if said.get("hint") is None else said["hint"], **made}
+
+
+def _object_in(text: str) -> dict[str, Any] | None:
+    """The JSON object that a reply is, without reasoning before it and a code fence around it; None for another text.
+    What JSON can't represent in it (NaN, half a surrogate pair) is text."""
+    for candidate in (text, text.rpartition(REASONING_END)[2]):
+        try:
+            value = loads(_unfenced(candidate.strip()))
+            if isinstance(value, dict):
+                return {cleaned(key): cleaned(entry) for key, entry in value.items()}
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def _unfenced(text: str) -> str:
+    """A text without the code fence around it, if its content begins with "{"."""
+    mark = text[:1]
+    if mark not in ("`", "~") or not text.endswith(mark):
+        return text
+    label, brace, content = text.strip(mark).partition("{")
+    label = label.strip()
+    return brace + content.rstrip() if not label or label.isalnum() else text
 
 
 def _add(hint: dict[str, Any], name: str, arguments: Mapping[str, Any]) -> None:

@@ -10,12 +10,15 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
+from agentkit.serving.mqtt.maze import STATE_FIELDS
+from agentkit.serving.mqtt.model_fields import passed_on
 from agentkit.serving.mqtt.projects import FORBIDDEN, Project, is_plain_topic
+from agentkit.tooling.json_repair import cleaned
 
 logger = logging.getLogger("agentkit")
 
@@ -24,6 +27,13 @@ MAX_ID_BYTES = 512
 MAX_TEMPLATE = 60_000
 _ESCAPED = re.compile(f"[/+#%{FORBIDDEN}]")
 _NUMBERS = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens"}
+_OWN = frozenset(
+    (
+        *("sessionId", "message", "systemPrompt", "prompt_template", "replyTopic", "clientId", "requestId", "stream"),
+        *(*_NUMBERS, *_NUMBERS.values()),
+    )
+)
+"""Fields of messages that mean something to the bridge; it passes all others on to the model server."""
 
 
 class BadPayloadError(ValueError):
@@ -35,9 +45,10 @@ class UserMessage:
     """A message of a client.
 
     session: the session's id as given by the client. text: the message; for a state of the maze what the model is told
-    of it. reply_topic: topic of the answer. sampling: temperature, top_p and
-    max_tokens, as far as given. request_id: the client's id of the request, or "". log_id: the message's id in the log
-    of its session, or "". is_retry: whether another message with this log_id is a duplicate of this one.
+    of it. reply_topic: topic of the answer. sampling: fields of the model request: temperature, top_p and max_tokens,
+    as far as given, and all that the bridge does not know. request_id: the client's id of the request, or "". log_id:
+    the message's id in the log of its session, or "". is_retry: whether another message with this log_id is a duplicate
+    of this one.
     is_new_session: whether the client gave no session, so that it got one of its own.
     """
 
@@ -103,6 +114,10 @@ def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str,
     fields = _json_of(payload)
     if not isinstance(fields, dict):
         raise BadPayloadError("a state must be a JSON object")
+    try:
+        fields = cleaned(fields)
+    except RecursionError:
+        raise BadPayloadError("the state is nested too deeply") from None
     session = session_of(fields)
     topic = f"{project.hints}/{topic_level(session)}"
     message = UserMessage(
@@ -110,6 +125,8 @@ def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str,
         session,
         "state",
         topic,
+        _sampling_of(fields, STATE_FIELDS),
+        _prompt_of(fields),
         request_id=_short_text(fields.get("requestId")),
         is_new_session=not _has_session(fields),
     )
@@ -125,13 +142,26 @@ def _message(project: Project, fields: Mapping[str, Any], response_topic: str | 
         session,
         str(fields["message"]),
         str(response_topic) if is_foreign else _reply_topic(project, session, given or response_topic),
-        {name: value for key, name in _NUMBERS.items() if (value := _number(key, fields.get(key))) is not None},
+        _sampling_of(fields),
         _prompt_of(fields),
         _short_text(fields.get("clientId")),
         _short_text(fields.get("requestId")),
         fields.get("stream") is True,
         is_new_session=not _has_session(fields),
     )
+
+
+def _sampling_of(fields: Mapping[str, Any], others: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of the model request. others: names that mean something else. Raises BadPayloadError."""
+    try:
+        sampling = passed_on({key: value for key, value in fields.items() if key not in _OWN and key not in others})
+    except ValueError as error:
+        raise BadPayloadError(str(error)) from None
+    for key, name in _NUMBERS.items():
+        number = _number(key, fields.get(key, fields.get(name)))
+        if number is not None:
+            sampling[name] = number
+    return sampling
 
 
 def session_of(fields: Mapping[str, Any]) -> str:

@@ -7,9 +7,11 @@
     temperature = 0.2
 
 The settings of a project in the file override those of the built-in project of that name. A name that is in neither
-gets a plain assistant.
+gets a plain assistant. Settings that are not the bridge's own (`top_k`, `thinking_budget`) are passed on to the model
+server.
 """
 
+import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ from typing import Any
 
 from agentkit import ConfigurationError
 from agentkit.errors import MissingExtraError
+from agentkit.serving.mqtt.model_fields import NOT_PASSED, passed_on
 
 NAME = re.compile(r"[\w-]{1,64}")
 
@@ -29,8 +32,8 @@ class Project:
 
     user_input, state: subscribed topics. answers, hints: prefixes of the topics of answers, before the session's id.
     tools: Python tools that agentkit runs, by name or as "module:name". game: whether the tools are the maze's
-    functions, whose calls are sent to the game. tool_choice: as in OpenAI's chat completions. sampling: temperature,
-    top_p, max_tokens etc.; overrides the defaults of the deployment.
+    functions, whose calls are sent to the game. tool_choice: as in OpenAI's chat completions. sampling: fields of the
+    model request (temperature, top_k, ...); they override the defaults of the deployment.
     """
 
     name: str
@@ -88,6 +91,8 @@ TABLE = {
 
 _KEYS = {each.name for each in fields(Project)} - {"name", "sampling"}
 SAMPLING = {"temperature", "top_p", "max_tokens", "presence_penalty", "frequency_penalty", "seed", "stop"}
+LIKENESS = 0.85
+"""From which likeness to a known setting on (difflib) a name is taken for that one, misspelt."""
 
 
 def projects_named(names: Sequence[str], file: Path | None = None) -> tuple[Project, ...]:
@@ -114,17 +119,17 @@ def projects_named(names: Sequence[str], file: Path | None = None) -> tuple[Proj
 
 def _project(name: str, settings: Mapping[str, Any]) -> Project:
     project = TABLE.get(name) or Project.named(name)
-    changes: dict[str, Any] = {}
-    sampling = dict(project.sampling)
-    for key, value in settings.items():
-        if key in SAMPLING:
-            sampling[key] = value
-        elif key in _KEYS:
-            changes[key] = _checked(name, key, value)
-        else:
-            known = ", ".join(sorted(_KEYS | SAMPLING))
-            raise ConfigurationError(f"project {name}: unknown setting {key!r}; valid settings are {known}")
-    return replace(project, **changes, sampling=sampling)
+    changes = {key: _checked(name, key, value) for key, value in settings.items() if key in _KEYS}
+    passed = {key: value for key, value in settings.items() if key not in _KEYS}
+    for key in passed.keys() - SAMPLING:
+        if key in NOT_PASSED:
+            raise ConfigurationError(f"project {name}: {key} can't be set: it is the bridge's own")
+        if meant := difflib.get_close_matches(key, _KEYS | SAMPLING, 1, LIKENESS):
+            raise ConfigurationError(f"project {name}: unknown setting {key!r}: did you mean {meant[0]!r}?")
+    try:
+        return replace(project, **changes, sampling={**project.sampling, **passed_on(passed)})
+    except ValueError as error:
+        raise ConfigurationError(f"project {name}: a setting can't be sent to the model server: {error}") from None
 
 
 def _checked(name: str, key: str, value: Any) -> Any:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agentkit._text import in_a_line
+from agentkit.backends.chat_protocol import laid_over
 from agentkit.errors import RequestConflictError
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Message, text_of
@@ -135,7 +136,11 @@ class Responder:
         """The answer to a message; None when its client has it already."""
         if user_input.is_retry and self.service.is_delivered(user_input):
             return None
-        return process_user_input_with_llm(self.service, user_input, on_event)
+        answer = process_user_input_with_llm(self.service, user_input, on_event)
+        if messages.isEnabledFor(logging.DEBUG):
+            sampling, asked = dict(user_input.sampling), answer.result.messages
+            messages.debug("asked in session %s with %s: %s", user_input.session, sampling, _as_json(asked))
+        return answer
 
     def is_answered(self, message: UserMessage) -> bool:
         """Whether a message has its answer. Raises RequestConflictError when its id was used for another message."""
@@ -185,7 +190,7 @@ class Responder:
             text,
             message.key,
             system_prompt=self.templates.prompt(message),
-            sampling={**project.sampling, **choice, **message.sampling},
+            sampling={**choice, **laid_over(project.sampling, message.sampling)},
             tools=tools,
             request_id=message.log_id,
             content=message.text,
@@ -224,8 +229,8 @@ def _answer_text(answer: Answer) -> str:
     return (RESET if answer.was_cut else "") + (answer.text or NO_ANSWER)
 
 
-def _as_json(hint: Mapping[str, Any]) -> str:
-    return json.dumps(hint, ensure_ascii=False)
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _hint(reply: Message) -> dict[str, Any]:

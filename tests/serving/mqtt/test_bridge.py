@@ -81,6 +81,8 @@ def reply(asked: Asked) -> Answer:
     """Repeats the user messages of the session; slowly if the last one contains "slow"."""
     messages = asked.body["messages"]
     last = str(messages[-1]["content"])
+    if "Answer in JSON" in str(messages[0]["content"]):
+        return whole('<think>Up.</think>```json\n{"hint": "Up.", "path": [[1, 1], [1, 2]], "breaks_remaining": 3}\n```')
     if "player_pos" in last:
         return calls(("break_wall", {"x": 1, "y": 2}), ("speed_boost", {}))
     texts = [str(message["content"]) for message in messages if message["role"] == "user"]
@@ -310,6 +312,29 @@ def test_the_maze_gets_hints_with_the_models_calls(setting: Setting) -> None:
     ((topic, payload),) = setting.client.wait(1)
     assert topic == "maze/hint/m1"
     assert json.loads(payload) == {"hint": "", "break_wall": [1, 2], "speed_boost_ms": 1500}
+
+
+def test_a_json_reply_to_a_template_moves_the_player_in_the_original_game(setting: Setting) -> None:
+    """The game reads these keys from the hint, and nothing else."""
+    setting.client.publish("maze/template/m5", {"template": "Answer in JSON."})
+    setting.client.publish("maze/state", {"sessionId": "m5", "player_pos": [1, 1], "thinking_budget": 9})
+    guidance = json.loads(setting.client.wait(2)[1][1])
+    assert (guidance["hint"], guidance["path"], guidance["breaks_remaining"]) == ("Up.", [[1, 1], [1, 2]], 3)
+    assert setting.server.requests[-1].body["thinking_budget"] == 9
+
+
+def test_any_other_field_reaches_the_model_server(setting: Setting) -> None:
+    """Of a deployment that does not think, it still does not when a message has variables of the template."""
+    setting.backend._sampling.update({"enable_thinking": False, "chat_template_kwargs": {"enable_thinking": False}})
+    setting.ask(sessionId="c1", message="Hi", thinking_budget=256, top_k=20, chat_template_kwargs={"a": 1}, model="x")
+    setting.client.wait(1)
+    body = setting.server.requests[-1].body
+    assert (body["thinking_budget"], body["top_k"], body["model"]) == (256, 20, "default")
+    assert (body["enable_thinking"], body["chat_template_kwargs"]) == (False, {"enable_thinking": False, "a": 1})
+    setting.ask(sessionId="c1", message="Hi", enable_thinking=True)
+    setting.client.wait(2)
+    body = setting.server.requests[-1].body
+    assert (body["enable_thinking"], body["chat_template_kwargs"]) == (True, {"enable_thinking": True})
 
 
 def test_templates_and_histories_are_changed_by_messages(setting: Setting) -> None:

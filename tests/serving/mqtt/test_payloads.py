@@ -1,5 +1,6 @@
 """Tests payloads, topics, projects, and the calls of the maze."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentkit import ConfigurationError
+from agentkit.backends.chat_protocol import laid_over
 from agentkit.serving.mqtt.maze import FUNCTIONS, hint_payload, state_message, tools
+from agentkit.serving.mqtt.model_fields import NOT_PASSED
 from agentkit.serving.mqtt.payloads import (
     BadPayloadError,
     read_command,
+    read_state,
     read_user_message,
     session_key,
     topic_level,
 )
 from agentkit.serving.mqtt.projects import Project, is_plain_topic, projects_named
 from agentkit.session import checked_id
+from tests.support.growth import assert_linear
 
 MAZE, GENERAL = projects_named(["maze general"])
 
@@ -151,6 +156,75 @@ def test_invalid_numbers_are_ignored(given: Any, sampling: Any) -> None:
     assert read({"message": "x", **given}).sampling == sampling
 
 
+CUSTOM = {
+    "thinking_budget": 256,
+    "top_k": 20,
+    "min_p": 0.05,
+    "chat_template_kwargs": {"lang": "de"},
+    "response_format": {"type": "json_object"},
+    "stop": ["\n"],
+    "anything": [{"at": "all"}],
+}
+
+
+def test_any_other_field_is_passed_on_to_the_model_server() -> None:
+    assert read({"sessionId": "s", "message": "x", "topP": 0.5, **CUSTOM}).sampling == {"top_p": 0.5, **CUSTOM}
+    message, state = read_state(MAZE, json.dumps({**STATE, **CUSTOM, "temperature": 0.1}).encode())
+    assert message.sampling == {"temperature": 0.1, **CUSTOM}
+    assert state_message(state) == state_message(STATE)
+
+
+def test_numbers_may_have_the_names_of_the_model_server() -> None:
+    assert read({"message": "x", "top_p": 0.5, "max_tokens": 7}).sampling == {"top_p": 0.5, "max_tokens": 7}
+    assert read({"message": "x", "topP": 0.5, "top_p": 0.1}).sampling == {"top_p": 0.5}
+    assert read({"message": "x", "max_tokens": "many"}).sampling == {}
+
+
+def test_no_field_replaces_what_the_bridge_sends_itself() -> None:
+    fields = {name: ["x"] for name in NOT_PASSED - {"stream"}}
+    assert read({"message": "x", "top_k": None, **fields}).sampling == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"enable_thinking": True}, {"enable_thinking": True, "chat_template_kwargs": {"enable_thinking": True}}),
+        (
+            {"chat_template_kwargs": {"enable_thinking": False, "a": 1}},
+            {"enable_thinking": False, "chat_template_kwargs": {"enable_thinking": False, "a": 1}},
+        ),
+        (
+            {"enable_thinking": True, "chat_template_kwargs": {"a": 1}},
+            {"enable_thinking": True, "chat_template_kwargs": {"a": 1, "enable_thinking": True}},
+        ),
+        ({"chat_template_kwargs": "odd"}, {"chat_template_kwargs": "odd"}),
+    ],
+    ids=["old-form", "new-form", "both-fields", "no-object"],
+)
+def test_whether_the_model_thinks_is_sent_in_both_forms(given: Any, sent: Any) -> None:
+    assert read({"message": "x", **given}).sampling == sent
+
+
+def test_variables_of_a_template_are_added_to_those_of_the_project() -> None:
+    project, message = {"top_k": 1, "chat_template_kwargs": {"a": 1, "b": 1}}, {"chat_template_kwargs": {"b": 2}}
+    assert laid_over(project, message) == {"top_k": 1, "chat_template_kwargs": {"a": 1, "b": 2}}
+    assert laid_over(project, {"top_k": 2}) == {**project, "top_k": 2}
+    assert laid_over({}, message) == message
+
+
+def test_fields_that_are_too_large_or_no_json_are_refused_or_become_text() -> None:
+    assert read(b'{"message": "x", "a": NaN, "b": "\\ud800"}').sampling == {"a": "NaN", "b": "\ufffd"}
+    for large in ({"a": "x" * 70_000}, {f"name{number}": number for number in range(10_000)}):
+        with pytest.raises(BadPayloadError, match="the limit is 64,000"):
+            read({"message": "x", **large})
+    for depth in (400, 480, 900):
+        deep = f'{{"message": "x", "a": {"[" * depth}{"]" * depth}}}'.encode()
+        try:
+            assert read(deep).text
+        except BadPayloadError as error:
+            assert "nested too deeply" in str(error)
+
+
 def test_hostile_payloads_are_accepted_or_refused() -> None:
     deep = b'{"message": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     assert read(deep).text.startswith('{"message": [[')
@@ -223,6 +297,18 @@ def test_a_state_becomes_a_message() -> None:
     )
 
 
+def test_a_state_with_what_json_cannot_represent_becomes_a_message() -> None:
+    _, state = read_state(
+        MAZE, b'{"oxygenCollected": NaN, "visible_map": [["\\ud800", -Infinity]], "germs": [[1e999, 2]]}'
+    )
+    assert json.loads(state_message(state))["oxygen_collected"] == "NaN"
+    assert json.loads(state_message(state))["visible_map"] == [["\ufffd", "-Infinity"]]
+    assert json.loads(state_message(state))["germs"] == []
+    for depth in (450, 600, 900):
+        with contextlib.suppress(BadPayloadError):
+            state_message(read_state(MAZE, f'{{"visible_map": {"[" * depth}{"]" * depth}}}'.encode())[1])
+
+
 def test_a_repeated_state_is_marked() -> None:
     first, _, second = state_message(STATE, 2, 1).partition("\n\n")
     assert first == state_message(STATE)
@@ -261,6 +347,80 @@ def test_calls_become_keys_of_the_hint(made: Any, hint: Any) -> None:
     assert hint_payload("Go left.", [call(name, arguments) for name, arguments in made]) == {"hint": "Go left.", **hint}
 
 
+MOVE = {"hint": "Go up.", "path": [[1, 1], [1, 2]], "break_wall": [1, 2], "breaks_remaining": 3}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}",
+        " \n{}\n",
+        "```json\n{}\n```",
+        "```\n{}\n```",
+        "```JSON {} ```",
+        "~~~json\n{}\n~~~",
+        "`{}`",
+        "<think>Hm, {{1}}?</think>\n{}",
+        "Up or down? Up.\n</think>\n\n```json\n{}\n```",
+    ],
+)
+def test_a_reply_that_is_one_json_object_is_the_hint(form: str) -> None:
+    for text in (json.dumps(MOVE), json.dumps(MOVE, indent=2)):
+        assert hint_payload(form.format(text), []) == MOVE
+
+
+def test_the_keys_of_calls_are_above_those_of_a_json_reply() -> None:
+    made = [call("spawn_oxygen", {"locations": [[1, 2]]}), call("break_wall", {"x": 7, "y": 8})]
+    text = json.dumps({**MOVE, "spawn_oxygen": [[9, 9]]})
+    assert hint_payload(text, made) == {**MOVE, "spawn_oxygen": [[1, 2]], "break_wall": [7, 8]}
+    assert hint_payload('{"path": []}', []) == {"hint": "", "path": []}
+    assert hint_payload('{"hint": null}', []) == {"hint": ""}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Go up.",
+        "",
+        "[[1, 1]]",
+        '"up"',
+        "{}{}",
+        '{"hint": "cut',
+        'Here it is: {"hint": "up"}',
+        '```json\n{"hint": "up"}\n```\nGood luck!',
+        '```json\n{"hint": "up"}',
+        "{'hint': 'up'}",
+        "<think>up</think>",
+        "`" * 50,
+        "{" * 100_000,
+        '{"a":' * 100_000 + "1" + "}" * 100_000,
+        '{"a": ' + "1" * 5_000 + "}",
+    ],
+    ids=lambda text: text[:12] + str(len(text)),
+)
+def test_any_other_reply_is_the_text_of_the_hint(text: str) -> None:
+    assert hint_payload(text, []) == {"hint": text}
+
+
+def test_a_json_reply_is_json_that_every_game_can_read() -> None:
+    hint = hint_payload('{"a": NaN, "b": 1e999, "c": "\\ud800", "\\udc00": [Infinity], "hint": "two\nlines"}', [])
+    assert json.loads(json.dumps(hint, ensure_ascii=False, allow_nan=False).encode()) == {
+        "hint": "two\nlines", "a": "NaN", "b": "Infinity", "c": "\ufffd", "\ufffd": ["Infinity"]
+    }  # fmt: skip
+
+
+@given(st.text(alphabet='{}[]":,`~ \n\\a1<>/think', max_size=60))
+def test_any_text_of_a_reply_makes_a_hint(text: str) -> None:
+    hint = hint_payload(text, [])
+    assert isinstance(hint["hint"], str) or text.strip(" \n`~")
+    json.dumps(hint, ensure_ascii=False, allow_nan=False).encode()
+
+
+def test_reading_a_reply_is_linear() -> None:
+    for piece in ("`", "{", "</think>", '{"a":1}', "```json\n{"):
+        assert_linear(lambda size, piece=piece: hint_payload(piece * (size // len(piece)), []), 20_000)  # type: ignore[misc]
+
+
 def test_the_game_has_ten_functions() -> None:
     assert [tool.name for tool in tools()] == list(FUNCTIONS)
     assert len(FUNCTIONS) == 10
@@ -281,13 +441,16 @@ def test_projects_are_read_from_a_file(tmp_path: Path, form: str) -> None:
     file = tmp_path / f"projects.{form}"
     tool = "agentkit_tools:search"
     if form == "toml":
-        quiz_text = f'[quiz]\nsystem_prompt = "Ask."\ntools = ["{tool}"]\ntemperature = 0.2\n'
+        quiz_text = f'[quiz]\nsystem_prompt = "Ask."\ntools = ["{tool}"]\ntemperature = 0.2\ntop_k = 20\n'
+        quiz_text += "thinking_budget = 256\nchat_template_kwargs = {a = 1}\n"
         file.write_text(f'{quiz_text}[maze]\ntool_choice = "required"\n')
     else:
-        quiz_text = f"quiz:\n  system_prompt: Ask.\n  tools: ['{tool}']\n  temperature: 0.2\n"
+        quiz_text = f"quiz:\n  system_prompt: Ask.\n  tools: ['{tool}']\n  temperature: 0.2\n  top_k: 20\n"
+        quiz_text += "  thinking_budget: 256\n  chat_template_kwargs: {a: 1}\n"
         file.write_text(f"{quiz_text}maze:\n  tool_choice: required\n")
     quiz, maze = projects_named([], file)
-    assert (quiz.system_prompt, quiz.tools, quiz.sampling) == ("Ask.", ("agentkit_tools:search",), {"temperature": 0.2})
+    assert (quiz.system_prompt, quiz.tools) == ("Ask.", ("agentkit_tools:search",))
+    assert quiz.sampling == {"temperature": 0.2, "top_k": 20, "thinking_budget": 256, "chat_template_kwargs": {"a": 1}}
     assert (maze.tool_choice, maze.game, maze.state) == ("required", True, "maze/state")
     assert [project.name for project in projects_named(["quiz"], file)] == ["quiz"]
 
@@ -297,7 +460,10 @@ def test_projects_are_read_from_a_file(tmp_path: Path, form: str) -> None:
     [
         ([], "", "no project given"),
         (["a/b"], "", "not a valid project name"),
-        (["a"], "[a]\ncolour = 1\n", "unknown setting 'colour'"),
+        (["a"], "[a]\nsytem_prompt = 'x'\n", "unknown setting 'sytem_prompt': did you mean 'system_prompt'"),
+        (["a"], "[a]\ntemprature = 1\n", "did you mean 'temperature'"),
+        (["a"], "[a]\nmodel = 'x'\n", "model can't be set: it is"),
+        (["a"], "[a]\nday = 2026-11-28\n", "can't be sent to the model server"),
         (["a"], '[a]\ntools = "x"\n', "tools must be a list"),
         (["a"], "[a]\nsystem_prompt = 7\n", "is not of type str"),
         (["a"], '[a]\nuser_input = "a/#"\n', "is not a valid topic"),
