@@ -1,6 +1,6 @@
 """What a llama.cpp server can't do for the Python SDKs that the service can."""
 
-from tests.sdks.node_limits import Limit
+from tests.sdks.node_limits import EVENTS, FORMAT, NONE, PREVIOUS, Limit
 
 OPENAI = "openai (Python)"
 LANGCHAIN = "langchain-openai"
@@ -8,10 +8,6 @@ INSTRUCTOR = "instructor"
 LLM = "llm"
 AGENTS = "OpenAI Agents SDK"
 
-NONE = "llama.cpp shows the model the tools, and its answer has the markup of a call as text"
-EVENTS = "the events of llama.cpp's stream lack fields, so that the SDK rejects them"
-FORMAT = "llama.cpp ignores text.format"
-PREVIOUS = "llama.cpp stores no responses"
 ITEMS = "llama.cpp does not take messages of an answer that have no id"
 
 LIMITS: dict[str, dict[str, Limit]] = {

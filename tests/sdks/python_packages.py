@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent / "python"
 REQUIREMENTS = "requirements.txt"
 SCRIPTS = ("openai_python", "langchain_openai", "instructor", "llm_cli", "openai_agents")
+MORE_SCRIPTS = ("litellm", "llama_index", "smolagents")
+MORE = "requirements-more.txt"
+"""What they need, which is 400 MB: the tests do without them."""
 OF_THE_PROJECT = ("openai_python",)
 """Scripts of packages that this project itself needs: they run with the versions that it has."""
 INSTALL = ("install", "--quiet", "--no-deps", "--no-compile", "--retries=1", "--timeout=30", "--requirement")

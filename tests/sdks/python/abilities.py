@@ -1,6 +1,8 @@
-"""What the scripts share: their arguments, the tool and the type that they use, and running each ability at both servers.
+"""What the scripts share: their arguments, the tool and the type that they use, and trying each ability.
 
-python -m tests.sdks.python.SCRIPT DIRECT_URL DIRECT_MODEL THROUGH_URL THROUGH_MODEL [ABILITY,... and these four for these abilities]...
+    python -m tests.sdks.python.SCRIPT DIRECT_URL DIRECT_MODEL THROUGH_URL THROUGH_MODEL [ABILITY,... and four]...
+
+The last arguments are the servers and models of abilities that need others.
 """
 
 import json
@@ -92,9 +94,12 @@ def _outcome(ability: Ability, side: Side) -> Any:
 
 
 def refusal(call: Callable[[], object]) -> Any:
-    """The error that a call raises: its HTTP status and type."""
+    """The error that a call raises: its type, and the HTTP status, also of the error that it was raised for."""
     try:
         call()
     except Exception as error:  # noqa: BLE001
-        return {"status": getattr(error, "status_code", None), "type": type(error).__name__}
+        cause: BaseException | None = error
+        while cause is not None and not hasattr(cause, "status_code"):
+            cause = cause.__cause__
+        return {"status": getattr(cause, "status_code", None), "type": type(error).__name__}
     return {"error": "nothing was raised"}

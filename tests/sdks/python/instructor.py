@@ -10,7 +10,7 @@ from instructor import Mode
 from instructor.core import InstructorRetryException
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from tests.sdks.python.abilities import ASKED, BAD, HELLO, Person, Side, refusal, report
+from tests.sdks.python.abilities import ASKED, HELLO, Person, Side, refusal, report
 
 
 class Weather(BaseModel):
@@ -59,7 +59,9 @@ def partial(side: Side, mode: Mode) -> Any:
 
 def several(side: Side) -> Any:
     create = at(side.url, Mode.TOOLS).chat.completions.create_iterable
-    return [each.model_dump() for each in create(model=side.model, messages=HELLO, response_model=Person, max_retries=0)]
+    return [
+        each.model_dump() for each in create(model=side.model, messages=HELLO, response_model=Person, max_retries=0)
+    ]
 
 
 def parallel(side: Side) -> Any:
@@ -106,7 +108,7 @@ ABILITIES = {
     "asked again": lambda side: asked_again(side, Mode.JSON_SCHEMA),
     "asked again by a call": lambda side: asked_again(side, Mode.TOOLS),
     "usage": usage,
-    "error of a bad request": lambda side: refusal(lambda: made(side, Mode.TOOLS, messages=BAD)),
+    "error of a bad request": lambda side: refusal(lambda: made(side, Mode.TOOLS, temperature="hot")),
     "responses structured output": responses,
 }
 

@@ -44,7 +44,11 @@ def with_tool(side: Side, **options: Any) -> Any:
 
 def tool_result(side: Side) -> Any:
     call = {"name": "get_weather", "args": {"city": "Paris"}, "id": "call_1"}
-    messages = [HumanMessage(QUESTION), AIMessage("", tool_calls=[call]), ToolMessage(weather("Paris"), tool_call_id="call_1")]
+    messages = [
+        HumanMessage(QUESTION),
+        AIMessage("", tool_calls=[call]),
+        ToolMessage(weather("Paris"), tool_call_id="call_1"),
+    ]
     return told(with_tool(side).invoke(messages))
 
 

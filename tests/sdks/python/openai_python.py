@@ -11,7 +11,6 @@ from tests.sdks.python.abilities import (
     BAD,
     HELLO,
     OTHER,
-    PARAMETERS,
     QUESTION,
     TOOL,
     Person,
@@ -62,7 +61,8 @@ def streamed(side: Side, messages: list[Any], **options: Any) -> Any:
 
 def pieces(side: Side, messages: list[Any], **options: Any) -> Any:
     """The chunks of a stream, added up by hand as older programs do."""
-    text, calls, reasons = "", {}, []
+    text, reasons = "", []
+    calls: dict[int, dict[str, str]] = {}
     for chunk in completions(side)(messages=messages, stream=True, **options):
         for choice in chunk.choices:
             text += choice.delta.content or ""
