@@ -128,6 +128,11 @@ class StreamedCall:
         return self.value is not None or bool(self._written.length)
 
     @property
+    def is_without_arguments(self) -> bool:
+        """Whether nothing of its arguments has arrived."""
+        return self.value is None and not str(self._written).strip(_JSON_SPACE)
+
+    @property
     def is_nothing(self) -> bool:
         """Whether it is an entry without any content."""
         return not (self.id or self.name or self._has_arguments)

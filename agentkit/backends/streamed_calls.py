@@ -110,7 +110,7 @@ class StreamedCalls:
     def _continued(self, piece: "Piece", position: int) -> "StreamedCall | None":
         """The call that a piece continues; None when it begins one."""
         if piece.index is not None:
-            last = self._by_index.get(piece.index)
+            last = self._by_index.get(piece.index) or self._under_another_index(piece)
         else:
             last = self._calls[-1] if self._calls and position == 0 else None
         if piece.id and (piece.index is None or last is None):
@@ -118,6 +118,15 @@ class StreamedCalls:
             if known is not None and known.batch != self._batch and known.is_continued_by(piece):
                 return known
         return None if last is None or (piece.name and self._begins_another(last, piece)) else last
+
+    def _under_another_index(self, piece: "Piece") -> "StreamedCall | None":
+        """The last call, when it has no arguments and those of a piece without name and id stand under an index of
+        their own: some servers count the calls anew there."""
+        last = self._calls[-1] if self._calls and not (piece.id or piece.name or piece.is_blank) else None
+        if last is None or not last.name or not last.is_without_arguments or piece.index is None:
+            return None
+        self._by_index[piece.index] = last
+        return last
 
     @staticmethod
     def _begins_another(last: "StreamedCall", piece: "Piece") -> bool:

@@ -1,5 +1,6 @@
 """LangChain's ChatOpenAI."""
 
+import functools
 import json
 from typing import Any
 
@@ -16,6 +17,7 @@ def get_weather(city: str) -> str:
     return weather(city)
 
 
+@functools.cache
 def at(side: Side, **options: Any) -> Any:
     return ChatOpenAI(model=side.model, base_url=side.url, api_key="none", max_retries=0, **options)
 
