@@ -40,6 +40,7 @@ class StreamedCalls:
         self._by_id: dict[str, StreamedCall] = {}
         self._by_index: dict[int | str, StreamedCall] = {}
         self._batch = 0
+        self._is_counted_anew = False
         self._started: dict[tuple[str, str], _Twins] = {}
 
     def __bool__(self) -> bool:
@@ -98,7 +99,9 @@ class StreamedCalls:
         if len(entry) != 2 or not function or len(function) != 1:
             return None, None
         arguments = function.get("arguments")
-        return (None if arguments is None else self._by_index.get(entry.get("index", ""))), arguments
+        if arguments is None or self._is_counted_anew:
+            return None, None
+        return self._by_index.get(entry.get("index", "")), arguments
 
     def _new(self, piece: "Piece", at_end: bool) -> "StreamedCall":
         call = StreamedCall(piece.index, self._batch, at_end)
@@ -110,7 +113,9 @@ class StreamedCalls:
     def _continued(self, piece: "Piece", position: int) -> "StreamedCall | None":
         """The call that a piece continues; None when it begins one."""
         if piece.index is not None:
-            last = self._by_index.get(piece.index) or self._under_another_index(piece)
+            last = self._by_index.get(piece.index)
+            if last is None or (self._is_counted_anew and last.is_whole):
+                last = self._under_another_index(piece) or last
         else:
             last = self._calls[-1] if self._calls and position == 0 else None
         if piece.id and (piece.index is None or last is None):
@@ -120,11 +125,12 @@ class StreamedCalls:
         return None if last is None or (piece.name and self._begins_another(last, piece)) else last
 
     def _under_another_index(self, piece: "Piece") -> "StreamedCall | None":
-        """The last call, when it has no arguments and those of a piece without name and id stand under an index of
-        their own: some servers count the calls anew there."""
+        """The last call, when it has no arguments yet, and a piece without name and id has some: some servers count the
+        calls in one way where they begin, and in another for the arguments."""
         last = self._calls[-1] if self._calls and not (piece.id or piece.name or piece.is_blank) else None
-        if last is None or not last.name or not last.is_without_arguments or piece.index is None:
+        if last is None or not last.name or last.has_arguments or piece.index is None:
             return None
+        self._is_counted_anew = True
         self._by_index[piece.index] = last
         return last
 

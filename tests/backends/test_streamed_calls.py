@@ -247,6 +247,13 @@ OTHERS = {
         chunk(called(None, '"bob"}', "a", None), called(None, '"ann"}', "b", None)),
         END,
     ],
+    "arguments under other indexes": [
+        chunk(called(arguments="", index=2)),
+        chunk(called(None, BOB, None, index=1)),
+        chunk(called(arguments="", call_id="c2", index=3)),
+        chunk(called(None, ANN, None, index=2)),
+        END,
+    ],
     "one of them repeated": [
         chunk(called()),
         chunk(called(arguments=ANN, call_id="c2", index=1)),
