@@ -11,7 +11,9 @@ def main() -> None:
         from agentkit.cli import app
     except MissingExtraError as error:
         sys.exit(f"agentkit: {error}")
-    app()
+    except KeyboardInterrupt:  # pressed before there was anything to stop
+        sys.exit(130)
+    app(prog_name="agentkit")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ class Capabilities:
     server shows the schema to the model, instead of only constraining its output. images: whether images are accepted;
     None when that is not known. context_length: maximum tokens of prompt and reply together; None when not known.
     tools: whether the server says that its chat template shows tools to the model; None when it does not say.
-    tool_choice: what a request asks for that has none in its sampling, as in OpenAI's chat completions.
+    tool_choice: what a request asks for that has none in its sampling, as in OpenAI's chat completions. samples:
+    whether the fields of a request's sampling mean anything; False where no model writes the reply.
     """
 
     model: str = ""
@@ -64,6 +65,7 @@ class Capabilities:
     context_length: int | None = None
     tools: bool | None = None
     tool_choice: Any = None
+    samples: bool = True
 
     def takes_schema(self, has_tools: bool) -> bool:
         """Whether a request may have a schema as its response_format. has_tools: whether it has tools too."""

@@ -1,6 +1,5 @@
 """Backends by name: "openai:gpt-5-mini", "llamacpp:@http://host:8080", "gguf:model.gguf", "extractive"."""
 
-import os
 from collections.abc import Mapping
 from typing import cast
 
@@ -8,6 +7,7 @@ from agentkit._lazy import Registry
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError
 from agentkit.net.model_names import split_name
+from agentkit.net.stored_keys import environment_with_keys
 
 PROVIDERS = Registry(
     "agentkit.backends",
@@ -30,8 +30,9 @@ def resolve(name: str, environment: Mapping[str, str] | None = None) -> Backend:
     """Return the backend for a name `provider:model[@url]`, such as "openai:gpt-5-mini", "llamacpp:@http://host:8080",
     "gguf:model.gguf" or "extractive".
 
-    environment: variables from which keys and base URLs are read (default: the process's). Raises ConfigurationError
-    when the provider is unknown or a key is missing, MissingExtraError when a package is missing.
+    environment: variables from which keys and base URLs are read (default: the process's, and for a key that is unset
+    the one stored with `agentkit keys set`). Raises ConfigurationError when the provider is unknown or a key is
+    missing, MissingExtraError when a package is missing.
     """
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f'{name!r} is not a model name: write provider:model, such as "openai:gpt-5-mini"')
@@ -42,4 +43,5 @@ def resolve(name: str, environment: Mapping[str, str] | None = None) -> Backend:
             f"there is no model provider {provider!r}; use one of {', '.join(PROVIDERS.names())}. A model name is "
             'provider:model[@url], such as "openai:gpt-5-mini" or "openai:NAME@http://localhost:8000/v1"'
         )
-    return cast(Backend, make(provider, model, url, os.environ if environment is None else environment))
+    given = environment_with_keys() if environment is None else environment
+    return cast(Backend, make(provider, model, url, given))

@@ -26,8 +26,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.fixture(autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder for caches of each test's own, not the user's; and no memory of the sites of other tests, whose ports
-    come again."""
+    """Folders for caches and for the configuration of each test's own, not the user's; and no memory of the sites of
+    other tests, whose ports come again."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
     if politeness := sys.modules.get("agentkit_tools.politeness"):
         politeness.HOSTS_OF_PROCESS.clear()

@@ -39,6 +39,7 @@ LAYERS = [
         "net.learned",
         "net.url_guard",
         "net.model_names",
+        "net.stored_keys",
         "net.drain",
         "tooling.json_tokens",
         "tooling.repair_budget",
@@ -126,7 +127,7 @@ LAYERS = [
     ["serving.http.openai.client_tools", "serving.http.openai.fields", "serving.http.openai.history"],
     ["serving.http.openai.images", "serving.http.openai.title_requests"],
     ["serving.http.openai.answers", "serving.http.openai.response_format"],
-    ["serving.http.openai.service_tools"],
+    ["serving.http.openai.service_tools", "serving.http.openai.responses.tools"],
     ["serving.http.openai.models"],
     ["serving.http.openai.chat_request", "serving.http.openai.passed_through"],
     ["serving.http.openai.responses.items", "serving.http.openai.responses.output"],
@@ -137,11 +138,21 @@ LAYERS = [
     ["serving.http.app"],
     ["serving.http.server"],
     ["serving", "serving.http", "serving.http.openai", "serving.http.openai.responses", "serving.mqtt"],
-    ["cli.progress", "cli.streams", "cli.hidden_arguments"],
-    ["cli.stores", "cli.approvals"],
-    ["cli.following"],
+    ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.reserved_output"],
+    ["cli.stores", "cli.approvals", "cli.piped", "cli.rendered"],
+    ["cli.following", "cli.config", "cli.attachments"],
+    ["cli.options", "cli.prompt"],
     ["cli.ask"],
-    ["cli.chat", "cli.tools", "cli.mqtt", "cli.serve", "cli.doctor.questions", "cli.doctor.oddities"],
+    [
+        "cli.keys",
+        "cli.models",
+        "cli.chat",
+        "cli.tools",
+        "cli.mqtt",
+        "cli.serve",
+        "cli.doctor.questions",
+        "cli.doctor.oddities",
+    ],
     ["cli.doctor.checks"],
     ["cli.sessions", "cli.doctor.conformance"],
     ["cli.doctor"],
@@ -386,10 +397,12 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     direct = {
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
-    # VLMRun() replaces a package that reads it; net.outgoing reads what each HTTP library would read by itself; the
-    # process of an isolated tool gets the program's, that of a reader of documents what Python needs and no key
+    # net.stored_keys is what `resolve` reads; VLMRun() replaces a package that reads it; net.outgoing reads what each
+    # HTTP library would read by itself; the process of an isolated tool gets the program's, that of a reader of
+    # documents what Python needs and no key
     assert direct == {
-        "providers",
+        "net.stored_keys",
+        "cli.config",
         "retrieval.embeddings",
         "backends.vlmrun",
         "net.outgoing",

@@ -62,7 +62,7 @@ class ExtractiveBackend:
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""
-        return Capabilities()
+        return Capabilities(samples=False)
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -134,7 +134,7 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
         raise ConfigurationError('"vlmrun:" contains no model name: write vlmrun:vlm-1')
     key = checked_key(environment.get("VLMRUN_API_KEY"), "VLMRUN_API_KEY")
     if not key:
-        raise ConfigurationError(f"vlmrun:{model} needs a key: set VLMRUN_API_KEY")
+        raise ConfigurationError(f"vlmrun:{model} needs a key: set VLMRUN_API_KEY, or agentkit keys set vlmrun")
     if find_spec("openai") is None:  # checks for it without importing it
         raise _openai_is_missing()
     if url and not urlsplit(url).path.strip("/"):

@@ -1,22 +1,31 @@
-"""The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `tools`, `doctor`, `mqtt`, `serve`."""
+"""The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `models`, `keys`, `config`, `tools`, `doctor`,
+`mqtt`, `serve`."""
 
-from typing import Any
+import difflib
+import shlex
+from typing import Annotated, Any
 
-from agentkit.errors import MissingExtraError
+from agentkit.errors import ConfigurationError, MissingExtraError
 
 try:
     import typer
+    from typer.core import TyperGroup
 except ImportError:
     raise MissingExtraError("the command line", "cli") from None
 
-from agentkit.cli import serve, sessions
+from agentkit.cli import config, keys, serve, sessions
 from agentkit.cli.ask import ask
 from agentkit.cli.chat import chat
 from agentkit.cli.doctor.command import doctor
 from agentkit.cli.hidden_arguments import hide_arguments
+from agentkit.cli.models import models
 from agentkit.cli.mqtt import mqtt, mqtt_chat
+from agentkit.cli.stores import leave
 from agentkit.cli.streams import usable_streams
 from agentkit.cli.tools import tools
+
+CONFIGURED = ("ask", "chat", "models", "replay", "sessions")
+"""The commands that read the configuration file."""
 
 
 class _App(typer.Typer):
@@ -26,17 +35,80 @@ class _App(typer.Typer):
             return super().__call__(*args, **options)
 
 
+class _Commands(TyperGroup):
+    """The commands, and `ask` for what can only be a question: `agentkit "What is ...?"`, `agentkit -m NAME ...`.
+
+    A single word may be a command that is misspelt, so it is an error."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        elif args and self._is_question(ctx, args[0]):
+            args = ["ask", *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = _normal(args[0])
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing and not name.startswith("-"):
+            like = difflib.get_close_matches(name, self.list_commands(ctx), 1)
+            hint = f"Did you mean {like[0]!r}? " if like else ""
+            ctx.fail(f"No such command {args[0]!r}. {hint}To ask a question: agentkit ask {shlex.quote(args[0])}")
+        return super().resolve_command(ctx, args)
+
+    def _is_question(self, ctx: Any, word: str) -> bool:
+        if not word.startswith("-"):
+            return any(each.isspace() for each in word.strip())
+        own = {name for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)}
+        return not difflib.get_close_matches(word.partition("=")[0], own, 1, 0.8)  # --verison is none of ask's
+
+
+def _normal(name: str) -> str:
+    """A name as it is declared: --max_turns is --max-turns."""
+    return name.replace("_", "-")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from agentkit import __version__
+
+        print(f"agentkit {__version__}")
+        raise typer.Exit
+
+
+def _begin(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    if context.invoked_subcommand in CONFIGURED:
+        try:
+            context.default_map = config.default_map()
+        except ConfigurationError as error:
+            leave(str(error), 2)
+
+
 app = _App(
     name="agentkit",
-    help="Run agents that call tools: from the terminal, over HTTP and over MQTT.",
+    cls=_Commands,
+    callback=_begin,
+    help="Ask language models that call tools: from the terminal, over HTTP and over MQTT.\n\n"
+    "agentkit ask 'What is ...?' -m openai:gpt-5-mini answers a question; a model is written "
+    "provider:model\\[@url], as agentkit models lists them.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": _normal,
+    },
     pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold API keys
 )
 app.command()(ask)
 app.command()(chat)
 app.add_typer(sessions.app, name="sessions")
 app.command()(sessions.replay)
+app.command()(models)
+app.add_typer(keys.app, name="keys")
+app.add_typer(config.app, name="config")
 app.command()(tools)
 app.command(context_settings={"allow_extra_args": True})(mqtt)
 app.command("mqtt-chat")(mqtt_chat)

@@ -1,19 +1,34 @@
 """`agentkit ask`: answers one question on standard output, with progress on standard error."""
 
 import json
-import sys
-from typing import Annotated, Any
+from contextlib import ExitStack
+from typing import Annotated, Any, TextIO
 
 import typer
 
-from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result
+from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result, Session
 from agentkit.backend import NO_ANSWER
-from agentkit.cli.following import followed
+from agentkit.cli.following import Live, followed
+from agentkit.cli.options import (
+    AttachmentOption,
+    ContinueOption,
+    DocsOption,
+    MarkdownOption,
+    MaxTurnsOption,
+    ModelOption,
+    QuietOption,
+    SessionOption,
+    SystemOption,
+    ToolOption,
+)
 from agentkit.cli.progress import Progress
-from agentkit.cli.stores import leave
-from agentkit.cli.streams import read_stdin
+from agentkit.cli.prompt import prompt_of
+from agentkit.cli.rendered import MarkdownWriter, shows_markdown
+from agentkit.cli.reserved_output import reserved_output
+from agentkit.cli.stores import StoreOption, chosen_session, leave
+from agentkit.message import Prompt
 from agentkit.record import error_record, result_record
-from agentkit.serving.environment import default_model
+from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.serving.tool_loading import load_tools
 
 ANSWERED, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -25,65 +40,72 @@ INSTRUCTIONS = (
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
-    model: Annotated[
-        str | None,
-        typer.Option(help="provider:model or provider:model@url; default: AGENTKIT_MODEL, else extractive (no model)."),
-    ] = None,
-    docs: Annotated[str | None, typer.Option(metavar="DIR", help="Answer from the documents in this folder.")] = None,
-    tool: Annotated[
+    question: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME|MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
+        typer.Argument(
+            metavar="QUESTION",
+            help="The question; what is piped in goes before it, and - waits for that.",
+            show_default=False,
+        ),
     ] = None,
-    max_turns: Annotated[
-        int, typer.Option(min=1, help="Maximum number of model replies; then a final answer is requested.")
-    ] = 25,
+    model: ModelOption = None,
+    system: SystemOption = None,
+    docs: DocsOption = None,
+    tool: ToolOption = None,
+    attachment: AttachmentOption = None,
+    session: SessionOption = None,
+    continue_: ContinueOption = False,
+    max_turns: MaxTurnsOption = 25,
     as_json: Annotated[bool, typer.Option("--json", help="Print the full result as JSON.")] = False,
     stream: Annotated[
         bool | None,
         typer.Option("--stream/--no-stream", help="Print the answer as it is generated (default: only on a terminal)."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print progress on standard error.")] = False,
+    markdown: MarkdownOption = None,
+    quiet: QuietOption = False,
+    store: StoreOption = None,
 ) -> None:
     """Answer a question using tools: for the web by default, for a folder of documents with --docs.
 
     Exit code: 0 answered, 1 failed or nothing found, 2 bad usage, 130 interrupted by Ctrl-C.
     """
-    try:
-        prompt = read_stdin() if question == "-" else question
-    except ConfigurationError as error:
-        leave(str(error), BAD_USAGE)
-    if not prompt.strip():
-        leave("the question is empty", BAD_USAGE)
-    try:
-        agent = Agent(
-            model or default_model(),
-            tools=load_tools(tool or [], docs),
-            instructions=INSTRUCTIONS,
-            limits=Limits(turns=max_turns),
-        )
-    except (ConfigurationError, LimitError) as error:
-        leave(str(error), BAD_USAGE)
-    live = not as_json and (sys.stdout.isatty() if stream is None else stream)
-    with agent, Progress(quiet=quiet) as progress:
-        result = _run(agent, prompt, progress, live, as_json)
+    with ExitStack() as leaving:
+        out = leaving.enter_context(reserved_output())
+        try:
+            name = model or DEFAULT_MODEL
+            prompt = prompt_of(question or [], attachment or [], only_question=name == DEFAULT_MODEL)
+            kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
+            limits = Limits(turns=max_turns)
+            tools = load_tools(tool or [], docs)
+            instructions = INSTRUCTIONS if system is None else system
+            agent = Agent(name, tools=tools, instructions=instructions, limits=limits)
+        except (ConfigurationError, LimitError) as error:
+            leave(str(error), BAD_USAGE)
+        leaving.callback(agent.close)
+        progress = leaving.enter_context(Progress(quiet=quiet))
+        is_rendered = not as_json and (shows_markdown(out) if markdown is None else markdown)
+        streams = not as_json and (out.isatty() if stream is None else stream)
+        live: Live = "nothing" if not streams else "markdown" if is_rendered else "deltas"
+        result = _run(agent, prompt, kept, progress, live, as_json, out)
         progress.summary(result)
-    if as_json:
-        _print_json(result_record(result))
-    elif not live:
-        print(result.output)
+        if as_json:
+            _print_json(result_record(result), out)
+        elif not streams:
+            _print_answer(result.output, is_rendered, out)
     raise typer.Exit(ANSWERED if result.output.strip() and result.finish_reason != NO_ANSWER else FAILED)
 
 
-def _run(agent: Agent, prompt: str, progress: Progress, live: bool, as_json: bool) -> Result:
+def _run(
+    agent: Agent, prompt: Prompt, session: Session | None, progress: Progress, live: Live, as_json: bool, out: TextIO
+) -> Result:
     """Display the run until it ends. Exits the program when it fails or is interrupted."""
+
+    def resumed(result: Result, decisions: dict[str, Any]) -> Any:
+        past: Any = {"messages": result.messages} if session is None else {"session": session}
+        return agent.stream(approve=decisions, **past)
+
     try:
-        return followed(
-            lambda: agent.stream(prompt),
-            lambda result, decisions: agent.stream(messages=result.messages, approve=decisions),
-            progress,
-            "deltas" if live else "nothing",
-        )
+        return followed(lambda: agent.stream(prompt, session=session), resumed, progress, live, out)
     except KeyboardInterrupt as error:
         progress.interrupted(getattr(error, "tool_calls", []))
         raise typer.Exit(INTERRUPTED) from None
@@ -93,15 +115,22 @@ def _run(agent: Agent, prompt: str, progress: Progress, live: bool, as_json: boo
         if not isinstance(error, AgentkitError | APIError):
             raise
         if as_json:
-            _print_json(error_record(error))
+            _print_json(error_record(error), out)
         leave(str(error), FAILED)
 
 
-def _print_json(record: dict[str, Any]) -> None:
+def _print_answer(text: str, is_rendered: bool, out: TextIO) -> None:
+    if is_rendered:
+        MarkdownWriter(out).print(text)
+    else:
+        print(text, file=out)
+
+
+def _print_json(record: dict[str, Any], out: TextIO) -> None:
     """Print a record, in ASCII where the encoding of standard output has no other way (half a surrogate pair)."""
     text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(out.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(record, allow_nan=False, indent=2)
-    print(text)
+    print(text, file=out)

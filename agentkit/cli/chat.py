@@ -6,17 +6,30 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Session, Tool
 from agentkit.cli.ask import BAD_USAGE, FAILED, INSTRUCTIONS
-from agentkit.cli.following import followed
+from agentkit.cli.following import Live, followed
+from agentkit.cli.options import (
+    ContinueOption,
+    DocsOption,
+    MarkdownOption,
+    MaxTurnsOption,
+    ModelOption,
+    QuietOption,
+    SessionOption,
+    SystemOption,
+    ToolOption,
+)
 from agentkit.cli.progress import Progress, printable
-from agentkit.cli.stores import StoreOption, leave, opened
+from agentkit.cli.rendered import shows_markdown
+from agentkit.cli.reserved_output import reserved_output
+from agentkit.cli.stores import StoreOption, chosen_session, leave
 from agentkit.message import text_of
-from agentkit.serving.environment import default_model
+from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.serving.tool_loading import load_tools
 from agentkit.sessions.memory import MemorySessions
 from agentkit.transcript import calls_of
@@ -30,20 +43,15 @@ HELP = """/tools        list the tools available to the model
 
 
 def chat(
-    model: Annotated[
-        str | None, typer.Option(help="provider:model or provider:model@url; default: AGENTKIT_MODEL, else extractive.")
-    ] = None,
-    session: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Store the conversation under NAME, or continue it.")
-    ] = None,
-    docs: Annotated[str | None, typer.Option(metavar="DIR", help="Answer from the documents in this folder.")] = None,
-    tool: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME|MODULE:NAME", help="A tool for the model to call; repeat the option for several."),
-    ] = None,
-    instructions: Annotated[str, typer.Option(help="The system prompt.")] = INSTRUCTIONS,
-    max_turns: Annotated[int, typer.Option(min=1, help="Maximum number of model replies to one message.")] = 25,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print progress on standard error.")] = False,
+    model: ModelOption = None,
+    session: SessionOption = None,
+    continue_: ContinueOption = False,
+    docs: DocsOption = None,
+    tool: ToolOption = None,
+    system: SystemOption = None,
+    max_turns: MaxTurnsOption = 25,
+    markdown: MarkdownOption = None,
+    quiet: QuietOption = False,
     store: StoreOption = None,
 ) -> None:
     """Chat with a model that can call tools. /help lists the commands; Ctrl-C stops a reply, Ctrl-D exits.
@@ -53,12 +61,16 @@ def chat(
 
     def make_agent(name: str) -> Agent:
         limits = Limits(turns=max_turns)
+        instructions = INSTRUCTIONS if system is None else system
         return Agent(name, tools=load_tools(tool or [], docs), instructions=instructions, limits=limits)
 
     with ExitStack() as leaving:
-        sessions = leaving.enter_context(opened(store) if session is not None else MemorySessions())
         try:
-            talk = _Talk(make_agent, make_agent(model or default_model()), sessions[session or "chat"], quiet)
+            kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
+            is_rendered = shows_markdown(sys.stdout) if markdown is None else markdown
+            talk = _Talk(
+                make_agent, make_agent(model or DEFAULT_MODEL), kept or MemorySessions()["chat"], quiet, is_rendered
+            )
             talk.greet()
         except (ConfigurationError, LimitError, AgentkitError) as error:
             leave(str(error), BAD_USAGE)
@@ -76,6 +88,7 @@ class _Talk:
     agent: Agent
     session: Session
     quiet: bool
+    is_rendered: bool
     failed: bool = False
 
     def greet(self) -> None:
@@ -107,13 +120,15 @@ class _Talk:
             self._say(f"agentkit: {error}")
 
     def _answer(self, line: str) -> None:
-        with Progress(quiet=self.quiet) as progress:
+        with reserved_output() as out, Progress(quiet=self.quiet) as progress:
+            live: Live = "replies" if not out.isatty() else "markdown" if self.is_rendered else "deltas"
             try:
                 result = followed(
                     lambda: self.agent.stream(line, session=self.session),
                     lambda _, decisions: self.agent.stream(session=self.session, approve=decisions),
                     progress,
-                    live="deltas" if sys.stdout.isatty() else "replies",
+                    live,
+                    out,
                 )
                 progress.summary(result)
                 self.failed = not result.output.strip()

@@ -1,47 +1,51 @@
 """Displays a run on the terminal until it ends: its text and progress, and the calls that need approval."""
 
-import sys
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from agentkit import Result, Run
 from agentkit.cli.approvals import decided
 from agentkit.cli.progress import Progress, printable
+from agentkit.cli.rendered import MarkdownWriter
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, TextDelta
 from agentkit.serving.append_only import AppendOnlyText
 
-Live = Literal["deltas", "replies", "nothing"]
-"""What is written of the text while a run goes on: as it arrives, each reply when it is complete, or nothing."""
+Live = Literal["deltas", "markdown", "replies", "nothing"]
+"""What is written of the text while a run goes on: as it arrives, as rendered Markdown, each reply when it is complete,
+or nothing."""
 
 
 def followed(
-    begin: Callable[[], Run], resume: Callable[[Result, dict[str, Any]], Run], progress: Progress, live: Live
+    begin: Callable[[], Run],
+    resume: Callable[[Result, dict[str, Any]], Run],
+    progress: Progress,
+    live: Live,
+    out: TextIO,
 ) -> Result:
     """Display a run, resume it each time the user has decided on its pending calls, and return the last result.
 
-    Exceptions of the run, KeyboardInterrupt included, are raised with the run's `tool_calls` and `messages` so far as
-    attributes."""
+    out: where the text is written. Exceptions of the run, KeyboardInterrupt included, are raised with the run's
+    `tool_calls` and `messages` so far as attributes."""
     run = begin()
     while True:
-        result = _display(run, progress, live)
+        result = _display(run, progress, live, out)
         if result.stopped != "approval":
             return result
         progress.rest()
         run = resume(result, decided(result.pending))
 
 
-def _display(run: Run, progress: Progress, live: Live) -> Result:
+def _display(run: Run, progress: Progress, live: Live, out: TextIO) -> Result:
     """Display one run and return its result."""
-    output = _Replies() if live == "replies" else _Output() if sys.stdout.isatty() else _Piped()
+    output = _output(progress, live, out)
     try:
         with run:
             for event in run:
-                if live != "nothing" and output.takes(event):
-                    progress.rest()
-                else:
+                if not output.takes(event):
                     output.rest()
                     progress.show(event)
     except BaseException as error:
+        output.rest()
         progress.rest()
         error.tool_calls = run.tool_calls  # type: ignore[attr-defined]
         error.messages = run.messages  # type: ignore[attr-defined]
@@ -50,35 +54,74 @@ def _display(run: Run, progress: Progress, live: Live) -> Result:
     return run.result
 
 
-class _Output:
-    """Writes text to a terminal as it arrives. What was discarded stays on the screen; the progress says so."""
+def _output(progress: Progress, live: Live, out: TextIO) -> "_Output":
+    if live == "deltas":
+        return _Terminal(progress, out) if out.isatty() else _Piped(progress, out)
+    return {"markdown": _Rendered, "replies": _Replies, "nothing": _Output}[live](progress, out)
 
-    def __init__(self) -> None:
+
+class _Output:
+    """Writes nothing."""
+
+    def __init__(self, progress: Progress, out: TextIO) -> None:
+        self._progress = progress
+        self._out = out
         self._wrote = False
 
     def takes(self, event: Event) -> bool:
         """Write the text of an event; return whether there is nothing else to show of it."""
-        if isinstance(event, TextDelta):
-            self._write(printable(event.text))
-        return isinstance(event, TextDelta)
+        return False
 
     def rest(self) -> None:
         """End the line."""
         if self._wrote:
-            print()
+            self._out.write("\n")
+            self._out.flush()
             self._wrote = False
 
     def _write(self, text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        self._progress.rest()
+        self._out.write(text)
+        self._out.flush()
         self._wrote = True
+
+
+class _Terminal(_Output):
+    """Writes text to a terminal as it arrives. What was discarded stays on the screen; the progress says so."""
+
+    def takes(self, event: Event) -> bool:
+        if isinstance(event, TextDelta):
+            self._write(printable(event.text))
+        return isinstance(event, TextDelta)
+
+
+class _Rendered(_Output):
+    """Writes Markdown as it looks, block by block; the status line has the end of the block that is arriving."""
+
+    def __init__(self, progress: Progress, out: TextIO) -> None:
+        super().__init__(progress, out)
+        self._markdown = MarkdownWriter(out)
+
+    def takes(self, event: Event) -> bool:
+        if isinstance(event, TextDelta):
+            self._print(self._markdown.write(event.text))
+            self._progress.writing(self._markdown.last_line)
+        return isinstance(event, TextDelta)
+
+    def rest(self) -> None:
+        self._print(self._markdown.rest())
+
+    def _print(self, blocks: str) -> None:
+        if blocks:
+            self._progress.rest()
+            self._markdown.print(blocks)
 
 
 class _Piped(_Output):
     """Writes text to a pipe or a file, where it can't be taken back. Raises ReplyChangedError."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, progress: Progress, out: TextIO) -> None:
+        super().__init__(progress, out)
         self._text = AppendOnlyText()
 
     def takes(self, event: Event) -> bool:
@@ -90,8 +133,8 @@ class _Piped(_Output):
 class _Replies(_Output):
     """Writes the text of each reply when it is complete, so that nothing has to be taken back."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, progress: Progress, out: TextIO) -> None:
+        super().__init__(progress, out)
         self._parts: list[str] = []
 
     def takes(self, event: Event) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from types import TracebackType
 
 from rich.console import Console
@@ -69,6 +70,10 @@ class Progress:
         elif isinstance(event, LoopDetected):
             self._line("!", event.what, "yellow")
 
+    def writing(self, line: str) -> None:
+        """Show the end of a text that is not printed yet in the status line."""
+        self._wait_for(_shortened(line))
+
     def rest(self) -> None:
         """Clear the status line."""
         if self._status is not None:
@@ -103,13 +108,16 @@ class Progress:
             self._console.print(line, soft_wrap=True)
 
     def _wait_for(self, what: str) -> None:
-        if not self._console.is_terminal or self._console.quiet:
+        # FORCE_COLOR makes a terminal of a pipe, but a status line needs a real one.
+        if self._console.quiet or not sys.stderr.isatty() or not self._console.is_terminal:
             return
+        text = Text(what)
+        text.truncate(max(self._console.width - 4, 1), overflow="ellipsis")  # one line: only that is cleared for sure
         if self._status is None:
-            self._status = self._console.status(what)
+            self._status = self._console.status(text)
             self._status.start()
         else:
-            self._status.update(what)
+            self._status.update(text)
 
 
 def spent(usage: Usage) -> str:

@@ -1,11 +1,12 @@
 """Where the command line stores its sessions."""
 
 import sys
+from contextlib import ExitStack
 from typing import Annotated, NoReturn
 
 import typer
 
-from agentkit import ConfigurationError, SessionError
+from agentkit import ConfigurationError, Session, SessionError
 from agentkit.serving.environment import session_store
 from agentkit.sessions import Sessions, open_sessions
 
@@ -14,8 +15,8 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         metavar="FILE|URL",
-        help="SQLite file, redis://... or the URL of another store; default: AGENTKIT_SESSIONS, else a file in the "
-        "user's data folder.",
+        envvar="AGENTKIT_SESSIONS",
+        help="SQLite file, redis://... or the URL of another store; default: a file in the user's data folder.",
     ),
 ]
 
@@ -29,6 +30,30 @@ def opened(where: str | None) -> Sessions:
         return open_sessions(where or session_store())
     except (ConfigurationError, SessionError) as error:
         leave(str(error), 2)
+
+
+def chosen_session(
+    name: str | None, continues: bool, where: str | None, leaving: ExitStack, *, quiet: bool
+) -> Session | None:
+    """Return the session of this name, with `continues` and without a name the one that was written last, None when
+    neither is asked for.
+
+    leaving: closes the store. quiet: don't say which one is the last. Raises ConfigurationError for an invalid name,
+    and when no session is stored."""
+    if name is None and not continues:
+        return None
+    sessions = leaving.enter_context(opened(where))
+    try:
+        if name is not None:
+            return sessions[name]
+        latest = next((info.id for info in sessions.list() if ":" not in info.id), None)  # services' ids have a colon
+    except SessionError as error:
+        raise ConfigurationError(str(error)) from None
+    if latest is None:
+        raise ConfigurationError("no conversation is stored that could be continued: begin one with --session NAME")
+    if not quiet:
+        print(f"(continuing the session {latest})", file=sys.stderr)
+    return sessions[latest]
 
 
 def leave(message: str, code: int) -> NoReturn:

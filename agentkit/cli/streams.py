@@ -63,13 +63,12 @@ def usable_streams() -> Iterator[None]:
                 stream.reconfigure(errors=errors)
 
 
-def read_stdin() -> str:
-    """Return the text of standard input: UTF-8, UTF-16 or UTF-32, else in the encoding of the locale.
+def text_of_stdin(content: bytes | str) -> str:
+    """Return the text that was read from standard input: UTF-8, UTF-16 or UTF-32, else in the encoding of the locale.
 
     Raises ConfigurationError when it is not a text in one of them.
     """
     try:
-        content: Any = getattr(sys.stdin, "buffer", sys.stdin).read()
         text = content if isinstance(content, str) else _decoded(content, getattr(sys.stdin, "encoding", None))
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1

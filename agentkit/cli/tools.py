@@ -11,32 +11,33 @@ from rich.text import Text
 from agentkit import ConfigurationError, Tool
 from agentkit import tool as as_tool
 from agentkit.cli.ask import BAD_USAGE
+from agentkit.cli.options import DocsOption, ToolOption
 from agentkit.cli.progress import printable
+from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import leave
 from agentkit.serving.tool_loading import TOOLS, AnyTool, load, load_tools
 
 
 def tools(
-    tool: Annotated[
-        list[str] | None, typer.Option(metavar="NAME|MODULE:NAME", help="A tool to list; repeatable.")
-    ] = None,
-    docs: Annotated[str | None, typer.Option(metavar="DIR", help="List the document tools for this folder.")] = None,
+    tool: ToolOption = None,
+    docs: DocsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the schemas as the model receives them.")] = False,
 ) -> None:
     """List tools and their parameters: all that have a name, or those given by --tool and --docs."""
-    try:
-        found = load_tools(tool or [], docs) if tool or docs else _named()
-        listed = [each if isinstance(each, Tool) else as_tool(each) for each in found]
-    except ConfigurationError as error:
-        leave(str(error), BAD_USAGE)
-    if as_json:
-        print(json.dumps([each.schema for each in listed], ensure_ascii=False, indent=2))
-        return
-    console = Console(highlight=False)
-    for each in listed:
-        _print(console, each)
-    if not (tool or docs):
-        console.print(f"Names for --tool: {', '.join(TOOLS.names())}")
+    with reserved_output() as out:
+        try:
+            found = load_tools(tool or [], docs) if tool or docs else _named()
+            listed = [each if isinstance(each, Tool) else as_tool(each) for each in found]
+        except ConfigurationError as error:
+            leave(str(error), BAD_USAGE)
+        if as_json:
+            print(json.dumps([each.schema for each in listed], ensure_ascii=False, indent=2), file=out)
+            return
+        console = Console(file=out, highlight=False)
+        for each in listed:
+            _print(console, each)
+        if not (tool or docs):
+            console.print(f"Names for --tool: {', '.join(TOOLS.names())}")
 
 
 def _named() -> list[AnyTool]:

@@ -43,8 +43,8 @@ def openai_address(
     key = checked_key(environment.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
     if not key and not url:
         raise ConfigurationError(
-            f"openai:{model} needs a key: set OPENAI_API_KEY, or use a self-hosted server with "
-            f"openai:{model}@http://host:port/v1"
+            f"openai:{model} needs a key: set OPENAI_API_KEY, store it with agentkit keys set openai, or use a "
+            f"self-hosted server with openai:{model}@http://host:port/v1"
         )
     return url, key
 

@@ -16,6 +16,7 @@ from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError, ToolError
 from agentkit.net.keys import blotted, checked_key
 from agentkit.net.model_names import LOCAL, NO_KEY, OPENAI_URL, openai_address, split_name
+from agentkit.net.stored_keys import environment_with_keys
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -159,7 +160,8 @@ def embedder(name: str, environment: Mapping[str, str] | None = None) -> OpenAIE
         raise ConfigurationError(
             f"there are no embeddings of {name!r}: write provider:model[@url] with one of openai, {', '.join(LOCAL)}"
         )
-    base_url, key = openai_address(provider, model, url, os.environ if environment is None else environment)
+    given = environment_with_keys() if environment is None else environment
+    base_url, key = openai_address(provider, model, url, given)
     return OpenAIEmbedder(model or "default", base_url, key)
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,12 +59,13 @@ def environment(**more: str) -> dict[str, str]:
 def agentkit(
     *arguments: str, cwd: Path | None = None, stdin: str | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     return subprocess.run(
         [sys.executable, "-m", "agentkit", *arguments],
+        **given,
         capture_output=True,
         text=True,
         cwd=cwd,
-        input=stdin,
         env=environment(**variables),
         timeout=60,
         check=False,
@@ -148,7 +150,7 @@ def test_turns_can_be_limited(folder: Path, llama: LlamaServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["ask"], "Missing argument"),
+        (["ask"], "the question is empty"),
         (["ask", "  "], "the question is empty"),
         (["ask", "x", "--model", "nonsense:x"], "no model provider 'nonsense'"),
         (["ask", "x", "--model", "openai:gpt-5-mini"], "OPENAI_API_KEY"),

@@ -36,7 +36,8 @@ def model() -> Iterator[ModelServer]:
 
 @pytest.fixture
 def service(tmp_path: Path, model: ModelServer) -> Iterator[Service]:
-    settings = settings_for(tmp_path, model.url, agentkit_tools=(LOOK_UP,), agentkit_answer_cache_seconds=60)
+    limited = {"llm_max_tokens": 512}  # set, so that it holds for all APIs of the service, which then ask the same
+    settings = settings_for(tmp_path, model.url, agentkit_tools=(LOOK_UP,), agentkit_answer_cache_seconds=60, **limited)
     with serve_http(settings) as running:
         yield running
 

@@ -159,7 +159,7 @@ def _add_middleware(app: FastAPI, state: State) -> None:
             allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
             allow_headers=["*"],  # SDKs send headers of their own; credentials other than the key are not read
             allow_private_network=True,
-            expose_headers=["Retry-After", "X-Request-Id"],
+            expose_headers=["Retry-After", "X-Request-Id", "X-Should-Retry"],
         )
     app.add_middleware(RequestMonitor, metrics=state.metrics)
 

@@ -1,6 +1,7 @@
 """Error responses: {"detail": "..."}, and under /v1 the error format of the OpenAI API."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -89,10 +90,20 @@ def status_and_detail(error: Exception) -> tuple[int, str]:
     if isinstance(error, SessionError):
         return 503, "the session store is temporarily unavailable"
     if isinstance(error, APIError):
-        return _model_server_status(error), f"model server error: {in_a_line(error.message, 500)}"
+        return _model_server_status(error), f"model server error: {in_a_line(without_address(error), 500)}"
     if isinstance(error, AgentkitError):
         return 500, in_a_line(str(error), 500)
     return 500, "internal server error"
+
+
+def without_address(error: APIError) -> str:
+    """The message of an error of the model server, as clients are told it: without the server's address, which may be
+    inside of a network that is not theirs. The log has it."""
+    url = getattr(error, "request", None) and error.request.url
+    if not url:
+        return error.message
+    server = re.escape(url.netloc.decode("ascii", "replace"))
+    return re.sub(rf"(?:https?://)?{server}[^\s,;)\"']*", "(its address)", error.message, flags=re.IGNORECASE)
 
 
 def _model_server_status(error: APIError) -> int:
@@ -109,7 +120,8 @@ def logged_status_and_detail(error: Exception) -> tuple[int, str]:
     if isinstance(error, SessionError) and status == 503:
         STORE_OUTAGE.note(f"requests with a session get 503: {in_a_line(str(error), 500)}")
     elif status >= 500 and not isinstance(error, StoppingError):
-        logger.warning("%s: %s", type(error).__name__, detail, exc_info=status == 500)
+        text = in_a_line(error.message, 500) if isinstance(error, APIError) else detail
+        logger.warning("%s: %s", type(error).__name__, text, exc_info=status == 500)
     return status, detail
 
 
@@ -160,7 +172,7 @@ def add_handlers(app: FastAPI) -> None:
         if error.status_code == 404 and detail == "Not Found":
             detail, code = _not_found(request.method, path), "unknown_url"
         elif error.status_code == 405 and is_of_openai(path):
-            allowed = (error.headers or {}).get("allow", "another method")
+            allowed = (error.headers or {}).get("Allow", "another method")
             detail = f"{request.method} is not supported at {in_a_line(path, 200)}: use {allowed}"
         return response_of(path, error.status_code, detail, error.headers, param, code)
 

@@ -148,3 +148,50 @@ def test_services_that_share_a_store_continue_each_others_answers(tmp_path: Path
     assert [each["role"] for each in last] == ["user", *["assistant", "tool", "tool"] * 3]
     assert [f"all about {turn}" in last[2 + 3 * turn]["content"] for turn in range(3)] == [True] * 3
     assert [f"warm {turn}" in last[3 + 3 * turn]["content"] for turn in range(3)] == [True] * 3
+
+
+BOTH: list[Any] = [
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [call("a", "look_up"), call("b", "mine", '{"x": 1}'), call("c", "yours")],
+    },
+    {"role": "tool", "tool_call_id": "a", "content": "found"},
+]
+
+
+def ids_in(messages: list[Any]) -> list[Any]:
+    """The ids of calls, and those of the calls that messages answer."""
+    return [
+        [each["id"] for each in message["tool_calls"]] if message.get("tool_calls") else message.get("tool_call_id")
+        for message in messages
+    ]
+
+
+@pytest.mark.parametrize(
+    ("places", "answered", "expected"),
+    [
+        pytest.param([[0, 1]], [0, 1], [["a", "b", "c"], "a", "b", "c"], id="all"),
+        pytest.param([[0, 1]], [1, 0], [["a", "b", "c"], "a", "c", "b"], id="results in another order"),
+        pytest.param([[1, 0]], [1, 0], [["a", "b", "c"], "a", "c", "b"], id="calls in another order"),
+        pytest.param([[0]], [0], [["a", "b"], "a", "b"], id="the first alone"),
+        pytest.param([[1]], [1], [["a", "c"], "a", "c"], id="the second alone"),
+        pytest.param([[0], [1]], [0, 1], [["a", "b"], "a", "b", ["own"], "own"], id="a message for each"),
+        pytest.param([[0, 1], [0, 1]], [0, 1], [["a", "b", "c"], "a", "b", "c"] * 2, id="the same again"),
+    ],
+)
+def test_an_answer_goes_on_with_the_calls_that_the_client_has_kept(places: Any, answered: Any, expected: Any) -> None:
+    """hinthornw/trustcall#12, langgenius/dify-official-plugins#2352: frameworks split, drop and sort parallel calls,
+    and the next request is refused."""
+    kept = Continuations(MemorySessions())
+    made = sent(kept, BOTH, ("b", "c"))["tool_calls"]
+    messages: list[Any] = []
+    for each in places:
+        messages.append({"role": "assistant", "content": None, "tool_calls": [made[place] for place in each]})
+        results = [place for place in answered if place in each]
+        messages += [{"role": "tool", "tool_call_id": made[place]["id"], "content": "x"} for place in results]
+    named = {made[1]["id"]: "own"}
+    found = ids_in(kept.restored("ann", messages))
+    assert [
+        named.get(each, each) if isinstance(each, str) else [named.get(i, i) for i in each] for each in found
+    ] == expected

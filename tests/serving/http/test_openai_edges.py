@@ -17,6 +17,7 @@ from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.http.validation import problems_of
 from tests.support.http_service import LOOK_UP, Service, reply, serve_http, settings_for
 from tests.support.model_server import ModelServer, serve
+from tests.support.ports import free_port
 from tests.support.site import Site
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -116,6 +117,24 @@ def test_a_body_that_is_no_json_is_a_400(service: Service) -> None:
 def test_an_unknown_url_has_a_code_of_its_own(service: Service, method: str, path: str, status: int, code: str) -> None:
     error = error_of(service, status, None, path, method)
     assert (error["code"], error["type"]) == (code, "invalid_request_error")
+
+
+def test_no_client_is_told_where_the_model_server_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with serve_http(settings_for(tmp_path, f"http://{address}/inside", llm_timeout=5)) as service:
+        said = {"messages": [{"role": "user", "content": "hi"}]}
+        for path, body in (
+            ("/v1/chat/completions", said),
+            ("/v1/responses", {"input": "hi"}),
+            ("/v1/embeddings", {"input": "hi"}),
+            ("/api/llm/chat", said),
+        ):
+            answer = service.ask("POST", path, body)
+            assert answer.status_code == 503
+            assert "is the server running?" in answer.text
+            assert address not in answer.text
+            assert "inside" not in answer.text
+    assert f"{address}/inside" in caplog.text
 
 
 def test_sdks_find_the_id_of_a_request(service: Service) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from agentkit.serving.http.openai.passed_through import _Named
 from tests.support.http_service import Service, serve_http, settings_for
 from tests.support.model_server import Answer, ModelServer, serve, streamed
 from tests.support.waiting import until
@@ -48,7 +51,7 @@ def test_embeddings_and_completions_are_the_model_servers(tmp_path: Path) -> Non
 
     with served(tmp_path, answer) as (client, server, _):
         made = client.embeddings.create(model="agentkit", input="Hello", extra_body={"pooling": "mean"})
-        assert made.data[0].embedding == [0.5, -0.25]
+        assert (made.data[0].embedding, made.model) == ([0.5, -0.25], "agentkit")
         body = server.requests[0].body
         assert (body["model"], body["input"], body["pooling"]) == ("default", "Hello", "mean")
         client.embeddings.create(model="other-model", input=["a", "b"])
@@ -58,7 +61,14 @@ def test_embeddings_and_completions_are_the_model_servers(tmp_path: Path) -> Non
         assert {"prompt": "Once upon a", "max_tokens": 3, "echo": True}.items() <= server.requests[2].body.items()
         assert "temperature" not in server.requests[2].body
         chunks = list(client.completions.create(model="agentkit", prompt="Once", stream=True))
-        assert [chunk.choices[0].text for chunk in chunks] == [" time", " time"]
+        assert [(chunk.choices[0].text, chunk.model) for chunk in chunks] == [(" time", "agentkit")] * 2
+
+
+@given(st.lists(st.binary(max_size=30) | st.just(b'{"model":"/a \\"b\\"",\n'), max_size=6), st.integers(1, 9))
+def test_a_stream_has_the_name_that_the_client_knows_wherever_it_is_cut(parts: list[bytes], length: int) -> None:
+    body, named = b"".join(parts), _Named("mine")
+    pieces = [body[start : start + length] for start in range(0, len(body), length)]
+    assert b"".join([*map(named.take, pieces), named.rest()]) == named.replaced(body)
 
 
 REFUSALS: list[tuple[str, int, int, str | None]] = [

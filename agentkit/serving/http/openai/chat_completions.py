@@ -4,16 +4,18 @@ The service's tools run here, and of them a client sees only what the model says
 returned to it.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from agentkit._text import json_bytes
 from agentkit.event import Event, ToolStarted
+from agentkit.limits import Usage
 from agentkit.message import ToolCall
 from agentkit.middleware.structured_output import FINAL
 from agentkit.serving.exchange import Answer
@@ -78,10 +80,32 @@ async def complete(body: CompletionRequest, request: Request, state: Service, su
     head = head_of(model, state.fingerprint)
     if body.stream:
         return await streamed(_chunks(state, request, asked, subject, head, body.wants_usage), _last_frames)
-    return JSONResponse(await _whole(state, request, asked, subject, head))
+    return json_response(await _whole(state, request, asked, subject, head))
+
+
+def json_response(content: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """A response as JSON, whatever the texts of models and clients in it: half a surrogate pair is replaced."""
+    return Response(json_bytes(content), headers=headers, media_type="application/json")
 
 
 async def _whole(state: State, request: Request, asked: Asked, subject: str, head: dict[str, Any]) -> dict[str, Any]:
+    found = [await _answer(state, request, each, subject) for each in asked.each()]
+    choices = [
+        {
+            "index": place,
+            "message": message,
+            "logprobs": logprobs_in(ending.answer),
+            "finish_reason": ending.finish_reason,
+        }
+        for place, (message, ending) in enumerate(found)
+    ]
+    usage = sum((ending.answer.usage for _, ending in found), Usage())
+    marks = found[0][1].marks if all(ending.marks for _, ending in found) else {}
+    return {**head, "object": "chat.completion", "choices": choices, "usage": usage_fields(usage), **marks}
+
+
+async def _answer(state: State, request: Request, asked: Asked, subject: str) -> tuple[dict[str, Any], Ending]:
+    """One answer: its message, and its ending."""
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     said: Said = SaidAtOnce()
     said = said if asked.json is None else SaidAsJson(said, streams=False)
@@ -90,24 +114,17 @@ async def _whole(state: State, request: Request, asked: Asked, subject: str, hea
             if isinstance(each, dict):
                 message |= each
             elif isinstance(each, Ending):
-                return _completion(message, each, head)
+                return _ended(message, each), each
     raise ClientDisconnectedError
 
 
-def _completion(message: dict[str, Any], ending: Ending, head: dict[str, Any]) -> dict[str, Any]:
+def _ended(message: dict[str, Any], ending: Ending) -> dict[str, Any]:
     if ending.calls:
         message["tool_calls"] = ending.calls
     elif message["content"] is None:
         message["refusal"] = refusal_in(ending.answer)
         message["content"] = "" if message["refusal"] is None else None
-    choice = {
-        "index": 0,
-        "message": message,
-        "logprobs": logprobs_in(ending.answer),
-        "finish_reason": ending.finish_reason,
-    }
-    usage = usage_fields(ending.answer.usage)
-    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage, **ending.marks}
+    return message
 
 
 async def _chunks(
@@ -115,29 +132,43 @@ async def _chunks(
 ) -> AsyncGenerator[Any, None]:
     head = {**head, "object": "chat.completion.chunk"}
     more = {"usage": None} if wants_usage else {}
+    usage = Usage()
+    for place, each in enumerate(asked.each()):
+        ending: Ending | None = None
+        async with aclosing(_choices(state, request, each, subject)) as choices:
+            async for choice, ending in choices:
+                marks = {} if ending is None else ending.marks
+                yield None if choice is None else {**head, "choices": [{"index": place, **choice}], **more, **marks}
+        if ending is None:  # the client has disconnected
+            return
+        usage += ending.answer.usage
+    if wants_usage:
+        yield {**head, "choices": [], "usage": usage_fields(usage)}
+
+
+async def _choices(
+    state: State, request: Request, asked: Asked, subject: str
+) -> AsyncGenerator[tuple[dict[str, Any] | None, Ending | None], None]:
+    """Yield one answer as the choices of chunks, the last one with the ending; None is a keep-alive."""
     role: Delta = {"role": "assistant", "content": ""}
 
-    def chunk(delta: Delta, ending: Ending | None = None) -> dict[str, Any]:
+    def choice(delta: Delta, ending: Ending | None = None) -> dict[str, Any]:
         nonlocal role
         if not delta.keys().isdisjoint(("tool_calls", "refusal")):  # no text is null, as in an answer that is whole
             role.pop("content", None)
         delta, role = {**role, **delta}, {}
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
-        if ending is not None:
-            choice |= {"logprobs": logprobs_in(ending.answer), "finish_reason": ending.finish_reason}
-        return {**head, "choices": [choice], **more, **(ending.marks if ending is not None else {})}
+        if ending is None:
+            return {"delta": delta, "logprobs": None, "finish_reason": None}
+        return {"delta": delta, "logprobs": logprobs_in(ending.answer), "finish_reason": ending.finish_reason}
 
-    said = streamed_said(asked, state)
-    async with aclosing(answer_parts(state, request, asked, subject, said)) as parts:
+    async with aclosing(answer_parts(state, request, asked, subject, streamed_said(asked, state))) as parts:
         async for each in parts:
             if not isinstance(each, Ending):
-                yield None if each is None else chunk(each)
+                yield (None if each is None else choice(each)), None
                 continue
             for delta in _last_deltas(each):
-                yield chunk(delta)
-            yield chunk({}, each)
-            if wants_usage:
-                yield {**head, "choices": [], "usage": usage_fields(each.answer.usage)}
+                yield choice(delta), None
+            yield choice({}, each), each
 
 
 def streamed_said(asked: Asked, state: State) -> Said:

@@ -1,8 +1,9 @@
 """The request of a chat completion, and what a run makes of it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,7 +11,8 @@ from agentkit.middleware.structured_output import FINAL
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.openai.client_tools import client_tools, tool_choice
-from agentkit.serving.http.openai.fields import sampling_of
+from agentkit.serving.http.openai.errors import RefusedRequestError
+from agentkit.serving.http.openai.fields import MAX_ANSWERS, check_without_a_model, sampling_of
 from agentkit.serving.http.openai.history import run_messages
 from agentkit.serving.http.openai.images import ImageAddress, with_images
 from agentkit.serving.http.openai.models import MODEL
@@ -18,14 +20,16 @@ from agentkit.serving.http.openai.response_format import JsonAnswer, json_answer
 from agentkit.serving.http.openai.service_tools import service_tools
 from agentkit.serving.http.openai.title_requests import is_title_request
 from agentkit.serving.http.schemas import Penalty, Temperature, TopP
+from agentkit.tools import Tool
 
-_IMAGES = ("image_url", "input_image")
-_TEXTS = ("text", "input_text", "output_text")
+TextType = Literal["text", "input_text", "output_text"]
+ImageType = Literal["image_url", "input_image"]
+MediaType = Literal["input_audio", "audio_url", "input_video", "video_url", "file"]
+PartType = Literal[TextType, ImageType, MediaType, "refusal", "thinking"]
 
-PartType = (
-    Literal["text", "image_url", "input_text", "output_text", "input_image"]
-    | Literal["refusal", "input_audio", "file", "thinking"]
-)
+_TEXTS, _IMAGES, _MEDIA = map(get_args, (TextType, ImageType, MediaType))
+_ADDRESS = re.compile(r"\s*(?:[a-z][a-z0-9+.-]{0,20}://|file:)", re.IGNORECASE)
+
 MaxTokens = Annotated[int | None, Field(ge=-1, le=10_000_000)]
 
 
@@ -56,7 +60,14 @@ class ContentPart(BaseModel):
         name = "image_url" if self.type in _IMAGES else "text"
         if self.type in (*_IMAGES, *_TEXTS) and getattr(self, name) is None:
             raise ValueError(f"a part of type {self.type!r} requires the field {name!r}")
+        if self.type in _MEDIA and any(_ADDRESS.match(text) for text in _texts_in(self.model_extra)):
+            raise ValueError(f"the address in a part of type {self.type!r} is not fetched: send its data")
         return self
+
+
+def _texts_in(values: Mapping[str, Any] | None) -> Iterator[str]:
+    for value in (values or {}).values():
+        yield from (each for each in (value.values() if isinstance(value, dict) else (value,)) if isinstance(each, str))
 
 
 class ChatMessage(BaseModel):
@@ -106,7 +117,9 @@ class CompletionRequest(BaseModel):
     top_p: TopP = None
     max_tokens: Annotated[MaxTokens, Field(description="Maximum tokens per model reply; -1: no limit.")] = None
     max_completion_tokens: Annotated[MaxTokens, Field(description="The same; takes precedence.")] = None
-    n: int | None = Field(default=None, description="Number of answers; only 1 is supported.")
+    n: Annotated[int, Field(ge=1, le=MAX_ANSWERS)] | None = Field(
+        default=None, description="Number of answers; more than 1 where no tool of the service can have an effect."
+    )
     tools: Any = Field(
         default=None,
         description="The client's own functions, beside the tools of the service: a call of one ends the answer with "
@@ -140,18 +153,30 @@ class CompletionRequest(BaseModel):
 @dataclass(frozen=True)
 class Asked:
     """A request as it is run. user_input: for the run. client_names: names of the client's tools. fields: names of the
-    fields that are passed on to the model. json: the form of the answer, None for a text."""
+    fields that are passed on to the model. json: the form of the answer, None for a text. answers: how many are made.
+    """
 
     user_input: UserInput
     client_names: frozenset[str]
     fields: frozenset[str]
     json: JsonAnswer | None = None
+    answers: int = 1
+
+    def each(self) -> "Iterator[Asked]":
+        """The request once for each answer: with a seed of its own, where there is one."""
+        yield self
+        seed = self.user_input.sampling.get("seed")
+        for place in range(1, self.answers):
+            more = {"seed": seed + place} if isinstance(seed, int) else {}
+            yield replace(self, user_input=replace(self.user_input, sampling={**self.user_input.sampling, **more}))
 
 
 def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Sequence[Mapping[str, Any]] = ()) -> Asked:
     """Return what to run for a request; it reads the session store. earlier: messages of the run before those of the
     request. Raises RefusedRequestError for what can't be met."""
     sampling = sampling_of(body.given)
+    if "llm_max_tokens" not in state.settings.model_fields_set:
+        sampling.setdefault("max_tokens", None)  # OpenAI's clients expect no limit where they give none
     answer = json_answer(body.response_format)
     own = service_tools(state.conversations.tools)
     own_names = [tool.name for tool in own]
@@ -166,6 +191,11 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
         tools = tuple(tool for tool in tools if tool.name in choice.allowed)
     if choice.value is not None and (tools or answer is None):
         sampling["tool_choice"] = choice.value
+    if not state.conversations.service.capabilities().samples:
+        check_without_a_model({**sampling, "response_format": answer})
+    answers = body.n or 1
+    if answers > 1:
+        _check_no_effects(tools, client_names)
     if choice.value == "required" and any(tool.name in client_names for tool in tools):
         answer = None  # the answer ends with a call of the client's, so that it has no text
     user_input = UserInput(
@@ -177,4 +207,12 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
         is_whole=True,
     )
     fields = {name for name, value in sampling.items() if value is not None}
-    return Asked(user_input, frozenset(client_names), frozenset({*fields, "response_format"}), answer)
+    return Asked(user_input, frozenset(client_names), frozenset({*fields, "response_format"}), answer, answers)
+
+
+def _check_no_effects(tools: Iterable[Tool[..., Any]], client_names: Collection[str]) -> None:
+    """Raises RefusedRequestError for several answers where a tool of the service would have its effect for each."""
+    for tool in tools:
+        if tool.name not in client_names and not tool.options.read_only:
+            text = f"n: with the tool {tool.name!r} of this service, which may have effects, one answer is made; "
+            raise RefusedRequestError(400, f'{text}for more, set tool_choice to "none"', "n", "unsupported_value")

@@ -57,15 +57,19 @@ class Continuations:
         return [{**_plain(call), "id": f"call_{token}{place:02}"} for place, call in enumerate(calls)]
 
     def restored(self, subject: str, messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """The messages of a client, with what was kept of each answer in the place of its assistant message."""
+        """The messages of a client, with what was kept of each answer in the place of its assistant message. Calls that
+        the client has left out are left out; where it has made several messages of an answer, the first one counts."""
         made: list[Mapping[str, Any]] = []
         renamed: dict[str, str] = {}
         with_token = [place for place, message in enumerate(messages) if _token_of(message) is not None]
         looked_up = set(with_token[-MAX_RESTORED:])
+        earlier: Mapping[str, Any] = {}
         for place, message in enumerate(messages):
-            kept = self._kept_of(subject, message) if place in looked_up else []
+            is_first = place in looked_up and not _goes_on(earlier, message)
+            kept = self._kept_of(subject, message) if is_first else []
+            earlier = message if message.get("tool_calls") else earlier
             if kept:
-                made += kept
+                made += _with_calls_of(message, kept)
                 renamed |= _ids(message, kept)
             elif message.get("role") == "tool" and message.get("tool_call_id") in renamed:
                 made.append({**message, "tool_call_id": renamed[message["tool_call_id"]]})
@@ -120,20 +124,35 @@ def _calls_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _token_of(message: Mapping[str, Any]) -> str | None:
-    """The token that the ids of all calls of a message have in them, in their order; None for other ids."""
+    """The token that the ids of all calls of a message have in them; None for other ids."""
     found = [_ID.fullmatch(str(call.get("id"))) for call in _calls_of(message)]
-    parts = [(each[1], int(each[2])) for each in found if each is not None]
-    expected = [(parts[0][0], place) for place in range(len(found))] if parts else []
-    return parts[0][0] if parts and parts == expected else None
+    parts = {each.groups() for each in found if each is not None}
+    tokens = {token for token, _ in parts}
+    return tokens.pop() if len(tokens) == 1 and len(parts) == len(found) else None
+
+
+def _goes_on(earlier: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
+    """Whether a message has other calls of the same answer than an earlier one."""
+    before, ids = _calls_of(earlier), {call["id"] for call in _calls_of(message)}
+    return _token_of(earlier) == _token_of(message) and ids.isdisjoint(call["id"] for call in before)
 
 
 def _is_of(message: Mapping[str, Any], kept: Sequence[Message]) -> bool:
-    """Whether a client's assistant message is still what the client was sent of an answer."""
-    sent = dict(zip(_ids(message, kept).values(), _calls_of(message), strict=False))
-    if len(sent) != len(_calls_of(message)):
-        return False
-    known = {call["id"]: call["function"] for call in _last_calls(kept)}
-    return all(_same(call["function"], known[call_id]) for call_id, call in sent.items())
+    """Whether a client's assistant message has calls that the client was sent of an answer, as they were."""
+    ids, known = _ids(message, kept), {call["id"]: call["function"] for call in _last_calls(kept)}
+    sent = ((ids.get(str(call["id"])), call["function"]) for call in _calls_of(message))
+    return all(call_id is not None and _same(function, known[call_id]) for call_id, function in sent)
+
+
+def _with_calls_of(message: Mapping[str, Any], kept: Sequence[Message]) -> list[Message]:
+    """What was kept of an answer, without the calls that the client has left out of its message."""
+    had = set(_ids(message, kept).values())
+    left_out = {call["id"] for call in _open_calls(kept)} - had
+    if not left_out:
+        return list(kept)
+    last = max(place for place, each in enumerate(kept) if each.get("tool_calls"))
+    calls = [call for call in kept[last]["tool_calls"] if call["id"] not in left_out]
+    return [*kept[:last], {**kept[last], "tool_calls": calls}, *kept[last + 1 :]]
 
 
 def _same(sent: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
@@ -145,10 +164,16 @@ def _same(sent: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
 
 
 def _ids(message: Mapping[str, Any], kept: Sequence[Message]) -> dict[str, str]:
-    """The original ids of the client's calls: the last of an answer's, those that have no result in it."""
+    """The original ids of the calls in a client's message: each ends in its place among those that were sent."""
+    open_calls = _open_calls(kept)
+    places = {str(call["id"]): int(str(call["id"])[-2:]) for call in _calls_of(message)}
+    return {given: open_calls[place]["id"] for given, place in places.items() if place < len(open_calls)}
+
+
+def _open_calls(kept: Sequence[Message]) -> list[ToolCall]:
+    """The calls that a client was sent: the last of an answer's, those that have no result in it."""
     answered = {each.get("tool_call_id") for each in kept if each["role"] == "tool"}
-    open_ids = [call["id"] for call in _last_calls(kept) if call["id"] not in answered]
-    return {str(call.get("id")): had for call, had in zip(_calls_of(message), open_ids, strict=False)}
+    return [call for call in _last_calls(kept) if call["id"] not in answered]
 
 
 def _last_calls(kept: Sequence[Message]) -> list[ToolCall]:

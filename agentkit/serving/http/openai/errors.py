@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 
-from openai import APIStatusError
+from openai import APIError, APIStatusError
 from starlette.exceptions import HTTPException
 
 from agentkit._text import in_a_line
@@ -11,7 +11,7 @@ from agentkit.errors import ConfigurationError, OutputError
 from agentkit.net.error_body import message_of
 from agentkit.net.error_words import words_of
 from agentkit.net.overflow import too_long
-from agentkit.serving.http.errors import logged_status_and_detail
+from agentkit.serving.http.errors import logged_status_and_detail, without_address
 
 _NO_RETRY = {"x-should-retry": "false"}
 _REFUSING = (400, 404, 413, 415, 422, 501)
@@ -64,7 +64,8 @@ def refusal_of(error: Exception, fields: Collection[str]) -> Exception:
 
 def _said(error: Exception) -> str:
     body = getattr(error, "body", None)
-    text = message_of(body) if body else getattr(error, "message", str(error))
+    text = without_address(error) if isinstance(error, APIError) else str(error)
+    text = message_of(body) if body else text
     return f"the model server refused the request: {in_a_line(text, 500)}"
 
 

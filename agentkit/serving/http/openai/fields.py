@@ -32,6 +32,18 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """Values that say what holds anyway: not passed on, since some servers refuse the fields whatever their values."""
 
+WITHOUT_A_MODEL = frozenset(
+    (
+        *("temperature", "top_p", "top_k", "min_p", "typical_p", "presence_penalty", "frequency_penalty"),
+        *("repetition_penalty", "repeat_penalty", "max_tokens", "verbosity", "parallel_tool_calls"),
+    )
+)
+"""Fields that clients send of their own accord, and which say nothing where no model writes the answer. With those of
+THINKING they are taken by a service without a model; each other field that would be passed on is refused there."""
+
+MAX_ANSWERS = 16
+"""How many answers (`n`) one request may ask for."""
+
 REFUSED: Mapping[str, str] = {
     "functions": "is not supported: use tools",
     "function_call": "is not supported: use tool_choice",
@@ -60,8 +72,6 @@ def sampling_of(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, why in REFUSED.items():
         if name in given:
             raise RefusedRequestError(400, f"{name}: {why}", name, "unsupported_parameter")
-    if given.get("n", 1) != 1:
-        raise RefusedRequestError(400, "n: only one answer is supported", "n", "unsupported_value")
     passed = {name: value for name, value in given.items() if name not in HANDLED | WITHOUT_EFFECT}
     if passed.keys() & THINKING:
         passed = {"enable_thinking": None, "chat_template_kwargs": None, **passed}
@@ -69,3 +79,14 @@ def sampling_of(given: Mapping[str, Any]) -> dict[str, Any]:
     if limit is not None:
         passed["max_tokens"] = None if limit == -1 else limit  # -1: no limit, as llama.cpp's clients write it
     return passed
+
+
+def check_without_a_model(passed: Mapping[str, Any]) -> None:
+    """Raises RefusedRequestError for a field that changes what a model answers, where there is none. passed: the
+    fields that would be passed on."""
+    for name, value in passed.items():
+        is_free = name == "tool_choice" and value in ("none", "auto")
+        if value is None or is_free or name in WITHOUT_A_MODEL or name in THINKING:
+            continue
+        text = f"{name}: can't be met, since this service answers without a language model"
+        raise RefusedRequestError(400, text, name, "unsupported_parameter")

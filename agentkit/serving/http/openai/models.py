@@ -25,6 +25,8 @@ def models() -> dict[str, Any]:
 @routes.get("/models/{name:path}", summary="Get a model")
 def model(name: Annotated[str, Path(description="Model ID: `agentkit` or `default`.")]) -> dict[str, Any]:
     """Returns a model by ID."""
+    if not name:  # the list, with a slash at its end
+        return models()
     check_model(name)
     return _model()
 

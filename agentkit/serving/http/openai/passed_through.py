@@ -1,10 +1,11 @@
 """Endpoints of the OpenAI API that the model server answers itself: embeddings, and completions of a text.
 
-The request goes to the server of the model as it is, and its response to the client: none of the service's tools,
-instructions and settings are part of it.
+The request goes to the server of the model as it is, and its response to the client, with the name of the model that
+the client knows: none of the service's tools, instructions and settings are part of it.
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Annotated, Any
@@ -31,6 +32,12 @@ MAX_BYTES = 64_000_000
 USAGE_BYTES = 4_000
 """How much of the end of a response is searched for its usage, in bytes."""
 
+MAX_LINE = 1_000_000
+"""The longest line of a stream in which the name of the model is replaced, in bytes."""
+
+_MODEL = re.compile(
+    rb'"model"[ \t]{0,9}:[ \t]{0,9}"(?:[^"\\\n]|\\.)*"'
+)  # a text in JSON has no quotes that are not escaped
 _ABSENT = (404, 405, 501)
 _STREAM = "text/event-stream"
 
@@ -94,8 +101,9 @@ async def _passed_on(state: State, path: str, body: PassedOn, request: Request, 
         raise _told(error, path, fields) from error
     if kind is None:
         raise ClientDisconnectedError
+    named = _Named(body.model or MODEL)
     if kind == _STREAM:
-        return StreamingResponse(_streamed(pieces, state, subject), media_type=_STREAM, headers=HEADERS)
+        return StreamingResponse(_streamed(pieces, named, state, subject), media_type=_STREAM, headers=HEADERS)
     found = bytearray()
     async with aclosing(pieces):
         async for piece in pieces:
@@ -103,19 +111,45 @@ async def _passed_on(state: State, path: str, body: PassedOn, request: Request, 
             if len(found) > MAX_BYTES:
                 raise RefusedRequestError(502, f"the model server's answer is larger than {MAX_BYTES} bytes")
     state.note_passed_on(_usage_at(bytes(found[-USAGE_BYTES:])), subject)
-    return Response(bytes(found), media_type="application/json")
+    return Response(named.replaced(bytes(found)), media_type="application/json")
+
+
+class _Named:
+    """Gives the model in a response the name by which the client asked for it: the server's own is often the path of a
+    file."""
+
+    def __init__(self, name: str) -> None:
+        self._field = b'"model":' + json.dumps(name).encode()
+        self._held = b""
+
+    def replaced(self, body: bytes) -> bytes:
+        """A whole body, or lines of a stream."""
+        return _MODEL.sub(lambda _: self._field, body)
+
+    def take(self, piece: bytes) -> bytes:
+        """What to send of a stream, given its next piece: whole lines."""
+        lines, end, self._held = (self._held + piece).rpartition(b"\n")
+        if len(self._held) > MAX_LINE:
+            end, self._held = end + self._held, b""
+        return self.replaced(lines + end)
+
+    def rest(self) -> bytes:
+        """What is left at the end of a stream."""
+        return self.replaced(self._held)
 
 
 async def _streamed(
-    pieces: AsyncGenerator[bytes | str, None], state: State, subject: str
+    pieces: AsyncGenerator[bytes | str, None], named: _Named, state: State, subject: str
 ) -> AsyncGenerator[bytes | str, None]:
     """Yield the rest of a stream; an error is its last event."""
     end = b""
     async with aclosing(pieces):
         try:
             async for piece in pieces:
-                end = (end + piece)[-USAGE_BYTES:] if isinstance(piece, bytes) else end
-                yield piece
+                data = piece if isinstance(piece, bytes) else b""
+                end = (end + data)[-USAGE_BYTES:]
+                yield named.take(data)
+            yield named.rest()
         except Exception as error:  # noqa: BLE001 - the status is sent: the stream reports the error
             yield "\n\n" + frame(body_of_error("/v1/", error))
         finally:

@@ -5,12 +5,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentkit.serving.http.openai.errors import RefusedRequestError
+from agentkit.serving.http.openai.responses.tools import custom_arguments, function_name
 
 MAX_ITEMS = 10_000
 
 Item = Mapping[str, Any]
 
 _TEXTS = ("input_text", "output_text", "text", "reasoning_text", "summary_text")
+_PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "custom_tool_call": "ctc"}
+_WITH_STATUS = ("message", "function_call", "function_call_output")
 _ROLES = ("user", "assistant", "system", "developer")
 
 
@@ -88,9 +91,9 @@ class _Messages:
             self._message(item, path)
         elif kind == "reasoning":
             self._reasoning(item, path)
-        elif kind == "function_call":
+        elif kind in ("function_call", "custom_tool_call"):
             self._call(item, path)
-        elif kind == "function_call_output":
+        elif kind in ("function_call_output", "custom_tool_call_output"):
             self._output(item, path)
         else:
             what = f"{kind!r:.40} is not supported" if isinstance(kind, str) else "is missing"
@@ -117,7 +120,9 @@ class _Messages:
 
     def _call(self, item: Item, path: str) -> None:
         call_id = _text(item, "call_id", path)
-        name, arguments = _text(item, "name", path), _text(item, "arguments", path)
+        name = function_name(_text(item, "name", path), item.get("namespace"))
+        is_custom = item["type"] == "custom_tool_call"
+        arguments = custom_arguments(_text(item, "input", path)) if is_custom else _text(item, "arguments", path)
         if call_id in self._known:
             return  # it is in the conversation that is continued
         self._calls.add(call_id)
@@ -181,8 +186,13 @@ def _part(part: Any, path: str) -> dict[str, Any]:
         return {"type": "text", "text": _text(part, "text", path)}
     if kind == "refusal":
         return {"type": "text", "text": _text(part, "refusal", path)}
+    if kind == "input_audio":
+        return dict(part)
+    if kind == "input_file" and isinstance(part.get("file_data"), str):
+        return {"type": "file", "file": {key: part[key] for key in ("filename", "file_data") if part.get(key)}}
     if kind != "input_image":
         what = f"{kind!r:.40} is not supported" if isinstance(kind, str) else "is missing"
+        what += ": the service stores no files, send file_data" if kind == "input_file" else ""
         raise refused(f"{path}.type", what, "unsupported_value")
     if not isinstance(part.get("image_url"), str):
         raise refused(f"{path}.image_url", "an image is given by its address or data URL", "unsupported_value")
@@ -200,7 +210,7 @@ def listed(items: Iterable[Item], token: str) -> list[dict[str, Any]]:
 
 def _listed(item: Item, number: str) -> dict[str, Any]:
     kind = kind_of(item)
-    prefix = {"message": "msg", "reasoning": "rs", "function_call": "fc"}.get(kind, "fco")
+    prefix = _PREFIXES.get(kind, "fco")
     made = {"id": item.get("id") or f"{prefix}_in{number}", **item, "type": kind}
     if kind == "message":
         role = item.get("role")
@@ -209,6 +219,6 @@ def _listed(item: Item, number: str) -> dict[str, Any]:
             kind_of_text = {"type": "output_text", "annotations": []} if role == "assistant" else {"type": "input_text"}
             content = [{**kind_of_text, "text": content or ""}]
         made |= {"role": role, "content": content}
-    if kind in ("message", "function_call", "function_call_output"):
+    if kind in _WITH_STATUS:
         made["status"] = item.get("status") or "completed"
     return json.loads(json.dumps(made))  # type: ignore[no-any-return]

@@ -4,17 +4,21 @@ A stream and a whole response are made by the same code, so that they are the sa
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
 from agentkit.message import ToolCall
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.openai.answers import Delta, EndingResult, Paragraphs
+from agentkit.serving.http.openai.responses.tools import Form
 
 StreamEvent = dict[str, Any]
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_FUNCTION_CALL = ("function_call", "arguments", "function_call_arguments")
+_CUSTOM_CALL = ("custom_tool_call", "input", "custom_tool_call_input")
 _LOGPROB = ("token", "bytes", "logprob", "top_logprobs")
 
 
@@ -60,10 +64,14 @@ class SaidInOrder:
 class Output:
     """Makes the output of one response. response: the object with which it begins, whose `id` is resp_ and a token.
 
-    summarizes: whether the reasoning is given as a summary. Each method returns events; numbers of events go up.
+    summarizes: whether the reasoning is given as a summary. forms: of the client's tools, by the names of their
+    functions. Each method returns events; numbers of events go up.
     """
 
-    def __init__(self, response: dict[str, Any], summarizes: bool = False) -> None:
+    def __init__(
+        self, response: dict[str, Any], summarizes: bool = False, forms: Mapping[str, Form] = MappingProxyType({})
+    ) -> None:
+        self._forms = forms
         self.response = response
         self._summarizes = summarizes
         self._token = str(response["id"]).removeprefix("resp_")
@@ -199,7 +207,7 @@ class Output:
         return {"type": "summary_text" if self._summarizes else "reasoning_text", "text": text}
 
     def _item_id(self, kind: str) -> str:
-        prefix = {"message": "msg", "reasoning": "rs", "function_call": "fc"}[kind]
+        prefix = {"message": "msg", "reasoning": "rs", "function_call": "fc", "custom_tool_call": "ctc"}[kind]
         return f"{prefix}_{self._token}{len(self._items):02}"
 
     # ---- items that are there at once
@@ -218,14 +226,18 @@ class Output:
 
     def _call(self, call: ToolCall, status: str) -> Iterator[StreamEvent]:
         name, arguments = call["function"]["name"], call["function"]["arguments"]
-        item = {"id": self._item_id("function_call"), "type": "function_call", "status": "in_progress"}
-        self._items.append({**item, "call_id": call["id"], "name": name, "arguments": ""})
+        form = self._forms.get(name, Form(name))
+        kind, key, events = _CUSTOM_CALL if form.is_custom else _FUNCTION_CALL
+        fields = form.written(arguments)
+        text, ending = fields[key], {} if form.is_custom else {"name": form.name}
+        item = {"id": self._item_id(kind), "type": kind, "status": "in_progress", "call_id": call["id"]}
+        self._items.append({**item, **fields, key: ""})
         index = len(self._items) - 1
         place = {"item_id": item["id"], "output_index": index}
         yield self._event("response.output_item.added", output_index=index, item=dict(self._items[-1]))
-        yield self._event("response.function_call_arguments.delta", **place, delta=arguments)
-        self._items[-1]["arguments"] = arguments
-        yield self._event("response.function_call_arguments.done", **place, arguments=arguments, name=name)
+        yield self._event(f"response.{events}.delta", **place, delta=text)
+        self._items[-1][key] = text
+        yield self._event(f"response.{events}.done", **place, **{key: text}, **ending)
         yield from self._done(status)
 
 

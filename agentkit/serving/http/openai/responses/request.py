@@ -8,14 +8,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agentkit._text import in_a_line
 from agentkit.message import AWAITS_REPLY, Message, system
 from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.openai.chat_request import Asked, CompletionRequest, MaxTokens, asked_of
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.serving.http.openai.models import MODEL
 from agentkit.serving.http.openai.responses.items import chat_messages, input_items, listed, refused, resolved
+from agentkit.serving.http.openai.responses.tools import Offered, offered_tools
 from agentkit.serving.http.schemas import Temperature, TopP
+from agentkit.serving.http.validation import problems_of
 
 MOVED: Mapping[str, str] = {
     "messages": "input",
@@ -46,6 +47,12 @@ ECHOED = ("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retenti
 """Fields that the response repeats."""
 
 LOGPROBS = "message.output_text.logprobs"
+INCLUDABLE = (
+    *(LOGPROBS, "reasoning.encrypted_content", "message.input_image.image_url"),
+    *("file_search_call.results", "web_search_call.results", "web_search_call.action.sources"),
+    *("code_interpreter_call.outputs", "computer_call_output.output.image_url"),
+)
+"""What a request may ask to be sent as well: log probabilities; of the rest a response here has nothing."""
 
 
 class ResponseRequest(BaseModel):
@@ -82,11 +89,13 @@ class ResponseRequest(BaseModel):
 
 @dataclass(frozen=True)
 class AskedResponse:
-    """A request as it is run. response: the object with which the response begins. items: the input as it is listed.
-    instructed: how many messages of the run are instructions. summarizes: whether reasoning is sent as a summary."""
+    """A request as it is run. response: the object with which the response begins. offered: its tools. items: the input
+    as it is listed. instructed: how many messages of the run are instructions. summarizes: whether reasoning is sent as
+    a summary."""
 
     asked: Asked
     response: dict[str, Any]
+    offered: Offered
     items: list[dict[str, Any]]
     instructed: int
     summarizes: bool
@@ -101,26 +110,27 @@ class AskedResponse:
 def asked_response(body: ResponseRequest, subject: str, state: State) -> AskedResponse:
     """Return what to run for a request; it reads the session store. Raises RefusedRequestError for what can't be met,
     SessionError."""
-    extra = _passed(body)
+    extra, offered = _passed(body), offered_tools(body.tools)
     earlier = _earlier(body, subject, state)
     instructions = [system(body.instructions)] if body.instructions else []
     items = resolved(input_items(body.input), state.responses.items_of(subject))
     calls = {call["id"] for message in earlier for call in message.get("tool_calls") or ()}
     messages = chat_messages(items, calls)
+    fields = {"messages": messages, **_chat_fields(body, offered), **extra}
     try:
-        chat = CompletionRequest(messages=messages, **_chat_fields(body), **extra)  # type: ignore[arg-type]
-        asked = asked_of(chat, subject, state, (*instructions, *earlier))
+        asked = asked_of(CompletionRequest(**fields), subject, state, (*instructions, *earlier))
     except ValidationError as error:
-        raise _invalid(error) from None
+        raise _invalid(error, fields) from None
     except RefusedRequestError as error:
-        raise as_response_error(error) from None
+        raise as_response_error(error, offered) from None
     if body.truncation == "auto":
         asked = replace(asked, user_input=replace(asked.user_input, is_whole=False))
     token = secrets.token_hex(24)
     reasoning = body.reasoning or {}
     return AskedResponse(
         asked,
-        _object(body, f"resp_{token}"),
+        _object(body, f"resp_{token}", offered),
+        offered,
         listed(items, token),
         len(instructions),
         bool(reasoning.get("summary") or reasoning.get("generate_summary")),
@@ -151,12 +161,16 @@ def _passed(body: ResponseRequest) -> dict[str, Any]:
             raise refused(name, f"in the Responses API this is {MOVED[name]}", "unsupported_parameter")
         if name in REFUSED:
             raise refused(name, REFUSED[name], "unsupported_parameter")
+    for place, name in enumerate(body.include or ()):
+        if name not in INCLUDABLE:
+            text = f"{name!r:.80} is not known: use {', '.join(INCLUDABLE)}"
+            raise refused(f"include[{place}]", text)
     if body.background:
         raise refused("background", "is not supported: responses are made while the client waits", "unsupported_value")
     return {name: value for name, value in given.items() if name not in WITHOUT_EFFECT}
 
 
-def _chat_fields(body: ResponseRequest) -> dict[str, Any]:
+def _chat_fields(body: ResponseRequest, offered: Offered) -> dict[str, Any]:
     """The fields of a request as a chat completion has them."""
     text, reasoning = body.text or {}, body.reasoning or {}
     _check(text, ("format", "verbosity"), "text")
@@ -166,8 +180,8 @@ def _chat_fields(body: ResponseRequest) -> dict[str, Any]:
         "temperature": body.temperature,
         "top_p": body.top_p,
         "max_tokens": body.max_output_tokens,
-        "tools": _tools(body.tools),
-        "tool_choice": body.tool_choice,
+        "tools": offered.functions,
+        "tool_choice": offered.choice(body.tool_choice),
         "parallel_tool_calls": body.parallel_tool_calls,
         "response_format": _response_format(text.get("format")),
         "verbosity": text.get("verbosity"),
@@ -184,21 +198,6 @@ def _check(given: Mapping[str, Any], names: tuple[str, ...], where: str) -> None
             raise refused(f"{where}.{name}", "is not known", "unknown_parameter")
 
 
-def _tools(given: Any) -> Any:
-    """The tools as those of a chat completion."""
-    if not isinstance(given, list):
-        return given
-    return [_tool(entry, f"tools[{place}]") for place, entry in enumerate(given)]
-
-
-def _tool(entry: Any, path: str) -> Any:
-    if not isinstance(entry, Mapping) or entry.get("type") != "function":
-        return entry
-    if "name" not in entry:
-        raise refused(f"{path}.name", "is missing: in the Responses API the fields of a function stand beside its type")
-    return {"type": "function", "function": {k: v for k, v in entry.items() if k != "type" and v is not None}}
-
-
 def _response_format(given: Any) -> Any:
     """The format of the text as that of a chat completion."""
     if not isinstance(given, Mapping) or given.get("type") != "json_schema":
@@ -206,7 +205,7 @@ def _response_format(given: Any) -> Any:
     return {"type": "json_schema", "json_schema": {k: v for k, v in given.items() if k != "type" and v is not None}}
 
 
-def _object(body: ResponseRequest, response_id: str) -> dict[str, Any]:
+def _object(body: ResponseRequest, response_id: str, offered: Offered) -> dict[str, Any]:
     """The response when it begins."""
     reasoning, text, extra = body.reasoning or {}, body.text or {}, body.model_extra or {}
     return {
@@ -231,13 +230,19 @@ def _object(body: ResponseRequest, response_id: str) -> dict[str, Any]:
         "temperature": body.temperature,
         "text": {"format": {"type": "text"}, **{k: v for k, v in text.items() if v is not None}},
         "tool_choice": _told_choice(body.tool_choice),
-        "tools": [{"description": None, "parameters": None, "strict": None, **tool} for tool in body.tools or ()],
+        "tools": list(map(_told_tool, offered.told)),
         "top_logprobs": body.top_logprobs or 0,
         "top_p": body.top_p,
         "truncation": body.truncation or "disabled",
         "usage": None,
         **{name: extra.get(name) for name in ECHOED},
     }
+
+
+def _told_tool(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool as the response repeats it."""
+    is_function = given.get("type") == "function"
+    return {**dict.fromkeys(("description", "parameters", "strict") if is_function else ()), **given}
 
 
 def _told_choice(given: Any) -> Any:
@@ -252,11 +257,11 @@ def _told_choice(given: Any) -> Any:
     return {"mode": "auto", **allowed, "type": "allowed_tools"}
 
 
-def as_response_error(error: Exception) -> Exception:
+def as_response_error(error: Exception, offered: Offered) -> Exception:
     """An error about a chat completion, with the names of this API."""
     if not isinstance(error, RefusedRequestError) or error.param is None:
         return error
-    param = _renamed(error.param)
+    param = _renamed(offered.param(error.param))
     if param == error.param:
         return error
     text = str(error.detail).replace(f"{error.param}:", f"{param}:", 1)
@@ -276,8 +281,7 @@ def _renamed(param: str) -> str:
     return param.replace(name, MOVED[name], 1) if name in MOVED else param
 
 
-def _invalid(error: ValidationError) -> RefusedRequestError:
-    problem = error.errors()[0]
-    place = ".".join(str(each) for each in problem["loc"][:1])
-    param = _renamed(place or "input")
-    return RefusedRequestError(400, in_a_line(f"{param}: {problem['msg']}", 300), param, "invalid_value")
+def _invalid(error: ValidationError, fields: Mapping[str, Any]) -> RefusedRequestError:
+    problem = problems_of(error.errors(), fields)[0]
+    param = _renamed(problem.param or "input")
+    return RefusedRequestError(400, f"{param}: {problem.text}", param, problem.code)

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -19,7 +19,7 @@ from agentkit.message import Message, ToolCall
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
 from agentkit.serving.http.errors import body_of_error, error_responses, status_and_detail
 from agentkit.serving.http.openai.answers import Said, SaidAsJson, client_call_ids, logprobs_in, refusal_in
-from agentkit.serving.http.openai.chat_completions import Ending, answer_parts, streamed_said
+from agentkit.serving.http.openai.chat_completions import Ending, answer_parts, json_response, streamed_said
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.serving.http.openai.models import MODEL, check_model
 from agentkit.serving.http.openai.responses.output import Output, SaidInOrder
@@ -38,6 +38,9 @@ BEGIN_SECONDS = 1.0
 """Seconds that a stream waits for the first part of the answer before it says that the response is created: an error
 in this time is told by the HTTP status."""
 
+NOT_OFFERED = "X-Tools-Not-Offered"
+"""The header of a response that names the types of tools in the request which the model was not offered."""
+
 ResponseId = Annotated[str, Path(description="Response ID.")]
 
 routes = APIRouter(
@@ -54,14 +57,17 @@ async def create(body: ResponseRequest, request: Request, state: Service, subjec
     of the client's tools are returned."""
     check_model(body.model or MODEL)
     call = await run_in_threadpool(asked_response, body, subject, state)
-    output = Output(call.response, call.summarizes)
+    output = Output(call.response, call.summarizes, call.offered.forms)
+    headers = {NOT_OFFERED: ", ".join(call.offered.left_out)} if call.offered.left_out else {}
     if not body.stream:
-        return JSONResponse(await _whole(state, request, call, subject, output))
+        return json_response(await _whole(state, request, call, subject, output), headers=headers)
 
     def ending(error: Exception | None) -> Sequence[Any]:
         return [] if error is None else list(output.fail(_told(error)))
 
-    return await streamed(_events(state, request, call, subject, output), ending, event_frame)
+    response = await streamed(_events(state, request, call, subject, output), ending, event_frame)
+    response.headers.update(headers)
+    return response
 
 
 async def _whole(state: State, request: Request, call: AskedResponse, subject: str, output: Output) -> Any:
@@ -132,7 +138,7 @@ async def _parts(
             async for each in parts:
                 yield each
     except RefusedRequestError as error:
-        raise as_response_error(error) from error
+        raise as_response_error(error, call.offered) from error
 
 
 def _ended(output: Output, ending: Ending) -> Any:
@@ -209,7 +215,7 @@ async def retrieve(
     """Returns a stored response of the caller."""
     if stream:
         raise RefusedRequestError(400, "stream: a stored response is returned whole", "stream", "unsupported_value")
-    return JSONResponse((await _stored(state, subject, response_id)).response)
+    return json_response((await _stored(state, subject, response_id)).response)
 
 
 @routes.delete("/{response_id}", summary="Delete a response", response_model=None)
@@ -217,7 +223,7 @@ async def delete(response_id: ResponseId, state: Service, subject: Subject) -> R
     """Deletes a stored response of the caller. Responses that continue it keep their conversation."""
     if not await run_in_threadpool(state.responses.delete, subject, response_id):
         raise _not_found(response_id)
-    return JSONResponse({"id": response_id, "object": "response", "deleted": True})
+    return json_response({"id": response_id, "object": "response", "deleted": True})
 
 
 @routes.post("/{response_id}/cancel", summary="Cancel a response", response_model=None)
@@ -247,4 +253,4 @@ async def list_input(
     page = items[:limit]
     first_id, last_id = (page[0]["id"], page[-1]["id"]) if page else (None, None)
     body = {"object": "list", "data": page, "first_id": first_id, "last_id": last_id, "has_more": len(items) > limit}
-    return JSONResponse(body)
+    return json_response(body)

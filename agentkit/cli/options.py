@@ -1,0 +1,87 @@
+"""The options that several commands share, and what a shell completes for them."""
+
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+MODEL_HELP = "provider:model\\[@url], as agentkit models lists them; default: extractive, which needs no model."
+
+
+def _models(incomplete: str) -> list[str]:
+    from agentkit.cli.config import configured
+    from agentkit.providers import PROVIDERS
+
+    with suppress(Exception):  # a completion is no place for errors
+        known = [f"{name}:" for name in PROVIDERS.names()] + [str(configured().get("model", "extractive"))]
+        return [each for each in known if each.startswith(incomplete)]
+    return []
+
+
+def _tools(incomplete: str) -> list[str]:
+    from agentkit.serving.tool_loading import TOOLS
+
+    return [name for name in TOOLS.names() if name.startswith(incomplete)]
+
+
+def complete_session(incomplete: str) -> list[str]:
+    """Return the names of the stored conversations that begin like this."""
+    from agentkit.serving.environment import session_store
+    from agentkit.sessions import open_sessions
+
+    with suppress(Exception), open_sessions(session_store()) as sessions:
+        return [info.id for info in sessions.list(incomplete)]
+    return []
+
+
+def complete_key(incomplete: str) -> list[str]:
+    """Return the names of providers whose keys can be stored that begin like this."""
+    return [name for name in ("openai", "lightllm", "vlmrun") if name.startswith(incomplete)]
+
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="NAME", envvar="AGENTKIT_MODEL", help=MODEL_HELP, autocompletion=_models),
+]
+SystemOption = Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", help="The system prompt.")]
+DocsOption = Annotated[
+    str | None, typer.Option("--docs", metavar="DIR", help="Answer from the documents in this folder.")
+]
+ToolOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tool",
+        "-T",
+        metavar="NAME|MODULE:NAME",
+        help="A tool for the model to call; repeat the option for several.",
+        autocompletion=_tools,
+    ),
+]
+SessionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--session",
+        metavar="NAME",
+        help="Store the conversation under NAME, or continue it.",
+        autocompletion=complete_session,
+    ),
+]
+ContinueOption = Annotated[bool, typer.Option("--continue", "-c", help="Continue the session that was written last.")]
+AttachmentOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attachment",
+        "-a",
+        metavar="FILE|URL",
+        help="An image, a text or a document to send with the question (- reads it from standard input); repeat the "
+        "option for several.",
+    ),
+]
+MaxTurnsOption = Annotated[
+    int, typer.Option("--max-turns", min=1, help="Maximum number of model replies; then a final answer is requested.")
+]
+MarkdownOption = Annotated[
+    bool | None,
+    typer.Option("--markdown/--no-markdown", help="Render Markdown (default: only on a terminal)."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Don't print progress on standard error.")]

@@ -1,0 +1,51 @@
+"""Keeps standard output for the answer alone, whatever the tools of a run print."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+
+@contextmanager
+def reserved_output() -> Iterator[TextIO]:
+    """Yield standard output. Until the block ends, what anything else prints there (a tool, a program that it starts, a
+    library in C) goes to standard error."""
+    before = sys.stdout
+    if not _is_descriptor_1(before):
+        sys.stdout = sys.stderr
+        try:
+            yield before
+        finally:
+            sys.stdout = before
+        return
+    before.flush()
+    kept = os.dup(1)
+    buffering = 1 if before.isatty() else -1
+    answers = os.fdopen(kept, "w", buffering, encoding=before.encoding, errors=before.errors or "replace")
+    try:
+        _lead_to_stderr()
+        sys.stdout = sys.stderr
+        yield answers
+        answers.flush()
+    finally:
+        sys.stdout = before
+        os.dup2(kept, 1)
+        with suppress(OSError):
+            answers.close()
+
+
+def _is_descriptor_1(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == 1
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def _lead_to_stderr() -> None:
+    try:
+        os.dup2(2, 1)
+    except OSError:  # there is no standard error
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)

@@ -1,0 +1,170 @@
+"""The tools of a Responses request as functions of a chat, and their calls in the form of this API again.
+
+A custom tool, whose input is a text, is offered as a function with that text as its only argument; a tool in a
+namespace, such as those of the MCP servers of a client, by a name that has both. What OpenAI runs itself, or has
+trained its models for, is not offered.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentkit.serving.http.openai.errors import RefusedRequestError
+from agentkit.tooling.arguments import read_arguments
+
+BUILT_IN = frozenset(
+    (
+        *("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"),
+        *("file_search", "code_interpreter", "image_generation", "mcp", "tool_search", "programmatic_tool_calling"),
+        *("computer", "computer_use", "computer_use_preview", "local_shell", "shell", "apply_patch"),
+    )
+)
+"""Types of the tools that OpenAI has of its own. Agents such as Codex list them in each request beside their own
+functions, and do without."""
+
+MAX_NAME = 64
+"""Characters of a function's name that servers take."""
+
+_INPUT = "input"
+_ENTRY = re.compile(r"tools\[([0-9]{1,6})\]")
+_KNOWN = ("function", "custom", "namespace")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the client writes a tool whose function has another name or form."""
+
+    name: str
+    namespace: str | None = None
+    is_custom: bool = False
+
+    def written(self, arguments: str) -> dict[str, Any]:
+        """The fields of a call. arguments: of its function."""
+        place = {} if self.namespace is None else {"namespace": self.namespace}
+        said = {_INPUT: _input_in(arguments)} if self.is_custom else {"arguments": arguments}
+        return {"name": self.name, **place, **said}
+
+
+@dataclass
+class Offered:
+    """The tools of a request. functions: as those of a chat completion. paths: where the client has them. forms: of
+    those that the client writes otherwise, by the names of their functions. told: the tools as the client wrote them.
+    left_out: types of the others.
+    """
+
+    functions: list[Any] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    forms: dict[str, Form] = field(default_factory=dict)
+    told: list[Mapping[str, Any]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def param(self, param: str) -> str:
+        """The field of the request that a field of the chat completion is made of. param: its path."""
+        found = _ENTRY.match(param)
+        place = int(found[1]) if found is not None else len(self.paths)
+        return param if found is None or place >= len(self.paths) else self.paths[place] + param[found.end() :]
+
+    def choice(self, given: Any) -> Any:
+        """A choice of tools as a chat completion has it."""
+        if not isinstance(given, Mapping):
+            return given
+        if given.get("type") == "allowed_tools" and isinstance(given.get("tools"), list):
+            return {**given, "tools": [self.choice(each) for each in given["tools"]]}
+        if given.get("type") not in ("function", "custom") or not isinstance(given.get("name"), str):
+            return given
+        return {"type": "function", "name": function_name(given["name"], given.get("namespace"))}
+
+
+def offered_tools(given: Any) -> Offered:
+    """The tools of a request. given: its field `tools`. Raises RefusedRequestError that names the entry; of what is
+    wrong with a function more is found where it is one of a chat completion."""
+    offered = Offered()
+    if not isinstance(given, list):
+        offered.functions = given
+        return offered
+    for place, entry in enumerate(given):
+        kind = entry.get("type") if isinstance(entry, Mapping) else None
+        if isinstance(kind, str) and kind in BUILT_IN:
+            offered.left_out.append(kind)
+            continue
+        for path, function in _functions(entry, f"tools[{place}]", offered.forms):
+            offered.functions.append(function)
+            offered.paths.append(path)
+        offered.told.append(entry)
+    if offered.left_out and not offered.functions:
+        place = next(place for place, entry in enumerate(given) if entry not in offered.told)
+        text = f"{given[place]['type']!r} is OpenAI's own: this service does not have it, and the request has no other"
+        raise _refused(f"tools[{place}].type", text, "unsupported_value")
+    return offered
+
+
+def _functions(entry: Any, path: str, forms: dict[str, Form]) -> Iterator[tuple[str, Any]]:
+    """The functions of a tool, each with its path."""
+    if not isinstance(entry, Mapping) or entry.get("type") not in _KNOWN:
+        yield path, entry  # refused as a tool of a chat completion
+        return
+    if not isinstance(entry.get("name"), str):
+        raise _refused(f"{path}.name", "is missing: in the Responses API the fields of a tool stand beside its type")
+    if entry["type"] != "namespace":
+        yield path, _function(entry, None, forms)
+        return
+    if not isinstance(entry.get("tools"), list):
+        raise _refused(f"{path}.tools", "must be a list of tools")
+    for place, tool in enumerate(entry["tools"]):
+        where = f"{path}.tools[{place}]"
+        if not isinstance(tool, Mapping) or tool.get("type") not in _KNOWN[:2]:
+            raise _refused(f"{where}.type", "must be 'function' or 'custom'")
+        if not isinstance(tool.get("name"), str):
+            raise _refused(f"{where}.name", "must be a text")
+        yield where, _function(tool, entry["name"], forms)
+
+
+def _function(entry: Mapping[str, Any], namespace: str | None, forms: dict[str, Form]) -> dict[str, Any]:
+    is_custom = entry["type"] == "custom"
+    name = function_name(entry["name"], namespace)
+    if is_custom or namespace is not None:
+        forms[name] = Form(entry["name"], namespace, is_custom)
+    if is_custom:
+        return {"type": "function", "function": _custom(entry, name)}
+    fields = {k: v for k, v in entry.items() if k not in ("type", "defer_loading") and v is not None}
+    return {"type": "function", "function": {**fields, "name": name}}
+
+
+def _custom(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The function of a custom tool. A grammar is told to the model, and not enforced."""
+    about, described = "The input of the tool, as a plain text.", entry.get("description") or ""
+    grammar = entry.get("format")
+    if isinstance(grammar, Mapping) and isinstance(grammar.get("definition"), str):
+        about += f" It has this grammar ({grammar.get('syntax')}):\n{grammar['definition']}"
+    properties = {_INPUT: {"type": "string", "description": about}}
+    parameters = {"type": "object", "properties": properties, "required": [_INPUT], "additionalProperties": False}
+    return {"name": name, "description": described, "parameters": parameters}
+
+
+def function_name(name: str, namespace: Any) -> str:
+    """The name of the function of a tool. namespace: None for a tool in none."""
+    if not isinstance(namespace, str):
+        return name
+    joined = f"{namespace.rstrip('_')}__{name}"
+    digest = hashlib.sha256(joined.encode("utf-8", "replace")).hexdigest()[:8]
+    return joined if len(joined) <= MAX_NAME else f"{joined[: MAX_NAME - 9]}_{digest}"
+
+
+def custom_arguments(given: str) -> str:
+    """The arguments of the function of a custom tool. given: its input."""
+    return json.dumps({_INPUT: given}, ensure_ascii=False)
+
+
+def _input_in(arguments: str) -> str:
+    """The input of a custom tool; models also give the text another name."""
+    read = read_arguments(arguments)
+    values = list(read.values()) if isinstance(read, Mapping) else []
+    value = read[_INPUT] if _INPUT in (read or ()) else values[0] if len(values) == 1 else None
+    return value if isinstance(value, str) else arguments
+
+
+def _refused(param: str, text: str, code: str | None = "invalid_value") -> RefusedRequestError:
+    return RefusedRequestError(400, f"{param}: {text}", param, code)

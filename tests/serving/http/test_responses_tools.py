@@ -1,0 +1,191 @@
+"""The tools that agents such as Codex list in requests of the Responses API: custom tools, namespaces, OpenAI's own.
+
+Reports of users of other servers that refuse or drop them: CommandCodeAI/command-code#885, ggml-org/llama.cpp#20156
+(a 400 for each request with web_search), openai/codex#36942, MetaFARS/codex-relay#6, router-for-me/CLIProxyAPI#4255
+(tools of MCP servers are not offered, or called without their namespace), decolua/9router#1007 (custom tools without
+their input), router-for-me/CLIProxyAPI#4414 (without their grammar).
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentkit.serving.http.openai.responses.items import chat_messages
+from agentkit.serving.http.openai.responses.tools import MAX_NAME, function_name, offered_tools
+from tests.support.http_service import LOOK_UP, Service
+from tests.support.model_server import ModelServer, calls, streamed, whole
+from tests.support.scripted_agent import agent
+
+SHELL: Any = {
+    "type": "function",
+    "name": "shell",
+    "description": "Run a command.",
+    "parameters": {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]},
+    "strict": False,
+}
+PATCH: Any = {
+    "type": "custom",
+    "name": "apply_patch",
+    "description": "Edit files.",
+    "format": {"type": "grammar", "syntax": "lark", "definition": "start: patch"},
+}
+ROUTE: Any = {"type": "function", "name": "route", "parameters": SHELL["parameters"], "defer_loading": True}
+MAPS: Any = {"type": "namespace", "name": "mcp__maps__", "tools": [ROUTE, {"type": "custom", "name": "draw"}]}
+CODEX = [SHELL, PATCH, {"type": "web_search", "external_web_access": False}, MAPS, {"type": "image_generation"}]
+FUNCTIONS = ["shell", "apply_patch", "mcp__maps__route", "mcp__maps__draw"]
+CALLED = calls(
+    ("apply_patch", {"input": "*** Begin"}),
+    ("mcp__maps__route", {"command": "Rome"}),
+    ("mcp__maps__draw", {"text": "a line"}),  # a model that gives the input another name
+    ("shell", {"command": "ls"}),
+)
+WRITTEN = [
+    {"type": "custom_tool_call", "call_id": "c0", "name": "apply_patch", "input": "*** Begin"},
+    {"type": "function_call", "call_id": "c1", "name": "route", "namespace": "mcp__maps__"},
+    {"type": "custom_tool_call", "call_id": "c2", "name": "draw", "namespace": "mcp__maps__", "input": "a line"},
+    {"type": "function_call", "call_id": "c3", "name": "shell", "arguments": '{"command": "ls"}'},
+]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Service, ModelServer]]:
+    with agent(tmp_path, [CALLED, whole("Done.")], agentkit_tools=(LOOK_UP,)) as running:
+        yield running
+
+
+def test_what_codex_sends_is_answered_in_its_own_forms(served: tuple[Service, ModelServer]) -> None:
+    service, server = served
+    body: dict[str, Any] = {"model": "agentkit", "tools": CODEX, "input": [{"role": "user", "content": "Go"}]}
+    body |= {"store": False, "include": ["reasoning.encrypted_content"], "tool_choice": "auto"}
+    response = service.ask("POST", "/v1/responses", body)
+    assert response.status_code == 200, response.text
+    assert response.headers["x-tools-not-offered"] == "web_search, image_generation"
+    made = response.json()
+    assert [{**each, **expected} for each, expected in zip(made["output"], WRITTEN, strict=True)] == made["output"]
+    assert [each["type"] for each in made["tools"]] == ["function", "custom", "namespace"]
+    offered = {each["function"]["name"]: each["function"] for each in server.requests[0].body["tools"]}
+    assert [*offered][1:] == FUNCTIONS
+    assert offered["apply_patch"]["parameters"]["required"] == ["input"]
+    assert "start: patch" in offered["apply_patch"]["parameters"]["properties"]["input"]["description"]
+    results = [
+        {"type": each["type"] + "_output", "call_id": each["call_id"], "output": f"ok {place}"}
+        for place, each in enumerate(made["output"])
+    ]
+    body["input"] += [*made["output"], *results]
+    assert service.ask("POST", "/v1/responses", body).json()["output"][0]["content"][0]["text"] == "Done."
+    sent = server.requests[1].body["messages"]
+    assert [call["function"]["name"] for call in sent[1]["tool_calls"]] == [FUNCTIONS[1], *FUNCTIONS[2:], "shell"]
+    assert [json.loads(call["function"]["arguments"]) for call in sent[1]["tool_calls"]][2] == {"input": "a line"}
+    assert [each["content"] for each in sent[2:]] == ["ok 0", "ok 1", "ok 2", "ok 3"]
+
+
+def test_the_openai_package_streams_calls_of_custom_tools(served: tuple[Service, ModelServer]) -> None:
+    service, _ = served
+    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
+        with client.responses.stream(model="agentkit", input="Go", tools=CODEX) as stream:
+            events = [event.type for event in stream]
+            output = [each.to_dict() for each in stream.get_final_response().output]
+    assert events[2:6] == [
+        "response.output_item.added",
+        "response.custom_tool_call_input.delta",
+        "response.custom_tool_call_input.done",
+        "response.output_item.done",
+    ]
+    assert [{**each, **expected} for each, expected in zip(output, WRITTEN, strict=True)] == output
+
+
+@pytest.mark.parametrize(
+    ("choice", "offered"),
+    [
+        pytest.param({"type": "custom", "name": "apply_patch"}, ["apply_patch"], id="custom"),
+        pytest.param({"type": "function", "name": "shell"}, ["shell"], id="function"),
+        pytest.param(
+            {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "custom", "name": "apply_patch"}]},
+            ["apply_patch"],
+            id="allowed tools",
+        ),
+    ],
+)
+def test_a_tool_of_any_kind_can_be_chosen(choice: Any, offered: list[str], served: Any) -> None:
+    service, server = served
+    body = {"model": "agentkit", "tools": CODEX, "input": "Go", "tool_choice": choice}
+    assert service.ask("POST", "/v1/responses", body).status_code == 200
+    assert [each["function"]["name"] for each in server.requests[0].body["tools"]] == offered
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        pytest.param({"tools": [{"type": "web_search"}]}, "tools[0].type", id="only OpenAI's own"),
+        pytest.param({"tools": [SHELL, {"type": "robot"}]}, "tools[1].type", id="unknown"),
+        pytest.param({"tools": [{"type": "web_search"}, {**SHELL, "name": "a b"}]}, "tools[1].name", id="bad name"),
+        pytest.param({"tools": [{"type": ["web_search"]}]}, "tools[0].type", id="no text"),
+        pytest.param({"tools": [{"type": "custom"}]}, "tools[0].name", id="no name"),
+        pytest.param({"tools": [{**MAPS, "tools": 5}]}, "tools[0].tools", id="no list"),
+        pytest.param({"tools": [{**MAPS, "tools": [MAPS]}]}, "tools[0].tools[0].type", id="a namespace in one"),
+        pytest.param(
+            {"tools": [{**MAPS, "tools": [ROUTE, {**ROUTE, "name": "a b"}]}]},
+            "tools[0].tools[1].name",
+            id="bad name in a namespace",
+        ),
+        pytest.param({"tools": [SHELL, {**PATCH, "name": "shell"}]}, "tools", id="a name twice"),
+        pytest.param({"tools": CODEX, "tool_choice": {"type": "web_search"}}, "tool_choice", id="choice"),
+        pytest.param({"include": ["reasoning.encrypted_content", "everything"]}, "include[1]", id="include"),
+    ],
+)
+def test_what_is_wrong_with_tools_is_told_by_their_place(fields: Any, param: str, served: Any) -> None:
+    service, server = served
+    response = service.ask("POST", "/v1/responses", {"model": "agentkit", "input": "Go", **fields})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, param)
+    assert not server.requests
+
+
+NAMES = st.text("abc_", min_size=1, max_size=70)
+
+
+@given(NAMES, st.none() | NAMES, st.text(max_size=20))
+def test_a_call_comes_back_as_the_client_wrote_its_tool(name: str, namespace: str | None, text: str) -> None:
+    tool: Any = {"type": "custom", "name": name}
+    offered = offered_tools([tool if namespace is None else {**MAPS, "name": namespace, "tools": [tool]}])
+    (function,) = [each["function"] for each in offered.functions]
+    assert len(function["name"]) <= (MAX_NAME if namespace is not None else len(name))
+    written = offered.forms[function["name"]].written(json.dumps({"input": text}))
+    item = {"type": "custom_tool_call", "call_id": "c", **written}
+    (message,) = chat_messages([item], ())
+    (call,) = message["tool_calls"]
+    assert call["function"]["name"] == function["name"] == function_name(name, namespace)
+    assert (written["input"], json.loads(call["function"]["arguments"])) == (text, {"input": text})
+
+
+def test_audio_and_files_are_passed_on_and_addresses_are_not(tmp_path: Path) -> None:
+    audio = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}
+    with agent(tmp_path, [whole("Hi")], agentkit_tools=(LOOK_UP,)) as (service, server):
+
+        def asked(*parts: Any) -> Any:
+            body = {"model": "agentkit", "input": [{"role": "user", "content": list(parts)}]}
+            return service.ask("POST", "/v1/responses", body)
+
+        assert asked(audio, {"type": "input_file", **file}).status_code == 200
+        assert server.requests[0].body["messages"][0]["content"] == [audio, {"type": "file", "file": file}]
+        refused = asked({"type": "input_audio", "input_audio": {"data": "http://10.0.0.1/a.wav", "format": "wav"}})
+        assert "is not fetched" in refused.json()["error"]["message"]
+        assert asked({"type": "input_file", "file_id": "file-1"}).status_code == 400
+        assert len(server.requests) == 1
+
+
+def test_calls_without_answers_stream_an_item_each(tmp_path: Path) -> None:
+    """lemonade-sdk/lemonade#3607, sgl-project/sglang#12644: indices of streamed items were left out, or began at 1."""
+    chunk = json.loads(CALLED.body)["choices"][0]["message"]["tool_calls"]
+    pieces = [{"index": place, **call} for place, call in enumerate(chunk)]
+    answer = {"choices": [{"index": 0, "delta": {"tool_calls": pieces}, "finish_reason": "tool_calls"}]}
+    with agent(tmp_path, [streamed(answer)], agentkit_tools=(LOOK_UP,)) as (service, _):
+        events = service.frames("/v1/responses", {"model": "agentkit", "input": "x", "tools": CODEX, "stream": True})
+    assert [each.get("output_index") for each in events] == [None, None, *(n // 4 for n in range(16)), None]
+    assert [each["sequence_number"] for each in events] == list(range(len(events)))
