@@ -22,6 +22,7 @@ from tests.support.tiny_model import write_tiny_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 LIMITS = {**PYTHON_LIMITS, **NODE_LIMITS}
+OUTDATED = "docs/clients.md is out of date: python -m tests.sdks.matrix --write"
 SAME, MORE_THAN_SAME = "yes", "service"
 
 URL = '"http://127.0.0.1:8000/v1"'

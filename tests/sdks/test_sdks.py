@@ -18,4 +18,4 @@ def test_an_sdk_gets_the_same_through_the_service_as_from_the_server(script: str
     except NotInstalledError as error:
         pytest.skip(str(error))
     check([row], LIMITS)
-    assert matrix.cells_of_the_page()[row["sdk"]] == matrix.cells(row)
+    assert matrix.cells_of_the_page()[row["sdk"]] == matrix.cells(row), matrix.OUTDATED
