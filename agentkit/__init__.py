@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentkit.event import Result as Result
     from agentkit.lightllm.client import LightLLMClient as LightLLMClient
     from agentkit.lightllm.client import OpenAICompatibleClient as OpenAICompatibleClient
+    from agentkit.lightllm.openai_types import ChatCompletionMessage as ChatCompletionMessage
     from agentkit.limits import Limits as Limits
     from agentkit.limits import Usage as Usage
     from agentkit.message import Image as Image

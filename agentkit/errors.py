@@ -44,14 +44,14 @@ class ConfigurationError(AgentkitError, ValueError):
 
 
 class DependencyError(ConfigurationError, ImportError):
-    """A package is not installed. message: what needs it. suggestion: the pip command that installs it."""
+    """A package is not installed. message: what needs it. suggestion: the pip command that installs it. error_type: a
+    word for programs."""
 
-    error_type = "missing_dependency"
-
-    def __init__(self, message: str, suggestion: str) -> None:
+    def __init__(self, message: str, suggestion: str, error_type: str = "missing_dependency") -> None:
         super().__init__(f"{message}: {suggestion}")
         self.message = message
         self.suggestion = suggestion
+        self.error_type = error_type
 
 
 INSTALL_EXTRA = "pip install '.[{extra}]'"

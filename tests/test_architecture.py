@@ -93,9 +93,10 @@ LAYERS = [
     ["middleware.history_cut", "middleware.base", "middleware.text_answer", "backends.text_reply"],
     ["backends.refused_images", "backends.tool_arrival"],
     ["backends.adapting"],
-    ["middleware.*", "backends.fallback_calls", "lightllm.openai_types", "lightllm.generate_api", "testing.*"],
-    ["lightllm.chat_api"],
-    ["lightllm.request"],
+    ["middleware.*", "backends.fallback_calls", "lightllm.tool_call_types", "lightllm.generate_api", "testing.*"],
+    ["lightllm.openai_types", "lightllm.over_requests", "lightllm.request"],
+    ["lightllm.chat_api", "lightllm.raw_prompts", "lightllm.resources"],
+    ["lightllm.lightllm_transport"],
     ["lightllm.client", "backends.*"],
     ["backends.vlmrun", "run", "middleware.stack"],  # VLM Run is an OpenAI-compatible server at another address
     ["agent"],

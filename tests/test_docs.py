@@ -51,6 +51,7 @@ def test_every_program_in_the_guide_to_lightllm_runs(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("USE_LIGHTLLM", "true")
     with serve_lightllm(short_script) as server:
         done = subprocess.run(
             [
@@ -69,6 +70,23 @@ def test_every_program_in_the_guide_to_lightllm_runs(
     assert done.returncode == 0, done.stderr
     if "print" in code:
         assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("value", [None, "false"])
+def test_the_switch_of_the_guide_asks_openai_unless_it_is_true(
+    value: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = [
+        each for each in re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL) if "USE_" in each
+    ]
+    monkeypatch.delenv("USE_LIGHTLLM", raising=False)
+    if value is not None:
+        monkeypatch.setenv("USE_LIGHTLLM", value)
+    with serve([whole("It is OpenAI.")]) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-any")
+        exec(code, {})  # noqa: S102
+    assert capsys.readouterr().out == "It is OpenAI.\n"
 
 
 def test_the_tables_of_the_guide_have_the_real_defaults() -> None:

@@ -2,6 +2,7 @@
 
 client = VLMRun(api_key="...")
 client.agent.completions.create(model="vlm-1", messages=[...])
+client.agent.execute(name="invoices", inputs={"file": {"url": "https://example.org/invoice.pdf"}})
 """
 
 import os
@@ -21,8 +22,12 @@ from agentkit.net.keys import checked_key
 from agentkit.net.outgoing import HTTPX, async_httpx_client, check_environment, httpx_client
 
 if TYPE_CHECKING:
+    import builtins
+
     from openai import AsyncOpenAI, OpenAI
     from openai.resources.chat import AsyncCompletions, Completions
+
+    from agentkit.backends.vlmrun_agents import AgentCreation, AgentExecution, AgentInfo, AgentRoutes
 
 BASE_URL = "https://agent.vlm.run/v1"
 
@@ -35,7 +40,8 @@ class VLMRun(Closable):
     429 and 5xx.
 
     `agent.completions` and `agent.async_completions` are the openai package's `chat.completions`, unchanged; its
-    clients are `openai` and `async_openai`. Each is created once, on first use.
+    clients are `openai` and `async_openai`. Each is created once, on first use. `agent.create`, `execute`, `get`,
+    `get_by_id` and `list` are VLM Run's own routes for agents.
 
     Raises ConfigurationError without a key or for one that can't be one; DependencyError on first use if the openai
     package is missing.
@@ -57,7 +63,7 @@ class VLMRun(Closable):
         check_environment(self.base_url, HTTPX)
         self.timeout = timeout
         self.max_retries = max_retries
-        self._api_key = key
+        self.api_key = key
         self._lock = awaited_by_forks(threading.RLock())  # held while OpenSSL is set up
         self._clients: dict[str, Any] = {}
         self.agent = VLMRunAgent(self)
@@ -99,7 +105,7 @@ class VLMRun(Closable):
                 url = f"{self.base_url}/openai"
                 make = httpx_client if kind == "OpenAI" else async_httpx_client
                 self._clients[kind] = getattr(openai, kind)(
-                    api_key=self._api_key,
+                    api_key=self.api_key,
                     base_url=url,
                     timeout=self.timeout,
                     max_retries=self.max_retries,
@@ -109,10 +115,58 @@ class VLMRun(Closable):
 
 
 class VLMRunAgent:
-    """`client.agent`."""
+    """`client.agent`. Its methods raise the openai package's errors; ConfigurationError for arguments that can't be."""
 
     def __init__(self, client: VLMRun) -> None:
         self._client = client
+
+    @property
+    def _routes(self) -> "AgentRoutes":
+        client = self._client.openai
+        from agentkit.backends.vlmrun_agents import AgentRoutes
+
+        return AgentRoutes(client, self._client.base_url)
+
+    def create(
+        self, config: Any, name: str | None = None, inputs: Any = None, callback_url: str | None = None
+    ) -> "AgentCreation":
+        """Create an agent; it is being created when this returns.
+
+        config: a dict, or an object, with the `prompt`, and with `json_schema` or `response_model` (a pydantic model)
+        for the form of its answers. inputs: an example, by name. callback_url: called when it is created.
+        """
+        return self._routes.create(config, name, inputs, callback_url)
+
+    def execute(
+        self,
+        name: str | None = None,
+        inputs: Any = None,
+        batch: bool = True,
+        config: Any = None,
+        metadata: Any = None,
+        callback_url: str | None = None,
+        **fields: Any,
+    ) -> "AgentExecution":
+        """Run an agent; it may still be running when this returns (see `status`).
+
+        name: "invoices", or with a version "invoices:v2"; without it the prompt of the config says which agent. inputs:
+        by name. config: as in `create`. metadata: a dict. callback_url: called when it is done. fields: any other that
+        VLM Run knows.
+        """
+        body = {**fields, "name": name, "inputs": inputs, "callback_url": callback_url}
+        return self._routes.execute(batch, config, metadata, **body)
+
+    def get(self, name: str | None = None, id: str | None = None, prompt: str | None = None) -> "AgentInfo":
+        """Return the agent with a name ("invoices", or with a version "invoices:v2"), an id or a prompt: give one."""
+        return self._routes.get(name=name, id=id, prompt=prompt)
+
+    def get_by_id(self, agent_id: str) -> "AgentInfo":
+        """Return the agent with an id."""
+        return self._routes.get_by_id(agent_id)
+
+    def list(self, skip: int | None = None, limit: int | None = None) -> "builtins.list[AgentInfo]":
+        """Return your agents. skip: how many to leave out. limit: the most to return."""
+        return self._routes.list(skip, limit)
 
     @property
     def completions(self) -> "Completions":

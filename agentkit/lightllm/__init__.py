@@ -7,5 +7,6 @@ from agentkit._lazy import lazy_exports
 if TYPE_CHECKING:
     from agentkit.lightllm.client import LightLLMClient as LightLLMClient
     from agentkit.lightllm.client import OpenAICompatibleClient as OpenAICompatibleClient
+    from agentkit.lightllm.openai_types import ChatCompletionMessage as ChatCompletionMessage
 else:
     __getattr__, __dir__ = lazy_exports(__name__)

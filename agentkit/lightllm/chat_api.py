@@ -12,7 +12,8 @@ from typing import Any
 from agentkit.backend import is_broken_off
 from agentkit.backends.text_reply import StreamDeltas, whole_message
 from agentkit.lightllm.generate_api import TextServer
-from agentkit.net.api_errors import api_error
+from agentkit.lightllm.over_requests import checked_completion
+from agentkit.lightllm.request import CreateRequest
 from agentkit.net.http_client import Events
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
@@ -28,22 +29,29 @@ class ChatServer:
     def __init__(self, server: TextServer) -> None:
         self._server = server
 
-    def create(
-        self, body: dict[str, Any], options: Mapping[str, Any], stream: bool
-    ) -> dict[str, Any] | Iterator[dict[str, Any]]:
-        """Return the JSON of a reply, or of its chunks. Raises the openai package's errors."""
-        maker = self._server.maker(str(body["model"]))
-        request = body
-        body = {**body, "messages": [self._message(message, maker) for message in body["messages"]], "stream": stream}
-        if not stream:
-            answer = checked_completion(self._server.transport.post(PATH, body, **options))
-            for choice in answer["choices"]:
-                _repair(choice, maker, request)
-            return answer
-        wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-        return self._chunks(
-            self._server.transport.events(PATH, body, **options), _ChunkRepair(maker, request), wants_usage
-        )
+    def whole(
+        self, request: CreateRequest, *, query: str = "", **options: Any
+    ) -> tuple[Mapping[str, str], dict[str, Any]]:
+        """Return the headers of the response and the JSON of the reply. query: with its question mark. Raises the
+        openai package's errors."""
+        maker = self._server.maker(request.model)
+        headers, answer = self._server.transport.exchange(PATH + query, self._body(request, maker), **options)
+        for choice in checked_completion(answer)["choices"]:
+            _repair(choice, maker, request.body)
+        return headers, answer
+
+    def streamed(
+        self, request: CreateRequest, *, query: str = "", **options: Any
+    ) -> tuple[Mapping[str, str], Iterator[dict[str, Any]]]:
+        """Return the headers of the response and the JSON of the chunks. Raises the openai package's errors."""
+        maker = self._server.maker(request.model)
+        headers, events = self._server.transport.streamed(PATH + query, self._body(request, maker), **options)
+        wants_usage = bool(request.stream_options.get("include_usage"))
+        return headers, self._chunks(events, _ChunkRepair(maker, request.body), wants_usage)
+
+    def _body(self, request: CreateRequest, maker: PromptMaker) -> dict[str, Any]:
+        messages = [self._message(message, maker) for message in request.messages]
+        return {**request.chat_body(), "messages": messages, "stream": request.stream}
 
     def _message(self, message: Mapping[str, Any], maker: PromptMaker) -> dict[str, Any]:
         """Convert a message for the server: images as data: URLs, no nulls, special tokens in its text escaped."""
@@ -115,13 +123,6 @@ class _ChunkRepair:
     def _event(event: Mapping[str, Any], delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "logprobs": None, "delta": delta, "finish_reason": reason}
         return {**event, "choices": [choice]}
-
-
-def checked_completion(answer: Any) -> dict[str, Any]:
-    """Return a complete response of a chat completions server. Raises APIError if it is invalid."""
-    if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list) or not answer["choices"]:
-        raise api_error(f"the server's response is not a chat completion: {str(answer)[:200]}", answer)
-    return answer
 
 
 def _repair(choice: dict[str, Any], maker: PromptMaker, request: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from agentkit.backends.usage import count_of
 from agentkit.errors import ConfigurationError
 from agentkit.message import RESPONSE_TAG
 from agentkit.net.api_errors import api_error, mark_in_body, status_error
-from agentkit.net.http_client import Events, Transport
+from agentkit.net.http_client import Events, Timeout, Transport
 from agentkit.net.images import ImageLoader
 from agentkit.text.chat_template import ChatTemplate
 from agentkit.text.families import DEFAULT, Family, family_named, family_of
@@ -60,6 +60,7 @@ class TextServer:
 
     base_url: its root; a URL that ends in /generate is accepted too. family: the name of the model family, where the
     model's name does not identify it. template: a chat template instead of the family's. neutral: see `PromptMaker`.
+    headers: sent with each request.
     """
 
     def __init__(
@@ -67,17 +68,18 @@ class TextServer:
         base_url: str,
         *,
         api_key: str | None = None,
-        timeout: float = 600.0,
+        timeout: Timeout = 600.0,
         max_retries: int = 2,
         family: str | None = None,
         template: ChatTemplate | None = None,
         image_placeholder: str | None = None,
         neutral: bool = True,
         images: ImageLoader | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        for ending in ("/generate_stream", "/generate", "/v1"):
-            base_url = base_url.rstrip("/").removesuffix(ending)
-        self.transport = Transport(base_url, api_key=api_key, timeout=timeout, max_retries=max_retries)
+        self.transport = Transport(
+            root_of(base_url), api_key=api_key, timeout=timeout, max_retries=max_retries, headers=headers
+        )
         self._family = family_named(family) if family else None
         self._template = template
         self._placeholder = image_placeholder
@@ -108,12 +110,26 @@ class TextServer:
 
     def whole(self, body: Mapping[str, Any], **options: Any) -> list[Generated]:
         """Return the generated texts. Raises the openai package's APIError and its subclasses."""
-        return generated_of(self.transport.post("/generate", body, **options))
+        return self.answered(body, **options)[1]
+
+    def answered(
+        self, body: Mapping[str, Any], *, query: str = "", **options: Any
+    ) -> tuple[Mapping[str, str], list[Generated]]:
+        """Do what `whole` does, and return the headers of the response and the texts. query: with its question mark."""
+        headers, answer = self.transport.exchange(f"/generate{query}", body, **options)
+        return headers, generated_of(answer)
 
     def frames(self, body: Mapping[str, Any], **options: Any) -> Generator[Frame, None, None]:
         """Yield the tokens as they arrive; the request is sent immediately. Raises what `whole` raises; iterating also
         raises APIConnectionError for a stream that ends early."""
-        return self._frames(self.transport.events("/generate_stream", body, **options))
+        return self.streamed(body, **options)[1]
+
+    def streamed(
+        self, body: Mapping[str, Any], *, query: str = "", **options: Any
+    ) -> tuple[Mapping[str, str], Generator[Frame, None, None]]:
+        """Do what `frames` does, and return the headers of the response and the tokens."""
+        headers, events = self.transport.streamed(f"/generate_stream{query}", body, **options)
+        return headers, self._frames(events)
 
     def _frames(self, events: Events) -> Generator[Frame, None, None]:
         is_finished = False
@@ -151,6 +167,13 @@ class TextServer:
         data = models.get("data") if isinstance(models, dict) else None
         names = [each.get("id") for each in data or () if isinstance(each, dict)]
         return next((family for name in names if isinstance(name, str) and (family := family_of(name))), None)
+
+
+def root_of(base_url: str) -> str:
+    """Return the root of a server, whose URL may end in /generate, or in /v1."""
+    for ending in ("/generate_stream", "/generate", "/chat/completions", "/v1"):
+        base_url = base_url.rstrip("/").removesuffix(ending)
+    return base_url
 
 
 def parser_for(
@@ -199,17 +222,25 @@ def forced_prompt(maker: PromptMaker, prompt: RenderedPrompt, forced: str | None
     return RenderedPrompt(prompt.text + begun, prompt.images, prompt.thinking), begun
 
 
+def checked_stops(wanted: str | Sequence[str] | None) -> list[str]:
+    """Return the user's stop strings. Raises ConfigurationError for one that the server does not accept."""
+    stops = [wanted] if isinstance(wanted, str) else list(wanted or ())
+    for stop in stops:
+        if not isinstance(stop, str) or not stop or len(stop.encode("utf-8", "replace")) > MAX_STOP_BYTES:
+            raise ConfigurationError(
+                f"stop={stop!r:.80}: a stop string must be a string of 1 to {MAX_STOP_BYTES} bytes"
+            )
+    if len(dict.fromkeys(stops)) > MAX_STOPS:
+        raise ConfigurationError(f"stop has {len(stops)} strings, and LightLLM accepts {MAX_STOPS}")
+    return stops
+
+
 def stops_of(family: Family, wanted: str | Sequence[str] | None) -> list[str]:
     """Return the stop strings of a request: the user's, the ends of a turn, and the start of an invented tool result.
 
     Raises ConfigurationError when there are more than the server accepts.
     """
-    user_stops = [wanted] if isinstance(wanted, str) else list(wanted or ())
-    for stop in user_stops:
-        if not isinstance(stop, str) or not stop or len(stop.encode("utf-8", "replace")) > MAX_STOP_BYTES:
-            raise ConfigurationError(
-                f"stop={stop!r:.80}: a stop string must be a string of 1 to {MAX_STOP_BYTES} bytes"
-            )
+    user_stops = checked_stops(wanted)
     own = [family.ends[0], RESPONSE_TAG]
     if len(dict.fromkeys([*user_stops, *own])) > MAX_STOPS:
         raise ConfigurationError(
@@ -250,7 +281,7 @@ def parameters_of(
         "frequency_penalty": _at_least(frequency_penalty, 0.0),
         "repetition_penalty": repetition_penalty,
         "seed": seed,
-        "stop_sequences": list(stops),
+        "stop_sequences": list(stops) or None,
         "add_special_tokens": False,
         "skip_special_tokens": False,
         **_guided(response_format),

@@ -1,16 +1,22 @@
-"""The openai package's completion types, which can be subscripted as well: `call["function"]["name"]`."""
+"""The openai package's completion types, which can be subscripted as well: `answer["choices"][0]["message"]`.
 
-from collections.abc import Iterator
-from typing import Any
+Tool calls are dicts (`tool_call_types`).
+"""
 
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+from openai.types import Completion as _Completion
+from openai.types import completion_choice as text_choice
 from openai.types.chat import ChatCompletion as _ChatCompletion
 from openai.types.chat import ChatCompletionChunk as _ChatCompletionChunk
 from openai.types.chat import ChatCompletionMessage as _Message
 from openai.types.chat import chat_completion as completion_types
 from openai.types.chat import chat_completion_chunk as chunk_types
-from openai.types.chat import chat_completion_message_function_tool_call as tool_call
 from openai.types.chat import chat_completion_token_logprob as token_logprob
 from openai.types.completion_usage import CompletionUsage as _Usage
+
+from agentkit.lightllm.tool_call_types import DeltaToolCall, ToolCallObject
 
 
 class _Subscriptable:
@@ -40,24 +46,33 @@ class UsageObject(_Subscriptable, _Usage):
     """Token counts."""
 
 
-class Function(_Subscriptable, tool_call.Function):
-    """The name and the JSON text of the arguments."""
+class ChatCompletionMessage(_Subscriptable, _Message):
+    """The message of a reply, or one that you make: `ChatCompletionMessage("It is 9 degrees.")`.
 
-
-class ToolCallObject(_Subscriptable, tool_call.ChatCompletionMessageFunctionToolCall):
-    """A tool call; `index` is its position in the reply."""
-
-    function: Function
-
-
-class MessageObject(_Subscriptable, _Message):
-    """The message of a reply.
-
-    reasoning_content: the model's reasoning, if any. invalid_tool_calls: calls that could not be parsed, each
-    `{"text", "error", "name"}`; their text is in `content` too.
+    tool_calls: dicts whose keys are attributes as well. reasoning_content: the model's reasoning, if any.
+    invalid_tool_calls: calls that could not be parsed, each `{"text", "error", "name"}`; their text is in `content`.
     """
 
+    role: str = "assistant"  # type: ignore[assignment]
     tool_calls: list[ToolCallObject] | None = None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        content: str | None = None,
+        role: str = "assistant",
+        tool_calls: Iterable[Any] | None = None,
+        **more: Any,
+    ) -> None:
+        calls = None if tool_calls is None else [ToolCallObject.of(call) for call in tool_calls]
+        super().__init__(content=content, role=role, tool_calls=calls, **more)  # type: ignore[arg-type]
+
+    @classmethod
+    def construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+        """Build a message from its JSON, unchecked."""
+        made = super().construct(_fields_set, **values)
+        if made.tool_calls:
+            made.tool_calls = [ToolCallObject.of(call) for call in made.tool_calls]
+        return made
 
 
 class TokenLogprob(_Subscriptable, token_logprob.ChatCompletionTokenLogprob):
@@ -79,7 +94,7 @@ class ChunkLogprobs(_Subscriptable, chunk_types.ChoiceLogprobs):
 class Choice(_Subscriptable, completion_types.Choice):
     """One of the replies."""
 
-    message: MessageObject
+    message: ChatCompletionMessage
     logprobs: Logprobs | None = None
 
 
@@ -90,20 +105,18 @@ class ChatCompletion(_Subscriptable, _ChatCompletion):
     usage: UsageObject | None = None
 
 
-class DeltaFunction(_Subscriptable, chunk_types.ChoiceDeltaToolCallFunction):
-    """A delta of a call's name and arguments."""
-
-
-class DeltaToolCall(_Subscriptable, chunk_types.ChoiceDeltaToolCall):
-    """A delta of a call."""
-
-    function: DeltaFunction | None = None
-
-
 class Delta(_Subscriptable, chunk_types.ChoiceDelta):
-    """A delta of a reply; `reasoning_content` and `invalid_tool_calls` as in Message."""
+    """A delta of a reply; its fields are as in ChatCompletionMessage."""
 
     tool_calls: list[DeltaToolCall] | None = None  # type: ignore[assignment]
+
+    @classmethod
+    def construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+        """Build a delta from its JSON, unchecked."""
+        made = super().construct(_fields_set, **values)
+        if made.tool_calls:
+            made.tool_calls = [DeltaToolCall.of(call) for call in made.tool_calls]
+        return made
 
 
 class ChunkChoice(_Subscriptable, chunk_types.Choice):
@@ -120,11 +133,18 @@ class ChatCompletionChunk(_Subscriptable, _ChatCompletionChunk):
     usage: UsageObject | None = None
 
 
-def completion(answer: dict[str, Any]) -> ChatCompletion:
-    """Build a completion from its JSON; fields whose types differ from OpenAI's are kept unchanged."""
-    return ChatCompletion.construct(**answer)
+class TextLogprobs(_Subscriptable, text_choice.Logprobs):
+    """The log probabilities of the tokens of a text."""
 
 
-def chunk(answer: dict[str, Any]) -> ChatCompletionChunk:
-    """Build a chunk from its JSON."""
-    return ChatCompletionChunk.construct(**answer)
+class TextChoice(_Subscriptable, text_choice.CompletionChoice):
+    """One of the texts."""
+
+    logprobs: TextLogprobs | None = None
+
+
+class TextCompletion(_Subscriptable, _Completion):
+    """The answer to raw prompts, whole or a chunk of it."""
+
+    choices: list[TextChoice]  # type: ignore[assignment]
+    usage: UsageObject | None = None

@@ -45,6 +45,9 @@ MAX_BYTES = 200_000_000
 MAX_ERROR_BYTES = 100_000
 CONNECT_TIMEOUT = 10.0
 Events = Generator[dict[str, Any], None, None]
+Timeout = float | tuple[float | None, float | None]
+"""Seconds: of the read (connecting takes at most CONNECT_TIMEOUT), or of connecting and of the read; None: no limit."""
+
 _RETRIED = frozenset({408, 409, 429})
 _READ_BYTES = 1 << 16
 
@@ -83,9 +86,12 @@ class _Adapter(HTTPAdapter):
 class Transport:
     """A session with one server; thread-safe.
 
-    base_url: the URL before the paths. timeout: read timeout in seconds. max_retries: maximum retries of a request
-    that failed before any of its response arrived. final: statuses that are not retried. max_bytes: maximum size of
-    a whole response body in bytes.
+    base_url: the URL before the paths, which may have a query. timeout: read timeout in seconds. max_retries: maximum
+    retries of a request that failed before any of its response arrived. final: statuses that are not retried.
+    max_bytes: maximum size of a whole response body in bytes.
+
+    Each request may have its own timeout, headers (None leaves one out) and max_retries. A body is JSON as values, or
+    bytes of any kind.
 
     Raises ConfigurationError when base_url is not an http(s) URL, the key can't be one, or the environment names a
     proxy or TLS files that can't be used for this URL.
@@ -96,7 +102,7 @@ class Transport:
         base_url: str,
         *,
         api_key: str | None = None,
-        timeout: float = 600.0,
+        timeout: Timeout = 600.0,
         max_retries: int = 2,
         headers: Mapping[str, str] | None = None,
         final: Collection[int] = (),
@@ -133,7 +139,7 @@ class Transport:
 
     def _authorized(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._key:
-            request.headers["Authorization"] = f"Bearer {self._key}"
+            request.headers.setdefault("Authorization", f"Bearer {self._key}")
         return request
 
     def close(self) -> None:
@@ -142,58 +148,56 @@ class Transport:
         if session is not None:
             session.close()
 
-    def get(self, path: str, *, timeout: float | None = None) -> Any:
-        """Return the JSON of a GET request. Raises what `post` raises."""
-        return self._json(self._answered("GET", path, None, timeout, None))
+    def get(self, path: str, **options: Any) -> Any:
+        """Return the JSON of a GET request. options: as of `post`. Raises what `post` raises."""
+        return self._json(self.answered("GET", path, None, **options))
 
-    def post(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        *,
-        timeout: float | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Any:
+    def post(self, path: str, body: Mapping[str, Any], **options: Any) -> Any:
         """Send JSON and return the JSON of the response.
 
-        Raises APIConnectionError when the server can't be reached, APITimeoutError when it does not respond in time,
-        APIStatusError and its subclasses for an error status, APIResponseValidationError when the body is not JSON, and
-        the error that a body with status 200 reports.
+        options: timeout, headers, max_retries. Raises APIConnectionError when the server can't be reached,
+        APITimeoutError when it does not respond in time, APIStatusError and its subclasses for an error status,
+        APIResponseValidationError when the body is not JSON, and the error that a body with status 200 reports.
         """
-        answer = self._json(self._answered("POST", path, body, timeout, headers))
-        self._raise_if_error(answer)
-        return answer
+        return self.exchange(path, body, **options)[1]
 
-    def events(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        *,
-        timeout: float | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Events:
+    def exchange(self, path: str, body: Mapping[str, Any] | bytes, **options: Any) -> tuple[Mapping[str, str], Any]:
+        """Do what `post` does, and return the headers of the response and its JSON."""
+        response = self.answered("POST", path, body, **options)
+        answer = self._json(response)
+        _raise_if_error(answer, _key_of(response))
+        return response.headers, answer
+
+    def events(self, path: str, body: Mapping[str, Any], **options: Any) -> Events:
         """Send JSON and yield the JSON of server-sent events as they arrive, up to `[DONE]` or the end of the stream.
 
         The request is sent immediately, so that an error status is raised here; it is retried until the first event
-        has arrived. Raises what `post` raises; iterating raises APIError for an event that is an error or not JSON.
+        has arrived. options: as of `post`. Raises what `post` raises; iterating raises APIError for an event that is an
+        error or not JSON.
         """
-        events = self._events(path, body, timeout, headers)
-        next(events)
-        return cast(Events, events)
+        return self.streamed(path, body, **options)[1]
+
+    def streamed(
+        self, path: str, body: Mapping[str, Any] | bytes, *, max_retries: int | None = None, **options: Any
+    ) -> tuple[Mapping[str, str], Events]:
+        """Do what `events` does, and return the headers of the response and the events."""
+        events = self._events(path, body, self.max_retries if max_retries is None else max_retries, options)
+        headers = next(events)
+        return headers, cast(Events, events)
 
     def _events(
-        self, path: str, body: Mapping[str, Any], timeout: float | None, headers: Mapping[str, str] | None
-    ) -> Generator[dict[str, Any] | None, None, None]:
-        """Yield None once the server has responded, then the events."""
+        self, path: str, body: Mapping[str, Any] | bytes, max_retries: int, options: Mapping[str, Any]
+    ) -> Generator[Any, None, None]:
+        """Yield the headers once the server has responded, then the events."""
         has_answered = False
-        for attempt in range(self.max_retries + 1):
-            is_last = attempt == self.max_retries
-            response = self._answered("POST", path, body, timeout, headers, attempt)
+        for attempt in range(max_retries + 1):
+            is_last = attempt == max_retries
+            response = self.answered("POST", path, body, max_retries=max_retries, first=attempt, **options)
             has_begun = False
             try:
                 if not has_answered:
                     has_answered = True
-                    yield None
+                    yield response.headers
                 for event in self._events_of(response):
                     has_begun = True
                     yield event
@@ -206,19 +210,26 @@ class Transport:
                 return
             _sleep(attempt, None)
 
-    def _answered(
+    def answered(
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None,
-        timeout: float | None,
-        headers: Mapping[str, str] | None,
+        body: Mapping[str, Any] | bytes | None,
+        *,
+        timeout: Timeout | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        max_retries: int | None = None,
         first: int = 0,
     ) -> requests.Response:
-        """Return a response without an error status; its body is not read yet."""
-        data = None if body is None else json_bytes(body)
-        for attempt in range(first, self.max_retries + 1):
-            is_last = attempt == self.max_retries
+        """Return a response without an error status; its body is not read yet. Raises what `post` raises for others.
+
+        first: the number of attempts that were made before.
+        """
+        data = body if body is None or isinstance(body, bytes) else json_bytes(body)
+        if max_retries is None:
+            max_retries = self.max_retries
+        for attempt in range(first, max_retries + 1):
+            is_last = attempt == max_retries
             try:
                 response = self._sent(method, path, data, timeout, headers)
             except openai.APIConnectionError:
@@ -236,7 +247,12 @@ class Transport:
         raise AssertionError("unreachable")
 
     def _sent(
-        self, method: str, path: str, data: bytes | None, timeout: float | None, headers: Mapping[str, str] | None
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        timeout: Timeout | None,
+        headers: Mapping[str, str | None] | None,
     ) -> requests.Response:
         notice_fork()
         if self._session is None:
@@ -248,7 +264,7 @@ class Transport:
                 self.base_url + path,
                 data=data,
                 headers={"Content-Type": "application/json", **(headers or {})} if data is not None else headers,
-                timeout=(min(limit, CONNECT_TIMEOUT), limit),
+                timeout=limit if isinstance(limit, tuple) else (min(limit, CONNECT_TIMEOUT), limit),
                 stream=True,
                 allow_redirects=False,
                 **requests_options(self.base_url),
@@ -280,7 +296,7 @@ class Transport:
 
     def _content(self, response: requests.Response) -> bytes:
         chunks, size = [], 0
-        for chunk in self._chunks(response):
+        for chunk in self.chunks(response):
             size += len(chunk)
             if size > self._max_bytes:
                 raise openai.APIResponseValidationError(
@@ -292,8 +308,9 @@ class Transport:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
-        """Yield the body as it arrives: chunks are not buffered, so that events are emitted without delay."""
+    def chunks(self, response: requests.Response) -> Iterator[bytes]:
+        """Yield the body as it arrives: chunks are not buffered, so that events are emitted without delay. Raises
+        APIConnectionError when it breaks off."""
         try:
             raw = response.raw
             if not isinstance(raw, urllib3.BaseHTTPResponse):  # a recorded response, complete in memory
@@ -306,10 +323,10 @@ class Transport:
 
     def _events_of(self, response: requests.Response) -> Iterator[dict[str, Any]]:
         reader = EventReader(self._max_bytes)
-        chunks = self._chunks(response)
+        chunks = self.chunks(response)
         try:
             for event in reader.read(chunks):
-                self._raise_if_error(event)
+                _raise_if_error(event, _key_of(response))
                 yield event
                 if event.get("finished"):  # LightLLM's own stream ends without [DONE]
                     reader.is_done = True
@@ -323,20 +340,10 @@ class Transport:
         elif not reader.count and "event-stream" not in response.headers.get("Content-Type", ""):
             raise self._not_json(response, reader.excerpt.encode())
 
-    def _raise_if_error(self, answer: Any) -> None:
-        """Raise the error that a body with status 200 reports, without the key, which some servers repeat."""
-        found = error_in(answer) if isinstance(answer, dict) else None
-        if found is None:
-            return
-        error = error_in_body(found)
-        if self._key and self._key in f"{error} {error.body}":
-            error.message = error.message.replace(self._key, "(key)")
-            error.args, error.body = (error.message,), None
-        raise error
-
     def _connection_error(
         self, method: str, path: str, error: Exception, in_body: bool = False
     ) -> openai.APIConnectionError:
+        path = path.partition("?")[0]
         where = display_url(self.base_url) + path.removeprefix(urlsplit(self.base_url).path)
         request = httpx2.Request(method, where)
         if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError) and not isinstance(
@@ -357,7 +364,7 @@ class Transport:
         with response:
             content = b""
             try:
-                for chunk in self._chunks(response):
+                for chunk in self.chunks(response):
                     content += chunk
                     if len(content) > MAX_ERROR_BYTES:
                         break
@@ -368,11 +375,29 @@ class Transport:
         except (ValueError, RecursionError):
             body = None
         reported = message_of(body) if body is not None else page_text(content)
-        if self._key:
-            reported = blotted(reported, self._key)
-            body = None if repeats(json.dumps(body), self._key) else body
+        if key := _key_of(response):
+            reported = blotted(reported, key)
+            body = None if repeats(json.dumps(body), key) else body
         message = f"{display_url(response.url)} answered {response.status_code}: {reported}"
         return status_error(response.status_code, message, as_httpx(response, content), body)
+
+
+def _key_of(response: requests.Response) -> str:
+    """Return the key that a request was sent with, "" for none: what follows the scheme, "Bearer" or another."""
+    value = str(response.request.headers.get("Authorization") or "")
+    return value.partition(" ")[2] or value
+
+
+def _raise_if_error(answer: Any, key: str) -> None:
+    """Raise the error that a body with status 200 reports, without the key, which some servers repeat."""
+    found = error_in(answer) if isinstance(answer, dict) else None
+    if found is None:
+        return
+    error = error_in_body(found)
+    if key and key in f"{error} {error.body}":
+        error.message = error.message.replace(key, "(key)")
+        error.args, error.body = (error.message,), None
+    raise error
 
 
 def _retry_after(value: str | None) -> float | None:

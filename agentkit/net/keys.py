@@ -15,18 +15,19 @@ _INVISIBLE = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
 _SCHEME = re.compile(r"(bearer|basic|token|authorization|x-api-key)\s*[:\s]", re.IGNORECASE)
 
 
-def checked_key(key: object, where: str) -> str | None:
+def checked_key(key: object, where: str, *, spaces: bool = False) -> str | None:
     """Return an API key, or None for an empty one.
 
-    where: the parameter or variable that it comes from. Raises ConfigurationError, which does not show the key, for one
-    that no server could accept, since it can't be sent in a header or was copied with what stood around it.
+    where: the parameter or variable that it comes from. spaces: whether there may be spaces in the middle. Raises
+    ConfigurationError, which does not show the key, for one that no server could accept, since it can't be sent in a
+    header or was copied with what stood around it.
     """
     if key is None or key == "":
         return None
     if not isinstance(key, str):
         hint = ": pass its get_secret_value()" if hasattr(key, "get_secret_value") else ""
         raise ConfigurationError(f"{where} has to be a text, and is a {type(key).__name__}{hint}")
-    problem = _problem(key)
+    problem = _problem(key.replace(" ", "") if spaces and key == key.strip() and not _SCHEME.match(key) else key)
     if problem:
         raise ConfigurationError(f"{where} can't be an API key: it {problem} (the key is not shown here)")
     return key

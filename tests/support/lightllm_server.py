@@ -67,6 +67,7 @@ class Asked:
     raw: bytes
     body: dict[str, Any]
     headers: dict[str, str]
+    query: str = ""
 
     @property
     def prompt(self) -> str:
@@ -306,13 +307,13 @@ def generation(said: Says, parameters: Mapping[str, Any], prompt_tokens: int, im
     return Generation(tokens, reason, prompt_tokens, images)
 
 
-def _logprob(index: int) -> dict[str, Any]:
-    return {str(1000 + index): {"logprob": -0.25, "rank": 1, "decoded_token": None}}
+def _logprob(index: int, token: str) -> dict[str, Any]:
+    return {str(1000 + index): {"logprob": -0.25, "rank": 1, "decoded_token": token}}
 
 
 def whole_answer(made: Generation, copies: int, said: Says) -> dict[str, Any]:
     """The response body of `/generate`."""
-    logprobs = [_logprob(index) for index in range(made.count)]
+    logprobs = [_logprob(index, token) for index, token in enumerate([*made.tokens, ""][: made.count])]
     several = copies > 1
     texts = [made.text] * copies
     return {
@@ -339,7 +340,7 @@ def frames(made: Generation) -> Iterator[dict[str, Any]]:
                 "special": last and ended,
                 "count_output_tokens": index + 1,
                 "prompt_tokens": made.prompt_tokens,
-                "logprobs": _logprob(index),
+                "logprobs": _logprob(index, token),
             },
             "generated_text": None,
             "finished": last,
@@ -490,7 +491,8 @@ def _handler(server: LightLLMServer) -> type[BaseHTTPRequestHandler]:
                 body = json.loads(raw)
             except ValueError as error:
                 raise Refused(400, str(error)) from None
-            asked = Asked(path, raw, body, {name.lower(): value for name, value in self.headers.items()})
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            asked = Asked(path, raw, body, headers, urlsplit(self.path).query)
             server.note(asked)
             if path == "/tokens":
                 self._tokens(body)
@@ -534,6 +536,8 @@ def _handler(server: LightLLMServer) -> type[BaseHTTPRequestHandler]:
 
         def _generation(self, asked: Asked, said: Says) -> Generation:
             prompt = asked.body["inputs"]
+            if isinstance(prompt, list) and all(type(each) is int for each in prompt):
+                prompt = " ".join(map(str, prompt))
             if not isinstance(prompt, str):
                 raise Refused(400, "prompt format error")
             if not prompt:

@@ -13,7 +13,7 @@ from openai.types.chat.chat_completion_message_function_tool_call import (
 )
 from openai.types.chat.chat_completion_message_function_tool_call import Function as ToolCallFunction
 
-from agentkit import LightLLMClient, OpenAICompatibleClient
+from agentkit import ChatCompletionMessage, LightLLMClient, OpenAICompatibleClient
 from agentkit.lightllm.openai_types import ChatCompletion
 from agentkit.lightllm.openai_types import Choice as ChatCompletionChoice
 
@@ -33,9 +33,6 @@ __all__ = [
     "lightllm_Chat",
     "lightllm_ChatCompletions",
 ]
-
-ChatCompletionMessage: Any = ChatCompletionChoice.model_fields["message"].annotation
-"""The class of a reply's message."""
 
 
 class ChatCompletions:
