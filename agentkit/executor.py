@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import os
 import threading
 import time
@@ -23,6 +24,8 @@ from agentkit.tooling.closing import Closing
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
 from agentkit.tooling.stop import closed_meanwhile, out_of_time, too_slow
 from agentkit.tools import Context, Outcome, Tool, failure, is_failure
+
+logger = logging.getLogger("agentkit.run")
 
 MAX_PARALLEL = 32
 """How many read-only calls run at once, unless an agent says otherwise."""
@@ -139,10 +142,17 @@ class Executor:
     def finished(self, call: ToolCall, outcome: Outcome) -> ToolFinished:
         """The event of a call that was run."""
         self._latency.note(call["function"]["name"], outcome.seconds)
+        self._log(call["function"]["name"], outcome)
         event = _finished_event(call, self._readable_on(outcome) if outcome.whole else outcome)
         if event.ends_run:
             self.ended_by = self.ended_by or event.record
         return event
+
+    def _log(self, name: str, outcome: Outcome) -> None:
+        """Log a call without its content; the name of a tool that there is not is the model's text."""
+        if logger.isEnabledFor(logging.INFO):
+            known = name if self.has(name) else "(unknown)"
+            logger.info("tool %s %s after %.3f s", known, "failed" if outcome.failed else "returned", outcome.seconds)
 
     def _readable_on(self, outcome: Outcome) -> Outcome:
         """The outcome of a call whose result was cut, with how the model reads on; the tool for that is offered then.

@@ -199,7 +199,9 @@ class Responder:
 
     def _tools_of(self, project: Project) -> tuple[AnyTool, ...]:
         if project.name not in self._tools:
-            self._tools[project.name] = tuple(tool for name in project.tools for tool in load(name))
+            self._tools[project.name] = tuple(
+                tool for each in project.tools for tool in (load(each) if isinstance(each, str) else [each])
+            )
         return self._tools[project.name]
 
 
