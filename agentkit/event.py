@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, cast
 from agentkit._text import short_repr
 from agentkit.limits import Limit, Usage
 from agentkit.message import Message
-from agentkit.running.misuse import NoRun, Synchronous
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -91,7 +90,7 @@ class _Messages:
 
 
 @dataclass(frozen=True, repr=False)
-class Result(Synchronous, NoRun, Generic[T]):
+class Result(Generic[T]):
     """The result of a run.
 
     output: the final answer's text, or the result of a tool that ended the run; with `output=`, the value (None when

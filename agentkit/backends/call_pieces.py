@@ -99,7 +99,7 @@ class StreamedCall:
             by_id[piece.id] = self
         name = piece.name
         if name and name != self.name:  # names may be streamed in parts; a repeated complete name is the same name
-            self.is_named_late = self.is_named_late or (not self.name and self._has_arguments)
+            self.is_named_late = self.is_named_late or (not self.name and self.has_arguments)
             if name.startswith(self.name):
                 self.name = name
             elif len(self.name) < MAX_NAME:
@@ -124,13 +124,14 @@ class StreamedCall:
         return piece.startswith(before) and not before.isspace()
 
     @property
-    def _has_arguments(self) -> bool:
+    def has_arguments(self) -> bool:
+        """Whether anything of its arguments has arrived."""
         return self.value is not None or bool(self._written.length)
 
     @property
     def is_nothing(self) -> bool:
         """Whether it is an entry without any content."""
-        return not (self.id or self.name or self._has_arguments)
+        return not (self.id or self.name or self.has_arguments)
 
     @property
     def is_whole(self) -> bool:

@@ -40,6 +40,7 @@ class StreamedCalls:
         self._by_id: dict[str, StreamedCall] = {}
         self._by_index: dict[int | str, StreamedCall] = {}
         self._batch = 0
+        self._is_counted_anew = False
         self._started: dict[tuple[str, str], _Twins] = {}
 
     def __bool__(self) -> bool:
@@ -98,7 +99,9 @@ class StreamedCalls:
         if len(entry) != 2 or not function or len(function) != 1:
             return None, None
         arguments = function.get("arguments")
-        return (None if arguments is None else self._by_index.get(entry.get("index", ""))), arguments
+        if arguments is None or self._is_counted_anew:
+            return None, None
+        return self._by_index.get(entry.get("index", "")), arguments
 
     def _new(self, piece: "Piece", at_end: bool) -> "StreamedCall":
         call = StreamedCall(piece.index, self._batch, at_end)
@@ -111,6 +114,8 @@ class StreamedCalls:
         """The call that a piece continues; None when it begins one."""
         if piece.index is not None:
             last = self._by_index.get(piece.index)
+            if last is None or (self._is_counted_anew and last.is_whole):
+                last = self._under_another_index(piece) or last
         else:
             last = self._calls[-1] if self._calls and position == 0 else None
         if piece.id and (piece.index is None or last is None):
@@ -118,6 +123,16 @@ class StreamedCalls:
             if known is not None and known.batch != self._batch and known.is_continued_by(piece):
                 return known
         return None if last is None or (piece.name and self._begins_another(last, piece)) else last
+
+    def _under_another_index(self, piece: "Piece") -> "StreamedCall | None":
+        """The last call, when it has no arguments yet, and a piece without name and id has some: some servers count the
+        calls in one way where they begin, and in another for the arguments."""
+        last = self._calls[-1] if self._calls and not (piece.id or piece.name or piece.is_blank) else None
+        if last is None or not last.name or last.has_arguments or piece.index is None:
+            return None
+        self._is_counted_anew = True
+        self._by_index[piece.index] = last
+        return last
 
     @staticmethod
     def _begins_another(last: "StreamedCall", piece: "Piece") -> bool:

@@ -12,7 +12,6 @@ from agentkit.message import Image, Prompt
 from agentkit.middleware.context_window import Window
 from agentkit.middleware.pricing import Prices
 from agentkit.options import RunOptions
-from agentkit.running.misuse import NoRun
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
 
@@ -33,7 +32,7 @@ def checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunOp
     if session is not None and not isinstance(session, Session | Turn):
         raise ConfigurationError(f"session={session!r:.80} is not a Session: pass SQLiteSessions(path)[id]")
     is_list = type(messages) in (tuple, list)  # nearly always, and quicker to see
-    if not is_list and (isinstance(messages, str | Mapping | NoRun) or not isinstance(messages, Iterable)):
+    if not is_list and (isinstance(messages, str | Mapping) or not isinstance(messages, Iterable)):
         raise TranscriptError(f"messages is a {type(messages).__name__}: pass a list of messages, or result.messages")
     if options.request_id is not None and not isinstance(session, Session):
         raise ConfigurationError("request_id needs a session to know the request by: pass session= too")

@@ -7,7 +7,6 @@ import types
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
-from agentkit.running.misuse import Synchronous
 from agentkit.tooling.stop import Stop
 
 MAX_ITEMS = 100_000
@@ -43,11 +42,11 @@ def settled(value: Any, stop: Stop) -> Any:
     """
     for _ in range(MAX_STEPS):
         kind = type(value)  # isinstance() runs code of the class
-        if kind is list and value and _can_be_awaited(type(value[0])):
+        if kind is list and value and hasattr(type(value[0]), "__await__"):
             return [settled(each, stop) for each in value]
         if kind in _PLAIN:
             return value
-        if _can_be_awaited(kind) or (kind is types.GeneratorType and inspect.isawaitable(value)):
+        if hasattr(kind, "__await__") or (kind is types.GeneratorType and inspect.isawaitable(value)):
             from agentkit.tooling.event_loop import result_of  # asyncio is loaded where there are async tools
 
             value = result_of(value, stop)
@@ -62,10 +61,6 @@ def settled(value: Any, stop: Stop) -> Any:
         else:
             return value
     return value
-
-
-def _can_be_awaited(kind: type) -> bool:
-    return hasattr(kind, "__await__") and not issubclass(kind, Synchronous)
 
 
 def items_before(error: BaseException) -> Items:

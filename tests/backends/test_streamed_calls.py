@@ -184,6 +184,11 @@ ONCE = {
         choices({"index": 1, "delta": {"tool_calls": [called(call_id="d1")]}, "finish_reason": "tool_calls"}),
         END,
     ],
+    "arguments under another index": [  # danny-avila/LibreChat#13987
+        chunk(called(arguments="", index=2)),
+        *(chunk(called(None, each, None, index=1)) for each in ('{"to"', ': "b', 'ob"}')),
+        END,
+    ],
     "only choice 1": [choices({"index": 1, "delta": {"tool_calls": [called()]}, "finish_reason": "tool_calls"})],
     "one call as a mapping": [delta(tool_calls=called()), END],
 }
@@ -240,6 +245,13 @@ OTHERS = {
         chunk(called(arguments='{"to": ', call_id="a", index=None)),
         chunk(called(arguments='{"to": ', call_id="b", index=None)),
         chunk(called(None, '"bob"}', "a", None), called(None, '"ann"}', "b", None)),
+        END,
+    ],
+    "arguments under other indexes": [
+        chunk(called(arguments="", index=2)),
+        chunk(called(None, BOB, None, index=1)),
+        chunk(called(arguments="", call_id="c2", index=3)),
+        chunk(called(None, ANN, None, index=2)),
         END,
     ],
     "one of them repeated": [

@@ -20,7 +20,7 @@ class Limit(NamedTuple):
 
 
 NONE = "llama.cpp shows the model the tools, and its answer has the markup of a call as text"
-EVENTS = "the events of llama.cpp's stream lack fields (output_index, created_at, ...), so that the SDK rejects them"
+EVENTS = "the events of llama.cpp's stream lack fields (output_index, created_at, ...), so that the SDK can't read them"
 FORMAT = "llama.cpp ignores text.format"
 PREVIOUS = "llama.cpp stores no responses"
 

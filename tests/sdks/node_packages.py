@@ -14,6 +14,7 @@ import filelock
 import platformdirs
 
 SOURCES = Path(__file__).parent / "node"
+SCRIPTS = ("openai_node.mjs", "ai_sdk.mjs")
 OLDEST_NODE = 20
 INSTALL = ("npm", "ci", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--no-progress")
 QUICKLY = ("--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-timeout=30000")

@@ -128,3 +128,65 @@ def test_json_of_another_schema_is_asked_for_again(tmp_path: Path) -> None:
         answer = service.ask("POST", CHAT, {**ASKED, "response_format": FORMAT}).json()
     assert json.loads(answer["choices"][0]["message"]["content"]) == {"city": "Rome"}
     assert len(server.requests) == 2
+
+
+def parts(text: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text}]
+
+
+def asked_and_called(call_id: str | None) -> dict[str, Any]:
+    function = {"name": "weather", "arguments": ARGUMENTS}
+    return {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": call_id, "type": "function", "function": function}],
+    }
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        pytest.param(
+            [user("Weather?"), asked_and_called(None), {"role": "tool", "tool_call_id": None, "content": "Hot"}],
+            id="sigoden/aichat#1296: no id for a call and its result",
+        ),
+        pytest.param(
+            [
+                user("Weather?"),
+                {**asked_and_called("c"), "content": parts("I ask.")},
+                {"role": "tool", "tool_call_id": "c", "content": parts("Hot")},
+            ],
+            id="strands-agents/harness-sdk#215: a result in parts",
+        ),
+        pytest.param(
+            [
+                {"role": "system", "content": parts("Be brief.")},
+                {"role": "user", "content": parts("Weather") + parts("in Rome?")},
+                {"role": "assistant", "content": parts("Which Rome?")},
+                {"role": "user", "content": parts("In Italy.")},
+            ],
+            id="huggingface/smolagents#583: each text in parts",
+        ),
+        pytest.param(
+            [user("Weather?"), asked_and_called("c"), {"role": "system", "content": "You are the meteorologist."}],
+            id="openai/openai-agents-js#42: a handoff without its result",
+        ),
+        pytest.param(
+            [
+                user("Weather?"),
+                asked_and_called("c"),
+                {"role": "tool", "tool_call_id": "c", "content": "Hot"},
+                user("You are the meteorologist."),
+            ],
+            id="LibreChat-AI/agents#54: a user's message behind a result",
+        ),
+    ],
+)
+def test_histories_are_taken_as_agents_write_them(history: list[dict[str, Any]], tmp_path: Path) -> None:
+    with agent(tmp_path, [whole("It is hot.")]) as (service, server):
+        response = service.ask("POST", CHAT, {"model": "agentkit", "messages": history, "tools": [WEATHER]})
+        assert response.status_code == 200, response.text
+        sent = server.requests[-1].body["messages"]
+        called = [call["id"] for message in sent for call in message.get("tool_calls", ())]
+        assert called == [message["tool_call_id"] for message in sent if message["role"] == "tool"]
+        assert all(called)

@@ -78,6 +78,18 @@ def test_an_answer_without_text_has_none_streamed_and_whole(tmp_path: Path, answ
     assert bool(message.tool_calls) == bool(at_once.get("tool_calls"))
 
 
+def test_a_clients_tool_may_be_named_as_agents_name_the_one_for_their_answer(tmp_path: Path) -> None:
+    answers = [calls(("final_answer", {"answer": "42"})), whole("It is 42.")]
+    with agent(tmp_path, answers) as (service, _):
+        message = complete(service, [user("Hello")], tools=[named("final_answer")])["choices"][0]["message"]
+        (call,) = message["tool_calls"]
+        assert call["function"] == {"name": "final_answer", "arguments": '{"answer": "42"}'}
+        result = {"role": "tool", "tool_call_id": call["id"], "content": "42"}
+        history = [user("Hello"), message, result]
+        again = complete(service, history, tools=[named("final_answer")])["choices"][0]
+        assert (again["finish_reason"], again["message"]["content"]) == ("stop", "It is 42.")
+
+
 BOTH = calls(("weather", {"city": "Rome"}), ("look_up", {"topic": "tides"}), usage=USAGE)
 
 
@@ -142,7 +154,12 @@ def named(name: Any) -> dict[str, Any]:
     ("fields", "param"),
     [
         pytest.param({"tools": [named("look_up")]}, "tools", id="a name of the service"),
-        pytest.param({"tools": [named("final_answer")]}, "tools", id="a reserved name"),
+        pytest.param({"tools": [named("earlier_result")]}, "tools", id="a reserved name"),
+        pytest.param(
+            {"tools": [named("final_answer")], "response_format": {"type": "json_object"}},
+            "tools",
+            id="the name of the tool for an answer in JSON",
+        ),
         pytest.param({"tools": [WEATHER, WEATHER]}, "tools", id="a name twice"),
         pytest.param({"tools": [{"type": "web_search"}]}, "tools[0].type", id="another type"),
         pytest.param({"tools": [named("my tool")]}, "tools[0].function.name", id="a bad name"),
@@ -206,6 +223,17 @@ def test_required_stays_until_a_clients_tool_is_called(tmp_path: Path) -> None:
         answer = complete(service, [user("Hello")], tool_choice="required")
         assert answer["choices"][0]["finish_reason"] == "tool_calls"
         assert [request.body["tool_choice"] for request in server.requests] == ["required", "required"]
+
+
+@pytest.mark.parametrize("choice", ["required", named("weather")], ids=["required", "named"])
+def test_a_required_call_is_not_evaded_by_an_answer_in_the_response_format(choice: Any, tmp_path: Path) -> None:
+    described = {"name": "sky", "schema": {"type": "object", "properties": {"blue": {"type": "boolean"}}}}
+    response_format = {"type": "json_schema", "json_schema": described}
+    with agent(tmp_path, [calls(("weather", {"city": "Rome"}))]) as (service, server):
+        answer = complete(service, [user("Hello")], tool_choice=choice, response_format=response_format)
+        assert answer["choices"][0]["finish_reason"] == "tool_calls"
+        assert names_sent(server.requests[0]) == ["weather"]
+        assert server.requests[0].body["tool_choice"] == "required"
 
 
 def test_a_call_whose_arguments_can_not_be_read_goes_back_to_the_model(tmp_path: Path) -> None:

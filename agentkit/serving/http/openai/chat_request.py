@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from agentkit.middleware.structured_output import FINAL
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.openai.client_tools import client_tools, tool_choice
@@ -179,7 +180,7 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
     answer = json_answer(body.response_format)
     own = service_tools(state.conversations.tools)
     own_names = [tool.name for tool in own]
-    client = client_tools(body.tools, own_names)
+    client = client_tools(body.tools, own_names if answer is None else [*own_names, FINAL])
     client_names = [tool.name for tool in client]
     messages = [message.as_dict() for message in body.messages]
     wants_none = not client and body.tool_choice in (None, "auto") and is_title_request(messages)
@@ -197,6 +198,8 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
     answers = body.n or 1
     if answers > 1:
         _check_no_effects(tools, client_names)
+    if choice.value == "required" and any(tool.name in client_names for tool in tools):
+        answer = None  # the answer ends with a call of the client's, so that it has no text
     user_input = UserInput(
         None,
         messages=run_messages([*earlier, *state.continuations.restored(subject, messages)]),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentkit.errors import ArgumentsError, ToolDefinitionError
-from agentkit.middleware.structured_output import FINAL
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.text.call_format import CUT_OFF
 from agentkit.toolbox import Toolbox
@@ -21,7 +20,6 @@ MAX_TOOLS = 512
 MAX_KNOWN = 8_000
 """Characters of a tool, or of the form of an answer, that is kept for the next request."""
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
-_RESERVED = (EARLIER_RESULT, FINAL)
 _MODES = ("none", "auto", "required")
 
 
@@ -81,7 +79,7 @@ def cut_off_text(arguments: str) -> str | None:
 
 
 def client_tools(given: Any, taken: Iterable[str]) -> tuple[ClientTool, ...]:
-    """The tools of a request. given: its field `tools`. taken: names of the service's own tools.
+    """The tools of a request. given: its field `tools`. taken: names of other tools that the model is offered.
 
     Raises RefusedRequestError that names the entry.
     """
@@ -90,7 +88,7 @@ def client_tools(given: Any, taken: Iterable[str]) -> tuple[ClientTool, ...]:
     if not isinstance(given, list) or len(given) > MAX_TOOLS:
         raise _refused("tools", f"must be a list of at most {MAX_TOOLS} tools")
     found: dict[str, ClientTool] = {}
-    own = {*taken, *_RESERVED}
+    own = {*taken, EARLIER_RESULT}
     for place, entry in enumerate(given):
         made = _client_tool(entry, f"tools[{place}]")
         if made.name in own:
