@@ -30,6 +30,11 @@ def shown(value: object, max_chars: int) -> str:
         return type(value).__name__
 
 
+def short_repr(value: object, max_chars: int = 80) -> str:
+    """The repr of a value of any size, cut after `max_chars` characters."""
+    return repr(cut(value, max_chars)) if isinstance(value, str) else cut(repr(value), max_chars)
+
+
 def in_a_line(text: str, max_chars: int) -> str:
     """A text on one line of at most `max_chars` characters."""
     line = " ".join(text.split())

@@ -3,10 +3,13 @@
 Every event names the messages that it adds to the transcript; they are in the transcript before the event is emitted.
 """
 
+import re
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
+from pprint import pformat
 from typing import TYPE_CHECKING, Any, Generic, Literal, cast
 
+from agentkit._text import short_repr
 from agentkit.limits import Limit, Usage
 from agentkit.message import Message
 
@@ -86,7 +89,7 @@ class _Messages:
         result.__dict__["messages"] = messages
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result(Generic[T]):
     """The result of a run.
 
@@ -99,7 +102,8 @@ class Result(Generic[T]):
     a person's approval, when stopped is "approval". unknown_calls: calls that an earlier run of the session had started
     when it was killed: whether they had an effect is not known. replayed: the request was answered by an earlier run,
     whose answer this is; its usage is not counted again. finish_reason: of the last reply, as the server sent it, or
-    agentkit.backend.NO_ANSWER of a backend that only looks things up; "" when there was none.
+    agentkit.backend.NO_ANSWER of a backend that only looks things up; "" when there was none. first_new: the index in
+    `messages` of the first message of this run.
     """
 
     output: T
@@ -115,12 +119,33 @@ class Result(Generic[T]):
     unknown_calls: list[OpenCall] = field(default_factory=list)
     replayed: bool = False
     finish_reason: str = ""
+    first_new: int = field(default=0, metadata={"in_json": False})
+
+    @property
+    def new_messages(self) -> list[Message]:
+        """The messages of this run alone, from its prompt on: what `messages` has behind the history given to it."""
+        return self.messages[self.first_new :]
 
     def __str__(self) -> str:
         return str(self.output)
 
+    def __repr__(self) -> str:
+        counts = f"tool_calls={len(self.tool_calls)}, usage={self.usage.input_tokens}+{self.usage.output_tokens} tokens"
+        return f"Result({short_repr(self.output)}, stopped={self.stopped!r}, {counts})"
+
+    def _repr_markdown_(self) -> str:
+        """The answer as notebooks show it: a text as Markdown, another value as code; and why it is not complete."""
+        shown = self.output if isinstance(self.output, str) else _as_code(pformat(self.output))
+        ending = "" if self.stopped == "answer" else f"*(stopped: {self.stopped})*"
+        return "\n\n".join(part for part in (shown, ending) if part)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "messages": self.messages}
+
+
+def _as_code(text: str) -> str:
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}python\n{text}\n{fence}"
 
 
 @dataclass(frozen=True)
@@ -174,7 +199,7 @@ class OutputDelta(Event):
 class ReplyDiscarded(Event):
     """Discard the deltas of this reply: its stream broke and the request is retried, or what was emitted as its text
     turned out to be reasoning, which follows as such. A reader that can't take text back has to hold back or to end
-    (`agentkit.serving.append_only`)."""
+    (`agentkit.running.append_only`)."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import os
 import threading
 import time
@@ -19,12 +20,15 @@ from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_b
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
 from agentkit.tooling.call_names import UNNAMED, nearest
+from agentkit.tooling.closing import Closing
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
-from agentkit.tooling.stop import out_of_time, too_slow
+from agentkit.tooling.stop import closed_meanwhile, out_of_time, too_slow
 from agentkit.tools import Context, Outcome, Tool, failure, is_failure
 
+logger = logging.getLogger("agentkit.run")
+
 MAX_PARALLEL = 32
-"""Maximum number of read-only calls that run concurrently."""
+"""How many read-only calls run at once, unless an agent says otherwise."""
 
 QUICK = 0.001
 """Seconds. A tool whose last calls took less is not started early: handing it to a thread would take as long."""
@@ -51,7 +55,8 @@ class Executor:
 
     offered: the tools that the model is offered. context: the run. decisions: on calls that need a person's approval,
     by id. latency: how long the tools take. hidden: tools that are offered in some requests only, by name, each made
-    when it is called. ended_by: the call that ended the run, of a tool with ends_run.
+    when it is called. parallel: how many read-only calls run at once. ended_by: the call that ended the run, of a tool
+    with ends_run.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Executor:
         decisions: "Decisions",
         latency: ToolLatency,
         hidden: Mapping[str, Callable[[], Tool[..., Any]]],
+        parallel: int = MAX_PARALLEL,
     ) -> None:
         self.offered = offered
         self.context = context
@@ -68,6 +74,7 @@ class Executor:
         self._decisions = decisions
         self._latency = latency
         self._hidden = hidden
+        self.parallel = parallel
         self._begun: RunningCalls | None = None
 
     def new_reply(self) -> Callable[[str, str, Sequence[str]], None]:
@@ -84,7 +91,7 @@ class Executor:
 
     def _has_room(self, count: int) -> bool:
         budget = self.context.budget
-        if count >= MAX_PARALLEL or self.context.cancelled:
+        if count >= self.parallel or self.context.cancelled:
             return False
         return budget is None or budget.hold_tool_calls(count + 1) > count
 
@@ -112,9 +119,8 @@ class Executor:
                     yield refused(group[0], _denied(decision))
                     continue
                 group, note = [_with_arguments(group[0], decision)], _note(decision)
-            for call in group:
-                yield self._started_event(call)
             if self._may_run_here(group) and (begun is None or begun.reclaim(group[0])):
+                yield self.started(group[0])
                 function = group[0]["function"]
                 outcome = self.outcome_of(function["name"], function["arguments"], self.context)
                 yield self.finished(group[0], outcome.with_note(note))
@@ -136,10 +142,17 @@ class Executor:
     def finished(self, call: ToolCall, outcome: Outcome) -> ToolFinished:
         """The event of a call that was run."""
         self._latency.note(call["function"]["name"], outcome.seconds)
+        self._log(call["function"]["name"], outcome)
         event = _finished_event(call, self._readable_on(outcome) if outcome.whole else outcome)
         if event.ends_run:
             self.ended_by = self.ended_by or event.record
         return event
+
+    def _log(self, name: str, outcome: Outcome) -> None:
+        """Log a call without its content; the name of a tool that there is not is the model's text."""
+        if logger.isEnabledFor(logging.INFO):
+            known = name if self.has(name) else "(unknown)"
+            logger.info("tool %s %s after %.3f s", known, "failed" if outcome.failed else "returned", outcome.seconds)
 
     def _readable_on(self, outcome: Outcome) -> Outcome:
         """The outcome of a call whose result was cut, with how the model reads on; the tool for that is offered then.
@@ -171,24 +184,30 @@ class Executor:
     def timeout_of(self, name: str) -> float | None:
         """The seconds after which the run continues without a call; None for no limit."""
         found = self._tool(name)
-        # an isolated one is ended with its process
-        return found.options.timeout if found is not None and not found.options.isolate else None
+        if found is None or found.options.isolate:  # an isolated one is ended with its process
+            return None
+        return self.context.tool_timeout if found.options.timeout is None else found.options.timeout
+
+    def has_effect(self, name: str) -> bool:
+        """Whether a tool is not known to be read-only."""
+        found = self._tool(name)
+        return found is not None and not found.options.read_only
 
     def _tool(self, name: str) -> Tool[..., Any] | None:
         found = self.offered.get(name)
         return self._hidden[name]() if found is None and name in self._hidden else found
 
-    def _started_event(self, call: ToolCall) -> ToolStarted:
+    def started(self, call: ToolCall) -> ToolStarted:
+        """The event of a call that is run now."""
         name, raw = call["function"]["name"], call["function"]["arguments"]
-        found = self._tool(name)
-        read_only = found is None or found.options.read_only
+        read_only = not self.has_effect(name)
         return ToolStarted(call["id"], name=name, arguments=read_arguments(raw), raw_arguments=raw, read_only=read_only)
 
     def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
         group: list[ToolCall] = []
         for call in calls:
             alone = self._stands_alone(call)
-            if group and (alone or len(group) == MAX_PARALLEL):
+            if group and alone:
                 yield group
                 group = []
             if alone:
@@ -271,11 +290,12 @@ def refused(call: ToolCall, reason: str) -> ToolFinished:
 
 @dataclass(eq=False)
 class _Work:
-    """A call that runs in a thread; its progress and its outcome arrive in the inbox."""
+    """A call that runs in a thread and reports to the inbox. stop: tells a tool with a timeout that nobody waits."""
 
     name: str
     arguments: str
     inbox: "_Inbox"
+    stop: Closing | None = None
     started: float = field(default_factory=time.monotonic)
     taken: threading.Lock = field(default_factory=threading.Lock)
 
@@ -292,7 +312,8 @@ class _Work:
             self.inbox.put((self, str(text)))
 
         try:
-            outcome = executor.outcome_of(self.name, self.arguments, replace(context, progress=progress))
+            context = replace(context, progress=progress, cancel=self.stop or context.cancel)
+            outcome = executor.outcome_of(self.name, self.arguments, context)
         except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
             outcome = failure(f"{self.name} raised {type(error).__name__}.")
         self.inbox.put((self, outcome))
@@ -336,8 +357,10 @@ class RunningCalls:
         return next((work for work in self._unclaimed if (work.name, work.arguments) == like), None)
 
     def _started(self, name: str, arguments: str) -> _Work:
-        work = _Work(name, arguments, self.inbox)
-        WORKERS.submit(functools.partial(work.run, self._executor, self._executor.context))
+        context = self._executor.context
+        stop = None if self._executor.timeout_of(name) is None else Closing(context.cancel)
+        work = _Work(name, arguments, self.inbox, stop)
+        WORKERS.submit(functools.partial(work.run, self._executor, context))
         return work
 
 
@@ -353,16 +376,35 @@ class _ParallelCalls:
 
     def events(self) -> Iterator[Event]:
         """The progress of the calls, and the end of each in the order of the calls."""
-        works = {self.begun.claim(call): call for call in self.calls}
-        waiting = list(works)
-        while waiting:
+        works: dict[_Work, ToolCall] = {}
+        waiting: list[_Work] = []
+        while len(works) < len(self.calls) or waiting:
             if self.executor.context.cancelled:
+                yield from self._settled(works)
                 return
             check_same_process(self.begun.process)
-            yield from self._receive(works)
+            for call in self._next_calls(works):
+                yield self.executor.started(call)
+                waiting.append(self.begun.claim(call))
+                works[waiting[-1]] = call
+            if waiting[0] not in self.outcomes:
+                yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
                 work = waiting.pop(0)
                 yield self.executor.finished(works[work], self.outcomes[work].with_note(self.note))
+
+    def _next_calls(self, works: Mapping[_Work, ToolCall]) -> Sequence[ToolCall]:
+        """The calls that may begin: as many as end while others are running."""
+        running = sum(work not in self.outcomes for work in works)
+        return self.calls[len(works) : len(works) + max(0, self.executor.parallel - running)]
+
+    def _settled(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
+        """The end of a call with an effect, where the run is closed: it must not be made again by the next run."""
+        closing = self.executor.context.closing
+        for work in works if closing is not None and closing.is_closed else ():
+            if self.executor.has_effect(work.name):
+                outcome = self.outcomes.get(work) or failure(closed_meanwhile(work.name))
+                yield self.executor.finished(works[work], outcome)
 
     def _deadline_of(self, work: _Work) -> float:
         timeout = self.executor.timeout_of(work.name)
@@ -382,14 +424,14 @@ class _ParallelCalls:
                 if time.monotonic() >= deadline:
                     self.outcomes[work] = self._timed_out(work)
             return
-        if work not in works:
-            return  # started early for a reply that turned out differently
         if isinstance(report, Outcome):
-            self.outcomes.setdefault(work, report)
-        else:
+            self.outcomes.setdefault(work, report)  # also of one that is not claimed yet
+        elif work in works:
             yield ToolProgress(works[work]["id"], text=report)
 
     def _timed_out(self, work: _Work) -> Outcome:
+        if work.stop is not None:
+            work.stop.set()
         if self.executor.context.deadline is not None and time.monotonic() >= self.executor.context.deadline:
             return failure(out_of_time(work.name))
         timeout = self.executor.timeout_of(work.name) or 0.0

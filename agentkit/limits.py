@@ -336,7 +336,7 @@ class Budget:
             ("tokens", _tokens(spent), _tokens(coming), limits.tokens),
             ("seconds", spent.seconds, 0.0, None if limits.seconds is None else limits.seconds * (1 - KEPT_BACK)),
             ("cost", self._known_cost, coming.cost or 0.0, limits.cost),
-            ("tool_calls", spent.tool_calls, 0.0, limits.tool_calls),
+            ("tool_calls", spent.tool_calls + self._held.tool_calls, 0.0, limits.tool_calls),  # none is granted then
         ]
         for name, value, more, limit in checks:
             if limit is not None and (value >= limit or value + more > limit * _ROUNDING):

@@ -8,10 +8,14 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NotRequired, Required, TypedDict
+from urllib.parse import unquote, urlsplit
 
-from agentkit.net.image_bytes import MAX_BYTES, bytes_of, data_of, media_type
+from agentkit._text import cut, short_repr
+from agentkit.net.image_bytes import MAX_BYTES, bytes_of, data_of, media_type, supported_type
+from agentkit.net.upright import upright
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Part = dict[str, Any]
@@ -62,29 +66,74 @@ class Image:
     name: str = "image"
 
     def __repr__(self) -> str:
-        return f"Image({self.name!r}, {self.media_type}, {len(self.data):,} bytes)"
+        return f"Image({short_repr(self.name)}, {cut(self.media_type, 80)}, {len(self.data):,} bytes)"
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "image") -> "Image":
-        """The image in the bytes of a file, with the media type that its first bytes show, else
-        "application/octet-stream"."""
-        return cls(data, media_type(data) or "application/octet-stream", name)
+        """The image in the bytes of a file, with the media type that its first bytes show.
+
+        Raises ValueError when they are no PNG, JPEG, GIF, WebP, BMP or TIFF."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise ValueError(f"{name} is a {type(data).__name__}: pass the bytes of an image file")
+        data = bytes(data)
+        return cls(data, supported_type(data, "what was given" if name == "image" else name), name)
 
     @classmethod
     def from_file(cls, path: str | Path, name: str | None = None, *, max_bytes: int = MAX_BYTES) -> "Image":
         """The image in a file, with the media type that its first bytes show. name: default the file's.
 
-        Raises ValueError, whose message completes the sentence "the file ...", when it is not a regular file (a device,
-        a pipe, a folder) or larger than max_bytes; OSError when it can't be read. It never waits."""
-        return cls.from_bytes(bytes_of(path, max_bytes), Path(path).name if name is None else name)
+        Raises ValueError when it is not a regular file (a device, a pipe, a folder), larger than max_bytes, or no PNG,
+        JPEG, GIF, WebP, BMP or TIFF; OSError when it can't be read. It never waits."""
+        if not isinstance(path, str | PathLike):
+            raise ValueError(f"from_file() takes the path of a file, not a {type(path).__name__}")
+        if isinstance(path, str) and _URL.match(path):
+            raise ValueError("from_file() takes the path of a file: use Image.from_url(url)")
+        name = Path(path).name if name is None else name
+        try:
+            data = bytes_of(path, max_bytes)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+        return cls.from_bytes(data, name)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        name: str | None = None,
+        *,
+        max_bytes: int = MAX_BYTES,
+        timeout: float = 20.0,
+        allow: Iterable[str] = (),
+    ) -> "Image":
+        """The image at an http(s) address, fetched now, or in a `data:` URL, with the media type that its first bytes
+        show. name: default the last part of the address. timeout: seconds. allow: hosts that may be contacted although
+        they are not public (see `agentkit.fetch`).
+
+        Raises FetchError (BlockedAddressError, StatusError) when it can't be fetched, ValueError for another address
+        and for what is no PNG, JPEG, GIF, WebP, BMP or TIFF."""
+        scheme = url.partition(":")[0].lower() if isinstance(url, str) else ""
+        if scheme == "data":
+            return cls.from_bytes(cls.from_data_url(url).data, name or "image")
+        if scheme not in ("http", "https"):
+            raise ValueError(f"{cut(str(url), 80)!r} is no http(s) or data: URL; a file is Image.from_file(path)")
+        from agentkit.net.fetch import fetch  # loads requests
+
+        page = fetch(url, timeout=timeout, max_bytes=max_bytes, allow=tuple(allow))
+        return cls.from_bytes(page.content, name or unquote(urlsplit(page.url).path).rpartition("/")[2] or "image")
 
     @classmethod
     def from_data_url(cls, url: str, name: str = "image") -> "Image":
         """The image in a `data:` URL, with the media type that its first bytes show, whatever the URL declares.
 
         Raises ValueError when the URL contains no data."""
-        return cls.from_bytes(data_of(url), name)
+        try:
+            data = data_of(url)
+        except ValueError as error:
+            raise ValueError(f"the data: URL {error}") from None
+        return cls(data, media_type(data) or "application/octet-stream", name)
 
+
+_URL = re.compile(r"(?:https?|data):", re.IGNORECASE)
 
 Prompt = str | Sequence[str | Image]
 """A user's prompt: a text, or texts and images in order."""
@@ -227,5 +276,5 @@ _NO_IMAGE: Part = {"type": "text", "text": "[An image was here; this model serve
 def _part(part: str | Image) -> Part:
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    data = base64.b64encode(part.data).decode("ascii")
-    return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}}
+    kind, data = upright(part.data) or (part.media_type, part.data)  # model servers ignore how a photo says to turn it
+    return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"}}

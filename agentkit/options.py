@@ -9,7 +9,14 @@ from agentkit.executor import Decisions
 from agentkit.limits import Limits
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
-from agentkit.tools import Tool
+from agentkit.tools import Context, Tool
+
+Instructions = str | Callable[[Context[Any]], str | None]
+"""The system message; or a function that is called once in each run, with the run's context."""
+
+OutputCheck = Callable[[Any], object]
+"""A function of a final answer (its text; with `output=` the value) that raises ValueError for one that is not valid.
+What it returns is not looked at."""
 
 
 class RunArguments(TypedDict, total=False):
@@ -18,8 +25,9 @@ class RunArguments(TypedDict, total=False):
     deps: Any
     cancel: threading.Event | None
     approve: Decisions | None
+    output_check: OutputCheck | None
     output_retries: int
-    instructions: str | None
+    instructions: Instructions | None
     tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None
     limits: Limits | None
     sampling: Mapping[str, Any]
@@ -42,8 +50,9 @@ class RunOptions:
     continues, or an open turn of it. request_id: the id of the request in its session (idempotency key): a request that
     was answered is answered again without a request to the model. deps: passed to tools as `ctx.deps`. cancel: set it
     in another thread to stop the run. approve: decisions on the calls of `result.pending`, by their ids. output: the
-    type of `result.output`. output_retries: how often the model is sent the validation error of its answer to try
-    again. instructions, tools, limits: instead of the agent's; None: the agent's. sampling: fields such as temperature
+    type of `result.output`. output_check: called with the final answer; raises ValueError when it is not valid.
+    output_retries: how often the model is sent what is wrong with its answer to try again. instructions, tools, limits,
+    output_check: instead of the agent's; None: the agent's. sampling: fields such as temperature
     and max_tokens, over the backend's own; None omits a field.
     """
 
@@ -54,8 +63,9 @@ class RunOptions:
     cancel: threading.Event | None = None
     approve: Decisions | None = None
     output: Any = str
+    output_check: OutputCheck | None = None
     output_retries: int = 2
-    instructions: str | None = None
+    instructions: Instructions | None = None
     tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = None
     limits: Limits | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)

@@ -117,7 +117,8 @@ def last_frame(usage: Usage, stopped: str) -> dict[str, Any]:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+    shown = (field.name for field in fields(value) if field.metadata.get("in_json", True))
+    return {name: _json(getattr(value, name)) for name in shown}
 
 
 def _json(value: Any, inside: tuple[int, ...] = ()) -> Any:

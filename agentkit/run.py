@@ -32,25 +32,34 @@ from agentkit.executor import Executor, open_call
 from agentkit.limits import Budget, Usage
 from agentkit.message import STOP_NOTES, Message, stop_reason, stopped_answer
 from agentkit.middleware.text_answer import TextAnswer
+from agentkit.running.closable import ClosableEvents
+from agentkit.running.misuse import Synchronous
 from agentkit.sessions.turn import Turn
+from agentkit.tooling.closing import Closing
 from agentkit.tools import Context
 from agentkit.transcript import Due, Transcript
 
 
-class Run(Closable, Iterator[Event], Generic[T]):
+class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
     """A run of an agent, as an iterator of events. `messages` is the valid transcript at any time; `result` is set when
     the run has ended. Close it (or use `with`) to stop it early; a run that is garbage-collected is closed too."""
 
     def __init__(
-        self, events: Steps, transcript: Transcript, turn: Turn, arriving: "Arriving", release: Callable[[], object]
+        self,
+        events: Steps,
+        transcript: Transcript,
+        turn: Turn,
+        arriving: "Arriving",
+        closing: Closing | None,
+        release: Callable[[], object],
     ) -> None:
         self.result: Result[T] | None = None
         self._transcript = transcript
         self._turn = turn
         self._arriving = arriving
         self._records: list[ToolRecord] = []
-        self._events = events
-        self._release = weakref.finalize(self, release)  # releases the session, also when the run is never started
+        # the session is released also when the run is never started
+        self._events = ClosableEvents(events, closing, weakref.finalize(self, release))
 
     def __next__(self) -> Event:
         try:
@@ -70,6 +79,10 @@ class Run(Closable, Iterator[Event], Generic[T]):
             self.close()
         return event
 
+    def __repr__(self) -> str:
+        state = repr(self.result) if self.result is not None else "no result yet"
+        return f"Run({len(self._transcript)} messages, {state})"
+
     @property
     def messages(self) -> list[Message]:
         """The transcript so far. Raises SessionError when the beginning of the session can't be read."""
@@ -82,9 +95,11 @@ class Run(Closable, Iterator[Event], Generic[T]):
 
     def close(self) -> None:
         """Stop the run; what was done so far stays in `messages` and in the session. A reply that was arriving is not a
-        part of that: whoever continues from there gets another."""
+        part of that: whoever continues from there gets another.
+
+        Any thread may close it, and waits for nothing. A thread that waits for the next event is woken, and its
+        iteration ends, with a tool that it was calling itself, whose result is kept."""
         self._events.close()
-        self._release()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -95,7 +110,7 @@ class Run(Closable, Iterator[Event], Generic[T]):
         self.close()
 
     def _interrupt(self) -> None:
-        self._events.close()
+        self._events.stop()
         with contextlib.suppress(SessionError):  # what is stored is valid without it
             self._arriving.keep("cancelled")
 
@@ -183,6 +198,7 @@ def events_of(
             [open_call(call) for call in turn.unknown],
             is_replayed,
             _finish_reason(ends, turn),
+            turn.begins + turn.first_number,
         )
     )
 

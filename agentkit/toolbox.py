@@ -17,10 +17,10 @@ class Toolbox:
     complete.
     """
 
-    def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any]] = ()) -> None:
+    def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = ()) -> None:
         self._tools: dict[str, Tool[..., Any]] = {}
-        for given in tools:
-            made = given if isinstance(given, Tool) else tool(given)
+        for given in _listed(tools):
+            made = given if isinstance(given, Tool) else tool(_callable(given))
             if made.waits_for_object:
                 raise ToolDefinitionError(
                     f"tool {made.name} is a method that is not bound to an object: pass object.{made.name}"
@@ -76,6 +76,34 @@ class Toolbox:
         """Whether a tool may run before the reply is complete: it is read-only and needs no approval."""
         found = self._tools.get(name)
         return found is not None and found.options.read_only and found.options.approve is False
+
+
+def _listed(tools: Any) -> Iterable[Any]:
+    """Raises ToolDefinitionError for what is no list of tools."""
+    if isinstance(tools, Tool) or (callable(tools) and not isinstance(tools, Iterable)) or isinstance(tools, type):
+        name = getattr(tools, "__name__", "") or getattr(tools, "name", "tool")
+        raise ToolDefinitionError(f"tools={name} is one tool: pass a list, tools=[{name}]")
+    if isinstance(tools, str | bytes) or not isinstance(tools, Iterable | None):
+        raise ToolDefinitionError(f"tools={tools!r:.80} is not a list of functions: pass tools=[search, visit]")
+    return () if tools is None else tools
+
+
+def _callable(given: Any) -> Any:
+    """Raises ToolDefinitionError for what can't be a tool."""
+    if callable(given) or isinstance(given, classmethod):
+        return given
+    kind = type(given).__name__
+    instead = _INSTEAD.get(kind, "a list has functions, and what @tool or Tool(...) makes of them")
+    raise ToolDefinitionError(f"tools has {given!r:.80} (a {kind}): {instead}")
+
+
+_INSTEAD = {
+    "str": "pass the function itself, not its name",
+    "dict": "a tool with a hand-written schema is Tool(name, description, parameters, function)",
+    "list": "write its tools into the list: tools=[*more, other]",
+    "tuple": "write its tools into the list: tools=[*more, other]",
+    "Agent": 'an agent becomes a tool by agent.as_tool("name", "What it is asked.")',
+}
 
 
 def toolbox_of(tools: Iterable[Tool[..., Any] | Callable[..., Any]]) -> Toolbox:

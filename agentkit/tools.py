@@ -9,14 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from agentkit._text import cut, known_options
-from agentkit.errors import ArgumentsError, FetchError, ToolDefinitionError, ToolError
+from agentkit._text import cut, known_options, short_repr
+from agentkit.errors import ArgumentsError, ConfigurationError, FetchError, ToolDefinitionError, ToolError
+from agentkit.event import Result, T
 from agentkit.limits import Budget
-from agentkit.message import Image, Message
+from agentkit.message import Image, Message, Prompt
 from agentkit.tooling.argument_names import ignored
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
+from agentkit.tooling.closing import Closing
 from agentkit.tooling.definition import checked_description, checked_name, text_or_name
 from agentkit.tooling.error_text import described, message_of
 from agentkit.tooling.long_results import LongResults
@@ -52,16 +54,25 @@ def _ignore_progress(text: str) -> None:
     """The progress of a tool that nobody follows."""
 
 
+class Nested(Protocol):
+    """An agent, to be run inside of a tool."""
+
+    def _run_within(
+        self, context: "Context[Any]", prompt: Prompt | None, options: Mapping[str, Any], output: Any, name: str = ""
+    ) -> Result[Any]: ...
+
+
 @dataclass(frozen=True)
 class Context(Generic[D]):
     """The run in which a tool is called; a parameter annotated `Context` or `Context[Deps]` receives it.
 
     deps: what was passed as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run continues without
-    its tools, or None; end: at which it ends. cancel: set when the run is to stop. progress: reports what the tool is
-    doing, as a ToolProgress event. budget: what the run may spend, for an agent that is run inside the tool. session:
-    the id of the run's session, or None. messages: the run's messages so far; not to be changed. offset:
-    the index in them of the session's first message; negative where its beginning was not read. long_results: the whole
-    texts of results that were cut.
+    its tools, or None; end: at which it ends. cancel: set when the run is to stop, or no longer waits for this call.
+    progress: reports what the tool is doing, as a ToolProgress event. budget: what the run may spend, for an agent that
+    is run inside the tool. session: the id of the run's session, or None. messages: the run's messages so far; not to
+    be changed. offset: the index in them of the session's first message; negative where its beginning was not read.
+    long_results: the whole texts of results that were cut. tool_timeout: the seconds after which the run continues
+    without a tool that has no timeout of its own. closing: with what another thread closes the run.
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -74,6 +85,8 @@ class Context(Generic[D]):
     messages: Sequence[Message] = field(default=(), repr=False)
     offset: int = 0
     long_results: LongResults = field(default_factory=LongResults, repr=False, compare=False)
+    tool_timeout: float | None = None
+    closing: Closing | None = field(default=None, repr=False, compare=False)
 
     @property
     def cancelled(self) -> bool:
@@ -81,10 +94,33 @@ class Context(Generic[D]):
         is_over = self.end is not None and time.monotonic() >= self.end
         return is_over or (self.cancel is not None and self.cancel.is_set())
 
+    @overload
+    def run(self, agent: "Nested", prompt: Prompt | None = None, *, output: type[T], **options: Any) -> Result[T]: ...
+    @overload
+    def run(self, agent: "Nested", prompt: Prompt | None = None, *, output: Any, **options: Any) -> Result[Any]: ...
+    @overload
+    def run(self, agent: "Nested", prompt: Prompt | None = None, **options: Any) -> Result[str]: ...
+    def run(self, agent: "Nested", prompt: Prompt | None = None, *, output: Any = str, **options: Any) -> Result[Any]:
+        """Run another agent inside of this tool, as `agent.run(prompt, output=..., **options)` does, but as a part of
+        this run: what it spends counts here, the limits of this run (but that on turns) hold for it, and it stops with
+        this run. It is given the same `deps`, unless others are passed; its tool calls are reported as progress.
+
+        Raises what `Agent.run` raises, and ConfigurationError for what is no agent.
+        """
+        within = getattr(agent, "_run_within", None)
+        if within is None:
+            raise ConfigurationError(f"ctx.run({short_repr(agent)}, ...): the first argument is the agent to run")
+        if "cancel" in options:
+            raise ConfigurationError("ctx.run(cancel=...): it is cancelled with the run of the context")
+        made: Result[Any] = within(self, prompt, {"deps": self.deps, **options, "cancel": self.cancel}, output)
+        return made
+
     @property
     def can_stop(self) -> bool:
-        """Whether the run may be stopped while a tool is running."""
-        return self.cancel is not None or self.deadline is not None
+        """Whether the run may be stopped while a tool is running. One that is closed waits for a tool that runs in the
+        thread of the run."""
+        cancel = self.cancel if self.closing is None else self.closing.cancel
+        return cancel is not None or self.deadline is not None
 
 
 @dataclass(frozen=True)
@@ -280,7 +316,8 @@ class Tool(Generic[P, R]):
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 
     def _outcome(self, value: Any) -> Outcome:
-        text, images = rendered(value)
+        is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
+        text, images = rendered(value.output if is_result else value)
         limit = self.options.max_result
         if limit is None or len(text) <= limit or self.options.ends_run:
             return Outcome(text, images)
@@ -301,9 +338,12 @@ class Tool(Generic[P, R]):
 
     def _called(self, values: dict[str, Any], context: Context) -> Any:
         if self._isolated is not None:
-            return self._isolated.call(*self._calling.split(values), self.options.timeout, context.cancel)
-        stop = Stop.of(self.name, self.options.timeout, context.deadline, context.cancel)
+            return self._isolated.call(*self._calling.split(values), self._timeout(context), context.cancel)
+        stop = Stop.of(self.name, self._timeout(context), context.deadline, context.cancel)
         return called(functools.partial(self._calling.call, self.function, values), stop)
+
+    def _timeout(self, context: Context) -> float | None:
+        return context.tool_timeout if self.options.timeout is None else self.options.timeout
 
     def __copy__(self) -> "Self":
         copied = type(self).__new__(type(self))

@@ -80,6 +80,10 @@ class Transcript(Sequence[Message]):
     def __iter__(self) -> Iterator[Message]:
         return iter(self._messages)
 
+    def __repr__(self) -> str:
+        due = self.whats_due()
+        return f"Transcript({len(self)} messages, due: {due.value if isinstance(due, Due) else f'{len(due)} calls'})"
+
     def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """Append messages. A user message is held back while calls are open, until the last of them is answered."""
         for message in messages:

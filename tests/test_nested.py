@@ -3,11 +3,12 @@
 import contextvars
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from agentkit import Agent, Context, Limits, Usage, tool
+from agentkit import Agent, ConfigurationError, Context, Limits, Usage, tool
 from agentkit.event import Reply, ToolProgress
 from agentkit.testing import ScriptedBackend
 
@@ -137,6 +138,109 @@ def test_the_error_of_a_nested_agent_is_returned_to_the_outer_model() -> None:
     result = Agent(outer, tools=[Agent(inner).as_tool("expert", "Knows.")]).run("Go.")
     assert result.output == "It failed."
     assert "no model" in (result.tool_calls[0].error or "")
+
+
+@dataclass
+class City:
+    name: str
+    people: int
+
+
+OSLO = ("final_answer", {"name": "Oslo", "people": 717_710})
+
+
+def test_an_agent_that_is_a_tool_may_answer_with_a_type() -> None:
+    expert = Agent(ScriptedBackend(OSLO)).as_tool("expert", "Knows cities.", output=City)
+    result = Agent(ScriptedBackend(("expert", {"task": "Which?"}), "Oslo."), tools=[expert]).run("Go.")
+    assert result.tool_calls[0].response == '{"name":"Oslo","people":717710}'
+    assert Agent(ScriptedBackend(OSLO)).as_tool("e", "d", output=City)(task="x", ctx=Context()) == City("Oslo", 717710)
+    bad = Agent(ScriptedBackend("No.", "No.", "No.")).as_tool("expert", "Knows cities.", output=City)
+    result = Agent(ScriptedBackend(("expert", {"task": "Which?"}), "Sorry."), tools=[bad]).run("Go.")
+    assert "gave no valid answer of type City" in (result.tool_calls[0].error or "")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_runs_an_agent_within_the_budget_of_its_run(stream: bool) -> None:
+    seen: list[Any] = []
+
+    @tool
+    def plan(ctx: Context) -> str:
+        """Plan."""
+        city = ctx.run(
+            Agent(ScriptedBackend(("look_up", {"topic": "x"}), OSLO), tools=[look_up]), "Which?", output=City
+        )
+        text = ctx.run(Agent(ScriptedBackend(spending("Near.", 300))), "Where?")
+        seen.append((city.output, text.output, city.tool_calls[0].response))
+        return city.output.name
+
+    agent = Agent(ScriptedBackend(("plan", {}), spending("Outer.", 50)), tools=[plan])
+    run = agent.stream("Go.", deps="the almanac")
+    reported = [event.text for event in run if isinstance(event, ToolProgress)]
+    result = agent.run("Go.", deps="x") if run.result is None else run.result
+    assert seen == [(City("Oslo", 717710), "Near.", "x: the almanac")]
+    assert reported == ['look_up({"topic": "x"})', 'final_answer({"name": "Oslo", "people": 717710})']
+    assert (result.usage.requests, result.usage.input_tokens, result.usage.tool_calls) == (5, 350, 3)
+
+
+@pytest.mark.parametrize(
+    ("limits", "stopped"),
+    [(Limits(tokens=250), "tokens"), (Limits(tool_calls=4), "tool_calls"), (Limits(cost=2.5), "cost")],
+    ids=["tokens", "tool_calls", "cost"],
+)
+def test_the_limits_of_a_run_hold_for_the_agents_that_its_tools_run(limits: Limits, stopped: str) -> None:
+    seen: list[Any] = []
+
+    def inner_reply(messages: list[Any]) -> Any:
+        message: Any = {"role": "assistant", "content": "Enough."}
+        if "No more tool calls" not in str(messages[-1]["content"]):
+            function = {"name": "look_up", "arguments": f'{{"topic": "{len(messages)}"}}'}
+            call = {"id": f"c{len(messages)}", "type": "function", "function": function}
+            message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return Reply(message, "stop", Usage(requests=1, input_tokens=50, cost=0.5))
+
+    @tool
+    def plan(ctx: Context) -> str:
+        """Plan."""
+        seen.append(ctx.run(Agent(ScriptedBackend(*[inner_reply] * 30), tools=[look_up]), "Which?"))
+        return "planned"
+
+    outer = ScriptedBackend(Reply(calling("plan"), "stop", Usage(1, cost=0.0)), "Done.")
+    Agent(outer, tools=[plan], limits=limits).run("Go.")
+    assert (seen[0].stopped, seen[0].output) == (stopped, "Enough.")
+    assert seen[0].usage.requests <= 5
+
+
+def calling(name: str) -> Any:
+    call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": "{}"}}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
+def test_an_agent_in_a_tool_stops_when_its_tool_has_taken_too_long() -> None:
+    gone = threading.Event()
+    turns: list[int] = []
+
+    def turn(messages: list[Any]) -> Any:
+        turns.append(len(messages))
+        gone.wait(5)
+        return ("look_up", {"topic": str(len(messages))})
+
+    expert = Agent(ScriptedBackend(*[turn] * 5), tools=[look_up]).as_tool("expert", "Knows.", timeout=0.05)
+    result = Agent(ScriptedBackend(("expert", {"task": "x"}), "Late."), tools=[expert]).run("Go.")
+    gone.set()
+    assert result.tool_calls[0].error == "Error: expert did not finish within 0.05 seconds."
+    time.sleep(0.1)
+    assert turns == [1]
+
+
+def test_what_a_tool_runs_has_to_be_an_agent() -> None:
+    context: Any = Context()
+    with pytest.raises(ConfigurationError, match=r"ctx\.run\('expert', \.\.\.\): the first argument is the agent"):
+        context.run("expert", "Which?")
+    with pytest.raises(ConfigurationError, match="cancelled with the run"):
+        context.run(Agent(ScriptedBackend()), "Which?", cancel=threading.Event())
+    with pytest.raises(TypeError, match=r"Context\.run\(\): unexpected keyword argument 'outptu'"):
+        context.run(Agent(ScriptedBackend()), "Which?", outptu=City)
+    assert context.run(Agent(ScriptedBackend("Alone.")), "Which?").output == "Alone."
 
 
 def endless(started: threading.Barrier | None = None) -> Any:

@@ -1,12 +1,15 @@
 """The options of one run: instead of the agent's own, and for this run only."""
 
+import asyncio
+import threading
+import time
 from typing import Any
 
 import pytest
 
-from agentkit import Agent, Context, LimitError, Limits, Tool, tool
+from agentkit import Agent, ConfigurationError, Context, LimitError, Limits, Tool, tool
 from agentkit.errors import ToolDefinitionError
-from agentkit.event import LimitReached
+from agentkit.event import LimitReached, ToolFinished, ToolStarted
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 from tests.support.model_server import calls, serve, whole
@@ -64,6 +67,130 @@ def test_the_options_of_a_resumed_run_are_its_own() -> None:
         sessions["a"].append([{"role": "user", "content": "And?"}])
         agent.resume(sessions["a"], instructions="Be long.")
     assert backend.requests[1].messages[0]["content"] == "Be long."
+
+
+def test_instructions_may_be_a_function_of_the_context() -> None:
+    seen: list[Any] = []
+
+    def instructions(ctx: Context[str]) -> str:
+        seen.append([each["role"] for each in ctx.messages])
+        return f"You help {ctx.deps}."
+
+    backend = ScriptedBackend(("count", {"text": "abc"}), "3.", "Hello.", "And.")
+    agent = Agent(backend, tools=[count], instructions=instructions)
+    first = agent.run("How long?", deps="ann")
+    agent.run("Hi.", deps="bob", messages=first.messages)
+    agent.run("Hi.", instructions=lambda ctx: None)
+    asked = [each.messages[0] for each in backend.requests]
+    texts = ["You help ann.", "You help ann.", "You help bob.", "Hi."]
+    assert [each["content"] for each in asked] == texts  # once in a run, and anew in each
+    assert seen == [["user"], ["system", "user", "assistant", "tool", "assistant", "user"]]
+    assert len(backend.requests[2].messages) == len(first.messages) + 1
+
+
+def test_instructions_of_a_session_are_those_of_the_run() -> None:
+    backend = ScriptedBackend("One.", "Two.")
+    agent = Agent(backend, instructions=lambda ctx: f"Session {ctx.session}, {len(ctx.messages)} messages.")
+    with MemorySessions() as sessions:
+        list(agent.stream("First?", session=sessions["a"]))
+        list(agent.stream("Second?", session=sessions["a"]))
+        assert [each["role"] for each in sessions["a"].messages] == ["user", "assistant"] * 2
+    assert [each.messages[0]["content"] for each in backend.requests] == [
+        "Session a, 1 messages.",
+        "Session a, 3 messages.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("instructions", "error", "says"),
+    [
+        (lambda ctx: ctx.deps["user"], TypeError, "not subscriptable"),
+        (lambda ctx: 5, ConfigurationError, "<lambda> returned a int: return a str"),
+        (lambda ctx: asyncio.sleep(0), ConfigurationError, "<lambda> returned a coroutine"),
+    ],
+    ids=["raises", "number", "coroutine"],
+)
+def test_instructions_that_fail_are_an_error_before_anything_is_sent(
+    instructions: Any, error: type[Exception], says: str
+) -> None:
+    backend = ScriptedBackend()
+    with MemorySessions() as sessions:
+        for ask in (Agent(backend).run, Agent(backend).stream):
+            with pytest.raises(error, match=says):
+                ask("Hi.", instructions=instructions, session=sessions["a"])
+            assert not sessions["a"].is_held
+            assert sessions["a"].messages == []
+    assert backend.requests == []
+
+
+@pytest.mark.parametrize("early_start", [True, False])
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_no_more_calls_run_at_once_than_the_agent_says(parallel: int, early_start: bool) -> None:
+    running: list[int] = []
+    counts: list[int] = []
+
+    @tool(read_only=True)
+    def look(number: int) -> int:
+        """Look."""
+        running.append(number)
+        counts.append(len(running))
+        time.sleep(0.01)
+        running.remove(number)
+        return number
+
+    backend = ScriptedBackend([("look", {"number": number}) for number in range(7)], "Done.")
+    result = Agent(backend, tools=[look], parallel=parallel, early_start=early_start).run("Go.")
+    assert [call.response for call in result.tool_calls] == list("0123456")
+    assert max(counts) == parallel
+
+
+def test_a_slow_call_holds_back_no_other_than_those_beyond_the_limit() -> None:
+    ended: list[int] = []
+    last = threading.Event()
+
+    @tool(read_only=True)
+    def look(number: int) -> int:
+        """Look."""
+        if number == 0:
+            assert last.wait(5)
+        ended.append(number)
+        if number == 4:
+            last.set()
+        return number
+
+    backend = ScriptedBackend([("look", {"number": number}) for number in range(5)], "Done.")
+    events = list(Agent(backend, tools=[look], parallel=2, early_start=False).stream("Go."))
+    assert ended == [1, 2, 3, 4, 0]
+    assert [event.record.response for event in events if isinstance(event, ToolFinished)] == list("01234")
+    assert len([event for event in events if isinstance(event, ToolStarted)]) == 5
+
+
+def test_a_tool_without_a_timeout_has_that_of_the_agent() -> None:
+    ended = threading.Event()
+
+    @tool
+    def hang() -> str:
+        """Hang."""
+        ended.wait(5)
+        return "late"
+
+    @tool
+    async def wait() -> str:
+        """Wait."""
+        await asyncio.sleep(5)
+        return "late"
+
+    @tool(timeout=5)
+    def slow() -> str:
+        """Take its time."""
+        time.sleep(0.1)
+        return "slow"
+
+    backend = ScriptedBackend(("hang", {}), ("wait", {}), ("slow", {}), "Done.")
+    result = Agent(backend, tools=[hang, wait, slow], tool_timeout=0.05).run("Go.")
+    ended.set()
+    late = "Error: {} did not finish within 0.05 seconds."
+    assert [call.response for call in result.tool_calls] == [late.format("hang"), late.format("wait"), "slow"]
 
 
 def test_a_wrong_option_names_those_there_are() -> None:

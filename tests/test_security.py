@@ -50,7 +50,7 @@ def test_each_row_says_where_its_limit_is() -> None:
 
 def test_each_numeric_setting_of_the_chat_service_has_a_row() -> None:
     """A limit that is added is described where all are."""
-    no_limits = {"llm_temperature", "llm_top_p", "agentkit_mqtt_port"}
+    no_limits = {"llm_temperature", "llm_top_p", "agentkit_mqtt_port", "agentkit_port", "agentkit_workers"}
     numbers = {
         name.upper()
         for name, field in HttpSettings.model_fields.items()

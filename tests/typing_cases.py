@@ -33,6 +33,25 @@ def plain(topic: str, ctx: Context) -> str:
     return topic
 
 
+@tool
+def ask(topic: str, ctx: Context[Deps]) -> str:
+    """Ask another agent."""
+    agent = Agent("openai:m", instructions=instructions, output_check=check, parallel=8, tool_timeout=30)
+    assert_type(ctx.run(agent, topic, output=City), Result[City])
+    assert_type(ctx.run(agent, topic), Result[str])
+    ctx.run(topic, topic)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return ctx.run(agent, [topic], deps=None).output
+
+
+def instructions(ctx: Context[Deps]) -> str:
+    return f"You help {ctx.deps.user}."
+
+
+def check(answer: str) -> None:
+    if not answer:
+        raise ValueError("write something")
+
+
 class Shelf:
     @tool(name="look", ends_run=True)
     def look(self, topic: str) -> int:
@@ -55,6 +74,9 @@ def outputs(agent: Agent, shelf: Shelf, sessions: MemorySessions) -> None:
     assert_type(agent.resume(sessions["a"], output=City, approve={"call_1": True}), Result[City])
     assert_type(agent.stream("Which city?", output=City), Run[City])
     assert_type(agent.run("Which?", output=City | None).output, Any)
+    assert_type(list(agent.stream_text("Where?")), list[str])
+    assert_type(agent.as_tool("ask", "Asks.", output=City)("x"), City)
+    assert_type(agent.as_tool("ask", "Asks.")("x"), str)
     result: Result = agent.run("Where?")
     assert_type(result.output, Any)
     agent.run("Where?", sesion=sessions["a"])  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

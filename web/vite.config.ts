@@ -1,8 +1,12 @@
 import { defineConfig } from "vite";
 
-// The built page lies in the Python package, which serves it under /static/.
+// The built page lies in the Python package, which serves its files under static/. All addresses are relative: the
+// service may lie under a path of a reverse proxy.
 export default defineConfig({
   base: "/static/",
+  experimental: {
+    renderBuiltUrl: (name, { hostType }) => (hostType === "html" ? `static/${name}` : { relative: true }),
+  },
   build: {
     outDir: "../agentkit/serving/http/static",
     emptyOutDir: true,

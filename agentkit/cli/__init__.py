@@ -3,6 +3,7 @@
 
 import difflib
 import shlex
+import sys
 from typing import Annotated, Any
 
 from agentkit.errors import ConfigurationError, MissingExtraError
@@ -18,11 +19,13 @@ from agentkit.cli.ask import ask
 from agentkit.cli.chat import chat
 from agentkit.cli.doctor.command import doctor
 from agentkit.cli.hidden_arguments import hide_arguments
+from agentkit.cli.logs import show_warnings
 from agentkit.cli.models import models
 from agentkit.cli.mqtt import mqtt, mqtt_chat
 from agentkit.cli.stores import leave
 from agentkit.cli.streams import usable_streams
 from agentkit.cli.tools import tools
+from agentkit.serving.environment import drop_service_links, set_defaults
 
 CONFIGURED = ("ask", "chat", "models", "replay", "sessions")
 """The commands that read the configuration file."""
@@ -31,7 +34,11 @@ CONFIGURED = ("ask", "chat", "models", "replay", "sessions")
 class _App(typer.Typer):
     def __call__(self, *args: Any, **options: Any) -> Any:
         with usable_streams():
+            show_warnings()
             hide_arguments()
+            drop_service_links()
+            if not sys.stdout.isatty():  # typer's help cuts what is longer than its columns
+                set_defaults({"TERMINAL_WIDTH": "160"})
             return super().__call__(*args, **options)
 
 

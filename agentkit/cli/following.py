@@ -8,7 +8,7 @@ from agentkit.cli.approvals import decided
 from agentkit.cli.progress import Progress, printable
 from agentkit.cli.rendered import MarkdownWriter
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, TextDelta
-from agentkit.serving.append_only import AppendOnlyText
+from agentkit.running.append_only import AppendOnlyText
 
 Live = Literal["deltas", "markdown", "replies", "nothing"]
 """What is written of the text while a run goes on: as it arrives, as rendered Markdown, each reply when it is complete,

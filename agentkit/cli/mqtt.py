@@ -9,123 +9,74 @@ import threading
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from agentkit import ConfigurationError, SessionError
-from agentkit._text import in_a_line
+from agentkit._text import in_a_line, without_credentials
+from agentkit.backend import Backend
 from agentkit.cli.ask import BAD_USAGE, FAILED
-from agentkit.cli.hidden_arguments import hide_arguments
+from agentkit.cli.broker_options import VARIABLES, with_broker_options
+from agentkit.cli.logs import LevelOption, log_to_stderr
+from agentkit.cli.options import DocsOption, ToolOption
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
-from agentkit.serving.environment import data_folder
+from agentkit.middleware.sampling import Sampling
+from agentkit.providers import resolve
+from agentkit.serving.environment import check_environment, data_folder
+from agentkit.serving.tool_loading import named_tools
 from agentkit.serving.upstream import base_url, model_server
 
 FIRST_TEST_SECONDS = 10.0
 """How long the first test of the model server is waited for, in seconds."""
 
-START_ONE = "Start one with: llama-server -m model.gguf --port 8080 --jinja"
-
-Broker = Annotated[str, typer.Option("--mqtt_broker", help="Host of the broker.")]
-Port = Annotated[int, typer.Option("--mqtt_port", min=1, max=65_535, help="Port of the broker.")]
-Username = Annotated[
-    str | None, typer.Option("--mqtt_username", "--username", envvar="AGENTKIT_MQTT_USERNAME", show_envvar=True)
-]
-Password = Annotated[
-    str | None, typer.Option("--mqtt_password", "--password", envvar="AGENTKIT_MQTT_PASSWORD", show_envvar=True)
-]
-Tls = Annotated[
-    bool, typer.Option("--tls", help="Connect to the broker with TLS.", envvar="AGENTKIT_MQTT_TLS", show_envvar=True)
-]
-CaFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--ca_file",
-        help="CA certificates that verify the broker; implies --tls.",
-        envvar="AGENTKIT_MQTT_CA_FILE",
-        show_envvar=True,
-    ),
-]
-CertFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--cert_file",
-        help="Client certificate (PEM); implies --tls.",
-        envvar="AGENTKIT_MQTT_CERT_FILE",
-        show_envvar=True,
-    ),
-]
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--key_file",
-        help="Key of the client certificate, if its file has none.",
-        envvar="AGENTKIT_MQTT_KEY_FILE",
-        show_envvar=True,
-    ),
-]
-Alpn = Annotated[
-    str | None,
-    typer.Option(
-        "--alpn",
-        metavar="PROTOCOL",
-        help="ALPN protocol of the TLS handshake, such as x-amzn-mqtt-ca; implies --tls.",
-        envvar="AGENTKIT_MQTT_ALPN",
-        show_envvar=True,
-    ),
-]
-Transport = Annotated[
-    Literal["tcp", "websockets"],
-    typer.Option("--mqtt_transport", help="Transport of MQTT.", envvar="AGENTKIT_MQTT_TRANSPORT", show_envvar=True),
-]
-WebsocketPath = Annotated[
-    str,
-    typer.Option(
-        "--websocket_path",
-        help="Path of the broker's WebSocket.",
-        envvar="AGENTKIT_MQTT_WEBSOCKET_PATH",
-        show_envvar=True,
-    ),
-]
+PROJECTS = "AGENTKIT_MQTT_PROJECTS"
+SERVER = "the model server "
 
 
+@with_broker_options
 def mqtt(
     context: typer.Context,
-    projects: Annotated[list[str] | None, typer.Option(help='Projects to serve, such as "maze driving".')] = None,
-    projects_file: Annotated[
-        Path | None, typer.Option("--projects_file", help="Project definitions, in TOML or YAML.")
+    connection: dict[str, Any],
+    projects: Annotated[
+        list[str] | None,
+        typer.Option(help='Projects to serve, such as "maze driving".', envvar=PROJECTS, show_envvar=True),
     ] = None,
-    server_url: Annotated[str, typer.Option("--server_url", help="URL of the model server.")] = "http://localhost:8080",
+    projects_file: Annotated[Path | None, typer.Option(help="Project definitions, in TOML or YAML.")] = None,
+    server_url: Annotated[str, typer.Option(help="URL of the model server.")] = "http://localhost:8080",
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="provider:model\\[@url], instead of --server-url."),
+    ] = None,
+    tool: ToolOption = None,
+    docs: DocsOption = None,
     server_timeout: Annotated[
-        float, typer.Option("--server_timeout", help="Timeout of the model server in seconds.")
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Timeout of the model server in seconds.")
     ] = 300.0,
-    temperature: Annotated[float, typer.Option()] = 0.6,
-    top_p: Annotated[float, typer.Option("--top_p")] = 0.9,
-    max_tokens: Annotated[int, typer.Option("--max_tokens")] = 512,
-    max_history_tokens: Annotated[int, typer.Option("--max_history_tokens")] = 10_000,
-    max_concurrent_sessions: Annotated[int, typer.Option("--max_concurrent_sessions")] = 100,
-    mqtt_broker: Broker = "localhost",
-    mqtt_port: Port = 1883,
-    mqtt_username: Username = None,
-    mqtt_password: Password = None,
-    num_workers: Annotated[int, typer.Option("--num_workers", min=1)] = 12,
-    skip_thinking: Annotated[str, typer.Option("--skip_thinking", metavar="True|False")] = "True",
-    rate: Annotated[int, typer.Option("--rate", min=1, help="Maximum messages per session and minute.")] = 20,
+    temperature: Annotated[float, typer.Option(min=0.0, metavar="NUMBER")] = 0.6,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, metavar="NUMBER")] = 0.9,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Maximum number of tokens per model reply.")
+    ] = 512,
+    skip_thinking: Annotated[str, typer.Option(metavar="True|False", help="Disable the model's thinking.")] = "True",
+    max_history_tokens: Annotated[
+        int,
+        typer.Option(min=100, metavar="N", help="Maximum number of tokens of a session's history sent to the model."),
+    ] = 10_000,
+    max_concurrent_sessions: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of histories kept per project.")
+    ] = 100,
+    num_workers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of messages answered at once.")] = 12,
+    rate: Annotated[int, typer.Option(min=1, metavar="N", help="Maximum messages per session and minute.")] = 20,
     shared: Annotated[
         str | None,
-        typer.Option("--shared", metavar="GROUP", help="Share the load with the other bridges of this group."),
+        typer.Option(metavar="GROUP", help="Share the load with the other bridges of this group."),
     ] = None,
-    client_id: Annotated[str, typer.Option("--client_id", help="MQTT client id of this bridge.")] = "",
-    tls: Tls = False,
-    ca_file: CaFile = None,
-    cert_file: CertFile = None,
-    key_file: KeyFile = None,
-    alpn: Alpn = None,
-    mqtt_transport: Transport = "tcp",
-    websocket_path: WebsocketPath = "/mqtt",
-    debug_log: Annotated[Path | None, typer.Option("--debug_log", help="Log full messages to a file.")] = None,
+    client_id: Annotated[str, typer.Option(help="MQTT client id of this bridge.")] = "",
+    log_level: LevelOption = "info",
+    debug_log: Annotated[Path | None, typer.Option(help="Log full messages to a file.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Test the broker and the model server, and exit.")] = False,
     store: StoreOption = None,
 ) -> None:
@@ -141,34 +92,20 @@ def mqtt(
         from agentkit.serving.mqtt.settings import BridgeSettings
     except ImportError:
         leave(str(MissingExtraError("the MQTT bridge", "mqtt")), BAD_USAGE)
-    hide_arguments([mqtt_password] if mqtt_password else [])
     try:
-        selected = projects_named([*(projects or ()), *context.args], projects_file)
-        backend = model_server(
-            server_url,
-            timeout=server_timeout,
-            temperature=temperature,
-            top_p=top_p,
-            max_tokens=max_tokens,
-            thinks=not _truth("--skip_thinking", skip_thinking),
+        check_environment([*VARIABLES, PROJECTS], "AGENTKIT_MQTT_")
+        tools = named_tools(tool or (), docs)
+        selected = tuple(
+            replace(each, tools=(*each.tools, *tools))
+            for each in projects_named([*(projects or ()), *context.args], projects_file)
         )
+        backend, name = _model(context, model)
+        _log(debug_log, log_level)
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)
-    _log(debug_log)
-    url = base_url(server_url)
     settings = BridgeSettings(
-        broker=mqtt_broker,
-        port=mqtt_port,
-        username=mqtt_username,
-        password=mqtt_password,
+        **connection,
         client_id=client_id,
-        tls=tls,
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        alpn=alpn,
-        transport=mqtt_transport,
-        websocket_path=websocket_path,
         group=shared,
         workers=num_workers,
         rate=rate,
@@ -178,9 +115,9 @@ def mqtt(
         service = ChatService(backend, sessions, history_tokens=max_history_tokens)
         try:
             if check:
-                _check(service, settings, selected, url)
+                _check(service, settings, selected, name)
             else:
-                _serve(service, settings, selected, url)
+                _serve(service, settings, selected, name)
         except UnsupportedBrokerError as error:
             leave(str(error), FAILED)
         except ConfigurationError as error:
@@ -188,6 +125,38 @@ def mqtt(
         except OSError as error:
             leave(f"the broker {settings.address} can't be used: {error}", FAILED)
         backend.close()
+
+
+def _model(context: typer.Context, model: str | None) -> tuple[Backend, str]:
+    """The model, and what it is called in messages. Raises ConfigurationError."""
+    options = context.params
+    given = {name for name in options if _is_given(context, name)}
+    if model is None:
+        backend: Backend = model_server(
+            options["server_url"],
+            timeout=options["server_timeout"],
+            temperature=options["temperature"],
+            top_p=options["top_p"],
+            max_tokens=options["max_tokens"],
+            thinks=not _truth("--skip-thinking", options["skip_thinking"]),
+        )
+        return backend, f"{SERVER}{base_url(without_credentials(options['server_url']))}"
+    if other := given & {"server_url", "server_timeout", "skip_thinking"}:
+        name = sorted(other)[0].replace("_", "-")
+        raise ConfigurationError(f"--{name} is for the model server at --server-url: it can't be combined with --model")
+    backend = resolve(model)
+    sampling: dict[str, Any] = {name: options[name] for name in ("temperature", "top_p", "max_tokens") if name in given}
+    return (Sampling(backend, sampling) if sampling else backend), f"the model {without_credentials(model)}"
+
+
+def _how_to_start(model: str) -> str:
+    is_server = model.startswith(SERVER)
+    return " Start one with: llama-server -m model.gguf --port 8080 --jinja" if is_server else ""
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
 
 
 def _truth(option: str, value: str) -> bool:
@@ -200,7 +169,7 @@ def _truth(option: str, value: str) -> bool:
     raise ConfigurationError(f"{option} {in_a_line(value, 40)!r} is neither True nor False")
 
 
-def _check(service: Any, settings: Any, selected: Any, url: str) -> None:
+def _check(service: Any, settings: Any, selected: Any, model: str) -> None:
     """Exit with an error message when the model server or the broker can't be used for these projects."""
     from agentkit import APIError  # loads openai
     from agentkit.serving.mqtt.checking import test_broker
@@ -209,16 +178,16 @@ def _check(service: Any, settings: Any, selected: Any, url: str) -> None:
     try:
         service.test()
     except (APIError, SessionError) as error:
-        leave(f"the model server {url} can't be used: {error}\n{START_ONE}", FAILED)
+        leave(f"{model} can't be used: {error}{_how_to_start(model)}", FAILED)
     problems, limits = test_broker(settings, list(routes_of(selected)), answer_prefixes(selected))
     if problems:
         leave(f"the broker {settings.address} can't be used: {'; '.join(problems)}", FAILED)
     for limit in limits:
         print(limit)
-    print(f"the broker {settings.address} and the model server {url} are working")
+    print(f"the broker {settings.address} and {model} are working")
 
 
-def _serve(service: Any, settings: Any, selected: Any, url: str) -> None:
+def _serve(service: Any, settings: Any, selected: Any, model: str) -> None:
     """Serve until SIGTERM or SIGINT."""
     from agentkit import APIError  # loads openai
     from agentkit.serving.mqtt.client_id import held_client_id, installation_name
@@ -236,12 +205,12 @@ def _serve(service: Any, settings: Any, selected: Any, url: str) -> None:
         try:
             service.test()
         except (APIError, SessionError, ConfigurationError, OSError) as error:
-            raise ConnectionError(f"{in_a_line(str(error), 300)}; messages wait. {START_ONE}") from None
+            raise ConnectionError(f"{in_a_line(str(error), 300)}; messages wait.{_how_to_start(model)}") from None
         finally:
             is_tried.set()
 
     def wait_for_model() -> None:
-        if keep_trying(f"the model server {url}", test, (ConnectionError,), stopped):
+        if keep_trying(model, test, (ConnectionError,), stopped):
             is_ready.set()
 
     def announce() -> None:
@@ -260,63 +229,50 @@ def _serve(service: Any, settings: Any, selected: Any, url: str) -> None:
         )
 
 
-def _log(debug_log: Path | None) -> None:
-    """Log to standard error. Full messages are logged only to `debug_log`, which only its owner can read."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    for noisy in ("httpx2", "httpcore2", "openai"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+def _log(debug_log: Path | None, level: str) -> None:
+    """Log to standard error. Full messages are logged only to `debug_log`, which only its owner can read. Raises
+    ConfigurationError when it can't be written."""
+    log_to_stderr(level)
     if debug_log is None:
         return
-    debug_log.touch(mode=0o600)
-    debug_log.chmod(0o600)
-    os.umask(0o077)  # for the rotated files
-    handler = logging.handlers.RotatingFileHandler(debug_log, maxBytes=10_000_000, backupCount=3, encoding="utf-8")
+    try:
+        debug_log.touch(mode=0o600)
+        debug_log.chmod(0o600)
+        os.umask(0o077)  # for the rotated files
+        handler = logging.handlers.RotatingFileHandler(debug_log, maxBytes=10_000_000, backupCount=3, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"--debug-log {debug_log}: it can't be written: {error.strerror}") from None
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.getLogger("agentkit.mqtt.messages")
     logger.setLevel(logging.DEBUG)
     logger.addHandler(handler)
 
 
+@with_broker_options
 def mqtt_chat(
+    connection: dict[str, Any],
     project: Annotated[str, typer.Option(help="Project to chat with.")] = "general",
     session: Annotated[str | None, typer.Option(help="Session to continue; a new one by default.")] = None,
-    mqtt_broker: Broker = "localhost",
-    mqtt_port: Port = 1883,
-    mqtt_username: Username = None,
-    mqtt_password: Password = None,
-    tls: Tls = False,
-    ca_file: CaFile = None,
-    cert_file: CertFile = None,
-    key_file: KeyFile = None,
-    alpn: Alpn = None,
-    mqtt_transport: Transport = "tcp",
-    websocket_path: WebsocketPath = "/mqtt",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 60.0,
 ) -> None:
-    """Chat with a bridge over MQTT, line by line, as a game does."""
+    """Chat with a bridge over MQTT, line by line, as a game does.
+
+    Exit codes: 0 the input has ended, 1 the broker can't be used, 2 bad usage.
+    """
     try:
         from agentkit.serving.mqtt.client import ChatClient
         from agentkit.serving.mqtt.settings import BrokerSettings
     except ImportError:
         leave(str(MissingExtraError("the MQTT client", "mqtt")), BAD_USAGE)
-    settings = BrokerSettings(
-        broker=mqtt_broker,
-        port=mqtt_port,
-        username=mqtt_username,
-        password=mqtt_password,
-        tls=tls,
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        alpn=alpn,
-        transport=mqtt_transport,
-        websocket_path=websocket_path,
-    )
+    settings = BrokerSettings(**connection)
     try:
         client = ChatClient(settings)
         client.begin(project, session or f"chat-{uuid.uuid4().hex[:8]}")
-    except (OSError, ConfigurationError) as error:
-        leave(f"the broker {mqtt_broker}:{mqtt_port} can't be used: {error}", FAILED)
+    except ConfigurationError as error:
+        leave(str(error), BAD_USAGE)
+    except OSError as error:
+        leave(f"the broker {settings.address} can't be used: {error}", FAILED)
+    all_answered = True
     try:
         while True:
             try:
@@ -326,6 +282,8 @@ def mqtt_chat(
             if not line.strip():
                 continue
             answer = client.ask(line, timeout)
+            all_answered = all_answered and answer is not None
             print(printable(answer) if answer is not None else f"(no answer within {timeout:g} seconds)")
     finally:
         client.close()
+    raise typer.Exit(0 if all_answered else FAILED)

@@ -16,7 +16,8 @@ from agentkit._forking import check_same_process
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.middleware.base import Middleware
-from agentkit.net.abort import AbortableRequest
+from agentkit.net.abort import AbortableRequest, Aborted
+from agentkit.tooling.closing import Closing
 
 _END = object()
 
@@ -30,18 +31,26 @@ ROOM_INTERVAL = 0.005
 
 class Cancellable(Middleware):
     """Wraps any backend for one run. cancel: set it to stop. patience: returns the deadline (`time.monotonic()`) of a
-    reply that is requested now; None is no limit. A stopped reply ends without a Reply."""
+    reply that is requested now; None is no limit. A stopped reply ends without a Reply. closing: with what another
+    thread closes the run: then Aborted is raised."""
 
-    def __init__(self, backend: Backend, cancel: threading.Event | None, patience: Callable[[], float | None]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        cancel: threading.Event | None,
+        patience: Callable[[], float | None],
+        closing: Closing | None = None,
+    ) -> None:
         super().__init__(backend)
         self._cancel = cancel
+        self._closing = closing
         self._patience = patience
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         deadline = self._patience()
         if self._cancel is None and deadline is None:
-            yield from self.backend.reply(request)
+            yield from self._in_this_thread(request)
             return
         running = _CancellableReply(self.backend, request)
         WORKERS.submit(running.work)
@@ -59,10 +68,25 @@ class Cancellable(Middleware):
                 yield delta
         finally:
             running.abandon()
+        if self._is_closed:
+            raise Aborted
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._closing is not None and self._closing.is_closed
+
+    def _in_this_thread(self, request: Request) -> ReplyStream:
+        """The reply; whoever closes the run aborts its request."""
+        try:
+            yield from self.backend.reply(request)
+        except Exception:
+            if self._is_closed:
+                raise Aborted from None  # what has failed was aborted: it is no failure of the run
+            raise
 
     def _is_over(self, deadline: float | None) -> bool:
         is_cancelled = self._cancel is not None and self._cancel.is_set()
-        return is_cancelled or (deadline is not None and time.monotonic() >= deadline)
+        return is_cancelled or self._is_closed or (deadline is not None and time.monotonic() >= deadline)
 
 
 class _CancellableReply:

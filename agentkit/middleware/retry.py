@@ -2,6 +2,7 @@
 breaks (an event that is not JSON breaks it too), or a 200 carries an overload or server error. Other failures are
 retried by the HTTP client."""
 
+import logging
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -13,6 +14,8 @@ from agentkit.limits import Usage
 from agentkit.message import text_of
 from agentkit.middleware.base import Middleware
 from agentkit.net.overflow import too_long
+
+logger = logging.getLogger("agentkit.run")
 
 PAUSE = 0.5
 """Seconds before the request is sent again to a server that is overloaded or has failed."""
@@ -30,13 +33,13 @@ class Retrying(Middleware):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        before = Usage()
+        before, why = Usage(), ""
         has_yielded = False
         try:
             with closing(self.backend.reply(request)) as deltas:
                 for delta in deltas:
                     if isinstance(delta, Reply) and (_is_empty(delta) or _has_failed(delta, request)):
-                        before = delta.usage
+                        before, why = delta.usage, "the reply was empty" if _is_empty(delta) else "the reply failed"
                         time.sleep(PAUSE if _has_failed(delta, request) else 0)
                         break
                     has_yielded = True
@@ -44,10 +47,12 @@ class Retrying(Middleware):
                 else:
                     return
         except Exception as error:
+            why = type(error).__name__
             if not (request.stream and _is_broken_stream(error, has_yielded)):
                 if not _is_transient_in_body(error):
                     raise
                 time.sleep(PAUSE)
+        logger.info("the request is sent again: %s", why)
         if has_yielded:
             yield ReplyDiscarded()
         with closing(self.backend.reply(request)) as deltas:

@@ -1,5 +1,6 @@
 """The middleware of an agent, in the order in which it wraps the backend."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from agentkit.middleware.external_calls import ExternalCallsLast
 from agentkit.middleware.history_cut import TrimmedHistory
 from agentkit.middleware.pricing import Priced, Prices
 from agentkit.middleware.retry import Retrying
+from agentkit.middleware.run_log import Logged
+from agentkit.middleware.run_log import logger as RUN_LOG
 from agentkit.middleware.sampling import Sampling
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.middleware.tool_choice import ToolChoice
@@ -45,6 +48,10 @@ class RunScope:
 def _priced(backend: Backend, run: RunScope) -> Backend:
     has_use = run.prices is not None or run.limits.cost is not None
     return Priced(backend, run.prices) if has_use else backend
+
+
+def _logged(backend: Backend, run: RunScope) -> Backend:
+    return Logged(backend, run.budget) if RUN_LOG.isEnabledFor(logging.INFO) else backend
 
 
 def _retrying(backend: Backend, run: RunScope) -> Backend:
@@ -93,11 +100,14 @@ def _sampled(backend: Backend, run: RunScope) -> Backend:
 
 
 def _cancellable(backend: Backend, run: RunScope) -> Backend:
-    return Cancellable(backend, run.executor.context.cancel, run.budget.reply_deadline)
+    context = run.executor.context
+    cancel = context.cancel if context.closing is None else context.closing.cancel
+    return Cancellable(backend, cancel, run.budget.reply_deadline, context.closing)
 
 
 STACK: tuple[Callable[[Backend, RunScope], Backend], ...] = (
     _priced,  # innermost: a failed attempt costs too
+    _logged,  # each attempt
     _retrying,  # inside of what acts on a reply, so that a repeated request has the same calls started once
     _named,  # inside of what starts calls, and inside the window: it knows the tools that are sent
     _ordered,  # outside of what says which tool a call means

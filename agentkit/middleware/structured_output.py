@@ -4,7 +4,7 @@ import ast
 import contextlib
 import json
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from enum import Enum
@@ -21,7 +21,7 @@ from agentkit.event import CallDelta, OutputDelta, Reply, ReplyDiscarded, TextDe
 from agentkit.limits import Budget
 from agentkit.message import INVALID_ANSWER, Message, Prompt, stop_reason, text_of, user
 from agentkit.middleware.base import Middleware
-from agentkit.middleware.text_answer import TextAnswer
+from agentkit.middleware.text_answer import TextAnswer, objection
 from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
 from agentkit.tooling.bare_answers import in_wrapper, undecorated
 from agentkit.tooling.json_repair import loads, read_json
@@ -185,17 +185,26 @@ class TypedAnswer(TextAnswer):
     """The typed answer of one run.
 
     Uses response_format where the backend supports a schema together with these tools, else a tool that takes the
-    answer. retries: how often the model is sent the validation error to try again.
+    answer. retries: how often the model is sent the validation error to try again. check: called with the value, raises
+    ValueError for one that is not valid. failure: why there is no valid answer, or what the check has raised instead.
     """
 
-    def __init__(self, kind: OutputType, capabilities: Capabilities, has_tools: bool, retries: int) -> None:
+    def __init__(
+        self,
+        kind: OutputType,
+        capabilities: Capabilities,
+        has_tools: bool,
+        retries: int,
+        check: Callable[[Any], object] | None = None,
+    ) -> None:
         self.kind = kind
         self.is_there = False
-        self.failure: OutputError | None = None
+        self.failure: Exception | None = None
         self.by_tool = not capabilities.takes_schema(has_tools)
         self.tools = (_FinalAnswer(self),) if self.by_tool else ()
         self._adds_schema = not self.by_tool and not capabilities.tells_schema
         self._left = retries
+        self._check = check
         self._value: Any = None
 
     def prompt(self, prompt: Prompt) -> Prompt:
@@ -239,10 +248,10 @@ class TypedAnswer(TextAnswer):
         the model can't try again, which sets `failure`. finish_reason: see `OutputType.read`. is_last: why the model
         can't try again, whatever its retries."""
         try:
-            self._value = self.kind.read(text, finish_reason=finish_reason)
+            self._value = self._checked(self.kind.read(text, finish_reason=finish_reason))
         except ArgumentsError as error:
             self._count(text, error)
-            if is_last is not None:
+            if is_last is not None and (self.failure is None or isinstance(self.failure, OutputError)):
                 self.failure = OutputError(f"{is_last} without a valid answer of type {self.kind.name}: {error}", text)
             if self.failure is not None:
                 return ()
@@ -254,14 +263,24 @@ class TypedAnswer(TextAnswer):
     def take_call(self, arguments: str) -> None:
         """Read an answer from the arguments of the tool. Raises ArgumentsError when it is invalid."""
         try:
-            self._value = self.kind.read(arguments)
+            self._value = self._checked(self.kind.read(arguments))
         except ArgumentsError as error:
             self._count(arguments, error)
             raise
         self.is_there = True
 
+    def _checked(self, value: Any) -> Any:
+        try:
+            wrong = None if self._check is None else objection(self._check, value)
+        except Exception as error:  # noqa: BLE001
+            self.failure = error  # raised when the reply is in the transcript
+            raise ArgumentsError("the check has failed") from None
+        if wrong is not None:
+            raise ArgumentsError(wrong)
+        return value
+
     def _count(self, text: str, error: ArgumentsError) -> None:
-        if self._left <= 0:
+        if self._left <= 0 and self.failure is None:
             self.failure = OutputError(f"the model gave no valid answer of type {self.kind.name}: {error}", text)
         self._left -= 1
 

@@ -1,13 +1,34 @@
 """What a run has to answer with, when it is plain text."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from agentkit._text import cut
 from agentkit.backend import Backend
+from agentkit.errors import ConfigurationError, ToolError
 from agentkit.event import ToolRecord
 from agentkit.limits import Budget
 from agentkit.message import Message, Prompt, without_stop_note
 from agentkit.tools import Tool
+
+MAX_OBJECTION = 2_000
+"""Maximum characters of what a check says of an answer."""
+
+
+def objection(check: Callable[[Any], object], value: Any) -> str | None:
+    """What an output_check has against an answer; None when it is valid. Raises what the check raises but ValueError,
+    AssertionError and ToolError, with which it objects; ConfigurationError for a check that does not raise."""
+    try:
+        made = check(value)
+    except (ValueError, AssertionError, ToolError) as error:
+        return cut(str(error).strip(), MAX_OBJECTION).rstrip(".") or "it does not pass a check of the program"
+    if inspect.iscoroutine(made):
+        made.close()
+        raise ConfigurationError("output_check returned a coroutine; agentkit is synchronous: pass a plain function")
+    if made is False:
+        raise ConfigurationError("output_check returned False: raise ValueError(why), which tells the model what to do")
+    return None
 
 
 class TextAnswer:

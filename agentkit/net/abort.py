@@ -10,13 +10,23 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from agentkit._forking import freed_by_forks, take_part_in_forks
 
+T = TypeVar("T")
+
 _lock = freed_by_forks(threading.Lock())
-_current = threading.local()
+
+
+class _Current(threading.local):
+    """The request of this thread."""
+
+    request: "AbortableRequest | None" = None
+
+
+_current = _Current()
 
 
 class Aborted(BaseException):
@@ -39,6 +49,14 @@ class AbortableRequest:
         _current.request = None
         with _lock:
             self._connection = self._stop = None
+
+    def within(self, step: Callable[[], T]) -> T:
+        """Return what `step` returns, which may send the request, or wait for it, in this thread."""
+        before, _current.request = _current.request, self
+        try:
+            return step()
+        finally:
+            _current.request = before
 
     def abort(self) -> None:
         """Shut the connection down if this request still owns it; nothing more is sent for this request."""
@@ -93,7 +111,7 @@ def record_owner(connection: Any) -> None:
     """Record, in the attribute `owner` of a connection, the request that this thread sends on it. connection: its
     attribute `sock` is its current socket. Raises Aborted when the request is aborted."""
     _CONNECTIONS.known.add(connection)
-    request: AbortableRequest | None = getattr(_current, "request", None)
+    request = _current.request
     if request is None:
         connection.owner = None
         return
@@ -105,7 +123,7 @@ def record_owner(connection: Any) -> None:
 def stop_on_abort(stop: Callable[[], object]) -> None:
     """Have `stop`, which returns at once, called when the request of this thread is aborted: for one that is processed
     in this process, without a connection. Raises Aborted when the request is aborted."""
-    request: AbortableRequest | None = getattr(_current, "request", None)
+    request = _current.request
     if request is None:
         return
     with _lock:
@@ -132,7 +150,7 @@ class _TrackingBackend:
 
     def connect_tcp(self, *args: Any, **options: Any) -> "_TrackingStream":
         """See httpcore's `NetworkBackend.connect_tcp`."""
-        request: AbortableRequest | None = getattr(_current, "request", None)
+        request = _current.request
         if request is not None and request.is_aborted:
             raise Aborted
         return _TrackingStream(self._inner.connect_tcp(*args, **options))

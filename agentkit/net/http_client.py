@@ -6,6 +6,7 @@ jitter; a status in `final` is not retried.
 """
 
 import json
+import logging
 import random
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping
@@ -38,6 +39,8 @@ from agentkit.net.error_body import error_in, message_of
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
+
+logger = logging.getLogger("agentkit.run")
 
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
 MAX_RETRY_AFTER = 60.0
@@ -416,4 +419,5 @@ def _retry_after(value: str | None) -> float | None:
 
 def _sleep(attempt: int, wanted: float | None) -> None:
     wait = min(FIRST_BACKOFF * 2**attempt, MAX_BACKOFF) * (1 - 0.25 * random.random()) if wanted is None else wanted
+    logger.info("the request is sent again in %.2f s (retry %d)", wait, attempt + 1)
     time.sleep(wait)

@@ -54,6 +54,17 @@ def media_type(data: bytes) -> str | None:
     return "text/html" if found is None and _HTML.match(head) else found
 
 
+def supported_type(data: bytes, name: str) -> str:
+    """Return the media type of an image by its first bytes. name: of the image, for the error. Raises ValueError for
+    what is none that model servers take."""
+    kind = media_type(data)
+    if kind in SUPPORTED:
+        return kind
+    what = ": the file is empty" if not data else "" if kind is None else f": it is {kind}"
+    advice = ". Convert it to PNG or JPEG first" if kind is not None and kind.startswith("image/") else ""
+    raise ValueError(f"{name} is not an image that can be read (PNG, JPEG, GIF, WebP, BMP or TIFF){what}{advice}")
+
+
 def data_of(url: str) -> bytes:
     """Return what a `data:` URL contains, whatever its declared media type.
 

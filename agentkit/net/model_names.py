@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.keys import checked_key
 
@@ -50,7 +51,10 @@ def openai_address(
 
 
 def _with_path(url: str | None) -> str | None:
-    """Add the common path "/v1" to a base URL without a path."""
-    if url is None or urlsplit(url).path.strip("/"):
-        return url
+    """Add the common path "/v1" to a base URL without a path. Raises ConfigurationError for what is not a URL."""
+    try:
+        if url is None or urlsplit(url).path.strip("/"):
+            return url
+    except ValueError:
+        raise ConfigurationError(f"{without_credentials(url)!r} is not a valid URL") from None
     return url.rstrip("/") + "/v1"

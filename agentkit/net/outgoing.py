@@ -9,6 +9,7 @@ import contextlib
 import fnmatch
 import functools
 import ipaddress
+import logging
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit._forking import renewed_by_forks
+from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import track_connections
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     import ssl
 
     import httpx2
+
+logger = logging.getLogger("agentkit.run")
 
 HTTPX, REQUESTS = "socksio", "socks"
 """What a library imports to speak to a SOCKS proxy."""
@@ -59,12 +63,16 @@ def check_environment(url: str, library: str) -> None:
 def proxy_for(url: str, library: str) -> Proxy | None:
     """Return the proxy of the environment for a URL; None when there is none, or NO_PROXY exempts the URL's host.
 
-    Raises ConfigurationError when that proxy can't be used.
+    Raises ConfigurationError when that proxy can't be used, and for what is not a URL.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError(f"{without_credentials(url)!r} is not a valid URL") from None
     host = (parts.hostname or "").rstrip(".")
     found = next((each for each in _settings(parts.scheme) if each[1]), None)
-    if found is None or not host or is_exempt(host, parts.port or _PORTS.get(parts.scheme, 0), parts.scheme):
+    if found is None or not host or is_exempt(host, port or _PORTS.get(parts.scheme, 0), parts.scheme):
         return None
     variable, value = found
     return Proxy(_checked(variable, value, host, library), variable)
@@ -106,6 +114,15 @@ def _client_class() -> Any:
         def begin(self) -> None:
             super().__init__(**self.made_with)
             track_connections(self)
+
+        def send(self, request: Any, **options: Any) -> Any:
+            retry = request.headers.get("x-stainless-retry-count", "0")  # the openai package counts them
+            if retry != "0":
+                logger.info("the request is sent again (retry %s)", retry)
+            response = super().send(request, **options)
+            if response.status_code >= 400:
+                logger.info("the model server answered with status %d", response.status_code)
+            return response
 
         def renew_in_child(self) -> None:
             if not self.is_closed:

@@ -14,7 +14,7 @@ from agentkit.backend import Backend, Capabilities, Request
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, ReplyFinished, RunFinished
 from agentkit.message import Message, Prompt, user
-from agentkit.serving.append_only import LateReasoningSeen
+from agentkit.running.append_only import LateReasoningSeen
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.tool_loading import AnyTool
 from agentkit.session import Sessions

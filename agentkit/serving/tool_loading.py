@@ -30,12 +30,17 @@ def load_tools(names: Sequence[str], folder: str | None) -> list[AnyTool]:
 
     Raises ConfigurationError when a name can't be loaded or `folder` is not a directory.
     """
+    return named_tools(names, folder) or named_tools(WEB_TOOLS, None)
+
+
+def named_tools(names: Sequence[str], folder: str | None) -> list[AnyTool]:
+    """Return the tools of these names and those for a documents folder. Raises what `load_tools` raises."""
     loaded = [tool for name in names for tool in load(name)]
     if folder is not None:
         from agentkit_tools import documents
 
         loaded += documents(folder)
-    return loaded or [tool for name in WEB_TOOLS for tool in load(name)]
+    return loaded
 
 
 def load(name: str) -> list[AnyTool]:

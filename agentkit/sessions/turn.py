@@ -49,7 +49,8 @@ class Turn:
     it cut off. unknown: the calls that an earlier run started and did not finish. was_cut: whether a part of the
     history was left out for this request. view, spent: which part of the session was sent last, and what that took.
     first_number: the number in the session of the first of `messages`: reading starts with what is sent. instructed:
-    how many messages the run has before those of the session.
+    how many messages the run has before those of the session. made: how many messages before the run belong to its
+    request already. begins: the index of the first message of the request in the transcript of the run.
 
     Raises RequestConflictError when the request id was used with another content, SessionError when the session can't
     be read.
@@ -67,6 +68,8 @@ class Turn:
     spent: Usage | None = None
     first_number: int = 0
     instructed: int = 0
+    made: int = 0
+    begins: int = 0
     _open_unknown: Sequence[ToolCall] = ()
     _undo: Sequence[dict[str, Any]] = ()
     _reads_all: bool = False
@@ -159,7 +162,7 @@ class Turn:
         made = sent + held
         self.was_cut = any(entry.kind == "view" for entry in entries[place:end])
         if _is_answered(made):
-            self.state = "answered"
+            self.state, self.made = "answered", len(sent)
             self.finish_reason = made[-1].extra.get("finish_reason", "")
             self.records = _records(made)
             return entries[:end]
@@ -170,6 +173,7 @@ class Turn:
             self._undo = [{"undo": 1, "dropped_from": self._length}]
             entries = [*entries, Entry("undo", 1, "", extra={"dropped_from": self._length})]
             made = made[:-1]
+        self.made = min(len(sent), len(made))
         self.records = _records(made)
         return entries
 

@@ -158,6 +158,16 @@ def test_a_place_where_nothing_can_be_written_does_not_matter(tmp_path: Path, mo
     assert found(tmp_path, "krill") == ["whales"]
 
 
+def test_a_user_without_a_home_directory_finds_documents_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(*_: object, **__: object) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    write(tmp_path, whales="Whales eat krill.")
+    monkeypatch.delenv("AGENTKIT_CACHE")
+    monkeypatch.setattr("platformdirs.user_cache_dir", homeless)
+    assert found(tmp_path, "krill") == ["whales"]
+
+
 def test_an_index_that_is_not_kept_leaves_no_file(tmp_path: Path) -> None:
     write(tmp_path, whales="Whales eat krill.")
     find, _ = documents(tmp_path, keep_index=False)

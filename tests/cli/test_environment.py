@@ -56,7 +56,7 @@ def test_a_socks_proxy_is_one_sentence_of_every_command(tmp_path: Path, command:
 def test_an_option_that_is_neither_true_nor_false_is_an_error(value: str) -> None:
     done = agentkit("mqtt", "maze", "--check", "--skip_thinking", value)
     assert done.returncode == 2
-    assert f"--skip_thinking {value!r} is neither True nor False" in said(done)
+    assert f"--skip-thinking {value!r} is neither True nor False" in said(done)
 
 
 def test_a_setting_that_is_neither_true_nor_false_is_an_error(tmp_path: Path) -> None:

@@ -8,16 +8,19 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 from PIL import Image as PILImage
 
-from agentkit import Image, LightLLMClient
+from agentkit import Agent, FetchError, Image, LightLLMClient
+from agentkit.errors import BlockedAddressError, StatusError
 from agentkit.net.images import ImageLoader
+from agentkit.testing import ScriptedBackend
 from agentkit_tools import documents
 from agentkit_tools.files import Folder, content_of
-from tests.support.site import png
+from tests.support.site import Site, png
 
 LOADER = ImageLoader(files=True)
 
@@ -110,6 +113,78 @@ def test_an_image_in_a_file_is_loaded(tmp_path: Path) -> None:
     assert Image.from_file(tmp_path / "link") == Image(png(), "image/png", "link")
     assert Image.from_file(str(tmp_path / "dot"), "a dot") == Image(png(), "image/png", "a dot")
     assert LOADER.loaded(f"file://{tmp_path}/dot") == ("image/png", png())
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "the file is empty"),
+        (b"%PDF-1.7", "it is application/pdf"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00", r"it is image/heic\. Convert it to PNG or JPEG first"),
+        (b'{"error": "expired"}', "is not an image that can be read"),
+    ],
+    ids=["empty", "pdf", "heic", "json"],
+)
+def test_what_is_no_image_is_refused_before_it_is_sent(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "photo.png").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"^photo\.png is not an image .*{says}|^photo\.png {says}"):
+        Image.from_file(tmp_path / "photo.png")
+    with pytest.raises(ValueError, match=says):
+        Image.from_bytes(content)
+    with pytest.raises(ValueError, match=says):
+        Image.from_url("data:image/png;base64," + base64.b64encode(content).decode())
+
+
+def test_a_path_that_is_no_file_of_an_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is not a regular file: it is a device, a pipe, a socket or a folder"):
+        Image.from_file(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"none\.png"):
+        Image.from_file(tmp_path / "none.png")
+    with pytest.raises(ValueError, match=r"use Image\.from_url\(url\)"):
+        Image.from_file("https://example.com/a.png")
+    anything: Any = Image
+    for wrong in (None, 5, b"photo.png"):
+        with pytest.raises(ValueError, match="takes the path of a file, not a"):
+            anything.from_file(wrong)
+    with pytest.raises(ValueError, match="pass the bytes of an image file"):
+        anything.from_bytes("photo.png")
+
+
+def test_an_image_is_fetched_by_its_address(site: Site) -> None:
+    url, allow = f"{site.url}/image.png?size=2", [site.address]
+    assert Image.from_url(url, allow=allow) == Image(png(), "image/png", "image.png")
+    assert Image.from_url(url, "a dot", allow=allow).name == "a dot"
+    for path, error, says in (
+        ("/image.svg", ValueError, r"^image\.svg is not an image .*Convert it"),
+        ("/article", ValueError, r"^article is not an image .*text/html"),
+        ("/status/404", StatusError, "404"),
+    ):
+        with pytest.raises(error, match=says):
+            Image.from_url(site.url + path, allow=allow)
+    with pytest.raises(FetchError):
+        Image.from_url(url, allow=allow, max_bytes=10)
+    with pytest.raises(BlockedAddressError, match="is not public"):
+        Image.from_url(url)
+    encoded = "data:image/gif;base64," + base64.b64encode(png()).decode()
+    assert Image.from_url(encoded) == Image(png(), "image/png", "image")
+
+
+@pytest.mark.parametrize("url", ["photo.png", "ftp://example.com/a.png", "file:///a.png", "", None, 5], ids=repr)
+def test_an_address_that_can_not_be_fetched_is_refused(url: Any) -> None:
+    with pytest.raises(ValueError, match=r"is no http\(s\) or data: URL; a file is Image\.from_file\(path\)"):
+        Image.from_url(url)
+
+
+def test_a_photo_in_a_prompt_is_sent_upright() -> None:
+    photo = io.BytesIO()
+    exif = PILImage.Exif()
+    exif[0x0112] = 6
+    PILImage.new("RGB", (8, 4)).save(photo, "JPEG", exif=exif)
+    backend = ScriptedBackend("A line.")
+    Agent(backend).run(["What is this?", Image.from_bytes(photo.getvalue())])
+    content: Any = backend.requests[0].messages[0]["content"]
+    sent = Image.from_url(content[1]["image_url"]["url"])
+    assert PILImage.open(io.BytesIO(sent.data)).size == (4, 8)
 
 
 def test_documents_neither_wait_for_a_pipe_nor_read_a_device(folder: Path) -> None:

@@ -68,7 +68,7 @@ def serve_http(settings: HttpSettings, key: str | None = None) -> Iterator[Servi
     app = create_app(settings)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     settings.agentkit_stop_seconds = 3.0
-    server = uvicorn.Server(config_of(app, settings, log_config=None))
+    server = uvicorn.Server(config_of(app, settings, configures_logging=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     end = time.monotonic() + 10

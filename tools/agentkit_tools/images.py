@@ -106,21 +106,17 @@ def checked(data: bytes, file_name: str, max_pixels: int, max_side: int) -> Imag
     except TOO_LARGE:
         raise ToolError(f"{name} has more pixels than can be loaded.") from None
     except Exception:  # noqa: BLE001 - Pillow raises many types for damaged files
-        raise ToolError(
-            f"{name} is not an image that can be read (PNG, JPEG, GIF, WebP, BMP or TIFF){_what_it_is(data)}."
-        ) from None
+        raise ToolError(f"{_what_is_wrong(data, name)}.") from None
 
 
-def _what_it_is(data: bytes) -> str:
-    """Returns what is known of data that can't be read as an image, as the end of a sentence."""
-    kind = Image.from_bytes(data).media_type
-    if not data:
-        return ": the file is empty"
-    if kind in (*FORMATS.values(), "image/bmp", "image/tiff"):
-        return f": it begins as {kind}, but it is damaged or incomplete"
-    if kind.startswith("image/"):
-        return f": it is {kind}. Convert it to PNG or JPEG first"
-    return f": it is {kind}" if kind != "application/octet-stream" else ""
+def _what_is_wrong(data: bytes, name: str) -> str:
+    """Returns what is known of data that can't be read as an image."""
+    try:
+        kind = Image.from_bytes(data, name).media_type
+    except ValueError as error:
+        return str(error)
+    what = f"it begins as {kind}, but it is damaged or incomplete"
+    return f"{name} is not an image that can be read (PNG, JPEG, GIF, WebP, BMP or TIFF): {what}"
 
 
 def _is_upright(image: PILImage.Image) -> bool:
@@ -179,9 +175,9 @@ def _below(root: Path, name: str) -> Path:
 def _read(file: Path, max_bytes: int) -> bytes:
     """Returns the bytes of a file. Raises ToolError when it is not a regular file, can't be opened or is too large."""
     try:
-        return Image.from_file(file, max_bytes=max_bytes).data
+        return Image.from_file(file, _printable(file.name), max_bytes=max_bytes).data
     except ValueError as error:
-        raise ToolError(f"{_printable(file.name)} {error}.") from None
+        raise ToolError(f"{error}.") from None
     except OSError:
         raise ToolError(f"{_printable(file.name)} can't be opened.") from None
 
@@ -208,7 +204,7 @@ def _from_data_url(url: str, max_bytes: int) -> bytes:
     try:
         content = Image.from_data_url(url).data
     except ValueError as error:
-        raise ToolError(f"the data: URL {error}.") from None
+        raise ToolError(f"{error}.") from None
     if len(content) > max_bytes:
         raise ToolError(f"the image has {len(content):,} bytes; at most {max_bytes:,} are loaded.")
     return content

@@ -291,10 +291,14 @@ def _reason(error: OSError) -> str:
 
 
 def cache_folder() -> Path:
-    """Where files are kept that can be made again: AGENTKIT_CACHE, or the user's folder for caches."""
+    """Where files are kept that can be made again: AGENTKIT_CACHE, or the user's folder for caches. Without a home
+    directory it is a place where no file can be made."""
     from platformdirs import user_cache_dir
 
-    return Path(os.environ.get("AGENTKIT_CACHE") or user_cache_dir("agentkit", appauthor=False))
+    try:
+        return Path(os.environ.get("AGENTKIT_CACHE") or user_cache_dir("agentkit", appauthor=False))
+    except RuntimeError:
+        return Path(os.devnull) / "agentkit"
 
 
 def cache_file(root: Path) -> Path:

@@ -78,7 +78,7 @@ function operationView(described: Described, path: string, method: string, opera
 }
 
 async function show(): Promise<void> {
-  const response = await fetch("/openapi.json");
+  const response = await fetch("openapi.json");
   const described = (await response.json()) as Described;
   place.append(element("h1", "", `${described.info.title} ${described.info.version}`));
   place.append(element("p", "", described.info.description));

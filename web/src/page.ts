@@ -12,7 +12,8 @@ const at = <T extends HTMLElement>(id: string): T => document.getElementById(id)
 const log = at("log");
 const message = at<HTMLTextAreaElement>("message");
 const problem = at("problem");
-const api = new LLMAPI({ token: () => sessionStorage.getItem(KEY) });
+// The page may lie under a path of a reverse proxy.
+const api = new LLMAPI({ baseUrl: new URL(".", location.href).pathname, token: () => sessionStorage.getItem(KEY) });
 
 let session = newId();
 let sessions: SessionOut[] = [];

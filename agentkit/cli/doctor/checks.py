@@ -42,6 +42,8 @@ def get_weather(city: Annotated[str, "Name of the city."]) -> str:
 
 
 TOOLS = Toolbox([get_weather])
+MAX_DETAIL = 1000
+"""Characters of an error of the server; a terminal shows what fits into its line."""
 
 
 def check_server(backend: Backend, time_limit: float = TIME_LIMIT) -> Iterator[Check]:
@@ -61,9 +63,9 @@ def _check(what: str, ask: Callable[[], tuple[Verdict, str]]) -> Check:
     try:
         verdict, detail = ask()
     except openai.APIStatusError as error:
-        verdict, detail = ("no" if 400 <= error.status_code < 500 else "failed"), in_a_line(str(error), 160)
+        verdict, detail = ("no" if 400 <= error.status_code < 500 else "failed"), in_a_line(str(error), MAX_DETAIL)
     except (APIError, NoReplyError) as error:
-        verdict, detail = "failed", in_a_line(str(error), 160)
+        verdict, detail = "failed", in_a_line(str(error), MAX_DETAIL)
     return Check(what, verdict, detail, time.monotonic() - started)
 
 

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from agentkit import ConfigurationError
-from agentkit.cli.ask import BAD_USAGE
+from agentkit._text import without_credentials
+from agentkit.cli.ask import BAD_USAGE, FAILED
+from agentkit.cli.stores import leave
 from agentkit.providers import resolve
 
 if TYPE_CHECKING:
@@ -33,29 +35,36 @@ def doctor(
 
     Exit code: 0 no check failed, 1 a check failed, 2 bad usage.
     """
-    from agentkit import APIError  # loads openai, as do the checks: half a second that other commands don't need
+    from openai import APIConnectionError, APIError  # as do the checks: half a second that other commands don't need
+
     from agentkit.cli.doctor.checks import check_server
     from agentkit.cli.doctor.conformance import check_error_handling
 
+    if model is None and not faults:
+        leave("there is nothing to check: name a server, or leave out --no-faults", BAD_USAGE)
     logging.getLogger("agentkit").setLevel(logging.CRITICAL)  # errors are reported in the table
     failed = 0
     if model is not None:
         try:
             backend = resolve(_name_of(model))
-        except (ConfigurationError, APIError) as error:
-            print(f"agentkit: {error}", file=sys.stderr)
-            raise typer.Exit(BAD_USAGE if isinstance(error, ConfigurationError) else 1) from None
+        except ConfigurationError as error:
+            leave(str(error), BAD_USAGE)
+        except APIConnectionError as error:
+            leave(f"{without_credentials(model)} can't be reached: {error} (is the server running?)", FAILED)
+        except APIError as error:
+            leave(f"{without_credentials(model)} does not list its models: {error}", FAILED)
         try:
             failed += _print(str(backend), check_server(backend), as_json)
         finally:
             backend.close()
     if faults:
         failed += _print("error handling", check_error_handling(), as_json)
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(FAILED if failed else 0)
 
 
 def _name_of(model: str) -> str:
-    """Returns the name of the model; for a URL, the first model that the server lists."""
+    """Returns the name of the model; for a URL, the first model that the server lists. Raises ConfigurationError for a
+    URL of no such server, APIError when it fails."""
     if not model.startswith(("http://", "https://")):
         return model
     import httpx2
@@ -68,18 +77,23 @@ def _name_of(model: str) -> str:
     OpenAIBackend("any", base_url=url)  # checks it
     http_client = httpx_client(url, timeout=10.0)
     with OpenAI(base_url=url, api_key="not-needed", max_retries=0, timeout=10.0, http_client=http_client) as client:
-        answer = client.get("/models", cast_to=httpx2.Response).json()
-    listed = [entry.get("id") for entry in answer.get("data") or ()]
-    if not listed:
-        raise ConfigurationError(f"{model} lists no models: specify one as openai:NAME@{url}")
-    return f"openai:{listed[0]}@{url}"
+        answer = client.get("/models", cast_to=httpx2.Response)
+    try:
+        name = answer.json()["data"][0]["id"]
+    except (ValueError, LookupError, TypeError):
+        name = None
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(
+            f"{without_credentials(model)} lists no models: specify one as openai:NAME@{without_credentials(url)}"
+        )
+    return f"openai:{name}@{url}"
 
 
 def _print(title: str, checks: "Iterable[Check]", as_json: bool) -> int:
     """Print each check when it has finished. Returns the number of failed checks."""
     console = Console(highlight=False)
     if not as_json:
-        console.print(Text(title, style="bold"))
+        console.print(Text(title, style="bold"), soft_wrap=True)
     failed = 0
     for check in checks:
         failed += check.verdict == "failed"
@@ -87,6 +101,9 @@ def _print(title: str, checks: "Iterable[Check]", as_json: bool) -> int:
             print(json.dumps({"about": title, **asdict(check)}, ensure_ascii=False), flush=True)
             continue
         verdict = (f"{check.verdict:<8}", COLOURS[check.verdict])
-        line = Text.assemble(f"  {check.what:<38}", verdict, f"{check.seconds:6.1f} s  ", (check.detail, "dim"))
-        console.print(line, no_wrap=True, overflow="ellipsis", soft_wrap=not console.is_terminal)
+        line = Text.assemble(f"  {check.what:<37} ", verdict, f"{check.seconds:6.1f} s  ", (check.detail, "dim"))
+        if sys.stdout.isatty():  # rich takes FORCE_COLOR for a terminal too
+            console.print(line, no_wrap=True, overflow="ellipsis")
+        else:
+            console.print(line, soft_wrap=True)
     return failed

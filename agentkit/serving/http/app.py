@@ -23,6 +23,7 @@ from agentkit.serving.answer_cache import CachedAnswers, answer_store
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder
 from agentkit.serving.http import chat, health, websocket
+from agentkit.serving.http.access_log import AccessLog
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
 from agentkit.serving.http.conversations import Conversations
@@ -39,10 +40,11 @@ from agentkit.serving.http.openai.responses import routes as responses
 from agentkit.serving.http.openai.responses.store import Responses
 from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.prompts import Prompts
+from agentkit.serving.http.root_path import RootPath
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter, rate_limit_storage
-from agentkit.serving.tool_loading import AnyTool, load
+from agentkit.serving.tool_loading import AnyTool, named_tools
 from agentkit.serving.upstream import model_server
 from agentkit.serving.usage_history import UsageHistory
 from agentkit.sessions import open_sessions
@@ -101,6 +103,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         title="agentkit",
         description=DESCRIPTION,
         lifespan=lifespan,
+        servers=[{"url": settings.agentkit_root_path}] if settings.agentkit_root_path else None,
         docs_url=None,
         redoc_url=None,
     )
@@ -162,6 +165,10 @@ def _add_middleware(app: FastAPI, state: State) -> None:
             expose_headers=["Retry-After", "X-Request-Id", "X-Should-Retry"],
         )
     app.add_middleware(RequestMonitor, metrics=state.metrics)
+    if state.settings.agentkit_root_path:
+        app.add_middleware(RootPath, root=state.settings.agentkit_root_path)
+    if state.settings.agentkit_access_log:
+        app.add_middleware(AccessLog)
 
 
 def _begin_to_stop(app: FastAPI, connections: Connections) -> None:
@@ -208,17 +215,12 @@ def check_of(settings: HttpSettings, backend: Backend, url: str | None, has_tool
 
 def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
     """Return the agent's tools. Raises ConfigurationError."""
-    tools = [tool for name in settings.agentkit_tools for tool in load(name)]
-    if settings.agentkit_docs:
-        from agentkit_tools import documents
-
-        tools += documents(settings.agentkit_docs)
-    return tuple(tools)
+    return tuple(named_tools(settings.agentkit_tools, settings.agentkit_docs or None))
 
 
 def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], Callable[[], object]]:
     """Return a function that starts the MQTT bridge on the same sessions and model, and returns the function that stops
-    it. Raises ConfigurationError for invalid projects."""
+    it. Raises ConfigurationError for invalid projects and unusable certificates."""
     if not settings.agentkit_mqtt_projects:
         return lambda: lambda: None
     try:
@@ -226,6 +228,7 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
         from agentkit.serving.mqtt.embedded import serve_embedded
         from agentkit.serving.mqtt.projects import projects_named
         from agentkit.serving.mqtt.settings import BridgeSettings
+        from agentkit.serving.mqtt.tls import mqtt_client
     except ImportError:
         raise MissingExtraError("the MQTT bridge", "mqtt") from None
     password, folder = settings.agentkit_mqtt_password, data_folder() / "bridges"
@@ -243,6 +246,7 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
         transport=settings.agentkit_mqtt_transport,
         websocket_path=settings.agentkit_mqtt_websocket_path,
     )
+    mqtt_client(bridge)  # a certificate that can't be used is an error now, and not only in the log
     projects = projects_named(settings.agentkit_mqtt_projects)
     return lambda: serve_embedded(projects, chat_service, bridge, folder)
 

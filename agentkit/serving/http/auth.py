@@ -21,11 +21,12 @@ TOKEN = "jwt:"
 
 class Authenticator:
     """Authenticates requests. With no API keys and no JWT configured, every caller is LOCAL: see `is_open`. Raises
-    ConfigurationError when the JWK set file can't be read."""
+    ConfigurationError when the key file or the JWK set file can't be read."""
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
         self._keys = Keys(settings.agentkit_keys_file)
+        self._keys.names()  # that they can't be read is better known before there are requests
         self._was_open = not self._keys.exist and not settings.accepts_jwt
         self._token_keys = keys_at(settings.agentkit_jwt_jwks) if settings.agentkit_jwt_jwks else None
 

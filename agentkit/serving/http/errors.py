@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from agentkit import AgentkitError, APIError, LimitError, SessionError
 from agentkit._text import in_a_line
 from agentkit.errors import RequestConflictError, SessionBusyError, TranscriptError
-from agentkit.serving.append_only import ReplyChangedError
+from agentkit.running.append_only import ReplyChangedError
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
 from agentkit.serving.http.runs import ClientDisconnectedError, StoppingError, TooManyRunsError
 from agentkit.serving.http.validation import problems_of

@@ -19,6 +19,12 @@ from agentkit import ConfigurationError
 NAME = re.compile(r"[\w.@-]{1,64}")
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return "it is not one that agentkit serve keys has written"
+
+
 class Keys:
     """The keys in a file, which is reloaded when it changes. Raises ConfigurationError when it can't be read."""
 
@@ -72,11 +78,20 @@ class Keys:
                 kept: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
                 self._hashes = {str(name): str(each["sha256"]) for name, each in kept["keys"].items()}
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ConfigurationError(f"key file {self._file.name} can't be read: {error}") from None
+                raise ConfigurationError(f"the key file {self._file} can't be read: {_reason(error)}") from None
             self._stamp = stamp
         return self._hashes
 
     def _write(self, hashes: dict[str, str]) -> None:
+        try:
+            self._replace(hashes)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the key file {self._file} can't be written: {(error.strerror or str(error)).lower()}: "
+                "AGENTKIT_KEYS_FILE names another one"
+            ) from None
+
+    def _replace(self, hashes: dict[str, str]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         text = json.dumps({"written": now, "keys": {name: {"sha256": each} for name, each in hashes.items()}}, indent=1)

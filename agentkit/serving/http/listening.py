@@ -33,7 +33,7 @@ if sys.platform != "win32":
 
 
 def listeners(host: str, port: int) -> list[socket.socket]:
-    """Return sockets bound to a port at all addresses of a host. Raises OSError."""
+    """Return sockets that listen on a port at all addresses of a host. Raises OSError."""
     bound: list[socket.socket] = []
     failures: list[OSError] = []
     for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
@@ -57,6 +57,7 @@ def _bound(family: int, address: Any) -> socket.socket:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
+        listener.listen(WAITING)  # only this fails when another process has bound the port and does not listen yet
         listener.setblocking(False)
     except OSError:
         listener.close()

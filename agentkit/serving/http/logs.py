@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Any
 
+from agentkit.serving.environment import Level
+
 LINES = 10
 """How many lines of one place in the code are logged in a period."""
 
@@ -36,20 +38,32 @@ class Repetitions(logging.Filter):
         return count < LINES
 
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"repetitions": {"()": "agentkit.serving.http.logs.Repetitions"}},
-    "formatters": {"plain": {"format": "%(levelname)s: %(message)s"}},
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "stream": "ext://sys.stderr",
-            "formatter": "plain",
-            "filters": ["repetitions"],
-        }
-    },
-    "root": {"level": "WARNING", "handlers": ["stderr"]},
-    "loggers": {"uvicorn.access": {"level": "WARNING"}},
-}
-"""Configuration of the logging of a server process."""
+def logging_at(level: Level) -> dict[str, Any]:
+    """Return the configuration of the logging of a server process. Requests are logged on standard output, as servers
+    do; of those that are refused, which anybody can send, a few in a minute."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"repetitions": {"()": "agentkit.serving.http.logs.Repetitions"}},
+        "formatters": {"plain": {"format": "%(levelname)s: %(message)s"}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stderr",
+                "formatter": "plain",
+                "filters": ["repetitions"],
+            },
+            "runs": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "plain"},
+            "access": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "plain"},
+        },
+        "root": {"level": "ERROR" if level == "error" else "WARNING", "handlers": ["stderr"]},
+        "loggers": {
+            "agentkit": {"level": level.upper()},
+            "agentkit.run": {"handlers": ["runs"], "propagate": False},
+            "agentkit.mqtt.messages": {"level": "CRITICAL", "propagate": False},  # it has their contents
+            "agentkit.access": {"handlers": ["access"], "propagate": False},
+            "agentkit.access.refused": {"filters": ["repetitions"]},
+            "uvicorn": {"level": level.upper() if level in ("debug", "error") else "WARNING"},
+            "uvicorn.access": {"level": "WARNING"},
+        },
+    }

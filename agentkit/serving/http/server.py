@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,7 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from agentkit.serving.http.app import create_app
 from agentkit.serving.http.connections import ACCEPTED_AT_ONCE
-from agentkit.serving.http.logs import LOGGING
+from agentkit.serving.http.logs import logging_at
 from agentkit.serving.http.settings import HttpSettings
 
 logger = logging.getLogger("agentkit.http")
@@ -25,11 +26,23 @@ logger = logging.getLogger("agentkit.http")
 WEBSOCKETS = "agentkit.serving.http.websocket_protocol:LimitedWebSocket"
 
 
+class Server(uvicorn.Server):
+    """A server that calls `announce` when it has started."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+
 def config_of(
-    target: Any, settings: HttpSettings, workers: int = 1, log_config: dict[str, Any] | None = LOGGING
+    target: Any, settings: HttpSettings, workers: int = 1, *, configures_logging: bool = True
 ) -> uvicorn.Config:
-    """Return the configuration of a server. target: the application, or the name of a function that makes it.
-    log_config: None leaves the logging as it is."""
+    """Return the configuration of a server. target: the application, or the name of a function that makes it."""
     return uvicorn.Config(
         target,
         factory=isinstance(target, str),
@@ -39,7 +52,7 @@ def config_of(
         ws_per_message_deflate=False,
         lifespan="on",
         workers=workers,
-        log_config=log_config,
+        log_config=logging_at(settings.agentkit_log_level) if configures_logging else None,
         access_log=False,
         backlog=ACCEPTED_AT_ONCE,
         timeout_keep_alive=settings.agentkit_keep_alive,
@@ -49,15 +62,17 @@ def config_of(
     )
 
 
-def run(created: FastAPI, sockets: list[socket.socket], workers: int) -> bool:
+def run(created: FastAPI, sockets: list[socket.socket], announce: Callable[[], object]) -> bool:
     """Serve until SIGTERM or SIGINT. Returns whether the service has started. created: the application, which worker
-    processes make again."""
+    processes make again. announce: called when requests are answered."""
     settings = created.state.service.settings
+    workers = settings.agentkit_workers
     if workers > 1:
+        announce()
         Multiprocess(config_of(f"{__name__}:create_worker", settings, workers), sockets).run()
         return True
     end_in_time(created)
-    server = uvicorn.Server(config_of(created, settings))
+    server = Server(config_of(created, settings), announce)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets)
     return server.started

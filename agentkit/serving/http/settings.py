@@ -1,14 +1,14 @@
 """Settings of the service, read from environment variables and from `.env`; see `.env.example`."""
 
-import codecs
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from agentkit.errors import ConfigurationError
-from agentkit.serving.environment import data_folder, session_store
+from agentkit.serving.environment import Level, check_environment, check_names, data_folder, session_store
+from agentkit.serving.http.env_file import EnvFile
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -17,7 +17,8 @@ _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 class HttpSettings(BaseSettings):
     """Each field is read from the environment variable of the same name in upper case. Raises pydantic's
-    ValidationError, and ConfigurationError for a `.env` that can't be read."""
+    ValidationError, and ConfigurationError for a `.env` that can't be read and for a variable whose name is misspelt.
+    """
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore")
 
@@ -28,6 +29,13 @@ class HttpSettings(BaseSettings):
     llm_max_tokens: int = Field(default=512, ge=1)
     llm_skip_thinking: bool = True
     llm_max_history_tokens: int = Field(default=10_000, ge=100)
+
+    agentkit_host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    agentkit_port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on.")
+    agentkit_root_path: str = Field(default="", description="Path under which a reverse proxy serves the service.")
+    agentkit_workers: int = Field(default=1, ge=1, description="Number of worker processes.")
+    agentkit_access_log: bool = Field(default=True, description="Whether each request is logged.")
+    agentkit_log_level: Level = Field(default="info", description="Least level that is logged.")
 
     agentkit_model: str | None = Field(default=None, description="provider:model[@url]; replaces llm_server_url.")
     agentkit_tools: Names = Field(default=(), description="Tools by name or as module:name, comma-separated.")
@@ -93,8 +101,12 @@ class HttpSettings(BaseSettings):
 
     def __init__(self, **values: Any) -> None:
         file = values.get("_env_file", self.model_config.get("env_file"))
+        known = [name.upper() for name in type(self).model_fields]
+        check_environment(known)
         if isinstance(file, str | Path):
-            values.setdefault("_env_file_encoding", _encoding_of(Path(file)))
+            found = EnvFile(Path(file))
+            check_names(known, found.names, found.path.name)
+            values.setdefault("_env_file_encoding", found.encoding)
         super().__init__(**values)
 
     @field_validator("agentkit_tools", "agentkit_cors", "agentkit_image_hosts", "agentkit_mqtt_projects", mode="before")
@@ -114,6 +126,19 @@ class HttpSettings(BaseSettings):
         if value != "":
             return value
         return cls.model_fields[info.field_name].get_default(call_default_factory=True)
+
+    @field_validator("agentkit_log_level", mode="before")
+    @classmethod
+    def _in_lower_case(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("agentkit_root_path", mode="after")
+    @classmethod
+    def _without_slash(cls, path: str) -> str:
+        parts = path.strip("/")
+        if not re.fullmatch(r"[\w.~/-]*", parts, re.ASCII) or "//" in parts or {".", ".."} & set(parts.split("/")):
+            raise ValueError("it must be a path such as /agent, without a host")
+        return f"/{parts}" if parts else ""
 
     @model_validator(mode="after")
     def _check_jwt(self) -> "HttpSettings":
@@ -140,26 +165,3 @@ def _origin(written: str) -> str:
     scheme, separator, rest = written.strip().lower().partition("://")
     host = rest.partition("/")[0]
     return f"{scheme}{separator}{host.removesuffix(_USUAL_PORTS.get(scheme, ' '))}"
-
-
-def _encoding_of(file: Path) -> str:
-    """Return the encoding of a `.env`: UTF-8 (some editors begin it with a byte order mark), or UTF-16, as PowerShell
-    writes. Raises ConfigurationError for another, which would spoil values without a word."""
-    try:
-        content = file.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return "utf-8"
-    except OSError as error:
-        raise ConfigurationError(f"the file {file.name} can't be read: {error.strerror}") from None
-    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    try:
-        is_text = "\0" not in content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError(
-            f"the file {file.name} is not UTF-8 (the byte 0x{error.object[error.start]:02X} in line {line}): "
-            "save it as UTF-8"
-        ) from None
-    if not is_text:
-        raise ConfigurationError(f"the file {file.name} is not UTF-8 (it contains null characters): save it as UTF-8")
-    return encoding

@@ -31,7 +31,7 @@ messages = logging.getLogger("agentkit.mqtt.messages")
 messages.propagate = False
 if messages.level == logging.NOTSET:
     messages.setLevel(logging.CRITICAL)
-"""Logs full message contents. Disabled unless a log file is configured (`agentkit mqtt --debug_log`)."""
+"""Logs full message contents. Disabled unless a log file is configured (`agentkit mqtt --debug-log`)."""
 
 OVERLOADED = "Server is overloaded. Please try again in a moment."
 TOO_FAST = "Error: Rate limit exceeded. Please slow down your requests."

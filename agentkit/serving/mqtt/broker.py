@@ -166,7 +166,7 @@ class BrokerConnection:
         if self._settings.expiry and is_in_use(self._settings, self._own_topic, seconds):
             raise ConfigurationError(
                 f"another bridge already uses the client id {self._settings.client_id} on {self._settings.address}: "
-                "choose another one (--client_id), or let both share the load (--shared GROUP)"
+                "choose another one (--client-id), or let both share the load (--shared GROUP)"
             )
         problem = self._discard_session(seconds)
         if self.is_mqtt5 and problem is not None and (problem == CONNECTION_CLOSED or "protocol" in problem.lower()):
@@ -338,7 +338,7 @@ class BrokerConnection:
         self._is_standing_back = True
         logger.error(
             "session taken over: another client uses the client id %s, and each bridge needs a unique one "
-            "(--client_id, or --shared to share the load); trying again in %g seconds",
+            "(--client-id, or --shared to share the load); trying again in %g seconds",
             self._settings.client_id,
             TAKEOVER_SECONDS,
         )

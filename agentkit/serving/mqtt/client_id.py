@@ -44,7 +44,7 @@ def installation_name(folder: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         logger.warning(
             "can't keep a name for this installation in %s: %s: using the host's name as the client id, which another "
-            "host may have too (--client_id)",
+            "host may have too (--client-id)",
             file,
             error,
         )
@@ -80,5 +80,5 @@ def held_client_id(name: str, broker: str, *, in_group: bool, folder: Path) -> I
         return
     raise ConfigurationError(
         f"another bridge on this machine already uses the client id {name} on {broker}: choose another one "
-        "(--client_id), or let both share the load (--shared GROUP)"
+        "(--client-id), or let both share the load (--shared GROUP)"
     )

@@ -22,6 +22,7 @@ from typing import Any
 from agentkit import ConfigurationError
 from agentkit.errors import MissingExtraError
 from agentkit.serving.mqtt.model_fields import NOT_PASSED, passed_on
+from agentkit.serving.tool_loading import AnyTool
 
 NAME = re.compile(r"[\w-]{1,64}")
 
@@ -31,9 +32,9 @@ class Project:
     """A project.
 
     user_input, state: subscribed topics. answers, hints: prefixes of the topics of answers, before the session's id.
-    tools: Python tools that agentkit runs, by name or as "module:name". game: whether the tools are the maze's
-    functions, whose calls are sent to the game. tool_choice: as in OpenAI's chat completions. sampling: fields of the
-    model request (temperature, top_k, ...); they override the defaults of the deployment.
+    tools: Python tools that agentkit runs, by name, as "module:name", or themselves. game: whether the tools are the
+    maze's functions, whose calls are sent to the game. tool_choice: as in OpenAI's chat completions. sampling: fields
+    of the model request (temperature, top_k, ...); they override the defaults of the deployment.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Project:
     answers: str
     state: str | None = None
     hints: str | None = None
-    tools: tuple[str, ...] = ()
+    tools: tuple[str | AnyTool, ...] = ()
     game: bool = False
     tool_choice: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
@@ -107,7 +108,7 @@ def projects_named(names: Sequence[str], file: Path | None = None) -> tuple[Proj
         settings
     )
     if not requested:
-        raise ConfigurationError('no project given: use --projects "maze driving" or --projects_file')
+        raise ConfigurationError('no project given: use --projects "maze driving" or --projects-file')
     selected = tuple(_project(name, settings.get(name, {})) for name in requested)
     owners: dict[str, str] = {}
     for project in selected:

@@ -13,7 +13,7 @@ from agentkit.errors import RequestConflictError
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
-from agentkit.serving.append_only import AppendOnlyText, ReplyChangedError
+from agentkit.running.append_only import AppendOnlyText, ReplyChangedError
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
@@ -199,7 +199,9 @@ class Responder:
 
     def _tools_of(self, project: Project) -> tuple[AnyTool, ...]:
         if project.name not in self._tools:
-            self._tools[project.name] = tuple(tool for name in project.tools for tool in load(name))
+            self._tools[project.name] = tuple(
+                tool for each in project.tools for tool in (load(each) if isinstance(each, str) else [each])
+            )
         return self._tools[project.name]
 
 

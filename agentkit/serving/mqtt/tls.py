@@ -52,7 +52,7 @@ def _context(settings: BrokerSettings) -> ssl.SSLContext:
     except OSError as error:  # includes ssl.SSLError
         raise ConfigurationError(f"can't read the CA certificates in {settings.ca_file}: {error}") from None
     if settings.cert_file is None and settings.key_file is not None:
-        raise ConfigurationError("a client key needs its certificate: give the certificate's file too (--cert_file)")
+        raise ConfigurationError("a client key needs its certificate: give the certificate's file too (--cert-file)")
     if settings.cert_file is not None:
         _add_certificate(context, settings)
     if settings.alpn:

@@ -13,6 +13,7 @@ from tests.support.model_server import Answer, Asked, calls, delta, streamed, wh
 from tests.support.scripted_agent import agent
 
 CALL = {"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+LIMITED: dict[str, Any] = {"agentkit_tools": (LOOK_UP,), "llm_max_tokens": 77}
 OUTPUT = {"type": "function_call_output", "call_id": "a", "output": "sun"}
 
 
@@ -179,7 +180,7 @@ def test_what_is_passed_through_is_whole(path: str, body: Any, answer: Answer, t
 
 def test_an_empty_list_of_tools_says_nothing(tmp_path: Path) -> None:
     """baptisteArno/typebot.io#1205: "[] is too short"; clients that always send the field get the service's tools."""
-    with agent(tmp_path, [whole("Hi")], agentkit_tools=(LOOK_UP,)) as (service, server):
+    with agent(tmp_path, [whole("Hi")], **LIMITED) as (service, server):
         for path, asked in (("chat/completions", {"messages": [user("x")]}), ("responses", {"input": "x"})):
             body = {"model": "agentkit", **asked, "tools": []}
             assert service.ask("POST", f"/v1/{path}", body).status_code == 200
@@ -189,7 +190,7 @@ def test_an_empty_list_of_tools_says_nothing(tmp_path: Path) -> None:
         ]
 
 
-@pytest.mark.parametrize(("settings", "limit"), [({}, None), ({"llm_max_tokens": 77}, 77)], ids=["not set", "set"])
+@pytest.mark.parametrize(("settings", "limit"), [({}, None), (LIMITED, 77)], ids=["not set", "set"])
 def test_an_answer_has_no_limit_that_nobody_has_set(settings: Any, limit: int | None, tmp_path: Path) -> None:
     """A default of the service would cut answers that are whole where the model server is asked directly."""
     with agent(tmp_path, [whole("Hi")], **settings) as (service, server):

@@ -109,6 +109,7 @@ def test_a_body_that_is_no_json_is_a_400(service: Service) -> None:
         ("GET", "/v1/", 404, "unknown_url"),
         ("GET", "/v1", 404, "unknown_url"),
         ("POST", "/v1/v1/chat/completions", 404, "unknown_url"),
+        ("POST", "/v1/responses/compact", 404, "unknown_url"),
         ("POST", "/chat/completions", 404, "unknown_url"),
         ("GET", CHAT, 405, "method_not_supported"),
         ("GET", "/v1/models/gpt-5", 404, "model_not_found"),
@@ -117,6 +118,11 @@ def test_a_body_that_is_no_json_is_a_400(service: Service) -> None:
 def test_an_unknown_url_has_a_code_of_its_own(service: Service, method: str, path: str, status: int, code: str) -> None:
     error = error_of(service, status, None, path, method)
     assert (error["code"], error["type"]) == (code, "invalid_request_error")
+    assert status != 405 or error["message"].endswith("use POST")
+
+
+def test_the_list_of_models_may_have_a_slash_at_its_end(service: Service) -> None:
+    assert service.ask("GET", "/v1/models/").json()["data"][0]["id"] == "agentkit"
 
 
 def test_no_client_is_told_where_the_model_server_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -81,7 +82,10 @@ def test_settings_are_read_from_a_file_and_sessions_survive_a_restart(tmp_path: 
             assert say(url, "s", "two")["response"] == "You are a: one | two"
             assert respond(url, "again", previous_response_id=first.id).output_text == "Hello: Hello | again"
         assert (server.requests[-1].body["temperature"], server.requests[-1].body["max_tokens"]) == (0.1, 512)
-    assert "one" not in (tmp_path / "serve.log").read_text()
+    log = (tmp_path / "serve.log").read_text()
+    assert "one" not in log
+    assert '"POST /api/llm/chat/session HTTP/1.1" 200\n' in log
+    assert "turn 1: default replied in " in log
 
 
 @pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not installed (apt-get install mosquitto)")
@@ -131,13 +135,21 @@ def test_requests_in_progress_finish_before_the_process_exits(tmp_path: Path, nu
     assert answers_received[0]["response"] == "You are a: one"
 
 
-def test_a_port_in_use_ends_the_program(tmp_path: Path) -> None:
-    with serve(reply) as server, served(tmp_path, LLM_SERVER_URL=server.url) as (url, _):
-        command = [sys.executable, "-m", "agentkit", "serve", "--port", url.rpartition(":")[2]]
-        environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "two")}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+@pytest.mark.parametrize("listens", [True, False], ids=["listening", "bound"])
+def test_a_port_in_use_ends_the_program_before_it_says_that_it_serves(tmp_path: Path, listens: bool) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(listens))
+        other.bind(("127.0.0.1", 0))
+        if listens:
+            other.listen()
+        port = str(other.getsockname()[1])
+        command = [sys.executable, "-m", "agentkit", "serve", "--model", "extractive", "--port", port]
+        environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path, check=False
+        )
     assert done.returncode == 1
-    assert "address already in use" in done.stderr
+    assert done.stderr == f"agentkit: can't listen on 127.0.0.1:{port}: address already in use\n"
 
 
 def test_the_embedded_model_needs_no_model_server(tmp_path: Path) -> None:

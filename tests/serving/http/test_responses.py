@@ -15,6 +15,7 @@ from agentkit.serving.http.keys import Keys
 from agentkit.serving.http.openai import pruning
 from agentkit.serving.http.openai.responses import store
 from agentkit.sessions import open_sessions
+from tests.serving.http.test_responses_tools import CALLED, CODEX, WRITTEN
 from tests.support.http_service import LOOK_UP, Service, serve_http, settings_for
 from tests.support.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
 from tests.support.waiting import until
@@ -222,6 +223,20 @@ def test_calls_are_streamed_as_events(served: Served) -> None:
             *("created", "in_progress", "output_item.added"),
             *("function_call_arguments.delta", "function_call_arguments.done", "output_item.done", "completed"),
         ]
+
+
+def test_calls_of_custom_tools_are_streamed_as_the_client_writes_them(served: Served) -> None:
+    with served([CALLED]) as (_, _, service):
+        events = events_of(service, input="Go", tools=CODEX)
+    assert [event["type"] for event in events[2:6]] == [
+        "response.output_item.added",
+        "response.custom_tool_call_input.delta",
+        "response.custom_tool_call_input.done",
+        "response.output_item.done",
+    ]
+    output = events[-1]["response"]["output"]
+    assert [{**each, **expected} for each, expected in zip(output, WRITTEN, strict=True)] == output
+    assert [ITEM.validate_python(each).type for each in output] == [each["type"] for each in WRITTEN]
 
 
 def test_a_conversation_goes_on_without_its_instructions_and_can_branch(served: Served) -> None:

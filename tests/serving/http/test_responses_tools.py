@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentkit.serving.http.openai.responses.items import chat_messages
 from agentkit.serving.http.openai.responses.tools import MAX_NAME, function_name, offered_tools
+from tests.support.growth import assert_linear
 from tests.support.http_service import LOOK_UP, Service
 from tests.support.model_server import ModelServer, calls, streamed, whole
 from tests.support.scripted_agent import agent
@@ -83,21 +83,6 @@ def test_what_codex_sends_is_answered_in_its_own_forms(served: tuple[Service, Mo
     assert [call["function"]["name"] for call in sent[1]["tool_calls"]] == [FUNCTIONS[1], *FUNCTIONS[2:], "shell"]
     assert [json.loads(call["function"]["arguments"]) for call in sent[1]["tool_calls"]][2] == {"input": "a line"}
     assert [each["content"] for each in sent[2:]] == ["ok 0", "ok 1", "ok 2", "ok 3"]
-
-
-def test_the_openai_package_streams_calls_of_custom_tools(served: tuple[Service, ModelServer]) -> None:
-    service, _ = served
-    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as client:
-        with client.responses.stream(model="agentkit", input="Go", tools=CODEX) as stream:
-            events = [event.type for event in stream]
-            output = [each.to_dict() for each in stream.get_final_response().output]
-    assert events[2:6] == [
-        "response.output_item.added",
-        "response.custom_tool_call_input.delta",
-        "response.custom_tool_call_input.done",
-        "response.output_item.done",
-    ]
-    assert [{**each, **expected} for each, expected in zip(output, WRITTEN, strict=True)] == output
 
 
 @pytest.mark.parametrize(
@@ -189,3 +174,9 @@ def test_calls_without_answers_stream_an_item_each(tmp_path: Path) -> None:
         events = service.frames("/v1/responses", {"model": "agentkit", "input": "x", "tools": CODEX, "stream": True})
     assert [each.get("output_index") for each in events] == [None, None, *(n // 4 for n in range(16)), None]
     assert [each["sequence_number"] for each in events] == list(range(len(events)))
+
+
+@pytest.mark.parametrize("kind", ["web_search", "custom", "namespace"])
+def test_a_long_list_of_tools_is_read_in_linear_time(kind: str) -> None:
+    tool: Any = {**MAPS, "type": kind, "tools": [ROUTE]}
+    assert_linear(lambda size: offered_tools([SHELL, *([tool] * size), {"type": "web_search"}]), 1000)

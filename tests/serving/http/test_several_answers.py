@@ -40,7 +40,7 @@ def created(service: Service, **fields: Any) -> Any:
 
 
 def test_each_answer_is_a_choice_whole_and_streamed(tmp_path: Path) -> None:
-    with agent(tmp_path, by_seed) as (service, server):
+    with agent(tmp_path, by_seed, agentkit_tools=(READ_PAGE,)) as (service, server):
         made = created(service, n=3, seed=5)
         assert [(each.index, each.message.content) for each in made.choices] == [
             (0, "answer 5"),
@@ -62,7 +62,7 @@ def test_each_answer_is_a_choice_whole_and_streamed(tmp_path: Path) -> None:
 
 
 def test_calls_of_the_clients_tools_are_calls_of_each_answer(tmp_path: Path) -> None:
-    with agent(tmp_path, [calls(("weather", {"city": "Rome"}))]) as (service, _):
+    with agent(tmp_path, [calls(("weather", {"city": "Rome"}))], agentkit_tools=(READ_PAGE,)) as (service, _):
         choices = created(service, n=2, tools=[WEATHER]).choices
         assert [each.message.tool_calls[0].function.name for each in choices] == ["weather", "weather"]
         assert {each.finish_reason for each in choices} == {"tool_calls"}
@@ -90,6 +90,9 @@ def test_no_tool_has_its_effect_twice(tool_name: str, fields: Any, status: int, 
 
 def test_a_stream_that_fails_in_its_second_answer_ends_with_the_error(tmp_path: Path) -> None:
     refusal = Answer(b'{"error": {"message": "no"}}', status=400)
-    with agent(tmp_path, [streamed(delta(content="Hi"), delta("stop")), refusal]) as (service, _):
+    with agent(tmp_path, [streamed(delta(content="Hi"), delta("stop")), refusal], agentkit_tools=(READ_PAGE,)) as (
+        service,
+        _,
+    ):
         with pytest.raises(openai.APIError, match="no"):
             list(created(service, n=2, stream=True))

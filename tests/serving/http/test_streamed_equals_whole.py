@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agentkit import tool
 from agentkit.event import ReasoningDelta, Reply, ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
-from agentkit.serving.append_only import LateReasoningSeen
+from agentkit.running.append_only import LateReasoningSeen
 from agentkit.serving.http.openai.answers import SaidAtOnce, SaidInPieces
 from agentkit.serving.http.openai.response_format import json_answer
 from tests.support import scripted_agent

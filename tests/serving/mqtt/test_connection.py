@@ -196,7 +196,7 @@ def test_a_client_certificate_is_read_from_the_environment(tmp_path: Path, autho
     ("files", "error"),
     [
         ({"cert_file": "none.pem"}, "can't use the client certificate in .*none.pem"),
-        ({"key_file": "client.key"}, "--cert_file"),
+        ({"key_file": "client.key"}, "--cert-file"),
         ({"cert_file": "client.pem", "key_file": "broker.key"}, "can't use the client certificate in .* and .*broker"),
         ({"ca_file": "none.pem"}, "can't read the CA certificates"),
     ],

@@ -24,7 +24,7 @@ from agentkit.event import (
 )
 from agentkit.limits import Usage
 from agentkit.message import ToolCall
-from agentkit.serving.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
+from agentkit.running.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.openai.client_tools import cut_off_text
 

@@ -12,7 +12,7 @@ from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.openai.client_tools import client_tools, tool_choice
 from agentkit.serving.http.openai.errors import RefusedRequestError
-from agentkit.serving.http.openai.fields import MAX_ANSWERS, check_without_a_model, sampling_of
+from agentkit.serving.http.openai.fields import MAX_ANSWERS, needing_a_model, sampling_of
 from agentkit.serving.http.openai.history import run_messages
 from agentkit.serving.http.openai.images import ImageAddress, with_images
 from agentkit.serving.http.openai.models import MODEL
@@ -191,8 +191,10 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
         tools = tuple(tool for tool in tools if tool.name in choice.allowed)
     if choice.value is not None and (tools or answer is None):
         sampling["tool_choice"] = choice.value
-    if not state.conversations.service.capabilities().samples:
-        check_without_a_model({**sampling, "response_format": answer})
+    needing = needing_a_model({**sampling, "response_format": answer})
+    if needing is not None and not state.conversations.service.capabilities().samples:
+        text = f"{needing}: can't be met, since this service answers without a language model"
+        raise RefusedRequestError(400, text, needing, "unsupported_parameter")
     answers = body.n or 1
     if answers > 1:
         _check_no_effects(tools, client_names)

@@ -81,12 +81,11 @@ def sampling_of(given: Mapping[str, Any]) -> dict[str, Any]:
     return passed
 
 
-def check_without_a_model(passed: Mapping[str, Any]) -> None:
-    """Raises RefusedRequestError for a field that changes what a model answers, where there is none. passed: the
-    fields that would be passed on."""
+def needing_a_model(passed: Mapping[str, Any]) -> str | None:
+    """The first field that changes what a model answers, and which can't be met where there is none. passed: the fields
+    that would be passed on."""
     for name, value in passed.items():
         is_free = name == "tool_choice" and value in ("none", "auto")
-        if value is None or is_free or name in WITHOUT_A_MODEL or name in THINKING:
-            continue
-        text = f"{name}: can't be met, since this service answers without a language model"
-        raise RefusedRequestError(400, text, name, "unsupported_parameter")
+        if value is not None and not is_free and name not in WITHOUT_A_MODEL and name not in THINKING:
+            return name
+    return None

@@ -22,7 +22,7 @@ from typing import Any
 from agentkit import Agent, AgentkitError, APIError, MemorySessions, OpenAICompatibleClient, Window
 from agentkit.event import Event, ReplyFinished
 from agentkit.message import Message, system, user, without_stop_note
-from agentkit.serving.append_only import AppendOnlyText, LateReasoningSeen
+from agentkit.running.append_only import AppendOnlyText, LateReasoningSeen
 from agentkit.serving.mqtt import maze
 from agentkit.serving.upstream import base_url, model_server
 from agentkit.session import Session, Sessions

@@ -14,7 +14,7 @@ from agentkit.serving.http.openai.chat_request import Asked, CompletionRequest, 
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.serving.http.openai.models import MODEL
 from agentkit.serving.http.openai.responses.items import chat_messages, input_items, listed, refused, resolved
-from agentkit.serving.http.openai.responses.tools import Offered, offered_tools
+from agentkit.serving.http.openai.responses.tools import Offered, chat_choice, offered_tools
 from agentkit.serving.http.schemas import Temperature, TopP
 from agentkit.serving.http.validation import problems_of
 
@@ -181,7 +181,7 @@ def _chat_fields(body: ResponseRequest, offered: Offered) -> dict[str, Any]:
         "top_p": body.top_p,
         "max_tokens": body.max_output_tokens,
         "tools": offered.functions,
-        "tool_choice": offered.choice(body.tool_choice),
+        "tool_choice": chat_choice(body.tool_choice),
         "parallel_tool_calls": body.parallel_tool_calls,
         "response_format": _response_format(text.get("format")),
         "verbosity": text.get("verbosity"),
@@ -239,10 +239,16 @@ def _object(body: ResponseRequest, response_id: str, offered: Offered) -> dict[s
     }
 
 
+_TOLD: Mapping[Any, Mapping[str, Any]] = {
+    "function": dict.fromkeys(("description", "parameters", "strict")),
+    "namespace": {"description": ""},
+}
+"""Fields that the tools of a response always have."""
+
+
 def _told_tool(given: Mapping[str, Any]) -> dict[str, Any]:
     """A tool as the response repeats it."""
-    is_function = given.get("type") == "function"
-    return {**dict.fromkeys(("description", "parameters", "strict") if is_function else ()), **given}
+    return {**_TOLD.get(given["type"], {}), **given}
 
 
 def _told_choice(given: Any) -> Any:

@@ -233,6 +233,12 @@ async def cancel(response_id: ResponseId, state: Service, subject: Subject) -> R
     raise RefusedRequestError(400, "Only responses with background=true can be cancelled.", None, None)
 
 
+@routes.post("/{name}", include_in_schema=False)
+async def unknown(name: str) -> Response:
+    """Refused: what OpenAI has beside responses (`compact`, `input_tokens`) is not there."""
+    raise HTTPException(404)  # as for any other path
+
+
 @routes.get("/{response_id}/input_items", summary="List the input of a response", response_model=None)
 async def list_input(
     response_id: ResponseId,

@@ -52,14 +52,14 @@ class Form:
 class Offered:
     """The tools of a request. functions: as those of a chat completion. paths: where the client has them. forms: of
     those that the client writes otherwise, by the names of their functions. told: the tools as the client wrote them.
-    left_out: types of the others.
+    left_out: the types of the others, each with the path of the first.
     """
 
     functions: list[Any] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     forms: dict[str, Form] = field(default_factory=dict)
     told: list[Mapping[str, Any]] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def param(self, param: str) -> str:
         """The field of the request that a field of the chat completion is made of. param: its path."""
@@ -67,15 +67,21 @@ class Offered:
         place = int(found[1]) if found is not None else len(self.paths)
         return param if found is None or place >= len(self.paths) else self.paths[place] + param[found.end() :]
 
-    def choice(self, given: Any) -> Any:
-        """A choice of tools as a chat completion has it."""
-        if not isinstance(given, Mapping):
-            return given
-        if given.get("type") == "allowed_tools" and isinstance(given.get("tools"), list):
-            return {**given, "tools": [self.choice(each) for each in given["tools"]]}
-        if given.get("type") not in ("function", "custom") or not isinstance(given.get("name"), str):
-            return given
-        return {"type": "function", "name": function_name(given["name"], given.get("namespace"))}
+
+def chat_choice(given: Any) -> Any:
+    """A choice of tools as a chat completion has it."""
+    if not isinstance(given, Mapping):
+        return given
+    if given.get("type") == "allowed_tools" and isinstance(given.get("tools"), list):
+        return {**given, "tools": list(map(_chosen, given["tools"]))}
+    return _chosen(given)
+
+
+def _chosen(given: Any) -> Any:
+    is_named = isinstance(given, Mapping) and isinstance(given.get("name"), str)
+    if not is_named or given.get("type") not in _KNOWN[:2]:
+        return given
+    return {"type": "function", "name": function_name(given["name"], given.get("namespace"))}
 
 
 def offered_tools(given: Any) -> Offered:
@@ -88,16 +94,16 @@ def offered_tools(given: Any) -> Offered:
     for place, entry in enumerate(given):
         kind = entry.get("type") if isinstance(entry, Mapping) else None
         if isinstance(kind, str) and kind in BUILT_IN:
-            offered.left_out.append(kind)
+            offered.left_out.setdefault(kind, f"tools[{place}]")
             continue
         for path, function in _functions(entry, f"tools[{place}]", offered.forms):
             offered.functions.append(function)
             offered.paths.append(path)
         offered.told.append(entry)
     if offered.left_out and not offered.functions:
-        place = next(place for place, entry in enumerate(given) if entry not in offered.told)
-        text = f"{given[place]['type']!r} is OpenAI's own: this service does not have it, and the request has no other"
-        raise _refused(f"tools[{place}].type", text, "unsupported_value")
+        kind, path = next(iter(offered.left_out.items()))
+        text = f"{kind!r} is OpenAI's own: this service does not have it, and the request has no other"
+        raise _refused(f"{path}.type", text, "unsupported_value")
     return offered
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentkit.event import Event, ReasoningDelta, Reply, ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
-from agentkit.serving.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
+from agentkit.running.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
 from tests.serving.mqtt.test_bridge import Setting
 from tests.support.http_service import LOOK_UP, serve_http, settings_for
 from tests.support.model_server import Answer, calls, delta, serve, streamed
@@ -206,7 +206,7 @@ def test_reasoning_that_is_recognised_late_is_held_back_for_an_hour(monkeypatch:
     assert read(AppendOnlyText(late), events) == ("Hm, yes.", True)
     assert read(AppendOnlyText(late), events) == ("It is 42.", False)
     now = time.monotonic()
-    monkeypatch.setattr("agentkit.serving.append_only.time.monotonic", lambda: now + 4000)
+    monkeypatch.setattr("agentkit.running.append_only.time.monotonic", lambda: now + 4000)
     assert read(AppendOnlyText(late), [ReplyStarted(1), TextDelta("At "), TextDelta("once.")]) == ("At once.", False)
 
 

@@ -1,0 +1,57 @@
+"""Logs what a run asks of its model, without the content of any message: names, counts, durations, status."""
+
+import logging
+import time
+from contextlib import closing
+
+from agentkit._text import in_a_line
+from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.event import Reply
+from agentkit.limits import Budget
+from agentkit.middleware.base import Middleware
+
+logger = logging.getLogger("agentkit.run")
+
+MAX_NAME = 80
+"""Characters of a name that are logged."""
+
+
+class Logged(Middleware):
+    """Wraps any backend. budget: of the run, which counts its turns."""
+
+    def __init__(self, backend: Backend, budget: Budget) -> None:
+        super().__init__(backend)
+        self._budget = budget
+        self._model = in_a_line(backend.capabilities().model or type(backend).__name__, MAX_NAME)
+
+    def reply(self, request: Request) -> ReplyStream:
+        """See `agentkit.backend.Backend.reply`."""
+        turn, started = self._budget.turn, time.monotonic()
+        logger.debug(
+            "turn %d: request to %s: %d messages, %d tools",
+            *(turn, self._model, len(request.transcript), len(request.tools)),
+        )
+        try:
+            with closing(self.backend.reply(request)) as deltas:
+                for delta in deltas:
+                    self._note(turn, delta, started)
+                    yield delta
+        except Exception as error:
+            seconds, kind = time.monotonic() - started, type(error).__name__
+            logger.info("turn %d: %s failed after %.2f s: %s%s", turn, self._model, seconds, kind, _status(error))
+            raise
+
+    def _note(self, turn: int, delta: object, started: float) -> None:
+        if not isinstance(delta, Reply):
+            return
+        seconds, reply = time.monotonic() - started, delta
+        logger.info(
+            "turn %d: %s replied in %.2f s: %d + %d tokens, %d tool calls, finish_reason %s",
+            *(turn, self._model, seconds, reply.usage.input_tokens, reply.usage.output_tokens),
+            *(len(reply.message.get("tool_calls") or ()), in_a_line(reply.finish_reason, MAX_NAME) or "-"),
+        )
+
+
+def _status(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    return f" (status {status})" if isinstance(status, int) else ""

@@ -1,0 +1,181 @@
+"""What the arguments of an agent and of a run have to be; the error for another value says what to pass instead."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from agentkit._text import known_options
+from agentkit.errors import ConfigurationError, TranscriptError
+from agentkit.limits import Limits
+from agentkit.message import Image, Prompt
+from agentkit.middleware.context_window import Window
+from agentkit.middleware.pricing import Prices
+from agentkit.options import RunOptions
+from agentkit.session import Session
+from agentkit.sessions.turn import Turn
+
+
+def checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunOptions:
+    """The options of a run. method: whose keyword arguments they are. Raises TypeError for one that is not known,
+    ConfigurationError and TranscriptError for one that can't work."""
+    if "output" in given:
+        raise ConfigurationError(
+            f"{method}: an answer of another type is no text: use agent.stream(prompt, output=...)"
+        )
+    options = RunOptions(output=output, **known_options(method, given, RunOptions))
+    for name, value in given.items():
+        _check(name, value)
+    if output is None:
+        raise ConfigurationError("output=None is not a type: leave it out for an answer that is text")
+    session, messages = options.session, options.messages
+    if session is not None and not isinstance(session, Session | Turn):
+        raise ConfigurationError(f"session={session!r:.80} is not a Session: pass SQLiteSessions(path)[id]")
+    is_list = type(messages) in (tuple, list)  # nearly always, and quicker to see
+    if not is_list and (isinstance(messages, str | Mapping) or not isinstance(messages, Iterable)):
+        raise TranscriptError(f"messages is a {type(messages).__name__}: pass a list of messages, or result.messages")
+    if options.request_id is not None and not isinstance(session, Session):
+        raise ConfigurationError("request_id needs a session to know the request by: pass session= too")
+    return options
+
+
+def check_agent(**options: Any) -> None:
+    """Raise ConfigurationError for the first option of an agent that can't work."""
+    for name, value in options.items():
+        _check(name, value)
+
+
+def checked_model(model: Any) -> Any:
+    """Return a backend. Raises ConfigurationError for what is none."""
+    if callable(getattr(model, "reply", None)) and not isinstance(model, type):
+        return model
+    raise ConfigurationError(
+        f"Agent({model!r:.80}): the model must be a backend or a name such as 'openai:gpt-5-mini'"
+        f"{', with a server as openai:NAME@URL' if hasattr(model, 'chat') else ''}"
+    )
+
+
+def checked_prompt(prompt: Prompt) -> Prompt:
+    """Return a prompt. Raises TranscriptError for one that is empty, or is none."""
+    if isinstance(prompt, str):
+        if not prompt.strip():
+            raise TranscriptError("the prompt is empty")
+        return prompt
+    if not isinstance(prompt, Sequence) or isinstance(prompt, bytes | bytearray):
+        raise TranscriptError(
+            f"the prompt is {_what(prompt)}: pass a str, or a list of str and Image{_instead(prompt)}"
+        )
+    for part in prompt:
+        if not isinstance(part, str | Image):
+            raise TranscriptError(
+                f"the prompt has a part of type {type(part).__name__}: pass only str and Image{_instead(part)}"
+            )
+    if not any(isinstance(part, Image) or part.strip() for part in prompt):
+        raise TranscriptError("the prompt is a list without a text or an Image: it is empty")
+    return prompt
+
+
+def text_from(instructions: Callable[[Any], Any], context: Any) -> str | None:
+    """Return what a function says as the instructions. Raises what it raises, with a note, and ConfigurationError when
+    it returns no text."""
+    try:
+        text = instructions(context)
+    except Exception as error:
+        error.add_note("(raised by the function given as instructions=; nothing was sent to the model)")
+        raise
+    if text is None or isinstance(text, str):
+        return text
+    if inspect.iscoroutine(text):
+        text.close()  # no warning that it was never awaited
+    called = getattr(instructions, "__name__", type(instructions).__name__)
+    raise ConfigurationError(f"instructions: {called} returned {_what(text)}: return a str, or None for none")
+
+
+def _what(value: Any) -> str:
+    return f"a {type(value).__name__}"
+
+
+def _instead(value: Any) -> str:
+    """What to do with something that was given as a prompt, or as a part of one."""
+    if isinstance(value, Mapping) and "role" in value:
+        return "; messages are passed as messages=[...], the new question beside them as the prompt"
+    if isinstance(value, PathLike):
+        return ": Image.from_file(path), or the text of the file"
+    if isinstance(value, bytes | bytearray):
+        return ": Image.from_bytes(data), or data.decode()"
+    if isinstance(value, Image):
+        return ": [text, image]"
+    is_picture = isinstance(value, Mapping) or hasattr(value, "convert")
+    return "; an image is Image.from_file(path), Image.from_url(url) or Image.from_bytes(data)" if is_picture else ""
+
+
+def _check(name: str, value: Any) -> None:
+    instead = _CHECKS[name](value) if value is not None and name in _CHECKS else None
+    if instead:
+        raise ConfigurationError(f"{name}={value!r:.80} is not valid: {instead}")
+
+
+def _function_wrong(value: Any, of: str, other: str = "") -> str | None:
+    """What is wrong with a function of one argument. other: what may be given instead of one."""
+    if not callable(value):
+        return f"pass {other}a function of {of}"
+    if inspect.iscoroutinefunction(value):
+        return f"it is async; agentkit is synchronous: pass a plain function of {of}"
+    try:
+        inspect.signature(value).bind(None)
+    except TypeError:
+        return f"it is called with one argument, {of}"
+    except ValueError:  # of some built-in functions the parameters are not known
+        return None
+    return None
+
+
+def _instructions_wrong(value: Any) -> str | None:
+    return None if isinstance(value, str) else _function_wrong(value, "the run's Context", "a text or ")
+
+
+def _limits_wrong(value: Any) -> str | None:
+    return None if isinstance(value, Limits) else "pass Limits(turns=10), Limits(seconds=60), ..."
+
+
+def _count_wrong(value: Any, least: int) -> str | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return None if is_count else f"pass a whole number of at least {least}"
+
+
+def _seconds_wrong(value: Any) -> str | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return None if is_number else "pass a number of seconds above 0, or None"
+
+
+def _middleware_wrong(value: Any) -> str | None:
+    if isinstance(value, Sequence) and not isinstance(value, str) and all(map(callable, value)):
+        return None
+    return "pass a list of functions (or classes) that take a backend and return one"
+
+
+def _window_wrong(value: Any) -> str | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return None if is_count or isinstance(value, Window) else "pass the model's context in tokens, or a Window"
+
+
+def _approve_wrong(value: Any) -> str | None:
+    return None if isinstance(value, Mapping) else "pass the decision on each call by its id: {call.id: True}"
+
+
+_CHECKS: dict[str, Callable[[Any], str | None]] = {
+    "instructions": _instructions_wrong,
+    "limits": _limits_wrong,
+    "output_check": lambda value: _function_wrong(value, "the answer"),
+    "output_retries": lambda value: _count_wrong(value, 0),
+    "parallel": lambda value: _count_wrong(value, 1),
+    "tool_timeout": _seconds_wrong,
+    "prices": lambda value: None if isinstance(value, Prices) else "pass Prices(input=..., output=...)",
+    "window": _window_wrong,
+    "early_start": lambda value: None if isinstance(value, bool) else "pass True or False",
+    "middleware": _middleware_wrong,
+    "approve": _approve_wrong,
+    "cancel": lambda value: None if hasattr(value, "is_set") else "pass a threading.Event()",
+    "sampling": lambda value: None if isinstance(value, Mapping) else 'pass a dict, such as {"temperature": 0}',
+}
+"""What is wrong with the value of an option, as the end of a sentence; None when nothing is."""

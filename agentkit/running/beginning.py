@@ -1,0 +1,162 @@
+"""How a run begins: its budget, its turn of a session, its transcript and its context."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from agentkit.backend import Backend
+from agentkit.errors import ConfigurationError, OutputError, TranscriptError
+from agentkit.executor import Decisions, Executor
+from agentkit.limits import Budget, Limits
+from agentkit.message import Message, Prompt, system, user
+from agentkit.middleware.text_answer import TextAnswer
+from agentkit.options import Instructions, OutputCheck, RunOptions
+from agentkit.repair import repaired
+from agentkit.running.arguments import checked_prompt, text_from
+from agentkit.session import Session
+from agentkit.sessions.turn import Turn
+from agentkit.tooling.closing import Closing
+from agentkit.tools import Context
+from agentkit.transcript import Due, Transcript
+
+
+def budget_of(limits: Limits, parent: Budget | None, resources: contextlib.ExitStack) -> Budget:
+    """What the run may spend. resources: releases what it has reserved."""
+    budget = Budget(limits, parent=parent)
+    resources.callback(budget.release)
+    return budget
+
+
+def turn_of(prompt: Prompt | None, options: RunOptions, budget: Budget, resources: contextlib.ExitStack) -> Turn:
+    """The turn of the session in which the run takes place. It is rolled back when the run can't be begun."""
+    if options.session is None:
+        return Turn()
+    turn = options.session
+    if isinstance(turn, Session):
+        content = None if prompt is None else user(checked_prompt(prompt))["content"]
+        gives_up = _gives_up(options.cancel, budget.end())
+        turn = resources.enter_context(turn.turn(options.request_id, content=content, gives_up=gives_up))
+    turn.begin()
+    resources.push(lambda kind, error, trace: turn.roll_back() if error is not None else None)
+    return turn
+
+
+def _gives_up(cancel: threading.Event | None, end: float | None) -> Callable[[], bool] | None:
+    """Whether a run that waits for its session is to wait no longer; None when nothing can end it."""
+    if cancel is None and end is None:
+        return None
+    return lambda: (cancel is not None and cancel.is_set()) or (end is not None and time.monotonic() >= end)
+
+
+def answer_of(options: RunOptions, check: OutputCheck | None, backend: Backend, has_tools: bool) -> TextAnswer:
+    """What the run has to answer with. check: the agent's output_check."""
+    check = check if options.output_check is None else options.output_check
+    if options.output is str:
+        return TextAnswer() if check is None else _checked_text(check, options.output_retries)
+    from agentkit.middleware.structured_output import OutputType, TypedAnswer
+
+    kind = options.output if isinstance(options.output, OutputType) else OutputType(options.output)
+    return TypedAnswer(kind, backend.capabilities(), has_tools, options.output_retries, check)
+
+
+def _checked_text(check: OutputCheck, retries: int) -> TextAnswer:
+    from agentkit.middleware.output_check import CheckedText
+
+    return CheckedText(check, retries)
+
+
+def opened(
+    prompt: Prompt | None,
+    options: RunOptions,
+    turn: Turn,
+    answer: TextAnswer,
+    instructions: Instructions | None,
+    context: Context,
+) -> tuple[Transcript, list[str], Context]:
+    """The transcript that a run begins with, what was repaired in it, and the context that has its messages.
+    instructions: the agent's. Raises what a function that gives the instructions raises: nothing was sent then."""
+    earlier = list(options.messages)
+    if turn.messages is not None:
+        if earlier:
+            raise TranscriptError("pass either messages or a session, not both: a session has its own messages")
+        earlier = [*turn.messages]
+    if prompt is None and not earlier:
+        raise TranscriptError("there is nothing to answer: pass a prompt, or messages to continue from")
+    is_new = prompt is not None and turn.state == "new"
+    question = [user(answer.prompt(checked_prompt(prompt)))] if prompt is not None and is_new else []
+    unknown_results = turn.unknown_results()
+    history, repairs = repaired([*earlier, *unknown_results], closed=is_new)
+    if repairs and turn.first_number:  # the numbers of the view are not those of the repaired messages
+        turn.read_all()
+        return opened(prompt, options, turn, answer, instructions, context)
+    turn.write(unknown_results, history, earlier, question)
+    given = instructions if options.instructions is None else options.instructions
+    turn.instructed = _instruct(history, given, question, context)
+    transcript = Transcript(history)
+    turn.begins = len(transcript) - turn.made
+    transcript.extend([*turn.held, *question])
+    return transcript, repairs, replace(context, messages=transcript, offset=turn.offset)
+
+
+def _instruct(
+    history: list[Any], instructions: Instructions | None, question: Sequence[Message], context: Context
+) -> int:
+    """Begin a history with the instructions; returns how many messages were added. A system message that it begins with
+    stands for a text; what a function says holds for this run, and replaces it."""
+    has_system = bool(history) and isinstance(history[0], Mapping) and history[0].get("role") in ("system", "developer")
+    if callable(instructions):
+        messages = (*history, *question)
+        text = text_from(instructions, replace(context, messages=messages))
+        replaced = int(has_system)
+    else:
+        text, replaced = None if has_system else instructions, 0
+    if not text:
+        return 0
+    history[:replaced] = [system(text)]
+    return 1 - replaced
+
+
+def context_of(options: RunOptions, budget: Budget, turn: Turn, stream: bool, tool_timeout: float | None) -> Context:
+    """The context of the run, which has no messages yet. stream: whether another thread may close it."""
+    closing = Closing(options.cancel) if stream else None
+    return Context(
+        deps=options.deps,
+        deadline=budget.deadline(),
+        end=budget.end(),
+        cancel=options.cancel if closing is None else closing,
+        budget=budget,
+        session=turn.session_id,
+        offset=turn.offset,
+        tool_timeout=tool_timeout,
+        closing=closing,
+    )
+
+
+def proceed(transcript: Transcript, executor: Executor, answer: TextAnswer, turn: Turn) -> None:
+    """Read the answer of a transcript that has one already, and ask the model to correct it where it is not valid."""
+    executor.continue_from(transcript)
+    if executor.ended_by is not None or transcript.whats_due() is Due.NOTHING:
+        complaint = answer.opening(transcript, executor.ended_by)
+        if complaint and turn.state == "answered":
+            raise OutputError("the answer that the session has for this request is not of the type", "")
+        transcript.extend(complaint)
+        turn.add(complaint)
+
+
+def decisions_on(approve: Decisions | None, transcript: Transcript) -> Decisions:
+    """Return the decisions. Raises ConfigurationError for one that is invalid or not on an open call."""
+    due = transcript.whats_due()
+    waiting = {call["id"] for call in due} if isinstance(due, tuple) else set()
+    for call_id, decision in (approve or {}).items():
+        if call_id not in waiting:
+            names = ", ".join(sorted(waiting)) or "none"
+            raise ConfigurationError(f"approve={{{call_id!r}: ...}}: no such call is open (open: {names})")
+        if not isinstance(decision, bool | str | Mapping):
+            raise ConfigurationError(
+                f"approve={{{call_id!r}: {decision!r:.40}}}: pass True, False, the reason of a refusal (a str), or "
+                "other arguments (a dict)"
+            )
+    return approve or {}

@@ -1,0 +1,56 @@
+"""The access log: a line for each request, in uvicorn's form, without what may be secret."""
+
+import logging
+from typing import Any
+from urllib.parse import quote
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("agentkit.access")
+refusals = logging.getLogger("agentkit.access.refused")
+
+REFUSED = (401, 403, 429, 503)
+"""What anybody can cause without end: the log leaves most of it out."""
+
+MAX_PATH = 300
+"""Characters of a path that are logged."""
+
+
+class AccessLog:
+    """Logs each request when its response begins: client, method, path, status. The query is left out, since clients
+    may send keys in it; so is what no service needs of a long path."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+
+        async def watched_send(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                _log(scope, message["status"])
+            elif message["type"] == "websocket.accept":
+                _log(scope, "[accepted]")
+            await send(message)
+
+        await self._app(scope, receive, watched_send)
+
+
+def _log(scope: Scope, status: int | str) -> None:
+    to = refusals if status in REFUSED else logger
+    if to.isEnabledFor(logging.INFO):
+        to.info('%s - "%s" %s', _client(scope), _request(scope), status)
+
+
+def _client(scope: Scope) -> str:
+    client: Any = scope.get("client")
+    return f"{client[0]}:{client[1]}" if client else "-"
+
+
+def _request(scope: Scope) -> str:
+    path = quote(scope["path"], safe="/:@!$&'()*+,;=~-._")[:MAX_PATH]
+    if scope["type"] == "websocket":
+        return f"WebSocket {path}"
+    return f"{quote(scope['method'])[:20]} {path} HTTP/{scope['http_version']}"
