@@ -42,6 +42,8 @@ def serve_sides(llama: LlamaServer, thinking: LlamaServer, model: Path, folder: 
             where = folder / str(len(others))
             where.mkdir()
             service = stack.enter_context(serve_http(settings_for(where, server.url, **options)))
+            service.ask("GET", "/unknown")  # FastAPI builds its routes at the first request, and two services at once
+            # get in each other's way: each restores the filters of warnings of this process
             return Sides(server.url, "tiny", f"{service.url}/v1", "agentkit")
 
         url, _ = stack.enter_context(served(folder, LLM_SERVER_URL=llama.url, AGENTKIT_CORS=ORIGIN))

@@ -26,4 +26,6 @@ def test_sdks_get_the_same_through_the_service_as_from_the_server(packages: None
         rows = [row for of_script in found for row in of_script]
     assert {row["sdk"] for row in rows} == set(LIMITS)
     check(rows, LIMITS)
-    assert {row["sdk"]: matrix.cells(row) for row in rows}.items() <= matrix.cells_of_the_page().items(), matrix.OUTDATED
+    assert {row["sdk"]: matrix.cells(row) for row in rows}.items() <= matrix.cells_of_the_page().items(), (
+        matrix.OUTDATED
+    )
