@@ -34,6 +34,8 @@ FIRST_TEST_SECONDS = 10.0
 
 PROJECTS = "AGENTKIT_MQTT_PROJECTS"
 SERVER = "the model server "
+DEBUG_LOG = Path("debug_info.log")
+"""Where `--enable-debug-logging` logs full messages, as the bridge did whose command line this is."""
 
 
 @with_broker_options
@@ -77,6 +79,7 @@ def mqtt(
     client_id: Annotated[str, typer.Option(help="MQTT client id of this bridge.")] = "",
     log_level: LevelOption = "info",
     debug_log: Annotated[Path | None, typer.Option(help="Log full messages to a file.")] = None,
+    enable_debug_logging: Annotated[str, typer.Option(hidden=True, metavar="True|False")] = "False",
     check: Annotated[bool, typer.Option("--check", help="Test the broker and the model server, and exit.")] = False,
     store: StoreOption = None,
 ) -> None:
@@ -100,7 +103,8 @@ def mqtt(
             for each in projects_named([*(projects or ()), *context.args], projects_file)
         )
         backend, name = _model(context, model)
-        _log(debug_log, log_level)
+        is_logged = _truth("--enable-debug-logging", enable_debug_logging)
+        _log(debug_log or (DEBUG_LOG if is_logged else None), log_level)
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)
     settings = BridgeSettings(

@@ -65,6 +65,15 @@ def test_an_option_may_be_written_with_underscores_as_the_old_script_had_it(tmp_
         assert "--debug-log " in said("mqtt", "maze_1", *given, "--model", "extractive", "--check", code=2)
 
 
+@pytest.mark.parametrize(("value", "is_written"), [("True", True), ("False", False)])
+def test_the_switch_of_the_old_script_logs_to_debug_info_log(tmp_path: Path, value: str, is_written: bool) -> None:
+    given = ("--enable_debug_logging", value, "--model", "extractive", "--mqtt-port", "9", "--check")
+    said("mqtt", "maze", *given, code=1)
+    log = tmp_path / "debug_info.log"
+    assert log.exists() is is_written
+    assert not is_written or log.stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
