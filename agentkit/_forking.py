@@ -23,7 +23,6 @@ itself holds."""
 POLL = 0.002
 
 logger = logging.getLogger("agentkit")
-logger.addHandler(logging.NullHandler())  # a program that configures no log sees none: this is imported by all that log
 
 
 class Forking(Protocol):

@@ -19,7 +19,6 @@ from agentkit.cli.ask import ask
 from agentkit.cli.chat import chat
 from agentkit.cli.doctor.command import doctor
 from agentkit.cli.hidden_arguments import hide_arguments
-from agentkit.cli.logs import show_warnings
 from agentkit.cli.models import models
 from agentkit.cli.mqtt import mqtt, mqtt_chat
 from agentkit.cli.stores import leave
@@ -34,7 +33,6 @@ CONFIGURED = ("ask", "chat", "models", "replay", "sessions")
 class _App(typer.Typer):
     def __call__(self, *args: Any, **options: Any) -> Any:
         with usable_streams():
-            show_warnings()
             hide_arguments()
             drop_service_links()
             if not sys.stdout.isatty():  # typer's help cuts what is longer than its columns

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from agentkit._forking import logger
 from agentkit.serving.environment import Level
+
+logger = logging.getLogger("agentkit")
 
 LevelOption = Annotated[
     Level,
@@ -19,11 +20,6 @@ LevelOption = Annotated[
         help="Least level that is logged: debug, info, warning or error.",
     ),
 ]
-
-
-def show_warnings() -> None:
-    """Show warnings on standard error, unless a log is configured: this is no library that has to be silent."""
-    logger.handlers.clear()
 
 
 def log_to_stderr(level: str) -> None:
