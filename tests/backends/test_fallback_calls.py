@@ -186,7 +186,7 @@ def test_single_values_may_be_copied() -> None:
 
 @pytest.mark.parametrize("reason", ["stop", "tool_calls", "length"])
 def test_a_genuine_call_that_is_cut_anywhere_is_run_with_no_half_value(reason: str) -> None:
-    short, long = (1, 5) if reason == "stop" else (4, 17)  # where it is cut does not depend on the reason
+    short, long = (2, 9) if reason == "stop" else (5, 23)  # where it is cut does not depend on the reason
     for genuine in GENUINE:
         text = genuine.text
         for end in range(1, len(text), short if len(text) < 150 else long):

@@ -62,10 +62,13 @@ def test_requests_that_are_sent_again_and_failures_say_why_without_the_words_of_
     assert "sk-hidden" not in found
 
 
-def test_a_program_that_configures_no_log_sees_nothing(
+def test_a_program_that_configures_no_log_sees_only_warnings(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     backend = ScriptedBackend(("look_up", {"topic": "nothing"}), "Done.")
     Agent(backend, tools=[look_up]).run("Go.")
-    assert capfd.readouterr() == ("", "")
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("tool look_up raised ValueError\nTraceback")
+    assert "turn 1" not in err

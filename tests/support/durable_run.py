@@ -55,6 +55,23 @@ def agent_of(folder: Path) -> Agent:
     return Agent(ScriptedBackend(*[reply] * (STEPS + 1)), tools=[act, look])
 
 
+class Waiting:
+    """How long an attempt is left alone: longer after some that came to nothing, since on a busy machine, where
+    it takes as long to take over the session, all would be killed before they do anything."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = folder / "effects", folder / "looks"
+        self._size = -1
+        self._in_vain = 0
+
+    def longest(self) -> float:
+        """The most seconds of the next attempt."""
+        size = sum(file.stat().st_size for file in self._files)
+        self._in_vain = self._in_vain + 1 if size == self._size else 0
+        self._size = size
+        return 0.06 * (1 + self._in_vain // 10)
+
+
 def attempt(sessions: Sessions, session_id: str, folder: Path) -> None:
     """One attempt in this process: start the run, or resume it."""
     session, agent = sessions[session_id], agent_of(folder)
@@ -75,13 +92,13 @@ def main() -> None:
         runs += 1
         for name in ("effects", "unknown", "looks"):
             (folder / name).write_text("")
-        finished = False
+        finished, waited = False, Waiting(folder)
         while not finished:
             child = os.fork()
             if child == 0:
                 attempt(opened(kind, where), session_id, folder)
                 os._exit(0)
-            time.sleep(chance.uniform(0.0, 0.06))
+            time.sleep(chance.uniform(0.0, waited.longest()))
             os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
             finished = os.WIFEXITED(status)

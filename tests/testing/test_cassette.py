@@ -153,8 +153,9 @@ def test_the_fixture_records_next_to_the_test(tmp_path: Path) -> None:
             import os
 
             command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+            more = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment}
             return subprocess.run(
-                command, cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+                command, cwd=tmp_path, env={**os.environ, **more}, capture_output=True, text=True, check=False
             )
 
         assert "does not exist: record it with" in run().stdout

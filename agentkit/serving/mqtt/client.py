@@ -24,13 +24,13 @@ class ChatClient:
 
     def __init__(self, settings: BrokerSettings) -> None:
         self._answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-        self._is_ready = threading.Event()
+        self._is_settled = threading.Event()
         self._refusal = ""
         self._topic = self._reply_prefix = ""
         self._session = ""
         self._client = mqtt_client(settings)
         self._client.on_connect = self._on_connect
-        self._client.on_subscribe = lambda *_: self._is_ready.set()
+        self._client.on_subscribe = lambda *_: self._is_settled.set()
         self._client.on_message = lambda _, __, message: self._answers.put(
             (message.topic, message.payload.decode("utf-8", "replace"))
         )
@@ -42,7 +42,7 @@ class ChatClient:
         self._topic = f"{project}/user_input"
         self._reply_prefix = f"{project}/assistant_response/{topic_level(session)}/{uuid.uuid4().hex[:8]}"
         self._client.loop_start()
-        if not self._is_ready.wait(10):
+        if not self._is_settled.wait(10) or self._refusal:
             self._client.loop_stop()
             raise ConnectionRefusedError(self._refusal or "the broker does not respond")
 
@@ -71,5 +71,6 @@ class ChatClient:
     def _on_connect(self, client: mqtt.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
         if reason.is_failure:
             self._refusal = str(reason)
+            self._is_settled.set()
             return
         client.subscribe(f"{self._reply_prefix}/+", qos=1)
