@@ -18,7 +18,7 @@ Level = Literal["debug", "info", "warning", "error"]
 READ_ELSEWHERE = frozenset({"AGENTKIT_CACHE", "AGENTKIT_RECORD", "AGENTKIT_SEARCH"})
 """Variables of this program that are no settings of a service."""
 
-_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?\Z|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?\Z")
+_LINKED_PORT = re.compile(r"_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")
 _LINKED = re.compile(r"(tcp|udp|sctp)://")
 PREFIX = "AGENTKIT_"
 GROUPS = ("AGENTKIT_MQTT_", "AGENTKIT_JWT_")
@@ -76,9 +76,16 @@ def drop_service_links() -> None:
     """Remove the variables that Kubernetes sets for a service that is named like this program
     (AGENTKIT_PORT=tcp://10.0.0.1:80, AGENTKIT_SERVICE_HOST, ...): they are not settings."""
     for name, value in list(os.environ.items()):
-        is_link = _LINK.search(name) and (_LINKED.match(value) or not name.endswith("_PORT") or "_SERVICE_" in name)
-        if name.startswith(PREFIX) and is_link:
+        if name.startswith(PREFIX) and _is_service_link(name, value):
             del os.environ[name]
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    _, is_service, of = name.rpartition("_SERVICE_")
+    if is_service and of.partition("_")[0] in ("HOST", "PORT"):
+        return True
+    _, is_port, rest = name.rpartition("_PORT")
+    return bool(is_port) and (bool(_LINKED.match(value)) if not rest else bool(_LINKED_PORT.fullmatch(rest)))
 
 
 def set_defaults(variables: Mapping[str, str | None]) -> None:
