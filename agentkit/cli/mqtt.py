@@ -27,7 +27,6 @@ from agentkit.middleware.sampling import Sampling
 from agentkit.providers import resolve
 from agentkit.serving.environment import check_environment, data_folder
 from agentkit.serving.tool_loading import named_tools
-from agentkit.serving.upstream import base_url, model_server
 
 FIRST_TEST_SECONDS = 10.0
 """How long the first test of the model server is waited for, in seconds."""
@@ -133,6 +132,8 @@ def mqtt(
 
 def _model(context: typer.Context, model: str | None) -> tuple[Backend, str]:
     """The model, and what it is called in messages. Raises ConfigurationError."""
+    from agentkit.serving.upstream import base_url, model_server  # loads jsonschema, which other commands don't need
+
     options = context.params
     given = {name for name in options if _is_given(context, name)}
     if model is None:
