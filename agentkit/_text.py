@@ -65,3 +65,8 @@ def known_options(owner: str, given: Any, options: type) -> dict[str, Any]:
     if unknown is not None:
         raise TypeError(f"{owner}: unexpected keyword argument {unknown!r}; valid are {', '.join(known)}")
     return dict(given)
+
+
+def line_of(error: UnicodeDecodeError) -> int:
+    """The line, counted from 1, of the first byte that could not be decoded."""
+    return error.object.count(b"\n", 0, error.start) + 1

@@ -19,7 +19,15 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["errors", "_text", "_closing", "tooling.bare_answers", "retrieval.stop_words", "running.misuse"],
+    [
+        "errors",
+        "_text",
+        "_closing",
+        "lightllm.defaults",
+        "tooling.bare_answers",
+        "retrieval.stop_words",
+        "running.misuse",
+    ],
     ["_forking"],
     ["_threads", "net.abort"],
     ["tooling.closing"],

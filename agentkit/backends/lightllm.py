@@ -9,6 +9,7 @@ from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_bro
 from agentkit.backends.chat_protocol import context_length_in
 from agentkit.backends.text_reply import TextReply
 from agentkit.errors import ConfigurationError
+from agentkit.lightllm.defaults import DEFAULTS
 from agentkit.limits import Usage
 from agentkit.message import Message, without_images
 from agentkit.net.keys import checked_key
@@ -147,16 +148,7 @@ class LightLLMBackend:
         self._server.transport.close()
 
 
-SAMPLING: dict[str, Any] = {
-    "temperature": 0.6,
-    "top_p": 0.95,
-    "top_k": 50,
-    "max_tokens": 10000,
-    "presence_penalty": 1.1,
-    "repetition_penalty": 1.0,
-    "frequency_penalty": None,
-    "seed": None,
-}
+SAMPLING: dict[str, Any] = {**DEFAULTS, "frequency_penalty": None, "seed": None}
 """Default sampling options, the same as those of `LightLLMClient`."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from agentkit._text import in_a_line, line_of, without_credentials
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import leave
 from agentkit.errors import ConfigurationError
@@ -60,8 +61,7 @@ def configured() -> dict[str, Any]:
     except (ConfigurationError, FileNotFoundError, NotADirectoryError):  # no home directory: no file either
         return {}
     except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError(f"{file} is not UTF-8 (line {line}): save it as UTF-8") from None
+        raise ConfigurationError(f"{file} is not UTF-8 (line {line_of(error)}): save it as UTF-8") from None
     except OSError as error:
         raise ConfigurationError(f"{file} can't be read: {error.strerror or error}") from None
     import tomllib
@@ -134,8 +134,6 @@ def show() -> None:
 
 
 def _shown(value: Any) -> str:
-    from agentkit._text import in_a_line, without_credentials
-
     text = (
         ", ".join(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else str(value)
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from agentkit._text import line_of
 from agentkit.errors import ConfigurationError
 
 _WRITE_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG)
@@ -71,10 +72,9 @@ def text_of_stdin(content: bytes | str) -> str:
     try:
         text = content if isinstance(content, str) else _decoded(content, getattr(sys.stdin, "encoding", None))
     except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigurationError(
-            f"standard input is neither UTF-8 nor UTF-16 (the byte 0x{error.object[error.start]:02X} in line {line}): "
-            "convert it, as with iconv -f latin1 -t utf-8"
+            f"standard input is neither UTF-8 nor UTF-16 (the byte 0x{error.object[error.start]:02X} in line "
+            f"{line_of(error)}): convert it, as with iconv -f latin1 -t utf-8"
         ) from None
     if "\0" in text:
         raise ConfigurationError("standard input is not a text: it contains null characters")

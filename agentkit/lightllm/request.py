@@ -7,6 +7,7 @@ from typing import Any
 
 from agentkit.backend import is_broken_off
 from agentkit.backends.text_reply import StreamDeltas, whole_message
+from agentkit.lightllm.defaults import DEFAULTS
 from agentkit.lightllm.generate_api import (
     Frame,
     Generated,
@@ -21,16 +22,6 @@ from agentkit.net.api_errors import status_error
 from agentkit.text.parser import ReplyParser
 
 Tools = Sequence[Mapping[str, Any]] | None
-
-DEFAULTS: dict[str, Any] = {
-    "temperature": 0.6,
-    "top_p": 0.95,
-    "top_k": 50,
-    "max_tokens": 10000,
-    "presence_penalty": 1.1,
-    "repetition_penalty": 1.0,
-}
-"""What is used for an argument that is missing; null leaves it to the server."""
 
 WITHOUT_EFFECT = frozenset(
     (

@@ -18,9 +18,10 @@ from openai.resources.chat import Completions as _ChatCompletions
 from pydantic import BaseModel
 
 from agentkit.history.plain import plain, plain_message
+from agentkit.lightllm.defaults import DEFAULTS
 from agentkit.lightllm.openai_types import ChatCompletion, ChatCompletionChunk, TextCompletion
 from agentkit.lightllm.over_requests import EventStream
-from agentkit.lightllm.request import DEFAULTS, Tools
+from agentkit.lightllm.request import Tools
 
 F = TypeVar("F", bound=Callable[..., Any])
 

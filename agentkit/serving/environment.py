@@ -11,6 +11,7 @@ from typing import Literal
 from agentkit.errors import ConfigurationError
 
 DEFAULT_MODEL = "extractive"
+"""The embedded model, which needs no API key and no network."""
 
 Level = Literal["debug", "info", "warning", "error"]
 """What is logged at least."""
@@ -25,11 +26,6 @@ GROUPS = ("AGENTKIT_MQTT_", "AGENTKIT_JWT_")
 """Prefixes that no other program has for its own."""
 
 logger = logging.getLogger("agentkit")
-
-
-def default_model() -> str:
-    """Return AGENTKIT_MODEL, or else the embedded default model, which needs no API key and no network."""
-    return os.environ.get("AGENTKIT_MODEL") or DEFAULT_MODEL
 
 
 def data_folder() -> Path:

@@ -4,7 +4,6 @@ from tests.sdks.node_limits import EVENTS, FORMAT, NONE, PREVIOUS, Limit
 
 OPENAI = "openai (Python)"
 LANGCHAIN = "langchain-openai"
-INSTRUCTOR = "instructor"
 LLM = "llm"
 AGENTS = "OpenAI Agents SDK"
 

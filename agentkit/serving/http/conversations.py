@@ -164,7 +164,8 @@ class Conversations:
             self.service.sessions.delete(key, wait=0.0)
         except SessionError:
             if key in self.service.sessions:
-                self._cleared.pop((subject, session_id), None)
+                with self._clearing:
+                    self._cleared.pop((subject, session_id), None)
                 raise  # else another request has deleted it meanwhile
         self._metadata_of(subject).set(session_id, "")
         self._note_cleared(subject, session_id)

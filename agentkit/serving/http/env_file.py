@@ -8,6 +8,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import Binding, Original, parse_stream
 
+from agentkit._text import line_of
 from agentkit.errors import ConfigurationError
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -43,10 +44,9 @@ class EnvFile:
         try:
             text = content.decode(self.encoding)
         except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
             raise ConfigurationError(
-                f"the file {self.path.name} is not UTF-8 (the byte 0x{error.object[error.start]:02X} in line {line}): "
-                "save it as UTF-8"
+                f"the file {self.path.name} is not UTF-8 (the byte 0x{error.object[error.start]:02X} in line "
+                f"{line_of(error)}): save it as UTF-8"
             ) from None
         if "\0" in text:
             raise ConfigurationError(
