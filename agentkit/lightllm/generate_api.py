@@ -215,6 +215,10 @@ def forced_prompt(maker: PromptMaker, prompt: RenderedPrompt, forced: str | None
     """
     if forced is None:
         return prompt, ""
+    if maker.family.forced is None:
+        raise status_error(
+            400, f"tool_choice can't be forced on a model of the family {maker.family.name}: leave it out"
+        )
     any_tool, named = maker.family.forced
     begun = named.format(name=forced) if forced else any_tool.format()
     if prompt.thinking:

@@ -38,6 +38,7 @@ class ChatTemplate:
         self.special_tokens = tuple(special_tokens)
         self._tokens = {"bos_token": bos, "eos_token": eos}
         self.eos = eos
+        self.tells_time = "strftime_now" in source + (for_tools or "")
         self._template = _compiled(source, name)
         self._for_tools = _compiled(for_tools, name) if for_tools else self._template
 

@@ -9,8 +9,9 @@ import copy
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -26,6 +27,7 @@ from agentkit.text.special_tokens import neutral_message, neutralised, neutralis
 from agentkit.transcript import Transcript
 
 MAX_CONVERSATIONS = 32
+Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,24 @@ class PromptMaker:
     """Renders prompts for one model; thread-safe.
 
     template: replaces the family's template. neutral: whether special tokens in texts that the programmer did not write
-    are neutralised; turn it off only where all text is trusted.
+    are neutralised; turn it off only where all text is trusted. clock: tells the time, for templates that write the
+    day into the prompt.
     """
 
-    def __init__(self, family: Family, template: ChatTemplate | None = None, *, neutral: bool = True) -> None:
+    def __init__(
+        self,
+        family: Family,
+        template: ChatTemplate | None = None,
+        *,
+        neutral: bool = True,
+        clock: Clock = datetime.now,
+    ) -> None:
         self.family = family
         self.format: Format = family.format
+        self._is_own = template is None  # another template may depend on any part of the conversation
         self._template = template or template_of(family)
-        self._is_incremental = template is None  # a custom template may depend on any part of the conversation
+        self._is_incremental = self._is_own and family.grows_at_end
+        self._clock = clock
         self._neutral = neutral
         self._conversations: OrderedDict[int, _Rendering] = OrderedDict()
         self._transcripts: WeakKeyDictionary[Transcript, _Rendering] = WeakKeyDictionary()
@@ -104,9 +116,12 @@ class PromptMaker:
             raise TranscriptError("there are no messages to answer")
         offered = self._template_tools(tools)
         given_variables = {**self.family.variables, **(variables or {})}
-        if offered and self.family.tools_template and self._is_incremental:
+        if offered and self.family.tools_template and self._is_own:
             given_variables["tools_text"] = tools_text_of(self.family, offered)
-        key = json.dumps([offered, given_variables], sort_keys=True, default=str)
+        now = self._clock() if self._template.tells_time else None
+        key = json.dumps([offered, given_variables, now and now.date()], sort_keys=True, default=str)
+        if now is not None:
+            given_variables["strftime_now"] = now.strftime
         slot, known = self._cached(key, messages)
         made, images = self._template_messages(messages, known)
         fresh = _Rendering(key, [], made, images, *_positions(known))
@@ -115,7 +130,7 @@ class PromptMaker:
         given = [*known.given, *new]
         text, kept = self._render(fresh, offered, given_variables)
         self._store(slot, messages, _Rendering(key, given, made, images, *_positions(kept)))
-        if self.family.starts_in_reasoning and given_variables.get("enable_thinking") is not False:
+        if self._is_own and self.family.starts_in_reasoning and given_variables.get("enable_thinking") is not False:
             text += self.format.thinks[0] + "\n"
         return RenderedPrompt(
             text, tuple(ref for refs in images for ref in refs), thinking_is_open(text, self.format.thinks)

@@ -31,10 +31,11 @@ class Family:
     """What is needed to use one family of models on a text-completion server, and to recognise its markup anywhere.
 
     patterns: regular expressions, one of which is found in the lower-case name of each of its models; they must take
-    linear time. template: its chat template, as Jinja text or as the Path of a file. calls: how it writes tool calls: a
-    `Format`, or the name of a module that has one as FORMAT, imported on first use. ends: the tokens that end a turn,
-    used as stop strings, the most usual first. forced: how a reply begins that has to call any tool, and one that has
-    to call the tool `{name}`; str.format is applied to both.
+    linear time, and match only models whose template is this one: a model that is not known is refused. template: its
+    chat template, as Jinja text or as the Path of a file. calls: how it writes tool calls: a `Format`, or the name of a
+    module that has one as FORMAT, imported on first use. ends: the tokens that end a turn, used as stop strings, the
+    most usual first. forced: how a reply begins that has to call any tool, and one that has
+    to call the tool `{name}`; str.format is applied to both. None where no beginning makes the model call.
 
     bos: inserted as bos_token in the template. image: the placeholder of an image in the prompt, None where the family
     takes no images. variants: applied in order, so that the last that fits wins. starts_in_reasoning: whether the reply
@@ -42,7 +43,8 @@ class Family:
     where the family's own does not. moves_head: whether the template renders the system message or the tools at the
     last question, so that a new question changes the text before it. new_call_id: makes the id of a call that the model
     gave none. short_ids: whether servers of its models want ids of calls of nine letters or digits, and reasoning as
-    parts of a content.
+    parts of a content. grows_at_end: whether a new message only adds to the prompt's end, but for the thoughts before a
+    new question; False where a template looks at the whole conversation, which is then rendered anew for each request.
 
     special_tokens, markup and tags are neutralised in untrusted text for every model (special_tokens.py), besides
     `ends` and `image`. special_tokens: what begins a turn or stands for something; tokens of the forms `<|name|>` and
@@ -55,7 +57,7 @@ class Family:
     template: str | Path
     calls: str | Format
     ends: tuple[str, ...]
-    forced: tuple[str, str]
+    forced: tuple[str, str] | None
     bos: str = ""
     image: str | None = None
     variants: tuple[Variant, ...] = ()
@@ -65,6 +67,7 @@ class Family:
     moves_head: bool = False
     new_call_id: Callable[[], str] = new_call_id
     short_ids: bool = False
+    grows_at_end: bool = True
     special_tokens: tuple[str, ...] = ()
     markup: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -82,8 +85,12 @@ class Family:
         lowered = model.lower()
         if not any(re.search(pattern, lowered) for pattern in self.patterns):
             return None
+        return self.varied_for(model)
+
+    def varied_for(self, model: str) -> "Family":
+        """Returns the family with the changes of the variants that fit a model's name."""
         family = self
         for variant in self.variants:
-            if re.search(variant.pattern, lowered):
+            if re.search(variant.pattern, model.lower()):
                 family = replace(family, **variant.changes)
         return family

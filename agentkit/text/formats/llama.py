@@ -8,15 +8,14 @@
 Since an answer may contain JSON too, an object is a call only when it names one of the tools offered.
 """
 
-import ast
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text
 from agentkit.text.formats.json_block import call_of, calls_in
-from agentkit.tooling.json_repair import cleaned, read_json
+from agentkit.text.formats.python_calls import python_calls
+from agentkit.tooling.json_repair import read_json
 from agentkit.tooling.json_scan import JsonScan
 
 PYTHON = "<|python_tag|>"
@@ -120,7 +119,7 @@ class _PythonTag:
         text = "".join(self._kept)
         if not text:
             return []
-        calls = _python_calls(f"[{text.strip()}]")
+        calls = python_calls(f"[{text.strip()}]")
         return [each._replace(name=each.name.removesuffix(".call")) for each in calls if isinstance(each, Call)] or [
             BadCall(PYTHON + text, "the tool call is not a Python call with named arguments")
         ]
@@ -132,27 +131,9 @@ def _name(segment: Segment) -> str | None:
 
 def _list_calls(text: str) -> list[Segment]:
     if re.match(r"\[\s*\{", text) is None:
-        return _python_calls(text)
+        return python_calls(text)
     calls = calls_in(text)
     return calls if all(isinstance(call, Call) for call in calls) else []
-
-
-def _python_calls(text: str) -> list[Segment]:
-    """Returns the calls in a list such as `[get_weather(city='Paris'), now()]`; none for anything else."""
-    try:
-        tree = ast.parse(text.strip(), mode="eval").body
-        if not isinstance(tree, ast.List) or not tree.elts:
-            return []
-        return [_python_call(element) for element in tree.elts]
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-        return []
-
-
-def _python_call(element: ast.expr) -> Call:
-    if not isinstance(element, ast.Call) or element.args or any(word.arg is None for word in element.keywords):
-        raise ValueError("not a call with named arguments")
-    arguments = cleaned({str(word.arg): ast.literal_eval(word.value) for word in element.keywords})
-    return Call(ast.unparse(element.func), json.dumps(arguments, ensure_ascii=False))
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
