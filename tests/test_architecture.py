@@ -92,6 +92,7 @@ LAYERS = [
         "text.families.family",
         "text.markers",
     ],
+    ["text.formats.mistral", "text.families.mistral_tokens", "text.families.mistral_system"],
     ["text.formats.*", "text.families.vision", "text.families.chatml", "text.held_text"],
     ["text.families.*", "text.reasoning", "text.mentions"],
     ["text.families", "text.formats"],
@@ -307,9 +308,12 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.formats.json_block",
         "text.formats.typed",
         "text.formats.python_calls",
+        "text.formats.mistral",
         "text.families.family",
         "text.families.vision",
         "text.families.chatml",
+        "text.families.mistral_tokens",
+        "text.families.mistral_system",
     }
     for name, path in modules().items():
         if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "middleware.stack"):

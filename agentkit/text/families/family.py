@@ -42,9 +42,8 @@ class Family:
     begins inside the reasoning. variables: passed to the template. tools_template: a template that describes the tools,
     where the family's own does not. moves_head: whether the template renders the system message or the tools at the
     last question, so that a new question changes the text before it. new_call_id: makes the id of a call that the model
-    gave none. short_ids: whether servers of its models want ids of calls of nine letters or digits, and reasoning as
-    parts of a content. grows_at_end: whether a new message only adds to the prompt's end, but for the thoughts before a
-    new question; False where a template looks at the whole conversation, which is then rendered anew for each request.
+    gave none. grows_at_end: whether a new message only adds to the prompt's end, but for the thoughts before a new
+    question; False where a template looks at the whole conversation, which is then rendered anew for each request.
 
     special_tokens, markup and tags are neutralised in untrusted text for every model (special_tokens.py), besides
     `ends` and `image`. special_tokens: what begins a turn or stands for something; tokens of the forms `<|name|>` and
@@ -66,7 +65,6 @@ class Family:
     tools_template: str | Path | None = None
     moves_head: bool = False
     new_call_id: Callable[[], str] = new_call_id
-    short_ids: bool = False
     grows_at_end: bool = True
     special_tokens: tuple[str, ...] = ()
     markup: tuple[str, ...] = ()
