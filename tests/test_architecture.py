@@ -111,7 +111,7 @@ LAYERS = [
     ["providers", "loop", "options", "sessions.*", "backends.chat_protocol", "testing.cassette"],
     ["middleware.history_cut", "middleware.base", "middleware.text_answer", "backends.text_reply"],
     ["backends.refused_images", "backends.tool_arrival"],
-    ["backends.adapting"],
+    ["backends.adapting", "lightllm.chosen_family"],
     ["middleware.*", "backends.fallback_calls", "lightllm.tool_call_types", "lightllm.generate_api", "testing.*"],
     ["lightllm.openai_types", "lightllm.over_requests", "lightllm.request"],
     ["lightllm.chat_api", "lightllm.raw_prompts", "lightllm.resources"],

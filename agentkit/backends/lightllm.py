@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from agentkit.net.keys import checked_key
 if TYPE_CHECKING:
     from agentkit.lightllm.generate_api import Frame, Generated
     from agentkit.text.chat_template import ChatTemplate
+    from agentkit.text.prompt import Clock
 
 DEFAULT_URL = "http://localhost:8000"
 
@@ -26,9 +28,9 @@ class LightLLMBackend:
 
     model: its name, which identifies the family. base_url: the server's root. api_key: for a gateway in front of it.
     timeout: read timeout in seconds. max_retries: maximum retries after connection errors, 408, 409, 429 and 5xx.
-    family, template, image_placeholder, escape_special_tokens: as for `LightLLMClient`. chat_template_kwargs: variables
-    of the template, such as {"enable_thinking": False}. sampling: temperature (0.6), top_p (0.95), top_k (50),
-    max_tokens (10000), presence_penalty (1.1), repetition_penalty (1.0), frequency_penalty, seed, stop,
+    family, template, image_placeholder, escape_special_tokens, clock: as for `LightLLMClient`. chat_template_kwargs:
+    variables of the template, such as {"enable_thinking": False}. sampling: temperature (0.6), top_p (0.95), top_k
+    (50), max_tokens (10000), presence_penalty (1.1), repetition_penalty (1.0), frequency_penalty, seed, stop,
     response_format, tool_choice; `extra_body` holds parameters under the server's names.
 
     Images must be `data:` or public `http(s):` URLs; files are not read. Raises ConfigurationError for invalid
@@ -47,6 +49,7 @@ class LightLLMBackend:
         template: "str | Path | ChatTemplate | None" = None,
         image_placeholder: str | None = None,
         escape_special_tokens: bool = True,
+        clock: "Clock" = datetime.now,
         chat_template_kwargs: Mapping[str, Any] | None = None,
         stop: str | list[str] | None = None,
         tool_choice: Any = None,
@@ -70,6 +73,7 @@ class LightLLMBackend:
             template=template,
             image_placeholder=image_placeholder,
             neutral=escape_special_tokens,
+            clock=clock,
         )
         self.base_url = self._server.transport.base_url
         self._context_length: int | None = None
@@ -157,10 +161,12 @@ def _constrained(request: Request) -> dict[str, Any]:
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
-    """Return the backend for `lightllm:MODEL[@url]`; reads LIGHTLLM_BASE_URL and LIGHTLLM_API_KEY."""
+    """Return the backend for `lightllm:MODEL[@url]`; reads LIGHTLLM_BASE_URL, LIGHTLLM_API_KEY,
+    LIGHTLLM_FAMILY and LIGHTLLM_TEMPLATE (the path of a file or folder)."""
     url = url or environment.get("LIGHTLLM_BASE_URL") or DEFAULT_URL
     key = checked_key(environment.get("LIGHTLLM_API_KEY"), "LIGHTLLM_API_KEY")
-    return LightLLMBackend(model, base_url=url, api_key=key)
+    family, template = environment.get("LIGHTLLM_FAMILY") or None, environment.get("LIGHTLLM_TEMPLATE") or None
+    return LightLLMBackend(model, base_url=url, api_key=key, family=family, template=template)
 
 
 def _check_known(sampling: Mapping[str, Any]) -> None:
