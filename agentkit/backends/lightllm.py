@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_broken_off
 from agentkit.backends.chat_protocol import context_length_in
 from agentkit.backends.text_reply import TextReply
+from agentkit.backends.usage import count_of
 from agentkit.errors import ConfigurationError
 from agentkit.lightllm.defaults import DEFAULTS
 from agentkit.limits import Usage
@@ -16,6 +17,7 @@ from agentkit.message import Message, without_images
 from agentkit.net.keys import checked_key
 
 if TYPE_CHECKING:
+    from agentkit.lightllm.chosen_family import Chosen
     from agentkit.lightllm.generate_api import Frame, Generated
     from agentkit.text.chat_template import ChatTemplate
     from agentkit.text.prompt import Clock
@@ -136,6 +138,20 @@ class LightLLMBackend:
         _check_known(fields)
         changed = {name: SAMPLING.get(name) if value is None else value for name, value in fields.items()}
         return {**self._sampling, **changed}
+
+    def prompt_form(self) -> "Chosen":
+        """Return the model's family, the template that replaces the family's own, and what they follow from. Raises
+        what `agentkit.lightllm.chosen_family.chosen_family` raises."""
+        return self._server.chosen(self.model)
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> tuple[int, int]:
+        """Return the number of tokens of the prompt for messages, and that of the prompt which the server renders of
+        them for its chat completions. Raises openai's APIError where the server has no such path."""
+        own = self._server.count(self._server.maker(self.model).prompt(messages, None, self._variables))
+        body = {"model": self.model, "messages": list(messages), "max_tokens": 1}
+        answer = self._server.transport.post("/v1/chat/completions", body)
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        return own, count_of(usage.get("prompt_tokens") if isinstance(usage, dict) else None)
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`. A schema (`guided_json`) is used only without tools, since tool

@@ -115,7 +115,13 @@ CALLS = {
 def test_calls_of_any_family_are_read_where_only_the_template_is_known(written: str, stream: bool) -> None:
     with nameless([CALLS[written], "It is noon."], props=CONFIG) as server:
         agent = Agent(f"lightllm:my-model@{server.url}", tools=[now])
-        result = list(agent.stream("Hi"))[-1].result if stream else agent.run("Hi")
+        if stream:
+            run = agent.stream("Hi")
+            assert list(run)
+            result = run.result
+        else:
+            result = agent.run("Hi")
+    assert result is not None
     assert [record.name for record in result.tool_calls] == ["now"]
     assert result.output == "It is noon."
 
