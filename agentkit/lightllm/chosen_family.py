@@ -2,6 +2,7 @@
 since a prompt in another model's form is answered badly and without a word."""
 
 import os
+import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from agentkit.text.families import Family, families, family_of
 UNKNOWN = "unknown"
 """Name of the family of a model of which only the chat template is known."""
 
+_LETTERS = re.compile(r"[a-z]+")
 _LISTED = 10.0
 """Seconds that a question about the model may take."""
 
@@ -62,11 +64,13 @@ def unknown_family(template: ChatTemplate | None) -> Family:
 
 
 def _refusal(model: str) -> str:
-    names = ", ".join(family.name for family in families())
+    names = [family.name for family in families()]
+    related = [name for name in names if (begun := _LETTERS.match(name)) and begun.group() in model.lower()]
     return (
         f"the model {model!r} belongs to no family whose prompt is known, and the server does not tell its chat "
         "template: pass template= (the model's tokenizer_config.json or chat_template.jinja), or family= if it has the "
-        f"prompt of one of {names}; for a name lightllm:MODEL set LIGHTLLM_TEMPLATE or LIGHTLLM_FAMILY"
+        f"prompt of one of {', '.join(related or names)}; for a name lightllm:MODEL set LIGHTLLM_TEMPLATE or "
+        "LIGHTLLM_FAMILY"
     )
 
 
