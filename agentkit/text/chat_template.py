@@ -51,19 +51,25 @@ class ChatTemplate:
     @classmethod
     def from_file(cls, path: str | Path) -> "ChatTemplate":
         """Load the template from a Jinja file, a model's tokenizer_config.json (Hugging Face's format), or the model's
-        folder. The tokens of a chat_template.jinja are those of the tokenizer_config.json beside it.
+        folder, which may have a chat_template.jinja beside it; the tokens are those of the tokenizer_config.json.
 
         Raises ConfigurationError when the file can't be read or has no chat template.
         """
         path = Path(path).expanduser()
-        if path.is_dir():
-            path = path / (_JINJA if (path / _JINJA).is_file() else _CONFIG)
+        if path.is_dir() or path.name == _CONFIG:
+            return cls._from_folder(path if path.is_dir() else path.parent)
         if path.suffix == ".json":
             return cls.from_config(_json(_read(path)), path.name)
-        beside = path.with_name(_CONFIG)
-        config = _json(_read(beside)) if path.name == _JINJA and beside.is_file() else {}
-        tokens = config if isinstance(config, dict) else {}
-        return cls.from_config({**tokens, "chat_template": _read(path)}, path.name)
+        return cls._from_folder(path.parent) if path.name == _JINJA else cls(_read(path), name=path.name)
+
+    @classmethod
+    def _from_folder(cls, folder: Path) -> "ChatTemplate":
+        """Newer models have the template in a file of its own, which comes first where there are both."""
+        jinja, config = folder / _JINJA, folder / _CONFIG
+        if not jinja.is_file():
+            return cls.from_config(_json(_read(config)), _CONFIG)
+        tokens = _json(_read(config)) if config.is_file() else {}
+        return cls.from_config({**(tokens if isinstance(tokens, dict) else {}), "chat_template": _read(jinja)}, _JINJA)
 
     @classmethod
     def from_config(cls, config: Any, name: str) -> "ChatTemplate":
