@@ -159,8 +159,14 @@ class LightLLMBackend:
         if ask and self._context_length is None:
             models = self._server.transport.get("/v1/models")
             self._context_length = context_length_in(models, self.model)
+        maker = self._server.maker(self.model) if ask else self._server.known_maker(self.model)
         return Capabilities(
-            self.model, self.base_url, "text", context_length=self._context_length, tool_choice=self._tool_choice
+            self.model,
+            self.base_url,
+            "text",
+            context_length=self._context_length,
+            tool_choice=self._tool_choice,
+            tools=maker.shows_tools if maker is not None else None,
         )
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from agentkit.net.api_errors import api_error, mark_in_body, status_error
 from agentkit.net.http_client import Events, Timeout, Transport
 from agentkit.net.images import ImageLoader
 from agentkit.text.chat_template import ChatTemplate
-from agentkit.text.families import Family, family_named
+from agentkit.text.families import Family, family_named, family_of
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import Clock, PromptMaker, RenderedPrompt
 from agentkit.text.verbatim import CopyDetector
@@ -113,6 +113,11 @@ class TextServer:
             chosen = self.chosen(model, renders=renders)
             self._makers[key] = PromptMaker(chosen.family, chosen.template, neutral=self._neutral, clock=self._clock)
         return self._makers[key]
+
+    def known_maker(self, model: str) -> PromptMaker | None:
+        """Return the prompt maker of a model, None where the server would have to be asked for its family."""
+        is_known = self._family or self._template or (model, True) in self._chosen or family_of(model)
+        return self.maker(model) if is_known else None
 
     def body(self, prompt: RenderedPrompt, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body of a request. Raises BadRequestError for an image that can't be loaded."""

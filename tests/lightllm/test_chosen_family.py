@@ -177,3 +177,13 @@ def test_the_day_of_a_prompt_is_that_of_the_clock(tmp_path: Path) -> None:
             assert server.requests[-1].prompt == wanted
             day = datetime(2032, 6, 5)
         assert prompt_of(server, template=path, clock=lambda: day) == "05 Jun 2032 Hi"
+
+
+def test_it_is_known_without_a_request_whether_a_template_shows_tools(tmp_path: Path) -> None:
+    path = tmp_path / "t.jinja"
+    path.write_text(TEMPLATE)
+    assert LightLLMBackend("Qwen3-8B").capabilities().tools is True
+    assert LightLLMBackend("my-model", template=path).capabilities().tools is False
+    assert LightLLMBackend("my-model").capabilities().tools is None
+    with nameless(props=CONFIG) as server:
+        assert LightLLMBackend("my-model", server.url).capabilities(ask=True).tools is False
