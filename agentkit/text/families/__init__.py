@@ -17,7 +17,7 @@ from agentkit.text.families.family import Family, Variant
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["DEFAULT", "Family", "Variant", "families", "family_named", "family_of"]
+__all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
     *("qwen3_coder", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwen2_5", "llama"),
@@ -25,7 +25,6 @@ MODULES = (
 )
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
 
-DEFAULT = "qwen3"
 GROUP = "agentkit.families"
 
 logger = logging.getLogger("agentkit")
