@@ -272,19 +272,20 @@ class PromptMaker:
         content = message.get("content")
         if content is None or isinstance(content, str):
             return change(content or ""), ()
-        texts: list[str] = []
+        runs = [""]  # the text between images: parts that follow each other may only together form a token
         images: list[str] = []
         for part in content:
             if part.get("type") in ("image_url", "image"):
                 images.append(_reference(part))
-                texts.append(self._placeholder())
+                runs.append("")
             elif part.get("type") == "text":
-                texts.append(change(part.get("text") or ""))
+                runs[-1] += part.get("text") or ""
             else:
                 raise TranscriptError(
                     f"a message has a part of type {part.get('type')!r}; supported are text and image_url"
                 )
-        return "".join(texts), tuple(images)
+        placeholder = self._placeholder() if images else ""
+        return placeholder.join(map(change, runs)), tuple(images)
 
     def _placeholder(self) -> str:
         if self.family.image is None:

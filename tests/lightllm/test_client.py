@@ -279,8 +279,8 @@ def test_tools_can_be_hidden() -> None:
         ("required", '<tool_call>\n{"name": "', 'now", "arguments": {}}\n</tool_call>'),
         (
             {"type": "function", "function": {"name": "now"}},
-            '<tool_call>\n{"name": "now", "arguments": ',
-            "{}}\n</tool_call>",
+            '<tool_call>\n{"name": "now", "arguments":',
+            " {}}\n</tool_call>",
         ),
     ],
 )

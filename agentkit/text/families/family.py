@@ -34,8 +34,8 @@ class Family:
     linear time, and match only models whose template is this one: a model that is not known is refused. template: its
     chat template, as Jinja text or as the Path of a file. calls: how it writes tool calls: a `Format`, or the name of a
     module that has one as FORMAT, imported on first use. ends: the tokens that end a turn, used as stop strings, the
-    most usual first. forced: how a reply begins that has to call any tool, and one that has
-    to call the tool `{name}`; str.format is applied to both. None where no beginning makes the model call.
+    most usual first. forced: how a reply begins that has to call any tool, and one that has to call the tool `{name}`,
+    each up to the end of a token; str.format is applied to both. None where no beginning makes the model call.
 
     bos: inserted as bos_token in the template. image: the placeholder of an image in the prompt, None where the family
     takes no images. variants: applied in order, so that the last that fits wins. starts_in_reasoning: whether the reply
