@@ -20,8 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
-    *("qwen3_coder", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwen2_5", "llama"),
-    *("mistral_v1", "mistral_v7", "mistral_v11", "mistral_v13", "mistral"),
+    "qwen3_coder",
+    "qwen3_5",
+    "deepseek",
+    "hermes",
+    "kimi",
+    "glm",
+    "qwen3",
+    "qwq",
+    "qwen2_5",
+    "llama",
+    "mistral_v1",
+    "mistral_v7",
+    "mistral_v11",
+    "mistral_v13",
+    "mistral",
 )
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
 
