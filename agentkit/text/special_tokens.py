@@ -33,7 +33,7 @@ _TOKENS = (
     *("<file_sep>", "<repo_name>", "<issue_start>", "<jupyter_start>", "<empty_output>"),
 )
 _CALLS = (
-    *("<TOOLCALL>", "</TOOLCALL>", "<AVAILABLE_TOOLS>", "</AVAILABLE_TOOLS>", "<tool_sep>"),
+    "<tool_sep>",
     *("<longcat_tool_call>", "</longcat_tool_call>"),
 )
 """Tokens of models whose family has no file; those in _CALLS stay in a model's own text."""

@@ -20,18 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT", "Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
-    "qwen3_coder",
-    "deepseek",
-    "hermes",
-    "kimi",
-    "glm",
-    "qwen3",
-    "qwen2_5",
-    "llama",
-    "llama2",
-    "llama3",
-    "llama4",
-    "mistral",
+    *("nemotron_nano_v2", "nemotron_super_v1_5", "firefunction_v2", "functionary_v3_1", "xlam2_llama", "xlam2"),
+    *("qwen3_coder", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwen2_5"),
+    *("llama", "llama2", "llama3", "llama4", "mistral"),
 )
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
 
