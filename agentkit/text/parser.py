@@ -153,7 +153,8 @@ class ReplyParser:
         if self._block:
             block, self._block = self._block, None
             rest = block.finish()
-            self._handle_block(block.segments(), self._markup_before(rest), is_open=True, cut_off=cut_off)
+            is_open = not getattr(block, "is_whole", False)
+            self._handle_block(block.segments(), self._markup_before(rest), is_open=is_open, cut_off=cut_off)
             self._parse_again(rest)
 
     def _are_meant(self, text: str) -> bool:
