@@ -93,7 +93,9 @@ LAYERS = [
         "text.markers",
     ],
     ["text.formats.mistral", "text.families.mistral_tokens", "text.families.mistral_system"],
-    ["text.formats.*", "text.families.vision", "text.families.chatml", "text.held_text"],
+    ["text.formats.qwen_coder"],
+    ["text.formats.brackets"],
+    ["text.formats.*", "text.families.vision", "text.families.chatml", "text.families.names", "text.held_text"],
     ["text.families.*", "text.reasoning", "text.mentions"],
     ["text.families", "text.formats"],
     ["text.special_tokens", "text.any_format"],
@@ -311,11 +313,14 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.formats.typed",
         "text.formats.python_calls",
         "text.formats.mistral",
+        "text.formats.qwen_coder",
         "text.families.family",
         "text.families.vision",
         "text.families.chatml",
         "text.families.mistral_tokens",
         "text.families.mistral_system",
+        "text.formats.brackets",
+        "text.families.names",
     }
     for name, path in modules().items():
         if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "middleware.stack"):

@@ -35,8 +35,7 @@ _TOKENS = (
     *("<tts_pad>", "<tts_text_bos>", "<tts_text_eod>", "<tts_text_bos_single>", "<｜/table>｜"),  # Qwen3.5, DeepSeek V4
 )
 _CALLS = (
-    *("<dsml:", "</dsml:"),
-    *("<TOOLCALL>", "</TOOLCALL>", "<AVAILABLE_TOOLS>", "</AVAILABLE_TOOLS>", "<tool_sep>"),
+    *("<dsml:", "</dsml:", "<tool_sep>"),
     *("<longcat_tool_call>", "</longcat_tool_call>"),
 )
 """Tokens of models whose family has no file; those in _CALLS stay in a model's own text."""

@@ -133,6 +133,15 @@ MARKUP = (
         "</function>",
         "<tool_call>a<arg_key>b</arg_key><arg_value>",
     ),
+    *(
+        "functools[",
+        'functools[{"',
+        "<TOOLCALL>[{",
+        "<function_calls>a(",
+        "</function_calls>",
+        "<|python_start|>",
+        "```json\n[",
+    ),
     *("</arg_value>", "[TOOL_CALLS]", "[TOOL_CALLS]a{}", "[ARGS]", "<|python_tag|>", "<|python_tag|>a.call(", "[a("),
     *(
         '{"name": "a", "parameters": {}};',

@@ -20,10 +20,32 @@ if TYPE_CHECKING:
 __all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
-    *("qwen3_coder", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwen2_5", "llama"),
-    *("mistral_v1", "mistral_v7", "mistral_v11", "mistral_v13", "mistral"),
+    "deepseek",
+    "firefunction_v2",
+    "functionary_v3_1",
+    "glm",
+    "hermes",
+    "kimi",
+    "llama",
+    "llama2",
+    "llama3",
+    "llama4",
+    "mistral",
+    "mistral_v1",
+    "mistral_v11",
+    "mistral_v13",
+    "mistral_v7",
+    "nemotron_nano_v2",
+    "nemotron_super_v1_5",
+    "qwen2_5",
+    "qwen3",
+    "qwen3_5",
+    "qwen3_coder",
+    "qwq",
+    "xlam2",
+    "xlam2_llama",
 )
-"""In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
+"""A model belongs to one of them: their patterns do not overlap."""
 
 GROUP = "agentkit.families"
 
