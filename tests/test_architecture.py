@@ -92,6 +92,7 @@ LAYERS = [
         "text.families.family",
         "text.markers",
     ],
+    ["text.formats.dsml_block", "text.families.deepseek_tokens"],
     ["text.formats.*", "text.families.vision", "text.families.chatml", "text.held_text"],
     ["text.families.*", "text.reasoning", "text.mentions"],
     ["text.families", "text.formats"],
@@ -307,7 +308,9 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.formats.json_block",
         "text.formats.typed",
         "text.formats.python_calls",
+        "text.formats.dsml_block",
         "text.families.family",
+        "text.families.deepseek_tokens",
         "text.families.vision",
         "text.families.chatml",
     }
