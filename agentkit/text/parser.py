@@ -309,7 +309,7 @@ class ReplyParser:
     def _end_section(self) -> None:
         """Drop what stands between the markers around calls; where there was no call, it is text."""
         text, self._section = "".join(self._section or ()), None
-        if text.strip():
+        if text.strip() or self._mentions.is_active:
             self._emit(text)
 
     def _mentions_tag(self) -> bool:

@@ -125,10 +125,6 @@ def test_a_vision_model_has_its_own_placeholder(model: str, family: str, image: 
 
 
 def test_a_model_that_thinks_is_recognised_by_its_name() -> None:
-    for model, variables in (("DeepSeek-R1-Distill-Qwen-7B", {"thinking": True}), ("deepseek-chat", {})):
-        found = family_of(model)
-        assert found is not None
-        assert found.variables == variables
     for model, thinks in (
         ("QwQ-32B", True),
         ("Qwen3-4B-Thinking-2507", True),

@@ -289,6 +289,8 @@ TEXTS = [
     ("mistral", "An [INST] and a [TOOL list"),
     ("mistral", "[TOOL_CALLS]"),
     ("deepseek", f"Bars <{BAR} and more"),
+    ("dsml", "The tag <｜DSML｜invoke> and <｜DSML｜foo name='a'>"),
+    ("dsml", "ends in <｜DSML｜inv"),
     ("llama", 'An answer: {"city": "Paris", "degrees": 21}'),
     ("llama", '```json\n{"name": "now", "parameters": {}}\n```'),
     ("llama", 'He said `{"name": "now", "parameters": {}}` so.'),
@@ -321,6 +323,8 @@ BAD = [
     ("glm", "<tool_call>f<arg_key>x</arg_key><arg_value>cut o", "f"),
     ("kimi", '<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"x": ', "f"),
     ("deepseek", f'{START}f{SEP}{{"x": "cut o', "f"),
+    ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x" string="true">cut o', "f"),
+    ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x">1</｜DSML｜parameter>\n', "f"),
     ("mistral", '[TOOL_CALLS]f{"x": "cut o', "f"),
     ("mistral", '[TOOL_CALLS]{"command": "ls"}', None),
 ]
@@ -538,6 +542,17 @@ def test_a_stop_string_and_the_text_after_it_are_dropped() -> None:
         assert read("hermes", chunks, stops=["<|im_end|>"]).text == "Yes."
 
 
+DSML = [
+    *(
+        "<｜DSML｜tool_calls>",
+        "</｜DSML｜function_calls>",
+        "<｜DSML｜invoke",
+        ' name="now">',
+        "</｜DSML｜invoke>",
+        "｜",
+    ),
+    *("<｜DSML｜parameter", ' name="a" string="true">', "</｜DSML｜parameter>", "<｜DSML｜", "{", "</think>"),
+]
 MARKS = {
     "hermes": [
         *("<tool_call>", "</tool_call>", "{", "}", '"', "\\", "name", ":", "```", "<think>", "</think>"),
@@ -568,6 +583,8 @@ MARKS = {
     "mistral": ["[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "{", "}", '"', "[", "]", "[THINK]", "[/THINK]"],
     "deepseek": [FIRST, START, SEP, END, LAST, "{", "}", '"', "```json"],
     "glm": ["<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
+    "dsml": DSML,
+    "dsml_functions": DSML,
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),

@@ -21,11 +21,18 @@ __all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
     "deepseek",
+    "deepseek_r1",
+    "deepseek_r1_0528",
+    "deepseek_v3",
+    "deepseek_v3_2",
+    "deepseek_v4",
     "firefunction_v2",
     "functionary_v3_1",
     "glm",
+    "glm_4_7",
     "hermes",
     "kimi",
+    "kimi_k2_thinking",
     "llama",
     "llama2",
     "llama3",
