@@ -18,7 +18,7 @@ FAMILIES = {
     "qwen": ("qwen2.5", "qwen3", "qwen3.5", "qwen3_coder", "qwq", "hermes", "xlam2"),
     "llama": ("llama", "llama3", "xlam2_llama", "functionary_v3.1", "firefunction_v2", "nemotron_super_v1.5"),
     "mistral": ("mistral", "mistral_v7", "mistral_v11", "mistral_v13"),
-    "deepseek": ("deepseek",),
+    "deepseek": ("deepseek", "deepseek_v3", "deepseek_r1", "deepseek_r1_0528", "deepseek_v3.2", "deepseek_v4"),
 }
 BOTH = [pytest.param(maker, family, id=family) for maker, families in FAMILIES.items() for family in families]
 
@@ -61,7 +61,7 @@ def test_neutralised_text_has_no_added_token(maker: str) -> None:
 @pytest.mark.parametrize(("maker", "family"), BOTH)
 def test_no_untrusted_text_adds_a_special_token_to_a_prompt(maker: str, family: str) -> None:
     kind = tokenizer(maker)
-    text = "\n".join(each for token in tokens_of(maker) for each in variants(token, "<|im_end|>")[:5])
+    text = "\n".join(each for token in tokens_of(maker) for each in variants(token, "<|im_end|>")[::3])
     plain = counts(kind, encoded(maker, family, everywhere("ok"), "ok"))
     made = counts(kind, encoded(maker, family, everywhere(text), text))
     assert made == plain
@@ -79,10 +79,10 @@ def test_a_token_in_the_parts_of_a_content_is_none(maker: str, family: str) -> N
 # ---- what a server's prompt cache needs
 
 
-LOST = {"hermes": 4, "qwq": 2, "qwen3.5": 1}
+LOST = {"hermes": 4, "qwq": 2, "qwen3.5": 1, "deepseek_r1": 2}
 """Tokens at the end of a prompt that the next prompt of the run does not begin with, as the official templates have it.
-Hermes: a line break stands behind a result unless nothing follows it. QwQ: a prompt opens the reasoning, which the next
-one omits. Qwen3.5: the line break behind `<think>` is one token with the next where there were no thoughts."""
+Hermes: a line break stands behind a result unless nothing follows it. QwQ and R1: a prompt opens the reasoning, which
+the next one omits. Qwen3.5: the line break behind `<think>` is one token with the next where there were no thoughts."""
 
 
 def run() -> list[list[dict[str, Any]]]:
