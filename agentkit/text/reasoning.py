@@ -30,6 +30,7 @@ class Reasoning:
 
     def __init__(self, format: Format, out: list[Segment], *, is_open: bool) -> None:
         self.opening, self.closing = format.thinks
+        self._closings = dict((*format.quoted_thinks, format.thinks))
         self.is_open = self.has_begun = is_open
         self._section_starts = (format.section or ())[:1]
         self._pending: list[str] = []
@@ -37,8 +38,15 @@ class Reasoning:
         self._emitter = TextEmitter(Thought, out, keeps_end=False, strips=True)
         self._emitter.drop_space()
 
-    def open(self) -> None:
-        """Begin the reasoning, or continue it after a part of the answer."""
+    def opening_of(self, text: str) -> str | None:
+        """Returns the opening tag, of any family that the format knows, that a reply begins with; "" where there is
+        none, None while that isn't known."""
+        found = next((tag for tag in self._closings if text.startswith(tag)), "")
+        return found or (None if any(tag.startswith(text) for tag in self._closings) else "")
+
+    def open(self, tag: str) -> None:
+        """Begin the reasoning with an opening tag, or continue it after a part of the answer."""
+        self.opening, self.closing = tag, self._closings[tag]
         self.is_open = self.has_begun = True
         self._emitter.begin_part()
 
