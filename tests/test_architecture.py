@@ -92,7 +92,7 @@ LAYERS = [
         "text.families.family",
         "text.markers",
     ],
-    ["text.formats.*", "text.families.vision", "text.families.chatml", "text.held_text"],
+    ["text.formats.*", "text.families.vision", "text.families.chatml", "text.families.cohere", "text.held_text"],
     ["text.families.*", "text.reasoning", "text.mentions"],
     ["text.families", "text.formats"],
     ["text.special_tokens", "text.any_format"],
@@ -310,6 +310,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.families.family",
         "text.families.vision",
         "text.families.chatml",
+        "text.families.cohere",
     }
     for name, path in modules().items():
         if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "middleware.stack"):

@@ -132,4 +132,9 @@ def _announced(text: str) -> tuple[Format | None, str] | None:
     return announced(text)
 
 
-_REASONING_ONLY = Format("none", starts=(), block=lambda marker, tools, first: cast(Block, None))
+_REASONING_ONLY = Format(
+    "none",
+    starts=(),
+    block=lambda marker, tools, first: cast(Block, None),
+    quoted_thinks=(("[THINK]", "[/THINK]"),),
+)

@@ -35,7 +35,7 @@ def any_format(own: Format | None) -> Format:
         block=block,
         swallowed=tuple(word for word in (swallowed | ends | dict.fromkeys(_OTHER_ENDS)) if word not in owners),
         between=own.between if own is not None else "",
-        thinks=own.thinks if own is not None and not own.reopens else DEFAULT_THINKS,
+        thinks=own.thinks if own is not None and own.thinks[1] not in own.swallowed else DEFAULT_THINKS,
         quoted_thinks=tuple(dict.fromkeys((DEFAULT_THINKS, *(form.thinks for form in formats)))),
     )
 

@@ -282,7 +282,7 @@ class ReplyParser:
         """Handle an end tag of reasoning that nothing opened: everything before it was reasoning, unless the answer
         only mentions the tag. A second end tag is dropped."""
         is_mentioned = tag == self._quoted_end_tag or self._mentions_tag()
-        if tag == self._reasoning.closing and not (self._reasoning.has_begun or is_mentioned):
+        if self._reasoning.may_end(tag) and not (self._reasoning.has_begun or is_mentioned):
             self._end_unopened(end, tag)
         elif tag != self._reasoning.closing or not self._reasoning.has_begun or is_mentioned:
             self._emit(tag)
@@ -329,7 +329,7 @@ class ReplyParser:
         self._section = None
         self._has_called = False
         self._answer.restart()
-        self._reasoning.replace(thoughts)
+        self._reasoning.replace(thoughts, tag)
         if self._spoken is not None:
             self._spoken = Spoken()
             self._spoken.pause(0)

@@ -31,6 +31,7 @@ class Reasoning:
     def __init__(self, format: Format, out: list[Segment], *, is_open: bool) -> None:
         self.opening, self.closing = format.thinks
         self._closings = dict((*format.quoted_thinks, format.thinks))
+        self._openings = {end: tag for tag, end in self._closings.items() if end not in format.swallowed}
         self.is_open = self.has_begun = is_open
         self._section_starts = (format.section or ())[:1]
         self._pending: list[str] = []
@@ -54,8 +55,13 @@ class Reasoning:
         """End the reasoning."""
         self.is_open = False
 
-    def replace(self, text: str) -> None:
-        """Record that a LateReasoning with this text replaces all that was emitted, and ends the reasoning."""
+    def may_end(self, tag: str) -> bool:
+        """Whether an end tag that nothing opened ends reasoning: not one that also ends other parts of a reply."""
+        return tag == self.closing or (tag in self._openings and not self.has_begun)
+
+    def replace(self, text: str, tag: str) -> None:
+        """Record that a LateReasoning with this text, before an end tag, replaces all that was emitted."""
+        self.opening, self.closing = self._openings.get(tag, self.opening), tag
         self.is_open, self.has_begun = False, True
         self._emitter.restart(has_emitted=bool(text))
 
