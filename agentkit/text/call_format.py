@@ -72,9 +72,9 @@ class Format:
 
     starts: the markers that begin a block. block: creates the parser of a block from the marker, the tools (OpenAI's
     schemas, None where they are not known) and whether no answer text precedes it. swallowed: markers around calls,
-    which are dropped. section: the pair of markers (among `swallowed`) between which only calls count; its beginning
-    ends the reasoning too. thinks: the tags around the reasoning. strips: whether white space before a call belongs to
-    the markup. between: characters that may stand between two calls and carry no meaning.
+    which are dropped. section: the pair of markers (among `swallowed`, or `starts`) between which only calls count; its
+    beginning ends the reasoning too. thinks: the tags around the reasoning. strips: whether white space before a call
+    belongs to the markup. between: characters that may stand between two calls and carry no meaning.
 
     reopens: whether the reasoning may begin anywhere in a reply, not only at its start; the `swallowed` markers then
     separate parts of the answer. quoted_thinks: other tags of reasoning, which is left in the text. begins_with: for a

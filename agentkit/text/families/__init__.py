@@ -32,6 +32,7 @@ MODULES = (
     "gpt_oss",
     "command_r7b",
     "north",
+    "apertus",
 )
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
 
