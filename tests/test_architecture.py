@@ -96,7 +96,14 @@ LAYERS = [
     ["text.formats.qwen_coder"],
     ["text.formats.brackets"],
     ["text.formats.dsml_block", "text.families.deepseek_tokens"],
-    ["text.formats.*", "text.families.vision", "text.families.chatml", "text.families.names", "text.held_text"],
+    [
+        "text.formats.*",
+        "text.families.vision",
+        "text.families.chatml",
+        "text.families.names",
+        "text.families.cohere",
+        "text.held_text",
+    ],
     ["text.families.*", "text.reasoning", "text.mentions"],
     ["text.families", "text.formats"],
     ["text.special_tokens", "text.any_format"],
@@ -324,6 +331,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.families.mistral_system",
         "text.formats.brackets",
         "text.families.names",
+        "text.families.cohere",
     }
     for name, path in modules().items():
         if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "middleware.stack"):

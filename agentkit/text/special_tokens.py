@@ -26,7 +26,7 @@ _TOKENS = (
     *("<start_function_call>", "<end_function_call>", "<start_function_response>", "<end_function_response>"),
     *("<start_function_declaration>", "<end_function_declaration>", "<function_call>", "</function_call>"),
     *("<seed:bos>", "<seed:eos>", "<seed:pad>", "<seed:cot_budget_reflect>", "<[BOS_never_used]>"),
-    *("<BOS_TOKEN>", "<EOS_TOKEN>", "<PAD_TOKEN>", "<UNK>", "<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
+    *("<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
     *("<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<end_of_utterance>", "<fake_token_around_image>"),
     *("<image_placeholder>", "<dots_function_call>", "</dots_function_call>"),
     *("]~b]", "]~!b[", "[e~[", "<beginning_of_sentence>", "<end_of_sentence>"),  # MiniMax

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
+    "apertus",
+    "command_r7b",
     "deepseek",
     "deepseek_r1",
     "deepseek_r1_0528",
@@ -30,6 +32,7 @@ MODULES = (
     "functionary_v3_1",
     "glm",
     "glm_4_7",
+    "gpt_oss",
     "hermes",
     "kimi",
     "kimi_k2_thinking",
@@ -44,6 +47,7 @@ MODULES = (
     "mistral_v7",
     "nemotron_nano_v2",
     "nemotron_super_v1_5",
+    "north",
     "qwen2_5",
     "qwen3",
     "qwen3_5",
