@@ -31,7 +31,8 @@ class Reasoning:
     def __init__(self, format: Format, out: list[Segment], *, is_open: bool) -> None:
         self.opening, self.closing = format.thinks
         self.is_open = self.has_begun = is_open
-        self._section_starts = (format.section or ())[:1]
+        self._label = format.label
+        self._section_starts = (*(format.section or ())[:1], *(format.starts if format.reopens else ()))
         self._pending: list[str] = []
         self._pending_end = ""
         self._emitter = TextEmitter(Thought, out, keeps_end=False, strips=True)
@@ -68,9 +69,11 @@ class Reasoning:
             text = (markers.take() + text).lstrip(SPACE)
             if text.startswith(self.opening):  # the prompt has already opened the reasoning
                 return text[len(self.opening) :]
-            if self.opening.startswith(text):
+            if self.opening.startswith(text) or self._may_be_label(text):
                 markers.held = text
                 return ""
+            if self._label and text.startswith((f"{self._label}\n", self._label + self.closing)):
+                text = text[len(self._label) :]
         before, found, text = markers.split(text)
         self._emitter.emit(before)
         quotation.feed(before)
@@ -81,6 +84,12 @@ class Reasoning:
         elif found:
             self._emitter.emit(found)
         return text
+
+    def _may_be_label(self, text: str) -> bool:
+        after = text.removeprefix(self._label)
+        return bool(self._label) and (
+            self._label.startswith(text) or (after != text and self.closing.startswith(after))
+        )
 
     def _parse_pending(self, text: str) -> str:
         """Parse a call inside the reasoning: it is reasoning if the reasoning is closed after it, else a call."""

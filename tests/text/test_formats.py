@@ -508,6 +508,10 @@ MARKS = {
     "mistral": ["[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "{", "}", '"', "[", "]", "[THINK]", "[/THINK]"],
     "deepseek": [FIRST, START, SEP, END, LAST, "{", "}", '"', "```json"],
     "glm": ["<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
+    "gemma4": [
+        *("<|tool_call>", "<tool_call|>", '<|"|>', "call:f", "{", "}", "[", "]", "(", ")", ":", ",", '"', "'"),
+        *("<|channel>", "thought", "<channel|>"),
+    ],
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),
