@@ -512,6 +512,13 @@ MARKS = {
         *("<|tool_call>", "<tool_call|>", '<|"|>', "call:f", "{", "}", "[", "]", "(", ")", ":", ",", '"', "'"),
         *("<|channel>", "thought", "<channel|>"),
     ],
+    "functiongemma": [
+        *("<start_function_call>", "<end_function_call>", "<escape>", "call:f", "{", "}", "[", "]", ":", ","),
+        *('"', "'"),
+    ],
+    "granite": ["<|tool_call|>", "<tool_call>", "</tool_call>", "[", "]", "{", "}", '"', "\\", "name", ":", "```"],
+    "granite_20b": ["<function_call>", "</function_call>", "[", "]", "{", "}", '"', "name", ":"],
+    "phi4_mini": ["functools[", "<|tool_call|>", "<|/tool_call|>", "[", "]", "{", "}", '"', "name", ":", "functools"],
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),

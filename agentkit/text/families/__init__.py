@@ -19,7 +19,21 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT", "Family", "Variant", "families", "family_named", "family_of"]
 
-MODULES = ("qwen3_coder", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwen2_5", "llama", "mistral", "gemma4")
+MODULES = (
+    *("qwen3_coder", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwen2_5", "llama", "mistral"),
+    *(
+        "gemma4",
+        "functiongemma",
+        "gemma",
+        "granite4",
+        "granite3",
+        "granite3_0",
+        "granite_20b",
+        "phi4_mini",
+        "phi4",
+        "phi3",
+    ),
+)
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
 
 DEFAULT = "qwen3"

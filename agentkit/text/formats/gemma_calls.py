@@ -26,7 +26,7 @@ _STRING = {mark: re.compile(rf"{mark}((?:[^{mark}\\]|\\.)*+)({mark}?)", re.DOTAL
 _BLANK, _SPACE = re.compile(r"\s*+"), re.compile(r"[\s,]*+")
 _BARE = {")": re.compile(r"[^,)}\]]*+"), "}": re.compile(r"[^,}\]]*+")}
 _COLON = re.compile(r"\s*+[:=]")
-_KEY = re.compile(r"\s*+([\w.$\-][\w.$\- ]{0,100}+)\s*+[:=]")
+_KEY = re.compile(r"\s*+([^\s:=,{}\[\]\"'<][^:=,{}\[\]\"'<\n]{0,100}+)\s*+[:=]")
 
 
 class GemmaBlock:
