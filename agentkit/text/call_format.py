@@ -49,7 +49,8 @@ CUT_OFF = "the call was cut off by the limit on the reply's length"
 
 class Block(Protocol):
     """Parses the markup of calls incrementally, from the first character to the last. Implementations keep their
-    position, so that feeding takes linear time."""
+    position, so that feeding takes linear time. One whose markup is complete while more calls may follow has a true
+    attribute `is_whole` then."""
 
     def feed(self, text: str) -> str | None:
         """Parse more text. Returns None while the block continues, else the text after its end."""
@@ -79,7 +80,8 @@ class Format:
     reopens: whether the reasoning may begin anywhere in a reply, not only at its start; the `swallowed` markers then
     separate parts of the answer, and calls end reasoning that nothing closes. quoted_thinks: other tags of reasoning,
     which is left in the text. begins_with: for a format that shares a start with others, whether a block of this one
-    may begin with a character (None: with any).
+    may begin with a character (None: with any). own_starts: those of the starts that mean a call only from a model of
+    its own family.
     """
 
     name: str
@@ -94,11 +96,12 @@ class Format:
     reopens: bool = False
     begins_with: Callable[[str], bool] | None = None
     quoted_thinks: tuple[tuple[str, str], ...] = ()
+    own_starts: tuple[str, ...] = ()
 
     @property
     def marks(self) -> tuple[str, ...]:
         """The starts that are enough to recognise a call, whatever the model; a bracket may begin any text."""
-        return tuple(start for start in self.starts if len(start) > 1)
+        return tuple(start for start in self.starts if len(start) > 1 and start not in self.own_starts)
 
 
 def resolve_reasoning(segments: Sequence[Segment]) -> list[Segment]:

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "functiongemma",
-    patterns=(r"functiongemma(?![a-z])",),
+    patterns=(exactly(r"(?:google[-_.])?functiongemma"),),
     template=Path(__file__).with_suffix(".jinja"),
     bos="<bos>",
     calls="agentkit.text.formats.functiongemma",

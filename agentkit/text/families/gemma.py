@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family, Variant
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "gemma",
     patterns=(
-        r"(?<![a-z])gemma-?(?:2|3n?)(?![a-z\d.])",
-        r"(?<![a-z])gemma[-:](?:1\.1-)?[27]b(?![a-z\d])",
+        exactly(r"(?:google[-_.])?gemma-?(?:2|3|3n)(?:[-:]e[24]b)?"),
+        exactly(r"(?:google[-_.])?gemma(?:-1\.1)?[-:][27]b"),
     ),
     template=Path(__file__).with_suffix(".jinja"),
     tools_template=Path(__file__).with_name("described_tools.jinja"),

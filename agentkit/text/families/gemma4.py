@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family, Variant
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "gemma4",
-    patterns=(r"(?<![a-z])gemma-?4(?![a-z\d.])",),
+    patterns=(exactly(r"(?:google[-_.])?gemma-?4(?:[-:](?:e[24]b|26b-a4b))?"),),
     template=Path(__file__).with_suffix(".jinja"),
     bos="<bos>",
     calls="agentkit.text.formats.gemma4",

@@ -3,10 +3,14 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "granite3.0",
-    patterns=(r"granite-?3(?:\.0(?![\d.])|-(?:dense|moe)(?![a-z]))(?![\w.:-]{0,40}(?:guardian|base))",),
+    patterns=(
+        exactly(r"(?:ibm[-_.](?:granite[-_.])?)?granite-?3(?:\.0)?-(?:dense|moe)"),
+        exactly(r"(?:ibm[-_.](?:granite[-_.])?)?granite-?3\.0(?:-(?:1b-a400m|3b-a800m))?"),
+    ),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.granite",
     ends=("<|end_of_text|>",),

@@ -4,13 +4,19 @@ from pathlib import Path
 
 from agentkit.text.families.chatml import JSON_CALL, TAGS
 from agentkit.text.families.family import Family, Variant
+from agentkit.text.families.names import exactly
 
-_OTHERS = r"(?![\w.:-]{0,40}(?:\d{3}m|1b|preview|vision|speech|docling|guardian|embedding|code))"
+_NAME = r"(?:ibm[-_.](?:granite[-_.])?)?granite-?"
 _DEFAULT = "You are a helpful assistant. Please ensure responses are professional, accurate, and safe."
 
 FAMILY = Family(
     "granite4",
-    patterns=(rf"granite-?4(?:\.[01])?(?![\d.]){_OTHERS}",),
+    patterns=(
+        exactly(
+            r"(?:ibm[-_.](?:granite[-_.])?)?granite-?4(?:\.0)?(?![-:](?:h-)?(?:350m|1b))(?:[-:](?:h-)?(?:tiny|small|micro)(?:-h)?)?"
+        ),
+        exactly(r"(?:ibm[-_.](?:granite[-_.])?)?granite-?4\.1"),
+    ),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.hermes",
     ends=("<|end_of_text|>",),

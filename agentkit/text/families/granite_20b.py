@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "granite_20b",
-    patterns=(r"granite-?20b-(?:functioncalling|fc)",),
+    patterns=(exactly(r"(?:ibm[-_.](?:granite[-_.])?)?granite-?20b-functioncalling"),),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.granite_20b",
     ends=("<|endoftext|>", "<function_response>"),

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "phi3",
-    patterns=(r"(?<![a-z])phi-?3(?:\.5)?(?![a-z\d.])(?![\w.:-]{0,40}(?:small|vision|silica))",),
+    patterns=(exactly(r"(?:microsoft[-_.])?phi-?3(?:\.5)?(?![-:](?:vision|small))(?:[-:](?:mini|medium|moe))?"),),
     template=Path(__file__).with_suffix(".jinja"),
     tools_template=Path(__file__).with_name("described_tools.jinja"),
     calls="agentkit.text.formats.llama",

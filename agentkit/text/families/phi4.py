@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family, Variant
+from agentkit.text.families.names import exactly
 
 _REASONING = (
     "You are Phi, a language model trained by Microsoft to help users. Your role as an assistant involves thoroughly "
@@ -21,7 +22,7 @@ _REASONING = (
 
 FAMILY = Family(
     "phi4",
-    patterns=(r"(?<![a-z])phi-?4(?![a-z\d.])(?![\w.:-]{0,40}(?:mini|multimodal|vision|-mm))",),
+    patterns=(exactly(r"(?:microsoft[-_.])?phi-?4(?:-reasoning(?:[-:]plus)?)?"),),
     template=Path(__file__).with_suffix(".jinja"),
     tools_template=Path(__file__).with_name("described_tools.jinja"),
     calls="agentkit.text.formats.llama",

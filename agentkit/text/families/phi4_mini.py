@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "phi4_mini",
-    patterns=(r"(?<![a-z])phi-?4-mini(?![a-z\d.])(?![\w.:-]{0,40}(?:reasoning|flash))",),
+    patterns=(exactly(r"(?:microsoft[-_.])?phi-?4-mini"),),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.phi4_mini",
     ends=("<|end|>", "<|endoftext|>"),

@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentkit.text.call_format import Block, Format
-from agentkit.text.formats.json_block import calls_in
-from agentkit.text.formats.list_block import ListBlock
+from agentkit.text.formats.brackets import ListBlock
 
 STARTS = ("<|tool_call|>", "<tool_call>")
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """Creates the parser of the calls after one marker."""
-    return ListBlock(marker, calls_in)
+    return ListBlock(marker)
 
 
 FORMAT = Format(
