@@ -94,7 +94,7 @@ LAYERS = [
     ],
     ["text.formats.mistral", "text.families.mistral_tokens", "text.families.mistral_system"],
     ["text.formats.qwen_coder"],
-    ["text.formats.brackets"],
+    ["text.formats.brackets", "text.formats.gemma_calls"],
     ["text.formats.dsml_block", "text.families.deepseek_tokens"],
     [
         "text.formats.*",
@@ -320,6 +320,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.formats.json_block",
         "text.formats.typed",
         "text.formats.python_calls",
+        "text.formats.gemma_calls",
         "text.formats.mistral",
         "text.formats.qwen_coder",
         "text.formats.dsml_block",

@@ -7,7 +7,7 @@ from typing import Any
 from agentkit.text.call_format import DEFAULT_THINKS, Block, Format, Segment
 from agentkit.text.families import families
 
-_OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
+_OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
 """Tokens that end a turn in families without a file; a server may leave them after a call at the end of a reply."""
 
 

@@ -33,7 +33,8 @@ class Reasoning:
         self._closings = dict((*format.quoted_thinks, format.thinks))
         self._openings = {end: tag for tag, end in self._closings.items() if end not in format.swallowed}
         self.is_open = self.has_begun = is_open
-        self._section_starts = (format.section or ())[:1]
+        self._label = format.label
+        self._section_starts = (*(format.section or ())[:1], *(format.starts if format.reopens else ()))
         self._call_starts = () if format.section else format.marks
         self._begins_line = True
         self._pending: list[str] = []
@@ -84,9 +85,11 @@ class Reasoning:
             text = (markers.take() + text).lstrip(SPACE)
             if text.startswith(self.opening):  # the prompt has already opened the reasoning
                 return text[len(self.opening) :]
-            if self.opening.startswith(text):
+            if self.opening.startswith(text) or self._may_be_label(text):
                 markers.held = text
                 return ""
+            if self._label and text.startswith((f"{self._label}\n", self._label + self.closing)):
+                text = text[len(self._label) :]
         before, found, text = markers.split(text)
         self._emitter.emit(before)
         quotation.feed(before)
@@ -99,6 +102,11 @@ class Reasoning:
             self._begins_line = False
             self._emitter.emit(found)
         return text
+
+    def _may_be_label(self, text: str) -> bool:
+        if not self._label or self._label.startswith(text):
+            return bool(self._label)
+        return text.startswith(self._label) and self.closing.startswith(text[len(self._label) :])
 
     def _may_end(self, marker: str) -> bool:
         """Whether a marker may begin calls that end the reasoning: a section of calls, or one on a line of its own."""
