@@ -148,6 +148,16 @@ MARKUP = (
         "<tool_response>",
         "e.g. ",
     ),
+    *(
+        "<minimax:tool_call>",
+        '<invoke name="a">',
+        "</invoke>",
+        '<invoke name="a"><parameter name="b">',
+        '<parameter name="b">',
+        "<seed:tool_call>",
+        "<seed:tool_call><function=a><parameter=b><",
+        "<parameter=b><![CDATA[",
+    ),
 )
 """What hostile replies are made of."""
 

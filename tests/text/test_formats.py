@@ -502,6 +502,14 @@ def test_a_stop_string_and_the_text_after_it_are_dropped() -> None:
 
 
 MARKS = {
+    "minimax_m2": [
+        *("<minimax:tool_call>", "</minimax:tool_call>", '<invoke name="get_weather">', '<parameter name="city">'),
+        *("</parameter>", "</invoke>", "<invoke name=", "<think>", "</think>", '{"name": "now"}'),
+    ],
+    "seed_oss": [
+        *("<seed:tool_call>", "</seed:tool_call>", "<function=get_weather>", "<parameter=days>", "2", "</parameter>"),
+        *("</function>", "<seed:think>", "</seed:think>", "<![CDATA[", "]]>"),
+    ],
     "hermes": ["<tool_call>", "</tool_call>", "{", "}", '"', "\\", "name", ":", "```", "<think>", "</think>"],
     "qwen_coder": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
     "llama": ["{", "}", '"name"', '"parameters"', ":", "[", "]", "(", ")", "`", ";", "<|python_tag|>"],

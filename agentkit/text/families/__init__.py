@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT", "Family", "Variant", "families", "family_named", "family_of"]
 
-MODULES = ("qwen3_coder", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwen2_5", "llama", "mistral")
+MODULES = (
+    "qwen3_coder",
+    "deepseek",
+    "hermes",
+    "kimi",
+    "glm",
+    "qwen3",
+    "qwen2_5",
+    "llama",
+    "mistral",
+    "minimax_m2",
+    "seed_oss",
+)
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
 
 DEFAULT = "qwen3"
