@@ -78,6 +78,7 @@ class Format:
     reopens: whether the reasoning may begin anywhere in a reply, not only at its start; the `swallowed` markers then
     separate parts of the answer. quoted_thinks: other tags of reasoning, which is left in the text. begins_with: for a
     format that shares a start with others, whether a block of this one may begin with a character (None: with any).
+    framing: those of `swallowed` that are ordinary tags around the answer, and text in a reply of any other model.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Format:
     reopens: bool = False
     begins_with: Callable[[str], bool] | None = None
     quoted_thinks: tuple[tuple[str, str], ...] = ()
+    framing: tuple[str, ...] = ()
 
     @property
     def marks(self) -> tuple[str, ...]:

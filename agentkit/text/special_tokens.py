@@ -16,7 +16,7 @@ from typing import Any
 from agentkit.message import map_response
 from agentkit.text.call_format import Format
 
-_TAGS = ("tool_calls", "function_calls", "function_results")
+_TAGS = ("function_results",)
 """Tags of tool calls, results and reasoning; matched case-insensitively and also as closing tags."""
 
 _TOKENS = (
@@ -26,13 +26,12 @@ _TOKENS = (
     *("<start_function_declaration>", "<end_function_declaration>", "<function_call>", "</function_call>"),
     *("<BOS_TOKEN>", "<EOS_TOKEN>", "<PAD_TOKEN>", "<UNK>", "<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
     *("<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<end_of_utterance>", "<fake_token_around_image>"),
-    *("<image_placeholder>", "<dots_function_call>", "</dots_function_call>"),
-    *("<beginning_of_sentence>", "<end_of_sentence>"),  # MiniMax
+    "<image_placeholder>",
     *("<longcat_user>", "<longcat_assistant>", "<longcat_system>", "<longcat_think>", "</longcat_think>"),
     *("<file_sep>", "<repo_name>", "<issue_start>", "<jupyter_start>", "<empty_output>"),
 )
 _CALLS = (
-    *("<TOOLCALL>", "</TOOLCALL>", "<AVAILABLE_TOOLS>", "</AVAILABLE_TOOLS>", "<tool_sep>"),
+    *("<TOOLCALL>", "</TOOLCALL>", "<AVAILABLE_TOOLS>", "</AVAILABLE_TOOLS>"),
     *("<longcat_tool_call>", "</longcat_tool_call>"),
 )
 """Tokens of models whose family has no file; those in _CALLS stay in a model's own text."""
@@ -52,6 +51,8 @@ _OTHER = {
     "[": (r"\|[^\[\]|\s]{1,40}\|\]",),  # EXAONE
     "]": (r"<\][^\[\]<>\n]{1,40}\[>\[",),  # MiniMax
 }
+_OTHER_TURNS = {**_OTHER, "]": (r"<\](?!minimax\[)[^\[\]<>\n]{1,40}\[>\[",)}
+"""The same without what MiniMax M3 writes before each tag of a call."""
 
 
 def neutralised(text: str, more: Iterable[str] = ()) -> str:
@@ -155,7 +156,7 @@ def _turns(more: tuple[str, ...]) -> re.Pattern[str]:
     turns, calls, _ = _of_families()
     spared = "|".join((_SPARED, *(re.escape(word[1:]) for word in calls if word[0] == "<")))
     barred = tuple(f"(?!{spared}){each}" for each in _BARRED)
-    return _insertion_points((*turns, *more), {"<": barred, **_OTHER})
+    return _insertion_points((*turns, *more), {"<": barred, **_OTHER_TURNS})
 
 
 def _of_families() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

@@ -31,6 +31,15 @@ MODULES = (
     "mistral",
     "minimax_m2",
     "seed_oss",
+    "lfm2",
+    "lfm2_5",
+    "minimax_m1",
+    "hunyuan",
+    "hy3",
+    "minimax_m3",
+    "minicpm5",
+    "jamba",
+    "internlm2",
 )
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
 

@@ -22,5 +22,5 @@ FAMILY = Family(
         Variant(r"m2\.7", {"variables": _named("M2.7")}),
     ),
     special_tokens=("]~b]", "]~!b["),
-    tags=("minimax:tool_call", "think", "tools", "response"),
+    tags=("minimax:tool_call", "dots_function_call", "function_calls", "think", "tools", "response"),
 )

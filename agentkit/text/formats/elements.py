@@ -20,32 +20,32 @@ from typing import Any
 from agentkit.text.call_format import BadCall, Block, Call, Segment, Text
 from agentkit.text.formats.json_block import JsonBlock, arguments_call, calls_in
 from agentkit.text.formats.typed import parameters_of, typed_value
+from agentkit.tooling.json_repair import read_json
 
 _ATTRIBUTE = (
-    r"""(?:\s{1,9}name)?\s{0,9}=\s{0,9}(?:"([^"<>]{1,300})"|'([^'<>]{1,300})'|([^\s"'<>]{1,300}))[^<>]{0,200}>"""
+    r"""(?:[\s\u0120]{0,9}name)?\s{0,9}=\s{0,9}(?:"([^"<>]{1,300})"|'([^'<>]{1,300})'|([^\s"'<>]{1,300}))"""
+    r"[^<>]{0,200}>"
 )
 _MAX_TAG = 600
 _MAX_GAP = 200
 _JSON_HEAD = re.compile(r"[{\[]")
+_EDGE = 40
 _CDATA, _CDATA_END = "<![CDATA[", "]]>"
+_ELEMENT = re.compile(r"\s*<([A-Za-z_][\w.\-]{0,100})>")
 _CUT = "the tool call is cut off before its end"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tags:
-    """The tags of one family. wrapper: the tags around the calls of a reply. call, value: the names of the elements of
-    a call and of a parameter. is_framed: whether the newlines around a value on lines of its own belong to the
-    markup."""
+    """The tags of some families. wrappers: the tags around the calls of a reply. call, value: the names of the elements
+    of a call and of a parameter. only_known: a call without a wrapper counts only with the name of a tool offered.
+    is_framed: whether the newlines around a value on lines of its own belong to the markup."""
 
-    wrapper: tuple[str, str]
+    wrappers: Mapping[str, str]
     call: str
     value: str
     is_framed: bool = False
-
-    @property
-    def call_end(self) -> str:
-        """The end tag of a call."""
-        return f"</{self.call}>"
+    only_known: bool = False
 
 
 class ElementsBlock:
@@ -57,7 +57,7 @@ class ElementsBlock:
         self._tags = tags
         self._tools = tools
         self._tag, self._beginnings, self._after_value, self._after_call = _patterns(tags)
-        self._has_wrapper = marker == tags.wrapper[0]
+        self._has_wrapper = marker in tags.wrappers
         self._rest = "" if self._has_wrapper else marker
         self._state: Callable[[str], tuple[str, bool]] = self._read_start
         self._json: JsonBlock | None = None
@@ -66,6 +66,7 @@ class ElementsBlock:
         self._names: set[str] | None = None
         self._key: str | None = None
         self._value: list[str] = []
+        self._begun = self._tail = ""  # the first and the last characters of the value
         self._arguments: list[tuple[str, str]] = []
         self._prose: list[str] = []
         self._raw: list[str] = []
@@ -123,14 +124,19 @@ class ElementsBlock:
         begun = text.lstrip()
         found = self._tag.match(begun)
         if found is not None and found["call"]:
-            return self._begin_call(found, begun)
+            return self._begin_call(found, begun) if self._may_call(found) else self._reject(text)
         if self._has_wrapper and _JSON_HEAD.match(begun):
-            wrapper = self._tags.wrapper
-            self._json = JsonBlock(wrapper[0], wrapper[:1], wrapper[1:], calls_in, _JSON_HEAD)
+            end = self._tags.wrappers[self._marker]
+            self._json = JsonBlock(self._marker, (self._marker,), (end,), calls_in, _JSON_HEAD)
             return text, True
         if not self._at_end and len(text) < _MAX_TAG and self._may_begin(begun, self._beginnings[:1]):
             return text, False
         return self._reject(text)
+
+    def _may_call(self, found: "re.Match[str]") -> bool:
+        if self._has_wrapper or not self._tags.only_known or self._tools is None:
+            return True
+        return parameters_of(_attribute(found, 2), self._tools) is not None
 
     def _begin_call(self, found: "re.Match[str]", text: str) -> tuple[str, bool]:
         self._name = _attribute(found, 2)
@@ -162,9 +168,10 @@ class ElementsBlock:
         found = self._tag.match(begun)
         if found is not None and found["call"]:
             return self._begin_call(found, begun)
-        if begun.startswith(self._tags.wrapper[1]):
-            return self._end(begun[len(self._tags.wrapper[1]) :])
-        words = (self._beginnings[0], self._tags.wrapper[1])
+        ends = tuple(self._tags.wrappers.values())
+        if begun.startswith(ends):
+            return self._end(begun.partition(">")[2])
+        words = (self._beginnings[0], *ends)
         if not self._at_end and len(text) < _MAX_TAG and self._may_begin(begun, words):
             return text, False
         return self._end(text)
@@ -178,13 +185,18 @@ class ElementsBlock:
         (self._prose if self._key is None else self._value).append(text)
         if self._key is None:
             self._raw.append(text)
+        else:
+            self._begun = (self._begun + text[:_EDGE])[:_EDGE]
+            self._tail = (self._tail + text[-_EDGE:])[-_EDGE:]
 
     def _is_markup(self, found: "re.Match[str]", behind: str) -> bool | None:
         """Whether a tag is markup here; None while that depends on text that has not arrived."""
         if self._key is None:
             return True
-        if self._value and self._value[0].startswith(_CDATA) and found["value_end"]:
-            return self._value_so_far(found).endswith(_CDATA_END)
+        before = found.string[: found.start()]
+        is_cdata = (self._begun + before[:_EDGE]).lstrip().startswith(_CDATA)
+        if is_cdata and not (self._tail + before[-_EDGE:]).rstrip().endswith(_CDATA_END):
+            return False
         if found["value"]:
             return self._names is None or _attribute(found, 6) in self._names
         if found["value_end"] or found["call_end"]:
@@ -197,9 +209,6 @@ class ElementsBlock:
             return None if not self._at_end and any(word.startswith(begun) for word in words) else False
         return False
 
-    def _value_so_far(self, found: "re.Match[str]") -> str:
-        return "".join((*self._value, found.string[: found.start()])).rstrip()
-
     def _handle_tag(self, found: "re.Match[str]", text: str) -> tuple[str, bool]:
         self._keep(text[: found.start()])
         self._end_value()
@@ -208,10 +217,10 @@ class ElementsBlock:
         elif not found["value_end"]:
             if not found["call_end"]:  # the call was never closed
                 self._end_call()
-                return text[found.start() :], True
+                return (text[found.start() :], True) if self._has_wrapper else self._end(text[found.start() :])
             self._raw.append(found.group())
             self._end_call()
-            return text[found.end() :], True
+            return (text[found.end() :], True) if self._has_wrapper else self._end(text[found.end() :])
         self._raw.append(found.group())
         return text[found.end() :], True
 
@@ -225,7 +234,7 @@ class ElementsBlock:
         elif self._tags.is_framed and value.startswith("\n") and value.endswith("\n"):
             value = value[1:-1]
         self._arguments.append((self._key, value))
-        self._key, self._value = None, []
+        self._key, self._value, self._begun, self._tail = None, [], "", ""
 
     def _end_call(self) -> None:
         self._state = self._read_between
@@ -235,11 +244,48 @@ class ElementsBlock:
             text = self._opening() + "".join(self._raw)
             self._parts.append(call if isinstance(call, Call) else call._replace(text=text))
             return
+        if prose and not self._arguments:
+            self._arguments, prose = _named_elements(prose)
+        reason = ""
+        if prose and (not self._arguments or f"<{self._tags.value}" in prose):
+            reason = "the tool call has text in place of its parameters"
+        elif len(dict(self._arguments)) < len(dict.fromkeys(self._arguments)):
+            reason = "the tool call has two values for one parameter"
+        if reason:
+            self._parts.append(BadCall(self._opening() + "".join(self._raw), reason, self._name))
+            return
         parameters = parameters_of(self._name, self._tools)
         arguments = {key: typed_value(value, key, parameters) for key, value in self._arguments}
+        if len(arguments) == 1 and self._names and not self._names & arguments.keys():
+            arguments = _unwrapped(arguments)
         self._parts.append(Call(self._name, json.dumps(arguments, ensure_ascii=False)))
         if prose:
             self._parts.append(Text(prose))
+
+
+def _unwrapped(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments that a model wrote as one object into a parameter that the tool does not have."""
+    ((key, value),) = arguments.items()
+    if key not in ("arguments", "parameters", "properties") or not isinstance(value, str):
+        return arguments
+    try:
+        inner = read_json(value)
+    except ValueError:
+        return arguments
+    return inner if isinstance(inner, dict) else arguments
+
+
+def _named_elements(text: str) -> tuple[list[tuple[str, str]], str]:
+    """Returns the names and texts of elements such as `<city>Paris</city>`, and the text from what is none."""
+    found: list[tuple[str, str]] = []
+    start = 0
+    while opening := _ELEMENT.match(text, start):
+        end = text.find(f"</{opening[1]}>", opening.end())
+        if end < 0:
+            break
+        found.append((opening[1], text[opening.end() : end]))
+        start = end + len(opening[1]) + 3
+    return found, text[start:].strip()
 
 
 def _attribute(found: "re.Match[str]", group: int) -> str:
@@ -251,14 +297,15 @@ def _attribute(found: "re.Match[str]", group: int) -> str:
 def _patterns(tags: Tags) -> tuple["re.Pattern[str]", tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Returns the pattern of all tags, how they begin (that of a call first), and what may follow a value and a call
     that contains one."""
-    call, value, wrapper = re.escape(tags.call), re.escape(tags.value), tags.wrapper
+    call, value = re.escape(tags.call), re.escape(tags.value)
+    wrappers, ends = tuple(tags.wrappers), tuple(tags.wrappers.values())
     pattern = (
         rf"(?P<call><{call}{_ATTRIBUTE})|(?P<value><{value}{_ATTRIBUTE})|(?P<value_end></{value}\s{{0,9}}>)"
-        rf"|(?P<call_end></{call}\s{{0,9}}>)|{re.escape(wrapper[0])}|{re.escape(wrapper[1])}"
+        rf"|(?P<call_end></{call}\s{{0,9}}>){''.join('|' + re.escape(each) for each in (*wrappers, *ends))}"
     )
-    beginnings = (f"<{tags.call}", f"<{tags.value}", f"</{tags.value}", f"</{tags.call}", *wrapper)
-    after_value = (f"<{tags.value}", f"</{tags.call}", wrapper[1])
-    return re.compile(pattern), beginnings, after_value, (f"<{tags.call}", *wrapper)
+    beginnings = (f"<{tags.call}", f"<{tags.value}", f"</{tags.value}", f"</{tags.call}", *wrappers, *ends)
+    after_value = (f"<{tags.value}", f"</{tags.call}", *ends)
+    return re.compile(pattern), beginnings, after_value, (f"<{tags.call}", *wrappers, *ends)
 
 
 def block_of(tags: Tags) -> Callable[[str, Sequence[Mapping[str, Any]] | None, bool], Block]:

@@ -11,8 +11,8 @@
 from agentkit.text.call_format import Format
 from agentkit.text.formats.elements import Tags, block_of
 
-TAGS = Tags(("<seed:tool_call>", "</seed:tool_call>"), "function", "parameter", is_framed=True)
-START, END = TAGS.wrapper
+START, END = "<seed:tool_call>", "</seed:tool_call>"
+TAGS = Tags({START: END}, "function", "parameter", is_framed=True)
 
 FORMAT = Format(
     "seed_oss",
