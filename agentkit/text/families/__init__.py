@@ -21,7 +21,7 @@ __all__ = ["DEFAULT", "Family", "Variant", "families", "family_named", "family_o
 
 MODULES = (
     *("qwen3_coder", "qwen3_5", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwq", "qwen2_5"),
-    *("mimo", "mimo_v2_5", "nemotron_3_nano", "smollm2", "smollm3", "bielik", "reka_edge"),
+    *("mimo", "mimo_v2_5", "nemotron_3", "smollm2", "smollm3", "bielik", "reka_edge"),
     *("llama", "mistral"),
 )
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
