@@ -229,7 +229,10 @@ class Counting(ChatTemplate):
         return super().render(messages, tools, **variables)
 
 
-@pytest.mark.parametrize("family", ["qwen2.5", "qwen3", "qwen3_coder", "llama", "deepseek", "glm", "kimi"])
+GROWING = ["qwen2.5", "qwen3", "qwen3_coder", "qwen3.5", "qwq", "nemotron_3", "llama", "deepseek", "glm", "kimi"]
+
+
+@pytest.mark.parametrize("family", GROWING)
 @pytest.mark.parametrize("shape", ["one question", "many questions"])
 def test_a_turn_renders_no_more_messages_late_than_early(family: str, shape: str) -> None:
     maker = PromptMaker(family_named(family))
