@@ -289,6 +289,8 @@ TEXTS = [
     ("mistral", "An [INST] and a [TOOL list"),
     ("mistral", "[TOOL_CALLS]"),
     ("deepseek", f"Bars <{BAR} and more"),
+    ("dsml", "The tag <｜DSML｜invoke> and <｜DSML｜foo name='a'>"),
+    ("dsml", "ends in <｜DSML｜inv"),
     ("llama", 'An answer: {"city": "Paris", "degrees": 21}'),
     ("llama", '```json\n{"name": "now", "parameters": {}}\n```'),
     ("llama", 'He said `{"name": "now", "parameters": {}}` so.'),
@@ -321,6 +323,8 @@ BAD = [
     ("glm", "<tool_call>f<arg_key>x</arg_key><arg_value>cut o", "f"),
     ("kimi", '<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"x": ', "f"),
     ("deepseek", f'{START}f{SEP}{{"x": "cut o', "f"),
+    ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x" string="true">cut o', "f"),
+    ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x">1</｜DSML｜parameter>\n', "f"),
     ("mistral", '[TOOL_CALLS]f{"x": "cut o', "f"),
     ("mistral", '[TOOL_CALLS]{"command": "ls"}', None),
 ]
@@ -538,7 +542,60 @@ def test_a_stop_string_and_the_text_after_it_are_dropped() -> None:
         assert read("hermes", chunks, stops=["<|im_end|>"]).text == "Yes."
 
 
+DSML = [
+    *(
+        "<｜DSML｜tool_calls>",
+        "</｜DSML｜function_calls>",
+        "<｜DSML｜invoke",
+        ' name="now">',
+        "</｜DSML｜invoke>",
+        "｜",
+    ),
+    *("<｜DSML｜parameter", ' name="a" string="true">', "</｜DSML｜parameter>", "<｜DSML｜", "{", "</think>"),
+]
+TOOL_CALLS = (
+    *("<tool_calls>", "</tool_calls>", "<tool_call>", "</tool_call>", "now", "<tool_sep>", "</arg_key>"),
+    *("<arg_value>", "</arg_value>", "<tool_calls:opensource>", "</tool_calls:opensource>", "["),
+    *("<think:opensource>", "</think:opensource>", "<answer>", "</answer>", '{"name": "now"}'),
+)
 MARKS = {
+    **dict.fromkeys(["tool_calls", "hunyuan", "hy3"], TOOL_CALLS),
+    "minicpm5": [
+        *('<function name="get_weather">', "<function name=", '<functionname="now">', '<param name="days">', "2"),
+        *("</param>", "</function>", "<![CDATA[", "]]>", '<param name="arguments">', '{"city": "a"}'),
+    ],
+    "internlm": ["<|action_start|>", "<|plugin|>", "<|action_end|>", "{", "}", '"name"', ":", '"now"', ","],
+    "minimax_m3": [
+        *("]<]minimax[>[<tool_call>", "]<]minimax[>[</tool_call>", ']<]minimax[>[<invoke name="get_weather">'),
+        *(
+            "]<]minimax[>[</invoke>",
+            "]<]minimax[>[<city>",
+            "]<]minimax[>[</city>",
+            "]<]minimax[>[<item>",
+            "</mm:think>",
+        ),
+    ],
+    "lfm2": [
+        "<|tool_call_start|>",
+        "<|tool_call_end|>",
+        "[",
+        "]",
+        "now()",
+        "get_weather(",
+        "days=",
+        "'",
+        ",",
+        "{",
+        ")",
+    ],
+    "minimax_m2": [
+        *("<minimax:tool_call>", "</minimax:tool_call>", '<invoke name="get_weather">', '<parameter name="city">'),
+        *("</parameter>", "</invoke>", "<invoke name=", "<think>", "</think>", '{"name": "now"}'),
+    ],
+    "seed_oss": [
+        *("<seed:tool_call>", "</seed:tool_call>", "<function=get_weather>", "<parameter=days>", "2", "</parameter>"),
+        *("</function>", "<seed:think>", "</seed:think>", "<![CDATA[", "]]>"),
+    ],
     "hermes": [
         *("<tool_call>", "</tool_call>", "{", "}", '"', "\\", "name", ":", "```", "<think>", "</think>"),
         *("<function=", "</function>", "<function=now>{}</function>"),
@@ -548,13 +605,52 @@ MARKS = {
         *('{"city": "', '"}', "```", "</think>", "</parameter/>", "</parameter "),
     ],
     "mimo": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
+    "functools": ["functools[", "functools", '{"name"', "}", "]", ":", '"a"', "`"],
+    "nemotron": ["<TOOLCALL>", "</TOOLCALL>", '[{"name"', "}]", ":", '"a"', "</think>"],
+    "functionary": ["<function=", "f>", "{", "}", '"a"', ":", "</function>", "<|eom_id|>"],
+    "xlam": [
+        "[",
+        "{",
+        '"name"',
+        ":",
+        '"now"',
+        "}",
+        "]",
+        "```",
+        "```json",
+        "[TOOL_CALLS]",
+        "<tool_call>",
+        "</tool_call>",
+    ],
     "llama": ["{", "}", '"name"', '"parameters"', ":", "[", "]", "(", ")", "`", ";", "<|python_tag|>"],
     "mistral": ["[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "{", "}", '"', "[", "]", "[THINK]", "[/THINK]"],
     "deepseek": [FIRST, START, SEP, END, LAST, "{", "}", '"', "```json"],
     "glm": ["<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
+    "gemma4": [
+        *("<|tool_call>", "<tool_call|>", '<|"|>', "call:f", "{", "}", "[", "]", "(", ")", ":", ",", '"', "'"),
+        *("<|channel>", "thought", "<channel|>"),
+    ],
+    "functiongemma": [
+        *("<start_function_call>", "<end_function_call>", "<escape>", "call:f", "{", "}", "[", "]", ":", ","),
+        *('"', "'"),
+    ],
+    "granite": ["<|tool_call|>", "<tool_call>", "</tool_call>", "[", "]", "{", "}", '"', "\\", "name", ":", "```"],
+    "granite_20b": ["<function_call>", "</function_call>", "[", "]", "{", "}", '"', "name", ":"],
+    "phi4_mini": ["functools[", "<|tool_call|>", "<|/tool_call|>", "[", "]", "{", "}", '"', "name", ":", "functools"],
+    "dsml": DSML,
+    "dsml_functions": DSML,
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),
+    ],
+    "apertus": ["<|tools_prefix|>", "<|tools_suffix|>", "<|inner_prefix|>", "<|inner_suffix|>", '[{"f": {}}]', "]"],
+    "cohere": [
+        *("<|START_ACTION|>", "<|END_ACTION|>", "<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>"),
+        *("<|END_RESPONSE|>", "<|START_TEXT|>", "[", "]", "{", "}", '"tool_name"', '"f"', ":"),
+    ],
+    "gpt_oss": [
+        *("<|start|>assistant", "<|channel|>", "analysis", "commentary", "final", " to=", "functions.now"),
+        *("<|constrain|>", "json", "<|message|>", "<|end|>", "<|call|>", "{}"),
     ],
 }
 

@@ -17,16 +17,75 @@ from agentkit.text.families.family import Family, Variant
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["DEFAULT", "Family", "Variant", "families", "family_named", "family_of"]
+__all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
-    *("qwen3_coder", "qwen3_5", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwq", "qwen2_5"),
-    *("mimo", "mimo_v2_5", "nemotron_3", "smollm2", "smollm3", "bielik", "reka_edge"),
-    *("llama", "mistral"),
+    "apertus",
+    "bielik",
+    "command_r7b",
+    "deepseek",
+    "deepseek_r1",
+    "deepseek_r1_0528",
+    "deepseek_v3",
+    "deepseek_v3_2",
+    "deepseek_v4",
+    "firefunction_v2",
+    "functionary_v3_1",
+    "functiongemma",
+    "gemma",
+    "gemma4",
+    "glm",
+    "glm_4_7",
+    "gpt_oss",
+    "granite3",
+    "granite3_0",
+    "granite4",
+    "granite_20b",
+    "hermes",
+    "hunyuan",
+    "hy3",
+    "internlm2",
+    "jamba",
+    "kimi",
+    "kimi_k2_thinking",
+    "lfm2",
+    "lfm2_5",
+    "llama",
+    "llama2",
+    "llama3",
+    "llama4",
+    "mimo",
+    "mimo_v2_5",
+    "minicpm5",
+    "minimax_m1",
+    "minimax_m2",
+    "minimax_m3",
+    "mistral",
+    "mistral_v1",
+    "mistral_v11",
+    "mistral_v13",
+    "mistral_v7",
+    "nemotron_3",
+    "nemotron_nano_v2",
+    "nemotron_super_v1_5",
+    "north",
+    "phi3",
+    "phi4",
+    "phi4_mini",
+    "qwen2_5",
+    "qwen3",
+    "qwen3_5",
+    "qwen3_coder",
+    "qwq",
+    "reka_edge",
+    "seed_oss",
+    "smollm2",
+    "smollm3",
+    "xlam2",
+    "xlam2_llama",
 )
-"""In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
+"""A model belongs to one of them: their patterns do not overlap."""
 
-DEFAULT = "qwen3"
 GROUP = "agentkit.families"
 
 logger = logging.getLogger("agentkit")

@@ -1,7 +1,7 @@
 """What the families on ChatML share."""
 
 END = "<|im_end|>"
-JSON_CALL = ('<tool_call>\n{{"name": "', '<tool_call>\n{{"name": "{name}", "arguments": ')
+JSON_CALL = ('<tool_call>\n{{"name": "', '<tool_call>\n{{"name": "{name}", "arguments":')
 XML_CALL = ("<tool_call>\n<function=", "<tool_call>\n<function={name}>\n")
 TAGS = ("tool_call", "tool_response", "tools", "think")
 QWEN_IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"

@@ -18,15 +18,25 @@ def parameters_of(name: str, tools: Sequence[Mapping[str, Any]] | None) -> Mappi
     return None
 
 
-def typed_value(text: str, key: str, parameters: Mapping[str, Any] | None, *, parse_unknown: bool = False) -> Any:
+def typed_value(
+    text: str,
+    key: str,
+    parameters: Mapping[str, Any] | None,
+    *,
+    parse_unknown: bool = False,
+    keep_text: bool = False,
+) -> Any:
     """Returns the value of one argument in a type that the schema accepts, else the text.
 
-    parse_unknown: an argument that the schema does not describe is parsed as a literal if it is one.
+    parse_unknown: an argument that the schema does not describe is parsed as a literal if it is one. keep_text: text
+    that the schema accepts stays text.
     """
     properties = (parameters or {}).get("properties") or {}
     if key not in properties:
         return _literal(text, text) if parse_unknown else text
     schema = {**_definitions(parameters or {}), **_as_schema(properties[key])}
+    if keep_text and _fits(text, schema):
+        return text
     for value in _candidates(text):
         if not isinstance(value, str) and _fits(value, schema):
             return value
