@@ -602,8 +602,9 @@ MARKS = {
     ],
     "qwen_coder": [
         *("<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"),
-        *('{"city": "', '"}', "```", "</think>"),
+        *('{"city": "', '"}', "```", "</think>", "</parameter/>", "</parameter "),
     ],
+    "mimo": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
     "functools": ["functools[", "functools", '{"name"', "}", "]", ":", '"a"', "`"],
     "nemotron": ["<TOOLCALL>", "</TOOLCALL>", '[{"name"', "}]", ":", '"a"', "</think>"],
     "functionary": ["<function=", "f>", "{", "}", '"a"', ":", "</function>", "<|eom_id|>"],

@@ -21,6 +21,7 @@ __all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
     "apertus",
+    "bielik",
     "command_r7b",
     "deepseek",
     "deepseek_r1",
@@ -53,6 +54,8 @@ MODULES = (
     "llama2",
     "llama3",
     "llama4",
+    "mimo",
+    "mimo_v2_5",
     "minicpm5",
     "minimax_m1",
     "minimax_m2",
@@ -62,6 +65,7 @@ MODULES = (
     "mistral_v11",
     "mistral_v13",
     "mistral_v7",
+    "nemotron_3",
     "nemotron_nano_v2",
     "nemotron_super_v1_5",
     "north",
@@ -73,7 +77,10 @@ MODULES = (
     "qwen3_5",
     "qwen3_coder",
     "qwq",
+    "reka_edge",
     "seed_oss",
+    "smollm2",
+    "smollm3",
     "xlam2",
     "xlam2_llama",
 )
