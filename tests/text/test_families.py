@@ -112,7 +112,8 @@ def test_a_template_may_be_a_file_and_an_unreadable_one_is_named(tmp_path: Path)
     ("model", "family", "image"),
     [
         ("OpenGVLab/InternVL3-8B", "qwen2.5", "<image>\n"),
-        ("llava-v1.6-mistral-7b-hf", "mistral", "<image>\n"),
+        ("Mistral-Small-3.2-24B-Instruct-2506", "mistral_v11", "[IMG]"),
+        ("Mistral-Nemo-Instruct-2407", "mistral", None),
         ("llava-onevision-qwen2-7b-ov", "qwen2.5", "<image>\n"),
         ("Hermes-3-Llama-3.1-8B", "hermes", None),
         ("Qwen3-VL-8B", "qwen3", "<|vision_start|><|image_pad|><|vision_end|>"),

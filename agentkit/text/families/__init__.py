@@ -17,16 +17,16 @@ from agentkit.text.families.family import Family, Variant
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["DEFAULT", "Family", "Variant", "families", "family_named", "family_of"]
+__all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
     *("nemotron_nano_v2", "nemotron_super_v1_5", "firefunction_v2", "functionary_v3_1", "xlam2_llama", "xlam2"),
     *("qwen3_coder", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwen2_5"),
-    *("llama", "llama2", "llama3", "llama4", "mistral"),
+    *("llama", "llama2", "llama3", "llama4"),
+    *("mistral_v1", "mistral_v7", "mistral_v11", "mistral_v13", "mistral"),
 )
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
 
-DEFAULT = "qwen3"
 GROUP = "agentkit.families"
 
 logger = logging.getLogger("agentkit")

@@ -12,7 +12,7 @@ FAMILY = Family(
     bos="<|begin_of_text|>",
     calls="agentkit.text.formats.llama",
     ends=("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters": '),
+    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
     variants=(
         Variant(r"llama[-_]?v?3[._p-]2", {"variables": {"tells_day": True}}),
         Variant(

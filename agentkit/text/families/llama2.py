@@ -13,6 +13,6 @@ FAMILY = Family(
     bos="<s>",
     calls="agentkit.text.formats.llama",
     ends=("</s>",),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters": '),
+    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
     special_tokens=("<s>", "</s>", "<unk>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"),
 )

@@ -13,5 +13,5 @@ FAMILY = Family(
     bos="<|begin_of_text|>",
     calls="agentkit.text.formats.llama",
     ends=("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters": '),
+    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
 )
