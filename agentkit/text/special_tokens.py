@@ -17,7 +17,7 @@ from typing import Any
 from agentkit.message import map_response
 from agentkit.text.call_format import Format
 
-_TAGS = ("tool_calls", "minimax:tool_call", "seed:tool_call", "seed:think", "function_calls", "function_results")
+_TAGS = ("tool_calls", "minimax:tool_call", "seed:tool_call", "seed:think", "function_results")
 """Tags of tool calls, results and reasoning; matched case-insensitively and also as closing tags."""
 
 _TOKENS = (

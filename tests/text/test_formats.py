@@ -506,6 +506,7 @@ MARKS = {
     "qwen_coder": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
     "functools": ["functools[", "functools", '{"name"', "}", "]", ":", '"a"', "`"],
     "nemotron": ["<TOOLCALL>", "</TOOLCALL>", '[{"name"', "}]", ":", '"a"', "</think>"],
+    "olmo": ["<function_calls>", "</function_calls>", "f(", "a=", "'", ")", "\n", "["],
     "functionary": ["<function=", "f>", "{", "}", '"a"', ":", "</function>", "<|eom_id|>"],
     "xlam": [
         "[",

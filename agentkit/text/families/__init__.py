@@ -21,6 +21,7 @@ __all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
     *("nemotron_nano_v2", "nemotron_super_v1_5", "firefunction_v2", "functionary_v3_1", "xlam2_llama", "xlam2"),
+    *("olmo2", "olmo3"),
     *("qwen3_coder", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwen2_5"),
     *("llama", "llama2", "llama3", "llama4"),
     *("mistral_v1", "mistral_v7", "mistral_v11", "mistral_v13", "mistral"),
