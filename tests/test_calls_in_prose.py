@@ -38,6 +38,13 @@ FORMS: dict[str, tuple[str, str, str]] = {
         "<|tool_calls_section_begin|><|tool_call_begin|>functions.send:0<|tool_call_argument_begin|>"
         f"{ARGUMENTS}<|tool_call_end|><|tool_calls_section_end|>",
     ),
+    "dsml": (
+        "dsml",
+        "DeepSeek-V4",
+        '<｜DSML｜tool_calls>\n<｜DSML｜invoke name="send">\n'
+        '<｜DSML｜parameter name="to" string="true">x</｜DSML｜parameter>\n'
+        "</｜DSML｜invoke>\n</｜DSML｜tool_calls>",
+    ),
     "deepseek": (
         "deepseek",
         "DeepSeek-V3.1",

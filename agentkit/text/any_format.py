@@ -42,9 +42,9 @@ def any_format(own: Format | None) -> Format:
 def _owner(owners: Sequence[Format], character: str, own: Format | None) -> Format:
     """Returns the format of a block that begins with a character after a start which several formats have. owners: in
     the order of the families, where agentkit's own are the last."""
-    for form in owners:
-        if form.begins_with is not None and form.begins_with(character):
-            return form
+    begun = [form for form in owners if form.begins_with is not None and form.begins_with(character)]
+    if begun:
+        return own if own is not None and own in begun else begun[0]
     others = [form for form in owners if form.begins_with is None] or owners
     return own if own is not None and own in others else others[-1]
 

@@ -144,7 +144,7 @@ class ReplyParser:
 
     def _close_pending(self, pending: str, cut_off: bool) -> None:
         if pending:
-            if cut_off or self._has_text_next_to_calls(pending):
+            if cut_off or not self._are_meant(pending):
                 self._reasoning.emit(pending)
                 return
             self._accepted = pending  # calls of the format end the reasoning
@@ -157,11 +157,13 @@ class ReplyParser:
             self._handle_block(block.segments(), self._markup_before(rest), is_open=is_open, cut_off=cut_off)
             self._parse_again(rest)
 
-    def _has_text_next_to_calls(self, text: str) -> bool:
+    def _are_meant(self, text: str) -> bool:
+        """Whether what follows a marker in reasoning that nothing closes is calls, and no text about them."""
         inner = ReplyParser(self._format, self._tools, stops=(), keep_reasoning=True)
         segments = [*inner.feed(text), *inner.finish()]
-        has_calls = any(isinstance(segment, Call) for segment in segments)
-        return has_calls and any(isinstance(segment, Text) and segment.text.strip() for segment in segments)
+        if not any(isinstance(segment, Call) for segment in segments):
+            return self._format.section is not None
+        return not any(isinstance(segment, Text) and segment.text.strip() for segment in segments)
 
     def _parse_again(self, text: str) -> None:
         self._count -= len(text)
@@ -307,7 +309,7 @@ class ReplyParser:
     def _end_section(self) -> None:
         """Drop what stands between the markers around calls; where there was no call, it is text."""
         text, self._section = "".join(self._section or ()), None
-        if text.strip():
+        if text.strip() or self._mentions.is_active:
             self._emit(text)
 
     def _mentions_tag(self) -> bool:

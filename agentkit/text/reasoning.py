@@ -32,6 +32,8 @@ class Reasoning:
         self.opening, self.closing = format.thinks
         self.is_open = self.has_begun = is_open
         self._section_starts = (format.section or ())[:1]
+        self._call_starts = () if format.section else format.marks
+        self._begins_line = True
         self._pending: list[str] = []
         self._pending_end = ""
         self._emitter = TextEmitter(Thought, out, keeps_end=False, strips=True)
@@ -74,13 +76,19 @@ class Reasoning:
         before, found, text = markers.split(text)
         self._emitter.emit(before)
         quotation.feed(before)
+        self._begins_line = not before.rpartition("\n")[2].strip() and ("\n" in before or self._begins_line)
         if found == self.closing:
             self.close()
-        elif found in self._section_starts and not quotation.is_open:
+        elif self._may_end(found) and not quotation.is_open:
             self._pending, self._pending_end = [found], ""
         elif found:
+            self._begins_line = False
             self._emitter.emit(found)
         return text
+
+    def _may_end(self, marker: str) -> bool:
+        """Whether a marker may begin calls that end the reasoning: a section of calls, or one on a line of its own."""
+        return marker in self._section_starts or (marker in self._call_starts and self._begins_line)
 
     def _parse_pending(self, text: str) -> str:
         """Parse a call inside the reasoning: it is reasoning if the reasoning is closed after it, else a call."""

@@ -114,7 +114,6 @@ def test_a_template_may_be_a_file_and_an_unreadable_one_is_named(tmp_path: Path)
         ("OpenGVLab/InternVL3-8B", "qwen2.5", "<image>\n"),
         ("Mistral-Small-3.2-24B-Instruct-2506", "mistral_v11", "[IMG]"),
         ("Mistral-Nemo-Instruct-2407", "mistral", None),
-        ("llava-onevision-qwen2-7b-ov", "qwen2.5", "<image>\n"),
         ("Hermes-3-Llama-3.1-8B", "hermes", None),
         ("Qwen3-VL-8B", "qwen3", "<|vision_start|><|image_pad|><|vision_end|>"),
     ],
@@ -126,14 +125,20 @@ def test_a_vision_model_has_its_own_placeholder(model: str, family: str, image: 
 
 
 def test_a_model_that_thinks_is_recognised_by_its_name() -> None:
-    for model, variables in (("DeepSeek-R1-Distill-Qwen-7B", {"thinking": True}), ("deepseek-chat", {})):
+    for model, thinks in (
+        ("QwQ-32B", True),
+        ("Qwen3-4B-Thinking-2507", True),
+        ("Qwen3-Next-80B-A3B-Thinking", True),
+        ("Qwen3.5-27B", True),
+        ("Qwen3.5-0.8B", False),
+        ("Qwen3-4B-Instruct-2507", False),
+        ("Qwen3-4B", False),
+    ):
         found = family_of(model)
         assert found is not None
-        assert found.variables == variables
-    for model, thinks in (("QwQ-32B", True), ("Qwen3-4B-Thinking-2507", True), ("Qwen3-4B", False)):
-        found = family_of(model)
-        assert found is not None
-        assert found.starts_in_reasoning is thinks
+        made = PromptMaker(found).prompt([{"role": "user", "content": "Hi"}])
+        assert made.thinking is thinks
+        assert made.text.endswith("<think>\n") is thinks
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,41 @@ if TYPE_CHECKING:
 __all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
 MODULES = (
-    *("nemotron_nano_v2", "nemotron_super_v1_5", "firefunction_v2", "functionary_v3_1", "xlam2_llama", "xlam2"),
-    *("olmo2", "olmo3"),
-    *("qwen3_coder", "deepseek", "hermes", "kimi", "glm", "qwen3", "qwen2_5"),
-    *("llama", "llama2", "llama3", "llama4"),
-    *("mistral_v1", "mistral_v7", "mistral_v11", "mistral_v13", "mistral"),
+    "deepseek",
+    "deepseek_r1",
+    "deepseek_r1_0528",
+    "deepseek_v3",
+    "deepseek_v3_2",
+    "deepseek_v4",
+    "firefunction_v2",
+    "functionary_v3_1",
+    "glm",
+    "glm_4_7",
+    "hermes",
+    "kimi",
+    "kimi_k2_thinking",
+    "llama",
+    "llama2",
+    "llama3",
+    "llama4",
+    "mistral",
+    "mistral_v1",
+    "mistral_v11",
+    "mistral_v13",
+    "mistral_v7",
+    "nemotron_nano_v2",
+    "nemotron_super_v1_5",
+    "olmo2",
+    "olmo3",
+    "qwen2_5",
+    "qwen3",
+    "qwen3_5",
+    "qwen3_coder",
+    "qwq",
+    "xlam2",
+    "xlam2_llama",
 )
-"""In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
+"""A model belongs to one of them: their patterns do not overlap."""
 
 GROUP = "agentkit.families"
 
