@@ -94,9 +94,16 @@ LAYERS = [
     ],
     ["text.formats.mistral", "text.families.mistral_tokens", "text.families.mistral_system"],
     ["text.formats.qwen_coder"],
-    ["text.formats.brackets"],
+    ["text.formats.brackets", "text.formats.gemma_calls"],
     ["text.formats.dsml_block", "text.families.deepseek_tokens"],
-    ["text.formats.*", "text.families.vision", "text.families.chatml", "text.families.names", "text.held_text"],
+    [
+        "text.formats.*",
+        "text.families.vision",
+        "text.families.chatml",
+        "text.families.names",
+        "text.families.cohere",
+        "text.held_text",
+    ],
     ["text.families.*", "text.reasoning", "text.mentions"],
     ["text.families", "text.formats"],
     ["text.special_tokens", "text.any_format"],
@@ -313,6 +320,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.formats.json_block",
         "text.formats.typed",
         "text.formats.python_calls",
+        "text.formats.gemma_calls",
         "text.formats.mistral",
         "text.formats.qwen_coder",
         "text.formats.dsml_block",
@@ -324,6 +332,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.families.mistral_tokens",
         "text.families.mistral_system",
         "text.formats.brackets",
+        "text.families.cohere",
     }
     for name, path in modules().items():
         if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "middleware.stack"):

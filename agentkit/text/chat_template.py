@@ -175,6 +175,7 @@ def _raise_exception(message: str) -> NoReturn:
     raise jinja2.TemplateError(message)
 
 
-def thinking_is_open(prompt: str, tags: tuple[str, str]) -> bool:
-    """Whether a prompt ends inside the reasoning, so that the reply begins there."""
-    return prompt[-200:].rstrip().endswith(tags[0])
+def thinking_is_open(prompt: str, tags: tuple[str, str], label: str = "") -> bool:
+    """Whether a prompt ends inside the reasoning, so that the reply begins there. label: what may stand directly after
+    the opening tag."""
+    return prompt[-200:].rstrip().endswith((tags[0], tags[0] + label))

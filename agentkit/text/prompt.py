@@ -137,9 +137,8 @@ class PromptMaker:
         self._store(slot, messages, _Rendering(key, given, made, images, *_positions(kept)))
         if self._is_own and self.family.starts_in_reasoning and given_variables.get("enable_thinking") is not False:
             text += self.format.thinks[0] + "\n"
-        return RenderedPrompt(
-            text, tuple(ref for refs in images for ref in refs), thinking_is_open(text, self.format.thinks)
-        )
+        is_open = thinking_is_open(text, self.format.thinks, self.format.label)
+        return RenderedPrompt(text, tuple(ref for refs in images for ref in refs), is_open)
 
     def _render(
         self, it: _Rendering, tools: list[dict[str, Any]] | None, variables: Mapping[str, Any]

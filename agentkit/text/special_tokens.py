@@ -21,12 +21,8 @@ _TAGS = ("tool_calls", "minimax:tool_call", "seed:tool_call", "seed:think", "fun
 """Tags of tool calls, results and reasoning; matched case-insensitively and also as closing tags."""
 
 _TOKENS = (
-    *("<bos>", "<eos>", "<pad>", "<start_of_turn>", "<end_of_turn>"),  # Gemma
-    *("<start_of_image>", "<end_of_image>", "<image_soft_token>", "<audio>", "</audio>", "<escape>"),
-    *("<start_function_call>", "<end_function_call>", "<start_function_response>", "<end_function_response>"),
-    *("<start_function_declaration>", "<end_function_declaration>", "<function_call>", "</function_call>"),
     *("<seed:bos>", "<seed:eos>", "<seed:pad>", "<seed:cot_budget_reflect>", "<[BOS_never_used]>"),
-    *("<BOS_TOKEN>", "<EOS_TOKEN>", "<PAD_TOKEN>", "<UNK>", "<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
+    *("<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
     *("<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<end_of_utterance>", "<fake_token_around_image>"),
     *("<image_placeholder>", "<dots_function_call>", "</dots_function_call>"),
     *("]~b]", "]~!b[", "[e~[", "<beginning_of_sentence>", "<end_of_sentence>"),  # MiniMax

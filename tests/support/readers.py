@@ -162,6 +162,16 @@ MARKUP = (
         "<tool_response>",
         "e.g. ",
     ),
+    *(
+        "<|tool_call>",
+        "<|tool_call>call:a{",
+        "<|tool_call>call:a{b:",
+        '<|"|>',
+        "<tool_call|>",
+        "<|channel>",
+        "b:[",
+        "b:1,",
+    ),
 )
 """What hostile replies are made of."""
 

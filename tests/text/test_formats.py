@@ -565,6 +565,7 @@ MARKS = {
     "functools": ["functools[", "functools", '{"name"', "}", "]", ":", '"a"', "`"],
     "nemotron": ["<TOOLCALL>", "</TOOLCALL>", '[{"name"', "}]", ":", '"a"', "</think>"],
     "olmo": ["<function_calls>", "</function_calls>", "f(", "a=", "'", ")", "\n", "["],
+    "functionary_recipients": [">>>", "all\n", "f\n", "{", "}", '"a"', ":"],
     "functionary": ["<function=", "f>", "{", "}", '"a"', ":", "</function>", "<|eom_id|>"],
     "xlam": [
         "[",
@@ -584,11 +585,31 @@ MARKS = {
     "mistral": ["[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "{", "}", '"', "[", "]", "[THINK]", "[/THINK]"],
     "deepseek": [FIRST, START, SEP, END, LAST, "{", "}", '"', "```json"],
     "glm": ["<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
+    "gemma4": [
+        *("<|tool_call>", "<tool_call|>", '<|"|>', "call:f", "{", "}", "[", "]", "(", ")", ":", ",", '"', "'"),
+        *("<|channel>", "thought", "<channel|>"),
+    ],
+    "functiongemma": [
+        *("<start_function_call>", "<end_function_call>", "<escape>", "call:f", "{", "}", "[", "]", ":", ","),
+        *('"', "'"),
+    ],
+    "granite": ["<|tool_call|>", "<tool_call>", "</tool_call>", "[", "]", "{", "}", '"', "\\", "name", ":", "```"],
+    "granite_20b": ["<function_call>", "</function_call>", "[", "]", "{", "}", '"', "name", ":"],
+    "phi4_mini": ["functools[", "<|tool_call|>", "<|/tool_call|>", "[", "]", "{", "}", '"', "name", ":", "functools"],
     "dsml": DSML,
     "dsml_functions": DSML,
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),
+    ],
+    "apertus": ["<|tools_prefix|>", "<|tools_suffix|>", "<|inner_prefix|>", "<|inner_suffix|>", '[{"f": {}}]', "]"],
+    "cohere": [
+        *("<|START_ACTION|>", "<|END_ACTION|>", "<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>"),
+        *("<|END_RESPONSE|>", "<|START_TEXT|>", "[", "]", "{", "}", '"tool_name"', '"f"', ":"),
+    ],
+    "gpt_oss": [
+        *("<|start|>assistant", "<|channel|>", "analysis", "commentary", "final", " to=", "functions.now"),
+        *("<|constrain|>", "json", "<|message|>", "<|end|>", "<|call|>", "{}"),
     ],
 }
 

@@ -2,7 +2,7 @@
 
 _WORD = (
     r"(?:\d+(?:\.\d+)?[bm]|\d+x\d+b|\d+e|\d+k|8192|instruct|chat|hf|it|text|vision|preview|latest|turbo|versatile|instant"
-    r"|lite|scout|maverick|original|v1:0|i?q\d(?:_(?:\d|k|[sml]|xs|xxs|xl|nl))*|i1|gguf|ggml|awq|gptq|exl2|bnb|unsloth|ud"
+    r"|lite|scout|maverick|original|v1:0|i?q\d(?:_(?:\d|k|[sml]|xs|xxs|xl|nl))*|i1|gguf|ggml|awq|gptq|exl2|bnb|qat|unsloth|ud"
     r"|dynamic|quantized|quantised|w\d+a\d+|\d-?bit|int[48]|fp8|fp16|bf16|f16|f32|nf4|nvfp4|mxfp4|mlx|imatrix|kv|onnx|g128"
     r"|spinquant|qlora|eo8|autoround|torchao)"
 )
