@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from agentkit.text.call_format import DEFAULT_THINKS, Block, Format, Segment
@@ -10,12 +11,16 @@ from agentkit.text.families import families
 _OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
 """Tokens that end a turn in families without a file; a server may leave them after a call at the end of a reply."""
 
+_OTHER_FORMATS = ("agentkit.text.formats.step3",)
+"""How models write calls whose prompt is not known."""
+
 
 @functools.cache
 def any_format(own: Format | None) -> Format:
     """Returns a format for the markup of all families. own: that of the model, if it is known: what may begin any text,
     such as JSON without markers, is a call only of a model that writes calls so."""
-    formats = tuple(dict.fromkeys(family.format for family in families()))
+    others = (import_module(name).FORMAT for name in _OTHER_FORMATS)
+    formats = tuple(dict.fromkeys((*(family.format for family in families()), *others)))
     owners: dict[str, list[Format]] = {}
     for form in formats:
         for start in form.starts if form == own else form.marks:
@@ -27,7 +32,7 @@ def any_format(own: Format | None) -> Format:
             return found[0].block(marker, tools, first)
         return _ByFirstCharacter(lambda character: _owner(found, character, own).block(marker, tools, first))
 
-    swallowed = dict.fromkeys(word for form in formats for word in form.swallowed)
+    swallowed = dict.fromkeys(word for form in formats for word in form.swallowed if word not in form.framing)
     ends = dict.fromkeys(end for family in families() for end in family.ends)
     return Format(
         "any",

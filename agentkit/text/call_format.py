@@ -85,7 +85,7 @@ class Format:
     its own family. completed: where a prompt may have begun the first marker of a reply, takes the reply's first
     characters; returns them with the whole marker, or as they are, and None while that isn't known. announced_by: a
     reply that begins with one of these is in this format from its first to its last character, whatever server sends
-    it.
+    it. framing: those of `swallowed` that are ordinary tags around the answer, and text in a reply of any other model.
     """
 
     name: str
@@ -103,6 +103,7 @@ class Format:
     own_starts: tuple[str, ...] = ()
     completed: Callable[[str], str | None] | None = None
     announced_by: tuple[str, ...] = ()
+    framing: tuple[str, ...] = ()
 
     @property
     def marks(self) -> tuple[str, ...]:
