@@ -333,10 +333,10 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.families.deepseek_tokens",
         "text.families.vision",
         "text.families.chatml",
+        "text.families.names",
         "text.families.mistral_tokens",
         "text.families.mistral_system",
         "text.formats.brackets",
-        "text.families.names",
         "text.families.cohere",
     }
     for name, path in modules().items():

@@ -607,6 +607,8 @@ MARKS = {
     "mimo": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
     "functools": ["functools[", "functools", '{"name"', "}", "]", ":", '"a"', "`"],
     "nemotron": ["<TOOLCALL>", "</TOOLCALL>", '[{"name"', "}]", ":", '"a"', "</think>"],
+    "olmo": ["<function_calls>", "</function_calls>", "f(", "a=", "'", ")", "\n", "["],
+    "functionary_recipients": [">>>", "all\n", "f\n", "{", "}", '"a"', ":"],
     "functionary": ["<function=", "f>", "{", "}", '"a"', ":", "</function>", "<|eom_id|>"],
     "xlam": [
         "[",
