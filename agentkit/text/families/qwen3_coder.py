@@ -1,4 +1,4 @@
-"""Qwen3-Coder, Qwen3.5, Nemotron-3-Nano, Step-3.5, MiMo-V2."""
+"""Qwen3-Coder, Qwen3.5, Nemotron-3-Nano, MiMo-V2."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from agentkit.text.families.vision import VISION
 
 FAMILY = Family(
     "qwen3_coder",
-    patterns=(r"qwen-?3[-_.]?coder", r"qwen-?3\.5", r"nemotron-?3", r"step-?3\.5", r"mimo-v2"),
+    patterns=(r"qwen-?3[-_.]?coder", r"qwen-?3\.5", r"nemotron-?3", r"mimo-v2"),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.qwen_coder",
     ends=(END, "<|endoftext|>"),
