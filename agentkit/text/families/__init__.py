@@ -23,7 +23,7 @@ MODULES = (
     "qwen3_coder",
     *("deepseek_v4", "deepseek_v3_2", "deepseek_r1_0528", "deepseek_r1", "deepseek_v3", "deepseek"),
     *("ling_3", "spark2_5", "step_3_5", "laguna_xs", "laguna_s"),
-    *("hermes", "kimi_k2_thinking", "kimi", "glm_4_7", "glm", "qwen3", "qwen2_5", "llama", "mistral"),
+    *("hermes", "kimi_k3", "kimi_k2_thinking", "kimi", "glm_4_7", "glm", "qwen3", "qwen2_5", "llama", "mistral"),
 )
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
 

@@ -157,11 +157,9 @@ class _DsmlBlock:
 
     def _reject(self, text: str) -> str:
         """Handle a tag without a name: text, or a parameter that can't be parsed."""
-        if self._expects == "call":
-            self._rejected = True
-            return text
-        self._reason = "a parameter of the tool call has no name"
         self._is_done = True
+        self._rejected = self._expects == "call"
+        self._reason = "a parameter of the tool call has no name"
         return text
 
     def _keep(self, text: str) -> None:
