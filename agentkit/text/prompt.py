@@ -64,7 +64,7 @@ class _Rendering:
 
 def template_of(family: Family) -> ChatTemplate:
     """Returns the chat template of a family. Raises ConfigurationError when it can't be used."""
-    return family_template(family.template, family.name, family.bos)
+    return family_template(family.template, family.name, family.bos, family.own_tokens)
 
 
 def tools_text_of(family: Family, tools: Sequence[Mapping[str, Any]]) -> str:
