@@ -78,10 +78,11 @@ class Format:
     that may stand between two calls and carry no meaning.
 
     reopens: whether the reasoning may begin anywhere in a reply, not only at its start; the `swallowed` markers then
-    separate parts of the answer, and calls end reasoning that nothing closes. quoted_thinks: other tags of reasoning,
-    which is left in the text. begins_with: for a format that shares a start with others, whether a block of this one
-    may begin with a character (None: with any). own_starts: those of the starts that mean a call only from a model of
-    its own family.
+    separate parts of the answer, and calls end reasoning that nothing closes. mentions: whether a call within a sentence
+    is only mentioned although the reasoning reopens, which it is in all other formats. quoted_thinks: other tags of
+    reasoning, which is left in the text. begins_with: for a format that shares a start with others, whether a block of
+    this one may begin with a character (None: with any). own_starts: those of the starts that mean a call only from a
+    model of its own family.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Format:
     strips: bool = False
     between: str = ""
     reopens: bool = False
+    mentions: bool = False
     begins_with: Callable[[str], bool] | None = None
     quoted_thinks: tuple[tuple[str, str], ...] = ()
     own_starts: tuple[str, ...] = ()
