@@ -7,7 +7,7 @@ from agentkit.text.families.family import Family
 
 FAMILY = Family(
     "lfm2",
-    patterns=(r"lfm2[-_:](?:350m|700m|1\.2b|2\.6b|8b)",),
+    patterns=(r"lfm2[-_:](?:350m|700m|1\.2b|2\.6b|8b)(?![-_](?:exp|rag|extract|math|transcript|pii|en-))",),
     template=Path(__file__).with_suffix(".jinja"),
     bos="<|startoftext|>",
     calls="agentkit.text.formats.lfm2",
