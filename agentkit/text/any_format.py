@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from agentkit.text.call_format import Block, Format, Segment
+from agentkit.text.call_format import DEFAULT_THINKS, Block, Format, Segment
 from agentkit.text.families import families
 
-_OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
+_OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
 """Tokens that end a turn in families without a file; a server may leave them after a call at the end of a reply."""
 
 _OTHER_FORMATS = ("agentkit.text.formats.step3",)
@@ -40,16 +40,36 @@ def any_format(own: Format | None) -> Format:
         block=block,
         swallowed=tuple(word for word in (swallowed | ends | dict.fromkeys(_OTHER_ENDS)) if word not in owners),
         between=own.between if own is not None else "",
-        quoted_thinks=tuple(dict.fromkeys(form.thinks for form in formats)),
+        thinks=own.thinks if own is not None and own.thinks[1] not in own.swallowed else DEFAULT_THINKS,
+        quoted_thinks=tuple(dict.fromkeys((DEFAULT_THINKS, *(form.thinks for form in formats)))),
     )
+
+
+def announced(text: str) -> tuple[Format | None, str] | None:
+    """Returns the format of a reply that begins with the markers of one format, whatever its server, and the reply's
+    text with the first marker complete. No format: the reply begins with anything else. None while that isn't known."""
+    begun = text.lstrip()
+    is_known = True
+    for form in _announced():
+        made = form.completed(text) if form.completed is not None else text
+        whole = text if made is None else made
+        if whole.lstrip().startswith(form.announced_by):
+            return form, whole
+        is_known = is_known and made is not None and not any(mark.startswith(begun) for mark in form.announced_by)
+    return (None, text) if is_known else None
+
+
+@functools.cache
+def _announced() -> tuple[Format, ...]:
+    return tuple(dict.fromkeys(family.format for family in families() if family.format.announced_by))
 
 
 def _owner(owners: Sequence[Format], character: str, own: Format | None) -> Format:
     """Returns the format of a block that begins with a character after a start which several formats have. owners: in
     the order of the families, where agentkit's own are the last."""
-    for form in owners:
-        if form.begins_with is not None and form.begins_with(character):
-            return form
+    begun = [form for form in owners if form.begins_with is not None and form.begins_with(character)]
+    if begun:
+        return own if own is not None and own in begun else begun[0]
     others = [form for form in owners if form.begins_with is None] or owners
     return own if own is not None and own in others else others[-1]
 

@@ -289,6 +289,8 @@ TEXTS = [
     ("mistral", "An [INST] and a [TOOL list"),
     ("mistral", "[TOOL_CALLS]"),
     ("deepseek", f"Bars <{BAR} and more"),
+    ("dsml", "The tag <｜DSML｜invoke> and <｜DSML｜foo name='a'>"),
+    ("dsml", "ends in <｜DSML｜inv"),
     ("llama", 'An answer: {"city": "Paris", "degrees": 21}'),
     ("llama", '```json\n{"name": "now", "parameters": {}}\n```'),
     ("llama", 'He said `{"name": "now", "parameters": {}}` so.'),
@@ -321,6 +323,8 @@ BAD = [
     ("glm", "<tool_call>f<arg_key>x</arg_key><arg_value>cut o", "f"),
     ("kimi", '<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"x": ', "f"),
     ("deepseek", f'{START}f{SEP}{{"x": "cut o', "f"),
+    ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x" string="true">cut o', "f"),
+    ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x">1</｜DSML｜parameter>\n', "f"),
     ("mistral", '[TOOL_CALLS]f{"x": "cut o', "f"),
     ("mistral", '[TOOL_CALLS]{"command": "ls"}', None),
 ]
@@ -373,6 +377,29 @@ def test_the_schema_gives_bare_text_its_type(text: str, value: dict[str, Any]) -
         assert parse_in_chunks(name, written, TOOLS).calls == [("get_weather", value)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("float", "1.5", 1.5),
+        ("int", "3", 3),
+        ("bool", "true", True),
+        ("dict", '{"a": 1}', {"a": 1}),
+        ("dict[str, int]", '{"a": 1}', {"a": 1}),
+        ("list[str]", '["a"]', ["a"]),
+        ("str", "5", "5"),
+        ("any", "5", 5),
+        (["float", "null"], "null", None),
+        (["float", "null"], "5", 5),
+        ("money", "5", "5"),
+        ("int", "five", "five"),
+    ],
+)
+def test_names_of_types_that_json_schema_does_not_have_are_understood(kind: Any, text: str, value: Any) -> None:
+    tools = [{"name": "f", "parameters": {"properties": {"x": {"type": kind}}}}]
+    written = f"<tool_call>\n<function=f>\n<parameter=x>\n{text}\n</parameter>\n</function>\n</tool_call>"
+    assert parse_in_chunks("qwen_coder", written, tools).calls == [("f", {"x": value})]
+
+
 def test_without_a_schema_everything_is_text() -> None:
     text = "<tool_call>\n<function=f>\n<parameter=a>1</parameter>\n</function>\n</tool_call>"
     assert parse_in_chunks("qwen_coder", text).calls == [("f", {"a": "1"})]
@@ -413,6 +440,20 @@ def test_a_call_in_closed_reasoning_is_only_a_thought() -> None:
 def test_a_call_in_reasoning_that_is_never_closed_is_only_a_thought() -> None:
     got = parse_in_chunks("hermes", f"<think>I need it. {tagged(GOOD)}")
     assert (got.thoughts, got.text, got.calls, got.bad) == (f"I need it. {tagged(GOOD)}", "", [], [])
+
+
+def test_a_call_on_a_line_of_its_own_ends_reasoning_that_nothing_closes() -> None:
+    got = parse_in_chunks("hermes", f"I need it.\n{tagged(GOOD, GOOD)}", thinking=True)
+    assert (got.thoughts, got.text, got.calls) == ("I need it.", "", [("get_weather", CITY)] * 2)
+    for thoughts in (
+        f"I need it.\n{tagged(GOOD)}\nOr not",
+        f"I need it.\n```\n{tagged(GOOD)}",
+        f"So.\n{tagged(GOOD)[:-20]}",
+        "So.\n<tool_call>",
+    ):
+        got = parse_in_chunks("hermes", f"<think>{thoughts}")
+        assert (got.thoughts, got.text, got.calls, got.bad) == (thoughts, "", [], [])
+        assert parse_in_chunks("hermes", f"<think>{thoughts}</think>Yes.").thoughts == thoughts
 
 
 def test_kimis_section_of_calls_ends_the_reasoning() -> None:
@@ -501,6 +542,17 @@ def test_a_stop_string_and_the_text_after_it_are_dropped() -> None:
         assert read("hermes", chunks, stops=["<|im_end|>"]).text == "Yes."
 
 
+DSML = [
+    *(
+        "<｜DSML｜tool_calls>",
+        "</｜DSML｜function_calls>",
+        "<｜DSML｜invoke",
+        ' name="now">',
+        "</｜DSML｜invoke>",
+        "｜",
+    ),
+    *("<｜DSML｜parameter", ' name="a" string="true">', "</｜DSML｜parameter>", "<｜DSML｜", "{", "</think>"),
+]
 TOOL_CALLS = (
     *("<tool_calls>", "</tool_calls>", "<tool_call>", "</tool_call>", "now", "<tool_sep>", "</arg_key>"),
     *("<arg_value>", "</arg_value>", "<tool_calls:opensource>", "</tool_calls:opensource>", "["),
@@ -544,15 +596,60 @@ MARKS = {
         *("<seed:tool_call>", "</seed:tool_call>", "<function=get_weather>", "<parameter=days>", "2", "</parameter>"),
         *("</function>", "<seed:think>", "</seed:think>", "<![CDATA[", "]]>"),
     ],
-    "hermes": ["<tool_call>", "</tool_call>", "{", "}", '"', "\\", "name", ":", "```", "<think>", "</think>"],
-    "qwen_coder": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
+    "hermes": [
+        *("<tool_call>", "</tool_call>", "{", "}", '"', "\\", "name", ":", "```", "<think>", "</think>"),
+        *("<function=", "</function>", "<function=now>{}</function>"),
+    ],
+    "qwen_coder": [
+        *("<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"),
+        *('{"city": "', '"}', "```", "</think>"),
+    ],
+    "functools": ["functools[", "functools", '{"name"', "}", "]", ":", '"a"', "`"],
+    "nemotron": ["<TOOLCALL>", "</TOOLCALL>", '[{"name"', "}]", ":", '"a"', "</think>"],
+    "functionary": ["<function=", "f>", "{", "}", '"a"', ":", "</function>", "<|eom_id|>"],
+    "xlam": [
+        "[",
+        "{",
+        '"name"',
+        ":",
+        '"now"',
+        "}",
+        "]",
+        "```",
+        "```json",
+        "[TOOL_CALLS]",
+        "<tool_call>",
+        "</tool_call>",
+    ],
     "llama": ["{", "}", '"name"', '"parameters"', ":", "[", "]", "(", ")", "`", ";", "<|python_tag|>"],
     "mistral": ["[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "{", "}", '"', "[", "]", "[THINK]", "[/THINK]"],
     "deepseek": [FIRST, START, SEP, END, LAST, "{", "}", '"', "```json"],
     "glm": ["<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
+    "gemma4": [
+        *("<|tool_call>", "<tool_call|>", '<|"|>', "call:f", "{", "}", "[", "]", "(", ")", ":", ",", '"', "'"),
+        *("<|channel>", "thought", "<channel|>"),
+    ],
+    "functiongemma": [
+        *("<start_function_call>", "<end_function_call>", "<escape>", "call:f", "{", "}", "[", "]", ":", ","),
+        *('"', "'"),
+    ],
+    "granite": ["<|tool_call|>", "<tool_call>", "</tool_call>", "[", "]", "{", "}", '"', "\\", "name", ":", "```"],
+    "granite_20b": ["<function_call>", "</function_call>", "[", "]", "{", "}", '"', "name", ":"],
+    "phi4_mini": ["functools[", "<|tool_call|>", "<|/tool_call|>", "[", "]", "{", "}", '"', "name", ":", "functools"],
+    "dsml": DSML,
+    "dsml_functions": DSML,
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),
+    ],
+    "apertus": ["<|tools_prefix|>", "<|tools_suffix|>", "<|inner_prefix|>", "<|inner_suffix|>", '[{"f": {}}]', "]"],
+    "cohere": [
+        *("<|START_ACTION|>", "<|END_ACTION|>", "<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>"),
+        *("<|END_RESPONSE|>", "<|START_TEXT|>", "[", "]", "{", "}", '"tool_name"', '"f"', ":"),
+    ],
+    "gpt_oss": [
+        *("<|start|>assistant", "<|channel|>", "analysis", "commentary", "final", " to=", "functions.now"),
+        *("<|constrain|>", "json", "<|message|>", "<|end|>", "<|call|>", "{}"),
     ],
 }
 
