@@ -100,10 +100,10 @@ class Format:
     reopens: bool = False
     begins_with: Callable[[str], bool] | None = None
     quoted_thinks: tuple[tuple[str, str], ...] = ()
-    framing: tuple[str, ...] = ()
     own_starts: tuple[str, ...] = ()
     completed: Callable[[str], str | None] | None = None
     announced_by: tuple[str, ...] = ()
+    framing: tuple[str, ...] = ()
 
     @property
     def marks(self) -> tuple[str, ...]:
