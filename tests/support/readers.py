@@ -186,6 +186,8 @@ MARKUP = (
         "<|tool_call_start|>[a(b='",
         "<|tool_call_start|>[a()]",
         "<|tool_call_end|>",
+        '<steptml:invoke name="a"><steptml:parameter name="b">',
+        "<｜tool_call_begin｜>function",
         "<minimax:tool_call>",
         '<invoke name="a">',
         "</invoke>",

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentkit.text.any_format import any_format
 from agentkit.text.call_format import BadCall, Call, Format, Segment, Text, Thought, resolve_reasoning
 from agentkit.text.families import families
 from agentkit.text.parser import ReplyParser
@@ -555,6 +556,20 @@ DSML = [
     ),
     *("<｜DSML｜parameter", ' name="a" string="true">', "</｜DSML｜parameter>", "<｜DSML｜", "{", "</think>"),
 ]
+STEP_3 = (
+    "Both.<｜tool_calls_begin｜><｜tool_call_begin｜>function<｜tool_sep｜>"
+    '<steptml:invoke name="get_weather"><steptml:parameter name="city">Paris</steptml:parameter></steptml:invoke>'
+    '<｜tool_call_end｜><｜tool_sep｜><｜tool_call_begin｜><steptml:invoke name="now"></steptml:invoke>'
+    "<｜tool_call_end｜><｜tool_calls_end｜>"
+)
+
+
+def test_calls_of_a_model_whose_prompt_is_not_known_are_read() -> None:
+    for chunks in ([STEP_3], *splits(STEP_3)):
+        got = read(any_format(None), chunks, TOOLS)
+        assert (got.text, got.calls) == ("Both.", [("get_weather", CITY), ("now", {})])
+
+
 TOOL_CALLS = (
     *("<tool_calls>", "</tool_calls>", "<tool_call>", "</tool_call>", "now", "<tool_sep>", "</arg_key>"),
     *("<arg_value>", "</arg_value>", "<tool_calls:opensource>", "</tool_calls:opensource>", "["),

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "hunyuan",
-    patterns=(r"hunyuan[-_]a13b",),
+    patterns=(exactly(r"hunyuan[-_]a13b"),),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.hunyuan",
     ends=("<|eos|>", "<|endoftext|>"),

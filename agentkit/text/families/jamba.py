@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "jamba",
-    patterns=(r"jamba.{0,20}-1\.7(?!\d)",),
+    patterns=(exactly(r"(?:ai21[-_])?jamba[-_](?:mini|large)[-_]1\.7"),),
     template=Path(__file__).with_suffix(".jinja"),
     bos="<|startoftext|>",
     calls="agentkit.text.formats.tool_calls",

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "minimax_m1",
-    patterns=(r"minimax[-_]?m1(?![\d.]*\d)",),
+    patterns=(exactly(r"minimax[-_]m1"),),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.tool_calls",
     ends=("<end_of_sentence>",),
