@@ -79,7 +79,7 @@ class Format:
     characters that may stand between two calls and carry no meaning.
 
     reopens: whether the reasoning may begin anywhere in a reply, not only at its start; the `swallowed` markers then
-    separate parts of the answer, and calls end reasoning that nothing closes. mentions: whether a call within a sentence
+    separate parts of the answer, and calls end reasoning that nothing closes. mentions: whether a call in a sentence
     is only mentioned although the reasoning reopens, which it is in all other formats. quoted_thinks: other tags of
     reasoning, which is left in the text. begins_with: for a format that shares a start with others, whether a block of
     this one may begin with a character (None: with any). own_starts: those of the starts that mean a call only from a
