@@ -103,4 +103,4 @@ class Mentions:
             return True
         word = text.lstrip()
         is_below = any("\n" in each for each in (*self._gap, text[: len(text) - len(word)]))
-        return not (is_below or word[:1].isupper() or word[:1].isdigit())
+        return not (is_below or word[0].isupper() or word[0].isdigit())

@@ -585,8 +585,8 @@ def test_odd_white_space_after_a_name_parses_the_same_in_any_chunks(space: str) 
 
 
 def test_odd_white_space_behind_a_call_in_a_sentence_is_no_word() -> None:
-    got = read("hermes", list(f"so {tagged(GOOD)}\x1f"), TOOLS)
-    assert got.calls + got.bad or GOOD in got.text
+    for rest in ("\x1f", "\x1f Done."):
+        assert read("hermes", list(f"I look.\n{tagged(GOOD)}{rest}"), TOOLS).calls == [("get_weather", CITY)]
 
 
 @given(hostile())
