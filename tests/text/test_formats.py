@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentkit.text.any_format import any_format
 from agentkit.text.call_format import BadCall, Call, Format, Segment, Text, Thought, resolve_reasoning
 from agentkit.text.families import families
 from agentkit.text.parser import ReplyParser
@@ -379,6 +380,29 @@ def test_the_schema_gives_bare_text_its_type(text: str, value: dict[str, Any]) -
         assert parse_in_chunks(name, written, TOOLS).calls == [("get_weather", value)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("float", "1.5", 1.5),
+        ("int", "3", 3),
+        ("bool", "true", True),
+        ("dict", '{"a": 1}', {"a": 1}),
+        ("dict[str, int]", '{"a": 1}', {"a": 1}),
+        ("list[str]", '["a"]', ["a"]),
+        ("str", "5", "5"),
+        ("any", "5", 5),
+        (["float", "null"], "null", None),
+        (["float", "null"], "5", 5),
+        ("money", "5", "5"),
+        ("int", "five", "five"),
+    ],
+)
+def test_names_of_types_that_json_schema_does_not_have_are_understood(kind: Any, text: str, value: Any) -> None:
+    tools = [{"name": "f", "parameters": {"properties": {"x": {"type": kind}}}}]
+    written = f"<tool_call>\n<function=f>\n<parameter=x>\n{text}\n</parameter>\n</function>\n</tool_call>"
+    assert parse_in_chunks("qwen_coder", written, tools).calls == [("f", {"x": value})]
+
+
 def test_without_a_schema_everything_is_text() -> None:
     text = "<tool_call>\n<function=f>\n<parameter=a>1</parameter>\n</function>\n</tool_call>"
     assert parse_in_chunks("qwen_coder", text).calls == [("f", {"a": "1"})]
@@ -419,6 +443,20 @@ def test_a_call_in_closed_reasoning_is_only_a_thought() -> None:
 def test_a_call_in_reasoning_that_is_never_closed_is_only_a_thought() -> None:
     got = parse_in_chunks("hermes", f"<think>I need it. {tagged(GOOD)}")
     assert (got.thoughts, got.text, got.calls, got.bad) == (f"I need it. {tagged(GOOD)}", "", [], [])
+
+
+def test_a_call_on_a_line_of_its_own_ends_reasoning_that_nothing_closes() -> None:
+    got = parse_in_chunks("hermes", f"I need it.\n{tagged(GOOD, GOOD)}", thinking=True)
+    assert (got.thoughts, got.text, got.calls) == ("I need it.", "", [("get_weather", CITY)] * 2)
+    for thoughts in (
+        f"I need it.\n{tagged(GOOD)}\nOr not",
+        f"I need it.\n```\n{tagged(GOOD)}",
+        f"So.\n{tagged(GOOD)[:-20]}",
+        "So.\n<tool_call>",
+    ):
+        got = parse_in_chunks("hermes", f"<think>{thoughts}")
+        assert (got.thoughts, got.text, got.calls, got.bad) == (thoughts, "", [], [])
+        assert parse_in_chunks("hermes", f"<think>{thoughts}</think>Yes.").thoughts == thoughts
 
 
 def test_kimis_section_of_calls_ends_the_reasoning() -> None:
@@ -518,13 +556,106 @@ DSML = [
     ),
     *("<｜DSML｜parameter", ' name="a" string="true">', "</｜DSML｜parameter>", "<｜DSML｜", "{", "</think>"),
 ]
+STEP_3 = (
+    "Both.<｜tool_calls_begin｜><｜tool_call_begin｜>function<｜tool_sep｜>"
+    '<steptml:invoke name="get_weather"><steptml:parameter name="city">Paris</steptml:parameter></steptml:invoke>'
+    '<｜tool_call_end｜><｜tool_sep｜><｜tool_call_begin｜><steptml:invoke name="now"></steptml:invoke>'
+    "<｜tool_call_end｜><｜tool_calls_end｜>"
+)
+
+
+def test_calls_of_a_model_whose_prompt_is_not_known_are_read() -> None:
+    for chunks in ([STEP_3], *splits(STEP_3)):
+        got = read(any_format(None), chunks, TOOLS)
+        assert (got.text, got.calls) == ("Both.", [("get_weather", CITY), ("now", {})])
+
+
+TOOL_CALLS = (
+    *("<tool_calls>", "</tool_calls>", "<tool_call>", "</tool_call>", "now", "<tool_sep>", "</arg_key>"),
+    *("<arg_value>", "</arg_value>", "<tool_calls:opensource>", "</tool_calls:opensource>", "["),
+    *("<think:opensource>", "</think:opensource>", "<answer>", "</answer>", '{"name": "now"}'),
+)
 MARKS = {
-    "hermes": ["<tool_call>", "</tool_call>", "{", "}", '"', "\\", "name", ":", "```", "<think>", "</think>"],
-    "qwen_coder": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
+    **dict.fromkeys(["tool_calls", "hunyuan", "hy3"], TOOL_CALLS),
+    "minicpm5": [
+        *('<function name="get_weather">', "<function name=", '<functionname="now">', '<param name="days">', "2"),
+        *("</param>", "</function>", "<![CDATA[", "]]>", '<param name="arguments">', '{"city": "a"}'),
+    ],
+    "internlm": ["<|action_start|>", "<|plugin|>", "<|action_end|>", "{", "}", '"name"', ":", '"now"', ","],
+    "minimax_m3": [
+        *("]<]minimax[>[<tool_call>", "]<]minimax[>[</tool_call>", ']<]minimax[>[<invoke name="get_weather">'),
+        *(
+            "]<]minimax[>[</invoke>",
+            "]<]minimax[>[<city>",
+            "]<]minimax[>[</city>",
+            "]<]minimax[>[<item>",
+            "</mm:think>",
+        ),
+    ],
+    "lfm2": [
+        "<|tool_call_start|>",
+        "<|tool_call_end|>",
+        "[",
+        "]",
+        "now()",
+        "get_weather(",
+        "days=",
+        "'",
+        ",",
+        "{",
+        ")",
+    ],
+    "minimax_m2": [
+        *("<minimax:tool_call>", "</minimax:tool_call>", '<invoke name="get_weather">', '<parameter name="city">'),
+        *("</parameter>", "</invoke>", "<invoke name=", "<think>", "</think>", '{"name": "now"}'),
+    ],
+    "seed_oss": [
+        *("<seed:tool_call>", "</seed:tool_call>", "<function=get_weather>", "<parameter=days>", "2", "</parameter>"),
+        *("</function>", "<seed:think>", "</seed:think>", "<![CDATA[", "]]>"),
+    ],
+    "hermes": [
+        *("<tool_call>", "</tool_call>", "{", "}", '"', "\\", "name", ":", "```", "<think>", "</think>"),
+        *("<function=", "</function>", "<function=now>{}</function>"),
+    ],
+    "qwen_coder": [
+        *("<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"),
+        *('{"city": "', '"}', "```", "</think>", "</parameter/>", "</parameter "),
+    ],
+    "mimo": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
+    "functools": ["functools[", "functools", '{"name"', "}", "]", ":", '"a"', "`"],
+    "nemotron": ["<TOOLCALL>", "</TOOLCALL>", '[{"name"', "}]", ":", '"a"', "</think>"],
+    "olmo": ["<function_calls>", "</function_calls>", "f(", "a=", "'", ")", "\n", "["],
+    "functionary_recipients": [">>>", "all\n", "f\n", "{", "}", '"a"', ":"],
+    "functionary": ["<function=", "f>", "{", "}", '"a"', ":", "</function>", "<|eom_id|>"],
+    "xlam": [
+        "[",
+        "{",
+        '"name"',
+        ":",
+        '"now"',
+        "}",
+        "]",
+        "```",
+        "```json",
+        "[TOOL_CALLS]",
+        "<tool_call>",
+        "</tool_call>",
+    ],
     "llama": ["{", "}", '"name"', '"parameters"', ":", "[", "]", "(", ")", "`", ";", "<|python_tag|>"],
     "mistral": ["[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "{", "}", '"', "[", "]", "[THINK]", "[/THINK]"],
     "deepseek": [FIRST, START, SEP, END, LAST, "{", "}", '"', "```json"],
     "glm": ["<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
+    "gemma4": [
+        *("<|tool_call>", "<tool_call|>", '<|"|>', "call:f", "{", "}", "[", "]", "(", ")", ":", ",", '"', "'"),
+        *("<|channel>", "thought", "<channel|>"),
+    ],
+    "functiongemma": [
+        *("<start_function_call>", "<end_function_call>", "<escape>", "call:f", "{", "}", "[", "]", ":", ","),
+        *('"', "'"),
+    ],
+    "granite": ["<|tool_call|>", "<tool_call>", "</tool_call>", "[", "]", "{", "}", '"', "\\", "name", ":", "```"],
+    "granite_20b": ["<function_call>", "</function_call>", "[", "]", "{", "}", '"', "name", ":"],
+    "phi4_mini": ["functools[", "<|tool_call|>", "<|/tool_call|>", "[", "]", "{", "}", '"', "name", ":", "functools"],
     "dsml": DSML,
     "dsml_functions": DSML,
     "kimi_k3": [
@@ -542,6 +673,15 @@ MARKS = {
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),
+    ],
+    "apertus": ["<|tools_prefix|>", "<|tools_suffix|>", "<|inner_prefix|>", "<|inner_suffix|>", '[{"f": {}}]', "]"],
+    "cohere": [
+        *("<|START_ACTION|>", "<|END_ACTION|>", "<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>"),
+        *("<|END_RESPONSE|>", "<|START_TEXT|>", "[", "]", "{", "}", '"tool_name"', '"f"', ":"),
+    ],
+    "gpt_oss": [
+        *("<|start|>assistant", "<|channel|>", "analysis", "commentary", "final", " to=", "functions.now"),
+        *("<|constrain|>", "json", "<|message|>", "<|end|>", "<|call|>", "{}"),
     ],
 }
 

@@ -102,6 +102,10 @@ def _types_only(schema: Any) -> Any:
         if key not in schema:
             continue
         entry = schema[key]
+        if key == "type":
+            entry = [_type_named(each) for each in entry] if isinstance(entry, list) else _type_named(entry)
+            if entry is None or (isinstance(entry, list) and None in entry):
+                continue
         if key in ("anyOf", "oneOf", "allOf"):
             made["anyOf" if key == "oneOf" else key] = [_types_only(each) for each in entry]
         elif key in ("$defs", "definitions"):
@@ -109,3 +113,27 @@ def _types_only(schema: Any) -> Any:
         else:
             made[key] = entry
     return made
+
+
+_TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
+_OTHER_NAMES = {
+    **dict.fromkeys(("str", "text", "char", "varchar", "date", "datetime"), "string"),
+    **dict.fromkeys(("int", "long", "short", "int32", "int64"), "integer"),
+    **dict.fromkeys(("float", "double", "decimal", "num", "numeric", "float32", "float64"), "number"),
+    **dict.fromkeys(("bool", "binary"), "boolean"),
+    **dict.fromkeys(("list", "tuple", "set"), "array"),
+    **dict.fromkeys(("dict", "map", "struct", "json"), "object"),
+    **dict.fromkeys(("none", "nonetype"), "null"),
+}
+"""Names of types that are none in JSON Schema, but in the schemas that people write."""
+
+
+def _type_named(name: Any) -> Any:
+    """Returns the type of JSON Schema that a name stands for, such as "dict[str, int]"; None where any type is
+    allowed, and a name that is not known as it is."""
+    if not isinstance(name, str) or name in _TYPES:
+        return name
+    plain = name.strip().lower().partition("[")[0]
+    if plain == "any":
+        return None
+    return plain if plain in _TYPES else _OTHER_NAMES.get(plain, name)
