@@ -724,6 +724,11 @@ def test_odd_white_space_after_a_name_parses_the_same_in_any_chunks(space: str) 
     assert read("qwen_coder", list(text), TOOLS) == read("qwen_coder", [text], TOOLS)
 
 
+def test_odd_white_space_behind_a_call_in_a_sentence_is_no_word() -> None:
+    for rest in ("\x1f", "\x1f Done."):
+        assert read("hermes", list(f"I look.\n{tagged(GOOD)}{rest}"), TOOLS).calls == [("get_weather", CITY)]
+
+
 @given(hostile())
 @settings(max_examples=250, deadline=None)
 def test_arguments_are_always_a_json_object_that_can_be_sent(drawn: tuple[str, list[str]]) -> None:
