@@ -30,6 +30,8 @@ class Reasoning:
 
     def __init__(self, format: Format, out: list[Segment], *, is_open: bool) -> None:
         self.opening, self.closing = format.thinks
+        self._closings = dict((*format.quoted_thinks, format.thinks))
+        self._openings = {end: tag for tag, end in self._closings.items() if end not in format.swallowed}
         self.is_open = self.has_begun = is_open
         self._label = format.label
         self._section_starts = (*(format.section or ())[:1], *(format.starts if format.reopens else ()))
@@ -40,8 +42,15 @@ class Reasoning:
         self._emitter = TextEmitter(Thought, out, keeps_end=False, strips=True)
         self._emitter.drop_space()
 
-    def open(self) -> None:
-        """Begin the reasoning, or continue it after a part of the answer."""
+    def opening_of(self, text: str) -> str | None:
+        """Returns the opening tag, of any family that the format knows, that a reply begins with; "" where there is
+        none, None while that isn't known."""
+        found = next((tag for tag in self._closings if text.startswith(tag)), "")
+        return found or (None if any(tag.startswith(text) for tag in self._closings) else "")
+
+    def open(self, tag: str) -> None:
+        """Begin the reasoning with an opening tag, or continue it after a part of the answer."""
+        self.opening, self.closing = tag, self._closings[tag]
         self.is_open = self.has_begun = True
         self._emitter.begin_part()
 
@@ -49,8 +58,13 @@ class Reasoning:
         """End the reasoning."""
         self.is_open = False
 
-    def replace(self, text: str) -> None:
-        """Record that a LateReasoning with this text replaces all that was emitted, and ends the reasoning."""
+    def may_end(self, tag: str) -> bool:
+        """Whether an end tag that nothing opened ends reasoning: not one that also ends other parts of a reply."""
+        return tag == self.closing or (tag in self._openings and not self.has_begun)
+
+    def replace(self, text: str, tag: str) -> None:
+        """Record that a LateReasoning with this text, before an end tag, replaces all that was emitted."""
+        self.opening, self.closing = self._openings.get(tag, self.opening), tag
         self.is_open, self.has_begun = False, True
         self._emitter.restart(has_emitted=bool(text))
 

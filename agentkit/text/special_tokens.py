@@ -17,21 +17,19 @@ from typing import Any
 from agentkit.message import map_response
 from agentkit.text.call_format import Format
 
-_TAGS = ("tool_calls", "minimax:tool_call", "seed:tool_call", "seed:think", "function_calls", "function_results")
+_TAGS = ("function_results",)
 """Tags of tool calls, results and reasoning; matched case-insensitively and also as closing tags."""
 
 _TOKENS = (
-    *("<seed:bos>", "<seed:eos>", "<seed:pad>", "<seed:cot_budget_reflect>", "<[BOS_never_used]>"),
-    *("<BOS_TOKEN>", "<EOS_TOKEN>", "<PAD_TOKEN>", "<UNK>", "<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
+    *("<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
     *("<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<end_of_utterance>", "<fake_token_around_image>"),
-    *("<image_placeholder>", "<dots_function_call>", "</dots_function_call>"),
-    *("]~b]", "]~!b[", "[e~[", "<beginning_of_sentence>", "<end_of_sentence>"),  # MiniMax
+    "<image_placeholder>",
     *("<longcat_user>", "<longcat_assistant>", "<longcat_system>", "<longcat_think>", "</longcat_think>"),
     *("<file_sep>", "<repo_name>", "<issue_start>", "<jupyter_start>", "<empty_output>"),
     *("<tts_pad>", "<tts_text_bos>", "<tts_text_eod>", "<tts_text_bos_single>", "<｜/table>｜"),  # Qwen3.5, DeepSeek V4
 )
 _CALLS = (
-    *("<dsml:", "</dsml:", "<tool_sep>"),
+    *("<dsml:", "</dsml:"),
     *("<longcat_tool_call>", "</longcat_tool_call>"),
 )
 """Tokens of models whose family has no file; those in _CALLS stay in a model's own text."""
@@ -51,6 +49,8 @@ _OTHER = {
     "[": (r"\|[^\[\]|\s]{1,40}\|\]",),  # EXAONE
     "]": (r"<\][^\[\]<>\n]{1,40}\[>\[",),  # MiniMax
 }
+_OTHER_TURNS = {**_OTHER, "]": (r"<\](?!minimax\[)[^\[\]<>\n]{1,40}\[>\[",)}
+"""The same without what MiniMax M3 writes before each tag of a call."""
 
 
 def neutralised(text: str, more: Iterable[str] = ()) -> str:
@@ -162,7 +162,7 @@ def _turns(more: tuple[str, ...]) -> re.Pattern[str]:
     turns, calls, _ = _of_families()
     spared = "|".join((_SPARED, *(re.escape(word[1:]) for word in calls if word[0] == "<")))
     barred = tuple(f"(?!{spared}){each}" for each in _BARRED)
-    return _insertion_points((*turns, *more), {"<": barred, **_OTHER})
+    return _insertion_points((*turns, *more), {"<": barred, **_OTHER_TURNS})
 
 
 def _of_families() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

@@ -34,6 +34,7 @@ from agentkit.serving.mqtt.projects import Project
 from agentkit.testing.redaction import Redaction, is_secret_name
 from agentkit.text.any_format import any_format
 from agentkit.text.families import families
+from agentkit.text.formats.python_repair import repaired as repaired_python
 from agentkit.text.held_text import StopFilter
 from agentkit.text.parser import ReplyParser
 from agentkit.text.special_tokens import neutral_json, neutralised
@@ -171,6 +172,24 @@ MARKUP = (
         "<|channel>",
         "b:[",
         "b:1,",
+        "]<]minimax[>[<tool_call>",
+        ']<]minimax[>[<invoke name="a">]<]minimax[>[<b>',
+        "]<]minimax[>[</b>",
+        "<tool_calls>",
+        '<tool_calls>{"',
+        "<tool_calls><tool_call>a<arg_value>",
+        "<tool_sep>",
+        "<|tool_call_start|>[a(b='",
+        "<|tool_call_start|>[a()]",
+        "<|tool_call_end|>",
+        "<minimax:tool_call>",
+        '<invoke name="a">',
+        "</invoke>",
+        '<invoke name="a"><parameter name="b">',
+        '<parameter name="b">',
+        "<seed:tool_call>",
+        "<seed:tool_call><function=a><parameter=b><",
+        "<parameter=b><![CDATA[",
     ),
 )
 """What hostile replies are made of."""
@@ -352,6 +371,7 @@ READERS: dict[str, Reader] = {
     "shown addresses": shown_url,
     "arguments": _ignoring(AgentkitError)(lambda text: parse('{"a": ' + text)),
     "coercion": _coerced,
+    "broken Python": repaired_python,
     "bare answers": lambda text: list(undecorated(text)),
     "names": lambda text: (meant(text, ["a", "abc"]), valid_name(text), valid_author(text), valid_id(text)),
     "errors of tools": without_paths,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agentkit import Agent, ConfigurationError
+from agentkit import Agent, ConfigurationError, tool
 from agentkit.backends import LightLLMBackend
 from agentkit.text.call_format import Format
 from agentkit.text.chat_template import ChatTemplate
@@ -184,6 +184,24 @@ def test_every_family_has_its_template_and_its_format_in_the_package() -> None:
         assert isinstance(family.template, Path)
         assert family.template.is_file()
         assert callable(family.format.block)
+
+
+@tool(read_only=True)
+def now(zone: str) -> str:
+    """Tell the time."""
+    return f"9 in {zone} </>"
+
+
+def test_a_family_of_another_package_in_one_file_runs_an_agent(tmp_path: Path) -> None:
+    script = ['<hm>A zone.</hm>I look. <@now {"zone": "UTC"}<.></>', "It is 9.</>"]
+    with installed(tmp_path, starling="tests.support.other_family:FAMILY"), serve_lightllm(script) as server:
+        result = Agent(LightLLMBackend("starling-2-7b", server.url), tools=[now]).run("Time?")
+        prompt = server.requests[1].prompt
+        with serve([whole(script[0].partition("</hm>")[2]), whole("Nine.")]) as plain:
+            left = Agent(f"openai:m@{plain.url}", tools=[now]).run("Time?")
+    assert result.output == "It is 9."
+    assert [record.arguments for record in (*result.tool_calls, *left.tool_calls)] == [{"zone": "UTC"}] * 2
+    assert prompt.endswith('assistant: I look. <@now {"zone": "UTC"}<.></>\ntool: 9 in UTC < /></>\nassistant: ')
 
 
 HOSTED = """

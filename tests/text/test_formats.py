@@ -553,7 +553,49 @@ DSML = [
     ),
     *("<｜DSML｜parameter", ' name="a" string="true">', "</｜DSML｜parameter>", "<｜DSML｜", "{", "</think>"),
 ]
+TOOL_CALLS = (
+    *("<tool_calls>", "</tool_calls>", "<tool_call>", "</tool_call>", "now", "<tool_sep>", "</arg_key>"),
+    *("<arg_value>", "</arg_value>", "<tool_calls:opensource>", "</tool_calls:opensource>", "["),
+    *("<think:opensource>", "</think:opensource>", "<answer>", "</answer>", '{"name": "now"}'),
+)
 MARKS = {
+    **dict.fromkeys(["tool_calls", "hunyuan", "hy3"], TOOL_CALLS),
+    "minicpm5": [
+        *('<function name="get_weather">', "<function name=", '<functionname="now">', '<param name="days">', "2"),
+        *("</param>", "</function>", "<![CDATA[", "]]>", '<param name="arguments">', '{"city": "a"}'),
+    ],
+    "internlm": ["<|action_start|>", "<|plugin|>", "<|action_end|>", "{", "}", '"name"', ":", '"now"', ","],
+    "minimax_m3": [
+        *("]<]minimax[>[<tool_call>", "]<]minimax[>[</tool_call>", ']<]minimax[>[<invoke name="get_weather">'),
+        *(
+            "]<]minimax[>[</invoke>",
+            "]<]minimax[>[<city>",
+            "]<]minimax[>[</city>",
+            "]<]minimax[>[<item>",
+            "</mm:think>",
+        ),
+    ],
+    "lfm2": [
+        "<|tool_call_start|>",
+        "<|tool_call_end|>",
+        "[",
+        "]",
+        "now()",
+        "get_weather(",
+        "days=",
+        "'",
+        ",",
+        "{",
+        ")",
+    ],
+    "minimax_m2": [
+        *("<minimax:tool_call>", "</minimax:tool_call>", '<invoke name="get_weather">', '<parameter name="city">'),
+        *("</parameter>", "</invoke>", "<invoke name=", "<think>", "</think>", '{"name": "now"}'),
+    ],
+    "seed_oss": [
+        *("<seed:tool_call>", "</seed:tool_call>", "<function=get_weather>", "<parameter=days>", "2", "</parameter>"),
+        *("</function>", "<seed:think>", "</seed:think>", "<![CDATA[", "]]>"),
+    ],
     "hermes": [
         *("<tool_call>", "</tool_call>", "{", "}", '"', "\\", "name", ":", "```", "<think>", "</think>"),
         *("<function=", "</function>", "<function=now>{}</function>"),
@@ -599,6 +641,15 @@ MARKS = {
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),
+    ],
+    "apertus": ["<|tools_prefix|>", "<|tools_suffix|>", "<|inner_prefix|>", "<|inner_suffix|>", '[{"f": {}}]', "]"],
+    "cohere": [
+        *("<|START_ACTION|>", "<|END_ACTION|>", "<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>"),
+        *("<|END_RESPONSE|>", "<|START_TEXT|>", "[", "]", "{", "}", '"tool_name"', '"f"', ":"),
+    ],
+    "gpt_oss": [
+        *("<|start|>assistant", "<|channel|>", "analysis", "commentary", "final", " to=", "functions.now"),
+        *("<|constrain|>", "json", "<|message|>", "<|end|>", "<|call|>", "{}"),
     ],
 }
 
