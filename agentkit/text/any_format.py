@@ -6,13 +6,20 @@ from importlib import import_module
 from typing import Any
 
 from agentkit.text.call_format import DEFAULT_THINKS, Block, Format, Segment
-from agentkit.text.families import families
+from agentkit.text.families import families, family_of
 
 _OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
 """Tokens that end a turn in families without a file; a server may leave them after a call at the end of a reply."""
 
 _OTHER_FORMATS = ("agentkit.text.formats.step3",)
 """How models write calls whose prompt is not known."""
+
+
+@functools.lru_cache(maxsize=64)
+def any_format_of(model: str) -> Format:
+    """Returns the same for a model, by its name."""
+    family = family_of(model)
+    return any_format(family.format if family else None)
 
 
 @functools.cache

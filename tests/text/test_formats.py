@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentkit.text.any_format import any_format
 from agentkit.text.call_format import BadCall, Call, Format, Segment, Text, Thought, resolve_reasoning
 from agentkit.text.families import families
 from agentkit.text.parser import ReplyParser
@@ -291,6 +292,7 @@ TEXTS = [
     ("deepseek", f"Bars <{BAR} and more"),
     ("dsml", "The tag <｜DSML｜invoke> and <｜DSML｜foo name='a'>"),
     ("dsml", "ends in <｜DSML｜inv"),
+    ("kimi_k3", "The tag <|open|>call<|sep|> and <|ope"),
     ("llama", 'An answer: {"city": "Paris", "degrees": 21}'),
     ("llama", '```json\n{"name": "now", "parameters": {}}\n```'),
     ("llama", 'He said `{"name": "now", "parameters": {}}` so.'),
@@ -324,6 +326,7 @@ BAD = [
     ("kimi", '<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"x": ', "f"),
     ("deepseek", f'{START}f{SEP}{{"x": "cut o', "f"),
     ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x" string="true">cut o', "f"),
+    ("kimi_k3", '<|open|>call tool="f" index="1"<|sep|><|open|>argument key="x" type="number"<|sep|>1', "f"),
     ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x">1</｜DSML｜parameter>\n', "f"),
     ("mistral", '[TOOL_CALLS]f{"x": "cut o', "f"),
     ("mistral", '[TOOL_CALLS]{"command": "ls"}', None),
@@ -553,6 +556,20 @@ DSML = [
     ),
     *("<｜DSML｜parameter", ' name="a" string="true">', "</｜DSML｜parameter>", "<｜DSML｜", "{", "</think>"),
 ]
+STEP_3 = (
+    "Both.<｜tool_calls_begin｜><｜tool_call_begin｜>function<｜tool_sep｜>"
+    '<steptml:invoke name="get_weather"><steptml:parameter name="city">Paris</steptml:parameter></steptml:invoke>'
+    '<｜tool_call_end｜><｜tool_sep｜><｜tool_call_begin｜><steptml:invoke name="now"></steptml:invoke>'
+    "<｜tool_call_end｜><｜tool_calls_end｜>"
+)
+
+
+def test_calls_of_a_model_whose_prompt_is_not_known_are_read() -> None:
+    for chunks in ([STEP_3], *splits(STEP_3)):
+        got = read(any_format(None), chunks, TOOLS)
+        assert (got.text, got.calls) == ("Both.", [("get_weather", CITY), ("now", {})])
+
+
 TOOL_CALLS = (
     *("<tool_calls>", "</tool_calls>", "<tool_call>", "</tool_call>", "now", "<tool_sep>", "</arg_key>"),
     *("<arg_value>", "</arg_value>", "<tool_calls:opensource>", "</tool_calls:opensource>", "["),
@@ -602,10 +619,13 @@ MARKS = {
     ],
     "qwen_coder": [
         *("<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"),
-        *('{"city": "', '"}', "```", "</think>"),
+        *('{"city": "', '"}', "```", "</think>", "</parameter/>", "</parameter "),
     ],
+    "mimo": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
     "functools": ["functools[", "functools", '{"name"', "}", "]", ":", '"a"', "`"],
     "nemotron": ["<TOOLCALL>", "</TOOLCALL>", '[{"name"', "}]", ":", '"a"', "</think>"],
+    "olmo": ["<function_calls>", "</function_calls>", "f(", "a=", "'", ")", "\n", "["],
+    "functionary_recipients": [">>>", "all\n", "f\n", "{", "}", '"a"', ":"],
     "functionary": ["<function=", "f>", "{", "}", '"a"', ":", "</function>", "<|eom_id|>"],
     "xlam": [
         "[",
@@ -638,6 +658,18 @@ MARKS = {
     "phi4_mini": ["functools[", "<|tool_call|>", "<|/tool_call|>", "[", "]", "{", "}", '"', "name", ":", "functools"],
     "dsml": DSML,
     "dsml_functions": DSML,
+    "kimi_k3": [
+        *(
+            "<|open|>tools<|sep|>",
+            "<|open|>call",
+            ' tool="now"',
+            "<|sep|>",
+            "<|close|>call<|sep|>",
+            "<|close|>tools<|sep|>",
+        ),
+        *("<|open|>argument", ' key="a" type="string"', "<|close|>argument<|sep|>", "<|open|>think<|sep|>", "<|open|>"),
+        *("<|close|>think<|sep|>", "<|open|>response<|sep|>", "<|close|>message<|sep|>", "<|close|>", "{", "}"),
+    ],
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),

@@ -15,7 +15,7 @@ FAMILY = Family(
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.granite",
     ends=("<|end_of_text|>",),
-    forced=('<|tool_call|>[{{"name": "', '<|tool_call|>[{{"name": "{name}", "arguments": '),
+    forced=('<|tool_call|>[{{"name": "', '<|tool_call|>[{{"name": "{name}", "arguments":'),
     variables={"version": 3},
     variants=(
         Variant(r"granite-?3\.1", {"variables": {"version": 1}}),

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 _CALL = "<tool_calls:opensource>\n<tool_call:opensource>"
 
 FAMILY = Family(
     "hy3",
-    patterns=(r"\bhy[-_]?3\b(?!\.\d)", r"hunyuan[-_]?3(?!d|\.\d)(?!\d)"),
+    patterns=(exactly(r"hy[-_]?3"),),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.hy3",
     ends=("<｜hy_eos:opensource｜>",),

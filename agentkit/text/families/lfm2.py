@@ -4,10 +4,11 @@ from pathlib import Path
 
 from agentkit.text.families.chatml import END
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "lfm2",
-    patterns=(r"lfm2[-_:](?:350m|700m|1\.2b|2\.6b|8b)",),
+    patterns=(exactly(r"lfm2[-_:](?:350m|700m|1\.2b|2\.6b|8b[-_]a1b)"),),
     template=Path(__file__).with_suffix(".jinja"),
     bos="<|startoftext|>",
     calls="agentkit.text.formats.lfm2",

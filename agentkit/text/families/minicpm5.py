@@ -4,10 +4,11 @@ from pathlib import Path
 
 from agentkit.text.families.chatml import END, TAGS
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "minicpm5",
-    patterns=(r"minicpm[-_]?5(?![\d.])",),
+    patterns=(exactly(r"minicpm[-_]?5"),),
     template=Path(__file__).with_suffix(".jinja"),
     bos="<s>",
     calls="agentkit.text.formats.minicpm5",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family, Variant
+from agentkit.text.families.names import exactly
 
 
 def _named(version: str) -> dict[str, str]:
@@ -11,7 +12,7 @@ def _named(version: str) -> dict[str, str]:
 
 FAMILY = Family(
     "minimax_m2",
-    patterns=(r"minimax[-_]?m2(?:\.[157])?(?![\d.]*\d)",),
+    patterns=(exactly(r"minimax[-_]m2(?:\.[157])?(?::cloud)?"),),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.minimax_m2",
     ends=("[e~[",),

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 _CALL = "]<]minimax[>[<tool_call>\n]<]minimax[>[<invoke"
 
 FAMILY = Family(
     "minimax_m3",
-    patterns=(r"minimax[-_]?m3(?![\d.]*\d)",),
+    patterns=(exactly(r"minimax[-_]m3(?::cloud)?"),),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.minimax_m3",
     ends=("[e~[",),

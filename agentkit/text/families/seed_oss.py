@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from agentkit.text.families.family import Family
+from agentkit.text.families.names import exactly
 
 FAMILY = Family(
     "seed_oss",
-    patterns=(r"seed-?oss",),
+    patterns=(exactly(r"seed[-_]oss"),),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.seed_oss",
     ends=("<seed:eos>",),

@@ -203,7 +203,8 @@ class ElementsBlock:
             words = self._after_value if found["value_end"] else self._after_call
             begun = behind.lstrip()
             if not begun:
-                return True if self._at_end else (None if len(behind) < _MAX_GAP else False)
+                may_end = self._at_end and not (found["call_end"] and self._has_wrapper)
+                return True if may_end else (None if not self._at_end and len(behind) < _MAX_GAP else False)
             if begun.startswith(words):
                 return True
             return None if not self._at_end and any(word.startswith(begun) for word in words) else False

@@ -3,14 +3,15 @@
 <|tool_call_start|>[get_weather(city='Paris'), now()]<|tool_call_end|>
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.text.call_format import BadCall, Block, Format, Segment, Text, partial_word_start
+from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text, partial_word_start
 from agentkit.text.formats.json_block import calls_in, name_in
 from agentkit.text.formats.python_calls import python_calls
-from agentkit.text.formats.python_repair import repaired
+from agentkit.text.formats.python_repair import RESERVED, repaired
 from agentkit.tooling.json_scan import JsonScan
 
 START, END = "<|tool_call_start|>", "<|tool_call_end|>"
@@ -81,7 +82,8 @@ class _Lfm2Block:
         text = text if text.startswith("[") else f"[{text}]"
         if text.startswith("[[") and text.endswith("]]"):
             text = text[1:-1]
-        return python_calls(text) or python_calls(repaired(text)) or ([bad] if text.strip("[] \n") else [])
+        calls = python_calls(text) or [_restored(call) for call in python_calls(repaired(text))]
+        return calls or ([bad] if text.strip("[] \n") else [])
 
     def _reject(self, text: str) -> str:
         self._rejected = True
@@ -94,6 +96,14 @@ class _Lfm2Block:
             self._scan, text = JsonScan("\"'", parentheses=True), text[end:]
             if text.strip(" \t\r\n,;"):
                 self._is_closed = False
+
+
+def _restored(call: Segment) -> Segment:
+    """Returns a call of repaired text with the names of its arguments as the model wrote them."""
+    if not isinstance(call, Call) or RESERVED not in call.arguments:
+        return call
+    given = {key.removesuffix(RESERVED): value for key, value in json.loads(call.arguments).items()}
+    return call._replace(arguments=json.dumps(given, ensure_ascii=False))
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:

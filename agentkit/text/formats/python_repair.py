@@ -1,8 +1,15 @@
 """Makes valid Python of calls that a model wrote nearly as Python."""
 
+import keyword
 import re
 
-_TOKEN = re.compile(r"""["'{}\[\](),:]|\b(?:true|false|null)\b|(?<![\w.])0+(?=\d)""")
+RESERVED = "__reserved"
+"""Stands behind the name of an argument that Python reserves, such as `from`."""
+_WORDS = "|".join(keyword.kwlist)
+_TOKEN = re.compile(
+    r"""["'{}\[\](),:]|\b(?:true|false|null)\b|(?<![\w.])0+(?=\d)"""
+    rf"|\b(?P<name>{_WORDS})(?=\s{{0,9}}=[^=])"
+)
 _CONSTANTS = {"true": "True", "false": "False", "null": "None"}
 _IN_STRING = re.compile(r"""["'\\\n\r\x00]""")
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\x00": "\\x00"}
@@ -12,8 +19,9 @@ _CLOSES = re.compile(rf"(?:\s{{0,9}}[)\]}}]){{0,20}}\s{{0,9}}(?:,\s{{0,9}}{_NEXT
 
 
 def repaired(text: str) -> str:
-    """Returns the text with the constants of JSON as Python's, sets as lists, and no leading zeros; inside of strings,
-    with line breaks and NUL escaped, and quotation marks behind which the string goes on."""
+    """Returns the text with the constants of JSON as Python's, sets as lists, no leading zeros, and RESERVED behind the
+    names of some arguments; inside of strings, with line breaks and NUL escaped, and quotation marks behind which the
+    string goes on."""
     made: list[str] = []
     braces: list[tuple[int, bool]] = []  # open brackets: the place of a brace that is no dict so far, and whether it is
     start = 0
@@ -22,6 +30,9 @@ def repaired(text: str) -> str:
         token, start = found.group(), found.end()
         if token in "\"'":
             start = _copy_string(text, found.start(), made)
+            continue
+        if found["name"]:
+            made.append(token + RESERVED)
             continue
         made.append(_CONSTANTS.get(token, "" if token.startswith("0") else token))
         if token in "{[(":

@@ -108,9 +108,11 @@ class _KeysBlock:
         return None
 
     def finish(self) -> str:
+        self._keep(self._rest)
         if self._is_open:
-            text = "".join((*self._raw, self._rest))
-            self._parts.append(BadCall(text, "the tool call is cut off before its end", self._name))
+            self._parts.append(BadCall("".join(self._raw), "the tool call is cut off before its end", self._name))
+        elif self._parts:
+            self._add_text("".join(self._part))
         return ""
 
     def segments(self) -> list[Segment]:
@@ -120,11 +122,17 @@ class _KeysBlock:
         self._part.append(text)
         self._raw.append(text)
 
+    def _add_text(self, text: str) -> None:
+        if text.strip():
+            self._parts.append(Text(text.strip()))
+
     def _handle_tag(self, tag: str, is_end: bool, part: str) -> bool:
         """Handle a tag, and the text before it. Returns whether it ends all calls."""
         if tag == "tool_call":
             if self._is_open:
                 self._end_call(part)
+            else:
+                self._add_text(part)
             self._is_open = not is_end
             if self._is_open:
                 self._name, self._arguments, self._raw = None, [], self._raw[-1:]
@@ -132,6 +140,8 @@ class _KeysBlock:
             if self._is_open:
                 self._end_call(part)
                 self._is_open = False
+            elif self._parts:
+                self._add_text(part)
             return is_end
         elif tag == "arg_key" and is_end:
             self._key = part.strip()
