@@ -20,7 +20,6 @@ FAMILY = Family(
     variants=(
         Variant(r"granite-?3\.1", {"variables": {"version": 1}}),
         Variant(r"granite-?3\.2", {"variables": {"version": 2}, "calls": "agentkit.text.formats.granite3_2"}),
-        Variant(r"granite-?3\.3", {"calls": "agentkit.text.formats.granite3_3"}),
     ),
     markup=("<|tool_call|>", "<|start_of_cite|>", "<|end_of_cite|>"),
     tags=("think", "response"),
