@@ -14,6 +14,7 @@ from agentkit.text.chat_template import ChatTemplate
 from agentkit.text.families import families, family_named, family_of
 from agentkit.text.prompt import PromptMaker, template_of, tools_text_of
 from agentkit.text.special_tokens import neutralised, without_turns
+from tests.support.official_prompts import DAY
 
 SHARED = Path(__file__).parents[3] / "shared" / "cases"
 TEMPLATES = {
@@ -281,7 +282,7 @@ def test_incremental_rendering_gives_the_same_prompt_as_rendering_from_scratch(f
         chance = random.Random(seed)
         messages = conversation(chance)
         tools = [WEATHER] if chance.random() < 0.8 else None
-        maker = PromptMaker(family_named(family))
+        maker = PromptMaker(family_named(family), clock=lambda: DAY)
         length = 2
         while length <= len(messages):
             fresh = family_named(family)
@@ -289,7 +290,7 @@ def test_incremental_rendering_gives_the_same_prompt_as_rendering_from_scratch(f
             variables: dict[str, Any] = {}
             if fresh.tools_template and tools:
                 variables = {"tools_text": tools_text_of(fresh, tools)}
-            wanted = PromptMaker(fresh, custom).prompt(messages[:length], tools, variables).text
+            wanted = PromptMaker(fresh, custom, clock=lambda: DAY).prompt(messages[:length], tools, variables).text
             assert maker.prompt(messages[:length], tools).text == wanted
             length += chance.choice([1, 1, 2, 3])
 
