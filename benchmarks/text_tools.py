@@ -175,7 +175,7 @@ HERMES = (
     'For each call write a JSON object within <tool_call></tool_call>:\n<tool_call>\n{{"name": <name>, "arguments": '
     "<arguments>}}\n</tool_call>"
 )
-MAX_TOKENS = 100
+MAX_TOKENS = 60
 
 
 class Hermes(Middleware):
@@ -259,17 +259,17 @@ class _OneReply(Middleware):
         return self.backend.reply(request)
 
 
-def measured(backend: Backend, way: str, verbose: bool = False) -> int:
-    """How many of the tasks are right."""
-    agent, right = WAYS[way](_OneReply(backend)), 0
+def measured(backend: Backend, way: str, verbose: bool = False) -> tuple[int, int]:
+    """How many of the tasks are right: of those that need a call, and of the others."""
+    agent, right = WAYS[way](_OneReply(backend)), [0, 0]
     for prompt, name, arguments in TASKS:
         result = agent.run(prompt, limits=Limits(turns=1), sampling={"temperature": 0, "max_tokens": MAX_TOKENS})
         is_ok = is_right(name, arguments, result)
-        right += is_ok
+        right[name is None] += is_ok
         if verbose:
             shown = result.messages[1].get("tool_calls") or result.messages[1].get("content")
             print(f"  {'right' if is_ok else 'wrong'}  {prompt}  {json.dumps(shown)[:160]}", flush=True)
-    return right
+    return right[0], right[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -281,11 +281,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("agentkit").setLevel(logging.ERROR)
     name = str(options.model)
     backend = GGUFBackend(name.removeprefix("gguf:")) if name.startswith("gguf:") else resolve(name)
-    print(f"{'way':10} {'right of ' + str(len(TASKS)):>12} {'s':>6}")
+    needed = sum(name is not None for _, name, _ in TASKS)
+    print(f"{'way':10} {f'right of {len(TASKS)}':>12} {f'calls of {needed}':>12} {'answers':>8} {'s':>6}", flush=True)
     for way in options.ways:
         started = time.monotonic()
-        right = measured(backend, way, options.verbose)
-        print(f"{way:10} {right:12} {time.monotonic() - started:6.0f}", flush=True)
+        called, answered = measured(backend, way, options.verbose)
+        taken = time.monotonic() - started
+        print(f"{way:10} {called + answered:12} {called:12} {answered:8} {taken:6.0f}", flush=True)
     backend.close()
 
 

@@ -74,8 +74,8 @@ class TextTools(Middleware):
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         if self._is_text(self.backend.capabilities()):
-            has_calls = any("tool_calls" in message for message in request.transcript)
-            return self._as_text(request) if request.tools or has_calls else self.backend.reply(request)
+            is_about_tools = request.tools or any("tool_calls" in message for message in request.transcript)
+            return self._as_text(request) if is_about_tools else self.backend.reply(request)
         return self._tried(request) if request.tools else self.backend.reply(request)
 
     def _is_text(self, known: Capabilities) -> bool:

@@ -1,7 +1,6 @@
 """What an agent does with a real model: a small one, so what it says is not looked at, but how it arrives."""
 
 import threading
-import time
 from typing import Literal
 
 from pydantic import BaseModel
@@ -41,17 +40,20 @@ class Animal(BaseModel):
     lives_in: Literal["water", "land"]
 
 
-def test_it_answers_and_knows_what_was_said(smol: Backend) -> None:
+def test_it_answers_and_is_told_what_was_said(smol: Backend) -> None:
     agent = Agent(smol)
-    first = agent.run("What is the capital of France?")
-    assert "Paris" in first.output
-    assert first.usage.input_tokens > 10
-    second = agent.run("And what language is spoken there?", messages=first.messages)
-    assert "French" in second.output
+    first = agent.run("Tell me about cats.", sampling={"max_tokens": 20})
+    assert "cat" in first.output.lower()
+    assert first.stopped == "length"
+    second = agent.run("And about dogs?", messages=first.messages, sampling={"max_tokens": 20})
+    assert second.output
+    assert second.usage.input_tokens > first.usage.input_tokens + 20
+    again = agent.run("Tell me about cats.", sampling={"max_tokens": 20})
+    assert again.output == first.output
 
 
 def test_it_streams_what_it_says(smol: Backend) -> None:
-    run = Agent(smol).stream("What is the capital of France?")
+    run = Agent(smol).stream("Tell me about cats.", sampling={"max_tokens": 20})
     pieces = [event.text for event in run if isinstance(event, TextDelta)]
     assert run.result is not None
     assert "".join(pieces) == run.result.output
@@ -67,9 +69,9 @@ def test_it_fills_a_type(smol: Backend) -> None:
 
 
 def test_it_calls_tools_that_its_template_leaves_out(smol: Backend) -> None:
-    result = Agent(smol, tools=[get_weather, set_timer]).run("What is the weather in Oslo?")
+    result = Agent(smol, tools=[get_weather, set_timer]).run("Set a timer for 10 minutes.")
     (record,) = result.tool_calls[:1]
-    assert (record.name, record.arguments) == ("get_weather", {"city": "Oslo"})
+    assert (record.name, record.arguments) == ("set_timer", {"minutes": 10})
     assert result.output.strip()
     assert not result.output.lstrip().startswith("{")
 
@@ -113,9 +115,7 @@ def test_it_stops_when_it_is_cancelled(smol: Backend) -> None:
             cancel.set()
     assert run.result is not None
     assert run.result.stopped == "cancelled"
-    started = time.monotonic()
-    assert "Paris" in agent.run("What is the capital of France?").output  # it is free again
-    assert time.monotonic() - started < 60
+    assert agent.run("Tell me about cats.", sampling={"max_tokens": 5}).output  # it is free again
 
 
 def test_the_doctor_says_that_its_tools_do_not_arrive(smol: Backend) -> None:
