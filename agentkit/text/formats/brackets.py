@@ -38,7 +38,7 @@ class BracketBlock:
         self._may_be = first or not self._is_list or self._names is not None
         self._scan = JsonScan("\"'", parentheses=True) if self._is_list else JsonScan()
         self._kept: list[str] = []
-        self._is_open = False
+        self._is_open = self._is_closed = False
         self._is_call = self._may_be
 
     def feed(self, text: str) -> str | None:
@@ -60,6 +60,7 @@ class BracketBlock:
             self._is_open, text = True, head
         end = self._scan.feed(text)
         self._kept.append(text if end is None else text[:end])
+        self._is_closed = end is not None
         return None if end is None else text[end:]
 
     def _names_no_tool(self, begun: "re.Match[str]") -> bool:
@@ -74,7 +75,7 @@ class BracketBlock:
 
     def segments(self) -> list[Segment]:
         text = "".join(self._kept)
-        if not self._is_call:
+        if not self._is_call or (self._is_list and not self._is_closed):
             return [Text(text or self._head[0][0])]
         calls = written_calls(text)
         if not calls or (self._names is not None and any(_name(call) not in self._names for call in calls)):
