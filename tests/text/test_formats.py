@@ -257,6 +257,15 @@ CALLS: list[tuple[str, str, str, list[tuple[str, dict[str, Any]]]]] = [
     ("llama", '<|python_tag|>get_weather.call(city="Paris")', "", [("get_weather", CITY)]),
     ("llama", "<|python_tag|>f.call(code=\"print('hey)')\")", "", [("f", {"code": "print('hey)')"})]),
     ("llama", "[get_weather(city='Paris'), now()]", "", [("get_weather", CITY), ("now", {})]),
+    ("llama", "<|python_start|>[get_weather(city='Paris')]<|python_end|>", "", [("get_weather", CITY)]),
+    ("functools", f"Let me look. functools[{GOOD}]", "Let me look.", [("get_weather", CITY)]),
+    ("nemotron", f"<TOOLCALL>[{GOOD}, {GOOD}]</TOOLCALL>", "", [("get_weather", CITY)] * 2),
+    (
+        "olmo",
+        "<function_calls>get_weather(city='Paris')\nnow()</function_calls>",
+        "",
+        [("get_weather", CITY), ("now", {})],
+    ),
     ("llama", "[f(a=[1, -2], b={'c': None}, d=True)]", "", [("f", {"a": [1, -2], "b": {"c": None}, "d": True})]),
 ]
 
