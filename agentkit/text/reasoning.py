@@ -35,7 +35,7 @@ class Reasoning:
         self.is_open = self.has_begun = is_open
         self._label = format.label
         self._section_starts = (*(format.section or ())[:1], *(format.starts if format.reopens else ()))
-        self._call_starts = () if format.section else format.marks
+        self._call_starts = () if format.section else tuple(start for start in format.starts if len(start) > 1)
         self._begins_line = True
         self._pending: list[str] = []
         self._pending_end = ""
