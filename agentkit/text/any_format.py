@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from agentkit.text.call_format import DEFAULT_THINKS, Block, Format, Segment
@@ -10,12 +11,20 @@ from agentkit.text.families import families
 _OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
 """Tokens that end a turn in families without a file; a server may leave them after a call at the end of a reply."""
 
+_OTHER_FORMATS = ("agentkit.text.formats.longcat",)
+"""Formats of models that have no family, since no chat template of their makers could be compared with."""
+
+
+def _format_in(module: str) -> Format:
+    found: Format = import_module(module).FORMAT
+    return found
+
 
 @functools.cache
 def any_format(own: Format | None) -> Format:
     """Returns a format for the markup of all families. own: that of the model, if it is known: what may begin any text,
     such as JSON without markers, is a call only of a model that writes calls so."""
-    formats = tuple(dict.fromkeys(family.format for family in families()))
+    formats = tuple(dict.fromkeys((*(family.format for family in families()), *map(_format_in, _OTHER_FORMATS))))
     owners: dict[str, list[Format]] = {}
     for form in formats:
         for start in form.starts if form == own else form.marks:

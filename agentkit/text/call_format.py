@@ -79,6 +79,7 @@ class Format:
     reopens: whether the reasoning may begin anywhere in a reply, not only at its start; the `swallowed` markers then
     separate parts of the answer. quoted_thinks: other tags of reasoning, which is left in the text. begins_with: for a
     format that shares a start with others, whether a block of this one may begin with a character (None: with any).
+    answers: markers (among `swallowed`) that begin a part of the answer: they end reasoning that nothing closed.
     completed: where a prompt may have begun the first marker of a reply, takes the reply's first characters; returns
     them with the whole marker, or as they are, and None while that isn't known. announced_by: a reply that begins with
     one of these is in this format from its first to its last character, whatever server sends it.
@@ -95,6 +96,7 @@ class Format:
     reopens: bool = False
     begins_with: Callable[[str], bool] | None = None
     quoted_thinks: tuple[tuple[str, str], ...] = ()
+    answers: tuple[str, ...] = ()
     completed: Callable[[str], str | None] | None = None
     announced_by: tuple[str, ...] = ()
 

@@ -34,6 +34,7 @@ class Reasoning:
         self._openings = {end: tag for tag, end in self._closings.items() if end not in format.swallowed}
         self.is_open = self.has_begun = is_open
         self._section_starts = (format.section or ())[:1]
+        self._answers = format.answers
         self._pending: list[str] = []
         self._pending_end = ""
         self._emitter = TextEmitter(Thought, out, keeps_end=False, strips=True)
@@ -90,6 +91,9 @@ class Reasoning:
         quotation.feed(before)
         if found == self.closing:
             self.close()
+        elif found in self._answers and not quotation.is_open:
+            self.close()
+            return found + text
         elif found in self._section_starts and not quotation.is_open:
             self._pending, self._pending_end = [found], ""
         elif found:

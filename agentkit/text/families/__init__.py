@@ -31,8 +31,11 @@ MODULES = (
     "mistral",
     "gpt_oss",
     "command_r7b",
+    "command_r",
     "north",
     "apertus",
+    "gigachat3",
+    "gigachat3_1",
 )
 """In this order: names overlap (DeepSeek-R1-Distill-Qwen, Hermes-3-Llama), and the first family that fits is taken."""
 
