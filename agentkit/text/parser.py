@@ -97,6 +97,8 @@ class ReplyParser:
         rest = self._stops.feed(self._beginning.finish()) + self._stops.finish()
         self._raw.append(rest)
         self._parse(rest)
+        self._markers.is_last = True
+        self._parse_again(self._markers.take())
         while (pending := self._reasoning.take_pending()) or self._block:
             self._close_pending(pending, cut_off)
         held = self._markers.take()

@@ -93,6 +93,22 @@ MODULES = (
     "tinyllama",
     "xlam2",
     "xlam2_llama",
+    "qwen3_coder",
+    "deepseek",
+    "hermes",
+    "kimi",
+    "glm",
+    "qwen3",
+    "qwen2_5",
+    "llama",
+    "mistral",
+    "gpt_oss",
+    "command_r7b",
+    "command_r",
+    "north",
+    "apertus",
+    "gigachat3",
+    "gigachat3_1",
 )
 """A model belongs to one of them: their patterns do not overlap."""
 
