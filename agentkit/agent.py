@@ -11,6 +11,7 @@ from agentkit import loop
 from agentkit._closing import Closable
 from agentkit._text import cut
 from agentkit.backend import Backend
+from agentkit.backends.text_tools import TextTools, ToolsAs
 from agentkit.errors import ToolError
 from agentkit.event import Result, T, ToolStarted
 from agentkit.executor import MAX_PARALLEL, Executor
@@ -47,9 +48,11 @@ class Agent(Closable):
     for servers that don't report a cost; None uses the genai-prices package when there is a limit on the cost.
     early_start: whether read-only tools start while the reply is still streaming, each as soon as its own arguments are
     complete; with such tools `run` requests a stream too. window: how much of a long history is sent (an int: the
-    model's context in tokens); None queries the server for its context when the history gets long. middleware: what
+    model's context in tokens); None queries the server for its context when the history gets long. tools_as: how tools
+    are sent: "native" as the API has them, "text" in the messages, for a model or a server that has no tools; "auto" as
+    text where they turn out not to reach the model, or a self-hosted server refuses them. middleware: what
     wraps the backend, outermost first; agentkit's own (retries, cancellation, ...) goes around it, so that it sees each
-    request as it is sent.
+    request as it is sent, but for tools that are sent as text.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError for an invalid model name or option, ToolDefinitionError for an invalid tool.
@@ -68,17 +71,19 @@ class Agent(Closable):
         prices: Prices | None = None,
         early_start: bool = True,
         window: Window | int | None = None,
+        tools_as: ToolsAs = "auto",
         middleware: Sequence[Callable[[Backend], Backend]] = (),
     ) -> None:
         given = {"instructions": instructions, "limits": limits, "output_check": output_check, "parallel": parallel}
         check_agent(**given, tool_timeout=tool_timeout, prices=prices, window=window, early_start=early_start)
-        check_agent(middleware=middleware)
+        check_agent(middleware=middleware, tools_as=tools_as)
         self._toolbox = Toolbox(tools)
         self._owns_backend = isinstance(model, str)
         self._given = resolve(model) if isinstance(model, str) else checked_model(model)
         backend: Backend = self._given if hasattr(self._given, "capabilities") else NoCapabilities(self._given)
+        backend = backend if tools_as == "native" else TextTools(backend, tools_as)
         self._backend = functools.reduce(lambda wrapped, wrap: wrap(wrapped), reversed(middleware), backend)
-        self._model, self._middleware = model, tuple(middleware)
+        self._model, self._middleware, self._tools_as = model, tuple(middleware), tools_as
         self._instructions, self._output_check = instructions, output_check
         self._limits = limits or Limits()
         self._tool_timeout = tool_timeout
@@ -295,6 +300,7 @@ class Agent(Closable):
             "output_check": self._output_check,
             "parallel": self._executor.keywords["parallel"],
             "tool_timeout": self._tool_timeout,
+            "tools_as": self._tools_as,
             "middleware": self._middleware,
             **{name: self._scope.keywords[name] for name in names},
         }

@@ -17,10 +17,11 @@ Begin = Callable[[str, str, Sequence[str]], None]
 class Request:
     """A request to a model.
 
-    stream: whether deltas are read as they arrive. begin: called in a streamed reply for each tool call as soon as its
-    arguments are complete, with the names of the calls before it; a backend may leave it out. call_deltas: whether a
-    streamed reply yields CallDelta too. response_format: as in OpenAI's chat completions, the schema that the reply's
-    text has to match, for a backend whose capabilities accept it. conversation: the whole conversation,
+    stream: whether deltas are yielded as they arrive. is_shown: whether somebody reads them, who may not be able to
+    take them back; else they are requested for `begin` alone. begin: called in a streamed reply for each tool call as
+    soon as its arguments are complete, with the names of the calls before it; a backend may leave it out. call_deltas:
+    whether a streamed reply yields CallDelta too. response_format: as in OpenAI's chat completions, the schema that the
+    reply's text has to match, for a backend whose capabilities accept it. conversation: the whole conversation,
     where the transcript is only the part that fits into the model's context. sampling: fields such as temperature,
     max_tokens and tool_choice, which override the backend's own; None omits a field, or takes the server's default.
     """
@@ -28,6 +29,7 @@ class Request:
     transcript: Transcript
     tools: Toolbox = field(default_factory=Toolbox)
     stream: bool = False
+    is_shown: bool = True
     begin: Begin | None = None
     call_deltas: bool = False
     response_format: Mapping[str, Any] | None = None
@@ -52,7 +54,8 @@ class Capabilities:
     reply to a JSON schema: not at all, only in requests without tools ("text"), or always. tells_schema: whether the
     server shows the schema to the model, instead of only constraining its output. images: whether images are accepted;
     None when that is not known. context_length: maximum tokens of prompt and reply together; None when not known.
-    tools: whether the server says that its chat template shows tools to the model; None when it does not say.
+    tools: whether tools reach the model, as the server says of its chat template or a reply has shown; None when that
+    is not known.
     tool_choice: what a request asks for that has none in its sampling, as in OpenAI's chat completions. samples:
     whether the fields of a request's sampling mean anything; False where no model writes the reply.
     """

@@ -13,6 +13,9 @@ from tests.support.model_server import ModelServer, serve
 from tests.support.site import Site, serve_site
 from tests.support.tiny_model import write_tiny_model
 
+# The tests with a real model run where its path is given: make test-model.
+collect_ignore = [] if os.environ.get("AGENTKIT_TEST_MODEL") else ["model"]
+
 # A shell that starts a job in the background has it ignore SIGINT, and with it all that the job starts. The tests that
 # send Ctrl-C to a program need it as a terminal would start it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -45,6 +45,14 @@ FORMS: dict[str, tuple[str, str, str]] = {
         '<｜DSML｜parameter name="to" string="true">x</｜DSML｜parameter>\n'
         "</｜DSML｜invoke>\n</｜DSML｜tool_calls>",
     ),
+    "gemma 4": ("gemma4", "gemma-4-31B-it", '<|tool_call>call:send{to:<|"|>x<|"|>}<tool_call|>'),
+    "functiongemma": (
+        "functiongemma",
+        "functiongemma-270m-it",
+        "<start_function_call>call:send{to:<escape>x<escape>}<end_function_call>",
+    ),
+    "granite": ("granite", "granite-3.1-8b", f"<|tool_call|>[{OBJECT}]"),
+    "phi": ("phi4_mini", "Phi-4-mini-instruct", f"functools[{OBJECT}]"),
     "deepseek": (
         "deepseek",
         "DeepSeek-V3.1",

@@ -4,7 +4,6 @@ A server that is not configured for its model's format leaves both there. Text t
 as text.
 """
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -62,7 +61,7 @@ class ReplyText:
     def _new_parser(self, format: Format | None) -> ReplyParser:
         looks = self._reads_calls
         return ReplyParser(
-            format or (_any_format(self._model) if looks else _REASONING_ONLY),
+            format or (_format_of(self._model) if looks else _REASONING_ONLY),
             self._request.tools.schemas if looks else None,
             stops=(),
             is_copy=lambda markup, calls: CopyDetector(self._request.said).is_copy(markup, calls),
@@ -114,13 +113,10 @@ class ReplyText:
         return replace(parsed, message=cast(Message, message), extra=reply.extra)
 
 
-@functools.lru_cache(maxsize=64)
-def _any_format(model: str) -> Format:
-    from agentkit.text.any_format import any_format
-    from agentkit.text.families import family_of
+def _format_of(model: str) -> Format:
+    from agentkit.text.any_format import any_format_of
 
-    family = family_of(model)
-    return any_format(family.format if family else None)
+    return any_format_of(model)
 
 
 def _announced(text: str) -> tuple[Format | None, str] | None:

@@ -21,7 +21,7 @@ from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, merged_sampling
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.backends.message_form import message_form_of
-from agentkit.backends.tool_arrival import note_arrival, note_missing_call
+from agentkit.backends.tool_arrival import LEFT_OUT, note_arrival, note_missing_call
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
 from agentkit.net.abort import Aborted, stop_on_abort
@@ -108,7 +108,12 @@ class GGUFBackend:
         """See `agentkit.backend.Backend.capabilities`."""
         choice = self._sampling.get("tool_choice")
         return Capabilities(
-            self.path.name, schema="text", images=False, context_length=self._context, tool_choice=choice
+            self.path.name,
+            schema="text",
+            images=False,
+            context_length=self._context,
+            tools=False if self._learned.value(LEFT_OUT) else None,
+            tool_choice=choice,
         )
 
     def close(self) -> None:

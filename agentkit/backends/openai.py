@@ -25,7 +25,7 @@ from agentkit.backends.chat_protocol import (
 )
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.backends.message_form import MessageForm, message_form_of
-from agentkit.backends.tool_arrival import SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
+from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.net.hosted import is_hosted
@@ -216,7 +216,7 @@ class OpenAIBackend:
             tells_schema=is_openai,
             images=False if self._images is None and known("no images") else self._images,
             context_length=self._context_length,
-            tools=known(SHOWS_TOOLS),
+            tools=False if known(LEFT_OUT) else known(SHOWS_TOOLS),
             tool_choice=self._sampling.get("tool_choice"),
         )
 

@@ -7,16 +7,17 @@ a service), the prompt tokens of one question with and without a tool.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.backend import Backend, Request, is_broken_off
 from agentkit.event import Reply
-from agentkit.message import user
-from agentkit.net.error_words import words_of
+from agentkit.message import Message, user
+from agentkit.net.error_words import status_of, words_of
 from agentkit.net.learned import Learned
+from agentkit.net.refusals import REFUSING
 from agentkit.toolbox import Toolbox
 from agentkit.tools import Tool
 from agentkit.transcript import Transcript
@@ -30,10 +31,26 @@ MOST_BYTES = 6
 SHOWS_TOOLS = "shows tools"
 """The fact under which a backend remembers what its server says of its chat template."""
 
+LEFT_OUT = "no tools"
+"""The fact under which a backend remembers that tools did not reach the model."""
+
 _REFUSES_TOOLS = re.compile(
     r"(?:not|n't) support[a-z ]{0,20}\b(?:tools?|functions?)\b|"
     r"\btools?\b.{0,30}(?:not supported|unsupported|require|needs?)|"
     r"--jinja|tool-call-parser|enable-auto-tool-choice"
+)
+_HAS_NO_TOOLS = re.compile(
+    r"(?:not|n't) support[a-z ]{0,20}\b(?:tools?|tool[ _-](?:use|calls?|calling)|functions?|function[ _-]calling)\b|"
+    r"\b(?:tools?|tool[ _-](?:use|calls?|calling)|function[ _-]calling)\b.{0,12}(?:not supported|unsupported)|"
+    r"--jinja|tool-call-parser|enable-auto-tool-choice"
+)
+_HAS_NO_RESULTS = re.compile(
+    r"roles must alternate|(?:unknown|unexpected|unsupported|invalid)[a-z ]{0,20}\brole\b.{0,12}\btool\b|"
+    r"only user(?:,| and)? (?:and )?(?:assistant|model|system)[a-z, ]{0,20} roles are supported"
+)
+_HAS_NO_SYSTEM = re.compile(
+    r"system[ _-](?:role|messages?|prompts?)\b.{0,30}(?:not supported|unsupported)|"
+    r"(?:not|n't) support[a-z ]{0,20}\bsystem\b|only user(?:,| and) (?:and )?(?:assistant|model) roles are supported"
 )
 
 
@@ -83,6 +100,21 @@ def check_arrival(backend: Backend) -> Arrival:
     return Arrival(True, counts)
 
 
+def refuses_tools(error: Exception, transcript: Sequence[Message]) -> bool:
+    """Whether an error says that the model or its server has no tools at all, and not that one of them is wrong; or
+    that its template does not know the messages of tools that a transcript has."""
+    if status_of(error) not in REFUSING:
+        return False
+    words = words_of(error)
+    has_results = any(message["role"] == "tool" for message in transcript)
+    return _HAS_NO_TOOLS.search(words) is not None or (has_results and _HAS_NO_RESULTS.search(words) is not None)
+
+
+def refuses_system(error: Exception) -> bool:
+    """Whether an error says that a chat template takes no system message."""
+    return status_of(error) in REFUSING and _HAS_NO_SYSTEM.search(words_of(error)) is not None
+
+
 def _prompt_tokens(backend: Backend, tools: Toolbox) -> int:
     sampling = {"max_tokens": 1, "tool_choice": None}
     deltas = list(backend.reply(Request(Transcript([user("Hello.")]), tools, sampling=sampling)))
@@ -109,7 +141,8 @@ PROBE: Tool[..., str] = Tool(
 
 
 def note_arrival(learned: Learned, name: str, request: Request, reply: Reply, ask: Callable[[], bool | None]) -> None:
-    """Log a warning, once, when the tools of a request that was answered without a call did not reach the model. ask:
+    """Learn LEFT_OUT, with a warning, when the tools of a request that was answered without a call did not reach the
+    model. ask:
     asks a server that reports it; called only where the prompt has few tokens for its tools, and once."""
     if not request.tools or reply.message.get("tool_calls") or learned.value("tools asked"):
         return
@@ -121,9 +154,9 @@ def note_arrival(learned: Learned, name: str, request: Request, reply: Reply, as
     if shows is False or (shows is None and tokens < tools / FEWEST_BYTES):
         log = (
             f"{name}: the tools do not reach the model: its chat template leaves them out ({tokens} prompt tokens for "
-            f"a request whose tools have {tools} bytes); see agentkit doctor"
+            f"a request whose tools have {tools} bytes); an agent sends them as text (tools_as); see agentkit doctor"
         )
-        learned.learn("no tools", True, log)
+        learned.learn(LEFT_OUT, True, log)
 
 
 def note_missing_call(learned: Learned, name: str, request: Request, sampling: Mapping[str, Any], reply: Reply) -> None:

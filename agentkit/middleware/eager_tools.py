@@ -24,5 +24,6 @@ class EagerTools(Middleware):
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         if request.tools.has_read_only:
-            request = replace(request, stream=True, begin=self._executor.new_reply())
+            is_shown, begin = request.stream, self._executor.new_reply()
+            request = replace(request, stream=True, is_shown=is_shown, begin=begin)
         return self.backend.reply(request)

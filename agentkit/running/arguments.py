@@ -173,6 +173,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "prices": lambda value: None if isinstance(value, Prices) else "pass Prices(input=..., output=...)",
     "window": _window_wrong,
     "early_start": lambda value: None if isinstance(value, bool) else "pass True or False",
+    "tools_as": lambda value: None if value in ("auto", "native", "text") else 'pass "auto", "native" or "text"',
     "middleware": _middleware_wrong,
     "approve": _approve_wrong,
     "cancel": lambda value: None if hasattr(value, "is_set") else "pass a threading.Event()",

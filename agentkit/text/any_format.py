@@ -1,18 +1,26 @@
 """One format that accepts the markup of all families, for a model whose family is not known."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from agentkit.text.call_format import DEFAULT_THINKS, Block, Format, Segment
-from agentkit.text.families import families
+from agentkit.text.families import families, family_of
 
 _OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
 """Tokens that end a turn in families without a file; a server may leave them after a call at the end of a reply."""
 
 _OTHER_FORMATS = ("agentkit.text.formats.step3",)
 """How models write calls whose prompt is not known."""
+
+
+@functools.lru_cache(maxsize=64)
+def any_format_of(model: str) -> Format:
+    """Returns the same for a model, by its name."""
+    family = family_of(model)
+    return any_format(family.format if family else None)
 
 
 @functools.cache
@@ -25,6 +33,9 @@ def any_format(own: Format | None) -> Format:
     for form in formats:
         for start in form.starts if form == own else form.marks:
             owners.setdefault(start, []).append(form)
+    uses = Counter(family.format for family in families())
+    for sharing in owners.values():
+        sharing.sort(key=lambda form: -uses[form])
 
     def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
         found = owners[marker]
@@ -65,13 +76,13 @@ def _announced() -> tuple[Format, ...]:
 
 
 def _owner(owners: Sequence[Format], character: str, own: Format | None) -> Format:
-    """Returns the format of a block that begins with a character after a start which several formats have. owners: in
-    the order of the families, where agentkit's own are the last."""
+    """Returns the format of a block that begins with a character after a start which several formats have. owners: the
+    one that most families have comes first."""
     begun = [form for form in owners if form.begins_with is not None and form.begins_with(character)]
     if begun:
         return own if own is not None and own in begun else begun[0]
     others = [form for form in owners if form.begins_with is None] or owners
-    return own if own is not None and own in others else others[-1]
+    return own if own is not None and own in others else others[0]
 
 
 class _ByFirstCharacter:

@@ -79,13 +79,15 @@ class Format:
     characters that may stand between two calls and carry no meaning.
 
     reopens: whether the reasoning may begin anywhere in a reply, not only at its start; the `swallowed` markers then
-    separate parts of the answer, and calls end reasoning that nothing closes. quoted_thinks: other tags of reasoning,
-    which is left in the text. begins_with: for a format that shares a start with others, whether a block of this one
-    may begin with a character (None: with any). own_starts: those of the starts that mean a call only from a model of
-    its own family. completed: where a prompt may have begun the first marker of a reply, takes the reply's first
-    characters; returns them with the whole marker, or as they are, and None while that isn't known. announced_by: a
-    reply that begins with one of these is in this format from its first to its last character, whatever server sends
-    it. framing: those of `swallowed` that are ordinary tags around the answer, and text in a reply of any other model.
+    separate parts of the answer, and calls end reasoning that nothing closes. mentions: whether a call in a sentence
+    is only mentioned although the reasoning reopens, which it is in all other formats. quoted_thinks: other tags of
+    reasoning, which is left in the text. begins_with: for a format that shares a start with others, whether a block of
+    this one may begin with a character (None: with any). own_starts: those of the starts that mean a call only from a
+    model of its own family. completed: where a prompt may have begun the first marker of a reply, takes the reply's
+    first characters; returns them with the whole marker, or as they are, and None while that isn't known.
+    announced_by: a reply that begins with one of these is in this format from its first to its last character, whatever
+    server sends it. framing: those of `swallowed` that are ordinary tags around the answer, and text in a reply of any
+    other model.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Format:
     strips: bool = False
     between: str = ""
     reopens: bool = False
+    mentions: bool = False
     begins_with: Callable[[str], bool] | None = None
     quoted_thinks: tuple[tuple[str, str], ...] = ()
     own_starts: tuple[str, ...] = ()

@@ -123,10 +123,11 @@ class ChatTemplate:
 
 
 @cache
-def family_template(source: str | Path, name: str, bos: str = "") -> ChatTemplate:
+def family_template(source: str | Path, name: str, bos: str = "", special_tokens: tuple[str, ...] = ()) -> ChatTemplate:
     """Returns the template of a family. source: Jinja text, or the Path of a file. Raises ConfigurationError when it
     can't be read or is not valid Jinja."""
-    return ChatTemplate(_read(source) if isinstance(source, Path) else source, name=name, bos=bos)
+    text = _read(source) if isinstance(source, Path) else source
+    return ChatTemplate(text, name=name, bos=bos, special_tokens=special_tokens)
 
 
 def _read(path: Path) -> str:

@@ -27,7 +27,7 @@ class TrailingCalls:
 
     def has_words(self, text: str) -> bool:
         """Whether a text is more than what may stand between calls."""
-        return bool(text.strip(self._between if self.calls else None))
+        return bool(text.strip(self._between if self.calls else None).strip())
 
     def hold(self, markup: str, calls: Sequence[Segment] = ()) -> None:
         """Hold back markup and the calls parsed from it."""

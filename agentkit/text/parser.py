@@ -69,7 +69,7 @@ class ReplyParser:
         self._quotation = Quotation()
         self._is_copy = is_copy
         self._last = TrailingCalls(format.between) if calls_last else None
-        self._mentions = Mentions(format.between, looks=not format.reopens)
+        self._mentions = Mentions(format.between, looks=format.mentions or not format.reopens)
         self._has_called = False
         self._may_call = True
         self._count = self._answer_start = 0

@@ -64,7 +64,7 @@ class _Rendering:
 
 def template_of(family: Family) -> ChatTemplate:
     """Returns the chat template of a family. Raises ConfigurationError when it can't be used."""
-    return family_template(family.template, family.name, family.bos)
+    return family_template(family.template, family.name, family.bos, family.own_tokens)
 
 
 def tools_text_of(family: Family, tools: Sequence[Mapping[str, Any]]) -> str:
@@ -247,8 +247,9 @@ class PromptMaker:
         elif role == "assistant" and calls and any(marker in content for marker in self.format.starts):
             content = self._without_calls(content)
         made = {key: neutralised_values(value, change) for key, value in message.items() if key in _OTHER_FIELDS}
-        if made.get("reasoning") and not made.get("reasoning_content"):
-            made["reasoning_content"] = made["reasoning"]
+        thoughts = made.get("reasoning") or change(_thoughts(message.get("content")))
+        if thoughts and not made.get("reasoning_content"):
+            made["reasoning_content"] = thoughts
         made |= {"role": "system" if role == "developer" else neutralised(role), "content": content}
         if calls:
             made["tool_calls"] = calls
@@ -279,7 +280,7 @@ class PromptMaker:
                 runs.append("")
             elif part.get("type") == "text":
                 runs[-1] += part.get("text") or ""
-            else:
+            elif part.get("type") not in _THOUGHTS:
                 raise TranscriptError(
                     f"a message has a part of type {part.get('type')!r}; supported are text and image_url"
                 )
@@ -345,6 +346,20 @@ def _is(message: Mapping[str, Any], role: str) -> bool:
 
 def _last_question(messages: Sequence[Mapping[str, Any]]) -> int:
     return next((index for index in range(len(messages) - 1, -1, -1) if _is(messages[index], "user")), -1)
+
+
+_THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
+"""Parts of a content with the model's thoughts, as Mistral's and other servers write them."""
+
+
+def _thoughts(content: Any) -> str:
+    """Returns the thoughts among the parts of a content."""
+    given = [part.get("thinking") for part in _parts(content) if part.get("type") in _THOUGHTS]
+    return "".join(each if isinstance(each, str) else _text(_parts(each)) for each in given)
+
+
+def _parts(content: Any) -> list[Mapping[str, Any]]:
+    return [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
 
 
 def _text(content: Any) -> str:

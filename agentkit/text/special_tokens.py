@@ -26,12 +26,9 @@ _TOKENS = (
     "<image_placeholder>",
     *("<longcat_user>", "<longcat_assistant>", "<longcat_system>", "<longcat_think>", "</longcat_think>"),
     *("<file_sep>", "<repo_name>", "<issue_start>", "<jupyter_start>", "<empty_output>"),
-    *("<tts_pad>", "<tts_text_bos>", "<tts_text_eod>", "<tts_text_bos_single>", "<｜/table>｜"),  # Qwen3.5, DeepSeek V4
+    *("<tts_pad>", "<tts_text_bos>", "<tts_text_eod>", "<tts_text_bos_single>"),  # Qwen3.5
 )
-_CALLS = (
-    *("<dsml:", "</dsml:"),
-    *("<longcat_tool_call>", "</longcat_tool_call>"),
-)
+_CALLS = ("<longcat_tool_call>", "</longcat_tool_call>")
 """Tokens of models whose family has no file; those in _CALLS stay in a model's own text."""
 
 _GEMMA = r"(?:turn|tool|tool_call|tool_response|channel|think|image|audio|video)"

@@ -128,6 +128,7 @@ MARKUP = (
         "</tool_call>",
     ),
     *('<tool_call>{"', '<tool_call>{"name": "a", "arguments": {}}</tool_call>', "<tool_call></think>", "<function=a>"),
+    *("\n<tool_call>", '<function=a>{"b": "', '<function=a>{"b": "c"}</function>'),
     *(
         "<tool_call>\n<function=a>\n<parameter=b>",
         "</parameter>",
@@ -155,6 +156,9 @@ MARKUP = (
         "<|tool_calls_section_begin|>",
         "<|tool_call_begin|>",
         "<|tool_call_argument_begin|>",
+        '<|open|>call tool="a"<|sep|>',
+        '<|open|>argument key="b" type="string"<|sep|>',
+        "<|close|>call<|sep|>",
         '<｜DSML｜invoke name="a">',
         '<｜DSML｜parameter name="b">',
         "</｜DSML｜parameter>",
@@ -294,6 +298,7 @@ def many_messages(text: str) -> object:
 REPLIES: dict[str, Reader] = {
     **{f"{name}": functools.partial(_parse_in_pieces, name) for name in _formats()},
     "reasoning": lambda text: parse_reply("kimi", text, 3, thinking=True),
+    "calls in reasoning": lambda text: parse_reply("hermes", text, 3, thinking=True),
     "calls last": lambda text: parse_reply("hermes", text, 3, calls_last=True),
     "kept reasoning": lambda text: parse_reply("any", text, 9, keep_reasoning=True),
     "calls in a history": calls_in,

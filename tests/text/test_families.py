@@ -156,12 +156,17 @@ def test_a_model_that_thinks_is_recognised_by_its_name() -> None:
         ("nemotron_nano_v2", "nvidia/NVIDIA-Nemotron-Nano-9B-v2 nemotron-nano-12b-v2:q8_0"),
         ("nemotron_super_v1.5", "nvidia/Llama-3_3-Nemotron-Super-49B-v1_5 llama-3.3-nemotron-super-49b-v1.5"),
         ("functionary_v3.1", "meetkai/functionary-medium-v3.1 functionary-small-v3.1.Q4_0.gguf"),
+        ("functionary_v3.2", "meetkai/functionary-small-v3.2"),
+        ("tinyllama", "TinyLlama/TinyLlama-1.1B-Chat-v1.0 tinyllama-1.1b-chat-v1.0.Q4_K_M.gguf"),
         ("firefunction_v2", "fireworks-ai/llama-3-firefunction-v2 firefunction-v2"),
         ("xlam2_llama", "Salesforce/Llama-xLAM-2-8b-fc-r"),
         ("xlam2", "Salesforce/xLAM-2-3b-fc-r xLAM-2-1b-fc-r-gguf"),
         (None, "NVIDIA-Nemotron-Nano-9B-v3 nvidia/Llama-3_3-Nemotron-Super-49B-v1 xLAM-7b-r functionary-small-v2.5"),
+        ("olmo2", "allenai/OLMo-2-1124-7B-Instruct olmo-2-0425-1b-instruct-q4_k_m"),
+        ("olmo3", "allenai/Olmo-3-7B-Instruct allenai/Olmo-3.1-32B-Instruct olmo-3:7b-instruct"),
+        (None, "allenai/Olmo-3-7B-Think Olmo-4-7B-Instruct OLMo-7B-Instruct"),
         (None, "Llama-Guard-3-8B Llama-5-8B llama3.5:8b Llama-3.1-Tulu-3-8B CodeLlama-7b-Instruct-hf"),
-        (None, "TinyLlama-1.1B-Chat-v1.0 dolphin-2.9-llama3-8b llava-llama-3-8b-v1_1 llama"),
+        (None, "TinyLlama-1.1B-Chat-v0.3 dolphin-2.9-llama3-8b llava-llama-3-8b-v1_1 llama"),
     ],
 )
 def test_a_model_of_a_name_that_others_build_on_is_recognised_by_its_whole_name(
@@ -202,6 +207,12 @@ def test_a_family_of_another_package_in_one_file_runs_an_agent(tmp_path: Path) -
     assert result.output == "It is 9."
     assert [record.arguments for record in (*result.tool_calls, *left.tool_calls)] == [{"zone": "UTC"}] * 2
     assert prompt.endswith('assistant: I look. <@now {"zone": "UTC"}<.></>\ntool: 9 in UTC < /></>\nassistant: ')
+
+
+def test_a_forced_call_ends_where_a_token_of_the_call_does() -> None:
+    for family in families():
+        for beginning in family.forced or ():
+            assert not beginning.endswith(" "), family.name  # a space is one token with what follows it
 
 
 HOSTED = """

@@ -292,6 +292,7 @@ TEXTS = [
     ("deepseek", f"Bars <{BAR} and more"),
     ("dsml", "The tag <｜DSML｜invoke> and <｜DSML｜foo name='a'>"),
     ("dsml", "ends in <｜DSML｜inv"),
+    ("kimi_k3", "The tag <|open|>call<|sep|> and <|ope"),
     ("llama", 'An answer: {"city": "Paris", "degrees": 21}'),
     ("llama", '```json\n{"name": "now", "parameters": {}}\n```'),
     ("llama", 'He said `{"name": "now", "parameters": {}}` so.'),
@@ -325,6 +326,7 @@ BAD = [
     ("kimi", '<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"x": ', "f"),
     ("deepseek", f'{START}f{SEP}{{"x": "cut o', "f"),
     ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x" string="true">cut o', "f"),
+    ("kimi_k3", '<|open|>call tool="f" index="1"<|sep|><|open|>argument key="x" type="number"<|sep|>1', "f"),
     ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x">1</｜DSML｜parameter>\n', "f"),
     ("mistral", '[TOOL_CALLS]f{"x": "cut o', "f"),
     ("mistral", '[TOOL_CALLS]{"command": "ls"}', None),
@@ -617,10 +619,13 @@ MARKS = {
     ],
     "qwen_coder": [
         *("<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"),
-        *('{"city": "', '"}', "```", "</think>"),
+        *('{"city": "', '"}', "```", "</think>", "</parameter/>", "</parameter "),
     ],
+    "mimo": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
     "functools": ["functools[", "functools", '{"name"', "}", "]", ":", '"a"', "`"],
     "nemotron": ["<TOOLCALL>", "</TOOLCALL>", '[{"name"', "}]", ":", '"a"', "</think>"],
+    "olmo": ["<function_calls>", "</function_calls>", "f(", "a=", "'", ")", "\n", "["],
+    "functionary_recipients": [">>>", "all\n", "f\n", "{", "}", '"a"', ":"],
     "functionary": ["<function=", "f>", "{", "}", '"a"', ":", "</function>", "<|eom_id|>"],
     "xlam": [
         "[",
@@ -653,6 +658,18 @@ MARKS = {
     "phi4_mini": ["functools[", "<|tool_call|>", "<|/tool_call|>", "[", "]", "{", "}", '"', "name", ":", "functools"],
     "dsml": DSML,
     "dsml_functions": DSML,
+    "kimi_k3": [
+        *(
+            "<|open|>tools<|sep|>",
+            "<|open|>call",
+            ' tool="now"',
+            "<|sep|>",
+            "<|close|>call<|sep|>",
+            "<|close|>tools<|sep|>",
+        ),
+        *("<|open|>argument", ' key="a" type="string"', "<|close|>argument<|sep|>", "<|open|>think<|sep|>", "<|open|>"),
+        *("<|close|>think<|sep|>", "<|open|>response<|sep|>", "<|close|>message<|sep|>", "<|close|>", "{", "}"),
+    ],
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),
@@ -705,6 +722,11 @@ def test_a_bracket_that_follows_on_the_next_line_parses_the_same_in_any_chunks(t
 def test_odd_white_space_after_a_name_parses_the_same_in_any_chunks(space: str) -> None:
     text = f"<tool_call><function=now{space}<parameter=a>1</parameter></function></tool_call>"
     assert read("qwen_coder", list(text), TOOLS) == read("qwen_coder", [text], TOOLS)
+
+
+def test_odd_white_space_behind_a_call_in_a_sentence_is_no_word() -> None:
+    for rest in ("\x1f", "\x1f Done."):
+        assert read("hermes", list(f"I look.\n{tagged(GOOD)}{rest}"), TOOLS).calls == [("get_weather", CITY)]
 
 
 @given(hostile())

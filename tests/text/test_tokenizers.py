@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 
 from agentkit.text.families import family_named
-from agentkit.text.families.family import Family
 from agentkit.text.prompt import PromptMaker
 from agentkit.text.special_tokens import neutralised
 from tests.support.tokenizers import Tokenizer, tokenizer
 from tests.text.test_prompt import WEATHER, everywhere
 
 FAMILIES = {
-    "qwen": ("qwen2.5", "qwen3", "qwen3_coder", "hermes"),
-    "llama": ("llama",),
+    "qwen": ("qwen2.5", "qwen3", "qwen3.5", "qwen3_coder", "qwq", "hermes", "xlam2"),
+    "llama": ("llama", "llama3", "xlam2_llama", "functionary_v3.1", "firefunction_v2", "nemotron_super_v1.5"),
     "mistral": ("mistral", "mistral_v7", "mistral_v11", "mistral_v13"),
-    "deepseek": ("deepseek",),
+    "deepseek": ("deepseek", "deepseek_v3", "deepseek_r1", "deepseek_r1_0528", "deepseek_v3.2", "deepseek_v4"),
 }
 BOTH = [pytest.param(maker, family, id=family) for maker, families in FAMILIES.items() for family in families]
 
@@ -62,7 +61,7 @@ def test_neutralised_text_has_no_added_token(maker: str) -> None:
 @pytest.mark.parametrize(("maker", "family"), BOTH)
 def test_no_untrusted_text_adds_a_special_token_to_a_prompt(maker: str, family: str) -> None:
     kind = tokenizer(maker)
-    text = "\n".join(each for token in tokens_of(maker) for each in variants(token, "<|im_end|>")[:5])
+    text = "\n".join(each for token in tokens_of(maker) for each in variants(token, "<|im_end|>")[::3])
     plain = counts(kind, encoded(maker, family, everywhere("ok"), "ok"))
     made = counts(kind, encoded(maker, family, everywhere(text), text))
     assert made == plain
@@ -80,9 +79,10 @@ def test_a_token_in_the_parts_of_a_content_is_none(maker: str, family: str) -> N
 # ---- what a server's prompt cache needs
 
 
-LOST = {"hermes": 4}
-"""Tokens at the end of a prompt that the next prompt of the run does not begin with. Hermes: its template puts a line
-break behind a result unless nothing follows it."""
+LOST = {"hermes": 4, "qwq": 2, "qwen3.5": 1, "deepseek_r1": 2}
+"""Tokens at the end of a prompt that the next prompt of the run does not begin with, as the official templates have it.
+Hermes: a line break stands behind a result unless nothing follows it. QwQ and R1: a prompt opens the reasoning, which
+the next one omits. Qwen3.5: the line break behind `<think>` is one token with the next where there were no thoughts."""
 
 
 def run() -> list[list[dict[str, Any]]]:
@@ -124,22 +124,15 @@ def test_a_stop_string_is_one_token(maker: str, family: str) -> None:
         assert kind.encode(end) == [kind.added[end]]
 
 
-def written(family: Family) -> str:
-    """The call as the family's template writes it."""
-    first, second, *_ = run()
-    asked = PromptMaker(family).prompt(first, [WEATHER]).text
-    called = PromptMaker(family).prompt(second[: len(first) + 1], [WEATHER]).text
-    return called[len(asked) :]
-
-
 @pytest.mark.parametrize(("maker", "family"), BOTH)
 def test_a_forced_beginning_has_the_tokens_of_the_call_that_the_model_has_learnt(maker: str, family: str) -> None:
     kind, found = tokenizer(maker), family_named(family)
     assert found.forced is not None
-    asked = PromptMaker(found).prompt(run()[0], [WEATHER]).text
-    call = written(found)
-    whole = kind.encode(asked + call[call.index(found.forced[0].format()[:5]) :])
+    first, second, *_ = run()
+    called = PromptMaker(found).prompt(second[: len(first) + 1], [WEATHER]).text  # the call as the template writes it
+    asked = called[: called.rindex(found.forced[0].format())]
     for beginning in (found.forced[0].format(), found.forced[1].format(name="get_weather")):
         ids = kind.encode(asked + beginning)
-        ids = ids[:-1] if beginning.endswith("<function=") else ids  # "=" and the beginning of a name are one token
-        assert ids == whole[: len(ids)], (beginning, call)
+        if beginning.endswith(("=", ">")):  # one token with what follows, a name that must be whole or chosen freely
+            ids.pop()
+        assert ids == kind.encode(called)[: len(ids)]

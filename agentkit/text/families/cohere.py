@@ -2,7 +2,7 @@
 
 BOS, END = "<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>"
 _CALL = '<|START_ACTION|>[\n    {{"tool_call_id": "0", "tool_name": "'
-FORCED = (_CALL, _CALL + '{name}", "parameters": ')
+FORCED = (_CALL, _CALL + '{name}", "parameters":')
 TOKENS = (
     *("<BOS_TOKEN>", "<EOS_TOKEN>", "<PAD_TOKEN>", "<MASK_TOKEN>", "<EOP_TOKEN>", "<PAD>", "<UNK>", "<CLS>", "<SEP>"),
 )

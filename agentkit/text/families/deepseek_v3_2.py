@@ -14,5 +14,6 @@ FAMILY = Family(
     ends=("<｜end▁of▁sentence｜>",),
     forced=(_CALL, _CALL + '{name}">\n'),
     markup=("｜DSML｜",),
-    tags=("think", "function_results", "functions"),
+    tags=("think", "function_results"),
+    own_tokens=("<result>", "</result>", "<functions>", "</functions>"),
 )

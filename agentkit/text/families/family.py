@@ -49,6 +49,7 @@ class Family:
     `ends` and `image`. special_tokens: what begins a turn or stands for something; tokens of the forms `<|name|>` and
     `<｜name｜>` need not be listed. markup: tokens of calls, results and reasoning, which stay in a model's own text;
     those of a Format given as `calls` are included. tags: names of tags `<name>` and `</name>` with the same meaning.
+    own_tokens: tokens that are ordinary markup for any other model, neutralised only in the prompts of this family.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Family:
     special_tokens: tuple[str, ...] = ()
     markup: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    own_tokens: tuple[str, ...] = ()
 
     @cached_property
     def format(self) -> Format:

@@ -12,5 +12,5 @@ FAMILY = Family(
     bos="<|begin_of_text|>",
     calls="agentkit.text.formats.functools_list",
     ends=("<|eot_id|>", "<|end_of_text|>"),
-    forced=(' functools[{{"name": "', ' functools[{{"name": "{name}", "arguments": '),
+    forced=(' functools[{{"name": "', ' functools[{{"name": "{name}", "arguments":'),
 )

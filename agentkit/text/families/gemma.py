@@ -16,7 +16,7 @@ FAMILY = Family(
     bos="<bos>",
     calls="agentkit.text.formats.llama",
     ends=("<end_of_turn>", "<eos>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters": '),
+    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
     variants=(
         Variant(r"gemma-?3", {"image": "<start_of_image>"}),
         Variant(r"gemma-?3[-:](?:1b|270m)", {"image": None}),

@@ -15,12 +15,11 @@ FAMILY = Family(
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.granite",
     ends=("<|end_of_text|>",),
-    forced=('<|tool_call|>[{{"name": "', '<|tool_call|>[{{"name": "{name}", "arguments": '),
+    forced=('<|tool_call|>[{{"name": "', '<|tool_call|>[{{"name": "{name}", "arguments":'),
     variables={"version": 3},
     variants=(
         Variant(r"granite-?3\.1", {"variables": {"version": 1}}),
         Variant(r"granite-?3\.2", {"variables": {"version": 2}, "calls": "agentkit.text.formats.granite3_2"}),
-        Variant(r"granite-?3\.3", {"calls": "agentkit.text.formats.granite3_3"}),
     ),
     markup=("<|tool_call|>", "<|start_of_cite|>", "<|end_of_cite|>"),
     tags=("think", "response"),

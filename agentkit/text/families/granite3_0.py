@@ -14,6 +14,6 @@ FAMILY = Family(
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.granite",
     ends=("<|end_of_text|>",),
-    forced=('<|tool_call|>[{{"name": "', '<|tool_call|>[{{"name": "{name}", "arguments": '),
+    forced=('<|tool_call|>[{{"name": "', '<|tool_call|>[{{"name": "{name}", "arguments":'),
     markup=("<|tool_call|>",),
 )

@@ -11,6 +11,6 @@ FAMILY = Family(
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.granite_20b",
     ends=("<|endoftext|>", "<function_response>"),
-    forced=('<function_call> {{"name": "', '<function_call> {{"name": "{name}", "arguments": '),
+    forced=('<function_call> {{"name": "', '<function_call> {{"name": "{name}", "arguments":'),
     markup=("<function_call>", "</function_call>", "<function_response>"),
 )

@@ -11,7 +11,7 @@ FAMILY = Family(
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.hunyuan",
     ends=("<|eos|>", "<|endoftext|>"),
-    forced=('<tool_calls>[{{"name": "', '<tool_calls>[{{"name": "{name}", "arguments": '),
+    forced=('<tool_calls>[{{"name": "', '<tool_calls>[{{"name": "{name}", "arguments":'),
     grows_at_end=False,
     tags=("tool_calls", "tool_response", "think", "answer"),
 )

@@ -17,7 +17,7 @@ FAMILY = Family(
     bos="<s>",
     calls="agentkit.text.formats.internlm",
     ends=(END, "</s>"),
-    forced=(_CALL, _CALL + '{name}", "arguments": '),
+    forced=(_CALL, _CALL + '{name}", "arguments":'),
     special_tokens=("<s>", "<unk>"),
     markup=("<|plugin|>", "<|interpreter|>", "<|action_start|>", "<|action_end|>"),
 )

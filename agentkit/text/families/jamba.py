@@ -12,7 +12,7 @@ FAMILY = Family(
     bos="<|startoftext|>",
     calls="agentkit.text.formats.tool_calls",
     ends=("<|eom|>", "<|endoftext|>"),
-    forced=(' <tool_calls>[\n{{"name": "', ' <tool_calls>[\n{{"name": "{name}", "arguments": '),
+    forced=(' <tool_calls>[\n{{"name": "', ' <tool_calls>[\n{{"name": "{name}", "arguments":'),
     grows_at_end=False,
     tags=("tool_calls", "tool_definitions", "documents", "citations", "active_output_modes"),
 )

@@ -1,4 +1,4 @@
-"""Llama 3, which knows no tools: llama_tools.jinja describes them."""
+"""Llama 3, which knows no tools: json_tools.jinja describes them."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ FAMILY = Family(
     "llama3",
     patterns=(exactly(LLAMA_3),),
     template=Path(__file__).with_suffix(".jinja"),
-    tools_template=Path(__file__).with_name("llama_tools.jinja"),
+    tools_template=Path(__file__).with_name("json_tools.jinja"),
     bos="<|begin_of_text|>",
     calls="agentkit.text.formats.llama",
     ends=("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters": '),
+    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
 )

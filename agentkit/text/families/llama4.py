@@ -12,7 +12,7 @@ FAMILY = Family(
     bos="<|begin_of_text|>",
     calls="agentkit.text.formats.llama",
     ends=("<|eot|>", "<|eom|>", "<|end_of_text|>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters": '),
+    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
     image="<|image|>",
     markup=("<|python_start|>", "<|python_end|>", "<|eom|>"),
 )

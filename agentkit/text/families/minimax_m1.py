@@ -11,7 +11,7 @@ FAMILY = Family(
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.tool_calls",
     ends=("<end_of_sentence>",),
-    forced=('<tool_calls>\n{{"name": "', '<tool_calls>\n{{"name": "{name}", "arguments": '),
+    forced=('<tool_calls>\n{{"name": "', '<tool_calls>\n{{"name": "{name}", "arguments":'),
     special_tokens=("<beginning_of_sentence>", "<begin_of_document>", "<end_of_document>"),
     tags=("tool_calls", "tools", "think"),
 )

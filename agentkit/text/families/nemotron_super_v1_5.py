@@ -12,7 +12,7 @@ FAMILY = Family(
     bos="<|begin_of_text|>",
     calls="agentkit.text.formats.nemotron",
     ends=("<|eot_id|>", "<|end_of_text|>"),
-    forced=('<TOOLCALL>[{{"name": "', '<TOOLCALL>[{{"name": "{name}", "arguments": '),
+    forced=('<TOOLCALL>[{{"name": "', '<TOOLCALL>[{{"name": "{name}", "arguments":'),
     markup=("<TOOLCALL>", "</TOOLCALL>", "<AVAILABLE_TOOLS>", "</AVAILABLE_TOOLS>"),
     tags=("tool_response", "think"),
 )

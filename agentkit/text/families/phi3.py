@@ -12,6 +12,6 @@ FAMILY = Family(
     tools_template=Path(__file__).with_name("described_tools.jinja"),
     calls="agentkit.text.formats.llama",
     ends=("<|end|>", "<|endoftext|>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters": '),
+    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
     tags=("tool_response",),
 )

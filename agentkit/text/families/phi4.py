@@ -27,7 +27,7 @@ FAMILY = Family(
     tools_template=Path(__file__).with_name("described_tools.jinja"),
     calls="agentkit.text.formats.llama",
     ends=("<|im_end|>", "<|endoftext|>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters": '),
+    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
     variants=(Variant(r"reasoning", {"variables": {"default_system": _REASONING}}),),
     tags=("tool_response", "think"),
 )

@@ -11,6 +11,6 @@ FAMILY = Family(
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.phi4_mini",
     ends=("<|end|>", "<|endoftext|>"),
-    forced=('<|tool_call|>[{{"name": "', '<|tool_call|>[{{"name": "{name}", "arguments": '),
+    forced=('<|tool_call|>[{{"name": "', '<|tool_call|>[{{"name": "{name}", "arguments":'),
     markup=("<|tool_call|>", "<|/tool_call|>", "<|/tool|>"),
 )

@@ -21,7 +21,7 @@ FAMILY = Family(
         of_qwen(r"2(?:[._]?5)?(?!\.?\d)"),
         r"qwq-?32b-?preview",
         r"qvq-?72b-?preview",
-        r"internvl-?3-(?:1b|2b|8b|14b|38b|78b)",
+        r"internvl-?3-(?:1b|2b|8b|14b|38b|78b)(?!.*-hf)",
     ),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.hermes",
@@ -29,7 +29,7 @@ FAMILY = Family(
     forced=JSON_CALL,
     image=QWEN_IMAGE,
     variants=(
-        Variant(r"qwen[-_ ]?2(?![._]?5)|2(?:[._]?5)?[-_ ]?vl", _default("You are a helpful assistant.")),
+        Variant(r"qwen[-_ ]?2(?![._]?5)|2(?:[._]?5)?[-_ ]?vl|-1m\b", _default("You are a helpful assistant.")),
         Variant(r"2[._]?5-?math", _default(_MATH)),
         Variant(r"q[wv]q", _default(_REASONING)),
         Variant(r"internvl", {"image": "<image>\n", "variables": {}}),

@@ -19,8 +19,7 @@ FAMILY = Family(
     forced=JSON_CALL,
     image=QWEN_IMAGE,
     variants=(
-        _kind(r"instruct.*2507|2507.*instruct", "instruct"),
-        _kind(r"3[-_ ]?(?:next|vl)", "plain"),
+        _kind(r"instruct.*2507|2507.*instruct|3[-_ ]?(?:next|vl)", "plain"),
         _kind(r"thinking", "thinking"),
     ),
     tags=TAGS,

@@ -12,5 +12,5 @@ FAMILY = Family(
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.xlam",
     ends=(END, "<|endoftext|>"),
-    forced=('[{{"name": "', '[{{"name": "{name}", "arguments": '),
+    forced=('[{{"name": "', '[{{"name": "{name}", "arguments":'),
 )

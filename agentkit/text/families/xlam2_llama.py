@@ -12,5 +12,5 @@ FAMILY = Family(
     bos="<|begin_of_text|>",
     calls="agentkit.text.formats.xlam",
     ends=("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"),
-    forced=('[{{"name": "', '[{{"name": "{name}", "arguments": '),
+    forced=('[{{"name": "', '[{{"name": "{name}", "arguments":'),
 )

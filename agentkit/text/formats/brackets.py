@@ -19,7 +19,7 @@ from agentkit.tooling.json_scan import JsonScan
 
 _OBJECT = re.compile(r"""\{\s*["'](?:name|type|function|parameters|arguments|id)["']""")
 _PARTIAL_OBJECT = re.compile(r"""\{\s*(?:["'][a-z]{0,10}["']?)?$""")
-_LIST = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*\(|\{\s*["'](?:name|type|function)["'])""")
+_LIST = re.compile(r"""\[\s*(?:(?P<name>[A-Za-z_][\w.]*)\(|\{\s*["'](?:name|type|function)["'])""")
 _PARTIAL_LIST = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*|\{\s*(?:["'][a-z]{0,10}["']?)?)?$""")
 _JSON = re.compile(r"""\{\s*"|\[\s*[\[{"\d-]""")
 """The beginning of an answer that is JSON: text inside these brackets is not a call."""
@@ -33,7 +33,7 @@ class BracketBlock:
         self._head = [bracket]
         self._names = names_of(tools)
         self._is_list = bracket == "["
-        self._may_be = first or not self._is_list
+        self._may_be = first or not self._is_list or self._names is not None
         self._scan = JsonScan("\"'", parentheses=True) if self._is_list else JsonScan()
         self._kept: list[str] = []
         self._is_open = False
@@ -44,18 +44,25 @@ class BracketBlock:
             head = "".join(self._head) + text
             self._head = [head]
             complete, partial = (_LIST, _PARTIAL_LIST) if self._is_list else (_OBJECT, _PARTIAL_OBJECT)
-            if not self._may_be or (not complete.match(head) and not (partial.match(head) and len(head) < _MAX_HEAD)):
+            begun = complete.match(head)
+            if begun is not None:
+                self._may_be = self._may_be and not self._names_no_tool(begun)
+            if not self._may_be or (begun is None and not (partial.match(head) and len(head) < _MAX_HEAD)):
                 self._is_call = False
                 if len(head) == 1:
                     return None
                 if not _JSON.match(head):
                     return head[1:]
-            elif not complete.match(head):
+            elif begun is None:
                 return None
             self._is_open, text = True, head
         end = self._scan.feed(text)
         self._kept.append(text if end is None else text[:end])
         return None if end is None else text[end:]
+
+    def _names_no_tool(self, begun: "re.Match[str]") -> bool:
+        """Whether the beginning of a list of Python calls tells that none of the tools offered is called."""
+        return self._is_list and self._names is not None and begun["name"] not in (None, *self._names)
 
     def finish(self) -> str:
         if not self._is_open:

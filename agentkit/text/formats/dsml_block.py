@@ -35,7 +35,7 @@ _NAMES = {
 def _spellings(name: str) -> list[str]:
     """Returns a tag as the models and servers spell it, the right spelling first."""
     slash, name = ("/", name[1:]) if name[0] == "/" else ("", name)
-    return [f"<{slash}{bar}DSML{bar}{gap}{name}" for bar in ("｜", "｜｜", "|", "‖") for gap in ("", " ")]
+    return [f"<{slash}{bar}DSML{bar}{gap}{name}" for bar in ("｜", "｜｜", "‖") for gap in ("", " ")]
 
 
 _KINDS = {word: kind for name, kind in _NAMES.items() for word in _spellings(name)}
@@ -76,7 +76,7 @@ class _DsmlBlock:
         self._raw: list[str] = []
         self._prose: list[str] = []
         self._reason = "the tool call is cut off before its end"
-        self._whole = self._is_done = self._rejected = False
+        self._whole = self._is_done = self._is_implied = self._rejected = False
 
     def feed(self, text: str) -> str | None:
         return self._parse(self._take() + text, at_end=False)
@@ -88,9 +88,11 @@ class _DsmlBlock:
         if self._rejected:
             return [Text(self._marker)]
         text = self._marker + "".join(self._raw)
+        prose = "".join(self._prose).strip()
+        if self._is_implied and prose and not (self._arguments or prose.startswith("{")):
+            return [Text(text)]  # the tag is mentioned, and a call follows it
         if not self._whole:
             return [BadCall(text, self._reason, self._name or None)]
-        prose = "".join(self._prose).strip()
         if prose.startswith("{") and not self._arguments:
             call = arguments_call(self._name, prose, whole=True)
             return [call if isinstance(call, Call) else call._replace(text=text)]
@@ -113,13 +115,19 @@ class _DsmlBlock:
         if found is None and not at_end and len(text) < _MAX_ATTRIBUTES and ">" not in text:
             self._rest = text
             return None
+        if found is None and at_end and _NAMED.match(text):
+            self._raw.append(text)
+            self._is_done = True
+            return ""
         if found is None:
             return self._reject(text)
         name = found["name"].strip("\"'").strip()
         self._raw.append(found.group())
         if self._expects == "call":
             self._name = name
-            self._whole = self._is_done = bool(found["closed"])
+            self._is_done = bool(found["closed"]) or not name
+            self._whole = self._is_done and bool(name)
+            self._reason = self._reason if name else "the tool call has no name"
         else:
             said = _IS_STRING.search(found["more"])
             self._key, self._is_string = name, said and said.group(1).lower() == "true"
@@ -149,10 +157,9 @@ class _DsmlBlock:
 
     def _reject(self, text: str) -> str:
         """Handle a tag without a name: text, or a parameter that can't be parsed."""
-        if self._expects == "call":
-            self._rejected = True
-        self._reason = "a parameter of the tool call has no name"
         self._is_done = True
+        self._rejected = self._expects == "call"
+        self._reason = "a parameter of the tool call has no name"
         return text
 
     def _keep(self, text: str) -> None:
@@ -189,6 +196,7 @@ class _DsmlBlock:
         if kind in ("parameter", "end of parameter"):
             return after
         self._whole = self._is_done = True
+        self._is_implied = kind != "end of call"
         return after if kind == "end of call" else tag + after
 
     def _end_value(self, is_implied: bool = False) -> None:

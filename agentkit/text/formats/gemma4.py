@@ -26,4 +26,5 @@ FORMAT = Format(
     thinks=("<|channel>", "<channel|>"),
     label="thought",
     reopens=True,
+    mentions=True,
 )

@@ -1,4 +1,5 @@
-"""Granite 3: a JSON list behind a token, which Granite 3.1 writes as plain text too.
+"""Granite 3: a JSON list behind a token, which Granite 3.1 writes as plain text too. Granite 3.3 puts its answer in
+tags.
 
 <|tool_call|>[{"name": "get_weather", "arguments": {"city": "Paris"}}]
 <tool_call>[{"name": "get_weather", "arguments": {"city": "Paris"}}]
@@ -11,6 +12,7 @@ from agentkit.text.call_format import Block, Format
 from agentkit.text.formats.brackets import ListBlock
 
 START, TEXT = "<|tool_call|>", "<tool_call>"
+TAGS = ("</tool_call>", "<response>", "</response>")
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
@@ -18,4 +20,12 @@ def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -
     return ListBlock(marker)
 
 
-FORMAT = Format("granite", starts=(START, TEXT), block=block, strips=True, own_starts=(TEXT,))
+FORMAT = Format(
+    "granite",
+    starts=(START, TEXT),
+    block=block,
+    swallowed=TAGS,
+    framing=TAGS,
+    strips=True,
+    own_starts=(TEXT,),
+)

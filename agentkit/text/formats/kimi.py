@@ -17,8 +17,8 @@ START, MIDDLE, END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|t
 _ODD = ("<|tool_call_section_begin|>", "<|tool_call_section_end|>")
 """How models misspell the markers around calls."""
 _ID = re.compile(r"(?:functions\.)?(?P<name>.+?)(?::\d+)?")
-_OTHER_IDS = (re.compile(r"functions[._](.+?)(?:[:._]\d+)?"), re.compile(r".*\.(.+?)(?::\d+)?"))
-"""Forms of ids that models copy from a conversation with such ones, or make up."""
+_OTHER_ID = re.compile(r"functions[._](.+?)(?:[:._]\d+)?")
+"""The form of ids that models copy from a conversation with such ones."""
 
 
 def parse_call(tools: Sequence[Mapping[str, Any]] | None, inside: str, whole: bool) -> list[Segment]:
@@ -39,7 +39,8 @@ def _name_in(call_id: str, tools: Sequence[Mapping[str, Any]] | None) -> str:
     offered = {tool.get("function", tool).get("name") for tool in tools or ()}
     if name in offered:
         return name
-    others = (other.group(1) for form in _OTHER_IDS if (other := form.fullmatch(call_id)))
+    found = _OTHER_ID.fullmatch(call_id)
+    others = (found.group(1) if found else "", name.rpartition(".")[2])  # the other form, or another prefix
     return next((other for other in others if other in offered), name)
 
 

@@ -105,4 +105,4 @@ def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -
     return BracketBlock(marker, tools, first)
 
 
-FORMAT = Format("llama", starts=("{", "[", *TAGS), block=block, swallowed=("<|eom_id|>", "<|eom|>"), between=";")
+FORMAT = Format("llama", starts=("{", "[", *TAGS), block=block, swallowed=("<|eom_id|>", "<|eom|>"), between=";,")

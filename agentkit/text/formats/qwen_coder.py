@@ -9,8 +9,8 @@
     </tool_call>
 
 One newline after an opening tag and one before a closing tag belong to the markup. Models omit tags (the opening
-<tool_call>, a </parameter>, a ">") and write </parameter1>. A function may contain the JSON of its arguments instead,
-as with Functionary: <function=get_weather>{"city": "Paris"}</function>
+<tool_call>, a </parameter>, a ">") and write </parameter1> or </parameter/>. A function may contain the JSON of its
+arguments instead, as with Functionary: <function=get_weather>{"city": "Paris"}</function>
 """
 
 import json
@@ -26,10 +26,12 @@ START, END, FUNCTION, FUNCTION_END = "<tool_call>", "</tool_call>", "<function="
 _NAME = re.compile(r"\s*([^>\n<\s]+)\s*(>|\n|(?=<))")
 _ONLY_NAME = re.compile(r"\s*[^>\n<\s]+\s*")
 _MAX_NAME = 300
-_TAG = re.compile(r"<parameter=([^>\n<]+)(>|\n)|</parameter\w*>|</function>|</tool_call>|<tool_call>|<function=")
+_TAG = re.compile(
+    r"<parameter=([^>\n<]+)(>|\n)|</parameter\w*(?: ?/?>|(?=\n))|</function>|</tool_call>|<tool_call>|<function="
+)
 _PARTIAL_TAG = re.compile(
     r"<(?:p(?:a(?:r(?:a(?:m(?:e(?:t(?:e(?:r(?:=[^>\n<]{0,200})?)?)?)?)?)?)?)?)?"
-    r"|/(?:p\w{0,30}|f\w{0,8}|t\w{0,9})?|t\w{0,9}|f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?)?$"
+    r"|/(?:p\w{0,30} ?/?|f\w{0,8}|t\w{0,9})?|t\w{0,9}|f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?)?$"
 )
 _CLOSES = re.compile(r"(?<!\s)\s*+(?:<parameter=|</function>|</tool_call>)")
 _MAY_CLOSE = ("<parameter=", "</function>", "</tool_call>")
