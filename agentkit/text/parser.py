@@ -13,16 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentkit.message import RESPONSE_TAG
-from agentkit.text.call_format import (
-    CUT_OFF,
-    BadCall,
-    Block,
-    Call,
-    Format,
-    LateReasoning,
-    Segment,
-    Text,
-)
+from agentkit.text.call_format import CUT_OFF, BadCall, Block, Call, Format, LateReasoning, Segment, Text
 from agentkit.text.held_text import SPACE, Beginning, StopFilter, TextEmitter, TrailingCalls
 from agentkit.text.markers import MarkerSearch
 from agentkit.text.mentions import Mentions
