@@ -103,7 +103,7 @@ def test_qwen3_drops_thoughts_of_earlier_questions() -> None:
 def test_thoughts_among_the_parts_of_a_content_are_its_thoughts() -> None:
     for thoughts in ("Easy.", [{"type": "text", "text": "Ea"}, {"type": "text", "text": "sy."}]):
         parts = [{"type": "thinking", "thinking": thoughts, "closed": True}, {"type": "text", "text": "Four."}]
-        said = [QUESTION, {"role": "assistant", "content": parts}, QUESTION]
+        said: list[dict[str, Any]] = [QUESTION, {"role": "assistant", "content": parts}, QUESTION]
         family = family_of("Magistral-Small-2509")
         assert family is not None
         assert "[/INST][THINK]Easy.[/THINK]Four.</s>" in PromptMaker(family).prompt(said).text
