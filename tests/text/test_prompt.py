@@ -422,7 +422,7 @@ def test_a_missing_template_is_rejected(tmp_path: Path) -> None:
         ("MiMo-V2.5-Pro", "mimo_v2.5"),
         ("nemotron-3-nano:30b", "nemotron_3"),
         ("nvidia/NVIDIA-Nemotron-3-Super-120B-A12B", "nemotron_3"),
-        ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", None),
+        ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", "nemotron_nano_v2"),
         ("smollm2:135m", "smollm2"),
         ("HuggingFaceTB/SmolLM3-3B", "smollm3"),
         ("speakleash/Bielik-11B-v3.0-Instruct-GGUF", "bielik_v3"),
