@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentkit.text.call_format import BadCall, Call, Segment, Text
-from agentkit.text.formats.json_block import call_of, calls_in
+from agentkit.text.formats.json_block import JsonBlock, arguments_call, call_of, calls_in
 from agentkit.text.formats.python_calls import python_calls
 from agentkit.tooling.json_repair import read_json
 from agentkit.tooling.json_scan import JsonScan
@@ -23,6 +23,8 @@ _LIST = re.compile(r"""\[\s*(?:(?P<name>[A-Za-z_][\w.]*)\(|\{\s*["'](?:name|type
 _PARTIAL_LIST = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*|\{\s*(?:["'][a-z]{0,10}["']?)?)?$""")
 _JSON = re.compile(r"""\{\s*"|\[\s*[\[{"\d-]""")
 """The beginning of an answer that is JSON: text inside these brackets is not a call."""
+_FUNCTION_HEAD = re.compile(r"[A-Za-z_]")
+_FUNCTION_NAME = re.compile(r"\s*([\w.\-]+)\s*>")
 _MAX_HEAD = 300
 
 
@@ -123,6 +125,18 @@ class ListBlock:
         calls = calls_in(self._opening + inside, self._is_whole)
         whole = self._marker + inside
         return [each._replace(text=whole) if isinstance(each, BadCall) and not each.text else each for each in calls]
+
+
+def function_block(marker: str) -> JsonBlock:
+    """Returns the parser of `get_weather>{"city": "Paris"}</function>`, which follows the marker `<function=`."""
+    return JsonBlock(marker, (marker,), ("</function>",), _named_call, _FUNCTION_HEAD)
+
+
+def _named_call(inside: str, whole: bool) -> list[Segment]:
+    found = _FUNCTION_NAME.match(inside)
+    if found is None:
+        return [BadCall("", "the tool call has no name")]
+    return [arguments_call(found[1], inside[found.end() :], whole)]
 
 
 def names_of(tools: Sequence[Mapping[str, Any]] | None) -> set[str] | None:

@@ -5,6 +5,7 @@
     <|python_tag|>brave_search.call(query="Paris")
     [get_weather(city='Paris'), now()]
     <|python_start|>[get_weather(city='Paris'), now()]<|python_end|>
+    <function=get_weather>{"city": "Paris"}</function>
 
 Llama 4 writes text between its tags too, and JSON behind them.
 """
@@ -14,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text
-from agentkit.text.formats.brackets import BracketBlock, names_of, written_calls
+from agentkit.text.formats.brackets import BracketBlock, function_block, names_of, written_calls
 from agentkit.text.formats.python_calls import python_calls
 from agentkit.tooling.json_scan import JsonScan
 
 TAGS = ("<|python_tag|>", "<|python_start|>", "<|python_end|>")
+FUNCTION = "<function="
 _CALL = re.compile(r"\s*([A-Za-z_][\w.]*)\(")
 _VALUE = re.compile(r"\s*[{\[]")
 _PARTIAL = re.compile(r"\s*(?:[A-Za-z_][\w.]*)?$")
@@ -102,7 +104,14 @@ def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -
     """Creates the parser of a possible call, from its opening bracket or the tag before it."""
     if marker in TAGS:
         return _TagBlock(marker, names_of(tools))
-    return BracketBlock(marker, tools, first)
+    return function_block(marker) if marker == FUNCTION else BracketBlock(marker, tools, first)
 
 
-FORMAT = Format("llama", starts=("{", "[", *TAGS), block=block, swallowed=("<|eom_id|>", "<|eom|>"), between=";,")
+FORMAT = Format(
+    "llama",
+    starts=("{", "[", *TAGS, FUNCTION),
+    own_starts=(FUNCTION,),
+    block=block,
+    swallowed=("<|eom_id|>", "<|eom|>"),
+    between=";,",
+)
