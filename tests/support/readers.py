@@ -148,6 +148,9 @@ MARKUP = (
         "<tool_response>",
         "e.g. ",
     ),
+    *("<|channel|>analysis<|message|>", "<|channel|>commentary to=a<|message|>{}", "<|start|>assistant", "<|end|>"),
+    *("<|START_THINKING|>", '<|START_ACTION|>[{"tool_name": "a"}]', '<|tools_prefix|>[{"a": {}}]', "<|inner_prefix|>"),
+    *("<|function_call|>{}", "<|message_sep|>", "Action:\n```json\n[]", "<longcat_tool_call>"),
 )
 """What hostile replies are made of."""
 
