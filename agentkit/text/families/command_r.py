@@ -1,4 +1,4 @@
-"""Command R and R+ of Cohere."""
+"""Command R+ of Cohere."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _CALL = 'Action:\n```json\n[\n    {{\n        "tool_name": "'
 
 FAMILY = Family(
     "command_r",
-    patterns=(r"command-?r(?:-?plus)?(?:$|-v01|-0[48]-2024|:(?:latest|35b|104b)|-plus-0[48]-2024|[-_.]q\d|\.gguf)",),
+    patterns=(r"command-?r-?plus(?!.{0,40}08-2024)",),
     template=Path(__file__).with_suffix(".jinja"),
     bos=BOS,
     calls="agentkit.text.formats.command_r",
