@@ -132,5 +132,5 @@ _REASONING_ONLY = Format(
     "none",
     starts=(),
     block=lambda marker, tools, first: cast(Block, None),
-    quoted_thinks=(("[THINK]", "[/THINK]"),),
+    quoted_thinks=(("[THINK]", "[/THINK]"), ("<|START_THINKING|>", "<|END_THINKING|>")),
 )

@@ -12,8 +12,8 @@ from agentkit.text.families import families, family_of
 _OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
 """Tokens that end a turn in families without a file; a server may leave them after a call at the end of a reply."""
 
-_OTHER_FORMATS = ("agentkit.text.formats.step3",)
-"""How models write calls whose prompt is not known."""
+_OTHER_FORMATS = ("agentkit.text.formats.longcat", "agentkit.text.formats.step3")
+"""Formats of models that have no family, since no chat template of their makers could be compared with."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -23,12 +23,16 @@ def any_format_of(model: str) -> Format:
     return any_format(family.format if family else None)
 
 
+def _format_in(module: str) -> Format:
+    found: Format = import_module(module).FORMAT
+    return found
+
+
 @functools.cache
 def any_format(own: Format | None) -> Format:
     """Returns a format for the markup of all families. own: that of the model, if it is known: what may begin any text,
     such as JSON without markers, is a call only of a model that writes calls so."""
-    others = (import_module(name).FORMAT for name in _OTHER_FORMATS)
-    formats = tuple(dict.fromkeys((*(family.format for family in families()), *others)))
+    formats = tuple(dict.fromkeys((*(family.format for family in families()), *map(_format_in, _OTHER_FORMATS))))
     owners: dict[str, list[Format]] = {}
     for form in formats:
         for start in form.starts if form == own else form.marks:

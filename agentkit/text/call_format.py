@@ -87,7 +87,7 @@ class Format:
     first characters; returns them with the whole marker, or as they are, and None while that isn't known.
     announced_by: a reply that begins with one of these is in this format from its first to its last character, whatever
     server sends it. framing: those of `swallowed` that are ordinary tags around the answer, and text in a reply of any
-    other model.
+    other model. answers: those of `swallowed` that begin a part of the answer: they end reasoning that nothing closed.
     """
 
     name: str
@@ -104,6 +104,7 @@ class Format:
     begins_with: Callable[[str], bool] | None = None
     quoted_thinks: tuple[tuple[str, str], ...] = ()
     own_starts: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
     completed: Callable[[str], str | None] | None = None
     announced_by: tuple[str, ...] = ()
     framing: tuple[str, ...] = ()

@@ -13,16 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentkit.message import RESPONSE_TAG
-from agentkit.text.call_format import (
-    CUT_OFF,
-    BadCall,
-    Block,
-    Call,
-    Format,
-    LateReasoning,
-    Segment,
-    Text,
-)
+from agentkit.text.call_format import CUT_OFF, BadCall, Block, Call, Format, LateReasoning, Segment, Text
 from agentkit.text.held_text import SPACE, Beginning, StopFilter, TextEmitter, TrailingCalls
 from agentkit.text.markers import MarkerSearch
 from agentkit.text.mentions import Mentions
@@ -97,6 +88,8 @@ class ReplyParser:
         rest = self._stops.feed(self._beginning.finish()) + self._stops.finish()
         self._raw.append(rest)
         self._parse(rest)
+        self._markers.is_last = True
+        self._parse_again(self._markers.take())
         while (pending := self._reasoning.take_pending()) or self._block:
             self._close_pending(pending, cut_off)
         held = self._markers.take()

@@ -35,8 +35,9 @@ class Reasoning:
         self.is_open = self.has_begun = is_open
         self._label = format.label
         self._section_starts = (*(format.section or ())[:1], *(format.starts if format.reopens else ()))
-        self._call_starts = () if format.section else format.marks
+        self._call_starts = () if format.section else tuple(start for start in format.starts if len(start) > 1)
         self._begins_line = True
+        self._answers = format.answers
         self._pending: list[str] = []
         self._pending_end = ""
         self._emitter = TextEmitter(Thought, out, keeps_end=False, strips=True)
@@ -96,6 +97,9 @@ class Reasoning:
         self._begins_line = not before.rpartition("\n")[2].strip() and ("\n" in before or self._begins_line)
         if found == self.closing:
             self.close()
+        elif found in self._answers and not quotation.is_open:
+            self.close()
+            return found + text
         elif self._may_end(found) and not quotation.is_open:
             self._pending, self._pending_end = [found], ""
         elif found:

@@ -19,7 +19,7 @@ MAX_EXAMPLES = 12
 """How many tools have an exchange that shows their use."""
 
 MAX_SHOWN = 3
-"""How many arguments an exchange shows that need not be given."""
+"""How many arguments an exchange shows where none has to be given."""
 
 _HOW = (
     "You can call tools. Write each reply as JSON, in one of these forms:\n"
@@ -47,7 +47,7 @@ def heading(tools: Sequence[Mapping[str, Any]]) -> str:
 
 def _line(function: Mapping[str, Any]) -> str:
     function = neutralised_values(function, neutralised)
-    return f"{function['name']}: {function['description']}\nArguments: {json_text(function['parameters'])}"
+    return f"{function['name']}: {function.get('description') or ''}\nArguments: {json_text(function['parameters'])}"
 
 
 def examples(tools: Sequence[Mapping[str, Any]]) -> list[Message]:
@@ -58,7 +58,7 @@ def examples(tools: Sequence[Mapping[str, Any]]) -> list[Message]:
 
 def _exchange(function: Mapping[str, Any]) -> Iterator[Message]:
     name, arguments = function["name"], _arguments(inlined(normal(function["parameters"])))
-    what = (str(function["description"]).strip() or name).split("\n")[0].rstrip(".")
+    what = (str(function.get("description") or "").strip() or name).split("\n")[0].rstrip(".")
     given = ", ".join(f"{key}: {value if isinstance(value, str) else _json(value)}" for key, value in arguments.items())
     yield user(neutralised(f"{what}. {given}".strip()))
     yield _said(_call(name, _json(arguments)))
@@ -67,42 +67,44 @@ def _exchange(function: Mapping[str, Any]) -> Iterator[Message]:
 
 
 def _arguments(parameters: Schema) -> dict[str, Any]:
+    """Values of the arguments that must be given; of a few where none must."""
     properties: Mapping[str, Schema] = parameters.get("properties") or {}
-    required = parameters.get("required", ())
-    optional = [name for name in properties if name not in required][: max(0, MAX_SHOWN - len(required))]
-    words = iter(_WORDS * 2)
-    return {
-        name: _value(each, next(words, "Alpha"))
-        for name, each in properties.items()
-        if name in required or (name in optional and not required)
-    }
+    required = [name for name in properties if name in (parameters.get("required") or ())]
+    shown = required or list(properties)[:MAX_SHOWN]
+    return {name: _value(properties[name], _WORDS[place % len(_WORDS)]) for place, name in enumerate(shown)}
 
 
 def _value(schema: Schema, word: str, depth: int = 0) -> Any:
     """A value of a schema. word: what a text says."""
-    for key in ("enum", "examples"):
-        if schema.get(key):
-            return schema[key][0]
-    for key in ("const", "default"):
-        if schema.get(key) is not None:
-            return schema[key]
-    choices = [
-        each for key in ("anyOf", "oneOf", "allOf") for each in schema.get(key, ()) if each.get("type") != "null"
-    ]
+    if "const" in schema:
+        return schema["const"]
+    listed = schema.get("enum") or schema.get("examples")
+    if isinstance(listed, list) and listed:
+        return listed[0]
+    if schema.get("default") is not None:
+        return schema["default"]
+    choices = [each for key in ("anyOf", "oneOf", "allOf") for each in schema.get(key, ())]
+    choices = [each for each in choices if each.get("type") != "null"]
     if choices:
         return _value(choices[0], word, depth)
     kind = schema.get("type", "object" if "properties" in schema else "string")
     kind = next((each for each in kind if each != "null"), "null") if isinstance(kind, list) else kind
     if kind in ("integer", "number"):
-        return (
-            max(_WORDS.index(word) * 2 + 3, schema.get("minimum", 0)) if "maximum" not in schema else schema["maximum"]
-        )
+        return _number(schema, _WORDS.index(word) * 2 + 3)
     if kind == "array":
         return [_value(schema.get("items") or {}, word, depth + 1)] if depth < _MAX_DEPTH else []
     if kind == "object":
-        inner = schema.get("properties") or {} if depth < _MAX_DEPTH else {}
+        inner = (schema.get("properties") or {}) if depth < _MAX_DEPTH else {}
         return {name: _value(each, word, depth + 1) for name, each in inner.items()}
     return {"boolean": True, "null": None}.get(kind, _FORMATS.get(str(schema.get("format")), word))
+
+
+def _number(schema: Schema, number: int) -> Any:
+    """A number within the bounds of a schema, this one if it is."""
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if isinstance(most, int | float) and number > most:
+        return most
+    return least if isinstance(least, int | float) and number < least else number
 
 
 def as_text(messages: Iterable[Message]) -> list[Message]:

@@ -353,6 +353,13 @@ def test_a_copy_is_found_whatever_hides_its_name(name: str) -> None:
     assert text_calls(genuine, call) == chat_calls(genuine, call) == genuine.calls
 
 
+def test_a_call_of_longcat_is_read_although_it_has_no_family() -> None:
+    text = 'I send.\n<longcat_tool_call>\n{"name": "send", "arguments": {"to": "x"}}\n</longcat_tool_call>'
+    genuine = Genuine("some", text, [("send", {"to": "x"})], SEND_TOOLS)
+    assert chat_calls(genuine, text) == genuine.calls
+    assert chat_calls(genuine, f"Write `{text[8:]}`.") == []
+
+
 # ---- reasoning
 
 SEND_TOOLS = tools_for([("send", {})])

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
-from agentkit import Agent, ConfigurationError, Limits, tool
+from agentkit import Agent, ConfigurationError, Limits, Tool, tool
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends import GGUFBackend, LightLLMBackend, OpenAIBackend
 from agentkit.event import OutputDelta, ReplyDiscarded, TextDelta
@@ -112,6 +112,30 @@ def test_the_examples_are_made_from_the_schemas() -> None:
     assert "kind: train" in question
     assert response.startswith("<tool_response>")
     assert "answer" in json.loads(answer)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        True,
+        {},
+        {"type": ["null", "integer"], "minimum": 10, "maximum": 12},
+        {"enum": [None, 1]},
+        {"type": "array", "items": {"$ref": "#/$defs/Node"}},
+        {"$ref": "#/$defs/Missing"},
+        {"allOf": [{"type": "object", "properties": {"a": {"format": "date"}}}]},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        {"oneOf": [{"type": "null"}]},
+    ],
+    ids=str,
+)
+def test_every_schema_has_an_example(schema: Any) -> None:
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
+    parameters = {"type": "object", "properties": {"value": schema}, "$defs": {"Node": node}}
+    backend = ScriptedBackend('{"answer": "Hello."}')
+    Agent(backend, tools=[Tool("odd", "Do it.", parameters, lambda value: "")], tools_as="text").run("Hello.")
+    written = json.loads(text_of(backend.requests[0].messages[2]))
+    assert written["arguments"].keys() == {"value"}
 
 
 def test_several_calls_of_one_reply_and_text_in_front_of_a_call() -> None:

@@ -50,10 +50,17 @@ def test_a_model_of_an_unknown_family_is_refused_before_any_request() -> None:
         assert not server.requests
 
 
-@pytest.mark.parametrize("model", ["gpt-neo-125m", "Yi-34B", "stablelm-2"])
+@pytest.mark.parametrize("model", ["Qwen4-8B", "deepseek-v5", "Llama-5-8B", "gemma-5-9b", "gpt-neo-125m", "Yi-34B"])
 def test_a_version_that_is_not_known_is_not_taken_for_an_older_one(model: str) -> None:
     with nameless() as server, pytest.raises(ConfigurationError, match="belongs to no family"):
         prompt_of(server, model)
+
+
+def test_the_error_names_the_families_of_the_same_makers() -> None:
+    with nameless() as server, pytest.raises(ConfigurationError) as refused:
+        prompt_of(server, "Kimi-X9-Instruct", template=None, family=None)
+    assert "kimi" in str(refused.value)
+    assert "qwen" not in str(refused.value)
 
 
 def test_a_server_that_lists_models_of_several_families_does_not_tell_which_is_meant() -> None:

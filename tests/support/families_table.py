@@ -36,8 +36,8 @@ def guide_with_table() -> str:
 
 
 def _calls(starts: tuple[str, ...]) -> str:
-    shown = [start.strip().replace("|", "\\|") for start in starts]
-    return ", ".join(f"`{start}`" for start in shown if start)
+    shown = dict.fromkeys(" ".join(start.split()).replace("|", "\\|") for start in starts)
+    return ", ".join(f"`` {start} ``" if "`" in start else f"`{start}`" for start in shown if start)
 
 
 def _checked(family: str) -> str:

@@ -197,6 +197,9 @@ MARKUP = (
         "<seed:tool_call><function=a><parameter=b><",
         "<parameter=b><![CDATA[",
     ),
+    *("<|channel|>analysis<|message|>", "<|channel|>commentary to=a<|message|>{}", "<|start|>assistant", "<|end|>"),
+    *("<|START_THINKING|>", '<|START_ACTION|>[{"tool_name": "a"}]', '<|tools_prefix|>[{"a": {}}]', "<|inner_prefix|>"),
+    *("<|function_call|>{}", "<|message_sep|>", "Action:\n```json\n[]", "<longcat_tool_call>"),
 )
 """What hostile replies are made of."""
 

@@ -124,6 +124,23 @@ def test_a_vision_model_has_its_own_placeholder(model: str, family: str, image: 
     assert (found.name, found.image) == (family, image)
 
 
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        *[("c4ai-command-r-plus", "command_r"), ("command-r-plus:104b", "command_r")],
+        *[("c4ai-command-r-plus-08-2024", None), ("c4ai-command-r-08-2024", None), ("command-a-03-2025", None)],
+        *[("c4ai-command-r7b-12-2024", "command_r7b"), ("c4ai-command-r7b-arabic-02-2025", None)],
+        *[("CohereLabs/North-Mini-Code-1.0", "north"), ("North-Mini-Code-2.0", None)],
+        *[("swiss-ai/Apertus-8B-Instruct-2509", "apertus"), ("Apertus-v2-8B-Instruct", None)],
+        *[("GigaChat3-10B-A1.8B-Q4_K_M.gguf", "gigachat3"), ("ai-sage/GigaChat3.1-10B-A1.8B", "gigachat3.1")],
+        *[("GigaChat3.5", None), ("LongCat-Flash-Chat", None), ("EXAONE-4.0-32B", None)],
+    ],
+)
+def test_only_models_whose_template_is_known_have_a_family(model: str, family: str | None) -> None:
+    found = family_of(model)
+    assert (found.name if found else None) == family
+
+
 def test_a_model_that_thinks_is_recognised_by_its_name() -> None:
     for model, thinks in (
         ("QwQ-32B", True),

@@ -684,6 +684,16 @@ MARKS = {
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),
     ],
     "apertus": ["<|tools_prefix|>", "<|tools_suffix|>", "<|inner_prefix|>", "<|inner_suffix|>", '[{"f": {}}]', "]"],
+    "gigachat": [
+        "<|message_sep|>",
+        "\n\n",
+        "function call<|role_sep|>",
+        "<|function_call|>",
+        '{"name": "f"}',
+        "{",
+        "}",
+    ],
+    "command_r": ["Action:", "```json", '[{"tool_name": "f"}]', "```", "[", "]", "{", "}", '"'],
     "cohere": [
         *("<|START_ACTION|>", "<|END_ACTION|>", "<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>"),
         *("<|END_RESPONSE|>", "<|START_TEXT|>", "[", "]", "{", "}", '"tool_name"', '"f"', ":"),

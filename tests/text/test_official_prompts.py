@@ -48,3 +48,8 @@ def test_a_model_belongs_to_one_family() -> None:
     for each in models():
         _, model, _ = each.values
         assert len([family for family in families() if family.for_model(model)]) == 1, model
+
+
+def test_every_family_is_checked_against_an_official_template() -> None:
+    checked = {path.stem for path in (CASES / "prompts").glob("*.jsonl")}
+    assert {family.name for family in families()} == checked

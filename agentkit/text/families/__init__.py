@@ -22,6 +22,7 @@ __all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 MODULES = (
     "apertus",
     "bielik",
+    "command_r",
     "command_r7b",
     "deepseek",
     "deepseek_r1",
@@ -35,6 +36,8 @@ MODULES = (
     "functiongemma",
     "gemma",
     "gemma4",
+    "gigachat3",
+    "gigachat3_1",
     "glm",
     "glm_4_7",
     "gpt_oss",

@@ -7,7 +7,7 @@ from agentkit.text.families.family import Family
 
 FAMILY = Family(
     "command_r7b",
-    patterns=(r"command-?r-?7b",),
+    patterns=(r"command-?r-?7b(?!-arabic)",),
     template=Path(__file__).with_suffix(".jinja"),
     bos=BOS,
     calls="agentkit.text.formats.cohere",

@@ -7,7 +7,7 @@ from agentkit.text.families.family import Family
 
 FAMILY = Family(
     "north",
-    patterns=(r"north-?mini-?code",),
+    patterns=(r"north-?mini-?code(?!-?[2-9])",),
     template=Path(__file__).with_suffix(".jinja"),
     bos=BOS,
     calls="agentkit.text.formats.cohere",

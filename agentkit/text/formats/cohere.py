@@ -32,5 +32,6 @@ FORMAT = Format(
     swallowed=(*FRAMES, END),
     thinks=THINKS,
     reopens=True,
+    answers=(FRAMES[0], FRAMES[2]),
     announced_by=(START, THINKS[0], "<|START_RESPONSE|>", "<|START_TEXT|>"),
 )

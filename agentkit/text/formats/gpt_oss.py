@@ -8,8 +8,9 @@ A call may also stand in the analysis channel, and its recipient before the chan
 <|start|>assistant to=functions.now<|channel|>commentary json<|message|>{"zone": "UTC"}<|call|>
 """
 
+import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from agentkit.text.call_format import BadCall, Block, Format, Segment, Text
@@ -17,6 +18,10 @@ from agentkit.text.formats.json_block import JsonBlock, arguments_call
 
 START, CHANNEL, MESSAGE = "<|start|>assistant", "<|channel|>", "<|message|>"
 CALL = "<|channel|>commentary to="
+ANSWERS = (
+    *("<|channel|>final<|message|>", "<|channel|>commentary<|message|>"),
+    *("<|channel|>final <|constrain|>json<|message|>", "<|channel|>final json<|message|>"),
+)
 ENDS = ("<|end|>", "<|return|>", "<|call|>")
 _RECIPIENT = re.compile(r"\s*(?:functions\.)?([\w.\-]{1,300})")
 _CHANNEL = r"(?:analysis|commentary|final)"
@@ -42,34 +47,40 @@ def completed(text: str) -> str | None:
     return next((begun + text for begun, header in _BEGUN if header.match(text)), text)
 
 
-def parse_call(inside: str, whole: bool) -> list[Segment]:
-    """Parse the call of a block; a message to the assistant itself is text."""
+def parse_call(inside: str, whole: bool, names: Collection[str] = ()) -> list[Segment]:
+    """Parse the call of a block; a message to the assistant itself is text. names: those of the tools, since the word
+    "json" may be glued to a name."""
     head, separator, arguments = inside.partition(MESSAGE)
     found = _RECIPIENT.match(head)
     if not separator or found is None:
         return [BadCall("", "the tool call has no recipient and message")]
-    if found[1] == "assistant":
+    name = found[1]
+    if name == "assistant":
         return [Text(arguments)]
-    return [arguments_call(found[1], arguments, whole)]
+    if name not in names and name.removesuffix("json") in names:
+        name = name.removesuffix("json")
+    return [arguments_call(name, arguments, whole)]
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """Creates the parser of one call."""
-    return JsonBlock(marker, ("<|start|>",), ENDS, parse_call, head=re.compile(r"\w"))
+    names = [str(tool.get("function", tool).get("name")) for tool in tools or ()]
+    parse = functools.partial(parse_call, names=names)
+    return JsonBlock(marker, ("<|start|>",), ENDS, parse, head=re.compile(r"\w"))
 
 
 FORMAT = Format(
     "gpt_oss",
-    starts=(CALL, "<|channel|>analysis to=", "<|start|>assistant to="),
+    starts=(CALL, *(f"<|channel|>{name} to=" for name in ("analysis", "comment", "final")), "<|start|>assistant to="),
     block=block,
     swallowed=(
-        *(START, "<|channel|>final<|message|>", "<|channel|>commentary<|message|>", *ENDS),
-        *("<|channel|>final <|constrain|>json<|message|>", "<|channel|>final json<|message|>"),
+        *(START, *ANSWERS, *ENDS),
         *("<|channel|>commentary to=assistant<|channel|>final<|message|>", "<|channel|>commentary to=assistant"),
         "<|channel|>commentary to=assistant<|message|>",
     ),
     thinks=("<|channel|>analysis<|message|>", "<|end|>"),
     reopens=True,
+    answers=(START, *ANSWERS),
     completed=completed,
     announced_by=(CHANNEL, START),
 )

@@ -11,4 +11,6 @@ from dataclasses import replace
 
 from agentkit.text.formats import qwen_coder
 
-FORMAT = replace(qwen_coder.FORMAT, name="mimo", block=qwen_coder.exact_block)
+FORMAT = replace(
+    qwen_coder.FORMAT, name="mimo", block=qwen_coder.exact_block, own_starts=(qwen_coder.START, qwen_coder.FUNCTION)
+)
