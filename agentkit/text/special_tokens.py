@@ -17,9 +17,6 @@ from typing import Any
 from agentkit.message import map_response
 from agentkit.text.call_format import Format
 
-_TAGS = ("function_results",)
-"""Tags of tool calls, results and reasoning; matched case-insensitively and also as closing tags."""
-
 _TOKENS = (
     *("<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
     *("<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<end_of_utterance>", "<fake_token_around_image>"),
@@ -167,7 +164,8 @@ def _of_families() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     needed for any model: one server may stand in front of several."""
     from agentkit.text.families import families
 
-    turns, calls, names = dict.fromkeys(_TOKENS), dict.fromkeys(_CALLS), dict.fromkeys(_TAGS)
+    turns, calls = dict.fromkeys(_TOKENS), dict.fromkeys(_CALLS)
+    names: dict[str, None] = {}
     for family in families():
         ends = (end for end in family.ends if end not in family.markup)
         turns |= dict.fromkeys((*family.special_tokens, *ends, (family.image or "").strip()))
