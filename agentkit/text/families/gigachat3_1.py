@@ -13,7 +13,7 @@ FAMILY = Family(
     bos="<s>",
     calls="agentkit.text.formats.gigachat",
     ends=("<|message_sep|>", "</s>"),
-    forced=(_CALL + '{{"name": "', _CALL + '{{"name": "{name}", "arguments": '),
+    forced=(_CALL + '{{"name": "', _CALL + '{{"name": "{name}", "arguments":'),
     special_tokens=("<s>", "</s>", "<unk>", "<pad>", "<|role_sep|>", "<|message_sep|>"),
     markup=("<|function_call|>",),
 )
