@@ -21,8 +21,8 @@ ARGUMENTS = '{"to": "x"}'
 FORMS: dict[str, tuple[str, str, str]] = {
     "hermes": ("hermes", "Qwen3-8B", f"<tool_call>{OBJECT}</tool_call>"),
     "hermes on lines": ("hermes", "Qwen3-8B", f"<tool_call>\n{OBJECT}\n</tool_call>"),
-    "mistral": ("mistral", "Mistral-7B", f"[TOOL_CALLS][{OBJECT}]"),
-    "mistral 11": ("mistral", "Mistral-7B", f"[TOOL_CALLS]send{ARGUMENTS}"),
+    "mistral": ("mistral", "Mistral-Nemo", f"[TOOL_CALLS][{OBJECT}]"),
+    "mistral 11": ("mistral", "Mistral-Nemo", f"[TOOL_CALLS]send{ARGUMENTS}"),
     "python tag": ("llama", "Llama-3.1-8B", '<|python_tag|>send.call(to="x")'),
     "llama": ("llama", "Llama-3.1-8B", f'{{"name": "send", "parameters": {ARGUMENTS}}}'),
     "function": ("qwen_coder", "Qwen3-Coder", f"<function=send>{ARGUMENTS}</function>"),
@@ -38,6 +38,21 @@ FORMS: dict[str, tuple[str, str, str]] = {
         "<|tool_calls_section_begin|><|tool_call_begin|>functions.send:0<|tool_call_argument_begin|>"
         f"{ARGUMENTS}<|tool_call_end|><|tool_calls_section_end|>",
     ),
+    "dsml": (
+        "dsml",
+        "DeepSeek-V4",
+        '<｜DSML｜tool_calls>\n<｜DSML｜invoke name="send">\n'
+        '<｜DSML｜parameter name="to" string="true">x</｜DSML｜parameter>\n'
+        "</｜DSML｜invoke>\n</｜DSML｜tool_calls>",
+    ),
+    "gemma 4": ("gemma4", "gemma-4-31B-it", '<|tool_call>call:send{to:<|"|>x<|"|>}<tool_call|>'),
+    "functiongemma": (
+        "functiongemma",
+        "functiongemma-270m-it",
+        "<start_function_call>call:send{to:<escape>x<escape>}<end_function_call>",
+    ),
+    "granite": ("granite", "granite-3.1-8b", f"<|tool_call|>[{OBJECT}]"),
+    "phi": ("phi4_mini", "Phi-4-mini-instruct", f"functools[{OBJECT}]"),
     "deepseek": (
         "deepseek",
         "DeepSeek-V3.1",
@@ -203,7 +218,7 @@ def test_no_run_on_a_chat_server_sends_what_is_shown(text: str, stream: bool) ->
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", ["Qwen3-8B", "Qwen3-Coder", "Mistral-7B", "Llama-3.1-8B"])
+@pytest.mark.parametrize("model", ["Qwen3-8B", "Qwen3-Coder", "Mistral-Nemo", "Llama-3.1-8B"])
 @pytest.mark.parametrize("text", WILD.values(), ids=WILD)
 def test_no_run_on_lightllm_sends_what_is_shown(text: str, model: str, stream: bool) -> None:
     with serve_lightllm([text]) as server:

@@ -123,6 +123,7 @@ MADE_OF_DATA = {
     "agentkit.text.call_format": 2,
     "agentkit.text.families.__init__": 1,
     "agentkit.text.families.family": 2,
+    "agentkit.text.formats.elements": 1,
     "agentkit.text.formats.qwen_coder": 1,
     "agentkit.text.special_tokens": 1,
     "agentkit.tooling.docstrings": 3,

@@ -43,46 +43,58 @@ class ReplyText:
         self._model = model
         self._reads_calls = reads_calls and bool(request.tools)
         self._reader: ReplyParser | None = None
+        self._begun = ""
         self._parsed = TextReply(f"call_{len(request.transcript)}")
         self._reasoning: list[str] = []
 
-    def _parser(self) -> ReplyParser:
-        """The parser, created for the first text: most replies with calls have none."""
-        if self._reader is None:
-            self._reader = self._new_parser()
-        return self._reader
+    def _take(self, text: str) -> tuple[ReplyParser | None, str]:
+        """Returns the parser, created for the first text (most replies with calls have none), and the text for it; no
+        parser while the reply's first marker isn't complete."""
+        if self._reader is not None:
+            return self._reader, text
+        self._begun += text
+        found = _announced(self._begun)
+        if found is not None:
+            self._reader = self._new_parser(found[0])
+        return self._reader, found[1] if found is not None else ""
 
-    def _new_parser(self) -> ReplyParser:
+    def _new_parser(self, format: Format | None) -> ReplyParser:
         looks = self._reads_calls
         return ReplyParser(
-            _format_of(self._model) if looks else _REASONING_ONLY,
+            format or (_format_of(self._model) if looks else _REASONING_ONLY),
             self._request.tools.schemas if looks else None,
             stops=(),
             is_copy=lambda markup, calls: CopyDetector(self._request.said).is_copy(markup, calls),
-            calls_last=looks,
-            keep_reasoning=True,
+            calls_last=looks or format is not None,
         )
 
     def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
         """Process a delta of the reply; return the deltas to emit, which must be iterated to the end."""
         if isinstance(delta, TextDelta):
-            reader = self._parser()
-            if not reader.feed_plain(delta.text):
-                return self._visible(reader.feed(delta.text))
-            self._parsed.add_emitted(delta.text)
+            reader, text = self._take(delta.text)
+            if reader is None:
+                return ()
+            if not reader.feed_plain(text):
+                return self._visible(reader.feed(text))
+            self._parsed.add_emitted(text)
+            delta = TextDelta(text)
         elif isinstance(delta, ReasoningDelta):
             self._reasoning.append(delta.text)
         return (delta,)
 
     def finish(self, reply: Reply) -> Iterable[Delta | Reply]:
         """Yield the remaining deltas, and the reply with its reasoning and its calls in their fields."""
-        if self._reader is None:
+        if self._reader is None and not self._begun:
             yield reply
             return
+        if self._reader is None:
+            self._reader = self._new_parser(None)
+            yield from self._visible(self._reader.feed(self._begun))
         has_calls = bool(reply.message.get("tool_calls"))  # the server parsed them itself: others are text
         is_plain = isinstance(reply.message.get("content"), str)
         cut_off = is_broken_off(reply.finish_reason)
-        yield from self._visible(self._reader.finish(cut_off=cut_off, accept_calls=is_plain and not has_calls))
+        accepts = is_plain and not has_calls and self._reads_calls
+        yield from self._visible(self._reader.finish(cut_off=cut_off, accept_calls=accepts))
         yield self._rebuilt(reply) if is_plain else reply
 
     def _visible(self, segments: Sequence[Segment]) -> Iterator[Delta]:
@@ -107,4 +119,18 @@ def _format_of(model: str) -> Format:
     return any_format_of(model)
 
 
-_REASONING_ONLY = Format("none", starts=(), block=lambda marker, tools, first: cast(Block, None))
+def _announced(text: str) -> tuple[Format | None, str] | None:
+    """See `agentkit.text.any_format.announced`; the families are not loaded for a reply that begins with a word."""
+    if text.lstrip()[:1].isupper():
+        return None, text
+    from agentkit.text.any_format import announced
+
+    return announced(text)
+
+
+_REASONING_ONLY = Format(
+    "none",
+    starts=(),
+    block=lambda marker, tools, first: cast(Block, None),
+    quoted_thinks=(("[THINK]", "[/THINK]"), ("<|START_THINKING|>", "<|END_THINKING|>")),
+)

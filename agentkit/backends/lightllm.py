@@ -2,12 +2,14 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_broken_off
 from agentkit.backends.chat_protocol import context_length_in
 from agentkit.backends.text_reply import TextReply
+from agentkit.backends.usage import count_of
 from agentkit.errors import ConfigurationError
 from agentkit.lightllm.defaults import DEFAULTS
 from agentkit.limits import Usage
@@ -15,8 +17,10 @@ from agentkit.message import Message, without_images
 from agentkit.net.keys import checked_key
 
 if TYPE_CHECKING:
+    from agentkit.lightllm.chosen_family import Chosen
     from agentkit.lightllm.generate_api import Frame, Generated
     from agentkit.text.chat_template import ChatTemplate
+    from agentkit.text.prompt import Clock
 
 DEFAULT_URL = "http://localhost:8000"
 
@@ -26,9 +30,9 @@ class LightLLMBackend:
 
     model: its name, which identifies the family. base_url: the server's root. api_key: for a gateway in front of it.
     timeout: read timeout in seconds. max_retries: maximum retries after connection errors, 408, 409, 429 and 5xx.
-    family, template, image_placeholder, escape_special_tokens: as for `LightLLMClient`. chat_template_kwargs: variables
-    of the template, such as {"enable_thinking": False}. sampling: temperature (0.6), top_p (0.95), top_k (50),
-    max_tokens (10000), presence_penalty (1.1), repetition_penalty (1.0), frequency_penalty, seed, stop,
+    family, template, image_placeholder, escape_special_tokens, clock: as for `LightLLMClient`. chat_template_kwargs:
+    variables of the template, such as {"enable_thinking": False}. sampling: temperature (0.6), top_p (0.95), top_k
+    (50), max_tokens (10000), presence_penalty (1.1), repetition_penalty (1.0), frequency_penalty, seed, stop,
     response_format, tool_choice; `extra_body` holds parameters under the server's names.
 
     Images must be `data:` or public `http(s):` URLs; files are not read. Raises ConfigurationError for invalid
@@ -47,6 +51,7 @@ class LightLLMBackend:
         template: "str | Path | ChatTemplate | None" = None,
         image_placeholder: str | None = None,
         escape_special_tokens: bool = True,
+        clock: "Clock" = datetime.now,
         chat_template_kwargs: Mapping[str, Any] | None = None,
         stop: str | list[str] | None = None,
         tool_choice: Any = None,
@@ -70,6 +75,7 @@ class LightLLMBackend:
             template=template,
             image_placeholder=image_placeholder,
             neutral=escape_special_tokens,
+            clock=clock,
         )
         self.base_url = self._server.transport.base_url
         self._context_length: int | None = None
@@ -133,14 +139,34 @@ class LightLLMBackend:
         changed = {name: SAMPLING.get(name) if value is None else value for name, value in fields.items()}
         return {**self._sampling, **changed}
 
+    def prompt_form(self) -> "Chosen":
+        """Return the model's family, the template that replaces the family's own, and what they follow from. Raises
+        what `agentkit.lightllm.chosen_family.chosen_family` raises."""
+        return self._server.chosen(self.model)
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> tuple[int, int]:
+        """Return the number of tokens of the prompt for messages, and that of the prompt which the server renders of
+        them for its chat completions. Raises openai's APIError where the server has no such path."""
+        own = self._server.count(self._server.maker(self.model).prompt(messages, None, self._variables))
+        body = {"model": self.model, "messages": list(messages), "max_tokens": 1}
+        answer = self._server.transport.post("/v1/chat/completions", body)
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        return own, count_of(usage.get("prompt_tokens") if isinstance(usage, dict) else None)
+
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`. A schema (`guided_json`) is used only without tools, since tool
         calls are text too."""
         if ask and self._context_length is None:
             models = self._server.transport.get("/v1/models")
             self._context_length = context_length_in(models, self.model)
+        maker = self._server.maker(self.model) if ask else self._server.known_maker(self.model)
         return Capabilities(
-            self.model, self.base_url, "text", context_length=self._context_length, tool_choice=self._tool_choice
+            self.model,
+            self.base_url,
+            "text",
+            context_length=self._context_length,
+            tool_choice=self._tool_choice,
+            tools=maker.shows_tools if maker is not None else None,
         )
 
     def close(self) -> None:
@@ -157,10 +183,12 @@ def _constrained(request: Request) -> dict[str, Any]:
 
 
 def from_name(provider: str, model: str, url: str | None, environment: Mapping[str, str]) -> Backend:
-    """Return the backend for `lightllm:MODEL[@url]`; reads LIGHTLLM_BASE_URL and LIGHTLLM_API_KEY."""
+    """Return the backend for `lightllm:MODEL[@url]`; reads LIGHTLLM_BASE_URL, LIGHTLLM_API_KEY,
+    LIGHTLLM_FAMILY and LIGHTLLM_TEMPLATE (the path of a file or folder)."""
     url = url or environment.get("LIGHTLLM_BASE_URL") or DEFAULT_URL
     key = checked_key(environment.get("LIGHTLLM_API_KEY"), "LIGHTLLM_API_KEY")
-    return LightLLMBackend(model, base_url=url, api_key=key)
+    family, template = environment.get("LIGHTLLM_FAMILY") or None, environment.get("LIGHTLLM_TEMPLATE") or None
+    return LightLLMBackend(model, base_url=url, api_key=key, family=family, template=template)
 
 
 def _check_known(sampling: Mapping[str, Any]) -> None:

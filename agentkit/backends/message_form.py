@@ -37,6 +37,8 @@ _REFUSED_KEY = re.compile(
     r"|should not|must not|included",
     re.IGNORECASE,
 )
+_OF_MISTRAL = re.compile("mi[sx]tral|ministral|devstral|magistral|codestral|pixtral", re.IGNORECASE)
+"""The names of Mistral's models, whatever their version."""
 _MAX_READ = 4000
 """Maximum characters of an error that are read."""
 
@@ -117,14 +119,6 @@ def message_form_of(model: str, base_url: str | None) -> MessageForm:
     """The form for a model at an address, as far as it is known before the server has refused anything. base_url: None
     for OpenAI's."""
     host = urlsplit(base_url).hostname or "" if base_url is not None else ""
-    is_known = host == "mistral.ai" or host.endswith(".mistral.ai") or _has_short_ids(model, base_url)
+    is_known = host == "mistral.ai" or host.endswith(".mistral.ai")
+    is_known = is_known or (base_url is not None and _OF_MISTRAL.search(model) is not None)
     return MessageForm(short_ids=is_known, thinking=is_known) if is_known else PLAIN_FORM
-
-
-def _has_short_ids(model: str, base_url: str | None) -> bool:
-    if base_url is None or "tral" not in model.lower():  # Mistral, Mixtral, Magistral, Codestral, Devstral, ...
-        return False
-    from agentkit.text.families import family_of
-
-    family = family_of(model)
-    return family is not None and family.short_ids

@@ -34,7 +34,7 @@ class ChatServer:
     ) -> tuple[Mapping[str, str], dict[str, Any]]:
         """Return the headers of the response and the JSON of the reply. query: with its question mark. Raises the
         openai package's errors."""
-        maker = self._server.maker(request.model)
+        maker = self._server.maker(request.model, renders=False)
         headers, answer = self._server.transport.exchange(PATH + query, self._body(request, maker), **options)
         for choice in checked_completion(answer)["choices"]:
             _repair(choice, maker, request.body)
@@ -44,7 +44,7 @@ class ChatServer:
         self, request: CreateRequest, *, query: str = "", **options: Any
     ) -> tuple[Mapping[str, str], Iterator[dict[str, Any]]]:
         """Return the headers of the response and the JSON of the chunks. Raises the openai package's errors."""
-        maker = self._server.maker(request.model)
+        maker = self._server.maker(request.model, renders=False)
         headers, events = self._server.transport.streamed(PATH + query, self._body(request, maker), **options)
         wants_usage = bool(request.stream_options.get("include_usage"))
         return headers, self._chunks(events, _ChunkRepair(maker, request.body), wants_usage)

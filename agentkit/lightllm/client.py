@@ -8,6 +8,7 @@ completions.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +41,7 @@ from agentkit.net.image_bytes import MAX_BYTES
 from agentkit.net.images import ImageLoader
 from agentkit.net.keys import checked_key
 from agentkit.text.chat_template import ChatTemplate
+from agentkit.text.prompt import Clock
 
 Key = str | Callable[[], str] | None
 Seconds = float | openai.Timeout | None
@@ -138,10 +140,12 @@ class LightLLMClient(_DropIn):
     `/generate`. timeout: read timeout in seconds, an openai.Timeout, or None for no limit. organization, project,
     default_headers, default_query: sent with each request, for a gateway. max_retries: maximum retries after connection
     errors, 408, 409, 429 and 5xx. mode: "generate", or "chat" for the server's `/v1/chat/completions`. family: the
-    model family (see agentkit/text/families), needed when neither the model's name nor the server's identifies it.
-    template: a Jinja file, a tokenizer_config.json, or a ChatTemplate, instead of the family's. image_placeholder: the
-    text that represents an image in the prompt. escape_special_tokens: whether special tokens in user and tool text are
-    escaped; turn it off only where all text is trusted. files: whether `file:` images are read, from regular files
+    model family (see agentkit/text/families), needed when neither the model's name nor the server identifies it; a
+    request for a model of which neither family nor template is known raises ConfigurationError.
+    template: a Jinja file, a tokenizer_config.json, the model's folder, or a ChatTemplate, instead of the family's.
+    image_placeholder: the text that represents an image in the prompt. escape_special_tokens: whether special tokens in
+    user and tool text are escaped; turn it off only where all text is trusted. clock: returns the time, for templates
+    that write the day into the prompt (Llama 3.2, gpt-oss). files: whether `file:` images are read, from regular files
     only. allow_hosts: hosts from which images may be loaded although they are not public. max_image_bytes: maximum size
     of one image in bytes. options: what else `openai.OpenAI` takes.
 
@@ -168,6 +172,7 @@ class LightLLMClient(_DropIn):
         template: str | Path | ChatTemplate | None = None,
         image_placeholder: str | None = None,
         escape_special_tokens: bool = True,
+        clock: Clock = datetime.now,
         files: bool = True,
         allow_hosts: Iterable[str] = (),
         max_image_bytes: int = MAX_BYTES,
@@ -188,6 +193,7 @@ class LightLLMClient(_DropIn):
             "template": template,
             "image_placeholder": image_placeholder,
             "escape_special_tokens": escape_special_tokens,
+            "clock": clock,
             "files": files,
             "allow_hosts": tuple(allow_hosts),
             "max_image_bytes": max_image_bytes,
@@ -207,6 +213,7 @@ class LightLLMClient(_DropIn):
                 template=template,
                 image_placeholder=image_placeholder,
                 neutral=escape_special_tokens,
+                clock=clock,
                 images=images,
             )
             return LightLLMTransport(server, mode)

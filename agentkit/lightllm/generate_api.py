@@ -7,7 +7,8 @@ ends by closing the connection, its last frame has `finished: true`; stop string
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -17,14 +18,15 @@ from agentkit._text import json_text
 from agentkit.backend import ending_of
 from agentkit.backends.usage import count_of
 from agentkit.errors import ConfigurationError
+from agentkit.lightllm.chosen_family import Chosen, chosen_family, with_placeholder
 from agentkit.message import RESPONSE_TAG
 from agentkit.net.api_errors import api_error, mark_in_body, status_error
 from agentkit.net.http_client import Events, Timeout, Transport
 from agentkit.net.images import ImageLoader
 from agentkit.text.chat_template import ChatTemplate
-from agentkit.text.families import DEFAULT, Family, family_named, family_of
+from agentkit.text.families import Family, family_named, family_of
 from agentkit.text.parser import ReplyParser
-from agentkit.text.prompt import PromptMaker, RenderedPrompt
+from agentkit.text.prompt import Clock, PromptMaker, RenderedPrompt
 from agentkit.text.verbatim import CopyDetector
 
 MAX_STOPS = 10
@@ -59,8 +61,8 @@ class TextServer:
     """A LightLLM server's text endpoint, with what is needed to use it as a chat model; thread-safe.
 
     base_url: its root; a URL that ends in /generate is accepted too. family: the name of the model family, where the
-    model's name does not identify it. template: a chat template instead of the family's. neutral: see `PromptMaker`.
-    headers: sent with each request.
+    model's name does not identify it. template: a chat template instead of the family's. neutral, clock: see
+    `PromptMaker`. headers: sent with each request.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class TextServer:
         template: ChatTemplate | None = None,
         image_placeholder: str | None = None,
         neutral: bool = True,
+        clock: Clock = datetime.now,
         images: ImageLoader | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -84,22 +87,37 @@ class TextServer:
         self._template = template
         self._placeholder = image_placeholder
         self._neutral = neutral
+        self._clock = clock
         self._images = images or ImageLoader()
-        self._makers: dict[str, PromptMaker] = {}
+        self._chosen: dict[tuple[str, bool], Chosen] = {}
+        self._makers: dict[tuple[str, bool], PromptMaker] = {}
 
     @property
     def images(self) -> ImageLoader:
         """The loader of images in messages."""
         return self._images
 
-    def maker(self, model: str) -> PromptMaker:
-        """Return the prompt maker of a model; queries the server for its family when the name does not identify it."""
-        if model not in self._makers:
-            family = self._family or family_of(model) or self._family_of_server() or family_named(DEFAULT)
-            if self._placeholder is not None:
-                family = replace(family, image=self._placeholder)
-            self._makers[model] = PromptMaker(family, self._template, neutral=self._neutral)
-        return self._makers[model]
+    def chosen(self, model: str, *, renders: bool = True) -> Chosen:
+        """Return the family and the template of a model; asks the server when the name does not identify them. See
+        `chosen_family`, also for what it raises."""
+        key = (model, renders)
+        if key not in self._chosen:
+            found = chosen_family(model, self._family, self._template, self.transport, renders=renders)
+            self._chosen[key] = with_placeholder(found, self._placeholder)
+        return self._chosen[key]
+
+    def maker(self, model: str, *, renders: bool = True) -> PromptMaker:
+        """Return the prompt maker of a model. Arguments and errors: see `chosen`."""
+        key = (model, renders)
+        if key not in self._makers:
+            chosen = self.chosen(model, renders=renders)
+            self._makers[key] = PromptMaker(chosen.family, chosen.template, neutral=self._neutral, clock=self._clock)
+        return self._makers[key]
+
+    def known_maker(self, model: str) -> PromptMaker | None:
+        """Return the prompt maker of a model, None where the server would have to be asked for its family."""
+        is_known = self._family or self._template or (model, True) in self._chosen or family_of(model)
+        return self.maker(model) if is_known else None
 
     def body(self, prompt: RenderedPrompt, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body of a request. Raises BadRequestError for an image that can't be loaded."""
@@ -159,15 +177,6 @@ class TextServer:
             raise api_error(f"the server did not return a number of tokens: {answer!r:.200}", answer)
         return count
 
-    def _family_of_server(self) -> Family | None:
-        try:
-            models = self.transport.get("/v1/models", timeout=10.0)
-        except openai.APIError:
-            return None
-        data = models.get("data") if isinstance(models, dict) else None
-        names = [each.get("id") for each in data or () if isinstance(each, dict)]
-        return next((family for name in names if isinstance(name, str) and (family := family_of(name))), None)
-
 
 def root_of(base_url: str) -> str:
     """Return the root of a server, whose URL may end in /generate, or in /v1."""
@@ -216,9 +225,9 @@ def forced_prompt(maker: PromptMaker, prompt: RenderedPrompt, forced: str | None
     if forced is None:
         return prompt, ""
     if maker.family.forced is None:
-        raise status_error(
-            400, f"tool_choice can't be forced on a model of the family {maker.family.name}: leave it out"
-        )
+        family = maker.family.name
+        message = f"tool_choice can't be followed: how a model of the family {family} begins a call is not known"
+        raise status_error(400, f"{message}; leave tool_choice out, or set family=")
     any_tool, named = maker.family.forced
     begun = named.format(name=forced) if forced else any_tool.format()
     if prompt.thinking:
@@ -245,7 +254,7 @@ def stops_of(family: Family, wanted: str | Sequence[str] | None) -> list[str]:
     Raises ConfigurationError when there are more than the server accepts.
     """
     user_stops = checked_stops(wanted)
-    own = [family.ends[0], RESPONSE_TAG]
+    own = [*family.ends[:1], RESPONSE_TAG]
     if len(dict.fromkeys([*user_stops, *own])) > MAX_STOPS:
         raise ConfigurationError(
             f"stop has {len(user_stops)} strings, and LightLLM accepts {MAX_STOPS} including the {len(own)} that end a "

@@ -44,12 +44,14 @@ class LateReasoning(NamedTuple):
 
 
 Segment = Text | Thought | Call | BadCall | LateReasoning
+DEFAULT_THINKS = ("<think>", "</think>")
 CUT_OFF = "the call was cut off by the limit on the reply's length"
 
 
 class Block(Protocol):
     """Parses the markup of calls incrementally, from the first character to the last. Implementations keep their
-    position, so that feeding takes linear time."""
+    position, so that feeding takes linear time. One whose markup is complete while more calls may follow has a true
+    attribute `is_whole` then."""
 
     def feed(self, text: str) -> str | None:
         """Parse more text. Returns None while the block continues, else the text after its end."""
@@ -71,13 +73,21 @@ class Format:
 
     starts: the markers that begin a block. block: creates the parser of a block from the marker, the tools (OpenAI's
     schemas, None where they are not known) and whether no answer text precedes it. swallowed: markers around calls,
-    which are dropped. section: the pair of markers (among `swallowed`) between which only calls count; its beginning
-    ends the reasoning too. thinks: the tags around the reasoning. strips: whether white space before a call belongs to
-    the markup. between: characters that may stand between two calls and carry no meaning.
+    which are dropped. section: the pair of markers (among `swallowed`, or `starts`) between which only calls count; its
+    beginning ends the reasoning too. thinks: the tags around the reasoning. label: a line directly after the opening
+    tag that is not part of the reasoning. strips: whether white space before a call belongs to the markup. between:
+    characters that may stand between two calls and carry no meaning.
 
     reopens: whether the reasoning may begin anywhere in a reply, not only at its start; the `swallowed` markers then
-    separate parts of the answer. quoted_thinks: other tags of reasoning, which is left in the text. begins_with: for a
-    format that shares a start with others, whether a block of this one may begin with a character (None: with any).
+    separate parts of the answer, and calls end reasoning that nothing closes. mentions: whether a call in a sentence
+    is only mentioned although the reasoning reopens, which it is in all other formats. quoted_thinks: other tags of
+    reasoning, which is left in the text. begins_with: for a format that shares a start with others, whether a block of
+    this one may begin with a character (None: with any). own_starts: those of the starts that mean a call only from a
+    model of its own family. completed: where a prompt may have begun the first marker of a reply, takes the reply's
+    first characters; returns them with the whole marker, or as they are, and None while that isn't known.
+    announced_by: a reply that begins with one of these is in this format from its first to its last character, whatever
+    server sends it. framing: those of `swallowed` that are ordinary tags around the answer, and text in a reply of any
+    other model. answers: those of `swallowed` that begin a part of the answer: they end reasoning that nothing closed.
     """
 
     name: str
@@ -85,17 +95,24 @@ class Format:
     block: Callable[[str, Sequence[Mapping[str, Any]] | None, bool], Block]
     swallowed: tuple[str, ...] = ()
     section: tuple[str, str] | None = None
-    thinks: tuple[str, str] = ("<think>", "</think>")
+    thinks: tuple[str, str] = DEFAULT_THINKS
+    label: str = ""
     strips: bool = False
     between: str = ""
     reopens: bool = False
+    mentions: bool = False
     begins_with: Callable[[str], bool] | None = None
     quoted_thinks: tuple[tuple[str, str], ...] = ()
+    own_starts: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    completed: Callable[[str], str | None] | None = None
+    announced_by: tuple[str, ...] = ()
+    framing: tuple[str, ...] = ()
 
     @property
     def marks(self) -> tuple[str, ...]:
         """The starts that are enough to recognise a call, whatever the model; a bracket may begin any text."""
-        return tuple(start for start in self.starts if len(start) > 1)
+        return tuple(start for start in self.starts if len(start) > 1 and start not in self.own_starts)
 
 
 def resolve_reasoning(segments: Sequence[Segment]) -> list[Segment]:

@@ -14,6 +14,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agentkit.errors import ConfigurationError, TranscriptError
 
+_JINJA, _CONFIG = "chat_template.jinja", "tokenizer_config.json"
+"""The files of a model's folder that may have its template (Hugging Face's names)."""
+
 
 class ChatTemplate:
     """A chat template, run in a sandbox: it can only compute text.
@@ -47,32 +50,51 @@ class ChatTemplate:
 
     @classmethod
     def from_file(cls, path: str | Path) -> "ChatTemplate":
-        """Load the template from a Jinja file, or from a model's tokenizer_config.json (Hugging Face's format).
+        """Load the template from a Jinja file, a model's tokenizer_config.json (Hugging Face's format), or the model's
+        folder, which may have a chat_template.jinja beside it; the tokens are those of the tokenizer_config.json.
 
         Raises ConfigurationError when the file can't be read or has no chat template.
         """
         path = Path(path).expanduser()
-        text = _read(path)
-        if path.suffix != ".json":
-            return cls(text, name=path.name)
-        return cls._from_tokenizer_config(text, path.name)
+        if path.is_dir() or path.name == _CONFIG:
+            return cls._from_folder(path if path.is_dir() else path.parent)
+        if path.suffix == ".json":
+            return cls.from_config(_json(_read(path)), path.name)
+        return cls._from_folder(path.parent) if path.name == _JINJA else cls(_read(path), name=path.name)
 
     @classmethod
-    def _from_tokenizer_config(cls, text: str, name: str) -> "ChatTemplate":
+    def _from_folder(cls, folder: Path) -> "ChatTemplate":
+        """Newer models have the template in a file of its own, which comes first where there are both."""
+        jinja, config = folder / _JINJA, folder / _CONFIG
+        if not jinja.is_file():
+            return cls.from_config(_json(_read(config)), _CONFIG)
+        tokens = _json(_read(config)) if config.is_file() else {}
+        return cls.from_config({**(tokens if isinstance(tokens, dict) else {}), "chat_template": _read(jinja)}, _JINJA)
+
+    @classmethod
+    def from_config(cls, config: Any, name: str) -> "ChatTemplate":
+        """Load the template from the JSON of a tokenizer_config.json. name: of the file, for errors.
+
+        Raises ConfigurationError when it has no chat template.
+        """
+        given = config.get("chat_template") if isinstance(config, Mapping) else None
         try:
-            config = json.loads(text)
-            given = config["chat_template"]
-        except (ValueError, KeyError, TypeError):
+            named = (
+                {each["name"]: each["template"] for each in given} if isinstance(given, list) else {"default": given}
+            )
+            source = named.get("default") or next(iter(named.values()), None)
+            if not isinstance(source, str):
+                raise TypeError
+            added = (config.get("added_tokens_decoder") or {}).values()
+            special = [each["content"] for each in added if each.get("content")]
+        except (LookupError, TypeError, AttributeError):
             raise ConfigurationError(f"{name} has no chat_template: use the model's tokenizer_config.json") from None
-        named = {each["name"]: each["template"] for each in given} if isinstance(given, list) else {"default": given}
-        source = named.get("default") or next(iter(named.values()), "")
-        added = (config.get("added_tokens_decoder") or {}).values()
         return cls(
             source,
             name=name,
             bos=_token(config.get("bos_token")),
             eos=_token(config.get("eos_token")),
-            special_tokens=[each["content"] for each in added if each.get("content")],
+            special_tokens=special,
             for_tools=named.get("tool_use"),
         )
 
@@ -101,10 +123,11 @@ class ChatTemplate:
 
 
 @cache
-def family_template(source: str | Path, name: str, bos: str = "") -> ChatTemplate:
+def family_template(source: str | Path, name: str, bos: str = "", special_tokens: tuple[str, ...] = ()) -> ChatTemplate:
     """Returns the template of a family. source: Jinja text, or the Path of a file. Raises ConfigurationError when it
     can't be read or is not valid Jinja."""
-    return ChatTemplate(_read(source) if isinstance(source, Path) else source, name=name, bos=bos)
+    text = _read(source) if isinstance(source, Path) else source
+    return ChatTemplate(text, name=name, bos=bos, special_tokens=special_tokens)
 
 
 def _read(path: Path) -> str:
@@ -112,6 +135,13 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"the chat template {str(path)!r} can't be read: {error}") from None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _token(given: Any) -> str:
@@ -146,6 +176,7 @@ def _raise_exception(message: str) -> NoReturn:
     raise jinja2.TemplateError(message)
 
 
-def thinking_is_open(prompt: str, tags: tuple[str, str]) -> bool:
-    """Whether a prompt ends inside the reasoning, so that the reply begins there."""
-    return prompt[-200:].rstrip().endswith(tags[0])
+def thinking_is_open(prompt: str, tags: tuple[str, str], label: str = "") -> bool:
+    """Whether a prompt ends inside the reasoning, so that the reply begins there. label: what may stand directly after
+    the opening tag."""
+    return prompt[-200:].rstrip().endswith((tags[0], tags[0] + label))

@@ -1,6 +1,6 @@
 """Holds back text of a reply until its role is known: a stop string, white space before a call, text after a call."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from agentkit.text.call_format import Segment, Text, Thought, any_of, first_characters, partial_word_start
 
@@ -27,7 +27,7 @@ class TrailingCalls:
 
     def has_words(self, text: str) -> bool:
         """Whether a text is more than what may stand between calls."""
-        return bool(text.strip(self._between if self.calls else None))
+        return bool(text.strip(self._between if self.calls else None).strip())
 
     def hold(self, markup: str, calls: Sequence[Segment] = ()) -> None:
         """Hold back markup and the calls parsed from it."""
@@ -113,6 +113,37 @@ class TextEmitter:
         if self._space and self._keeps_end:
             self._out.append(self._kind("".join(self._space)))
         self._space.clear()
+
+
+class Beginning:
+    """Holds back the beginning of a reply until its first marker is complete.
+
+    completed: see `agentkit.text.call_format.Format`; None where nothing has to be completed.
+    """
+
+    def __init__(self, completed: Callable[[str], str | None] | None) -> None:
+        self._completed = completed
+        self._held = ""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the reply may still have to be completed."""
+        return self._completed is not None
+
+    def feed(self, text: str) -> str:
+        """Returns the text that can be passed on."""
+        if self._completed is None:
+            return text
+        self._held += text
+        made = self._completed(self._held)
+        if made is None:
+            return ""
+        self._completed = None
+        return made
+
+    def finish(self) -> str:
+        """Returns the text still held back."""
+        return self._held if self._completed is not None else ""
 
 
 class StopFilter:

@@ -7,10 +7,12 @@ from agentkit.text.call_format import any_of, first_characters, partial_word_sta
 
 
 class MarkerSearch:
-    """Searches for words. held: text at the end of what was searched that may be the beginning of one."""
+    """Searches for words. held: text at the end of what was searched that may be the beginning of one. is_last: no more
+    text follows, so nothing is held back."""
 
     def __init__(self, words: tuple[str, ...]) -> None:
         self.held = ""
+        self.is_last = False
         self._words = words
         self._longest = max(map(len, words))
         self._pattern, self._first = _patterns(words)
@@ -31,8 +33,10 @@ class MarkerSearch:
         if self._first.search(text) is None:
             return text, "", ""
         found = self._pattern.search(text)
-        if found is not None and not self._may_grow(found.group(), text, found.start()):
+        if found is not None and (self.is_last or not self._may_grow(found.group(), text, found.start())):
             return text[: found.start()], found.group(), text[found.end() :]
+        if self.is_last:
+            return text, "", ""
         keep = partial_word_start(text, self._words)
         self.held = text[keep:]
         return text[:keep], "", ""

@@ -13,17 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentkit.message import RESPONSE_TAG
-from agentkit.text.call_format import (
-    CUT_OFF,
-    BadCall,
-    Block,
-    Call,
-    Format,
-    LateReasoning,
-    Segment,
-    Text,
-)
-from agentkit.text.held_text import SPACE, StopFilter, TextEmitter, TrailingCalls
+from agentkit.text.call_format import CUT_OFF, BadCall, Block, Call, Format, LateReasoning, Segment, Text
+from agentkit.text.held_text import SPACE, Beginning, StopFilter, TextEmitter, TrailingCalls
 from agentkit.text.markers import MarkerSearch
 from agentkit.text.mentions import Mentions
 from agentkit.text.quotation import Quotation
@@ -58,6 +49,7 @@ class ReplyParser:
         self._format = format
         self._tools = tools
         self._stops = StopFilter(stops)
+        self._beginning = Beginning(None if thinking or keep_reasoning else format.completed)
         self._tags, words = _tags_and_words(format)
         self._markers = MarkerSearch(words)
         self._inline_end_tag = self._quoted_end_tag = ""
@@ -68,7 +60,7 @@ class ReplyParser:
         self._quotation = Quotation()
         self._is_copy = is_copy
         self._last = TrailingCalls(format.between) if calls_last else None
-        self._mentions = Mentions(format.between, looks=not format.reopens)
+        self._mentions = Mentions(format.between, looks=format.mentions or not format.reopens)
         self._has_called = False
         self._may_call = True
         self._count = self._answer_start = 0
@@ -83,7 +75,7 @@ class ReplyParser:
 
     def feed(self, text: str) -> list[Segment]:
         """Parse more text. Returns the parts completed by it."""
-        text = self._stops.feed(text)
+        text = self._stops.feed(self._beginning.feed(text))
         if text:
             self._raw.append(text)
             self._parse(text)
@@ -93,9 +85,11 @@ class ReplyParser:
         """Returns the remaining parts at the end of the reply. cut_off: the reply was truncated, so that a call closed
         only by the end of the text is incomplete. accept_calls: whether calls that were held back count."""
         self._may_call = self._may_call and accept_calls
-        rest = self._stops.finish()
+        rest = self._stops.feed(self._beginning.finish()) + self._stops.finish()
         self._raw.append(rest)
         self._parse(rest)
+        self._markers.is_last = True
+        self._parse_again(self._markers.take())
         while (pending := self._reasoning.take_pending()) or self._block:
             self._close_pending(pending, cut_off)
         held = self._markers.take()
@@ -115,7 +109,7 @@ class ReplyParser:
         be parsed with `feed`."""
         is_plain = not (self._at_start or self._reasoning.is_open or self._block or self._markers.held)
         is_held = self._section is not None or self._stops.may_cut or (self._last is not None and self._last.is_pending)
-        is_held = is_held or self._mentions.is_active
+        is_held = is_held or self._mentions.is_active or self._beginning.is_pending
         if not is_plain or is_held or not self._answer.is_plain or self._markers.may_find(text):
             return False
         self._raw.append(text)
@@ -144,7 +138,7 @@ class ReplyParser:
 
     def _close_pending(self, pending: str, cut_off: bool) -> None:
         if pending:
-            if cut_off or self._has_text_next_to_calls(pending):
+            if cut_off or not self._are_meant(pending):
                 self._reasoning.emit(pending)
                 return
             self._accepted = pending  # calls of the format end the reasoning
@@ -153,14 +147,17 @@ class ReplyParser:
         if self._block:
             block, self._block = self._block, None
             rest = block.finish()
-            self._handle_block(block.segments(), self._markup_before(rest), is_open=True, cut_off=cut_off)
+            is_open = not getattr(block, "is_whole", False)
+            self._handle_block(block.segments(), self._markup_before(rest), is_open=is_open, cut_off=cut_off)
             self._parse_again(rest)
 
-    def _has_text_next_to_calls(self, text: str) -> bool:
+    def _are_meant(self, text: str) -> bool:
+        """Whether what follows a marker in reasoning that nothing closes is calls, and no text about them."""
         inner = ReplyParser(self._format, self._tools, stops=(), keep_reasoning=True)
         segments = [*inner.feed(text), *inner.finish()]
-        has_calls = any(isinstance(segment, Call) for segment in segments)
-        return has_calls and any(isinstance(segment, Text) and segment.text.strip() for segment in segments)
+        if not any(isinstance(segment, Call) for segment in segments):
+            return self._format.section is not None
+        return not any(isinstance(segment, Text) and segment.text.strip() for segment in segments)
 
     def _parse_again(self, text: str) -> None:
         self._count -= len(text)
@@ -206,11 +203,11 @@ class ReplyParser:
         text = self._markers.take() + text
         begun = text.lstrip(SPACE)
         self._answer.emit(text[: len(text) - len(begun)])
-        opening = self._reasoning.opening
-        if begun.startswith(opening):
-            self._open_reasoning(self._count - len(begun))
+        opening = self._reasoning.opening_of(begun)
+        if opening:
+            self._open_reasoning(self._count - len(begun), opening)
             return begun[len(opening) :]
-        if opening.startswith(begun):
+        if opening is None:
             self._markers.held = begun
             return ""
         self._at_start = False
@@ -260,16 +257,16 @@ class ReplyParser:
             self._quoted_end_tag = self._tags[tag]
         elif self._spoken is not None and tag == self._reasoning.opening:
             self._end_section()
-            self._open_reasoning(start)
+            self._open_reasoning(start, tag)
             return
         else:
             self._inline_end_tag = self._tags[tag]
         self._emit(tag)
 
-    def _open_reasoning(self, start: int) -> None:
+    def _open_reasoning(self, start: int, tag: str) -> None:
         """Begin the reasoning with the tag at a position in the reply."""
         self._at_start = False
-        self._reasoning.open()
+        self._reasoning.open(tag)
         self._quotation = Quotation()
         if self._spoken is not None:
             self._spoken.pause(start)
@@ -280,7 +277,7 @@ class ReplyParser:
         """Handle an end tag of reasoning that nothing opened: everything before it was reasoning, unless the answer
         only mentions the tag. A second end tag is dropped."""
         is_mentioned = tag == self._quoted_end_tag or self._mentions_tag()
-        if tag == self._reasoning.closing and not (self._reasoning.has_begun or is_mentioned):
+        if self._reasoning.may_end(tag) and not (self._reasoning.has_begun or is_mentioned):
             self._end_unopened(end, tag)
         elif tag != self._reasoning.closing or not self._reasoning.has_begun or is_mentioned:
             self._emit(tag)
@@ -289,7 +286,7 @@ class ReplyParser:
         if self._mentions.is_certain:
             self._emit_markup(marker)
             return
-        if self._last is not None:
+        if self._last is not None and (self._last.is_pending or not self._format.reopens):
             self._last.hold(marker)
             return
         begins = self._format.section is not None and marker == self._format.section[0]
@@ -306,7 +303,7 @@ class ReplyParser:
     def _end_section(self) -> None:
         """Drop what stands between the markers around calls; where there was no call, it is text."""
         text, self._section = "".join(self._section or ()), None
-        if text.strip():
+        if text.strip() or self._mentions.is_active:
             self._emit(text)
 
     def _mentions_tag(self) -> bool:
@@ -327,7 +324,7 @@ class ReplyParser:
         self._section = None
         self._has_called = False
         self._answer.restart()
-        self._reasoning.replace(thoughts)
+        self._reasoning.replace(thoughts, tag)
         if self._spoken is not None:
             self._spoken = Spoken()
             self._spoken.pause(0)

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -64,7 +64,7 @@ class _Rendering:
 
 def template_of(family: Family) -> ChatTemplate:
     """Returns the chat template of a family. Raises ConfigurationError when it can't be used."""
-    return family_template(family.template, family.name, family.bos)
+    return family_template(family.template, family.name, family.bos, family.own_tokens)
 
 
 def tools_text_of(family: Family, tools: Sequence[Mapping[str, Any]]) -> str:
@@ -102,6 +102,11 @@ class PromptMaker:
         self._lock = freed_by_forks(threading.Lock())
         self._next = 0
 
+    @cached_property
+    def shows_tools(self) -> bool:
+        """Whether the template shows tools to the model; some leave them out."""
+        return _PROBE["function"]["name"] in self.prompt([{"role": "user", "content": ""}], [_PROBE]).text
+
     def prompt(
         self,
         messages: Sequence[Mapping[str, Any]],
@@ -132,9 +137,8 @@ class PromptMaker:
         self._store(slot, messages, _Rendering(key, given, made, images, *_positions(kept)))
         if self._is_own and self.family.starts_in_reasoning and given_variables.get("enable_thinking") is not False:
             text += self.format.thinks[0] + "\n"
-        return RenderedPrompt(
-            text, tuple(ref for refs in images for ref in refs), thinking_is_open(text, self.format.thinks)
-        )
+        is_open = thinking_is_open(text, self.format.thinks, self.format.label)
+        return RenderedPrompt(text, tuple(ref for refs in images for ref in refs), is_open)
 
     def _render(
         self, it: _Rendering, tools: list[dict[str, Any]] | None, variables: Mapping[str, Any]
@@ -243,8 +247,9 @@ class PromptMaker:
         elif role == "assistant" and calls and any(marker in content for marker in self.format.starts):
             content = self._without_calls(content)
         made = {key: neutralised_values(value, change) for key, value in message.items() if key in _OTHER_FIELDS}
-        if made.get("reasoning") and not made.get("reasoning_content"):
-            made["reasoning_content"] = made["reasoning"]
+        thoughts = made.get("reasoning") or change(_thoughts(message.get("content")))
+        if thoughts and not made.get("reasoning_content"):
+            made["reasoning_content"] = thoughts
         made |= {"role": "system" if role == "developer" else neutralised(role), "content": content}
         if calls:
             made["tool_calls"] = calls
@@ -267,19 +272,20 @@ class PromptMaker:
         content = message.get("content")
         if content is None or isinstance(content, str):
             return change(content or ""), ()
-        texts: list[str] = []
+        runs = [""]  # the text between images: parts that follow each other may only together form a token
         images: list[str] = []
         for part in content:
             if part.get("type") in ("image_url", "image"):
                 images.append(_reference(part))
-                texts.append(self._placeholder())
+                runs.append("")
             elif part.get("type") == "text":
-                texts.append(change(part.get("text") or ""))
-            else:
+                runs[-1] += part.get("text") or ""
+            elif part.get("type") not in _THOUGHTS:
                 raise TranscriptError(
                     f"a message has a part of type {part.get('type')!r}; supported are text and image_url"
                 )
-        return "".join(texts), tuple(images)
+        placeholder = self._placeholder() if images else ""
+        return placeholder.join(map(change, runs)), tuple(images)
 
     def _placeholder(self) -> str:
         if self.family.image is None:
@@ -313,6 +319,14 @@ class PromptMaker:
         return [neutralised_values(dict(tool), change) for tool in tools]
 
 
+_PROBE: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "look_up_opening_hours",
+        "description": "Look up opening hours.",
+        "parameters": {"type": "object", "properties": {"place": {"type": "string", "description": "Its name."}}},
+    },
+}
 _OTHER_FIELDS = ("name", "tool_call_id", "reasoning_content", "reasoning")
 
 
@@ -332,6 +346,20 @@ def _is(message: Mapping[str, Any], role: str) -> bool:
 
 def _last_question(messages: Sequence[Mapping[str, Any]]) -> int:
     return next((index for index in range(len(messages) - 1, -1, -1) if _is(messages[index], "user")), -1)
+
+
+_THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
+"""Parts of a content with the model's thoughts, as Mistral's and other servers write them."""
+
+
+def _thoughts(content: Any) -> str:
+    """Returns the thoughts among the parts of a content."""
+    given = [part.get("thinking") for part in _parts(content) if part.get("type") in _THOUGHTS]
+    return "".join(each if isinstance(each, str) else _text(_parts(each)) for each in given)
+
+
+def _parts(content: Any) -> list[Mapping[str, Any]]:
+    return [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
 
 
 def _text(content: Any) -> str:

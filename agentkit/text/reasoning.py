@@ -30,15 +30,28 @@ class Reasoning:
 
     def __init__(self, format: Format, out: list[Segment], *, is_open: bool) -> None:
         self.opening, self.closing = format.thinks
+        self._closings = dict((*format.quoted_thinks, format.thinks))
+        self._openings = {end: tag for tag, end in self._closings.items() if end not in format.swallowed}
         self.is_open = self.has_begun = is_open
-        self._section_starts = (format.section or ())[:1]
+        self._label = format.label
+        self._section_starts = (*(format.section or ())[:1], *(format.starts if format.reopens else ()))
+        self._call_starts = () if format.section else tuple(start for start in format.starts if len(start) > 1)
+        self._begins_line = True
+        self._answers = format.answers
         self._pending: list[str] = []
         self._pending_end = ""
         self._emitter = TextEmitter(Thought, out, keeps_end=False, strips=True)
         self._emitter.drop_space()
 
-    def open(self) -> None:
-        """Begin the reasoning, or continue it after a part of the answer."""
+    def opening_of(self, text: str) -> str | None:
+        """Returns the opening tag, of any family that the format knows, that a reply begins with; "" where there is
+        none, None while that isn't known."""
+        found = next((tag for tag in self._closings if text.startswith(tag)), "")
+        return found or (None if any(tag.startswith(text) for tag in self._closings) else "")
+
+    def open(self, tag: str) -> None:
+        """Begin the reasoning with an opening tag, or continue it after a part of the answer."""
+        self.opening, self.closing = tag, self._closings[tag]
         self.is_open = self.has_begun = True
         self._emitter.begin_part()
 
@@ -46,8 +59,13 @@ class Reasoning:
         """End the reasoning."""
         self.is_open = False
 
-    def replace(self, text: str) -> None:
-        """Record that a LateReasoning with this text replaces all that was emitted, and ends the reasoning."""
+    def may_end(self, tag: str) -> bool:
+        """Whether an end tag that nothing opened ends reasoning: not one that also ends other parts of a reply."""
+        return tag == self.closing or (tag in self._openings and not self.has_begun)
+
+    def replace(self, text: str, tag: str) -> None:
+        """Record that a LateReasoning with this text, before an end tag, replaces all that was emitted."""
+        self.opening, self.closing = self._openings.get(tag, self.opening), tag
         self.is_open, self.has_begun = False, True
         self._emitter.restart(has_emitted=bool(text))
 
@@ -68,19 +86,35 @@ class Reasoning:
             text = (markers.take() + text).lstrip(SPACE)
             if text.startswith(self.opening):  # the prompt has already opened the reasoning
                 return text[len(self.opening) :]
-            if self.opening.startswith(text):
+            if self.opening.startswith(text) or self._may_be_label(text):
                 markers.held = text
                 return ""
+            if self._label and text.startswith((f"{self._label}\n", self._label + self.closing)):
+                text = text[len(self._label) :]
         before, found, text = markers.split(text)
         self._emitter.emit(before)
         quotation.feed(before)
+        self._begins_line = not before.rpartition("\n")[2].strip() and ("\n" in before or self._begins_line)
         if found == self.closing:
             self.close()
-        elif found in self._section_starts and not quotation.is_open:
+        elif found in self._answers and not quotation.is_open:
+            self.close()
+            return found + text
+        elif self._may_end(found) and not quotation.is_open:
             self._pending, self._pending_end = [found], ""
         elif found:
+            self._begins_line = False
             self._emitter.emit(found)
         return text
+
+    def _may_be_label(self, text: str) -> bool:
+        if not self._label or self._label.startswith(text):
+            return bool(self._label)
+        return text.startswith(self._label) and self.closing.startswith(text[len(self._label) :])
+
+    def _may_end(self, marker: str) -> bool:
+        """Whether a marker may begin calls that end the reasoning: a section of calls, or one on a line of its own."""
+        return marker in self._section_starts or (marker in self._call_starts and self._begins_line)
 
     def _parse_pending(self, text: str) -> str:
         """Parse a call inside the reasoning: it is reasoning if the reasoning is closed after it, else a call."""

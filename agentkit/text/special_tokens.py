@@ -7,6 +7,7 @@ join to form a token.
 """
 
 import functools
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,26 +17,18 @@ from typing import Any
 from agentkit.message import map_response
 from agentkit.text.call_format import Format
 
-_TAGS = ("tool_calls", "minimax:tool_call", "seed:tool_call", "seed:think", "function_calls", "function_results")
+_TAGS = ("function_results",)
 """Tags of tool calls, results and reasoning; matched case-insensitively and also as closing tags."""
 
 _TOKENS = (
-    *("<bos>", "<eos>", "<pad>", "<start_of_turn>", "<end_of_turn>"),  # Gemma
-    *("<start_of_image>", "<end_of_image>", "<image_soft_token>", "<audio>", "</audio>", "<escape>"),
-    *("<start_function_call>", "<end_function_call>", "<start_function_response>", "<end_function_response>"),
-    *("<start_function_declaration>", "<end_function_declaration>", "<function_call>", "</function_call>"),
-    *("<seed:bos>", "<seed:eos>", "<seed:pad>", "<seed:cot_budget_reflect>", "<[BOS_never_used]>"),
-    *("<BOS_TOKEN>", "<EOS_TOKEN>", "<PAD_TOKEN>", "<UNK>", "<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
+    *("<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
     *("<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<end_of_utterance>", "<fake_token_around_image>"),
-    *("<image_placeholder>", "<dots_function_call>", "</dots_function_call>"),
-    *("]~b]", "]~!b[", "[e~[", "<beginning_of_sentence>", "<end_of_sentence>"),  # MiniMax
+    "<image_placeholder>",
     *("<longcat_user>", "<longcat_assistant>", "<longcat_system>", "<longcat_think>", "</longcat_think>"),
     *("<file_sep>", "<repo_name>", "<issue_start>", "<jupyter_start>", "<empty_output>"),
+    *("<tts_pad>", "<tts_text_bos>", "<tts_text_eod>", "<tts_text_bos_single>"),  # Qwen3.5
 )
-_CALLS = (
-    *("<TOOLCALL>", "</TOOLCALL>", "<AVAILABLE_TOOLS>", "</AVAILABLE_TOOLS>", "<tool_sep>"),
-    *("<longcat_tool_call>", "</longcat_tool_call>"),
-)
+_CALLS = ("<longcat_tool_call>", "</longcat_tool_call>")
 """Tokens of models whose family has no file; those in _CALLS stay in a model's own text."""
 
 _GEMMA = r"(?:turn|tool|tool_call|tool_response|channel|think|image|audio|video)"
@@ -53,6 +46,8 @@ _OTHER = {
     "[": (r"\|[^\[\]|\s]{1,40}\|\]",),  # EXAONE
     "]": (r"<\][^\[\]<>\n]{1,40}\[>\[",),  # MiniMax
 }
+_OTHER_TURNS = {**_OTHER, "]": (r"<\](?!minimax\[)[^\[\]<>\n]{1,40}\[>\[",)}
+"""The same without what MiniMax M3 writes before each tag of a call."""
 
 
 def neutralised(text: str, more: Iterable[str] = ()) -> str:
@@ -100,7 +95,7 @@ def neutral_message(
     made = {key: neutralised_values(message[key], change) for key in _TEXT_FIELDS if message.get(key)}
     content = message.get("content")
     if isinstance(content, list):
-        made["content"] = [_neutral_part(part, change) for part in content]
+        made["content"] = _neutral_parts(content, change)
     elif isinstance(content, str):
         is_result = is_wrapped and message.get("role") == "tool"
         made["content"] = map_response(content, change) if is_result else change(content)
@@ -112,8 +107,16 @@ def neutral_message(
 _TEXT_FIELDS = ("name", "reasoning_content", "reasoning")
 
 
-def _neutral_part(part: Any, change: Callable[[str], str]) -> Any:
-    return {**part, "text": change(part["text"])} if isinstance(part.get("text"), str) else part
+def _neutral_parts(parts: Iterable[Any], change: Callable[[str], str]) -> list[Any]:
+    """Returns the parts of a content with their texts neutralised. Texts that follow each other and form a token only
+    together become one part."""
+    made: list[Any] = []
+    for is_text, run in itertools.groupby(parts, lambda part: isinstance(part.get("text"), str)):
+        group = [{**part, "text": change(part["text"])} if is_text else part for part in run]
+        joined = "".join(part["text"] for part in group) if is_text else ""
+        whole = change(joined)
+        made += group if whole == joined else [{**group[0], "text": whole}]
+    return made
 
 
 def _neutral_call(call: Mapping[str, Any], more: Iterable[str]) -> dict[str, Any]:
@@ -156,7 +159,7 @@ def _turns(more: tuple[str, ...]) -> re.Pattern[str]:
     turns, calls, _ = _of_families()
     spared = "|".join((_SPARED, *(re.escape(word[1:]) for word in calls if word[0] == "<")))
     barred = tuple(f"(?!{spared}){each}" for each in _BARRED)
-    return _insertion_points((*turns, *more), {"<": barred, **_OTHER})
+    return _insertion_points((*turns, *more), {"<": barred, **_OTHER_TURNS})
 
 
 def _of_families() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

@@ -353,9 +353,45 @@ def test_a_copy_is_found_whatever_hides_its_name(name: str) -> None:
     assert text_calls(genuine, call) == chat_calls(genuine, call) == genuine.calls
 
 
+def test_a_call_of_longcat_is_read_although_it_has_no_family() -> None:
+    text = 'I send.\n<longcat_tool_call>\n{"name": "send", "arguments": {"to": "x"}}\n</longcat_tool_call>'
+    genuine = Genuine("some", text, [("send", {"to": "x"})], SEND_TOOLS)
+    assert chat_calls(genuine, text) == genuine.calls
+    assert chat_calls(genuine, f"Write `{text[8:]}`.") == []
+
+
+# ---- reasoning
+
+SEND_TOOLS = tools_for([("send", {})])
+REASONING = [
+    ("<think>Let me see.</think>Forty.", "Let me see.", "Forty."),
+    ("\n<think>\nLet me see.\n</think>\n\nForty.", "Let me see.", "Forty."),
+    ("Let me see.</think>Forty.", "Let me see.", "Forty."),
+    ("</think>Forty.", "", "Forty."),
+    ("<think></think>Forty.", "", "Forty."),
+    ("<think>I was cut o", "I was cut o", ""),
+    ("[THINK]Let me see.[/THINK]Forty.", "Let me see.", "Forty."),
+    ("Let me see.[/THINK]Forty.", "Let me see.", "Forty."),
+    ("<think>One.</think>Forty.</think>Two.", "One.", "Forty.Two."),
+    ("It is <think>maybe</think> forty.", "", "It is <think>maybe</think> forty."),
+    ("`<think>` opens it.", "", "`<think>` opens it."),
+    ("<thi", "", "<thi"),
+    ("<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>Forty.<|END_RESPONSE|>", "Hm.", "Forty."),
+]
+
+
+@pytest.mark.parametrize(("text", "thoughts", "answer"), REASONING)
+@pytest.mark.parametrize("tools", [SEND_TOOLS, Toolbox(())], ids=["tools", "no tools"])
+def test_reasoning_at_the_start_of_a_reply_is_reasoning(text: str, thoughts: str, answer: str, tools: Toolbox) -> None:
+    for pieces in ([text], list(text)):
+        reply, shown = chat_reply(Genuine("some", text, [], tools), pieces)
+        assert (reply.message.get("reasoning_content") or "", reply.message["content"]) == (thoughts, answer)
+        assert shown == answer
+
+
 # ---- public reports from other projects
 
-SEND = Genuine("hermes", "", [("send", {"to": "x"})], tools_for([("send", {})]))
+SEND = Genuine("hermes", "", [("send", {"to": "x"})], SEND_TOOLS)
 T = '<tool_call>{"name": "send", "arguments": {"to": "x"}}</tool_call>'
 MEANT = {
     "astronomical#346: a quoted marker swallows the real call": f"I use `<tool_call>` to call.\n{T}",

@@ -85,13 +85,16 @@ def test_thoughts_as_parts_are_sent_to_the_servers_that_write_them_so() -> None:
     assert kept[1]["content"] == THOUGHTS
 
 
-def test_ids_are_short_for_a_model_that_wants_them_short() -> None:
-    asked, kept, _ = sent([ASK, CALLED, RESULT], "mistral-small")
+@pytest.mark.parametrize(
+    "model", ["mistral-small", "codestral-latest", "Mixtral-8x7B", "ministral-8b-latest", "Devstral-Small-2505"]
+)
+def test_ids_are_short_for_a_model_that_wants_them_short(model: str) -> None:
+    asked, kept, _ = sent([ASK, CALLED, RESULT], model)
     made = asked[1]["tool_calls"][0]["id"]
     assert re.fullmatch("[a-zA-Z0-9]{9}", made)
     assert asked[2]["tool_call_id"] == made
     assert kept[1:3] == [CALLED, RESULT]
-    assert sent([ASK, CALLED, RESULT], "mistral-small")[0] == asked
+    assert sent([ASK, CALLED, RESULT], model)[0] == asked
 
 
 REFUSALS = [

@@ -13,6 +13,7 @@ import pytest
 from agentkit.backends import OpenAIBackend
 from agentkit.cli.doctor.checks import Check, check_server
 from agentkit.cli.doctor.conformance import ERROR_CHECKS, check_error_handling
+from tests.support.lightllm_server import serve_lightllm
 from tests.support.llama_server import serve_llama
 from tests.support.model_server import Answer, Asked, ModelServer, delta, serve, streamed
 from tests.support.tiny_model import write_tiny_model
@@ -172,3 +173,21 @@ def test_an_error_that_is_not_handled_is_a_failure(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(ERROR_CHECKS, "an unknown tool", broken)
     first = next(check_error_handling())
     assert (first.verdict, first.detail) == ("failed", "AssertionError: it was run twice")
+
+
+def test_a_text_server_is_told_in_which_form_its_prompts_are_and_why() -> None:
+    with serve_lightllm(model="Qwen2.5-7B-Instruct") as server:
+        status, lines, _ = doctor(f"lightllm:chat@{server.url}", "--no-faults")
+    assert status == 0
+    assert lines["form of the prompt"]["verdict"] == "yes"
+    for part in ("family qwen2.5", "its own template", "'hermes'", "the server lists 'Qwen2.5-7B-Instruct'"):
+        assert part in lines["form of the prompt"]["detail"]
+    assert "tokens, as rendered by the server" in lines["same prompt as the server's"]["detail"]
+
+
+def test_a_text_model_of_which_nothing_is_known_is_a_failure() -> None:
+    with serve_lightllm(model="chat") as server:
+        status, lines, _ = doctor(f"lightllm:my-model@{server.url}", "--no-faults")
+    assert status == 1
+    assert list(lines) == ["form of the prompt"]
+    assert "LIGHTLLM_FAMILY" in lines["form of the prompt"]["detail"]

@@ -64,7 +64,7 @@ def ask(row: dict[str, Any]) -> Heard:
         LightLLMClient(base_url=server.url.removesuffix("/v1"), mode=MODES[row["path"]], max_retries=0) as client,
     ):
         reply = client.chat.completions.create(
-            model="m", messages=[{"role": "user", "content": "hi"}], stream=streamed(row), **options
+            model="Qwen3-8B", messages=[{"role": "user", "content": "hi"}], stream=streamed(row), **options
         )
         return folded(reply) if streamed(row) else whole(reply)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agentkit.backends import fallback_calls
 from agentkit.text import any_format, families, special_tokens
 from tests.support.package import write_package
 
@@ -16,7 +15,8 @@ def _forget() -> None:
     importlib.invalidate_caches()
     families._loaded.cache_clear()
     any_format.any_format.cache_clear()
-    fallback_calls._any_format.cache_clear()
+    any_format.any_format_of.cache_clear()
+    any_format._announced.cache_clear()
     special_tokens._everything.cache_clear()
     special_tokens._turns.cache_clear()
 

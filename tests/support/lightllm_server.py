@@ -112,6 +112,7 @@ class LightLLMServer:
         self.max_model_len = max_model_len
         self.placeholder = PLACEHOLDERS[vision]
         self.info = dict(server_info or {"model_dir": f"/models/{model}", "run_mode": "normal"})
+        self.more_pages: dict[str, Any] = {}  # JSON that other servers tell, or the status of an error
         self.healthy = True
         self.cache_capacity = 200
         self._says = says
@@ -457,12 +458,15 @@ def _handler(server: LightLLMServer) -> type[BaseHTTPRequestHandler]:
                 "/liveness": {"status": "ok"},
                 "/readiness": {"status": "ok"},
                 "/token_load": {"current_load": 0.0, "logical_max_load": 0.0, "dynamic_max_load": 0.0},
+                **server.more_pages,
             }
             if path in ("/health", "/healthz"):
                 self._json(200, {"message": "Ok"}) if server.healthy else self._json(503, {"message": "Error"})
             elif path == "/tokens":
                 query = parse_qs(urlsplit(self.path).query)
                 self._tokens({key: values[0] for key, values in query.items()})
+            elif isinstance(pages.get(path), int):
+                self._json(pages[path], {"error": {"message": "no"}})
             elif path in pages:
                 self._json(200, pages[path])
             elif path in ("/generate", "/generate_stream"):

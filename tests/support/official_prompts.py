@@ -1,10 +1,12 @@
 """Makes tests/cases/prompts: what a model's official chat template renders of tests/cases/conversations.json.
 
     python -m tests.support.official_prompts TEMPLATE --family NAME --model NAME --source TEXT [--bos TOKEN]
+        [--thoughts FIELD]
 
 TEMPLATE is a Jinja file or a tokenizer_config.json, rendered as Hugging Face's transformers does (its 5.x
 utils/chat_template_utils.py says how), by nothing of agentkit. The templates are their makers' and are not kept here;
---source says where this one is published. The rows go to tests/cases/prompts/FAMILY.jsonl, in place of those of that
+--source says where this one is published, and --thoughts in which field of a message it reads the reasoning, where
+that isn't reasoning_content. The rows go to tests/cases/prompts/FAMILY.jsonl, in place of those of that
 model. A maker that publishes a program in place of a template has its prompts written by it, in the same form
 (`replace_rows`).
 """
@@ -31,14 +33,17 @@ def conversations() -> list[dict[str, Any]]:
     return found
 
 
-def rendered(source: str, conversation: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the row of a conversation: its "prompt", or the "error" with which the template refuses it."""
+def rendered(
+    source: str, conversation: Mapping[str, Any], variables: Mapping[str, Any], thoughts: str = "reasoning_content"
+) -> dict[str, str]:
+    """Returns the row of a conversation: its "prompt", or the "error" with which the template refuses it. thoughts: the
+    field of the reasoning."""
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = DAY.strftime
     given = {
-        "messages": [_with_parts(message) for message in conversation["messages"]],
+        "messages": [_with_parts(message, thoughts) for message in conversation["messages"]],
         "tools": conversation["tools"],
         "add_generation_prompt": True,
         **conversation["variables"],
@@ -58,8 +63,9 @@ def replace_rows(family: str, model: str, rows: Iterable[Mapping[str, Any]]) -> 
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
-def _with_parts(message: Mapping[str, Any]) -> dict[str, Any]:
-    """An image in the form of transformers."""
+def _with_parts(message: Mapping[str, Any], thoughts: str) -> dict[str, Any]:
+    """An image in the form of transformers, and the reasoning in its field."""
+    message = {thoughts if key == "reasoning_content" else key: value for key, value in message.items()}
     content = message["content"]
     if not isinstance(content, list):
         return dict(message)
@@ -82,13 +88,19 @@ def _main() -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--bos", default="")
     parser.add_argument("--eos", default="")
+    parser.add_argument("--thoughts", default="reasoning_content")
     given = parser.parse_args()
     source = given.template.read_text(encoding="utf-8")
     if given.template.suffix == ".json":
         source = json.loads(source)["chat_template"]
     tokens = {"bos_token": given.bos, "eos_token": given.eos}
     rows = [
-        {"model": given.model, "source": given.source, "conversation": each["id"], **rendered(source, each, tokens)}
+        {
+            "model": given.model,
+            "source": given.source,
+            "conversation": each["id"],
+            **rendered(source, each, tokens, given.thoughts),
+        }
         for each in conversations()
     ]
     replace_rows(given.family, given.model, rows)

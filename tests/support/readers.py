@@ -34,6 +34,7 @@ from agentkit.serving.mqtt.projects import Project
 from agentkit.testing.redaction import Redaction, is_secret_name
 from agentkit.text.any_format import any_format
 from agentkit.text.families import families
+from agentkit.text.formats.python_repair import repaired as repaired_python
 from agentkit.text.held_text import StopFilter
 from agentkit.text.parser import ReplyParser
 from agentkit.text.special_tokens import neutral_json, neutralised
@@ -127,11 +128,21 @@ MARKUP = (
         "</tool_call>",
     ),
     *('<tool_call>{"', '<tool_call>{"name": "a", "arguments": {}}</tool_call>', "<tool_call></think>", "<function=a>"),
+    *("\n<tool_call>", '<function=a>{"b": "', '<function=a>{"b": "c"}</function>'),
     *(
         "<tool_call>\n<function=a>\n<parameter=b>",
         "</parameter>",
         "</function>",
         "<tool_call>a<arg_key>b</arg_key><arg_value>",
+    ),
+    *(
+        "functools[",
+        'functools[{"',
+        "<TOOLCALL>[{",
+        "<function_calls>a(",
+        "</function_calls>",
+        "<|python_start|>",
+        "```json\n[",
     ),
     *("</arg_value>", "[TOOL_CALLS]", "[TOOL_CALLS]a{}", "[ARGS]", "<|python_tag|>", "<|python_tag|>a.call(", "[a("),
     *(
@@ -145,9 +156,50 @@ MARKUP = (
         "<|tool_calls_section_begin|>",
         "<|tool_call_begin|>",
         "<|tool_call_argument_begin|>",
+        '<|open|>call tool="a"<|sep|>',
+        '<|open|>argument key="b" type="string"<|sep|>',
+        "<|close|>call<|sep|>",
+        '<｜DSML｜invoke name="a">',
+        '<｜DSML｜parameter name="b">',
+        "</｜DSML｜parameter>",
+        "</｜DSML｜parameter>a",
+        "</｜DSML｜invoke>",
         "<tool_response>",
         "e.g. ",
     ),
+    *(
+        "<|tool_call>",
+        "<|tool_call>call:a{",
+        "<|tool_call>call:a{b:",
+        '<|"|>',
+        "<tool_call|>",
+        "<|channel>",
+        "b:[",
+        "b:1,",
+        "]<]minimax[>[<tool_call>",
+        ']<]minimax[>[<invoke name="a">]<]minimax[>[<b>',
+        "]<]minimax[>[</b>",
+        "<tool_calls>",
+        '<tool_calls>{"',
+        "<tool_calls><tool_call>a<arg_value>",
+        "<tool_sep>",
+        "<|tool_call_start|>[a(b='",
+        "<|tool_call_start|>[a()]",
+        "<|tool_call_end|>",
+        '<steptml:invoke name="a"><steptml:parameter name="b">',
+        "<｜tool_call_begin｜>function",
+        "<minimax:tool_call>",
+        '<invoke name="a">',
+        "</invoke>",
+        '<invoke name="a"><parameter name="b">',
+        '<parameter name="b">',
+        "<seed:tool_call>",
+        "<seed:tool_call><function=a><parameter=b><",
+        "<parameter=b><![CDATA[",
+    ),
+    *("<|channel|>analysis<|message|>", "<|channel|>commentary to=a<|message|>{}", "<|start|>assistant", "<|end|>"),
+    *("<|START_THINKING|>", '<|START_ACTION|>[{"tool_name": "a"}]', '<|tools_prefix|>[{"a": {}}]', "<|inner_prefix|>"),
+    *("<|function_call|>{}", "<|message_sep|>", "Action:\n```json\n[]", "<longcat_tool_call>"),
 )
 """What hostile replies are made of."""
 
@@ -249,6 +301,7 @@ def many_messages(text: str) -> object:
 REPLIES: dict[str, Reader] = {
     **{f"{name}": functools.partial(_parse_in_pieces, name) for name in _formats()},
     "reasoning": lambda text: parse_reply("kimi", text, 3, thinking=True),
+    "calls in reasoning": lambda text: parse_reply("hermes", text, 3, thinking=True),
     "calls last": lambda text: parse_reply("hermes", text, 3, calls_last=True),
     "kept reasoning": lambda text: parse_reply("any", text, 9, keep_reasoning=True),
     "calls in a history": calls_in,
@@ -328,6 +381,7 @@ READERS: dict[str, Reader] = {
     "shown addresses": shown_url,
     "arguments": _ignoring(AgentkitError)(lambda text: parse('{"a": ' + text)),
     "coercion": _coerced,
+    "broken Python": repaired_python,
     "bare answers": lambda text: list(undecorated(text)),
     "names": lambda text: (meant(text, ["a", "abc"]), valid_name(text), valid_author(text), valid_id(text)),
     "errors of tools": without_paths,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agentkit import Agent, ConfigurationError
+from agentkit import Agent, ConfigurationError, tool
 from agentkit.backends import LightLLMBackend
 from agentkit.text.call_format import Format
 from agentkit.text.chat_template import ChatTemplate
@@ -112,8 +112,8 @@ def test_a_template_may_be_a_file_and_an_unreadable_one_is_named(tmp_path: Path)
     ("model", "family", "image"),
     [
         ("OpenGVLab/InternVL3-8B", "qwen2.5", "<image>\n"),
-        ("llava-v1.6-mistral-7b-hf", "mistral", "<image>\n"),
-        ("llava-onevision-qwen2-7b-ov", "qwen2.5", "<image>\n"),
+        ("Mistral-Small-3.2-24B-Instruct-2506", "mistral_v11", "[IMG]"),
+        ("Mistral-Nemo-Instruct-2407", "mistral", None),
         ("Hermes-3-Llama-3.1-8B", "hermes", None),
         ("Qwen3-VL-8B", "qwen3", "<|vision_start|><|image_pad|><|vision_end|>"),
     ],
@@ -124,18 +124,79 @@ def test_a_vision_model_has_its_own_placeholder(model: str, family: str, image: 
     assert (found.name, found.image) == (family, image)
 
 
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        *[("c4ai-command-r-plus", "command_r"), ("command-r-plus:104b", "command_r")],
+        *[("c4ai-command-r-plus-08-2024", None), ("c4ai-command-r-08-2024", None), ("command-a-03-2025", None)],
+        *[("c4ai-command-r7b-12-2024", "command_r7b"), ("c4ai-command-r7b-arabic-02-2025", None)],
+        *[("CohereLabs/North-Mini-Code-1.0", "north"), ("North-Mini-Code-2.0", None)],
+        *[("swiss-ai/Apertus-8B-Instruct-2509", "apertus"), ("Apertus-v2-8B-Instruct", None)],
+        *[("GigaChat3-10B-A1.8B-Q4_K_M.gguf", "gigachat3"), ("ai-sage/GigaChat3.1-10B-A1.8B", "gigachat3.1")],
+        *[("GigaChat3.5", None), ("LongCat-Flash-Chat", None), ("EXAONE-4.0-32B", None)],
+    ],
+)
+def test_only_models_whose_template_is_known_have_a_family(model: str, family: str | None) -> None:
+    found = family_of(model)
+    assert (found.name if found else None) == family
+
+
 def test_a_model_that_thinks_is_recognised_by_its_name() -> None:
-    for model, variables in (("DeepSeek-R1-Distill-Qwen-7B", {"thinking": True}), ("deepseek-chat", {})):
+    for model, thinks in (
+        ("QwQ-32B", True),
+        ("Qwen3-4B-Thinking-2507", True),
+        ("Qwen3-Next-80B-A3B-Thinking", True),
+        ("Qwen3.5-27B", True),
+        ("Qwen3.5-0.8B", False),
+        ("Qwen3-4B-Instruct-2507", False),
+        ("Qwen3-4B", False),
+    ):
         found = family_of(model)
         assert found is not None
-        assert found.variables == variables
-    for model, thinks in (("QwQ-32B", True), ("Qwen3-4B-Thinking-2507", True), ("Qwen3-4B", False)):
+        made = PromptMaker(found).prompt([{"role": "user", "content": "Hi"}])
+        assert made.thinking is thinks
+        assert made.text.endswith("<think>\n") is thinks
+
+
+@pytest.mark.parametrize(
+    ("family", "models"),
+    [
+        (
+            "llama",
+            "meta-llama/Llama-3.1-8B-Instruct Llama-3.3-70B-Instruct-AWQ llama3.3:70b-instruct-q4_K_M llama-3.1-8b",
+        ),
+        ("llama", "Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf us.meta.llama3-3-70b-instruct-v1:0 llama-v3p1-8b-instruct"),
+        ("llama", "/data/models--meta-llama--Llama-3.2-1B-Instruct/snapshots/0a1b llama3.2-vision:11b"),
+        ("llama2", "meta-llama/Llama-2-7b-chat-hf llama2:7b llama-2-13b-chat.Q4_K_M.gguf"),
+        ("llama3", "Meta-Llama-3-70B-Instruct llama3 llama3:8b-instruct-q4_0 llama3-70b-8192"),
+        ("llama4", "meta-llama/Llama-4-Scout-17B-16E-Instruct llama4:scout Llama-4-Maverick-17B-128E-Instruct-FP8"),
+        ("nemotron_nano_v2", "nvidia/NVIDIA-Nemotron-Nano-9B-v2 nemotron-nano-12b-v2:q8_0"),
+        ("nemotron_super_v1.5", "nvidia/Llama-3_3-Nemotron-Super-49B-v1_5 llama-3.3-nemotron-super-49b-v1.5"),
+        ("functionary_v3.1", "meetkai/functionary-medium-v3.1 functionary-small-v3.1.Q4_0.gguf"),
+        ("functionary_v3.2", "meetkai/functionary-small-v3.2"),
+        ("tinyllama", "TinyLlama/TinyLlama-1.1B-Chat-v1.0 tinyllama-1.1b-chat-v1.0.Q4_K_M.gguf"),
+        ("firefunction_v2", "fireworks-ai/llama-3-firefunction-v2 firefunction-v2"),
+        ("xlam2_llama", "Salesforce/Llama-xLAM-2-8b-fc-r"),
+        ("xlam2", "Salesforce/xLAM-2-3b-fc-r xLAM-2-1b-fc-r-gguf"),
+        (None, "NVIDIA-Nemotron-Nano-9B-v3 nvidia/Llama-3_3-Nemotron-Super-49B-v1 xLAM-7b-r functionary-small-v2.5"),
+        ("olmo2", "allenai/OLMo-2-1124-7B-Instruct olmo-2-0425-1b-instruct-q4_k_m"),
+        ("olmo3", "allenai/Olmo-3-7B-Instruct allenai/Olmo-3.1-32B-Instruct olmo-3:7b-instruct"),
+        (None, "allenai/Olmo-3-7B-Think Olmo-4-7B-Instruct OLMo-7B-Instruct"),
+        (None, "Llama-Guard-3-8B Llama-5-8B llama3.5:8b Llama-3.1-Tulu-3-8B CodeLlama-7b-Instruct-hf"),
+        (None, "TinyLlama-1.1B-Chat-v0.3 dolphin-2.9-llama3-8b llava-llama-3-8b-v1_1 llama"),
+    ],
+)
+def test_a_model_of_a_name_that_others_build_on_is_recognised_by_its_whole_name(
+    family: str | None, models: str
+) -> None:
+    for model in models.split():
         found = family_of(model)
-        assert found is not None
-        assert found.starts_in_reasoning is thinks
+        assert (found.name if found else None) == family, model
 
 
-@pytest.mark.parametrize("beginning", ["qwen", "qwen3-", "internv", "mi", "z1", "step3", "-r", "nemotron"])
+@pytest.mark.parametrize(
+    "beginning", ["qwen", "qwen3-", "internv", "mi", "z1", "step3", "-r", "nemotron", "llama-3.1-8b-", "--"]
+)
 def test_a_name_is_searched_in_linear_time(beginning: str) -> None:
     assert_linear(lambda count: family_of(beginning * count), 20_000)
 
@@ -145,6 +206,30 @@ def test_every_family_has_its_template_and_its_format_in_the_package() -> None:
         assert isinstance(family.template, Path)
         assert family.template.is_file()
         assert callable(family.format.block)
+
+
+@tool(read_only=True)
+def now(zone: str) -> str:
+    """Tell the time."""
+    return f"9 in {zone} </>"
+
+
+def test_a_family_of_another_package_in_one_file_runs_an_agent(tmp_path: Path) -> None:
+    script = ['<hm>A zone.</hm>I look. <@now {"zone": "UTC"}<.></>', "It is 9.</>"]
+    with installed(tmp_path, starling="tests.support.other_family:FAMILY"), serve_lightllm(script) as server:
+        result = Agent(LightLLMBackend("starling-2-7b", server.url), tools=[now]).run("Time?")
+        prompt = server.requests[1].prompt
+        with serve([whole(script[0].partition("</hm>")[2]), whole("Nine.")]) as plain:
+            left = Agent(f"openai:m@{plain.url}", tools=[now]).run("Time?")
+    assert result.output == "It is 9."
+    assert [record.arguments for record in (*result.tool_calls, *left.tool_calls)] == [{"zone": "UTC"}] * 2
+    assert prompt.endswith('assistant: I look. <@now {"zone": "UTC"}<.></>\ntool: 9 in UTC < /></>\nassistant: ')
+
+
+def test_a_forced_call_ends_where_a_token_of_the_call_does() -> None:
+    for family in families():
+        for beginning in family.forced or ():
+            assert not beginning.endswith(" "), family.name  # a space is one token with what follows it
 
 
 HOSTED = """

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentkit.text.any_format import any_format
 from agentkit.text.call_format import BadCall, Call, Format, Segment, Text, Thought, resolve_reasoning
 from agentkit.text.families import families
 from agentkit.text.parser import ReplyParser
@@ -289,6 +290,9 @@ TEXTS = [
     ("mistral", "An [INST] and a [TOOL list"),
     ("mistral", "[TOOL_CALLS]"),
     ("deepseek", f"Bars <{BAR} and more"),
+    ("dsml", "The tag <｜DSML｜invoke> and <｜DSML｜foo name='a'>"),
+    ("dsml", "ends in <｜DSML｜inv"),
+    ("kimi_k3", "The tag <|open|>call<|sep|> and <|ope"),
     ("llama", 'An answer: {"city": "Paris", "degrees": 21}'),
     ("llama", '```json\n{"name": "now", "parameters": {}}\n```'),
     ("llama", 'He said `{"name": "now", "parameters": {}}` so.'),
@@ -321,6 +325,9 @@ BAD = [
     ("glm", "<tool_call>f<arg_key>x</arg_key><arg_value>cut o", "f"),
     ("kimi", '<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"x": ', "f"),
     ("deepseek", f'{START}f{SEP}{{"x": "cut o', "f"),
+    ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x" string="true">cut o', "f"),
+    ("kimi_k3", '<|open|>call tool="f" index="1"<|sep|><|open|>argument key="x" type="number"<|sep|>1', "f"),
+    ("dsml", '<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="x">1</｜DSML｜parameter>\n', "f"),
     ("mistral", '[TOOL_CALLS]f{"x": "cut o', "f"),
     ("mistral", '[TOOL_CALLS]{"command": "ls"}', None),
 ]
@@ -373,6 +380,29 @@ def test_the_schema_gives_bare_text_its_type(text: str, value: dict[str, Any]) -
         assert parse_in_chunks(name, written, TOOLS).calls == [("get_weather", value)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("float", "1.5", 1.5),
+        ("int", "3", 3),
+        ("bool", "true", True),
+        ("dict", '{"a": 1}', {"a": 1}),
+        ("dict[str, int]", '{"a": 1}', {"a": 1}),
+        ("list[str]", '["a"]', ["a"]),
+        ("str", "5", "5"),
+        ("any", "5", 5),
+        (["float", "null"], "null", None),
+        (["float", "null"], "5", 5),
+        ("money", "5", "5"),
+        ("int", "five", "five"),
+    ],
+)
+def test_names_of_types_that_json_schema_does_not_have_are_understood(kind: Any, text: str, value: Any) -> None:
+    tools = [{"name": "f", "parameters": {"properties": {"x": {"type": kind}}}}]
+    written = f"<tool_call>\n<function=f>\n<parameter=x>\n{text}\n</parameter>\n</function>\n</tool_call>"
+    assert parse_in_chunks("qwen_coder", written, tools).calls == [("f", {"x": value})]
+
+
 def test_without_a_schema_everything_is_text() -> None:
     text = "<tool_call>\n<function=f>\n<parameter=a>1</parameter>\n</function>\n</tool_call>"
     assert parse_in_chunks("qwen_coder", text).calls == [("f", {"a": "1"})]
@@ -413,6 +443,20 @@ def test_a_call_in_closed_reasoning_is_only_a_thought() -> None:
 def test_a_call_in_reasoning_that_is_never_closed_is_only_a_thought() -> None:
     got = parse_in_chunks("hermes", f"<think>I need it. {tagged(GOOD)}")
     assert (got.thoughts, got.text, got.calls, got.bad) == (f"I need it. {tagged(GOOD)}", "", [], [])
+
+
+def test_a_call_on_a_line_of_its_own_ends_reasoning_that_nothing_closes() -> None:
+    got = parse_in_chunks("hermes", f"I need it.\n{tagged(GOOD, GOOD)}", thinking=True)
+    assert (got.thoughts, got.text, got.calls) == ("I need it.", "", [("get_weather", CITY)] * 2)
+    for thoughts in (
+        f"I need it.\n{tagged(GOOD)}\nOr not",
+        f"I need it.\n```\n{tagged(GOOD)}",
+        f"So.\n{tagged(GOOD)[:-20]}",
+        "So.\n<tool_call>",
+    ):
+        got = parse_in_chunks("hermes", f"<think>{thoughts}")
+        assert (got.thoughts, got.text, got.calls, got.bad) == (thoughts, "", [], [])
+        assert parse_in_chunks("hermes", f"<think>{thoughts}</think>Yes.").thoughts == thoughts
 
 
 def test_kimis_section_of_calls_ends_the_reasoning() -> None:
@@ -501,16 +545,153 @@ def test_a_stop_string_and_the_text_after_it_are_dropped() -> None:
         assert read("hermes", chunks, stops=["<|im_end|>"]).text == "Yes."
 
 
+DSML = [
+    *(
+        "<｜DSML｜tool_calls>",
+        "</｜DSML｜function_calls>",
+        "<｜DSML｜invoke",
+        ' name="now">',
+        "</｜DSML｜invoke>",
+        "｜",
+    ),
+    *("<｜DSML｜parameter", ' name="a" string="true">', "</｜DSML｜parameter>", "<｜DSML｜", "{", "</think>"),
+]
+STEP_3 = (
+    "Both.<｜tool_calls_begin｜><｜tool_call_begin｜>function<｜tool_sep｜>"
+    '<steptml:invoke name="get_weather"><steptml:parameter name="city">Paris</steptml:parameter></steptml:invoke>'
+    '<｜tool_call_end｜><｜tool_sep｜><｜tool_call_begin｜><steptml:invoke name="now"></steptml:invoke>'
+    "<｜tool_call_end｜><｜tool_calls_end｜>"
+)
+
+
+def test_calls_of_a_model_whose_prompt_is_not_known_are_read() -> None:
+    for chunks in ([STEP_3], *splits(STEP_3)):
+        got = read(any_format(None), chunks, TOOLS)
+        assert (got.text, got.calls) == ("Both.", [("get_weather", CITY), ("now", {})])
+
+
+TOOL_CALLS = (
+    *("<tool_calls>", "</tool_calls>", "<tool_call>", "</tool_call>", "now", "<tool_sep>", "</arg_key>"),
+    *("<arg_value>", "</arg_value>", "<tool_calls:opensource>", "</tool_calls:opensource>", "["),
+    *("<think:opensource>", "</think:opensource>", "<answer>", "</answer>", '{"name": "now"}'),
+)
 MARKS = {
-    "hermes": ["<tool_call>", "</tool_call>", "{", "}", '"', "\\", "name", ":", "```", "<think>", "</think>"],
-    "qwen_coder": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
+    **dict.fromkeys(["tool_calls", "hunyuan", "hy3"], TOOL_CALLS),
+    "minicpm5": [
+        *('<function name="get_weather">', "<function name=", '<functionname="now">', '<param name="days">', "2"),
+        *("</param>", "</function>", "<![CDATA[", "]]>", '<param name="arguments">', '{"city": "a"}'),
+    ],
+    "internlm": ["<|action_start|>", "<|plugin|>", "<|action_end|>", "{", "}", '"name"', ":", '"now"', ","],
+    "minimax_m3": [
+        *("]<]minimax[>[<tool_call>", "]<]minimax[>[</tool_call>", ']<]minimax[>[<invoke name="get_weather">'),
+        *(
+            "]<]minimax[>[</invoke>",
+            "]<]minimax[>[<city>",
+            "]<]minimax[>[</city>",
+            "]<]minimax[>[<item>",
+            "</mm:think>",
+        ),
+    ],
+    "lfm2": [
+        "<|tool_call_start|>",
+        "<|tool_call_end|>",
+        "[",
+        "]",
+        "now()",
+        "get_weather(",
+        "days=",
+        "'",
+        ",",
+        "{",
+        ")",
+    ],
+    "minimax_m2": [
+        *("<minimax:tool_call>", "</minimax:tool_call>", '<invoke name="get_weather">', '<parameter name="city">'),
+        *("</parameter>", "</invoke>", "<invoke name=", "<think>", "</think>", '{"name": "now"}'),
+    ],
+    "seed_oss": [
+        *("<seed:tool_call>", "</seed:tool_call>", "<function=get_weather>", "<parameter=days>", "2", "</parameter>"),
+        *("</function>", "<seed:think>", "</seed:think>", "<![CDATA[", "]]>"),
+    ],
+    "hermes": [
+        *("<tool_call>", "</tool_call>", "{", "}", '"', "\\", "name", ":", "```", "<think>", "</think>"),
+        *("<function=", "</function>", "<function=now>{}</function>"),
+    ],
+    "qwen_coder": [
+        *("<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"),
+        *('{"city": "', '"}', "```", "</think>", "</parameter/>", "</parameter "),
+    ],
+    "mimo": ["<tool_call>", "</tool_call>", "<function=", "<parameter=", ">", "</parameter>", "</function>"],
+    "functools": ["functools[", "functools", '{"name"', "}", "]", ":", '"a"', "`"],
+    "nemotron": ["<TOOLCALL>", "</TOOLCALL>", '[{"name"', "}]", ":", '"a"', "</think>"],
+    "olmo": ["<function_calls>", "</function_calls>", "f(", "a=", "'", ")", "\n", "["],
+    "functionary_recipients": [">>>", "all\n", "f\n", "{", "}", '"a"', ":"],
+    "functionary": ["<function=", "f>", "{", "}", '"a"', ":", "</function>", "<|eom_id|>"],
+    "xlam": [
+        "[",
+        "{",
+        '"name"',
+        ":",
+        '"now"',
+        "}",
+        "]",
+        "```",
+        "```json",
+        "[TOOL_CALLS]",
+        "<tool_call>",
+        "</tool_call>",
+    ],
     "llama": ["{", "}", '"name"', '"parameters"', ":", "[", "]", "(", ")", "`", ";", "<|python_tag|>"],
     "mistral": ["[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "{", "}", '"', "[", "]", "[THINK]", "[/THINK]"],
     "deepseek": [FIRST, START, SEP, END, LAST, "{", "}", '"', "```json"],
     "glm": ["<tool_call>", "</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"],
+    "gemma4": [
+        *("<|tool_call>", "<tool_call|>", '<|"|>', "call:f", "{", "}", "[", "]", "(", ")", ":", ",", '"', "'"),
+        *("<|channel>", "thought", "<channel|>"),
+    ],
+    "functiongemma": [
+        *("<start_function_call>", "<end_function_call>", "<escape>", "call:f", "{", "}", "[", "]", ":", ","),
+        *('"', "'"),
+    ],
+    "granite": ["<|tool_call|>", "<tool_call>", "</tool_call>", "[", "]", "{", "}", '"', "\\", "name", ":", "```"],
+    "granite_20b": ["<function_call>", "</function_call>", "[", "]", "{", "}", '"', "name", ":"],
+    "phi4_mini": ["functools[", "<|tool_call|>", "<|/tool_call|>", "[", "]", "{", "}", '"', "name", ":", "functools"],
+    "dsml": DSML,
+    "dsml_functions": DSML,
+    "kimi_k3": [
+        *(
+            "<|open|>tools<|sep|>",
+            "<|open|>call",
+            ' tool="now"',
+            "<|sep|>",
+            "<|close|>call<|sep|>",
+            "<|close|>tools<|sep|>",
+        ),
+        *("<|open|>argument", ' key="a" type="string"', "<|close|>argument<|sep|>", "<|open|>think<|sep|>", "<|open|>"),
+        *("<|close|>think<|sep|>", "<|open|>response<|sep|>", "<|close|>message<|sep|>", "<|close|>", "{", "}"),
+    ],
     "kimi": [
         *("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>"),
         *("<|tool_call_end|>", "<|tool_calls_section_end|>", "{", "}", '"', "functions.f:0"),
+    ],
+    "apertus": ["<|tools_prefix|>", "<|tools_suffix|>", "<|inner_prefix|>", "<|inner_suffix|>", '[{"f": {}}]', "]"],
+    "gigachat": [
+        "<|message_sep|>",
+        "\n\n",
+        "function call<|role_sep|>",
+        "<|function_call|>",
+        '{"name": "f"}',
+        "{",
+        "}",
+    ],
+    "command_r": ["Action:", "```json", '[{"tool_name": "f"}]', "```", "[", "]", "{", "}", '"'],
+    "cohere": [
+        *("<|START_ACTION|>", "<|END_ACTION|>", "<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>"),
+        *("<|END_RESPONSE|>", "<|START_TEXT|>", "[", "]", "{", "}", '"tool_name"', '"f"', ":"),
+    ],
+    "gpt_oss": [
+        *("<|start|>assistant", "<|channel|>", "analysis", "commentary", "final", " to=", "functions.now"),
+        *("<|constrain|>", "json", "<|message|>", "<|end|>", "<|call|>", "{}"),
     ],
 }
 
@@ -551,6 +732,11 @@ def test_a_bracket_that_follows_on_the_next_line_parses_the_same_in_any_chunks(t
 def test_odd_white_space_after_a_name_parses_the_same_in_any_chunks(space: str) -> None:
     text = f"<tool_call><function=now{space}<parameter=a>1</parameter></function></tool_call>"
     assert read("qwen_coder", list(text), TOOLS) == read("qwen_coder", [text], TOOLS)
+
+
+def test_odd_white_space_behind_a_call_in_a_sentence_is_no_word() -> None:
+    for rest in ("\x1f", "\x1f Done."):
+        assert read("hermes", list(f"I look.\n{tagged(GOOD)}{rest}"), TOOLS).calls == [("get_weather", CITY)]
 
 
 @given(hostile())

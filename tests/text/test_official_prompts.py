@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agentkit.text.families import family_of
+from agentkit.text.families import families, family_of
 from agentkit.text.prompt import PromptMaker
 from tests.support.official_prompts import CASES, DAY, conversations
 
@@ -42,3 +42,14 @@ def test_the_prompts_of_a_model_are_those_of_its_official_template(
         made = maker.prompt(asked["messages"], asked["tools"], variables).text
         if not ("differs" in row or "error" in row):
             assert made == row["prompt"], row["conversation"]
+
+
+def test_a_model_belongs_to_one_family() -> None:
+    for each in models():
+        _, model, _ = each.values
+        assert len([family for family in families() if family.for_model(model)]) == 1, model
+
+
+def test_every_family_is_checked_against_an_official_template() -> None:
+    checked = {path.stem for path in (CASES / "prompts").glob("*.jsonl")}
+    assert {family.name for family in families()} == checked

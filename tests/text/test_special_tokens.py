@@ -178,6 +178,13 @@ def test_each_request_begins_with_the_previous_one() -> None:
         assert after.startswith(before.removesuffix(b"]}"))
 
 
+def test_a_token_in_pieces_is_neutralised_in_the_parts_of_a_content() -> None:
+    parts: list[Any] = [{"type": "text", "text": each} for each in ("a<|im_", "end", "|>b")]
+    image = {"type": "image_url", "image_url": {"url": "data:a"}}
+    made = neutral_message({"role": "user", "content": [*parts, image, *parts[:2], image, parts[2]]})
+    assert made["content"] == [{"type": "text", "text": "a< |im_end|>b"}, image, *parts[:2], image, parts[2]]
+
+
 def test_a_message_without_a_token_is_not_copied() -> None:
     for message in answered_with("plain text [1] <b>x</b>"):
         assert neutral_message(message) is message

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agentkit.text.call_format import BadCall, Call, Text, Thought, resolve_reasoning
-from agentkit.text.families import family_named
+from agentkit.text.families import families, family_named
 from agentkit.text.parser import ReplyParser
 from tests.backends.test_fallback_calls import Genuine, chat_reply, tools_for
 from tests.support.official_prompts import CASES
@@ -83,3 +83,13 @@ def test_it_is_read_where_another_server_left_it_in_the_text(family: str, row: d
         assert found == calls
         content = str(reply.message["content"] or "")
         assert content.strip() == wanted.get("content", "").strip()
+
+
+def test_every_format_has_a_call_without_arguments_and_two_calls() -> None:
+    of_format: dict[str, list[list[Any]]] = {}
+    for each in rows():
+        family, row = each.values
+        of_format.setdefault(family_named(family).format.name, []).append(row["calls"])
+    for name in {family.format.name for family in families()}:
+        assert any(["now", {}] in calls for calls in of_format[name]), name
+        assert any(len(calls) > 1 for calls in of_format[name]), name

@@ -5,21 +5,23 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Annotated, Any
 
 import openai
 
-from agentkit import APIError, Image, tool
+from agentkit import APIError, ConfigurationError, Image, tool
 from agentkit._text import in_a_line
 from agentkit.backend import Backend, Request
+from agentkit.backends import LightLLMBackend
 from agentkit.backends.tool_arrival import check_arrival
+from agentkit.cli.doctor.prompt_form import form_of_prompt, same_as_servers
 from agentkit.cli.doctor.questions import TIME_LIMIT, NoReplyError, Questions
+from agentkit.cli.doctor.verdict import Verdict
 from agentkit.event import Reply
 from agentkit.message import text_of, tool_result, user
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
-
-Verdict = Literal["yes", "no", "unknown", "failed"]
 
 RED = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mP4z8CAFTEMLQkAKP8/wc53yE8AAAAASUVORK5CYII="
 """A PNG: a red square of 8 by 8 pixels."""
@@ -49,6 +51,12 @@ MAX_DETAIL = 1000
 def check_server(backend: Backend, time_limit: float = TIME_LIMIT) -> Iterator[Check]:
     """Run the checks of a server one after another; stops after the first if the server does not answer. Each question
     is short and has a time limit in seconds (`questions`)."""
+    if isinstance(backend, LightLLMBackend):
+        form = _check("form of the prompt", partial(form_of_prompt, backend))
+        yield form
+        if form.verdict == "failed":
+            return
+        yield _check("same prompt as the server's", partial(same_as_servers, backend))
     backend = Questions(backend, time_limit)
     first = _check("answers", lambda: _answers(backend))
     yield first
@@ -64,7 +72,7 @@ def _check(what: str, ask: Callable[[], tuple[Verdict, str]]) -> Check:
         verdict, detail = ask()
     except openai.APIStatusError as error:
         verdict, detail = ("no" if 400 <= error.status_code < 500 else "failed"), in_a_line(str(error), MAX_DETAIL)
-    except (APIError, NoReplyError) as error:
+    except (APIError, NoReplyError, ConfigurationError) as error:
         verdict, detail = "failed", in_a_line(str(error), MAX_DETAIL)
     return Check(what, verdict, detail, time.monotonic() - started)
 

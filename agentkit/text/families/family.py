@@ -34,22 +34,22 @@ class Family:
     linear time, and match only models whose template is this one: a model that is not known is refused. template: its
     chat template, as Jinja text or as the Path of a file. calls: how it writes tool calls: a `Format`, or the name of a
     module that has one as FORMAT, imported on first use. ends: the tokens that end a turn, used as stop strings, the
-    most usual first. forced: how a reply begins that has to call any tool, and one that has
-    to call the tool `{name}`; str.format is applied to both. None where no beginning makes the model call.
+    most usual first. forced: how a reply begins that has to call any tool, and one that has to call the tool `{name}`,
+    each up to the end of a token; str.format is applied to both. None where no beginning makes the model call.
 
     bos: inserted as bos_token in the template. image: the placeholder of an image in the prompt, None where the family
     takes no images. variants: applied in order, so that the last that fits wins. starts_in_reasoning: whether the reply
     begins inside the reasoning. variables: passed to the template. tools_template: a template that describes the tools,
     where the family's own does not. moves_head: whether the template renders the system message or the tools at the
     last question, so that a new question changes the text before it. new_call_id: makes the id of a call that the model
-    gave none. short_ids: whether servers of its models want ids of calls of nine letters or digits, and reasoning as
-    parts of a content. grows_at_end: whether a new message only adds to the prompt's end, but for the thoughts before a
-    new question; False where a template looks at the whole conversation, which is then rendered anew for each request.
+    gave none. grows_at_end: whether a new message only adds to the prompt's end, but for the thoughts before a new
+    question; False where a template looks at the whole conversation, which is then rendered anew for each request.
 
     special_tokens, markup and tags are neutralised in untrusted text for every model (special_tokens.py), besides
     `ends` and `image`. special_tokens: what begins a turn or stands for something; tokens of the forms `<|name|>` and
     `<｜name｜>` need not be listed. markup: tokens of calls, results and reasoning, which stay in a model's own text;
     those of a Format given as `calls` are included. tags: names of tags `<name>` and `</name>` with the same meaning.
+    own_tokens: tokens that are ordinary markup for any other model, neutralised only in the prompts of this family.
     """
 
     name: str
@@ -66,11 +66,11 @@ class Family:
     tools_template: str | Path | None = None
     moves_head: bool = False
     new_call_id: Callable[[], str] = new_call_id
-    short_ids: bool = False
     grows_at_end: bool = True
     special_tokens: tuple[str, ...] = ()
     markup: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    own_tokens: tuple[str, ...] = ()
 
     @cached_property
     def format(self) -> Format:

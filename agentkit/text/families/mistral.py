@@ -1,38 +1,49 @@
-"""Mistral, Mixtral, Devstral, Magistral and Codestral."""
+"""Mistral's models with v3 tokenizers: Mistral-7B-v0.3, Mixtral-8x22B, Codestral-22B, Mistral-Small-2409,
+Mistral-Large-2407, Mistral-Nemo and Ministral-8B-2410."""
 
-import uuid
 from pathlib import Path
 
-from agentkit.text.families.family import Family
-from agentkit.text.families.vision import VISION
-
-
-def new_call_id() -> str:
-    """Returns nine letters and digits: its templates reject other ids."""
-    return uuid.uuid4().hex[:9]
-
+from agentkit.text.families.family import Family, Variant
+from agentkit.text.families.mistral_tokens import (
+    BOS,
+    END,
+    IMAGE,
+    LIST_CALL,
+    MARKUP,
+    NAME,
+    SPACED_CALL,
+    TOKENS,
+    short_id,
+)
 
 FAMILY = Family(
     "mistral",
-    patterns=(r"mi[sx]tral", r"devstral", r"magistral", r"codestral"),
+    patterns=(
+        NAME + r"mistral-nemo(?:-instruct)?(?:-2407|:|$)",
+        NAME + r"ministral-8b-instruct-2410",
+        NAME + r"mistral-7b(?:-instruct)?-v0[.-]3",
+        NAME + r"mistral:7b(?:-instruct)?(?:-v0\.3|$)",
+        NAME + r"mixtral[-:]8x22b(?:-instruct|-v0\.1|$)",
+        NAME + r"codestral[-:]22b",
+        NAME + r"mistral-small[\w:.-]{0,20}2409",
+        NAME + r"mistral-large[\w:.-]{0,20}2407",
+    ),
     template=Path(__file__).with_suffix(".jinja"),
-    bos="<s>",
+    bos=BOS,
     calls="agentkit.text.formats.mistral",
-    ends=("</s>",),
-    forced=("[TOOL_CALLS]", "[TOOL_CALLS]{name}[ARGS]"),
-    image="[IMG]",
-    variants=VISION,
+    ends=(END,),
+    forced=LIST_CALL,
+    image=IMAGE,
+    variants=(
+        Variant(r"nemo|ministral", {"image": None}),
+        Variant(
+            r"7b|8x22b|codestral|small|large",
+            {"variables": {"system_stays": True, "spaced": True}, "forced": SPACED_CALL, "image": None},
+        ),
+    ),
     variables={"system_stays": True},
     moves_head=True,
-    new_call_id=new_call_id,
-    short_ids=True,
-    special_tokens=(
-        *("<s>", "<unk>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[IMG_BREAK]", "[IMG_END]"),
-        *("[PREFIX]", "[MIDDLE]", "[SUFFIX]", "[AUDIO]", "[BEGIN_AUDIO]", "[TRANSCRIBE]"),
-        *("[MODEL_SETTINGS]", "[/MODEL_SETTINGS]"),
-    ),
-    markup=(
-        *("[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"),
-        *("[TOOL_CONTENT]", "[CALL_ID]", "[ARGS]", "[THINK]", "[/THINK]"),
-    ),
+    new_call_id=short_id,
+    special_tokens=TOKENS,
+    markup=MARKUP,
 )

@@ -1,20 +1,19 @@
-"""Qwen3-Coder, Qwen3.5, Nemotron-3-Nano, Step-3.5, MiMo-V2."""
+"""Qwen3-Coder and Qwen3-Coder-Next."""
 
 from pathlib import Path
 
-from agentkit.text.families.chatml import END, QWEN_IMAGE, TAGS
-from agentkit.text.families.family import Family
-from agentkit.text.families.vision import VISION
+from agentkit.text.families.chatml import END, QWEN_IMAGE, TAGS, XML_CALL, of_qwen
+from agentkit.text.families.family import Family, Variant
 
 FAMILY = Family(
     "qwen3_coder",
-    patterns=(r"qwen-?3[-_.]?coder", r"qwen-?3\.5", r"nemotron-?3", r"step-?3\.5", r"mimo-v2"),
+    patterns=(of_qwen(r"3[-_. ]?coder"),),
     template=Path(__file__).with_suffix(".jinja"),
     calls="agentkit.text.formats.qwen_coder",
     ends=(END, "<|endoftext|>"),
-    forced=("<tool_call>\n<function=", "<tool_call>\n<function={name}>\n"),
+    forced=XML_CALL,
     image=QWEN_IMAGE,
-    variants=VISION,
+    variants=(Variant(r"coder[-_]?next", {"variables": {"name_of_tools": "function"}}),),
     markup=("<function=", "<parameter="),
     tags=TAGS,
 )

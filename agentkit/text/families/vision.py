@@ -2,8 +2,5 @@
 
 from agentkit.text.families.family import Variant
 
-VISION = (
-    Variant(r"gemma-?3", {"image": "<start_of_image>"}),
-    Variant(r"internvl|llava", {"image": "<image>\n"}),
-)
+VISION = (Variant(r"internvl|llava", {"image": "<image>\n"}),)
 """From LightLLM's guide to multimodal prompts."""

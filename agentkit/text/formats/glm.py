@@ -31,8 +31,9 @@ _NEXT_TAGS = {
 class _GlmBlock:
     """Parses from tag to tag; a value extends to its closing tag, whatever it contains."""
 
-    def __init__(self, tools: Sequence[Mapping[str, Any]] | None) -> None:
+    def __init__(self, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> None:
         self._tools = tools
+        self._first = first
         self._state = "name"
         self._rest = ""
         self._part: list[str] = []
@@ -64,6 +65,8 @@ class _GlmBlock:
             if word == START:
                 self._handle_tag(START, part)
                 return text[start:]
+            if self._state == "name" and word == END and not self._may_be_called(part.strip()):
+                return self._reject(part + text[start:])
             text = text[start + len(word) :]
             self._raw.append(word)
             if self._handle_tag(word, part):
@@ -94,6 +97,11 @@ class _GlmBlock:
             return False
         return _PARTIAL_NAME.match(name[: partial_word_start(name, _NEXT_TAGS["name"])]) is not None
 
+    def _may_be_called(self, name: str) -> bool:
+        """Whether a name alone is a call: within a text it may be any word, unless it is a tool's."""
+        offered = {tool.get("function", tool).get("name") for tool in self._tools or ()}
+        return self._first or not offered or name in offered
+
     def _reject(self, text: str) -> str:
         self._rejected = True
         return text
@@ -120,7 +128,7 @@ def _first(text: str, words: Sequence[str]) -> tuple[int, str]:
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """Creates the parser of one call."""
-    return _GlmBlock(tools)
+    return _GlmBlock(tools, first)
 
 
 FORMAT = Format("glm", starts=(START,), block=block, strips=True, begins_with=str.isalnum)

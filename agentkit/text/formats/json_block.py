@@ -7,6 +7,7 @@ from typing import Any
 
 from agentkit.text.call_format import BadCall, Call, Segment, Text, partial_word_start
 from agentkit.tooling.json_repair import read_json, read_values
+from agentkit.tooling.json_scan import JsonScan
 
 _OUTSIDE = re.compile(r'["{}\[\]<]')
 _IN_STRING = re.compile(r'["\\<]')
@@ -194,6 +195,61 @@ class JsonBlock:
         if self._blank and text:
             self._blank = not text.strip()
             self._newline = self._newline or "\n" in text
+
+
+class JsonValueBlock:
+    """A block that is one JSON value with calls: it ends where the value does, and with the closing marker that may
+    follow, such as a code fence. A marker that no bracket follows is text.
+    """
+
+    def __init__(self, marker: str, closing: str = "") -> None:
+        self._marker = marker
+        self._closing = closing
+        self._kept: list[str] = []
+        self._scan: JsonScan | None = None
+        self._rest: str | None = None
+        self._rejected = False
+
+    def feed(self, text: str) -> str | None:
+        """See `agentkit.text.call_format.Block.feed`."""
+        if self._rest is not None:
+            return self._close(self._rest + text)
+        if self._scan is None:
+            if not text.strip():
+                self._kept.append(text)
+                return None
+            if text.lstrip()[0] not in "{[":
+                self._rejected = True
+                return "".join((*self._kept, text))
+            self._scan = JsonScan()
+        end = self._scan.feed(text)
+        self._kept.append(text[:end])
+        return None if end is None else self._close(text[end:])
+
+    def _close(self, text: str) -> str | None:
+        """Returns the text after the closing marker; None while it may still follow."""
+        after = text.lstrip()
+        if self._closing and after.startswith(self._closing):
+            self._rest = ""
+            return after[len(self._closing) :]
+        is_open = bool(self._closing) and self._closing.startswith(after)
+        self._rest = text
+        return None if is_open else text
+
+    def finish(self) -> str:
+        """See `agentkit.text.call_format.Block.finish`."""
+        self._rejected = self._scan is None
+        return "".join(self._kept) if self._rejected else self._rest or ""
+
+    def segments(self) -> list[Segment]:
+        """See `agentkit.text.call_format.Block.segments`."""
+        if self._rejected:
+            return [Text(self._marker)]
+        inside = "".join(self._kept)
+        return [
+            part._replace(text=self._marker + inside) if isinstance(part, BadCall) and not part.text else part
+            for part in calls_in(inside, self._rest is not None)
+        ]
 
 
 def calls_in(text: str, whole: bool = True) -> list[Segment]:

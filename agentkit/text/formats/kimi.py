@@ -4,6 +4,7 @@
 <|tool_call_end|><|tool_calls_section_end|>   (on one line)
 """
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,24 +14,39 @@ from agentkit.text.formats.json_block import JsonBlock, arguments_call
 
 FIRST, LAST = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
 START, MIDDLE, END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"
+_ODD = ("<|tool_call_section_begin|>", "<|tool_call_section_end|>")
+"""How models misspell the markers around calls."""
 _ID = re.compile(r"(?:functions\.)?(?P<name>.+?)(?::\d+)?")
+_OTHER_ID = re.compile(r"functions[._](.+?)(?:[:._]\d+)?")
+"""The form of ids that models copy from a conversation with such ones."""
 
 
-def parse_call(inside: str, whole: bool) -> list[Segment]:
+def parse_call(tools: Sequence[Mapping[str, Any]] | None, inside: str, whole: bool) -> list[Segment]:
     """Parse the call of a block."""
     head, separator, rest = inside.partition(MIDDLE)
     if not separator:
         return [BadCall("", "the tool call has no arguments after its name")]
     call_id = head.strip()
-    found = _ID.fullmatch(call_id)
-    call = arguments_call(found["name"] if found else "", rest, whole)
+    call = arguments_call(_name_in(call_id, tools), rest, whole)
     is_numbered = re.fullmatch(r"functions\..+:\d+", call_id) is not None
     return [call._replace(id=call_id) if isinstance(call, Call) and is_numbered else call]
 
 
+def _name_in(call_id: str, tools: Sequence[Mapping[str, Any]] | None) -> str:
+    """Returns the tool's name in the id of a call; that of a tool offered, where the id may be read so."""
+    found = _ID.fullmatch(call_id)
+    name = found["name"] if found else ""
+    offered = {tool.get("function", tool).get("name") for tool in tools or ()}
+    if name in offered:
+        return name
+    found = _OTHER_ID.fullmatch(call_id)
+    others = (found.group(1) if found else "", name.rpartition(".")[2])  # the other form, or another prefix
+    return next((other for other in others if other in offered), name)
+
+
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """Creates the parser of one call."""
-    return JsonBlock(marker, (START, LAST), (END,), parse_call)
+    return JsonBlock(marker, (START, LAST), (END,), functools.partial(parse_call, tools))
 
 
-FORMAT = Format("kimi", starts=(START,), block=block, swallowed=(FIRST, LAST), section=(FIRST, LAST))
+FORMAT = Format("kimi", starts=(START,), block=block, swallowed=(FIRST, LAST, *_ODD), section=(FIRST, LAST))

@@ -31,13 +31,15 @@ class _MistralBlock:
         self._kept: list[str] = []
         self._scan = JsonScan()
         self._whole = False
+        self._ends_here = False
+        self._repeated = False
 
     def feed(self, text: str) -> str | None:
         if self._head is not None:
             head = "".join(self._head) + text
             self._head = [head]
             rest = self._parse_head(head)
-            if rest is None or self._whole:
+            if rest is None or self._ends_here:
                 return rest
             self._head, text = None, rest
         end = self._scan.feed(text)
@@ -65,7 +67,7 @@ class _MistralBlock:
         if inside and not self._name:
             parts = calls_in(inside, self._whole)
         elif not self._name:
-            return [Text(START)]
+            return [] if self._repeated else [Text(START)]  # v3 models may write the marker twice
         else:
             parts = [arguments_call(self._name, inside, self._whole)]
         return [self._completed(segment, markup) for segment in parts]
@@ -81,9 +83,17 @@ class _MistralBlock:
         self._name, self._id, self._args = found["name"], found["id"], found["args"] or ""
         if rest[:1] == "{" or (rest[:1] == "[" and not rest.startswith(START) and not self._name):
             return rest
-        self._whole = True  # a name alone is a call without arguments
+        self._ends_here = True
+        self._repeated = rest.startswith(START) and not self._name
+        if not rest.startswith(START) and not self._is_known():
+            self._name = ""  # prose follows the marker, not a call
+            return head
+        self._whole = self._may_have_no_arguments()  # a name alone is a call without arguments
         space = head[: found.end()]
         return (space[len(space.rstrip()) :] if self._name else space) + rest
+
+    def _is_known(self) -> bool:
+        return self._tools is None or parameters_of(self._name, self._tools) is not None
 
     def _may_have_no_arguments(self) -> bool:
         """Whether the tool may have no parameters; else, at the end of a reply, the arguments are missing."""

@@ -9,8 +9,8 @@
     </tool_call>
 
 One newline after an opening tag and one before a closing tag belong to the markup. Models omit tags (the opening
-<tool_call>, a </parameter>, a ">") and write </parameter1>. A function may contain the JSON of its arguments instead,
-as with Llama 3.1: <function=get_weather>{"city": "Paris"}</function>
+<tool_call>, a </parameter>, a ">") and write </parameter1> or </parameter/>. A function may contain the JSON of its
+arguments instead, as with Functionary: <function=get_weather>{"city": "Paris"}</function>
 """
 
 import json
@@ -22,26 +22,31 @@ from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Tex
 from agentkit.text.formats.json_block import JsonBlock, arguments_call, calls_in
 from agentkit.text.formats.typed import parameters_of, typed_value
 
-START, END, FUNCTION = "<tool_call>", "</tool_call>", "<function="
+START, END, FUNCTION, FUNCTION_END = "<tool_call>", "</tool_call>", "<function=", "</function>"
 _NAME = re.compile(r"\s*([^>\n<\s]+)\s*(>|\n|(?=<))")
 _ONLY_NAME = re.compile(r"\s*[^>\n<\s]+\s*")
 _MAX_NAME = 300
-_TAG = re.compile(r"<parameter=([^>\n<]+)(>|\n)|</parameter\w*>|</function>|</tool_call>|<tool_call>|<function=")
+_TAG = re.compile(
+    r"<parameter=([^>\n<]+)(>|\n)|</parameter\w*(?: ?/?>|(?=\n))|</function>|</tool_call>|<tool_call>|<function="
+)
 _PARTIAL_TAG = re.compile(
     r"<(?:p(?:a(?:r(?:a(?:m(?:e(?:t(?:e(?:r(?:=[^>\n<]{0,200})?)?)?)?)?)?)?)?)?"
-    r"|/(?:p\w{0,30}|f\w{0,8}|t\w{0,9})?|t\w{0,9}|f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?)?$"
+    r"|/(?:p\w{0,30} ?/?|f\w{0,8}|t\w{0,9})?|t\w{0,9}|f(?:u(?:n(?:c(?:t(?:i(?:o(?:n)?)?)?)?)?)?)?)?$"
 )
 _CLOSES = re.compile(r"(?<!\s)\s*+(?:<parameter=|</function>|</tool_call>)")
 _MAY_CLOSE = ("<parameter=", "</function>", "</tool_call>")
 _MAX_GAP = 200
 _JSON_HEAD = re.compile(r"[{\[]")
+_ARGUMENTS_HEAD = re.compile(r"[{\[`]")
 
 
 class _QwenCoderBlock:
-    """Parses from tag to tag. Inside a value, a tag counts only where the markup can continue after it."""
+    """Parses from tag to tag. Inside a value, a tag counts only where the markup can continue after it. is_exact:
+    whether the newlines around a value are part of it."""
 
-    def __init__(self, marker: str, tools: Sequence[Mapping[str, Any]] | None) -> None:
+    def __init__(self, marker: str, tools: Sequence[Mapping[str, Any]] | None, *, is_exact: bool) -> None:
         self._marker = marker
+        self._is_exact = is_exact
         self._tools = tools
         self._rest = ""
         self._state = "start" if marker == START else "name"
@@ -64,6 +69,8 @@ class _QwenCoderBlock:
             return self._parse_start(text)
         if self._state == "name":
             return self._parse_name(text)
+        if self._state == "called":
+            return self._parse_arguments(text)
         return self._parse_body(text, at_end=False)
 
     def finish(self) -> str:
@@ -90,9 +97,9 @@ class _QwenCoderBlock:
             text = self._marker + "".join(self._raw) + "".join(self._value)
             return [BadCall(text, "the tool call is cut off before its end", self._name or None)]
         prose = "".join(self._prose).strip()
-        if prose.startswith("{") and not self._arguments:
-            call = arguments_call(self._name, prose, whole=True)
-            return [call if isinstance(call, Call) else call._replace(text=self._marker + "".join(self._raw))]
+        if prose and self._properties and not self._arguments:
+            reason = "the tool call has other text in place of its parameters"
+            return [BadCall(self._marker + "".join(self._raw), reason, self._name)]
         parameters = parameters_of(self._name, self._tools)
         arguments = {key: typed_value(value, key, parameters) for key, value in self._arguments}
         call = Call(self._name, json.dumps(arguments, ensure_ascii=False))
@@ -133,8 +140,25 @@ class _QwenCoderBlock:
         self._raw.append(found.group())
         parameters = parameters_of(self._name, self._tools)
         self._properties = set((parameters or {}).get("properties") or ()) or None
+        self._state = "body" if at_end else "called"
+        rest = text[found.end() :]
+        return self._parse_body(rest, at_end) if at_end else self._parse_arguments(rest)
+
+    def _parse_arguments(self, text: str) -> str | None:
+        """Expect parameters after the name, or the arguments as JSON."""
+        begun = text.lstrip()
+        if not begun and len(text) < _MAX_GAP:
+            self._rest = text
+            return None
+        if _ARGUMENTS_HEAD.match(begun):
+            marker = self._marker + "".join(self._raw)
+            self._json = JsonBlock(marker, (START, FUNCTION), (FUNCTION_END, END), self._json_call)
+            return self._json.feed(text)
         self._state = "body"
-        return self._parse_body(text[found.end() :], at_end)
+        return self._parse_body(text, at_end=False)
+
+    def _json_call(self, text: str, whole: bool) -> list[Segment]:
+        return [arguments_call(self._name, text, whole)]
 
     def _parse_body(self, text: str, at_end: bool) -> str | None:
         start = 0
@@ -224,13 +248,20 @@ class _QwenCoderBlock:
         value = "".join(self._value)
         self._raw.append(value)
         self._value = []
-        self._arguments.append((str(self._key), value.removeprefix("\n").removesuffix("\n")))
+        if not self._is_exact:
+            value = value.removeprefix("\n").removesuffix("\n")
+        self._arguments.append((str(self._key), value))
         self._key = None
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """Creates the parser of one call, from <tool_call> or, where that was omitted, from <function=."""
-    return _QwenCoderBlock(marker, tools)
+    return _QwenCoderBlock(marker, tools, is_exact=False)
+
+
+def exact_block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
+    """The same where the newlines around a value are part of it."""
+    return _QwenCoderBlock(marker, tools, is_exact=True)
 
 
 def _begins(character: str) -> bool:

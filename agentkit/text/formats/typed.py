@@ -18,15 +18,25 @@ def parameters_of(name: str, tools: Sequence[Mapping[str, Any]] | None) -> Mappi
     return None
 
 
-def typed_value(text: str, key: str, parameters: Mapping[str, Any] | None, *, parse_unknown: bool = False) -> Any:
+def typed_value(
+    text: str,
+    key: str,
+    parameters: Mapping[str, Any] | None,
+    *,
+    parse_unknown: bool = False,
+    keep_text: bool = False,
+) -> Any:
     """Returns the value of one argument in a type that the schema accepts, else the text.
 
-    parse_unknown: an argument that the schema does not describe is parsed as a literal if it is one.
+    parse_unknown: an argument that the schema does not describe is parsed as a literal if it is one. keep_text: text
+    that the schema accepts stays text.
     """
     properties = (parameters or {}).get("properties") or {}
     if key not in properties:
         return _literal(text, text) if parse_unknown else text
     schema = {**_definitions(parameters or {}), **_as_schema(properties[key])}
+    if keep_text and _fits(text, schema):
+        return text
     for value in _candidates(text):
         if not isinstance(value, str) and _fits(value, schema):
             return value
@@ -92,6 +102,10 @@ def _types_only(schema: Any) -> Any:
         if key not in schema:
             continue
         entry = schema[key]
+        if key == "type":
+            entry = [_type_named(each) for each in entry] if isinstance(entry, list) else _type_named(entry)
+            if entry is None or (isinstance(entry, list) and None in entry):
+                continue
         if key in ("anyOf", "oneOf", "allOf"):
             made["anyOf" if key == "oneOf" else key] = [_types_only(each) for each in entry]
         elif key in ("$defs", "definitions"):
@@ -99,3 +113,27 @@ def _types_only(schema: Any) -> Any:
         else:
             made[key] = entry
     return made
+
+
+_TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
+_OTHER_NAMES = {
+    **dict.fromkeys(("str", "text", "char", "varchar", "date", "datetime"), "string"),
+    **dict.fromkeys(("int", "long", "short", "int32", "int64"), "integer"),
+    **dict.fromkeys(("float", "double", "decimal", "num", "numeric", "float32", "float64"), "number"),
+    **dict.fromkeys(("bool", "binary"), "boolean"),
+    **dict.fromkeys(("list", "tuple", "set"), "array"),
+    **dict.fromkeys(("dict", "map", "struct", "json"), "object"),
+    **dict.fromkeys(("none", "nonetype"), "null"),
+}
+"""Names of types that are none in JSON Schema, but in the schemas that people write."""
+
+
+def _type_named(name: Any) -> Any:
+    """Returns the type of JSON Schema that a name stands for, such as "dict[str, int]"; None where any type is
+    allowed, and a name that is not known as it is."""
+    if not isinstance(name, str) or name in _TYPES:
+        return name
+    plain = name.strip().lower().partition("[")[0]
+    if plain == "any":
+        return None
+    return plain if plain in _TYPES else _OTHER_NAMES.get(plain, name)

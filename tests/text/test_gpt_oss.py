@@ -1,8 +1,6 @@
-"""A family with channels, gpt-oss's harmony, added by another package as one file: tests/support/harmony_family.py."""
+"""gpt-oss: replies in channels, parsed, rendered and run, whole and streamed."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,19 +14,12 @@ from agentkit.text.families import family_named, family_of
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
 from tests.support.growth import assert_linear
-from tests.support.harmony_family import FAMILY
-from tests.support.installed_families import installed
 from tests.support.lightllm_server import serve_lightllm
 from tests.support.model_server import serve, whole
 from tests.text.test_formats import TOOLS, Parsed, assert_reads_the_same, parse_in_chunks, read
 
+FAMILY = family_named("gpt_oss")
 FORMAT = FAMILY.format
-
-
-@pytest.fixture(autouse=True)
-def harmony(tmp_path: Path) -> Iterator[None]:
-    with installed(tmp_path, harmony="tests.support.harmony_family:FAMILY"):
-        yield
 
 
 @tool(read_only=True)
@@ -52,33 +43,46 @@ def final(text: str) -> str:
 NEXT = "<|start|>assistant"
 
 
-def test_the_family_is_found_by_its_name_and_by_its_models() -> None:
-    assert family_named("harmony") is FAMILY
-    found = family_of("openai/gpt-oss-20b")
-    assert found is not None
-    assert found.name == "harmony"
+@pytest.mark.parametrize(
+    ("model", "is_known"),
+    [
+        *[("openai/gpt-oss-20b", True), ("gpt-oss:120b", True), ("gpt-oss", True), ("gpt-oss-20b-Q4_K_M.gguf", True)],
+        *[("gpt-oss-safeguard:20b", True), ("gpt-oss-2-20b", False), ("gpt-oss-3", False)],
+    ],
+)
+def test_only_models_with_this_template_are_of_the_family(model: str, is_known: bool) -> None:
+    assert (family_of(model) is FAMILY) is is_known
 
 
-def test_a_conversation_is_rendered() -> None:
+def test_each_result_names_its_tool_and_thoughts_stay_until_the_answer() -> None:
     function = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
+    called = {
+        "role": "assistant",
+        "content": "I look.",
+        "reasoning_content": "A city.",
+        "tool_calls": [
+            {"id": "c1", "type": "function", "function": function},
+            {"id": "c2", "type": "function", "function": {"name": "now", "arguments": "{}"}},
+        ],
+    }
     messages: list[dict[str, Any]] = [
-        {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Weather?"},
-        {
-            "role": "assistant",
-            "content": "I look.",
-            "reasoning_content": "A city.",
-            "tool_calls": [{"id": "c1", "type": "function", "function": function}],
-        },
-        {"role": "tool", "tool_call_id": "c1", "content": "<tool_response>\n9\n</tool_response>"},
+        called,
+        {"role": "tool", "tool_call_id": "c2", "content": "<tool_response>\n9\n</tool_response>"},
+        {"role": "tool", "tool_call_id": "c1", "content": "mild"},
     ]
     made = PromptMaker(FAMILY).prompt(messages, [get_weather.schema]).text
-    assert "namespace functions {\n\n// Tell the weather of a city.\ntype get_weather = (_: {" in made
+    thoughts = "<|start|>assistant<|channel|>analysis<|message|>A city.<|end|>"
     assert made.endswith(
-        "<|start|>user<|message|>Weather?<|end|><|start|>assistant<|channel|>analysis<|message|>A city.<|end|>"
-        f"<|start|>assistant<|channel|>commentary<|message|>I look.<|end|>{NEXT}{call()}"
-        "<|start|>functions.get_weather to=assistant<|channel|>commentary<|message|>9<|end|><|start|>assistant"
+        f"<|start|>user<|message|>Weather?<|end|>{thoughts}"
+        "<|start|>assistant<|channel|>commentary<|message|>I look.<|end|>"
+        f'{NEXT} to=functions.get_weather<|channel|>commentary json<|message|>{{"city": "Oslo"}}<|call|>'
+        f"{NEXT} to=functions.now<|channel|>commentary json<|message|>{{}}<|call|>"
+        '<|start|>functions.now to=assistant<|channel|>commentary<|message|>"9"<|end|>'
+        '<|start|>functions.get_weather to=assistant<|channel|>commentary<|message|>"mild"<|end|><|start|>assistant'
     )
+    answered = [*messages, {"role": "assistant", "content": "Mild."}, {"role": "user", "content": "And now?"}]
+    assert thoughts not in PromptMaker(FAMILY).prompt(answered, [get_weather.schema]).text
 
 
 READ = [
@@ -105,6 +109,16 @@ READ = [
     ("<|channel|>analysis<|message|>I was cut o", "I was cut o", "", []),
     (final(f"Write `{thought('so')}`."), "", f"Write `{thought('so')}`.", []),
     ("No channel at all, <|no token|>.", "", "No channel at all, <|no token|>.", []),
+    ("analysis<|message|>I look.<|end|>" + NEXT + final("Nine."), "I look.", "Nine.", []),
+    ("final<|message|>Nine.", "", "Nine.", []),
+    ("final answer: <|message|>", "", "final answer: <|message|>", []),
+    ("to=", "", "to=", []),
+    (
+        "<|channel|>commentary to=assistant" + thought("So.") + NEXT + final("Nine."),
+        "So.",
+        "Nine.",
+        [],
+    ),
 ]
 
 
@@ -171,8 +185,9 @@ def test_an_agent_runs_on_it_whole_and_streamed() -> None:
     assert [message.get("reasoning_content") for message in said] == ["A city.", "9.\n\nYes."]
     assert second.startswith(first)
     assert "Weather? < |end|><|end|>" in first
-    assert second.endswith(f"{NEXT}{call()}<|start|>functions.get_weather to=assistant<|channel|>commentary<|message|>"
-                           "9 degrees in Oslo < |end|><|end|><|start|>assistant")  # fmt: skip
+    assert second.endswith(f"{NEXT} to=functions.get_weather<|channel|>commentary json<|message|>"
+                           '{"city": "Oslo"}<|call|><|start|>functions.get_weather to=assistant<|channel|>commentary'
+                           '<|message|>"9 degrees in Oslo < |end|>"<|end|><|start|>assistant')  # fmt: skip
     assert isinstance(events[-1], RunFinished)
     assert events[-1].result.messages == result.messages
     assert "".join(each.text for each in events if isinstance(each, TextDelta)) == "I look.Well.\n\nNine."
