@@ -75,20 +75,20 @@ def _refusal(model: str) -> str:
 
 
 def _of_server(server: Transport) -> Chosen | None:
-    """Returns the family of the model that the server runs; None where it lists none, or models of several families."""
-    names: list[tuple[str, str]] = []
-    models = _told(server, "/v1/models", (401, 429, *range(500, 600)))
-    data = models.get("data")
-    for each in data if isinstance(data, list) else []:
-        if isinstance(each, Mapping) and isinstance(each.get("id"), str):
-            names.append((each["id"], f"the server lists {each['id']!r}"))
+    """Returns the family of the model that the server lists, or of the folder that it runs; None where neither tells,
+    or models of several families are listed."""
+    data = _told(server, "/v1/models", (401, 429, *range(500, 600))).get("data")
+    listed = [each.get("id") for each in data if isinstance(each, Mapping)] if isinstance(data, list) else []
+    found = [
+        Chosen(family, None, f"the server lists {name!r}")
+        for name in listed
+        if isinstance(name, str) and (family := family_of(name)) is not None
+    ]
+    if found:
+        return found[0] if all(each.family == found[0].family for each in found) else None
     folder = _told(server, "/get_server_info").get("model_dir")
-    if isinstance(folder, str):
-        names.append((folder.rstrip("/").rpartition("/")[2], f"the server runs {folder!r}"))
-    found = [(family, reason) for name, reason in names if (family := family_of(name)) is not None]
-    if not found or any(family != found[0][0] for family, _ in found):
-        return None
-    return Chosen(found[0][0], None, found[0][1])
+    family = family_of(folder.rstrip("/").rpartition("/")[2]) if isinstance(folder, str) else None
+    return None if family is None else Chosen(family, None, f"the server runs {folder!r}")
 
 
 def _template_of_folder(model: str) -> tuple[ChatTemplate, str] | None:

@@ -198,7 +198,7 @@ def test_a_model_of_a_name_that_others_build_on_is_recognised_by_its_whole_name(
     "beginning", ["qwen", "qwen3-", "internv", "mi", "z1", "step3", "-r", "nemotron", "llama-3.1-8b-", "--"]
 )
 def test_a_name_is_searched_in_linear_time(beginning: str) -> None:
-    assert_linear(lambda count: family_of(beginning * count), 20_000)
+    assert_linear(lambda count: family_of(beginning * count), 3_000)
 
 
 def test_every_family_has_its_template_and_its_format_in_the_package() -> None:
