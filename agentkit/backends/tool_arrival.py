@@ -54,7 +54,7 @@ _HAS_NO_SYSTEM = re.compile(
 )
 
 
-REMEDY = "use a model or a template that has them"
+REMEDY = "agents send them as text; a model or a template that has them does better"
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,7 @@ PROBE: Tool[..., str] = Tool(
 
 def note_arrival(learned: Learned, name: str, request: Request, reply: Reply, ask: Callable[[], bool | None]) -> None:
     """Learn LEFT_OUT, with a warning, when the tools of a request that was answered without a call did not reach the
-    model. ask:
-    asks a server that reports it; called only where the prompt has few tokens for its tools, and once."""
+    model. ask: asks a server that reports it; called only where the prompt has few tokens for its tools, and once."""
     if not request.tools or reply.message.get("tool_calls") or learned.value("tools asked"):
         return
     tokens, tools = reply.usage.input_tokens, len(request.tools.encoded)
