@@ -157,7 +157,7 @@ def test_an_error_of_a_model_server_keeps_all_but_the_secrets_of_the_request(err
 @pytest.mark.parametrize("kind", [OpenAIBackend, LightLLMBackend])
 def test_an_error_that_a_run_raises_goes_to_another_process(kind: Any) -> None:
     refusal = Answer(b'{"error": {"message": "no such model", "code": "gone"}}', 404)
-    with serve([refusal]) as server, closing(kind("m", base_url=server.url, api_key="sk-secret")) as backend:
+    with serve([refusal]) as server, closing(kind("Qwen3-8B", base_url=server.url, api_key="sk-secret")) as backend:
         with pytest.raises(openai.NotFoundError) as caught:
             Agent(backend).run("Hello?")
     assert b"sk-secret" not in pickle.dumps(caught.value)

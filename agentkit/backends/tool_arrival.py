@@ -140,9 +140,19 @@ PROBE: Tool[..., str] = Tool(
 """The tool of the question: long enough that no prompt has it by accident."""
 
 
-def note_arrival(learned: Learned, name: str, request: Request, reply: Reply, ask: Callable[[], bool | None]) -> None:
-    """Learn LEFT_OUT, with a warning, when the tools of a request that was answered without a call did not reach the
-    model. ask: asks a server that reports it; called only where the prompt has few tokens for its tools, and once."""
+def note_arrival(
+    learned: Learned,
+    name: str,
+    request: Request,
+    reply: Reply,
+    ask: Callable[[], bool | None],
+    *,
+    is_counted_here: bool = False,
+) -> None:
+    """Log a warning, once, when the tools of a request that was answered without a call did not reach the model, and
+    learn LEFT_OUT where that is certain: not by the count of a server, which may mean something else by it. ask: asks a
+    server that reports it; called only where the prompt has few tokens for its tools, and once. is_counted_here:
+    whether the tokens were counted in this process."""
     if not request.tools or reply.message.get("tool_calls") or learned.value("tools asked"):
         return
     tokens, tools = reply.usage.input_tokens, len(request.tools.encoded)
@@ -151,11 +161,13 @@ def note_arrival(learned: Learned, name: str, request: Request, reply: Reply, as
     learned.learn("tools asked")
     shows = ask()
     if shows is False or (shows is None and tokens < tools / FEWEST_BYTES):
+        is_certain = shows is False or is_counted_here
+        advice = "an agent sends them as text (tools_as)" if is_certain else 'Agent(tools_as="text") sends them as text'
         log = (
             f"{name}: the tools do not reach the model: its chat template leaves them out ({tokens} prompt tokens for "
-            f"a request whose tools have {tools} bytes); an agent sends them as text (tools_as); see agentkit doctor"
+            f"a request whose tools have {tools} bytes); {advice}; see agentkit doctor"
         )
-        learned.learn(LEFT_OUT, True, log)
+        learned.learn(LEFT_OUT if is_certain else "few tokens", True, log)
 
 
 def note_missing_call(learned: Learned, name: str, request: Request, sampling: Mapping[str, Any], reply: Reply) -> None:

@@ -66,11 +66,11 @@ def unknown_family(template: ChatTemplate | None) -> Family:
 def _refusal(model: str) -> str:
     names = [family.name for family in families()]
     related = [name for name in names if (begun := _LETTERS.match(name)) and begun.group() in model.lower()]
+    known = f"one of {', '.join(related)}" if related else "a known family (they are listed in LIGHTLLM_USAGE.md)"
     return (
         f"the model {model!r} belongs to no family whose prompt is known, and the server does not tell its chat "
         "template: pass template= (the model's tokenizer_config.json or chat_template.jinja), or family= if it has the "
-        f"prompt of one of {', '.join(related or names)}; for a name lightllm:MODEL set LIGHTLLM_TEMPLATE or "
-        "LIGHTLLM_FAMILY"
+        f"prompt of {known}; for a name lightllm:MODEL set LIGHTLLM_TEMPLATE or LIGHTLLM_FAMILY"
     )
 
 

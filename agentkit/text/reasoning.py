@@ -1,5 +1,6 @@
 """The reasoning in a model's reply: the tags around it, and its text while it is open."""
 
+import functools
 from collections.abc import Mapping
 
 from agentkit.text.call_format import Format, Segment, Thought
@@ -30,12 +31,9 @@ class Reasoning:
 
     def __init__(self, format: Format, out: list[Segment], *, is_open: bool) -> None:
         self.opening, self.closing = format.thinks
-        self._closings = dict((*format.quoted_thinks, format.thinks))
-        self._openings = {end: tag for tag, end in self._closings.items() if end not in format.swallowed}
+        self._closings, self._openings, self._section_starts, self._call_starts = _words_of(format)
         self.is_open = self.has_begun = is_open
         self._label = format.label
-        self._section_starts = (*(format.section or ())[:1], *(format.starts if format.reopens else ()))
-        self._call_starts = () if format.section else tuple(start for start in format.starts if len(start) > 1)
         self._begins_line = True
         self._answers = format.answers
         self._pending: list[str] = []
@@ -129,6 +127,19 @@ class Reasoning:
         self._emitter.emit(thought[: len(thought) - len(rest) - len(self.closing)])
         self.close()
         return rest
+
+
+@functools.cache
+def _words_of(
+    format: Format,
+) -> tuple[Mapping[str, str], Mapping[str, str], tuple[str, ...], tuple[str, ...]]:
+    """Returns the end tag of each opening tag, the opening tag of each end tag that is nothing else, and the markers of
+    sections and of calls that may end the reasoning."""
+    closings = dict((*format.quoted_thinks, format.thinks))
+    openings = {end: tag for tag, end in closings.items() if end not in format.swallowed}
+    sections = (*(format.section or ())[:1], *(format.starts if format.reopens else ()))
+    starts = () if format.section else tuple(start for start in format.starts if len(start) > 1)
+    return closings, openings, sections, starts
 
 
 class Spoken:

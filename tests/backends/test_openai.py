@@ -90,6 +90,8 @@ def told(exchange: dict[str, Any]) -> dict[str, Any]:
                 index = call.get("index", place)
                 names[index] = names.get(index) or call["function"].get("name") or ""
                 arguments[index] = arguments.get(index, "") + (call["function"].get("arguments") or "")
+    if text.startswith("<think>"):  # a server that parses no reasoning
+        thoughts, text = (part.strip() for part in text.removeprefix("<think>").split("</think>", 1))
     return {
         "text": text,
         "reasoning": reasoning or thoughts,

@@ -379,6 +379,20 @@ def test_special_tokens_of_pages_are_escaped_as_in_other_requests() -> None:
     assert "</tool_response" not in sent.replace("< /tool_response", "")
 
 
+SHOWS_NO_TOOLS = {"chat_template_caps": {"supports_tools": False}}
+"""What llama.cpp says of a template without tools."""
+
+
+def test_the_count_of_a_server_alone_changes_nothing() -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 3}
+    with serve([whole("I just know.", usage=usage)]) as server:
+        with Agent(OpenAIBackend("m", server.url), tools=[look_up, *EXPERTS]) as agent:
+            for _ in range(2):
+                assert agent.run("What is a newt?").output == "I just know."
+    assert all("tools" in asked.body for asked in server.requests)
+    assert len(server.requests) == 2
+
+
 @pytest.fixture(scope="module")
 def untooled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("untooled") / "tiny.gguf", template=WITHOUT_TOOLS)
@@ -411,6 +425,7 @@ def test_what_was_shown_of_a_reply_without_tools_stands(caplog: pytest.LogCaptur
         return streamed(delta(content='{"answer": "Now I have looked."}'), delta("stop"))
 
     with serve(answered) as server, Agent(OpenAIBackend("m", server.url), tools=[look_up, *EXPERTS]) as agent:
+        server.props = SHOWS_NO_TOOLS
         assert "".join(agent.stream_text("What is a newt?")) == "I just know."
         assert "".join(agent.stream_text("What is a newt?")) == "Now I have looked."
         assert len(server.requests) == 2
@@ -551,7 +566,9 @@ def test_calls_before_the_switch_are_text_behind_it() -> None:
     shows = iter([True, False])
 
     def answered(asked: Asked) -> Answer:
-        usage = {"prompt_tokens": 10_000 if next(shows, True) else 5, "completion_tokens": 3}
+        shown = next(shows, True)
+        server.props = None if shown else SHOWS_NO_TOOLS
+        usage = {"prompt_tokens": 10_000 if shown else 5, "completion_tokens": 3}
         if "tools" not in asked.body:
             return whole('{"answer": "Rain, as text."}', usage=usage)
         return (

@@ -40,7 +40,7 @@ def test_what_can_not_be_a_key_is_named_and_not_shown(monkeypatch: pytest.Monkey
     monkeypatch.setenv("OPENAI_API_KEY", key) if "\0" not in key else None
     makers: list[Any] = [
         lambda: OpenAIBackend("m", base_url="http://127.0.0.1:9/v1", api_key=key),
-        lambda: LightLLMBackend("m", "http://127.0.0.1:9", api_key=key),
+        lambda: LightLLMBackend("Qwen3-8B", "http://127.0.0.1:9", api_key=key),
         lambda: VLMRun(key),
     ]
     makers += [lambda: resolve(f"{name}:m", {variable: key}) for name, variable in [("vlmrun", "VLMRUN_API_KEY")]]
@@ -66,7 +66,7 @@ def test_a_key_that_is_no_text_is_named(key: Any) -> None:
 
 
 def failed(url: str, key: str, kind: Any = OpenAIBackend) -> str:
-    backend = kind("m", base_url=url, api_key=key, max_retries=0)
+    backend = kind("Qwen3-8B", base_url=url, api_key=key, max_retries=0)
     try:
         with pytest.raises(APIError) as raised:
             Agent(backend).run("Go.")

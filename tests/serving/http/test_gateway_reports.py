@@ -165,7 +165,7 @@ def test_after_a_broken_stream_nothing_is_doubled(tmp_path: Path) -> None:
 
 
 def test_a_field_that_the_backend_can_not_send_is_a_400_that_names_it(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, "http://127.0.0.1:1", agentkit_model="lightllm:m@http://127.0.0.1:1")
+    settings = settings_for(tmp_path, "http://127.0.0.1:1", agentkit_model="lightllm:Qwen3-8B@http://127.0.0.1:1")
     with serve_http(settings) as service:
         body = {"model": "agentkit", "messages": [user("x")], "temperature": 0.1, "logprobs": True, "seed": 1}
         response = service.ask("POST", "/v1/chat/completions", body)
