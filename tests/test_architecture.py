@@ -82,7 +82,7 @@ LAYERS = [
     ["tooling.coercion", "tooling.argument_names"],
     ["tooling.argument_errors"],
     ["net.images", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema"],
-    ["text.call_format", "text.chat_template", "tooling.sendable"],
+    ["text.call_format", "text.chat_template", "text.computed_once", "tooling.sendable"],
     [
         "limits",
         "retrieval",

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from agentkit.text.call_format import DEFAULT_THINKS, Block, Format, Segment
+from agentkit.text.computed_once import ComputedOnce
 from agentkit.text.families import families, family_of
 
 _OTHER_ENDS = ("<|end|>", "<|return|>", "<|call|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_role|>")
@@ -28,7 +29,7 @@ def _format_in(module: str) -> Format:
     return found
 
 
-@functools.cache
+@ComputedOnce
 def any_format(own: Format | None) -> Format:
     """Returns a format for the markup of all families. own: that of the model, if it is known: what may begin any text,
     such as JSON without markers, is a call only of a model that writes calls so."""
@@ -74,7 +75,7 @@ def announced(text: str) -> tuple[Format | None, str] | None:
     return (None, text) if is_known else None
 
 
-@functools.cache
+@ComputedOnce
 def _announced() -> tuple[Format, ...]:
     return tuple(dict.fromkeys(family.format for family in families() if family.format.announced_by))
 

@@ -1,9 +1,9 @@
 """Finds the markers of a reply in text that arrives in chunks of any size."""
 
-import functools
 import re
 
 from agentkit.text.call_format import any_of, first_characters, partial_word_start
+from agentkit.text.computed_once import ComputedOnce
 
 
 class MarkerSearch:
@@ -47,6 +47,6 @@ class MarkerSearch:
         return bool(rest) and any(word != marker and word.startswith(rest) for word in self._words)
 
 
-@functools.cache
+@ComputedOnce
 def _patterns(words: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return any_of(words), first_characters(words)

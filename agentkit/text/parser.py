@@ -8,12 +8,12 @@ Not all call markup is a call: markup that is quoted, part of the reasoning, or 
 policy is in docs/backends.md).
 """
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentkit.message import RESPONSE_TAG
 from agentkit.text.call_format import CUT_OFF, BadCall, Block, Call, Format, LateReasoning, Segment, Text
+from agentkit.text.computed_once import ComputedOnce
 from agentkit.text.held_text import SPACE, Beginning, StopFilter, TextEmitter, TrailingCalls
 from agentkit.text.markers import MarkerSearch
 from agentkit.text.mentions import Mentions
@@ -434,7 +434,7 @@ class ReplyParser:
                 self._out.append(segment)
 
 
-@functools.cache
+@ComputedOnce
 def _tags_and_words(format: Format) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Returns the tags of reasoning, each opening tag with its end tag and each end tag with "", and all words to look
     for."""

@@ -6,7 +6,6 @@ One space after the first character (`< |im_end|>`) prevents that. Nothing is re
 join to form a token.
 """
 
-import functools
 import itertools
 import json
 import re
@@ -16,6 +15,7 @@ from typing import Any
 
 from agentkit.message import map_response
 from agentkit.text.call_format import Format
+from agentkit.text.computed_once import ComputedOnce
 
 _TOKENS = (
     *("<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
@@ -144,14 +144,14 @@ def _with_space(found: re.Match[str]) -> str:
     return found.group() + " "
 
 
-@functools.cache
+@ComputedOnce
 def _everything(more: tuple[str, ...]) -> re.Pattern[str]:
     turns, calls, names = _of_families()
     tags = rf"(?i:/?(?:{'|'.join(map(re.escape, names))})\s*>)"
     return _insertion_points((*turns, *calls, *more), {"<": (*_BARRED, tags, r"/?invoke\b"), **_OTHER})
 
 
-@functools.cache
+@ComputedOnce
 def _turns(more: tuple[str, ...]) -> re.Pattern[str]:
     turns, calls, _ = _of_families()
     spared = "|".join((_SPARED, *(re.escape(word[1:]) for word in calls if word[0] == "<")))

@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import openai  # noqa: F401 - agentkit imports it at the first request
 import uvicorn
 
+from agentkit import Agent
 from agentkit.backends import OpenAIBackend
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.http import app
@@ -29,7 +29,6 @@ from agentkit.serving.mqtt.settings import BridgeSettings
 from agentkit.session import Sessions
 from agentkit.sessions import RedisSessions, open_sessions
 from agentkit.text.any_format import any_format_of
-from agentkit.text.special_tokens import neutralised
 from tests.support.http_service import settings_for
 
 ACT = "tests.support.killed_service:act"
@@ -85,7 +84,9 @@ def started(kind: str, serve: Any) -> int:
 def main() -> None:
     kind, store, folder, url, port, kills = sys.argv[1:]
     os.environ["KILLED_FOLDER"] = folder
-    neutralised(any_format_of("default").name)  # loads the families of models
+    with Agent(OpenAIBackend("default", base_url=url, api_key="not-needed")) as agent:
+        agent.run("Hello.")  # imports what the first request needs
+    any_format_of("default")
     chance = random.Random(7)
     listener = socket.create_server(("127.0.0.1", int(port)), backlog=512) if kind == "http" else None
 

@@ -6,12 +6,12 @@ Another package adds a family by an entry point in the group "agentkit.families"
 
 import logging
 import re
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from agentkit._lazy import load_entry_point
 from agentkit.errors import AgentkitError, ConfigurationError
+from agentkit.text.computed_once import ComputedOnce
 from agentkit.text.families.family import Family, Variant
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def family_of(model: str) -> Family | None:
     return next((found for family in families() if (found := family.for_model(model))), None)
 
 
-@cache
+@ComputedOnce
 def _loaded() -> tuple[tuple[Family, ...], dict[str, str]]:
     """Returns the families, and what is wrong with each entry point that can't be loaded."""
     from importlib.metadata import entry_points
