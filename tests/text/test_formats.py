@@ -850,9 +850,8 @@ def test_the_reasoning_cases_give_the_expected_result(row: dict[str, Any]) -> No
         thinking = ("</think>" in row["text"] or row["id"] == "kimi_k2-reason-04") and "<think>" not in row["text"]
     got = parse_in_chunks(FORMAT_OF[row["family"]], row["text"], None, thinking)
     wanted = row["expected"]
-    if row["id"] == "qwen3-reason-10":
-        assert got.calls == []  # a call in reasoning that is never closed does not count
-        return
+    if row["id"] == "qwen3-reason-10":  # a call on lines of its own ends reasoning that nothing closes
+        assert got.calls == [("bash", {"command": "cat /etc/hosts"})]
     assert got.thoughts == (wanted["reasoning"] or "").strip()
     content = wanted["content"] or ""
     if "<tool_call>" not in content and "<|tool_calls" not in content:  # that parser leaves calls to another one

@@ -372,9 +372,7 @@ class Bridge:
     def _note_done(self, job: Job) -> None:
         """Tell the group of what has no echo."""
         if self._group is not None:
-            notice = self._group.note_done(job)
-            while not (notice.is_published() or self._stopped.wait(0.01)):
-                pass
+            self._group.note_done(job, self._stopped)
 
     def _was_accepted(self, job: Job, message: UserMessage) -> bool:
         """Whether a bridge that was killed had already delivered the answer to the broker."""

@@ -259,9 +259,9 @@ class BrokerConnection:
         if packet.qos:
             self._listener.ack(packet.packet_id, packet.qos)
 
-    def notify(self, payload: str) -> None:
-        """Tell all bridges of the group, this one too, in `on_notice`."""
-        self._listener.publish(self._notice_topic, payload, qos=min(1, self.limits.qos))
+    def notify(self, payload: str) -> paho.MQTTMessageInfo:
+        """Tell all bridges of the group, this one too, in `on_notice`. Returns paho's handle of the message."""
+        return self._listener.publish(self._notice_topic, payload, qos=min(1, self.limits.qos))
 
     def sync(self, seconds: float) -> bool:
         """Wait until all that the broker has accepted for this bridge so far has arrived. Returns False when that takes

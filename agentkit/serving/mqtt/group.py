@@ -14,9 +14,9 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cachetools import FIFOCache
 
@@ -25,6 +25,9 @@ from agentkit.errors import SessionBusyError
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt.intake import Job
 from agentkit.session import INTERNAL, Session, Sessions
+
+if TYPE_CHECKING:
+    import paho.mqtt.client as paho
 
 logger = logging.getLogger("agentkit.mqtt")
 
@@ -38,7 +41,7 @@ class Group:
     sessions: the store that the group shares. client_id: of this bridge. notify: publishes a notice to the group.
     """
 
-    def __init__(self, sessions: Sessions, client_id: str, notify: Callable[[str], object]) -> None:
+    def __init__(self, sessions: Sessions, client_id: str, notify: "Callable[[str], paho.MQTTMessageInfo]") -> None:
         self._sessions = sessions
         self._client_id = client_id
         self._notify = notify
@@ -159,9 +162,12 @@ class Group:
         with self._lock:
             return (digest, str(number)) in self._answered
 
-    def note_done(self, job: Job) -> Any:
-        """Tell the group that a request is closed whose answer has no echo."""
-        return self._notify(json.dumps({"kind": "done", "id": job.echo_id}))
+    def note_done(self, job: Job, stopped: threading.Event) -> None:
+        """Tell the group that a request is closed whose answer has no echo; returns when the broker has that."""
+        notice = self._notify(json.dumps({"kind": "done", "id": job.echo_id}))
+        with suppress(RuntimeError, ValueError):  # without a connection it is sent with the next one
+            while not (notice.is_published() or stopped.wait(0.01)):
+                pass
 
     # ---- members
 
