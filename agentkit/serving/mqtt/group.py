@@ -38,10 +38,13 @@ MAX_REMEMBERED = 50_000
 class Group:
     """One bridge's view of its group. Thread-safe.
 
-    sessions: the store that the group shares. client_id: of this bridge. notify: publishes a notice to the group.
+    sessions: the store that the group shares. client_id: of this bridge. notify: publishes a notice to the group,
+    and returns paho's handle of it where there is one.
     """
 
-    def __init__(self, sessions: Sessions, client_id: str, notify: "Callable[[str], paho.MQTTMessageInfo]") -> None:
+    def __init__(
+        self, sessions: Sessions, client_id: str, notify: "Callable[[str], paho.MQTTMessageInfo | None]"
+    ) -> None:
         self._sessions = sessions
         self._client_id = client_id
         self._notify = notify
@@ -166,7 +169,7 @@ class Group:
         """Tell the group that a request is closed whose answer has no echo; returns when the broker has that."""
         notice = self._notify(json.dumps({"kind": "done", "id": job.echo_id}))
         with suppress(RuntimeError, ValueError):  # without a connection it is sent with the next one
-            while not (notice.is_published() or stopped.wait(0.01)):
+            while notice is not None and not (notice.is_published() or stopped.wait(0.01)):
                 pass
 
     # ---- members
