@@ -101,7 +101,7 @@ LAYERS = [
     ["text.formats.dsml_block", "text.families.deepseek_tokens"],
     [
         "text.formats.*",
-        "text.families.vision",
+        "text.families.bare_json",
         "text.families.chatml",
         "text.families.names",
         "text.families.cohere",
@@ -332,7 +332,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.formats.tool_calls",
         "text.families.family",
         "text.families.deepseek_tokens",
-        "text.families.vision",
+        "text.families.bare_json",
         "text.families.chatml",
         "text.families.names",
         "text.families.mistral_tokens",

@@ -89,8 +89,7 @@ class TextServer:
         self._neutral = neutral
         self._clock = clock
         self._images = images or ImageLoader()
-        self._chosen: dict[tuple[str, bool], Chosen] = {}
-        self._makers: dict[tuple[str, bool], PromptMaker] = {}
+        self._made: dict[tuple[str, bool], tuple[Chosen, PromptMaker]] = {}
 
     @property
     def images(self) -> ImageLoader:
@@ -100,23 +99,24 @@ class TextServer:
     def chosen(self, model: str, *, renders: bool = True) -> Chosen:
         """Return the family and the template of a model; asks the server when the name does not identify them. See
         `chosen_family`, also for what it raises."""
-        key = (model, renders)
-        if key not in self._chosen:
-            found = chosen_family(model, self._family, self._template, self.transport, renders=renders)
-            self._chosen[key] = with_placeholder(found, self._placeholder)
-        return self._chosen[key]
+        return self._made_for(model, renders)[0]
 
     def maker(self, model: str, *, renders: bool = True) -> PromptMaker:
         """Return the prompt maker of a model. Arguments and errors: see `chosen`."""
+        return self._made_for(model, renders)[1]
+
+    def _made_for(self, model: str, renders: bool) -> tuple[Chosen, PromptMaker]:
         key = (model, renders)
-        if key not in self._makers:
-            chosen = self.chosen(model, renders=renders)
-            self._makers[key] = PromptMaker(chosen.family, chosen.template, neutral=self._neutral, clock=self._clock)
-        return self._makers[key]
+        if key not in self._made:
+            found = chosen_family(model, self._family, self._template, self.transport, renders=renders)
+            chosen = with_placeholder(found, self._placeholder)
+            maker = PromptMaker(chosen.family, chosen.template, neutral=self._neutral, clock=self._clock)
+            self._made[key] = chosen, maker
+        return self._made[key]
 
     def known_maker(self, model: str) -> PromptMaker | None:
         """Return the prompt maker of a model, None where the server would have to be asked for its family."""
-        is_known = self._family or self._template or (model, True) in self._chosen or family_of(model)
+        is_known = self._family or self._template or (model, True) in self._made or family_of(model)
         return self.maker(model) if is_known else None
 
     def body(self, prompt: RenderedPrompt, parameters: Mapping[str, Any]) -> dict[str, Any]:

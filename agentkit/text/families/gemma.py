@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agentkit.text.families.bare_json import FORCED
 from agentkit.text.families.family import Family, Variant
 from agentkit.text.families.names import exactly
 
@@ -16,7 +17,7 @@ FAMILY = Family(
     bos="<bos>",
     calls="agentkit.text.formats.llama",
     ends=("<end_of_turn>", "<eos>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
+    forced=FORCED,
     variants=(
         Variant(r"gemma-?3", {"image": "<start_of_image>"}),
         Variant(r"gemma-?3[-:](?:1b|270m)", {"image": None}),

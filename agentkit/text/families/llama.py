@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agentkit.text.families.bare_json import FORCED
 from agentkit.text.families.family import Family, Variant
 from agentkit.text.families.names import LLAMA_3, exactly
 
@@ -12,7 +13,7 @@ FAMILY = Family(
     bos="<|begin_of_text|>",
     calls="agentkit.text.formats.llama",
     ends=("<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
+    forced=FORCED,
     variants=(
         Variant(r"llama[-_]?v?3[._p-]2", {"variables": {"tells_day": True}}),
         Variant(

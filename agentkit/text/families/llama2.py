@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agentkit.text.families.bare_json import FORCED
 from agentkit.text.families.family import Family
 from agentkit.text.families.names import exactly
 
@@ -13,6 +14,6 @@ FAMILY = Family(
     bos="<s>",
     calls="agentkit.text.formats.llama",
     ends=("</s>",),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
+    forced=FORCED,
     special_tokens=("<s>", "</s>", "<unk>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"),
 )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agentkit.text.families.bare_json import FORCED
 from agentkit.text.families.family import Family
 from agentkit.text.families.names import exactly
 
@@ -12,7 +13,7 @@ FAMILY = Family(
     bos="<|begin_of_text|>",
     calls="agentkit.text.formats.llama",
     ends=("<|eot|>", "<|eom|>", "<|end_of_text|>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
+    forced=FORCED,
     image="<|image|>",
     markup=("<|python_start|>", "<|python_end|>", "<|eom|>"),
 )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agentkit.text.families.bare_json import FORCED
 from agentkit.text.families.family import Family
 from agentkit.text.families.names import exactly
 
@@ -13,5 +14,5 @@ FAMILY = Family(
     bos="<|endoftext|>",
     calls="agentkit.text.formats.llama",
     ends=("<|endoftext|>",),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
+    forced=FORCED,
 )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agentkit.text.families.bare_json import FORCED
 from agentkit.text.families.family import Family, Variant
 from agentkit.text.families.names import exactly
 
@@ -27,7 +28,7 @@ FAMILY = Family(
     tools_template=Path(__file__).with_name("described_tools.jinja"),
     calls="agentkit.text.formats.llama",
     ends=("<|im_end|>", "<|endoftext|>"),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
+    forced=FORCED,
     variants=(Variant(r"reasoning", {"variables": {"default_system": _REASONING}}),),
     tags=("tool_response", "think"),
 )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agentkit.text.families.bare_json import FORCED
 from agentkit.text.families.family import Family
 from agentkit.text.families.names import exactly
 
@@ -12,6 +13,6 @@ FAMILY = Family(
     tools_template=Path(__file__).with_name("json_tools.jinja"),
     calls="agentkit.text.formats.llama",
     ends=("</s>",),
-    forced=('{{"name": "', '{{"name": "{name}", "parameters":'),
+    forced=FORCED,
     special_tokens=("<s>", "</s>", "<unk>", "<|user|>", "<|system|>", "<|assistant|>"),
 )

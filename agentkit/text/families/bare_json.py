@@ -1,0 +1,4 @@
+"""What the families share whose calls are JSON without markers, with "parameters"."""
+
+FORCED = ('{{"name": "', '{{"name": "{name}", "parameters":')
+"""See `Family.forced`."""
