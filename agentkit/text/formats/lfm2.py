@@ -91,11 +91,14 @@ class _Lfm2Block:
 
     def _keep(self, text: str) -> None:
         self._kept.append(text)
-        while text and (end := self._scan.feed(text)) is not None:
-            self._is_closed = True  # another call may follow without brackets around all of them
-            self._scan, text = JsonScan("\"'", parentheses=True), text[end:]
+        while text:
             if text.strip(" \t\r\n,;"):
                 self._is_closed = False
+            end = self._scan.feed(text)
+            if end is None:
+                return
+            self._is_closed = True  # another call may follow without brackets around all of them
+            self._scan, text = JsonScan("\"'", parentheses=True), text[end:]
 
 
 def _restored(call: Segment) -> Segment:
