@@ -44,14 +44,16 @@ class _Text:
 class Reply:
     """A complete reply of the model. finish_reason: as the server sent it, "" when it sent none. extra: fields of the
     reply that are not sent back in later requests (citations, audio, ...). then: messages that follow it, to which the
-    model is asked to reply: what is wrong with a typed answer. text: of the message; `Reply.text("...")` makes a reply
-    of a text."""
+    model is asked to reply: what is wrong with a typed answer. response_model, response_id: what the server called the
+    model and the reply, "" when it did not say. text: of the message; `Reply.text("...")` makes a reply of a text."""
 
     message: Message
     finish_reason: str = ""
     usage: Usage = field(default_factory=Usage)
     extra: dict[str, Any] = field(default_factory=dict)
     then: tuple[Message, ...] = ()
+    response_model: str = field(default="", compare=False, repr=False, metadata={"in_json": False})
+    response_id: str = field(default="", compare=False, repr=False, metadata={"in_json": False})
     text: ClassVar[_Text] = _Text()
 
     def without_calls(self) -> "Reply":

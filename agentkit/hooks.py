@@ -22,7 +22,7 @@ from agentkit.event import Event, Steps
 from agentkit.event import Reply as Reply
 from agentkit.message import Message
 from agentkit.tooling.outcome import Outcome
-from agentkit.tools import Context
+from agentkit.tools import Context, Tool
 
 
 class WrongTypeError(TypeError):
@@ -121,7 +121,8 @@ class Hook:
 
 
 class RunHook(Hook):
-    """A hook of one run (`Hook.for_run`) that also sees where the run and each request to a model begin and end."""
+    """A hook of one run (`Hook.for_run`) that also sees where the run, each request to a model and each execution of a
+    tool begin and end."""
 
     def around_run(self, steps: Steps) -> Steps:
         """The events of the run."""
@@ -130,6 +131,11 @@ class RunHook(Hook):
     def around_request(self, backend: Backend) -> Backend:
         """One of the models of the agent, each attempt of a request to which is asked for here."""
         return backend
+
+    def around_execution(self, tool: Tool[..., Any], arguments: str, execute: Callable[[], Outcome]) -> Outcome:
+        """One execution of a tool, in the thread in which it runs, inside of what `around_tool` does: not called for a
+        call that is refused, or waits for a person. arguments: JSON text."""
+        return execute()
 
 
 class Streamed(Hook):

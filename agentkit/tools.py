@@ -302,14 +302,15 @@ class Tool(Generic[P, R]):
             values, unknown = self._read(arguments)
             outcome = self._outcome(self._run(values, context)).with_note(ignored(self.name, self.parameters, unknown))
         except ArgumentsError as error:
-            outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
+            why = f"the arguments of {self.name} don't fit: {error}. Correct them and call it again."
+            outcome = failure(why, error)
         except (ToolError, FetchError) as error:  # written for the model to read
-            outcome = failure(cut(message_of(error), MAX_ERROR) + _before(error))
+            outcome = failure(cut(message_of(error), MAX_ERROR) + _before(error), error)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
-            outcome = failure(f"{self.name} raised {described(error)}{_before(error)}")
+            outcome = failure(f"{self.name} raised {described(error)}{_before(error)}", error)
         ends_run = self.options.ends_run and not outcome.failed
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 

@@ -29,7 +29,7 @@ LAYERS = [
         "running.misuse",
     ],
     ["_forking"],
-    ["_threads", "net.abort"],
+    ["_threads", "net.abort", "net.trace_headers"],
     ["tooling.closing"],
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
@@ -117,6 +117,8 @@ LAYERS = [
     ["toolbox", "record", "history.text_calls", "tooling.earlier_result", "running.parallel_calls"],
     ["backend", "backends.usage", "repair", "sessions.damage", "text.prompt"],
     ["hooks", "middleware.base"],
+    ["telemetry.names", "telemetry.spans"],
+    ["telemetry.metrics", "telemetry.attributes", "telemetry.content"],
     ["middleware.hooks", "running.hooked_calls"],
     ["running.run_hooks"],
     ["running.planned_call"],
@@ -159,6 +161,8 @@ LAYERS = [
         "testing",
         "running",
     ],
+    ["telemetry.otel"],
+    ["telemetry"],
     ["serving.outage"],
     ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
     ["serving.exchange", "serving.key_values", "serving.usage_history"],
@@ -475,7 +479,7 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     }
     # net.stored_keys is what `resolve` reads; VLMRun() replaces a package that reads it; net.outgoing reads what each
     # HTTP library would read by itself; the process of an isolated tool gets the program's, that of a reader of
-    # documents what Python needs and no key
+    # documents what Python needs and no key; telemetry.otel reads what all instrumentations of OpenTelemetry read
     assert direct == {
         "net.stored_keys",
         "cli.config",
@@ -483,6 +487,7 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
         "backends.vlmrun",
         "net.outgoing",
         "testing.cassette",
+        "telemetry.otel",
         "tooling.subprocess_worker",
         "serving.environment",
         "tooling.subprocess_pool",

@@ -99,6 +99,7 @@ class Accumulator:
         self._choice: object = None
         self._alternatives: dict[object, Accumulator] = {}
         self._has_deltas = False
+        self._names = {"model": "", "id": ""}
         self.finish_reason = ""
 
     @property
@@ -112,6 +113,7 @@ class Accumulator:
         for name, value in usage_in(chunk).items():
             if value or name not in self._usage:  # counts are those of the reply so far: the last one stands
                 self._usage[name] = value
+        self._note_names(chunk)
         choices = chunk.get("choices") or ()
         for place, choice in enumerate(choices):
             if choice is None or (choice.get("index") != self._choice and self._is_alternative(choice, place)):
@@ -155,7 +157,9 @@ class Accumulator:
         if calls:
             message["tool_calls"] = calls
         logprobs = {"logprobs": self._logprobs.values()} if self._logprobs else {}
-        return Reply(cast(Message, message), reason, usage_of(self._usage), {**self._extra.values(), **logprobs})
+        extra, said = {**self._extra.values(), **logprobs}, self._names
+        usage = usage_of(self._usage)
+        return Reply(cast(Message, message), reason, usage, extra, response_model=said["model"], response_id=said["id"])
 
     def feed_delta(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one delta that repeats no other: of a text that was parsed here; yield its deltas."""
@@ -185,6 +189,12 @@ class Accumulator:
         for name, value in logprobs.items() if isinstance(logprobs, Mapping) else ():
             if value is not None or name not in self._logprobs:
                 self._logprobs.add(name, value)
+
+    def _note_names(self, chunk: Mapping[str, Any]) -> None:
+        """Take what the server calls the model and the reply."""
+        for name in self._names:
+            if isinstance(chunk.get(name), str):
+                self._names[name] = chunk[name]
 
     def _note_end(self, reason: object) -> None:
         """Take a finish reason, if it says anything. That the reply was broken off remains, whatever follows."""

@@ -110,7 +110,7 @@ class ReplyText:
         if any(reasoning):
             message["reasoning_content"] = "\n\n".join(filter(None, reasoning))
         message["content"] = message["content"] or (None if message.get("tool_calls") else "")
-        return replace(parsed, message=cast(Message, message), extra=reply.extra)
+        return replace(reply, message=cast(Message, message), finish_reason=parsed.finish_reason)
 
 
 def _format_of(model: str) -> Format:

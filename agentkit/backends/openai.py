@@ -33,6 +33,7 @@ from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.learned import Learned
 from agentkit.net.model_names import NO_KEY, OPENAI_URL, openai_address
 from agentkit.net.outgoing import HTTPX, check_environment, httpx_client, route_hint
+from agentkit.net.trace_headers import trace_headers
 from agentkit.tooling.schema_dialects import dialect_of
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ class OpenAIBackend:
 
         from agentkit.net.openai_stream import DrainedStream
 
-        options: Any = {"headers": {"content-type": "application/json"}}
+        options: Any = {"headers": {"content-type": "application/json", **trace_headers()}}
         body = self._body(sending)
         if sending.stream:
             return client.post(

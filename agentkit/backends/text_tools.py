@@ -291,4 +291,4 @@ class _Reading:
         yield from self._made.add(self._reader.finish(cut_off=is_broken_off(reply.finish_reason)))
         made = self._made.reply(reply.finish_reason, reply.usage)
         message: dict[str, Any] = {**reply.message, **made.message}
-        yield replace(made, message=cast(Message, message), extra=reply.extra)
+        yield replace(reply, message=cast(Message, message), finish_reason=made.finish_reason)

@@ -39,6 +39,7 @@ from agentkit.net.error_body import error_in, message_of
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
+from agentkit.net.trace_headers import trace_headers
 
 logger = logging.getLogger("agentkit.run")
 
@@ -260,6 +261,8 @@ class Transport:
         notice_fork()
         if self._session is None:
             raise ConfigurationError("this client is closed: create a new one")
+        if traced := trace_headers():
+            headers = {**traced, **(headers or {})}
         limit = timeout or self.timeout
         try:
             return self._session.request(

@@ -20,6 +20,10 @@ from agentkit.tools import MAX_ERROR, Context, Tool
 logger = logging.getLogger("agentkit")
 
 
+Execute = Callable[[Tool[..., Any], str, Context], Outcome]
+"""Runs a tool with its arguments (JSON text), inside of the hooks around the call."""
+
+
 class NotAllowedError(BaseException):
     """Ends the hooks of a call that is not run now. No Exception, so that no hook takes it for an error of the tool."""
 
@@ -69,6 +73,7 @@ class _Innermost:
     tool: Tool[..., Any]
     context: Context
     gate: Gate | None
+    execute: Execute
     was_run: bool = False
 
     def __call__(self, call: ToolCallRequest) -> Outcome:
@@ -80,7 +85,7 @@ class _Innermost:
         if self.gate is not None and _is_readable(self.tool, arguments):  # nobody is asked about what can't run
             self.gate.wait(arguments)
         self.was_run = True
-        return self.tool.answer(arguments, self.context)
+        return self.execute(self.tool, arguments, self.context)
 
 
 def _is_readable(tool: Tool[..., Any], arguments: str) -> bool:
@@ -98,14 +103,15 @@ def answer(
     context: Context,
     gate: Gate | None,
     blame: Callable[[WrongTypeError], None],
+    execute: Execute,
 ) -> Outcome:
     """Run one call with hooks around it, the first outermost. arguments: JSON text. gate: where it waits. blame: is
-    told of a hook that returns the wrong type."""
+    told of a hook that returns the wrong type. execute: runs the tool itself."""
     try:
         values = tool.values(arguments)
     except ArgumentsError:
-        return tool.answer(arguments, context)  # which tells the model what is wrong
-    innermost = _Innermost(tool, context, gate)
+        return execute(tool, arguments, context)  # which tells the model what is wrong
+    innermost = _Innermost(tool, context, gate, execute)
     proceed: Proceed = innermost
     for hook in reversed(hooks):
         proceed = _Step(hook, tool, proceed)

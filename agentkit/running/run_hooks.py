@@ -1,7 +1,8 @@
 """The hooks of an agent, and those of one of its runs."""
 
+import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -47,6 +48,7 @@ class RunHooks(CallHooks):
         self._own = [hook.for_run(context) for hook in own]
         self._all = [*(hook.for_run(context) for hook in inherited), *self._own]
         self._around_tool = [hook for hook in self._all if overrides(hook, "around_tool")]
+        self._around_execution = [hook for hook in self._all if isinstance(hook, RunHook)]
         self._watching = [hook for hook in self._own if overrides(hook, "on_event")]
         self._mistakes: list[WrongTypeError] = []
         self._gate: Gate | None = None
@@ -56,13 +58,22 @@ class RunHooks(CallHooks):
 
     def answer(self, tool: Tool[..., Any], arguments: str, context: Context[Any]) -> Outcome:
         """See `CallHooks.answer`."""
-        if not (self._around_tool and tool.has_hooks):
+        if not tool.has_hooks:
             return tool.answer(arguments, context)
+        if not self._around_tool:
+            return self._executed(tool, arguments, context)
+        gate, blame = self._gate, self._mistakes.append
         try:
-            return answer(self._around_tool, tool, arguments, context, self._gate, self._mistakes.append)
+            return answer(self._around_tool, tool, arguments, context, gate, blame, self._executed)
         finally:
             if self._gate is not None:
                 self._gate.leave()
+
+    def _executed(self, tool: Tool[..., Any], arguments: str, context: Context[Any]) -> Outcome:
+        execute: Callable[[], Outcome] = functools.partial(tool.answer, arguments, context)
+        for hook in reversed(self._around_execution):
+            execute = functools.partial(hook.around_execution, tool, arguments, execute)
+        return execute()
 
     def behind(self, gate: Gate) -> "RunHooks":
         """The same hooks, around a call that waits at a gate before it runs."""

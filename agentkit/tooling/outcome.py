@@ -9,7 +9,7 @@ from agentkit.message import Image
 class Outcome:
     """The result of one call: the text for the model, images to show it, whether it is an error, how many seconds it
     took, whether it ends the run. shown: of a text that was cut, how many characters the model is sent. whole: the
-    whole text then."""
+    whole text then. error: the name of the class of the exception that made it fail, "" when there was none."""
 
     text: str
     images: tuple[Image, ...] = ()
@@ -18,6 +18,7 @@ class Outcome:
     ends_run: bool = False
     shown: int = 0
     whole: str = ""
+    error: str = ""
 
     def with_note(self, note: str) -> "Outcome":
         """The same with a note at the end of the text."""
@@ -27,9 +28,15 @@ class Outcome:
 _FAILED = "Error: "
 
 
-def failure(text: str) -> Outcome:
-    """The result of a call that failed, as the model reads it."""
-    return Outcome(f"{_FAILED}{text}", failed=True)
+def failure(text: str, error: BaseException | None = None) -> Outcome:
+    """The result of a call that failed, as the model reads it. error: what made it fail."""
+    return Outcome(f"{_FAILED}{text}", failed=True, error="" if error is None else class_name(error))
+
+
+def class_name(error: BaseException) -> str:
+    """The name of the class of an exception, with its module unless it is one of Python's own."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def is_failure(response: str) -> bool:

@@ -1,0 +1,162 @@
+"""A span that is current while its work is done, step by step, and ends once.
+
+A generator does not run in a context of its own: what it attaches before a yield, its reader has as the current span,
+and what it detaches after it may be done in another thread. So a span is attached for each step alone, in the thread
+and the context of that step.
+"""
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from types import TracebackType
+from typing import Any, TypeVar
+
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, Tracer
+
+from agentkit.net.trace_headers import TRACE_HEADERS
+
+T = TypeVar("T")
+
+logger = logging.getLogger("agentkit")
+
+_END = object()
+
+_ERROR = Status(StatusCode.ERROR)  # without a description: that of an exception is content
+
+
+class _Logged:
+    """Logs what the OpenTelemetry SDK, or a processor or exporter of the program, raises: it is no failure of the run.
+    what: could not be done then."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        logger.warning("telemetry could not %s: %s", self._what, type(error).__name__)
+        logger.debug("the error of the telemetry", exc_info=error)
+        return True
+
+
+_BEGINNING = _Logged("begin a span")
+_ENDING = _Logged("end a span")
+_MEASURING = _Logged("record a metric")
+_SENDING = _Logged("make the headers of a request")
+
+
+class OpenSpan:
+    """A span from its beginning to its end.
+
+    tracer, name, kind, attributes: of the span. parent: the context in which it begins. ended: called once when it
+    ends, with the seconds that it took.
+    """
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        name: str,
+        kind: SpanKind,
+        parent: Context,
+        attributes: Mapping[str, Any],
+        ended: Callable[["OpenSpan", float], None],
+    ) -> None:
+        self.attributes = dict(attributes)
+        self._late: dict[str, Any] = {}
+        self._ended = ended
+        self._started = time.perf_counter()
+        self._lock = threading.Lock()
+        self._is_open = True
+        self._made: tuple[Context, Context] | None = None
+        self._span: Span = INVALID_SPAN
+        with _BEGINNING:
+            self._span = tracer.start_span(
+                name, parent, kind, attributes, record_exception=False, set_status_on_exception=False
+            )
+        self.is_recording = self._span.is_recording()
+        self._is_valid = self._span.get_span_context().is_valid
+
+    @property
+    def seconds(self) -> float:
+        """The seconds since its beginning."""
+        return time.perf_counter() - self._started
+
+    def context(self) -> Context:
+        """The current context, with this as its span."""
+        base, made = get_current(), self._made
+        if not self._is_valid:
+            return base
+        if made is None or made[0] is not base:
+            made = self._made = base, trace.set_span_in_context(self._span, base)
+        return made[1]
+
+    def steps(self, make: Callable[[], Generator[T, None, None]], *, sends: bool = False) -> Generator[T, None, None]:
+        """The items of a generator; the span is current while each is made. make: makes the generator. sends: whether
+        it sends requests, which are to have the headers of the trace."""
+        if not self._is_valid:  # nothing is recorded or passed on
+            with closing(make()) as unseen:
+                yield from unseen
+            return
+        headers = _headers if sends else None
+        made = self._within(make, headers)
+        step = functools.partial(next, made, _END)
+        try:
+            while (item := self._within(step, headers)) is not _END:
+                yield item
+        finally:
+            self._within(made.close, None)
+
+    def _within(self, work: Callable[[], Any], headers: Callable[[], Mapping[str, str]] | None) -> Any:
+        """Do a part of the work, of which this is the current span."""
+        token, sent = attach(self.context()), TRACE_HEADERS.set(headers)
+        try:
+            return work()
+        finally:
+            TRACE_HEADERS.reset(sent)
+            detach(token)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self._is_open
+
+    def note(self, attributes: Mapping[str, Any]) -> None:
+        """Add attributes that no sampler has to see; they are set when it ends."""
+        self._late.update(attributes)
+
+    def end(self, attributes: Mapping[str, Any], is_error: bool = False) -> None:
+        """End it, unless it has ended. attributes: what is known only now."""
+        with self._lock:
+            if not self._is_open:
+                return
+            self._is_open = False
+        seconds = self.seconds
+        self._late.update(attributes)
+        self.attributes.update(self._late)
+        with _ENDING:
+            if self.is_recording:
+                self._span.set_attributes(self._late)
+                if is_error:
+                    self._span.set_status(_ERROR)
+            self._span.end()
+        with _MEASURING:
+            self._ended(self, seconds)
+
+
+def _headers() -> Mapping[str, str]:
+    """The headers of the propagators that the program uses, for the current span; not its baggage, which may be
+    anything, and model servers belong to others."""
+    made: dict[str, str] = {}
+    with _SENDING:
+        propagate.inject(made)
+    return {name: value for name, value in made.items() if name.lower() != "baggage"}
