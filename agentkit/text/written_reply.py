@@ -159,7 +159,8 @@ class WrittenReply:
                 return ""
             self._is_ours, self._scan = True, JsonScan()
             text = self._released()
-        if not self._in_prose and not self._held and not self._pending and (found := _IN_ANSWER.match(text[:_MAX_BEGINNING])):
+        begun = text[:_MAX_BEGINNING]
+        if not self._in_prose and not self._held and not self._pending and (found := _IN_ANSWER.match(begun)):
             if self._typed or text[found.end()] == '"':
                 return self._begin_answer(text[found.end() :])
         elif self._is_undecided(text):

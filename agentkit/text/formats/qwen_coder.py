@@ -27,7 +27,8 @@ _NAME = re.compile(r"\s*([^>\n<\s]+)\s*(>|\n|(?=<))")
 _ONLY_NAME = re.compile(r"\s*[^>\n<\s]+\s*")
 _MAX_NAME = 300
 _TAG = re.compile(
-    r"<parameter=([^>\n<]{1,200})(>|\n)|</parameter\w{0,22}(?: ?/?>|(?=\n))|</function>|</tool_call>|<tool_call>|<function="
+    r"<parameter=([^>\n<]{1,200})(>|\n)|</parameter\w{0,22}(?: ?/?>|(?=\n))"
+    r"|</function>|</tool_call>|<tool_call>|<function="
 )
 _PARTIAL_TAG = re.compile(
     r"<(?:p(?:a(?:r(?:a(?:m(?:e(?:t(?:e(?:r(?:=[^>\n<]{0,200})?)?)?)?)?)?)?)?)?"
