@@ -237,9 +237,10 @@ def read_whole(chunks: Iterable[str], typed: bool) -> list[Segment]:
     reader = WrittenReply(["weather", "now"], prose, lambda markup, found: False, typed=typed)
     made: list[Segment] = []
     for part in resolve_reasoning([*(part for chunk in chunks for part in reader.feed(chunk)), *reader.finish()]):
-        if isinstance(part, Text) and made and isinstance(made[-1], Text):
-            part = Text(made.pop().text + part.text)
-        made.append(part)
+        if isinstance(part, Text) and made and isinstance(last := made[-1], Text):
+            made[-1] = Text(last.text + part.text)
+        else:
+            made.append(part)
     return made
 
 
