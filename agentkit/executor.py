@@ -221,19 +221,20 @@ class Executor:
             return False
         given = True if decision is None else decision
         with PlannedCall(self, self.hooks, _with_arguments(calls[0], given)) as planned:
-            if decision is not None or not self._needs_approval(planned.call):
+            if decision is not None or not self._waits(planned):
                 yield from planned.events(_note(given))
                 return False
-        waiting = [planned.call, *map(self._planned_only, self._undecided(calls[1:], decisions))]
-        yield ApprovalNeeded(tuple(open_call(call) for call in waiting if self._needs_approval(call)))
+        waiting = [planned.call]
+        for call in calls[1:]:
+            if call["id"] not in decisions and self._may_need_approval(call):
+                with PlannedCall(self, self.hooks, call) as planned:
+                    waiting += [planned.call] if self._waits(planned) else []
+        yield ApprovalNeeded(tuple(map(open_call, waiting)))
         return True
 
-    def _planned_only(self, call: ToolCall) -> ToolCall:
-        with PlannedCall(self, self.hooks, call) as planned:
-            return planned.call
-
-    def _undecided(self, calls: Sequence[ToolCall], decisions: "Decisions") -> list[ToolCall]:
-        return [call for call in calls if call["id"] not in decisions and self._may_need_approval(call)]
+    def _waits(self, planned: PlannedCall) -> bool:
+        """Whether a person has to approve a call before it runs; not one that its hooks have answered themselves."""
+        return planned.waits and self._needs_approval(planned.call)
 
     def _approval_needed(self, calls: Sequence[ToolCall], decisions: "Decisions") -> ApprovalNeeded:
         waiting = [call for call in calls if call["id"] not in decisions and self._needs_approval(call)]

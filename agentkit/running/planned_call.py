@@ -15,8 +15,8 @@ class PlannedCall:
     """Runs the hooks of a call in a thread, up to where they let it proceed; there it waits. Use it with `with`: what
     was not let pass by its end is not run, and its hooks end there.
 
-    call: what is to run, with the arguments that the hooks have made of it; the call as it was given where they have
-    answered it themselves.
+    waits: whether it is to run; else the hooks have answered it themselves, or have not come to an end. call: what is
+    to run, with the arguments that the hooks have made of it.
     """
 
     def __init__(self, runner: Runner, hooks: RunHooks, call: ToolCall) -> None:
@@ -28,7 +28,7 @@ class PlannedCall:
         context = replace(runner.context, hooks=hooks.behind(self._gate))
         self._begun.begin(function["name"], function["arguments"], context)
         arguments = self._gate.asked(context, runner.timeout_of(function["name"]))
-        self._waits = arguments is not None
+        self.waits = arguments is not None
         self.call: ToolCall = call if arguments is None else {**call, "function": {**function, "arguments": arguments}}
 
     def __enter__(self) -> "PlannedCall":
@@ -43,5 +43,5 @@ class PlannedCall:
         """Let it run, and yield its events. note: see `ParallelCalls`."""
         for event in ParallelCalls(self._runner, [self._given], self._begun, note).events():
             yield event
-            if self._waits and isinstance(event, ToolStarted):
+            if self.waits and isinstance(event, ToolStarted):
                 self._gate.open()

@@ -462,6 +462,7 @@ def test_a_call_that_waits_for_a_person_has_its_span_when_it_runs(way: str, guar
     result = agent.run("Go.")
     assert attributes(recorder.one("invoke_agent"))["agentkit.stopped"] == "approval"
     assert recorder.named("execute_tool") == []
+    assert {each.status.status_code for each in recorder.ended} == {StatusCode.UNSET}
     agent.resume(result.messages, approve={result.pending[0].id: True})
     assert len(recorder.named("execute_tool")) == 1
     assert recorder.open == []
@@ -526,3 +527,51 @@ def test_limits_are_no_errors() -> None:
     agent = recorder.one("invoke_agent")
     assert agent.status.status_code is StatusCode.UNSET
     assert attributes(agent)["agentkit.stopped"] == "turns"
+
+
+def test_a_span_ends_after_those_below_it() -> None:
+    recorder = Recorder()
+    inner = Agent(ScriptedBackend(("look_up", {"topic": "x"}), "Inner."), tools=[look_up])
+    outer = ScriptedBackend([("expert", {"task": "a"}), ("look_up", {"topic": "b"})], "One two.")
+    agent = Agent(outer, tools=[inner.as_tool("expert", "Knows.", read_only=True), look_up], hooks=[recorder.otel()])
+    told(agent, "streamed")
+    by_id = {each.get_span_context().span_id: each for each in recorder.ended if each.get_span_context()}  # type: ignore[union-attr]
+    for span in recorder.ended:
+        if span.parent is not None:
+            above = times(by_id[span.parent.span_id])
+            assert above[0] <= times(span)[0] <= times(span)[1] <= above[1]
+
+
+def test_requests_that_the_run_makes_for_itself_are_below_it_too() -> None:
+    recorder = Recorder()
+    history = [{"role": role, "content": "word " * 500} for _ in range(20) for role in ("user", "assistant")]
+    backend = ScriptedBackend(*["A summary."] * 3, "Ok.", "Ok.", "Ok.")
+    agent = Agent(backend, window=4_000, hooks=[recorder.otel()])
+    agent.run("Go.", messages=history)
+    assert len(recorder.named("chat")) == len(backend.requests)
+    assert len(recorder.tree()) == 1
+
+
+def test_the_model_stands_on_requests_alone() -> None:
+    """Viewers take a span with a model and tokens for a request, and would count the run as one more."""
+    recorder = Recorder()
+    with serve([whole("Hi.", usage=USAGE)]) as server:
+        Agent(OpenAIBackend("tiny", base_url=server.url, api_key="k"), hooks=[recorder.otel()]).run("Go.")
+    assert "gen_ai.request.model" not in attributes(recorder.one("invoke_agent"))
+    assert "gen_ai.request.model" in attributes(recorder.one("chat"))
+
+
+def test_a_guard_that_replaces_an_answer_leaves_the_spans_of_what_was_asked() -> None:
+    class Silent(Hook):
+        def after_model(self, reply: Reply) -> str:
+            return "I can't say that."
+
+        def before_model(self, request: Request) -> Reply | None:
+            return Reply.text("Not asked.") if "secret" in str(request.transcript[-1]["content"]) else None
+
+    recorder = Recorder()
+    agent = Agent(ScriptedBackend("A word."), hooks=[recorder.otel(), Silent()])
+    told(agent, "streamed")
+    told(agent, "streamed", "secret")
+    assert recorder.tree() == [("invoke_agent agent", ["chat"]), "invoke_agent agent"]
+    assert recorder.open == []
