@@ -28,9 +28,10 @@ from agentkit.limits import Usage
 from agentkit.telemetry import Otel
 
 SPENT = Usage(requests=1, input_tokens=100, output_tokens=20)
-REQUEST = {
+REQUEST: dict[str, Any] = {
     **{f"gen_ai.attribute.{number}": "a value" for number in range(3)},
-    "server.address": "127.0.0.1", "server.port": 8000,
+    "server.address": "127.0.0.1",
+    "server.port": 8000,
 }
 REPLY = {"gen_ai.finish_reasons": ["stop"], "gen_ai.input_tokens": 100, "gen_ai.output_tokens": 20}
 TOOL = {f"gen_ai.attribute.{number}": "a value" for number in range(3)}

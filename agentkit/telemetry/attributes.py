@@ -108,14 +108,17 @@ def _sampling(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def attributes_of_reply(reply: Reply) -> dict[str, Any]:
     """The attributes of a reply. What a server has written is left out unless it has the form of a word or a name."""
-    found: dict[str, Any] = {names.FINISH_REASONS: [_finish_reason(reply.finish_reason)]}
-    usage = reply.usage
+    found: dict[str, Any] = {}
+    reason, usage = finish_reason(reply.finish_reason), reply.usage
+    if reason:
+        found[names.FINISH_REASONS] = [reason]
     if usage.input_tokens or usage.output_tokens:
-        found[names.INPUT_TOKENS], found[names.OUTPUT_TOKENS] = usage.input_tokens, usage.output_tokens
+        found[names.INPUT_TOKENS] = sendable_count(usage.input_tokens)
+        found[names.OUTPUT_TOKENS] = sendable_count(usage.output_tokens)
     if usage.cached_tokens:
-        found[names.CACHED_TOKENS] = usage.cached_tokens
+        found[names.CACHED_TOKENS] = sendable_count(usage.cached_tokens)
     if usage.reasoning_tokens:
-        found[names.REASONING_TOKENS] = usage.reasoning_tokens
+        found[names.REASONING_TOKENS] = sendable_count(usage.reasoning_tokens)
     if usage.cost is not None:
         found[names.COST] = usage.cost
     if _IDENTIFIER.fullmatch(reply.response_model):
@@ -125,10 +128,14 @@ def attributes_of_reply(reply: Reply) -> dict[str, Any]:
     return found
 
 
-def _finish_reason(reason: str) -> str:
-    if _WORD.fullmatch(reason):
-        return reason
-    return ending_of(reason) or "stop"
+def finish_reason(reason: str) -> str:
+    """Why a reply ended, in the server's word if it is one; "" when it did not say."""
+    return reason if _WORD.fullmatch(reason) else ending_of(reason) or ""
+
+
+def sendable_count(count: int) -> int:
+    """A number of tokens as it is sent: a server may claim more than 64 bits hold, with which nothing would arrive."""
+    return min(count, 2**63 - 1)
 
 
 def attributes_of_run(usage: Usage) -> dict[str, Any]:
@@ -139,7 +146,7 @@ def attributes_of_run(usage: Usage) -> dict[str, Any]:
         names.AGGREGATED_CACHED_TOKENS: usage.cached_tokens,
         names.AGGREGATED_REASONING_TOKENS: usage.reasoning_tokens,
     }
-    return {name: count for name, count in found.items() if count}
+    return {name: sendable_count(count) for name, count in found.items() if count}
 
 
 def error_type(error: BaseException) -> str:

@@ -44,8 +44,9 @@ def attributes_of_input(messages: Sequence[Mapping[str, Any]]) -> dict[str, str 
 
 
 def attributes_of_output(message: Mapping[str, Any], finish_reason: str) -> dict[str, str]:
-    """The message of a reply."""
-    return {names.OUTPUT_MESSAGES: _json([{**_message(message), "finish_reason": finish_reason}])}
+    """The message of a reply. finish_reason: "" when it is not known."""
+    made = _message(message)
+    return {names.OUTPUT_MESSAGES: _json([{**made, "finish_reason": finish_reason} if finish_reason else made])}
 
 
 def _size(message: Mapping[str, Any]) -> int:

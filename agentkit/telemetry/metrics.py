@@ -8,6 +8,7 @@ from opentelemetry.metrics import Histogram, Meter
 
 from agentkit.limits import Usage
 from agentkit.telemetry import names
+from agentkit.telemetry.attributes import sendable_count
 
 _OF_A_REQUEST = (
     *(names.OPERATION_NAME, names.PROVIDER_NAME, names.REQUEST_MODEL, names.RESPONSE_MODEL, names.SERVER_ADDRESS),
@@ -42,8 +43,8 @@ class Instruments:
         if first is not None:
             self._first_chunk.record(first, given, context)
         if usage is not None and (usage.input_tokens or usage.output_tokens):
-            self._usage.record(usage.input_tokens, {**given, names.TOKEN_TYPE: names.INPUT}, context)
-            self._usage.record(usage.output_tokens, {**given, names.TOKEN_TYPE: names.OUTPUT}, context)
+            self._usage.record(sendable_count(usage.input_tokens), {**given, names.TOKEN_TYPE: names.INPUT}, context)
+            self._usage.record(sendable_count(usage.output_tokens), {**given, names.TOKEN_TYPE: names.OUTPUT}, context)
 
     def tool_ended(self, attributes: Mapping[str, Any], seconds: float, context: Context) -> None:
         """Record a tool call. attributes: of its span."""

@@ -24,11 +24,12 @@ from agentkit.telemetry.attributes import (
     attributes_of_request,
     attributes_of_run,
     error_type,
+    finish_reason,
     name_of,
 )
 from agentkit.telemetry.content import attributes_of_input, attributes_of_output, cut_text
 from agentkit.telemetry.metrics import Instruments
-from agentkit.telemetry.spans import OpenSpan
+from agentkit.telemetry.spans import OpenSpan, described
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context, Tool
 
@@ -149,7 +150,7 @@ class _RunTelemetry(RunHook):
             detach(token)
         self._agent = span
         if self.sends_content:
-            span.note(self._question())
+            span.note(described(self._question))
         ending, is_error = {names.STOPPED: "closed"}, False
         try:
             with closing(span.steps(lambda: steps)) as events:
@@ -181,7 +182,7 @@ class _RunTelemetry(RunHook):
                 each.end({names.ERROR_TYPE: "timeout"}, is_error=True)
         budget = self._context.budget
         spent = {} if budget is None else attributes_of_run(budget.usage)
-        answer = self._answer() if self.sends_content and names.STOPPED in ending else {}
+        answer = described(self._answer) if self.sends_content and names.STOPPED in ending else {}
         span.end({**spent, **answer, **ending}, is_error)
 
     def _run_ended(self, span: OpenSpan, seconds: float) -> None:
@@ -210,8 +211,7 @@ class _RunTelemetry(RunHook):
         }
         span = self.begin(f"{names.EXECUTE_TOOL} {tool.name}", SpanKind.INTERNAL, attributes, self._tool_ended)
         if self.sends_content and span.is_recording:
-            content = {names.TOOL_ARGUMENTS: cut_text(arguments), names.TOOL_DESCRIPTION: cut_text(tool.description)}
-            span.note(content)
+            span.note({names.TOOL_ARGUMENTS: cut_text(arguments), names.TOOL_DESCRIPTION: cut_text(tool.description)})
         token = attach(set_value(_TOOL, (self._otel, tool.name), span.context()))
         try:
             outcome = execute()
@@ -263,21 +263,21 @@ class _Attempt:
         self._streams = request.stream
         self._first: float | None = None
         self._usage: Usage | None = None
-        attributes = attributes_of_request(backend, request)
+        attributes = dict(described(attributes_of_request, backend, request))
         name = " ".join(filter(None, (names.CHAT, attributes.get(names.REQUEST_MODEL))))
         self.span = run.begin(name, SpanKind.CLIENT, attributes, self._ended)
         if run.sends_content and self.span.is_recording:
-            self.span.note(attributes_of_input(request.transcript))
+            self.span.note(described(attributes_of_input, request.transcript))
 
     def note(self, delta: object) -> None:
         """Take in what arrived. The span ends with the reply."""
         if isinstance(delta, Reply):
             self._usage = delta.usage
-            ending = attributes_of_reply(delta)
+            ending = dict(described(attributes_of_reply, delta))
             if self._first is not None:
                 ending[names.FIRST_CHUNK] = self._first
             if self._run.sends_content and self.span.is_recording:
-                ending.update(attributes_of_output(delta.message, ending[names.FINISH_REASONS][0]))
+                ending.update(described(attributes_of_output, delta.message, finish_reason(delta.finish_reason)))
             self.end(ending)
         elif self._first is None and self._streams and isinstance(delta, _CHUNKS):
             self._first = self.span.seconds

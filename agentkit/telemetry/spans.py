@@ -7,7 +7,6 @@ and the context of that step.
 
 import functools
 import logging
-import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
@@ -49,10 +48,18 @@ class _Logged:
         return True
 
 
+_DESCRIBING = _Logged("say what a span is about")
 _BEGINNING = _Logged("begin a span")
 _ENDING = _Logged("end a span")
 _MEASURING = _Logged("record a metric")
 _SENDING = _Logged("make the headers of a request")
+
+
+def described(describe: Callable[..., Mapping[str, Any]], *given: Any) -> Mapping[str, Any]:
+    """Attributes; none where they can't be made."""
+    with _DESCRIBING:
+        return describe(*given)
+    return {}
 
 
 class OpenSpan:
@@ -75,8 +82,7 @@ class OpenSpan:
         self._late: dict[str, Any] = {}
         self._ended = ended
         self._started = time.perf_counter()
-        self._lock = threading.Lock()
-        self._is_open = True
+        self._ends = [True]  # which is taken out once, by the thread that ends it
         self._made: tuple[Context, Context] | None = None
         self._span: Span = INVALID_SPAN
         with _BEGINNING:
@@ -128,7 +134,7 @@ class OpenSpan:
     @property
     def is_open(self) -> bool:
         """Whether it has not ended."""
-        return self._is_open
+        return bool(self._ends)
 
     def note(self, attributes: Mapping[str, Any]) -> None:
         """Add attributes that no sampler has to see; they are set when it ends."""
@@ -136,10 +142,10 @@ class OpenSpan:
 
     def end(self, attributes: Mapping[str, Any], is_error: bool = False) -> None:
         """End it, unless it has ended. attributes: what is known only now."""
-        with self._lock:
-            if not self._is_open:
-                return
-            self._is_open = False
+        try:
+            self._ends.pop()
+        except IndexError:
+            return
         seconds = self.seconds
         self._late.update(attributes)
         self.attributes.update(self._late)

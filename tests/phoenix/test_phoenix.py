@@ -99,11 +99,12 @@ def spans(phoenix: str, bin_folder: Path) -> list[dict[str, Any]]:
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["High at noon.", "High at noon."]
-    end, found = time.monotonic() + 30, []
+    end = time.monotonic() + 30
+    found: list[dict[str, Any]] = []
     while len(found) < 18 and time.monotonic() < end:
         found = fetched(f"{phoenix}/v1/projects/default/spans?limit=100")["data"]
         time.sleep(0.5)
-    return list(found)
+    return found
 
 
 def tree(spans: list[dict[str, Any]], parent: str | None = None) -> list[Any]:
@@ -112,8 +113,9 @@ def tree(spans: list[dict[str, Any]], parent: str | None = None) -> list[Any]:
 
 
 def test_phoenix_sees_the_tree_and_its_kinds(spans: list[dict[str, Any]]) -> None:
-    outer, inner = ("LLM", "chat outer", []), ("LLM", "chat inner", [])
-    expert = ("AGENT", "invoke_agent expert", [inner, ("TOOL", "execute_tool look_up", []), inner])
+    outer: Any = ("LLM", "chat outer", [])
+    inner: Any = ("LLM", "chat inner", [])
+    expert: Any = ("AGENT", "invoke_agent expert", [inner, ("TOOL", "execute_tool look_up", []), inner])
     assert (
         tree(spans) == [("AGENT", "invoke_agent boss", [outer, ("TOOL", "execute_tool expert", [expert]), outer])] * 2
     )

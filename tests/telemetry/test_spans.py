@@ -575,3 +575,38 @@ def test_a_guard_that_replaces_an_answer_leaves_the_spans_of_what_was_asked() ->
     told(agent, "streamed", "secret")
     assert recorder.tree() == [("invoke_agent agent", ["chat"]), "invoke_agent agent"]
     assert recorder.open == []
+
+
+def test_a_backend_of_which_nothing_can_be_known_is_traced(caplog: pytest.LogCaptureFixture) -> None:
+    class Silent:
+        def reply(self, request: Request) -> ReplyStream:
+            yield Reply({"role": "assistant", "content": "Hi."})
+
+        def capabilities(self, ask: bool = False) -> Capabilities:
+            if is_asked.is_set():
+                raise RuntimeError("secret")
+            return Capabilities()
+
+        def close(self) -> None:
+            pass
+
+    is_asked = threading.Event()
+    recorder = Recorder()
+    agent = Agent(Silent(), tools_as="native", hooks=[recorder.otel(content=True)])
+    run = agent.stream("Go.")
+    next(run)
+    is_asked.set()
+    assert [event.result.output for event in run if isinstance(event, RunFinished)] == ["Hi."]
+    chat = recorder.one("chat")
+    assert "gen_ai.response.finish_reasons" not in attributes(chat)
+    assert "telemetry could not say what a span is about: RuntimeError" in caplog.text
+    assert recorder.open == []
+
+
+def test_a_server_that_claims_more_tokens_than_can_be_sent() -> None:
+    recorder = Recorder()
+    with serve([whole("Hi.", usage={"prompt_tokens": 10**30, "completion_tokens": 10**25})]) as server:
+        Agent(OpenAIBackend("tiny", base_url=server.url, api_key="k"), hooks=[recorder.otel()]).run("Go.")
+    for span in recorder.ended:
+        assert all(value < 2**63 for value in attributes(span).values() if isinstance(value, int))
+    assert all(getattr(point, "sum", 0) < 2**64 for _, point in recorder.points())
