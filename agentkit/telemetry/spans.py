@@ -151,7 +151,8 @@ class OpenSpan:
         self.attributes.update(self._late)
         with _ENDING:
             if self.is_recording:
-                self._span.set_attributes(self._late)
+                if self._late:
+                    self._span.set_attributes(self._late)
                 if is_error:
                     self._span.set_status(_ERROR)
             self._span.end()
