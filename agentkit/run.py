@@ -174,23 +174,24 @@ def events_of(
     garbage collector finds it.
     """
     context = executor.context
+    budget = context.budget
+    assert budget is not None
     ends: list[Event] = []
     try:
-        yield from _stored(steps, turn, context, arriving, ends)
+        yield from _stored(steps, turn, context, budget, arriving, ends)
         output = answer.output(transcript, executor.ended_by)
     except Exception:
         turn.roll_back()
         raise
     is_replayed = turn.state == "answered"
     if is_replayed and streams and isinstance(output, str):
-        yield TextDelta(output)
+        yield TextDelta(output, at=budget.seconds)
     messages_of_the_run: Any = functools.partial(turn.whole, list(transcript))  # read when it is asked for
-    assert context.budget is not None
     yield RunFinished(
         Result(
             output,
             messages_of_the_run if turn.first_number else messages_of_the_run(),
-            context.budget.usage,
+            budget.usage,
             _stopped(ends, transcript, executor, answer, output, turn),
             list(turn.records) if is_replayed else [event.record for event in ends if isinstance(event, ToolFinished)],
             list(repairs),
@@ -199,15 +200,18 @@ def events_of(
             is_replayed,
             _finish_reason(ends, turn),
             turn.begins + turn.first_number,
-        )
+        ),
+        at=budget.seconds,
     )
 
 
-def _stored(steps: Steps, turn: Turn, context: Context, arriving: Arriving, ends: list[Event]) -> Steps:
-    """The events of the loop until the run is to stop; the text of a reply that was arriving then is a last reply.
-    ends: gets those that the result is made of."""
+def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving: Arriving, ends: list[Event]) -> Steps:
+    """The events of the loop with their times until the run is to stop; the text of a reply that was arriving then is a
+    last reply. ends: gets those that the result is made of."""
+    clock, started = budget.clock, budget.started
     with contextlib.closing(steps):
-        for event in () if _is_cancelled(context) else steps:
+        for made in () if _is_cancelled(context) else steps:
+            event = made.emitted(clock() - started)
             turn.note(event)
             arriving.note(event)
             if isinstance(event, _ENDS):
@@ -218,7 +222,7 @@ def _stored(steps: Steps, turn: Turn, context: Context, arriving: Arriving, ends
     kept = arriving.keep("cancelled" if _is_cancelled(context) else "seconds")
     if kept is not None:
         ends.append(kept)
-        yield kept
+        yield kept.emitted(budget.seconds)
 
 
 def _stopped(

@@ -59,7 +59,7 @@ LAYERS = [
         "retrieval.sentences",
         "retrieval.inline_markup",
     ],
-    ["tooling.stop", "tooling.error_text", "tooling.dates"],
+    ["tooling.stop", "tooling.error_text", "tooling.error_log", "tooling.dates"],
     ["tooling.event_loop", "tooling.objects"],
     ["tooling.settling", "tooling.readable"],
     ["tooling.simpler_values"],

@@ -24,7 +24,7 @@ from agentkit.cli.mqtt import mqtt, mqtt_chat
 from agentkit.cli.stores import leave
 from agentkit.cli.streams import usable_streams
 from agentkit.cli.tools import tools
-from agentkit.serving.environment import drop_service_links, set_defaults
+from agentkit.serving.environment import drop_service_links, set_defaults, show_warnings
 
 CONFIGURED = ("ask", "chat", "models", "replay", "sessions")
 """The commands that read the configuration file."""
@@ -35,6 +35,7 @@ class _App(typer.Typer):
         with usable_streams():
             hide_arguments()
             drop_service_links()
+            show_warnings()
             if not sys.stdout.isatty():  # typer's help cuts what is longer than its columns
                 set_defaults({"TERMINAL_WIDTH": "160"})
             return super().__call__(*args, **options)
