@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from agentkit import Agent, MemorySessions, Session, SQLiteSessions, tool
+from agentkit import Agent, ConfigurationError, MemorySessions, Session, SQLiteSessions, tool
 from agentkit.cli import app
 from agentkit.cli.trace import command
 from agentkit.cli.trace import runs as built
@@ -97,8 +97,8 @@ def text_of(made: str) -> str:
 
 
 def test_a_run_has_its_times_calls_tokens_cost_and_errors(file: Path) -> None:
-    calls = [("search", {"query": "a", "seconds": 0.05}), ("search", {"query": "b", "seconds": 0.05})]
-    first = reply("I look.", *calls, ("search", {"query": "bad"}), cost=0.002, reasoning_content="Hm, two at once.")
+    searches = ("search", {"query": "a", "seconds": 0.05}), ("search", {"query": "b"})
+    first = reply("I look.", *searches, ("search", {"query": "bad"}), cost=0.002, reasoning_content="Hm, two at once.")
     made = agent(first, reply("Done: it is so.", cost=0.001), instructions="Be brief.")
     seen = traced(file, *lines(made.stream("What is it?")))
     text = text_of(seen)
@@ -110,10 +110,9 @@ def test_a_run_has_its_times_calls_tokens_cost_and_errors(file: Path) -> None:
     problem = re.search(r'<a href="#(\w+)">Run 1, reply 1, search: Error: search raised ConnectionError', seen)
     assert problem is not None
     assert f'<details class="call failed" id="{problem[1]}">' in seen
-    bars = re.findall(r'<li class="([\w ]+)">.*?<rect x="([\d.]+)%" width="([\d.]+)%"', seen, re.DOTALL)
-    assert [kind for kind, _, _ in bars] == ["reply", "tool done", "tool done", "tool failed", "reply"]
-    (x, width), (other, _) = ((float(x), float(width)) for _, x, width in bars[1:3])
-    assert x <= other < x + width  # the calls ran at the same time
+    bars = re.findall(r'<li class="([\w ]+)">', seen)
+    assert bars == ["reply", "tool done", "tool done", "tool failed", "reply"]
+    assert len(re.findall(r'<rect x="[\d.]+%" width="[\d.]+%"', seen)) == 5
 
 
 def test_what_was_discarded_limited_waits_or_is_unknown_is_said(file: Path) -> None:
@@ -182,6 +181,36 @@ def test_whole_results_and_failures_are_read_as_they_are_printed(file: Path) -> 
     assert "The record has no times." in text
     assert re.search(r'search { "query": "a", "seconds": 0.02 } \d\d ms', text)
     assert "Run 2: the server is gone" in text
+
+
+def test_a_run_that_failed_has_its_error_when_that_is_recorded_behind_its_events(file: Path) -> None:
+    run = agent(reply("I look.", ("search", {"query": "a"}))).stream("Is it?")  # there is no second reply
+    texts: list[str] = []
+    with pytest.raises(ConfigurationError) as caught:
+        texts.extend(json.dumps(event_record(event)) for event in run)
+    text = text_of(traced(file, *texts, json.dumps(error_record(caught.value))))
+    assert "1 run ·" in text
+    assert "Run 1: the script has 1 replies, but this is request 2" in text
+    assert "user Is it?" in text
+    assert text.count("Result found a") == 1
+    assert "tool found a" not in text
+
+
+def test_calls_at_the_same_time_have_bars_of_their_own_seconds(file: Path) -> None:
+    """Results are emitted in the order of the calls, and a call may start before its reply is complete."""
+    names = ("early", "slow", "quick")
+    calls = [{"id": each, "function": {"name": each, "arguments": "{}"}} for each in names]
+    events: list[dict[str, Any]] = [
+        {"event": "reply_started", "at": 0, "turn": 1},
+        {"event": "reply_finished", "at": 8, "reply": {"message": {"tool_calls": calls}}},
+        *({"event": "tool_started", "at": 8, "id": each, "name": each, "raw_arguments": "{}"} for each in names),
+    ]
+    for name, at, seconds in zip(names, (10, 16, 16), (6, 8, 2), strict=True):
+        record = {"id": name, "name": name, "response": "x", "error": None, "seconds": seconds}
+        events.append({"event": "tool_finished", "at": at, "record": record})
+    seen = traced(file, *map(json.dumps, events), json.dumps({"event": "run_finished", "at": 20, "result": {}}))
+    bars = re.findall(r'<rect x="([\d.]+)%" width="([\d.]+)%"', seen)
+    assert bars == [("0.0", "40.0"), ("20.0", "30.0"), ("40.0", "40.0"), ("40.0", "10.0")]
 
 
 NOT_RUNS = ["", "\n\n", "no json", "[1, 2]", '{"a": 1}', "null", '"x"', "{", "{}", '{"event": 3}', '{"event": "other"}']
@@ -300,9 +329,14 @@ def test_the_page_does_not_replace_what_it_is_made_from(file: Path) -> None:
     file.write_text("x", encoding="utf-8")
     assert trace(file, "-o", file)[0] == 2
     assert file.read_text(encoding="utf-8") == "x"
-    code, _, err = trace(file.parent / "none.jsonl" / "x", "-o", file.parent)
-    assert code == 1
-    assert "Traceback" not in err
+    assert trace(file, "-o", file.parent)[0] == 1
+
+
+@pytest.mark.parametrize("source", ["none.jsonl", "folder/none.jsonl", "a\x00b", "x" * 5000, ""])
+def test_what_is_neither_a_file_nor_a_session_is_an_error_of_one_line(source: str, tmp_path: Path) -> None:
+    code, out, err = trace(source, "--store", tmp_path / "s.db", "-o", tmp_path / "page.html")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert not (tmp_path / "page.html").exists()
 
 
 # What a tool has read

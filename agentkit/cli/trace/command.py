@@ -42,10 +42,10 @@ def trace(
 
     if output is None and sys.stdout.isatty():
         leave("a page is not for a terminal: write it to a file, as with -o page.html", 2)
-    if output is not None and output.exists() and Path(source).exists() and output.samefile(source):
-        leave(f"{output} is what is read: write the page to another file", 2)
     runs, complaints = Runs(), _Complaints()
     try:
+        if output is not None and output.is_file() and Path(source).is_file() and output.samefile(source):
+            leave(f"{output} is what is read: write the page to another file", 2)
         if source == "-" or Path(source).is_file():
             _read(source, runs, complaints)
         else:
@@ -92,9 +92,10 @@ def _read(source: str, runs: "Runs", complaints: _Complaints) -> None:
 
 def _replay(name: str, store: str | None, skip_damaged: bool, runs: "Runs") -> None:
     from agentkit.cli.trace.records import of_session
+    from agentkit.session import ID
 
     with opened(store) as sessions:
-        if name not in sessions:
+        if not ID.fullmatch(name) or name not in sessions:
             leave(f"{name!r} is neither a file nor a stored session (agentkit sessions list shows all)", 1)
         for record in of_session(sessions[name].entries(skip_damaged=skip_damaged)):
             runs.add(record)

@@ -19,6 +19,8 @@ from agentkit.limits import Usage
 FOLDER = Path(__file__).parent
 ROWS = 400
 """Rows of a timeline."""
+PROBLEMS = 200
+"""Problems that are listed."""
 FOLDED = 8
 """The number of runs from which on each is folded."""
 STATES = {
@@ -39,10 +41,12 @@ def page(title: str, runs: list[TracedRun], complaints: list[str]) -> Iterator[s
     """The page, in pieces. complaints: what could not be read."""
     style = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))
     shown = [_Run(run, number) for number, run in enumerate(runs, 1)]
+    problems = [problem for run in shown for problem in run.problems()]
     yield from _template().generate(
         title=title,
         runs=shown,
-        problems=[problem for run in shown for problem in run.problems()],
+        problems=problems[:PROBLEMS],
+        more_problems=len(problems[PROBLEMS:]),
         complaints=complaints,
         usage=_spent(sum((run.usage for run in runs), Usage())),
         is_folded=len(runs) >= FOLDED,

@@ -11,7 +11,7 @@ from agentkit.cli.streams import codec_of
 from agentkit.errors import AgentkitError
 from agentkit.message import unwrapped_response
 from agentkit.sessions.log import Entry, begins_turn
-from agentkit.tools import is_failure
+from agentkit.tooling.outcome import is_failure
 
 MAX_LINE = 200_000_000
 """Characters of a line: it is read as a whole."""
@@ -31,7 +31,7 @@ def of_file(file: BinaryIO, complain: Callable[[str], object]) -> Iterator[Recor
         if isinstance(record, dict) and isinstance(record.get("event"), str):
             yield record
         elif isinstance(record, dict) and isinstance(record.get("messages"), list):
-            yield from _of_whole(record)
+            yield {"event": "whole", "result": record}
         else:
             complain(f"line {number} is no event and no result: {in_a_line(text[:200], 60)}")
 
@@ -72,7 +72,7 @@ def _lines(file: BinaryIO) -> Iterator[str]:
     yield "".join(pieces).rstrip()
 
 
-def _of_whole(record: Record) -> Iterator[Record]:
+def of_whole(record: Record) -> Iterator[Record]:
     """The records of a whole result, or of a run that failed; they have no times."""
     messages = [each for each in record["messages"] if isinstance(each, dict)]
     begin = next((n for n in range(len(messages), 0, -1) if messages[n - 1].get("role") == "user"), 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentkit._text import cut
-from agentkit.cli.trace.records import Record, text_in
+from agentkit.cli.trace.records import Record, of_whole, text_in
 from agentkit.limits import Usage
 from agentkit.record import amount_of, usage_from
 
@@ -96,6 +96,8 @@ class Runs:
     def add(self, record: Record) -> None:
         """Take in a record; what is no record of a run is ignored."""
         at = amount_of(record.get("at"))
+        if record["event"] == "whole":
+            self._add_whole(_dict(record.get("result")))
         if record["event"] not in EVENTS:
             return
         is_earlier = at is not None and self._at is not None and at < self._at and not self._has_start
@@ -104,6 +106,13 @@ class Runs:
         self._before, self._at = self._at, at if at is not None else self._at
         self._added += len(_list(record.get("adds")))
         getattr(self, f"_{record['event']}")(record, at)
+
+    def _add_whole(self, result: Record) -> None:
+        if "error" in result and not self._is_ended:  # why the run failed whose events came before
+            self._run_finished({"result": result}, self._at)
+            return
+        for record in of_whole(result):
+            self.add(record)
 
     def _begin(self) -> None:
         self.end()
