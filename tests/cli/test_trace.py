@@ -157,6 +157,8 @@ def test_a_run_that_was_killed_has_what_there_is(file: Path) -> None:
     assert "Run 1: the record ends before the run did" in text
     assert "send: no result: whether it had an effect is not known" in text
     assert f"left out: line {started + 2} is no JSON" in text
+    text = text_of(traced(file, *texts[: started + 2]))
+    assert "Run 1: the record ends before the run did" in text  # before the answer
     deltas = [n for n, each in enumerate(texts) if '"text_delta"' in each]
     text = text_of(traced(file, *texts[: deltas[-1]]))
     assert "Reply 2" in text
@@ -313,6 +315,21 @@ def test_a_call_of_a_session_whose_effect_is_not_known_and_undone_messages_are_s
         assert "note messages undone: 1" in text_of(page_of(sessions["t"]))
 
 
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_tool_that_ended_the_run_gave_its_answer(is_stored: bool, file: Path) -> None:
+    @tool(ends_run=True)
+    def answer(text: str) -> str:
+        """Answer."""
+        return text
+
+    with MemorySessions() as sessions:
+        run = Agent(ScriptedBackend(("answer", {"text": "42"})), tools=[answer]).stream("What?", session=sessions["s"])
+        texts = lines(run)[:-1]
+        text = text_of(page_of(sessions["s"]) if is_stored else traced(file, *texts))
+    assert "Problems" not in text
+    assert "answer ·" in text
+
+
 def test_the_command_finds_a_session_in_the_store_or_says_that_there_is_none(tmp_path: Path) -> None:
     store = str(tmp_path / "s.db")
     with SQLiteSessions(store) as sessions:
@@ -399,7 +416,7 @@ def test_what_others_wrote_is_text_wherever_it_stands(file: Path) -> None:
 
 def test_characters_that_nobody_sees_are_named(file: Path) -> None:
     text = text_of(traced(file, *hostile_lines("a\x1bb\x00c\u202ed\U000e0041e\ud800f")))
-    assert "a␛b␀c⟨U+202E⟩d⟨U+E0041⟩e⟨U+D800⟩f" in text
+    assert "a⟨U+001B⟩b⟨U+0000⟩c⟨U+202E⟩d⟨U+E0041⟩e⟨U+D800⟩f" in text
 
 
 def test_a_page_loads_nothing_and_runs_nothing(file: Path) -> None:

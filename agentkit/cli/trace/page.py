@@ -64,12 +64,9 @@ def _template() -> Template:
 
 def _seen(value: Any) -> Any:
     """A value as it is printed: control characters, and those that hide, or change the order of others, by name."""
-    return _HIDDEN.sub(_name, value.replace("\r\n", "\n")) if type(value) is str else value
-
-
-def _name(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
+    if type(value) is not str:
+        return value
+    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value.replace("\r\n", "\n"))
 
 
 @dataclass
@@ -150,7 +147,7 @@ class _Run:
 
     def _ending(self) -> str:
         last = self.run.turns[-1] if self.run.turns else None
-        is_whole = last is not None and last.is_complete and all(call.ended is not None for call in last.calls)
+        is_whole = last is not None and last.is_complete and not last.calls
         return self.run.stopped or ("answer" if is_whole else "the record ends before the run did")
 
     def _draw(self) -> None:
@@ -187,4 +184,6 @@ def _spent(usage: Usage, unknown: str = "") -> str:
 def _seconds(time: float) -> str:
     if time >= 120:
         return f"{time / 60:.1f} min"
-    return f"{time * 1000:.0f} ms" if time < 1 else f"{time:.2f} s"
+    if time >= 1:
+        return f"{time:.2f} s"
+    return f"{time * 1000:.0f} ms" if time >= 0.01 or not time else f"{time * 1000:.1f} ms"

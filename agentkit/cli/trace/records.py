@@ -82,15 +82,15 @@ def of_whole(record: Record) -> Iterator[Record]:
     yield {"event": "run_finished", "result": record}
 
 
-def of_message(message: Mapping[str, Any], at: float | None, **more: Any) -> Iterator[Record]:
-    """The records of a message of a transcript. more: further fields of a reply."""
+def of_message(message: Mapping[str, Any], at: float | None, ends_run: bool = False, **more: Any) -> Iterator[Record]:
+    """The records of a message of a transcript. ends_run: with this result. more: further fields of a reply."""
     role = message.get("role")
     if role == "assistant":
         yield {"event": "reply_finished", "at": at, "reply": {"message": message, **more}}
     elif role == "tool":
         text = unwrapped_response(text_in(message.get("content")))
         made = {"id": message.get("tool_call_id"), "response": text, "error": text if is_failure(text) else None}
-        yield {"event": "tool_finished", "at": at, "record": made}
+        yield {"event": "tool_finished", "at": at, "record": made, "ends_run": ends_run}
     else:
         yield {"event": "message", "at": at, "message": message}
 
@@ -117,7 +117,8 @@ def of_session(entries: Iterable[Entry]) -> Iterator[Record]:
             elif entry.value.get("role") == "tool" and (name := entry.value.get("tool_call_id")) not in started:
                 yield {"event": "tool_started", "at": replied, "id": name}
             reason = entry.extra.get("finish_reason") or entry.extra.get("stopped") or ""
-            yield from of_message(entry.value, at, usage=entry.usage, finish_reason=reason)
+            ends_run = bool(entry.extra.get("ends"))
+            yield from of_message(entry.value, at, ends_run, usage=entry.usage, finish_reason=reason)
             if entry.extra.get("unknown"):
                 yield {"event": "unknown_effect", "id": entry.value.get("tool_call_id")}
         elif entry.kind in ("undo", "view"):

@@ -255,6 +255,7 @@ class Runs:
         call = self._call(made)
         call.seconds = amount_of(made.get("seconds"))
         call.ended, call.state = at, "done" if made.get("error") is None else "failed"
+        self._run.stopped = "answer" if record.get("ends_run") is True else None
         call.response = self.shown(made.get("response"))
         self._run.rest += [self._said(message) for message in _list(record.get("adds"))[1:]]
 
