@@ -25,6 +25,7 @@ from agentkit.event import Reply, ReplyDiscarded, ToolFinished
 from agentkit.limits import Limits, Usage
 from agentkit.record import error_record, event_record, result_record
 from agentkit.testing import ScriptedBackend
+from tests.support.growth import assert_linear
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -98,11 +99,11 @@ def text_of(made: str) -> str:
 
 def test_a_run_has_its_times_calls_tokens_cost_and_errors(file: Path) -> None:
     searches = ("search", {"query": "a", "seconds": 0.05}), ("search", {"query": "b"})
-    first = reply("I look.", *searches, ("search", {"query": "bad"}), cost=0.002, reasoning_content="Hm, two at once.")
+    first = reply("I look.", *searches, ("search", {"query": "bad"}), cost=0.002, reasoning_content="Hm. " * 99)
     made = agent(first, reply("Done: it is so.", cost=0.001), instructions="Be brief.")
     seen = traced(file, *lines(made.stream("What is it?")))
     text = text_of(seen)
-    for each in ("Run 1: What is it?", "system Be brief.", "I look.", "Hm, two at once.", "Done: it is so.", "found a"):
+    for each in ("Run 1: What is it?", "system Be brief.", "I look.", "Hm. Hm. " * 40, "Done: it is so.", "found a"):
         assert each in text
     assert "2 requests · 3 tool calls · 2,400 + 68 tokens · cost 0.003" in text
     assert "1,200 + 34 tokens · cost 0.002" in text
@@ -459,6 +460,36 @@ def test_a_record_of_many_events_makes_a_page_of_bounded_size(monkeypatch: pytes
     assert len(made) < 500_000
     assert "1,000 + 0 tokens" in made
     assert "replies and calls are left out of this page" in made
+
+
+def test_a_record_is_read_in_linear_time_and_nested_at_any_depth() -> None:
+    def calls(count: int) -> None:
+        made = [{"id": f"{n}", "function": {"name": "f", "arguments": "{}"}} for n in range(count)]
+        runs = Runs()
+        runs.add({"event": "reply_finished", "reply": {"message": {"role": "assistant", "tool_calls": made}}})
+        for call in made:
+            runs.add({"event": "tool_started", "id": call["id"]})
+        for call in made:
+            runs.add({"event": "tool_finished", "record": {"id": call["id"], "response": "x"}})
+        assert {call.state for call in runs.list[0].turns[0].calls} == {"done"}
+
+    assert_linear(calls, 1000)
+    deep = json.loads("[" * 900 + "]" * 900)
+    runs = Runs()
+    runs.add({"event": "run_finished", "result": {"output": deep, "messages": [{"content": deep}]}})
+    assert "[[[" in "".join(page("x", runs.list, []))
+
+
+def test_a_long_conversation_is_not_repeated_in_each_run() -> None:
+    said = [{"role": "system", "content": "Be brief."}, *({"role": "user", "content": f"no {n}."} for n in range(1000))]
+    runs = Runs()
+    for _ in range(20):
+        runs.add({"event": "run_finished", "at": 1, "result": {"messages": said, "stopped": "answer"}})
+    text = text_of("".join(page("x", runs.list, [])))
+    assert text.count("no 999.") == 3 * 20  # its title, and the message folded and unfolded
+    assert text.count("Be brief.") == 2 * 20
+    assert "no 900." not in text
+    assert "999 earlier messages" in text
 
 
 # A real browser

@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from agentkit.cli.progress import spent
-from agentkit.cli.trace.runs import Call, Said, TracedRun, Turn
+from agentkit.cli.trace.runs import Call, TracedRun, Turn
 from agentkit.limits import Usage
 
 FOLDER = Path(__file__).parent
@@ -50,7 +50,7 @@ def page(title: str, runs: list[TracedRun], complaints: list[str]) -> Iterator[s
         complaints=complaints,
         usage=_spent(sum((run.usage for run in runs), Usage())),
         is_folded=len(runs) >= FOLDED,
-        style=Markup(style),
+        style=style,
         digest="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )
 
@@ -117,7 +117,7 @@ class _Turn:
         self.calls = [_Call(call, f"{place}c{number}") for number, call in enumerate(turn.calls, 1)]
         self.name = f"Reply {turn.number}"
         took = turn.ended - turn.began if turn.began is not None and turn.ended is not None else None
-        usage = _spent(turn.usage).partition(" · ")[2] if turn.usage else ""
+        usage = _spent(turn.usage, begin=2) if turn.usage else ""
         facts = (turn.model, "" if took is None else _seconds(took), usage, turn.finish_reason)
         self.facts = [*filter(None, facts), *([] if turn.is_complete else ["not complete"])]
 
@@ -136,9 +136,9 @@ class _Run:
         messages = [*run.given, *(run.turns[0].before if run.turns else [])]
         places = [place for place, each in enumerate(messages) if each.role == "user"]
         first = places[-1] if places else 0
-        systems = [each for each in messages[:first] if each.role in ("system", "developer")]
-        self.earlier: list[Said] = [each for each in messages[:first] if each not in systems]
-        self.asked = [*systems, *messages[first:]]
+        is_told = messages[:1] and messages[0].role in ("system", "developer") and first > 0
+        self.earlier = messages[int(bool(is_told)) : first]
+        self.asked = [*messages[: int(bool(is_told))], *messages[first:]]
         self.title = " ".join(messages[first].text[:400].split())[:100] if places else ""
         self.ending = self._ending()
         has_prices = any(turn.usage is not None and turn.usage.cost is not None for turn in run.turns)
@@ -176,9 +176,11 @@ class _Run:
                     yield call.id, f"{place}, {call.call.name}: {what}"
 
 
-def _spent(usage: Usage, unknown: str = "") -> str:
-    words = [*spent(usage).split(" · ")[:-1], unknown if usage.cost is None else f"cost {usage.cost:.6f}".rstrip("0")]
-    return " · ".join(word.rstrip(".") for word in words if word and not word.startswith("0 "))
+def _spent(usage: Usage, unknown: str = "", begin: int = 0) -> str:
+    """begin: 2 for tokens and cost alone."""
+    words = spent(usage).split(" · ")[begin:-1]
+    cost = unknown if usage.cost is None else f"cost {usage.cost:.6f}".rstrip("0").rstrip(".")
+    return " · ".join(word for word in (*words, cost) if word and not word.startswith("0 "))
 
 
 def _seconds(time: float) -> str:

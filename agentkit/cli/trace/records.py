@@ -120,7 +120,7 @@ def of_session(entries: Iterable[Entry]) -> Iterator[Record]:
             ends_run = bool(entry.extra.get("ends"))
             yield from of_message(entry.value, at, ends_run, usage=entry.usage, finish_reason=reason)
             if entry.extra.get("unknown"):
-                yield {"event": "unknown_effect", "id": entry.value.get("tool_call_id")}
+                yield {"event": "unknown_effect", "calls": [{"id": entry.value.get("tool_call_id")}]}
         elif entry.kind in ("undo", "view"):
             what = f"messages undone: {entry.value}" if entry.kind == "undo" else "a shortened history is sent"
             yield {"event": "note", "at": at, "text": what}

@@ -1,6 +1,7 @@
 """The runs of a trace, built record by record; what is shown of each text is bounded."""
 
 import json
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from agentkit.record import amount_of, usage_from
 
 SHOWN, SHOWN_LATER, PAGE = 20_000, 300, 30_000_000
 """Characters shown of one text, and of one after so many characters of the page."""
+GIVEN = 30
+"""Messages that a run began with and that are shown, beside the first."""
 ITEMS = 20_000
 """Replies and calls that are shown; of the others, tokens count."""
 
@@ -20,9 +23,9 @@ ITEMS = 20_000
 class Call:
     """A tool call. state: "pending" (not run), "running" (no answer), "done", "failed", "unknown" (the effect)."""
 
-    id: Any
+    id: str
     name: str
-    arguments: str = ""
+    arguments: str
     state: str = "pending"
     began: float | None = None
     ended: float | None = None
@@ -63,6 +66,7 @@ class TracedRun:
 
     clock: str = ""
     given: list[Said] = field(default_factory=list)
+    given_left_out: int = 0
     turns: list[Turn] = field(default_factory=list)
     rest: list[Said] = field(default_factory=list)
     stopped: str | None = None
@@ -89,6 +93,7 @@ class Runs:
         self._at: float | None = None
         self._before: float | None = None
         self._parts: dict[str, list[str]] = {}
+        self._open: dict[str, deque[Call]] = {}
         self._number = self._added = self._items = 0
         self._space = PAGE
         self._is_ended, self._has_start = True, False
@@ -118,7 +123,7 @@ class Runs:
         self.end()
         self.list.append(TracedRun())
         self._at, self._number, self._added = None, 0, 0
-        self._is_ended = self._has_start = False
+        self._open, self._is_ended, self._has_start = {}, False, False
 
     @property
     def _run(self) -> TracedRun:
@@ -128,7 +133,7 @@ class Runs:
         turns = self._run.turns
         if is_new or not turns:
             self._arrived()
-            self._parts = {}
+            self._parts, self._open = {}, {}
             self._number += 1
             made = Turn(self._number, began, self._run.rest)
             self._run.rest = []
@@ -167,7 +172,13 @@ class Runs:
 
     def _run_started(self, record: Record, at: float | None) -> None:
         self._run.clock, self._has_start = _word(record.get("clock")), True
-        self._run.given = [self._said(message) for message in _list(record.get("given"))]
+        self._give(_list(record.get("given")))
+
+    def _give(self, messages: list[Any]) -> None:
+        """The messages that the run began with; of a long conversation the instructions and the last ones."""
+        first = int(len(messages) > GIVEN)
+        self._run.given = [self._said(message) for message in [*messages[:first], *messages[first:][-GIVEN:]]]
+        self._run.given_left_out = max(0, len(messages) - first - GIVEN)
 
     def _message(self, record: Record, at: float | None) -> None:
         self._run.rest.append(self._said(record.get("message")))
@@ -211,32 +222,31 @@ class Runs:
         self._parts = {}
         turn.ended, turn.is_complete = at, True
         turn.text = self.shown(text_in(message.get("content")))
-        turn.reasoning = self.shown(
-            _word(message.get("reasoning_content") or message.get("reasoning")) or turn.reasoning
-        )
+        turn.reasoning = self.shown(message.get("reasoning_content") or message.get("reasoning")) or turn.reasoning
         turn.finish_reason = _word(reply.get("finish_reason"))
         turn.model = _word(record.get("model") or reply.get("model"))
         if isinstance(reply.get("usage"), dict):
             turn.usage = usage_from(reply["usage"])
             self._run.usage += turn.usage
-        for call in _list(message.get("tool_calls")):
-            function = _dict(_dict(call).get("function"))
-            self._call(
-                {"id": _dict(call).get("id"), "raw_arguments": function.get("arguments"), **function}, is_new=True
-            )
+        for call in map(_dict, _list(message.get("tool_calls"))):
+            function = _dict(call.get("function"))
+            self._new_call(call.get("id"), function.get("name"), function.get("arguments"))
         self._run.rest += [self._said(message) for message in _list(reply.get("then"))]
 
-    def _call(self, record: Mapping[str, Any], is_new: bool = False) -> Call:
-        turn = self._turn()
-        found = next((each for each in turn.calls if each.id == record.get("id") and each.state in _OPEN), None)
-        if is_new or found is None:
-            name = _word(record.get("name")) or "(no name)"
-            found = Call(record.get("id"), name, self.shown(_pretty(record.get("raw_arguments"))))
-            if self._has_room():
-                turn.calls.append(found)
-            else:
-                self._run.left_out += 1
-        return found
+    def _call(self, record: Mapping[str, Any]) -> Call:
+        """The first call of the reply that has this id and no answer."""
+        waiting = self._open.get(_text(record.get("id")))
+        return waiting[0] if waiting else self._new_call(*map(record.get, ("id", "name", "raw_arguments")))
+
+    def _new_call(self, call_id: Any, name: Any, arguments: Any) -> Call:
+        call = Call(_text(call_id), _word(name) or "(no name)", self.shown(_pretty(arguments)))
+        calls = self._turn().calls
+        if self._has_room():
+            calls.append(call)
+        else:
+            self._run.left_out += 1
+        self._open.setdefault(call.id, deque()).append(call)
+        return call
 
     def _tool_started(self, record: Record, at: float | None) -> None:
         call = self._call(record)
@@ -257,12 +267,13 @@ class Runs:
         call.ended, call.state = at, "done" if made.get("error") is None else "failed"
         self._run.stopped = "answer" if record.get("ends_run") is True else None
         call.response = self.shown(made.get("response"))
+        self._open[call.id].popleft()
         self._run.rest += [self._said(message) for message in _list(record.get("adds"))[1:]]
 
     def _unknown_effect(self, record: Record, at: float | None) -> None:
-        for turn in self._run.turns[-1:]:
-            for call in turn.calls:
-                call.state = "unknown" if call.id == record.get("id") else call.state
+        names = {_text(_dict(call).get("id")) for call in _list(record.get("calls"))}
+        for call in self._run.turns[-1].calls if self._run.turns else ():
+            call.state = "unknown" if call.id in names else call.state
 
     def _approval_needed(self, record: Record, at: float | None) -> None:
         for call in _list(record.get("calls")):
@@ -276,10 +287,9 @@ class Runs:
             run.usage = usage_from(result["usage"])
         messages = _list(result.get("messages"))
         if not self._has_start:
-            run.given = [self._said(message) for message in messages[: len(messages) - self._added]]
+            self._give(messages[: len(messages) - self._added])
         self._records(_list(result.get("tool_calls")))
-        for call in _list(result.get("unknown_calls")):
-            self._unknown_effect(_dict(call), at)
+        self._unknown_effect({"calls": result.get("unknown_calls")}, at)
         run.rest += [Said("repaired", self.shown(each)) for each in _list(result.get("repairs"))]
         output = result.get("output")
         text = output if isinstance(output, str) else self.shown(output)
@@ -291,7 +301,7 @@ class Runs:
         """How long the calls of a whole result took; the records are of its last calls."""
         calls = [call for turn in self._run.turns for call in turn.calls if call.state in ("done", "failed")]
         for call, record in zip(reversed(calls), map(_dict, reversed(records)), strict=False):
-            if call.id == record.get("id") and call.seconds is None:
+            if call.id == _text(record.get("id")) and call.seconds is None:
                 call.seconds = amount_of(record.get("seconds"))
 
     def end(self) -> None:
@@ -299,9 +309,6 @@ class Runs:
         if self.list:
             self._arrived()
         self._parts, self._is_ended = {}, True
-
-
-_OPEN = ("pending", "running", "approval")
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -329,4 +336,7 @@ def _pretty(arguments: Any) -> str:
 
 
 def _indented(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=2)
+    except RecursionError:
+        return json.dumps(value, ensure_ascii=False)  # in C, as it was read
