@@ -172,14 +172,7 @@ class Event:
     """
 
     adds: tuple[Message, ...] = field(default=(), kw_only=True)
-    at: float = field(default=0.0, kw_only=True, compare=False)
-
-    def emitted(self, at: float) -> "Event":
-        """The event of a run at this time: this object, or a copy where it has been emitted before."""
-        if self.at:
-            return replace(self, at=at)
-        object.__setattr__(self, "at", at)  # each delta passes here: a copy takes ten times as long
-        return self
+    at: float = field(default=0.0, init=False, compare=False, repr=False)
 
 
 Steps = Generator[Event, None, None]

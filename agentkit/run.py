@@ -4,6 +4,7 @@ import contextlib
 import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from types import TracebackType
 from typing import Any, Generic, cast, get_args
 
@@ -153,6 +154,8 @@ class Arriving:
         return event
 
 
+_set = object.__setattr__  # events are frozen
+
 _ENDS = (ReplyFinished, ToolFinished, ApprovalNeeded, LimitReached)
 """The events that a result is made of."""
 
@@ -199,9 +202,11 @@ def _events(
         raise
     is_replayed = turn.state == "answered"
     if is_replayed and streams and isinstance(output, str):
-        yield TextDelta(output, at=budget.seconds)
+        text = TextDelta(output)
+        _set(text, "at", budget.seconds)
+        yield text
     messages_of_the_run: Any = functools.partial(turn.whole, list(transcript))  # read when it is asked for
-    yield RunFinished(
+    finished = RunFinished(
         Result(
             output,
             messages_of_the_run if turn.first_number else messages_of_the_run(),
@@ -214,9 +219,10 @@ def _events(
             is_replayed,
             _finish_reason(ends, turn),
             turn.begins + turn.first_number,
-        ),
-        at=budget.seconds,
+        )
     )
+    _set(finished, "at", budget.seconds)
+    yield finished
 
 
 def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving: Arriving, ends: list[Event]) -> Steps:
@@ -224,8 +230,10 @@ def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving
     last reply. ends: gets those that the result is made of."""
     clock, started = budget.clock, budget.started
     with contextlib.closing(steps):
-        for made in () if _is_cancelled(context) else steps:
-            event = made.emitted(clock() - started)
+        for event in () if _is_cancelled(context) else steps:
+            if event.at:  # of a middleware that yields an object again
+                event = copy(event)
+            _set(event, "at", clock() - started)  # each delta passes here
             turn.note(event)
             arriving.note(event)
             if isinstance(event, _ENDS):
@@ -236,7 +244,8 @@ def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving
     kept = arriving.keep("cancelled" if _is_cancelled(context) else "seconds")
     if kept is not None:
         ends.append(kept)
-        yield kept.emitted(budget.seconds)
+        _set(kept, "at", budget.seconds)
+        yield kept
 
 
 def _stopped(

@@ -1,5 +1,7 @@
 """`at`: when a run emitted each event, in seconds since its start."""
 
+import copy
+import pickle
 import time
 
 from agentkit import Agent, Context, MemorySessions, tool
@@ -71,9 +73,11 @@ def test_an_event_that_is_yielded_again_keeps_the_time_it_had() -> None:
         assert len(set(times(list(found)))) >= len(found) - 1
 
 
-def test_events_that_differ_in_their_time_only_are_equal() -> None:
-    assert TextDelta("a", at=1.5) == TextDelta("a") == TextDelta("a", at=2.5)
-    assert TextDelta("a", at=1.5) != TextDelta("b", at=1.5)
+def test_the_time_of_an_event_is_kept_by_copies_and_makes_no_other_event_of_it() -> None:
+    said, *_ = (event for event in Agent(ScriptedBackend("Yes.")).stream("Go?") if isinstance(event, TextDelta))
+    assert said == TextDelta(said.text)
+    assert said.at > 0 == TextDelta(said.text).at
+    assert [copy.copy(said).at, pickle.loads(pickle.dumps(said)).at] == [said.at] * 2
 
 
 def test_an_answer_that_is_replayed_has_times_too() -> None:
