@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from agentkit import Agent, Tool, tool
+from agentkit.serving.http.app import create_app
 from agentkit.testing import ScriptedBackend
+from tests.support.http_service import settings_for
 from tests.support.model_server import calls, serve, whole
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +62,14 @@ def test_the_command_line_shows_the_line_and_no_traceback(tmp_path: Path) -> Non
         ask = ["-m", "agentkit", "ask", "Pay.", "-q", "-T", "payments:pay", "-m", f"openai:m@{model.url}"]
         done = run("", *ask, folder=tmp_path)
     assert (done.stdout, done.stderr) == ("Done.\n", "tool pay raised RuntimeError at payments.py:7\n")
+
+
+def test_a_service_shows_its_warnings_where_no_log_is_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("agentkit"), "handlers", [logging.NullHandler()])
+    create_app(settings_for(tmp_path, "http://127.0.0.1:9"))
+    assert logging.getLogger("agentkit").handlers == []  # so that Python's handler of last resort writes them
 
 
 def check_on(values: dict[str, object]) -> bool:
