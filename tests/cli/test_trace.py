@@ -291,6 +291,7 @@ def test_a_session_has_a_run_for_each_question_with_its_times() -> None:
     text = text_of(seen)
     assert "Run 1: First?" in text
     assert "Run 2: Second?" in text
+    assert "2 requests · 3 tool calls · 2,400 + 68 tokens" in text
     assert "1,200 + 34 tokens · cost 0.001" in text
     bars = re.findall(r'<li class="([\w ]+)">', seen.partition('id="r2"')[0])
     assert bars == ["reply", "tool done", "tool failed", "tool done", "reply"]

@@ -268,6 +268,7 @@ class Runs:
         self._run.stopped = "answer" if record.get("ends_run") is True else None
         call.response = self.shown(made.get("response"))
         self._open[call.id].popleft()
+        self._run.usage += Usage(tool_calls=1)
         self._run.rest += [self._said(message) for message in _list(record.get("adds"))[1:]]
 
     def _unknown_effect(self, record: Record, at: float | None) -> None:
