@@ -16,6 +16,8 @@ export Q DOCS
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PIP = -m pip --quiet --disable-pip-version-check
+# The tests start hundreds of Python processes, each of which would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .PHONY: demo test test-model quick system check fix web bench clean

@@ -1,5 +1,6 @@
 """Fixtures shared by the tests: a loopback site, scripted model servers, and real llama.cpp servers on a tiny model."""
 
+import itertools
 import os
 import signal
 import sys
@@ -27,12 +28,21 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.fixture(scope="session")
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Names of folders, one for each test. (`mktemp` looks at all the folders that it made before, for each test.)"""
+    root = tmp_path_factory.mktemp("own")
+    return (root / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def cache_folder(own_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders for caches and for the configuration of each test's own, not the user's; and no memory of the sites of
     other tests, whose ports come again."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
-    monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    folder = next(own_folders)
+    for variable, name in {"XDG_CONFIG_HOME": "config", "AGENTKIT_CACHE": "cache"}.items():
+        (folder / name).mkdir(parents=True)
+        monkeypatch.setenv(variable, str(folder / name))
     if politeness := sys.modules.get("agentkit_tools.politeness"):
         politeness.HOSTS_OF_PROCESS.clear()
 
