@@ -29,17 +29,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 @pytest.fixture(scope="session")
-def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Names of folders, one for each test. (`mktemp` looks at all the folders that it made before, for each test.)"""
     root = tmp_path_factory.mktemp("own")
     return (root / str(number) for number in itertools.count())
 
 
 @pytest.fixture(autouse=True)
-def cache_folder(own_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def cache_folder(folder_names: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders for caches and for the configuration of each test's own, not the user's; and no memory of the sites of
     other tests, whose ports come again."""
-    folder = next(own_folders)
+    folder = next(folder_names)
     for variable, name in {"XDG_CONFIG_HOME": "config", "AGENTKIT_CACHE": "cache"}.items():
         (folder / name).mkdir(parents=True)
         monkeypatch.setenv(variable, str(folder / name))

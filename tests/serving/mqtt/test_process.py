@@ -4,13 +4,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.support import forked_cli
 from tests.support.llama_server import LlamaServer
 from tests.support.model_server import Answer, Asked, serve, whole
 from tests.support.mosquitto import EXECUTABLE, serve_mqtt
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not ins
 
 def agentkit(*arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "agentkit", *arguments],
+        [*forked_cli.command(), *arguments],
         cwd=ROOT,
         env={**os.environ, **environment},
         input=stdin,
