@@ -29,6 +29,7 @@ demo: .venv-demo/installed
 # What failed at first is printed with its traceback.
 RERUNS = --reruns 1 --max-suite-reruns 10 --rerun-show-tracebacks
 test: .venv/installed system
+	@.venv/$(BIN)/python -m compileall -q -j 0 agentkit tools
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q $(RERUNS)
 
 QUICK = tests/test_loop.py tests/test_tools.py tests/test_approval.py tests/test_transcript.py tests/test_repair.py tests/text

@@ -10,6 +10,7 @@ streams, PYTHONIOENCODING, Ctrl-C of a terminal, missing packages) is for a real
 
 import array
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
@@ -117,13 +118,16 @@ class Server:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for each in (self._selector, self._listener, self._woken, self._waking, client, *self._clients.values()):
-                each.close()
-            become(*marshal.loads(given), descriptors)
+            self._selector.close()
+            for connection in (self._listener, self._woken, self._waking, client, *self._clients.values()):
+                connection.close()
+            folder, arguments, variables = marshal.loads(given)
+            become(folder, arguments, variables, descriptors)
             return True
         for each in descriptors:
             os.close(each)
-        client.sendall(f"{pid}\n".encode())
+        with contextlib.suppress(OSError):  # the client was killed
+            client.sendall(f"{pid}\n".encode())
         self._clients[pid] = client
         self._selector.register(client, selectors.EVENT_READ, pid)
         return False
@@ -136,7 +140,8 @@ class Server:
             with self._clients.pop(pid) as client:
                 if client.fileno() in self._selector.get_map():
                     self._selector.unregister(client)
-                    client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+                    with contextlib.suppress(OSError):
+                        client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
 def become(folder: str, arguments: list[str], variables: dict[str, str], descriptors: "array.array[int]") -> None:
