@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.llama_server import LlamaServer, serve_llama
 from tests.support.model_server import ModelServer, serve
@@ -17,6 +18,13 @@ from tests.support.tiny_model import write_tiny_model
 
 # The tests with a real model run where its path is given: make test-model.
 collect_ignore = [] if os.environ.get("AGENTKIT_TEST_MODEL") else ["model"]
+
+# The examples of the property tests are the same in each run, so that an unrelated change can't fail by chance. With
+# AGENTKIT_FUZZ=20, they are others each time, and 20 times as many: make fuzz.
+FUZZ = int(os.environ.get("AGENTKIT_FUZZ", "0"))
+settings.register_profile("same examples", derandomize=True, deadline=None)
+settings.register_profile("search", derandomize=False, deadline=None, print_blob=True, database=None)
+settings.load_profile("search" if FUZZ else "same examples")
 
 # A shell that starts a job in the background has it ignore SIGINT, and with it all that the job starts. The tests that
 # send Ctrl-C to a program need it as a terminal would start it.
@@ -46,6 +54,15 @@ def folder_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Names of folders, one for each test. (`mktemp` looks at all the folders that it made before, for each test.)"""
     root = tmp_path_factory.mktemp("own")
     return (root / str(number) for number in itertools.count())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Multiply the examples of the property tests where AGENTKIT_FUZZ says so: a profile can't, where a test sets their
+    number itself."""
+    own = "_hypothesis_internal_use_settings"
+    for test in {getattr(item, "function", None) for item in items} if FUZZ else ():
+        if isinstance(given := getattr(test, own, None), settings):
+            setattr(test, own, settings(given, max_examples=given.max_examples * FUZZ))
 
 
 @pytest.fixture(autouse=True)
