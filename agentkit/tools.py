@@ -316,11 +316,12 @@ class Tool(Generic[P, R]):
     def _outcome(self, value: Any) -> Outcome:
         is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
         text, images = rendered(value.output if is_result else value)
+        return self.cut(Outcome(text, images))
+
+    def cut(self, outcome: Outcome) -> Outcome:
+        """A result with no more text than the model is sent at once."""
         limit = self.options.max_result
-        if limit is None or len(text) <= limit or self.options.ends_run:
-            return Outcome(text, images)
-        note = f"\n(These are the first {limit:,} of {len(text):,} characters.)"
-        return Outcome(text[:limit] + note, images, shown=limit, whole=text)
+        return outcome if limit is None or self.options.ends_run or outcome.failed else outcome.cut(limit)
 
     def _run(self, values: dict[str, Any], context: Context) -> Any:
         if self._context is not None:

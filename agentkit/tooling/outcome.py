@@ -23,6 +23,24 @@ class Outcome:
         """The same with a note at the end of the text."""
         return replace(self, text=self.text + note) if note else self
 
+    def cut(self, limit: int) -> "Outcome":
+        """The same with a text of at most `limit` characters, and a note of what was cut."""
+        if len(self.text) <= limit:
+            return self
+        text = self.text[:limit] + _note_of_cut(limit, len(self.text))
+        return replace(self, text=text, shown=limit, whole=self.text)
+
+    def uncut(self) -> "Outcome":
+        """The same with the whole text."""
+        if not self.whole:
+            return self
+        notes = self.text[self.shown + len(_note_of_cut(self.shown, len(self.whole))) :]
+        return replace(self, text=self.whole + notes, shown=0, whole="")
+
+
+def _note_of_cut(shown: int, size: int) -> str:
+    return f"\n(These are the first {shown:,} of {size:,} characters.)"
+
 
 _FAILED = "Error: "
 
