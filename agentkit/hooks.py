@@ -202,14 +202,29 @@ class Streamed(Hook):
 
 
 def _with_texts(message: Message, made: Callable[[str], str]) -> Message:
-    """The message with its text and its reasoning replaced."""
-    changed: dict[str, Any] = dict(message)
-    for name in ("content", "reasoning_content", "refusal"):
-        if isinstance(changed.get(name), str):
-            changed[name] = made(changed[name])
-    if isinstance(changed.get("content"), list):
-        changed["content"] = [_with_text(part, made) for part in changed["content"]]
+    """The message with its text and its reasoning replaced, in whatever form a server has them."""
+    changed = {key: _in_part(value, made) if key in _TEXTS else value for key, value in message.items()}
     return cast(Message, changed)
+
+
+_TEXTS = frozenset(["content", "reasoning_content", "reasoning", "reasoning_details", "refusal"])
+_NO_TEXT = frozenset(
+    (
+        *("type", "id", "format", "detail", "url", "image_url", "input_audio", "data", "file_data", "file_id"),
+        *("signature", "thought_signature", "encrypted_content", "cache_control"),
+    )
+)
+"""Keys in parts of messages: what would be worth nothing to a server once it is changed."""
+
+
+def _in_part(part: Any, made: Callable[[str], str]) -> Any:
+    if isinstance(part, str):
+        return made(part)
+    if isinstance(part, list):
+        return [_in_part(each, made) for each in part]
+    if not isinstance(part, dict) or part.get("signature"):  # which is of the text as the server wrote it
+        return part
+    return {key: value if key in _NO_TEXT else _in_part(value, made) for key, value in part.items()}
 
 
 def with_json_texts(text: str, made: Callable[[str], str]) -> str:
@@ -228,12 +243,6 @@ def _with_each_text(value: Any, made: Callable[[str], str]) -> Any:
     if isinstance(value, list):
         return [_with_each_text(each, made) for each in value]
     return made(value) if isinstance(value, str) else value
-
-
-def _with_text(part: Any, made: Callable[[str], str]) -> Any:
-    if isinstance(part, dict) and isinstance(part.get("text"), str):
-        return {**part, "text": made(part["text"])}
-    return part
 
 
 class Redact(Hook):
