@@ -1050,3 +1050,24 @@ def test_started_calls_that_hooks_hold_are_not_shown_as_started() -> None:
         _, events = ask(agent, stream=True)
     assert done == []
     assert not any(isinstance(event, ToolStarted) for event in events)
+
+
+def test_what_a_hook_adds_to_a_request_is_encoded_and_the_rest_is_not_again() -> None:
+    """agno-agi/agno#7851 and others copy all messages around each hook, which long conversations pay for."""
+
+    class Adding(Hook):
+        def before_model(self, request: Request) -> Request:
+            seen.append(request.transcript)
+            made = Transcript([*request.transcript, user("Be nice.")])
+            seen.append(made)
+            return dataclasses.replace(request, transcript=made)
+
+    seen: list[Transcript] = []
+    backend = ScriptedBackend(("look", {"topic": "a"}), "Done.")
+    result = Agent(backend, tools=[look], hooks=[Adding(), Redact(["Bob"])]).run("Who is it?")
+    given, made = (list(each.each_encoded()) for each in seen[2:])
+    assert all(first is second for first, second in zip(given, made, strict=False))
+    assert [message["role"] for message in backend.requests[1].messages] == ["user", "assistant", "tool", "user"]
+    copied = copy.deepcopy(seen[2][1])
+    copied["tool_calls"][0]["function"]["name"] = "changed"  # a copy is the hook's own
+    assert "changed" not in repr(result.messages)

@@ -9,11 +9,11 @@ import functools
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NoReturn, TypeVar, cast, overload
+from typing import Any, NoReturn, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from agentkit.backend import Backend, ReplyStream, Request
@@ -24,7 +24,7 @@ from agentkit.message import Message, ToolCall
 from agentkit.middleware.base import Middleware
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.read_only import read_only
-from agentkit.transcript import Transcript
+from agentkit.transcript import ReadOnlyTranscript, Transcript
 
 T = TypeVar("T")
 
@@ -79,14 +79,23 @@ class SentMessages:
             return request
         if not self._hooks:
             return replace(request, conversation=None)
-        sent = Transcript()
         with self._lock:
-            for message, digest in zip(request.transcript, _digests(request.transcript, 0), strict=True):
-                if digest not in self._own and digest not in self._added:
-                    self._added[digest] = self._asked(message)
-                self._add(sent, message if digest in self._own else self._added[digest])
-            self._own.update(_digests(sent, 0))
-        return replace(request, transcript=sent, conversation=None)
+            return replace(request, transcript=self._with_added(request.transcript), conversation=None)
+
+    def _with_added(self, given: Transcript) -> Transcript:
+        made: dict[int, Mapping[str, Any]] = {}
+        for place, digest in enumerate(_digests(given, 0)):
+            if digest not in self._own:
+                if digest not in self._added:
+                    self._added[digest] = self._asked(given[place])
+                made[place] = self._added[digest]
+        if all(given[place] == message for place, message in made.items()):
+            return given
+        sent = Transcript()
+        for place, message in enumerate(ReadOnlyTranscript(given)):
+            self._add(sent, made.get(place, message))
+        self._own.update(_digests(sent, 0))
+        return sent
 
     def _asked(self, message: Message) -> Mapping[str, Any]:
         made: Any = message
@@ -137,30 +146,6 @@ class Outgoing(Middleware):
         return self.backend.reply(replace(request, transcript=self._sent.of(request.transcript), conversation=None))
 
 
-class _ShownTranscript(Transcript):
-    """A transcript as a hook is shown it: a change in place, which nothing would come of, raises TypeError."""
-
-    def __init__(self, given: Transcript) -> None:
-        self.__dict__ = dict(vars(given))
-
-    @overload
-    def __getitem__(self, index: int) -> Message: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Message]: ...
-    def __getitem__(self, index: int | slice) -> Message | list[Message]:
-        return cast(Message, read_only(super().__getitem__(index)))
-
-    def __iter__(self) -> Iterator[Message]:
-        return map(read_only, super().__iter__())
-
-    def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
-        """Raises TypeError."""
-        raise TypeError(
-            "request.transcript can't be changed in place: "
-            "return dataclasses.replace(request, transcript=Transcript([*request.transcript, message]))"
-        )
-
-
 class BeforeModel(Middleware):
     """Wraps any backend for one run, and asks a hook before each request."""
 
@@ -172,7 +157,7 @@ class BeforeModel(Middleware):
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         views = {
-            "transcript": _ShownTranscript(request.transcript),
+            "transcript": ReadOnlyTranscript(request.transcript),
             "response_format": read_only(request.response_format),
         }
         given: Request = replace(request, stream=False, is_shown=True, begin=None, call_deltas=False, **views)
