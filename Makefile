@@ -4,6 +4,7 @@
 # make test    install the test dependencies and run the tests
 # make quick   run only the tests of agent, tools, transcript and text: no server, no browser
 # make test-model  run the tests with a real model of 98 MB (SmolLM2-135M, from the package index); takes minutes
+# make fuzz    search with the property tests of tests/text: random examples, 20 times as many; takes minutes
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
 # make bench   run the benchmarks           make clean   remove environments and caches
@@ -18,7 +19,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 PIP = -m pip --quiet --disable-pip-version-check
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test test-model quick system check fix web bench clean
+.PHONY: demo test test-model quick fuzz system check fix web bench clean
 
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
@@ -32,6 +33,10 @@ test: .venv/installed system
 QUICK = tests/test_loop.py tests/test_tools.py tests/test_approval.py tests/test_transcript.py tests/test_repair.py tests/text
 quick: .venv/installed
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q -m "not slow" $(QUICK)
+
+FUZZ ?= 20
+fuzz: .venv/installed
+	AGENTKIT_FUZZ=$(FUZZ) .venv/$(BIN)/python -m pytest -n auto --dist worksteal -q -m hypothesis tests/text
 
 # The wheel has nothing but the model; what it depends on is for another program.
 test-model: .venv/installed .model/installed

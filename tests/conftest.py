@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.llama_server import LlamaServer, serve_llama
 from tests.support.model_server import ModelServer, serve
@@ -15,6 +16,13 @@ from tests.support.tiny_model import write_tiny_model
 
 # The tests with a real model run where its path is given: make test-model.
 collect_ignore = [] if os.environ.get("AGENTKIT_TEST_MODEL") else ["model"]
+
+# The examples of the property tests are the same in each run, so that an unrelated change can't fail by chance. With
+# AGENTKIT_FUZZ=20, they are others each time, and 20 times as many: make fuzz.
+FUZZ = int(os.environ.get("AGENTKIT_FUZZ", "0"))
+settings.register_profile("same examples", derandomize=True, deadline=None)
+settings.register_profile("search", derandomize=False, deadline=None, print_blob=True, database=None)
+settings.load_profile("search" if FUZZ else "same examples")
 
 # A shell that starts a job in the background has it ignore SIGINT, and with it all that the job starts. The tests that
 # send Ctrl-C to a program need it as a terminal would start it.
@@ -25,6 +33,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Run one process more than there are CPUs: many tests wait, for other processes and for time to pass."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Multiply the examples of the property tests where AGENTKIT_FUZZ says so: a profile can't, where a test sets their
+    number itself."""
+    own = "_hypothesis_internal_use_settings"
+    for test in {getattr(item, "function", None) for item in items} if FUZZ else ():
+        if isinstance(given := getattr(test, own, None), settings):
+            setattr(test, own, settings(given, max_examples=given.max_examples * FUZZ))
 
 
 @pytest.fixture(autouse=True)
