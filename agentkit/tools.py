@@ -320,8 +320,7 @@ class Tool(Generic[P, R]):
 
     def cut(self, outcome: Outcome) -> Outcome:
         """A result with no more text than the model is sent at once."""
-        limit = self.options.max_result
-        return outcome if limit is None or self.options.ends_run or outcome.failed else outcome.cut(limit)
+        return outcome.cut(None if self.options.ends_run or outcome.failed else self.options.max_result)
 
     def _run(self, values: dict[str, Any], context: Context) -> Any:
         if self._context is not None:

@@ -781,6 +781,25 @@ def test_the_rest_of_a_long_result_has_passed_the_hooks(stream: bool) -> None:
     assert "sk-" not in everything(result, events)
 
 
+@pytest.mark.parametrize("size", [10, 1000])
+def test_hooks_leave_a_result_and_its_notes_as_they_are(size: int) -> None:
+    @tool(read_only=True, max_result=100)
+    def page() -> str:
+        """A page."""
+        return "z" * size
+
+    class Passing(Hook):
+        def around_tool(self, call: ToolCallRequest, proceed: Proceed) -> Outcome:
+            return proceed(call)
+
+    results = [
+        Agent(ScriptedBackend(("page", {"odd": 1}), "Done."), tools=[page], hooks=hooks).run("Go on.").messages[2]
+        for hooks in ([], [Passing()])
+    ]
+    assert results[0] == results[1]
+    assert "no such arguments: odd" in str(results[0]["content"])
+
+
 def test_one_cache_serves_two_conversations_and_mixes_nothing() -> None:
     """cloudwego/eino#860: middleware that treats the reading of a long result like any call works against itself."""
     texts = iter(["first " * 50, "second " * 50])
