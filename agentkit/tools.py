@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from agentkit._text import cut, known_options, short_repr
-from agentkit.errors import ArgumentsError, ConfigurationError, FetchError, ToolDefinitionError, ToolError
+from agentkit.errors import ArgumentsError, ConfigurationError, FetchError, HookError, ToolDefinitionError, ToolError
 from agentkit.event import Result, T
 from agentkit.limits import Budget
 from agentkit.message import Message, Prompt
@@ -307,6 +307,9 @@ class Tool(Generic[P, R]):
             outcome = failure(cut(message_of(error), MAX_ERROR) + _before(error))
         except KeyboardInterrupt:
             raise
+        except HookError:  # of an agent that it ran; what a check has to say is not for the model
+            logger.warning("a hook stopped tool %s", self.name, exc_info=True)
+            outcome = failure(f"{self.name} did not finish: a check failed.")
         except BaseException as error:
             logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
             outcome = failure(f"{self.name} raised {described(error)}{_before(error)}")

@@ -954,6 +954,23 @@ def test_the_hooks_of_an_agent_hold_in_the_agents_of_its_tools(stream: bool) -> 
 
 
 @BOTH
+def test_what_a_check_of_an_inner_agent_says_is_not_told_to_the_model(stream: bool) -> None:
+    """typeclaw/typeclaw#1318: a guard that fails stops what it guards, and the model is given no path and no reason."""
+
+    class Broken(Hook):
+        inherit = False
+
+        def after_model(self, reply: Reply) -> None:
+            raise PermissionError("/root/MEMORY.md")
+
+    inner = Agent(ScriptedBackend("A sekret."), hooks=[Broken()])
+    with agent_of([("helper", {"task": "Do it."})], "Fine.", tools=[inner.as_tool("helper", "Helps.")]) as (agent, _):
+        result, events = ask(agent, stream)
+    assert (result.output, result.tool_calls[0].error) == ("Fine.", "Error: helper did not finish: a check failed.")
+    assert not re.search("MEMORY|sekret", everything(result, events))
+
+
+@BOTH
 def test_hooks_hold_for_tools_as_text_and_for_lightllm(stream: bool) -> None:
     """BerriAI/litellm#35257: a guard is skipped where replies come in another form."""
     call = '<tool_call>\n{"name": "pay", "arguments": {"amount": 900}}\n</tool_call>'
