@@ -17,6 +17,8 @@ export Q DOCS
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PIP = -m pip --quiet --disable-pip-version-check
+# The tests start hundreds of Python processes, each of which would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .PHONY: demo test test-model quick fuzz system check fix web bench clean
@@ -28,6 +30,7 @@ demo: .venv-demo/installed
 # What failed at first is printed with its traceback.
 RERUNS = --reruns 1 --max-suite-reruns 10 --rerun-show-tracebacks
 test: .venv/installed system
+	@.venv/$(BIN)/python -m compileall -q -j 0 agentkit tools
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q $(RERUNS)
 
 QUICK = tests/test_loop.py tests/test_tools.py tests/test_approval.py tests/test_transcript.py tests/test_repair.py tests/text
