@@ -30,7 +30,7 @@ LAYERS = [
     ],
     ["_forking"],
     ["_threads", "net.abort", "net.trace_headers"],
-    ["tooling.closing"],
+    ["tooling.closing", "tooling.read_only"],
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
         "testing.redaction",

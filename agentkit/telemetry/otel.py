@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
@@ -48,8 +49,6 @@ class Otel(Hook):
     name: of the agent. content: whether messages, arguments and results are sent too; None: as the environment variable
     OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says ("true", "SPAN_ONLY" or "SPAN_AND_EVENT"), else not.
     tracer_provider, meter_provider: instead of the global ones. Raises ConfigurationError for an invalid option.
-
-    Two of them with the same providers are equal: an agent that runs inside of another's tool is traced once.
     """
 
     def __init__(
@@ -72,11 +71,10 @@ class Otel(Hook):
     def __repr__(self) -> str:
         return f"Otel({self.name!r}, content={self.content})"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Otel) and self._providers == other._providers
-
-    def __hash__(self) -> int:
-        return hash(self._providers)
+    @property
+    def inherited_as(self) -> object:  # type: ignore[override]
+        """See `Hook`: an agent that runs inside of another's tool is traced once, by its own hook if it has one."""
+        return Otel, self._providers
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_made": None}
@@ -158,10 +156,27 @@ class _RunTelemetry(RunHook):
         except GeneratorExit:
             raise
         except BaseException as error:
-            ending, is_error = {names.ERROR_TYPE: error_type(error)}, True
+            ending, is_error = self.ending_of(error)
             raise
         finally:
             self._end(span, ending, is_error)
+
+    @property
+    def deadline(self) -> float | None:
+        """When a request that is sent now is given up (`time.monotonic()`); None: never."""
+        return None if self._context.budget is None else self._context.budget.reply_deadline()
+
+    def ending_of(self, error: BaseException, deadline: float | None = None) -> tuple[dict[str, Any], bool]:
+        """How a span ends in which this was raised, and whether that is an error. What fails while the run is being
+        stopped, as its request does, was stopped. deadline: when it was given up."""
+        context = self._context
+        if isinstance(error, GeneratorExit) or (context.closing is not None and context.closing.is_closed):
+            return {names.STOPPED: "closed"}, False
+        if context.cancel is not None and context.cancel.is_set():
+            return {names.STOPPED: "cancelled"}, False
+        if deadline is not None and time.monotonic() >= deadline:
+            return {names.ERROR_TYPE: "timeout"}, True
+        return {names.ERROR_TYPE: error_type(error)}, True
 
     def _until_its_end(self, span: OpenSpan, events: Steps) -> Steps:
         for event in events:
@@ -245,11 +260,9 @@ class _Traced(Middleware):
                 for delta in deltas:
                     attempt.note(delta)
                     yield delta
-        except GeneratorExit:
-            attempt.end({names.STOPPED: "closed", names.FINISH_REASONS: ["error"]})
-            raise
         except BaseException as error:
-            attempt.end({names.ERROR_TYPE: error_type(error), names.FINISH_REASONS: ["error"]}, is_error=True)
+            ending, is_error = self._run.ending_of(error, attempt.deadline)
+            attempt.end({**ending, names.FINISH_REASONS: ["error"]}, is_error)
             raise
         finally:
             attempt.end({names.FINISH_REASONS: ["error"]})
@@ -259,6 +272,7 @@ class _Attempt:
     """One attempt of a request."""
 
     def __init__(self, run: _RunTelemetry, backend: Backend, request: Request) -> None:
+        self.deadline = run.deadline
         self._run = run
         self._streams = request.stream
         self._first: float | None = None

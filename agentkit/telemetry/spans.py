@@ -149,12 +149,12 @@ class OpenSpan:
         seconds = self.seconds
         self._late.update(attributes)
         self.attributes.update(self._late)
+        with _DESCRIBING:
+            if self._late:
+                self._span.set_attributes(self._late)
+            if is_error:
+                self._span.set_status(_ERROR)
         with _ENDING:
-            if self.is_recording:
-                if self._late:
-                    self._span.set_attributes(self._late)
-                if is_error:
-                    self._span.set_status(_ERROR)
             self._span.end()
         with _MEASURING:
             self._ended(self, seconds)

@@ -107,7 +107,7 @@ def test_a_run_that_another_thread_closes_while_a_tool_runs(hung: Hung) -> None:
 
 def test_a_run_that_another_thread_closes_while_a_request_is_open() -> None:
     recorder = Recorder()
-    with serve([streamed(delta(content="Hi."), linger=5)]) as server:
+    with serve([streamed(delta(content="Hi."), done=False, linger=5)]) as server:
         agent = Agent(OpenAIBackend("tiny", base_url=server.url, api_key="k"), hooks=[recorder.otel()])
         run = agent.stream("Go.")
         arrived = threading.Event()
@@ -124,6 +124,9 @@ def test_a_run_that_another_thread_closes_while_a_request_is_open() -> None:
         reader.join(5)
     assert recorder.open == []
     assert sorted(span.name for span in recorder.ended) == ["chat tiny", "invoke_agent agent"]
+    for span in recorder.ended:
+        assert span.status.status_code is StatusCode.UNSET
+        assert attributes(span)["agentkit.stopped"] == "closed"
 
 
 @pytest.mark.parametrize("way", ["run", "stream"])
@@ -146,7 +149,7 @@ def test_a_run_that_is_cancelled_while_a_tool_runs(way: str, hung: Hung) -> None
 @pytest.mark.parametrize("way", ["run", "stream"])
 def test_a_run_that_is_cancelled_while_a_request_is_open(way: str) -> None:
     recorder, cancel = Recorder(), threading.Event()
-    with serve([streamed(delta(content="Hi."), linger=5)]) as server:
+    with serve([streamed(delta(content="Hi."), done=False, linger=5)]) as server:
         agent = Agent(OpenAIBackend("tiny", base_url=server.url, api_key="k"), hooks=[recorder.otel()])
         threading.Timer(0.3, cancel.set).start()
         if way == "run":
@@ -155,6 +158,9 @@ def test_a_run_that_is_cancelled_while_a_request_is_open(way: str) -> None:
             list(agent.stream("Go.", cancel=cancel))
     assert recorder.open == []
     assert sorted(span.name for span in recorder.ended) == ["chat tiny", "invoke_agent agent"]
+    for span in recorder.ended:
+        assert span.status.status_code is StatusCode.UNSET
+        assert attributes(span)["agentkit.stopped"] == "cancelled"
 
 
 def test_a_tool_that_takes_longer_than_its_time(hung: Hung) -> None:
@@ -172,6 +178,21 @@ def test_a_run_whose_seconds_are_over(hung: Hung) -> None:
     agent_of(recorder, ("hang", {}), "Ok.", tools=tools, limits=Limits(seconds=0.5)).run("Go.")
     assert recorder.open == []
     assert attributes(recorder.one("execute_tool"))["error.type"] == "timeout"
+
+
+@pytest.mark.parametrize("way", ["run", "stream"])
+def test_a_request_that_the_seconds_of_the_run_end(way: str) -> None:
+    recorder = Recorder()
+    with serve([streamed(delta(content="Hi."), done=False, linger=5)]) as server:
+        backend = OpenAIBackend("tiny", base_url=server.url, api_key="k")
+        agent = Agent(backend, hooks=[recorder.otel()], limits=Limits(seconds=0.5))
+        if way == "run":
+            agent.run("Go.")
+        else:
+            list(agent.stream("Go."))
+    assert recorder.open == []
+    assert {attributes(each)["error.type"] for each in recorder.named("chat")} == {"timeout"}
+    assert attributes(recorder.one("invoke_agent"))["agentkit.stopped"] == "seconds"
 
 
 def raising(error: BaseException) -> Callable[[], str]:

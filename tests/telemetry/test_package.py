@@ -31,7 +31,8 @@ def run(code: str) -> str:
 def test_a_run_without_it_loads_nothing_of_opentelemetry() -> None:
     run(
         "import sys; from agentkit import Agent, Hook; from agentkit.testing import ScriptedBackend\n"
-        "Agent(ScriptedBackend('Hi.'), hooks=[Hook()]).run('Go.')\n"
+        "class Own(Hook):\n    def on_event(self, event):\n        pass\n"
+        "Agent(ScriptedBackend('Hi.'), hooks=[Own()]).run('Go.')\n"
         "import agentkit.telemetry\n"
         "assert not [name for name in sys.modules if name.startswith('opentelemetry')]\n"
     )
@@ -80,14 +81,12 @@ def test_an_agent_with_it_can_be_pickled_after_a_run() -> None:
     assert copied.run("Go.").output == "Ho."
     (hook,) = copied._executor.keywords["hooks"].hooks
     assert (hook.name, hook.content) == ("clerk", True)
-    assert hook == Otel("other")
+    assert hook.inherited_as == Otel("other").inherited_as
 
 
 def test_providers_of_its_own_are_used_and_tell_hooks_apart() -> None:
     one, other = Recorder(), Recorder()
-    assert one.otel() == one.otel("other", content=True)
-    assert one.otel() != other.otel()
-    assert len({one.otel(), one.otel("x"), other.otel()}) == 2
+    assert one.otel().inherited_as == one.otel("other", content=True).inherited_as != other.otel().inherited_as
     Agent(ScriptedBackend("Hi."), hooks=[one.otel(), other.otel()]).run("Go.")
     assert one.tree() == other.tree() == [("invoke_agent agent", ["chat"])]
     assert attributes(one.one("chat")) == attributes(other.one("chat"))
