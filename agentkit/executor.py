@@ -23,8 +23,9 @@ from agentkit.tooling.call_names import UNNAMED, nearest
 from agentkit.tooling.closing import Closing
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
 from agentkit.tooling.latency import ToolLatency
+from agentkit.tooling.outcome import Outcome, failure, is_failure
 from agentkit.tooling.stop import closed_meanwhile, out_of_time, too_slow
-from agentkit.tools import Context, Outcome, Tool, failure, is_failure
+from agentkit.tools import Context, Tool
 
 logger = logging.getLogger("agentkit.run")
 

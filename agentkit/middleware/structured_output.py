@@ -25,9 +25,10 @@ from agentkit.middleware.text_answer import TextAnswer, objection
 from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
 from agentkit.tooling.bare_answers import in_wrapper, undecorated
 from agentkit.tooling.json_repair import loads, read_json
+from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.schema import json_schema_of, wrapped_adapter
 from agentkit.tooling.schema_dialects import is_strict
-from agentkit.tools import Context, Outcome, Tool, failure
+from agentkit.tools import Context, Tool
 
 _MAX_LITERAL = 10_000
 """Maximum characters of a Python list or tuple that is read as an answer."""
