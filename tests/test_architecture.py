@@ -30,7 +30,9 @@ LAYERS = [
     ],
     ["_forking"],
     ["_threads", "net.abort"],
-    ["tooling.closing"],
+    ["tooling.closing", "net.cache_file", "net.exchanges", "net.rate_headers"],
+    ["net.rate_limits"],
+    ["net.pacing"],
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
         "testing.redaction",
