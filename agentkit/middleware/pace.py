@@ -115,24 +115,20 @@ class _Estimate:
         self._per_token = BYTES_PER_TOKEN
         self._reply = REPLY_TOKENS
 
-    def tokens(self, body: bytes) -> float:
-        """The tokens of a request and its reply. body: its JSON."""
+    def tokens(self, body: bytes, size: int, images: int) -> float:
+        """The tokens of a request and its reply. body: its JSON. size, images: see `_size`."""
         limits = _MAX_TOKENS.findall(body)
-        return self._input(body) + (float(limits[-1]) if limits else self._reply)
+        asked = size / self._per_token + images * IMAGE_TOKENS
+        return asked + (float(limits[-1]) if limits else self._reply)
 
-    def learn(self, body: bytes, usage: Usage) -> None:
+    def learn(self, size: int, images: int, usage: Usage) -> None:
         """Take what a server has counted."""
-        size, images = _size(body)
         asked = usage.input_tokens - images * IMAGE_TOKENS
         if size and asked > 0:
             found = min(20.0, max(1.0, size / asked))
             self._per_token += LEARNING * (found - self._per_token)
         if usage.output_tokens:
             self._reply += LEARNING * (usage.output_tokens - self._reply)
-
-    def _input(self, body: bytes) -> float:
-        size, images = _size(body)
-        return size / self._per_token + images * IMAGE_TOKENS
 
 
 def _size(body: bytes) -> tuple[int, int]:
@@ -178,16 +174,17 @@ class _Turns(Onlooker):
         self._place = pace.queue.place()
         self._model = model
         self._slot: Slot | None = None
-        self._body = b""
+        self._size = 0, 0
         self._is_ahead = False
 
     def wait(self, address: str, body: bytes) -> None:
         """Wait for the turn of a request. address: of the server; "" ahead of a backend that perhaps sends it in its
         own way."""
         self._is_ahead = not address
-        self._body = body
+        self._size = _size(body)
+        tokens = self._pace.estimate.tokens(body, *self._size)
         started = time.monotonic()
-        self._slot = self._queue.turn(self._place, address, self._model, self._pace.estimate.tokens(body))
+        self._slot = self._queue.turn(self._place, address, self._model, tokens)
         waited = time.monotonic() - started
         if waited >= LONG_WAIT:
             logger.info("the request was held back for %.1f s by %r", waited, self._pace)
@@ -219,7 +216,7 @@ class _Turns(Onlooker):
             return
         self._queue.correct(self._slot, tokens)
         if not self._is_ahead:
-            self._pace.estimate.learn(self._body, usage)
+            self._pace.estimate.learn(*self._size, usage)
 
     def end(self) -> None:
         """The reply has ended, or nobody reads it."""

@@ -184,20 +184,31 @@ class _Recording(Onlooker):
 
 
 def _is_complete(reply: Reply, request: Request) -> bool:
-    """Whether a reply is one that the server would give again: whole, with a text or calls, and JSON where it has to
-    be."""
+    """Whether a reply is one that the server would give again: whole, with a text or calls, and of the schema where
+    there is one."""
     text = text_of(reply.message).strip()
     if ending_of(reply.finish_reason) not in ("stop", None) or not (text or reply.message.get("tool_calls")):
         return False
-    return request.response_format is None or not text or _is_json(text)
+    return request.response_format is None or not text or _is_of(request.response_format, text)
 
 
-def _is_json(text: str) -> bool:
+def _is_of(response_format: Mapping[str, Any], text: str) -> bool:
+    """Whether a text is JSON, of the schema that was asked for."""
+    import jsonschema
+
     try:
-        json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return True
+    described = response_format.get("json_schema")
+    schema = described.get("schema") if isinstance(described, Mapping) else None
+    if not isinstance(schema, Mapping):
+        return True
+    checks = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
+    try:
+        return bool(checks(schema).is_valid(value))
+    except Exception:  # noqa: BLE001 - of a schema that only the server understands
+        return True
 
 
 def _is_number(value: object) -> bool:

@@ -72,8 +72,9 @@ def _allowances(headers: Mapping[str, str], forms: tuple[str, ...], now: float) 
     for form in forms:
         remaining = _count(headers.get(form.format("remaining"), ""))
         seconds = seconds_of(headers.get(form.format("reset"), ""), now)
-        if remaining is not None and seconds is not None:
-            yield Allowance(remaining, _count(headers.get(form.format("limit"), "")), seconds)
+        limit = _count(headers.get(form.format("limit"), ""))
+        if remaining is not None and seconds is not None and limit != 0:  # 0 of 0 stands for no limit
+            yield Allowance(remaining, limit, seconds)
 
 
 def _least(allowances: Iterator[Allowance]) -> Allowance | None:
@@ -158,12 +159,12 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_COUNT = re.compile(r"\s*(-?\d{1,15})(?!\d)")
+_COUNT = re.compile(r"\s*(\d{1,15})(?!\d)")  # -1 stands for no limit
 
 
 def _count(text: str) -> int | None:
     found = _COUNT.match(text)
-    return None if found is None else max(0, int(found[1]))
+    return None if found is None else int(found[1])
 
 
 def _sensible(seconds: float) -> float | None:

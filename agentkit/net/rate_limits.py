@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from agentkit.net.rate_headers import Allowance, Told
 
-ARRIVAL, LEAST_ARRIVAL = 0.05, 0.25
+ARRIVAL, LEAST_ARRIVAL = 0.05, 1.0
 """The part of a window, and the seconds at least, within which a request that was sent has arrived."""
 EVEN = 0.9
 """The part of the even distance between two requests that is kept where they are many; the window keeps the rest."""
-CATCH_UP = 3
-"""How many requests may follow at once where the threads were late."""
+CATCH_UP = 0.1
+"""The part of a window in which what threads were late with is made up for at once."""
 AT_THE_START = 4
 """How many requests are sent to a server before it has answered the first."""
 MAX_WAIT = 600.0
@@ -70,7 +70,7 @@ class Window:
         self._amounts[slot] = amount
         self._total += amount
         distance = self._distance(amount)
-        self._even = max(self._even, slot.sent - CATCH_UP * distance) + distance
+        self._even = max(self._even, slot.sent - CATCH_UP * self._per) + distance
 
     def give_back(self, slot: Slot) -> None:
         """Count a request as never sent."""
@@ -97,52 +97,46 @@ class Window:
 
 
 class _Heard:
-    """What a server said is left of one of its limits, and when it is restored: whole, or little by little, which its
-    next response shows."""
+    """What a server said is left of one of its limits, and when there is more: all of it, or a little, which its next
+    response shows."""
 
     def __init__(self) -> None:
         self._remaining: float | None = None
         self._limit: float | None = None
         self._until = 0.0
-        self._about = 0.0
+        self._noted = 0.0
         self._last = 0.0
-        self._restored = 0.0
-        self._is_whole = False
         self._has_probe = False
 
     def note(self, allowance: Allowance, sent: float, now: float) -> None:
         """Take what the response to a request says that was sent at that time."""
-        remaining, limit = float(allowance.remaining), allowance.limit
-        if self._restored and sent >= self._restored and limit:
-            self._is_whole, self._restored = remaining >= limit / 2, 0.0
-        if sent < self._about and now < self._until and self._remaining is not None:  # it is older than what is known
-            self._remaining = min(remaining, self._remaining)
-            return
-        self._limit, self._about = limit, sent
+        remaining = float(allowance.remaining)
+        if sent < self._noted and now < self._until and self._remaining is not None and remaining >= self._remaining:
+            return  # it may be older than what is known
+        self._limit, self._noted = allowance.limit, now
         self._remaining = None if allowance.seconds > MAX_WAIT else remaining
         self._until, self._has_probe = now + allowance.seconds, False
 
-    def wait(self, amount: float, flying: float, now: float, is_crowded: bool) -> float:
-        """The seconds until a request of an amount may be sent. flying: what was sent and not responded to."""
+    def wait(self, amount: float, flying: float, has_just_sent: bool, now: float, is_crowded: bool) -> float:
+        """The seconds until a request of an amount may be sent. flying: what was sent and not responded to.
+        has_just_sent: whether some of it has perhaps not arrived."""
         if self._remaining is None:
             return 0.0
         if now >= self._until:
-            self._restore(now)
+            self._restore()
         amount = amount if self._limit is None else min(amount, self._limit)
         left, is_dated = self._remaining - flying, self._until < NEVER
         if left < amount:
-            is_free = self._has_probe or not (flying or is_dated)
-            return 0.0 if is_free else min(self._until - now, SLEEP)
+            if (self._has_probe and not has_just_sent) or not (flying or is_dated):
+                return 0.0
+            return LEAST_ARRIVAL if self._has_probe else min(self._until - now, SLEEP)
         if is_crowded and is_dated and self._limit and self._remaining < self._limit / 2:
             return max(0.0, self._last + EVEN * (self._until - self._last) * amount / max(left, 1.0) - now)
         return 0.0
 
-    def _restore(self, now: float) -> None:
-        """What was left is more now; how much more is not certain before there is a response, so one request goes
-        ahead."""
-        self._until, self._restored, self._has_probe = NEVER, now, True
-        if self._is_whole and self._limit is not None:
-            self._remaining = self._limit
+    def _restore(self) -> None:
+        """More is left now; how much is not known before there is a response, so one request goes ahead."""
+        self._until, self._has_probe = NEVER, True
 
     def note_sent(self, now: float) -> None:
         """A request is sent."""
@@ -165,6 +159,7 @@ class Server:
         self._is_known = is_known
         self._blocked_until = 0.0
         self._refusals = 0
+        self._refused = 0.0
 
     def wait(self, tokens: float, now: float, is_crowded: bool) -> float:
         """The seconds until a request may be sent to it."""
@@ -173,9 +168,10 @@ class Server:
         if not self._is_known and len(self.flying) >= AT_THE_START:
             return SLEEP
         flying = sum(slot.tokens for slot in self.flying)
+        has_just_sent = any(slot.sent > now - LEAST_ARRIVAL for slot in self.flying)
         return max(
-            self.requests.wait(1, len(self.flying), now, is_crowded),
-            self.tokens.wait(tokens, flying, now, is_crowded),
+            self.requests.wait(1, len(self.flying), has_just_sent, now, is_crowded),
+            self.tokens.wait(tokens, flying, has_just_sent, now, is_crowded),
         )
 
     def send(self, slot: Slot) -> None:
@@ -192,7 +188,10 @@ class Server:
         if told.tokens is not None:
             self.tokens.note(told.tokens, slot.sent, now)
         is_refused = status in (429, 529)
-        self._refusals = self._refusals + 1 if is_refused else 0
+        if not is_refused:
+            self._refusals = 0
+        elif slot.sent >= self._refused:  # not together with others
+            self._refusals, self._refused = self._refusals + 1, now
         if is_refused or (status >= 400 and told.retry_after is not None):
             self.block(now + self._patience(told, now))
 

@@ -21,6 +21,7 @@ from agentkit.backends.lightllm import LightLLMBackend
 from agentkit.backends.openai import OpenAIBackend
 from agentkit.errors import ConfigurationError
 from agentkit.event import TextDelta
+from agentkit.middleware.pace import _size
 from agentkit.testing import ScriptedBackend
 from tests.support.forks import in_child
 from tests.support.lightllm_server import Says, serve_lightllm
@@ -224,6 +225,23 @@ def test_refusals_without_a_word_on_the_time_hold_all_back() -> None:
     assert arrived[2] - arrived[1] >= 0.9
 
 
+def test_refusals_at_the_same_moment_are_one() -> None:
+    arrived: list[float] = []
+    lock = threading.Lock()
+
+    def script(asked: Asked) -> Answer:
+        with lock:
+            arrived.append(time.monotonic())
+            return replace(REFUSED, delay=0.2) if len(arrived) <= 8 else whole("Hello.")
+
+    pace = Pace(requests=1000)
+    with serve(script) as server:
+        agents = [agent(server, pace) for _ in range(8)]
+        threads(8, lambda number: agents[number].run("Hi?"))
+        agents[0].run("Hi?")
+    assert 0.4 < arrived[8] - arrived[0] < 3  # seven in a row would be 8 seconds
+
+
 def test_a_server_that_is_closed_does_not_hold_up_another() -> None:
     pace = Pace(requests=100)
     refusing = [replace(REFUSED, headers={"retry-after": "30"})]
@@ -316,6 +334,7 @@ def test_a_wait_ends_when_another_thread_closes_the_run() -> None:
 
 PROGRAM = """
 from agentkit import Agent, Pace
+from agentkit.middleware.pace import _size
 from agentkit.testing import ScriptedBackend
 agent = Agent(ScriptedBackend("a", "b"), middleware=[Pace(requests=1)])
 agent.run("Hi?")
@@ -485,13 +504,16 @@ def test_images_are_no_text() -> None:
 def _estimate(prompt: Any) -> float:
     with serve([whole("Hello.")]) as server:
         Agent(OpenAIBackend("any", base_url=server.url)).run(prompt)
-        return Pace().estimate.tokens(server.requests[0].raw)
+        return estimate(server.requests[0].raw)
+
+
+def estimate(body: bytes) -> float:
+    return Pace().estimate.tokens(body, *_size(body))
 
 
 def test_max_tokens_are_a_part_of_the_estimate() -> None:
-    estimate = Pace().estimate
-    assert 5000 <= estimate.tokens(b'{"model":"m","max_tokens":5000,"messages":[]}') < 5100
-    assert estimate.tokens(rb'{"messages":[{"content":"\"max_tokens\": 9000"}]}') < 500
+    assert 5000 <= estimate(b'{"model":"m","max_tokens":5000,"messages":[]}') < 5100
+    assert estimate(rb'{"messages":[{"content":"\"max_tokens\": 9000"}]}') < 500
 
 
 def test_a_backend_without_requests_of_agentkits_is_paced_by_its_replies() -> None:

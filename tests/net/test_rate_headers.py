@@ -90,6 +90,12 @@ def test_openrouters_and_others() -> None:
     assert told_by(old).requests == Allowance(50, 100, 30.0)
 
 
+@pytest.mark.parametrize(("limit", "remaining"), [("0", "0"), ("-1", "-1"), ("60", "-1"), ("60", "many")])
+def test_what_stands_for_no_limit(limit: str, remaining: str) -> None:
+    headers = {**OPENAI, "x-ratelimit-limit-requests": limit, "x-ratelimit-remaining-requests": remaining}
+    assert told_by(headers) == Told(tokens=Allowance(149984, 150000, 360.0))
+
+
 def test_the_draft_of_the_ietf() -> None:
     policy = '"burst";q=100;w=60,"daily";q=1000;w=86400'
     headers = {"RateLimit-Policy": policy, "RateLimit": '"burst";r=50;t=30,"daily";r=900;t=3600'}
