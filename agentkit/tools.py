@@ -64,6 +64,14 @@ class Nested(Protocol):
     ) -> Result[Any]: ...
 
 
+class CallHooks:
+    """What stands around the tool calls of a run: nothing; see `agentkit.running.run_hooks`."""
+
+    def answer(self, tool: "Tool[..., Any]", arguments: str, context: "Context[Any]") -> Outcome:
+        """Run one call. arguments: JSON text."""
+        return tool.answer(arguments, context)
+
+
 @dataclass(frozen=True)
 class Context(Generic[D]):
     """The run in which a tool is called; a parameter annotated `Context` or `Context[Deps]` receives it.
@@ -74,7 +82,8 @@ class Context(Generic[D]):
     is run inside the tool. session: the id of the run's session, or None. messages: the run's messages so far; not to
     be changed. offset: the index in them of the session's first message; negative where its beginning was not read.
     long_results: the whole texts of results that were cut. tool_timeout: the seconds after which the run continues
-    without a tool that has no timeout of its own. closing: with what another thread closes the run.
+    without a tool that has no timeout of its own. closing: with what another thread closes the run. hooks: what stands
+    around its tool calls, and those of the agents that run inside of it.
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -89,6 +98,7 @@ class Context(Generic[D]):
     long_results: LongResults = field(default_factory=LongResults, repr=False, compare=False)
     tool_timeout: float | None = None
     closing: Closing | None = field(default=None, repr=False, compare=False)
+    hooks: CallHooks = field(default_factory=CallHooks, repr=False, compare=False)
 
     @property
     def cancelled(self) -> bool:
@@ -142,6 +152,8 @@ class Tool(Generic[P, R]):
     is_external = False
     """Whether the calls are answered outside of this program: such a tool is made with approve, and its calls stand
     behind the others of a reply, so that those are run."""
+    has_hooks = True
+    """Whether the hooks of a run stand around its calls."""
 
     def __init__(
         self,
@@ -280,6 +292,10 @@ class Tool(Generic[P, R]):
         except Exception:
             logger.warning("the approve function of tool %s failed", self.name, exc_info=True)
             return True
+
+    def values(self, arguments: str) -> dict[str, Any]:
+        """The arguments of a call as the function gets them. arguments: JSON text. Raises ArgumentsError."""
+        return self._read(arguments)[0]
 
     def answer(self, arguments: str, context: Context) -> Outcome:
         """Run one call; any error becomes a sentence for the model. arguments: JSON text."""

@@ -54,6 +54,10 @@ def _logged(backend: Backend, run: RunScope) -> Backend:
     return Logged(backend, run.budget) if RUN_LOG.isEnabledFor(logging.INFO) else backend
 
 
+def _observed(backend: Backend, run: RunScope) -> Backend:
+    return run.executor.hooks.around_request(backend)
+
+
 def _retrying(backend: Backend, run: RunScope) -> Backend:
     return Retrying(backend)
 
@@ -65,6 +69,10 @@ def _named(backend: Backend, run: RunScope) -> Backend:
 def _ordered(backend: Backend, run: RunScope) -> Backend:
     has_external = any(tool.is_external for tool in run.executor.offered)
     return ExternalCallsLast(backend) if has_external else backend
+
+
+def _hooked(backend: Backend, run: RunScope) -> Backend:
+    return run.executor.hooks.around_model(backend)
 
 
 def _eager(backend: Backend, run: RunScope) -> Backend:
@@ -108,9 +116,11 @@ def _cancellable(backend: Backend, run: RunScope) -> Backend:
 STACK: tuple[Callable[[Backend, RunScope], Backend], ...] = (
     _priced,  # innermost: a failed attempt costs too
     _logged,  # each attempt
+    _observed,  # each attempt too, with its cost
     _retrying,  # inside of what acts on a reply, so that a repeated request has the same calls started once
     _named,  # inside of what starts calls, and inside the window: it knows the tools that are sent
     _ordered,  # outside of what says which tool a call means
+    _hooked,  # inside of what starts calls, which it holds back; inside the window: it sees summaries too
     _eager,  # inside the window: it offers the tools that are sent, and a summary has none
     _fitted,  # inside sampling: the request for a summary does not inherit max_tokens or tool_choice
     _structured,  # sees whole replies, whatever was cut or retried for them

@@ -289,6 +289,8 @@ class TypedAnswer(TextAnswer):
 class _FinalAnswer(Tool[..., str]):
     """The tool that takes the answer, and ends the run with it, or when no retries are left."""
 
+    has_hooks = False  # it is how the answer arrives from some servers, and no call of the program's
+
     def __init__(self, answer: TypedAnswer) -> None:
         description = "Give the final answer. Call it once, when you know the answer."
         super().__init__(FINAL, description, answer.kind.schema, _accepted, ends_run=True)
