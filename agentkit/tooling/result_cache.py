@@ -153,7 +153,7 @@ class ResultCache:
         """The outcome that is kept under a key; else that of `make`, which is kept unless it failed.
 
         While another thread makes it, this one waits for that, at most until `stop`, and gets the same outcome or
-        exception; but not the exception of a call whose own run was stopped or that ran out of time: then it makes its
+        exception; but not the failure of a call whose own run was stopped or that ran out of time: then it makes its
         own. key: None makes it without keeping it. Raises what `make` raises, and ToolError when the wait is over.
         """
         while key is not None:
@@ -193,10 +193,10 @@ class ResultCache:
                 entry.error = error
             raise
         else:
-            if outcome.failed:
-                return outcome
-            entry.outcome = outcome
-            self._keep(key, entry, outcome.size)
+            if not outcome.failed:
+                self._keep(key, entry, outcome)
+            elif entry.stop is not None and not entry.stop.is_over:
+                entry.outcome = outcome
             return outcome
         finally:
             with self._lock:
@@ -205,8 +205,9 @@ class ResultCache:
             entry.ended.set()
             entry.stop = None
 
-    def _keep(self, key: Key, entry: _Entry, size: int) -> None:
-        now = time.monotonic()
+    def _keep(self, key: Key, entry: _Entry, outcome: Outcome) -> None:
+        now, size = time.monotonic(), outcome.size
+        entry.outcome = outcome
         if size > self._max_characters:
             return
         with self._lock:

@@ -271,8 +271,6 @@ def test_who_came_first_is_sent_first() -> None:
     with serve(script) as server:
         one = agent(server, pace)
         one.run("begin")
-        hold = agent(server, pace).stream("hold")
-        next(hold)
         with serve([replace(streamed(delta(content="a"), delta("stop")), linger=0.5)]) as slow:
             reading = agent(slow, pace).stream("slow")
             for event in reading:
@@ -286,7 +284,6 @@ def test_who_came_first_is_sent_first() -> None:
             reading.close()
             for each in running:
                 each.join(10)
-        hold.close()
     assert [each for each in order if each.isdigit()] == list("01234567")
 
 
@@ -533,6 +530,16 @@ def test_a_reply_that_is_replayed_does_not_wait(order: int, tmp_path: Any) -> No
         assert {one.run("Hi?").output for _ in range(5)} == {"Hello."}
         assert time.monotonic() - started < 5
         assert len(server.requests) == 1
+
+
+def test_a_backend_can_be_wrapped_by_hand_and_shares_the_limit() -> None:
+    with serve([whole("Hello.")]) as server:
+        pace, backend = Pace(requests=2, per=0.8), OpenAIBackend("any", base_url=server.url)
+        by_hand, given = Agent(pace(backend)), Agent(backend, middleware=[pace])
+        assert "OpenAIBackend" in repr(by_hand)
+        started = time.monotonic()
+        assert [each.run("Hi?").output for each in (by_hand, given, by_hand)] == ["Hello."] * 3
+        assert time.monotonic() - started >= 0.75
 
 
 def test_64_threads_share_one() -> None:

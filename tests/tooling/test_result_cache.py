@@ -461,6 +461,21 @@ def test_what_is_kept_is_limited_in_number_and_in_size() -> None:
     assert not kept(cache, "d")
 
 
+def test_an_outcome_that_failed_is_told_to_those_that_wait_and_not_kept() -> None:
+    cache, counter = ResultCache(60), Counter()
+
+    def fails() -> Outcome:
+        counter.next()
+        time.sleep(0.2)
+        return Outcome("Error: away", failed=True)
+
+    outcomes = together(4, lambda number: cache.outcome(Key.of("it"), fails, NEVER))
+    assert [each.text for each in outcomes] == ["Error: away"] * 4
+    assert counter.count == 1
+    cache.outcome(Key.of("it"), fails, NEVER)
+    assert counter.count == 2
+
+
 def test_a_child_begins_without_the_calls_of_its_parent() -> None:
     cache, release = ResultCache(60), threading.Event()
     assert not kept(cache, "known")
