@@ -74,7 +74,8 @@ class CacheFile:
             yield database
 
     def _opened(self) -> sqlite3.Connection:
-        """The database; an empty one in memory in place of a file that can't be used."""
+        """The database; where it can't be written, what it has is read; in place of a file that can't be used, an empty
+        one in memory."""
         try:
             try:
                 return _connected(self._at)
@@ -85,7 +86,9 @@ class CacheFile:
                 self._put_aside()
                 return _connected(self._at)
         except (OSError, sqlite3.Error) as error:
-            self._warn("can't be used: nothing is kept", error)
+            self._warn("can't be written: nothing is kept", error)
+        with suppress(OSError, sqlite3.Error):
+            return _read_only(self._at)
         database = sqlite3.connect(":memory:")
         database.execute(_TABLE)
         return database
@@ -111,6 +114,17 @@ def _connected(at: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = OFF")  # what is lost is asked for again
         database.execute(_TABLE)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _read_only(at: Path) -> sqlite3.Connection:
+    """The database as it is, whether or not its folder can be written. Raises sqlite3.Error."""
+    database = sqlite3.connect(f"{at.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        database.execute("SELECT count(*) FROM kept WHERE key = ''")
     except sqlite3.Error:
         database.close()
         raise

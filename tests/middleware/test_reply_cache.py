@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from sqlite3 import connect
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import TextDelta
 from agentkit.middleware.reply_cache import ReplyCache
 from agentkit.testing import ScriptedBackend
+from tests.support.forks import in_child
 from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.model_server import Answer, Asked, calls, delta, serve, streamed, whole
 
@@ -365,6 +367,27 @@ def test_where_nothing_can_be_written_the_agent_goes_on(tmp_path: Path, caplog: 
         assert "Answer" in one.run("Hi?").output
         assert len(server.requests) == 2
     assert sum("nothing is kept" in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a folder without rights")
+def test_what_a_file_has_that_can_not_be_written_is_replayed() -> None:
+    with TemporaryDirectory() as folder, serve(numbered) as server:
+        path = Path(folder) / "replies.db"
+        told = agent(server, path).run("Hi?").output
+        path.chmod(0o444)
+        Path(folder).chmod(0o555)
+
+        def ask_without_rights() -> list[Any]:
+            if os.geteuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            return [agent(server, path).run(question).output for question in ("Hi?", "Hi?", "Ho?", "Ho?")]
+
+        answers = in_child(ask_without_rights)
+        assert answers[:2] == [told, told]
+        assert len({*answers}) == 3
+        assert len(server.requests) == 3
+        Path(folder).chmod(0o755)
 
 
 def test_lightllm_is_replayed_whole_and_streamed(path: Path) -> None:
