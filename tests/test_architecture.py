@@ -30,7 +30,7 @@ LAYERS = [
     ],
     ["_forking"],
     ["_threads", "net.abort"],
-    ["tooling.closing", "net.cache_file", "net.exchanges", "net.rate_headers"],
+    ["tooling.closing", "tooling.read_only", "net.cache_file", "net.exchanges", "net.rate_headers"],
     ["net.rate_limits"],
     ["net.pacing"],
     [
