@@ -324,7 +324,7 @@ class Tool(Generic[P, R]):
             return self._outcome(self._run(values, context))
         defaults = self.parameters["properties"] if self._is_described else {}
         key = key_of(values, defaults, self.function, self._scope_of(context))
-        return self._cache.outcome(key, lambda: self._outcome(self._run(values, context)), self._stop(context))
+        return self._cache.outcome(key, lambda: self._outcome(self._run(values, context)), self.stop(context))
 
     def _scope_of(self, context: Context) -> tuple[Any, ...]:
         """What a result that is kept depends on beside the arguments."""
@@ -332,7 +332,8 @@ class Tool(Generic[P, R]):
             return ()
         return (context.deps, context.session) if self.takes_context else (context.deps,)
 
-    def _stop(self, context: Context) -> Stop:
+    def stop(self, context: Context) -> Stop:
+        """What ends the waiting of a call."""
         return Stop.of(self.name, self._timeout(context), context.deadline, context.cancel)
 
     def _outcome(self, value: Any) -> Outcome:
@@ -359,7 +360,7 @@ class Tool(Generic[P, R]):
     def _called(self, values: dict[str, Any], context: Context) -> Any:
         if self._isolated is not None:
             return self._isolated.call(*self._calling.split(values), self._timeout(context), context.cancel)
-        return called(functools.partial(self._calling.call, self.function, values), self._stop(context))
+        return called(functools.partial(self._calling.call, self.function, values), self.stop(context))
 
     def _timeout(self, context: Context) -> float | None:
         return context.tool_timeout if self.options.timeout is None else self.options.timeout
