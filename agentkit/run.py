@@ -198,6 +198,7 @@ def events_of(
             [open_call(call) for call in turn.unknown],
             is_replayed,
             _finish_reason(ends, turn),
+            context.budget.models,
             turn.begins + turn.first_number,
         )
     )
@@ -212,6 +213,7 @@ def _stored(steps: Steps, turn: Turn, context: Context, arriving: Arriving, ends
             arriving.note(event)
             if isinstance(event, _ENDS):
                 ends.append(event)
+                _note_models(event, context)
             yield event
             if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
                 break
@@ -219,6 +221,17 @@ def _stored(steps: Steps, turn: Turn, context: Context, arriving: Arriving, ends
     if kept is not None:
         ends.append(kept)
         yield kept
+
+
+def _note_models(event: Event, context: Context) -> None:
+    """Count a reply for the model that wrote it, and what others took of it for them."""
+    if isinstance(event, ReplyFinished) and context.budget is not None:
+        own = event.reply.usage
+        for name, usage in event.reply.others.items():
+            context.budget.note_model(name, usage)
+            own -= usage
+        if event.model:
+            context.budget.note_model(event.model, own)
 
 
 def _stopped(

@@ -95,6 +95,7 @@ RESULT_JSON = {
     "unknown_calls": [OPEN_JSON],
     "replayed": False,
     "finish_reason": "",
+    "models": {},
 }
 
 EVENTS: list[tuple[Event, dict[str, Any]]] = [
@@ -103,7 +104,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
     (ReasoningDelta("b"), {"event": "reasoning_delta", "text": "b"}),
     (CallDelta("pay", '{"a'), {"event": "call_delta", "name": "pay", "arguments": '{"a'}),
     (OutputDelta({"a": [1]}), {"event": "output_delta", "value": {"a": [1]}}),
-    (ReplyDiscarded(), {"event": "reply_discarded"}),
+    (ReplyDiscarded(), {"event": "reply_discarded", "reason": "", "model": ""}),
     (
         ReplyFinished(Reply(SAID, "stop", USAGE, {"citations": [1]}), adds=(SAID,)),
         {
@@ -114,6 +115,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
                 "usage": USAGE_JSON,
                 "extra": {"citations": [1]},
                 "then": [],
+                "model": "",
             },
             "adds": [SAID],
         },

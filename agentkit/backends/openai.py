@@ -28,6 +28,7 @@ from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
+from agentkit.net.attempts import retries_allowed
 from agentkit.net.hosted import is_hosted
 from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.learned import Learned
@@ -224,7 +225,7 @@ class OpenAIBackend:
         import httpx2
         from openai import APIStatusError
 
-        client = self._connected()
+        client = self._connected().with_options(max_retries=retries_allowed(self._max_retries))
         length = None
         with contextlib.suppress(APIStatusError, ValueError):
             length = context_length_in(client.get("/models", cast_to=httpx2.Response).json(), self.model)
@@ -286,7 +287,8 @@ class OpenAIBackend:
 
         from agentkit.net.openai_stream import DrainedStream
 
-        options: Any = {"headers": {"content-type": "application/json"}}
+        most = retries_allowed(self._max_retries)
+        options: Any = {"headers": {"content-type": "application/json"}, "max_retries": most}
         body = self._body(sending)
         if sending.stream:
             return client.post(
