@@ -17,7 +17,6 @@ are read-only; others start when a reply is complete.
 import copy
 import functools
 import logging
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -45,19 +44,18 @@ _END = object()
 
 class Failover:
     """Several models as one backend, shared by the runs of an agent. backends: the first is preferred. balance:
-    "sticky" for several servers of one model. clock: the time in seconds, which only moves forward."""
+    "sticky" for several servers of one model."""
 
     def __init__(
         self,
         backends: Sequence[Backend],
         balance: Balance | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.backends = tuple(backends)
         self.balance = balance
         known = [backend.capabilities() for backend in self.backends]
         self.models = _names([model_name(backend) for backend in self.backends], [bool(each.model) for each in known])
-        self.health = ModelHealth(len(self.backends), clock)
+        self.health = ModelHealth(len(self.backends))
         servers = [f"{place} {backend!r}" for place, backend in enumerate(self.backends)]
         self.placement = ServerPlacement(servers) if balance is not None else None
         is_mixed = balance is None and len(set(self.models)) > 1
@@ -219,11 +217,7 @@ class _Moving:
 
 
 def _failure_in(reply: Reply) -> Failure | None:
-    """Why a reply is none: it is empty, or its server broke it off. A call that the model wrote in a wrong form says
-    nothing of the server's health."""
+    """Why a reply is none: it is empty, or its server broke it off."""
     if is_empty(reply):
-        return Failure("its reply was empty twice")
-    if ending_of(reply.finish_reason) != "error":
-        return None
-    is_of_the_model = "malformed" in reply.finish_reason.lower() or "tool_call" in reply.finish_reason.lower()
-    return Failure("its server broke the reply off", 0.0 if is_of_the_model else OUT_SECONDS)
+        return Failure("its reply was empty twice", OUT_SECONDS)
+    return Failure("its server broke the reply off", OUT_SECONDS) if ending_of(reply.finish_reason) == "error" else None
