@@ -8,6 +8,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from weakref import WeakKeyDictionary
 
 from agentkit._forking import freed_by_forks
@@ -51,7 +52,7 @@ class ServerPlacement:
 
     def _begun(self, said: Transcript, ready: Sequence[int]) -> int:
         """The server of these with the fewest requests in flight, which has one more from now on."""
-        first = _digest(message for message in said if message["role"] == "user") if len(ready) > 1 else b""
+        first = _digest(takewhile(_is_not_a_reply, said)) if len(ready) > 1 else b""
         with self._lock:
             place = min(ready, key=lambda each: (self._in_flight[each], self._rank(each, first)))
             self._in_flight[place] += 1
@@ -75,6 +76,10 @@ class ServerPlacement:
 
     def _rank(self, place: int, first: bytes) -> bytes:
         return hashlib.blake2b(first, key=self._keys[place], digest_size=16).digest()
+
+
+def _is_not_a_reply(message: Message) -> bool:
+    return message["role"] != "assistant"
 
 
 def _beginning(messages: Sequence[Message]) -> bytes:

@@ -1,10 +1,13 @@
 """Failover between models on real servers: what moves on, and that nothing is lost, doubled or had twice by it."""
 
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -19,12 +22,13 @@ from agentkit.net.api_errors import status_error
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Due, Transcript
+from tests.support.llama_server import serve_llama
 from tests.support.model_server import Answer, Asked, ModelServer, calls, delta, serve, streamed, whole
 from tests.support.waiting import until
 
 ANSWER = "Paid 30 for the boat and the oars."
 TEXTS = ["I look both up. ", "Now I pay. ", ANSWER]
-TOOLS = [[("look_up", {"what": "boat"}), ("look_up", {"what": "oars"})], [("pay", {"amount": 30})], []]
+TOOLS: list[Any] = [[("look_up", {"what": "boat"}), ("look_up", {"what": "oars"})], [("pay", {"amount": 30})], []]
 SHORT = 0.3
 """Seconds that the backend of a server which hangs waits."""
 
@@ -219,8 +223,8 @@ def test_a_fault_costs_nothing_but_time(pair: Pair, fault: str, where: str, requ
     pair.answer, office = answer, Office()
     first = pair.quick if fault == "hang" else pair.first
     agent = Agent([first, pair.second], tools=office.tools(), early_start=stream)
-    events = list(agent.stream("Buy a boat and oars.")) if stream else []
-    result = events[-1].result if stream else agent.run("Buy a boat and oars.")
+    events: list[Any] = list(agent.stream("Buy a boat and oars.")) if stream else []
+    result: Any = events[-1].result if stream else agent.run("Buy a boat and oars.")
 
     assert (result.output, result.stopped) == (ANSWER, "answer")
     assert (office.paid, sorted(office.looked_up)) == ([30], ["boat", "oars"])
@@ -470,7 +474,7 @@ def test_a_typed_answer_is_had_from_a_model_that_takes_no_schema(pair: Pair) -> 
     assert result.output == Order(item="boat", price=15)
     assert [seen.response_format is None for seen in (*first.seen, *second.seen)] == [False, True]
     assert first.seen[0].transcript[-1]["content"] == "Buy"
-    assert "conforming to this schema" in second.seen[0].transcript[-1]["content"]
+    assert "conforming to this schema" in str(second.seen[0].transcript[-1]["content"])
     assert result.messages[0]["content"] == "Buy"
     down_again = Described(ScriptedBackend(down(), down()), Capabilities("a", schema="no"))
     assert Agent([down_again, third]).run("Buy", output=Order, tools=[]).models.keys() == {"c"}
@@ -496,3 +500,106 @@ class Described:
 
     def close(self) -> None:
         self._backend.close()
+
+
+def test_a_tool_that_fails_is_told_to_the_model_and_moves_nothing(pair: Pair) -> None:
+    @tool(read_only=True)
+    def look_up(what: str) -> str:
+        """Look up."""
+        raise TimeoutError("curl: (28) Connection timed out after 5000 ms")
+
+    agent = Agent([pair.first, pair.second], tools=[look_up, Office().tools()[1]])
+    assert agent.run("Buy a boat and oars.").output == ANSWER
+    assert pair.asked() == [3, 0]
+
+
+def test_each_model_that_fails_on_the_way_is_left_alone(pair: Pair) -> None:
+    with serve([refused(500, "down")]) as other:
+        between = OpenAIBackend("between", base_url=other.url)
+        pair.answer = failing(refused(500, "down"))
+        agent = Agent([pair.first, between, pair.second])
+        for _ in range(3):
+            assert agent.run("Hi", messages=ASKED).output == ANSWER
+        assert [*pair.asked(), len(other.requests)] == [1, 3, 1]
+        between.close()
+
+
+def test_a_server_that_does_not_stream_and_is_overloaded_moves_on(pair: Pair) -> None:
+    overloaded = Answer(json.dumps(error("Overloaded", type="overloaded_error")).encode(), status=529)
+    pair.answer = lambda asked: (
+        refused(400, "this model does not support streaming") if asked.body["stream"] else overloaded
+    )
+    events = list(Agent([pair.first, pair.second]).stream("Hi", messages=ASKED))
+    assert replies_shown(events) == [ANSWER]
+
+
+def test_an_error_in_the_middle_without_a_status_moves_on(pair: Pair) -> None:
+    broken = error("Corrupted thought signature")
+    pair.answer = lambda asked: streamed(*chunks_of(2)[:1], broken, done=False)
+    events = list(Agent([pair.first, pair.second]).stream("Hi", messages=ASKED))
+    assert replies_shown(events) == [ANSWER]
+    last = pair.servers[1].requests[-1].body["messages"][-1]
+    assert last == {"role": "user", "content": "Hi"}  # nothing of the broken reply is continued
+
+
+def test_the_first_error_is_not_lost_behind_the_seconds_refusal(pair: Pair) -> None:
+    pair.answer = failing(refused(503, "upstream connect error"))
+    with serve([refused(400, "This model does not support assistant message prefill.")]) as other:
+        second = OpenAIBackend("second", base_url=other.url)
+        with pytest.raises(openai.BadRequestError, match="prefill") as raised:
+            Agent([pair.first, second]).run("Hi")
+        assert "upstream connect error" in raised.value.__notes__[0]
+        second.close()
+
+
+def test_a_smaller_model_is_not_sent_what_it_has_no_room_for(pair: Pair) -> None:
+    long: list[Any] = [{"role": role, "content": "word " * 800} for _ in range(8) for role in ("user", "assistant")]
+    small = Described(ScriptedBackend("never"), Capabilities("small", context_length=4000))
+    large = Described(ScriptedBackend("Yes"), Capabilities("large", context_length=1_000_000))
+    limited = Described(ScriptedBackend(status_error(429, "slow")), Capabilities("first", context_length=1_000_000))
+    assert Agent([limited, small, large]).run("And?", messages=long).models.keys() == {"large"}
+    assert not small.seen
+
+
+SAID_TOO_LONG = [
+    (400, {"message": "The input (10041 tokens) is longer than the model's context length (8192 tokens)."}),
+    (
+        400,
+        {
+            "message": "prompt token count of 125516 exceeds the limit of 64000",
+            "code": "model_max_prompt_tokens_exceeded",
+        },
+    ),
+    (413, {"message": "Request too large for model"}),
+]
+
+
+@pytest.mark.parametrize(("status", "said"), SAID_TOO_LONG, ids=range(len(SAID_TOO_LONG)))
+def test_a_prompt_that_is_too_long_in_any_words_goes_to_the_next(pair: Pair, status: int, said: dict[str, Any]) -> None:
+    pair.answer = failing(Answer(json.dumps({"error": said}).encode(), status=status))
+    agent = Agent([pair.first, pair.second])
+    long = [{**message, "content": message["content"] + "word " * 50} for message in ASKED]
+    assert agent.run("Hi", messages=long).output == ANSWER
+    pair.answer = failing(right_answer())
+    assert agent.run("Hi").output == ANSWER
+    assert pair.asked() == [2, 1]  # it is not out for it
+
+
+def test_a_real_server_that_is_killed_in_the_middle_of_its_reply(tiny_model: Path) -> None:
+    sampling: dict[str, Any] = {"temperature": 0, "max_tokens": 1500, "ignore_eos": True}
+    with serve_llama(tiny_model, slots=1) as one, serve_llama(tiny_model, slots=1) as two:
+        models = [OpenAIBackend(name, base_url=each.url, **sampling) for name, each in (("one", one), ("two", two))]
+        alone = Agent(models[1]).run("Count.")
+        events: list[Any] = []
+        for event in Agent(models).stream("Count."):
+            events.append(event)
+            if sum(isinstance(each, TextDelta) for each in events) == 3 and isinstance(event, TextDelta):
+                os.kill(one.pid, signal.SIGKILL)
+        for model in models:
+            model.close()
+    result = events[-1].result
+    discarded = [event for event in events if isinstance(event, ReplyDiscarded)]
+    assert [event.model for event in discarded] == ["one"]
+    assert replies_shown(events) == [result.output] == [alone.output]
+    assert list(result.models) == ["two"]
+    assert Transcript(result.messages).whats_due() is Due.NOTHING
