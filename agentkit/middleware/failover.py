@@ -56,7 +56,8 @@ class Failover:
         known = [backend.capabilities() for backend in self.backends]
         self.models = _names([model_name(backend) for backend in self.backends], [bool(each.model) for each in known])
         self.health = ModelHealth(len(self.backends))
-        servers = [f"{place} {backend!r}" for place, backend in enumerate(self.backends)]
+        urls = [each.base_url for each in known]
+        servers = [url if url and urls.count(url) == 1 else f"{url} {place}" for place, url in enumerate(urls)]
         self.placement = ServerPlacement(servers) if balance is not None else None
         is_mixed = balance is None and len(set(self.models)) > 1
         origins = Origins() if is_mixed else None

@@ -5,7 +5,6 @@ retried by the HTTP client. Where another model stands ready only an empty reply
 import logging
 import time
 from contextlib import closing
-from dataclasses import replace
 
 from agentkit._text import cut
 from agentkit.backend import ReplyStream, Request, ending_of, is_empty
@@ -33,6 +32,8 @@ class Retrying(Middleware):
     from its beginning, which is safe since nothing of it was acted on; if deltas of it were yielded, ReplyDiscarded
     follows. A second failure raises.
     """
+
+    _name = ""
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
@@ -69,8 +70,10 @@ class Retrying(Middleware):
 
     def _named(self, reply: Reply, before: Usage = NOTHING) -> Reply:
         """The reply with the name of its model, and what it took with what was spent before."""
+        self._name = self._name or model_name(self.backend)
         usage = reply.usage if before is NOTHING else before + reply.usage
-        return replace(reply, usage=usage, model=reply.model or model_name(self.backend))
+        name = reply.model or self._name
+        return Reply(reply.message, reply.finish_reason, usage, reply.extra, reply.then, name, reply.others)
 
 
 def _why_again(reply: Reply, request: Request, may_wait: bool) -> str:
