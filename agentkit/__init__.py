@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from agentkit.errors import FetchError as FetchError
     from agentkit.errors import LimitError as LimitError
     from agentkit.errors import OutputError as OutputError
+    from agentkit.errors import Refused as Refused
     from agentkit.errors import SessionError as SessionError
     from agentkit.errors import ToolError as ToolError
     from agentkit.event import Result as Result
+    from agentkit.hooks import Hook as Hook
     from agentkit.lightllm.client import LightLLMClient as LightLLMClient
     from agentkit.lightllm.client import OpenAICompatibleClient as OpenAICompatibleClient
     from agentkit.lightllm.openai_types import ChatCompletionMessage as ChatCompletionMessage

@@ -15,17 +15,19 @@ from agentkit.backends.text_tools import TextTools, ToolsAs
 from agentkit.errors import ToolError
 from agentkit.event import Result, T, ToolStarted
 from agentkit.executor import MAX_PARALLEL, Executor
-from agentkit.limits import Budget, Limits
+from agentkit.hooks import Hook
+from agentkit.limits import Limits
 from agentkit.message import Prompt
 from agentkit.middleware.context_window import ContextSize, Window
 from agentkit.middleware.failover import Balance
 from agentkit.middleware.pricing import ModelPrices
 from agentkit.middleware.stack import RunScope, wrapped
-from agentkit.options import ConversationArguments, Instructions, OutputCheck, RunArguments, RunOptions
 from agentkit.run import Arriving, Run, events_of
 from agentkit.running.arguments import check_agent, checked_options
 from agentkit.running.beginning import answer_of, budget_of, context_of, decisions_on, opened, proceed, turn_of
 from agentkit.running.models import Model, models_of
+from agentkit.running.options import ConversationArguments, Instructions, OutputCheck, RunArguments, RunOptions
+from agentkit.running.run_hooks import AgentHooks
 from agentkit.running.text_pieces import TextPieces
 from agentkit.session import Session
 from agentkit.toolbox import Toolbox, toolbox_of
@@ -54,7 +56,8 @@ class Agent(Closable):
     are sent: "native" as the API has them, "text" in the messages, for a model or a server that has no tools; "auto" as
     text where they turn out not to reach the model, or a self-hosted server refuses them. middleware: what
     wraps the backend (of several models each), outermost first; agentkit's own (retries, cancellation, ...) goes around
-    it, so that it sees each request as it is sent, but for tools that are sent as text.
+    it, so that it sees each request as it is sent, but for tools that are sent as text. hooks: what is called around
+    requests, replies and tool calls, outermost first (`agentkit.Hook`).
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError for an invalid model name or option, ToolDefinitionError for an invalid tool.
@@ -75,11 +78,12 @@ class Agent(Closable):
         window: Window | int | None = None,
         tools_as: ToolsAs = "auto",
         middleware: Sequence[Callable[[Backend], Backend]] = (),
+        hooks: Sequence[Hook] = (),
         balance: Balance | None = None,
     ) -> None:
         given = {"instructions": instructions, "limits": limits, "output_check": output_check, "parallel": parallel}
         check_agent(**given, tool_timeout=tool_timeout, prices=prices, window=window, early_start=early_start)
-        check_agent(middleware=middleware, tools_as=tools_as)
+        check_agent(middleware=middleware, tools_as=tools_as, hooks=hooks)
         self._toolbox = Toolbox(tools)
         around = functools.partial(_around, tools_as=tools_as, middleware=middleware)
         self._models = models_of(model, balance, around)
@@ -90,7 +94,9 @@ class Agent(Closable):
         self._instructions, self._output_check = instructions, output_check
         self._limits = limits or Limits()
         self._tool_timeout = tool_timeout
-        self._executor = functools.partial(Executor, latency=ToolLatency(), hidden=HIDDEN_TOOLS, parallel=parallel)
+        self._executor = functools.partial(
+            Executor, latency=ToolLatency(), hidden=HIDDEN_TOOLS, parallel=parallel, hooks=AgentHooks(hooks)
+        )
         window = Window(window) if isinstance(window, int) else window or Window()
         sizes = tuple(ContextSize(window.tokens) for _ in range(self._models.count))
         self._scope = functools.partial(RunScope, prices=prices, window=window, sizes=sizes, early_start=early_start)
@@ -258,7 +264,7 @@ class Agent(Closable):
         """Run inside of a tool, within the budget of the run that called it. name: begins what is reported as
         progress."""
         checked = checked_options("Context.run()", output, options)
-        with self._begin(prompt, checked, stream=False, parent=context.budget) as run:
+        with self._begin(prompt, checked, stream=False, parent=context) as run:
             for event in run:
                 if isinstance(event, ToolStarted):
                     context.progress(f"{name}{event.name}({event.raw_arguments})")
@@ -273,7 +279,7 @@ class Agent(Closable):
             return run.result
 
     def _begin(
-        self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Budget | None = None
+        self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Context | None = None
     ) -> Run[Any]:
         with contextlib.ExitStack() as resources:
             tools = self._toolbox if options.tools is None else toolbox_of(options.tools)
@@ -281,7 +287,7 @@ class Agent(Closable):
             limits = options.limits or self._limits
             budget = budget_of(limits, parent, resources)
             turn = turn_of(prompt, options, budget, resources)
-            context = context_of(options, budget, turn, stream, self._tool_timeout)
+            context = context_of(options, budget, turn, stream, self._tool_timeout, parent)
             transcript, repairs, context = opened(prompt, options, turn, answer, self._instructions, context)
             decisions = decisions_on(options.approve, transcript)
             executor = self._executor(tools.plus(*answer.tools), context, decisions)
@@ -306,6 +312,7 @@ class Agent(Closable):
             "tools_as": self._tools_as,
             "middleware": self._middleware,
             "balance": self._balance,
+            "hooks": self._executor.keywords["hooks"].hooks,
             **{name: self._scope.keywords[name] for name in names},
         }
 
@@ -323,12 +330,10 @@ class Agent(Closable):
         advice = "define it at the top level of a module"
         functions = {"instructions": self._instructions, "output_check": self._output_check}
         parts = [Part(f"the function {name}", each, advice) for name, each in functions.items() if callable(each)]
-        return [
-            *backends,
-            *tools,
-            *parts,
-            *(Part(f"the middleware {each!r}", each, advice) for each in self._middleware),
-        ]
+        middleware = [Part(f"the middleware {each!r}", each, advice) for each in self._middleware]
+        called = self._executor.keywords["hooks"].hooks
+        hooks = [Part(f"the hook {type(each).__name__}", each, advice) for each in called]
+        return [*backends, *tools, *parts, *middleware, *hooks]
 
     def __copy__(self) -> "Agent":
         return _made_again(type(self), self._model, self._made_of())

@@ -10,11 +10,13 @@
     ├── SessionError              the caller: a session that can't be read or written
     │   └── SessionBusyError      ... because another writer holds it
     ├── OutputError               the caller: an answer that does not have the requested type
+    ├── HookError                 the caller: a hook failed, and what it guards was stopped
     ├── FetchError                the caller or the model: a page that could not be fetched
     │   ├── StatusError           ... because the server answers with an error
     │   └── BlockedAddressError   ... because its address is not public
     └── ToolError                 the model: raise it in a tool to report an error to the model
         ├── ArgumentsError        the model: arguments that don't fit the tool
+        ├── Refused               the model: a hook does not let a call run
         └── IsolationError        the model: a call in another process that did not return
 
 Errors of a model server are raised as the openai package's own classes (`APIError`, `APIConnectionError`,
@@ -98,6 +100,11 @@ class OutputError(AgentkitError):
         self.text = text
 
 
+class HookError(AgentkitError):
+    """A hook raised an error at a request or a reply, which it stopped; `__cause__` is that error. Or a hook tried to
+    run a tool with effects twice for one call."""
+
+
 class FetchError(AgentkitError):
     """A page could not be fetched; the message says why, in a sentence that a model can act on."""
 
@@ -128,6 +135,10 @@ class ToolError(AgentkitError):
 
 class ArgumentsError(ToolError):
     """The arguments written by the model don't fit the tool's schema; the message is returned to the model."""
+
+
+class Refused(ToolError):
+    """Raised in `Hook.around_tool`: the call is not run, and the model reads why."""
 
 
 EndReason = Literal["timeout", "cancelled", "crashed", "not started"]

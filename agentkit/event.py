@@ -4,14 +4,14 @@ Every event names the messages that it adds to the transcript; they are in the t
 """
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pprint import pformat
-from typing import TYPE_CHECKING, Any, Generic, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, cast, overload
 
 from agentkit._text import short_repr
 from agentkit.limits import Limit, Usage
-from agentkit.message import Message
+from agentkit.message import Message, text_of
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -27,12 +27,26 @@ CutOff = Literal["length", "content_filter"]
 Stopped = Literal["answer", "empty", "cancelled", "approval"] | CutOff | Limit
 
 
+class _Text:
+    """`reply.text`: the text of a reply; `Reply.text("...")`: a reply that is this text."""
+
+    @overload
+    def __get__(self, reply: None, owner: type["Reply"]) -> "Callable[[str], Reply]": ...
+    @overload
+    def __get__(self, reply: "Reply", owner: type["Reply"]) -> str: ...
+    def __get__(self, reply: "Reply | None", owner: type["Reply"]) -> "Callable[[str], Reply] | str":
+        if reply is not None:
+            return text_of(reply.message)
+        return lambda text: owner({"role": "assistant", "content": text}, "stop")
+
+
 @dataclass(frozen=True)
 class Reply:
     """A complete reply of the model. finish_reason: as the server sent it, "" when it sent none. extra: fields of the
     reply that are not sent back in later requests (citations, audio, ...). then: messages that follow it, to which the
     model is asked to reply: what is wrong with a typed answer. model: the name of the model that wrote it, "" when that
-    is not known. others: the part of `usage` that other models took, by name, whose replies were discarded for it."""
+    is not known. others: the part of `usage` that other models took, by name, whose replies were discarded for it.
+    text: of the message; `Reply.text("...")` makes a reply of a text."""
 
     message: Message
     finish_reason: str = ""
@@ -41,6 +55,7 @@ class Reply:
     then: tuple[Message, ...] = ()
     model: str = ""
     others: Mapping[str, Usage] = field(default_factory=dict, metadata={"in_json": False})
+    text: ClassVar[_Text] = _Text()
 
     def without_calls(self) -> "Reply":
         """The reply without its tool calls, for a run that may make no more; never empty, which servers refuse."""

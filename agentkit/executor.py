@@ -3,28 +3,23 @@
 import functools
 import json
 import logging
-import os
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-from agentkit._forking import check_same_process
 from agentkit._text import joined_surrogates
-from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import ArgumentsError
-from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
+from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
+from agentkit.running.parallel_calls import ParallelCalls, RunningCalls
+from agentkit.running.planned_call import PlannedCall
+from agentkit.running.run_hooks import NO_HOOKS, AgentHooks
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
 from agentkit.tooling.call_names import UNNAMED, nearest
-from agentkit.tooling.closing import Closing
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
 from agentkit.tooling.latency import ToolLatency
-from agentkit.tooling.stop import closed_meanwhile, out_of_time, too_slow
-from agentkit.tools import Context, Outcome, Tool, failure, is_failure
+from agentkit.tooling.outcome import Outcome, failure, is_failure
+from agentkit.tools import Context, Tool
 
 logger = logging.getLogger("agentkit.run")
 
@@ -37,8 +32,8 @@ class Executor:
 
     offered: the tools that the model is offered. context: the run. decisions: on calls that need a person's approval,
     by id. latency: how long the tools take. hidden: tools that are offered in some requests only, by name, each made
-    when it is called. parallel: how many read-only calls run at once. ended_by: the call that ended the run, of a tool
-    with ends_run.
+    when it is called. parallel: how many read-only calls run at once. hooks: the agent's. ended_by: the call that ended
+    the run, of a tool with ends_run.
     """
 
     def __init__(
@@ -49,9 +44,11 @@ class Executor:
         latency: ToolLatency,
         hidden: Mapping[str, Callable[[], Tool[..., Any]]],
         parallel: int = MAX_PARALLEL,
+        hooks: AgentHooks = NO_HOOKS,
     ) -> None:
         self.offered = offered
-        self.context = context
+        self.hooks = hooks.of_run(context)
+        self.context = self.hooks.context
         self.ended_by: ToolRecord | None = None
         self._decisions = decisions
         self._latency = latency
@@ -91,6 +88,10 @@ class Executor:
         for group in self._groups(calls):
             if self.context.cancelled:
                 return
+            if self.hooks.changes_calls and self._may_need_approval(group[0]):
+                if (yield from self._planned(calls[calls.index(group[0]) :], decisions)):
+                    return
+                continue
             note = ""
             if self._needs_approval(group[0]):
                 decision = decisions.get(group[0]["id"])
@@ -107,14 +108,14 @@ class Executor:
                 outcome = self.outcome_of(function["name"], function["arguments"], self.context)
                 yield self.finished(group[0], outcome.with_note(note))
             else:
-                yield from _ParallelCalls(self, group, begun or RunningCalls(self), note).events()
+                yield from ParallelCalls(self, group, begun or RunningCalls(self), note).events()
             begun = None  # they all stand in the first group
 
     def outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
         """Run one call. arguments: JSON text."""
         found = self._tool(name)
         if found is not None:
-            return found.answer(arguments, context)
+            return context.hooks.answer(found, arguments, context)
         return _unreadable(arguments) if name == UNREADABLE_CALL else self._unknown(name)
 
     def has(self, name: str) -> bool:
@@ -203,9 +204,37 @@ class Executor:
         found = self._tool(call["function"]["name"])
         return found is not None and (not found.options.read_only or found.options.approve is not False)
 
+    def _may_need_approval(self, call: ToolCall) -> bool:
+        found = self._tool(call["function"]["name"])
+        return found is not None and found.options.approve is not False
+
     def _needs_approval(self, call: ToolCall) -> bool:
         found = self._tool(call["function"]["name"])
         return found is not None and found.needs_approval(call["function"]["arguments"])
+
+    def _planned(self, calls: Sequence[ToolCall], decisions: "Decisions") -> Generator[Event, None, bool]:
+        """Run the first of these calls, unless a person has to approve what its hooks have made of it. Returns whether
+        the run waits for that."""
+        decision = decisions.get(calls[0]["id"])
+        if decision is False or isinstance(decision, str):
+            yield refused(calls[0], _denied(decision))
+            return False
+        given = True if decision is None else decision
+        with PlannedCall(self, self.hooks, _with_arguments(calls[0], given)) as planned:
+            if decision is not None or not self._waits(planned):
+                yield from planned.events(_note(given))
+                return False
+        waiting = [planned.call]
+        for call in calls[1:]:
+            if call["id"] not in decisions and self._may_need_approval(call):
+                with PlannedCall(self, self.hooks, call) as planned:
+                    waiting += [planned.call] if self._waits(planned) else []
+        yield ApprovalNeeded(tuple(map(open_call, waiting)))
+        return True
+
+    def _waits(self, planned: PlannedCall) -> bool:
+        """Whether a person has to approve a call before it runs; not one that its hooks have answered themselves."""
+        return planned.waits and self._needs_approval(planned.call)
 
     def _approval_needed(self, calls: Sequence[ToolCall], decisions: "Decisions") -> ApprovalNeeded:
         waiting = [call for call in calls if call["id"] not in decisions and self._needs_approval(call)]
@@ -268,156 +297,6 @@ def open_call(call: ToolCall) -> OpenCall:
 def refused(call: ToolCall, reason: str) -> ToolFinished:
     """The answer to a call that is not run."""
     return _finished_event(call, failure(reason))
-
-
-@dataclass(eq=False)
-class _Work:
-    """A call that runs in a thread and reports to the inbox. stop: tells a tool with a timeout that nobody waits."""
-
-    name: str
-    arguments: str
-    inbox: "_Inbox"
-    stop: Closing | None = None
-    started: float = field(default_factory=time.monotonic)
-    taken: threading.Lock = field(default_factory=threading.Lock)
-
-    def take(self) -> bool:
-        """Claim it for the calling thread; False when another thread has it."""
-        return self.taken.acquire(blocking=False)
-
-    def run(self, executor: "Executor", context: Context) -> None:
-        """Run it in this thread, unless another thread has taken it."""
-        if not self.take():
-            return
-
-        def progress(text: str) -> None:
-            self.inbox.put((self, str(text)))
-
-        try:
-            context = replace(context, progress=progress, cancel=self.stop or context.cancel)
-            outcome = executor.outcome_of(self.name, self.arguments, context)
-        except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
-            outcome = failure(f"{self.name} raised {type(error).__name__}.")
-        self.inbox.put((self, outcome))
-
-
-_Inbox = SimpleQueue[tuple[_Work, str | Outcome]]
-
-
-class RunningCalls:
-    """Calls of one reply that run in threads, some of them perhaps since before the reply was complete."""
-
-    def __init__(self, executor: "Executor") -> None:
-        self.inbox: _Inbox = SimpleQueue()
-        self.process = os.getpid()
-        self._executor = executor
-        self._unclaimed: list[_Work] = []
-
-    def __len__(self) -> int:
-        return len(self._unclaimed)
-
-    def begin(self, name: str, arguments: str) -> None:
-        """Start a call, unless an identical one waits to be claimed."""
-        if not any((work.name, work.arguments) == (name, arguments) for work in self._unclaimed):
-            self._unclaimed.append(self._started(name, arguments))
-
-    def claim(self, call: ToolCall) -> _Work:
-        """The running call: the one that was started with this name and these arguments, or a new one."""
-        work = self._like(call)
-        if work is None:
-            return self._started(call["function"]["name"], call["function"]["arguments"])
-        self._unclaimed.remove(work)
-        return work
-
-    def reclaim(self, call: ToolCall) -> bool:
-        """Whether no thread has started this call yet, so that it can be run here."""
-        work = self._like(call)
-        return work is None or work.take()
-
-    def _like(self, call: ToolCall) -> _Work | None:
-        like = (call["function"]["name"], call["function"]["arguments"])
-        return next((work for work in self._unclaimed if (work.name, work.arguments) == like), None)
-
-    def _started(self, name: str, arguments: str) -> _Work:
-        context = self._executor.context
-        stop = None if self._executor.timeout_of(name) is None else Closing(context.cancel)
-        work = _Work(name, arguments, self.inbox, stop)
-        WORKERS.submit(functools.partial(work.run, self._executor, context))
-        return work
-
-
-@dataclass
-class _ParallelCalls:
-    """Calls that run in parallel in threads, and what they report."""
-
-    executor: "Executor"
-    calls: Sequence[ToolCall]
-    begun: RunningCalls
-    note: str = ""
-    outcomes: dict[_Work, Outcome] = field(default_factory=dict)
-
-    def events(self) -> Iterator[Event]:
-        """The progress of the calls, and the end of each in the order of the calls."""
-        works: dict[_Work, ToolCall] = {}
-        waiting: list[_Work] = []
-        while len(works) < len(self.calls) or waiting:
-            if self.executor.context.cancelled:
-                yield from self._settled(works)
-                return
-            check_same_process(self.begun.process)
-            for call in self._next_calls(works):
-                yield self.executor.started(call)
-                waiting.append(self.begun.claim(call))
-                works[waiting[-1]] = call
-            if waiting[0] not in self.outcomes:
-                yield from self._receive(works)
-            while waiting and waiting[0] in self.outcomes:
-                work = waiting.pop(0)
-                yield self.executor.finished(works[work], self.outcomes[work].with_note(self.note))
-
-    def _next_calls(self, works: Mapping[_Work, ToolCall]) -> Sequence[ToolCall]:
-        """The calls that may begin: as many as end while others are running."""
-        running = sum(work not in self.outcomes for work in works)
-        return self.calls[len(works) : len(works) + max(0, self.executor.parallel - running)]
-
-    def _settled(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
-        """The end of a call with an effect, where the run is closed: it must not be made again by the next run."""
-        closing = self.executor.context.closing
-        for work in works if closing is not None and closing.is_closed else ():
-            if self.executor.has_effect(work.name):
-                outcome = self.outcomes.get(work) or failure(closed_meanwhile(work.name))
-                yield self.executor.finished(works[work], outcome)
-
-    def _deadline_of(self, work: _Work) -> float:
-        timeout = self.executor.timeout_of(work.name)
-        own = float("inf") if timeout is None else work.started + timeout
-        return own if self.executor.context.deadline is None else min(own, self.executor.context.deadline)
-
-    def _receive(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
-        """Receive the next report, or end the calls whose time is up."""
-        deadlines = {work: self._deadline_of(work) for work in works if work not in self.outcomes}
-        patience = min(deadlines.values()) - time.monotonic()
-        if self.executor.context.cancel is not None:
-            patience = min(patience, POLL_INTERVAL)
-        try:
-            work, report = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
-        except Empty:
-            for work, deadline in deadlines.items():
-                if time.monotonic() >= deadline:
-                    self.outcomes[work] = self._timed_out(work)
-            return
-        if isinstance(report, Outcome):
-            self.outcomes.setdefault(work, report)  # also of one that is not claimed yet
-        elif work in works:
-            yield ToolProgress(works[work]["id"], text=report)
-
-    def _timed_out(self, work: _Work) -> Outcome:
-        if work.stop is not None:
-            work.stop.set()
-        if self.executor.context.deadline is not None and time.monotonic() >= self.executor.context.deadline:
-            return failure(out_of_time(work.name))
-        timeout = self.executor.timeout_of(work.name) or 0.0
-        return replace(failure(too_slow(work.name, timeout)), seconds=timeout)
 
 
 def record_of(call: ToolCall, outcome: Outcome) -> ToolRecord:

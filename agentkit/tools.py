@@ -15,7 +15,7 @@ from agentkit._text import cut, known_options, short_repr
 from agentkit.errors import ArgumentsError, ConfigurationError, FetchError, ToolDefinitionError, ToolError
 from agentkit.event import Result, T
 from agentkit.limits import Budget
-from agentkit.message import Image, Message, Prompt
+from agentkit.message import Message, Prompt
 from agentkit.tooling.argument_names import ignored
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 from agentkit.tooling.closing import Closing
@@ -23,6 +23,7 @@ from agentkit.tooling.definition import checked_description, checked_name, text_
 from agentkit.tooling.error_text import described, message_of
 from agentkit.tooling.long_results import LongResults
 from agentkit.tooling.options import ToolArguments, ToolOptions
+from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.pickling import pickled_tool
 from agentkit.tooling.results import rendered
 from agentkit.tooling.settling import called, items_before
@@ -62,6 +63,14 @@ class Nested(Protocol):
     ) -> Result[Any]: ...
 
 
+class CallHooks:
+    """What stands around the tool calls of a run: nothing; see `agentkit.running.run_hooks`."""
+
+    def answer(self, tool: "Tool[..., Any]", arguments: str, context: "Context[Any]") -> Outcome:
+        """Run one call. arguments: JSON text."""
+        return tool.answer(arguments, context)
+
+
 @dataclass(frozen=True)
 class Context(Generic[D]):
     """The run in which a tool is called; a parameter annotated `Context` or `Context[Deps]` receives it.
@@ -72,7 +81,8 @@ class Context(Generic[D]):
     is run inside the tool. session: the id of the run's session, or None. messages: the run's messages so far; not to
     be changed. offset: the index in them of the session's first message; negative where its beginning was not read.
     long_results: the whole texts of results that were cut. tool_timeout: the seconds after which the run continues
-    without a tool that has no timeout of its own. closing: with what another thread closes the run.
+    without a tool that has no timeout of its own. closing: with what another thread closes the run. hooks: what stands
+    around its tool calls, and those of the agents that run inside of it.
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -87,6 +97,7 @@ class Context(Generic[D]):
     long_results: LongResults = field(default_factory=LongResults, repr=False, compare=False)
     tool_timeout: float | None = None
     closing: Closing | None = field(default=None, repr=False, compare=False)
+    hooks: CallHooks = field(default_factory=CallHooks, repr=False, compare=False)
 
     @property
     def cancelled(self) -> bool:
@@ -123,25 +134,6 @@ class Context(Generic[D]):
         return cancel is not None or self.deadline is not None
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The result of one call: the text for the model, images to show it, whether it is an error, how many seconds it
-    took, whether it ends the run. shown: of a text that was cut, how many characters the model is sent. whole: the
-    whole text then."""
-
-    text: str
-    images: tuple[Image, ...] = ()
-    failed: bool = False
-    seconds: float = 0.0
-    ends_run: bool = False
-    shown: int = 0
-    whole: str = ""
-
-    def with_note(self, note: str) -> "Outcome":
-        """The same with a note at the end of the text."""
-        return replace(self, text=self.text + note) if note else self
-
-
 class Tool(Generic[P, R]):
     """A function that a model may call. `@tool` makes one from a signature; this constructor takes a hand-written
     schema, against which jsonschema validates the arguments.
@@ -159,6 +151,8 @@ class Tool(Generic[P, R]):
     is_external = False
     """Whether the calls are answered outside of this program: such a tool is made with approve, and its calls stand
     behind the others of a reply, so that those are run."""
+    has_hooks = True
+    """Whether the hooks of a run stand around its calls."""
 
     def __init__(
         self,
@@ -297,6 +291,10 @@ class Tool(Generic[P, R]):
             logger.warning("the approve function of tool %s failed", self.name, exc_info=True)
             return True
 
+    def values(self, arguments: str) -> dict[str, Any]:
+        """The arguments of a call as the function gets them. arguments: JSON text. Raises ArgumentsError."""
+        return self._read(arguments)[0]
+
     def answer(self, arguments: str, context: Context) -> Outcome:
         """Run one call; any error becomes a sentence for the model. arguments: JSON text."""
         started = time.monotonic()
@@ -415,19 +413,6 @@ def tool(
         return Tool._described(function, namespace, name, description, options)
 
     return decorate if function is None else decorate(function, depth=2)
-
-
-_FAILED = "Error: "
-
-
-def failure(text: str) -> Outcome:
-    """The result of a call that failed, as the model reads it."""
-    return Outcome(f"{_FAILED}{text}", failed=True)
-
-
-def is_failure(response: str) -> bool:
-    """Whether a stored result is that of a call that failed."""
-    return response.startswith(_FAILED)
 
 
 def _before(error: BaseException) -> str:

@@ -140,7 +140,7 @@ class FitToContext(Middleware):
 
     budget: the run's. offset: see `TrimmedHistory`. view: the view of an earlier run of the session. spent: what its
     last reply took. changed: called with each new view and the transcript. given: with how many messages the run
-    begins.
+    begins. summaries: what is asked for a summary, if not `backend`.
     """
 
     def __init__(
@@ -154,8 +154,10 @@ class FitToContext(Middleware):
         spent: Usage | None = None,
         changed: Callable[[TrimmedHistory, Transcript], object] = lambda view, transcript: None,
         given: int = 0,
+        summaries: Backend | None = None,
     ) -> None:
         super().__init__(backend)
+        self._summaries = backend if summaries is None else summaries
         self._window = window
         self._size = size
         self._budget = budget
@@ -304,7 +306,7 @@ class FitToContext(Middleware):
         max_bytes = int((self._size.tokens or 4096) * self._window.keep * self._size.bytes_per_token)
         prompt = Transcript([user(f"{SUMMARISE}\n\n{earlier}\n{text[-max_bytes:]}")])
         try:
-            *_, reply = self.backend.reply(Request(prompt))
+            *_, reply = self._summaries.reply(Request(prompt))
         except Exception as error:  # noqa: BLE001 - without a summary the run continues as with "drop"
             logger.warning("the turns that are left out could not be summarised: %s", error)
             return earlier or left_out

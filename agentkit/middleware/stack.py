@@ -58,6 +58,10 @@ def _logged(backend: Backend, run: RunScope) -> Backend:
     return Logged(backend, run.budget) if RUN_LOG.isEnabledFor(logging.INFO) else backend
 
 
+def _observed(backend: Backend, run: RunScope) -> Backend:
+    return run.executor.hooks.around_request(backend)
+
+
 def _retrying(backend: Backend, run: RunScope) -> Backend:
     return Retrying(backend)
 
@@ -71,15 +75,24 @@ def _ordered(backend: Backend, run: RunScope) -> Backend:
     return ExternalCallsLast(backend) if has_external else backend
 
 
+def _hooked(backend: Backend, run: RunScope) -> Backend:
+    return run.executor.hooks.around_model(backend)
+
+
 def _eager(backend: Backend, run: RunScope) -> Backend:
     return EagerTools(backend, run.executor) if run.early_start else backend
 
 
 def _fitted(backend: Backend, run: RunScope) -> Backend:
+    return backend if len(run.sizes) > 1 else _with_window(backend, run)
+
+
+def _with_window(backend: Backend, run: RunScope) -> Backend:
     turn, offset, size = run.turn, run.turn.offset, run.sizes[run.place]
     given = len(run.executor.context.messages)
+    summaries = run.executor.hooks.around_model(backend) if len(run.sizes) > 1 else backend
     if run.place:  # the session keeps what the first model is sent: another one's context has another size
-        return FitToContext(backend, run.window, size, run.budget, offset, given=given)
+        return FitToContext(backend, run.window, size, run.budget, offset, given=given, summaries=summaries)
     view = None if run.is_repaired or turn.view is None else TrimmedHistory.restored(turn.view, offset, turn.instructed)
     spent = turn.spent if view is not None or turn.view is None else None
 
@@ -87,7 +100,7 @@ def _fitted(backend: Backend, run: RunScope) -> Backend:
         stored = made.stored(transcript, turn.instructed)
         turn.note_view(stored if len(run.sizes) == 1 else {**stored, "begins": 0})
 
-    return FitToContext(backend, run.window, size, run.budget, offset, view, spent, changed, given)
+    return FitToContext(backend, run.window, size, run.budget, offset, view, spent, changed, given, summaries)
 
 
 def _structured(backend: Backend, run: RunScope) -> Backend:
@@ -113,24 +126,31 @@ Wrap = Callable[[Backend, RunScope], Backend]
 OF_A_MODEL: tuple[Wrap, ...] = (
     _priced,  # innermost: a failed attempt costs too
     _logged,  # each attempt
+    _observed,  # each attempt too, with its cost
     _retrying,  # inside of what acts on a reply, so that a repeated request has the same calls started once
-    _fitted,  # each model has a context of its own; inside the names of calls, which know its hidden tool
-    _chosen,  # a backend may force a tool by itself; outside the window: a summary is no answer to the question
 )
-"""What surrounds each model of an agent, innermost first: it acts on what that model takes, costs and knows.
+"""What surrounds each model of an agent, innermost first: it knows the one model that it asks."""
 
-Where there are several, what moves from one to the next (`Failover`) stands around them, so that each is asked with a
-request of its own, and everything outside of it sees one model."""
+OF_ONE_OF_SEVERAL: tuple[Wrap, ...] = (
+    *OF_A_MODEL,
+    _with_window,  # each has a context of its own; the summary that it asks for passes the hooks
+    _chosen,  # each backend may force a tool by itself
+)
+"""The same where there are several. What moves from one to the next (`Failover`) stands around them, so that each is
+asked with a request of its own, and everything outside of it sees one model."""
 
 STACK: tuple[Wrap, ...] = (
-    _named,  # inside of what starts calls
+    _named,  # inside of what starts calls, and inside the window: it knows the tools that are sent
     _ordered,  # outside of what says which tool a call means
-    _eager,  # outside of what moves to another model, whose calls claim those that the broken reply has started
+    _hooked,  # inside of what starts calls, which it holds back; inside the window: it sees summaries too
+    _eager,  # inside the window: it offers the tools that are sent; the calls of the next model claim what it has begun
+    _fitted,  # inside sampling: the request for a summary does not inherit max_tokens or tool_choice
     _structured,  # sees whole replies, whatever was cut or retried for them
-    _sampled,  # outside of what each model does with its sampling; a summary does not inherit it
+    _chosen,  # inside sampling, whose tool_choice it sees; the tool that takes a typed answer is offered here already
+    _sampled,
     _cancellable,  # outermost: it stops all of the others, in whatever they are waiting for
 )
-"""What surrounds the model, or the models. Innermost first. Each returns the backend that it was given where the run
+"""What surrounds the model, or the models, innermost first. Each returns the backend that it was given where the run
 has no use for it."""
 
 
@@ -138,10 +158,9 @@ def wrapped(backend: Backend, run: RunScope) -> Backend:
     """The backend with the middleware of a run around it."""
     if isinstance(backend, Failover):
         models = enumerate(backend.backends)
-        backend = backend.around([_around(each, replace(run, place=place), OF_A_MODEL) for place, each in models])
-    else:
-        backend = _around(backend, run, OF_A_MODEL)
-    return _around(backend, run, STACK)
+        made = [_around(each, replace(run, place=place), OF_ONE_OF_SEVERAL) for place, each in models]
+        return _around(backend.around(made), run, STACK)
+    return _around(backend, run, (*OF_A_MODEL, *STACK))
 
 
 def _around(backend: Backend, run: RunScope, table: Sequence[Wrap]) -> Backend:

@@ -33,9 +33,10 @@ from agentkit.middleware.text_answer import TextAnswer, objection
 from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
 from agentkit.tooling.bare_answers import in_wrapper, undecorated
 from agentkit.tooling.json_repair import loads, read_json
+from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.schema import json_schema_of, wrapped_adapter
 from agentkit.tooling.schema_dialects import is_strict
-from agentkit.tools import Context, Outcome, Tool, failure
+from agentkit.tools import Context, Tool
 
 _MAX_LITERAL = 10_000
 """Maximum characters of a Python list or tuple that is read as an answer."""
@@ -295,6 +296,8 @@ class TypedAnswer(TextAnswer):
 
 class _FinalAnswer(Tool[..., str]):
     """The tool that takes the answer, and ends the run with it, or when no retries are left."""
+
+    has_hooks = False  # it is how the answer arrives from some servers, and no call of the program's
 
     def __init__(self, answer: TypedAnswer) -> None:
         description = "Give the final answer. Call it once, when you know the answer."

@@ -7,11 +7,12 @@ from typing import Any
 
 from agentkit._text import known_options
 from agentkit.errors import ConfigurationError, TranscriptError
+from agentkit.hooks import Hook
 from agentkit.limits import Limits
 from agentkit.message import Image, Prompt
 from agentkit.middleware.context_window import Window
 from agentkit.middleware.pricing import Prices
-from agentkit.options import RunOptions
+from agentkit.running.options import RunOptions
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
 
@@ -160,6 +161,24 @@ def _prices_wrong(value: Any) -> str | None:
     return None if is_valid else 'pass Prices(input=..., output=...), or {"gpt-5-mini": Prices(...), ...}'
 
 
+_HOOK_METHODS = ("outgoing", "before_model", "after_model", "around_tool", "on_event", "for_run")
+
+
+def _hooks_wrong(value: Any) -> str | None:
+    if isinstance(value, Hook):
+        return "pass a list of hooks: hooks=[...]"
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return "pass a list of hooks (agentkit.Hook)"
+    for each in value:
+        if isinstance(each, type):
+            return f"{each.__name__} is a class: pass an object of it, {each.__name__}(...)"
+        if not isinstance(each, Hook):
+            return f"{each!r:.60} is no hook: derive its class from agentkit.Hook"
+        if any(inspect.iscoroutinefunction(getattr(each, name)) for name in _HOOK_METHODS):
+            return f"{type(each).__name__} has an async method; hooks are synchronous: write a plain one"
+    return None
+
+
 def _window_wrong(value: Any) -> str | None:
     is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
     return None if is_count or isinstance(value, Window) else "pass the model's context in tokens, or a Window"
@@ -181,6 +200,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "early_start": lambda value: None if isinstance(value, bool) else "pass True or False",
     "tools_as": lambda value: None if value in ("auto", "native", "text") else 'pass "auto", "native" or "text"',
     "middleware": _middleware_wrong,
+    "hooks": _hooks_wrong,
     "approve": _approve_wrong,
     "cancel": lambda value: None if hasattr(value, "is_set") else "pass a threading.Event()",
     "sampling": lambda value: None if isinstance(value, Mapping) else 'pass a dict, such as {"temperature": 0}',

@@ -13,19 +13,19 @@ from agentkit.executor import Decisions, Executor
 from agentkit.limits import Budget, Limits
 from agentkit.message import Message, Prompt, system, user
 from agentkit.middleware.text_answer import TextAnswer
-from agentkit.options import Instructions, OutputCheck, RunOptions
 from agentkit.repair import repaired
 from agentkit.running.arguments import checked_prompt, text_from
+from agentkit.running.options import Instructions, OutputCheck, RunOptions
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
 from agentkit.tooling.closing import Closing
-from agentkit.tools import Context
+from agentkit.tools import CallHooks, Context
 from agentkit.transcript import Due, Transcript
 
 
-def budget_of(limits: Limits, parent: Budget | None, resources: contextlib.ExitStack) -> Budget:
-    """What the run may spend. resources: releases what it has reserved."""
-    budget = Budget(limits, parent=parent)
+def budget_of(limits: Limits, parent: Context | None, resources: contextlib.ExitStack) -> Budget:
+    """What the run may spend. parent: the run inside of which it begins. resources: releases what it has reserved."""
+    budget = Budget(limits, parent=None if parent is None else parent.budget)
     resources.callback(budget.release)
     return budget
 
@@ -119,8 +119,11 @@ def _instruct(
     return 1 - replaced
 
 
-def context_of(options: RunOptions, budget: Budget, turn: Turn, stream: bool, tool_timeout: float | None) -> Context:
-    """The context of the run, which has no messages yet. stream: whether another thread may close it."""
+def context_of(
+    options: RunOptions, budget: Budget, turn: Turn, stream: bool, tool_timeout: float | None, parent: Context | None
+) -> Context:
+    """The context of the run, which has no messages yet. stream: whether another thread may close it. parent: the run
+    inside of which it begins."""
     closing = Closing(options.cancel) if stream else None
     return Context(
         deps=options.deps,
@@ -132,6 +135,7 @@ def context_of(options: RunOptions, budget: Budget, turn: Turn, stream: bool, to
         offset=turn.offset,
         tool_timeout=tool_timeout,
         closing=closing,
+        hooks=CallHooks() if parent is None else parent.hooks,
     )
 
 

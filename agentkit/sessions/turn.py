@@ -30,7 +30,7 @@ from agentkit.sessions.log import (
     started_calls,
 )
 from agentkit.sessions.writer import Writer
-from agentkit.tools import Outcome, is_failure
+from agentkit.tooling.outcome import Outcome, is_failure
 from agentkit.transcript import calls_of, is_call, whats_due
 
 UNKNOWN = (

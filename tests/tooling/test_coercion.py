@@ -20,7 +20,8 @@ from typing_extensions import TypedDict
 from agentkit import Agent, Tool, tool
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.dates import iso_date, iso_datetime, iso_time
-from agentkit.tools import Context, Outcome
+from agentkit.tooling.outcome import Outcome
+from agentkit.tools import Context
 from tests.support.growth import assert_linear
 
 NOTHING = object()

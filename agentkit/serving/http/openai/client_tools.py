@@ -13,8 +13,9 @@ from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import ERROR, UNREADABLE, parse
 from agentkit.tooling.earlier_result import EARLIER_RESULT
 from agentkit.tooling.json_repair import loads
+from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.schema_dialects import Dialect
-from agentkit.tools import Context, Outcome, Tool, failure
+from agentkit.tools import Context, Tool
 
 MAX_TOOLS = 512
 MAX_KNOWN = 8_000

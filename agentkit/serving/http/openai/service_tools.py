@@ -6,7 +6,8 @@ from typing import Any
 
 from agentkit.serving.tool_loading import AnyTool
 from agentkit.toolbox import Toolbox
-from agentkit.tools import Context, Outcome, Tool, failure
+from agentkit.tooling.outcome import Outcome, failure
+from agentkit.tools import Context, Tool
 
 
 class WithoutApproval(Tool[..., Any]):

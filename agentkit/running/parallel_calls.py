@@ -1,0 +1,196 @@
+"""Calls of one reply that run in threads, some of them since before the reply was complete."""
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from agentkit._forking import check_same_process
+from agentkit._threads import POLL_INTERVAL, WORKERS
+from agentkit.event import Event, ToolFinished, ToolProgress, ToolStarted
+from agentkit.message import ToolCall
+from agentkit.tooling.closing import Closing
+from agentkit.tooling.outcome import Outcome, failure
+from agentkit.tooling.stop import closed_meanwhile, out_of_time, too_slow
+from agentkit.tools import Context
+
+
+class Runner(Protocol):
+    """What runs the calls of a run: `agentkit.executor.Executor`."""
+
+    context: Context
+    parallel: int
+
+    def outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
+        """Run one call. arguments: JSON text."""
+        ...
+
+    def timeout_of(self, name: str) -> float | None:
+        """The seconds after which the run continues without a call; None for no limit."""
+        ...
+
+    def has_effect(self, name: str) -> bool:
+        """Whether a tool is not known to be read-only."""
+        ...
+
+    def started(self, call: ToolCall) -> ToolStarted:
+        """The event of a call that is run now."""
+        ...
+
+    def finished(self, call: ToolCall, outcome: Outcome) -> ToolFinished:
+        """The event of a call that was run."""
+        ...
+
+
+@dataclass(eq=False)
+class _Work:
+    """A call that runs in a thread and reports to the inbox. stop: tells a tool with a timeout that nobody waits."""
+
+    name: str
+    arguments: str
+    inbox: "_Inbox"
+    stop: Closing | None = None
+    started: float = field(default_factory=time.monotonic)
+    taken: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self) -> bool:
+        """Claim it for the calling thread; False when another thread has it."""
+        return self.taken.acquire(blocking=False)
+
+    def run(self, runner: Runner, context: Context) -> None:
+        """Run it in this thread, unless another thread has taken it."""
+        if not self.take():
+            return
+
+        def progress(text: str) -> None:
+            self.inbox.put((self, str(text)))
+
+        try:
+            context = replace(context, progress=progress, cancel=self.stop or context.cancel)
+            outcome = runner.outcome_of(self.name, self.arguments, context)
+        except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
+            outcome = failure(f"{self.name} raised {type(error).__name__}.")
+        self.inbox.put((self, outcome))
+
+
+_Inbox = SimpleQueue[tuple[_Work, str | Outcome]]
+
+
+class RunningCalls:
+    """Calls of one reply that run in threads, some of them perhaps since before the reply was complete."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.inbox: _Inbox = SimpleQueue()
+        self.process = os.getpid()
+        self._runner = runner
+        self._unclaimed: list[_Work] = []
+
+    def __len__(self) -> int:
+        return len(self._unclaimed)
+
+    def begin(self, name: str, arguments: str, context: Context | None = None) -> None:
+        """Start a call, unless an identical one waits to be claimed. context: instead of the run's."""
+        if not any((work.name, work.arguments) == (name, arguments) for work in self._unclaimed):
+            self._unclaimed.append(self._started(name, arguments, context))
+
+    def claim(self, call: ToolCall) -> _Work:
+        """The running call: the one that was started with this name and these arguments, or a new one."""
+        work = self._like(call)
+        if work is None:
+            return self._started(call["function"]["name"], call["function"]["arguments"])
+        self._unclaimed.remove(work)
+        return work
+
+    def reclaim(self, call: ToolCall) -> bool:
+        """Whether no thread has started this call yet, so that it can be run here."""
+        work = self._like(call)
+        return work is None or work.take()
+
+    def _like(self, call: ToolCall) -> _Work | None:
+        like = (call["function"]["name"], call["function"]["arguments"])
+        return next((work for work in self._unclaimed if (work.name, work.arguments) == like), None)
+
+    def _started(self, name: str, arguments: str, context: Context | None = None) -> _Work:
+        context = context or self._runner.context
+        stop = None if self._runner.timeout_of(name) is None else Closing(context.cancel)
+        work = _Work(name, arguments, self.inbox, stop)
+        WORKERS.submit(functools.partial(work.run, self._runner, context))
+        return work
+
+
+@dataclass
+class ParallelCalls:
+    """Calls that run in parallel in threads, and what they report."""
+
+    runner: Runner
+    calls: Sequence[ToolCall]
+    begun: RunningCalls
+    note: str = ""
+    outcomes: dict[_Work, Outcome] = field(default_factory=dict)
+
+    def events(self) -> Iterator[Event]:
+        """The progress of the calls, and the end of each in the order of the calls."""
+        works: dict[_Work, ToolCall] = {}
+        waiting: list[_Work] = []
+        while len(works) < len(self.calls) or waiting:
+            if self.runner.context.cancelled:
+                yield from self._settled(works)
+                return
+            check_same_process(self.begun.process)
+            for call in self._next_calls(works):
+                yield self.runner.started(call)
+                waiting.append(self.begun.claim(call))
+                works[waiting[-1]] = call
+            if waiting[0] not in self.outcomes:
+                yield from self._receive(works)
+            while waiting and waiting[0] in self.outcomes:
+                work = waiting.pop(0)
+                yield self.runner.finished(works[work], self.outcomes[work].with_note(self.note))
+
+    def _next_calls(self, works: Mapping[_Work, ToolCall]) -> Sequence[ToolCall]:
+        """The calls that may begin: as many as end while others are running."""
+        running = sum(work not in self.outcomes for work in works)
+        return self.calls[len(works) : len(works) + max(0, self.runner.parallel - running)]
+
+    def _settled(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
+        """The end of a call with an effect, where the run is closed: it must not be made again by the next run."""
+        closing = self.runner.context.closing
+        for work in works if closing is not None and closing.is_closed else ():
+            if self.runner.has_effect(work.name):
+                outcome = self.outcomes.get(work) or failure(closed_meanwhile(work.name))
+                yield self.runner.finished(works[work], outcome)
+
+    def _deadline_of(self, work: _Work) -> float:
+        timeout = self.runner.timeout_of(work.name)
+        own = float("inf") if timeout is None else work.started + timeout
+        return own if self.runner.context.deadline is None else min(own, self.runner.context.deadline)
+
+    def _receive(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
+        """Receive the next report, or end the calls whose time is up."""
+        deadlines = {work: self._deadline_of(work) for work in works if work not in self.outcomes}
+        patience = min(deadlines.values()) - time.monotonic()
+        if self.runner.context.cancel is not None:
+            patience = min(patience, POLL_INTERVAL)
+        try:
+            work, report = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
+        except Empty:
+            for work, deadline in deadlines.items():
+                if time.monotonic() >= deadline:
+                    self.outcomes[work] = self._timed_out(work)
+            return
+        if isinstance(report, Outcome):
+            self.outcomes.setdefault(work, report)  # also of one that is not claimed yet
+        elif work in works:
+            yield ToolProgress(works[work]["id"], text=report)
+
+    def _timed_out(self, work: _Work) -> Outcome:
+        if work.stop is not None:
+            work.stop.set()
+        if self.runner.context.deadline is not None and time.monotonic() >= self.runner.context.deadline:
+            return failure(out_of_time(work.name))
+        timeout = self.runner.timeout_of(work.name) or 0.0
+        return replace(failure(too_slow(work.name, timeout)), seconds=timeout)

@@ -1,0 +1,47 @@
+"""A tool call that a person may have to approve, and which its hooks may change before that."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import TracebackType
+
+from agentkit.event import Event, ToolStarted
+from agentkit.message import ToolCall
+from agentkit.running.hooked_calls import Gate
+from agentkit.running.parallel_calls import ParallelCalls, Runner, RunningCalls
+from agentkit.running.run_hooks import RunHooks
+
+
+class PlannedCall:
+    """Runs the hooks of a call in a thread, up to where they let it proceed; there it waits. Use it with `with`: what
+    was not let pass by its end is not run, and its hooks end there.
+
+    waits: whether it is to run; else the hooks have answered it themselves, or have not come to an end. call: what is
+    to run, with the arguments that the hooks have made of it.
+    """
+
+    def __init__(self, runner: Runner, hooks: RunHooks, call: ToolCall) -> None:
+        self._runner = runner
+        self._given = call
+        self._gate = Gate()
+        self._begun = RunningCalls(runner)
+        function = call["function"]
+        context = replace(runner.context, hooks=hooks.behind(self._gate))
+        self._begun.begin(function["name"], function["arguments"], context)
+        arguments = self._gate.asked(context, runner.timeout_of(function["name"]))
+        self.waits = arguments is not None
+        self.call: ToolCall = call if arguments is None else {**call, "function": {**function, "arguments": arguments}}
+
+    def __enter__(self) -> "PlannedCall":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._gate.close()
+
+    def events(self, note: str) -> Iterator[Event]:
+        """Let it run, and yield its events. note: see `ParallelCalls`."""
+        for event in ParallelCalls(self._runner, [self._given], self._begun, note).events():
+            yield event
+            if self.waits and isinstance(event, ToolStarted):
+                self._gate.open()

@@ -1,0 +1,122 @@
+"""The hooks of an agent, and those of one of its runs."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.event import CallDelta, Event, OutputDelta, ReasoningDelta, ReplyDiscarded, Steps, TextDelta
+from agentkit.hooks import Hook, RunHook, WrongTypeError
+from agentkit.middleware.base import Middleware
+from agentkit.middleware.hooks import around_model, overrides
+from agentkit.running.hooked_calls import Gate, answer
+from agentkit.tooling.outcome import Outcome
+from agentkit.tools import CallHooks, Context, Tool
+
+logger = logging.getLogger("agentkit")
+
+_DELTAS = (TextDelta, ReasoningDelta, CallDelta, OutputDelta, ReplyDiscarded)
+
+
+class AgentHooks:
+    """The hooks of an agent; shared by its runs."""
+
+    def __init__(self, hooks: Sequence[Hook] = ()) -> None:
+        self.hooks = tuple(hooks)
+
+    def of_run(self, context: Context[Any]) -> "RunHooks":
+        """The hooks of a run. context: of the run; `hooks` in it are those of the run inside of which it begins."""
+        outer = context.hooks.inherited if isinstance(context.hooks, RunHooks) else ()
+        inherited = [hook for hook in outer if hook not in self.hooks]
+        return RunHooks(inherited, self.hooks, context)
+
+
+NO_HOOKS = AgentHooks()
+
+
+class RunHooks(CallHooks):
+    """The hooks of one run. inherited: those of the runs around it, which are further out. own: of its agent.
+
+    context: of the run, with these hooks. changes_calls: whether any stands around tool calls.
+    """
+
+    def __init__(self, inherited: Sequence[Hook], own: Sequence[Hook], context: Context[Any]) -> None:
+        self.inherited = [*inherited, *(hook for hook in own if hook.inherit)]
+        self._own = [hook.for_run(context) for hook in own]
+        self._all = [*(hook.for_run(context) for hook in inherited), *self._own]
+        self._around_tool = [hook for hook in self._all if overrides(hook, "around_tool")]
+        self._watching = [hook for hook in self._own if overrides(hook, "on_event")]
+        self._mistakes: list[WrongTypeError] = []
+        self._gate: Gate | None = None
+        self.changes_calls = bool(self._around_tool)
+        is_needed = bool(self._all) or isinstance(context.hooks, RunHooks)  # which would be those of the outer run
+        self.context: Context[Any] = replace(context, hooks=self) if is_needed else context
+
+    def answer(self, tool: Tool[..., Any], arguments: str, context: Context[Any]) -> Outcome:
+        """See `CallHooks.answer`."""
+        if not (self._around_tool and tool.has_hooks):
+            return tool.answer(arguments, context)
+        try:
+            return answer(self._around_tool, tool, arguments, context, self._gate, self._mistakes.append)
+        finally:
+            if self._gate is not None:
+                self._gate.leave()
+
+    def behind(self, gate: Gate) -> "RunHooks":
+        """The same hooks, around a call that waits at a gate before it runs."""
+        made = object.__new__(RunHooks)
+        made.__dict__.update(self.__dict__, _gate=gate)
+        return made
+
+    def around_model(self, backend: Backend) -> Backend:
+        """The backend with the hooks around it."""
+        if not self._all:
+            return backend
+        made = around_model(self._all, backend)
+        return _Blaming(made, self._mistakes) if self._around_tool else made
+
+    def around_request(self, backend: Backend) -> Backend:
+        """One of the models of the agent with those hooks around it that see each attempt."""
+        for hook in reversed(self._all):
+            if isinstance(hook, RunHook):
+                backend = hook.around_request(backend)
+        return backend
+
+    def around_run(self, steps: Steps) -> Steps:
+        """The events of the run, which the hooks are shown."""
+        for hook in reversed(self._all):
+            if isinstance(hook, RunHook):
+                steps = hook.around_run(steps)
+        return self._watched(steps) if self._watching else steps
+
+    def _watched(self, steps: Steps) -> Steps:
+        with closing(steps):
+            for event in steps:
+                for hook in self._watching:
+                    _show(hook, event)
+                yield event
+
+
+def _show(hook: Hook, event: Event) -> None:
+    try:
+        if not isinstance(event, _DELTAS):
+            hook.on_event(event)
+    except Exception as error:
+        logger.warning("%s.on_event raised %s", type(hook).__name__, type(error).__name__)
+        logger.debug("the hook's error", exc_info=True)
+
+
+class _Blaming(Middleware):
+    """Wraps any backend for one run, and raises what a hook around a tool did wrong, once its call is answered."""
+
+    def __init__(self, backend: Backend, mistakes: Sequence[WrongTypeError]) -> None:
+        super().__init__(backend)
+        self._mistakes = mistakes
+
+    def reply(self, request: Request) -> ReplyStream:
+        """See `agentkit.backend.Backend.reply`."""
+        if self._mistakes:
+            raise self._mistakes[0]
+        return self.backend.reply(request)
