@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from agentkit._text import in_a_line
+from agentkit.errors import AgentkitError
 from agentkit.net.error_words import status_of, words_of
 from agentkit.net.overflow import NoRoomError, too_long
 from agentkit.net.retry_after import retry_after
@@ -59,6 +60,8 @@ def failure_of(error: Exception) -> Failure | None:
     """The failure that an error is; None for one that another model would meet too, or that is not a server's."""
     if isinstance(error, NoRoomError) or too_long(error) is not None:
         return Failure("the conversation is too long for it", has_no_room=True, error=error)
+    if isinstance(error, AgentkitError):
+        return None
     reason = _reason_of(error)
     return None if reason is None else Failure(reason, _seconds_out(error), error=error)
 

@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -341,6 +343,24 @@ def test_a_model_that_failed_is_skipped_for_as_long_as_it_says(
     agent.run("Hi", messages=ASKED)
     agent.run("Hi", messages=ASKED)
     assert pair.asked() == [3, 2]
+
+
+def test_a_model_is_skipped_until_a_date(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, date = Clock(monkeypatch), format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    pair.answer = failing(refused(503, "maintenance", **{"Retry-After": date}), right_answer())
+    agent = Agent([pair.first, pair.second])
+    agent.run("Hi", messages=ASKED)
+    clock.now += 60
+    agent.run("Hi", messages=ASKED)
+    assert pair.asked() == [1, 2]
+    clock.now += 50
+    agent.run("Hi", messages=ASKED)
+    assert pair.asked() == [2, 2]
+
+
+@pytest.mark.parametrize("wrong", [ConnectionRefusedError("refused"), TimeoutError("slow")], ids=["refused", "slow"])
+def test_a_backend_of_ones_own_may_raise_the_errors_of_python(pair: Pair, wrong: Exception) -> None:
+    assert Agent([ScriptedBackend(wrong), pair.second]).run("Hi", messages=ASKED).output == ANSWER
 
 
 def right_answer() -> Answer:

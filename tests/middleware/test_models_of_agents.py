@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, ConfigurationError, Image, Prices, Window, tool
+from agentkit import Agent, ConfigurationError, Hook, Image, Message, Prices, Window, tool
 from agentkit.backend import Capabilities, Request
 from agentkit.backends import OpenAIBackend
-from agentkit.event import Reply
+from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
 from agentkit.net.api_errors import status_error
 from agentkit.record import result_record
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
-from tests.support.model_server import Asked, ModelServer, delta, serve, streamed, whole
+from tests.support.model_server import Answer, Asked, ModelServer, delta, serve, streamed, whole
 
 A, B = "openai:a@http://localhost:1/v1", "openai:b@http://localhost:2/v1"
 PNG = (
@@ -359,3 +359,71 @@ def test_a_stream_that_breaks_twice_takes_back_each_of_its_replies() -> None:
         assert [event.model for event in events if type(event).__name__ == "ReplyDiscarded"] == ["a", "b"]  # type: ignore[attr-defined]
         for backend in servers:
             backend.close()
+
+
+WANTS = [
+    ("Missing `reasoning_content` field in the assistant message at message index 1.", "reasoning_content"),
+    ("thinking is enabled but reasoning_content is missing in assistant tool call message", "reasoning_content"),
+    ("The reasoning_content in the thinking mode must be passed back to the API.", "reasoning_content"),
+    ("Function call is missing a thought_signature in functionCall parts. This is required for tools", "signature"),
+]
+
+
+@pytest.mark.parametrize(("said", "wanted"), WANTS, ids=range(len(WANTS)))
+def test_a_model_that_wants_its_own_fields_in_the_replies_of_another_gets_what_stands_for_them(
+    said: str, wanted: str
+) -> None:
+    @tool
+    def pay(amount: int) -> str:
+        """Pay."""
+        return "paid"
+
+    def picky(asked: Asked) -> Any:
+        replies = [each for each in asked.body["messages"] if each["role"] == "assistant"]
+        if wanted == "signature":
+            has_all = all(each["tool_calls"][0].get("extra_content") for each in replies if "tool_calls" in each)
+        else:
+            has_all = all(each.get("reasoning_content") for each in replies)
+        if not has_all:
+            return Answer(json.dumps({"error": {"message": said, "code": 400}}).encode(), status=400)
+        return whole("Paid.")
+
+    with serve(picky) as server:
+        second = OpenAIBackend("picky", base_url=server.url)
+        first = Named("a", ("pay", {"amount": 3}), down(), down())
+        result = Agent([first, second], tools=[pay]).run("Pay 3.")
+        again = Agent([first, second], tools=[pay]).run("Sure?", messages=result.messages)
+        second.close()
+    assert (result.output, again.output) == ("Paid.", "Paid.")
+    assert len(result.tool_calls) == 1
+    assert len(server.requests) == 3  # what it wants is known then
+    assert "reasoning_content" not in json.dumps(result.messages)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+def test_hooks_see_one_model(stream: bool) -> None:
+    seen: list[str] = []
+
+    class Watching(Hook):
+        def outgoing(self, message: Message) -> Any:
+            return {**message, "content": str(message["content"]).replace("Ann", "[name]")}
+
+        def before_model(self, request: Request) -> None:
+            seen.append(f"before {request.transcript[-1]['content']}")
+
+        def after_model(self, reply: Reply) -> None:
+            seen.append(f"after {reply.text} of {reply.model}")
+
+    broken = streamed(delta(content="Half a"), done=False, cut=True)
+    with serve([broken]) as one, serve([whole("Hello."), whole("Fine.")]) as two:
+        models = [OpenAIBackend(name, base_url=each.url) for name, each in (("a", one), ("b", two))]
+        agent = Agent(models, hooks=[Watching()])
+        events = list(agent.stream("I am Ann.")) if stream else []
+        result: Any = events[-1].result if stream else agent.run("I am Ann.")  # type: ignore[attr-defined]
+        agent.run("And you?", messages=result.messages)
+        assert seen[:2] == ["before I am [name].", "after Hello. of b"]
+        assert not any(isinstance(event, ReplyDiscarded) for event in events)  # nothing was shown of the broken one
+        assert "Ann" not in one.requests[0].raw.decode() + two.requests[1].raw.decode()
+        assert two.requests[1].body["messages"][0] == two.requests[0].body["messages"][0]
+        for model in models:
+            model.close()
