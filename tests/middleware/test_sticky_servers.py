@@ -61,6 +61,8 @@ def servers() -> Iterator[Fleet]:
 
 @pytest.fixture
 def fleet(servers: Fleet) -> Fleet:
+    for server in servers.servers:
+        server.requests.clear()
     servers.asked.clear()
     servers.down.clear()
     servers.delay = 0.0
