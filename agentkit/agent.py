@@ -98,7 +98,8 @@ class Agent(Closable):
             Executor, latency=ToolLatency(), hidden=HIDDEN_TOOLS, parallel=parallel, hooks=AgentHooks(hooks)
         )
         window = Window(window) if isinstance(window, int) else window or Window()
-        sizes = tuple(ContextSize(window.tokens) for _ in range(self._models.count))
+        contexts = 1 if balance is not None else self._models.count
+        sizes = tuple(ContextSize(window.tokens) for _ in range(contexts)) * (self._models.count // contexts)
         self._scope = functools.partial(RunScope, prices=prices, window=window, sizes=sizes, early_start=early_start)
         self._is_complete = True
 

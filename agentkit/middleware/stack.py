@@ -31,8 +31,8 @@ class RunScope:
     """What the middleware of one run is made with.
 
     sampling: fields for each request. answer: what the run has to answer with. is_repaired: whether the transcript
-    differs from the session. prices, window, sizes (of the contexts of its models), early_start: of the agent. place:
-    the index of the model that is wrapped.
+    differs from the session. prices, window, sizes (of the contexts of its models; one for all servers of a model),
+    early_start: of the agent. place: the index of the model that is wrapped.
     """
 
     limits: Limits
@@ -91,14 +91,15 @@ def _with_window(backend: Backend, run: RunScope) -> Backend:
     turn, offset, size = run.turn, run.turn.offset, run.sizes[run.place]
     given = len(run.executor.context.messages)
     summaries = run.executor.hooks.around_model(backend) if len(run.sizes) > 1 else backend
-    if run.place:  # the session keeps what the first model is sent: another one's context has another size
+    if size is not run.sizes[0]:  # the session keeps what the first model is sent: another one's context differs
         return FitToContext(backend, run.window, size, run.budget, offset, given=given, summaries=summaries)
     view = None if run.is_repaired or turn.view is None else TrimmedHistory.restored(turn.view, offset, turn.instructed)
     spent = turn.spent if view is not None or turn.view is None else None
 
     def changed(made: TrimmedHistory, transcript: Transcript) -> None:
         stored = made.stored(transcript, turn.instructed)
-        turn.note_view(stored if len(run.sizes) == 1 else {**stored, "begins": 0})
+        is_all_the_same = run.sizes[-1] is size
+        turn.note_view(stored if is_all_the_same else {**stored, "begins": 0})
 
     return FitToContext(backend, run.window, size, run.budget, offset, view, spent, changed, given, summaries)
 

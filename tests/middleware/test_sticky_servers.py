@@ -174,3 +174,19 @@ def test_a_provider_field_goes_back_to_whatever_server_is_asked(fleet: Fleet) ->
     fleet.agent().run("Sure?", messages=[{"role": "user", "content": "Is it?"}, thought])
     sent = [server.requests[-1].body["messages"] for server in fleet.servers if server.requests]
     assert any(messages[1].get("reasoning_content") == "Hm." for messages in sent)
+
+
+def test_a_long_conversation_is_cut_once_and_not_again_for_another_server(fleet: Fleet) -> None:
+    long: list[Any] = [{"role": role, "content": "word " * 300} for _ in range(12) for role in ("user", "assistant")]
+    agent = fleet.agent(window=4000)
+    messages = agent.run("And now?", messages=long).messages
+    home = next(place for place, server in enumerate(fleet.servers) if server.requests)
+    fleet.down.add(home)
+    agent.run("And then?", messages=messages)
+    first = fleet.servers[home].requests[0].body["messages"]
+    (second,) = (
+        each.requests[0].body["messages"] for each in fleet.servers[:home] + fleet.servers[home + 1 :] if each.requests
+    )
+    assert len(first) < 20
+    assert second[: len(first)] == first
+    assert len(second) == len(first) + 2
