@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from agentkit.net.openai_stream import DrainedStream
 
+CONNECT_TIMEOUT = 10.0
+"""Seconds that connecting may take: a machine that is gone does not refuse."""
 PROPS_TIMEOUT = 1.0
 """Seconds that a server may take to report its properties."""
 
@@ -86,6 +88,7 @@ class OpenAIBackend:
         self._api_key = checked_key(api_key, "api_key") or NO_KEY
         check_environment(base_url or OPENAI_URL, HTTPX)
         self._timeout = timeout
+        self._connect_timeout = min(timeout, CONNECT_TIMEOUT)
         self._max_retries = max_retries
         self._images = images
         self._is_self_hosted = not is_hosted(base_url)
@@ -268,17 +271,17 @@ class OpenAIBackend:
             if self._closed:
                 raise ConfigurationError(f"{self!r} is closed: create a new one")
             if self._client is None:
-                from openai import OpenAI  # takes half a second of CPU, so it is imported at the first request
+                from openai import OpenAI, Timeout  # takes half a second of CPU, so it is imported at the first request
 
                 import agentkit.net.pickled_errors  # noqa: F401 - whatever this client raises
 
-                url = self.base_url or OPENAI_URL
+                url, timeout = self.base_url or OPENAI_URL, Timeout(self._timeout, connect=self._connect_timeout)
                 self._client = OpenAI(
                     api_key=self._api_key,
                     base_url=url,
-                    timeout=self._timeout,
+                    timeout=timeout,
                     max_retries=self._max_retries,
-                    http_client=httpx_client(url, timeout=self._timeout),
+                    http_client=httpx_client(url, timeout=timeout),
                 )
             return self._client
 

@@ -1,8 +1,10 @@
 """Failover between models on real servers: what moves on, and that nothing is lost, doubled or had twice by it."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -419,6 +421,20 @@ def test_when_all_are_down_the_last_error_is_raised_with_the_others_as_notes(
         assert agent.run("Hi").output == ANSWER  # the first is asked although it is out
         first.close()
         second.close()
+
+
+def test_a_machine_that_is_gone_is_noticed_when_connecting(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.backends.openai.CONNECT_TIMEOUT", 0.3)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, contextlib.ExitStack() as fillers:
+        for _ in range(4):  # more than it takes without accepting: further connections get no answer at all
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(silent.getsockname())
+        gone = OpenAIBackend("gone", base_url=f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
+        started = time.monotonic()
+        assert Agent([gone, pair.second]).run("Hi", messages=ASKED).output == ANSWER
+        assert time.monotonic() - started < 5
+        gone.close()
 
 
 def test_while_another_model_is_ready_nobody_waits(pair: Pair, no_waiting: list[float]) -> None:
