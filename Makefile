@@ -4,6 +4,7 @@
 # make test    install the test dependencies and run the tests
 # make quick   run only the tests of agent, tools, transcript and text: no server, no browser
 # make test-model  run the tests with a real model of 98 MB (SmolLM2-135M, from the package index); takes minutes
+# make fuzz    search with the property tests of tests/text: random examples, 20 times as many; takes minutes
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
 # make bench   run the benchmarks           make clean   remove environments and caches
@@ -16,9 +17,11 @@ export Q DOCS
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PIP = -m pip --quiet --disable-pip-version-check
+# The tests start hundreds of Python processes, each of which would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test test-model quick system check fix web bench clean
+.PHONY: demo test test-model quick fuzz system check fix web bench clean
 
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
@@ -27,11 +30,16 @@ demo: .venv-demo/installed
 # What failed at first is printed with its traceback.
 RERUNS = --reruns 1 --max-suite-reruns 10 --rerun-show-tracebacks
 test: .venv/installed system
+	@.venv/$(BIN)/python -m compileall -q -j 0 agentkit tools
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q $(RERUNS)
 
 QUICK = tests/test_loop.py tests/test_tools.py tests/test_approval.py tests/test_transcript.py tests/test_repair.py tests/text
 quick: .venv/installed
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q -m "not slow" $(QUICK)
+
+FUZZ ?= 20
+fuzz: .venv/installed
+	AGENTKIT_FUZZ=$(FUZZ) .venv/$(BIN)/python -m pytest -n auto --dist worksteal -q -m hypothesis tests/text
 
 # The wheel has nothing but the model; what it depends on is for another program.
 test-model: .venv/installed .model/installed

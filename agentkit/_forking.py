@@ -23,6 +23,7 @@ itself holds."""
 POLL = 0.002
 
 logger = logging.getLogger("agentkit")
+logger.addHandler(logging.NullHandler())  # here, since all that logs loads this module: a library writes to no stream
 
 
 class Forking(Protocol):

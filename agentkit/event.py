@@ -170,9 +170,14 @@ def _as_code(text: str) -> str:
 
 @dataclass(frozen=True)
 class Event:
-    """The base class of events; `adds` are the messages that the event added to the transcript."""
+    """The base class of events; `adds` are the messages that the event added to the transcript.
+
+    at: when the run emitted it, in seconds since the run's start (monotonic); 0.0 before. Events that differ in nothing
+    else are equal.
+    """
 
     adds: tuple[Message, ...] = field(default=(), kw_only=True)
+    at: float = field(default=0.0, init=False, compare=False, repr=False)
 
 
 Steps = Generator[Event, None, None]

@@ -195,9 +195,9 @@ class Budget:
         self, limits: Limits, clock: Callable[[], float] = time.monotonic, parent: "Budget | None" = None
     ) -> None:
         self._limits = limits
-        self._clock = clock
+        self.clock = clock
         self._parent = parent
-        self._started = clock()
+        self.started = clock()
         self._turns = 0
         self._spent = Usage()
         self._known_cost = 0.0
@@ -215,7 +215,12 @@ class Budget:
     def usage(self) -> Usage:
         """What has been spent so far, nested runs included."""
         with self._lock:
-            return replace(self._spent, seconds=self._clock() - self._started)
+            return replace(self._spent, seconds=self.seconds)
+
+    @property
+    def seconds(self) -> float:
+        """The time since the run began: `clock() - started`."""
+        return self.clock() - self.started
 
     @property
     def models(self) -> dict[str, Usage]:
@@ -330,7 +335,7 @@ class Budget:
 
     def _end_of(self, part: float) -> float | None:
         limit = self._limits.seconds
-        own = None if limit is None else self._started + limit * part
+        own = None if limit is None else self.started + limit * part
         above = self._parent._end_of(part) if self._parent is not None else None
         return min((time for time in (own, above) if time is not None), default=None)
 

@@ -1,6 +1,6 @@
 """Events, results, tool calls and usage as JSON: the one form of all entry points.
 
-{"event": "tool_finished", "record": {"id": "call_1", "name": "search", ...}, "adds": [{"role": "tool", ...}]}
+{"event": "tool_finished", "at": 2.731604, "record": {"id": "call_1", "name": "search", ...}, "adds": [...]}
 
 The command line prints it with --json, HTTP and MQTT send it (with fields of their own beside it), and a session stores
 usage in it. An object has the fields of the class it stands for. What JSON can't represent becomes what pydantic makes
@@ -35,11 +35,13 @@ _OBJECTS = (Event, OpenCall, Reply, Result, ToolRecord, Usage)
 
 
 def event_record(event: Event) -> dict[str, Any]:
-    """An event as a JSON object: its name in "event", then its fields; without "adds" when it adds no messages."""
-    made = _object(event)
+    """An event as a JSON object: its name in "event", its time in "at" (seconds since the start of the run), then its
+    fields; without "adds" when it adds no messages."""
+    made = {**_object(event), "at": _json(round(event.at, 6))}
     if not made["adds"]:
         del made["adds"]
-    return {"event": re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower(), **made}
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    return {"event": name, "at": made.pop("at"), **made}
 
 
 def result_record(result: Result) -> dict[str, Any]:
@@ -87,7 +89,8 @@ def call_record(call: OpenCall | ToolRecord | ToolStarted, *, as_text: bool = Fa
     as_text: "arguments" is the same JSON text as "raw_arguments", as in chat completions, instead of an object.
     """
     made = _object(call)
-    made.pop("adds", None)
+    for of_the_event in ("adds", "at"):
+        made.pop(of_the_event, None)
     return {**made, "arguments": made["raw_arguments"]} if as_text else made
 
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from types import TracebackType
 from typing import Any, Generic, cast, get_args
 
@@ -153,6 +154,8 @@ class Arriving:
         return event
 
 
+_set = object.__setattr__  # events are frozen
+
 _ENDS = (ReplyFinished, ToolFinished, ApprovalNeeded, LimitReached)
 """The events that a result is made of."""
 
@@ -188,23 +191,26 @@ def _events(
     streams: bool,
 ) -> Steps:
     context = executor.context
+    budget = context.budget
+    assert budget is not None
     ends: list[Event] = []
     try:
-        yield from _stored(steps, turn, context, arriving, ends)
+        yield from _stored(steps, turn, context, budget, arriving, ends)
         output = answer.output(transcript, executor.ended_by)
     except Exception:
         turn.roll_back()
         raise
     is_replayed = turn.state == "answered"
     if is_replayed and streams and isinstance(output, str):
-        yield TextDelta(output)
+        text = TextDelta(output)
+        _set(text, "at", budget.seconds)
+        yield text
     messages_of_the_run: Any = functools.partial(turn.whole, list(transcript))  # read when it is asked for
-    assert context.budget is not None
-    yield RunFinished(
+    finished = RunFinished(
         Result(
             output,
             messages_of_the_run if turn.first_number else messages_of_the_run(),
-            context.budget.usage,
+            budget.usage,
             _stopped(ends, transcript, executor, answer, output, turn),
             list(turn.records) if is_replayed else [event.record for event in ends if isinstance(event, ToolFinished)],
             list(repairs),
@@ -212,40 +218,47 @@ def _events(
             [open_call(call) for call in turn.unknown],
             is_replayed,
             _finish_reason(ends, turn),
-            context.budget.models,
+            budget.models,
             turn.begins + turn.first_number,
         )
     )
+    _set(finished, "at", budget.seconds)
+    yield finished
 
 
-def _stored(steps: Steps, turn: Turn, context: Context, arriving: Arriving, ends: list[Event]) -> Steps:
-    """The events of the loop until the run is to stop; the text of a reply that was arriving then is a last reply.
-    ends: gets those that the result is made of."""
+def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving: Arriving, ends: list[Event]) -> Steps:
+    """The events of the loop with their times until the run is to stop; the text of a reply that was arriving then is a
+    last reply. ends: gets those that the result is made of."""
+    clock, started = budget.clock, budget.started
     with contextlib.closing(steps):
         for event in () if _is_cancelled(context) else steps:
+            if event.at:  # of a middleware that yields an object again
+                event = copy(event)
+            _set(event, "at", clock() - started)  # each delta passes here
             turn.note(event)
             arriving.note(event)
             if isinstance(event, _ENDS):
                 ends.append(event)
-                _note_models(event, context)
+                _note_models(event, budget)
             yield event
             if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
                 break
     kept = arriving.keep("cancelled" if _is_cancelled(context) else "seconds")
     if kept is not None:
         ends.append(kept)
+        _set(kept, "at", budget.seconds)
         yield kept
 
 
-def _note_models(event: Event, context: Context) -> None:
+def _note_models(event: Event, budget: Budget) -> None:
     """Count a reply for the model that wrote it, and what others took of it for them."""
-    if isinstance(event, ReplyFinished) and context.budget is not None:
+    if isinstance(event, ReplyFinished):
         own = event.reply.usage
         for name, usage in event.reply.others.items():
-            context.budget.note_model(name, usage)
+            budget.note_model(name, usage)
             own -= usage
         if event.model:
-            context.budget.note_model(event.model, own)
+            budget.note_model(event.model, own)
 
 
 def _stopped(

@@ -20,6 +20,7 @@ from agentkit.tooling.argument_names import ignored
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 from agentkit.tooling.closing import Closing
 from agentkit.tooling.definition import checked_description, checked_name, text_or_name
+from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.error_text import described, message_of
 from agentkit.tooling.long_results import LongResults
 from agentkit.tooling.options import ToolArguments, ToolOptions
@@ -287,8 +288,8 @@ class Tool(Generic[P, R]):
             return False
         try:
             return bool(approve(values))
-        except Exception:
-            logger.warning("the approve function of tool %s failed", self.name, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - of a user's function
+            log_raised(logger, logging.WARNING, f"the approve function of tool {self.name} raised", error, approve)
             return True
 
     def values(self, arguments: str) -> dict[str, Any]:
@@ -307,8 +308,8 @@ class Tool(Generic[P, R]):
             outcome = failure(cut(message_of(error), MAX_ERROR) + _before(error))
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
-            logger.warning("tool %s raised %s", self.name, type(error).__name__, exc_info=True)
+        except BaseException as error:  # noqa: BLE001 - of a user's function
+            log_raised(logger, logging.WARNING, f"tool {self.name} raised", error, self.function)
             outcome = failure(f"{self.name} raised {described(error)}{_before(error)}")
         ends_run = self.options.ends_run and not outcome.failed
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
@@ -330,8 +331,8 @@ class Tool(Generic[P, R]):
                 return self._called(values, context)
             except ToolError:
                 raise
-            except Exception:
-                logger.info("tool %s is retried", self.name, exc_info=True)
+            except Exception as error:  # noqa: BLE001 - of a user's function
+                log_raised(logger, logging.INFO, f"tool {self.name} is retried after", error, self.function)
         return self._called(values, context)
 
     def _called(self, values: dict[str, Any], context: Context) -> Any:

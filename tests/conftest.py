@@ -1,12 +1,15 @@
 """Fixtures shared by the tests: a loopback site, scripted model servers, and real llama.cpp servers on a tiny model."""
 
+import gc
+import itertools
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.llama_server import LlamaServer, serve_llama
 from tests.support.model_server import ModelServer, serve
@@ -15,6 +18,13 @@ from tests.support.tiny_model import write_tiny_model
 
 # The tests with a real model run where its path is given: make test-model.
 collect_ignore = [] if os.environ.get("AGENTKIT_TEST_MODEL") else ["model"]
+
+# The examples of the property tests are the same in each run, so that an unrelated change can't fail by chance. With
+# AGENTKIT_FUZZ=20, they are others each time, and 20 times as many: make fuzz.
+FUZZ = int(os.environ.get("AGENTKIT_FUZZ", "0"))
+settings.register_profile("same examples", derandomize=True, deadline=None)
+settings.register_profile("search", derandomize=False, deadline=None, print_blob=True, database=None)
+settings.load_profile("search" if FUZZ else "same examples")
 
 # A shell that starts a job in the background has it ignore SIGINT, and with it all that the job starts. The tests that
 # send Ctrl-C to a program need it as a terminal would start it.
@@ -27,12 +37,42 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect the tests without collections of garbage, of which there is little, and let no later one look at the
+    12,000 tests and all modules again: tests of threads and memory ask for many."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.fixture(scope="session")
+def folder_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Names of folders, one for each test. (`mktemp` looks at all the folders that it made before, for each test.)"""
+    root = tmp_path_factory.mktemp("own")
+    return (root / str(number) for number in itertools.count())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Multiply the examples of the property tests where AGENTKIT_FUZZ says so: a profile can't, where a test sets their
+    number itself."""
+    own = "_hypothesis_internal_use_settings"
+    for test in {getattr(item, "function", None) for item in items} if FUZZ else ():
+        if isinstance(given := getattr(test, own, None), settings):
+            setattr(test, own, settings(given, max_examples=given.max_examples * FUZZ))
+
+
 @pytest.fixture(autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def cache_folder(folder_names: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders for caches and for the configuration of each test's own, not the user's; and no memory of the sites of
     other tests, whose ports come again."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
-    monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    folder = next(folder_names)
+    for variable, name in {"XDG_CONFIG_HOME": "config", "AGENTKIT_CACHE": "cache"}.items():
+        (folder / name).mkdir(parents=True)
+        monkeypatch.setenv(variable, str(folder / name))
     if politeness := sys.modules.get("agentkit_tools.politeness"):
         politeness.HOSTS_OF_PROCESS.clear()
 

@@ -4,7 +4,6 @@ whose stream breaks in the middle."""
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from agentkit.event import Event, ReasoningDelta, Reply, ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
 from agentkit.running.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
 from tests.serving.mqtt.test_bridge import Setting
+from tests.support import forked_cli
 from tests.support.http_service import LOOK_UP, serve_http, settings_for
 from tests.support.model_server import Answer, calls, delta, serve, streamed
 from tests.support.mosquitto import EXECUTABLE, Broker, serve_mqtt
@@ -133,7 +133,7 @@ def test_mqtt_continues_the_text_or_says_that_it_does_not_count(broker: Broker, 
 
 def command(*arguments: str, question: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "agentkit", *arguments],
+        [*forked_cli.command(), *arguments],
         input=question,
         capture_output=True,
         text=True,

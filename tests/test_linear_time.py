@@ -96,14 +96,16 @@ def _slow(found: Found) -> Iterator[str]:
             yield f"{method} {parts} takes more than 3 microseconds a character"
 
 
-PATTERNS = [found for found in all_patterns() if not found.name.startswith(NOT_CHECKED)]
+@functools.cache
+def patterns() -> list[Found]:
+    return [found for found in all_patterns() if not found.name.startswith(NOT_CHECKED)]
 
 
 @pytest.mark.parametrize("part", range(4))
 def test_each_regular_expression_takes_linear_time_or_has_a_bound(part: int) -> None:
     slow = [
         f"{found.name} /{found.pattern.pattern!r:.80}/: {first}"
-        for found in PATTERNS[part::4]
+        for found in patterns()[part::4]
         if (first := next(_slow(found), None)) is not None
     ]
     assert not slow, "\n".join(slow)

@@ -439,6 +439,7 @@ def test_events_and_results_are_json() -> None:
     ]
     assert run.result is not None
     assert json.loads(json.dumps(result_record(run.result)))["output"] == "Fjords are deep."
+    assert records[-1].pop("at") > 0
     assert records[-1] == {"event": "run_finished", "result": json.loads(json.dumps(result_record(run.result)))}
 
 

@@ -27,6 +27,7 @@ def test_the_wheel_holds_the_two_packages_and_their_types(wheel: zipfile.ZipFile
     templates = {f"agentkit/text/families/{each.name}" for each in (ROOT / "agentkit").glob("text/families/*.jinja")}
     assert len(templates) > 9
     assert templates <= set(names)
+    assert {"agentkit/cli/trace/page.html.jinja", "agentkit/cli/trace/page.css"} <= set(names)
     assert {"agentkit/py.typed", "agentkit_tools/py.typed", "agentkit/cli/ask.py"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 

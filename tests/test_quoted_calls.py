@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from agentkit.event import TextDelta
 from agentkit.lightllm.client import LightLLMClient
 from tests.cli.test_ask import ROOT, environment
 from tests.serving.mqtt.test_bridge import Setting
+from tests.support import forked_cli
 from tests.support.http_service import Service, serve_http, settings_for, talk
 from tests.support.lightllm_server import serve_lightllm
 from tests.support.model_server import Answer, Asked, calls, delta, serve, streamed, whole
@@ -128,7 +128,7 @@ def test_the_command_line_runs_no_quotation(site: Site, sent: Path, name: str, c
     with serve(reader(QUOTATIONS[name])) as server:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "agentkit", command, *([question(site)] if command == "ask" else [])),
+                *(*forked_cli.command(), command, *([question(site)] if command == "ask" else [])),
                 *("--model", f"openai:m@{server.url}", *options),
             ],
             input=f"{question(site)}\n" if command == "chat" else None,

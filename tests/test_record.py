@@ -99,16 +99,17 @@ RESULT_JSON = {
 }
 
 EVENTS: list[tuple[Event, dict[str, Any]]] = [
-    (ReplyStarted(1), {"event": "reply_started", "turn": 1}),
-    (TextDelta("a"), {"event": "text_delta", "text": "a"}),
-    (ReasoningDelta("b"), {"event": "reasoning_delta", "text": "b"}),
-    (CallDelta("pay", '{"a'), {"event": "call_delta", "name": "pay", "arguments": '{"a'}),
-    (OutputDelta({"a": [1]}), {"event": "output_delta", "value": {"a": [1]}}),
-    (ReplyDiscarded(), {"event": "reply_discarded", "reason": "", "model": ""}),
+    (ReplyStarted(1), {"event": "reply_started", "at": 0.0, "turn": 1}),
+    (TextDelta("a"), {"event": "text_delta", "at": 0.0, "text": "a"}),
+    (ReasoningDelta("b"), {"event": "reasoning_delta", "at": 0.0, "text": "b"}),
+    (CallDelta("pay", '{"a'), {"event": "call_delta", "at": 0.0, "name": "pay", "arguments": '{"a'}),
+    (OutputDelta({"a": [1]}), {"event": "output_delta", "at": 0.0, "value": {"a": [1]}}),
+    (ReplyDiscarded(), {"event": "reply_discarded", "at": 0.0, "reason": "", "model": ""}),
     (
         ReplyFinished(Reply(SAID, "stop", USAGE, {"citations": [1]}), adds=(SAID,)),
         {
             "event": "reply_finished",
+            "at": 0.0,
             "reply": {
                 "message": SAID,
                 "finish_reason": "stop",
@@ -124,6 +125,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         ToolStarted("c1", name="look_up", arguments={"topic": "x"}, raw_arguments='{"topic": "x"}', read_only=True),
         {
             "event": "tool_started",
+            "at": 0.0,
             "id": "c1",
             "name": "look_up",
             "arguments": {"topic": "x"},
@@ -131,12 +133,12 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
             "read_only": True,
         },
     ),
-    (ToolProgress("c1", text="half"), {"event": "tool_progress", "id": "c1", "text": "half"}),
-    (ToolFinished(RECORD), {"event": "tool_finished", "record": RECORD_JSON, "ends_run": False}),
-    (ApprovalNeeded((OPEN,)), {"event": "approval_needed", "calls": [OPEN_JSON]}),
-    (LimitReached("cost"), {"event": "limit_reached", "limit": "cost"}),
-    (LoopDetected("again"), {"event": "loop_detected", "what": "again"}),
-    (RunFinished(RESULT), {"event": "run_finished", "result": RESULT_JSON}),
+    (ToolProgress("c1", text="half"), {"event": "tool_progress", "at": 0.0, "id": "c1", "text": "half"}),
+    (ToolFinished(RECORD), {"event": "tool_finished", "at": 0.0, "record": RECORD_JSON, "ends_run": False}),
+    (ApprovalNeeded((OPEN,)), {"event": "approval_needed", "at": 0.0, "calls": [OPEN_JSON]}),
+    (LimitReached("cost"), {"event": "limit_reached", "at": 0.0, "limit": "cost"}),
+    (LoopDetected("again"), {"event": "loop_detected", "at": 0.0, "what": "again"}),
+    (RunFinished(RESULT), {"event": "run_finished", "at": 0.0, "result": RESULT_JSON}),
 ]
 
 

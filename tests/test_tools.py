@@ -237,6 +237,7 @@ def test_a_fetch_error_is_returned_verbatim_too() -> None:
 def test_an_exception_is_returned_without_traceback_or_paths_and_logged_with_both(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.DEBUG, "agentkit")
     result = result_of(fail, {"how": "oops"})
     response = result.tool_calls[0].response
     assert response.startswith("Error: fail raised FileNotFoundError")

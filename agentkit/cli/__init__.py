@@ -1,5 +1,5 @@
-"""The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `models`, `keys`, `config`, `tools`, `doctor`,
-`mqtt`, `serve`."""
+"""The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `trace`, `models`, `keys`, `config`, `tools`,
+`doctor`, `mqtt`, `serve`."""
 
 import difflib
 import shlex
@@ -24,9 +24,10 @@ from agentkit.cli.mqtt import mqtt, mqtt_chat
 from agentkit.cli.stores import leave
 from agentkit.cli.streams import usable_streams
 from agentkit.cli.tools import tools
-from agentkit.serving.environment import drop_service_links, set_defaults
+from agentkit.cli.trace.command import trace
+from agentkit.serving.environment import drop_service_links, set_defaults, show_warnings
 
-CONFIGURED = ("ask", "chat", "models", "replay", "sessions")
+CONFIGURED = ("ask", "chat", "models", "replay", "sessions", "trace")
 """The commands that read the configuration file."""
 
 
@@ -35,6 +36,7 @@ class _App(typer.Typer):
         with usable_streams():
             hide_arguments()
             drop_service_links()
+            show_warnings()
             if not sys.stdout.isatty():  # typer's help cuts what is longer than its columns
                 set_defaults({"TERMINAL_WIDTH": "160"})
             return super().__call__(*args, **options)
@@ -111,6 +113,7 @@ app.command()(ask)
 app.command()(chat)
 app.add_typer(sessions.app, name="sessions")
 app.command()(sessions.replay)
+app.command()(trace)
 app.command()(models)
 app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")

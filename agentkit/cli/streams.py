@@ -25,6 +25,11 @@ _MARKS = (
 )
 
 
+def codec_of(content: bytes) -> str | None:
+    """The codec that a byte order mark names; None without one."""
+    return next((marked for mark, marked in _MARKS if content.startswith(mark)), None)
+
+
 @contextmanager
 def usable_streams() -> Iterator[None]:
     """Make sys.stdin, sys.stdout and sys.stderr usable until the block ends.
@@ -82,9 +87,8 @@ def text_of_stdin(content: bytes | str) -> str:
 
 
 def _decoded(content: bytes, encoding: str | None) -> str:
-    for mark, marked in _MARKS:
-        if content.startswith(mark):
-            return content.decode(marked)
+    if marked := codec_of(content):
+        return content.decode(marked)
     if b"\0" in content:  # UTF-16 without a mark: the other half of its ASCII letters
         is_little = content[1::2].count(0) >= content[0::2].count(0)
         return content.decode("utf-16-le" if is_little else "utf-16-be")

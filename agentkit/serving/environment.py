@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from agentkit._forking import logger
 from agentkit.errors import ConfigurationError
 
 DEFAULT_MODEL = "extractive"
@@ -25,7 +26,11 @@ PREFIX = "AGENTKIT_"
 GROUPS = ("AGENTKIT_MQTT_", "AGENTKIT_JWT_")
 """Prefixes that no other program has for its own."""
 
-logger = logging.getLogger("agentkit")
+
+def show_warnings() -> None:
+    """In a program of agentkit's own, warnings go to standard error where no log is configured, as Python has it."""
+    for handler in [each for each in logger.handlers if isinstance(each, logging.NullHandler)]:
+        logger.removeHandler(handler)
 
 
 def data_folder() -> Path:

@@ -33,7 +33,7 @@ class MarkerSearch:
         if self._first.search(text) is None:
             return text, "", ""
         found = self._pattern.search(text)
-        if found is not None and (self.is_last or not self._may_grow(found.group(), text, found.start())):
+        if found is not None and (self.is_last or not self._may_begin_before(found, text)):
             return text[: found.start()], found.group(), text[found.end() :]
         if self.is_last:
             return text, "", ""
@@ -41,10 +41,14 @@ class MarkerSearch:
         self.held = text[keep:]
         return text[:keep], "", ""
 
-    def _may_grow(self, marker: str, text: str, start: int) -> bool:
-        """Whether the text ends inside a longer word that begins like this one."""
-        rest = text[start:] if len(text) - start < self._longest else ""
-        return bool(rest) and any(word != marker and word.startswith(rest) for word in self._words)
+    def _may_begin_before(self, found: "re.Match[str]", text: str) -> bool:
+        """Whether the text ends inside a longer word that begins where this one does, or before it."""
+        if len(text) - found.start() >= self._longest:
+            return False
+        begin = partial_word_start(text, self._words)
+        if begin != found.start():
+            return begin < found.start()
+        return any(word != found.group() and word.startswith(text[begin:]) for word in self._words)
 
 
 @ComputedOnce

@@ -61,7 +61,7 @@ class ReplyParser:
         self._is_copy = is_copy
         self._last = TrailingCalls(format.between) if calls_last else None
         self._mentions = Mentions(format.between, looks=format.mentions or not format.reopens)
-        self._has_called = False
+        self._has_called = self._has_returned = False
         self._may_call = True
         self._count = self._answer_start = 0
         self._out: list[Segment] = []
@@ -133,6 +133,7 @@ class ReplyParser:
 
     def _drain(self) -> list[Segment]:
         parts = self._out[:]
+        self._has_returned = self._has_returned or bool(parts)
         self._out.clear()
         return parts
 
@@ -316,7 +317,7 @@ class ReplyParser:
         thoughts = "".join(self._raw)[: end - len(tag)].replace(tag, "")
         thoughts = thoughts.strip(SPACE).removeprefix(self._reasoning.opening).strip(SPACE)
         self._out.clear()
-        if thoughts:
+        if thoughts or self._has_returned:
             self._out.append(LateReasoning(thoughts))
         if self._last is not None:
             self._last = TrailingCalls(self._format.between)

@@ -33,7 +33,7 @@ class Reasoning:
         self.opening, self.closing = format.thinks
         self._closings, self._openings, self._section_starts, self._call_starts = _words_of(format)
         self.is_open = self.has_begun = is_open
-        self._label = format.label
+        self._label = self._label_here = format.label
         self._begins_line = True
         self._answers = format.answers
         self._pending: list[str] = []
@@ -51,6 +51,7 @@ class Reasoning:
         """Begin the reasoning with an opening tag, or continue it after a part of the answer."""
         self.opening, self.closing = tag, self._closings[tag]
         self.is_open = self.has_begun = True
+        self._label_here = self._label
         self._emitter.begin_part()
 
     def close(self) -> None:
@@ -87,8 +88,10 @@ class Reasoning:
             if self.opening.startswith(text) or self._may_be_label(text):
                 markers.held = text
                 return ""
-            if self._label and text.startswith((f"{self._label}\n", self._label + self.closing)):
-                text = text[len(self._label) :]
+            label = self._label_here
+            if label and text.startswith((f"{label}\n", label + self.closing)):
+                self._label_here = ""
+                return text[len(label) :]
         before, found, text = markers.split(text)
         self._emitter.emit(before)
         quotation.feed(before)
@@ -106,9 +109,10 @@ class Reasoning:
         return text
 
     def _may_be_label(self, text: str) -> bool:
-        if not self._label or self._label.startswith(text):
-            return bool(self._label)
-        return text.startswith(self._label) and self.closing.startswith(text[len(self._label) :])
+        label = self._label_here
+        if not label or label.startswith(text):
+            return bool(label)
+        return text.startswith(label) and self.closing.startswith(text[len(label) :])
 
     def _may_end(self, marker: str) -> bool:
         """Whether a marker may begin calls that end the reasoning: a section of calls, or one on a line of its own."""

@@ -28,6 +28,8 @@ _KEYS = frozenset((*_NAMES, *_ARGUMENTS, *_OF_CALL, _SEVERAL, ANSWER))
 _BEGINNING = re.compile(r'\s*+(?:\[\s*+)?(?:\{\s*+(?:"(\w{0,12})(")?)?)?')
 _MAX_BEGINNING = 80
 """Maximum characters before it is decided whether JSON is a call or an answer."""
+_MAX_CHUNK = 2048
+"""Characters that are read at once: what follows each part is copied, so it must not be long."""
 _IN_ANSWER = re.compile(rf'\s*+\{{\s*+"{ANSWER}"\s*+:\s*+(?=[^\s])')
 _BEFORE_ANSWER = re.compile(rf'\s*+\{{\s*+"{ANSWER}"\s*+(?::\s*+)?')
 _NAME = re.compile(rf'"(?:{"|".join(_NAMES)})"\s*:\s*"([\w.-]{{1,128}})"')
@@ -66,8 +68,10 @@ class WrittenReply:
 
     def feed(self, text: str) -> list[Segment]:
         """Read more of the reply; returns the parts that are complete, which for an answer is any part of its text."""
-        while text:
-            text = self._read(text)
+        for start in range(0, len(text), _MAX_CHUNK):
+            rest = text[start : start + _MAX_CHUNK]
+            while rest:
+                rest = self._read(rest)
         made, self._out = self._out, []
         return made
 
@@ -150,12 +154,13 @@ class WrittenReply:
             self._beginning += text[: _MAX_BEGINNING - len(self._beginning)]
             is_ours = _may_be_ours(self._beginning)
             if is_ours is False or (is_ours is None and len(self._beginning) == _MAX_BEGINNING):
-                return self._turned_out_plain(self._released())
+                return self._not_ours(_first_not_ours(self._beginning))
             if is_ours is None:
                 return ""
             self._is_ours, self._scan = True, JsonScan()
             text = self._released()
-        if not self._in_prose and not self._held and not self._pending and (found := _IN_ANSWER.match(text)):
+        begun = text[:_MAX_BEGINNING]
+        if not self._in_prose and not self._held and not self._pending and (found := _IN_ANSWER.match(begun)):
             if self._typed or text[found.end()] == '"':
                 return self._begin_answer(text[found.end() :])
         elif self._is_undecided(text):
@@ -168,6 +173,13 @@ class WrittenReply:
             return ""
         self._held.append(text[:end])
         self._take(self._released())
+        return text[end:]
+
+    def _not_ours(self, end: int) -> str:
+        """JSON that is not ours is text up to the character that decides it; behind that, a line may begin with a call,
+        as it may in all words. Returns what is behind it."""
+        text = self._released()
+        self._turned_out_plain(text[:end])
         return text[end:]
 
     def _is_undecided(self, text: str) -> bool:
@@ -364,6 +376,11 @@ def _may_be_ours(text: str) -> bool | None:
     if found.end() < len(text):
         return False
     return None if key is None or any(each.startswith(key) for each in _KEYS) else False
+
+
+def _first_not_ours(text: str) -> int:
+    """The characters of the beginning of JSON that are enough to decide that it is not ours."""
+    return next((end for end in range(1, len(text)) if _may_be_ours(text[:end]) is False), len(text))
 
 
 class _Lines:

@@ -24,6 +24,7 @@ from typing import Any
 from agentkit._forking import freed_by_forks, notice_fork, renewed_by_forks
 from agentkit._threads import SUBMITTERS
 from agentkit.errors import ToolError
+from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.stop import Stop
 
 logger = logging.getLogger("agentkit")
@@ -89,8 +90,9 @@ class _Loop:
         while not self._is_ending:
             try:
                 self.loop.run_forever()
-            except BaseException:
-                logger.warning("a task of an async tool ended its event loop, which is begun again", exc_info=True)
+            except BaseException as error:  # noqa: BLE001 - of a task
+                what = "the event loop of async tools is begun again after a task raised"
+                log_raised(logger, logging.WARNING, what, error)
         with contextlib.suppress(Exception):
             self.loop.run_until_complete(self._cleaned_up())
         self.loop.close()

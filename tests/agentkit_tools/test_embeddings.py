@@ -152,7 +152,7 @@ def served(*answers: tuple[int, Any]) -> Iterator[tuple[str, list[dict[str, Any]
     asked: list[dict[str, Any]] = []
     handler = type("Handler", (_Server,), {"answers": list(answers), "asked": asked})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}/v1", asked

@@ -40,7 +40,7 @@ def visited(body: bytes, kind: str = "text/html; charset=utf-8") -> str:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         address = f"127.0.0.1:{server.server_address[1]}"
         backend = ScriptedBackend(("visit", {"url": [f"http://{address}/"], "goal": "all of it"}), "Done.")
         result = Agent(backend, tools=[page_visitor(allow=[address])]).run("Read it.")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from agentkit import Agent, ConfigurationError, Limits, Tool, tool
@@ -19,7 +21,7 @@ from agentkit.message import text_of
 from agentkit.middleware.base import Middleware
 from agentkit.testing import ScriptedBackend
 from agentkit.text.any_format import any_format
-from agentkit.text.call_format import Segment
+from agentkit.text.call_format import Segment, Text, resolve_reasoning
 from agentkit.text.parser import ReplyParser
 from agentkit.text.written_reply import WrittenReply
 from agentkit.tooling.reply_choice import reply_format
@@ -202,7 +204,7 @@ def pieces_of(text: str) -> Iterator[list[str]]:
     yield list(text)
     for seed in range(3):
         chosen = random.Random(seed)
-        cuts = sorted(chosen.sample(range(1, len(text)), min(6, len(text) - 1)))
+        cuts = sorted(chosen.sample(range(1, max(1, len(text))), min(6, max(0, len(text) - 1))))
         yield [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
@@ -220,6 +222,37 @@ class Pieces(Middleware):
         *_, reply = self.backend.reply(request)
         yield from map(TextDelta, self._texts.pop(0))
         yield reply
+
+
+WORDS = (
+    *('{"tool": "now"', '"arguments": {}', '{"answer": "', '{"answer"', '"}', "{", "}", "[", "]", ":", ",", '"', "3"),
+    *("```", "```json\n", "\n", " ", " " * 79, "<think>", "</think>", "Hello.", '{"x": 1}', '{"answer": "Yes."}'),
+    *('{"tool": "weather", "arguments": {"city": "Oslo"}}', '{"tool_calls": [', "<tool_call>", "</tool_call>", "\\"),
+)
+
+
+def read_whole(chunks: Iterable[str], typed: bool) -> list[Segment]:
+    """The parts of a reply, with texts that follow each other as one."""
+    prose = ReplyParser(any_format(None), stops=(), calls_last=True, keep_reasoning=True)
+    reader = WrittenReply(["weather", "now"], prose, lambda markup, found: False, typed=typed)
+    made: list[Segment] = []
+    for part in resolve_reasoning([*(part for chunk in chunks for part in reader.feed(chunk)), *reader.finish()]):
+        if isinstance(part, Text) and made and isinstance(last := made[-1], Text):
+            made[-1] = Text(last.text + part.text)
+        else:
+            made.append(part)
+    return made
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12), st.booleans())
+@example(["[", "]", "\n", '{"answer"', "3", "}"], False)
+@example(["[", "n", "\n", '{"answer"', "3", "}"], True)
+@example(['{"answer"', " " * 79, ":", '"Yes."', "}"], False)
+@settings(max_examples=150)
+def test_a_reply_reads_the_same_in_any_chunks(words: list[str], typed: bool) -> None:
+    text = "".join(words)
+    for chunks in pieces_of(text):
+        assert read_whole(chunks, typed) == read_whole([text], typed)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from tests.support.forked_cli import command_for
 from tests.support.llama_server import LlamaServer
 from tests.support.model_server import Answer, delta, serve, streamed, whole
 from tests.support.site import Site
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = str(ROOT / "examples" / "documents")
+REAL = (sys.executable, "-m", "agentkit")
 QUESTION = "How many seconds slow was H4 after the voyage to Jamaica?"
 TOOLS = '''
 import time
@@ -57,11 +59,13 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def agentkit(
-    *arguments: str, cwd: Path | None = None, stdin: str | None = None, **variables: str
+    *arguments: str, cwd: Path | None = None, stdin: str | None = None, fork: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
+    """fork: whether the process is forked from one that has the modules imported, if the variables allow it."""
     given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    begin = command_for(variables) if fork else REAL
     return subprocess.run(
-        [sys.executable, "-m", "agentkit", *arguments],
+        [*begin, *arguments],
         **given,
         capture_output=True,
         text=True,
@@ -73,7 +77,7 @@ def agentkit(
 
 
 def test_a_question_over_documents_is_answered_on_stdout_with_progress_on_stderr() -> None:
-    done = agentkit("ask", QUESTION, "--docs", DOCUMENTS)
+    done = agentkit("ask", QUESTION, "--docs", DOCUMENTS, fork=False)
     assert done.returncode == 0
     assert "H4 was only 5.1 seconds slow." in done.stdout
     assert "[1] H4 and its trials — 06-h4-trials.html" in done.stdout
@@ -221,7 +225,7 @@ def interrupted(process: "subprocess.Popen[str]", after: str) -> tuple[str, str,
 
 def started(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "agentkit", *arguments],
+        [*REAL, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
@@ -262,7 +266,7 @@ def test_on_a_terminal_the_answer_is_streamed_without_control_codes(folder: Path
     with serve([hostile]) as server:
         leader, follower = pty.openpty()
         done = subprocess.run(
-            [sys.executable, "-m", "agentkit", "ask", "x", "--model", f"openai:m@{server.url}", "-q"],
+            [*REAL, "ask", "x", "--model", f"openai:m@{server.url}", "-q"],
             stdout=follower,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,

@@ -6,13 +6,14 @@ import pty
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentkit.sessions import SQLiteSessions
+from tests.support import forked_cli
 from tests.support.model_server import Answer, Asked, calls, serve, whole
 
 TOOLS = '''
@@ -56,21 +57,26 @@ def model() -> Iterator[str]:
         yield f"openai:m@{server.url}"
 
 
-def agentkit(folder: Path, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+def agentkit(
+    folder: Path, *arguments: str, stdin: str = "", begin: Sequence[str] = ()
+) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "AGENTKIT_SESSIONS": str(folder / "kept" / "sessions.db"), "PYTHONUTF8": "1"}
-    command = [sys.executable, "-m", "agentkit", *arguments]
+    command = [*(begin or forked_cli.command()), *arguments]
     return subprocess.run(
         command, input=stdin, capture_output=True, text=True, timeout=60, check=False, cwd=folder, env=environment
     )
 
 
-def chat(folder: Path, model: str, *lines: str, options: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+def chat(
+    folder: Path, model: str, *lines: str, options: Sequence[str] = (), begin: Sequence[str] = ()
+) -> "subprocess.CompletedProcess[str]":
     tools = ("--tool", "mytools:look_up", "--tool", "mytools:pay")
-    return agentkit(folder, "chat", "--model", model, *tools, *options, stdin="".join(f"{line}\n" for line in lines))
+    typed = "".join(f"{line}\n" for line in lines)
+    return agentkit(folder, "chat", "--model", model, *tools, *options, stdin=typed, begin=begin)
 
 
 def test_a_conversation_goes_on_from_line_to_line(folder: Path, model: str) -> None:
-    done = chat(folder, model, "one", "", "two", "look it up")
+    done = chat(folder, model, "one", "", "two", "look it up", begin=(sys.executable, "-m", "agentkit"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["You said one.", "You said one then two.", "Result: All about x."]
     assert '→ look_up(topic="x")' in done.stderr

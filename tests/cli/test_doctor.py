@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from agentkit.backends import OpenAIBackend
 from agentkit.cli.doctor.checks import Check, check_server
 from agentkit.cli.doctor.conformance import ERROR_CHECKS, check_error_handling
+from tests.support import forked_cli
 from tests.support.lightllm_server import serve_lightllm
 from tests.support.llama_server import serve_llama
 from tests.support.model_server import Answer, Asked, ModelServer, delta, serve, streamed
@@ -21,9 +23,9 @@ from tests.support.tiny_model import write_tiny_model
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3}
 
 
-def doctor(*arguments: str) -> tuple[int, dict[str, dict[str, Any]], str]:
+def doctor(*arguments: str, begin: Sequence[str] = ()) -> tuple[int, dict[str, dict[str, Any]], str]:
     """Returns the exit status, the lines by what they check, and standard error."""
-    command = [sys.executable, "-m", "agentkit", "doctor", *arguments, "--json"]
+    command = [*(begin or forked_cli.command()), "doctor", *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, {line["what"]: line for line in lines}, done.stderr
@@ -156,7 +158,7 @@ def test_a_question_that_is_not_answered_in_time_is_a_failure() -> None:
 
 
 def test_bad_usage_says_so() -> None:
-    assert doctor("nonsense:m")[0] == 2
+    assert doctor("nonsense:m", begin=(sys.executable, "-m", "agentkit"))[0] == 2
 
 
 def test_every_simulated_error_is_handled() -> None:

@@ -29,7 +29,9 @@ def said(done: "subprocess.CompletedProcess[str]") -> str:
 )
 def test_what_a_model_server_on_loopback_does_not_need_does_not_matter(variables: dict[str, str]) -> None:
     with serve([whole("Fine.")]) as server:
-        done = agentkit("ask", "x", "-q", "--model", f"openai:m@{server.url}", cwd=None, stdin=None, **variables)
+        done = agentkit(
+            "ask", "x", "-q", "--model", f"openai:m@{server.url}", cwd=None, stdin=None, fork=False, **variables
+        )
     assert (done.returncode, done.stdout, done.stderr) == (0, "Fine.\n", "")
 
 

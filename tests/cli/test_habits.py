@@ -192,7 +192,7 @@ def test_what_a_tool_prints_is_not_part_of_the_answer_and_no_home_is_needed(serv
     # in a folder that can't be written to, without a home directory, and without a word on either
     nowhere = {"HOME": "/proc/nowhere", "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": "", "PYTHONUNBUFFERED": "1"}
     question = ("ask", "print", "--json", "-q", "-m", f"openai:m@{server.url}", "-T", TOOL)
-    done = agentkit(*question, cwd=Path("/proc"), **nowhere)
+    done = agentkit(*question, cwd=Path("/proc"), fork=False, **nowhere)
     assert json.loads(done.stdout)["output"] == "Answered.", done.stderr
     assert done.stderr.splitlines() == ["from Python", "from C", "from a program"]
 

@@ -1,6 +1,7 @@
 """The commands with odd standard streams, run as subprocesses: no answer is lost, and nothing is a traceback."""
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cli.test_ask import environment
+from tests.support import forked_cli
 from tests.support.model_server import ModelServer, serve, whole
 
 ANSWER = "Grüße — 🥪 done"
@@ -20,10 +22,15 @@ def server() -> Iterator[ModelServer]:
 
 
 def shell(
-    server: ModelServer, redirected: str = "", question: str = "x", stdin: bytes = b"", **variables: str
+    server: ModelServer,
+    redirected: str = "",
+    question: str = "x",
+    stdin: bytes = b"",
+    begin: str = f"{sys.executable} -m agentkit",
+    **variables: str,
 ) -> tuple[int, str, str]:
     """Run `agentkit ask` in a shell, with these redirections. Returns exit status, standard output and error."""
-    command = f"{sys.executable} -m agentkit ask {question} --model openai:m@{server.url} {redirected}"
+    command = f"{begin} ask {question} --model openai:m@{server.url} {redirected}"
     done = subprocess.run(
         ["/bin/sh", "-c", command],
         capture_output=True,
@@ -138,7 +145,7 @@ def test_streams_of_another_program_are_written_to(
     ids=["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32"],
 )
 def test_a_question_of_another_encoding_is_read(server: ModelServer, stdin: bytes, question: str) -> None:
-    assert shell(server, question="-", stdin=stdin)[0] == 0
+    assert shell(server, question="-", stdin=stdin, begin=shlex.join(forked_cli.command()))[0] == 0
     assert server.requests[0].body["messages"][-1]["content"] == question
 
 
@@ -152,7 +159,8 @@ def test_a_question_of_another_encoding_is_read(server: ModelServer, stdin: byte
     ],
 )
 def test_what_can_not_be_read_is_one_sentence(server: ModelServer, stdin: bytes, says: str) -> None:
-    status, shown, message = shell(server, question="-", stdin=stdin)
+    begin = shlex.join(forked_cli.command())
+    status, shown, message = shell(server, question="-", stdin=stdin, begin=begin)
     assert (status, shown) == (2, "")
     assert says in message
     assert message.count("\n") == 1

@@ -60,15 +60,3 @@ def test_requests_that_are_sent_again_and_failures_say_why_without_the_words_of_
     assert "AuthenticationError (status 401)" in found
     assert SECRET not in found
     assert "sk-hidden" not in found
-
-
-def test_a_program_that_configures_no_log_sees_only_warnings(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    backend = ScriptedBackend(("look_up", {"topic": "nothing"}), "Done.")
-    Agent(backend, tools=[look_up]).run("Go.")
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.startswith("tool look_up raised ValueError\nTraceback")
-    assert "turn 1" not in err

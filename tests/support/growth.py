@@ -7,11 +7,12 @@ from collections.abc import Callable
 def assert_linear(work: Callable[[int], object], size: int) -> None:
     """Check that twice the input takes at most 2.5 times the CPU time, in one of up to 8 tries, since other processes
     disturb the measurement."""
-    tries = [(seconds(work, size), seconds(work, 2 * size)) for _ in range(3)]
-    for _ in range(5):
-        if any(double < 2.5 * max(single, 0.004) for single, double in tries):
-            return
+    tries = []
+    for _ in range(8):
         tries.append((seconds(work, size), seconds(work, 2 * size)))
+        single, double = tries[-1]
+        if double < 2.5 * max(single, 0.004):
+            return
     raise AssertionError(f"the times for {size:,} and {2 * size:,} are {tries}")
 
 

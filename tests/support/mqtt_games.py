@@ -14,6 +14,7 @@ from typing import Any, cast
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.support import forked_cli
 from tests.support.mosquitto import Broker
 
 ROOT = Path(__file__).parents[2]
@@ -21,10 +22,12 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def bridge(
-    folder: Path, broker: Broker, url: str, *options: str, **environment: str
+    folder: Path, broker: Broker, url: str, *options: str, fork: bool = False, **environment: str
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Run a bridge; it is stopped at the end unless it was killed."""
-    command = [sys.executable, "-m", "agentkit", "mqtt", "--projects", "general", "maze", "--server_url", url]
+    """Run a bridge; it is stopped at the end unless it was killed. fork: whether its process is forked from one that
+    has the modules imported: not for a test that kills or examines the process."""
+    begin = forked_cli.command() if fork else (sys.executable, "-m", "agentkit")
+    command = [*begin, "mqtt", "--projects", "general", "maze", "--server_url", url]
     command += ["--mqtt_port", str(broker.port), "--store", str(folder / "sessions.db"), "--rate", "1000", *options]
     with (folder / "bridge.log").open("a") as log:
         process = subprocess.Popen(

@@ -102,22 +102,23 @@ def _patterns_in(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, "
 
 
 @functools.cache
-def _trees() -> list[tuple[str, ast.Module]]:
-    trees = []
+def _modules_of_nodes() -> list[tuple[str, list[ast.AST]]]:
+    """The nodes of each module. (To walk through a module takes as long as to parse it.)"""
+    found = []
     for package, root in ROOTS.items():
         for path in sorted(root.rglob("*.py")):
             module = ".".join((package, *path.relative_to(root).with_suffix("").parts))
-            trees.append((module, ast.parse(path.read_text(encoding="utf-8"))))
-    return trees
+            found.append((module, list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))))
+    return found
 
 
 def _methods_by_name() -> dict[tuple[str, str], set[str]]:
     """The methods that are called on each name of a module, `_NAME.sub(...)`; a name that is used in another way, or in
     other modules, may be called in any."""
     called: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for module, tree in _trees():
-        holders = {id(node.value): node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        for node in ast.walk(tree):
+    for module, nodes in _modules_of_nodes():
+        holders = {id(node.value): node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        for node in nodes:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id.isupper():
                 method = holders.get(id(node), "")
                 called[module, node.id] |= {_SCANNING.get(method, method)} if method in METHODS else set(METHODS[:3])
@@ -125,10 +126,10 @@ def _methods_by_name() -> dict[tuple[str, str], set[str]]:
 
 
 def _calls_of_re(*, inside_functions: bool = False) -> Iterator[tuple[str, ast.Call]]:
-    for module, tree in _trees():
-        tops = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
-        inside = {id(node) for top in tops for node in ast.walk(top)} if inside_functions else set()
-        for node in ast.walk(tree):
+    for module, nodes in _modules_of_nodes():
+        tops = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.Lambda)] if inside_functions else []
+        inside = {id(node) for top in tops for node in ast.walk(top)}
+        for node in nodes:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)

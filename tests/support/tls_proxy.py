@@ -32,7 +32,7 @@ def serve_tls(folder: Path, target: int) -> Iterator[tuple[int, Path]]:
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as proxy:
         proxy.daemon_threads = True
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         yield proxy.server_address[1], certificates
         proxy.shutdown()
 

@@ -748,6 +748,54 @@ def test_odd_white_space_behind_a_call_in_a_sentence_is_no_word() -> None:
         assert read("hermes", list(f"I look.\n{tagged(GOOD)}{rest}"), TOOLS).calls == [("get_weather", CITY)]
 
 
+CUT_ANYWHERE = [
+    ("gemma4", "<|tool_call>call:f<|tool_call><tool_call|>", False),  # the first of two tags decides
+    ("functiongemma", "<start_function_call>call:f<start_function_call><end_function_call>", False),
+    ("gemma4", "<|tool_call>call:f{}" + " " * 70 + "<tool_call|>", False),
+    ("gemma4", "<|channel>thought\nthought\nHm.<channel|>Yes.", False),  # the label is dropped once
+    ("granite", "<tool_call>" + " " * 320 + "Hm.", False),  # white space up to the limit of a beginning
+    ("functools", "functools[" + " " * 320 + "Hm.", False),
+    ("llama", "<|python_tag|>" + " " * 320 + '{"name": "f", "parameters": {}}', False),
+    ("lfm2", "<|tool_call_start|>" + " " * 320 + "[now()]<|tool_call_end|>", False),
+    ("hermes", "<tool_call>" + " " * 1100 + "{}</tool_call>", False),
+    ("gpt_oss", "<|channel|>commentary to=\n.<|call|>" + "x" * 520 + "<|end|>", False),
+    ("qwen_coder", "<tool_call>" + " " * 220 + "<function=now></function></tool_call>", False),
+    ("qwen_coder", "<function=now>" + " " * 220 + "{}</function>", False),
+    ("qwen_coder", "<function=get_weather><parameter=city>a</parameter>" + " " * 220 + "</function>", False),
+    ("qwen_coder", f"<function=now><parameter={'a' * 220}>1</parameter></function>", False),
+    ("olmo", "<function_calls>" + " " * 320 + "now()</function_calls>", False),
+    ("mistral", "[TOOL_CALLS]" + " " * 320 + "now{}", False),
+    ("glm", f"<tool_call>{'a' * 320}</tool_call>", False),
+    ("glm", f"<tool_call>{'a' * 296}<arg_key>", False),
+    ("hunyuan", "<tool_calls>" + " " * 64 + "<tool_call>now</tool_call></tool_calls>", False),
+    ("minimax_m2", "<minimax:tool_call>" + " " * 620 + '<invoke name="now"></invoke>', False),
+    ("minimax_m3", "]<]minimax[>[<tool_call>" + " " * 220 + ']<]minimax[>[<invoke name="now">', False),
+    ("dsml", "<｜DSML｜invoke" + " " * 520 + 'name="now">', False),
+    ("xlam", "```json" + " " * 120 + '[{"name": "now"}]', False),
+    ("functionary_recipients", "now\n" + " " * 320 + "{}", False),
+    ("gpt_oss", "commentary " + "w" * 20 + "<|message|>Yes.", False),
+    ("llama", 'a[ "a"<|eom_id|>', False),  # a bracket before JSON, and white space between them
+    ("llama", '<think></think></think>{"name": "now"', True),  # nothing but tags before an end of reasoning
+]
+
+
+@pytest.mark.parametrize(("name", "text", "keeps"), CUT_ANYWHERE, ids=range(len(CUT_ANYWHERE)))
+def test_what_decides_is_the_same_in_any_chunks(name: str, text: str, keeps: bool) -> None:
+    for tools in (TOOLS, None):
+        made = []
+        for chunks in ([text], *splits(text)):
+            parser = ReplyParser(FORMATS[name], tools, stops=(), keep_reasoning=keeps)
+            pieces = [piece for chunk in chunks for piece in parser.feed(chunk)]
+            made.append((Parsed([*pieces, *parser.finish()]), parser.raw_answer))
+        assert all(each == made[0] for each in made)
+
+
+def test_a_marker_inside_a_longer_one_parses_the_same_in_any_chunks() -> None:
+    form = any_format(FORMATS["llama"])  # the bracket of Llama in the tag of MiniMax M3
+    for text in ("]<]minimax[>[<invoke", "]<]minimax[>[</tool_call>", "]<]minimax[>[<in and more"):
+        parse_in_chunks(form, text, TOOLS)
+
+
 @given(hostile())
 @settings(max_examples=250, deadline=None)
 def test_arguments_are_always_a_json_object_that_can_be_sent(drawn: tuple[str, list[str]]) -> None:

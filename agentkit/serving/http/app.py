@@ -21,7 +21,7 @@ from agentkit.net.hosted import is_hosted
 from agentkit.providers import resolve
 from agentkit.serving.answer_cache import CachedAnswers, answer_store
 from agentkit.serving.chat_service import ChatService
-from agentkit.serving.environment import data_folder
+from agentkit.serving.environment import data_folder, show_warnings
 from agentkit.serving.http import chat, health, websocket
 from agentkit.serving.http.access_log import AccessLog
 from agentkit.serving.http.auth import Authenticator
@@ -72,6 +72,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
 
     Raises ConfigurationError for an unusable model, tool, prompt file or key file, SessionError for the session store.
     """
+    show_warnings()
     settings = settings or HttpSettings()
     backend, url = model_of(settings)
     sessions = open_sessions(settings.agentkit_sessions)

@@ -21,11 +21,13 @@ _OBJECT = re.compile(r"""\{\s*["'](?:name|type|function|parameters|arguments|id)
 _PARTIAL_OBJECT = re.compile(r"""\{\s*(?:["'][a-z]{0,10}["']?)?$""")
 _LIST = re.compile(r"""\[\s*(?:(?P<name>[A-Za-z_][\w.]*)\(|\{\s*["'](?:name|type|function)["'])""")
 _PARTIAL_LIST = re.compile(r"""\[\s*(?:[A-Za-z_][\w.]*|\{\s*(?:["'][a-z]{0,10}["']?)?)?$""")
+_BRACKET = re.compile(r"[{\[]\s*\Z")
 _JSON = re.compile(r"""\{\s*"|\[\s*[\[{"\d-]""")
 """The beginning of an answer that is JSON: text inside these brackets is not a call."""
 _FUNCTION_HEAD = re.compile(r"[A-Za-z_]")
 _FUNCTION_NAME = re.compile(r"\s*([\w.\-]+)\s*>")
 _MAX_HEAD = 300
+"""Maximum characters before it is decided whether a bracket begins a call; those behind them do not count."""
 
 
 class BracketBlock:
@@ -46,17 +48,14 @@ class BracketBlock:
             head = "".join(self._head) + text
             self._head = [head]
             complete, partial = (_LIST, _PARTIAL_LIST) if self._is_list else (_OBJECT, _PARTIAL_OBJECT)
-            begun = complete.match(head)
-            if begun is not None:
-                self._may_be = self._may_be and not self._names_no_tool(begun)
-            if not self._may_be or (begun is None and not (partial.match(head) and len(head) < _MAX_HEAD)):
-                self._is_call = False
-                if len(head) == 1:
-                    return None
-                if not _JSON.match(head):
-                    return head[1:]
-            elif begun is None:
+            seen = head[:_MAX_HEAD]
+            begun = complete.match(seen) if self._may_be else None
+            if begun is None and len(head) < _MAX_HEAD and (partial if self._may_be else _BRACKET).match(head):
                 return None
+            if begun is None or self._names_no_tool(begun):
+                self._is_call = False
+                if not _JSON.match(seen):
+                    return head[1:]
             self._is_open, text = True, head
         end = self._scan.feed(text)
         self._kept.append(text if end is None else text[:end])
@@ -100,11 +99,12 @@ class ListBlock:
         """See `agentkit.text.call_format.Block.feed`."""
         if self._head is not None:
             text = self._head + text
-            if not text.strip() and len(text) < _MAX_HEAD:
+            begun = text[:_MAX_HEAD].lstrip()
+            if not begun and len(text) < _MAX_HEAD:
                 self._head = text
                 return None
             self._head = None
-            if text.lstrip()[:1] not in ("{" if self._opening else "{["):
+            if begun[:1] not in (("{",) if self._opening else ("{", "[")):
                 self._is_rejected = True
                 return text
         end = self._scan.feed(text)

@@ -111,7 +111,7 @@ class _DsmlBlock:
 
     def _parse_attributes(self, text: str, at_end: bool) -> str | None:
         """Parse the attributes of a tag. Returns the text after them; None while they have not arrived."""
-        found = _ATTRIBUTES.match(text)
+        found = _ATTRIBUTES.match(text[:_MAX_ATTRIBUTES])
         if found is None and not at_end and len(text) < _MAX_ATTRIBUTES and ">" not in text:
             self._rest = text
             return None
@@ -171,7 +171,7 @@ class _DsmlBlock:
         kind = _KINDS[found.group()]
         if self._key is None:
             return True
-        after = text[found.end() :]
+        after = text[found.end() : found.end() + _MAX_GAP]
         if kind == "parameter":
             undecided = not at_end and len(after) < _MAX_GAP and _MAY_BE_NAMED.fullmatch(after)
             return None if undecided else _NAMED.match(after) is not None

@@ -121,10 +121,10 @@ class ElementsBlock:
 
     def _read_start(self, text: str) -> tuple[str, bool]:
         """Expect a call, or JSON; else the marker is part of the text."""
-        begun = text.lstrip()
+        begun = text[:_MAX_TAG].lstrip()
         found = self._tag.match(begun)
         if found is not None and found["call"]:
-            return self._begin_call(found, begun) if self._may_call(found) else self._reject(text)
+            return self._begin_call(found, text.lstrip()) if self._may_call(found) else self._reject(text)
         if self._has_wrapper and _JSON_HEAD.match(begun):
             end = self._tags.wrappers[self._marker]
             self._json = JsonBlock(self._marker, (self._marker,), (end,), calls_in, _JSON_HEAD)
@@ -164,13 +164,13 @@ class ElementsBlock:
 
     def _read_between(self, text: str) -> tuple[str, bool]:
         """Expect another call, or the end of the wrapper, after a call."""
-        begun = text.lstrip()
+        begun = text[:_MAX_TAG].lstrip()
         found = self._tag.match(begun)
         if found is not None and found["call"]:
-            return self._begin_call(found, begun)
+            return self._begin_call(found, text.lstrip())
         ends = tuple(self._tags.wrappers.values())
         if begun.startswith(ends):
-            return self._end(begun.partition(">")[2])
+            return self._end(text.partition(">")[2])
         words = (self._beginnings[0], *ends)
         if not self._at_end and len(text) < _MAX_TAG and self._may_begin(begun, words):
             return text, False
@@ -207,7 +207,8 @@ class ElementsBlock:
                 return True if may_end else (None if not self._at_end and len(behind) < _MAX_GAP else False)
             if begun.startswith(words):
                 return True
-            return None if not self._at_end and any(word.startswith(begun) for word in words) else False
+            may_grow = not self._at_end and len(behind) < _MAX_GAP
+            return None if may_grow and any(word.startswith(begun) for word in words) else False
         return False
 
     def _handle_tag(self, found: "re.Match[str]", text: str) -> tuple[str, bool]:

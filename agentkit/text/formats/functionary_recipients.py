@@ -23,7 +23,7 @@ _MAX_HEAD = 300
 
 def completed(text: str) -> str | None:
     """See `agentkit.text.call_format.Format.completed`: the prompt has begun the first recipient."""
-    if text.startswith("all\n") or _HEAD.match(text):
+    if text.startswith("all\n") or _HEAD.match(text[:_MAX_HEAD]):
         return START + text
     return None if _PARTIAL_HEAD.match(text) and len(text) < _MAX_HEAD else text
 
@@ -41,7 +41,7 @@ class _RecipientBlock:
     def feed(self, text: str) -> str | None:
         if self._name is None:
             text = self._head + text
-            found = _HEAD.match(text)
+            found = _HEAD.match(text[:_MAX_HEAD])
             if found is None:
                 self._head = text if _PARTIAL_HEAD.match(text) and len(text) < _MAX_HEAD else ""
                 return None if self._head else text

@@ -95,8 +95,10 @@ class GemmaBlock:
             return [BadCall(markup, f"the arguments of the tool call can't be parsed: {reason}", self._name)]
 
     def _parse_head(self, head: str) -> str | None:
-        """Parse the text before the arguments. Returns the text after it; None while it may go on."""
-        found = _HEAD.match(head)
+        """Parse the text before the arguments. Returns the text after it; None while it may go on. What decides is the
+        first that comes: a bracket, a tag, other text, or the maximum length."""
+        seen = head[:_MAX_HEAD]
+        found = _HEAD.match(seen)
         if found is not None:
             self._name = found["name"]
             if self._name:
@@ -106,13 +108,12 @@ class GemmaBlock:
                 self._brackets = "{}[]()"
             self._head = None
             return head[self._length :]
-        at = partial_word_start(head, self._words[:2])
-        if len(head) < _MAX_HEAD and _PARTIAL_HEAD.match(head[:at]):
-            return None
-        end = head.find(self._end)
-        if 0 <= end < _MAX_HEAD and (_CALL.match(head) or _PARTIAL_HEAD.match(head[:end])):
+        end, next_start = seen.find(self._end), seen.find(self._start)
+        at = end if end >= 0 else partial_word_start(head, self._words[:2])
+        may_be = _CALL.match(seen) is not None or _PARTIAL_HEAD.match(head[:at]) is not None
+        if may_be and end >= 0 and not 0 <= next_start < end:
             return self._end_without_arguments(head, end)
-        if at < len(head) < _MAX_HEAD or (_CALL.match(head) and len(head) < _MAX_HEAD and self._start not in head):
+        if may_be and next_start < 0 and len(head) < _MAX_HEAD:
             return None
         self._rejected = True
         return head
@@ -179,11 +180,11 @@ class GemmaBlock:
 
     def _after(self, text: str, start: int) -> str | None:
         """Handle what follows the bracket that closes the arguments: the end tag, which may be missing."""
-        rest = text[start:].lstrip(" \t\r\n})")
+        rest = text[start : start + _MAX_GAP + 1].lstrip(" \t\r\n})")
         if rest.startswith(self._end):
             self._keep(text[:start])
             self._ended = True
-            return rest[len(self._end) :]
+            return text[start:].partition(self._end)[2]
         if self._end.startswith(rest) and len(text) - start <= _MAX_GAP:
             self._keep(text[:start])
             self._rest = text[start:]

@@ -59,7 +59,7 @@ class _GlmBlock:
             self._part.append(text[:start])
             part = "".join(self._part)
             self._part = []
-            if self._state == "name" and not _NAME.fullmatch(part):
+            if self._state == "name" and (len(part) > _MAX_NAME or not _NAME.fullmatch(part)):
                 return self._reject(part + text[start:])
             self._raw.append(part)
             if word == START:
@@ -93,9 +93,8 @@ class _GlmBlock:
 
     def _may_be_name(self, text: str) -> bool:
         name = "".join(self._part) + text
-        if len(name) > _MAX_NAME:
-            return False
-        return _PARTIAL_NAME.match(name[: partial_word_start(name, _NEXT_TAGS["name"])]) is not None
+        name = name[: partial_word_start(name, _NEXT_TAGS["name"])]
+        return len(name) <= _MAX_NAME and _PARTIAL_NAME.match(name) is not None
 
     def _may_be_called(self, name: str) -> bool:
         """Whether a name alone is a call: within a text it may be any word, unless it is a tool's."""

@@ -33,7 +33,7 @@ _BEGUN = (
 )
 _FIRST = (" to=", "to=", "analysis", "commentary", "final")
 _HEADER = re.compile(r"[ \w.\-=|<>]*+")
-_MAX_HEADER, _MAX_WORDS = 400, 30
+_MAX_HEADER, _MAX_WORDS = 400, 40
 """Characters of a header, and of its words before the recipient or the first token."""
 
 
@@ -41,10 +41,13 @@ def completed(text: str) -> str | None:
     """See `agentkit.text.call_format.Format.completed`: the prompt may have begun the header of the first message."""
     if not any(text.startswith(word) or word.startswith(text) for word in _FIRST):
         return text
+    words = text[:_MAX_WORDS]
+    if len(words) == _MAX_WORDS and not ("=" in words or "<" in words):
+        return text
+    text, rest = text[:_MAX_HEADER], text[_MAX_HEADER:]
     if MESSAGE not in text:
-        is_header = _HEADER.fullmatch(text) is not None and ("=" in text or "<" in text or len(text) < _MAX_WORDS)
-        return None if is_header and len(text) < _MAX_HEADER else text
-    return next((begun + text for begun, header in _BEGUN if header.match(text)), text)
+        return None if len(text) < _MAX_HEADER and _HEADER.fullmatch(text) else text + rest
+    return next((begun + text for begun, header in _BEGUN if header.match(text)), text) + rest
 
 
 def parse_call(inside: str, whole: bool, names: Collection[str] = ()) -> list[Segment]:

@@ -37,7 +37,7 @@ class _HermesBlock:
             return self._end(text)
         if self._chosen is None:
             text, self._held = self._held + text, ""
-            begun = text.lstrip()
+            begun = text[:_MAX_GAP].lstrip()
             if _may_become(begun, FUNCTION) and len(text) < _MAX_GAP:
                 self._held = text
                 return None
@@ -51,11 +51,11 @@ class _HermesBlock:
     def _end(self, text: str) -> str | None:
         """Expect the end tag behind the function. Returns the text after it."""
         text, self._held = self._held + text, ""
-        begun = text.lstrip()
+        begun = text[:_MAX_GAP].lstrip()
         if _may_become(begun, END) and len(text) < _MAX_GAP:
             self._held = text
             return None
-        return begun[len(END) :] if begun.startswith(END) else text
+        return text.lstrip()[len(END) :] if begun.startswith(END) else text
 
     def finish(self) -> str:
         if self._has_function:

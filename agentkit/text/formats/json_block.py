@@ -73,17 +73,16 @@ class JsonBlock:
     def _begins_as_call(self, text: str) -> bool | None:
         """Whether the inside begins like that of a call; None while that isn't known."""
         assert self._head is not None
-        begun = text.lstrip()
+        begun = text[:_MAX_HEAD].lstrip()
         if self._head.match(begun):
             return True
         if len(text) < _MAX_HEAD and (not begun or self._head.match(begun + "``")):
             return None
         if not text.startswith(("\n", "\r\n")):
             return False  # prose that mentions the tag: in a call a line break follows it
-        start = next((start for end in self._ends if (start := text.find(end)) >= 0), -1)
-        if start < 0:
-            return None if len(text) < _MAX_ODD_BLOCK + len(self._ends[0]) else False
-        return start <= _MAX_ODD_BLOCK
+        if any(0 <= text.find(end) <= _MAX_ODD_BLOCK for end in self._ends):
+            return True
+        return None if len(text) < _MAX_ODD_BLOCK + max(map(len, self._ends)) else False
 
     def _scan(self, text: str) -> str | None:
         start = 0

@@ -35,7 +35,7 @@ class _Lfm2Block:
     def feed(self, text: str) -> str | None:
         text, self._rest = self._rest + text, ""
         if not self._has_begun:
-            begun = text.lstrip()
+            begun = text[:_MAX_HEAD].lstrip()
             if _HEAD.match(begun) is None:
                 if len(text) < _MAX_HEAD and _PARTIAL_HEAD.match(begun):
                     self._rest = text

@@ -52,7 +52,7 @@ class _TagBlock:
                 if self._is_undecided(text):
                     self._held = text
                     return None
-                if not self._begins_value(text):
+                if not self._begins_value(text[:_MAX_HEAD]):
                     return text
                 self._values.append([])
                 self._scan = JsonScan("\"'", parentheses=True)

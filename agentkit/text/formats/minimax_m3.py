@@ -50,7 +50,7 @@ class _M3Block:
     def feed(self, text: str) -> str | None:
         text, self._rest = self._rest + text, ""
         if not self._is_certain:
-            begun = text.lstrip()
+            begun = text[:_MAX_HEAD].lstrip()
             self._is_certain = begun.startswith(CALL)
             if not self._is_certain:
                 if len(text) < _MAX_HEAD and CALL.startswith(begun):

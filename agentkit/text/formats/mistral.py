@@ -74,15 +74,15 @@ class _MistralBlock:
 
     def _parse_head(self, head: str) -> str | None:
         """Returns the text after the name; None while it isn't known where the name ends."""
-        found = _HEAD.match(head)
+        found = _HEAD.match(head[:_MAX_HEAD])
         assert found is not None
-        rest = head[found.end() :]
+        rest = head[found.end() : _MAX_HEAD]
         undecided = not rest or partial_word_start(rest, (START, ID, ARGUMENTS)) == 0
         if undecided and len(head) < _MAX_HEAD:
             return None
         self._name, self._id, self._args = found["name"], found["id"], found["args"] or ""
         if rest[:1] == "{" or (rest[:1] == "[" and not rest.startswith(START) and not self._name):
-            return rest
+            return head[found.end() :]
         self._ends_here = True
         self._repeated = rest.startswith(START) and not self._name
         if not rest.startswith(START) and not self._is_known():
@@ -90,7 +90,7 @@ class _MistralBlock:
             return head
         self._whole = self._may_have_no_arguments()  # a name alone is a call without arguments
         space = head[: found.end()]
-        return (space[len(space.rstrip()) :] if self._name else space) + rest
+        return (space[len(space.rstrip()) :] if self._name else space) + head[found.end() :]
 
     def _is_known(self) -> bool:
         return self._tools is None or parameters_of(self._name, self._tools) is not None

@@ -41,7 +41,7 @@ class _CallsBlock:
         if self._calls is not None:
             return self._calls.feed(text)
         text = self._head + text
-        if _HEAD.match(text):
+        if _HEAD.match(text[:_MAX_HEAD]):
             self._calls = JsonBlock(START, (START,), (END,), parse_calls)
             return self._calls.feed(text)
         if _PARTIAL_HEAD.match(text) and len(text) < _MAX_HEAD:

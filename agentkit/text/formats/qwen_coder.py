@@ -27,7 +27,8 @@ _NAME = re.compile(r"\s*([^>\n<\s]+)\s*(>|\n|(?=<))")
 _ONLY_NAME = re.compile(r"\s*[^>\n<\s]+\s*")
 _MAX_NAME = 300
 _TAG = re.compile(
-    r"<parameter=([^>\n<]+)(>|\n)|</parameter\w*(?: ?/?>|(?=\n))|</function>|</tool_call>|<tool_call>|<function="
+    r"<parameter=([^>\n<]{1,200})(>|\n)|</parameter\w{0,22}(?: ?/?>|(?=\n))"
+    r"|</function>|</tool_call>|<tool_call>|<function="
 )
 _PARTIAL_TAG = re.compile(
     r"<(?:p(?:a(?:r(?:a(?:m(?:e(?:t(?:e(?:r(?:=[^>\n<]{0,200})?)?)?)?)?)?)?)?)?"
@@ -107,11 +108,12 @@ class _QwenCoderBlock:
 
     def _parse_start(self, text: str) -> str | None:
         """Expect a function after <tool_call>; else the tag is part of the text."""
-        begun = text.lstrip()
+        begun = text[:_MAX_GAP].lstrip()
         if begun.startswith(FUNCTION):
-            self._raw.append(text[: len(text) - len(begun)] + FUNCTION)
+            before, _, after = text.partition(FUNCTION)
+            self._raw.append(before + FUNCTION)
             self._state = "name"
-            return self._parse_name(begun[len(FUNCTION) :])
+            return self._parse_name(after)
         if FUNCTION.startswith(begun) and len(text) < _MAX_GAP:
             self._rest = text
             return None
@@ -125,7 +127,7 @@ class _QwenCoderBlock:
         if not at_end and len(text) < _MAX_NAME and _ONLY_NAME.fullmatch(text):  # a ">" may follow the white space
             self._rest = text
             return None
-        found = _NAME.match(text)
+        found = _NAME.match(text[:_MAX_NAME])
         if found is None:
             if len(text) < _MAX_NAME and re.fullmatch(r"\s*[^>\n<\s]*[^\S\n]*", text):
                 self._rest = text
@@ -146,7 +148,7 @@ class _QwenCoderBlock:
 
     def _parse_arguments(self, text: str) -> str | None:
         """Expect parameters after the name, or the arguments as JSON."""
-        begun = text.lstrip()
+        begun = text[:_MAX_GAP].lstrip()
         if not begun and len(text) < _MAX_GAP:
             self._rest = text
             return None
@@ -215,6 +217,7 @@ class _QwenCoderBlock:
 
     @staticmethod
     def _followed(after: str, pattern: "re.Pattern[str]", words: Sequence[str], at_end: bool) -> bool | None:
+        after = after[:_MAX_GAP]
         if pattern.match(after):
             return True
         begun = after.lstrip()

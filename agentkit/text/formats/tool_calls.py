@@ -50,7 +50,7 @@ class _ToolCallsBlock:
     def feed(self, text: str) -> str | None:
         if self._block is None:
             text, self._held = self._held + text, ""
-            begun = text.lstrip()
+            begun = text[:_MAX_TAG].lstrip()
             if len(text) < _MAX_TAG and any(call.startswith(begun) for call in _CALL):
                 self._held = text
                 return None

@@ -33,7 +33,7 @@ class _FenceBlock:
     def feed(self, text: str) -> str | None:
         if self._inner is None:
             text = (self._opening or "") + text
-            found = _OPENS.match(text)
+            found = _OPENS.match(text[:_MAX_GAP])
             if found is None and _MAY_OPEN.match(text) and len(text) < _MAX_GAP:
                 self._opening = text
                 return None
@@ -49,7 +49,7 @@ class _FenceBlock:
                 return None
             self._closing, text = "", rest
         text, self._closing = self._closing + text, ""
-        found = _CLOSES.match(text)
+        found = _CLOSES.match(text[:_MAX_GAP])
         if found is None and len(text) < _MAX_GAP and FENCE.startswith(text.lstrip()):
             self._closing = text
             return None

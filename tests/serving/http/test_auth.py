@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -19,6 +18,7 @@ from pydantic import ValidationError
 from agentkit.serving.http.keys import Keys
 from agentkit.serving.http.token_keys import TokenKeys
 from agentkit.serving.outage import STORE_OUTAGE
+from tests.support import forked_cli
 from tests.support.http_service import Service, serve_http, settings_for, talk
 from tests.support.model_server import ModelServer, running
 from tests.support.ports import free_port
@@ -347,7 +347,7 @@ def test_cors_is_enabled_for_the_configured_origins(tmp_path: Path, model: Model
 def agentkit(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTKIT_", "LLM_"))}
     return subprocess.run(
-        [sys.executable, "-m", "agentkit", *arguments],
+        [*forked_cli.command(), *arguments],
         cwd=folder,
         env={**clean, "XDG_DATA_HOME": str(folder), "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,

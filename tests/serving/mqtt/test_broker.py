@@ -31,7 +31,7 @@ def test_tls_with_a_custom_ca(tmp_path: Path) -> None:
     with serve_mqtt(tmp_path, *options) as broker, serve(reply) as server:
         secure = ("--tls", "--ca_file", str(tmp_path / "ca.pem"))
         port = ("--mqtt_port", str(broker.port))
-        with bridge(tmp_path, broker, server.url, *secure):
+        with bridge(tmp_path, broker, server.url, *secure, fork=True):
             done = agentkit("mqtt-chat", "--project", "general", *port, *secure, stdin="Hello\n")
             assert done.stdout == "Answer to Hello\n", done.stderr
         check = ("mqtt", "--check", "--projects", "general", "--server_url", server.url, *port)
@@ -69,7 +69,7 @@ def test_a_bridge_without_read_access_to_its_answers_warns_and_serves(tmp_path: 
     options = with_access(tmp_path, *allowed)
     with serve_mqtt(tmp_path, *options) as broker, serve(reply) as server:
         games = Games(broker)
-        with bridge(tmp_path, broker, server.url):
+        with bridge(tmp_path, broker, server.url, fork=True):
             games.ask("s", 1)
             assert games.wait(1, 20) == 1
         games.close()
@@ -131,7 +131,7 @@ def test_a_broker_without_mqtt_5_is_served_with_3_1_1(tmp_path: Path, how: str) 
     with serve_mqtt(tmp_path) as broker, serve(reply) as server, mqtt_3_proxy(broker, refuse_5=how) as port:
         games = Games(broker)
         old = Broker(tmp_path, port)
-        with bridge(tmp_path, old, server.url):
+        with bridge(tmp_path, old, server.url, fork=True):
             for number in range(3):
                 games.ask("s", number)
             assert games.wait(3, 20) == 3
@@ -146,7 +146,7 @@ def test_a_broker_without_mqtt_5_is_served_with_3_1_1(tmp_path: Path, how: str) 
 def test_messages_without_a_request_id_are_answered_once_across_a_broken_connection(tmp_path: Path) -> None:
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         games = Games(broker)
-        with bridge(tmp_path, broker, server.url):
+        with bridge(tmp_path, broker, server.url, fork=True):
             for number in range(40):
                 games.publish("general/user_input", f'{{"sessionId": "s", "message": "s {number}"}}')
             time.sleep(0.1)
@@ -168,7 +168,7 @@ def test_messages_without_a_request_id_are_answered_once_after_a_killed_bridge(t
             killed.kill()
             killed.wait()
         (tmp_path / "bridge.log").write_text("")
-        with bridge(tmp_path, broker, server.url):
+        with bridge(tmp_path, broker, server.url, fork=True):
             games.wait(40, 30)
             time.sleep(1.0)
         games.close()
@@ -198,7 +198,7 @@ def test_an_answer_that_the_broker_refuses_blocks_no_other(tmp_path: Path) -> No
     options = with_access(tmp_path, *allowed)
     with serve_mqtt(tmp_path, *options) as broker, serve(reply) as server:
         games = Games(broker)
-        with bridge(tmp_path, broker, server.url, "--num_workers", "1"):
+        with bridge(tmp_path, broker, server.url, "--num_workers", "1", fork=True):
             for number in range(3):
                 games.ask("bad", number)
             games.ask("good", 1)

@@ -4,13 +4,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.support import forked_cli
 from tests.support.llama_server import LlamaServer
 from tests.support.model_server import Answer, Asked, serve, whole
 from tests.support.mosquitto import EXECUTABLE, serve_mqtt
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not ins
 
 def agentkit(*arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "agentkit", *arguments],
+        [*forked_cli.command(), *arguments],
         cwd=ROOT,
         env={**os.environ, **environment},
         input=stdin,
@@ -112,7 +112,7 @@ def test_a_password_is_asked_for_and_taken_from_the_environment(tmp_path: Path) 
         assert refused.returncode == 1
         assert "can't be used: " in refused.stderr
         assert agentkit(*check, **given).returncode == 0
-        with bridge(tmp_path, broker, server.url, **given):
+        with bridge(tmp_path, broker, server.url, fork=True, **given):
             chat = ["mqtt-chat", "--project", "general", "--mqtt_port", str(broker.port), "--session", "me"]
             done = agentkit(*chat, stdin="one\ntwo\n", **given)
             assert done.stdout == "Answer to one\nAnswer to two\n", done.stderr
@@ -146,7 +146,7 @@ def test_two_bridges_of_a_group_share_the_load_and_keep_the_order(tmp_path: Path
         for folder in folders:
             folder.mkdir()
             options = ("--store", store, "--shared", "g", "--debug_log", str(folder / "debug.log"))
-            stack.enter_context(bridge(folder, broker, server.url, *options))
+            stack.enter_context(bridge(folder, broker, server.url, *options, fork=True))
         for number in range(12):
             for session in range(10):
                 games.ask(f"s{session}", number)
@@ -183,7 +183,7 @@ def test_a_bridge_that_leaves_a_group_loses_no_messages(tmp_path: Path) -> None:
         games = Games(broker)
         options = ("--store", str(tmp_path / "shared.db"), "--shared", "g")
         with bridge(tmp_path, broker, server.url, *options):
-            with bridge(tmp_path / "one", broker, server.url, *options):
+            with bridge(tmp_path / "one", broker, server.url, *options, fork=True):
                 pass
             for number in range(6):
                 games.ask("s", number)
@@ -193,7 +193,7 @@ def test_a_bridge_that_leaves_a_group_loses_no_messages(tmp_path: Path) -> None:
 
 def test_two_bridges_with_one_client_id_are_refused(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
-    with serve_mqtt(tmp_path) as broker, serve(reply) as server, bridge(tmp_path, broker, server.url):
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server, bridge(tmp_path, broker, server.url, fork=True):
         command = ["mqtt", "--projects", "general maze", "--server_url", server.url, "--mqtt_port", str(broker.port)]
         second = agentkit(*command, "--store", str(tmp_path / "two.db"))
         assert second.returncode == 2
@@ -206,7 +206,7 @@ def test_a_broker_without_persistence_loses_no_answer_in_progress_at_a_restart(t
 
     with serve_mqtt(tmp_path, is_persistent=False) as broker, serve(slow) as server:
         games = Games(broker)
-        with bridge(tmp_path, broker, server.url):
+        with bridge(tmp_path, broker, server.url, fork=True):
             for session in range(12):
                 games.ask(f"s{session}", 1)
             until(lambda: len(server.requests) >= 10)  # one of them was the check at startup
@@ -247,7 +247,7 @@ def test_message_contents_are_logged_only_with_debug_log(tmp_path: Path) -> None
     log = tmp_path / "debug.log"
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         games = Games(broker)
-        with bridge(tmp_path, broker, server.url, "--debug_log", str(log)):
+        with bridge(tmp_path, broker, server.url, "--debug_log", str(log), fork=True):
             games.ask("s", 1)
             assert games.wait(1, 10) == 1
         games.close()
@@ -259,7 +259,7 @@ def test_message_contents_are_logged_only_with_debug_log(tmp_path: Path) -> None
 def test_a_real_model_answers(tmp_path: Path, llama: LlamaServer) -> None:
     with serve_mqtt(tmp_path) as broker:
         games = Games(broker)
-        with bridge(tmp_path, broker, llama.root, "--max_tokens", "16"):
+        with bridge(tmp_path, broker, llama.root, "--max_tokens", "16", fork=True):
             games.ask("s", 1)
             assert games.wait(1, 30) == 1
         games.close()

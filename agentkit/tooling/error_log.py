@@ -1,0 +1,28 @@
+"""What the log says of an exception that a tool raises: one line, and at debug its traceback."""
+
+import logging
+import traceback
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+def log_raised(logger: logging.Logger, level: int, what: str, error: BaseException, function: Any = None) -> None:
+    """Log that something raised this exception, and its traceback at debug. what: ends in a verb ("tool pay raised").
+    function: the one that was called.
+
+    The line has the exception's type and place. Its message may quote what the model wrote, what a user said, or a
+    password in an address; the traceback ends in it.
+    """
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s %s%s", what, type(error).__name__, _place(error, function), stacklevel=2)
+        logger.debug("%s %s:", what, type(error).__name__, exc_info=error, stacklevel=2)
+
+
+def _place(error: BaseException, function: Any) -> str:
+    """The innermost line in the file of the function, else the innermost that is not of this package."""
+    own = getattr(getattr(function, "__code__", None), "co_filename", None)
+    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    found = [each for each in lines if each[0] == own] or [each for each in lines if not each[0].startswith(_PACKAGE)]
+    return f" at {Path(found[-1][0]).name}:{found[-1][1]}" if found else ""

@@ -1,0 +1,197 @@
+"""Starts `agentkit` in a process of its own, as `python -m agentkit` does, without the second of imports: a server,
+started once, has the modules imported, and forks for each command.
+
+    [*forked_cli.command(), "ask", ...]    instead of    [sys.executable, "-m", "agentkit", "ask", ...]
+
+The command is a small program (`forked_client`) that hands its folder, arguments, environment and standard streams to
+the server, passes signals on, and ends as the forked process does. What depends on how the interpreter starts (closed
+streams, PYTHONIOENCODING, Ctrl-C of a terminal, missing packages) is for a real process.
+"""
+
+import array
+import atexit
+import contextlib
+import functools
+import gc
+import importlib
+import io
+import marshal
+import os
+import pkgutil
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+CLIENT = Path(__file__).with_name("forked_client.py")
+MODULES = ("httpcore2", "openai.resources.chat.completions", "protego", "pypdfium2", "trafilatura")
+"""What the packages import when it is used; besides all of their own."""
+OF_THE_START = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONWARNINGS", "PYTHONDEVMODE")
+"""Variables that the interpreter reads when it starts: they have to be those of the server."""
+
+
+@functools.cache
+def command() -> tuple[str, ...]:
+    """The beginning of a command of `agentkit`. Starts the server, which ends with this process."""
+    if not hasattr(os, "fork"):
+        return (sys.executable, "-m", "agentkit")
+    address = str(Path(tempfile.mkdtemp(prefix="agentkit-tests-")) / "socket")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.forked_cli", address], cwd=ROOT, stdin=subprocess.PIPE, env=environment
+    )
+
+    def end() -> None:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(10)
+        Path(address).unlink()
+        Path(address).parent.rmdir()
+
+    atexit.register(end)
+    end_of_wait = time.monotonic() + 60
+    while not os.path.exists(address):
+        assert process.poll() is None
+        assert time.monotonic() < end_of_wait
+        time.sleep(0.01)
+    return (sys.executable, "-I", "-S", str(CLIENT), address)
+
+
+def command_for(variables: Iterable[str]) -> tuple[str, ...]:
+    """The same, or that of a real process if these variables, of which the values differ, need one."""
+    return (sys.executable, "-m", "agentkit") if {*variables}.intersection(OF_THE_START) else command()
+
+
+class Server:
+    """Forks for each client until its standard input closes."""
+
+    def __init__(self, address: str) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(f"{address}.new")
+        self._listener.listen(64)
+        self._woken, self._waking = socket.socketpair()
+        self._waking.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._waking.fileno(), warn_on_full_buffer=False)
+        self._selector = selectors.DefaultSelector()
+        for each in (0, self._listener, self._woken):
+            self._selector.register(each, selectors.EVENT_READ)
+        self._clients: dict[int, socket.socket] = {}
+        os.rename(f"{address}.new", address)
+
+    def serve(self) -> bool:
+        """Returns True in each forked process, and False in the end."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj == 0:
+                    for pid in self._clients:
+                        os.kill(pid, signal.SIGKILL)
+                    return False
+                if key.fileobj is self._listener:
+                    if self._start(self._listener.accept()[0]):
+                        return True
+                elif key.fileobj is self._woken:
+                    self._woken.recv(4096)
+                    self._tell_ends()
+                elif key.data in self._clients:  # the client was killed
+                    os.kill(key.data, signal.SIGKILL)
+                    self._selector.unregister(key.fileobj)
+
+    def _start(self, client: socket.socket) -> bool:
+        descriptors = array.array("i")
+        length, ancillary, _, _ = client.recvmsg(8, socket.CMSG_SPACE(3 * descriptors.itemsize))
+        for _, _, data in ancillary:
+            descriptors.frombytes(data)
+        with client.makefile("rb", buffering=0) as stream:
+            given = b""
+            while len(given) < int.from_bytes(length):
+                given += stream.read(int.from_bytes(length) - len(given)) or b""
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._selector.close()
+            for connection in (self._listener, self._woken, self._waking, client, *self._clients.values()):
+                connection.close()
+            folder, arguments, variables = marshal.loads(given)
+            become(folder, arguments, variables, descriptors)
+            return True
+        for each in descriptors:
+            os.close(each)
+        with contextlib.suppress(OSError):  # the client was killed
+            client.sendall(f"{pid}\n".encode())
+        self._clients[pid] = client
+        self._selector.register(client, selectors.EVENT_READ, pid)
+        return False
+
+    def _tell_ends(self) -> None:
+        while self._clients:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            with self._clients.pop(pid) as client:
+                if client.fileno() in self._selector.get_map():
+                    self._selector.unregister(client)
+                    with contextlib.suppress(OSError):
+                        client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+def become(folder: str, arguments: list[str], variables: dict[str, str], descriptors: "array.array[int]") -> None:
+    """Take over what a client has: its folder, arguments, environment and streams."""
+    differing = [name for name in OF_THE_START if variables.get(name) != os.environ.get(name)]
+    for place, each in enumerate(descriptors):
+        os.dup2(each, place)
+        os.close(each)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.argv[1:] = arguments
+    sys.path[:] = [folder, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *PATH]
+    sys.stdin, sys.stdout, sys.stderr = (_stream(place) for place in range(3))
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+    if differing:
+        sys.exit(f"a forked process can't have other {', '.join(differing)} than its server")
+
+
+def _stream(place: int) -> Any:
+    """A standard stream, as the interpreter makes it."""
+    raw = io.FileIO(place, "wb" if place else "rb", closefd=False)
+    own = (sys.stdin, sys.stdout, sys.stderr)[place]
+    unbuffered = bool(place) and not isinstance(own.buffer, io.BufferedWriter)
+    return io.TextIOWrapper(
+        raw if unbuffered else io.BufferedWriter(raw) if place else io.BufferedReader(raw),
+        encoding=own.encoding,
+        errors=own.errors,
+        line_buffering=place == 2 or raw.isatty(),
+        write_through=unbuffered,
+    )
+
+
+PATH = sys.path[1:]
+
+
+def main() -> None:
+    """Serve; in a forked process, run the command."""
+    sys.path.insert(1, str(ROOT / "tools"))
+    for root, package in ((ROOT, "agentkit"), (ROOT / "tools", "agentkit_tools")):
+        for module in pkgutil.walk_packages([str(root / package)], f"{package}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    for name in MODULES:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # what is imported stays: no collection of a forked process looks at it
+    if Server(sys.argv.pop(1)).serve():
+        runpy.run_module("agentkit", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
