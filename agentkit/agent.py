@@ -340,7 +340,8 @@ class Agent(Closable):
         return _made_again(type(self), self._model, self._made_of())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Agent":
-        """A copy with copies of its tools; a backend that is not its own is shared."""
+        """A copy with copies of its tools; hooks are shared, and a backend that is not its own."""
+        memo.update({id(hook): hook for hook in self._executor.keywords["hooks"].hooks})
         arguments = copy.deepcopy(self._made_of(), memo)
         known = memo.get(id(self))  # the object of a tool may hold the agent
         return known if isinstance(known, Agent) else _made_again(type(self), self._model, arguments)

@@ -21,6 +21,7 @@ from agentkit.errors import Refused as Refused
 from agentkit.event import Event, Steps
 from agentkit.event import Reply as Reply
 from agentkit.message import Message
+from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context
 
@@ -45,13 +46,14 @@ class ToolCallRequest:
     arguments: dict[str, Any]
     read_only: bool
     context: Context[Any] = field(repr=False, compare=False)
-    _written: str | None = field(default=None, repr=False, compare=False)
+    _written: "WrittenArguments | None" = field(default=None, repr=False, compare=False)
 
     @property
     def arguments_text(self) -> str:
-        """The arguments as JSON text. Raises TypeError for values that JSON does not have."""
+        """The arguments as JSON text: as the model wrote them, but for those that were changed. Raises TypeError or
+        ValueError for values that JSON does not have."""
         if self._written is not None:
-            return self._written
+            return self._written.changed_to(self.arguments)
         return json.dumps(_as_json(self.arguments), ensure_ascii=False)
 
     @property
@@ -61,13 +63,48 @@ class ToolCallRequest:
 
     def replace(self, arguments: Mapping[str, Any]) -> "ToolCallRequest":
         """The call with other arguments, which are checked and coerced again before it runs."""
-        return replace(self, arguments=dict(arguments), _written=None)
+        return replace(self, arguments=dict(arguments))
+
+
+class WrittenArguments:
+    """The arguments of a call as the model wrote them. text: JSON. values: as the function gets them."""
+
+    def __init__(self, text: str, values: Mapping[str, Any]) -> None:
+        self._text = text
+        self._values = dict(values)
+        self._json = {name: _encoded(value) for name, value in values.items()}
+
+    def changed_to(self, values: Mapping[str, Any]) -> str:
+        """The text for other values, in which each is as it was written that is still the same, inside too."""
+        if values.keys() == self._values.keys() and all(map(self._is_same, values, values.values())):
+            return self._text
+        written = read_arguments(self._text)
+        kept = {name for name in values.keys() & written.keys() if self._is_same(name, values[name])}
+        made = _as_json({name: value for name, value in values.items() if name not in kept})
+        return json.dumps({name: (written if name in kept else made)[name] for name in values}, ensure_ascii=False)
+
+    def _is_same(self, name: str, value: Any) -> bool:
+        if name not in self._values or _encoded(value) != self._json[name]:
+            return False
+        return self._json[name] is not None or value is self._values[name]
+
+
+def _encoded(value: Any) -> str | None:
+    """None for a value that JSON does not have."""
+    try:
+        return json.dumps(_as_json({"": value}))
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _as_json(arguments: Mapping[str, Any]) -> Any:
     from pydantic_core import to_jsonable_python
 
-    return to_jsonable_python(dict(arguments), bytes_mode="base64")
+    values = {
+        name: value.get_secret_value() if hasattr(value, "get_secret_value") else value  # which is JSON as asterisks
+        for name, value in arguments.items()
+    }
+    return to_jsonable_python(values)
 
 
 Proceed = Callable[[ToolCallRequest], Outcome]
@@ -76,7 +113,9 @@ Proceed = Callable[[ToolCallRequest], Outcome]
 
 class Hook:
     """What is done around the requests, replies and tool calls of an agent: `Agent(hooks=[...])`, the first outermost.
-    Override what you need. The methods are synchronous, and called by the threads of all runs at once.
+    Override what you need. The methods are synchronous, and called by the threads of all runs at once. What they are
+    given is theirs: a message, a reply or the arguments of a call that they change in place and let pass is used as
+    they leave it; the messages of a request can't be changed in place (TypeError).
 
     What a hook guards is stopped when the hook fails: a request or a reply by HookError, which the run raises; a tool
     call by a result that says that a check failed. A hook that returns another type than its method may raises
@@ -163,20 +202,47 @@ class Streamed(Hook):
 
 
 def _with_texts(message: Message, made: Callable[[str], str]) -> Message:
-    """The message with its text and its reasoning replaced."""
-    changed: dict[str, Any] = dict(message)
-    for name in ("content", "reasoning_content", "refusal"):
-        if isinstance(changed.get(name), str):
-            changed[name] = made(changed[name])
-    if isinstance(changed.get("content"), list):
-        changed["content"] = [_with_text(part, made) for part in changed["content"]]
+    """The message with its text and its reasoning replaced, in whatever form a server has them."""
+    changed = {key: _in_part(value, made) if key in _TEXTS else value for key, value in message.items()}
     return cast(Message, changed)
 
 
-def _with_text(part: Any, made: Callable[[str], str]) -> Any:
-    if isinstance(part, dict) and isinstance(part.get("text"), str):
-        return {**part, "text": made(part["text"])}
-    return part
+_TEXTS = frozenset(["content", "reasoning_content", "reasoning", "reasoning_details", "refusal"])
+_NO_TEXT = frozenset(
+    (
+        *("type", "id", "format", "detail", "url", "image_url", "input_audio", "data", "file_data", "file_id"),
+        *("signature", "thought_signature", "encrypted_content", "cache_control"),
+    )
+)
+"""Keys in parts of messages: what would be worth nothing to a server once it is changed."""
+
+
+def _in_part(part: Any, made: Callable[[str], str]) -> Any:
+    if isinstance(part, str):
+        return made(part)
+    if isinstance(part, list):
+        return [_in_part(each, made) for each in part]
+    if not isinstance(part, dict) or part.get("signature"):  # which is of the text as the server wrote it
+        return part
+    return {key: value if key in _NO_TEXT else _in_part(value, made) for key, value in part.items()}
+
+
+def with_json_texts(text: str, made: Callable[[str], str]) -> str:
+    """A JSON text with the texts in it replaced; a text that is no JSON replaced as a whole."""
+    try:
+        value = json.loads(text, strict=False)
+        changed = _with_each_text(value, made)
+    except (ValueError, RecursionError):
+        return made(text)
+    return text if changed == value else json_bytes(changed).decode()
+
+
+def _with_each_text(value: Any, made: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {made(key): _with_each_text(each, made) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_each_text(each, made) for each in value]
+    return made(value) if isinstance(value, str) else value
 
 
 class Redact(Hook):
@@ -193,6 +259,8 @@ class Redact(Hook):
             self._patterns = [re.compile(each) for each in patterns]
         except (re.error, TypeError) as error:
             raise ConfigurationError(f"Redact(...): not a regular expression: {error}") from None
+        if any(isinstance(each.pattern, bytes) for each in self._patterns) or not isinstance(replacement, str):
+            raise ConfigurationError("Redact(...): the patterns and the replacement are for texts, not for bytes")
         self._replacement = replacement
 
     def mask(self, text: str) -> str:

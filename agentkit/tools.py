@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from agentkit._text import cut, known_options, short_repr
-from agentkit.errors import ArgumentsError, ConfigurationError, FetchError, ToolDefinitionError, ToolError
+from agentkit.errors import ArgumentsError, ConfigurationError, FetchError, HookError, ToolDefinitionError, ToolError
 from agentkit.event import Result, T
 from agentkit.limits import Budget
 from agentkit.message import Message, Prompt
@@ -310,18 +310,21 @@ class Tool(Generic[P, R]):
             raise
         except BaseException as error:  # noqa: BLE001 - of a user's function
             log_raised(logger, logging.WARNING, f"tool {self.name} raised", error, self.function)
-            outcome = failure(f"{self.name} raised {described(error)}{_before(error)}")
+            if isinstance(error, HookError):  # of an agent that it ran; what a check has to say is not for the model
+                outcome = failure(f"{self.name} did not finish: a check failed.")
+            else:
+                outcome = failure(f"{self.name} raised {described(error)}{_before(error)}")
         ends_run = self.options.ends_run and not outcome.failed
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 
     def _outcome(self, value: Any) -> Outcome:
         is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
         text, images = rendered(value.output if is_result else value)
-        limit = self.options.max_result
-        if limit is None or len(text) <= limit or self.options.ends_run:
-            return Outcome(text, images)
-        note = f"\n(These are the first {limit:,} of {len(text):,} characters.)"
-        return Outcome(text[:limit] + note, images, shown=limit, whole=text)
+        return self.cut(Outcome(text, images))
+
+    def cut(self, outcome: Outcome) -> Outcome:
+        """A result with no more text than the model is sent at once."""
+        return outcome.cut(None if self.options.ends_run or outcome.failed else self.options.max_result)
 
     def _run(self, values: dict[str, Any], context: Context) -> Any:
         if self._context is not None:

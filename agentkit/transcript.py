@@ -12,6 +12,7 @@ from agentkit._text import json_bytes
 from agentkit.errors import TranscriptError
 from agentkit.message import AWAITS_REPLY, Message, Role, ToolCall, has_images, without_images
 from agentkit.text.special_tokens import neutral_message
+from agentkit.tooling.read_only import ReadOnlyDict, read_only
 from agentkit.tooling.sendable import sendable
 
 ROLES = frozenset(get_args(Role))
@@ -51,6 +52,16 @@ def whats_due(messages: Sequence[Message]) -> Due | tuple[ToolCall, ...]:
     return Due.NOTHING
 
 
+class ReadOnlyMessage(ReadOnlyDict):
+    """A message of a transcript as it is shown to those who may not change it; other transcripts take it as it is.
+    message: of the transcript. encoded: its JSON bytes."""
+
+    def __init__(self, message: Message, encoded: bytes) -> None:
+        super().__init__({key: read_only(value) for key, value in message.items()})
+        self.message = message
+        self.encoded = encoded
+
+
 class Transcript(Sequence[Message]):
     """A valid list of messages, and the JSON bytes of each, encoded once. Values that a server may refuse become text
     (see `agentkit.tooling.sendable`).
@@ -65,6 +76,7 @@ class Transcript(Sequence[Message]):
         self._with_images: list[int] = []
         self._open: list[str] = []
         self._held: list[Message] = []
+        self._read_only: dict[int, ReadOnlyMessage] = {}
         self.extend(messages)
 
     @overload
@@ -136,8 +148,12 @@ class Transcript(Sequence[Message]):
 
     def _append(self, message: Message) -> None:
         self._check_pairing(message)
+        given: object = message
+        encoded = None
+        if isinstance(given, ReadOnlyMessage):
+            message, encoded = given.message, given.encoded
         try:
-            encoded = json_bytes(message)
+            encoded = json_bytes(message) if encoded is None else encoded
         except (TypeError, ValueError) as error:
             raise TranscriptError(f"messages[{len(self)}] can't be written as JSON: {error}") from None
         if has_images(message):
@@ -170,6 +186,33 @@ class Transcript(Sequence[Message]):
         del self._open[0]
 
 
+class ReadOnlyTranscript(Transcript):
+    """A transcript for those who may not change it: a change in place raises TypeError, since nothing comes of it."""
+
+    def __init__(self, given: Transcript) -> None:
+        self.__dict__ = dict(vars(given))
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        places = range(len(self))[index]
+        return self._shown(places) if isinstance(places, int) else list(map(self._shown, places))
+
+    def __iter__(self) -> Iterator[Message]:
+        return map(self._shown, range(len(self)))
+
+    def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
+        """Raises TypeError."""
+        raise TypeError("a transcript can't be changed in place here: make another, Transcript([*transcript, message])")
+
+    def _shown(self, place: int) -> Message:
+        if place not in self._read_only:
+            self._read_only[place] = ReadOnlyMessage(self._messages[place], self._encoded[place])
+        return cast(Message, self._read_only[place])
+
+
 def _formed(message: Message, form: Form | None, escaped: bool) -> Message:
     made = message if form is None else form(message)
     return cast(Message, neutral_message(made)) if escaped else made
@@ -177,6 +220,8 @@ def _formed(message: Message, form: Form | None, escaped: bool) -> Message:
 
 def _checked(message: Mapping[str, Any], index: int) -> Message:
     """The message as this transcript's own dict. Raises TranscriptError saying what is wrong with it."""
+    if isinstance(message, ReadOnlyMessage):
+        return cast(Message, message)
     if not isinstance(message, Mapping):
         raise TranscriptError(
             f"messages[{index}] is a {type(message).__name__}: a message is a dict with a role, such as "

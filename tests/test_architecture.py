@@ -30,7 +30,7 @@ LAYERS = [
     ],
     ["_forking"],
     ["_threads", "net.abort", "net.attempts", "net.retry_after"],
-    ["tooling.closing"],
+    ["tooling.closing", "tooling.read_only"],
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
         "testing.redaction",

@@ -5,9 +5,11 @@ the run streams or not: with the request as it was meant, and with the whole rep
 """
 
 import copy
+import functools
 import hashlib
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -17,10 +19,12 @@ from weakref import WeakKeyDictionary
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import HookError, TranscriptError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
-from agentkit.hooks import Hook, Streamed, WrongTypeError
-from agentkit.message import Message
+from agentkit.hooks import Hook, Streamed, WrongTypeError, with_json_texts
+from agentkit.message import Message, ToolCall
 from agentkit.middleware.base import Middleware
-from agentkit.transcript import Transcript
+from agentkit.toolbox import Toolbox
+from agentkit.tooling.read_only import read_only
+from agentkit.transcript import ReadOnlyTranscript, Transcript
 
 T = TypeVar("T")
 
@@ -41,16 +45,23 @@ def wrong_type(hook: Hook, method: str, made: object, instead: str) -> NoReturn:
 
 
 class SentMessages:
-    """What hooks make of the messages of a run; each message is shown to them once."""
+    """What hooks make of the messages of a run; each message is shown to them once, by one thread at a time: that of a
+    request for which nobody waits any more may still be asking."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
         self._hooks = hooks
+        self._lock = threading.Lock()
         self._made: dict[tuple[bytes, int], Mapping[str, Any]] = {}
+        self._added: dict[bytes, Mapping[str, Any]] = {}
         self._own: set[bytes] = set()
         self._transcripts: WeakKeyDictionary[Transcript, _Sent] = WeakKeyDictionary()
 
     def of(self, given: Transcript) -> Transcript:
         """The transcript to send; that of the same transcript, grown, is the same one, grown."""
+        with self._lock:
+            return self._of(given)
+
+    def _of(self, given: Transcript) -> Transcript:
         sent = self._transcripts.setdefault(given, _Sent())
         start = len(sent.transcript)
         for message, digest in zip(given[start:], _digests(given, start), strict=True):
@@ -66,16 +77,30 @@ class SentMessages:
         """A request that a hook has made, with what it added to the messages of the `given` one as it is sent."""
         if request.transcript is given.transcript:
             return request
+        if not self._hooks:
+            return replace(request, conversation=None)
+        with self._lock:
+            return replace(request, transcript=self._with_added(request.transcript), conversation=None)
+
+    def _with_added(self, given: Transcript) -> Transcript:
+        made: dict[int, Mapping[str, Any]] = {}
+        for place, digest in enumerate(_digests(given, 0)):
+            if digest not in self._own:
+                if digest not in self._added:
+                    self._added[digest] = self._asked(given[place])
+                made[place] = self._added[digest]
+        if all(given[place] == message for place, message in made.items()):
+            return given
         sent = Transcript()
-        for message, digest in zip(request.transcript, _digests(request.transcript, 0), strict=True):
-            self._add(sent, message if digest in self._own else self._asked(message))
-        return replace(request, transcript=sent, conversation=None)
+        for place, message in enumerate(ReadOnlyTranscript(given)):
+            self._add(sent, made.get(place, message))
+        self._own.update(_digests(sent, 0))
+        return sent
 
     def _asked(self, message: Message) -> Mapping[str, Any]:
         made: Any = message
         for hook in self._hooks:
-            answer = _outgoing(hook, copy.deepcopy(made))
-            made = made if answer is None else answer
+            made = _outgoing(hook, copy.deepcopy(made))
         return cast(Mapping[str, Any], made)
 
     def _add(self, transcript: Transcript, message: Mapping[str, Any]) -> None:
@@ -100,9 +125,11 @@ def _digests(transcript: Transcript, start: int) -> Iterator[bytes]:
 
 
 def _outgoing(hook: Hook, message: Message) -> object:
+    """What a hook makes of a message: what it returns, or the message as it leaves it."""
     role = message["role"]
     made: object = guarded(hook, "outgoing", lambda: hook.outgoing(message))
-    if made is None or (isinstance(made, Mapping) and made.get("role") == role):
+    made = message if made is None else made
+    if isinstance(made, Mapping) and made.get("role") == role:
         return made
     wrong_type(hook, "outgoing", made, f"a message of the role {role!r}, or None")
 
@@ -129,7 +156,12 @@ class BeforeModel(Middleware):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        given = replace(request, stream=False, is_shown=True, begin=None, call_deltas=False)
+        views = {
+            "transcript": ReadOnlyTranscript(request.transcript),
+            "response_format": read_only(request.response_format),
+        }
+        given: Request = replace(request, stream=False, is_shown=True, begin=None, call_deltas=False, **views)
+        given = replace(given, sampling=copy.deepcopy(dict(request.sampling)))
         made: object = guarded(self._hook, "before_model", lambda: self._hook.before_model(given))
         if isinstance(made, Reply):
             _check_message(self._hook, "before_model", made)
@@ -140,7 +172,8 @@ class BeforeModel(Middleware):
         if not isinstance(made, Request):
             wrong_type(self._hook, "before_model", made, "a Request, a Reply (Reply.text(...)) or None")
         kept = {name: getattr(request, name) for name in ("stream", "is_shown", "begin", "call_deltas")}
-        yield from self.backend.reply(self._sent.added(replace(made, **kept), given))
+        kept |= {name: getattr(request, name) for name, view in views.items() if getattr(made, name) is view}
+        yield from self.backend.reply(self._sent.added(replace(made, **kept), request))
 
 
 class AfterModel(Middleware):
@@ -161,9 +194,12 @@ class AfterModel(Middleware):
 
 def agreed(hook: Hook, reply: Reply) -> Reply:
     """The reply as a hook lets it pass. What was spent on it stays."""
-    made: object = guarded(hook, "after_model", lambda: hook.after_model(reply))
+    given = replace(reply, message=copy.deepcopy(reply.message), extra=copy.deepcopy(reply.extra))
+    made: object = guarded(hook, "after_model", lambda: hook.after_model(given))
     if made is None:
-        return reply
+        if given == reply:
+            return reply
+        made = given  # which the hook has changed in place
     if isinstance(made, str):
         made = Reply.text(made)
     if not isinstance(made, Reply):
@@ -205,36 +241,62 @@ class Filtering(Middleware):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
+        answers = _answers_in(request.tools)
         text, thoughts = _Lookback(self._hook), _Lookback(self._hook)
         with closing(self.backend.reply(request)) as deltas:
             for delta in deltas:
                 if isinstance(delta, TextDelta):
+                    yield from map(ReasoningDelta, thoughts.finish())  # which has ended
                     yield from map(TextDelta, text.feed(delta.text))
                 elif isinstance(delta, ReasoningDelta):
                     yield from map(ReasoningDelta, thoughts.feed(delta.text))
                 elif isinstance(delta, Reply):
-                    yield from _rest(agreed(self._hook, delta), text, thoughts, request.stream)
-                else:
+                    made = _with_answers(agreed(self._hook, delta), answers, self._hook)
+                    yield from _unshown(made, text, thoughts) if request.stream else ()
+                    yield from _call_deltas(made, answers) if request.stream and request.call_deltas else ()
+                    yield made
+                elif not (isinstance(delta, CallDelta) and delta.name in answers):
                     yield delta
                 if isinstance(delta, ReplyDiscarded):
                     text, thoughts = _Lookback(self._hook), _Lookback(self._hook)
 
 
-def _rest(made: Reply, text: "_Lookback", thoughts: "_Lookback", stream: bool) -> Iterator[Any]:
-    """What of a filtered reply was not shown yet, all of it where something else was shown; and the reply."""
-    yield from _unshown(made, text, thoughts) if stream else ()
-    yield made
+def _answers_in(tools: Toolbox) -> frozenset[str]:
+    """The names of the tools whose call is an answer, which is shown, and no act."""
+    return frozenset(tool.name for tool in tools if tool.options.ends_run and not tool.has_hooks)
+
+
+def _with_answers(reply: Reply, answers: Collection[str], hook: Streamed) -> Reply:
+    """The reply with the answers that it gives by calls filtered."""
+    calls = reply.message.get("tool_calls")
+    if not calls or not any(call["function"]["name"] in answers for call in calls):
+        return reply
+    made = [_filtered_call(call, hook) if call["function"]["name"] in answers else call for call in calls]
+    return replace(reply, message=cast(Message, {**reply.message, "tool_calls": made}))
+
+
+def _filtered_call(call: ToolCall, hook: Streamed) -> ToolCall:
+    function = call["function"]
+    arguments = guarded(hook, "after_model", lambda: with_json_texts(function["arguments"], hook.filtered))
+    return {**call, "function": {**function, "arguments": arguments}}
+
+
+def _call_deltas(reply: Reply, names: Collection[str]) -> Iterator[CallDelta]:
+    for call in reply.message.get("tool_calls") or ():
+        if call["function"]["name"] in names:
+            yield CallDelta(call["function"]["name"], call["function"]["arguments"])
 
 
 def _unshown(made: Reply, text: "_Lookback", thoughts: "_Lookback") -> Iterator[Any]:
-    yield from map(ReasoningDelta, thoughts.finish())
-    rest = list(text.finish())
-    if text.shown.strip() == _spoken(made).strip():
-        yield from map(TextDelta, rest)
+    """What of a filtered reply was not shown yet; all of it where something else was shown."""
+    has_shown = bool(text.shown or thoughts.shown)
+    rest = [*map(ReasoningDelta, thoughts.finish()), *map(TextDelta, text.finish())]
+    if text.shown.strip() == _spoken(made).strip() and thoughts.shown == thoughts.whole:
+        yield from rest
         return
-    if text.shown != "".join(rest):  # else none of it has been shown
+    if has_shown:
         yield ReplyDiscarded()
-        yield from map(ReasoningDelta, filter(None, [thoughts.shown]))
+    yield from map(ReasoningDelta, filter(None, [thoughts.whole]))
     yield from map(TextDelta, filter(None, [_spoken(made)]))
 
 
@@ -254,6 +316,7 @@ class _Lookback:
         self._hook = hook
         self._held = ""
         self._tried_at = hook.lookback
+        self._given: list[str] = []
         self._shown: list[str] = []
 
     @property
@@ -261,8 +324,15 @@ class _Lookback:
         """All that was shown."""
         return "".join(self._shown)
 
+    @functools.cached_property
+    def whole(self) -> str:
+        """What the filter makes of all of the text."""
+        given = "".join(self._given)
+        return self._filtered(given) if given else ""
+
     def feed(self, text: str) -> list[str]:
         """Add to the text; returns what can be shown now."""
+        self._given.append(text)
         self._held += text
         if len(self._held) <= self._tried_at:
             return []
@@ -278,7 +348,7 @@ class _Lookback:
 
     def finish(self) -> list[str]:
         """Returns the rest."""
-        held, self._held = self._held, ""
+        held, self._held, self._tried_at = self._held, "", self._hook.lookback
         return self._noted(self._filtered(held)) if held else []
 
     def _filtered(self, text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentkit._text import known_options
 from agentkit.errors import ConfigurationError, TranscriptError
-from agentkit.hooks import Hook
+from agentkit.hooks import Hook, RunHook
 from agentkit.limits import Limits
 from agentkit.message import Image, Prompt
 from agentkit.middleware.context_window import Window
@@ -161,7 +161,12 @@ def _prices_wrong(value: Any) -> str | None:
     return None if is_valid else 'pass Prices(input=..., output=...), or {"gpt-5-mini": Prices(...), ...}'
 
 
-_HOOK_METHODS = ("outgoing", "before_model", "after_model", "around_tool", "on_event", "for_run")
+_HOOK_METHODS = {
+    name: getattr(kind, name)
+    for kind in (Hook, RunHook)
+    for name in vars(kind)
+    if not name.startswith("_") and callable(getattr(kind, name))
+}
 
 
 def _hooks_wrong(value: Any) -> str | None:
@@ -174,9 +179,15 @@ def _hooks_wrong(value: Any) -> str | None:
             return f"{each.__name__} is a class: pass an object of it, {each.__name__}(...)"
         if not isinstance(each, Hook):
             return f"{each!r:.60} is no hook: derive its class from agentkit.Hook"
-        if any(inspect.iscoroutinefunction(getattr(each, name)) for name in _HOOK_METHODS):
+        if any(inspect.iscoroutinefunction(getattr(each, name, None)) for name in _HOOK_METHODS):
             return f"{type(each).__name__} has an async method; hooks are synchronous: write a plain one"
+        if not any(_overrides(each, name, method) for name, method in _HOOK_METHODS.items()):
+            return f"{type(each).__name__} would do nothing, it has none of {', '.join(_HOOK_METHODS)}: see its names"
     return None
+
+
+def _overrides(hook: Hook, name: str, method: object) -> bool:
+    return getattr(type(hook), name, method) is not method or name in vars(hook)
 
 
 def _window_wrong(value: Any) -> str | None:

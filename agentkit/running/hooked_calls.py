@@ -5,14 +5,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from agentkit._text import cut
 from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ArgumentsError, HookError, ToolError
-from agentkit.hooks import Hook, Proceed, ToolCallRequest, WrongTypeError
+from agentkit.hooks import Hook, Proceed, ToolCallRequest, WrittenArguments, WrongTypeError
 from agentkit.tooling.error_text import message_of
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tools import MAX_ERROR, Context, Tool
@@ -64,23 +64,24 @@ class Gate:
 
 @dataclass
 class _Innermost:
-    """Runs the tool itself. was_run: whether it was begun."""
+    """Runs the tool itself, whose result the hooks are given uncut. was_run: whether it was begun."""
 
     tool: Tool[..., Any]
     context: Context
     gate: Gate | None
     was_run: bool = False
+    _claimed: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, call: ToolCallRequest) -> Outcome:
         if not isinstance(call, ToolCallRequest):
             raise TypeError(f"proceed({call!r:.80}): pass the call, or call.replace(arguments={{...}})")
-        if self.was_run and not self.tool.options.read_only:
+        if not (self._claimed.acquire(blocking=False) or self.tool.options.read_only):
             raise HookError(f"the call of {self.tool.name} was run already: only read-only tools may be run again")
         arguments = call.arguments_text
         if self.gate is not None and _is_readable(self.tool, arguments):  # nobody is asked about what can't run
             self.gate.wait(arguments)
         self.was_run = True
-        return self.tool.answer(arguments, self.context)
+        return self.tool.answer(arguments, self.context).uncut()
 
 
 def _is_readable(tool: Tool[..., Any], arguments: str) -> bool:
@@ -110,7 +111,8 @@ def answer(
     for hook in reversed(hooks):
         proceed = _Step(hook, tool, proceed)
     try:
-        return proceed(ToolCallRequest(tool.name, values, tool.options.read_only, context, arguments))
+        written = WrittenArguments(arguments, values)
+        return tool.cut(proceed(ToolCallRequest(tool.name, values, tool.options.read_only, context, written)))
     except ToolError as error:
         return failure(cut(message_of(error), MAX_ERROR))
     except (KeyboardInterrupt, NotAllowedError):

@@ -10,7 +10,7 @@ from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import CallDelta, Event, OutputDelta, ReasoningDelta, ReplyDiscarded, Steps, TextDelta
 from agentkit.hooks import Hook, RunHook, WrongTypeError
 from agentkit.middleware.base import Middleware
-from agentkit.middleware.hooks import around_model, overrides
+from agentkit.middleware.hooks import around_model, guarded, overrides, wrong_type
 from agentkit.running.hooked_calls import Gate, answer
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import CallHooks, Context, Tool
@@ -29,7 +29,7 @@ class AgentHooks:
     def of_run(self, context: Context[Any]) -> "RunHooks":
         """The hooks of a run. context: of the run; `hooks` in it are those of the run inside of which it begins."""
         outer = context.hooks.inherited if isinstance(context.hooks, RunHooks) else ()
-        inherited = [hook for hook in outer if hook not in self.hooks]
+        inherited = [hook for hook in outer if not any(hook is own for own in self.hooks)]
         return RunHooks(inherited, self.hooks, context)
 
 
@@ -44,8 +44,8 @@ class RunHooks(CallHooks):
 
     def __init__(self, inherited: Sequence[Hook], own: Sequence[Hook], context: Context[Any]) -> None:
         self.inherited = [*inherited, *(hook for hook in own if hook.inherit)]
-        self._own = [hook.for_run(context) for hook in own]
-        self._all = [*(hook.for_run(context) for hook in inherited), *self._own]
+        self._own = [_for_run(hook, context) for hook in own]
+        self._all = [*(_for_run(hook, context) for hook in inherited), *self._own]
         self._around_tool = [hook for hook in self._all if overrides(hook, "around_tool")]
         self._watching = [hook for hook in self._own if overrides(hook, "on_event")]
         self._mistakes: list[WrongTypeError] = []
@@ -97,6 +97,13 @@ class RunHooks(CallHooks):
                 for hook in self._watching:
                     _show(hook, event)
                 yield event
+
+
+def _for_run(hook: Hook, context: Context[Any]) -> Hook:
+    made: object = guarded(hook, "for_run", lambda: hook.for_run(context))
+    if not isinstance(made, Hook):
+        wrong_type(hook, "for_run", made, "a Hook, such as self")
+    return made
 
 
 def _show(hook: Hook, event: Event) -> None:

@@ -48,7 +48,9 @@ def earlier_result_tool() -> Tool[..., str]:
         "out of the conversation to save space."
     )
     options = {"context": "context", "read_only": True, "max_result": None}
-    return Tool(EARLIER_RESULT, description, schema, _earlier_result, **options)  # type: ignore[arg-type]
+    made: Tool[..., str] = Tool(EARLIER_RESULT, description, schema, _earlier_result, **options)  # type: ignore[arg-type]
+    made.has_hooks = False  # it shows what the hooks of an earlier call have let pass
+    return made
 
 
 HIDDEN_TOOLS = {EARLIER_RESULT: earlier_result_tool}

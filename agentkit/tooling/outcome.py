@@ -9,7 +9,7 @@ from agentkit.message import Image
 class Outcome:
     """The result of one call: the text for the model, images to show it, whether it is an error, how many seconds it
     took, whether it ends the run. shown: of a text that was cut, how many characters the model is sent. whole: the
-    whole text then."""
+    whole text then. note: what is to follow a text that may still be cut."""
 
     text: str
     images: tuple[Image, ...] = ()
@@ -18,10 +18,29 @@ class Outcome:
     ends_run: bool = False
     shown: int = 0
     whole: str = ""
+    note: str = ""
 
     def with_note(self, note: str) -> "Outcome":
         """The same with a note at the end of the text."""
         return replace(self, text=self.text + note) if note else self
+
+    def cut(self, limit: int | None) -> "Outcome":
+        """The same with a text of at most `limit` characters, and notes behind it: what was cut, and its own."""
+        if limit is None or len(self.text) <= limit:
+            return replace(self, text=self.text + self.note, note="") if self.note else self
+        text = self.text[:limit] + _note_of_cut(limit, len(self.text)) + self.note
+        return replace(self, text=text, shown=limit, whole=self.text, note="")
+
+    def uncut(self) -> "Outcome":
+        """The same with the whole text."""
+        if not self.whole:
+            return self
+        note = self.text[self.shown + len(_note_of_cut(self.shown, len(self.whole))) :]
+        return replace(self, text=self.whole, shown=0, whole="", note=note)
+
+
+def _note_of_cut(shown: int, size: int) -> str:
+    return f"\n(These are the first {shown:,} of {size:,} characters.)"
 
 
 _FAILED = "Error: "
