@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from agentkit.message import Image as Image
     from agentkit.message import Message as Message
     from agentkit.middleware.context_window import Window as Window
+    from agentkit.middleware.pace import Pace as Pace
     from agentkit.middleware.pricing import Prices as Prices
+    from agentkit.middleware.reply_cache import ReplyCache as ReplyCache
     from agentkit.net.fetch import Page as Page
     from agentkit.net.fetch import fetch as fetch
     from agentkit.run import Run as Run

@@ -23,7 +23,8 @@ from agentkit.event import Reply as Reply
 from agentkit.message import Message
 from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.outcome import Outcome
-from agentkit.tools import Context
+from agentkit.tooling.result_cache import Key, ResultCache
+from agentkit.tools import Context, Tool
 
 
 class WrongTypeError(TypeError):
@@ -40,12 +41,13 @@ class WrongTypeError(TypeError):
 @dataclass(frozen=True)
 class ToolCallRequest:
     """A tool call that is about to run. arguments: as the function gets them, checked and coerced. read_only: whether
-    the tool changes nothing. context: the run."""
+    the tool changes nothing. context: the run. tool: its description, parameters and options."""
 
     name: str
     arguments: dict[str, Any]
     read_only: bool
     context: Context[Any] = field(repr=False, compare=False)
+    tool: Tool[..., Any] = field(repr=False, compare=False)
     _written: "WrittenArguments | None" = field(default=None, repr=False, compare=False)
 
     @property
@@ -300,3 +302,25 @@ class Redact(Hook):
         text = value if isinstance(value, str) else json.dumps(value)
         masked = self.mask(text)
         return value if masked == text else masked
+
+
+class Cache(Hook):
+    """Keeps the results of all read-only tools, as `@tool(cache=seconds)` does those of one.
+
+    Equal calls at the same time run once; errors are not kept. seconds: how long a result is kept. shared: whether runs
+    with other `deps`, or of other sessions, get it too. Raises ConfigurationError for seconds that are not above 0.
+    """
+
+    def __init__(self, seconds: float, *, shared: bool = False) -> None:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+            raise ConfigurationError(f"Cache({seconds!r}): pass a number of seconds above 0")
+        self._results = ResultCache(seconds)
+        self._is_shared = shared
+
+    def around_tool(self, call: ToolCallRequest, proceed: Proceed) -> Outcome:
+        """See `Hook.around_tool`."""
+        if not call.read_only:
+            return proceed(call)
+        scope = () if self._is_shared else (call.context.deps, call.context.session)
+        key = Key.of(call.arguments, call.tool, *scope)
+        return self._results.outcome(key, lambda: proceed(call), call.tool.stop(call.context))

@@ -26,6 +26,7 @@ from agentkit.tooling.long_results import LongResults
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.pickling import pickled_tool
+from agentkit.tooling.result_cache import ResultCache, key_of
 from agentkit.tooling.results import rendered
 from agentkit.tooling.settling import called, items_before
 from agentkit.tooling.signature import Calling, is_method, name_of
@@ -193,6 +194,7 @@ class Tool(Generic[P, R]):
             self.options = ToolOptions(**known_options(f"tool {name}", options, ToolOptions))
         except ToolDefinitionError as error:
             raise ToolDefinitionError(f"tool {name}: {error}") from None
+        self._cache = None if self.options.cache is None else ResultCache(self.options.cache)
         self._context = context
         self._calling = Calling()
         self.waits_for_object = False
@@ -301,7 +303,7 @@ class Tool(Generic[P, R]):
         started = time.monotonic()
         try:
             values, unknown = self._read(arguments)
-            outcome = self._outcome(self._run(values, context)).with_note(ignored(self.name, self.parameters, unknown))
+            outcome = self._made(values, context).with_note(ignored(self.name, self.parameters, unknown))
         except ArgumentsError as error:
             outcome = failure(f"the arguments of {self.name} don't fit: {error}. Correct them and call it again.")
         except (ToolError, FetchError) as error:  # written for the model to read
@@ -316,6 +318,23 @@ class Tool(Generic[P, R]):
                 outcome = failure(f"{self.name} raised {described(error)}{_before(error)}")
         ends_run = self.options.ends_run and not outcome.failed
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
+
+    def _made(self, values: dict[str, Any], context: Context) -> Outcome:
+        if self._cache is None:
+            return self._outcome(self._run(values, context))
+        defaults = self.parameters["properties"] if self._is_described else {}
+        key = key_of(values, defaults, self.function, self._scope_of(context))
+        return self._cache.outcome(key, lambda: self._outcome(self._run(values, context)), self.stop(context))
+
+    def _scope_of(self, context: Context) -> tuple[Any, ...]:
+        """What a result that is kept depends on beside the arguments."""
+        if self.options.shared:
+            return ()
+        return (context.deps, context.session) if self.takes_context else (context.deps,)
+
+    def stop(self, context: Context) -> Stop:
+        """What ends the waiting of a call."""
+        return Stop.of(self.name, self._timeout(context), context.deadline, context.cancel)
 
     def _outcome(self, value: Any) -> Outcome:
         is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
@@ -341,8 +360,7 @@ class Tool(Generic[P, R]):
     def _called(self, values: dict[str, Any], context: Context) -> Any:
         if self._isolated is not None:
             return self._isolated.call(*self._calling.split(values), self._timeout(context), context.cancel)
-        stop = Stop.of(self.name, self._timeout(context), context.deadline, context.cancel)
-        return called(functools.partial(self._calling.call, self.function, values), stop)
+        return called(functools.partial(self._calling.call, self.function, values), self.stop(context))
 
     def _timeout(self, context: Context) -> float | None:
         return context.tool_timeout if self.options.timeout is None else self.options.timeout
@@ -407,6 +425,8 @@ def tool(
     ends_run (bool): a successful call ends the run, and its result is `result.output`.
     max_result (characters): how much of a result is sent (default: 50,000; None: all); the model can read the rest in
     parts.
+    cache (seconds): a result is kept for that time, for calls with the same arguments and `deps`; for a tool that is
+    read_only. shared (bool): one result for all `deps`.
 
     The decorated function stays callable as before. Raises ToolDefinitionError, naming function, parameter and reason,
     when a parameter can't be described.

@@ -30,7 +30,9 @@ LAYERS = [
     ],
     ["_forking"],
     ["_threads", "net.abort", "net.attempts", "net.retry_after"],
-    ["tooling.closing", "tooling.read_only"],
+    ["tooling.closing", "tooling.read_only", "net.cache_file", "net.exchanges", "net.rate_headers"],
+    ["net.rate_limits"],
+    ["net.pacing"],
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
         "testing.redaction",
@@ -68,6 +70,7 @@ LAYERS = [
     ["tooling.options", "tooling.pickling", "tooling.docstrings", "tooling.hints"],
     ["tooling.results", "tooling.long_results", "tooling.checked_types"],
     ["tooling.outcome"],
+    ["tooling.result_cache"],
     ["tooling.signature", "tooling.hidden", "tooling.schema_forms"],
     ["tooling.schema_dialects", "tooling.reply_choice"],
     ["tooling.definition"],

@@ -18,12 +18,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from agentkit import Agent, ConfigurationError, Context, Hook, Limits, MemorySessions, Result, ToolError, Window, tool
+from agentkit import (
+    Agent,
+    ConfigurationError,
+    Context,
+    Hook,
+    Limits,
+    MemorySessions,
+    Result,
+    Tool,
+    ToolError,
+    Window,
+    tool,
+)
 from agentkit.backend import Request
 from agentkit.backends.openai import OpenAIBackend
 from agentkit.errors import HookError
 from agentkit.event import Event, ReplyDiscarded, ReplyFinished, RunFinished, TextDelta, ToolStarted
-from agentkit.hooks import Proceed, Redact, Refused, Reply, Streamed, ToolCallRequest
+from agentkit.hooks import Cache, Proceed, Redact, Refused, Reply, Streamed, ToolCallRequest
 from agentkit.limits import Usage
 from agentkit.message import Message
 from agentkit.testing import ScriptedBackend
@@ -812,6 +824,43 @@ def test_a_match_beyond_a_value_is_redacted_too() -> None:
     backend = ScriptedBackend("Done.")
     Agent(backend, hooks=[Redact([r'"password"\s*:\s*"[^"]*"'])]).run(messages=history)
     assert "x1" not in json.dumps(backend.requests[0].messages)
+
+
+@BOTH
+def test_a_cache_keeps_the_results_of_all_read_only_tools_and_of_no_other(stream: bool) -> None:
+    count: list[str] = []
+
+    @tool(read_only=True)
+    def look(topic: str, times: int = 1) -> str:
+        """Look."""
+        count.append(topic)
+        if topic == "fail":
+            raise ToolError("nothing")
+        return f"found {topic}"
+
+    tools = Tools()
+    cache = Cache(60)
+    calls: list[Any] = [("look", {"topic": "x", "times": 2}), ("look", {"topic": "x", "times": "2"})]
+    steps: list[Any] = [calls, [("look", {"topic": "fail"}), *calls, ("pay", {"amount": 1})], "Done."]
+    for deps in ("a", "b"):
+        agent = Agent(ScriptedBackend(*steps), tools=[look, tools.pay], hooks=[cache])
+        result, _ = ask(agent, stream=stream, deps=deps)
+        assert [each.response for each in result.tool_calls if each.arguments.get("topic") == "x"] == ["found x"] * 4
+    assert sorted(count) == ["fail", "fail", "x", "x"]  # once for each deps
+    assert tools.done == [1, 1]
+
+
+def test_two_tools_of_one_name_do_not_share_results() -> None:
+    cache = Cache(60, shared=True)
+    made = [Tool("look", "Look.", {"type": "object"}, lambda answer=answer: answer, read_only=True) for answer in "ab"]
+    runs = [Agent(ScriptedBackend(("look", {}), "."), tools=[each], hooks=[cache]).run("?") for each in made]
+    assert [run.tool_calls[0].response for run in runs] == ["a", "b"]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), True, "60"])
+def test_a_cache_that_keeps_nothing_is_refused(seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match="Cache"):
+        Cache(seconds)
 
 
 WORDS = st.sampled_from(["sekret", "sek", "ret", " ", "a", "12", "345", "x" * 30, "sk-abcdefgh", "-", "\n"])

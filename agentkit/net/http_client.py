@@ -5,6 +5,8 @@ connection errors, 408, 409, 429 and 5xx are retried after the time in Retry-Aft
 jitter; a status in `final` is not retried.
 """
 
+import functools
+import io
 import json
 import logging
 import random
@@ -37,6 +39,7 @@ from agentkit.net.attempts import retries_allowed
 from agentkit.net.drain import drain
 from agentkit.net.error_body import error_in, message_of
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
+from agentkit.net.exchanges import Stored, exchanged, heard
 from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
 from agentkit.net.retry_after import retry_after
@@ -262,17 +265,20 @@ class Transport:
         if self._session is None:
             raise ConfigurationError("this client is closed: create a new one")
         limit = timeout or self.timeout
+        url = self.base_url + path
+        send = functools.partial(
+            self._session.request,
+            method,
+            url,
+            data=data,
+            headers={"Content-Type": "application/json", **(headers or {})} if data is not None else headers,
+            timeout=limit if isinstance(limit, tuple) else (min(limit, CONNECT_TIMEOUT), limit),
+            stream=True,
+            allow_redirects=False,
+        )
         try:
-            return self._session.request(
-                method,
-                self.base_url + path,
-                data=data,
-                headers={"Content-Type": "application/json", **(headers or {})} if data is not None else headers,
-                timeout=limit if isinstance(limit, tuple) else (min(limit, CONNECT_TIMEOUT), limit),
-                stream=True,
-                allow_redirects=False,
-                **requests_options(self.base_url),
-            )
+            send = functools.partial(send, **requests_options(self.base_url))
+            return exchanged(method, url, lambda: data or b"", send, functools.partial(_replay, url))
         except OSError as error:  # requests' own are OSErrors; those of CA certificates are not always among them
             raise self._connection_error(method, path, error) from error
 
@@ -315,6 +321,9 @@ class Transport:
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the body as it arrives: chunks are not buffered, so that events are emitted without delay. Raises
         APIConnectionError when it breaks off."""
+        return heard(response, self._read(response))
+
+    def _read(self, response: requests.Response) -> Iterator[bytes]:
         try:
             raw = response.raw
             if not isinstance(raw, urllib3.BaseHTTPResponse):  # a recorded response, complete in memory
@@ -384,6 +393,14 @@ class Transport:
             body = None if repeats(json.dumps(body), key) else body
         message = f"{display_url(response.url)} answered {response.status_code}: {reported}"
         return status_error(response.status_code, message, as_httpx(response, content), body)
+
+
+def _replay(url: str, stored: Stored) -> requests.Response:
+    response = requests.Response()
+    response.status_code, response.url, response.raw = stored.status, url, io.BytesIO(stored.body)
+    response.headers["Content-Type"] = stored.content_type
+    response.request = requests.Request("POST", url).prepare()
+    return response
 
 
 def _key_of(response: requests.Response) -> str:

@@ -10,6 +10,7 @@ from agentkit._text import without_credentials
 from agentkit.net.drain import drain
 from agentkit.net.error_body import error_in
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
+from agentkit.net.exchanges import heard
 
 
 class DrainedStream(Stream[object]):
@@ -35,7 +36,7 @@ class DrainedStream(Stream[object]):
 
     def _chunks(self) -> Iterator[bytes]:
         try:
-            yield from self.response.iter_bytes()
+            yield from heard(self.response, self.response.iter_bytes())
         except httpx2.TimeoutException as error:
             raise APITimeoutError(request=self.response.request) from error
         except (httpx2.RequestError, OSError) as error:
@@ -53,7 +54,7 @@ def objects_of(answer: httpx2.Response | DrainedStream, is_finished: Callable[[]
         response, reader, objects = answer.response, answer.reader, iter(answer)
     else:
         response, reader = answer, EventReader()
-        objects = reader.read([answer.content])
+        objects = reader.read(heard(response, [answer.content]))
     has_choices = False
     try:
         for each in objects:

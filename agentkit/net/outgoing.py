@@ -23,6 +23,7 @@ from agentkit._forking import renewed_by_forks
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import track_connections
+from agentkit.net.exchanges import Stored, exchanged
 
 if TYPE_CHECKING:
     import ssl
@@ -119,7 +120,8 @@ def _client_class() -> Any:
             retry = request.headers.get("x-stainless-retry-count", "0")  # the openai package counts them
             if retry != "0":
                 logger.info("the request is sent again (retry %s)", retry)
-            response = super().send(request, **options)
+            send = functools.partial(super().send, request, **options)
+            response = exchanged(request.method, request.url, request.read, send, functools.partial(_replay, request))
             if response.status_code >= 400:
                 logger.info("the model server answered with status %d", response.status_code)
             return response
@@ -135,6 +137,13 @@ def _client_class() -> Any:
                 pass
 
     return Client
+
+
+def _replay(request: Any, stored: Stored) -> Any:
+    import httpx2
+
+    headers = {"content-type": stored.content_type}
+    return httpx2.Response(stored.status, headers=headers, content=stored.body, request=request)
 
 
 @functools.cache

@@ -3,19 +3,13 @@
 The cache knows no addresses: who asks it has checked them before, as for a request.
 """
 
-import json
 import os
-import sqlite3
-import threading
-import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from agentkit._forking import awaited_by_forks
 from agentkit.errors import MissingExtraError
+from agentkit.net.cache_file import CacheFile
 
 MAX_BYTES = 200_000_000
 """Maximum size of all pages together; those that were not used for the longest time are dropped."""
@@ -23,11 +17,6 @@ MAX_AGE = 7 * 86_400.0
 """Seconds after which a page is dropped, whatever its headers say."""
 MAX_PAGE = 5_000_000
 """Maximum size of a page that is kept, in bytes."""
-WAIT = 2.0
-"""Maximum seconds to wait for another process."""
-
-_TABLE = """CREATE TABLE IF NOT EXISTS page
-(url TEXT PRIMARY KEY, headers TEXT, content BLOB, size INTEGER, stored REAL, used REAL)"""
 
 
 class PageCache:
@@ -41,72 +30,20 @@ class PageCache:
             import hishel  # noqa: F401 - slow to import, and only used here
         except ImportError:
             raise MissingExtraError("fetch(cache=...)", "web") from None
-        self._at = Path(at)
-        self._lock = awaited_by_forks(threading.RLock())  # a child can't use SQLite's files as it was half way through
+        self._file = CacheFile(at, MAX_BYTES, MAX_AGE)
 
     def kept(self, url: str, sent: Mapping[str, str]) -> "Kept":
         """What is kept of a URL, for a request with these headers."""
-        row = None
-        with self._database() as database:
-            row = database.execute(
-                "SELECT headers, content FROM page WHERE url = ? AND stored > ?", (url, time.time() - MAX_AGE)
-            ).fetchone()
-            if row is not None:
-                database.execute("UPDATE page SET used = ? WHERE url = ?", (time.time(), url))
-        return Kept(self, url, sent, *((json.loads(row[0]), row[1]) if row else ({}, None)))
+        headers, content = self._file.get(url) or ({}, None)
+        return Kept(self, url, sent, headers, content)
 
     def put(self, url: str, headers: Mapping[str, str], content: bytes) -> None:
         """Keep a page, and drop the oldest ones that no longer fit."""
-        now = time.time()
-        with self._database() as database:
-            row = (url, json.dumps(dict(headers)), content, len(content), now, now)
-            database.execute("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?)", row)
-            database.execute("DELETE FROM page WHERE stored < ?", (now - MAX_AGE,))
-            database.execute(
-                "DELETE FROM page WHERE url IN (SELECT url FROM (SELECT url, sum(size) OVER (ORDER BY used DESC, url) "
-                "AS total FROM page) WHERE total > ?)",
-                (MAX_BYTES,),
-            )
+        self._file.put(url, headers, content)
 
     def drop(self, url: str) -> None:
         """Forget a page."""
-        with self._database() as database:
-            database.execute("DELETE FROM page WHERE url = ?", (url,))
-
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, suppress(sqlite3.Error), closing(self._opened()) as database, database:
-            yield database
-
-    def _opened(self) -> sqlite3.Connection:
-        """The database; an empty one in memory in place of a file that can't be used."""
-        with suppress(OSError, sqlite3.OperationalError):
-            try:
-                return _connected(self._at)
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                for end in ("", "-wal", "-shm"):  # a damaged file
-                    Path(f"{self._at}{end}").unlink(missing_ok=True)
-                return _connected(self._at)
-        database = sqlite3.connect(":memory:")
-        database.execute(_TABLE)
-        return database
-
-
-def _connected(at: Path) -> sqlite3.Connection:
-    at.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):  # readable by its owner only, from the beginning
-        os.close(os.open(at, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    database = sqlite3.connect(at, timeout=WAIT)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = OFF")  # what is lost is fetched again
-        database.execute(_TABLE)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
+        self._file.drop(url)
 
 
 class Kept:

@@ -112,7 +112,7 @@ def answer(
         proceed = _Step(hook, tool, proceed)
     try:
         written = WrittenArguments(arguments, values)
-        return tool.cut(proceed(ToolCallRequest(tool.name, values, tool.options.read_only, context, written)))
+        return tool.cut(proceed(ToolCallRequest(tool.name, values, tool.options.read_only, context, tool, written)))
     except ToolError as error:
         return failure(cut(message_of(error), MAX_ERROR))
     except (KeyboardInterrupt, NotAllowedError):

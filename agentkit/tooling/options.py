@@ -20,6 +20,8 @@ class ToolArguments(TypedDict, total=False):
     approve: Approve
     ends_run: bool
     max_result: int | None
+    cache: float | None
+    shared: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,9 @@ class ToolOptions:
     whether a person has to approve each call, or a function that decides it from the arguments, a dict. ends_run: a
     successful call ends the run, as soon as the other calls of its reply are answered; its result is `result.output`.
     max_result: how many characters of a result are sent (None: all; so are those of a tool that ends the run); the
-    model can read the rest in parts.
+    model can read the rest in parts. cache: seconds for which a result is kept for other calls of the same arguments,
+    of runs with the same `deps` (and of the same session, where the tool takes the Context); None: it is not. shared:
+    it is kept for all `deps` and sessions.
 
     Raises ToolDefinitionError for an invalid value.
     """
@@ -46,6 +50,8 @@ class ToolOptions:
     approve: Approve = False
     ends_run: bool = False
     max_result: int | None = 50_000
+    cache: float | None = None
+    shared: bool = False
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not self.timeout > 0:
@@ -60,3 +66,17 @@ class ToolOptions:
             raise ToolDefinitionError(f"memory={self.memory} must be a number of bytes above 0")
         if self.max_result is not None and not self.max_result > 0:
             raise ToolDefinitionError(f"max_result={self.max_result!r} must be a number of characters above 0, or None")
+        self._check_cache()
+
+    def _check_cache(self) -> None:
+        is_number = isinstance(self.cache, int | float) and not isinstance(self.cache, bool)
+        if self.cache is not None and not (is_number and self.cache > 0):
+            raise ToolDefinitionError(f"cache={self.cache!r} must be a number of seconds above 0, or None")
+        if self.cache is not None and not self.read_only:
+            raise ToolDefinitionError(
+                f"cache={self.cache!r} needs read_only=True: a call that has an effect is made each time"
+            )
+        if not isinstance(self.shared, bool):
+            raise ToolDefinitionError(f"shared={self.shared!r} must be True or False")
+        if self.shared and self.cache is None:
+            raise ToolDefinitionError("shared=True is about the results that cache=... keeps: give the seconds")

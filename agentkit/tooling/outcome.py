@@ -20,6 +20,11 @@ class Outcome:
     whole: str = ""
     note: str = ""
 
+    @property
+    def size(self) -> int:
+        """Characters and bytes together."""
+        return len(self.text) + len(self.whole) + sum(len(image.data) for image in self.images)
+
     def with_note(self, note: str) -> "Outcome":
         """The same with a note at the end of the text."""
         return replace(self, text=self.text + note) if note else self

@@ -29,6 +29,12 @@ class Stop:
         until = _NEVER if timeout is None else time.monotonic() + timeout
         return cls(name, timeout, until, _NEVER if deadline is None else deadline, cancel)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the wait is over."""
+        is_cancelled = self.cancel is not None and self.cancel.is_set()
+        return is_cancelled or time.monotonic() >= min(self.deadline, self.until)
+
     def check(self) -> None:
         """Raise ToolError when the wait is over."""
         if self.cancel is not None and self.cancel.is_set():
