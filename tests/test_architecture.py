@@ -29,7 +29,7 @@ LAYERS = [
         "running.misuse",
     ],
     ["_forking"],
-    ["_threads", "net.abort", "net.attempts", "net.retry_after"],
+    ["_threads", "net.abort", "net.attempts"],
     ["tooling.closing", "tooling.read_only", "net.cache_file", "net.exchanges", "net.rate_headers"],
     ["net.rate_limits"],
     ["net.pacing"],

@@ -42,7 +42,7 @@ from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLon
 from agentkit.net.exchanges import Stored, exchanged, heard
 from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
-from agentkit.net.retry_after import retry_after
+from agentkit.net.rate_headers import told_by
 
 logger = logging.getLogger("agentkit.run")
 
@@ -248,7 +248,7 @@ class Transport:
                 return response
             if is_last or not self._is_retried(response):
                 raise self._status_error(response)
-            wait = retry_after(response.headers)
+            wait = told_by(response.headers).retry_after
             response.close()
             _sleep(attempt, wait if wait is None or wait <= MAX_RETRY_AFTER else None)
         raise AssertionError("unreachable")

@@ -8,7 +8,7 @@ from agentkit._text import in_a_line
 from agentkit.errors import AgentkitError
 from agentkit.net.error_words import status_of, words_of
 from agentkit.net.overflow import NoRoomError, too_long
-from agentkit.net.retry_after import retry_after
+from agentkit.net.rate_headers import told_by
 
 OUT_SECONDS = 30.0
 """Seconds for which a model that has failed is not asked, where its server does not say how long."""
@@ -90,5 +90,5 @@ def _reason_of(error: Exception) -> str | None:
 
 def _seconds_out(error: Exception) -> float:
     response = getattr(error, "response", None)
-    seconds = None if response is None else retry_after(response.headers)
+    seconds = None if response is None else told_by(response.headers).retry_after
     return OUT_SECONDS if seconds is None else min(seconds, MAX_OUT_SECONDS)

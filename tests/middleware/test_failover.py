@@ -331,9 +331,9 @@ class Clock:
         ({"retry-after-ms": "1500"}, 1.5),
         ({"retry-after": "86400"}, 600),
         ({"retry-after": "soon"}, 30),
-        ({"retry-after": "-5"}, 30),
+        ({"retry-after": "1m40s"}, 100),
         ({"retry-after": "nan"}, 30),
-        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 600),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 30),
     ],
     ids=lambda value: str(value),
 )
