@@ -18,14 +18,14 @@ from agentkit.executor import MAX_PARALLEL, Executor
 from agentkit.hooks import Hook
 from agentkit.limits import Limits
 from agentkit.message import Prompt
-from agentkit.middleware.base import NoCapabilities
 from agentkit.middleware.context_window import ContextSize, Window
-from agentkit.middleware.pricing import Prices
+from agentkit.middleware.failover import Balance
+from agentkit.middleware.pricing import ModelPrices
 from agentkit.middleware.stack import RunScope, wrapped
-from agentkit.providers import resolve
 from agentkit.run import Arriving, Run, events_of
-from agentkit.running.arguments import check_agent, checked_model, checked_options
+from agentkit.running.arguments import check_agent, checked_options
 from agentkit.running.beginning import answer_of, budget_of, context_of, decisions_on, opened, proceed, turn_of
+from agentkit.running.models import Model, models_of
 from agentkit.running.options import ConversationArguments, Instructions, OutputCheck, RunArguments, RunOptions
 from agentkit.running.run_hooks import AgentHooks
 from agentkit.running.text_pieces import TextPieces
@@ -41,21 +41,23 @@ from agentkit.tools import Context, Tool, tool
 class Agent(Closable):
     """Answers questions with the help of tools. Immutable, and can be shared between threads.
 
-    model: a name "provider:model[@url]" (see `agentkit.providers.resolve`), or a backend. tools: functions, plain or
-    decorated with `@tool`. instructions: the system message; or a function that returns it, called once in each run
-    with the run's Context. limits: what one run may spend. output_check: called with each final answer (its text; with
-    `output=` the value); what it raises (ValueError, AssertionError, ToolError) is sent to the model, which answers
-    again. parallel: how many read-only calls of one reply run at once. tool_timeout: the seconds after which a run
-    continues without a tool that has no timeout of its own; None: no limit. prices: the prices of the model's tokens,
-    for servers that don't report a cost; None uses the genai-prices package when there is a limit on the cost.
+    model: a name "provider:model[@url]" (see `agentkit.providers.resolve`), or a backend; or a list of them: where one
+    fails the next is asked, also in the middle of a reply. balance: "sticky" for a list of servers of one model, over
+    which conversations are distributed: each stays on its server. tools: functions, plain or decorated with `@tool`.
+    instructions: the system message; or a function that returns it, called once in each run with the run's Context.
+    limits: what one run may spend. output_check: called with each final answer (its text; with `output=` the value);
+    what it raises (ValueError, AssertionError, ToolError) is sent to the model, which answers again. parallel: how many
+    read-only calls of one reply run at once. tool_timeout: the seconds after which a run continues without a tool that
+    has no timeout of its own; None: no limit. prices: the prices of the model's tokens (a dict: of several models, by
+    name), for servers that don't report a cost; None uses the genai-prices package when there is a limit on the cost.
     early_start: whether read-only tools start while the reply is still streaming, each as soon as its own arguments are
     complete; with such tools `run` requests a stream too. window: how much of a long history is sent (an int: the
     model's context in tokens); None queries the server for its context when the history gets long. tools_as: how tools
     are sent: "native" as the API has them, "text" in the messages, for a model or a server that has no tools; "auto" as
     text where they turn out not to reach the model, or a self-hosted server refuses them. middleware: what
-    wraps the backend, outermost first; agentkit's own (retries, cancellation, ...) goes around it, so that it sees each
-    request as it is sent, but for tools that are sent as text. hooks: what is called around requests, replies and tool
-    calls, outermost first (`agentkit.Hook`).
+    wraps the backend (of several models each), outermost first; agentkit's own (retries, cancellation, ...) goes around
+    it, so that it sees each request as it is sent, but for tools that are sent as text. hooks: what is called around
+    requests, replies and tool calls, outermost first (`agentkit.Hook`).
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError for an invalid model name or option, ToolDefinitionError for an invalid tool.
@@ -63,7 +65,7 @@ class Agent(Closable):
 
     def __init__(
         self,
-        model: str | Backend,
+        model: Model | Sequence[Model],
         *,
         tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = (),
         instructions: Instructions | None = None,
@@ -71,23 +73,24 @@ class Agent(Closable):
         output_check: OutputCheck | None = None,
         parallel: int = MAX_PARALLEL,
         tool_timeout: float | None = None,
-        prices: Prices | None = None,
+        prices: ModelPrices | None = None,
         early_start: bool = True,
         window: Window | int | None = None,
         tools_as: ToolsAs = "auto",
         middleware: Sequence[Callable[[Backend], Backend]] = (),
         hooks: Sequence[Hook] = (),
+        balance: Balance | None = None,
     ) -> None:
         given = {"instructions": instructions, "limits": limits, "output_check": output_check, "parallel": parallel}
         check_agent(**given, tool_timeout=tool_timeout, prices=prices, window=window, early_start=early_start)
         check_agent(middleware=middleware, tools_as=tools_as, hooks=hooks)
         self._toolbox = Toolbox(tools)
-        self._owns_backend = isinstance(model, str)
-        self._given = resolve(model) if isinstance(model, str) else checked_model(model)
-        backend: Backend = self._given if hasattr(self._given, "capabilities") else NoCapabilities(self._given)
-        backend = backend if tools_as == "native" else TextTools(backend, tools_as)
-        self._backend = functools.reduce(lambda wrapped, wrap: wrap(wrapped), reversed(middleware), backend)
-        self._model, self._middleware, self._tools_as = model, tuple(middleware), tools_as
+        around = functools.partial(_around, tools_as=tools_as, middleware=middleware)
+        self._models = models_of(model, balance, around)
+        self._backend = self._models.backend
+        self._balance = balance
+        self._model = list(model) if isinstance(model, list | tuple) else model
+        self._middleware, self._tools_as = tuple(middleware), tools_as
         self._instructions, self._output_check = instructions, output_check
         self._limits = limits or Limits()
         self._tool_timeout = tool_timeout
@@ -95,8 +98,9 @@ class Agent(Closable):
             Executor, latency=ToolLatency(), hidden=HIDDEN_TOOLS, parallel=parallel, hooks=AgentHooks(hooks)
         )
         window = Window(window) if isinstance(window, int) else window or Window()
-        size = ContextSize(window.tokens)
-        self._scope = functools.partial(RunScope, prices=prices, window=window, size=size, early_start=early_start)
+        contexts = 1 if balance is not None else self._models.count
+        sizes = tuple(ContextSize(window.tokens) for _ in range(contexts)) * (self._models.count // contexts)
+        self._scope = functools.partial(RunScope, prices=prices, window=window, sizes=sizes, early_start=early_start)
         self._is_complete = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -108,14 +112,14 @@ class Agent(Closable):
         return f"Agent({cut(repr(self._backend), 200)}, tools=[{cut(', '.join(self._toolbox.names), 200)}])"
 
     def close(self) -> None:
-        """Close the backend if the agent made it from a name."""
-        if self._owns_backend:
-            self._backend.close()
+        """Close the backends that the agent made from names."""
+        for backend in self._models.owned:
+            backend.close()
 
     @property
     def backend(self) -> Backend:
-        """The backend that replies are requested from."""
-        return self._given
+        """The backend that replies are requested from; of a list, all of them as one (its `backends`)."""
+        return self._models.given
 
     @property
     def tools(self) -> tuple[Tool[..., Any], ...]:
@@ -308,6 +312,7 @@ class Agent(Closable):
             "tool_timeout": self._tool_timeout,
             "tools_as": self._tools_as,
             "middleware": self._middleware,
+            "balance": self._balance,
             "hooks": self._executor.keywords["hooks"].hooks,
             **{name: self._scope.keywords[name] for name in names},
         }
@@ -320,16 +325,16 @@ class Agent(Closable):
 
     def _pickled_parts(self) -> list[Part]:
         advice = "make the agent where it is used, or from a model's name"
-        backend = Part(f"the backend {type(self._given).__name__}", self._model, advice)
+        models = self._model if isinstance(self._model, list) else [self._model]
+        backends = [Part(f"the backend {type(each).__name__}", each, advice) for each in models]
         tools = [part for each in self._toolbox for part in parts_of_tool(each)]
         advice = "define it at the top level of a module"
         functions = {"instructions": self._instructions, "output_check": self._output_check}
         parts = [Part(f"the function {name}", each, advice) for name, each in functions.items() if callable(each)]
-        wraps = [Part(f"the middleware {each!r}", each, advice) for each in self._middleware]
-        hooks = [
-            Part(f"the hook {type(each).__name__}", each, advice) for each in self._executor.keywords["hooks"].hooks
-        ]
-        return [backend, *tools, *parts, *wraps, *hooks]
+        middleware = [Part(f"the middleware {each!r}", each, advice) for each in self._middleware]
+        called = self._executor.keywords["hooks"].hooks
+        hooks = [Part(f"the hook {type(each).__name__}", each, advice) for each in called]
+        return [*backends, *tools, *parts, *middleware, *hooks]
 
     def __copy__(self) -> "Agent":
         return _made_again(type(self), self._model, self._made_of())
@@ -368,5 +373,11 @@ class _Ask:
         return self.agent._pickled_parts()
 
 
-def _made_again(kind: type[Agent], model: str | Backend, arguments: Mapping[str, Any]) -> Agent:
+def _around(backend: Backend, tools_as: ToolsAs, middleware: Sequence[Callable[[Backend], Backend]]) -> Backend:
+    """A model's backend with what an agent puts around each, whatever the run."""
+    backend = backend if tools_as == "native" else TextTools(backend, tools_as)
+    return functools.reduce(lambda wrapped, wrap: wrap(wrapped), reversed(middleware), backend)
+
+
+def _made_again(kind: type[Agent], model: Model | Sequence[Model], arguments: Mapping[str, Any]) -> Agent:
     return kind(model, **arguments)

@@ -1,11 +1,14 @@
 """The protocol of a backend: a request goes in, the deltas of a reply and then the whole reply come out."""
 
+import json
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
+from agentkit.limits import is_remark_of_the_run
+from agentkit.message import INVALID_ANSWER, Message, is_shown_by_a_tool, text_of
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
 
@@ -24,6 +27,7 @@ class Request:
     reply's text has to match, for a backend whose capabilities accept it. conversation: the whole conversation,
     where the transcript is only the part that fits into the model's context. sampling: fields such as temperature,
     max_tokens and tool_choice, which override the backend's own; None omits a field, or takes the server's default.
+    may_cut: whether a history that is too long is cut; else that raises, since another model may have more room.
     """
 
     transcript: Transcript
@@ -35,11 +39,50 @@ class Request:
     response_format: Mapping[str, Any] | None = None
     conversation: Transcript | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    may_cut: bool = True
 
     @property
     def said(self) -> Transcript:
         """The whole conversation."""
         return self.transcript if self.conversation is None else self.conversation
+
+
+def schema_in_words(schema: Any) -> str:
+    """A JSON schema as an instruction to the model."""
+    return f"Answer with JSON only, conforming to this schema: {json.dumps(schema, ensure_ascii=False)}"
+
+
+def told_schema(response_format: Mapping[str, Any]) -> str:
+    """The same for that of a `response_format`; "" where it has none."""
+    described = response_format.get("json_schema")
+    schema = described.get("schema") if isinstance(described, Mapping) else None
+    return "" if schema is None else schema_in_words(schema)
+
+
+def is_from_the_run(message: Message) -> bool:
+    """Whether a user message was added by a run: images of a tool, or a remark on the model's replies."""
+    if is_shown_by_a_tool(message):
+        return True
+    text = text_of(message)
+    return text.startswith(INVALID_ANSWER) or is_remark_of_the_run(text)
+
+
+def newest_question(messages: Sequence[Message]) -> int | None:
+    """The index of the last message of the user, None when there is none."""
+    for index in range(len(messages) - 1, -1, -1):
+        if messages[index]["role"] == "user" and not is_from_the_run(messages[index]):
+            return index
+    return None
+
+
+def with_text(message: Message, text: str) -> Message:
+    """A message with a text behind its own; as it is when it has that already."""
+    if text in text_of(message):
+        return message
+    content = message.get("content")
+    if isinstance(content, list):
+        return {**message, "content": [*content, {"type": "text", "text": text}]}
+    return {**message, "content": f"{content or ''}\n\n{text}"}
 
 
 ReplyStream = Generator[TextDelta | ReasoningDelta | CallDelta | OutputDelta | ReplyDiscarded | Reply, None, None]
@@ -57,7 +100,8 @@ class Capabilities:
     tools: whether tools reach the model, as the server says of its chat template or a reply has shown; None when that
     is not known.
     tool_choice: what a request asks for that has none in its sampling, as in OpenAI's chat completions. samples:
-    whether the fields of a request's sampling mean anything; False where no model writes the reply.
+    whether the fields of a request's sampling mean anything; False where no model writes the reply. sampling: the names
+    of those that it takes, for a backend that raises ConfigurationError for others; None: any.
     """
 
     model: str = ""
@@ -69,6 +113,7 @@ class Capabilities:
     tools: bool | None = None
     tool_choice: Any = None
     samples: bool = True
+    sampling: Collection[str] | None = None
 
     def takes_schema(self, has_tools: bool) -> bool:
         """Whether a request may have a schema as its response_format. has_tools: whether it has tools too."""
@@ -163,3 +208,11 @@ def ending_of(finish_reason: str) -> Ending | None:
 def is_broken_off(finish_reason: str) -> bool:
     """Whether a finish reason says that the reply ended before the model was done."""
     return ending_of(finish_reason) not in ("stop", None)
+
+
+def is_empty(reply: Reply) -> bool:
+    """Whether a reply has no content, and no reason for it (a length limit, a content filter)."""
+    message = reply.message
+    content = text_of(message).strip() or message.get("tool_calls") or message.get("refusal")
+    has_other = isinstance(message.get("content"), list) and bool(message.get("content"))
+    return not content and not has_other and not is_broken_off(reply.finish_reason)

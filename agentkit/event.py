@@ -4,7 +4,7 @@ Every event names the messages that it adds to the transcript; they are in the t
 """
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pprint import pformat
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, cast, overload
@@ -44,14 +44,18 @@ class _Text:
 class Reply:
     """A complete reply of the model. finish_reason: as the server sent it, "" when it sent none. extra: fields of the
     reply that are not sent back in later requests (citations, audio, ...). then: messages that follow it, to which the
-    model is asked to reply: what is wrong with a typed answer. response_model, response_id: what the server called the
-    model and the reply, "" when it did not say. text: of the message; `Reply.text("...")` makes a reply of a text."""
+    model is asked to reply: what is wrong with a typed answer. model: the name of the model that wrote it, "" when that
+    is not known. others: the part of `usage` that other models took, by name, whose replies were discarded for it.
+    response_model, response_id: what the server called the model and the reply, "" when it did not say. text: of the
+    message; `Reply.text("...")` makes a reply of a text."""
 
     message: Message
     finish_reason: str = ""
     usage: Usage = field(default_factory=Usage)
     extra: dict[str, Any] = field(default_factory=dict)
     then: tuple[Message, ...] = ()
+    model: str = ""
+    others: Mapping[str, Usage] = field(default_factory=dict, metadata={"in_json": False})
     response_model: str = field(default="", compare=False, repr=False, metadata={"in_json": False})
     response_id: str = field(default="", compare=False, repr=False, metadata={"in_json": False})
     text: ClassVar[_Text] = _Text()
@@ -119,8 +123,9 @@ class Result(Generic[T]):
     a person's approval, when stopped is "approval". unknown_calls: calls that an earlier run of the session had started
     when it was killed: whether they had an effect is not known. replayed: the request was answered by an earlier run,
     whose answer this is; its usage is not counted again. finish_reason: of the last reply, as the server sent it, or
-    agentkit.backend.NO_ANSWER of a backend that only looks things up; "" when there was none. first_new: the index in
-    `messages` of the first message of this run.
+    agentkit.backend.NO_ANSWER of a backend that only looks things up; "" when there was none. models: what each model
+    took of `usage`, by its name, in the order of first use; with that of nested agents, without tool calls and seconds.
+    first_new: the index in `messages` of the first message of this run.
     """
 
     output: T
@@ -136,6 +141,7 @@ class Result(Generic[T]):
     unknown_calls: list[OpenCall] = field(default_factory=list)
     replayed: bool = False
     finish_reason: str = ""
+    models: dict[str, Usage] = field(default_factory=dict)
     first_new: int = field(default=0, metadata={"in_json": False})
 
     @property
@@ -219,9 +225,15 @@ class OutputDelta(Event):
 
 @dataclass(frozen=True)
 class ReplyDiscarded(Event):
-    """Discard the deltas of this reply: its stream broke and the request is retried, or what was emitted as its text
-    turned out to be reasoning, which follows as such. A reader that can't take text back has to hold back or to end
-    (`agentkit.running.append_only`)."""
+    """Discard the deltas of this reply: its stream broke and the request is sent again, to this model or another one,
+    or what was emitted as its text turned out to be reasoning, which follows as such. A reader that can't take text
+    back has to hold back or to end (`agentkit.running.append_only`).
+
+    reason: why, in plain words of agentkit's own; "" for late reasoning. model: the name of the model whose reply it
+    was, "" when that is not known."""
+
+    reason: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -229,6 +241,11 @@ class ReplyFinished(Event):
     """The model's reply is complete."""
 
     reply: Reply
+
+    @property
+    def model(self) -> str:
+        """The name of the model that wrote it, "" when that is not known."""
+        return self.reply.model
 
 
 @dataclass(frozen=True)

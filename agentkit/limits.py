@@ -201,6 +201,7 @@ class Budget:
         self._turns = 0
         self._spent = Usage()
         self._known_cost = 0.0
+        self._by_model: dict[str, Usage] = {}
         self._last: Usage = parent._last if parent is not None else _NOTHING
         self._own_hold = _NOTHING
         self._held = _NOTHING
@@ -220,6 +221,12 @@ class Budget:
     def seconds(self) -> float:
         """The time since the run began: `clock() - started`."""
         return self.clock() - self.started
+
+    @property
+    def models(self) -> dict[str, Usage]:
+        """The same for each model, by its name, in the order of first use."""
+        with self._lock:
+            return dict(self._by_model)
 
     @property
     def turn(self) -> int:
@@ -251,6 +258,13 @@ class Budget:
                 self._last = replace(usage, requests=0, seconds=0.0, cost=usage.cost or 0.0)
                 self._hold(tool_calls=0, reply=_NOTHING if self._ending else self._last)
             self._count(usage)
+
+    def note_model(self, name: str, usage: Usage) -> None:
+        """Record what a model took for a reply, here and in the budgets above; `end_reply` counts it."""
+        with self._lock:
+            self._by_model[name] = self._by_model.get(name, Usage()) + usage
+            if self._parent is not None:
+                self._parent.note_model(name, usage)
 
     def hold_tool_calls(self, count: int) -> int:
         """Reserve up to `count` tool calls; returns how many the limits allow."""

@@ -218,6 +218,7 @@ def _events(
             [open_call(call) for call in turn.unknown],
             is_replayed,
             _finish_reason(ends, turn),
+            budget.models,
             turn.begins + turn.first_number,
         )
     )
@@ -238,6 +239,7 @@ def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving
             arriving.note(event)
             if isinstance(event, _ENDS):
                 ends.append(event)
+                _note_models(event, budget)
             yield event
             if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
                 break
@@ -246,6 +248,17 @@ def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving
         ends.append(kept)
         _set(kept, "at", budget.seconds)
         yield kept
+
+
+def _note_models(event: Event, budget: Budget) -> None:
+    """Count a reply for the model that wrote it, and what others took of it for them."""
+    if isinstance(event, ReplyFinished):
+        own = event.reply.usage
+        for name, usage in event.reply.others.items():
+            budget.note_model(name, usage)
+            own -= usage
+        if event.model:
+            budget.note_model(event.model, own)
 
 
 def _stopped(

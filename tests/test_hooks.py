@@ -1066,6 +1066,35 @@ def test_usage_stays_what_was_spent(stream: bool) -> None:
         result, _ = ask(agent, stream=stream)
     assert result.output == "other"
     assert (result.usage.input_tokens, result.usage.output_tokens) == (11, 3)
+    assert {name: usage.input_tokens for name, usage in result.models.items()} == {"m": 11}
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_hooks_see_one_reply_whichever_model_has_written_it(held: bool) -> None:
+    broken = streamed(delta(content="half all "), done=False, cut=True)
+    asked: list[int] = []
+
+    class Asking(Hook):
+        def before_model(self, request: Request) -> None:
+            asked.append(len(request.transcript))
+
+    def masked(text: str) -> str:
+        return text.replace("all", "ALL")
+
+    with (
+        serve([broken] * 4) as one,
+        serve([streamed(delta(content="it is all"), delta("stop"))]) as other,
+    ):
+        models = [
+            OpenAIBackend("a", base_url=one.url, api_key="x"),
+            OpenAIBackend("b", base_url=other.url, api_key="x"),
+        ]
+        hooks = [Streamed(masked, lookback=3), Asking(), *[Recording()] * held]
+        result, events = ask(Agent(models, hooks=hooks), stream=True)
+    assert asked == [1]
+    assert list(result.models) == ["b"]
+    assert shown(events) == result.output == "it is ALL"
+    assert any(isinstance(event, ReplyDiscarded) for event in events) != held
 
 
 def test_a_held_reply_of_a_server_is_not_shown_before_it_is_whole() -> None:

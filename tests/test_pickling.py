@@ -346,7 +346,7 @@ def test_an_agent_made_from_a_name_is_made_again_from_it(monkeypatch: pytest.Mon
     made: Agent = pickle.loads(stored)
     assert repr(made) == repr(agent)
     assert (made.tools, made.limits, made._instructions) == ((double,), limits, "Be brief.")
-    assert made._scope.keywords | {"size": None} == agent._scope.keywords | {"size": None}
+    assert made._scope.keywords | {"sizes": None} == agent._scope.keywords | {"sizes": None}
     assert isinstance(made._backend, Doubled)
     backend: Any = made.backend
     assert backend._api_key == "sk-second"

@@ -95,6 +95,7 @@ RESULT_JSON = {
     "unknown_calls": [OPEN_JSON],
     "replayed": False,
     "finish_reason": "",
+    "models": {},
 }
 
 EVENTS: list[tuple[Event, dict[str, Any]]] = [
@@ -103,7 +104,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
     (ReasoningDelta("b"), {"event": "reasoning_delta", "at": 0.0, "text": "b"}),
     (CallDelta("pay", '{"a'), {"event": "call_delta", "at": 0.0, "name": "pay", "arguments": '{"a'}),
     (OutputDelta({"a": [1]}), {"event": "output_delta", "at": 0.0, "value": {"a": [1]}}),
-    (ReplyDiscarded(), {"event": "reply_discarded", "at": 0.0}),
+    (ReplyDiscarded(), {"event": "reply_discarded", "at": 0.0, "reason": "", "model": ""}),
     (
         ReplyFinished(Reply(SAID, "stop", USAGE, {"citations": [1]}), adds=(SAID,)),
         {
@@ -115,6 +116,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
                 "usage": USAGE_JSON,
                 "extra": {"citations": [1]},
                 "then": [],
+                "model": "",
             },
             "adds": [SAID],
         },

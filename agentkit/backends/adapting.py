@@ -4,15 +4,13 @@ A refused image is that image's fault and a refused schema that schema's, unless
 images or takes no schemas at all. Something is learned only when the server accepted the request without it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
 from agentkit._text import cut, in_a_line, json_bytes
-from agentkit.backend import Request
+from agentkit.backend import Request, newest_question, told_schema, with_text
 from agentkit.backends.refused_images import NEWEST, RefusedImages
-from agentkit.message import Message
 from agentkit.net import refusals
 from agentkit.net.error_words import explain, status_of, words_of
 from agentkit.net.learned import Learned
@@ -178,19 +176,7 @@ def _schema_key(response_format: Mapping[str, Any] | None) -> int:
 
 def _with_schema(transcript: Transcript, response_format: Mapping[str, Any]) -> Transcript:
     """The transcript with the schema as text in the newest question, for a server that would have told it the model."""
-    described = response_format.get("json_schema")
-    schema = described.get("schema") if isinstance(described, Mapping) else None
-    last = max((index for index, message in enumerate(transcript) if message["role"] == "user"), default=None)
-    if schema is None or last is None:
+    text, place = told_schema(response_format), newest_question(transcript)
+    if not text or place is None:
         return transcript
-    text = f"Answer with JSON only, conforming to this schema: {json.dumps(schema, ensure_ascii=False)}"
-    return Transcript(
-        _with_text(message, text) if index == last else message for index, message in enumerate(transcript)
-    )
-
-
-def _with_text(message: Message, text: str) -> Message:
-    content = message.get("content")
-    if isinstance(content, list):
-        return {**message, "content": [*content, {"type": "text", "text": text}]}
-    return {**message, "content": f"{content or ''}\n\n{text}"}
+    return Transcript(with_text(each, text) if index == place else each for index, each in enumerate(transcript))

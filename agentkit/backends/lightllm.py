@@ -167,6 +167,7 @@ class LightLLMBackend:
             context_length=self._context_length,
             tool_choice=self._tool_choice,
             tools=maker.shows_tools if maker is not None else None,
+            sampling=(*SAMPLING, "stop", "tool_choice"),
         )
 
     def close(self) -> None:

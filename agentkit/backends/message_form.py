@@ -37,6 +37,16 @@ _REFUSED_KEY = re.compile(
     r"|should not|must not|included",
     re.IGNORECASE,
 )
+_WANTS_REASONING = re.compile(
+    r"missing.{0,20}reasoning_content|"
+    r"reasoning_content.{0,60}(?:is missing|is required|must be (?:passed|provided|included|sent))",
+    re.IGNORECASE | re.DOTALL,
+)
+_WANTS_SIGNATURE = re.compile(r"missing (?:a )?thought_?signature", re.IGNORECASE)
+_NO_REASONING = "(none)"
+"""Stands for the reasoning behind a reply of another model: an empty text is refused as well."""
+_NO_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+"""What Google wants at the first call of a reply that another model has written."""
 _OF_MISTRAL = re.compile("mi[sx]tral|ministral|devstral|magistral|codestral|pixtral", re.IGNORECASE)
 """The names of Mistral's models, whatever their version."""
 _MAX_READ = 4000
@@ -48,18 +58,21 @@ class MessageForm:
     """Makes a message what a server takes; the same object when nothing changes.
 
     short_ids: ids of calls become nine letters or digits each, as Mistral's servers want them. thinking: whether parts
-    of a content with the model's thoughts are sent. without: keys of messages that the server has refused.
+    of a content with the model's thoughts are sent. without: keys of messages that the server has refused. stands_in:
+    keys that it wants in the replies of any model, where they have none of their own: "reasoning_content" (DeepSeek,
+    Kimi) and "extra_content" (Gemini).
     """
 
     short_ids: bool = False
     thinking: bool = False
     without: frozenset[str] = frozenset()
+    stands_in: frozenset[str] = frozenset()
 
     def __call__(self, message: Message) -> Message:
         """The message as it is sent."""
         content, plain = message.get("content"), _OF_TOOL if message["role"] == "tool" else _PLAIN
         is_plain = type(content) is str and content and not content.isspace() and message.keys() <= plain
-        if is_plain and not self.without and not self.short_ids:
+        if is_plain and not self.without and not self.short_ids and not self.stands_in:
             return message
         made: dict[str, Any] = {key: value for key, value in message.items() if self._takes(message, key)}
         made["content"] = self._content(message)
@@ -73,19 +86,32 @@ class MessageForm:
             made["tool_calls"] = [self._call(call) for call in made["tool_calls"]]
         if self.short_ids and isinstance(made.get("tool_call_id"), str):
             made["tool_call_id"] = short_id(made["tool_call_id"])
+        if self.stands_in and message["role"] == "assistant":
+            self._stand_in(made)
         return message if made == message else cast(Message, made)
 
     def narrowed(self, error: str, messages: Iterable[Message]) -> "MessageForm | None":
-        """The form without what a server's error says that it refuses of these messages; None when it says nothing of
-        the kind."""
+        """The form without what a server's error says that it refuses of these messages, or with what it misses in
+        them; None when it says nothing of the kind."""
         error = error[:_MAX_READ]
         if not self.short_ids and _REFUSED_ID.search(error) and any(message.get("tool_calls") for message in messages):
             return replace(self, short_ids=True)
+        wanted = {key for key, words in _WANTED.items() if words.search(error)} - self.stands_in
+        wider = replace(self, stands_in=self.stands_in | wanted, without=self.without - wanted)
+        if wanted and any(wider(message) != self(message) for message in messages):
+            return wider
         if not _REFUSED_KEY.search(error):
             return None
         sent = {key for message in messages for key in message if self._takes(message, key)}
         named = {key for key in sent & _MAY_GO if re.search(rf"""['"`.\]]{key}\b""", error)}
         return replace(self, without=self.without | named) if named else None
+
+    def _stand_in(self, made: dict[str, Any]) -> None:
+        if "reasoning_content" in self.stands_in and not made.get("reasoning_content"):
+            made["reasoning_content"] = _NO_REASONING
+        calls = made.get("tool_calls")
+        if "extra_content" in self.stands_in and calls and not calls[0].get("extra_content"):
+            made["tool_calls"] = [{**calls[0], "extra_content": _NO_SIGNATURE}, *calls[1:]]
 
     def _takes(self, message: Message, key: str) -> bool:
         is_known = key in _KNOWN.get(message["role"], _OF_ANY)
@@ -105,6 +131,9 @@ class MessageForm:
     def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
         made = {key: value for key, value in call.items() if key != "index" and value is not None}
         return {**made, "id": short_id(made["id"])} if self.short_ids else made
+
+
+_WANTED = {"reasoning_content": _WANTS_REASONING, "extra_content": _WANTS_SIGNATURE}
 
 
 def _is_blank(content: object) -> bool:

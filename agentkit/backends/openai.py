@@ -28,6 +28,7 @@ from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
+from agentkit.net.attempts import retries_allowed
 from agentkit.net.hosted import is_hosted
 from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.learned import Learned
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
     from agentkit.net.openai_stream import DrainedStream
 
+CONNECT_TIMEOUT = 10.0
+"""Seconds that connecting may take: a machine that is gone does not refuse."""
 PROPS_TIMEOUT = 1.0
 """Seconds that a server may take to report its properties."""
 
@@ -86,6 +89,7 @@ class OpenAIBackend:
         self._api_key = checked_key(api_key, "api_key") or NO_KEY
         check_environment(base_url or OPENAI_URL, HTTPX)
         self._timeout = timeout
+        self._connect_timeout = min(timeout, CONNECT_TIMEOUT)
         self._max_retries = max_retries
         self._images = images
         self._is_self_hosted = not is_hosted(base_url)
@@ -225,7 +229,7 @@ class OpenAIBackend:
         import httpx2
         from openai import APIStatusError
 
-        client = self._connected()
+        client = self._connected().with_options(max_retries=retries_allowed(self._max_retries))
         length = None
         with contextlib.suppress(APIStatusError, ValueError):
             length = context_length_in(client.get("/models", cast_to=httpx2.Response).json(), self.model)
@@ -268,17 +272,17 @@ class OpenAIBackend:
             if self._closed:
                 raise ConfigurationError(f"{self!r} is closed: create a new one")
             if self._client is None:
-                from openai import OpenAI  # takes half a second of CPU, so it is imported at the first request
+                from openai import OpenAI, Timeout  # takes half a second of CPU, so it is imported at the first request
 
                 import agentkit.net.pickled_errors  # noqa: F401 - whatever this client raises
 
-                url = self.base_url or OPENAI_URL
+                url, timeout = self.base_url or OPENAI_URL, Timeout(self._timeout, connect=self._connect_timeout)
                 self._client = OpenAI(
                     api_key=self._api_key,
                     base_url=url,
-                    timeout=self._timeout,
+                    timeout=timeout,
                     max_retries=self._max_retries,
-                    http_client=httpx_client(url, timeout=self._timeout),
+                    http_client=httpx_client(url, timeout=timeout),
                 )
             return self._client
 
@@ -287,7 +291,8 @@ class OpenAIBackend:
 
         from agentkit.net.openai_stream import DrainedStream
 
-        options: Any = {"headers": {"content-type": "application/json", **trace_headers()}}
+        most = retries_allowed(self._max_retries)
+        options: Any = {"headers": {"content-type": "application/json", **trace_headers()}, "max_retries": most}
         body = self._body(sending)
         if sending.stream:
             return client.post(

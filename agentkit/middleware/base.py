@@ -34,3 +34,11 @@ class NoCapabilities(Middleware):
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""
         return Capabilities()
+
+
+def model_name(backend: Backend) -> str:
+    """The name of a backend's model; of one without a name, that of its class."""
+    name = backend.capabilities().model
+    while not name and isinstance(backend, Middleware):
+        backend = backend.backend
+    return name or type(backend).__name__

@@ -20,6 +20,7 @@ from agentkit.middleware.base import Middleware
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import as_json_object, read_arguments
 from agentkit.tooling.call_names import meant, valid_id, valid_name
+from agentkit.tooling.earlier_result import HIDDEN_TOOLS
 from agentkit.transcript import is_call
 
 _USES = {"tool_uses"}
@@ -62,7 +63,8 @@ class _Names:
             return name
         found = self._found.get(name)
         if found is None:
-            found = self._tools.meant(name) or valid_name(name, (*self._tools.names, *self._executor.offered.names))
+            known = (*self._tools.names, *self._executor.offered.names)
+            found = self._tools.meant(name) or meant(name, HIDDEN_TOOLS) or valid_name(name, known)
             self._found[name] = found
         return found
 

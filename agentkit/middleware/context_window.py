@@ -27,7 +27,7 @@ from agentkit.middleware.base import Middleware
 from agentkit.middleware.history_cut import TrimmedHistory, as_text, cut, size_of
 from agentkit.net.error_words import explain
 from agentkit.net.learned import Learned
-from agentkit.net.overflow import tokens_counted, too_long
+from agentkit.net.overflow import NoRoomError, tokens_counted, too_long
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool
 from agentkit.transcript import Transcript
@@ -48,6 +48,8 @@ UNCUTTABLE = (
     "nothing more of this conversation can be left out: shorten the question, offer fewer tools, or use a model with a "
     "larger context"
 )
+
+NO_ROOM = "the conversation is close to the size of the model's context, or larger"
 
 SUMMARISE = (
     "Summarise the conversation below for the assistant that will continue it: what was asked, what was found (with "
@@ -137,7 +139,8 @@ class FitToContext(Middleware):
     """Wraps any backend for one run, and sends as much of the transcript as fits.
 
     budget: the run's. offset: see `TrimmedHistory`. view: the view of an earlier run of the session. spent: what its
-    last reply took. changed: called with each new view and the transcript.
+    last reply took. changed: called with each new view and the transcript. given: with how many messages the run
+    begins. summaries: what is asked for a summary, if not `backend`.
     """
 
     def __init__(
@@ -150,8 +153,11 @@ class FitToContext(Middleware):
         view: TrimmedHistory | None = None,
         spent: Usage | None = None,
         changed: Callable[[TrimmedHistory, Transcript], object] = lambda view, transcript: None,
+        given: int = 0,
+        summaries: Backend | None = None,
     ) -> None:
         super().__init__(backend)
+        self._summaries = backend if summaries is None else summaries
         self._window = window
         self._size = size
         self._budget = budget
@@ -165,14 +171,15 @@ class FitToContext(Middleware):
         self._counted = 0
         self._before = Usage()
         self._is_restored = spent is not None
-        self._given: int | None = None if window.keeps_given else 0
+        self._given = given if window.keeps_given else 0
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         transcript, self._tools = request.transcript, request.tools
-        if self._given is None:
-            self._given = len(transcript)
-        if self._is_nearly_full(transcript):
+        is_nearly_full = self._is_nearly_full(transcript)
+        if not request.may_cut and (is_nearly_full or self._view is not None):
+            raise NoRoomError(NO_ROOM)
+        if is_nearly_full:
             self._cut(transcript)
         for _ in range(MAX_CUTS):
             has_yielded = False
@@ -184,6 +191,9 @@ class FitToContext(Middleware):
             except Exception as error:
                 limit = too_long(error)
                 if has_yielded or limit is None:
+                    raise
+                if not request.may_cut:
+                    self._learn(error, limit, transcript)
                     raise
                 if not self._shrunk_after(error, limit, transcript):
                     explain(error, UNCUTTABLE)
@@ -248,6 +258,12 @@ class FitToContext(Middleware):
     def _shrunk_after(self, error: Exception, limit: int, transcript: Transcript) -> bool:
         """Cut the history after the server rejected a prompt as too long. Returns whether there was something to cut.
         limit: the size of the window that the error reports, or 0."""
+        self._learn(error, limit, transcript)
+        logger.info("the history is cut, since the server rejected it as too long: %s", error)
+        return self._cut(transcript)
+
+    def _learn(self, error: Exception, limit: int, transcript: Transcript) -> None:
+        """Remember the size of the window after the server rejected a prompt as too long."""
         size = self._bytes_sent(self._sent_of(transcript))
         known = self._size.tokens
         if limit and (known is None or limit < known):
@@ -256,8 +272,6 @@ class FitToContext(Middleware):
         self._size.learned.learn("tokens", tokens)
         counted = tokens_counted(error, limit, size) or tokens
         self._size.bytes_per_token = min(self._size.bytes_per_token, size / counted)
-        logger.info("the history is cut, since the server rejected it as too long: %s", error)
-        return self._cut(transcript)
 
     def _cut(self, transcript: Transcript) -> bool:
         """Make a new view, well below the window. Returns whether it differs from the one before."""
@@ -269,7 +283,7 @@ class FitToContext(Middleware):
             self._view or TrimmedHistory(offset=self._offset),
             max(0, max_bytes),
             self._window.last_turns,
-            self._given or 0,
+            self._given,
         )
         if view == self._view or view == TrimmedHistory():
             return False
@@ -292,7 +306,7 @@ class FitToContext(Middleware):
         max_bytes = int((self._size.tokens or 4096) * self._window.keep * self._size.bytes_per_token)
         prompt = Transcript([user(f"{SUMMARISE}\n\n{earlier}\n{text[-max_bytes:]}")])
         try:
-            *_, reply = self.backend.reply(Request(prompt))
+            *_, reply = self._summaries.reply(Request(prompt))
         except Exception as error:  # noqa: BLE001 - without a summary the run continues as with "drop"
             logger.warning("the turns that are left out could not be summarised: %s", error)
             return earlier or left_out

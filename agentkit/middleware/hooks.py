@@ -193,7 +193,7 @@ class AfterModel(Middleware):
 
 
 def agreed(hook: Hook, reply: Reply) -> Reply:
-    """The reply as a hook lets it pass. What was spent on it stays."""
+    """The reply as a hook lets it pass. What was spent on it stays, and by whom."""
     given = replace(reply, message=copy.deepcopy(reply.message), extra=copy.deepcopy(reply.extra))
     made: object = guarded(hook, "after_model", lambda: hook.after_model(given))
     if made is None:
@@ -205,7 +205,7 @@ def agreed(hook: Hook, reply: Reply) -> Reply:
     if not isinstance(made, Reply):
         wrong_type(hook, "after_model", made, "a Reply, a str or None")
     _check_message(hook, "after_model", made)
-    return replace(made, usage=reply.usage)
+    return replace(made, usage=reply.usage, model=reply.model, others=reply.others)
 
 
 def _check_message(hook: Hook, method: str, reply: Reply) -> None:

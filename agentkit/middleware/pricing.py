@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage
-from agentkit.middleware.base import Middleware
+from agentkit.middleware.base import Middleware, model_name
 
 logger = logging.getLogger("agentkit")
 
@@ -42,12 +43,16 @@ class Prices:
         return (fresh * self.input + usage.cached_tokens * cached + usage.output_tokens * self.output) / 1e6
 
 
+ModelPrices = Prices | Mapping[str, Prices]
+"""The prices of an agent's model, or those of each of several models by its name."""
+
+
 class Priced(Middleware):
     """Wraps any backend and sets the cost of replies for which the server reports none."""
 
-    def __init__(self, backend: Backend, prices: Prices | None) -> None:
+    def __init__(self, backend: Backend, prices: ModelPrices | None) -> None:
         super().__init__(backend)
-        self._prices = prices
+        self._prices = prices.get(model_name(backend)) if isinstance(prices, Mapping) else prices
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""

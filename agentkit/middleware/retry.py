@@ -1,22 +1,24 @@
 """Retries a request once when the reply is empty (no text, no tool call, no refusal) or ends with an error, its stream
 breaks (an event that is not JSON breaks it too), or a 200 carries an overload or server error. Other failures are
-retried by the HTTP client."""
+retried by the HTTP client. Where another model stands ready only an empty reply is: which failed is left to it."""
 
 import logging
 import time
 from contextlib import closing
-from dataclasses import replace
 
 from agentkit._text import cut
-from agentkit.backend import ReplyStream, Request, ending_of, is_broken_off
+from agentkit.backend import ReplyStream, Request, ending_of, is_empty
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
-from agentkit.message import text_of
-from agentkit.middleware.base import Middleware
+from agentkit.middleware.base import Middleware, model_name
+from agentkit.net.attempts import retries_allowed
 from agentkit.net.overflow import too_long
 
 logger = logging.getLogger("agentkit.run")
 
+EMPTY, FAILED = "the reply was empty", "the reply failed"
+_IN_WORDS = {EMPTY: "its reply was empty", FAILED: "its server broke the reply off"}
+NOTHING = Usage()
 PAUSE = 0.5
 """Seconds before the request is sent again to a server that is overloaded or has failed."""
 
@@ -31,43 +33,54 @@ class Retrying(Middleware):
     follows. A second failure raises.
     """
 
+    _name = ""
+
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         before, why = Usage(), ""
-        has_yielded = False
+        has_yielded, may_wait = False, bool(retries_allowed(1))
         try:
             with closing(self.backend.reply(request)) as deltas:
                 for delta in deltas:
-                    if isinstance(delta, Reply) and (_is_empty(delta) or _has_failed(delta, request)):
-                        before, why = delta.usage, "the reply was empty" if _is_empty(delta) else "the reply failed"
-                        time.sleep(PAUSE if _has_failed(delta, request) else 0)
-                        break
+                    if isinstance(delta, Reply):
+                        why = _why_again(delta, request, may_wait)
+                        if why:
+                            before = delta.usage
+                            break
+                        delta = self._named(delta)
                     has_yielded = True
                     yield delta
                 else:
                     return
+            time.sleep(PAUSE if why == FAILED else 0)
         except Exception as error:
+            pause = _pause_after(error, request, has_yielded) if may_wait else None
+            if pause is None:
+                raise
             why = type(error).__name__
-            if not (request.stream and _is_broken_stream(error, has_yielded)):
-                if not _is_transient_in_body(error):
-                    raise
-                time.sleep(PAUSE)
+            time.sleep(pause)
         logger.info("the request is sent again: %s", why)
         if has_yielded:
-            yield ReplyDiscarded()
+            yield ReplyDiscarded(_IN_WORDS.get(why, "its reply broke off in the middle"), model_name(self.backend))
         with closing(self.backend.reply(request)) as deltas:
             for delta in deltas:
-                if isinstance(delta, Reply) and _has_failed(delta, request):
+                if isinstance(delta, Reply) and may_wait and _has_failed(delta, request):
                     raise _broken_off(delta)
-                yield replace(delta, usage=before + delta.usage) if isinstance(delta, Reply) else delta
+                yield self._named(delta, before) if isinstance(delta, Reply) else delta
+
+    def _named(self, reply: Reply, before: Usage = NOTHING) -> Reply:
+        """The reply with the name of its model, and what it took with what was spent before."""
+        self._name = self._name or model_name(self.backend)
+        usage = reply.usage if before is NOTHING else before + reply.usage
+        name = reply.model or self._name
+        return Reply(reply.message, reply.finish_reason, usage, reply.extra, reply.then, name, reply.others)
 
 
-def _is_empty(reply: Reply) -> bool:
-    """Whether a reply has no content, and no reason for it (a length limit, a content filter)."""
-    message = reply.message
-    content = text_of(message).strip() or message.get("tool_calls") or message.get("refusal")
-    has_other = isinstance(message.get("content"), list) and bool(message.get("content"))
-    return not content and not has_other and not is_broken_off(reply.finish_reason)
+def _why_again(reply: Reply, request: Request, may_wait: bool) -> str:
+    """Why a request is sent again for this reply; "" when it is not."""
+    if is_empty(reply):
+        return EMPTY
+    return FAILED if may_wait and _has_failed(reply, request) else ""
 
 
 def _has_failed(reply: Reply, request: Request) -> bool:
@@ -81,6 +94,13 @@ def _broken_off(reply: Reply) -> Exception:
     from agentkit.net.api_errors import api_error
 
     return api_error(f"the server broke the reply off twice (finish_reason {cut(reply.finish_reason, 60)!r})")
+
+
+def _pause_after(error: Exception, request: Request, has_yielded: bool) -> float | None:
+    """The seconds after which a request that has failed is sent again; None when it is not."""
+    if request.stream and _is_broken_stream(error, has_yielded):
+        return 0.0
+    return PAUSE if _is_transient_in_body(error) else None
 
 
 def _is_broken_stream(error: Exception, has_yielded: bool) -> bool:

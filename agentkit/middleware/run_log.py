@@ -8,7 +8,7 @@ from agentkit._text import in_a_line
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import Reply
 from agentkit.limits import Budget
-from agentkit.middleware.base import Middleware
+from agentkit.middleware.base import Middleware, model_name
 
 logger = logging.getLogger("agentkit.run")
 
@@ -22,7 +22,7 @@ class Logged(Middleware):
     def __init__(self, backend: Backend, budget: Budget) -> None:
         super().__init__(backend)
         self._budget = budget
-        self._model = in_a_line(backend.capabilities().model or type(backend).__name__, MAX_NAME)
+        self._model = in_a_line(model_name(backend), MAX_NAME)
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""

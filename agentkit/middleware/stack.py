@@ -1,8 +1,8 @@
 """The middleware of an agent, in the order in which it wraps the backend."""
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentkit.backend import Backend
@@ -13,8 +13,9 @@ from agentkit.middleware.cancellation import Cancellable
 from agentkit.middleware.context_window import ContextSize, FitToContext, Window
 from agentkit.middleware.eager_tools import EagerTools
 from agentkit.middleware.external_calls import ExternalCallsLast
+from agentkit.middleware.failover import Failover
 from agentkit.middleware.history_cut import TrimmedHistory
-from agentkit.middleware.pricing import Priced, Prices
+from agentkit.middleware.pricing import ModelPrices, Priced
 from agentkit.middleware.retry import Retrying
 from agentkit.middleware.run_log import Logged
 from agentkit.middleware.run_log import logger as RUN_LOG
@@ -22,6 +23,7 @@ from agentkit.middleware.sampling import Sampling
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.middleware.tool_choice import ToolChoice
 from agentkit.sessions.turn import Turn
+from agentkit.transcript import Transcript
 
 
 @dataclass(slots=True)
@@ -29,7 +31,8 @@ class RunScope:
     """What the middleware of one run is made with.
 
     sampling: fields for each request. answer: what the run has to answer with. is_repaired: whether the transcript
-    differs from the session. prices, window, size, early_start: of the agent.
+    differs from the session. prices, window, sizes (of the contexts of its models; one for all servers of a model),
+    early_start: of the agent. place: the index of the model that is wrapped.
     """
 
     limits: Limits
@@ -39,10 +42,11 @@ class RunScope:
     budget: Budget
     turn: Turn
     is_repaired: bool
-    prices: Prices | None
+    prices: ModelPrices | None
     window: Window
-    size: ContextSize
+    sizes: Sequence[ContextSize]
     early_start: bool
+    place: int = 0
 
 
 def _priced(backend: Backend, run: RunScope) -> Backend:
@@ -80,19 +84,24 @@ def _eager(backend: Backend, run: RunScope) -> Backend:
 
 
 def _fitted(backend: Backend, run: RunScope) -> Backend:
-    turn, offset = run.turn, run.turn.offset
+    return backend if len(run.sizes) > 1 else _with_window(backend, run)
+
+
+def _with_window(backend: Backend, run: RunScope) -> Backend:
+    turn, offset, size = run.turn, run.turn.offset, run.sizes[run.place]
+    given = len(run.executor.context.messages)
+    summaries = run.executor.hooks.around_model(backend) if len(run.sizes) > 1 else backend
+    if size is not run.sizes[0]:  # the session keeps what the first model is sent: another one's context differs
+        return FitToContext(backend, run.window, size, run.budget, offset, given=given, summaries=summaries)
     view = None if run.is_repaired or turn.view is None else TrimmedHistory.restored(turn.view, offset, turn.instructed)
     spent = turn.spent if view is not None or turn.view is None else None
-    return FitToContext(
-        backend,
-        run.window,
-        run.size,
-        run.budget,
-        offset,
-        view,
-        spent,
-        lambda made, transcript: turn.note_view(made.stored(transcript, turn.instructed)),
-    )
+
+    def changed(made: TrimmedHistory, transcript: Transcript) -> None:
+        stored = made.stored(transcript, turn.instructed)
+        is_all_the_same = run.sizes[-1] is size
+        turn.note_view(stored if is_all_the_same else {**stored, "begins": 0})
+
+    return FitToContext(backend, run.window, size, run.budget, offset, view, spent, changed, given, summaries)
 
 
 def _structured(backend: Backend, run: RunScope) -> Backend:
@@ -113,26 +122,49 @@ def _cancellable(backend: Backend, run: RunScope) -> Backend:
     return Cancellable(backend, cancel, run.budget.reply_deadline, context.closing)
 
 
-STACK: tuple[Callable[[Backend, RunScope], Backend], ...] = (
+Wrap = Callable[[Backend, RunScope], Backend]
+
+OF_A_MODEL: tuple[Wrap, ...] = (
     _priced,  # innermost: a failed attempt costs too
     _logged,  # each attempt
     _observed,  # each attempt too, with its cost
     _retrying,  # inside of what acts on a reply, so that a repeated request has the same calls started once
+)
+"""What surrounds each model of an agent, innermost first: it knows the one model that it asks."""
+
+OF_ONE_OF_SEVERAL: tuple[Wrap, ...] = (
+    *OF_A_MODEL,
+    _with_window,  # each has a context of its own; the summary that it asks for passes the hooks
+    _chosen,  # each backend may force a tool by itself
+)
+"""The same where there are several. What moves from one to the next (`Failover`) stands around them, so that each is
+asked with a request of its own, and everything outside of it sees one model."""
+
+STACK: tuple[Wrap, ...] = (
     _named,  # inside of what starts calls, and inside the window: it knows the tools that are sent
     _ordered,  # outside of what says which tool a call means
     _hooked,  # inside of what starts calls, which it holds back; inside the window: it sees summaries too
-    _eager,  # inside the window: it offers the tools that are sent, and a summary has none
+    _eager,  # inside the window: it offers the tools that are sent; the calls of the next model claim what it has begun
     _fitted,  # inside sampling: the request for a summary does not inherit max_tokens or tool_choice
     _structured,  # sees whole replies, whatever was cut or retried for them
     _chosen,  # inside sampling, whose tool_choice it sees; the tool that takes a typed answer is offered here already
     _sampled,
     _cancellable,  # outermost: it stops all of the others, in whatever they are waiting for
 )
-"""Innermost first. Each returns the backend that it was given where the run has no use for it."""
+"""What surrounds the model, or the models, innermost first. Each returns the backend that it was given where the run
+has no use for it."""
 
 
 def wrapped(backend: Backend, run: RunScope) -> Backend:
     """The backend with the middleware of a run around it."""
-    for wrap in STACK:
+    if isinstance(backend, Failover):
+        models = enumerate(backend.backends)
+        made = [_around(each, replace(run, place=place), OF_ONE_OF_SEVERAL) for place, each in models]
+        return _around(backend.around(made), run, STACK)
+    return _around(backend, run, (*OF_A_MODEL, *STACK))
+
+
+def _around(backend: Backend, run: RunScope, table: Sequence[Wrap]) -> Backend:
+    for wrap in table:
         backend = wrap(backend, run)
     return backend

@@ -15,7 +15,15 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
-from agentkit.backend import Backend, Capabilities, ReplyStream, Request, ending_of, is_broken_off
+from agentkit.backend import (
+    Backend,
+    Capabilities,
+    ReplyStream,
+    Request,
+    ending_of,
+    is_broken_off,
+    schema_in_words,
+)
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, Reply, ReplyDiscarded, TextDelta, ToolRecord
 from agentkit.limits import Budget
@@ -71,7 +79,7 @@ class OutputType:
 
     def instruction(self) -> str:
         """The schema as an instruction to the model."""
-        return f"Answer with JSON only, conforming to this schema: {json.dumps(self.schema, ensure_ascii=False)}"
+        return schema_in_words(self.schema)
 
     def read(self, text: str, *, finish_reason: str = "") -> Any:
         """Parse and validate the text of an answer. finish_reason: that of the reply; if it was cut off, only a

@@ -5,9 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agentkit.backend import ReplyStream, Request
-from agentkit.limits import is_remark_of_the_run
-from agentkit.message import INVALID_ANSWER, Message, is_shown_by_a_tool, text_of
+from agentkit.backend import ReplyStream, Request, is_from_the_run
+from agentkit.message import Message
 from agentkit.middleware.base import Middleware
 
 _FREE = (None, "auto", "none")
@@ -37,17 +36,9 @@ def has_called(messages: Sequence[Message]) -> bool:
     for message in reversed(messages):
         if message.get("tool_calls"):
             return True
-        if message["role"] == "user" and not _is_from_the_run(message):
+        if message["role"] == "user" and not is_from_the_run(message):
             return False
     return False
-
-
-def _is_from_the_run(message: Message) -> bool:
-    """Whether a user message was added by a run: images of a tool, or a remark on the model's replies."""
-    if is_shown_by_a_tool(message):
-        return True
-    text = text_of(message)
-    return text.startswith(INVALID_ANSWER) or is_remark_of_the_run(text)
 
 
 def choice_after_a_call(choice: Any, ending: Collection[str]) -> Any:

@@ -132,6 +132,12 @@ def stop_on_abort(stop: Callable[[], object]) -> None:
         request._stop = stop
 
 
+def is_aborted() -> bool:
+    """Whether the request of this thread is aborted: what fails then has not failed by itself."""
+    request = _current.request
+    return request is not None and request.is_aborted
+
+
 def shut_down(connection: object) -> None:
     """Shut a socket down; unlike close() this wakes a thread that reads from it."""
     if isinstance(connection, socket.socket):

@@ -12,7 +12,6 @@ import logging
 import random
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -36,12 +35,14 @@ from agentkit.net.api_errors import (
     page_text,
     status_error,
 )
+from agentkit.net.attempts import retries_allowed
 from agentkit.net.drain import drain
 from agentkit.net.error_body import error_in, message_of
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 from agentkit.net.exchanges import Stored, exchanged, heard
 from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
+from agentkit.net.rate_headers import told_by
 from agentkit.net.trace_headers import trace_headers
 
 logger = logging.getLogger("agentkit.run")
@@ -188,7 +189,8 @@ class Transport:
         self, path: str, body: Mapping[str, Any] | bytes, *, max_retries: int | None = None, **options: Any
     ) -> tuple[Mapping[str, str], Events]:
         """Do what `events` does, and return the headers of the response and the events."""
-        events = self._events(path, body, self.max_retries if max_retries is None else max_retries, options)
+        most = retries_allowed(self.max_retries if max_retries is None else max_retries)
+        events = self._events(path, body, most, options)
         headers = next(events)
         return headers, cast(Events, events)
 
@@ -233,8 +235,7 @@ class Transport:
         first: the number of attempts that were made before.
         """
         data = body if body is None or isinstance(body, bytes) else json_bytes(body)
-        if max_retries is None:
-            max_retries = self.max_retries
+        max_retries = retries_allowed(self.max_retries if max_retries is None else max_retries)
         for attempt in range(first, max_retries + 1):
             is_last = attempt == max_retries
             try:
@@ -248,9 +249,9 @@ class Transport:
                 return response
             if is_last or not self._is_retried(response):
                 raise self._status_error(response)
-            wait = _retry_after(response.headers.get("Retry-After"))
+            wait = told_by(response.headers).retry_after
             response.close()
-            _sleep(attempt, wait)
+            _sleep(attempt, wait if wait is None or wait <= MAX_RETRY_AFTER else None)
         raise AssertionError("unreachable")
 
     def _sent(
@@ -421,20 +422,6 @@ def _raise_if_error(answer: Any, key: str) -> None:
         error.message = error.message.replace(key, "(key)")
         error.args, error.body = (error.message,), None
     raise error
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, which holds a number or a date; None when invalid or too long."""
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, TypeError):
-            return None
-    return seconds if 0 <= seconds <= MAX_RETRY_AFTER else None
 
 
 def _sleep(attempt: int, wanted: float | None) -> None:

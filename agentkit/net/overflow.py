@@ -10,6 +10,11 @@ from collections.abc import Mapping
 
 from agentkit.net.error_words import status_of, words_of
 
+
+class NoRoomError(Exception):
+    """A conversation is known to be too long for a model, and was not sent: another one may have more room."""
+
+
 _NEVER = frozenset({401, 402, 403, 404, 405, 407, 408, 409})
 """Statuses that say another thing, whatever the words."""
 

@@ -155,6 +155,12 @@ def _middleware_wrong(value: Any) -> str | None:
     return "pass a list of functions (or classes) that take a backend and return one"
 
 
+def _prices_wrong(value: Any) -> str | None:
+    each = value.values() if isinstance(value, Mapping) else [value]
+    is_valid = all(isinstance(price, Prices) for price in each)
+    return None if is_valid else 'pass Prices(input=..., output=...), or {"gpt-5-mini": Prices(...), ...}'
+
+
 _HOOK_METHODS = {
     name: getattr(kind, name)
     for kind in (Hook, RunHook)
@@ -200,7 +206,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "output_retries": lambda value: _count_wrong(value, 0),
     "parallel": lambda value: _count_wrong(value, 1),
     "tool_timeout": _seconds_wrong,
-    "prices": lambda value: None if isinstance(value, Prices) else "pass Prices(input=..., output=...)",
+    "prices": _prices_wrong,
     "window": _window_wrong,
     "early_start": lambda value: None if isinstance(value, bool) else "pass True or False",
     "tools_as": lambda value: None if value in ("auto", "native", "text") else 'pass "auto", "native" or "text"',

@@ -253,7 +253,7 @@ class Turn:
         if self._writer is None:
             return
         if isinstance(event, ReplyFinished):
-            self.add(event.adds, event.reply.usage, _ending(event.reply))
+            self.add(event.adds, event.reply.usage, _of_reply(event.reply))
         elif isinstance(event, ToolFinished):
             self.add(event.adds, extra={"ends": True} if event.ends_run else {})
         elif event.adds:
@@ -270,12 +270,12 @@ class Turn:
         self._messages_written = 0
 
 
-def _ending(reply: Reply) -> dict[str, Any]:
-    """What the entry of a reply says of its end, when the model was not done."""
-    reason = reply.finish_reason
+def _of_reply(reply: Reply) -> dict[str, Any]:
+    """What the entry of a reply says of it: which model wrote it, and how it ended when that was not done."""
+    reason, made = reply.finish_reason, {"model": reply.model} if reply.model else {}
     if reason in STOP_NOTES and stop_reason(reply.message) == reason:
-        return {"stopped": reason}
-    return {"finish_reason": reason} if is_broken_off(reason) else {}
+        return {**made, "stopped": reason}
+    return {**made, "finish_reason": reason} if is_broken_off(reason) else made
 
 
 def _digest(content: object) -> str:

@@ -115,6 +115,7 @@ def test_json_is_the_whole_result() -> None:
         "unknown_calls",
         "replayed",
         "finish_reason",
+        "models",
     }
     assert result["stopped"] == "answer"
     assert [record["name"] for record in result["tool_calls"]] == ["search_documents", "read_document"]

@@ -236,8 +236,8 @@ def small_llama(tiny_model: Any) -> Iterator[LlamaServer]:
 
 def test_a_real_server_reports_its_window_and_is_never_overrun(small_llama: LlamaServer) -> None:
     with MemorySessions() as sessions, Agent(f"openai:tiny@{small_llama.url}", window=Window()) as agent:
-        agent._scope.keywords["size"].query(agent.backend)  # a run queries it only from 3,000 tokens on
-        assert agent._scope.keywords["size"].tokens == 1024
+        agent._scope.keywords["sizes"][0].query(agent.backend)  # a run queries it only from 3,000 tokens on
+        assert agent._scope.keywords["sizes"][0].tokens == 1024
         for turn in range(40):
             result = agent.run(f"Question {turn}: what about it?", session=sessions["a"])
             assert result.stopped in ("answer", "length")

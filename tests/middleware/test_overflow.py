@@ -163,7 +163,7 @@ def test_what_a_refusal_taught_of_the_context_is_forgotten_after_minutes() -> No
 
     with serve(answer) as server, Agent(f"openai:m@{server.url}", window=Window(last_turns=1)) as agent:
         agent.run("And now?", messages=HISTORY)
-        size = agent._scope.keywords["size"]
+        size = agent._scope.keywords["sizes"][0]
         assert size.tokens is not None
         taken[0] = 10**9
         size.learned.clock = lambda: 10.0**9

@@ -16,9 +16,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class LlamaServer:
-    """A running server: `root` is its base URL, `url` the one with /v1."""
+    """A running server: `root` is its base URL, `url` the one with /v1, `pid` the id of its process."""
 
     root: str
+    pid: int
 
     @property
     def url(self) -> str:
@@ -41,7 +42,7 @@ def serve_llama(
         root = process.stdout.readline().strip()
         assert root.startswith("http"), "the llama.cpp server did not start"
         try:
-            yield LlamaServer(root)
+            yield LlamaServer(root, process.pid)
         finally:
             process.stdin.close()
             try:

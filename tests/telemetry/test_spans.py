@@ -577,30 +577,27 @@ def test_a_guard_that_replaces_an_answer_leaves_the_spans_of_what_was_asked() ->
     assert recorder.open == []
 
 
-def test_a_backend_of_which_nothing_can_be_known_is_traced(caplog: pytest.LogCaptureFixture) -> None:
-    class Silent:
-        def reply(self, request: Request) -> ReplyStream:
-            yield Reply({"role": "assistant", "content": "Hi."})
+def test_what_cannot_be_described_is_traced_without_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*given: object) -> None:
+        raise RuntimeError("secret")
 
-        def capabilities(self, ask: bool = False) -> Capabilities:
-            if is_asked.is_set():
-                raise RuntimeError("secret")
-            return Capabilities()
-
-        def close(self) -> None:
-            pass
-
-    is_asked = threading.Event()
+    for name in ("attributes_of_request", "attributes_of_reply", "attributes_of_input", "attributes_of_output"):
+        monkeypatch.setattr(f"agentkit.telemetry.otel.{name}", fail)
     recorder = Recorder()
-    agent = Agent(Silent(), tools_as="native", hooks=[recorder.otel(content=True)])
-    run = agent.stream("Go.")
-    next(run)
-    is_asked.set()
-    assert [event.result.output for event in run if isinstance(event, RunFinished)] == ["Hi."]
-    chat = recorder.one("chat")
-    assert "gen_ai.response.finish_reasons" not in attributes(chat)
+    agent = Agent(ScriptedBackend(("pay", {"amount": 1}), "Hi."), tools=[pay], hooks=[recorder.otel(content=True)])
+    assert agent.run("Go.").output == "Hi."
+    assert recorder.tree() == [("invoke_agent agent", ["chat", "execute_tool pay", "chat"])]
     assert "telemetry could not say what a span is about: RuntimeError" in caplog.text
-    assert recorder.open == []
+    assert "secret" not in caplog.text
+
+
+def test_a_reply_whose_end_the_server_does_not_name() -> None:
+    recorder = Recorder()
+    reply = Reply({"role": "assistant", "content": "Hi."})
+    Agent(ScriptedBackend(reply), hooks=[recorder.otel(content=True)]).run("Go.")
+    assert "gen_ai.response.finish_reasons" not in attributes(recorder.one("chat"))
 
 
 def test_a_server_that_claims_more_tokens_than_can_be_sent() -> None:
@@ -610,3 +607,19 @@ def test_a_server_that_claims_more_tokens_than_can_be_sent() -> None:
     for span in recorder.ended:
         assert all(value < 2**63 for value in attributes(span).values() if isinstance(value, int))
     assert all(getattr(point, "sum", 0) < 2**64 for _, point in recorder.points())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_model_of_a_list_has_spans_of_its_own(way: str) -> None:
+    recorder = Recorder()
+    answer = streamed(delta(content="Hi."), delta("stop"), {"choices": [], "usage": USAGE})
+    good = whole("Hi.", usage=USAGE) if way == "whole" else answer
+    with serve([Answer(b"{}", status=401)]) as broken, serve([good]) as other:
+        first = OpenAIBackend("first", base_url=broken.url, api_key="k")
+        second = OpenAIBackend("second", base_url=other.url, api_key="k")
+        told(Agent([first, second], hooks=[recorder.otel()]), way)
+    assert recorder.tree() == [("invoke_agent agent", ["chat first", "chat second"])]
+    assert attributes(recorder.one("chat first"))["error.type"] == "401"
+    assert attributes(recorder.one("chat second"))["gen_ai.usage.input_tokens"] == 100
+    assert attributes(recorder.one("invoke_agent"))["gen_ai.aggregated_usage.input_tokens"] == 100
+    assert recorder.one("invoke_agent").status.status_code is StatusCode.UNSET

@@ -1,0 +1,94 @@
+"""Whether another model may answer where one has failed, for how long it is not asked then, and what went wrong in
+plain words, without the server's own (which may repeat what was sent)."""
+
+import re
+from dataclasses import dataclass
+
+from agentkit._text import in_a_line
+from agentkit.errors import AgentkitError
+from agentkit.net.error_words import status_of, words_of
+from agentkit.net.overflow import NoRoomError, too_long
+from agentkit.net.rate_headers import told_by
+
+OUT_SECONDS = 30.0
+"""Seconds for which a model that has failed is not asked, where its server does not say how long."""
+MAX_OUT_SECONDS = 600.0
+"""The longest time that a server's Retry-After is obeyed: the end of a quota may be a day away, or be raised now."""
+MAX_SHOWN = 300
+
+_MOVES_ON = frozenset({401, 402, 403, 404, 408, 409, 425, 429})
+_REASONS = {
+    401: "its key was refused",
+    402: "its account has no credit",
+    403: "access to it was refused",
+    404: "the server has no such model or address",
+    408: "the server waited too long for the request",
+    409: "the server reported a conflict",
+    429: "it is asked too often, or its quota is spent",
+}
+_NOT_THE_REQUEST = re.compile(
+    r"api[ _-]?key (?:is )?(?:not valid|invalid|expired|missing)|api_key_invalid|"
+    r"(?:invalid|incorrect|expired) api[ _-]?key|"
+    r"credit balance|insufficient[ _](?:balance|credits?|quota|funds)|exceeded your current quota|"
+    r"account is (?:not active|deactivated|suspended)|"
+    r"model_(?:not_found|decommissioned|not_available)|not a valid model|"
+    r"model [^|]{0,80}?(?:does not exist|not found|been decommissioned|is not available|is overloaded|is deprecated)|"
+    r"overloaded_error|server_overloaded"
+)
+"""What some servers say with a 400 although nothing is wrong with the request: the key (Gemini), the account
+(Anthropic), the model (Groq, OpenRouter)."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a model gave no answer, where another one may. reason: in plain words. out: seconds for which the model is
+    not asked; 0 where the failure says nothing of its health. has_no_room: the conversation is too long for it. error:
+    what was raised, None when a reply came that is none."""
+
+    reason: str
+    out: float = 0.0
+    has_no_room: bool = False
+    error: Exception | None = None
+
+    @property
+    def details(self) -> str:
+        """What the server said, on one line; else the reason."""
+        return in_a_line(str(self.error), MAX_SHOWN) if self.error is not None and str(self.error) else self.reason
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """The failure that an error is; None for one that another model would meet too, or that is not a server's."""
+    if isinstance(error, NoRoomError) or too_long(error) is not None:
+        return Failure("the conversation is too long for it", has_no_room=True, error=error)
+    if isinstance(error, AgentkitError):
+        return None
+    reason = _reason_of(error)
+    return None if reason is None else Failure(reason, _seconds_out(error), error=error)
+
+
+def _reason_of(error: Exception) -> str | None:
+    from openai import APIConnectionError, APIError, APITimeoutError  # loaded: an error of a server is one of its own
+
+    if isinstance(error, APITimeoutError | TimeoutError):
+        return "the server did not answer in time"
+    if isinstance(error, APIConnectionError | ConnectionError):
+        is_begun = getattr(error, "in_body", False)
+        return "its reply broke off in the middle" if is_begun else "the connection to its server failed"
+    if not isinstance(error, APIError):
+        return None
+    status = status_of(error)
+    if status is None or status < 400:  # an error event, or what is no chat completion
+        return "the server reported an error" if getattr(error, "in_body", False) else "the server sent no valid reply"
+    if status >= 500:
+        return f"the server failed (status {status})"
+    if status in _MOVES_ON:
+        return _REASONS.get(status, f"the server refused the request (status {status})")
+    if _NOT_THE_REQUEST.search(words_of(error)):
+        return "its key, account or model can't be used"
+    return None
+
+
+def _seconds_out(error: Exception) -> float:
+    response = getattr(error, "response", None)
+    seconds = None if response is None else told_by(response.headers).retry_after
+    return OUT_SECONDS if seconds is None else min(seconds, MAX_OUT_SECONDS)
