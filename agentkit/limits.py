@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -201,7 +201,7 @@ class Budget:
         self._turns = 0
         self._spent = Usage()
         self._known_cost = 0.0
-        self._by_model: dict[str, Usage] = {}
+        self._replies: list[tuple[str, Usage, Mapping[str, Usage]]] = []
         self._last: Usage = parent._last if parent is not None else _NOTHING
         self._own_hold = _NOTHING
         self._held = _NOTHING
@@ -225,8 +225,14 @@ class Budget:
     @property
     def models(self) -> dict[str, Usage]:
         """The same for each model, by its name, in the order of first use."""
-        with self._lock:
-            return dict(self._by_model)
+        found: dict[str, Usage] = {}
+        for name, usage, others in list(self._replies):
+            for other, part in others.items():
+                found[other] = found.get(other, Usage()) + part
+                usage -= part
+            if name:
+                found[name] = found.get(name, Usage()) + usage
+        return found
 
     @property
     def turn(self) -> int:
@@ -259,12 +265,12 @@ class Budget:
                 self._hold(tool_calls=0, reply=_NOTHING if self._ending else self._last)
             self._count(usage)
 
-    def note_model(self, name: str, usage: Usage) -> None:
-        """Record what a model took for a reply, here and in the budgets above; `end_reply` counts it."""
-        with self._lock:
-            self._by_model[name] = self._by_model.get(name, Usage()) + usage
-            if self._parent is not None:
-                self._parent.note_model(name, usage)
+    def note_models(self, name: str, usage: Usage, others: Mapping[str, Usage]) -> None:
+        """Record which model has written a reply, here and in the budgets above; `end_reply` counts it. name: of the
+        model, "" when that is not known. others: the part of the usage that other models took for it."""
+        self._replies.append((name, usage, others))
+        if self._parent is not None:
+            self._parent.note_models(name, usage, others)
 
     def hold_tool_calls(self, count: int) -> int:
         """Reserve up to `count` tool calls; returns how many the limits allow."""

@@ -239,7 +239,8 @@ def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving
             arriving.note(event)
             if isinstance(event, _ENDS):
                 ends.append(event)
-                _note_models(event, budget)
+            if isinstance(event, ReplyFinished):
+                budget.note_models(event.reply.model, event.reply.usage, event.reply.others)
             yield event
             if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
                 break
@@ -248,17 +249,6 @@ def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving
         ends.append(kept)
         _set(kept, "at", budget.seconds)
         yield kept
-
-
-def _note_models(event: Event, budget: Budget) -> None:
-    """Count a reply for the model that wrote it, and what others took of it for them."""
-    if isinstance(event, ReplyFinished):
-        own = event.reply.usage
-        for name, usage in event.reply.others.items():
-            budget.note_model(name, usage)
-            own -= usage
-        if event.model:
-            budget.note_model(event.model, own)
 
 
 def _stopped(
