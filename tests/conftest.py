@@ -35,8 +35,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run one process more than there are CPUs: many tests wait, for other processes and for time to pass."""
-    return (os.cpu_count() or 1) + 1
+    """Run two processes more than there are CPUs: many tests wait, for other processes and for time to pass."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(wrapper=True)

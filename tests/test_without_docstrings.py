@@ -13,8 +13,12 @@ from agentkit.errors import ToolDefinitionError
 ROOT = Path(__file__).parents[1]
 
 PROGRAM = '''
+import logging
+
 from agentkit import Agent, tool
 from agentkit.testing import ScriptedBackend
+
+logging.basicConfig()
 
 @tool
 def get_weather(city: str) -> str:
