@@ -77,6 +77,9 @@ ECHOED_FIELDS = ("refusal", "reasoning_content", "reasoning", "reasoning_details
 CALL_FIELDS = ("tool_calls", "function_call")
 
 
+_NAMES = ("model", "id")
+
+
 class Accumulator:
     """Builds one reply from the chunks of a chat completions stream, or from a complete response as its only chunk.
 
@@ -99,7 +102,7 @@ class Accumulator:
         self._choice: object = None
         self._alternatives: dict[object, Accumulator] = {}
         self._has_deltas = False
-        self._names = {"model": "", "id": ""}
+        self._names: dict[str, str] = {}
         self.finish_reason = ""
 
     @property
@@ -113,7 +116,8 @@ class Accumulator:
         for name, value in usage_in(chunk).items():
             if value or name not in self._usage:  # counts are those of the reply so far: the last one stands
                 self._usage[name] = value
-        self._note_names(chunk)
+        if len(self._names) < len(_NAMES):
+            self._note_names(chunk)
         choices = chunk.get("choices") or ()
         for place, choice in enumerate(choices):
             if choice is None or (choice.get("index") != self._choice and self._is_alternative(choice, place)):
@@ -159,7 +163,14 @@ class Accumulator:
         logprobs = {"logprobs": self._logprobs.values()} if self._logprobs else {}
         extra, said = {**self._extra.values(), **logprobs}, self._names
         usage = usage_of(self._usage)
-        return Reply(cast(Message, message), reason, usage, extra, response_model=said["model"], response_id=said["id"])
+        return Reply(
+            cast(Message, message),
+            reason,
+            usage,
+            extra,
+            response_model=said.get("model", ""),
+            response_id=said.get("id", ""),
+        )
 
     def feed_delta(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one delta that repeats no other: of a text that was parsed here; yield its deltas."""
@@ -192,8 +203,8 @@ class Accumulator:
 
     def _note_names(self, chunk: Mapping[str, Any]) -> None:
         """Take what the server calls the model and the reply."""
-        for name in self._names:
-            if isinstance(chunk.get(name), str):
+        for name in _NAMES:
+            if chunk.get(name) and isinstance(chunk[name], str):
                 self._names[name] = chunk[name]
 
     def _note_end(self, reason: object) -> None:
