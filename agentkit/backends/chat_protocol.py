@@ -116,8 +116,7 @@ class Accumulator:
         for name, value in usage_in(chunk).items():
             if value or name not in self._usage:  # counts are those of the reply so far: the last one stands
                 self._usage[name] = value
-        if len(self._names) < len(_NAMES):
-            self._note_names(chunk)
+        self._note_names(chunk)
         choices = chunk.get("choices") or ()
         for place, choice in enumerate(choices):
             if choice is None or (choice.get("index") != self._choice and self._is_alternative(choice, place)):
@@ -203,6 +202,8 @@ class Accumulator:
 
     def _note_names(self, chunk: Mapping[str, Any]) -> None:
         """Take what the server calls the model and the reply."""
+        if len(self._names) == len(_NAMES):
+            return
         for name in _NAMES:
             if chunk.get(name) and isinstance(chunk[name], str):
                 self._names[name] = chunk[name]
