@@ -239,8 +239,8 @@ def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving
             arriving.note(event)
             if isinstance(event, _ENDS):
                 ends.append(event)
-                if isinstance(event, ReplyFinished):
-                    budget.note_models(event.reply.model, event.reply.usage, event.reply.others)
+            if isinstance(event, ReplyFinished):
+                budget.note_models(event.reply.model, event.reply.usage, event.reply.others)
             yield event
             if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
                 break
