@@ -285,8 +285,7 @@ class Agent(Closable):
         with contextlib.ExitStack() as resources:
             tools = self._toolbox if options.tools is None else toolbox_of(options.tools)
             answer = answer_of(options, self._output_check, self._backend, bool(tools))
-            limits = options.limits or self._limits
-            budget = budget_of(limits, parent, resources)
+            budget = budget_of(options.limits or self._limits, parent, resources)
             turn = turn_of(prompt, options, budget, resources)
             context = context_of(options, budget, turn, stream, self._tool_timeout, parent)
             transcript, repairs, context = opened(prompt, options, turn, answer, self._instructions, context)
@@ -294,10 +293,11 @@ class Agent(Closable):
             executor = self._executor(tools.plus(*answer.tools), context, decisions)
             if prompt is None or turn.state != "new":
                 proceed(transcript, executor, answer, turn)
-            scope = self._scope(limits, options.sampling, answer, executor, budget, turn, bool(repairs))
+            scope = self._scope(options.sampling, answer, executor, budget, turn, bool(repairs))
             steps = loop.run(transcript, wrapped(self._backend, scope), executor, budget, stream)
             arriving = Arriving(transcript, turn, budget)
             events = events_of(steps, transcript, executor, answer, turn, arriving, repairs, stream)
+            events = executor.hooks.around_run(events)
             return Run(events, transcript, turn, arriving, context.closing, resources.pop_all().close)
 
     def _made_of(self) -> dict[str, Any]:

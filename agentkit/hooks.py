@@ -241,18 +241,25 @@ def with_json_texts(text: str, made: Callable[[str], str]) -> str:
     """A JSON text with the texts in it replaced; a text that is no JSON replaced as a whole."""
     try:
         value = json.loads(text, strict=False)
-        changed = _with_each_text(value, made)
+        changed = _with_each_text(value, made, numbers=False)
     except (ValueError, RecursionError):
         return made(text)
     return text if changed == value else json_bytes(changed).decode()
 
 
-def _with_each_text(value: Any, made: Callable[[str], str]) -> Any:
+def _with_each_text(value: Any, made: Callable[[str], str], *, numbers: bool) -> Any:
+    """A JSON value with the texts in it replaced. numbers: also those that are written as what is replaced."""
     if isinstance(value, dict):
-        return {made(key): _with_each_text(each, made) for key, each in value.items()}
+        return {made(key): _with_each_text(each, made, numbers=numbers) for key, each in value.items()}
     if isinstance(value, list):
-        return [_with_each_text(each, made) for each in value]
-    return made(value) if isinstance(value, str) else value
+        return [_with_each_text(each, made, numbers=numbers) for each in value]
+    if isinstance(value, str):
+        return made(value)
+    if not numbers or isinstance(value, bool) or value is None:
+        return value
+    text = json.dumps(value)
+    changed = made(text)
+    return value if changed == text else changed
 
 
 class Redact(Hook):
@@ -290,7 +297,7 @@ class Redact(Hook):
         text = call["function"]["arguments"]
         try:
             given = json.loads(text)
-            masked = self._masked(given)
+            masked = _with_each_text(given, self.mask, numbers=True)
         except (ValueError, RecursionError):
             given, masked = text, self.mask(text)
         if masked == given and self.mask(text) == text:
@@ -299,17 +306,6 @@ class Redact(Hook):
         if not isinstance(masked, dict) or self.mask(made) != made:  # what matches goes beyond a value
             made = json_bytes({"arguments": self.mask(made)}).decode()
         return {**call, "function": {**call["function"], "arguments": made}}
-
-    def _masked(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {self.mask(key): self._masked(each) for key, each in value.items()}
-        if isinstance(value, list):
-            return [self._masked(each) for each in value]
-        if isinstance(value, bool) or value is None:
-            return value
-        text = value if isinstance(value, str) else json.dumps(value)
-        masked = self.mask(text)
-        return value if masked == text else masked
 
 
 class Cache(Hook):

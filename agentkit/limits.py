@@ -194,7 +194,7 @@ class Budget:
     def __init__(
         self, limits: Limits, clock: Callable[[], float] = time.monotonic, parent: "Budget | None" = None
     ) -> None:
-        self._limits = limits
+        self.limits = limits
         self.clock = clock
         self._parent = parent
         self.started = clock()
@@ -250,7 +250,7 @@ class Budget:
         with self._lock:
             self._hold(tool_calls=0, reply=_NOTHING)
             self._ending = self._limit()
-            if self._ending is not None and self._limits.on_limit == "raise":
+            if self._ending is not None and self.limits.on_limit == "raise":
                 raise LimitError(f"the run reached its limit: {self._ending}")
             if self._is_limited:
                 self._hold(tool_calls=0, reply=self._last if self._ending else self._last + self._last)
@@ -334,20 +334,20 @@ class Budget:
             budget = budget._parent
 
     def _tool_calls_left(self) -> int | None:
-        limit = self._limits.tool_calls
+        limit = self.limits.tool_calls
         own = None if limit is None else max(0, limit - self._spent.tool_calls - self._held.tool_calls)
         above = self._parent._tool_calls_left() if self._parent is not None else None
         return min((left for left in (own, above) if left is not None), default=None)
 
     def _end_of(self, part: float) -> float | None:
-        limit = self._limits.seconds
+        limit = self.limits.seconds
         own = None if limit is None else self.started + limit * part
         above = self._parent._end_of(part) if self._parent is not None else None
         return min((time for time in (own, above) if time is not None), default=None)
 
     def _limit(self) -> Limit | None:
         """The first limit that is reached, if any."""
-        if self._limits.turns is not None and self._turns >= self._limits.turns:
+        if self.limits.turns is not None and self._turns >= self.limits.turns:
             return "turns"
         if self._guard.is_stuck():
             return "loop"
@@ -355,7 +355,7 @@ class Budget:
 
     def _shared_limit(self, ahead: Usage) -> Limit | None:
         """The first of the limits that nested runs share. ahead: what the next reply and a last one may cost."""
-        spent, limits = self.usage, self._limits
+        spent, limits = self.usage, self.limits
         coming = self._held + ahead
         checks: list[tuple[Limit, float, float, float | None]] = [
             ("tokens", _tokens(spent), _tokens(coming), limits.tokens),

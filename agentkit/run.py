@@ -176,20 +176,6 @@ def events_of(
     A function and no method: a run that refers to a generator of its own would keep the lock of its session until the
     garbage collector finds it.
     """
-    events = _events(steps, transcript, executor, answer, turn, arriving, repairs, streams)
-    return executor.hooks.around_run(events)
-
-
-def _events(
-    steps: Steps,
-    transcript: Transcript,
-    executor: Executor,
-    answer: TextAnswer,
-    turn: Turn,
-    arriving: Arriving,
-    repairs: Sequence[str],
-    streams: bool,
-) -> Steps:
     context = executor.context
     budget = context.budget
     assert budget is not None

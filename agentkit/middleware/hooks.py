@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from agentkit.backend import Backend, ReplyStream, Request
@@ -37,11 +37,6 @@ def guarded(hook: Hook, method: str, call: Callable[[], T]) -> T:
         raise
     except Exception as error:
         raise HookError(f"{type(hook).__name__}.{method} raised {type(error).__name__}: {error}") from error
-
-
-def wrong_type(hook: Hook, method: str, made: object, instead: str) -> NoReturn:
-    """Raise TypeError for what a hook has returned."""
-    raise WrongTypeError(hook, method, made, instead)
 
 
 class SentMessages:
@@ -131,7 +126,7 @@ def _outgoing(hook: Hook, message: Message) -> object:
     made = message if made is None else made
     if isinstance(made, Mapping) and made.get("role") == role:
         return made
-    wrong_type(hook, "outgoing", made, f"a message of the role {role!r}, or None")
+    raise WrongTypeError(hook, "outgoing", made, f"a message of the role {role!r}, or None")
 
 
 class Outgoing(Middleware):
@@ -170,7 +165,7 @@ class BeforeModel(Middleware):
         if made is None:
             made = given
         if not isinstance(made, Request):
-            wrong_type(self._hook, "before_model", made, "a Request, a Reply (Reply.text(...)) or None")
+            raise WrongTypeError(self._hook, "before_model", made, "a Request, a Reply (Reply.text(...)) or None")
         kept = {name: getattr(request, name) for name in ("stream", "is_shown", "begin", "call_deltas")}
         kept |= {name: getattr(request, name) for name, view in views.items() if getattr(made, name) is view}
         yield from self.backend.reply(self._sent.added(replace(made, **kept), request))
@@ -203,18 +198,18 @@ def agreed(hook: Hook, reply: Reply) -> Reply:
     if isinstance(made, str):
         made = Reply.text(made)
     if not isinstance(made, Reply):
-        wrong_type(hook, "after_model", made, "a Reply, a str or None")
+        raise WrongTypeError(hook, "after_model", made, "a Reply, a str or None")
     _check_message(hook, "after_model", made)
     return replace(made, usage=reply.usage, model=reply.model, others=reply.others)
 
 
 def _check_message(hook: Hook, method: str, reply: Reply) -> None:
     if not isinstance(reply.message, Mapping) or reply.message.get("role") != "assistant":
-        wrong_type(hook, method, reply, "a Reply whose message has the role 'assistant': Reply.text(...)")
+        raise WrongTypeError(hook, method, reply, "a Reply whose message has the role 'assistant': Reply.text(...)")
     try:
         Transcript([reply.message])
     except TranscriptError as error:
-        wrong_type(hook, method, reply, f"a Reply that can be sent ({error})")
+        raise WrongTypeError(hook, method, reply, f"a Reply that can be sent ({error})") from None
 
 
 def shown(reply: Reply, request: Request) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentkit.backend import Backend
 from agentkit.executor import Executor
-from agentkit.limits import Budget, Limits
+from agentkit.limits import Budget
 from agentkit.middleware.call_names import NamedCalls
 from agentkit.middleware.cancellation import Cancellable
 from agentkit.middleware.context_window import ContextSize, FitToContext, Window
@@ -35,7 +35,6 @@ class RunScope:
     early_start: of the agent. place: the index of the model that is wrapped.
     """
 
-    limits: Limits
     sampling: Mapping[str, Any]
     answer: TextAnswer
     executor: Executor
@@ -50,7 +49,7 @@ class RunScope:
 
 
 def _priced(backend: Backend, run: RunScope) -> Backend:
-    has_use = run.prices is not None or run.limits.cost is not None
+    has_use = run.prices is not None or run.budget.limits.cost is not None
     return Priced(backend, run.prices) if has_use else backend
 
 

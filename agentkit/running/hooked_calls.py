@@ -13,6 +13,7 @@ from agentkit._text import cut
 from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ArgumentsError, HookError, ToolError
 from agentkit.hooks import Hook, Proceed, ToolCallRequest, WrittenArguments, WrongTypeError
+from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.error_text import message_of
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tools import MAX_ERROR, Context, Tool
@@ -123,9 +124,8 @@ def answer(
         return failure(cut(message_of(error), MAX_ERROR))
     except (KeyboardInterrupt, NotAllowedError):
         raise
-    except BaseException as error:
-        logger.warning("a hook around tool %s raised %s", tool.name, type(error).__name__)
-        logger.debug("the hook's error", exc_info=True)
+    except BaseException as error:  # noqa: BLE001 - of a hook
+        log_raised(logger, logging.WARNING, f"a hook around tool {tool.name} raised", error)
         if isinstance(error, WrongTypeError):
             blame(error)
         return failure(_withheld(tool.name, innermost.was_run))

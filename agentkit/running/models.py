@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError
@@ -12,7 +12,6 @@ from agentkit.providers import resolve
 from agentkit.running.arguments import checked_model
 
 Model = str | Backend
-BALANCES = ("sticky",)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def models_of(model: Model | Sequence[Model], balance: Balance | None, around: C
 def _check_balance(balance: Any, *, has_list: bool) -> None:
     if balance is None:
         return
-    if balance not in BALANCES:
+    if balance not in get_args(Balance):
         raise ConfigurationError(f'balance={balance!r:.80} is not known: pass "sticky", or None to prefer the first')
     if not has_list:
         raise ConfigurationError(

@@ -11,8 +11,9 @@ from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import CallDelta, Event, OutputDelta, ReasoningDelta, ReplyDiscarded, Steps, TextDelta
 from agentkit.hooks import Hook, RunHook, WrongTypeError
 from agentkit.middleware.base import Middleware
-from agentkit.middleware.hooks import around_model, guarded, overrides, wrong_type
+from agentkit.middleware.hooks import around_model, guarded, overrides
 from agentkit.running.hooked_calls import Gate, answer
+from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import CallHooks, Context, Tool
 
@@ -117,7 +118,7 @@ class RunHooks(CallHooks):
 def _for_run(hook: Hook, context: Context[Any]) -> Hook:
     made: object = guarded(hook, "for_run", lambda: hook.for_run(context))
     if not isinstance(made, Hook):
-        wrong_type(hook, "for_run", made, "a Hook, such as self")
+        raise WrongTypeError(hook, "for_run", made, "a Hook, such as self")
     return made
 
 
@@ -125,9 +126,8 @@ def _show(hook: Hook, event: Event) -> None:
     try:
         if not isinstance(event, _DELTAS):
             hook.on_event(event)
-    except Exception as error:
-        logger.warning("%s.on_event raised %s", type(hook).__name__, type(error).__name__)
-        logger.debug("the hook's error", exc_info=True)
+    except Exception as error:  # noqa: BLE001 - it only looks
+        log_raised(logger, logging.WARNING, f"{type(hook).__name__}.on_event raised", error)
 
 
 class _Blaming(Middleware):
