@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from agentkit.plugins.installed import Plugin
 
 
 def lazy_exports(package: str, extra: str | None = None) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -78,43 +78,75 @@ class Registry:
     """Implementations by name: agentkit's own, and those that installed packages add by entry points.
 
     group: the group of the entry points. built_in: agentkit's own names, which entry points can't replace, each as
-    "module:attribute", imported when it is needed.
+    "module:attribute", imported when it is needed. problem: says of what an entry point stands for what is wrong with
+    it, "" for nothing.
     """
 
-    def __init__(self, group: str, built_in: Mapping[str, str]) -> None:
+    def __init__(self, group: str, built_in: Mapping[str, str], problem: Callable[[Any], str] = lambda _: "") -> None:
         self.group = group
         self.built_in = built_in
+        self._problem = problem
 
     def names(self) -> list[str]:
         """agentkit's own names in the order of the table, then those of other packages in alphabetical order."""
-        from importlib.metadata import entry_points
+        return [*self.built_in, *sorted({each.name for each in self.plugins() if not self._is_ours(each)})]
 
-        added = {each.name for each in entry_points(group=self.group)}
-        return [*self.built_in, *sorted(added - self.built_in.keys())]
+    def hint(self) -> str:
+        """What to add to an error about an unknown name: that plug-ins are turned off."""
+        from agentkit.plugins.installed import off_hint
+
+        return off_hint()
+
+    def plugins(self) -> "list[Plugin]":
+        """What installed packages add; nothing of it is imported."""
+        from agentkit.plugins.installed import plugins
+
+        return plugins(self.group)
 
     def find(self, name: str) -> Any:
-        """Return what a name stands for, None when it is unknown. Raises ConfigurationError when the entry point can't
-        be loaded."""
+        """Return what a name stands for, None when it is unknown. The entry points are looked up for a name that is not
+        agentkit's own, and only what has the name is imported. Raises ConfigurationError as `load` does."""
         if name in self.built_in:
             module, _, attribute = self.built_in[name].partition(":")
             return getattr(import_module(module), attribute)
-        from importlib.metadata import entry_points
+        plugin = self.plugin_named(name)
+        return None if plugin is None else self.load(plugin)
 
-        found = next(iter(entry_points(group=self.group, name=name)), None)
-        return None if found is None else load_entry_point(found)
+    def plugin_named(self, name: str) -> "Plugin | None":
+        """The plug-in of a name, also when it is written with other separators or capitals; None when it is unknown."""
+        from agentkit.plugins.installed import normal
+
+        found = [each for each in self.plugins() if not self._is_ours(each)]
+        exact = [each for each in found if each.name == name]
+        alike = exact or [each for each in found if normal(each.name) == normal(name)]
+        return alike[0] if len({each.name for each in alike}) == 1 else None
+
+    def load(self, plugin: "Plugin") -> Any:
+        """Return what an entry point stands for. Raises ConfigurationError, which names the distribution and the entry
+        point, when it can't be imported or is not what it has to be, when its name is agentkit's own, and when two
+        distributions give the name to different objects."""
+        if self._is_ours(plugin):
+            raise plugin.problem("the name is agentkit's own, which a package can't replace")
+        others = {
+            each.origin: each.value
+            for each in self.plugins()
+            if each.name == plugin.name and each.value != plugin.value and each.package != plugin.package
+        }
+        if others:
+            said = " and ".join(f"{origin} ({value})" for origin, value in others.items())
+            raise plugin.problem(f"the name is also that of {said}: uninstall one of the packages")
+        found = plugin.load()
+        problem = self._problem(found)
+        if problem:
+            raise plugin.problem(problem)
+        return found
+
+    def _is_ours(self, plugin: "Plugin") -> bool:
+        from agentkit.plugins.installed import normal
+
+        return normal(plugin.name) in map(normal, self.built_in)
 
 
-def load_entry_point(entry_point: "EntryPoint") -> Any:
-    """Return what an entry point stands for. Raises ConfigurationError, which names it, when it can't be loaded."""
-    from agentkit.errors import AgentkitError, ConfigurationError
-
-    try:
-        return entry_point.load()
-    except AgentkitError:
-        raise
-    except Exception as error:
-        package = f" of the package {entry_point.dist.name}" if entry_point.dist is not None else ""
-        raise ConfigurationError(
-            f"{entry_point.name!r}{package} can't be loaded (entry point {entry_point.group}, {entry_point.value}): "
-            f"{type(error).__name__}: {error}"
-        ) from error
+def not_callable(found: object) -> str:
+    """What is wrong with an object that has to be a function or a class; "" for one."""
+    return "" if callable(found) else f"it is neither a function nor a class (it is a {type(found).__name__})"

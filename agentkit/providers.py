@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import cast
 
-from agentkit._lazy import Registry
+from agentkit._lazy import Registry, not_callable
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError
+from agentkit.net.hosted import SHORT_NAMES
 from agentkit.net.model_names import split_name
 from agentkit.net.stored_keys import environment_with_keys
 
@@ -17,10 +18,12 @@ PROVIDERS = Registry(
         "vllm": "agentkit.backends.openai:from_name",
         "ollama": "agentkit.backends.openai:from_name",
         "lightllm": "agentkit.backends.lightllm:from_name",
+        **dict.fromkeys(SHORT_NAMES, "agentkit.backends.openai:from_name"),
         "vlmrun": "agentkit.backends.vlmrun:from_name",
         "gguf": "agentkit.backends.gguf:from_name",
         "extractive": "agentkit.backends.extractive:from_name",
     },
+    not_callable,
 )
 """What makes the backend of each provider: a function of the provider, the model, the URL or None, and the environment
 variables."""
@@ -40,8 +43,14 @@ def resolve(name: str, environment: Mapping[str, str] | None = None) -> Backend:
     make = PROVIDERS.find(provider)
     if make is None:
         raise ConfigurationError(
-            f"there is no model provider {provider!r}; use one of {', '.join(PROVIDERS.names())}. A model name is "
-            'provider:model[@url], such as "openai:gpt-5-mini" or "openai:NAME@http://localhost:8000/v1"'
+            f"there is no model provider {provider!r}; use one of {', '.join(PROVIDERS.names())}{PROVIDERS.hint()}. A "
+            'model name is provider:model[@url], such as "openai:gpt-5-mini" or "openai:NAME@http://localhost:8000/v1"'
         )
     given = environment_with_keys() if environment is None else environment
-    return cast(Backend, make(provider, model, url, given))
+    made = make(provider, model, url, given)
+    if not callable(getattr(made, "reply", None)):
+        raise ConfigurationError(
+            f"the model provider {provider!r} made a {type(made).__name__} for {model!r}: it has to be a backend, with "
+            "the methods of agentkit.backend.Backend"
+        )
+    return cast(Backend, made)

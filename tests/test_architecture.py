@@ -40,6 +40,7 @@ LAYERS = [
     ["net.charset", "net.media_type", "net.content_coding", "net.refresh", "net.page_cache", "net.url_guard"],
     ["net.pinned"],
     ["net.fetch"],
+    ["plugins.installed"],
     [
         *("_lazy", "message", "tooling.call_names"),
         *("net.hosted", "net.error_body", "net.error_words"),
@@ -168,12 +169,13 @@ LAYERS = [
         "middleware",
         "testing",
         "running",
+        "plugins",
     ],
     ["telemetry.otel"],
     ["telemetry"],
     ["serving.outage"],
     ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
-    ["serving.exchange", "serving.key_values", "serving.usage_history"],
+    ["serving.hook_loading", "serving.exchange", "serving.key_values", "serving.usage_history"],
     ["serving.answer_cache"],
     ["serving.chat_service"],
     ["serving.mqtt.settings", "serving.mqtt.limits", "serving.mqtt.model_fields", "serving.mqtt.session_queue"],
@@ -215,7 +217,7 @@ LAYERS = [
     ["cli.trace.runs"],
     ["cli.trace.page"],
     ["cli.trace.command", "cli.trace"],
-    ["cli.following", "cli.config", "cli.attachments"],
+    ["cli.following", "cli.config", "cli.attachments", "cli.plugin_commands"],
     ["cli.options", "cli.prompt"],
     ["cli.ask"],
     [
@@ -224,6 +226,7 @@ LAYERS = [
         "cli.chat",
         "cli.tools",
         "cli.mqtt",
+        "cli.plugins",
         "cli.serve",
         "cli.doctor.questions",
         "cli.doctor.oddities",
@@ -491,13 +494,13 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     direct = {
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
-    # net.stored_keys is what `resolve` reads; VLMRun() replaces a package that reads it; net.outgoing reads what each
+    # net.stored_keys is what `resolve` reads, plugins.installed whether names of other packages count; VLMRun() replaces a package that reads it; net.outgoing reads what each
     # HTTP library would read by itself; the process of an isolated tool gets the program's, that of a reader of
     # documents what Python needs and no key; telemetry.otel reads what all instrumentations of OpenTelemetry read
     assert direct == {
         "net.stored_keys",
         "cli.config",
-        "retrieval.embeddings",
+        "plugins.installed",
         "backends.vlmrun",
         "net.outgoing",
         "testing.cassette",

@@ -1,7 +1,8 @@
 """The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `trace`, `models`, `keys`, `config`, `tools`,
-`doctor`, `mqtt`, `serve`."""
+`plugins`, `doctor`, `mqtt`, `serve`, and commands of other packages."""
 
 import difflib
+import itertools
 import shlex
 import sys
 from typing import Annotated, Any
@@ -10,7 +11,6 @@ from agentkit.errors import ConfigurationError, MissingExtraError
 
 try:
     import typer
-    from typer.core import TyperGroup
 except ImportError:
     raise MissingExtraError("the command line", "cli") from None
 
@@ -21,14 +21,18 @@ from agentkit.cli.doctor.command import doctor
 from agentkit.cli.hidden_arguments import hide_arguments
 from agentkit.cli.models import models
 from agentkit.cli.mqtt import mqtt, mqtt_chat
+from agentkit.cli.plugin_commands import GroupWithPlugins
+from agentkit.cli.plugins import plugins
 from agentkit.cli.stores import leave
 from agentkit.cli.streams import usable_streams
 from agentkit.cli.tools import tools
 from agentkit.cli.trace.command import trace
-from agentkit.serving.environment import drop_service_links, set_defaults, show_warnings
+from agentkit.plugins.installed import OFF
+from agentkit.serving.environment import drop_service_links, hand_on, set_defaults, show_warnings
 
 CONFIGURED = ("ask", "chat", "models", "replay", "sessions", "trace")
 """The commands that read the configuration file."""
+NO_PLUGINS = "--no-plugins"
 
 
 class _App(typer.Typer):
@@ -42,17 +46,21 @@ class _App(typer.Typer):
             return super().__call__(*args, **options)
 
 
-class _Commands(TyperGroup):
+class _Commands(GroupWithPlugins):
     """The commands, and `ask` for what can only be a question: `agentkit "What is ...?"`, `agentkit -m NAME ...`.
 
     A single word may be a command that is misspelt, so it is an error."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        before = list(itertools.takewhile(lambda word: _normal(word) == NO_PLUGINS, args))
+        args = args[len(before) :]
+        if before:  # before the help, which lists the plug-ins
+            hand_on({OFF: 1})
         if args[:1] == ["help"]:
             args = [*args[1:], "--help"]
         elif args and self._is_question(ctx, args[0]):
             args = ["ask", *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, [*before, *args])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = _normal(args[0])
@@ -87,7 +95,12 @@ def _begin(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
+    no_plugins: Annotated[
+        bool, typer.Option(NO_PLUGINS, help=f"Use nothing that other packages add; also {OFF}=1.")
+    ] = False,
 ) -> None:
+    if no_plugins:
+        hand_on({OFF: 1})
     if context.invoked_subcommand in CONFIGURED:
         try:
             context.default_map = config.default_map()
@@ -118,6 +131,7 @@ app.command()(models)
 app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")
 app.command()(tools)
+app.command()(plugins)
 app.command(context_settings={"allow_extra_args": True})(mqtt)
 app.command("mqtt-chat")(mqtt_chat)
 app.command()(doctor)

@@ -13,6 +13,7 @@ from agentkit.cli.options import (
     AttachmentOption,
     ContinueOption,
     DocsOption,
+    HookOption,
     MarkdownOption,
     MaxTurnsOption,
     ModelOption,
@@ -29,6 +30,7 @@ from agentkit.cli.stores import StoreOption, chosen_session, leave
 from agentkit.message import Prompt
 from agentkit.record import error_record, result_record
 from agentkit.serving.environment import DEFAULT_MODEL
+from agentkit.serving.hook_loading import load_hooks
 from agentkit.serving.tool_loading import load_tools
 
 ANSWERED, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -52,6 +54,7 @@ def ask(
     system: SystemOption = None,
     docs: DocsOption = None,
     tool: ToolOption = None,
+    hook: HookOption = None,
     attachment: AttachmentOption = None,
     session: SessionOption = None,
     continue_: ContinueOption = False,
@@ -78,7 +81,8 @@ def ask(
             limits = Limits(turns=max_turns)
             tools = load_tools(tool or [], docs)
             instructions = INSTRUCTIONS if system is None else system
-            agent = Agent(name, tools=tools, instructions=instructions, limits=limits)
+            hooks = load_hooks(hook or [])
+            agent = Agent(name, tools=tools, instructions=instructions, limits=limits, hooks=hooks)
         except (ConfigurationError, LimitError) as error:
             leave(str(error), BAD_USAGE)
         leaving.callback(agent.close)

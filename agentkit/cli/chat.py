@@ -16,6 +16,7 @@ from agentkit.cli.following import Live, followed
 from agentkit.cli.options import (
     ContinueOption,
     DocsOption,
+    HookOption,
     MarkdownOption,
     MaxTurnsOption,
     ModelOption,
@@ -30,6 +31,7 @@ from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
 from agentkit.message import text_of
 from agentkit.serving.environment import DEFAULT_MODEL
+from agentkit.serving.hook_loading import load_hooks
 from agentkit.serving.tool_loading import load_tools
 from agentkit.sessions.memory import MemorySessions
 from agentkit.transcript import calls_of
@@ -48,6 +50,7 @@ def chat(
     continue_: ContinueOption = False,
     docs: DocsOption = None,
     tool: ToolOption = None,
+    hook: HookOption = None,
     system: SystemOption = None,
     max_turns: MaxTurnsOption = 25,
     markdown: MarkdownOption = None,
@@ -62,7 +65,8 @@ def chat(
     def make_agent(name: str) -> Agent:
         limits = Limits(turns=max_turns)
         instructions = INSTRUCTIONS if system is None else system
-        return Agent(name, tools=load_tools(tool or [], docs), instructions=instructions, limits=limits)
+        tools, hooks = load_tools(tool or [], docs), load_hooks(hook or [])
+        return Agent(name, tools=tools, instructions=instructions, limits=limits, hooks=hooks)
 
     with ExitStack() as leaving:
         try:

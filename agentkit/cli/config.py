@@ -21,6 +21,7 @@ KEYS: Mapping[str, type] = {
     "model": str,
     "system": str,
     "tool": list,
+    "hook": list,
     "docs": str,
     "max-turns": int,
     "markdown": bool,

@@ -9,14 +9,15 @@ import typer
 from agentkit import ConfigurationError
 from agentkit.cli.ask import BAD_USAGE
 from agentkit.cli.config import variable
-from agentkit.cli.options import complete_key
+from agentkit.cli.options import WITH_KEYS, complete_key
 from agentkit.cli.piped import piped_text
 from agentkit.cli.stores import leave
 from agentkit.net.stored_keys import keys_file, remove_key, store_key, stored_keys, variable_of
 
 app = typer.Typer(help="Store the API keys of model providers.", no_args_is_help=True)
 Name = Annotated[
-    str, typer.Argument(help="The provider: openai, lightllm, vlmrun.", autocompletion=complete_key, show_default=False)
+    str,
+    typer.Argument(help=f"The provider: {', '.join(WITH_KEYS)}.", autocompletion=complete_key, show_default=False),
 ]
 
 

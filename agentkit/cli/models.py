@@ -11,9 +11,10 @@ from agentkit import ConfigurationError
 from agentkit._text import without_credentials
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.config import configured, variable
+from agentkit.cli.options import WITH_KEYS
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import leave
-from agentkit.net.model_names import LOCAL, OPENAI_URL, openai_address, split_name
+from agentkit.net.model_names import LOCAL, OPENAI_URL, WITH_OPENAI_API, openai_address, split_name
 from agentkit.net.stored_keys import environment_with_keys, stored_keys, variable_of
 from agentkit.serving.environment import DEFAULT_MODEL
 
@@ -26,6 +27,12 @@ NEEDS = {
     "vllm": "vllm:MODEL[@url]",
     "ollama": "ollama:MODEL[@url]",
     "lightllm": "lightllm:MODEL[@url]",
+    "openrouter": "openrouter:MODEL[@url] OpenRouter",
+    "groq": "groq:MODEL[@url]      Groq",
+    "deepseek": "deepseek:MODEL[@url]  DeepSeek",
+    "mistral": "mistral:MODEL[@url]   Mistral",
+    "together": "together:MODEL[@url]  Together",
+    "gemini": "gemini:MODEL[@url]    Google's Gemini",
     "vlmrun": "vlmrun:MODEL[@url]    VLM Run",
     "gguf": "gguf:FILE             a model file, in this process",
     "extractive": "extractive            quotes the best sentences; no model",
@@ -86,7 +93,7 @@ def _overview(default: str) -> Iterator[str]:
 def _state(provider: str) -> str:
     if provider in LOCAL:
         return f"default: {LOCAL[provider]}"
-    if provider in ("openai", "lightllm", "vlmrun"):
+    if provider in WITH_KEYS:
         name = variable_of(provider)
         if variable(name):
             return f"key: {name}"
@@ -117,9 +124,9 @@ def _address(server: str) -> tuple[str, str | None, str, str]:
     if server.lower().startswith(("http://", "https://")):
         server = f"openai:@{server}"
     provider, _, url = split_name(server if ":" in server else f"{server}:")
-    if provider not in ("openai", *LOCAL):
+    if provider not in WITH_OPENAI_API:
         raise ConfigurationError(
-            f"{provider!r} can't list its models: use openai, {', '.join(LOCAL)}, each with or without @url, or a URL"
+            f"{provider!r} can't list its models: use {', '.join(WITH_OPENAI_API)}, each with or without @url, or a URL"
         )
     base, key = openai_address(provider, "MODEL", url, environment_with_keys())
     return base or OPENAI_URL, key, provider, f"@{without_credentials(url)}" if url else ""

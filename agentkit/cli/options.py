@@ -5,6 +5,10 @@ from typing import Annotated
 
 import typer
 
+from agentkit.net.hosted import SHORT_NAMES
+
+WITH_KEYS = ("openai", "lightllm", "vlmrun", *SHORT_NAMES)
+"""The providers whose keys can be stored."""
 MODEL_HELP = "provider:model\\[@url], as agentkit models lists them; default: extractive, which needs no model."
 
 
@@ -24,6 +28,12 @@ def _tools(incomplete: str) -> list[str]:
     return [name for name in TOOLS.names() if name.startswith(incomplete)]
 
 
+def _hooks(incomplete: str) -> list[str]:
+    from agentkit.serving.hook_loading import HOOKS
+
+    return [name for name in HOOKS.names() if name.startswith(incomplete)]
+
+
 def complete_session(incomplete: str) -> list[str]:
     """Return the names of the stored conversations that begin like this."""
     from agentkit.serving.environment import session_store
@@ -36,7 +46,7 @@ def complete_session(incomplete: str) -> list[str]:
 
 def complete_key(incomplete: str) -> list[str]:
     """Return the names of providers whose keys can be stored that begin like this."""
-    return [name for name in ("openai", "lightllm", "vlmrun") if name.startswith(incomplete)]
+    return [name for name in WITH_KEYS if name.startswith(incomplete)]
 
 
 ModelOption = Annotated[
@@ -55,6 +65,15 @@ ToolOption = Annotated[
         metavar="NAME|MODULE:NAME",
         help="A tool for the model to call; repeat the option for several.",
         autocompletion=_tools,
+    ),
+]
+HookOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hook",
+        metavar="NAME|MODULE:NAME",
+        help="A hook around requests, replies and tool calls; repeat the option for several, the outermost first.",
+        autocompletion=_hooks,
     ),
 ]
 SessionOption = Annotated[

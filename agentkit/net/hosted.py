@@ -4,6 +4,8 @@ Any other address may be a self-hosted server that applies a chat template: ther
 and special tokens in untrusted text would be interpreted as control tokens (docs/backends.md).
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 _DOMAINS = (
@@ -48,6 +50,25 @@ _DOMAINS = (
     *("modelscope.cn", "scaleway.ai", "ai.cloud.ovh.net", "databricks.com", "watsonx.ai", "cloud.ibm.com", "vlm.run"),
     *("ollama.com", "inceptionlabs.ai", "liquid.ai", "arcee.ai", "nscale.com", "gmi-serving.com", "crusoe.ai"),
 )
+
+
+class HostedAPI(NamedTuple):
+    """Where a hosted API with OpenAI's protocol is. url: its base URL. key: the environment variable of its key, which
+    is NAME_API_KEY for the provider's name, as keys are stored."""
+
+    url: str
+    key: str
+
+
+SHORT_NAMES: Mapping[str, HostedAPI] = {
+    "openrouter": HostedAPI("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
+    "groq": HostedAPI("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+    "deepseek": HostedAPI("https://api.deepseek.com", "DEEPSEEK_API_KEY"),
+    "mistral": HostedAPI("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+    "together": HostedAPI("https://api.together.ai/v1", "TOGETHER_API_KEY"),
+    "gemini": HostedAPI("https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
+}
+"""The providers with a short name, as in "groq:llama-3.3-70b-versatile"."""
 
 
 def is_hosted(base_url: str | None) -> bool:

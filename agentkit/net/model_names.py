@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
+from agentkit.net.hosted import SHORT_NAMES
 from agentkit.net.keys import checked_key
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -15,6 +16,9 @@ LOCAL = {
     "ollama": "http://localhost:11434/v1",
 }
 """Default base URLs of self-hosted servers; these accept any key."""
+
+WITH_OPENAI_API = ("openai", *LOCAL, *SHORT_NAMES)
+"""The providers whose addresses `openai_address` knows."""
 
 _URL = re.compile(r"@(?=[A-Za-z][A-Za-z0-9+.-]{0,20}://)")
 
@@ -31,23 +35,30 @@ def split_name(name: str) -> tuple[str, str, str | None]:
 def openai_address(
     provider: str, model: str, url: str | None, environment: Mapping[str, str]
 ) -> tuple[str | None, str | None]:
-    """Return the base URL, None for OpenAI's, and the key of `openai:MODEL`, `llamacpp:MODEL`, `vllm:MODEL` or
-    `ollama:MODEL`, each with or without `@url`. Raises ConfigurationError."""
+    """Return the base URL, None for OpenAI's, and the key of `provider:model[@url]`. provider: one of WITH_OPENAI_API.
+    Raises ConfigurationError."""
     url = _with_path(url)
-    if provider != "openai":
-        if not model and provider != "llamacpp":
-            raise ConfigurationError(f'"{provider}:" contains no model name: write {provider}:NAME[@url]')
+    if not model and provider != "llamacpp":
+        example = "openai:gpt-5-mini, or a model of the server" if provider == "openai" else f"{provider}:NAME[@url]"
+        raise ConfigurationError(f'"{provider}:" contains no model name: write {example}')
+    if provider in LOCAL:
         return url or LOCAL[provider], None
-    url = url or environment.get("OPENAI_BASE_URL") or None
-    if not model:
-        raise ConfigurationError('"openai:" contains no model name: write openai:gpt-5-mini, or a model of the server')
-    key = checked_key(environment.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
+    variable = key_variable(provider)
+    key = checked_key(environment.get(variable), variable)
+    if provider == "openai":
+        url = url or environment.get("OPENAI_BASE_URL") or None
     if not key and not url:
+        server = "a self-hosted server" if provider == "openai" else "another server with the same API"
         raise ConfigurationError(
-            f"openai:{model} needs a key: set OPENAI_API_KEY, store it with agentkit keys set openai, or use a "
-            f"self-hosted server with openai:{model}@http://host:port/v1"
+            f"{provider}:{model} needs a key: set {variable}, store it with agentkit keys set {provider}, or use "
+            f"{server} with {provider}:{model}@http://host:port/v1"
         )
-    return url, key
+    return url or (SHORT_NAMES[provider].url if provider in SHORT_NAMES else None), key
+
+
+def key_variable(provider: str) -> str:
+    """The environment variable of the key of "openai" or a provider with a short name."""
+    return SHORT_NAMES[provider].key if provider in SHORT_NAMES else "OPENAI_API_KEY"
 
 
 def _with_path(url: str | None) -> str | None:

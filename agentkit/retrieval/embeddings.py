@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import threading
 import weakref
@@ -15,7 +14,15 @@ from agentkit._forking import awaited_by_forks, notice_fork
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError, ToolError
 from agentkit.net.keys import blotted, checked_key
-from agentkit.net.model_names import LOCAL, NO_KEY, OPENAI_URL, openai_address, split_name
+from agentkit.net.model_names import (
+    LOCAL,
+    NO_KEY,
+    OPENAI_URL,
+    WITH_OPENAI_API,
+    key_variable,
+    openai_address,
+    split_name,
+)
 from agentkit.net.stored_keys import environment_with_keys
 
 if TYPE_CHECKING:
@@ -74,13 +81,15 @@ class OpenAIEmbedder:
         self._prefixes = next(known, ("", "")) if prefixes is None else prefixes
         self._lock = awaited_by_forks(threading.RLock())  # held while OpenSSL is set up
         self._client: OpenAI | None = None
+        self._key_variable = "OPENAI_API_KEY"
 
     def __repr__(self) -> str:
         return f"OpenAIEmbedder({self._model!r}, base_url={without_credentials(self._url)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled without its connections and its key, which is read from the environment again."""
-        return _again, (self._model, self._url, self._timeout, self._prefixes)
+        variable = None if self._key == NO_KEY else self._key_variable
+        return _again, (self._model, self._url, self._timeout, self._prefixes, variable)
 
     @property
     def model(self) -> str:
@@ -156,17 +165,23 @@ def embedder(name: str, environment: Mapping[str, str] | None = None) -> OpenAIE
     when the provider is unknown or a key is missing.
     """
     provider, model, url = split_name(name)
-    if provider != "openai" and provider not in LOCAL:
+    if provider not in WITH_OPENAI_API:
         raise ConfigurationError(
-            f"there are no embeddings of {name!r}: write provider:model[@url] with one of openai, {', '.join(LOCAL)}"
+            f"there are no embeddings of {name!r}: write provider:model[@url] with one of {', '.join(WITH_OPENAI_API)}"
         )
     given = environment_with_keys() if environment is None else environment
     base_url, key = openai_address(provider, model, url, given)
-    return OpenAIEmbedder(model or "default", base_url, key)
+    made = OpenAIEmbedder(model or "default", base_url, key)
+    if provider not in LOCAL:
+        made._key_variable = key_variable(provider)
+    return made
 
 
-def _again(model: str, url: str, timeout: float, prefixes: tuple[str, str]) -> OpenAIEmbedder:
-    return OpenAIEmbedder(model, url, os.environ.get("OPENAI_API_KEY"), timeout=timeout, prefixes=prefixes)
+def _again(model: str, url: str, timeout: float, prefixes: tuple[str, str], variable: str | None) -> OpenAIEmbedder:
+    key = environment_with_keys().get(variable) if variable is not None else None
+    made = OpenAIEmbedder(model, url, key, timeout=timeout, prefixes=prefixes)
+    made._key_variable = variable or made._key_variable
+    return made
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:

@@ -17,7 +17,7 @@ DEFAULT_MODEL = "extractive"
 Level = Literal["debug", "info", "warning", "error"]
 """What is logged at least."""
 
-READ_ELSEWHERE = frozenset({"AGENTKIT_CACHE", "AGENTKIT_RECORD", "AGENTKIT_SEARCH"})
+READ_ELSEWHERE = frozenset({"AGENTKIT_CACHE", "AGENTKIT_NO_PLUGINS", "AGENTKIT_RECORD", "AGENTKIT_SEARCH"})
 """Variables of this program that are no settings of a service."""
 
 _LINKED_PORT = re.compile(r"_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")

@@ -15,6 +15,7 @@ TOOLS = Registry(
         "visit": "agentkit_tools:visit",
         "load_image": "agentkit_tools:load_image",
     },
+    lambda found: _problem(found),
 )
 """The tools that have a name, each a tool, a function, or a list of these: those of the tool pack that need no folder,
 and those of other packages."""
@@ -47,26 +48,35 @@ def load(name: str) -> list[AnyTool]:
     """Return the tool, the function, or the list of these that a name of TOOLS or `module:name` refers to. The working
     directory is searched for the module too. Raises ConfigurationError when it can't be loaded."""
     module, _, attribute = name.partition(":")
-    found = _attribute(name, module, attribute) if module and attribute else TOOLS.find(name)
+    found = attribute_of("--tool", name) if module and attribute else TOOLS.find(name)
     if found is None:
         known = ", ".join(TOOLS.names())
         raise ConfigurationError(
             f"--tool {name!r}: there is no such tool: write module:name, such as mytools:lookup, or one of {known}"
+            f"{TOOLS.hint()}"
         )
-    tools = list(found) if isinstance(found, list | tuple) else [found]
-    if not tools or not all(callable(each) for each in tools):
-        raise ConfigurationError(f"--tool {name!r}: it is neither a tool nor a function, nor a non-empty list of these")
-    return tools
+    if problem := _problem(found):
+        raise ConfigurationError(f"--tool {name!r}: {problem}")
+    return list(found) if isinstance(found, list | tuple) else [found]
 
 
-def _attribute(name: str, module_name: str, attribute: str) -> Any:
+def _problem(found: object) -> str:
+    tools = found if isinstance(found, list | tuple) else [found]
+    is_right = bool(tools) and all(callable(each) for each in tools)
+    return "" if is_right else "it is neither a tool nor a function, nor a non-empty list of these"
+
+
+def attribute_of(option: str, name: str) -> Any:
+    """Return what `module:name` refers to; the working directory is searched too. option: that the name was given to.
+    Raises ConfigurationError when there is no such module, or nothing of that name in it."""
+    module_name, _, attribute = name.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise ConfigurationError(f"--tool {name!r}: the module can't be imported: {error}") from None
+        raise ConfigurationError(f"{option} {name!r}: the module can't be imported: {error}") from None
     try:
         return getattr(module, attribute)
     except AttributeError:
-        raise ConfigurationError(f"--tool {name!r}: the module {module_name} has no {attribute!r}") from None
+        raise ConfigurationError(f"{option} {name!r}: the module {module_name} has no {attribute!r}") from None

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from agentkit._lazy import Registry
+from agentkit._lazy import Registry, not_callable
 from agentkit.errors import ConfigurationError
 from agentkit.session import Sessions
 from agentkit.sessions.redis_url import SCHEMES as REDIS_SCHEMES
@@ -16,6 +16,7 @@ STORES = Registry(
         **dict.fromkeys(REDIS_SCHEMES, "agentkit.sessions.redis:RedisSessions"),
         "memory": "agentkit.sessions.memory:from_url",
     },
+    not_callable,
 )
 """What opens the stores of each URL scheme: a function of the URL, or a class whose first argument is the URL."""
 
@@ -44,7 +45,7 @@ def open_sessions(where: str | os.PathLike[str]) -> Sessions:
         known = ", ".join(f"{each}:" for each in STORES.names())
         raise ConfigurationError(
             f"there is no session store {scheme!r}: use a path or one of {known} (for a file of such a name, "
-            "write sqlite:PATH)"
+            f"write sqlite:PATH){STORES.hint()}"
         )
     opened = make(scheme + where[len(scheme) :] if found else where)
     if not isinstance(opened, Sessions):

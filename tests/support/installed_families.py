@@ -10,7 +10,7 @@ from agentkit.text import any_format, families, special_tokens
 from tests.support.package import write_package
 
 
-def _forget() -> None:
+def forget() -> None:
     """Forget what was read from the families, so that the next use reads the entry points again."""
     importlib.invalidate_caches()
     families._loaded.cache_clear()
@@ -27,9 +27,9 @@ def installed(folder: Path, **entry_points: str) -> Iterator[None]:
     by its name."""
     write_package(folder, "other_families", "", {"agentkit.families": entry_points})
     sys.path.insert(0, str(folder))
-    _forget()
+    forget()
     try:
         yield
     finally:
         sys.path.remove(str(folder))
-        _forget()
+        forget()

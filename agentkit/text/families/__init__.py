@@ -7,15 +7,12 @@ Another package adds a family by an entry point in the group "agentkit.families"
 import logging
 import re
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import Any
 
-from agentkit._lazy import load_entry_point
-from agentkit.errors import AgentkitError, ConfigurationError
+from agentkit._lazy import Registry
+from agentkit.errors import ConfigurationError
 from agentkit.text.computed_once import ComputedOnce
 from agentkit.text.families.family import Family, Variant
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 __all__ = ["Family", "Variant", "families", "family_named", "family_of"]
 
@@ -99,8 +96,6 @@ MODULES = (
 )
 """A model belongs to one of them: their patterns do not overlap."""
 
-GROUP = "agentkit.families"
-
 logger = logging.getLogger("agentkit")
 
 
@@ -132,35 +127,41 @@ def family_of(model: str) -> Family | None:
 @ComputedOnce
 def _loaded() -> tuple[tuple[Family, ...], dict[str, str]]:
     """Returns the families, and what is wrong with each entry point that can't be loaded."""
-    from importlib.metadata import entry_points
-
     found: list[Family] = []
     failed: dict[str, str] = {}
-    for entry_point in entry_points(group=GROUP):
+    for plugin in FAMILIES.plugins():
         try:
-            found += _families_in(entry_point)
-        except AgentkitError as error:
-            failed[entry_point.name] = str(error)
-            logger.warning("a model family is left out: %s", error)
-    found += [import_module(f"{__name__}.{module}").FAMILY for module in MODULES]
-    return tuple(found), failed
+            found += _listed(FAMILIES.load(plugin))
+        except ConfigurationError as error:
+            if plugin.name not in failed:
+                failed[plugin.name] = str(error)
+                logger.warning("a model family is left out: %s", error)
+    return (*found, *_own()), failed
 
 
-def _families_in(entry_point: "EntryPoint") -> list[Family]:
-    loaded = load_entry_point(entry_point)
-    found = list(loaded) if isinstance(loaded, list | tuple) else [loaded]
-    for family in found:
+def _own() -> list[Family]:
+    return [import_module(f"{__name__}.{module}").FAMILY for module in MODULES]
+
+
+def _listed(loaded: Any) -> list[Any]:
+    return list(loaded) if isinstance(loaded, list | tuple) else [loaded]
+
+
+def _problem(loaded: Any) -> str:
+    """What is wrong with what an entry point stands for; "" for a family or several."""
+    own = {family.name for family in _own()}
+    for family in _listed(loaded):
         if not isinstance(family, Family):
-            raise ConfigurationError(f"the entry point {entry_point.value} ({GROUP}) is not a Family: {family!r:.100}")
+            return f"it is not a Family: {family!r:.100}"
+        if family.name in own:
+            return f"{family.name!r} is the name of a family of agentkit's own, which a package can't replace"
         for pattern in (*family.patterns, *(variant.pattern for variant in family.variants)):
-            _check(pattern, entry_point)
-    return found
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                return f"it has an invalid pattern {pattern!r}: {error}"
+    return ""
 
 
-def _check(pattern: str, entry_point: "EntryPoint") -> None:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ConfigurationError(
-            f"the entry point {entry_point.value} ({GROUP}) has an invalid pattern {pattern!r}: {error}"
-        ) from None
+FAMILIES = Registry("agentkit.families", {}, _problem)
+"""The families of other packages. agentkit's own, which they can't replace, are found by `MODULES`."""
