@@ -28,7 +28,7 @@ LAYERS = [
         "retrieval.stop_words",
         "running.misuse",
     ],
-    ["_forking"],
+    ["_forking", "net.failed_generation"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers"],
     ["tooling.closing", "tooling.read_only", "net.cache_file", "net.exchanges", "net.rate_headers"],
     ["net.rate_limits"],
@@ -140,7 +140,7 @@ LAYERS = [
         *("middleware.history_cut", "middleware.text_answer", "backends.text_reply"),
         *("middleware.as_sent", "middleware.model_health", "middleware.server_placement"),
     ],
-    ["backends.refused_images", "backends.tool_arrival"],
+    ["backends.refused_images", "backends.tool_arrival", "backends.failed_calls"],
     ["backends.adapting", "lightllm.chosen_family"],
     ["middleware.*", "backends.fallback_calls", "lightllm.tool_call_types", "lightllm.generate_api", "testing.*"],
     ["lightllm.openai_types", "lightllm.over_requests", "lightllm.request"],
@@ -332,6 +332,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "backends.adapting",
         "backends.refused_images",
         "backends.tool_arrival",
+        "backends.failed_calls",
         "sessions.damage",
         "sessions.log",
         "sessions.writer",
@@ -494,9 +495,10 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     direct = {
         name for name, path in modules().items() if re.search(r"os\.(environ|getenv)", path.read_text(encoding="utf-8"))
     }
-    # net.stored_keys is what `resolve` reads, plugins.installed whether names of other packages count; VLMRun() replaces a package that reads it; net.outgoing reads what each
-    # HTTP library would read by itself; the process of an isolated tool gets the program's, that of a reader of
-    # documents what Python needs and no key; telemetry.otel reads what all instrumentations of OpenTelemetry read
+    # net.stored_keys is what `resolve` reads, plugins.installed whether names of packages count; VLMRun() replaces a
+    # package that reads it; net.outgoing reads what each HTTP library would read by itself; the process of an isolated
+    # tool gets the program's, that of a reader of documents what Python needs and no key; telemetry.otel reads what all
+    # instrumentations of OpenTelemetry read
     assert direct == {
         "net.stored_keys",
         "cli.config",

@@ -23,6 +23,7 @@ from agentkit.backends.chat_protocol import (
     context_length_in,
     merged_sampling,
 )
+from agentkit.backends.failed_calls import chunk_of
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
@@ -165,11 +166,26 @@ class OpenAIBackend:
                 yield from self._attempted(client, request, sending, accumulator)
                 return
             except APIError as error:
+                if request.tools and (written := chunk_of(error)) is not None:
+                    yield from self._reread(request, written, error)
+                    return
                 is_refusal = accumulator.is_empty and (
                     self._narrows_messages(error, request) or sending.adapts_to(error)
                 )
                 if not is_refusal:
                     raise
+
+    def _reread(self, request: Request, written: Mapping[str, Any], error: "APIError") -> ReplyStream:
+        """The reply with the calls in what the model wrote, which the server could not parse. Raises its error when
+        there are none."""
+        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin)
+        text = ReplyText(request, self.model, reads_calls=True)
+        deltas = [visible for delta in accumulator.feed(written) for visible in text.read(delta)]
+        deltas += text.finish(accumulator.reply())
+        reply = deltas[-1]
+        if not isinstance(reply, Reply) or not reply.message.get("tool_calls"):
+            raise error
+        yield reply
 
     def _attempted(
         self, client: "OpenAI", request: Request, sending: Adapting, accumulator: Accumulator

@@ -11,6 +11,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage
 from agentkit.middleware.base import Middleware, model_name
+from agentkit.net.hosted import SHORT_NAMES
 
 logger = logging.getLogger("agentkit")
 
@@ -86,9 +87,14 @@ def known_cost(model: str, base_url: str | None, usage: Usage) -> float | None:
     counted = genai_prices.Usage(
         input_tokens=usage.input_tokens, cache_read_tokens=usage.cached_tokens, output_tokens=usage.output_tokens
     )
+    named = next((name for name, api in SHORT_NAMES.items() if api.url == base_url), None)
+    where = {"provider_id": named} if named in _KNOWN_BY_NAME else {"provider_api_url": base_url}
     try:
-        if base_url:
-            return float(genai_prices.calc_price(counted, model_ref=model, provider_api_url=base_url).total_price)
-        return float(genai_prices.calc_price(counted, model_ref=model, provider_id="openai").total_price)
+        return float(genai_prices.calc_price(counted, model_ref=model, **(where if base_url else _OPENAI)).total_price)
     except (LookupError, ValueError):
         return None
+
+
+_OPENAI = {"provider_id": "openai"}
+_KNOWN_BY_NAME = ("together",)
+"""Providers whose prices genai-prices knows at an earlier address only."""

@@ -1,6 +1,7 @@
 """Retries a request once when the reply is empty (no text, no tool call, no refusal) or ends with an error, its stream
-breaks (an event that is not JSON breaks it too), or a 200 carries an overload or server error. Other failures are
-retried by the HTTP client. Where another model stands ready only an empty reply is: which failed is left to it."""
+breaks (an event that is not JSON breaks it too), a 200 carries an overload or server error, or the server could not
+parse the model's tool call. Other failures are retried by the HTTP client. Where another model stands ready only an
+empty reply is: which failed is left to it."""
 
 import logging
 import time
@@ -12,6 +13,7 @@ from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
 from agentkit.middleware.base import Middleware, model_name
 from agentkit.net.attempts import retries_allowed
+from agentkit.net.failed_generation import failed_generation
 from agentkit.net.overflow import too_long
 
 logger = logging.getLogger("agentkit.run")
@@ -99,6 +101,8 @@ def _broken_off(reply: Reply) -> Exception:
 def _pause_after(error: Exception, request: Request, has_yielded: bool) -> float | None:
     """The seconds after which a request that has failed is sent again; None when it is not."""
     if request.stream and _is_broken_stream(error, has_yielded):
+        return 0.0
+    if failed_generation(error) is not None:  # the model may write the call in another way
         return 0.0
     return PAUSE if _is_transient_in_body(error) else None
 
