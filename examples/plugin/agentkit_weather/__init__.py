@@ -1,0 +1,1 @@
+"""Weather for agentkit: a tool, a hook and a command."""
