@@ -89,7 +89,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """agentkit's own names in the order of the table, then those of other packages in alphabetical order."""
-        return [*self.built_in, *sorted({each.name for each in self.plugins() if not self._is_ours(each)})]
+        return [*self.built_in, *sorted({each.name for each in self.usable()})]
 
     def hint(self) -> str:
         """What to add to an error about an unknown name: that plug-ins are turned off."""
@@ -102,6 +102,10 @@ class Registry:
         from agentkit.plugins.installed import plugins
 
         return plugins(self.group)
+
+    def usable(self) -> "list[Plugin]":
+        """What installed packages add under names that are not agentkit's own."""
+        return [each for each in self.plugins() if not self._is_ours(each)]
 
     def find(self, name: str) -> Any:
         """Return what a name stands for, None when it is unknown. The entry points are looked up for a name that is not
@@ -116,7 +120,7 @@ class Registry:
         """The plug-in of a name, also when it is written with other separators or capitals; None when it is unknown."""
         from agentkit.plugins.installed import normal
 
-        found = [each for each in self.plugins() if not self._is_ours(each)]
+        found = self.usable()
         exact = [each for each in found if each.name == name]
         alike = exact or [each for each in found if normal(each.name) == normal(name)]
         return alike[0] if len({each.name for each in alike}) == 1 else None

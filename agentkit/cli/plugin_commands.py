@@ -68,12 +68,15 @@ _COMPLETION = ("install_completion", "show_completion")
 """Options that typer gives every program, which are agentkit's here."""
 
 
+_LISTED = "agentkit.cli.plugin_commands"
+
+
 class GroupWithPlugins(TyperGroup):
     """A group whose commands are its own, and for other names those of other packages."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of a name; None when there is none."""
-        own = super().get_command(ctx, cmd_name)
+        own = super().get_command(ctx, cmd_name) or ctx.meta.get(_LISTED, {}).get(cmd_name)
         if own is not None or cmd_name.startswith("-"):
             return own
         plugin = COMMANDS.plugin_named(cmd_name)
@@ -81,7 +84,6 @@ class GroupWithPlugins(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the commands, those of other packages at the end."""
-        return [
-            *super().list_commands(ctx),
-            *(name for name in COMMANDS.names()[len(OWN) :] if name == printable(name)),
-        ]
+        found = {each.name: PluginCommand(each) for each in COMMANDS.usable() if each.name == printable(each.name)}
+        ctx.meta[_LISTED] = found  # so that help looks for them once
+        return [*super().list_commands(ctx), *sorted(found)]
