@@ -180,9 +180,10 @@ class OpenAIBackend:
         there are none."""
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin)
         text = ReplyText(request, self.model, reads_calls=True)
-        deltas = [visible for delta in accumulator.feed(written) for visible in text.read(delta)]
-        deltas += text.finish(accumulator.reply())
-        reply = deltas[-1]
+        for delta in accumulator.feed(written):
+            for _ in text.read(delta):
+                pass
+        *_, reply = text.finish(accumulator.reply())
         if not isinstance(reply, Reply) or not reply.message.get("tool_calls"):
             raise error
         yield reply
