@@ -63,7 +63,8 @@ class AgentTools:
 def _made(tools: Iterable[Any]) -> Iterable[Tool[..., Any] | Toolset]:
     """Functions become tools; toolsets stay."""
     for is_toolset, group in itertools.groupby(tools, lambda each: isinstance(each, Toolset)):
-        yield from group if is_toolset else Toolbox(group)
+        members = list(group)
+        yield from members if is_toolset else Toolbox(members)
 
 
 def _differ(one: object, other: object) -> bool:
