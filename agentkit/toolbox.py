@@ -6,6 +6,7 @@ from typing import Any
 from agentkit._text import json_bytes
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.call_names import meant, meant_with_qualifier
+from agentkit.tooling.foreign import with_foreign
 from agentkit.tooling.schema_dialects import Dialect, tool_for
 from agentkit.tools import Tool, tool
 
@@ -19,7 +20,7 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = ()) -> None:
         self._tools: dict[str, Tool[..., Any]] = {}
-        for given in _listed(tools):
+        for given in with_foreign(_listed(tools)):
             made = given if isinstance(given, Tool) else tool(_callable(given))
             if made.waits_for_object:
                 raise ToolDefinitionError(
