@@ -8,7 +8,7 @@ from typing import Any
 from agentkit.tooling.foreign.call import ForeignCall, Found, beside, failed, refused
 from agentkit.tooling.foreign.content import image_part, joined
 from agentkit.tooling.foreign.needs import injected
-from agentkit.tooling.foreign.schemas import parameters_of, valid_name
+from agentkit.tooling.foreign.schemas import parameters_of, valid_name, variadic_of
 from agentkit.tooling.objects import get, has
 from agentkit.tooling.options import ToolArguments
 
@@ -52,7 +52,7 @@ def found(function: Any) -> Found:
     name = valid_name(function.name)
     _refuse_what_needs_agno(function, name)
     prepared = _prepared(function)
-    parameters = parameters_of(prepared.parameters, name, is_open=_takes_others(function.entrypoint))
+    parameters = parameters_of(prepared.parameters, name, function=function.entrypoint)
     options: ToolArguments = {}
     if get(function, "requires_confirmation") or get(function, "approval_type") == "required":
         options["approve"] = True
@@ -88,10 +88,6 @@ def _signature(function: Any) -> list[inspect.Parameter]:
         return []
 
 
-def _takes_others(function: Any) -> bool:
-    return any(each.kind is each.VAR_KEYWORD for each in _signature(function))
-
-
 def _prepared(function: Any) -> Any:
     """A copy with its schema, which agno makes only when an agent runs."""
     made = function.model_copy(deep=True) if has(function, "model_copy") else copy.copy(function)
@@ -106,7 +102,7 @@ class AgnoCall(ForeignCall):
     kind = "agno function"
 
     def __init__(self, target: Any, prepared: Any) -> None:
-        super().__init__(target, inspect.unwrap(target.entrypoint))
+        super().__init__(target, inspect.unwrap(target.entrypoint), variadic_of(target.entrypoint))
         self._prepared = prepared
         functions = (target.entrypoint, get(target, "pre_hook"), get(target, "post_hook"), *(get(target, "tool_hooks") or ()))
         self.is_async = any(map(_is_async, functions))

@@ -29,19 +29,23 @@ class _Place:
 class ForeignCall:
     """Calls a tool of another framework with arguments by name. Several threads may do so at once.
 
-    target: the tool. origin: the function that it was made of, by whose name it may be found in its module.
+    target: the tool. origin: the function that it was made of, by whose name it may be found in its module. variadic:
+    the name of its `**kwargs`, and more.
     """
 
     kind: ClassVar[str]
     """Of what framework, for error messages."""
 
-    def __init__(self, target: Any, origin: Any = None) -> None:
+    def __init__(self, target: Any, origin: Any = None, variadic: tuple[str, ...] = ()) -> None:
         self.target = target
         self.origin = origin
+        self._others = variadic[0] if variadic else ""
 
     def __call__(self, /, **arguments: Any) -> Any:
         """Returns the result, or a coroutine that does. Raises what the tool raises, and ToolError in place of what it
         raises for the model to read."""
+        if self._others and isinstance(arguments.get(self._others), dict):  # models write {"kwargs": {...}}
+            arguments |= arguments.pop(self._others)
         try:
             value = self.begun(arguments)
         except Exception as error:

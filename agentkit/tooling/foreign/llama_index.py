@@ -5,7 +5,7 @@ from typing import Any
 
 from agentkit.tooling.foreign.call import ForeignCall, Found, failed, raised_by, refused
 from agentkit.tooling.foreign.content import shown_parts
-from agentkit.tooling.foreign.schemas import parameters_of, valid_name
+from agentkit.tooling.foreign.schemas import parameters_of, valid_name, variadic_of
 from agentkit.tooling.objects import get, has
 from agentkit.tooling.options import ToolArguments
 
@@ -16,7 +16,7 @@ _INPUT = {"properties": {"input": {"type": "string"}}, "required": ["input"]}
 def is_tool(value: Any) -> bool:
     """Whether it has the form of a tool of LlamaIndex."""
     about = get(value, "metadata")
-    return about is not None and hasattr(about, "fn_schema") and hasattr(about, "name") and has(value, "__call__")
+    return hasattr(about, "fn_schema") and isinstance(get(about, "description"), str) and has(value, "__call__")
 
 
 def found(tool: Any) -> Found:
@@ -31,7 +31,7 @@ def found(tool: Any) -> Found:
             "@tool of agentkit that takes the run's `Context`",
         )
     schema = _INPUT if about.fn_schema is None else about.fn_schema
-    parameters = parameters_of(schema, name, hidden=given.keys(), is_open=False)
+    parameters = parameters_of(schema, name, hidden=given.keys(), is_open=False, function=get(tool, "real_fn"))
     options: ToolArguments = {"ends_run": True} if get(about, "return_direct") else {}
     return Found(name, str(get(about, "description") or ""), parameters, LlamaIndexCall(tool), options)
 
@@ -42,7 +42,7 @@ class LlamaIndexCall(ForeignCall):
     kind = "LlamaIndex tool"
 
     def __init__(self, target: Any) -> None:
-        super().__init__(target, get(target, "real_fn"))
+        super().__init__(target, get(target, "real_fn"), variadic_of(get(target, "real_fn")))
         self.is_async = inspect.iscoroutinefunction(self.origin) and has(target, "acall")
 
     def begun(self, arguments: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentkit.tooling.foreign.call import ForeignCall, Found, beside, refused
 from agentkit.tooling.foreign.content import image_part, joined
-from agentkit.tooling.foreign.schemas import parameters_of, valid_name
+from agentkit.tooling.foreign.schemas import parameters_of, valid_name, variadic_of
 from agentkit.tooling.objects import get, has
 from agentkit.tooling.results import rendered
 from agentkit.tooling.settling import settled
@@ -46,16 +46,8 @@ def found(tool: Any) -> Found:
     name = valid_name(tool.name)
     if not callable(tool.implementation):
         raise refused(name, "it has no implementation: the server of the model runs it, and others don't know it")
-    parameters = parameters_of(tool.input_schema, name, is_open=_takes(tool.implementation, inspect.Parameter.VAR_KEYWORD))
+    parameters = parameters_of(tool.input_schema, name, function=tool.implementation)
     return Found(name, inspect.cleandoc(get(tool, "description") or ""), parameters, LlmCall(tool), {})
-
-
-def _takes(function: Any, what: Any) -> bool:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    return any(what in (each.kind, each.name) for each in parameters)
 
 
 class LlmCall(ForeignCall):
@@ -64,12 +56,13 @@ class LlmCall(ForeignCall):
     kind = "llm tool"
 
     def __init__(self, target: Any) -> None:
-        super().__init__(target, target.implementation)
+        super().__init__(target, target.implementation, variadic_of(target.implementation))
+        self._takes_call = _CALL in _names_of(target.implementation)
 
     def begun(self, arguments: dict[str, Any]) -> Any:
         """Call the tool."""
         function = self.target.implementation
-        if not _takes(function, _CALL):
+        if not self._takes_call:
             return function(**arguments)
         make = beside(self.target, "ToolCall") or SimpleNamespace
         call = make(name=self.target.name, arguments=arguments, tool_call_id=None)
@@ -92,3 +85,10 @@ def _shown(attachment: Any) -> Any:
     if isinstance(kind, str) and not kind.startswith("image/"):
         return f"(an attachment of the type {kind}, which can't be shown)"
     return image_part(data=get(attachment, "content"), url=get(attachment, "url"), path=get(attachment, "path"))
+
+
+def _names_of(function: Any) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ()

@@ -15,6 +15,7 @@ from agentkit.tooling.foreign.needs import injected
 from agentkit.tooling.foreign.schemas import parameters_of, valid_name
 from agentkit.tooling.objects import get
 from agentkit.tooling.options import ToolArguments
+from agentkit.tooling.schema import without_titles
 from agentkit.tooling.settling import settled
 from agentkit.tooling.stop import Stop
 
@@ -31,8 +32,9 @@ def found(tool: Any) -> Found:
     """The tool for a model. Raises ToolDefinitionError for one that needs a run of that SDK."""
     name = valid_name(tool.name)
     _refuse_what_needs_a_run(tool, name)
-    parameters = parameters_of(tool.params_json_schema, name)
-    parameters, nullable = _with_optional(parameters)
+    parameters = without_titles(parameters_of(_relaxed(tool.params_json_schema), name))
+    nullable = frozenset(each for each in parameters.get("required", ()) if _takes_null(parameters["properties"][each]))
+    parameters["required"] = [each for each in parameters.get("required", ()) if each not in nullable]
     options: ToolArguments = {}
     needs_approval, timeout = get(tool, "needs_approval"), get(tool, "timeout_seconds")
     if needs_approval:
@@ -85,21 +87,17 @@ def _holds(value: Any) -> bool:
     return value is not None and hasattr(value, "_invoke_tool_impl")
 
 
-def _with_optional(parameters: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
-    """The schema without the demand of strict mode that each argument is given: one with a default is optional, and so
-    is one that may be null. Returns the names of the latter too."""
-    required = []
-    nullable = set()
-    for name in parameters.get("required", ()):
-        schema = parameters["properties"][name]
-        if isinstance(schema, Mapping) and "default" in schema:
-            continue
-        if _takes_null(schema):
-            nullable.add(name)
-        else:
-            required.append(name)
-    rest = {key: each for key, each in parameters.items() if key != "required"}
-    return {**rest, **({"required": required} if required else {})}, frozenset(nullable)
+def _relaxed(schema: Any) -> Any:
+    """The schema without the demand of strict mode that arguments with a default are given too."""
+    if isinstance(schema, list):
+        return [_relaxed(each) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    made = {key: each if key in ("default", "enum", "const") else _relaxed(each) for key, each in schema.items()}
+    properties, required = schema.get("properties"), schema.get("required")
+    if isinstance(properties, Mapping) and isinstance(required, list):
+        made["required"] = [each for each in required if "default" not in (properties.get(each) or ())]
+    return made
 
 
 def _takes_null(schema: Any) -> bool:

@@ -1,6 +1,7 @@
 """The schema of another framework's tool as the parameters of a tool, and its name as one that servers accept."""
 
 import hashlib
+import inspect
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -24,11 +25,20 @@ def valid_name(name: object) -> str:
     return made or f"tool_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def parameters_of(schema: Any, tool: str, hidden: Collection[str] = (), *, is_open: bool = True) -> dict[str, Any]:
+def parameters_of(
+    schema: Any, tool: str, hidden: Collection[str] = (), *, is_open: bool = True, function: Any = None
+) -> dict[str, Any]:
     """The parameters of a tool: from a JSON schema, a list of descriptions, a pydantic class of version 1 or 2; None
     stands for no arguments. hidden: arguments that the model must not give. is_open: whether others than the described
-    ones are passed on, where the schema does not say. Raises ToolDefinitionError for a schema that there is not."""
+    ones are passed on, where the schema does not say. function: that from whose signature the schema was made; its
+    titles only repeat names then, and its `**kwargs` are not an argument, but any others. Raises ToolDefinitionError
+    for a schema that there is not."""
     made = _as_json(_json_schema(schema, tool), tool)
+    variadic = () if function is None else variadic_of(function)
+    if function is not None:
+        from agentkit.tooling.schema import without_titles
+
+        made = without_titles(made)
     if isinstance(made.get("$ref"), str):
         target = made["$ref"].rpartition("/")[2]
         made = {**(made.get("$defs") or made.get("definitions") or {}).get(target, {}), **made}
@@ -36,14 +46,26 @@ def parameters_of(schema: Any, tool: str, hidden: Collection[str] = (), *, is_op
     properties = made.get("properties")
     properties = dict(properties) if isinstance(properties, Mapping) else {}
     made |= {"type": made.get("type", "object"), "properties": properties}
-    for name in hidden:
+    for name in (*hidden, *variadic):
         properties.pop(name, None)
     required = [name for name in made.get("required") or () if name in properties]
     made = {key: each for key, each in made.items() if key not in ("required", "title", "description", "$schema")}
     made |= {"required": required} if required else {}
-    if not is_open:
+    if variadic and variadic[0]:
+        made["additionalProperties"] = True
+    elif not is_open or function is not None:
         made.setdefault("additionalProperties", False)
     return made
+
+
+def variadic_of(function: Any) -> tuple[str, ...]:
+    """The names of `**kwargs` ("" without them) and of `*args`."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    names = {each.kind: each.name for each in parameters}
+    return names.get(inspect.Parameter.VAR_KEYWORD, ""), names.get(inspect.Parameter.VAR_POSITIONAL, "")
 
 
 def _json_schema(schema: Any, tool: str) -> dict[str, Any]:

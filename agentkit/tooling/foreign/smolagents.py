@@ -56,6 +56,14 @@ class SmolagentsCall(ForeignCall):
                     self.target.setup()
         return self.target(**{**dict.fromkeys(self._missing), **arguments})
 
+    def result(self, value: Any) -> Any:
+        """What an AgentImage or AgentText holds."""
+        if not has(value, "to_raw", "to_string"):
+            return value
+        if "Audio" in type(value).__name__:
+            return "(a sound, which can't be shown)"
+        return value.to_raw()
+
     def __getstate__(self) -> dict[str, Any]:
         return {key: each for key, each in super().__getstate__().items() if key != "_lock"}
 
