@@ -142,9 +142,10 @@ class Tool(Generic[P, R]):
     """A function that a model may call. `@tool` makes one from a signature; this constructor takes a hand-written
     schema, against which jsonschema validates the arguments.
 
-    name: up to 64 letters, digits, "_" and "-". description: for the model. parameters: the JSON schema of an object, or
-    a list of `{"name": ..., "type": ..., "description": ..., "required": True}`. function: called with the arguments by name. context: the name of its parameter that takes the run's Context, which
-    is not in the schema. options: see `agentkit.tooling.options.ToolOptions`.
+    name: up to 64 letters, digits, "_" and "-". description: for the model. parameters: the JSON schema of an object,
+    or a list of `{"name": ..., "type": ..., "description": ..., "required": True}`. function: called with the arguments
+    by name. context: the name of its parameter that takes the run's Context, which is not in the schema. options: see
+    `agentkit.tooling.options.ToolOptions`.
 
     Raises ToolDefinitionError when one of these is invalid.
     """

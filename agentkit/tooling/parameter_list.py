@@ -9,8 +9,17 @@ Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """The JSON schema of an object, or a list of `{"name": ..., "type": ..., "description": ..., "required": ...}`."""
 
 _JSON_TYPES = {
-    **{"str": "string", "text": "string", "int": "integer", "float": "number", "double": "number", "bool": "boolean"},
-    **{"list": "array", "tuple": "array", "dict": "object", "none": "null", "NoneType": "null"},
+    "str": "string",
+    "text": "string",
+    "int": "integer",
+    "float": "number",
+    "double": "number",
+    "bool": "boolean",
+    "list": "array",
+    "tuple": "array",
+    "dict": "object",
+    "none": "null",
+    "NoneType": "null",
 }
 """Types as Python has them, by which they are often written."""
 _ANY = ("any", "Any")
@@ -26,8 +35,8 @@ def object_schema(parameters: Parameters, tool: str) -> dict[str, Any]:
         return dict(parameters)
     if isinstance(parameters, str | bytes) or not isinstance(parameters, Sequence):
         raise ToolDefinitionError(
-            f"tool {tool}: parameters is a {type(parameters).__name__}: pass the JSON schema of an object, or a list of "
-            '{"name": ..., "type": ..., "description": ..., "required": ...}'
+            f"tool {tool}: parameters is a {type(parameters).__name__}: pass the JSON schema of an object, or a list "
+            'of {"name": ..., "type": ..., "description": ..., "required": ...}'
         )
     properties: dict[str, Any] = {}
     required: list[str] = []

@@ -31,7 +31,7 @@ def tool_from(
     read = None if isinstance(given, type) else reader_of(given)
     if read is None:
         is_several = not isinstance(given, _PLAIN) and members_of(given) is not None
-        why = "it holds several tools: pass it in tools=[...]" if is_several else f"it has the form of no tool of {NAMES}"
+        why = "it holds several tools: pass it in tools=[...]" if is_several else f"it is no tool of {NAMES}"
         raise ToolDefinitionError(f"tool_from({_kind(given)}): {why}")
     found = read(given)
     text = found.description if description is None else description

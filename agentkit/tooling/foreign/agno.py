@@ -97,14 +97,19 @@ def _prepared(function: Any) -> Any:
 
 
 class AgnoCall(ForeignCall):
-    """Calls a function as agno does, with its hooks and its cache; an async one on the event loop of the async tools."""
+    """Calls a function as agno does, with its hooks and its cache; an async one on the loop of the async tools."""
 
     kind = "agno function"
 
     def __init__(self, target: Any, prepared: Any) -> None:
         super().__init__(target, inspect.unwrap(target.entrypoint), variadic_of(target.entrypoint))
         self._prepared = prepared
-        functions = (target.entrypoint, get(target, "pre_hook"), get(target, "post_hook"), *(get(target, "tool_hooks") or ()))
+        functions = (
+            target.entrypoint,
+            get(target, "pre_hook"),
+            get(target, "post_hook"),
+            *(get(target, "tool_hooks") or ()),
+        )
         self.is_async = any(map(_is_async, functions))
 
     def begun(self, arguments: dict[str, Any]) -> Any:

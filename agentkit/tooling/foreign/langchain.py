@@ -26,14 +26,16 @@ def found(tool: Any) -> Found:
     hidden = call.refuse_injected(name)
     parameters = parameters_of(_schema(tool, hidden), name, hidden, is_open=isinstance(tool.args_schema, Mapping))
     ends_run = bool(get(tool, "return_direct"))
-    return Found(name, str(get(tool, "description") or ""), parameters, call, {"ends_run": ends_run} if ends_run else {})
+    return Found(
+        name, str(get(tool, "description") or ""), parameters, call, {"ends_run": ends_run} if ends_run else {}
+    )
 
 
 def _schema(tool: Any, hidden: frozenset[str]) -> Any:
     arguments = get(tool, "args")
     if tool.args_schema is None and isinstance(arguments, Mapping) and arguments.keys() == {"tool_input"}:
         return {"properties": arguments, "required": list(arguments)}  # a Tool, which takes one text
-    if tool.args_schema is not None and not hidden:
+    if isinstance(tool.args_schema, Mapping) or (tool.args_schema is not None and not hidden):
         return tool.args_schema  # has the names by which it takes the arguments; the other may have others
     return get(tool, "tool_call_schema")
 

@@ -183,7 +183,7 @@ class NoContext:
         if name.startswith("__"):
             raise AttributeError(name)
         raise ToolError(
-            f"this tool reads {name!r} of the context of an openai-agents run, and there is none here. It can't be used."
+            f"this tool reads {name!r} of the context of an openai-agents run, and there is none: it can't be used."
         )
 
 

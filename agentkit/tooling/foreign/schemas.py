@@ -83,7 +83,7 @@ def _json_schema(schema: Any, tool: str) -> dict[str, Any]:
             try:
                 made: dict[str, Any] = without_titles(make())
                 return made
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - of any class
                 reason = str(error).split("\n")[0]
                 raise ToolDefinitionError(f"tool {tool}: its arguments have no JSON schema: {reason}") from None
     raise ToolDefinitionError(f"tool {tool}: the schema of its arguments is a {type(schema).__name__}")
