@@ -202,6 +202,8 @@ def test_options_are_given_where_the_tool_is_made(kind: str) -> None:
         *(True, True),
     )
     assert tool_from(made, approve=False).options.approve is False
+    with pytest.raises(ToolDefinitionError, match="isolate=True runs it in another process"):
+        made.replace(isolate=True)
     with pytest.raises(TypeError, match="unexpected keyword argument 'readonly'"):
         tool_from(EVERY[kind](), readonly=True)  # type: ignore[call-arg]
 
