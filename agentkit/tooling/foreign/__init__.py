@@ -61,13 +61,17 @@ def tools_from(given: Any) -> list[Tool[..., Any]] | None:
 
 
 def with_foreign(tools: Iterable[Any]) -> Iterator[Any]:
-    """The same with the tools of other frameworks as tools. Raises ToolDefinitionError for one of them that is not in a
-    list, and as `tools_from` does."""
-    if tools_from(tools) is not None:
-        raise ToolDefinitionError(f"tools={_kind(tools)} is one object: pass a list, tools=[{_kind(tools)}]")
+    """The same with the tools of other frameworks as tools. Raises ToolDefinitionError as `tools_from` does."""
     for given in tools:
         made = tools_from(given)
         yield from (given,) if made is None else made
+
+
+def refuse_one(tools: Any) -> None:
+    """Raise ToolDefinitionError where an object of another framework stands in place of a list (some can be iterated
+    over, and give their fields)."""
+    if tools_from(tools) is not None:
+        raise ToolDefinitionError(f"tools={_kind(tools)} is one object: pass a list, tools=[{_kind(tools)}]")
 
 
 def _kind(given: Any) -> str:
