@@ -6,7 +6,7 @@ from typing import Any
 from agentkit._text import json_bytes
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.call_names import meant, meant_with_qualifier
-from agentkit.tooling.foreign import refuse_one, with_foreign
+from agentkit.tooling.foreign import ForeignTool, refuse_one, with_foreign
 from agentkit.tooling.schema_dialects import Dialect, tool_for
 from agentkit.tools import Tool, tool
 
@@ -18,7 +18,7 @@ class Toolbox:
     complete.
     """
 
-    def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = ()) -> None:
+    def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any] | ForeignTool] | None = ()) -> None:
         self._tools: dict[str, Tool[..., Any]] = {}
         for given in with_foreign(listed(tools)):
             made = given if isinstance(given, Tool) else tool(_callable(given))

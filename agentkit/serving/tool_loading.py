@@ -8,6 +8,7 @@ from typing import Any
 from agentkit import ConfigurationError
 from agentkit._lazy import Registry
 from agentkit.running.agent_tools import AnyTool as AnyTool
+from agentkit.tooling.foreign import tools_from
 
 TOOLS = Registry(
     "agentkit.tools",
@@ -53,7 +54,7 @@ def load(name: str) -> list[AnyTool]:
             f"--tool {name!r}: there is no such tool: write module:name, such as mytools:lookup, or one of {known}"
         )
     tools = list(found) if isinstance(found, list | tuple) else [found]
-    if not tools or not all(callable(each) for each in tools):
+    if not tools or not all(callable(each) or tools_from(each) is not None for each in tools):
         raise ConfigurationError(f"--tool {name!r}: it is neither a tool nor a function, nor a non-empty list of these")
     return tools
 

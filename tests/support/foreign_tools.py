@@ -79,8 +79,9 @@ class StructuredTool:
         values, call_id = (given["args"], given["id"]) if given.get("type") == "tool_call" else (given, None)
         if not isinstance(self.args_schema, type):
             return values, call_id
-        parsed = self.args_schema.model_validate(values)
-        return {name: getattr(parsed, name) for name in self.args_schema.model_fields}, call_id  # type: ignore[attr-defined]
+        kind: Any = self.args_schema
+        parsed = kind.model_validate(values)
+        return {name: getattr(parsed, name) for name in kind.model_fields}, call_id
 
     def _content(self, value: Any, call_id: str | None) -> Any:
         content = value[0] if self.response_format == "content_and_artifact" else value
@@ -376,6 +377,8 @@ class LlmOutput:
 class Memory:
     """Like a toolbox of llm."""
 
+    name: str | None = None
+
     def __init__(self) -> None:
         self._kept: dict[str, str] = {}
         self._prepared = False
@@ -423,3 +426,7 @@ class QwenTool:
     def call(self, params: str | dict[str, Any], **kwargs: Any) -> Any:
         values = json.loads(params) if isinstance(params, str) else params
         return f"drew {values['prompt']}, {values.get('width', 512)} wide"
+
+
+QWEN = QwenTool()
+"""An object in a module, for `--tool module:name`."""

@@ -18,12 +18,13 @@ from unittest.mock import MagicMock, Mock
 import pytest
 from pydantic import BaseModel, Field
 
-from agentkit import Agent, Tool, ToolError
+from agentkit import Agent, Context, Tool, ToolError, tool
 from agentkit.errors import ToolDefinitionError
+from agentkit.serving.tool_loading import load
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.foreign import tool_from
-from agentkit.tools import Context
 from tests.support.foreign_tools import (
+    QWEN,
     AgnoFunction,
     AgnoImage,
     AsyncOnlyTool,
@@ -189,9 +190,9 @@ def test_a_tool_keeps_its_options_in_copies_and_in_another_process_or_says_what_
             assert str(error).startswith("tool upper: its ")
             assert kind == "openai-agents"  # it holds a function inside of a function
     assert len(again) == (2 if kind == "openai-agents" else 3)
-    for tool in again:
-        assert (tool.options.read_only, tool.options.timeout, tool.options.cache) == (True, 7, 60)
-        assert tool.answer('{"text": "a"}', Context()).text == "A"
+    for it in again:
+        assert (it.options.read_only, it.options.timeout, it.options.cache) == (True, 7, 60)
+        assert it.answer('{"text": "a"}', Context()).text == "A"
 
 
 @kinds
@@ -236,6 +237,22 @@ def test_what_is_no_tool_is_none() -> None:
             tool_from(each)
     with pytest.raises(ToolDefinitionError, match="it holds several tools"):
         tool_from(Memory())
+
+
+def test_whatever_takes_tools_takes_them() -> None:
+    (loaded,) = load("tests.support.foreign_tools:QWEN")
+    assert loaded is QWEN
+    agent = Agent(ScriptedBackend(("image_gen", {"prompt": "a"}), "Done."))
+    assert agent.run("Go.", tools=[QWEN]).tool_calls[0].response == "drew a, 512 wide"
+
+    @tool
+    def more(ctx: Context) -> str:
+        """Get another tool."""
+        ctx.tools.add(QWEN)
+        return "Call image_gen."
+
+    agent = Agent(ScriptedBackend(("more", {}), ("image_gen", {"prompt": "b"}), "Done."), tools=[more])
+    assert [call.response for call in agent.run("Go.").tool_calls] == ["Call image_gen.", "drew b, 512 wide"]
 
 
 def test_nothing_of_this_is_loaded_without_such_tools() -> None:

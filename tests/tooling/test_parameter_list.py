@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from agentkit import Tool
+from agentkit import Context, Tool
 from agentkit.errors import ToolDefinitionError
-from agentkit.tools import Context
 
 
 def test_a_list_of_descriptions_is_the_schema_of_an_object() -> None:

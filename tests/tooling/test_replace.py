@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Tool, tool
+from agentkit import Agent, Context, Tool, tool
 from agentkit.errors import ToolDefinitionError
 from agentkit.testing import ScriptedBackend
-from agentkit.tools import Context
 
 
 @tool(timeout=20)

@@ -4,7 +4,7 @@ Qwen-Agent (docs/interop.md). They are known by their form; none of these packag
 import logging
 import types
 from collections.abc import Iterable, Iterator
-from typing import Any, Unpack
+from typing import Any, Protocol, Unpack
 
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.options import ToolArguments
@@ -14,6 +14,14 @@ logger = logging.getLogger("agentkit")
 
 _PLAIN = (Tool, types.FunctionType, types.MethodType, types.BuiltinFunctionType, str, bytes, dict, list, tuple)
 """What is no tool of another framework, without a closer look."""
+
+
+class ForeignTool(Protocol):
+    """What a type checker knows of a tool of another framework, or of several in one object: it has a name."""
+
+    @property
+    def name(self) -> Any:
+        """Of the tool."""
 
 
 def tool_from(
