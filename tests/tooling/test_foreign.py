@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from unittest.mock import MagicMock, Mock
@@ -131,7 +132,7 @@ class Capitals(SmolTool):
         return upper(text)
 
 
-EVERY = {
+EVERY: dict[str, Callable[[], Any]] = {
     "langchain": langchain,
     "openai-agents": lambda: function_tool(upper, TEXT),
     "smolagents": Capitals,
@@ -183,7 +184,8 @@ def test_sixteen_threads_call_one_tool(kind: str) -> None:
 def test_a_tool_keeps_its_options_in_copies_and_in_another_process_or_says_what_can_not_go_there(kind: str) -> None:
     made = tool_from(EVERY[kind](), timeout=7).replace(read_only=True, cache=60)
     again = []
-    for each in (copy.copy, copy.deepcopy, lambda tool: pickle.loads(pickle.dumps(tool))):
+    copies: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy, lambda tool: pickle.loads(pickle.dumps(tool))]
+    for each in copies:
         try:
             again.append(each(made))
         except pickle.PicklingError as error:
@@ -315,13 +317,14 @@ def test_approval_and_the_end_of_a_run_are_taken_over() -> None:
 
 @pytest.mark.parametrize("kind", ["langchain", "openai-agents", "llama-index", "agno", "llm"])
 def test_an_asynchronous_tool_runs_on_the_loop_of_all_async_tools_with_the_context_of_the_run(kind: str) -> None:
-    made: Any = {
+    makers: dict[str, Callable[[], Any]] = {
         "langchain": lambda: langchain(later),
         "openai-agents": lambda: function_tool(later, TEXT),
         "llama-index": lambda: llama(later),
         "agno": lambda: agno(later),
         "llm": lambda: LlmTool("later", "d", TEXT, later),
-    }[kind]()
+    }
+    made = makers[kind]()
     token = USER.set("Ada")
     try:
         assert answers(made, {"text": "tea"}) == ["tea for Ada"]
@@ -374,7 +377,12 @@ def test_arguments_have_the_names_by_which_the_schema_takes_them() -> None:
         limit: int | None = None
 
     given: list[dict[str, Any]] = []
-    made = langchain(lambda **values: given.append(values) or "ok", args_schema=Query)
+
+    def keep(**values: Any) -> str:
+        given.append(values)
+        return "ok"
+
+    made = langchain(keep, args_schema=Query)
     assert set(tool_from(made).parameters["properties"]) == {"validate", "limit"}
     answers(made, {"validate": "yes"}, {"limit": None})
     assert given == [{"validate_": True, "limit": None}, {"validate_": None, "limit": None}]

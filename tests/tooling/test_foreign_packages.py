@@ -73,7 +73,7 @@ def test_tools_of_langchain() -> None:
     search = tools.Tool(name="Google Search", description="d", func=lambda text: f"found {text}")
     assert answers(search, {"tool_input": "cats"}) == ["found cats"]
 
-    class Lookup(tools.BaseTool):  # type: ignore[misc]
+    class Lookup(tools.BaseTool):  # type: ignore[misc, name-defined]
         name: str = "lookup"
         description: str = "Looks up."
 
@@ -144,7 +144,7 @@ def test_tools_of_openai_agents() -> None:
 def test_tools_of_smolagents() -> None:
     smolagents = pytest.importorskip("smolagents")
 
-    class Weather(smolagents.Tool):  # type: ignore[misc]
+    class Weather(smolagents.Tool):  # type: ignore[misc, name-defined]
         name = "weather"
         description = "Returns the weather."
         inputs = {  # noqa: RUF012
@@ -219,7 +219,7 @@ def test_tools_and_toolboxes_of_llm() -> None:
     if not hasattr(llm, "Toolbox"):
         pytest.skip("another package of this name")
 
-    class Box(llm.Toolbox):  # type: ignore[misc]
+    class Box(llm.Toolbox):  # type: ignore[misc, name-defined]
         def later(self, city: str) -> Any:
             """D."""
             return order_later(city)
@@ -236,7 +236,7 @@ def test_tools_and_toolboxes_of_llm() -> None:
 def test_tools_of_qwen_agent() -> None:
     base = pytest.importorskip("qwen_agent.tools.base")
 
-    class Draw(base.BaseTool):  # type: ignore[misc]
+    class Draw(base.BaseTool):  # type: ignore[misc, name-defined]
         name = "draw"
         description = "Draws."
         parameters = [{"name": "what", "type": "string", "description": "D.", "required": True}]  # noqa: RUF012

@@ -21,7 +21,7 @@ def reader_of(given: Any) -> Callable[[Any], Found] | None:
 def members_of(given: Any) -> list[Any] | None:
     """The tools of an object that holds several; None for anything else."""
     for kind in _TOOLKITS:
-        found = kind.toolkit_tools(given)
+        found: list[Any] | None = kind.toolkit_tools(given)
         if found is not None:
             return found
     return None

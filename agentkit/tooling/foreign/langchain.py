@@ -59,17 +59,17 @@ class LangChainCall(ForeignCall):
             methods = [each for each in (get(self.target, "func"), get(self.target, "coroutine")) if callable(each)]
         else:
             methods = [each for each in (get(self.target, "_run"), get(self.target, "_arun")) if callable(each)]
-        needs = {}
+        needs: dict[str, tuple[str, bool]] = {}
         for method in methods:
             for parameter, marker in injected(method, given=_GIVEN):
                 needs[parameter.name] = marker, parameter.default is parameter.empty
         if isinstance(self.target.args_schema, type):
             needs |= injected_fields(self.target.args_schema)
-        for parameter, (marker, is_needed) in needs.items():
+        for argument, (marker, is_needed) in needs.items():
             if is_needed or marker == "InjectedToolCallId":  # without an id, LangChain itself raises
                 raise refused(
                     name,
-                    f"LangGraph fills in its parameter {parameter!r} ({marker}), and there is no graph here: write a "
+                    f"LangGraph fills in its parameter {argument!r} ({marker}), and there is no graph here: write a "
                     "function with @tool of agentkit that takes the run's `Context`, and calls what this tool calls",
                 )
         return frozenset(needs)

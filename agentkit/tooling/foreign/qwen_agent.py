@@ -60,6 +60,7 @@ class Arguments(str):
     it as one."""
 
     __slots__ = ("_values",)
+    _values: dict[str, Any]
 
     def __new__(cls, values: dict[str, Any]) -> "Arguments":
         made = super().__new__(cls, json.dumps(values, ensure_ascii=False))
