@@ -719,8 +719,21 @@ def test_a_result_of_parts_is_its_texts_and_images(kind: str) -> None:
         *("See:", SHOWN, SHOWN, SHOWN, "(an image: https://host.test/cat.png)"),
         *("(an image: the file file-1)", "(a file a.pdf, which can't be shown)", "(an audio, which can't be shown)"),
     ]
-    given = langchain(lambda text: [{"type": "song", "text": "x"}, {"type": "text", "text": "y"}])
-    assert answers(given, {"text": "a"}) == ['[{"type": "song", "text": "x"}, {"type": "text", "text": "y"}]']
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"type": "song", "text": "x"}, {"type": "text", "text": "y"}],
+        [{"type": "file", "name": "a.txt", "size": 3}],
+        {"type": "text", "text": "x", "lines": 3},
+        ["text", "more"],
+        [],
+    ],
+    ids=["another type", "folder", "object", "texts", "nothing"],
+)
+def test_objects_that_only_look_like_parts_are_shown_whole(value: Any) -> None:
+    assert answers(langchain(lambda text: value), {"text": "a"}) == [json.dumps(value)]
 
 
 def test_images_of_a_result_are_shown_to_the_model(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ class AgnoCall(ForeignCall):
         """What a result has for the model."""
         if hasattr(value, "updated_session_state") and hasattr(value, "status"):
             if value.status == "failure":
-                raise failed(value.error)
+                raise failed(value.error, is_for_the_model=False)
             value = value.result
         if not (hasattr(value, "content") and hasattr(value, "images") and hasattr(value, "audios")):
             return value

@@ -109,9 +109,11 @@ def _raise_for_the_model(error: Exception) -> None:
         raise ToolError(message_of(error)) from error
 
 
-def failed(text: object) -> ToolError:
-    """The error for a failure of which a framework has only kept the text."""
-    return ToolError(without_paths(str(text).strip()) or "it failed without a message")
+def failed(text: object, *, is_for_the_model: bool = True) -> ToolError:
+    """The error for a failure of which a framework has only kept the text. is_for_the_model: whether that was written
+    for the model; else it may have paths of this machine."""
+    said = str(text).strip() or "it failed without a message"
+    return ToolError(said if is_for_the_model else without_paths(said))
 
 
 def refused(name: object, why: str) -> ToolDefinitionError:

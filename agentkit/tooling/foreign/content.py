@@ -15,12 +15,19 @@ NOTHING = object()
 _TEXTS = frozenset(("text", "input_text", "output_text"))
 _IMAGES = frozenset(("image", "image_url", "input_image"))
 _OTHERS = frozenset(("audio", "video", "file", "document", "input_audio", "input_file"))
+_DATA = (
+    *("base64", "data", "source", "image", "image_url", "url", "path", "file_id"),
+    *("file_data", "file_url", "file", "audio", "input_audio", "video"),
+)
+"""Where the data of a part may be. Without any of these it is some other object that has a type, such as an entry of a
+folder."""
 
 
-def shown_parts(value: Any) -> Any:
-    """The texts and images of a result that consists of parts; any other value as it is."""
+def shown_parts(value: Any, *, may_be_one: bool = True) -> Any:
+    """The texts and images of a result that consists of parts; any other value as it is. may_be_one: whether a result
+    that is no list may be a part."""
     if not isinstance(value, list | tuple):
-        part = _part(value)
+        part = _part(value) if may_be_one else NOTHING
         return value if part is NOTHING else part
     parts = [each if isinstance(each, str) else _part(each) for each in value]
     if not parts or NOTHING in parts or all(isinstance(each, str) for each in value):
@@ -75,9 +82,9 @@ def _part(part: Any) -> Any:
     if kind in _TEXTS:
         text = _field(part, "text")
         return text if isinstance(text, str) else NOTHING
-    if kind in _IMAGES:
-        return _image(part)
-    return _other(part, kind.removeprefix("input_")) if kind in _OTHERS else NOTHING
+    if kind not in _IMAGES | _OTHERS or _field(part, *_DATA) is None:
+        return NOTHING
+    return _image(part) if kind in _IMAGES else _other(part, kind.removeprefix("input_"))
 
 
 def _image(part: Any) -> Any:

@@ -91,8 +91,8 @@ class LangChainCall(ForeignCall):
     def result(self, value: Any) -> Any:
         """The content of a result."""
         if get(value, "tool_call_id") is None or not hasattr(value, "content"):
-            return shown_parts(value)
-        content = shown_parts(value.content)
+            return shown_parts(value, may_be_one=False)
+        content = shown_parts(value.content, may_be_one=False)
         if get(value, "status") != "error":
             return content
         texts = [each for each in content if isinstance(each, str)] if isinstance(content, list) else [content]

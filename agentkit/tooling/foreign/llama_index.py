@@ -62,7 +62,7 @@ class LlamaIndexCall(ForeignCall):
         if not (hasattr(value, "raw_output") and hasattr(value, "content")):
             return shown_parts(value)
         if get(value, "is_error"):
-            raise failed(value.content)
+            raise failed(value.content, is_for_the_model=False)
         raw = value.raw_output
         is_data = isinstance(raw, dict | list | tuple | bool | int | float | None) or hasattr(type(raw), "model_fields")
         if is_data and value.content == str(raw):  # JSON says more than what Python prints

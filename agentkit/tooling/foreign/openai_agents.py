@@ -117,6 +117,7 @@ class AgentsCall(ForeignCall):
     def __init__(self, target: Any, nullable: frozenset[str]) -> None:
         super().__init__(target, get(target, "__wrapped__"))
         self._nullable = nullable
+        self._raising = _raising(target)
 
     def begun(self, arguments: dict[str, Any]) -> Any:
         """Call the tool."""
@@ -124,12 +125,12 @@ class AgentsCall(ForeignCall):
         return self._answered(text)
 
     async def _answered(self, text: str) -> Any:
-        tool, context = _raising(self.target), _context(self.target, text)
+        context = _context(self.target, text)
         try:
-            return await tool.on_invoke_tool(context, text)
+            return await self._raising.on_invoke_tool(context, text)
         except Exception as error:
             tell = get(self.target, "_failure_error_function")
-            if isinstance(error, ToolError) or not callable(tell) or tool is self.target:
+            if isinstance(error, ToolError) or not callable(tell) or self._raising is self.target:
                 raise
             said = tell(context, error)
             raise failed(await said if inspect.isawaitable(said) else said) from error
@@ -137,6 +138,13 @@ class AgentsCall(ForeignCall):
     def result(self, value: Any) -> Any:
         """The parts of a result."""
         return shown_parts(value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: each for key, each in super().__getstate__().items() if key != "_raising"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        super().__setstate__(state)
+        self._raising = _raising(self.target)
 
 
 def _raising(tool: Any) -> Any:
