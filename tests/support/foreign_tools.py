@@ -77,7 +77,7 @@ class StructuredTool:
 
     def _values(self, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         values, call_id = (given["args"], given["id"]) if given.get("type") == "tool_call" else (given, None)
-        if not isinstance(self.args_schema, type):
+        if not hasattr(self.args_schema, "model_validate"):
             return values, call_id
         kind: Any = self.args_schema
         parsed = kind.model_validate(values)

@@ -369,6 +369,22 @@ def test_nested_models_and_values_of_the_schema_reach_the_function() -> None:
     assert replies[1].startswith("Error: the arguments of upper don't fit: parcels: ")
 
 
+def test_a_schema_of_the_first_pydantic_is_read_too() -> None:
+    v1 = pytest.importorskip("pydantic.v1")
+    schema = v1.create_model("Args", text=(str, v1.Field(..., description="What.")), times=(int, 2))
+    made = langchain(lambda text, times=2: text * times, args_schema=schema)
+    assert tool_from(made).parameters == {
+        "type": "object",
+        "properties": {
+            "text": {"type": "string", "description": "What."},
+            "times": {"type": "integer", "default": 2},
+        },
+        "required": ["text"],
+        "additionalProperties": False,
+    }
+    assert answers(made, {"text": "a", "times": "3"}) == ["aaa"]
+
+
 def test_arguments_have_the_names_by_which_the_schema_takes_them() -> None:
     """ComposioHQ/composio#4093: aliases got lost, and arguments that were not given were sent as null."""
 
@@ -807,6 +823,9 @@ def test_failures_of_each_kind_are_errors() -> None:
     def other(text: str) -> str:
         raise ValueError("no such city")
 
+    failing = function_tool(lambda text: "An error occurred while running the tool. Please try again. Error: x", TEXT)
+    failing.name = "failing"
+    assert answers(failing, {"text": "a"})[0].startswith("Error: An error occurred while running the tool.")
     broken = ToolOutput("It is broken.", None, is_error=True)
     assert answers(agno(retry), {"text": "a"}) == ["Error: Give a city."]
     assert answers(llama(lambda text: broken), {"text": "a"}) == ["Error: It is broken."]

@@ -123,7 +123,9 @@ def test_tools_of_openai_agents() -> None:
         """D."""
         raise ValueError(f"no {city}")
 
-    assert answers(agents.function_tool(fails), {"city": "Oslo"}) == ["Error: fails raised ValueError: no Oslo"]
+    (said,) = answers(agents.function_tool(fails), {"city": "Oslo"})
+    assert said.startswith("Error: ")
+    assert said.endswith("no Oslo")
     told = agents.function_tool(fails, failure_error_function=lambda context, error: f"told: {error}")
     assert answers(told, {"city": "Oslo"}) == ["Error: told: no Oslo"]
 

@@ -25,12 +25,12 @@ def is_tool(value: Any) -> bool:
 
 def is_class(kind: type) -> bool:
     """Whether objects of this class are toolboxes."""
-    return callable(getattr(kind, "method_tools", None)) and callable(getattr(kind, "add_tool", None))
+    return callable(getattr(kind, "method_tools", None))
 
 
 def toolkit_tools(value: Any) -> list[Any] | None:
     """The tools of a Toolbox of llm, which is prepared before; None for anything else."""
-    if isinstance(value, type) or not is_class(type(value)) or not has(value, "tools"):
+    if isinstance(value, type) or not is_class(type(value)):
         return None
     if get(value, "_prepared") is False:
         value.prepare()
@@ -38,7 +38,7 @@ def toolkit_tools(value: Any) -> list[Any] | None:
     if get(value, "_async_prepared") is False and has(value, "prepare_async"):
         settled(value.prepare_async(), Stop("prepare_async"))
         value._async_prepared = True
-    return list(value.tools())
+    return list(value.tools() if has(value, "tools") else value.method_tools())  # the latter before version 0.27
 
 
 def found(tool: Any) -> Found:
@@ -46,7 +46,7 @@ def found(tool: Any) -> Found:
     name = valid_name(tool.name)
     if not callable(tool.implementation):
         raise refused(name, "it has no implementation: the server of the model runs it, and others don't know it")
-    parameters = parameters_of(tool.input_schema, name, function=tool.implementation)
+    parameters = parameters_of(tool.input_schema, name, (_CALL,), function=tool.implementation)
     return Found(name, inspect.cleandoc(get(tool, "description") or ""), parameters, LlmCall(tool), {})
 
 

@@ -19,6 +19,8 @@ from agentkit.tooling.schema import without_titles
 from agentkit.tooling.settling import settled
 from agentkit.tooling.stop import Stop
 
+_FAILED = "An error occurred while running the tool. Please try again."
+"""How the text begins that stands for a failure, unless the tool has another one."""
 _MAX_DEPTH = 4
 """How many functions in each other are looked into."""
 
@@ -137,6 +139,8 @@ class AgentsCall(ForeignCall):
 
     def result(self, value: Any) -> Any:
         """The parts of a result."""
+        if isinstance(value, str) and value.startswith(_FAILED):  # of a version that can't be made to raise
+            raise failed(value)
         return shown_parts(value)
 
     def __getstate__(self) -> dict[str, Any]:
