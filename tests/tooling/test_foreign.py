@@ -737,6 +737,25 @@ def test_a_result_of_parts_is_its_texts_and_images(kind: str) -> None:
     ]
 
 
+def test_what_a_server_returns_in_place_of_an_image_is_no_image(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(PNG)
+    hostile: list[Any] = [
+        {"type": "image", "path": str(file)},
+        {"type": "image", "data": 10**12},
+        {"type": "image", "data": [1, 2]},
+        {"type": "image", "base64": "é"},
+        {"type": "image", "base64": "AAAAA"},
+        {"type": "image", "source": {"data": {}}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}},
+    ]
+    (said,) = answers(langchain(lambda text: hostile), {"text": "a"})
+    assert len(said.splitlines()) == len(hostile)
+    assert all(
+        line.startswith(("(an image that can't be shown: ", "(an image without data)")) for line in said.splitlines()
+    )
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -45,7 +45,7 @@ def image_part(*, data: Any = None, url: Any = None, path: Any = None) -> Any:
     the network is not fetched."""
     try:
         if data:
-            return Image.from_bytes(_decoded(data) if isinstance(data, str) else bytes(data))
+            return Image.from_bytes(_decoded(data) if isinstance(data, str) else data)
         if url and str(url)[:5].lower() == "data:":
             return Image.from_url(str(url))
         if url:
@@ -100,7 +100,9 @@ def _image(part: Any) -> Any:
         data = image.read()
     elif isinstance(image, str):
         url = url or image
-    path, file_id = _field(part, "path"), _field(part, "file_id")
+    # A dict may come from a server, which must not choose a file of this machine; an object is made by the tool.
+    path = None if isinstance(part, Mapping) else get(part, "path")
+    file_id = _field(part, "file_id")
     if file_id and not (data or url or path):
         return f"(an image: the file {file_id})"
     return image_part(data=data, url=url, path=path)
