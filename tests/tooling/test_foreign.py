@@ -575,6 +575,13 @@ def test_what_a_graph_would_fill_in_is_refused_where_it_is_needed() -> None:
     def with_callbacks(text: str, run_manager: CallbackManagerForToolRun | None = None) -> str:
         return text
 
+    def with_agent(text: str, agent: Any) -> str:
+        return f"{text} {agent}"
+
+    class Names(BaseModel):
+        text: str
+        agent: Any
+
     class Hidden(BaseModel):
         text: str
         user: Annotated[str, InjectedState]
@@ -589,6 +596,7 @@ def test_what_a_graph_would_fill_in_is_refused_where_it_is_needed() -> None:
     schema = {"type": "object", "properties": {"text": {"type": "string"}, "state": {"type": "object"}}}
     assert set(tool_from(langchain(with_default, args_schema=schema)).parameters["properties"]) == {"text"}
     assert answers(langchain(with_callbacks), {"text": "a"}) == ["a"]
+    assert answers(langchain(with_agent, args_schema=Names), {"text": "a", "agent": "Ada"}) == ["a Ada"]
     hidden = langchain(lambda text, user: f"{text} {user}", args_schema=HiddenDefault)
     hidden.tool_call_schema = Text
     assert answers(hidden, {"text": "a"}, {"text": "a", "user": "root"})[0] == "a nobody"

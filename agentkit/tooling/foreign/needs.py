@@ -51,4 +51,5 @@ def _hints(holder: Any) -> dict[str, Any]:
 def _marker(parameter: inspect.Parameter, hint: Any) -> str | None:
     if isinstance(hint, str):
         return next((word for word in _WORD.findall(hint[:1000]) if word in UNMISTAKABLE), None)
-    return marker_of(parameter, Any if hint is inspect.Parameter.empty else hint)
+    # Without a type, a name alone says nothing: LangChain has the model choose an `agent` as any other argument.
+    return None if hint in (Any, inspect.Parameter.empty) else marker_of(parameter.replace(name="_"), hint)
