@@ -6,6 +6,7 @@ from typing import Any
 from agentkit._text import json_bytes
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.call_names import meant, meant_with_qualifier
+from agentkit.tooling.foreign import ForeignTool, refuse_one, with_foreign
 from agentkit.tooling.schema_dialects import Dialect, tool_for
 from agentkit.tools import Tool, tool
 
@@ -17,9 +18,9 @@ class Toolbox:
     complete.
     """
 
-    def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = ()) -> None:
+    def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any] | ForeignTool] | None = ()) -> None:
         self._tools: dict[str, Tool[..., Any]] = {}
-        for given in listed(tools):
+        for given in with_foreign(listed(tools)):
             made = given if isinstance(given, Tool) else tool(_callable(given))
             if made.waits_for_object:
                 raise ToolDefinitionError(
@@ -93,6 +94,7 @@ def listed(tools: Any) -> Iterable[Any]:
         raise ToolDefinitionError(f"tools={name} is one tool: pass a list, tools=[{name}]")
     if isinstance(tools, str | bytes) or not isinstance(tools, Iterable | None):
         raise ToolDefinitionError(f"tools={tools!r:.80} is not a list of functions: pass tools=[search, visit]")
+    refuse_one(tools)
     return () if tools is None else tools
 
 

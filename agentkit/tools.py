@@ -21,8 +21,10 @@ from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.error_text import described, message_of
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.outcome import Outcome, failure
+from agentkit.tooling.parameter_list import Parameters, object_schema
 from agentkit.tooling.pickling import pickled_tool
 from agentkit.tooling.questions import QuestionAsked
+from agentkit.tooling.replaced import replaced
 from agentkit.tooling.result_cache import ResultCache, key_of
 from agentkit.tooling.results import rendered
 from agentkit.tooling.settling import called, items_before
@@ -47,14 +49,16 @@ class Tool(Generic[P, R]):
     """A function that a model may call. `@tool` makes one from a signature; this constructor takes a hand-written
     schema, against which jsonschema validates the arguments.
 
-    name: up to 64 letters, digits, "_" and "-". description: for the model. parameters: the JSON schema of an object.
-    function: called with the arguments by name. context: the name of its parameter that takes the run's Context, which
-    is not in the schema. options: see `agentkit.tooling.options.ToolOptions`.
+    name: up to 64 letters, digits, "_" and "-". description: for the model. parameters: the JSON schema of an object,
+    or a list of `{"name": ..., "type": ..., "description": ..., "required": True}`. function: called with the arguments
+    by name. context: the name of its parameter that takes the run's Context, which is not in the schema. options: see
+    `agentkit.tooling.options.ToolOptions`.
 
     Raises ToolDefinitionError when one of these is invalid.
     """
 
     _read: ArgumentsParser
+    _reader: Callable[[str, bool], ArgumentsParser]
     _isolated: "Isolated | None"
     _is_described = False
     is_external = False
@@ -67,16 +71,18 @@ class Tool(Generic[P, R]):
         self,
         name: str,
         description: str,
-        parameters: Mapping[str, Any],
+        parameters: Parameters,
         function: Callable[P, R],
         *,
         context: str | None = None,
         **options: Unpack[ToolArguments],
     ) -> None:
-        self._set(name, description, dict(parameters), function, context, options)
+        self._set(name, description, object_schema(parameters, name), function, context, options)
         self._set_isolation()
+        schema = self.parameters
+        self._reader = lambda name, has_effect: schema_reader(schema, name, has_effect)
         try:
-            self._read = schema_reader(self.parameters, name, not self.options.read_only)
+            self._read = self._reader(name, not self.options.read_only)
         except ToolDefinitionError as error:
             raise ToolDefinitionError(f"tool {name}: {error}") from None
         if self.parameters.get("type") != "object":
@@ -144,8 +150,9 @@ class Tool(Generic[P, R]):
         text = text_or_name(name, described.text) if description is None else description
         made._set(name, text, described.parameters, function, described.context, options)
         made._calling = described.calling
-        has_effect = not made.options.read_only
-        made._read = signature_reader(described.adapter, made.parameters, described.names, name, has_effect)
+        its = (described.adapter, made.parameters, described.names)
+        made._reader = lambda name, has_effect: signature_reader(*its, name, has_effect)
+        made._read = made._reader(name, not made.options.read_only)
         made.waits_for_object = waits
         made._is_described = True
         made._set_isolation()
@@ -275,6 +282,14 @@ class Tool(Generic[P, R]):
 
     def _timeout(self, context: Context) -> float | None:
         return context.tool_timeout if self.options.timeout is None else self.options.timeout
+
+    def replace(
+        self, *, name: str | None = None, description: str | None = None, **options: Unpack[ToolArguments]
+    ) -> "Self":
+        """A copy with another name or description, or other options than this tool has (see `tool`). Raises
+        ToolDefinitionError when one is invalid."""
+        made: Self = replaced(self, name, description, options)
+        return made
 
     def __copy__(self) -> "Self":
         copied = type(self).__new__(type(self))

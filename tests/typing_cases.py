@@ -7,6 +7,7 @@ from agentkit import Agent, Context, Tool, tool
 from agentkit.event import Result
 from agentkit.run import Run
 from agentkit.sessions import MemorySessions
+from tests.support.foreign_tools import Memory, QwenTool
 
 
 @dataclass
@@ -81,5 +82,7 @@ def outputs(agent: Agent, shelf: Shelf, sessions: MemorySessions) -> None:
     assert_type(result.output, Any)
     agent.run("Where?", sesion=sessions["a"])  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     Agent("openai:m", tools=[find, plain, shelf.look, agent.as_tool("ask", "Asks.", timeout=3)])
+    Agent("openai:m", tools=[QwenTool(), Memory()])
+    assert_type(agent.as_tool("ask", "Asks.").replace(name="again", timeout=3)("x"), str)
     made: Tool[..., Any] = Tool("f", "d", {"type": "object"}, print, read_only=True, context="ctx")
     assert_type(made.options.read_only, bool)

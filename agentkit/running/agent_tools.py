@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from agentkit.toolbox import Toolbox, listed
+from agentkit.tooling.foreign import ForeignTool
 from agentkit.tooling.toolset import Toolset
 from agentkit.tools import Tool
 
-AnyTool = Tool[..., Any] | Callable[..., Any] | Toolset
+AnyTool = Tool[..., Any] | Callable[..., Any] | Toolset | ForeignTool
 """What a list of tools may have."""
 
 MAX_NAME = 64

@@ -8,6 +8,7 @@ from typing import Any
 from agentkit import ConfigurationError
 from agentkit._lazy import Registry
 from agentkit.running.agent_tools import AnyTool as AnyTool
+from agentkit.tooling.foreign import tools_from
 
 TOOLS = Registry(
     "agentkit.tools",
@@ -61,7 +62,7 @@ def load(name: str) -> list[AnyTool]:
 
 def _problem(found: object) -> str:
     tools = found if isinstance(found, list | tuple) else [found]
-    is_right = bool(tools) and all(callable(each) for each in tools)
+    is_right = bool(tools) and all(callable(each) or tools_from(each) is not None for each in tools)
     return "" if is_right else "it is neither a tool nor a function, nor a non-empty list of these"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.hints import Absent
 
-_UNMISTAKABLE = frozenset(
+UNMISTAKABLE = frozenset(
     (
         *("InjectedToolArg", "InjectedState", "InjectedStore", "InjectedToolCallId", "RunnableConfig", "ToolRuntime"),
         *("CallbackManagerForToolRun", "AsyncCallbackManagerForToolRun", "InjectedArg", "ToolCallArg"),
@@ -59,13 +59,18 @@ _BY_NAME = frozenset(
 
 def refuse_hidden(parameter: inspect.Parameter, hint: Any, tool: str) -> None:
     """Raise ToolDefinitionError for a parameter that another framework hides from the model. hint: its type."""
-    marker = next(_markers(parameter, hint), None)
+    marker = marker_of(parameter, hint)
     if marker is not None:
         raise ToolDefinitionError(
             f"tool {tool}: the parameter {parameter.name!r} ({marker}) is one that another framework hides from the "
             "model, which would choose its value here: take the run's `agentkit.Context` as a parameter instead, and "
             "pass the value as deps=..."
         )
+
+
+def marker_of(parameter: inspect.Parameter, hint: Any) -> str | None:
+    """The name of the type, marker or parameter by which another framework hides this one; None where it does not."""
+    return next(_markers(parameter, hint), None)
 
 
 def _markers(parameter: inspect.Parameter, hint: Any) -> Iterator[str]:
@@ -87,13 +92,13 @@ def _parts(hint: Any) -> Iterator[Any]:
 
 def _marked(part: Any) -> Iterator[str]:
     if isinstance(part, Absent):
-        if part.name in _UNMISTAKABLE or part.attribute in _UNMISTAKABLE:
+        if part.name in UNMISTAKABLE or part.attribute in UNMISTAKABLE:
             yield part.attribute or part.name
         return
     kind = typing.get_origin(part) or part
     for each in inspect.getmro(kind if inspect.isclass(kind) else type(kind)):
         name = each.__name__.lstrip("_")
-        if name in _UNMISTAKABLE:
+        if name in UNMISTAKABLE:
             yield name
         elif name in _IN_FRAMEWORKS and _is_of_a_framework(each):
             yield f"{name} of {each.__module__.partition('.')[0]}"

@@ -89,25 +89,26 @@ def _reference_to(tool: Any) -> str | None:
     if tool.__module__ == "__main__" and pickles_by_value():
         return None
     names = (getattr(tool, "__qualname__", None), tool.name)
-    return next((name for name in names if name and _found_at(tool.__module__, name) is tool), None)
+    return next((name for name in names if name and found_at(tool.__module__, name) is tool), None)
 
 
 def _owner_of(tool: Any) -> Any:
     """The object to whose method a tool was bound; None when it wasn't."""
     owner = getattr(tool.function, "__self__", None)
     found = inspect.getattr_static(type(owner), getattr(tool.function, "__name__", ""), None)
-    return owner if isinstance(found, type(tool)) and found._read is tool._read else None
+    is_it = isinstance(found, type(tool)) and found._read is tool._read  # one made by `replace` has another reader
+    return owner if is_it else None
 
 
 def _picklable_function(tool: Any) -> Any:
     """The function of a tool; or the tool that stands in the module under the function's name."""
     function = tool.function
-    place = _found_at(getattr(function, "__module__", None), getattr(function, "__qualname__", ""))
+    place = found_at(getattr(function, "__module__", None), getattr(function, "__qualname__", ""))
     stands_for_it = isinstance(place, type(tool)) and place.function is function and not pickles_by_value()
     return place if stands_for_it else function
 
 
-def _found_at(module: str | None, qualified_name: str) -> Any:
+def found_at(module: str | None, qualified_name: str) -> Any:
     """The object at a qualified name of a module that is loaded; None when there is none."""
     found: Any = sys.modules.get(module or "")
     for name in qualified_name.split("."):

@@ -149,7 +149,7 @@ def _model_described(model: type[BaseModel], name: str) -> Description:
     try:
         kind: Any = Annotated[model, AfterValidator(ModelValues)]
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
-        schema = _resolved(_without_titles(adapter.json_schema()))
+        schema = _resolved(without_titles(adapter.json_schema()))
     except _UNDESCRIBABLE as error:
         raise _no_schema(name, "", error) from None
     if schema.get("type") != "object":
@@ -271,7 +271,7 @@ def wrapped_adapter(hint: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:
     """Returns the schema without derived titles, with a top-level reference resolved and no additional properties
     allowed."""
-    schema = _resolved(_without_titles(schema))
+    schema = _resolved(without_titles(schema))
     for each in (schema, *schema.get("$defs", {}).values()):
         if each.get("type") == "object" and "properties" in each:
             each.setdefault("additionalProperties", False)
@@ -290,7 +290,7 @@ def _json_schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
         schema = adapter.json_schema()
     except PydanticUserError as error:
         raise _no_schema(name, "", error) from None
-    schema = _without_titles(schema)
+    schema = without_titles(schema)
     schema.pop("description", None)
     additional = schema.pop("additionalProperties", False)
     return {"type": "object", "properties": {}, **schema, "additionalProperties": additional}
@@ -302,10 +302,10 @@ def _no_schema(name: str, parameter: str, error: Exception) -> ToolDefinitionErr
     return ToolDefinitionError(f"tool {name}: {where} has a type without a JSON schema: {reason}")
 
 
-def _without_titles(schema: Any) -> Any:
+def without_titles(schema: Any) -> Any:
     """Returns the schema without the titles that pydantic derives from names; they add no information for a model."""
     if isinstance(schema, list):
-        return [_without_titles(entry) for entry in schema]
+        return [without_titles(entry) for entry in schema]
     if not isinstance(schema, dict):
         return schema
     return {key: _inner(key, value) for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
@@ -313,8 +313,8 @@ def _without_titles(schema: Any) -> Any:
 
 def _inner(key: str, value: Any) -> Any:
     if key in ("properties", "$defs"):  # their keys are names, and "title" may be one of them
-        return {name: _without_titles(entry) for name, entry in value.items()}
-    return value if key in ("default", "enum", "const", "examples") else _without_titles(value)
+        return {name: without_titles(entry) for name, entry in value.items()}
+    return value if key in ("default", "enum", "const", "examples") else without_titles(value)
 
 
 def _without_fields(hint: Any) -> Any:

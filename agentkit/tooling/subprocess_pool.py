@@ -65,7 +65,7 @@ class Isolated:
     def of(cls, function: Callable[..., Any], name: str, memory: int | None, bare: bool = False) -> "Isolated":
         """Raises ToolDefinitionError for a function that the subprocess can't import."""
         module, qualname = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
-        if not module or "<" in qualname or not _is_in_a_file(function, module):
+        if not module or not qualname or "<" in qualname or not _is_in_a_file(function, module):
             raise ToolDefinitionError(
                 f"tool {name}: isolate=True runs it in another process, which has to import it by its name: define it "
                 "at the top level of a module, in a file (not in a notebook, at a prompt or in exec)"
