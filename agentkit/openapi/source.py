@@ -1,0 +1,123 @@
+"""Reads an OpenAPI description: an object, the text of one as JSON or YAML, a file, or an address."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from agentkit.errors import ConfigurationError, DependencyError
+from agentkit.net.image_bytes import bytes_of
+from agentkit.net.url_guard import shown_url
+from agentkit.openapi.document import Document
+
+MAX_BYTES = 50_000_000
+"""Maximum size of a description in bytes. The largest that are published have 40 million."""
+FETCH_SECONDS = 60.0
+
+Source = Mapping[str, Any] | str | bytes | os.PathLike[str]
+
+
+def read_document(source: Source) -> Document:
+    """Read a description. Raises ConfigurationError for what is none, FetchError when an address can't be fetched, and
+    DependencyError for YAML without PyYAML."""
+    if isinstance(source, Mapping):
+        return Document(source)
+    if isinstance(source, bytes):
+        return Document(_parsed(_decoded(source, "the text"), "the text"), origin="the text")
+    if isinstance(source, os.PathLike):
+        return _from_file(Path(source))
+    if not isinstance(source, str):
+        raise ConfigurationError(
+            f"openapi({type(source).__name__}): pass the description as a dict, as text (JSON or YAML), as the path of "
+            "its file, or as its http(s) address"
+        )
+    if re.match(r"https?://\S+\Z", source.strip(), re.IGNORECASE):
+        return _from_url(source.strip())
+    if "\n" in source or source.lstrip()[:1] == "{":
+        return Document(_parsed(source, "the text"), origin="the text")
+    return _from_file(Path(source))
+
+
+def _from_url(url: str) -> Document:
+    from agentkit.net.fetch import fetch
+
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    page = fetch(url, timeout=FETCH_SECONDS, max_bytes=MAX_BYTES, allow=[host])
+    return Document(_parsed(_decoded(page.content, shown_url(url)), shown_url(url)), page.url, shown_url(url))
+
+
+def _from_file(path: Path) -> Document:
+    try:
+        content = bytes_of(path, MAX_BYTES)
+    except ValueError as error:
+        raise ConfigurationError(f"the OpenAPI description {path.name} {error}") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"the OpenAPI description {str(path)[:200]!r} can't be read ({error.strerror}): pass the path of a file, "
+            "the text itself, a dict, or an http(s) address"
+        ) from None
+    return Document(_parsed(_decoded(content, path.name), path.name), origin=path.name)
+
+
+def _decoded(content: bytes, name: str) -> str:
+    try:
+        encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name} is not text in UTF-8: it is no OpenAPI description") from None
+
+
+def _parsed(text: str, name: str) -> Mapping[str, Any]:
+    if len(text) > MAX_BYTES:
+        raise ConfigurationError(f"{name} has more than {MAX_BYTES:,} characters; no more are read")
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ConfigurationError(f"{name} is nested too deep to be read") from None
+    except ValueError as error:
+        if text.lstrip()[:1] == "{":
+            raise ConfigurationError(f"{name} is not valid JSON: {error}") from None
+        found = _from_yaml(text, name)
+    if not isinstance(found, Mapping):
+        raise ConfigurationError(f"{name} is no OpenAPI description: it is a {type(found).__name__}, not an object")
+    return found
+
+
+def _from_yaml(text: str, name: str) -> Any:
+    """The value of a YAML text. Dates, `yes` and 12:30 stay texts, as they are in JSON: the names and values of an API
+    are meant."""
+    try:
+        import yaml
+    except ImportError:
+        raise DependencyError(
+            f"{name} is not JSON; to read YAML needs PyYAML", "pip install pyyaml, or pass the description as JSON"
+        ) from None
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc]  # a loader has its resolvers as class attributes
+        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+
+    for tag, pattern, first in _YAML:
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - a safe loader
+    except RecursionError:
+        raise ConfigurationError(f"{name} is nested too deep to be read") from None
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark is not None else ""
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise ConfigurationError(f"{name} is neither JSON nor YAML: {problem}{where}") from None
+
+
+_YAML = (
+    ("bool", r"(?:true|True|TRUE|false|False|FALSE)\Z", "tTfF"),
+    ("int", r"[-+]?(?:0|[1-9][0-9]{0,400})\Z", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]{1,400}|[0-9]{1,400}(?:\.[0-9]{0,400})?)(?:[eE][-+]?[0-9]{1,5})?\Z", "-+.0123456789"),
+    ("null", r"(?:~|null|Null|NULL|)\Z", ["~", "n", "N", ""]),
+    ("merge", r"<<\Z", "<"),
+)
+"""The values of YAML's core schema that are no texts: their tags, how they are written, their first characters."""
