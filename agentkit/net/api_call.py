@@ -135,7 +135,7 @@ def _prepared(request: ApiRequest) -> tuple[requests.PreparedRequest, tuple[str,
     prepared.prepare(
         method=request.method,
         url=request.url,
-        headers=headers | dict(request.headers),  # type: ignore[arg-type]  # bytes are sent as they are
+        headers=headers | dict(request.headers),
         data=request.body,
         cookies={},
     )

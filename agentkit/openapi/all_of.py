@@ -43,9 +43,7 @@ def _merge(made: dict[str, Any], more: Mapping[str, Any], document: Document) ->
             made[key] = {**made.get(key, {}), **mapping(value)}
             hidden = [str(name) for name, each in mapping(value).items() if is_read_only(each, document)]
             made[HIDDEN] = [*made.get(HIDDEN, ()), *hidden]
-        elif key in ("required", HIDDEN):
-            made[key] = [*made.get(key, ()), *items(value)]
-        elif key == "allOf":  # what was left of an inner one
+        elif key in ("required", HIDDEN, "allOf"):  # the last: what was left of an inner one
             made[key] = [*made.get(key, ()), *items(value)]
         elif key in ("oneOf", "anyOf") and key in made:
             made["allOf"] = [*made.get("allOf", ()), {key: value}]

@@ -100,7 +100,9 @@ class Call:
         """The request for these arguments. Raises ArgumentsError."""
         given = [(each, arguments[each.argument]) for each in self.parameters if self._is_given(each, arguments)]
         keys = self.api.credentials.sent_for(self.security)
-        query = [pair for each, value in given if each.place in ("query", "querystring") for pair in in_query(each, value)]
+        query = [
+            pair for each, value in given if each.place in ("query", "querystring") for pair in in_query(each, value)
+        ]
         cookies = [pair for each, value in given if each.place == "cookie" for pair in in_cookie(each, value)]
         cookies += keys.cookies
         headers: dict[str, str | bytes] = {"Accept": self.accept}
@@ -117,7 +119,7 @@ class Call:
         value = arguments.get(parameter.argument)
         if value is None and parameter.place == "path":
             raise ArgumentsError(f"{parameter.argument} is missing: it is a part of the path, so it needs a value")
-        return value is not None and value != [] and value != {}
+        return parameter.place == "path" or (value is not None and value != [] and value != {})
 
     def _body(self, arguments: Mapping[str, Any]) -> tuple[bytes | None, str]:
         if self.body is None:

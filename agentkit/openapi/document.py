@@ -44,7 +44,8 @@ class Document:
     def followed(self, value: Any) -> tuple[Any, str]:
         """What a value is once its references are followed, and the last of these, "" for none. Raises
         UnresolvableError."""
-        reference, seen = "", set()
+        reference = ""
+        seen: set[str] = set()
         while isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
             reference = value["$ref"]
             if reference in seen or len(seen) == MAX_STEPS:

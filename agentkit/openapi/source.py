@@ -103,7 +103,7 @@ def _from_yaml(text: str, name: str) -> Any:
     for tag, pattern, first in _YAML:
         Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
     try:
-        return yaml.load(text, Loader)  # noqa: S506 - a safe loader
+        return yaml.load(text, Loader)
     except RecursionError:
         raise ConfigurationError(f"{name} is nested too deep to be read") from None
     except (yaml.YAMLError, ValueError) as error:

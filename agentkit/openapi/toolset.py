@@ -93,9 +93,7 @@ def _tool(operation: Operation, document: Document, api: Api, is_given: bool) ->
         _accepted(operation, document),
     )
     description = _description(operation, arguments)
-    return ApiTool(
-        operation.name, description, arguments.schema, call, context=context, read_only=operation.read_only
-    )
+    return ApiTool(operation.name, description, arguments.schema, call, context=context, read_only=operation.read_only)
 
 
 def _description(operation: Operation, arguments: Arguments) -> str:
