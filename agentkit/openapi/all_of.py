@@ -9,6 +9,8 @@ from agentkit.openapi.document import Document, UnresolvableError, items, mappin
 
 HIDDEN = "x-agentkit-hidden"
 """A key of a merged schema: the names of properties that only the server sets."""
+MAX_LEVELS = 40
+"""Levels of `allOf` in each other."""
 _OF_A_CHOICE = ("oneOf", "anyOf", "discriminator")
 
 
@@ -16,17 +18,18 @@ def flattened(
     schema: Mapping[str, Any], document: Document, budget: Budget, inside: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """A schema, as it was written, with the members of its `allOf` merged into it. inside: the references that led to
-    it. Raises UnresolvableError when it consists of itself."""
+    it, "" where it stands in the place itself. Raises UnresolvableError when it consists of itself."""
     made: dict[str, Any] = {}
     for member in items(schema.get("allOf")):
         if not budget.spend():
             break
         target, reference = document.followed(member)
-        if reference in inside:
+        if reference and reference in inside:
             raise UnresolvableError(f"the schema {cut(reference, 120)!r} consists of itself")
+        if len(inside) == MAX_LEVELS:
+            raise UnresolvableError(f"the schema {cut(reference, 120)!r} is made of too many others")
         if isinstance(target, Mapping):
-            below = (*inside, reference) if reference else inside
-            whole = flattened(target, document, budget, below)
+            whole = flattened(target, document, budget, (*inside, reference))
             _merge(made, _without_choice(whole) if "discriminator" in whole else whole, document)
     _merge(made, {key: value for key, value in schema.items() if key != "allOf"}, document)
     return made
