@@ -25,6 +25,7 @@ NOT_SET = frozenset(
 )
 """Headers that no argument sets: OpenAPI ignores the first three as parameters, the others belong to the request."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
+_VALID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FILE_NOTE = "a file: its text, or a data: URL with base64"
 _DEFAULT_STYLES = {"path": "simple", "header": "simple"}
 
@@ -253,4 +254,6 @@ def _is_header(text: str) -> bool:
 
 def _valid(name: str) -> str:
     """A name that model servers take for an argument: letters, digits, "_", "." and "-", up to 64."""
+    if _VALID.fullmatch(name):
+        return name
     return re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9_.-]", "_", name[:1000])).strip("_")[:64] or "value"

@@ -1,6 +1,7 @@
 """The keys of an API: which are sent with a call, where, and that nobody is shown them."""
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ Auth = str | tuple[str, str] | Mapping[str, Any] | Signing
 Security = tuple[frozenset[str], ...] | None
 """Alternatives, each the names of the schemes that are needed together; None: the description doesn't say."""
 HIDDEN = "(key)"
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def _api_key(scheme: Mapping[str, Any], key: Any, where: str) -> tuple[_Made, tu
     text = checked_key(key, where, spaces=place == "header") or ""
     written = quote(text, safe="")
     secrets = tuple(dict.fromkeys((text, written))) if text else ()
-    if not field_name.isascii() or not field_name or any(each in field_name for each in "\r\n:; ="):
+    if not field_name or (place != "query" and not _TOKEN.fullmatch(field_name)):
         raise ConfigurationError(f"{where}: its security scheme has no name that a {place or 'request'} can have")
     made = {
         "header": Sent(headers={field_name: text}),

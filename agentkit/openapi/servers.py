@@ -22,7 +22,7 @@ def base_url_of(base_url: str | None, document: Document) -> str:
     if base_url is not None:
         return checked(base_url, f"base_url={shown_url(base_url)!r}")
     declared = servers_of(document) if document.is_swagger else items(document.root.get("servers"))
-    if not declared and document.url and not document.is_swagger:
+    if not declared and document.url:
         declared = [{"url": "/"}]  # what it means to name no server
     return _address(declared, document)
 

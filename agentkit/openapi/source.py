@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,8 @@ from agentkit.openapi.document import Document
 MAX_BYTES = 50_000_000
 """Maximum size of a description in bytes. The largest that are published have 40 million."""
 FETCH_SECONDS = 60.0
+MAX_DEPTH = 300
+"""Levels of objects and lists in each other in YAML."""
 
 Source = Mapping[str, Any] | str | bytes | os.PathLike[str]
 
@@ -103,6 +105,8 @@ def _from_yaml(text: str, name: str) -> Any:
     for tag, pattern, first in _YAML:
         Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
     try:
+        if _may_be_deep(text):
+            _check_depth(yaml.parse(text, Loader))
         return yaml.load(text, Loader)
     except RecursionError:
         raise ConfigurationError(f"{name} is nested too deep to be read") from None
@@ -113,10 +117,28 @@ def _from_yaml(text: str, name: str) -> Any:
         raise ConfigurationError(f"{name} is neither JSON nor YAML: {problem}{where}") from None
 
 
+def _may_be_deep(text: str) -> bool:
+    """Whether a YAML text may have many levels: brackets, or a line that begins with many spaces and dashes."""
+    return text.count("[") + text.count("{") > MAX_DEPTH or _LONG_START.search(text) is not None
+
+
+def _check_depth(events: Iterable[Any]) -> None:
+    """Raise RecursionError for more levels than libyaml can read: it would crash the program."""
+    depth = 0
+    for event in events:
+        kind = type(event).__name__
+        depth += kind.endswith(("SequenceStartEvent", "MappingStartEvent"))
+        depth -= kind.endswith(("SequenceEndEvent", "MappingEndEvent"))
+        if depth > MAX_DEPTH:
+            raise RecursionError
+
+
+_LONG_START = re.compile(r"^[ ?:-]{300}", re.MULTILINE)
 _YAML = (
     ("bool", r"(?:true|True|TRUE|false|False|FALSE)\Z", "tTfF"),
     ("int", r"[-+]?(?:0|[1-9][0-9]{0,400})\Z", "-+0123456789"),
-    ("float", r"[-+]?(?:\.[0-9]{1,400}|[0-9]{1,400}(?:\.[0-9]{0,400})?)(?:[eE][-+]?[0-9]{1,5})?\Z", "-+.0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]{1,400}|[0-9]{1,400}\.[0-9]{0,400})(?:[eE][-+]?[0-9]{1,5})?\Z", "-+.0123456789"),
+    ("float", r"[-+]?[0-9]{1,400}[eE][-+]?[0-9]{1,5}\Z", "-+0123456789"),
     ("null", r"(?:~|null|Null|NULL|)\Z", ["~", "n", "N", ""]),
     ("merge", r"<<\Z", "<"),
 )

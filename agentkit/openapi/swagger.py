@@ -68,7 +68,7 @@ def servers_of(document: Document) -> list[dict[str, Any]]:
     root = document.root
     host, path = words(root.get("host")), words(root.get("basePath"))
     if not host:
-        return [{"url": path}] if path else []
+        return [{"url": path or "/"}] if path or document.url else []
     schemes = [each for each in items(root.get("schemes")) if each in ("https", "http")]
     scheme = "https" if "https" in schemes else schemes[0] if schemes else document.url.partition(":")[0] or "https"
     return [{"url": f"{scheme}://{host}{path}"}]

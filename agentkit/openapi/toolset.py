@@ -101,10 +101,10 @@ def _description(operation: Operation, arguments: Arguments) -> str:
     summary, text = operation.summary, operation.description
     if text.startswith(summary):
         summary = ""
-    elif summary and not summary.endswith((".", "!", "?", ":")):
+    elif summary and text and not summary.endswith((".", "!", "?", ":")):
         summary += "."
-    parts = ["(deprecated)" if operation.deprecated else "", summary, text]
-    whole = " ".join(each for each in parts if each) or f"{operation.method} {operation.path}"
+    said = " ".join(each for each in (summary, text) if each) or f"{operation.method} {operation.path}"
+    whole = f"(deprecated) {said}" if operation.deprecated else said
     return whole if len(whole) <= MAX_DESCRIPTION else cut(whole, MAX_DESCRIPTION - 1)
 
 
