@@ -17,7 +17,23 @@ EXAMPLES = 60 * int(os.environ.get("AGENTKIT_FUZZ", "1"))
 NASTY = st.sampled_from(
     [
         *("../x", "..", ".", "%2e%2e", "%2f", "a/../../b", "..\\..", "//evil.invalid/", "http://evil.invalid", "@evil"),
-        *("?a=b", "&a=b", "#f", ";a=b", "a=b", "+", " ", "%", "%zz", "a,b", "[x]", "{q}", "\r\nHost: x", "\x00", "\ud800"),
+        *(
+            "?a=b",
+            "&a=b",
+            "#f",
+            ";a=b",
+            "a=b",
+            "+",
+            " ",
+            "%",
+            "%zz",
+            "a,b",
+            "[x]",
+            "{q}",
+            "\r\nHost: x",
+            "\x00",
+            "\ud800",
+        ),
         *("null", "true", "1", "[]", "{}", '"', "'", "\u2028", "é", "😀", "\ufeff"),
     ]
 )

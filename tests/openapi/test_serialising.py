@@ -217,7 +217,8 @@ def test_several_parts_have_texts_json_and_files(api: ApiServer) -> None:
         b'\r\nContent-Disposition: form-data; name="name"\r\n\r\na\r\nb\r\n',
         b'\r\nContent-Disposition: form-data; name="tags"\r\n\r\nx\r\n',
         b'\r\nContent-Disposition: form-data; name="tags"\r\n\r\ny\r\n',
-        b'\r\nContent-Disposition: form-data; name="address"\r\nContent-Type: application/json\r\n\r\n{"city":"Oslo"}\r\n',
+        b'\r\nContent-Disposition: form-data; name="address"\r\nContent-Type: application/json\r\n\r\n'
+        b'{"city":"Oslo"}\r\n',
         b'\r\nContent-Disposition: form-data; name="photo"; filename="photo.png"\r\nContent-Type: image/png\r\n\r\n'
         b"\x89PNG\r\n\x1a\n\r\n",
     ]

@@ -104,7 +104,7 @@ def test_only_the_wanted_operations_become_tools(only: Any, expected: list[str])
 @pytest.mark.parametrize("only", ["getPets", ["addPet", "nothing"], "POST /orders", "/pet", "get_*"])
 def test_what_there_is_not_is_refused_with_what_there_is(only: Any) -> None:
     with pytest.raises(
-        ConfigurationError, match="its operations are listPets, addPet.*its tags are pets, read, orders"
+        ConfigurationError, match=r"its operations are listPets, addPet.*its tags are pets, read, orders"
     ):
         openapi(description(PETS), "http://127.0.0.1:9", only)
     with pytest.raises(ConfigurationError, match="pass names, patterns or tags"):
@@ -303,7 +303,7 @@ def test_an_address_that_does_not_have_one_is_an_error_of_the_fetch(api: ApiServ
     with pytest.raises(StatusError):
         openapi(f"{api.url}/openapi.json")
     api.always(Reply(body=b"<!doctype html><html></html>", content_type="text/html"))
-    with pytest.raises(ConfigurationError, match="it is a str|neither JSON nor YAML"):
+    with pytest.raises(ConfigurationError, match=r"it is a str|neither JSON nor YAML"):
         openapi(f"{api.url}/openapi.json")
     with pytest.raises(FetchError):
         openapi("http://127.0.0.1:9/openapi.json")
