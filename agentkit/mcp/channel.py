@@ -1,0 +1,83 @@
+"""The connection to a server, as the client sees it: JSON-RPC messages go out and come in."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+Message = Mapping[str, Any]
+"""A JSON-RPC message."""
+
+Heard = Callable[[Message], None]
+"""Is given each message of a server that answers no request: its requests (which have an id) and notifications, but for
+progress. Called by threads of the channel; must not wait."""
+
+TOTAL = 10
+"""A call that shows progress may take this many times its timeout."""
+
+
+class Patience:
+    """How long a call waits. Each sign of life begins the time anew, up to a total.
+
+    timeout: seconds without a sign of life. end: the `time.monotonic()` at which it is over in any case; None: TOTAL
+    times the timeout from now. cancel: set when nobody waits for the call any more. progress: is told what the server
+    reports of it.
+    """
+
+    def __init__(
+        self,
+        timeout: float,
+        end: float | None = None,
+        cancel: threading.Event | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        now = time.monotonic()
+        self.timeout = timeout
+        self.cancel = cancel
+        self._end = now + TOTAL * timeout if end is None else end
+        self._until = now + timeout
+        self._progress = progress
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left; 0.0 when it is over or cancelled."""
+        if self.cancel is not None and self.cancel.is_set():
+            return 0.0
+        return max(0.0, min(self._until, self._end) - time.monotonic())
+
+    def heard(self, progress: str = "") -> None:
+        """The server has shown that it works on the call. progress: what it says."""
+        self._until = time.monotonic() + self.timeout
+        if progress and self._progress is not None:
+            self._progress(progress)
+
+
+class Channel(Protocol):
+    """One connection to a server, used by several threads at once.
+
+    version: the protocol version in use, set by the client once it is known; "" before.
+    """
+
+    version: str
+
+    def exchange(self, message: Message, patience: Patience, headers: Mapping[str, str] | None = None) -> Message:
+        """Send a request and wait for the message that answers it, which has `result` or `error`. A progress
+        notification with the request's token is told to `patience`. When time is up the server is told that the request
+        is cancelled. headers: for a channel over HTTP.
+
+        Raises Gone when the connection has ended or ends meanwhile, Slow when time is up.
+        """
+        ...
+
+    def send(self, message: Message, patience: Patience) -> None:
+        """Send a message that has no answer. Raises Gone and Slow."""
+        ...
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection has ended, so that no request can succeed any more."""
+        ...
+
+    def close(self) -> None:
+        """End the connection, and the server where it is a process of ours. May be called twice."""
+        ...

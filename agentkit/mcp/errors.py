@@ -1,0 +1,34 @@
+"""What can go wrong with a call to an MCP server: three errors that a model and a program can tell apart.
+
+ToolError            the model reads the message
+├── Gone             the server has ended, or can't be reached; a fresh one is started at the next call
+├── Slow             the server is alive and did not answer in time; the request was cancelled
+└── MCPError         what the server said: a JSON-RPC error
+"""
+
+from typing import Any
+
+from agentkit.errors import ToolError
+
+
+class Gone(ToolError):
+    """The connection to the server has ended. status: its exit status (negative: killed by that signal), None for a
+    server that is not a process of ours or still runs. stderr: the last lines that it has written there."""
+
+    def __init__(self, message: str, status: int | None = None, stderr: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.stderr = stderr
+
+
+class Slow(ToolError):
+    """The server is alive and did not answer in time; the request was cancelled."""
+
+
+class MCPError(ToolError):
+    """The server answered with an error. code: of JSON-RPC, such as -32602. data: what it has added, any JSON value."""
+
+    def __init__(self, message: str, code: int, data: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.data = data
