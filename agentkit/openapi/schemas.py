@@ -6,6 +6,7 @@ another kind is left out. Patterns are told in words: the server checks them, an
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 from urllib.parse import unquote
 
@@ -277,22 +278,10 @@ def _example(schema: Mapping[str, Any]) -> Any:
 
 def _check_circles(definitions: Mapping[str, Schema]) -> None:
     """Raise UnresolvableError when a definition consists of itself: no value could be checked against it."""
-    inner = {name: list(_in_place(schema)) for name, schema in definitions.items()}
-    done: set[str] = set()
-    for start in inner:
-        path: list[Iterator[str]] = [iter([start])]
-        open_names: list[str] = []
-        while path:
-            name = next(path[-1], None)
-            if name is None:
-                path.pop()
-                if open_names:
-                    done.add(open_names.pop())
-            elif name in open_names:
-                raise UnresolvableError(f"the schema {name!r} consists of itself")
-            elif name not in done:
-                open_names.append(name)
-                path.append(iter(inner.get(name, ())))
+    try:
+        TopologicalSorter({name: set(_in_place(schema)) for name, schema in definitions.items()}).prepare()
+    except CycleError as error:
+        raise UnresolvableError(f"the schema {error.args[1][0]!r} consists of itself") from None
 
 
 def _in_place(schema: Schema) -> Iterator[str]:
