@@ -1,6 +1,7 @@
 """The arguments of an operation: its parameters and the properties of its body, in one schema."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from agentkit.openapi.schemas import Schema, SchemaReader
 from agentkit.openapi.styles import Parameter
 from agentkit.openapi.swagger import body_of, is_form_or_body, upgraded_parameter
 
+MAX_PARAMETERS, MAX_PATH = 500, 2000
+"""Parameters, and characters of the path, of one operation."""
 PLACES = ("path", "query", "header", "cookie", "querystring")
 NOT_SET = frozenset(
     (
@@ -32,7 +35,8 @@ _DEFAULT_STYLES = {"path": "simple", "header": "simple"}
 
 @dataclass
 class Arguments:
-    """The arguments of an operation. schema: JSON Schema of an object. parameters, body: how each is sent."""
+    """The arguments of an operation. schema: JSON Schema of an object. parameters, body: how each is sent. properties,
+    required, more, definitions: the parts of the schema. counts: how often a name was numbered."""
 
     parameters: list[Parameter] = field(default_factory=list)
     body: Body | None = None
@@ -40,6 +44,7 @@ class Arguments:
     required: list[str] = field(default_factory=list)
     more: bool | Schema = False
     definitions: dict[str, Schema] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
 
     @property
     def schema(self) -> Schema:
@@ -57,10 +62,11 @@ class Arguments:
         name = _valid(wanted)
         if name in self.properties:
             name = _valid(f"{prefix}_{wanted}")
-        base, count = name, 2
+        base = name
         while name in self.properties:
-            end = f"_{count}"
-            name, count = base[: 64 - len(end)] + end, count + 1
+            self.counts[base] += 1
+            end = f"_{self.counts[base] + 1}"
+            name = base[: 64 - len(end)] + end
         self.properties[name] = schema
         if required:
             self.required.append(name)
@@ -71,6 +77,8 @@ def arguments_of(operation: Operation, document: Document, credentials: Credenti
     """The arguments of an operation. Raises UnresolvableError for a reference that leads nowhere."""
     reader, made = SchemaReader(document), Arguments()
     declared = _declared(operation, document)
+    if len(declared) > MAX_PARAMETERS or len(operation.path) > MAX_PATH:
+        raise UnresolvableError(f"it has more than {MAX_PARAMETERS} parameters, or {MAX_PATH:,} characters in its path")
     for parameter in declared:
         if not is_form_or_body(parameter):
             _add_parameter(made, parameter, operation, reader, document, credentials)

@@ -14,6 +14,8 @@ from agentkit.net.url_guard import PORTS, shown_url
 from agentkit.openapi.document import Document, UnresolvableError, items, mapping
 from agentkit.openapi.swagger import servers_of
 
+MAX_URL = 4000
+"""Characters of a server's address."""
 _GIVE = "pass base_url='https://...'"
 
 
@@ -72,8 +74,8 @@ def _address(servers: list[Any], document: Document) -> str:
         raise ConfigurationError(f"{document.origin} names no server: {_GIVE}")
     server = mapping(servers[0])
     url = server.get("url")
-    if not isinstance(url, str):
-        raise ConfigurationError(f"the first server of {document.origin} has no url: {_GIVE}")
+    if not isinstance(url, str) or len(url) > MAX_URL:
+        raise ConfigurationError(f"the first server of {document.origin} has no url that can be called: {_GIVE}")
     url = _with_defaults(url, mapping(server.get("variables")), document)
     if document.url:
         url = urljoin(document.url, url)

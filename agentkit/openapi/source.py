@@ -103,7 +103,7 @@ def _from_yaml(text: str, name: str) -> Any:
         yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
     for tag, pattern, first in _YAML:
-        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, list(first))
     try:
         if _may_be_deep(text):
             _check_depth(yaml.parse(text, Loader))
@@ -135,11 +135,15 @@ def _check_depth(events: Iterable[Any]) -> None:
 
 _LONG_START = re.compile(r"^[ ?:-]{300}", re.MULTILINE)
 _YAML = (
-    ("bool", r"(?:true|True|TRUE|false|False|FALSE)\Z", "tTfF"),
-    ("int", r"[-+]?(?:0|[1-9][0-9]{0,400})\Z", "-+0123456789"),
-    ("float", r"[-+]?(?:\.[0-9]{1,400}|[0-9]{1,400}\.[0-9]{0,400})(?:[eE][-+]?[0-9]{1,5})?\Z", "-+.0123456789"),
-    ("float", r"[-+]?[0-9]{1,400}[eE][-+]?[0-9]{1,5}\Z", "-+0123456789"),
-    ("null", r"(?:~|null|Null|NULL|)\Z", ["~", "n", "N", ""]),
-    ("merge", r"<<\Z", "<"),
+    ("bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), "tTfF"),
+    ("int", re.compile(r"[-+]?(?:0|[1-9][0-9]{0,40})\Z"), "-+0123456789"),
+    (
+        "float",
+        re.compile(r"[-+]?(?:\.[0-9]{1,40}|[0-9]{1,40}\.[0-9]{0,40})(?:[eE][-+]?[0-9]{1,5})?\Z"),
+        "-+.0123456789",
+    ),
+    ("float", re.compile(r"[-+]?[0-9]{1,40}[eE][-+]?[0-9]{1,5}\Z"), "-+0123456789"),
+    ("null", re.compile(r"(?:~|null|Null|NULL|)\Z"), ["~", "n", "N", ""]),
+    ("merge", re.compile(r"<<\Z"), "<"),
 )
 """The values of YAML's core schema that are no texts: their tags, how they are written, their first characters."""

@@ -17,7 +17,7 @@ from tests.openapi.specs import answer, description, parameter, tool_of, tools_o
 from tests.support.api_server import ApiServer, Received, Reply
 
 KEY = "sk-very+secret/0123"
-SCHEMES = {
+SCHEMES: dict[str, dict[str, Any]] = {
     "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
     "query": {"type": "apiKey", "in": "query", "name": "api key"},
     "cookie": {"type": "apiKey", "in": "cookie", "name": "session"},
@@ -101,7 +101,7 @@ def test_the_keys_of_swagger(api: ApiServer) -> None:
 @pytest.mark.parametrize("place", ["header", "query", "cookie"])
 def test_a_key_is_no_argument_of_the_models(place: str, api: ApiServer) -> None:
     name = SCHEMES[place]["name"]
-    given = [parameter(str(name), place), parameter("q")]
+    given = [parameter(name, place), parameter("q")]
     tool = tool_of(secured(parameters=given), api.url, auth={place: KEY})
     assert list(tool.parameters["properties"]) == ["q"]
     answer(tool, '{"q": "x"}')

@@ -190,7 +190,12 @@ def test_a_server_that_hangs_is_left_after_the_timeout(api: ApiServer) -> None:
 def test_a_run_that_is_cancelled_leaves_the_server_at_once(api: ApiServer) -> None:
     api.always(Reply(body=None))
     cancel = threading.Event()
-    threading.Thread(target=lambda: (api.has_request.wait(30), cancel.set()), daemon=True).start()
+
+    def stop() -> None:
+        api.has_request.wait(30)
+        cancel.set()
+
+    threading.Thread(target=stop, daemon=True).start()
     said = answer(tools_of(ALL, api.url)["post"], context=Context(cancel=cancel))
     assert "the run was cancelled" in said
     assert api.left.wait(30)
@@ -259,7 +264,7 @@ def test_an_argument_may_have_any_name(api: ApiServer) -> None:
 
 
 def test_what_is_asked_for_is_in_the_headers(api: ApiServer) -> None:
-    responses = {"200": {"content": {"text/csv": {}}}}
+    responses: dict[str, Any] = {"200": {"content": {"text/csv": {}}}}
     answer(tool_of(of_get([], responses=responses), api.url))
     assert api.last.headers["accept"] == "text/csv, */*;q=0.5"
     assert api.last.headers["user-agent"].startswith("agentkit/")

@@ -262,3 +262,19 @@ def test_a_schema_of_any_size_takes_bounded_time_and_space(form: str) -> None:
     tools = tools_of(of_post(body, components={"schemas": schemas}))
     assert len(tools) == (0 if form == "all_of" else 1)
     assert all(len(json.dumps(each.parameters)) < 1_000_000 for each in tools.values())
+
+
+def test_thousands_of_names_that_become_the_same_are_numbered_in_linear_time() -> None:
+    properties = {chr(0x4E00 + n): {"type": "string"} for n in range(20_000)}
+    names = list(tool_of(of_post({"type": "object", "properties": properties})).parameters["properties"])
+    assert names[:3] == ["value", "body", "body_2"]
+    assert len(set(names)) == 20_000
+
+
+@pytest.mark.parametrize("form", ["parameters", "path"])
+def test_an_operation_without_measure_is_left_out(form: str, caplog: pytest.LogCaptureFixture) -> None:
+    count = 600 if form == "parameters" else 1
+    path = "/things" if form == "parameters" else "/" + "x" * 3000
+    with caplog.at_level(logging.WARNING):
+        assert tools_of(of_get([parameter(f"p{n}") for n in range(count)], path)) == {}
+    assert "more than 500 parameters, or 2,000 characters" in caplog.text

@@ -72,7 +72,7 @@ def test_a_path_is_written_in_the_style_that_is_declared(
     api: ApiServer, style: str | None, explode: bool | None, value: Any, expected: str
 ) -> None:
     said = {key: each for key, each in (("style", style), ("explode", explode)) if each is not None}
-    given = {"name": "color", "in": "path", "required": True, "schema": {}, **said}
+    given: dict[str, Any] = {"name": "color", "in": "path", "required": True, "schema": {}, **said}
     tool = tool_of(of_get([given], "/x/{color}/y"), api.url)
     assert answer(tool, json.dumps({"color": value})) == "{}"
     assert api.last.target == f"/x/{expected}/y"
@@ -80,7 +80,7 @@ def test_a_path_is_written_in_the_style_that_is_declared(
 
 @pytest.mark.parametrize("value", ["", ".", "..", "../admin", "a/../b", "..\\admin", "a/.", None, [], [""], [".."]])
 def test_a_value_that_would_lead_to_another_path_is_refused_in_a_sentence(api: ApiServer, value: Any) -> None:
-    given = {"name": "id", "in": "path", "required": True, "schema": {}}
+    given: dict[str, Any] = {"name": "id", "in": "path", "required": True, "schema": {}}
     tool = tool_of(of_get([given], "/things/{id}"), api.url)
     said = answer(tool, json.dumps({"id": value}))
     assert "the arguments of call don't fit: id" in said
@@ -173,7 +173,7 @@ def test_a_fixed_query_in_a_path_stays(api: ApiServer) -> None:
 
 # Bodies
 
-PERSON = {
+PERSON: dict[str, Any] = {
     "type": "object",
     "required": ["name"],
     "properties": {"name": {"type": "string"}, "tags": LIST, "address": OBJECT, "photo": {"type": "string"}},

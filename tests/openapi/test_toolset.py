@@ -129,7 +129,8 @@ def test_what_there_is_not_is_refused_with_what_there_is(only: Any) -> None:
 )
 def test_the_servers_of_the_description_are_called(api: ApiServer, servers: list[Any], base: str) -> None:
     servers = json.loads(json.dumps(servers).replace("{url}", api.url))
-    answer(*openapi(of_get([]) | {"servers": servers}))
+    (tool,) = openapi(of_get([]) | {"servers": servers})
+    answer(tool)
     assert api.last.target == f"{base}/things"
 
 
@@ -343,7 +344,7 @@ def test_a_path_may_be_a_reference() -> None:
 
 
 def test_operations_that_are_none_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    paths = {
+    paths: dict[str, Any] = {
         "/a": {"get": "x", "post": {}},
         "/b": [],
         "/c": None,
@@ -356,7 +357,7 @@ def test_operations_that_are_none_are_left_out(caplog: pytest.LogCaptureFixture)
 
 
 def test_methods_of_openapi_3_2() -> None:
-    paths = {"/a": {"query": {}, "additionalOperations": {"COPY": {}, "b@d": {}}}}
+    paths: dict[str, Any] = {"/a": {"query": {}, "additionalOperations": {"COPY": {}, "b@d": {}}}}
     tools = tools_of(description(paths, "3.2.0"))
     assert {name: each.options.read_only for name, each in tools.items()} == {"query_a": False, "copy_a": False}
 
