@@ -14,7 +14,7 @@ import requests
 import urllib3
 
 from agentkit._threads import WORKERS
-from agentkit.net.abort import AbortableRequest
+from agentkit.net.abort import AbortableRequest, Aborted, is_aborted
 from agentkit.net.api_errors import cause_of
 from agentkit.net.content_coding import accepted
 from agentkit.net.fetch import user_agent
@@ -178,19 +178,27 @@ class _Adapter(AbortableAdapter):
         super().__init__(max_retries=0)
 
 
-def _adapted(connection: Any, secret_query: str) -> Any:
-    """Patch a connection to read its response in bounded chunks, and to add what is secret to the query: here, since
-    urllib3 logs the address that it is given."""
+def _adapted(made: Any, secret_query: str) -> Any:
+    """Patch a connection to read its response in bounded chunks, to send nothing once nobody waits (it may have taken
+    long to connect), and to add what is secret to the query: here, since urllib3 logs the address that it is given."""
+    connection = getattr(
+        made, "real_connection", made
+    )  # vcrpy stands before it, and records what comes without the key
     connection.response_class = BoundedResponse
-    if not secret_query:
-        return connection
-    begin = connection.putrequest
+    connect, begin = connection.connect, connection.putrequest
+
+    def connect_unless_aborted() -> None:
+        connect()
+        if is_aborted():
+            connection.close()
+            raise Aborted
 
     def putrequest(method: str, url: str, *args: Any, **options: Any) -> None:
-        begin(method, f"{url}{'&' if '?' in url else '?'}{secret_query}", *args, **options)
+        more = f"{'&' if '?' in url else '?'}{secret_query}" if secret_query else ""
+        begin(method, url + more, *args, **options)
 
-    connection.putrequest = putrequest
-    return connection
+    connection.connect, connection.putrequest = connect_unless_aborted, putrequest
+    return made
 
 
 def _not_answered(url: str, error: Exception) -> NotAnsweredError:

@@ -149,13 +149,21 @@ class Call:
         for _ in range(MAX_REDIRECTS):
             if not self.api.is_trusted:
                 check_url(request.url)
-            response = answered(request, MAX_BYTES, stop.wait)
+            response = self._answered(request, stop)
             following = self._following(request, response)
             if following is None:
                 break
             request = following
         is_head = self.method == "HEAD"
         return answer_of(response, self._where, is_head, lambda text: self._blotted(text, response.signed))
+
+    def _answered(self, request: ApiRequest, stop: Stop) -> ApiResponse:
+        try:
+            return answered(request, MAX_BYTES, stop.wait)
+        except ToolError as error:  # nobody waits any more
+            if not self.has_effect or "effect" in str(error):
+                raise
+            raise ToolError(f"{error} Whether it had an effect is not known.") from None
 
     def _following(self, request: ApiRequest, response: ApiResponse) -> ApiRequest | None:
         """The request to which a response redirects: for what changes nothing, on the same host. None for none."""

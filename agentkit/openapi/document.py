@@ -18,11 +18,13 @@ class UnresolvableError(Exception):
 
 @dataclass(frozen=True)
 class Document:
-    """A description. url: the address that it was fetched from, "" for none. origin: what it is called in messages."""
+    """A description. url: the address that it was fetched from, after redirects, "" for none. origin: what it is called
+    in messages. given: the address that the user gave, "" for none."""
 
     root: Mapping[str, Any] = field(repr=False)
     url: str = ""
     origin: str = "the OpenAPI description"
+    given: str = ""
 
     def __post_init__(self) -> None:
         version = str(self.root.get("openapi") or self.root.get("swagger") or "")

@@ -42,15 +42,15 @@ class Operation:
         return f"{self.method} {self.path}"
 
 
-def operations_of(document: Document) -> list[Operation]:
-    """All operations, in their order, those with the same name numbered. Raises ConfigurationError when the paths of
-    the description are no object."""
+def operations_of(document: Document, prefix: str = "") -> list[Operation]:
+    """All operations, in their order, those with the same name numbered. prefix: of their names. Raises
+    ConfigurationError when the paths of the description are no object."""
     paths = document.root.get("paths", {})
     if not isinstance(paths, Mapping):
         raise ConfigurationError(
             f"the 'paths' of {document.origin} is a {type(paths).__name__}: it has to be an object of paths"
         )
-    names = _Names()
+    names = _Names(prefix)
     return [
         _operation(names, document, str(path), item, method, source)
         for path, item in paths.items()
@@ -98,13 +98,15 @@ def _operation(
 class _Names:
     """Gives out names of tools, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self._taken: set[str] = set()
         self._counts: Counter[str] = Counter()
 
     def new(self, wanted: str) -> str:
         """A valid name that was not given out before; a number is behind the second of the same name."""
-        base = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9_-]", "_", wanted[:1000])).strip("_")[:MAX_NAME] or "operation"
+        base = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9_-]", "_", wanted[:1000])).strip("_") or "operation"
+        base = (self._prefix + base)[:MAX_NAME]
         name = base
         while name in self._taken:
             self._counts[base] += 1

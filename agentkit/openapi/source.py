@@ -48,7 +48,7 @@ def _from_url(url: str) -> Document:
 
     host = urlsplit(url).netloc.rpartition("@")[2]
     page = fetch(url, timeout=FETCH_SECONDS, max_bytes=MAX_BYTES, allow=[host])
-    return Document(_parsed(_decoded(page.content, shown_url(url)), shown_url(url)), page.url, shown_url(url))
+    return Document(_parsed(_decoded(page.content, shown_url(url)), shown_url(url)), page.url, shown_url(url), url)
 
 
 def _from_file(path: Path) -> Document:

@@ -1,6 +1,7 @@
 """The tools of an HTTP API (docs/openapi.md)."""
 
 import logging
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ def openapi(
     only: Only = None,
     auth: Auth | None = None,
     timeout: float = 60.0,
+    prefix: str = "",
 ) -> list[Tool[..., Any]]:
     """The operations of an HTTP API as tools, from its OpenAPI description (3.0 to 3.2, or Swagger 2.0).
 
@@ -36,7 +38,8 @@ def openapi(
     http(s) address. base_url: the address before the paths, where the description does not name the server, or another.
     Only its host is called. only: which operations: names of tools, operation ids, tags, or "GET /pets/*", with * and
     ?, one or a list; or a function of an `Operation`. auth: a bearer token; (user, password); keys by the names of the
-    description's security schemes; or a `requests.auth.AuthBase`. timeout: seconds of a call.
+    description's security schemes; or a `requests.auth.AuthBase`. timeout: seconds of a call. prefix:
+    what the names of the tools begin with, for two APIs that have operations of the same name.
 
     GET and HEAD are read-only; all others are calls with an effect, and are sent once. An operation that can't be
     described is left out, with a warning.
@@ -45,11 +48,13 @@ def openapi(
     names and there is not; FetchError when the address of the description can't be fetched; DependencyError for YAML
     without PyYAML.
     """
-    if not timeout > 0:
+    if not isinstance(timeout, int | float) or not timeout > 0:
         raise ConfigurationError(f"timeout={timeout!r} must be a number of seconds above 0")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,32}", prefix):
+        raise ConfigurationError(f"prefix={cut(str(prefix), 80)!r} must be up to 32 letters, digits, '_' and '-'")
     document = read_document(spec)
     credentials = credentials_of(auth, document)
-    wanted = chosen(operations_of(document), only, document.origin)
+    wanted = chosen(operations_of(document, prefix), only, document.origin)
     if not wanted:
         logger.warning("openapi: %s has no operation that was asked for", document.origin)
         return []
@@ -69,7 +74,7 @@ def openapi(
 
 def _is_of_the_user(base: str, document: Document) -> bool:
     """Whether the user named the host of the API: in a description of its own, or by the address of it."""
-    return not document.url or urlsplit(base).hostname == urlsplit(document.url).hostname
+    return not document.given or urlsplit(base).hostname == urlsplit(document.given).hostname
 
 
 def _tool(operation: Operation, document: Document, api: Api, is_given: bool) -> Tool[..., Any]:

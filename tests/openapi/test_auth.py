@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
 from agentkit import Agent
 from agentkit.errors import ConfigurationError
@@ -155,6 +155,17 @@ def test_a_key_that_can_not_be_sent_is_refused_without_showing_it(auth: Any, sai
     with pytest.raises(ConfigurationError, match=said) as caught:
         openapi(secured(), "http://127.0.0.1:9", auth=auth)
     assert "secret" not in "".join(traceback.format_exception_only(caught.value))
+
+
+def test_the_challenge_of_a_server_is_answered(api: ApiServer) -> None:
+    challenge = {"www-authenticate": 'Digest realm="r", nonce="n", qop="auth", algorithm=MD5'}
+    api.answers = lambda received: (
+        Reply() if "authorization" in received.headers else Reply(401, b"", headers=challenge)
+    )
+    tool = tool_of(secured(parameters=[parameter("q")]), api.url, auth=HTTPDigestAuth("ann", KEY))
+    assert answer(tool, '{"q": "a/b"}') == "{}"
+    assert [each.target for each in api.received] == ["/things?q=a%2Fb"] * 2
+    assert api.last.headers["authorization"].startswith('Digest username="ann"')
 
 
 def test_a_scheme_of_a_stranger_can_not_write_headers() -> None:

@@ -3,10 +3,12 @@
 import copy
 import json
 import pickle
+import socket
 import struct
 import threading
 import time
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ import requests
 
 from agentkit import Agent, Context, Limits
 from agentkit.openapi import openapi
-from agentkit.testing import ScriptedBackend
+from agentkit.testing import ScriptedBackend, recorded
 from tests.openapi.specs import answer, description, of_get, of_post, parameter, tool_of, tools_of
 from tests.support.api_server import ApiServer, Received, Reply, serve_api
 
@@ -183,8 +185,11 @@ def test_a_server_that_is_not_there_was_not_sent_anything() -> None:
 
 def test_a_server_that_hangs_is_left_after_the_timeout(api: ApiServer) -> None:
     api.always(Reply(body=None))
-    assert "did not finish within 0.3 seconds" in answer(tools_of(ALL, api.url, timeout=0.3)["get"])
+    tools = tools_of(ALL, api.url, timeout=0.3)
+    assert answer(tools["get"]) == "Error: get did not finish within 0.3 seconds."
     assert api.left.wait(30)
+    said = answer(tools["post"])
+    assert said == "Error: post did not finish within 0.3 seconds. Whether it had an effect is not known."
 
 
 def test_a_run_that_is_cancelled_leaves_the_server_at_once(api: ApiServer) -> None:
@@ -215,6 +220,58 @@ def test_a_body_that_trickles_is_left_after_the_timeout(api: ApiServer) -> None:
     assert "within 0.5 seconds" in answer(tools_of(ALL, api.url, timeout=0.5)["get"])
     assert time.monotonic() - started < 30
     assert api.left.wait(30)
+
+
+def test_a_call_that_is_cancelled_before_it_is_sent_is_never_sent(api: ApiServer) -> None:
+    cancel, has_ended = threading.Event(), threading.Event()
+    signed = threading.Event()
+
+    def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        cancel.set()
+        has_ended.wait(30)
+        signed.set()
+        return request
+
+    said = answer(tools_of(ALL, api.url, auth=sign)["post"], context=Context(cancel=cancel))
+    assert "the run was cancelled" in said
+    has_ended.set()
+    assert signed.wait(30)
+    assert answer(tools_of(ALL, api.url)["get"]) == "{}"
+    assert [each.method for each in api.received] == ["GET"]
+
+
+def test_an_address_that_takes_long_to_look_up_is_not_called_once_nobody_waits(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up, has_ended, look_up = threading.Event(), threading.Event(), socket.getaddrinfo
+
+    def slow(*args: Any, **options: Any) -> Any:
+        has_ended.wait(30)
+        try:
+            return look_up(*args, **options)
+        finally:
+            looked_up.set()
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    assert "within 0.2 seconds" in answer(tools_of(ALL, api.url, timeout=0.2)["post"])
+    has_ended.set()
+    assert looked_up.wait(30)
+    monkeypatch.undo()
+    assert answer(tools_of(ALL, api.url)["get"]) == "{}"
+    assert [each.method for each in api.received] == ["GET"]
+
+
+def test_calls_can_be_recorded_and_replayed_without_the_key(tmp_path: Path) -> None:
+    key = {"k": {"type": "apiKey", "in": "query", "name": "api_key"}}
+    spec = ALL | {"components": {"securitySchemes": key}}
+    with serve_api() as api:
+        api.always(Reply(body=b'"recorded"'))
+        with recorded(tmp_path / "api.yaml", mode="once"):
+            assert answer(tools_of(spec, api.url, auth={"k": "a-long-secret"})["post"]) == '"recorded"'
+        assert api.last.query == "api_key=a-long-secret"
+    assert "a-long-secret" not in (tmp_path / "api.yaml").read_text(encoding="utf-8")
+    with recorded(tmp_path / "api.yaml", mode="none"):
+        assert answer(tools_of(spec, api.url, auth={"k": "another-long-secret"})["post"]) == '"recorded"'
 
 
 # Sharing

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from agentkit import Agent
+from agentkit.errors import ConfigurationError
 from agentkit.openapi import openapi
 from tests.openapi.specs import LIST, answer, description, of_get, of_post, parameter, tool_of, tools_of
 from tests.support.api_server import ApiServer, Reply
@@ -126,6 +128,16 @@ def test_the_number_of_a_long_name_is_within_its_64_characters() -> None:
     names = list(tools_of(description(paths)))
     assert len(set(names)) == 12
     assert max(map(len, names)) == 64
+
+
+def test_two_apis_may_have_operations_of_the_same_name(api: ApiServer) -> None:
+    """janwilmake/openapi-mcp-server#18"""
+    tools = [each for name in ("one_", "two_") for each in openapi(of_get([]), f"{api.url}/{name}", prefix=name)]
+    assert [each.name for each in Agent("llamacpp:", tools=tools).tools] == ["one_call", "two_call"]
+    answer(tools[1])
+    assert api.last.target == "/two_/things"
+    with pytest.raises(ConfigurationError, match="must be up to 32 letters"):
+        openapi(of_get([]), api.url, prefix="a b")
 
 
 def test_a_reference_may_lead_into_an_operation() -> None:

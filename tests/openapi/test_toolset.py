@@ -371,7 +371,7 @@ def test_5000_operations_of_which_a_few_are_wanted() -> None:
     assert list(tools_of(text, only=["post_p7", "POST /p49?9"])) == ["post_p7"] + [f"post_p49{n}9" for n in range(10)]
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-def test_a_timeout_is_above_0(timeout: float) -> None:
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), None])
+def test_a_timeout_is_above_0(timeout: Any) -> None:
     with pytest.raises(ConfigurationError, match="must be a number of seconds above 0"):
         openapi(of_get([]), "http://127.0.0.1:9", timeout=timeout)
