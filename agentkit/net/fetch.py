@@ -106,7 +106,7 @@ def fetch(
     """
     deadline = Deadline(timeout)
     guard = Guard(AllowList(allow), resolver or system_resolver, deadline)
-    sent = {"User-Agent": _user_agent(), "Accept": "*/*", "Accept-Encoding": accepted()} | dict(headers or {})
+    sent = {"User-Agent": user_agent(), "Accept": "*/*", "Accept-Encoding": accepted()} | dict(headers or {})
     kept = PageCache(cache) if cache is not None and not headers else None
     request = _Request(max_bytes, truncate, deadline, permit, kept, RequestsCookieJar())
     target = guard.checked(url)
@@ -173,7 +173,8 @@ class _Request:
 
 
 @functools.cache
-def _user_agent() -> str:
+def user_agent() -> str:
+    """Return what requests to other servers than those of models say of who sends them."""
     from importlib import metadata  # slow to import, and only used here
 
     try:

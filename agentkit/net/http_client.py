@@ -72,22 +72,27 @@ class _TrackingPool:
         return super()._make_request(conn, *args, **options)  # type: ignore[misc]
 
 
-class _HTTPPool(_TrackingPool, urllib3.HTTPConnectionPool):
-    pass
+class HTTPPool(_TrackingPool, urllib3.HTTPConnectionPool):
+    """Abortable connections to a server."""
 
 
-class _HTTPSPool(_TrackingPool, urllib3.HTTPSConnectionPool):
-    pass
+class HTTPSPool(_TrackingPool, urllib3.HTTPSConnectionPool):
+    """Abortable connections to a server, over TLS."""
 
 
-class _Adapter(HTTPAdapter):
+class AbortableAdapter(HTTPAdapter):
+    """Sends over connections that `net.abort` can end, each request once. pools: the classes of its connection pools,
+    by scheme."""
+
+    pools: Mapping[str, Any] = {"http": HTTPPool, "https": HTTPSPool}
+
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        self.poolmanager.pool_classes_by_scheme = dict(self.pools)
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*args, **options)
-        manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        manager.pool_classes_by_scheme = dict(self.pools)
         return manager
 
 
@@ -135,7 +140,7 @@ class Transport:
         session.trust_env = False  # `requests_options` reads it
         session.headers.update(self._headers)
         session.auth = self._authorized  # otherwise requests would read a password from the user's .netrc
-        adapter = _Adapter(pool_maxsize=64)
+        adapter = AbortableAdapter(pool_maxsize=64)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session

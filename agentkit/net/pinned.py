@@ -61,11 +61,11 @@ class _PinnedAdapter(HTTPAdapter):
 def _pinned(connection: Any, dial: Dial) -> Any:
     """Patch a connection to connect without DNS and to read its response in bounded chunks; return it."""
     connection._new_conn = dial
-    connection.response_class = _Response
+    connection.response_class = BoundedResponse
     return connection
 
 
-class _Response(http.client.HTTPResponse):
+class BoundedResponse(http.client.HTTPResponse):
     """A response that is only read in chunks of a bounded size."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:

@@ -183,21 +183,15 @@ def _reader_of_values(adapter: "TypeAdapter[Any]") -> Callable[[dict[str, Any]],
     return read_values
 
 
-def schema_reader(parameters: Mapping[str, Any], tool: str, has_effect: bool = False) -> ArgumentsParser:
+def schema_reader(
+    parameters: Mapping[str, Any], tool: str, has_effect: bool = False, is_valid: bool = False
+) -> ArgumentsParser:
     """Returns the parser for arguments described by a hand-written JSON schema; values keep their JSON types.
 
-    tool, has_effect: see `signature_reader`. Raises ToolDefinitionError when the schema is not a valid JSON schema of
-    an object.
+    tool, has_effect: see `signature_reader`. is_valid: whether the schema is known to be valid: to check it takes
+    milliseconds. Raises ToolDefinitionError when the schema is not a valid JSON schema of an object.
     """
-    import jsonschema
-
-    try:
-        validator_class = jsonschema.validators.validator_for(parameters, jsonschema.Draft202012Validator)
-        validator_class.check_schema(dict(parameters))
-    except jsonschema.SchemaError as error:
-        raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
-    validator = validator_class(parameters)
-
+    validator = _validator_of(parameters, is_valid)
     described: Mapping[str, Any] = parameters.get("properties") or {}
     closed = parameters.get("additionalProperties") is False
 
@@ -229,6 +223,19 @@ def schema_reader(parameters: Mapping[str, Any], tool: str, has_effect: bool = F
         return values, unknown
 
     return read
+
+
+def _validator_of(parameters: Mapping[str, Any], is_valid: bool) -> Any:
+    """Returns what validates arguments. Raises ToolDefinitionError for an invalid schema."""
+    import jsonschema
+
+    try:
+        validator_class = jsonschema.validators.validator_for(parameters, jsonschema.Draft202012Validator)
+        if not is_valid:
+            validator_class.check_schema(dict(parameters))
+    except jsonschema.SchemaError as error:
+        raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
+    return validator_class(parameters)
 
 
 def _with_unknown(error: ArgumentsError, given: Collection[str], known: Collection[str]) -> ArgumentsError:

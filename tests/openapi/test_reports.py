@@ -1,0 +1,169 @@
+"""What users of other programs that make tools of OpenAPI descriptions have reported, each as it is here."""
+
+import json
+from typing import Any
+
+import pytest
+
+from agentkit import Agent
+from agentkit.errors import ConfigurationError
+from agentkit.openapi import openapi
+from tests.openapi.specs import LIST, answer, description, of_get, of_post, parameter, tool_of, tools_of
+from tests.support.api_server import ApiServer, Reply
+
+
+@pytest.mark.parametrize(("style", "expected"), [("pipeDelimited", "a%7Cb"), ("spaceDelimited", "a%20b")])
+def test_the_default_of_explode_depends_on_the_style(api: ApiServer, style: str, expected: str) -> None:
+    """PrefectHQ/fastmcp#5060"""
+    answer(tool_of(of_get([parameter("ids", "query", LIST, style=style)]), api.url), '{"ids": ["a", "b"]}')
+    assert api.last.query == f"ids={expected}"
+
+
+def test_a_list_in_a_path_is_separated_by_commas(api: ApiServer) -> None:
+    """PrefectHQ/fastmcp#497"""
+    tool = tool_of(of_get([parameter("days", "path", LIST)], "/select/{days}"), api.url)
+    answer(tool, '{"days": ["monday", "tuesday"]}')
+    assert api.last.target == "/select/monday,tuesday"
+
+
+def test_a_deep_object_keeps_its_name(api: ApiServer) -> None:
+    """PrefectHQ/fastmcp#4488"""
+    schema = {"type": "object", "properties": {"eq": {"type": "string"}}}
+    tool = tool_of(of_get([parameter("filter", "query", schema, style="deepObject", explode=True)]), api.url)
+    answer(tool, '{"filter": {"eq": "x"}}')
+    assert api.last.pairs == [("filter[eq]", "x")]
+
+
+def test_a_body_that_is_one_of_several_is_not_malformed(api: ApiServer) -> None:
+    """google/adk-python#2213"""
+    sowing = {"type": "object", "properties": {"type": {"type": "string", "default": "Sowing"}}, "required": ["type"]}
+    log = {
+        "oneOf": [{"$ref": "#/components/schemas/SowingTyped"}],
+        "discriminator": {"propertyName": "type", "mapping": {"Sowing": "#/components/schemas/SowingTyped"}},
+    }
+    spec = of_post({"$ref": "#/components/schemas/Log"}, components={"schemas": {"Log": log, "SowingTyped": sowing}})
+    tool = tool_of(spec, api.url)
+    assert tool.parameters["type"] == "object"
+    assert not tool.parameters.keys() & {"oneOf", "anyOf"}
+    answer(tool, '{"body": {"type": "Sowing"}}')
+    assert api.last.json == {"type": "Sowing"}
+
+
+def test_a_circle_of_schemas_through_properties_is_no_error(api: ApiServer) -> None:
+    """google/adk-python#3870, open-webui/open-webui#23543, wso2/api-manager#5189"""
+    schemas = {
+        "Folder": {
+            "type": "object",
+            "properties": {"files": {"type": "array", "items": {"$ref": "#/definitions/File"}}},
+        },
+        "File": {"type": "object", "properties": {"folder": {"$ref": "#/definitions/Folder"}}},
+    }
+    body = {"name": "f", "in": "body", "schema": {"$ref": "#/definitions/Folder"}}
+    spec = {"swagger": "2.0", "paths": {"/f": {"post": {"parameters": [body]}}}, "definitions": schemas}
+    tool = tool_of(spec, api.url)
+    assert answer(tool, '{"files": [{"folder": {"files": []}}]}') == "{}"
+    assert api.last.json == {"files": [{"folder": {"files": []}}]}
+
+
+def test_the_variables_of_a_server_have_their_defaults() -> None:
+    """microsoft/semantic-kernel#8193"""
+    server = {"url": "https://example.com/{version}", "variables": {"version": {"default": "v2", "enum": ["v1", "v2"]}}}
+    made: Any = openapi(of_get([]) | {"servers": [server]})[0].function
+    assert made.api.base_url == "https://example.com/v2"
+
+
+@pytest.mark.parametrize("value", ["../../admin/keys", "x?admin=1", "x#f", "..", "x/../../y", "%2e%2e/x"])
+def test_a_value_leads_to_no_other_endpoint(api: ApiServer, value: str) -> None:
+    """google/adk-js#597, openapi-ts/openapi-typescript#2483, samanhappy/mcphub#1083"""
+    tool = tool_of(of_get([parameter("id", "path")], "/records/{id}/detail"), f"{api.url}/api", auth="a-long-token")
+    answer(tool, json.dumps({"id": value}))
+    assert all(each.segments == ["api", "records", value, "detail"] for each in api.received)
+    assert all(each.query == "" for each in api.received)
+
+
+def test_a_value_is_in_no_way_the_server(api: ApiServer) -> None:
+    """google/adk-js#597: a variable of the server that has the name of a parameter"""
+    spec = of_get([parameter("region", "path")], "/things/{region}")
+    spec["servers"] = [{"url": f"{api.url}/{{region}}", "variables": {"region": {"default": "eu"}}}]
+    (tool,) = openapi(spec)
+    answer(tool, '{"region": "evil.example"}')
+    assert api.last.target == "/eu/things/evil.example"
+
+
+def test_a_reference_to_an_address_is_not_looked_up(api: ApiServer) -> None:
+    """harsha-iiiv/openapi-mcp-generator#68"""
+    spec = description({"/a": {"get": {"parameters": [{"$ref": f"{api.url}/x"}]}}, "/b": {"get": {}}})
+    assert list(tools_of(spec, api.url)) == ["get_b"]
+    assert api.received == []
+
+
+@pytest.mark.parametrize("name", ["StartTime<", "filter[id]", "$filter", "rule_name[]", "preReleaseVersion.platform"])
+def test_argument_names_are_what_model_servers_take(api: ApiServer, name: str) -> None:
+    """twilio-labs/mcp#56, beautyfree/appstore-connect-mcp#2"""
+    tool = tool_of(of_get([parameter(name)]), api.url)
+    (argument,) = tool.parameters["properties"]
+    assert all(each.isascii() and (each.isalnum() or each in "_.-") for each in argument)
+    answer(tool, json.dumps({argument: "1"}))
+    assert api.last.pairs == [(name, "1")]
+
+
+def test_the_fields_of_a_body_that_is_a_reference_are_known() -> None:
+    """BerriAI/litellm#36765, langchain-ai/langchain#19750"""
+    form = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"type": "string"}}}
+    spec = of_post({"$ref": "#/components/schemas/form"}, components={"schemas": {"form": form}})
+    assert tool_of(spec).parameters["properties"] == {"resourceType": {"type": "string"}}
+
+
+def test_a_relative_server_is_relative_to_the_description(api: ApiServer) -> None:
+    """smithersai/smithers#505"""
+    api.always(Reply(body=json.dumps(of_get([]) | {"servers": [{"url": "/api/v3"}]}).encode()))
+    (tool,) = openapi(f"{api.url}/docs/openapi.json")
+    answer(tool)
+    assert api.last.target == "/api/v3/things"
+
+
+def test_the_number_of_a_long_name_is_within_its_64_characters() -> None:
+    """mcp-use/mcp-use#1885, harsha-iiiv/openapi-mcp-generator#4"""
+    paths = {f"/{n}": {"get": {"operationId": "getTheVeryLongNameOfAnOperation" * 4}} for n in range(12)}
+    names = list(tools_of(description(paths)))
+    assert len(set(names)) == 12
+    assert max(map(len, names)) == 64
+
+
+def test_two_apis_may_have_operations_of_the_same_name(api: ApiServer) -> None:
+    """janwilmake/openapi-mcp-server#18"""
+    tools = [each for name in ("one_", "two_") for each in openapi(of_get([]), f"{api.url}/{name}", prefix=name)]
+    assert [each.name for each in Agent("llamacpp:", tools=tools).tools] == ["one_call", "two_call"]
+    answer(tools[1])
+    assert api.last.target == "/two_/things"
+    with pytest.raises(ConfigurationError, match="must be up to 32 letters"):
+        openapi(of_get([]), api.url, prefix="a b")
+
+
+def test_a_reference_may_lead_into_an_operation() -> None:
+    """localstack/localstack#8930"""
+    inner = {"type": "object", "properties": {"a": {"type": "string"}}}
+    response = {"content": {"application/json": {"schema": inner}}}
+    reference = "#/components/responses/User/content/application~1json/schema"
+    spec = of_post({"$ref": reference}, components={"responses": {"User": response}})
+    assert list(tool_of(spec).parameters["properties"]) == ["a"]
+
+
+def test_an_operation_id_may_be_an_address_and_a_definition_have_brackets(api: ApiServer) -> None:
+    """microsoft/OpenAPI.NET#253"""
+    body = {"name": "b", "in": "body", "schema": {"$ref": "#/definitions/Collection[Services.V2.Models.A]"}}
+    operation = {"operationId": "Get /v1/products/{productId}?country={country}", "parameters": [body]}
+    definitions = {"Collection[Services.V2.Models.A]": {"type": "object", "properties": {"x": {"type": "integer"}}}}
+    tool = tool_of({"swagger": "2.0", "paths": {"/p": {"put": operation}}, "definitions": definitions}, api.url)
+    assert tool.name == "Get_v1_products_productId_country_country"
+    assert answer(tool, '{"x": 1}') == "{}"
+
+
+def test_null_is_no_wrong_type_for_a_value_that_may_be_null(api: ApiServer) -> None:
+    """tadata-org/fastapi_mcp#246"""
+    value = {"anyOf": [{"type": "string", "maxLength": 2000}, {"type": "null"}], "title": "value"}
+    schema = {"type": "object", "properties": {"value": value}, "required": ["value"]}
+    tool = tool_of(of_post(schema), api.url)
+    for given in (None, "x"):
+        assert answer(tool, json.dumps({"value": given})) == "{}"
+        assert api.last.json == {"value": given}
