@@ -30,6 +30,7 @@ EXIT_SECONDS = 1.0
 
 
 def mcp_serve(
+    context: typer.Context,
     tool: ToolOption = None,
     docs: DocsOption = None,
     allow: Annotated[
@@ -48,7 +49,9 @@ def mcp_serve(
     ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="File with the token that clients over HTTP have to send; only yours to read."),
+        typer.Option(
+            metavar="FILE", help="File with the token that clients over HTTP have to send; only yours to read."
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
@@ -75,8 +78,8 @@ def mcp_serve(
             served = _served(tool or [], docs, allow or [])
             if agent is not None:
                 served = [_agent(agent, served, model or DEFAULT_MODEL, system)]
-            elif model is not None and model != os.environ.get("AGENTKIT_MODEL"):
-                raise ConfigurationError("--model is for --agent: tools alone need none")
+            elif _is_given(context, "model") or _is_given(context, "system"):
+                raise ConfigurationError("--model and --system are for --agent: tools alone need no model")
             server = Server(served, name=name, timeout=timeout, is_private=token is not None)
             names = server.names
             if address is not None:
@@ -93,6 +96,12 @@ def mcp_serve(
             return
         finally:
             _end_soon()
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _end_soon() -> None:
@@ -136,9 +145,11 @@ def _made(function: Any) -> Any:
 
 def _agent(text: str, tools: list[Any], model: str, system: str | None) -> Tool[..., str]:
     """The agent of --agent as a tool. Raises ConfigurationError."""
-    name, colon, description = (part.strip() for part in text.partition(":"))
+    name, _, description = map(str.strip, text.partition(":"))
     if not name or not description:
-        raise ConfigurationError(f"--agent {text!r}: write 'name: what it does', such as 'research: answers with sources'")
+        raise ConfigurationError(
+            f"--agent {text!r}: write a name and what it does, as in 'research: answers with sources'"
+        )
     return agent_tool(Agent(model, tools=tools, instructions=system or INSTRUCTIONS), name, description)
 
 

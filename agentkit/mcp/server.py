@@ -1,5 +1,6 @@
 """Serves tools and agents to MCP clients."""
 
+import contextlib
 import signal
 import sys
 import threading
@@ -59,7 +60,9 @@ def serve_http(server: Server, address: tuple[str, int], token: str | None) -> N
             signal.signal(signal.SIGTERM, lambda *_: stopped.set())
         count = len(server.names)
         tools = f"{count} tool{'' if count == 1 else 's'}"
-        print(f"serving {tools} on {serving.url}; press Ctrl-C to stop", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # there may be no standard error
+            sys.stderr.write(f"serving {tools} on {serving.url}; press Ctrl-C to stop\n")
+            sys.stderr.flush()
         try:
             while not stopped.wait(3600.0):
                 pass

@@ -100,7 +100,9 @@ class Asking(Tool[..., Any]):
     """A tool that has questions for the client. ask: raises NeedsInput, or returns its result."""
 
     def __init__(self, name: str, ask: Callable[[ServedContext], str]) -> None:
-        super().__init__(name, f"Asks the client ({name}).", {"type": "object", "properties": {}}, called, read_only=True)
+        super().__init__(
+            name, f"Asks the client ({name}).", {"type": "object", "properties": {}}, called, read_only=True
+        )
         self.ask = ask
 
     def answer(self, arguments: str, context: Context) -> Outcome:

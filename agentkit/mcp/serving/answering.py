@@ -13,7 +13,7 @@ from agentkit.agent import Agent
 from agentkit.errors import ConfigurationError, ToolError
 from agentkit.mcp.serving.calls import Progress, ServedContext, check_approval, run
 from agentkit.mcp.serving.envelope import VERSION_HEADER, check_parameters, checked_envelope
-from agentkit.mcp.serving.link import Link, Session
+from agentkit.mcp.serving.link import Link
 from agentkit.mcp.serving.offered import Offer, failed
 from agentkit.mcp.serving.protocol import (
     DEFAULT_VERSION,
@@ -263,9 +263,14 @@ def _batch_refusal(messages: list[Any], link: Link) -> Refusal | None:
         return Refusal(INVALID_REQUEST, f"lists of messages are of the version {DEFAULT_VERSION} alone")
     if not 0 < len(messages) <= MAX_BATCH:
         return Refusal(INVALID_REQUEST, f"a list of messages has between 1 and {MAX_BATCH} of them")
-    if any(isinstance(each, list) or (isinstance(each, Mapping) and each.get("method") == "initialize") for each in messages):
+    if any(map(_is_no_part, messages)):
         return Refusal(INVALID_REQUEST, "neither a list nor initialize can be in a list of messages")
     return None
+
+
+def _is_no_part(message: Any) -> bool:
+    """Whether a message can't be one of a list."""
+    return isinstance(message, list) or (isinstance(message, Mapping) and message.get("method") == "initialize")
 
 
 def _method(methods: Mapping[str, Callable[[Request], Message]], name: str) -> Callable[[Request], Message]:
@@ -286,4 +291,3 @@ def _no_resource(request: Request) -> Message:
 def _identity(name: str, arguments: str) -> str:
     """What a call is, for a signature. Equal arguments in another order are another call."""
     return f"{name}\0{arguments}"
-

@@ -97,8 +97,8 @@ def check_approval(tool: Tool[..., Any], arguments: str, context: ServedContext,
         return ""
     if context.capabilities is None:
         return (
-            f"{tool.name} was not run: a person has to approve it, and this client can't be asked. A client of protocol "
-            "2026-07-28 with the capability elicitation can."
+            f"{tool.name} was not run: a person has to approve it, and this client can't be asked. A client of MCP "
+            "2026-07-28 with the capability elicitation can be."
         )
     answer = context.inputs.get(APPROVAL)
     if answer is None or answer.get("action") not in ("accept", "decline", "cancel") or not is_current():

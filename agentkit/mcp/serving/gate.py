@@ -1,7 +1,7 @@
 """Who may use the server over HTTP.
 
-A web page that a user visits can make the browser send requests to this machine. It can neither send them with a Host of
-this machine (DNS rebinding) nor hide its Origin, nor know the token.
+A web page that a user visits can make the browser send requests to this machine. It can neither send them with a Host
+of this machine (DNS rebinding) nor hide its Origin, nor know the token.
 """
 
 import hashlib

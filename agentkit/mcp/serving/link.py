@@ -10,10 +10,8 @@ from agentkit.mcp.serving.envelope import Headers
 
 
 class Session:
-    """What is known of a client between its messages: the version that it has agreed on, and its calls that are running.
-
-    version: "" before `initialize`.
-    """
+    """What is known of a client between its messages: its version, and its calls that are running. version: the one
+    that was agreed on, "" before `initialize`."""
 
     def __init__(self) -> None:
         self.version = ""

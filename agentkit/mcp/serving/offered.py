@@ -37,7 +37,9 @@ class Offered:
         if outcome.failed:
             return failed(text.removeprefix("Error: "))
         for image in outcome.images:
-            text = text.replace(f"[{image.name}: the image is in the next message]", f"[{image.name}: the image follows]")
+            text = text.replace(
+                f"[{image.name}: the image is in the next message]", f"[{image.name}: the image follows]"
+            )
         content: list[Message] = [{"type": "text", "text": text}]
         for image in outcome.images:
             data = base64.b64encode(image.data).decode()

@@ -1,5 +1,5 @@
-"""Questions to the person in front of a client, which since 2026-07-28 are a result: the client asks them, and sends the
-same call again with the answers.
+"""Questions to the person in front of a client, which since 2026-07-28 are a result: the client asks them, and sends
+the same call again with the answers.
 
 Nothing is kept for a call meanwhile: what belongs to it is in `requestState`, signed with a key of this process.
 """
@@ -39,11 +39,12 @@ class NeedsInput(Exception):
     def check(self, capabilities: Mapping[str, Any] | None) -> None:
         """Raise Refusal when the client can't answer the questions. capabilities: of the client; None for one that
         can't be asked."""
-        needed = {CAPABILITIES.get(each["method"], each["method"]) for each in self.requests.values()}
+        methods = {str(each["method"]) for each in self.requests.values()}
+        needed = {CAPABILITIES.get(each, each) for each in methods}
         lacking = sorted(name for name in needed if not _has(capabilities or {}, name))
         if lacking:
             named = " and ".join(lacking)
-            data = {"requiredCapabilities": {name: {} for name in lacking}}
+            data: Message = {"requiredCapabilities": {name: {} for name in lacking}}
             raise Refusal(MISSING_CAPABILITY, f"this needs a client with the capability {named}; nothing was run", data)
 
 

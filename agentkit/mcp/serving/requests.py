@@ -71,7 +71,7 @@ class Requests(BaseHTTPRequestHandler):
         self._timed.within(IDLE_SECONDS)
         super().handle_one_request()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - of the base class
+    def log_message(self, format: str, *args: Any) -> None:
         """Log a request."""
         logger.debug("HTTP %s", format % args)
 

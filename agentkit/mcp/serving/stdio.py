@@ -115,5 +115,3 @@ def _is_read(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, 0)
     return not any(event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in poll.poll(0))
-
-

@@ -1,5 +1,5 @@
-"""The results of tools as `structuredContent`, and its schema: of tools whose function is annotated with what it returns,
-where that is a model or other JSON."""
+"""The results of tools as `structuredContent`, and its schema: of tools whose function is annotated with what it
+returns, where that is a model or other JSON."""
 
 import inspect
 import json
