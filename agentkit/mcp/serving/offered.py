@@ -44,13 +44,12 @@ class Offered:
         for image in outcome.images:
             data = base64.b64encode(image.data).decode()
             content.append({"type": "image", "data": data, "mimeType": image.media_type})
+        structured = None if self._structured is None else self._structured.of(outcome)
+        if self._structured is not None and structured is None:
+            content.append({"type": "text", "text": f"(This is not what {self.tool.name} is declared to return.)"})
+            return {"content": content, "isError": True}
         made: Message = {"content": content, "isError": False}
-        if self._structured is None:
-            return made
-        structured = self._structured.of(outcome)
-        if structured is None:
-            return failed(f"{text}\n(This is not what {self.tool.name} is declared to return.)")
-        return {**made, "structuredContent": structured}
+        return made if structured is None else {**made, "structuredContent": structured}
 
 
 def failed(text: str) -> Message:

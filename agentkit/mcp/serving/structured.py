@@ -1,8 +1,10 @@
 """The results of tools as `structuredContent`, and its schema: of tools whose function is annotated with what it
 returns, where that is a model or other JSON."""
 
+import contextlib
 import inspect
 import json
+import re
 from collections import abc
 from collections.abc import Callable, Mapping
 from typing import Any, get_origin
@@ -30,18 +32,43 @@ class Structured:
 
     def of(self, outcome: Outcome) -> dict[str, Any] | None:
         """The structured content of a result; None when it is not of the type that the function declares."""
-        try:
-            value = json.loads(self._json(outcome))
-        except Exception:  # noqa: BLE001 - of a user's class
-            return None
-        content = value if self._is_object else {_WRAPPED: value}
-        is_valid = isinstance(content, dict) and self._validator.is_valid(content)
-        return content if is_valid else None
+        text = outcome.uncut().text
+        for read in (self._dumped, self._read):
+            try:
+                value = read(outcome, text)
+            except Exception:  # noqa: BLE001 - of a user's class
+                continue
+            content = value if self._is_object else {_WRAPPED: value}
+            if isinstance(content, dict) and self._validator.is_valid(content):
+                return content
+        return None
 
-    def _json(self, outcome: Outcome) -> Any:
-        if outcome.value is None:  # of a result that was kept
-            return outcome.uncut().text
-        return self._adapter.dump_json(outcome.value, by_alias=True, warnings=False)
+    def _dumped(self, outcome: Outcome, text: str) -> Any:
+        if outcome.value is None or outcome.images:  # of a result that was kept; bytes of images are no JSON
+            raise ValueError
+        value = self._adapter.dump_python(outcome.value, mode="json", by_alias=True, warnings=False)
+        return _with_words(text, value) if _CONSTANT.search(text) else value
+
+    def _read(self, outcome: Outcome, text: str) -> Any:
+        return json.loads(text, parse_constant=str)
+
+
+_CONSTANT = re.compile(r"\bNaN\b|\bInfinity\b")
+
+
+def _with_words(text: str, value: Any) -> Any:
+    """The value of a result with its NaN and infinities as words: JSON lacks them, and null would be something else. A
+    schema of numbers does not let words pass. text: of the result."""
+    found: list[str] = []
+
+    def word(constant: str) -> str:
+        found.append(constant)
+        return constant
+
+    with contextlib.suppress(ValueError):
+        read = json.loads(text, parse_constant=word)
+        return read if found else value
+    return value
 
 
 def _around(schema: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +91,8 @@ def structured_of(tool: Tool[..., Any]) -> Structured | None:
     except Exception:  # noqa: BLE001 - of a user's class
         return None
     is_json = schema.get("type") in _KINDS and '"binary"' not in json_text(schema)
-    return Structured(adapter, schema) if is_json else None
+    says_nothing = schema.get("type") == "array" and not schema.get("items") and "prefixItems" not in schema
+    return Structured(adapter, schema) if is_json and not says_nothing else None
 
 
 _LAZY = (abc.Iterator, abc.Generator, abc.AsyncIterator, abc.AsyncGenerator, abc.Iterable, abc.AsyncIterable)
