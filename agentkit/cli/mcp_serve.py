@@ -65,37 +65,41 @@ def mcp_serve(
 
     Exit codes: 0 the client is gone, or stopped, 1 the address can't be used, 2 bad usage.
     """
-    try:
-        address = None if http is None else address_of(http)
-        token = None if token_file is None else _token(token_file)
-        if address is None and token is not None:
-            raise ConfigurationError("--token-file is for --http: over standard input and output there is one client")
-    except ConfigurationError as error:
-        leave(str(error), BAD_USAGE)
     log_to_stderr(log_level)
     with protocol_streams() as (source, sink):
         try:
+            address, token = _address(http, token_file)
             served = _served(tool or [], docs, allow or [])
             if agent is not None:
                 served = [_agent(agent, served, model or DEFAULT_MODEL, system)]
             elif _is_given(context, "model") or _is_given(context, "system"):
                 raise ConfigurationError("--model and --system are for --agent: tools alone need no model")
             server = Server(served, name=name, timeout=timeout, is_private=token is not None)
-            names = server.names
-            if address is not None:
-                serve_http(server, address, token)
-                return
-            if os.isatty(source):
-                print(f"serving {', '.join(names)} to an MCP client on standard input and output", file=sys.stderr)
-            serve_stdio(server, source, sink)
+            _serve(server, address, token, source, sink)
         except (ConfigurationError, MissingExtraError) as error:
             leave(str(error), BAD_USAGE)
         except OSError as error:
             leave(f"can't listen on {http}: {(error.strerror or str(error)).lower()}", FAILED)
         except KeyboardInterrupt:
             return
-        finally:
-            _end_soon()
+
+
+def _serve(server: Server, address: tuple[str, int] | None, token: str | None, source: int, sink: int) -> None:
+    names = server.names
+    if address is not None:
+        serve_http(server, address, token)
+        return
+    if os.isatty(source):
+        print(f"serving {', '.join(names)} to an MCP client on standard input and output", file=sys.stderr)
+    if serve_stdio(server, source, sink):
+        _end_soon()
+
+
+def _address(http: str | None, token_file: Path | None) -> tuple[tuple[str, int] | None, str | None]:
+    """Where to listen, and the token. Raises ConfigurationError."""
+    if http is None and token_file is not None:
+        raise ConfigurationError("--token-file is for --http: over standard input and output there is one client")
+    return (None if http is None else address_of(http)), (None if token_file is None else _token(token_file))
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -122,11 +126,11 @@ def _served(names: list[str], docs: str | None, allowed: list[str]) -> list[Any]
     for name in names or ([] if docs is not None else WEB_TOOLS):
         loaded = [each if isinstance(each, Tool) else _made(each) for each in load(name)]
         if len(loaded) == 1:
-            found += loaded
+            found += [each for each in loaded if each not in found]
             continue
         is_safe = {each.name: each.options.read_only or each.name in allowed for each in loaded}
         left_out += [each for each, safe in is_safe.items() if not safe]
-        found += [each for each in loaded if is_safe[each.name]]
+        found += [each for each in loaded if is_safe[each.name] and each not in found]
     if left_out:
         options = " ".join(f"--allow {each}" for each in left_out)
         print(f"agentkit: not served, since they may have effects: {', '.join(left_out)} ({options})", file=sys.stderr)

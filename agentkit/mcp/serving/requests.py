@@ -77,6 +77,7 @@ class Requests(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse what the base class can't read."""
+        self.request_version = self.protocol_version  # else there is no status line
         self._refuse(Denied(code, message or "this is no HTTP request that the server knows"))
 
     def do_POST(self) -> None:

@@ -20,8 +20,9 @@ END_SECONDS = 10.0
 """For how long calls that are running are waited for when the input has ended and somebody still reads the output."""
 
 
-def serve_stdio(server: Server, source: int, sink: int) -> None:
-    """Answer the messages of one client until the input ends or nobody reads the output. source, sink: descriptors."""
+def serve_stdio(server: Server, source: int, sink: int) -> bool:
+    """Answer the messages of one client until the input ends or nobody reads the output; returns whether calls are
+    still running then, which are cancelled. source, sink: descriptors."""
     client = _Client(server, sink)
     with io.BufferedReader(io.FileIO(source, closefd=False), 1 << 16) as lines:
         while (line := lines.readline(MAX_LINE + 1)) and not client.is_gone:
@@ -30,7 +31,7 @@ def serve_stdio(server: Server, source: int, sink: int) -> None:
                 client.refuse(Refusal(INVALID_REQUEST, f"a message has at most {MAX_LINE:,} bytes"))
             elif line.strip(b"\xef\xbb\xbf \t\r\n"):
                 client.take(line)
-    client.end()
+    return client.end()
 
 
 def _skip_line(lines: io.BufferedReader) -> None:
@@ -91,8 +92,9 @@ class _Client:
                 self._session.close()
                 return
 
-    def end(self) -> None:
-        """The input has ended: wait for what is running while somebody reads, then cancel it."""
+    def end(self) -> bool:
+        """The input has ended: wait for what is running while somebody reads, then cancel it; returns whether there is
+        such."""
         end = time.monotonic() + END_SECONDS
         with self._is_idle:
             while self._running and time.monotonic() < end and not self.is_gone and _is_read(self._sink):
@@ -100,6 +102,7 @@ class _Client:
         self._session.close()
         self._waiting.put(None)
         self._writer.join(1.0)
+        return self._running > 0
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
