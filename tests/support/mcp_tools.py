@@ -98,6 +98,15 @@ def pay_much(amount: int) -> str:
     return f"paid {amount}"
 
 
+@tool(approve=lambda values: values["train"] == "ICE 7")
+def book(ctx: Context, train: str) -> str:
+    """Books a seat."""
+    schema = {"type": "object", "properties": {"seat": {"enum": ["aisle", "window"]}}, "required": ["seat"]}
+    answer = ctx.ask(f"Which seat in {train}?", schema)
+    NOTED.append(f"booked {answer['seat']}")
+    return f"booked {answer['seat']} in {train}"
+
+
 @tool(read_only=True)
 def steps(ctx: Context, count: int) -> str:
     """Reports its steps."""
@@ -149,7 +158,24 @@ def chatters() -> str:
 
 
 TOOLS = [
-    *(add, place, points, wrong_place, lines, long, size_of, dot, pay, pay_much, steps, wait, hang, fails, refuses),
+    *(
+        add,
+        place,
+        points,
+        wrong_place,
+        lines,
+        long,
+        size_of,
+        dot,
+        pay,
+        pay_much,
+        book,
+        steps,
+        wait,
+        hang,
+        fails,
+        refuses,
+    ),
     chatters,
 ]
 

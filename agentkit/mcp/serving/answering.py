@@ -4,17 +4,17 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentkit import __version__
 from agentkit._text import short_repr
 from agentkit.agent import Agent
 from agentkit.errors import ConfigurationError, ToolError
-from agentkit.mcp.serving.calls import Progress, ServedContext, check_approval, run
+from agentkit.mcp.serving.calls import Progress, ServedContext, answer_of, asked_by, check_approval, run
 from agentkit.mcp.serving.envelope import VERSION_HEADER, check_parameters, checked_envelope
 from agentkit.mcp.serving.link import Link
-from agentkit.mcp.serving.offered import Offer, failed
+from agentkit.mcp.serving.offered import Offer, Offered, failed
 from agentkit.mcp.serving.protocol import (
     DEFAULT_VERSION,
     HANDSHAKE,
@@ -215,32 +215,32 @@ class Server:
             check_parameters(offered.tool.parameters, given, request.link.headers)
         arguments = given if isinstance(given, str) else json.dumps({} if given is None else given, ensure_ascii=False)
         progress = Progress(meta_of({"params": request.params}).get("progressToken"), request.link.notify)
-        state, nonce = self._state_of(request, name, arguments)
+        inputs, state = self._answers_of(request, name, arguments)
         context = ServedContext(
             deps=self._deps,
             cancel=cancel,
             progress=progress,
             tool_timeout=self._timeout,
-            inputs={} if request.capabilities is None else inputs_of(request.params),
+            inputs=inputs,
             state=state,
             capabilities=request.capabilities,
         )
         try:
-            refused = check_approval(offered.tool, arguments, context, lambda: self._states.use(nonce))
-            outcome = None if refused else run(offered.tool, arguments, context)
+            return _result(offered, arguments, context)
         except NeedsInput as needs:
             return self._asked(needs, request, _identity(name, arguments))
         finally:
             progress.end()
-        if refused:
-            return failed(refused)
-        return None if outcome is None else offered.result(outcome)
 
-    def _state_of(self, request: Request, name: str, arguments: str) -> tuple[str | None, str]:
-        state = request.params.get("requestState")
-        if request.capabilities is None or state is None:
-            return None, ""
-        return self._states.read(state, _identity(name, arguments))
+    def _answers_of(self, request: Request, name: str, arguments: str) -> tuple[Mapping[str, Any], str | None]:
+        """The answers that a call brings, and the state that came back with them."""
+        if request.capabilities is None:
+            return {}, None
+        inputs, state = inputs_of(request.params), request.params.get("requestState")
+        if state is None:
+            return inputs, None
+        text = self._states.read(state, _identity(name, arguments))
+        return ({} if text is None else inputs), text
 
     def _asked(self, needs: NeedsInput, request: Request, call: str) -> Message:
         if request.capabilities is None:
@@ -249,6 +249,19 @@ class Server:
         state = self._states.made(needs, call)
         kept = {} if state is None else {"requestState": state}
         return {"resultType": "input_required", "inputRequests": needs.requests, **kept}
+
+
+def _result(offered: Offered, arguments: str, context: ServedContext) -> Message | None:
+    """The result of a call; None when it was cancelled. Raises NeedsInput."""
+    tool = offered.tool
+    refused = check_approval(tool, arguments, context)
+    answer, unanswered = answer_of(tool, context)
+    if refused or unanswered:
+        return failed(refused or unanswered)
+    outcome = run(tool, arguments, replace(context, answer=answer))
+    if outcome is not None and outcome.question is not None and context.capabilities is not None:
+        raise asked_by(outcome.question)
+    return None if outcome is None else offered.result(outcome)
 
 
 def is_stateless(message: Any, headers: Mapping[str, str] | None) -> bool:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from agentkit._text import cut
@@ -11,6 +12,7 @@ from agentkit.errors import ArgumentsError, ToolError
 from agentkit.mcp.serving.protocol import Message
 from agentkit.mcp.serving.questions import NeedsInput
 from agentkit.tooling.outcome import Outcome, failure
+from agentkit.tooling.questions import Question
 from agentkit.tooling.stop import Stop
 from agentkit.tools import Context, Tool
 
@@ -87,25 +89,60 @@ def run(tool: Tool[..., Any], arguments: str, context: ServedContext) -> Outcome
     return made[0]
 
 
-APPROVAL = "approval"
+APPROVAL, QUESTION = "approval", "question"
+"""The keys of what a person is asked, and the states that come back with the answers."""
 
 
-def check_approval(tool: Tool[..., Any], arguments: str, context: ServedContext, is_current: Callable[[], bool]) -> str:
-    """Returns "" for a call that may run, else what its result is. is_current: whether the answer belongs to this call
-    and was not used before. Raises NeedsInput when a person has to be asked."""
-    if not _has_to_be_asked(tool, arguments):
+def check_approval(tool: Tool[..., Any], arguments: str, context: ServedContext) -> str:
+    """Returns "" for a call that may run, else what its result is. Raises NeedsInput when a person has to be asked."""
+    if context.state == QUESTION or not _has_to_be_asked(tool, arguments):  # it asks after it was approved
         return ""
     if context.capabilities is None:
         return (
             f"{tool.name} was not run: a person has to approve it, and this client can't be asked. A client of MCP "
-            "2026-07-28 with the capability elicitation can be."
+            "2026-07-28 that has the capability elicitation can be."
         )
-    answer = context.inputs.get(APPROVAL)
-    if answer is None or answer.get("action") not in ("accept", "decline", "cancel") or not is_current():
-        message = f"Run {tool.name} with {cut(arguments, 2000)}?"
-        form = {"mode": "form", "message": message, "requestedSchema": {"type": "object", "properties": {}}}
-        raise NeedsInput({APPROVAL: {"method": "elicitation/create", "params": form}}, once=True)
-    return "" if answer["action"] == "accept" else f"{tool.name} was not run: the user did not approve this call."
+    action = _action(context, APPROVAL)
+    if action is None:
+        raise _asked(APPROVAL, f"Run {tool.name} with {cut(arguments, 2000)}?")
+    return "" if action == "accept" else f"{tool.name} was not run: the user did not approve this call."
+
+
+def answer_of(tool: Tool[..., Any], context: ServedContext) -> tuple[Any, str]:
+    """What a person has answered to the question of a tool (`ctx.ask`), None when nothing; and what the result of the
+    call is when it was refused, else ""."""
+    action = _action(context, QUESTION)
+    if action in (None, "accept"):
+        content = context.inputs.get(QUESTION, {}).get("content")
+        return (content or True) if action else None, ""
+    return None, f"{tool.name} was not run: the user did not answer its question."
+
+
+def asked_by(question: Question) -> NeedsInput:
+    """The question of a tool to a person."""
+    text = f"{question.text} ({question.problem})" if question.problem else question.text
+    return _asked(QUESTION, text, question.schema or {})
+
+
+def _asked(key: str, text: str, schema: Mapping[str, Any] = MappingProxyType({})) -> NeedsInput:
+    fields = {name: _form_field(each) for name, each in dict(schema.get("properties", {})).items()}
+    form: Message = {"type": "object", "properties": fields}
+    if "required" in schema:
+        form["required"] = schema["required"]
+    params = {"mode": "form", "message": text, "requestedSchema": form}
+    return NeedsInput({key: {"method": "elicitation/create", "params": params}}, state=key, once=True)
+
+
+def _form_field(schema: Any) -> Any:
+    """The schema of a field as a form has it, which always has a type."""
+    is_choice = isinstance(schema, Mapping) and "type" not in schema and "enum" in schema
+    return {"type": "string", **schema} if is_choice else schema
+
+
+def _action(context: ServedContext, key: str) -> str | None:
+    """What a person has done with a question: accept, decline or cancel; None when it was not asked."""
+    action = context.inputs.get(key, {}).get("action") if context.state == key else None
+    return action if action in ("accept", "decline", "cancel") else None
 
 
 def _has_to_be_asked(tool: Tool[..., Any], arguments: str) -> bool:

@@ -28,7 +28,7 @@ CAPABILITIES = {"elicitation/create": "elicitation", "sampling/createMessage": "
 
 class NeedsInput(Exception):
     """A call can't go on without answers of the client. requests: the questions by their keys, each with `method` and
-    `params`. state: a text that comes back with the answers; None: none does. once: the answers are for one call."""
+    `params`. state: a text that comes back with the answers; None: none does. once: whether it comes back only once."""
 
     def __init__(self, requests: Mapping[str, Message], state: str | None = None, once: bool = False) -> None:
         super().__init__("the call needs answers of the client")
@@ -65,27 +65,27 @@ class States:
 
     def made(self, needs: NeedsInput, call: str) -> str | None:
         """The state to send with the questions. call: what identifies the call."""
-        if needs.state is None and not needs.once:
+        if needs.state is None:
             return None
-        nonce = secrets.token_urlsafe(12)
+        nonce = secrets.token_urlsafe(12) if needs.once else ""
         payload = json.dumps([nonce, time.time() + SECONDS, needs.state]).encode()
         return f"{base64.urlsafe_b64encode(payload).decode()}.{self._signature(payload, call)}"
 
-    def read(self, state: Any, call: str) -> tuple[str | None, str]:
-        """The text of a state, and what is to be used once; "" when it is out of date. Raises Refusal for one that is
-        not of this server and this call."""
+    def read(self, state: Any, call: str) -> str | None:
+        """The text of a state; None for one that is out of date, or was to be used once and is used again. Raises
+        Refusal for one that is not of this server and this call."""
         payload = _payload(state)
         signature = str(state).rpartition(".")[2]
         if payload is None or not hmac.compare_digest(self._signature(payload, call).encode(), signature.encode()):
             raise Refusal(INVALID_PARAMS, "requestState was not made by this server for this call: send it without")
         nonce, end, text = json.loads(payload)
-        return text, nonce if time.time() < end else ""
+        is_current = time.time() < end and (not nonce or self._use(nonce))
+        return str(text) if is_current else None
 
-    def use(self, nonce: str) -> bool:
-        """Whether a state is used for the first time, and in time."""
+    def _use(self, nonce: str) -> bool:
         now = time.time()
         with self._lock:
-            if not nonce or nonce in self._used:
+            if nonce in self._used:
                 return False
             if len(self._used) >= MAX_USED:
                 self._used = {each: end for each, end in self._used.items() if end > now}

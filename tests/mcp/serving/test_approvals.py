@@ -109,3 +109,43 @@ def test_a_tool_with_questions_of_its_own_is_asked_again_with_the_answers(connec
     second = client.ask(stateless(request("tools/call", params), **FORM))["result"]
     assert list(second["inputRequests"]) == ["step2"]
     assert "can't be asked" in client.ask(call_of(name))["result"]["content"][0]["text"]
+
+
+def book(train: str = "ICE 5", **more: Any) -> dict[str, Any]:
+    return stateless(request("tools/call", {"name": "book", "arguments": {"train": train}, **more}), **FORM)
+
+
+def seat(value: str) -> dict[str, Any]:
+    return {"question": {"action": "accept", "content": {"seat": value}}}
+
+
+def test_the_question_of_a_tool_is_asked_and_answered(client: Lines) -> None:
+    result = client.ask(book())["result"]
+    form = result["inputRequests"]["question"]["params"]
+    assert form["message"] == "Which seat in ICE 5?"
+    assert form["requestedSchema"]["properties"] == {"seat": {"type": "string", "enum": ["aisle", "window"]}}
+    again = book(inputResponses=seat("roof"), requestState=result["requestState"])
+    result = client.ask(again)["result"]
+    assert "roof" in result["inputRequests"]["question"]["params"]["message"]  # what was wrong
+    assert client.ask(again)["result"]["resultType"] == "input_required"
+    done = client.ask(book(inputResponses=seat("window"), requestState=result["requestState"]))
+    assert done["result"]["content"][0]["text"] == "booked window in ICE 5"
+    assert mcp_tools.NOTED == ["booked window"]
+
+
+def test_a_tool_asks_after_it_was_approved(client: Lines) -> None:
+    first = client.ask(book("ICE 7"))["result"]
+    assert list(first["inputRequests"]) == ["approval"]
+    second = client.ask(book("ICE 7", inputResponses=ACCEPT, requestState=first["requestState"]))["result"]
+    assert list(second["inputRequests"]) == ["question"]
+    done = client.ask(book("ICE 7", inputResponses=seat("aisle"), requestState=second["requestState"]))
+    assert done["result"]["content"][0]["text"] == "booked aisle in ICE 7"
+
+
+def test_a_question_that_is_not_answered_ends_the_call(client: Lines) -> None:
+    state = client.ask(book())["result"]["requestState"]
+    done = client.ask(book(inputResponses={"question": {"action": "decline"}}, requestState=state))["result"]
+    assert (done["isError"], mcp_tools.NOTED) == (True, [])
+    refused = client.ask(request("tools/call", {"name": "book", "arguments": {"train": "ICE 5"}}))["result"]
+    assert refused["isError"] is True
+    assert "Nobody can answer" in refused["content"][0]["text"]
