@@ -14,37 +14,31 @@ from collections.abc import Iterator
 def protocol_streams() -> Iterator[tuple[int, int]]:
     """Yield descriptors of standard input and output, which no other program inherits. Until the block ends, anything
     else that reads descriptor 0 reads nothing, and what is written to descriptor 1 goes to standard error."""
+    for descriptor in (0, 1, 2):
+        _open_if_closed(descriptor)
     before = sys.stdin, sys.stdout
-    source, sink = _kept(0, os.O_RDONLY), _kept(1, os.O_WRONLY)
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    source, sink, nowhere = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDWR)
+    empty = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - closed below
     try:
         os.dup2(nowhere, 0)
-        os.dup2(2 if _is_open(2) else nowhere, 1)
+        os.dup2(2, 1)
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()  # what was printed before goes to standard error too
-        sys.stdout = sys.stderr
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - closed below
+        sys.stdin, sys.stdout = empty, sys.stderr
         yield source, sink
     finally:
-        if sys.stdin is not before[0]:
-            sys.stdin.close()
         sys.stdin, sys.stdout = before
+        empty.close()
         os.dup2(source, 0)
         os.dup2(sink, 1)
         for each in (source, sink, nowhere):
             os.close(each)
 
 
-def _kept(descriptor: int, mode: int) -> int:
-    try:
-        return os.dup(descriptor)
-    except OSError:  # the program was started without it
-        return os.open(os.devnull, mode)
-
-
-def _is_open(descriptor: int) -> bool:
+def _open_if_closed(descriptor: int) -> None:
+    """Open a standard stream that the program was started without. Those before it are open, so that it gets its
+    number."""
     try:
         os.fstat(descriptor)
     except OSError:
-        return False
-    return True
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

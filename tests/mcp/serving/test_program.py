@@ -1,6 +1,7 @@
 """The server as a program: `serve()`, and `agentkit mcp-serve`."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -42,6 +43,17 @@ def test_standard_output_has_nothing_but_the_protocol() -> None:
         errors = process.stderr.read().decode()
         for each in ("printed", "written", "by descriptor", "by C", "by a child"):
             assert each in errors
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_program_that_lacks_a_standard_stream_ends_or_serves(closed: str) -> None:
+    message = json.dumps(call_of("add", a=1, b=2))
+    line = f"printf '%s\\n' '{message}' | {sys.executable} -m tests.support.mcp_tools {closed}"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tools")])}
+    done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=PATIENCE, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    if closed == "2>&-":
+        assert text_of(json.loads(done.stdout)) == "3"
 
 
 def test_calls_that_run_when_the_input_ends_are_answered() -> None:
