@@ -8,7 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -136,7 +136,7 @@ def headers_of(message: dict[str, Any]) -> dict[str, str]:
 
 
 def post(
-    address: tuple[str, int], message: Any, headers: dict[str, str | None] | None = None, path: str = "/mcp"
+    address: tuple[str, int], message: Any, headers: Mapping[str, str | None] | None = None, path: str = "/mcp"
 ) -> Answer:
     """POST a message (bytes are sent as they are). headers: others than usual; None leaves one out."""
     body = message if isinstance(message, bytes) else json.dumps(message).encode()

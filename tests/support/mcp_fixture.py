@@ -195,7 +195,7 @@ ASKING = {
     "test_streaming_elicitation": ask_name,
 }
 
-TOOLS = [
+TOOLS: list[Tool[..., Any]] = [
     test_simple_text,
     test_image_content,
     test_error_handling,

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agentkit import Context, Image, ToolError, tool
+from agentkit import Context, Image, Tool, ToolError, tool
 from agentkit.mcp.server import serve
 from tests.support.mcp_fixture import PNG
 
@@ -157,7 +157,7 @@ def chatters() -> str:
     return f"child {child.returncode}, input {sys.stdin.read()!r}"
 
 
-TOOLS = [
+TOOLS: list[Tool[..., Any]] = [
     *(
         add,
         place,

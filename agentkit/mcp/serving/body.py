@@ -52,7 +52,7 @@ class TimedReader(io.RawIOBase):
             self._connection.settimeout(self._send_seconds)
 
 
-def read_body(source: io.BufferedReader, headers: Headers) -> bytes:
+def read_body(source: io.BufferedIOBase, headers: Headers) -> bytes:
     """The body of a request. Raises Denied, TimeoutError and other OSErrors."""
     length, coding = headers.get("content-length"), headers.get("transfer-encoding", "").lower()
     if coding and (length is not None or coding != "chunked"):
@@ -68,14 +68,14 @@ def read_body(source: io.BufferedReader, headers: Headers) -> bytes:
     return _exactly(source, int(length))
 
 
-def _exactly(source: io.BufferedReader, size: int) -> bytes:
+def _exactly(source: io.BufferedIOBase, size: int) -> bytes:
     content = source.read(size)
     if len(content) < size:
         raise ConnectionError("the connection ended in the middle of a request")
     return content
 
 
-def _chunks(source: io.BufferedReader) -> bytes:
+def _chunks(source: io.BufferedIOBase) -> bytes:
     content = bytearray()
     while size := _size_of_chunk(source.readline(_LINE)):
         if len(content) + size > MAX_BODY:

@@ -62,7 +62,7 @@ class Offer:
     for an invalid tool."""
 
     def __init__(self, tools: Agent | Iterable[AnyTool | Agent]) -> None:
-        given = [tools] if isinstance(tools, Agent) else tools
+        given: Any = [tools] if isinstance(tools, Agent) else tools
         if not isinstance(given, str | bytes) and isinstance(given, Iterable):
             given = [agent_tool(each) if isinstance(each, Agent) else each for each in given]
         self._tools = AgentTools(given)

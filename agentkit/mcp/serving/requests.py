@@ -96,8 +96,8 @@ class Requests(BaseHTTPRequestHandler):
             return
         session = self._session_of(message)
         if session is None:
-            refusal = Refusal(SESSION_NOT_FOUND, "there is no such session any more: begin a new one with initialize")
-            self._send_json(refusal.answer(id_of(message)), 404)
+            ended = Refusal(SESSION_NOT_FOUND, "there is no such session any more: begin a new one with initialize")
+            self._send_json(ended.answer(id_of(message)), 404)
             return
         self._answer(message, session)
 

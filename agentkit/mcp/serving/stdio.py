@@ -34,7 +34,7 @@ def serve_stdio(server: Server, source: int, sink: int) -> bool:
     return client.end()
 
 
-def _skip_line(lines: io.BufferedReader) -> None:
+def _skip_line(lines: io.BufferedIOBase) -> None:
     while (rest := lines.readline(1 << 16)) and not rest.endswith(b"\n"):
         pass
 

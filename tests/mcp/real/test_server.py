@@ -90,7 +90,12 @@ def test_the_conformance_suite_finds_no_fault_in_what_is_served(revision: str, n
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 def test_the_python_sdk_uses_the_server(installed: Path, url: str, transport: str, mode: str) -> None:
     target = url if transport == "http" else sys.executable
-    command = [installed / "bin" / "python", ROOT / "tests" / "mcp" / "real" / "sdk_client.py", mode, target]
+    command: list[str | Path] = [
+        installed / "bin" / "python",
+        ROOT / "tests" / "mcp" / "real" / "sdk_client.py",
+        mode,
+        target,
+    ]
     environment = {**os.environ, "PYTHONPATH": "", "SERVED_PATH": PYTHONPATH}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert done.returncode == 0, done.stderr
