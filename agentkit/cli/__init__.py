@@ -1,5 +1,5 @@
 """The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `trace`, `models`, `keys`, `config`, `tools`,
-`plugins`, `doctor`, `mqtt`, `serve`, and commands of other packages."""
+`plugins`, `doctor`, `mqtt`, `mcp-serve`, `serve`, and commands of other packages."""
 
 import difflib
 import itertools
@@ -19,6 +19,7 @@ from agentkit.cli.ask import ask
 from agentkit.cli.chat import chat
 from agentkit.cli.doctor.command import doctor
 from agentkit.cli.hidden_arguments import hide_arguments
+from agentkit.cli.mcp_serve import mcp_serve
 from agentkit.cli.models import models
 from agentkit.cli.mqtt import mqtt, mqtt_chat
 from agentkit.cli.plugin_commands import GroupWithPlugins
@@ -135,4 +136,5 @@ app.command()(plugins)
 app.command(context_settings={"allow_extra_args": True})(mqtt)
 app.command("mqtt-chat")(mqtt_chat)
 app.command()(doctor)
+app.command("mcp-serve")(mcp_serve)
 app.add_typer(serve.app, name="serve")

@@ -1,6 +1,7 @@
 """The result of one tool call."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from agentkit.message import Image
 from agentkit.tooling.questions import Question
@@ -11,7 +12,8 @@ class Outcome:
     """The result of one call: the text for the model, images to show it, whether it is an error, how many seconds it
     took, whether it ends the run. shown: of a text that was cut, how many characters the model is sent. whole: the
     whole text then. note: what is to follow a text that may still be cut. error: the name of the class of the exception
-    that made it fail, "" when there was none. question: what it asks a person before it can end."""
+    that made it fail, "" when there was none. question: what it asks a person before it can end. value: what the tool
+    returned, as it is."""
 
     text: str
     images: tuple[Image, ...] = ()
@@ -23,6 +25,7 @@ class Outcome:
     note: str = ""
     error: str = ""
     question: Question | None = None
+    value: Any = field(default=None, repr=False, compare=False)
 
     @property
     def size(self) -> int:

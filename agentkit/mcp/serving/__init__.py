@@ -1,0 +1,1 @@
+"""An agent's tools as an MCP server: what `agentkit.mcp.server` is made of."""

@@ -1,0 +1,72 @@
+"""Who may use the server over HTTP.
+
+A web page that a user visits can make the browser send requests to this machine. It can neither send them with a Host
+of this machine (DNS rebinding) nor hide its Origin, nor know the token.
+"""
+
+import hashlib
+import hmac
+from urllib.parse import urlsplit
+
+from agentkit.errors import ConfigurationError
+from agentkit.mcp.serving.envelope import Headers
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Denied(Exception):
+    """Why a request is not answered. status: of the response."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class Gate:
+    """Lets requests in. host: on which the server listens. token: what they have to bring; None: nothing. Raises
+    ConfigurationError for a host that needs a token."""
+
+    def __init__(self, host: str, token: str | None) -> None:
+        if token is None and host not in LOOPBACK:
+            raise ConfigurationError(
+                f"without a token every client that can reach {host} could call these tools: give one (--token-file "
+                "FILE), or listen on 127.0.0.1"
+            )
+        if token is not None and not token.strip():
+            raise ConfigurationError("the token is empty")
+        self._digest = None if token is None else _digest(token.strip())
+
+    def check(self, headers: Headers) -> None:
+        """Raise Denied for a request that is not let in."""
+        host, origin = _host_of(headers.get("host", "")), headers.get("origin")
+        if self._digest is None and host not in LOOPBACK:  # a page that is sent to this machine does not know the token
+            raise Denied(403, "this server answers requests to localhost alone (the header Host)")
+        if origin is not None and not _is_own(origin, host):
+            raise Denied(403, "this server answers no web page of another host (the header Origin)")
+        if self._digest is not None and not self._knows(headers.get("authorization", "")):
+            raise Denied(401, "this server needs a token: Authorization: Bearer TOKEN")
+
+    def _knows(self, given: str) -> bool:
+        scheme, _, token = given.partition(" ")
+        return hmac.compare_digest(_digest(token.strip()), self._digest or b"") and scheme.lower() == "bearer"
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _host_of(netloc: str) -> str:
+    """The host of a Host header; "" for what is none."""
+    try:
+        return urlsplit(f"//{netloc}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """Whether a web page is of this machine, or of the host that the request was sent to."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.hostname in (*LOOPBACK, host)
