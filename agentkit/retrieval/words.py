@@ -96,6 +96,11 @@ def content_words(text: str) -> list[str]:
     return list(dict.fromkeys(map(_without_articles, words)))
 
 
+def all_words(text: str) -> list[str]:
+    """The words of a text, each as often as it stands there, in the form that `content_words` has; no stop words."""
+    return [_without_articles(word) for word in _words(folded(text)) if word not in _FOLDED_STOP_WORDS]
+
+
 def _content(text: str) -> list[str]:
     words = list(dict.fromkeys(_words(folded(re.sub(r"['’]s\b", "", text)))))
     return [word for word in words if word not in _FOLDED_STOP_WORDS] or words

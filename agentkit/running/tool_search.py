@@ -1,0 +1,103 @@
+"""Whether the model of a run is sent the schemas of all tools, or finds them by searching."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Literal
+
+from agentkit.backend import Backend
+from agentkit.errors import ConfigurationError, ToolDefinitionError
+from agentkit.running.agent_tools import AgentTools, AnyTool
+from agentkit.running.options import RunOptions
+from agentkit.running.searchable_tools import SEARCH_NAMES, SearchableTools
+from agentkit.toolbox import Toolbox
+from agentkit.tools import Tool
+
+SearchMode = Literal["auto"] | bool
+
+MAX_SENT = 16_000
+"""Bytes of schemas up to which all are sent, unless an agent says otherwise."""
+
+
+class ToolSearch:
+    """How an agent offers its tools.
+
+    mode: whether the model searches; "auto": where the schemas have more than MAX_SENT bytes. always: names of tools, or
+    the tools, that are sent whatever there is. tools: the agent's.
+
+    Raises ConfigurationError for a name in `always` that no tool has, ToolDefinitionError for a tool that has a name of
+    the search's own.
+    """
+
+    def __init__(self, mode: SearchMode, always: Iterable[Any], tools: AgentTools) -> None:
+        self.mode = mode
+        self.always = tuple(map(_name_of, always))
+        unknown = [name for name in self.always if tools.own.get(name) is None]
+        if unknown and not tools.has_toolsets:
+            raise ConfigurationError(f"always={unknown[0]!r}: no tool of this agent has that name")
+        if mode is True:
+            _check_names(tools.own)
+
+    def offered(self, tools: AgentTools, options: RunOptions, backend: Backend) -> Toolbox:
+        """The tools of a run. tools: the agent's."""
+        now = tools.now if options.tools is None else self._source(options.tools)
+        toolbox = now()
+        if not self._searches(toolbox, tools if options.tools is None else None):
+            return toolbox
+        _check_names(toolbox)
+        choice = options.sampling.get("tool_choice", backend.capabilities().tool_choice)
+        names = {*self.always, *_chosen(choice)}
+        return SearchableTools(now, [each for each in toolbox if each.name in names or _is_always_sent(each)])
+
+    def _source(self, tools: Iterable[AnyTool]) -> Callable[[], Toolbox]:
+        if isinstance(tools, Toolbox):
+            return lambda: tools
+        return AgentTools(tools, reserved_by(self.mode)).now
+
+    def _searches(self, toolbox: Toolbox, tools: AgentTools | None) -> bool:
+        if self.mode == "auto":
+            return len(toolbox.encoded) > MAX_SENT and _bytes_to_hide(toolbox) > MAX_SENT
+        return self.mode and (bool(toolbox) or (tools is not None and tools.has_toolsets))
+
+
+def reserved_by(mode: SearchMode) -> Collection[str]:
+    """The names that a tool of a toolset must not have."""
+    return SEARCH_NAMES if mode else ()
+
+
+def _name_of(given: Any) -> str:
+    name = given if isinstance(given, str) else getattr(given, "name", None) or getattr(given, "__name__", None)
+    if not isinstance(name, str):
+        raise ConfigurationError(f"always has {given!r:.80}: pass names of tools, or the tools")
+    return name
+
+
+def _check_names(tools: Toolbox) -> None:
+    taken = [name for name in SEARCH_NAMES if tools.get(name) is not None]
+    if taken:
+        raise ToolDefinitionError(
+            f"a tool is named {taken[0]!r}, as one of those by which a model searches: give it another name=, or turn "
+            "the search off with tool_search=False"
+        )
+
+
+def _is_always_sent(tool: Tool[..., Any]) -> bool:
+    """Whether a tool is known to the model in any case: it is the client's, who expects that, or it ends the run, which
+    is nothing that a model would search for."""
+    return tool.is_external or tool.options.ends_run
+
+
+def _bytes_to_hide(toolbox: Toolbox) -> int:
+    sent = [each for each in toolbox if _is_always_sent(each)]
+    return len(toolbox.encoded) - (len(Toolbox(sent).encoded) if sent else 0)
+
+
+def _chosen(choice: Any) -> Iterable[str]:
+    """The names of tools in a tool_choice, which the server has to know."""
+    if not isinstance(choice, Mapping):
+        return ()
+    nested = choice.get("allowed_tools")
+    inner = nested if isinstance(nested, Mapping) else choice
+    listed = inner.get("tools")
+    named = listed if isinstance(listed, list) else [inner]
+    entries = [each for each in named if isinstance(each, Mapping)]
+    functions = [each["function"] if isinstance(each.get("function"), Mapping) else each for each in entries]
+    return [each["name"] for each in functions if isinstance(each.get("name"), str)]
