@@ -1,4 +1,4 @@
-"""Makes the calls of `call_tool`, with which a model calls a tool that it has found, calls of that tool, where the reply
+"""Makes the calls of `call_tool`, with which a model calls a tool that it has found, calls of that tool, where a reply
 enters the run.
 
 So approvals, early start, hooks, limits, records and the history know the tool itself, as if the model had called it by
@@ -6,7 +6,7 @@ its name. The arguments may be an object, the JSON text of one, or stand beside 
 be read stays what it is, and is answered with the tools that it may mean.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, cast
@@ -130,7 +130,7 @@ def _is_wrapped(call: Any) -> bool:
 class _HeldDeltas:
     """The deltas of calls: those of a `call_tool` are held back until it is complete."""
 
-    def __init__(self, unwrapped: "Any") -> None:
+    def __init__(self, unwrapped: Callable[[str, str], tuple[str, str]]) -> None:
         self._unwrapped = unwrapped
         self._pieces: list[str] = []
         self._scan = JsonScan()

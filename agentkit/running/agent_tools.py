@@ -22,14 +22,14 @@ class AgentTools:
     """The tools that an agent is given. Toolsets begin to get theirs at once, side by side; the first run waits for
     them. Raises ToolDefinitionError for an invalid tool.
 
-    given: as they were given, toolsets among them. own: the others. reserved: names that a tool of a toolset must not
-    have.
+    given: in the order in which they were given, toolsets among them. own: the others. reserved: names that a tool of a
+    toolset must not have.
     """
 
     def __init__(self, tools: Iterable[AnyTool] | None, reserved: Collection[str] = ()) -> None:
-        self.given: list[Any] = list(listed(tools))
-        own = Toolbox(each for each in self.given if not isinstance(each, Toolset))
-        self.own = Toolbox(own, {each.name: module for each in own if (module := _module_of(each))})
+        self.given: tuple[Tool[..., Any] | Toolset, ...] = tuple(_made(listed(tools)))
+        own = [each for each in self.given if isinstance(each, Tool)]
+        self.own = Toolbox(own, {each.name: _module_of(each) for each in own})
         self._reserved = reserved
         self._toolsets = [each for each in self.given if isinstance(each, Toolset)]
         self._lists: list[Sequence[Tool[..., Any]]] = []
@@ -53,23 +53,21 @@ class AgentTools:
 
     @property
     def has_toolsets(self) -> bool:
-        """Whether there may be others later."""
+        """Whether there may be other tools later."""
         return bool(self._toolsets)
 
     def _ordered(self, lists: Sequence[Sequence[Tool[..., Any]]]) -> Iterable[tuple[Tool[..., Any], str]]:
-        """All tools in the order in which they were given, each with a word for where it is from. One of a toolset that has the name of another tool gets the
-        label of its toolset before its own."""
+        """All tools in the order in which they were given, each with a word for where it is from. One of a toolset that
+        has the name of another tool gets the label of its toolset before its own."""
         names = Counter([*self._reserved, *self.own.names, *(each.name for tools in lists for each in tools)])
         of_sets = iter(lists)
-        for is_toolset, group in itertools.groupby(self.given, lambda each: isinstance(each, Toolset)):
-            if not is_toolset:
-                yield from ((each, self.own.places.get(each.name, "")) for each in Toolbox(group))
+        for given in self.given:
+            if isinstance(given, Tool):
+                yield given, self.own.places[given.name]
                 continue
-            for toolset in group:
-                for each in next(of_sets):
-                    is_clear = names[each.name] == 1
-                    named = each if is_clear else _renamed(each, f"{toolset.label}_{each.name}", names)
-                    yield named, toolset.label
+            for each in next(of_sets):
+                is_clear = names[each.name] == 1
+                yield each if is_clear else _renamed(each, f"{given.label}_{each.name}", names), given.label
 
 
 def _module_of(tool: Tool[..., Any]) -> str:
@@ -77,6 +75,13 @@ def _module_of(tool: Tool[..., Any]) -> str:
     a function of agentkit's own, which does not say what the tool is about."""
     module = str(getattr(tool.function, "__module__", None) or "")
     return "" if module.partition(".")[0] in ("agentkit", "__main__", "builtins") else module.rpartition(".")[2]
+
+
+def _made(tools: Iterable[Any]) -> Iterable[Tool[..., Any] | Toolset]:
+    """Functions become tools; toolsets stay."""
+    for is_toolset, group in itertools.groupby(tools, lambda each: isinstance(each, Toolset)):
+        members = list(group)
+        yield from members if is_toolset else Toolbox(members)
 
 
 def _differ(one: object, other: object) -> bool:

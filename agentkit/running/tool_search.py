@@ -20,8 +20,8 @@ MAX_SENT = 16_000
 class ToolSearch:
     """How an agent offers its tools.
 
-    mode: whether the model searches; "auto": where the schemas have more than MAX_SENT bytes. always: names of tools, or
-    the tools, that are sent whatever there is. tools: the agent's.
+    mode: whether the model searches; "auto": where the schemas have more than MAX_SENT bytes. always: tools, or their
+    names, that are sent whatever there is. tools: the agent's.
 
     Raises ConfigurationError for a name in `always` that no tool has, ToolDefinitionError for a tool that has a name of
     the search's own.

@@ -38,7 +38,7 @@ def _shorter(schema: Mapping[str, Any]) -> Iterator[Any]:
     properties = schema.get("properties") or {}
     types = {name: _type(each) for name, each in properties.items()}
     yield {"properties": types, "required": schema.get("required") or []}
-    yield {"required": schema.get("required") or [], "others": [name for name in properties]}
+    yield {"required": schema.get("required") or [], "others": list(properties)}
 
 
 def _type(schema: Any) -> Any:
