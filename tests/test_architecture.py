@@ -28,7 +28,7 @@ LAYERS = [
         "retrieval.stop_words",
         "running.misuse",
     ],
-    ["_forking"],
+    ["_forking", "retrieval.near_words"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers"],
     ["tooling.closing", "tooling.read_only", "net.cache_file", "net.exchanges", "net.rate_headers"],
     ["net.rate_limits"],

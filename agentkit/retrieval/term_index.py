@@ -7,40 +7,31 @@ so an index is put together anew from them within milliseconds. For passages of 
 
 import heapq
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 SATURATION = 1.2
 """BM25's k1: how little a word counts more that stands there often."""
 
 
-@dataclass(frozen=True)
-class Field:
-    """A part of a description. terms: its words, with repetitions. weight: of one of them. usual: how many words such a
-    part has; in a longer one each counts less. length: how much less, from 0 to 1 (BM25's b)."""
-
-    terms: Sequence[str]
-    weight: float
-    usual: float
-    length: float = 0.5
-
-    def weights(self) -> dict[str, float]:
-        """The weight of each term."""
-        each = self.weight / (1 - self.length + self.length * len(self.terms) / self.usual)
-        return {term: each * count for term, count in Counter(self.terms).items()}
-
+LENGTH = 0.5
+"""BM25's b: how much less a word counts in a part that has more words than usual."""
 
 Described = Mapping[str, float]
 """A description as it is indexed: the weight of each of its terms, below 1."""
 
 
-def described(fields: Iterable[Field]) -> Described:
-    """What an index keeps of a description."""
-    sums: dict[str, float] = defaultdict(float)
-    for each in fields:
-        for term, weight in each.weights().items():
-            sums[term] += weight
+def weighted(weight: float, length: int, usual: float) -> float:
+    """The weight of one word in a part of a description. weight: in a part as long as usual. length, usual: words."""
+    return weight / (1 - LENGTH + LENGTH * length / usual)
+
+
+def described(parts: Iterable[Mapping[str, float]]) -> Described:
+    """What an index keeps of a description. parts: the weights of the terms in each of its parts."""
+    sums: dict[str, float] = {}
+    for part in parts:
+        for term, weight in part.items():
+            sums[term] = sums.get(term, 0.0) + weight
     return {term: weight / (weight + SATURATION) for term, weight in sums.items()}
 
 
