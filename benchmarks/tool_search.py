@@ -60,10 +60,13 @@ def drawn(size: int, seed: int, all_tools: Sequence[tuple[Tool[..., Any], str]])
     return [all_tools[place] for place in places]
 
 
-def found_share(asked: Sequence[Question], size: int, best: int, style: str | None = None) -> tuple[float, int]:
-    """Which share of the questions is found among `size` tools, and how many were asked."""
+def found_share(
+    asked: Sequence[Question], size: int, best: int, style: str | None = None, draws: int = DRAWS
+) -> tuple[float, int]:
+    """Which share of the questions is found among `size` tools, and how many were asked. draws: how many sets of tools
+    are drawn."""
     everything, hits = tools(), []
-    for seed in range(1 if size >= len(everything) else DRAWS):
+    for seed in range(1 if size >= len(everything) else draws):
         chosen = drawn(size, seed, everything)
         index, names = ToolIndex(chosen), {tool.name for tool, _ in chosen}
         for question in asked:

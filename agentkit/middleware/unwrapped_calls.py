@@ -18,6 +18,7 @@ from agentkit.executor import Executor
 from agentkit.message import Message, ToolCall
 from agentkit.middleware.base import Middleware
 from agentkit.running.searchable_tools import CALL_TOOL
+from agentkit.tooling.argument_names import unwrapped
 from agentkit.tooling.arguments import as_json_object, parse
 from agentkit.tooling.json_repair import read_json
 from agentkit.tooling.json_scan import JsonScan
@@ -55,13 +56,13 @@ class UnwrappedCalls(Middleware):
         is told: which tool it is, is known when it was complete before, else it may be any."""
         names: dict[int, str] = {}
 
-        def unwrapped(name: str, arguments: str, before: Sequence[str]) -> None:
+        def begin_unwrapped(name: str, arguments: str, before: Sequence[str]) -> None:
             place = len(before)
             names[place], arguments = self._unwrapped(name, arguments)
             known = [names.get(at, each) if each == CALL_TOOL else each for at, each in enumerate(before)]
             begin(names[place], arguments, known)
 
-        return unwrapped
+        return begin_unwrapped
 
     def _in_reply(self, reply: Reply) -> Reply:
         calls = reply.message.get("tool_calls")
@@ -105,8 +106,10 @@ class UnwrappedCalls(Middleware):
         for key in _ARGUMENTS:
             if key in beside and (key == "arguments" or key not in known):
                 given = _read(beside[key])
+                if not isinstance(given, dict):
+                    return given
                 others = {other: each for other, each in beside.items() if other in known}
-                return {**others, **given} if isinstance(given, Mapping) else given
+                return {**others, **unwrapped(given, named or name, known)}
         return beside
 
 
@@ -120,7 +123,7 @@ def _read(given: Any) -> Any:
         value = read_json(given)
     except ValueError:
         return given
-    return value if isinstance(value, Mapping) else given
+    return value if isinstance(value, dict) else given
 
 
 def _is_wrapped(call: Any) -> bool:

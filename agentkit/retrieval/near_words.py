@@ -20,12 +20,12 @@ def stem(word: str) -> str:
     if len(word) < 4 or not word.isascii():
         return word
     word = _without_form(_singular(word))
+    if word.endswith("y") and len(word) > 3 and word[-2] not in "aeou":
+        return f"{word[:-1]}i"  # `city`, as of `cities`
     return word[:-1] if word.endswith("e") and len(word) > 3 else word
 
 
 def _singular(word: str) -> str:
-    if word.endswith("ies") and len(word) > 4:
-        return f"{word[:-3]}y"
     if word.endswith(_PLURALS):
         return word[:-2]
     return word[:-1] if word.endswith("s") and not word.endswith(_NO_PLURALS) else word

@@ -3,6 +3,7 @@
 import copy
 import functools
 import logging
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,10 @@ NEAREST = 5
 MAX_READ = 500
 """Characters of a call that can't be read in which words are looked for."""
 MAX_PLACES = 40
+
+_NAME = re.compile(r"[\w-]+")
+_NO_WORD = re.compile(r"[_\d-]|[a-z][A-Z]")
+"""What shows that a word is a tool's name, and no word of a sentence."""
 
 logger = logging.getLogger("agentkit")
 
@@ -168,11 +173,17 @@ class _Known:
         self._has_own_index = bool(added)
 
     def best(self, question: str, count: int) -> list[Tool[..., Any]]:
-        """The tools that a question is about, best first."""
+        """The tools that a question is about, best first; those that it names come before the others."""
+        written = _NAME.findall(question[:MAX_READ])
+        named = [each for each in written if each in self.tools and (len(written) == 1 or _NO_WORD.search(each))]
+        found = [*(self.tools[each] for each in named), *self._like(question, count)]
+        return list({each.name: each for each in found}.values())[:count]
+
+    def _like(self, question: str, count: int) -> list[Tool[..., Any]]:
         index = self._index if self._has_own_index else self.base.index
         left_out = len(self.base) - len(self.tools) if not self._has_own_index else 0
         found = index.best(question, count + left_out)
-        return [each for each in found if self.tools.get(each.name) is each][:count]
+        return [each for each in found if self.tools.get(each.name) is each]
 
     @functools.cached_property
     def _index(self) -> Any:

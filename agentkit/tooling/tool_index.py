@@ -21,6 +21,8 @@ MAX_TEXT = 2000
 """Characters of a description, and of a question, that are read."""
 MAX_NODES = 300
 """Parts of a schema that are read."""
+MAX_PARAMETERS = 20_000
+"""Characters that are read of what a schema says."""
 
 _MARGINS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_.:/-]")
 """Where the words of a name meet: `getHTTPStatus`, `weather.get_forecast`."""
@@ -58,7 +60,7 @@ def _parts(tool: Tool[..., Any], place: str) -> Iterator[dict[str, float]]:
     named = _words(f"{parted(tool.name)} {parted(place)}")
     yield _indexed([*named, *map("".join, itertools.pairwise(named))], NAME, usual=8)
     yield _indexed(_words(str(function.get("description") or "")[:MAX_TEXT]), DESCRIPTION, usual=12)
-    yield _indexed(_words(" ".join(_texts(function.get("parameters")))), PARAMETERS, usual=16)
+    yield _indexed(_words(_said_in(function.get("parameters"))), PARAMETERS, usual=16)
 
 
 def _indexed(words: Sequence[str], weight: float, usual: float) -> dict[str, float]:
@@ -89,6 +91,16 @@ def _words(text: str) -> list[str]:
 def parted(name: str) -> str:
     """The words of a name, with spaces between them."""
     return _MARGINS.sub(" ", name)
+
+
+def _said_in(schema: Any) -> str:
+    texts, left = [], MAX_PARAMETERS
+    for text in _texts(schema):
+        texts.append(text[:left])
+        left -= len(text)
+        if left <= 0:
+            break
+    return " ".join(texts)
 
 
 def _texts(schema: Any) -> Iterator[str]:
