@@ -32,6 +32,8 @@ from agentkit.event import Event, LoopDetected, OutputDelta, Reply, ToolFinished
 from agentkit.hooks import Proceed, ToolCallRequest
 from agentkit.limits import Usage
 from agentkit.middleware.base import Middleware
+from agentkit.serving.chat_service import ChatService
+from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.openai.client_tools import client_tools
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.outcome import Outcome
@@ -198,14 +200,32 @@ def test_a_forced_tool_is_sent_in_the_whole_run() -> None:
 def test_a_tool_must_not_have_the_name_of_one_of_the_two() -> None:
     with pytest.raises(ToolDefinitionError, match="tool_search=False"):
         Agent(ScriptedBackend(), tools=[weather("call_tool")], tool_search=True)
-    Agent(ScriptedBackend("ok"), tools=[weather("call_tool")]).run("Go on.")
-    with pytest.raises(ToolDefinitionError, match="'find_tools'"):
-        Agent(ScriptedBackend("ok"), tools=[weather("find_tools"), *many(150)]).run("Go on.")
     gateway = Changing("gateway", weather("call_tool"))
     backend = ScriptedBackend(calling("gateway_call_tool", city="Oslo"), "ok")
     result = Agent(backend, tools=[gateway], tool_search=True).run("Go on.")
     assert result.tool_calls[0].name == "gateway_call_tool"
     assert result.tool_calls[0].error is None
+
+
+def test_a_program_that_has_such_a_name_already_runs_as_before(caplog: pytest.LogCaptureFixture) -> None:
+    backend = ScriptedBackend(("call_tool", {"city": "Oslo"}), "ok")
+    result = Agent(backend, tools=[weather("call_tool"), *many(150)]).run("Go on.")
+    assert result.tool_calls[0].response == "call_tool: Oslo"
+    assert len(sent(backend)) == 151
+    assert "give it another name=" in caplog.text.lower()
+
+
+def test_the_tools_of_a_service_are_searched_while_they_change() -> None:
+    toolset = Changing("sky", weather("call_tool"), *many(150))
+
+    def change(messages: object) -> Any:
+        toolset.list = [weather("new")]
+        return calling("new", city="Oslo")
+
+    backend = ScriptedBackend(calling("sky_call_tool", city="Rome"), change, "ok")
+    service = ChatService(backend, MemorySessions())
+    answer = service.answer(UserInput(text="Go on.", session="one", tools=(toolset,)))
+    assert [each.response for each in answer.result.tool_calls] == ["call_tool: Rome", "new: Oslo"]
 
 
 def test_copies_and_pickles_of_an_agent_search_too() -> None:

@@ -1,15 +1,19 @@
 """Whether the model of a run is sent the schemas of all tools, or finds them by searching."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import functools
+import logging
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError, ToolDefinitionError
-from agentkit.running.agent_tools import AgentTools, AnyTool
+from agentkit.running.agent_tools import AgentTools
 from agentkit.running.options import RunOptions
 from agentkit.running.searchable_tools import SEARCH_NAMES, SearchableTools
 from agentkit.toolbox import Toolbox
 from agentkit.tools import Tool
+
+logger = logging.getLogger("agentkit")
 
 SearchMode = Literal["auto"] | bool
 
@@ -23,8 +27,8 @@ class ToolSearch:
     mode: whether the model searches; "auto": where the schemas have more than MAX_SENT bytes. always: tools, or their
     names, that are sent whatever there is. tools: the agent's.
 
-    Raises ConfigurationError for a name in `always` that no tool has, ToolDefinitionError for a tool that has a name of
-    the search's own.
+    Raises ConfigurationError for a name in `always` that no tool has, and, where the mode is True, ToolDefinitionError
+    for a tool that has a name of the search's own.
     """
 
     def __init__(self, mode: SearchMode, always: Iterable[Any], tools: AgentTools) -> None:
@@ -38,24 +42,30 @@ class ToolSearch:
 
     def offered(self, tools: AgentTools, options: RunOptions, backend: Backend) -> Toolbox:
         """The tools of a run. tools: the agent's."""
-        now = tools.now if options.tools is None else self._source(options.tools)
+        source = tools if options.tools is None else self._source(options.tools)
+        now = source.now if isinstance(source, AgentTools) else lambda: source
         toolbox = now()
-        if not self._searches(toolbox, tools if options.tools is None else None):
+        may_grow = isinstance(source, AgentTools) and source.has_toolsets
+        if not self._searches(toolbox, may_grow=may_grow):
             return toolbox
-        _check_names(toolbox)
         choice = options.sampling.get("tool_choice", backend.capabilities().tool_choice)
         names = {*self.always, *_chosen(choice)}
         return SearchableTools(now, [each for each in toolbox if each.name in names or _is_always_sent(each)])
 
-    def _source(self, tools: Iterable[AnyTool]) -> Callable[[], Toolbox]:
-        if isinstance(tools, Toolbox):
-            return lambda: tools
-        return AgentTools(tools, reserved_by(self.mode)).now
+    def _source(self, tools: Any) -> AgentTools | Toolbox:
+        return tools if isinstance(tools, AgentTools | Toolbox) else AgentTools(tools, reserved_by(self.mode))
 
-    def _searches(self, toolbox: Toolbox, tools: AgentTools | None) -> bool:
-        if self.mode == "auto":
-            return len(toolbox.encoded) > MAX_SENT and _bytes_to_hide(toolbox) > MAX_SENT
-        return self.mode and (bool(toolbox) or (tools is not None and tools.has_toolsets))
+    def _searches(self, toolbox: Toolbox, *, may_grow: bool) -> bool:
+        if self.mode != "auto":
+            if self.mode:
+                _check_names(toolbox)
+            return self.mode and (bool(toolbox) or may_grow)
+        if len(toolbox.encoded) <= MAX_SENT or _bytes_to_hide(toolbox) <= MAX_SENT:
+            return False
+        taken = _taken(toolbox)
+        if taken:
+            _warn(taken)
+        return not taken
 
 
 def reserved_by(mode: SearchMode) -> Collection[str]:
@@ -70,13 +80,28 @@ def _name_of(given: Any) -> str:
     return name
 
 
+def _taken(tools: Toolbox) -> str | None:
+    """The name of the search's own that a tool has."""
+    return next((name for name in SEARCH_NAMES if tools.get(name) is not None), None)
+
+
 def _check_names(tools: Toolbox) -> None:
-    taken = [name for name in SEARCH_NAMES if tools.get(name) is not None]
+    taken = _taken(tools)
     if taken:
         raise ToolDefinitionError(
-            f"a tool is named {taken[0]!r}, as one of those by which a model searches: give it another name=, or turn "
-            "the search off with tool_search=False"
+            f"a tool is named {taken!r}, as one of those by which a model searches: give it another name=, or turn the "
+            "search off with tool_search=False"
         )
+
+
+@functools.cache
+def _warn(taken: str) -> None:
+    """Say once that what would be searched is sent whole."""
+    logger.warning(
+        "a tool is named %r, as one of those by which a model searches: the schemas of all tools are sent. Give it "
+        "another name=, or turn the search off with tool_search=False",
+        taken,
+    )
 
 
 def _is_always_sent(tool: Tool[..., Any]) -> bool:

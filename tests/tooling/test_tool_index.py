@@ -166,6 +166,6 @@ def test_a_thousand_tools_are_indexed_at_once() -> None:
     [("explicit", 100, 5, 0.96), ("explicit", 300, 5, 0.93), ("explicit", 925, 5, 0.9), ("twins", 925, 8, 0.91)],
 )
 def test_questions_find_all_tools_that_they_need(style: str, size: int, best_of: int, least: float) -> None:
-    share, count = found_share(questions("held-out"), size, best_of, style, draws=3)
+    share, count = found_share(questions("held-out"), size, best_of, style, draws=8 if size == 100 else 3)
     assert count >= 20
     assert share >= least
