@@ -60,8 +60,8 @@ class Agent(Closable):
     wraps the backend (of several models each), outermost first; agentkit's own (retries, cancellation, ...) goes around
     it, so that it sees each request as it is sent, but for tools that are sent as text. hooks: what is called around
     requests, replies and tool calls, outermost first (`agentkit.Hook`). tool_search: whether the model is sent two
-    tools, with which it finds and calls the others, instead of all schemas; "auto": where these have more than 16 kB.
-    always: tools, or their names, that are sent even so.
+    tools, with which it finds and calls the others, instead of all schemas; "auto": where these have more than 16 kB,
+    or are more than 128. always: tools, or their names, that are sent even so.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError for an invalid model name or option, ToolDefinitionError for an invalid tool.

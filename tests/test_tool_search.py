@@ -49,7 +49,12 @@ def weather(name: str = "get_weather", description: str = "The weather in a city
 
 def noted(name: str, description: str, into: list[Any], **options: Any) -> Tool[..., Any]:
     """A tool with an effect that notes its arguments."""
-    return Tool(name, description, CITY, lambda city: into.append(city) or "done", **options)  # type: ignore[func-returns-value]
+
+    def note(city: str) -> str:
+        into.append(city)
+        return "done"
+
+    return Tool(name, description, CITY, note, **options)
 
 
 def many(count: int) -> list[Tool[..., Any]]:
@@ -110,6 +115,14 @@ def test_above_16_kB_of_schemas_the_model_is_sent_two_tools() -> None:
     assert sent(backend, 1) == ["find_tools", "call_tool"]
 
 
+def test_more_tools_than_openai_accepts_are_searched_however_small_they_are() -> None:
+    small = [Tool(f"t{place}", "x", {"type": "object"}, lambda: "done") for place in range(129)]
+    backend = ScriptedBackend("ok", "ok")
+    Agent(backend, tools=small[1:]).run("Go on.")
+    Agent(backend, tools=small).run("Go on.")
+    assert [len(each.tools) for each in backend.requests] == [128, 2]
+
+
 def test_the_two_tools_have_less_than_900_bytes_however_many_there_are() -> None:
     backend = ScriptedBackend("ok", "ok")
     Agent(backend, tools=many(3), tool_search=True).run("Go on.")
@@ -130,7 +143,7 @@ def test_what_stands_in_always_is_sent_as_it_is() -> None:
         return "function"
 
     backend = ScriptedBackend("ok", "ok")
-    tools = [*many(3), plain, function]
+    tools: list[Any] = [*many(3), plain, function]
     agent = Agent(backend, tools=tools, tool_search=True, always=["number_1", plain, function])
     agent.run("Go on.")
     assert sent(backend) == ["find_tools", "call_tool", "number_1", "plain", "function"]
@@ -461,12 +474,12 @@ def test_a_read_only_tool_starts_while_the_reply_arrives(is_streamed: bool) -> N
 
 def test_nothing_starts_early_behind_a_tool_with_an_effect() -> None:
     order: list[str] = []
-    read = Tool("read", "Read.", CITY, lambda city: order.append("read") or city, read_only=True)  # type: ignore[func-returns-value]
+    reading = noted("read", "Read.", order, read_only=True)
     backend = Streaming(
         [calling("write", city="Oslo"), calling("read", city="Oslo"), ("call_tool", {}), calling("read", city="Rome")],
         lambda: order.append("the reply ends"),
     )
-    Agent(backend, tools=[noted("write", "Write.", order), read], tool_search=True).run("Go on.")
+    Agent(backend, tools=[noted("write", "Write.", order), reading], tool_search=True).run("Go on.")
     assert order[:2] == ["the reply ends", "Oslo"]
 
 
@@ -616,7 +629,7 @@ def test_a_tool_that_a_run_removes_is_gone_though_its_schema_stays_in_the_reques
 
     gone = [("find_tools", {"query": "weather"}), calling("get_weather", city="Oslo"), ("known", {"city": "Oslo"})]
     backend = ScriptedBackend(calling("lock"), gone, "ok")
-    tools = [lock, weather(), weather("known")]
+    tools: list[Any] = [lock, weather(), weather("known")]
     result = Agent(backend, tools=tools, tool_search=True, always=["known"]).run("Go on.")
     assert "No tool matches" in result.tool_calls[1].response
     assert all("there is no tool named" in (each.error or "") for each in result.tool_calls[2:])

@@ -183,7 +183,10 @@ class _Known:
         index = self._index if self._has_own_index else self.base.index
         left_out = len(self.base) - len(self.tools) if not self._has_own_index else 0
         found = index.best(question, count + left_out)
-        return [each for each in found if self.tools.get(each.name) is each]
+        return list(filter(self._is_there, found))
+
+    def _is_there(self, tool: Tool[..., Any]) -> bool:
+        return self.tools.get(tool.name) is tool
 
     @functools.cached_property
     def _index(self) -> Any:

@@ -19,13 +19,15 @@ SearchMode = Literal["auto"] | bool
 
 MAX_SENT = 16_000
 """Bytes of schemas up to which all are sent, unless an agent says otherwise."""
+MAX_TOOLS = 128
+"""Number of tools up to which all are sent: what OpenAI's API accepts."""
 
 
 class ToolSearch:
     """How an agent offers its tools.
 
-    mode: whether the model searches; "auto": where the schemas have more than MAX_SENT bytes. always: tools, or their
-    names, that are sent whatever there is. tools: the agent's.
+    mode: whether the model searches; "auto": where there are more than MAX_TOOLS, or their schemas have more than
+    MAX_SENT bytes. always: tools, or their names, that are sent whatever there is. tools: the agent's.
 
     Raises ConfigurationError for a name in `always` that no tool has, and, where the mode is True, ToolDefinitionError
     for a tool that has a name of the search's own.
@@ -60,7 +62,7 @@ class ToolSearch:
             if self.mode:
                 _check_names(toolbox)
             return self.mode and (bool(toolbox) or may_grow)
-        if len(toolbox.encoded) <= MAX_SENT or _bytes_to_hide(toolbox) <= MAX_SENT:
+        if not _is_much(toolbox):
             return False
         taken = _taken(toolbox)
         if taken:
@@ -110,9 +112,13 @@ def _is_always_sent(tool: Tool[..., Any]) -> bool:
     return tool.is_external or tool.options.ends_run
 
 
-def _bytes_to_hide(toolbox: Toolbox) -> int:
+def _is_much(toolbox: Toolbox) -> bool:
+    """Whether there are more tools, or larger ones, than are sent; those that are sent in any case do not count."""
+    if len(toolbox) <= MAX_TOOLS and len(toolbox.encoded) <= MAX_SENT:
+        return False
     sent = [each for each in toolbox if _is_always_sent(each)]
-    return len(toolbox.encoded) - (len(Toolbox(sent).encoded) if sent else 0)
+    size = len(toolbox.encoded) - (len(Toolbox(sent).encoded) if sent else 0)
+    return len(toolbox) - len(sent) > MAX_TOOLS or size > MAX_SENT
 
 
 def _chosen(choice: Any) -> Iterable[str]:
