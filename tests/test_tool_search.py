@@ -592,7 +592,11 @@ def test_where_nothing_matches_the_model_is_told_what_there_is() -> None:
 def test_tools_are_found_by_the_label_of_their_toolset() -> None:
     first, second = weather("search", "Search for things."), weather("list", "List things.")
     backend = ScriptedBackend(("find_tools", {"query": "confluence", "max_results": 1}), "ok")
-    tools = [Changing("jira", weather("create", "Create things.")), Changing("confluence", first, second), *many(9)]
+    tools: list[Any] = [
+        Changing("jira", weather("create", "Create things.")),
+        Changing("confluence", first, second),
+        *many(9),
+    ]
     Agent(backend, tools=tools, tool_search=True).run("Go on.")
     assert "search: Search" in found(backend)
 
