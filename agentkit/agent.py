@@ -23,13 +23,14 @@ from agentkit.middleware.failover import Balance
 from agentkit.middleware.pricing import ModelPrices
 from agentkit.middleware.stack import RunScope, wrapped
 from agentkit.run import Arriving, Run, events_of
-from agentkit.running.agent_tools import AgentTools, AnyTool, toolbox_of
+from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.arguments import check_agent, checked_options
 from agentkit.running.beginning import answer_of, budget_of, context_of, decisions_on, opened, proceed, turn_of
 from agentkit.running.models import Model, models_of
 from agentkit.running.options import ConversationArguments, Instructions, OutputCheck, RunArguments, RunOptions
 from agentkit.running.run_hooks import AgentHooks
 from agentkit.running.text_pieces import TextPieces
+from agentkit.running.tool_search import SearchMode, ToolSearch, reserved_by
 from agentkit.session import Session
 from agentkit.tooling.earlier_result import HIDDEN_TOOLS
 from agentkit.tooling.latency import ToolLatency
@@ -58,7 +59,9 @@ class Agent(Closable):
     text where they turn out not to reach the model, or a self-hosted server refuses them. middleware: what
     wraps the backend (of several models each), outermost first; agentkit's own (retries, cancellation, ...) goes around
     it, so that it sees each request as it is sent, but for tools that are sent as text. hooks: what is called around
-    requests, replies and tool calls, outermost first (`agentkit.Hook`).
+    requests, replies and tool calls, outermost first (`agentkit.Hook`). tool_search: whether the model is sent two
+    tools, with which it finds and calls the others, instead of all schemas; "auto": where these have more than 16 kB,
+    or are more than 128. always: tools, or their names, that are sent even so.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError for an invalid model name or option, ToolDefinitionError for an invalid tool.
@@ -81,11 +84,14 @@ class Agent(Closable):
         middleware: Sequence[Callable[[Backend], Backend]] = (),
         hooks: Sequence[Hook] = (),
         balance: Balance | None = None,
+        tool_search: SearchMode = "auto",
+        always: Iterable[str | Tool[..., Any] | Callable[..., Any]] = (),
     ) -> None:
         given = {"instructions": instructions, "limits": limits, "output_check": output_check, "parallel": parallel}
         check_agent(**given, tool_timeout=tool_timeout, prices=prices, window=window, early_start=early_start)
-        check_agent(middleware=middleware, tools_as=tools_as, hooks=hooks)
-        self._tools = AgentTools(tools)
+        check_agent(middleware=middleware, tools_as=tools_as, hooks=hooks, tool_search=tool_search, always=always)
+        self._tools = AgentTools(tools, reserved_by(tool_search))
+        self._search = ToolSearch(tool_search, always, self._tools)
         around = functools.partial(_around, tools_as=tools_as, middleware=middleware)
         self._models = models_of(model, balance, around)
         self._backend = self._models.backend
@@ -284,7 +290,7 @@ class Agent(Closable):
         self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Context | None = None
     ) -> Run[Any]:
         with contextlib.ExitStack() as resources:
-            tools = self._tools.now() if options.tools is None else toolbox_of(options.tools)
+            tools = self._search.offered(self._tools, options, self._backend)
             answer = answer_of(options, self._output_check, self._backend, bool(tools))
             budget = budget_of(options.limits or self._limits, parent, resources)
             turn = turn_of(prompt, options, budget, resources)
@@ -314,6 +320,8 @@ class Agent(Closable):
             "tools_as": self._tools_as,
             "middleware": self._middleware,
             "balance": self._balance,
+            "tool_search": self._search.mode,
+            "always": self._search.always,
             "hooks": self._executor.keywords["hooks"].hooks,
             **{name: self._scope.keywords[name] for name in names},
         }

@@ -18,10 +18,9 @@ from agentkit.running.planned_call import PlannedCall
 from agentkit.running.run_hooks import NO_HOOKS, AgentHooks
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
-from agentkit.tooling.call_names import UNNAMED, nearest
 from agentkit.tooling.earlier_result import earlier_result_tool, reading_on
 from agentkit.tooling.latency import ToolLatency
-from agentkit.tooling.outcome import Outcome, failure, is_failure
+from agentkit.tooling.outcome import WRONG_ARGUMENTS, Outcome, failure, is_failure
 from agentkit.tools import Context, Tool
 
 logger = logging.getLogger("agentkit.run")
@@ -162,8 +161,9 @@ class Executor:
         """Run one call. arguments: JSON text."""
         found = self._tool(name)
         if found is not None:
-            return context.hooks.answer(found, arguments, context)
-        return _unreadable(arguments) if name == UNREADABLE_CALL else self._unknown(name)
+            outcome = context.hooks.answer(found, arguments, context)
+            return outcome.with_note(self.offered.schema_note(found)) if outcome.error == WRONG_ARGUMENTS else outcome
+        return _unreadable(arguments) if name == UNREADABLE_CALL else failure(self.offered.not_found(name))
 
     def has(self, name: str) -> bool:
         """Whether there is a tool of that name, offered or hidden."""
@@ -293,16 +293,6 @@ class Executor:
         found = self._tool(group[0]["function"]["name"])
         wants_thread = found is not None and (self.timeout_of(found.name) is not None or found.takes_context)
         return len(group) == 1 and not self.context.can_stop and not wants_thread
-
-    def _unknown(self, name: str) -> Outcome:
-        names = self.offered.names
-        if not names:
-            return failure(f"there is no tool named {name!r}; no tools are offered.")
-        if name == UNNAMED:
-            return failure(f"the call has no name that can be read. The tools are: {', '.join(names)}.")
-        likely = nearest(name, names)
-        hint = f" Did you mean {likely!r}?" if likely else ""
-        return failure(f"there is no tool named {name!r}.{hint} The tools are: {', '.join(names)}.")
 
 
 def _unreadable(arguments: str) -> Outcome:

@@ -1,24 +1,33 @@
 """The tools of an agent by name, and what is sent of them to the model."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from agentkit._text import json_bytes
 from agentkit.errors import ToolDefinitionError
-from agentkit.tooling.call_names import meant, meant_with_qualifier
+from agentkit.tooling.call_names import UNNAMED, meant, meant_with_qualifier, nearest
 from agentkit.tooling.foreign import ForeignTool, refuse_one, with_foreign
 from agentkit.tooling.schema_dialects import Dialect, tool_for
 from agentkit.tools import Tool, tool
+
+if TYPE_CHECKING:
+    from agentkit.tooling.tool_index import ToolIndex
 
 
 class Toolbox:
     """The tools of an agent, by name. Raises ToolDefinitionError when two have the same name.
 
-    encoded: the tools as JSON bytes, empty without tools. has_read_only: whether any may run before a reply is
-    complete.
+    places: a word for where a tool is from, by its name, such as the label of its toolset. encoded: the tools as JSON
+    bytes, empty without tools. has_read_only: whether any may run before a reply is complete.
     """
 
-    def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any] | ForeignTool] | None = ()) -> None:
+    def __init__(
+        self,
+        tools: Iterable[Tool[..., Any] | Callable[..., Any] | ForeignTool] | None = (),
+        places: Mapping[str, str] | None = None,
+    ) -> None:
+        self.places = dict(places or {})
         self._tools: dict[str, Tool[..., Any]] = {}
         for given in with_foreign(listed(tools)):
             made = given if isinstance(given, Tool) else tool(_callable(given))
@@ -46,12 +55,28 @@ class Toolbox:
     def meant(self, name: str) -> str | None:
         """The name of the one tool that a call means which a model or a gateway has written in its own way
         (`functions.search`, ` Search\\n`); None when that is not certain (see `agentkit.tooling.call_names`)."""
-        found = meant(name, self._tools)
+        names = self.names
+        found = meant(name, names)
         if found is None:
-            found = meant_with_qualifier(name, self._tools)
-            if found is not None and not self._tools[found].options.read_only:
-                return None
+            found = meant_with_qualifier(name, names)
+            tool = None if found is None else self.get(found)
+            return found if tool is not None and tool.options.read_only else None
         return found
+
+    def not_found(self, name: str) -> str:
+        """What a model is told that has called a tool which there is not."""
+        names = self.names
+        if not names:
+            return f"there is no tool named {name!r}; no tools are offered."
+        if name == UNNAMED:
+            return f"the call has no name that can be read. The tools are: {', '.join(names)}."
+        likely = nearest(name, names)
+        hint = f" Did you mean {likely!r}?" if likely else ""
+        return f"there is no tool named {name!r}.{hint} The tools are: {', '.join(names)}."
+
+    def schema_note(self, tool: Tool[..., Any]) -> str:
+        """What a model is told beside what is wrong with the arguments of a call: nothing, it was sent the schema."""
+        return ""
 
     def plus(self, *tools: Tool[..., Any]) -> "Toolbox":
         """These tools and others."""
@@ -75,6 +100,18 @@ class Toolbox:
         """The tools as OpenAI's chat completions expect them."""
         return [each.schema for each in self]
 
+    @property
+    def known_schemas(self) -> Sequence[dict[str, Any]]:
+        """The same of all tools that a reply may call."""
+        return self.schemas
+
+    @cached_property
+    def index(self) -> "ToolIndex":
+        """Finds tools by words."""
+        from agentkit.tooling.tool_index import ToolIndex
+
+        return ToolIndex((each, self.places.get(each.name, "")) for each in self)
+
     def encoded_for(self, dialect: Dialect) -> bytes:
         """The tools as JSON bytes, their schemas in the dialect of a server; the same bytes each time."""
         if dialect not in self._encoded:
@@ -83,7 +120,7 @@ class Toolbox:
 
     def may_begin_early(self, name: str) -> bool:
         """Whether a tool may run before the reply is complete: it is read-only and needs no approval."""
-        found = self._tools.get(name)
+        found = self.get(name)
         return found is not None and found.options.read_only and found.options.approve is False
 
 

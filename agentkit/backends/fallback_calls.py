@@ -62,7 +62,7 @@ class ReplyText:
         looks = self._reads_calls
         return ReplyParser(
             format or (_format_of(self._model) if looks else _REASONING_ONLY),
-            self._request.tools.schemas if looks else None,
+            self._request.tools.known_schemas if looks else None,
             stops=(),
             is_copy=lambda markup, calls: CopyDetector(self._request.said).is_copy(markup, calls),
             calls_last=looks or format is not None,

@@ -198,7 +198,8 @@ def _sent_anew(given: Transcript, tools: Toolbox, has_system: bool) -> Transcrip
 
 @dataclass(frozen=True)
 class _Choice:
-    """What a reply may be. tools: those that it may call. response_format: the schema that constrains it."""
+    """What a reply may be. tools: those that it may call, also those that it is not told of. response_format: the
+    schema that constrains it."""
 
     tools: Sequence[Mapping[str, Any]]
     typed: bool
@@ -210,13 +211,15 @@ class _Choice:
         from agentkit.tooling.reply_choice import reply_format
 
         sampling = {"tool_choice": known.tool_choice, **request.sampling}
-        tools, may_answer = _allowed(request.tools.schemas, sampling["tool_choice"])
+        offered = request.tools.schemas
+        tools, may_answer = _allowed(offered, sampling["tool_choice"])
         described = (request.response_format or {}).get("json_schema")
         typed = isinstance(described, Mapping)
         answer = described.get("schema", {}) if isinstance(described, Mapping) else {"type": "string"}
         several = sampling.get("parallel_tool_calls") is not False
         made = reply_format(tools, answer if may_answer else None, several=several)
-        return cls(tools, typed, made if known.takes_schema(has_tools=False) else None)
+        readable = request.tools.known_schemas if tools is offered else tools
+        return cls(readable, typed, made if known.takes_schema(has_tools=False) else None)
 
 
 def _allowed(tools: Sequence[Mapping[str, Any]], choice: Any) -> tuple[Sequence[Mapping[str, Any]], bool]:

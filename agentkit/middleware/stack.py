@@ -22,6 +22,8 @@ from agentkit.middleware.run_log import logger as RUN_LOG
 from agentkit.middleware.sampling import Sampling
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.middleware.tool_choice import ToolChoice
+from agentkit.middleware.unwrapped_calls import UnwrappedCalls
+from agentkit.running.searchable_tools import SearchableTools
 from agentkit.sessions.turn import Turn
 from agentkit.transcript import Transcript
 
@@ -67,6 +69,12 @@ def _retrying(backend: Backend, run: RunScope) -> Backend:
 
 def _named(backend: Backend, run: RunScope) -> Backend:
     return NamedCalls(backend, run.executor)
+
+
+def _unwrapped(backend: Backend, run: RunScope) -> Backend:
+    if not isinstance(run.executor.offered, SearchableTools):
+        return backend
+    return NamedCalls(UnwrappedCalls(backend, run.executor), run.executor)
 
 
 def _ordered(backend: Backend, run: RunScope) -> Backend:
@@ -141,6 +149,7 @@ asked with a request of its own, and everything outside of it sees one model."""
 
 STACK: tuple[Wrap, ...] = (
     _named,  # inside of what starts calls, and inside the window: it knows the tools that are sent
+    _unwrapped,  # the same for calls of tools that were found: all outside of it sees the tools themselves
     _ordered,  # outside of what says which tool a call means
     _hooked,  # inside of what starts calls, which it holds back; inside the window: it sees summaries too
     _eager,  # inside the window: it offers the tools that are sent; the calls of the next model claim what it has begun

@@ -31,6 +31,7 @@ _MARKED = r"\u0900-\u0963\u0966-\u0df3\u0f00-\u0fff\u1a00-\u1cff\ua8e0-\uabff"
 _RUN = re.compile(f"[{_PAIRED}{_UNSPACED}]+")
 _PAIRED_RUN = re.compile(f"[{_PAIRED}]+")
 _WORD = re.compile(rf"[{_PAIRED}{_UNSPACED}]+|(?:(?![{_PAIRED}{_UNSPACED}])(?:[^\W_]|[{_MARKED}]))+")
+_ASCII_WORD = re.compile("[a-z0-9]+")
 _NO_WORD = re.compile(rf"(?:(?![{_MARKED}{_UNSPACED}])[\W_{_PAIRED}])+")
 _NEITHER = re.compile(rf"(?:(?![{_MARKED}{_UNSPACED}])[\W_])+")
 _OTHER_LETTERS = re.compile(r"(?:[^\W_\x00-\x7f])+")
@@ -94,6 +95,13 @@ def content_words(text: str) -> list[str]:
     spaces, Arabic words without their article. Without stop words, unless there are no others."""
     words = _content(text if text.isascii() else NO_SUBJECT.sub(" ", text)) or _content(text)
     return list(dict.fromkeys(map(_without_articles, words)))
+
+
+def all_words(text: str) -> list[str]:
+    """The words of a text, each as often as it stands there, in the form that `content_words` has; no stop words."""
+    if text.isascii():
+        return [word for word in _ASCII_WORD.findall(text.lower()) if word not in _FOLDED_STOP_WORDS]
+    return [_without_articles(word) for word in _words(folded(text)) if word not in _FOLDED_STOP_WORDS]
 
 
 def _content(text: str) -> list[str]:

@@ -4,7 +4,7 @@ import copy
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from agentkit.toolbox import Toolbox, listed
@@ -23,12 +23,15 @@ class AgentTools:
     """The tools that an agent is given. Toolsets begin to get theirs at once, side by side; the first run waits for
     them. Raises ToolDefinitionError for an invalid tool.
 
-    given: in the order in which they were given, toolsets among them. own: the others.
+    given: in the order in which they were given, toolsets among them. own: the others. reserved: names that a tool of a
+    toolset must not have.
     """
 
-    def __init__(self, tools: Iterable[AnyTool] | None) -> None:
+    def __init__(self, tools: Iterable[AnyTool] | None, reserved: Collection[str] = ()) -> None:
         self.given: tuple[Tool[..., Any] | Toolset, ...] = tuple(_made(listed(tools)))
-        self.own = Toolbox(each for each in self.given if isinstance(each, Tool))
+        own = [each for each in self.given if isinstance(each, Tool)]
+        self.own = Toolbox(own, {each.name: _module_of(each) for each in own})
+        self._reserved = reserved
         self._toolsets = [each for each in self.given if isinstance(each, Toolset)]
         self._lists: list[Sequence[Tool[..., Any]]] = []
         self._changing = threading.Lock()
@@ -44,21 +47,35 @@ class AgentTools:
         lists = [each.tools() for each in self._toolsets]
         with self._changing:
             if len(self._lists) != len(lists) or any(map(_differ, lists, self._lists)):
-                self.latest = Toolbox(self._ordered(lists))
+                placed = list(self._ordered(lists))
+                self.latest = Toolbox((each for each, _ in placed), {each.name: place for each, place in placed})
                 self._lists = lists
             return self.latest
 
-    def _ordered(self, lists: Sequence[Sequence[Tool[..., Any]]]) -> Iterable[Tool[..., Any]]:
-        """All tools in the order in which they were given. One of a toolset that has the name of another tool gets the
-        label of its toolset before its own."""
-        names = Counter([*self.own.names, *(each.name for tools in lists for each in tools)])
+    @property
+    def has_toolsets(self) -> bool:
+        """Whether there may be other tools later."""
+        return bool(self._toolsets)
+
+    def _ordered(self, lists: Sequence[Sequence[Tool[..., Any]]]) -> Iterable[tuple[Tool[..., Any], str]]:
+        """All tools in the order in which they were given, each with a word for where it is from. One of a toolset that
+        has the name of another tool gets the label of its toolset before its own."""
+        names = Counter([*self._reserved, *self.own.names, *(each.name for tools in lists for each in tools)])
         of_sets = iter(lists)
         for given in self.given:
             if isinstance(given, Tool):
-                yield given
+                yield given, self.own.places[given.name]
                 continue
             for each in next(of_sets):
-                yield each if names[each.name] == 1 else _renamed(each, f"{given.label}_{each.name}", names)
+                is_clear = names[each.name] == 1
+                yield each if is_clear else _renamed(each, f"{given.label}_{each.name}", names), given.label
+
+
+def _module_of(tool: Tool[..., Any]) -> str:
+    """The last part of the name of the module in which a tool's function is defined; "" for the program itself, and for
+    a function of agentkit's own, which does not say what the tool is about."""
+    module = str(getattr(tool.function, "__module__", None) or "")
+    return "" if module.partition(".")[0] in ("agentkit", "__main__", "builtins") else module.rpartition(".")[2]
 
 
 def _made(tools: Iterable[Any]) -> Iterable[Tool[..., Any] | Toolset]:

@@ -161,6 +161,12 @@ def _prices_wrong(value: Any) -> str | None:
     return None if is_valid else 'pass Prices(input=..., output=...), or {"gpt-5-mini": Prices(...), ...}'
 
 
+def _always_wrong(value: Any) -> str | None:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return 'pass a list of names of tools, or of the tools: always=["read_file"]'
+    return None
+
+
 _HOOK_METHODS = {
     name: getattr(kind, name)
     for kind in (Hook, RunHook)
@@ -210,6 +216,8 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "window": _window_wrong,
     "early_start": lambda value: None if isinstance(value, bool) else "pass True or False",
     "tools_as": lambda value: None if value in ("auto", "native", "text") else 'pass "auto", "native" or "text"',
+    "tool_search": lambda value: None if value == "auto" or isinstance(value, bool) else 'pass "auto", True or False',
+    "always": _always_wrong,
     "middleware": _middleware_wrong,
     "hooks": _hooks_wrong,
     "approve": _approve_wrong,

@@ -16,10 +16,10 @@ from agentkit.event import Event, ReplyFinished, RunFinished
 from agentkit.message import Message, Prompt, user
 from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.append_only import LateReasoningSeen
+from agentkit.running.searchable_tools import SEARCH_NAMES
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.session import Sessions
 from agentkit.sessions.turn import Turn
-from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
 
 POLL_SECONDS = 0.1
@@ -28,6 +28,10 @@ POLL_SECONDS = 0.1
 
 MAX_KEPT_TOOLS = 100
 """Number of tools up to which a toolbox is kept: clients may bring many."""
+
+
+_kept_tools = functools.partial(AgentTools, reserved=SEARCH_NAMES)
+"""What offers tools, which the model may search."""
 
 
 class ChatService:
@@ -54,7 +58,7 @@ class ChatService:
         limits = limits or Limits(turns=10)
         self._agent = Agent(backend, window=Window(history_tokens), limits=limits)
         self._agent_of_whole = Agent(backend, window=Window(keeps_given=True), limits=limits)
-        self._tools = functools.lru_cache(64)(AgentTools)
+        self._tools = functools.lru_cache(64)(_kept_tools)
         self._calls_at_once = calls_at_once
         self._slots = threading.BoundedSemaphore(calls_at_once)
         renewed_by_forks(self)
@@ -150,7 +154,7 @@ class ChatService:
     ) -> Answer:
         options: Any = {
             "sampling": user_input.sampling,
-            "tools": self._toolbox_of(user_input.tools),
+            "tools": self._tools_of(user_input.tools),
             "output": user_input.output,
             "instructions": user_input.system_prompt,
             "cancel": cancel,
@@ -169,9 +173,9 @@ class ChatService:
             assert run.result is not None
             return Answer(str(run.result.output).strip(), False, run.result, tuple(added), extra)
 
-    def _toolbox_of(self, tools: tuple[AnyTool, ...]) -> Toolbox:
-        """A toolbox of these tools; they are kept for the next request, unless they are many."""
-        return (self._tools if len(tools) <= MAX_KEPT_TOOLS else AgentTools)(tools).now()
+    def _tools_of(self, tools: tuple[AnyTool, ...]) -> AgentTools:
+        """What offers these tools; it is kept for the next request, unless they are many."""
+        return (self._tools if len(tools) <= MAX_KEPT_TOOLS else _kept_tools)(tools)
 
     def is_answered(self, user_input: UserInput) -> bool:
         """Whether the request of a message has its answer. Raises RequestConflictError when its id was used for another

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agentkit.errors import ArgumentsError
 from agentkit.message import Image
 from agentkit.tooling.questions import Question
 
@@ -67,6 +68,10 @@ def class_name(error: BaseException) -> str:
     """The name of the class of an exception, with its module unless it is one of Python's own."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+WRONG_ARGUMENTS = class_name(ArgumentsError())
+"""The `error` of a call whose arguments don't fit."""
 
 
 def is_failure(response: str) -> bool:
