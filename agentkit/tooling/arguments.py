@@ -183,20 +183,25 @@ def _reader_of_values(adapter: "TypeAdapter[Any]") -> Callable[[dict[str, Any]],
     return read_values
 
 
-def schema_reader(parameters: Mapping[str, Any], tool: str, has_effect: bool = False) -> ArgumentsParser:
+def schema_reader(
+    parameters: Mapping[str, Any], tool: str, has_effect: bool = False, *, is_valid: bool = False
+) -> ArgumentsParser:
     """Returns the parser for arguments described by a hand-written JSON schema; values keep their JSON types.
 
-    tool, has_effect: see `signature_reader`. Raises ToolDefinitionError when the schema is not a valid JSON schema of
-    an object.
+    tool, has_effect: see `signature_reader`. is_valid: the schema is known to be valid, and is not checked (which takes
+    milliseconds). References to other documents are never fetched. Raises ToolDefinitionError when the schema is not a
+    valid JSON schema of an object.
     """
     import jsonschema
+    from jsonschema_specifications import REGISTRY  # of the metaschemas alone; without it, references are fetched
 
+    validator_class = jsonschema.validators.validator_for(parameters, jsonschema.Draft202012Validator)
     try:
-        validator_class = jsonschema.validators.validator_for(parameters, jsonschema.Draft202012Validator)
-        validator_class.check_schema(dict(parameters))
+        if not is_valid:
+            validator_class.check_schema(dict(parameters))
     except jsonschema.SchemaError as error:
         raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
-    validator = validator_class(parameters)
+    validator = validator_class(parameters, registry=REGISTRY)
 
     described: Mapping[str, Any] = parameters.get("properties") or {}
     closed = parameters.get("additionalProperties") is False
