@@ -4,19 +4,21 @@ import functools
 import json
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agentkit._text import joined_surrogates
 from agentkit.errors import ArgumentsError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
+from agentkit.running.offered_tools import OfferedTools
 from agentkit.running.parallel_calls import ParallelCalls, RunningCalls
 from agentkit.running.planned_call import PlannedCall
 from agentkit.running.run_hooks import NO_HOOKS, AgentHooks
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
 from agentkit.tooling.call_names import UNNAMED, nearest
-from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
+from agentkit.tooling.earlier_result import earlier_result_tool, reading_on
 from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.outcome import Outcome, failure, is_failure
 from agentkit.tools import Context, Tool
@@ -46,8 +48,8 @@ class Executor:
         parallel: int = MAX_PARALLEL,
         hooks: AgentHooks = NO_HOOKS,
     ) -> None:
-        self.offered = offered
-        self.hooks = hooks.of_run(context)
+        self._tools = OfferedTools(offered)
+        self.hooks = hooks.of_run(replace(context, tools=self._tools))
         self.context = self.hooks.context
         self.ended_by: ToolRecord | None = None
         self._decisions = decisions
@@ -55,6 +57,11 @@ class Executor:
         self._hidden = hidden
         self.parallel = parallel
         self._begun: RunningCalls | None = None
+
+    @property
+    def offered(self) -> Toolbox:
+        """The tools that the model is offered now."""
+        return self._tools.toolbox
 
     def new_reply(self) -> Callable[[str, str, Sequence[str]], None]:
         """Returns what starts a call of the reply that is requested now, if it may start before the reply is complete:
@@ -142,8 +149,7 @@ class Executor:
         Its message is the next one of the transcript."""
         number = len(self.context.messages) - self.context.offset
         self.context.long_results.keep(number, outcome.whole)
-        if self.offered.get(EARLIER_RESULT) is None:
-            self.offered = self.offered.plus(earlier_result_tool())
+        self._tools.offer(earlier_result_tool())
         return outcome.with_note(reading_on(number, outcome.shown))
 
     def continue_from(self, messages: Sequence[Message]) -> None:
