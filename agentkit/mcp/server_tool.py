@@ -4,10 +4,10 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, Unpack
+from typing import Any, Unpack
 
+from agentkit.mcp.connection import Connection
 from agentkit.mcp.content import value_of
-from agentkit.mcp.param_headers import param_headers
 from agentkit.mcp.schemas import checked_here
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader
 from agentkit.tooling.definition import NAME
@@ -25,29 +25,11 @@ Entry = Mapping[str, Any]
 """A tool as its server describes it."""
 
 
-class Caller(Protocol):
-    """Sends the calls of a server's tools."""
-
-    def call(
-        self,
-        name: str,
-        arguments: Mapping[str, Any],
-        context: Context | None,
-        *,
-        read_only: bool,
-        timeout: float | None,
-        headers: Mapping[str, str],
-    ) -> dict[str, Any]:
-        """Call a tool and return its result. timeout: seconds without a sign of life; None: the server's. Raises Gone,
-        Slow, MCPError."""
-        ...
-
-
 @dataclasses.dataclass(frozen=True)
 class ServerCall:
-    """Calls a tool of a server. shown: the tool's name for the model."""
+    """Calls a tool of a server. shown: the tool's name for the model. read_only, timeout: those of the tool."""
 
-    server: Caller
+    server: Connection
     entry: Entry
     shown: str
     read_only: bool = False
@@ -56,15 +38,8 @@ class ServerCall:
     def __call__(self, /, **arguments: Any) -> Any:
         """What the tool returns: a text, a JSON value, or a list of texts and images. Raises Gone, Slow and MCPError,
         and ToolError with what the tool says of an error."""
-        context = arguments.pop(CONTEXT, None)
-        result = self.server.call(
-            self.entry["name"],
-            arguments,
-            context,
-            read_only=self.read_only,
-            timeout=self.timeout,
-            headers=param_headers(self.entry, arguments),
-        )
+        context: Context | None = arguments.pop(CONTEXT, None)
+        result = self.server.call(self.entry, arguments, context, self.read_only, self.timeout)
         return value_of(result, self.shown)
 
 
@@ -89,6 +64,18 @@ class ServerTool(Tool[..., Any]):
             self.function = dataclasses.replace(function, read_only=own.read_only, timeout=own.timeout)
         self._set_isolation()
         self._read: ArgumentsParser = _Reader(self.parameters, name, not self.options.read_only)
+
+    def renamed(self, name: str) -> "ServerTool":
+        """The same tool under another name."""
+        return self._made_like(name)
+
+    def with_options(self, **options: Unpack[ToolArguments]) -> "ServerTool":
+        """The same tool with other options. Raises ToolDefinitionError."""
+        return self._made_like(self.name, **options)
+
+    def _made_like(self, name: str, **options: Unpack[ToolArguments]) -> "ServerTool":
+        every: Any = {**vars(self.options), **options}
+        return ServerTool(name, self.description, self.parameters, self.function, context=self._context, **every)
 
 
 class _Reader:
@@ -130,8 +117,8 @@ def _cut_at_an_end(text: str, most: int) -> str:
 
 
 def shown_names(names: Iterable[str]) -> dict[str, str]:
-    """The names of a server's tools as models are given them, by their own: letters, digits, "_" and "-", at most 64, no
-    two the same. The same for the same names in any order."""
+    """The names of a server's tools as models are given them, by their own: letters, digits, "_" and "-", at most 64,
+    no two the same. The same for the same names in any order."""
     given = sorted(set(names))
     made = {name: name for name in given if NAME.fullmatch(name)}
     taken = set(made)

@@ -26,7 +26,7 @@ class AgentTools:
     """
 
     def __init__(self, tools: Iterable[AnyTool] | None) -> None:
-        self.given: list[Any] = list(listed(tools))
+        self.given: list[Any] = [tools] if isinstance(tools, Toolset) else list(listed(tools))
         self.own = Toolbox(each for each in self.given if not isinstance(each, Toolset))
         self._toolsets = [each for each in self.given if isinstance(each, Toolset)]
         self._lists: list[Sequence[Tool[..., Any]]] = []
@@ -40,6 +40,8 @@ class AgentTools:
         Raises what a toolset raises."""
         if not self._toolsets:
             return self.own
+        for each in self._toolsets:
+            each.begin()
         lists = [each.tools() for each in self._toolsets]
         with self._changing:
             if len(self._lists) != len(lists) or any(map(_differ, lists, self._lists)):
