@@ -162,7 +162,7 @@ def _check_command(server: Any) -> None:
     """Raise ConfigurationError for an address that lacks its scheme, and for what is no command either."""
     if not isinstance(server, str | Sequence) or isinstance(server, bytes):
         raise ConfigurationError(f"MCP({short_repr(server)}): a command, its words in a list, or an http(s) address")
-    word = server.strip() if isinstance(server, str) else ""
+    word = server.strip().partition("?")[0] if isinstance(server, str) else ""
     if _ADDRESS.fullmatch(word) and not shutil.which(word) and not os.path.exists(word):
         raise ConfigurationError(
             f"MCP({short_repr(word)}): there is no such command; if it is an address, write its scheme: https://{word}"

@@ -31,6 +31,10 @@ class ServerTools(Toolset, Closable):
         """The connection to the server."""
 
     @abstractmethod
+    def tools(self) -> Sequence[ServerTool]:
+        """The tools that there are now, in the order of their names. None where the server can't be used."""
+
+    @abstractmethod
     def tools_or_error(self) -> Sequence[ServerTool]:
         """The tools that there are now. Raises Gone, Slow, MCPError and ConfigurationError where the server can't be
         used, and ConfigurationError for a name that was chosen and that it does not have."""
@@ -48,11 +52,11 @@ class ServerTools(Toolset, Closable):
         """
         if not names:
             raise ConfigurationError("only(): name the tools, such as only('read_*')")
-        return _Chosen(self, Only(names, "only"))
+        return _Chosen(self, Only(names))
 
     def without(self, *names: str) -> "ServerTools":
         """The tools but for those of these names. Raises ConfigurationError as `only` does."""
-        return _Chosen(self, Without(names, "without"))
+        return _Chosen(self, Without(names))
 
     def prefixed(self, prefix: str) -> "ServerTools":
         """The tools with a prefix before their names: `files.prefixed("fs_")`. Raises ConfigurationError for one that
@@ -66,11 +70,11 @@ class ServerTools(Toolset, Closable):
         Raises TypeError for an option that tools don't have, ConfigurationError as `only` does, and ToolDefinitionError
         where the tools are first used for options that don't fit.
         """
-        return _Chosen(self, Replaced(names, "replace", options))
+        return _Chosen(self, Replaced(names, dict(options)))
 
     def __getitem__(self, name: str) -> "ServerTools":
         """One tool. It can be called too: `files["read_text_file"](path="a.txt")`."""
-        return _Chosen(self, Only((name,), "files"))
+        return _Chosen(self, Only((name,), "[]"))
 
     def __iter__(self) -> Iterator[ServerTool]:
         return iter(self.tools_or_error())
@@ -114,8 +118,8 @@ class MCP(ServerTools):
     the name of a tool that would have the name of another one. timeout: seconds without a sign of life after which a
     call ends. env: variables of the server's process, in addition to those that each program needs; cwd: its folder.
     headers, auth: of an HTTP server; `auth` is any of requests' (`requests.auth.AuthBase`). trust_hints: a tool of an
-    HTTP server that is said to change nothing (`readOnlyHint`) is read-only; the tools of a command are in any case, all
-    others have effects. ask: gets an answer to what the server asks a person in the middle of a call
+    HTTP server that is said to change nothing (`readOnlyHint`) is read-only; the tools of a command are in any case;
+    all others have effects. ask: gets an answer to what the server asks a person in the middle of a call
     (`agentkit.mcp.Question`); without it each question is declined. strict: a run raises what goes wrong with the
     server's start; else it goes on without its tools, a warning is logged, and the next run tries again.
 
