@@ -185,6 +185,8 @@ def _with_structured(parts: _Parts, structured: Any) -> Any:
     if not text.strip() and parts.only_texts:
         return structured
     if len(text) <= MAX_COMPARED:
+        if parts.only_texts and _is_text_of(parts.texts, structured):
+            return text
         if parts.only_texts and _is_json_of(parts.texts, structured):
             return structured
         if _says_all(text, structured):
@@ -200,6 +202,11 @@ def _as_json(value: Any) -> str:
         return "(a value that is nested too deeply to be shown)"
 
 
+def _is_text_of(texts: list[str], structured: Any) -> bool:
+    """Whether the structured content is nothing but the text under a key: it is easier to read without."""
+    return isinstance(structured, Mapping) and list(structured.values()) == texts
+
+
 def _is_json_of(texts: list[str], structured: Any) -> bool:
     """Whether the texts are the JSON of the structured content, or that of what stands in it under its only key, which
     is how servers wrap a value that is no object."""
@@ -207,7 +214,7 @@ def _is_json_of(texts: list[str], structured: Any) -> bool:
     if isinstance(structured, Mapping) and len(structured) == 1:
         forms += structured.values()
     read = [_json(text) for text in texts]
-    return any(read == [form] or read == form or texts == [form] for form in forms)
+    return any(read == [form] or read == form for form in forms)
 
 
 def _json(text: str) -> Any:

@@ -41,7 +41,9 @@ _RUNNERS = frozenset(
 _VERBS = frozenset(("run", "exec", "x", "dlx", "tool", "create"))
 _NO_NAMES = frozenset(("www", "mcp", "api", "com", "org", "net", "io", "dev", "ai", "app"))
 """Parts of a host's name that say little."""
-_AFFIXES = re.compile(r"^(?:mcp-server-|server-|mcp-)|(?:-mcp-server|-mcp|-server)$")
+_AFFIXES = re.compile(r"^(?:mcp[-_]server[-_]|server[-_]|mcp[-_])|(?:[-_]mcp[-_]server|[-_]mcp|[-_]server)$")
+_INNER = frozenset(("index", "main", "cli", "app", "server", "start", "dist", "build", "src", "bin", "lib", "out"))
+"""Names of files and folders inside of a program's folder."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,7 @@ def _program_of(words: Sequence[str]) -> str:
 
 
 def _base(word: str) -> str:
-    name = re.split(r"[/\\]", word)[-1]
-    name = re.sub(r"\.(?:exe|cmd|bat|js|mjs|cjs|ts|py|sh)$", "", name)
+    """What a path or a package is called, without its version."""
+    names = [re.sub(r"\.(?:exe|cmd|bat|js|mjs|cjs|ts|py|sh)$", "", each) for each in re.split(r"[/\\]", word)]
+    name = next((each for each in reversed(names) if each and each not in _INNER), names[-1])
     return re.split(r"[@=]", name, maxsplit=1)[0] or word

@@ -22,12 +22,14 @@ class AgentTools:
     """The tools that an agent is given. Toolsets begin to get theirs at once, side by side; the first run waits for
     them. Raises ToolDefinitionError for an invalid tool.
 
-    given: as they were given, toolsets among them. own: the others.
+    given: in the order in which they were given, toolsets among them. own: the others.
     """
 
     def __init__(self, tools: Iterable[AnyTool] | None) -> None:
-        self.given: list[Any] = [tools] if isinstance(tools, Toolset) else list(listed(tools))
-        self.own = Toolbox(each for each in self.given if not isinstance(each, Toolset))
+        self.given: tuple[Tool[..., Any] | Toolset, ...] = tuple(
+            _made([tools] if isinstance(tools, Toolset) else listed(tools))
+        )
+        self.own = Toolbox(each for each in self.given if isinstance(each, Tool))
         self._toolsets = [each for each in self.given if isinstance(each, Toolset)]
         self._lists: list[Sequence[Tool[..., Any]]] = []
         self._changing = threading.Lock()
@@ -54,13 +56,19 @@ class AgentTools:
         label of its toolset before its own."""
         names = Counter([*self.own.names, *(each.name for tools in lists for each in tools)])
         of_sets = iter(lists)
-        for is_toolset, group in itertools.groupby(self.given, lambda each: isinstance(each, Toolset)):
-            if not is_toolset:
-                yield from Toolbox(group)
+        for given in self.given:
+            if isinstance(given, Tool):
+                yield given
                 continue
-            for toolset in group:
-                for each in next(of_sets):
-                    yield each if names[each.name] == 1 else _renamed(each, f"{toolset.label}_{each.name}", names)
+            for each in next(of_sets):
+                yield each if names[each.name] == 1 else _renamed(each, f"{given.label}_{each.name}", names)
+
+
+def _made(tools: Iterable[Any]) -> Iterable[Tool[..., Any] | Toolset]:
+    """Functions become tools; toolsets stay."""
+    for is_toolset, group in itertools.groupby(tools, lambda each: isinstance(each, Toolset)):
+        members = list(group)
+        yield from members if is_toolset else Toolbox(members)
 
 
 def _differ(one: object, other: object) -> bool:
