@@ -192,16 +192,7 @@ def schema_reader(
     milliseconds). References to other documents are never fetched. Raises ToolDefinitionError when the schema is not a
     valid JSON schema of an object.
     """
-    import jsonschema
-    from jsonschema_specifications import REGISTRY  # of the metaschemas alone; without it, references are fetched
-
-    validator_class = jsonschema.validators.validator_for(parameters, jsonschema.Draft202012Validator)
-    try:
-        if not is_valid:
-            validator_class.check_schema(dict(parameters))
-    except jsonschema.SchemaError as error:
-        raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
-    validator = validator_class(parameters, registry=REGISTRY)
+    validator = _validator_of(parameters, is_valid)
 
     described: Mapping[str, Any] = parameters.get("properties") or {}
     closed = parameters.get("additionalProperties") is False
@@ -234,6 +225,20 @@ def schema_reader(
         return values, unknown
 
     return read
+
+
+def _validator_of(parameters: Mapping[str, Any], is_valid: bool) -> Any:
+    """Returns the validator of a schema, which never fetches what the schema refers to."""
+    import jsonschema
+    from jsonschema_specifications import REGISTRY  # of the metaschemas; without it, other documents are fetched
+
+    validator_class = jsonschema.validators.validator_for(parameters, jsonschema.Draft202012Validator)
+    try:
+        if not is_valid:
+            validator_class.check_schema(dict(parameters))
+    except jsonschema.SchemaError as error:
+        raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
+    return validator_class(parameters, registry=REGISTRY)
 
 
 def _with_unknown(error: ArgumentsError, given: Collection[str], known: Collection[str]) -> ArgumentsError:
