@@ -54,7 +54,7 @@ def test_all_pages_of_a_list_are_read(server: Make, era: str) -> None:
 
 def test_a_cursor_that_repeats_ends_the_list(server: Make, caplog: pytest.LogCaptureFixture) -> None:
     tools = server(entry("a"), entry("b"), page=0)
-    assert tools.tools() == ()
+    assert list(tools.tools()) == []
     assert "repeats a page" in caplog.text
 
 
