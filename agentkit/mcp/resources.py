@@ -45,7 +45,7 @@ def read_resource(server: Connection, uri: str, context: Context | None = None) 
 def resources_of(server: Connection, key: str = "resources") -> list[dict[str, Any]]:
     """The resources of a server as it describes them; key "resourceTemplates": the templates of their addresses. Raises
     Gone, Slow and MCPError."""
-    if not server.client.server(server.patience()).capabilities.get("resources"):
+    if server.client.server(server.patience()).capabilities.get("resources") is None:  # {} is said, too
         return []
     method = {"resources": "resources/list", "resourceTemplates": "resources/templates/list"}[key]
     return server.client.list_all(method, key, server.patience()).items

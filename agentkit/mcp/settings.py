@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,7 +46,7 @@ _INNER = frozenset(("index", "main", "cli", "app", "server", "start", "dist", "b
 """Names of files and folders inside of a program's folder."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     """How a server is started or reached. server: a command line, its words, or the address of an HTTP server. The
     others are those of `agentkit.mcp.MCP`.
@@ -57,10 +57,10 @@ class Settings:
     server: str | Sequence[str]
     name: str | None = None
     timeout: float = 30.0
-    env: Mapping[str, str] | None = field(default=None, repr=False)
+    env: Mapping[str, str] | None = None
     cwd: "str | os.PathLike[str] | None" = None
-    headers: Mapping[str, str] | None = field(default=None, repr=False)
-    auth: Any = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = None
+    auth: Any = None
     trust_hints: bool = False
     ask: Ask | None = None
     strict: bool = False
@@ -96,7 +96,7 @@ class Settings:
         found = self.name or (_host_of(str(self.server)) if self.is_url else _program_of(self.command.words))
         return re.sub(r"[^A-Za-z0-9_-]+", "_", found).strip("_")[:40] or "server"
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The program or the address, without what may be a key."""
         if not self.is_url:
             return self.command.name

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,3 +60,11 @@ def answer(tools: Any, name: str, arguments: Any = None, context: Context | None
     found = next(each for each in tools.tools() if each.name == name)
     made: Outcome = found.answer(json.dumps(arguments or {}), context or Context())
     return made
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
