@@ -9,12 +9,14 @@ import typer
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result, Session
 from agentkit.backend import NO_ANSWER
 from agentkit.cli.following import Live, followed
+from agentkit.cli.mcp_inputs import mcp_input
 from agentkit.cli.options import (
     AttachmentOption,
     ContinueOption,
     DocsOption,
     MarkdownOption,
     MaxTurnsOption,
+    McpOption,
     ModelOption,
     QuietOption,
     SessionOption,
@@ -52,6 +54,7 @@ def ask(
     system: SystemOption = None,
     docs: DocsOption = None,
     tool: ToolOption = None,
+    mcp: McpOption = None,
     attachment: AttachmentOption = None,
     session: SessionOption = None,
     continue_: ContinueOption = False,
@@ -76,7 +79,7 @@ def ask(
             prompt = prompt_of(question or [], attachment or [], only_question=name == DEFAULT_MODEL)
             kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
             limits = Limits(turns=max_turns)
-            tools = load_tools(tool or [], docs)
+            tools = load_tools(tool or [], docs, mcp or [], mcp_input)
             instructions = INSTRUCTIONS if system is None else system
             agent = Agent(name, tools=tools, instructions=instructions, limits=limits)
         except (ConfigurationError, LimitError) as error:

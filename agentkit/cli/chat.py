@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import typer
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Session, Tool
 from agentkit.cli.ask import BAD_USAGE, FAILED, INSTRUCTIONS
 from agentkit.cli.following import Live, followed
+from agentkit.cli.mcp_inputs import mcp_input
 from agentkit.cli.options import (
     ContinueOption,
     DocsOption,
     MarkdownOption,
     MaxTurnsOption,
+    McpOption,
     ModelOption,
     QuietOption,
     SessionOption,
@@ -30,7 +33,7 @@ from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
 from agentkit.message import text_of
 from agentkit.serving.environment import DEFAULT_MODEL
-from agentkit.serving.tool_loading import load_tools
+from agentkit.serving.tool_loading import AnyTool, load_tools
 from agentkit.sessions.memory import MemorySessions
 from agentkit.transcript import calls_of
 
@@ -48,6 +51,7 @@ def chat(
     continue_: ContinueOption = False,
     docs: DocsOption = None,
     tool: ToolOption = None,
+    mcp: McpOption = None,
     system: SystemOption = None,
     max_turns: MaxTurnsOption = 25,
     markdown: MarkdownOption = None,
@@ -59,10 +63,14 @@ def chat(
     Exit code: 0 success, 1 the last message got no answer, 2 bad usage.
     """
 
+    @cache
+    def tools() -> Sequence[AnyTool]:
+        return load_tools(tool or [], docs, mcp or [], mcp_input)
+
     def make_agent(name: str) -> Agent:
         limits = Limits(turns=max_turns)
         instructions = INSTRUCTIONS if system is None else system
-        return Agent(name, tools=load_tools(tool or [], docs), instructions=instructions, limits=limits)
+        return Agent(name, tools=tools(), instructions=instructions, limits=limits)
 
     with ExitStack() as leaving:
         try:

@@ -21,6 +21,7 @@ KEYS: Mapping[str, type] = {
     "model": str,
     "system": str,
     "tool": list,
+    "mcp": list,
     "docs": str,
     "max-turns": int,
     "markdown": bool,
