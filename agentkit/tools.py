@@ -22,6 +22,7 @@ from agentkit.tooling.error_text import described, message_of
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.pickling import pickled_tool
+from agentkit.tooling.questions import QuestionAsked
 from agentkit.tooling.result_cache import ResultCache, key_of
 from agentkit.tooling.results import rendered
 from agentkit.tooling.settling import called, items_before
@@ -215,6 +216,9 @@ class Tool(Generic[P, R]):
             outcome = failure(why, error)
         except (ToolError, FetchError) as error:  # written for the model to read
             outcome = failure(cut(message_of(error), MAX_ERROR) + _before(error), error)
+        except QuestionAsked as asked:
+            why = f"{self.name} asks a person: {asked.question.text} Nobody can answer that here; it was not run."
+            outcome = replace(failure(why), question=asked.question)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - of a user's function

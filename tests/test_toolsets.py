@@ -10,6 +10,7 @@ import pytest
 from agentkit import Agent, ConfigurationError, Context, Tool, tool
 from agentkit.errors import ToolDefinitionError
 from agentkit.testing import ScriptedBackend
+from agentkit.testing.scripted import ScriptedCall
 from agentkit.tooling.toolset import Toolset
 
 
@@ -161,7 +162,7 @@ def test_tools_added_by_parallel_calls_are_all_there() -> None:
 
         return tool(name=f"add_{number}", description="Add one.", read_only=True)(add)
 
-    calls = [(f"add_{number}", {}) for number in range(16)]
+    calls: list[ScriptedCall] = [(f"add_{number}", {}) for number in range(16)]
     backend = ScriptedBackend(calls, "ok")
     Agent(backend, tools=[adding(number) for number in range(16)]).run("Go on.")
     assert {f"made_{number}" for number in range(16)} <= set(sent(backend)[1])

@@ -1,19 +1,22 @@
 """The run in which a tool is called, as the tool sees it."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from agentkit._text import short_repr
-from agentkit.errors import ConfigurationError
+from agentkit.errors import ArgumentsError, ConfigurationError
 from agentkit.event import Result, T
 from agentkit.limits import Budget
 from agentkit.message import Message, Prompt
+from agentkit.tooling.arguments import schema_reader
 from agentkit.tooling.closing import Closing
 from agentkit.tooling.long_results import LongResults
 from agentkit.tooling.outcome import Outcome
+from agentkit.tooling.questions import Question, QuestionAsked
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
@@ -79,6 +82,7 @@ class Context(Generic[D]):
     long_results: the whole texts of results that were cut. tool_timeout: the seconds after which the run continues
     without a tool that has no timeout of its own. closing: with what another thread closes the run. hooks: what stands
     around its tool calls, and those of the agents that run inside of it. tools: those of the run, to add others.
+    answer: what a person has answered to the question of this call (see `ask`), as it was given; None: nothing.
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -95,6 +99,7 @@ class Context(Generic[D]):
     closing: Closing | None = field(default=None, repr=False, compare=False)
     hooks: CallHooks = field(default_factory=CallHooks, repr=False, compare=False)
     tools: RunTools = field(default_factory=RunTools, repr=False, compare=False)
+    answer: Any = field(default=None, repr=False, compare=False)
 
     @property
     def cancelled(self) -> bool:
@@ -122,6 +127,26 @@ class Context(Generic[D]):
             raise ConfigurationError("ctx.run(cancel=...): it is cancelled with the run of the context")
         made: Result[Any] = within(self, prompt, {"deps": self.deps, **options, "cancel": self.cancel}, output)
         return made
+
+    def ask(self, text: str, schema: Mapping[str, Any] | None = None) -> Any:
+        """Ask a person something, before the tool has had any effect: the run pauses as for an approval, with the
+        question in `result.pending`. `agent.resume(..., approve={call.id: answer})` calls the tool again from its
+        beginning, and then this returns the answer; where it is refused (False, or a text) the call is not made.
+
+        text: for the person. schema: the JSON schema of an object; the answer is a dict that fits it (another is asked
+        for again, with what is wrong). None: the answer is True. A tool asks one question. In a run that can't pause
+        (an agent inside of a tool, a service that has nobody to ask) the call fails, and the model is told.
+        """
+        question = Question(text, schema)
+        if self.answer is None:
+            raise QuestionAsked(question)
+        if schema is None:
+            return self.answer
+        written = json.dumps({} if self.answer is True else self.answer, ensure_ascii=False, default=str)
+        try:
+            return schema_reader(schema, "answer", has_effect=True)(written)[0]
+        except ArgumentsError as error:
+            raise QuestionAsked(replace(question, problem=str(error))) from None
 
     @property
     def can_stop(self) -> bool:
