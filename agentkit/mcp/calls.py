@@ -80,9 +80,8 @@ class Calls:
 
     def _read(self, line: bytes | TooLong) -> None:
         if isinstance(line, TooLong):
-            self._answer(
-                line.id, {"error": {"code": INTERNAL_ERROR, "message": f"the answer is longer than {MAX_LINE:,} bytes"}}
-            )
+            error = {"code": INTERNAL_ERROR, "message": f"the answer is longer than {MAX_LINE:,} bytes"}
+            self._answer(line.id, {"error": error})
             return
         text = line.decode("utf-8", "replace").strip("\ufeff \t\r\n")
         if not text:
@@ -150,9 +149,8 @@ def wait_for_answer(answers: Waiting, patience: Patience, look: Callable[[], Non
         patience.heard(str(item))
     if patience.is_cancelled:
         raise Slow("the call was cancelled")
-    raise Slow(
-        f"the server has not answered within {round(time.monotonic() - begun, 1):g} seconds; the request was cancelled"
-    )
+    seconds = round(time.monotonic() - begun, 1)
+    raise Slow(f"the server has not answered within {seconds:g} seconds; the request was cancelled")
 
 
 def _number(value: object) -> int:

@@ -230,7 +230,7 @@ def test_a_server_that_ends_again_and_again_is_started_three_times_a_minute(monk
             with pytest.raises(Gone, match="exit status 3"):
                 client.call_tool("die", {})
         for _ in range(2):
-            with pytest.raises(Gone, match="started 3 times within 60 seconds.*exit status 3") as caught:
+            with pytest.raises(Gone, match=r"started 3 times within 60 seconds.*exit status 3") as caught:
                 client.call_tool("echo", {})
             assert not caught.value.sent
         monkeypatch.setattr(client_module, "STARTS_WITHIN", 0.0)

@@ -76,7 +76,7 @@ def test_a_program_that_is_not_installed_is_named() -> None:
 
 
 def test_a_folder_that_is_missing_and_a_file_that_is_no_program_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="the working directory .*gone.* does not exist"):
+    with pytest.raises(ConfigurationError, match=r"the working directory .*gone.* does not exist"):
         of_command(Command(bad_command(), cwd=tmp_path / "gone")).server()
     text = tmp_path / "text"
     text.write_text("hello")

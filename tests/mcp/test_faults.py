@@ -1,4 +1,4 @@
-"""MCP over stdio: whatever a server does, a call ends in time, with what the server said or with one of three errors."""
+"""MCP over stdio: whatever a server does, a call ends in time: with what the server said, or one of three errors."""
 
 import json
 import resource
