@@ -246,7 +246,7 @@ class Client(Closable):
 
     def _note(self, last: Opening) -> None:
         """Note that a connection has ended; called with the lock. Raises Gone when a process has ended too often."""
-        self._may_discover = not last.ends_at_discover
+        self._may_discover = not last.fails_at_discover
         if not last.is_process:
             return
         if not self._starts or self._starts[-1] != last.at:

@@ -98,6 +98,15 @@ def test_a_server_that_is_silent_at_an_unknown_request_is_initialized(monkeypatc
         assert client.server().version == "2025-11-25"
 
 
+def test_a_server_that_is_stuck_after_an_unknown_request_is_not_asked_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake, "DISCOVER_SECONDS", 0.3)
+    monkeypatch.setattr(client_module, "MIN_START_SECONDS", 1.0)
+    with bad(start="stuck_at_discover", era="2025-11-25", timeout=1.0) as client:
+        with pytest.raises(Slow):
+            client.server(Patience(20.0))
+        assert client.server(Patience(20.0)).version == "2025-11-25"
+
+
 def test_a_modern_server_that_starts_too_slowly_for_the_first_question_is_asked_again() -> None:
     asked: list[str] = []
 

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from agentkit import Context
 from agentkit.errors import ToolError
 from agentkit.mcp import process
 from agentkit.mcp.channel import Patience
 from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, Slow
 from agentkit.mcp.stdio import Stdio
+from tests.mcp.isolated import server_process
 from tests.mcp.servers import (
     bad,
     bad_command,
@@ -234,12 +236,39 @@ def test_a_connection_of_the_parent_is_lost_in_the_child() -> None:
         assert not channel.is_lost
 
 
-def test_a_client_works_inside_a_running_event_loop() -> None:
+def test_a_client_works_inside_a_running_event_loop_and_in_the_next_one() -> None:
     async def main() -> str:
-        with bad() as client:
-            return text_of(client.call_tool("echo", {"a": 1}))
+        return text_of(client.call_tool("echo", {"a": 1}))
 
-    assert asyncio.run(main()) == '{"a": 1}'
+    with bad() as client:
+        assert [asyncio.run(main()), asyncio.run(main())] == ['{"a": 1}'] * 2
+
+
+def test_clients_are_closed_in_any_order_and_by_any_thread() -> None:
+    clients = [bad() for _ in range(3)]
+    processes = [process_of(client) for client in clients]
+    clients[0].close()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(Client.close, clients[1:]))
+    assert not any(map(is_running, processes))
+
+
+def test_a_server_that_has_ended_between_two_calls_is_started_again_whatever_the_call(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    with bad(note=str(note)) as client:
+        for _ in range(2):
+            os.kill(process_of(client), signal.SIGKILL)
+            until(lambda: not keepers())
+            assert text_of(client.call_tool("echo", {})) == "{}"
+    assert note.read_text().split().count("echo") == 2
+
+
+def test_an_isolated_tool_has_a_server_of_its_own() -> None:
+    with bad() as client:
+        answer = server_process.answer("{}", Context())
+        assert not answer.failed, answer.text
+        assert int(answer.text) != process_of(client)
+        assert is_running(int(answer.text))
 
 
 def test_sixteen_threads_share_one_start(tmp_path: Path) -> None:
