@@ -182,27 +182,32 @@ class Client(Closable):
         patience = patience or Patience(self._timeout)
         items: list[dict[str, Any]] = []
         ttl: float | None = None
-        seen: set[str] = set()
         cursor: Any = None
-        for _ in range(MAX_PAGES):
-            try:
-                page = self.request(method, {} if cursor is None else {"cursor": cursor}, patience)
-            except MCPError as error:
-                if error.code == METHOD_NOT_FOUND:
-                    return Listed(items, ttl)
-                raise
-            patience.heard()
+        seen: set[str] = set()
+        while (page := self._page(method, cursor, patience)) is not None:
             found = page.get(key)
             items += [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
             ttl = _shorter(ttl, page.get("ttlMs"))
             cursor = page.get("nextCursor")
-            if not cursor or str(cursor) in seen or len(items) > MAX_ITEMS:
+            if not cursor and len(items) <= MAX_ITEMS:
+                break
+            if str(cursor) in seen or len(items) > MAX_ITEMS or len(seen) + 1 == MAX_PAGES:
+                why = "repeats a page" if str(cursor) in seen else "has more than is read"
+                logger.warning("MCP server %s: the list %s %s", self._label, method, why)
                 break
             seen.add(str(cursor))
-        if cursor:
-            why = "has more than is read" if str(cursor) not in seen or len(items) > MAX_ITEMS else "repeats a page"
-            logger.warning("MCP server %s: %s %s", self._label, method, why)
         return Listed(items[:MAX_ITEMS], ttl)
+
+    def _page(self, method: str, cursor: Any, patience: Patience) -> dict[str, Any] | None:
+        """A page of a list; None where the server has no such method."""
+        try:
+            page = self.request(method, {} if cursor is None else {"cursor": cursor}, patience)
+        except MCPError as error:
+            if error.code == METHOD_NOT_FOUND:
+                return None
+            raise
+        patience.heard()
+        return page
 
     def close(self) -> None:
         """End the connection, and the process of the server. A later call starts it again."""
@@ -241,7 +246,7 @@ class Client(Closable):
 
     def _note(self, last: Opening) -> None:
         """Note that a connection has ended; called with the lock. Raises Gone when a process has ended too often."""
-        self._may_discover = not last.ends_at_discover
+        self._may_discover = not last.fails_at_discover
         if not last.is_process:
             return
         if not self._starts or self._starts[-1] != last.at:
