@@ -1,8 +1,8 @@
 """The client of one MCP server: starts it when it is first needed, agrees on a protocol version, calls, starts again.
 
-    client = Client(lambda heard: Stdio("npx -y some-server", heard=heard), label="files", timeout=30)
-    tools = client.list_all("tools/list", "tools").items
-    result = client.call_tool("read_file", {"path": "a.txt"}, read_only=True)
+client = Client(lambda heard: Stdio("npx -y some-server", heard=heard), label="files", timeout=30)
+tools = client.list_all("tools/list", "tools").items
+result = client.call_tool("read_file", {"path": "a.txt"}, read_only=True)
 """
 
 from collections.abc import Callable, Mapping

@@ -1,9 +1,9 @@
 """What can go wrong with a call to an MCP server: three errors that a model and a program can tell apart.
 
-    ToolError            the model reads the message
-    ├── Gone             the server has ended, or can't be reached; a fresh one is started at the next call
-    ├── Slow             the server is alive and did not answer in time; the request was cancelled
-    └── MCPError         what the server said: a JSON-RPC error
+ToolError            the model reads the message
+├── Gone             the server has ended, or can't be reached; a fresh one is started at the next call
+├── Slow             the server is alive and did not answer in time; the request was cancelled
+└── MCPError         what the server said: a JSON-RPC error
 """
 
 from typing import Any
