@@ -5,24 +5,43 @@ tools = client.list_all("tools/list", "tools").items
 result = client.call_tool("read_file", {"path": "a.txt"}, read_only=True)
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import contextlib
+import copy
+import logging
+import math
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from agentkit._closing import Closable
+from agentkit._forking import notice_fork, renewed_by_forks
+from agentkit._text import short_repr
+from agentkit.errors import AgentkitError, ConfigurationError
 from agentkit.mcp.channel import Channel, Heard, Patience
-from agentkit.mcp.questions import Ask
+from agentkit.mcp.errors import Gone, MCPError, Slow
+from agentkit.mcp.handshake import METHOD_NOT_FOUND, Introduction, Server
+from agentkit.mcp.inbox import Inbox
+from agentkit.mcp.opening import Opening
+from agentkit.mcp.questions import Ask, answer_to_request
 
+logger = logging.getLogger("agentkit")
 
-@dataclass(frozen=True)
-class Server:
-    """What a server has said of itself. version: the protocol version in use. capabilities: such as {"tools": {...}}.
-    instructions: how a model should use it, "" for none. name: of its program."""
+__all__ = ["Client", "Listed", "Server"]
 
-    version: str
-    capabilities: Mapping[str, Any] = field(default_factory=dict)
-    instructions: str = ""
-    name: str = ""
+MIN_START_SECONDS = 60.0
+"""How long a start may take at least: some download their server first."""
+MAX_STARTS, STARTS_WITHIN = 3, 60.0
+"""A process is started this often within that many seconds."""
+MAX_PAGES, MAX_ITEMS = 1_000, 10_000
+MAX_ROUNDS = 10
+"""How often a server may ask for more in one call."""
+FIRST_PAUSE, MAX_PAUSE = 0.05, 0.25
+"""Seconds before a request is sent again that a server has put off, without a question."""
+DOUBT = "it is not known whether the call had an effect"
 
 
 @dataclass(frozen=True)
@@ -33,19 +52,43 @@ class Listed:
     ttl: float | None = None
 
 
+class _InFlight:
+    """The calls that wait for their answers: a question to a person must not end them."""
+
+    def __init__(self) -> None:
+        self._patiences: list[Patience] = []
+
+    @contextlib.contextmanager
+    def waiting(self, patience: Patience) -> Iterator[None]:
+        self._patiences.append(patience)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ValueError):  # in a forked child
+                self._patiences.remove(patience)
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for patience in list(self._patiences):
+                stack.enter_context(patience.asking())
+            yield
+
+
 class Client(Closable):
     """One MCP server, for several threads at once.
 
     open_channel: opens a connection (starts the process); is given what hears the server's own messages. It is called
     in a thread of agentkit's, again after the server has ended, and in a forked child; it raises Gone, and
     ConfigurationError for what can't work. label: what errors and questions call the server. timeout: seconds without
-    a sign of life after which a call that has no patience of its own ends; also how long a start may take, where that is
-    more than 60 seconds. ask: answers what the server asks a person; None: each question is declined. changed: called
-    when the server has said that its tools have changed, in a thread of agentkit's; must not wait.
+    a sign of life after which a call that has no patience of its own ends; also how long a start may take, where that
+    is more than 60 seconds. ask: answers what the server asks a person; None: each question is declined. changed:
+    called when the server has said that its tools have changed, in a thread of agentkit's; must not wait.
 
     A channel over HTTP has an attribute `session` (str, "" for none). When its session is lost, it raises
     Gone(sent=False) and is lost, or passes on the server's error with "session" in its message: then a new channel is
-    opened, once, and the call sent again.
+    opened, once, and the call sent again. A channel with `is_process = True` starts a process: not more than three
+    times within 60 seconds.
 
     Raises ConfigurationError for a timeout that is not a positive number.
     """
@@ -59,15 +102,45 @@ class Client(Closable):
         ask: Ask | None = None,
         changed: Callable[[], None] | None = None,
     ) -> None:
-        raise NotImplementedError
+        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool) and math.isfinite(timeout)
+        if not is_number or timeout <= 0:
+            raise ConfigurationError(
+                f"timeout={short_repr(timeout)} of MCP server {label}: a number of seconds above 0"
+            )
+        self._open_channel, self._label, self._timeout = open_channel, label, timeout
+        self._ask, self._changed = ask, changed
+        capabilities = {} if ask is None else {"elicitation": _ELICITATION}
+        self._introduction = Introduction("agentkit", getattr(sys.modules["agentkit"], "__version__", ""), capabilities)
+        self._may_discover = True
+        self.renew_in_child()
+        renewed_by_forks(self)
+
+    def __repr__(self) -> str:
+        return f"Client({self._label!r})"
+
+    def renew_in_child(self) -> None:
+        """Begin without a connection: in a forked child it stays with the parent."""
+        self._lock = threading.Lock()
+        self._opening: Opening | None = None
+        self._closings = 0
+        self._starts: deque[float] = deque(maxlen=MAX_STARTS)
+        self._in_flight = _InFlight()
+        self._inbox = Inbox(self._label, self._ask, self._changed, self._in_flight.asking)
 
     def begin(self) -> None:
         """Start the server without waiting for it; what goes wrong is raised by the next call."""
+        notice_fork()
+        with contextlib.suppress(Gone):
+            self._current()
 
     def server(self, patience: Patience | None = None) -> Server:
         """What the server has said of itself; starts it. Raises Gone, Slow, MCPError, and ConfigurationError where the
         channel can't be opened."""
-        raise NotImplementedError
+        notice_fork()
+        try:
+            return self._current().wait(patience or Patience(self._timeout))
+        except AgentkitError as error:
+            raise self._named(error) from None
 
     def request(
         self,
@@ -80,7 +153,13 @@ class Client(Closable):
     ) -> dict[str, Any]:
         """Send a request and return its result. Questions in between are answered. read_only: it may be sent once more
         to a fresh server when the connection ends. headers: for a channel over HTTP. Raises what `server` raises."""
-        raise NotImplementedError
+        notice_fork()
+        patience = patience or Patience(self._timeout)
+        try:
+            return self._complete(method, params or {}, patience, read_only, headers)
+        except AgentkitError as error:
+            may_have_run = isinstance(error, Gone | Slow) and error.sent
+            raise self._named(error, not read_only and may_have_run) from None
 
     def call_tool(
         self,
@@ -93,13 +172,185 @@ class Client(Closable):
     ) -> dict[str, Any]:
         """Call a tool and return its result object; one with `isError` too. Raises what `server` raises; for a tool
         with effects whose connection ended, the message says that it is not known whether it had an effect."""
-        raise NotImplementedError
+        params = {"name": name, "arguments": dict(arguments)}
+        return self.request("tools/call", params, patience, read_only=read_only, headers=headers)
 
     def list_all(self, method: str, key: str, patience: Patience | None = None) -> Listed:
         """All pages of a list, such as `list_all("tools/list", "tools")`. Stops at a cursor that it has seen, and after
         1,000 pages or 10,000 objects, with a warning. An empty list where the server has no such method. Raises what
         `server` raises."""
-        raise NotImplementedError
+        patience = patience or Patience(self._timeout)
+        items: list[dict[str, Any]] = []
+        ttl: float | None = None
+        seen: set[str] = set()
+        cursor: Any = None
+        for _ in range(MAX_PAGES):
+            try:
+                page = self.request(method, {} if cursor is None else {"cursor": cursor}, patience)
+            except MCPError as error:
+                if error.code == METHOD_NOT_FOUND:
+                    return Listed(items, ttl)
+                raise
+            patience.heard()
+            found = page.get(key)
+            items += [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+            ttl = _shorter(ttl, page.get("ttlMs"))
+            cursor = page.get("nextCursor")
+            if not cursor or str(cursor) in seen or len(items) > MAX_ITEMS:
+                break
+            seen.add(str(cursor))
+        if cursor:
+            why = "has more than is read" if str(cursor) not in seen or len(items) > MAX_ITEMS else "repeats a page"
+            logger.warning("MCP server %s: %s %s", self._label, method, why)
+        return Listed(items[:MAX_ITEMS], ttl)
 
     def close(self) -> None:
         """End the connection, and the process of the server. A later call starts it again."""
+        with self._lock:
+            opening, self._opening = self._opening, None
+            self._starts.clear()
+            self._closings += 1
+        if opening is not None:
+            opening.close()
+
+    def _named(self, error: AgentkitError, is_doubtful: bool = False) -> AgentkitError:
+        """The same error for the caller: its message begins with the server."""
+        made = copy.copy(error)
+        doubt = f"{DOUBT}: " if is_doubtful else ""
+        made.args = (f"MCP server {self._label}: {doubt}{error}", *error.args[1:])
+        return made
+
+    def _current(self) -> Opening:
+        """The connection, or a new one that starts. Raises Gone when it has started too often."""
+        with self._lock:
+            last = self._opening
+            if last is not None and not last.is_over:
+                return last
+            if last is not None:
+                self._note(last)
+            opening = Opening(
+                self._open_channel,
+                self._introduction,
+                self._inbox.hear,
+                max(self._timeout, MIN_START_SECONDS),
+                self._may_discover,
+            )
+            self._opening = opening
+            opening.begin()
+        return opening
+
+    def _note(self, last: Opening) -> None:
+        """Note that a connection has ended; called with the lock. Raises Gone when a process has ended too often."""
+        self._may_discover = not last.ends_at_discover
+        if not last.is_process:
+            return
+        if not self._starts or self._starts[-1] != last.at:
+            self._starts.append(last.at)
+        wait = self._starts[0] + STARTS_WITHIN - time.monotonic()
+        if len(self._starts) == MAX_STARTS and wait > 0:
+            raise Gone(
+                f"it was started {MAX_STARTS} times within {STARTS_WITHIN:g} seconds, and has ended each time; it is "
+                f"started again after {wait:.0f} seconds. The last time: {last.ended_by()}",
+                sent=False,
+            )
+
+    def _complete(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        patience: Patience,
+        read_only: bool,
+        headers: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        """Send a request until its result is complete: a server of 2026-07-28 may ask for more first."""
+        more: Mapping[str, Any] = {}
+        pause = FIRST_PAUSE
+        for _ in range(MAX_ROUNDS):
+            result = self._twice(method, {**params, **more}, patience, read_only, headers)
+            if result.get("resultType") != "input_required":
+                return result
+            questions = result.get("inputRequests")
+            more = {}
+            if isinstance(questions, dict) and questions:
+                more, pause = {"inputResponses": self._answers(questions, patience)}, FIRST_PAUSE
+            elif not _paused(pause, patience):
+                raise Slow("the server has put off the call for too long")
+            pause = min(2 * pause, MAX_PAUSE)
+            if isinstance(result.get("requestState"), str):
+                more = {**more, "requestState": result["requestState"]}
+        raise MCPError(f"the server has asked for more {MAX_ROUNDS} times in one call", -32603)
+
+    def _answers(self, questions: Mapping[str, Any], patience: Patience) -> dict[str, Any]:
+        answers = {}
+        with patience.asking():
+            for key, each in questions.items():
+                answers[key] = answer_to_request(each if isinstance(each, dict) else {}, self._label, self._ask)
+        return answers
+
+    def _twice(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        patience: Patience,
+        read_only: bool,
+        headers: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        """Send a request, and once more to a fresh connection where the first has not run it, or may run it twice."""
+        closings = self._closings
+        opening = self._current()
+        opening.wait(patience)
+        try:
+            return self._once(opening, method, params, patience, headers)
+        except Gone as gone:
+            if (gone.sent and not read_only) or patience.left <= 0 or self._closings != closings:
+                raise
+            ended = gone
+        except MCPError as error:
+            if not opening.has_lost_session(error):
+                raise
+            ended = Gone(str(error), sent=False)
+            self._drop(opening)
+        try:
+            opening = self._current()
+            opening.wait(patience)
+        except Gone as gone:
+            raise ended from gone
+        return self._once(opening, method, params, patience, headers)
+
+    def _once(
+        self,
+        opening: Opening,
+        method: str,
+        params: Mapping[str, Any],
+        patience: Patience,
+        headers: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        with self._in_flight.waiting(patience):
+            return opening.exchange(method, params, patience, headers)
+
+    def _drop(self, opening: Opening) -> None:
+        """Let the next call open another connection."""
+        with self._lock:
+            if self._opening is opening:
+                self._opening = None
+        opening.close()
+
+
+_ELICITATION: Mapping[str, Any] = {"form": {}, "url": {}}
+
+
+def _paused(seconds: float, patience: Patience) -> bool:
+    """Wait a moment; returns whether there is patience left."""
+    end = time.monotonic() + min(seconds, patience.left)
+    if patience.cancel is not None:
+        patience.cancel.wait(max(0.0, end - time.monotonic()))
+    else:
+        time.sleep(max(0.0, end - time.monotonic()))
+    return patience.left > 0
+
+
+def _shorter(ttl: float | None, milliseconds: object) -> float | None:
+    if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool) or not milliseconds >= 0:
+        return ttl
+    seconds = min(milliseconds, 1e12) / 1000
+    return seconds if ttl is None else min(ttl, seconds)

@@ -24,7 +24,12 @@ class Gone(ToolError):
 
 
 class Slow(ToolError):
-    """The server is alive and did not answer in time; the request was cancelled."""
+    """The server is alive and did not answer in time; the request was cancelled. sent: False when it is certain that
+    the server has not run the request."""
+
+    def __init__(self, message: str, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class MCPError(ToolError):

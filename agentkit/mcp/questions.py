@@ -1,8 +1,18 @@
 """What a server asks a person in the middle of a call (elicitation), and what it is answered."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from agentkit._text import json_text
+from agentkit.errors import ToolError
+from agentkit.mcp.errors import MCPError
+from agentkit.tooling.error_log import log_raised
+
+logger = logging.getLogger("agentkit")
+
+METHOD_NOT_FOUND = -32601
 
 
 @dataclass(frozen=True)
@@ -18,8 +28,62 @@ class Question:
 
 
 Answer = Mapping[str, Any] | bool | None
-"""A mapping: the values that were asked for. True: yes, where no values are asked for. None or False: declined."""
+"""A mapping: the values that were asked for; what is missing has the default of the schema. True: yes, where no values
+are asked for. None or False: declined."""
 
 Ask = Callable[[Question], Answer]
 """Gets an answer. It is called in the thread of the call, or in one of agentkit's threads where an old server asks (up
-to 2025-11-25); several questions may be open at once."""
+to 2025-11-25); several questions may be open at once. When it raises ToolError, the call of a modern server ends with
+that; the question is cancelled, as it is when anything else is raised."""
+
+
+def answer_to(question: Question, ask: Ask | None) -> dict[str, Any]:
+    """What a server is told: an `ElicitResult`. Raises ToolError when `ask` does."""
+    if ask is None:
+        return {"action": "decline"}
+    try:
+        answer = ask(question)
+        if answer is None or answer is False:
+            return {"action": "decline"}
+        if question.url is not None:
+            return {"action": "accept"}
+        given = answer if isinstance(answer, Mapping) else {}
+        if answer is not True and not isinstance(answer, Mapping):
+            raise TypeError(f"a dict, True, False or None is expected, not {type(answer).__name__}")
+        content = {**_defaults(question.schema or {}), **given}
+        json_text(content)  # raises for what is not JSON
+    except ToolError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a function of the user's
+        log_raised(logger, logging.WARNING, "ask, for a question of an MCP server, raised", error, ask)
+        return {"action": "cancel"}
+    return {"action": "accept", "content": content}
+
+
+def answer_to_request(request: Mapping[str, Any], server: str, ask: Ask | None) -> dict[str, Any]:
+    """The result of a request that a server makes of a client. Raises MCPError for what clients of ours don't do, and
+    ToolError when `ask` does."""
+    method, params = request.get("method"), request.get("params")
+    if method == "ping":
+        return {}
+    if method != "elicitation/create":
+        raise MCPError(f"the client does not support {str(method)[:80]}", METHOD_NOT_FOUND)
+    question = question_of(params if isinstance(params, dict) else {}, server)
+    return {"action": "decline"} if question is None else answer_to(question, ask)
+
+
+def question_of(params: Mapping[str, Any], server: str) -> Question | None:
+    """The question in the parameters of "elicitation/create"; None for an address that no browser should open."""
+    message, schema, url = params.get("message"), params.get("requestedSchema"), params.get("url")
+    words = message if isinstance(message, str) else ""
+    if params.get("mode") != "url":
+        return Question(server, words, schema if isinstance(schema, dict) else {})
+    is_page = isinstance(url, str) and url.startswith(("https://", "http://"))
+    return Question(server, words, url=url) if is_page else None
+
+
+def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    fields = schema.get("properties")
+    if not isinstance(fields, dict):
+        return {}
+    return {name: each["default"] for name, each in fields.items() if isinstance(each, dict) and "default" in each}
