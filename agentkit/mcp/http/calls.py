@@ -24,7 +24,8 @@ MAX_PROGRESS = 300
 class Call:
     """A request and its answer. One thread waits for it, others work on it.
 
-    flight: its HTTP requests. is_settled: whether there is an answer, or an error.
+    flight: its HTTP requests. is_settled: whether there is an answer, or an error. was_accepted: whether the server has
+    begun to answer.
     """
 
     def __init__(self, message: Message, patience: Patience, where: str) -> None:
@@ -33,7 +34,7 @@ class Call:
         self.token = meta_of(message).get("progressToken")
         self.patience = patience
         self.flight = Flight()
-        self.is_settled = False
+        self.is_settled = self.was_accepted = False
         self._where = where
         self._is_left = threading.Event()
         self._outcomes: SimpleQueue[Message | BaseException] = SimpleQueue()
@@ -62,11 +63,15 @@ class Call:
 
     def _slow(self) -> Slow:
         if self.patience.is_cancelled:
-            return Slow(f"the request to the MCP server at {self._where} was cancelled")
+            return Slow(f"the request to {self._where} was cancelled", self._may_have_run)
         return Slow(
-            f"the MCP server at {self._where} did not answer within {self.patience.timeout:g} s; the request was "
-            "cancelled"
+            f"{self._where} did not answer within {self.patience.timeout:g} s; the request was cancelled",
+            self._may_have_run,
         )
+
+    @property
+    def _may_have_run(self) -> bool:
+        return self.was_accepted or self.flight.was_sent
 
     def leave(self) -> None:
         """Nobody waits for it any more: end what works on it, but for what only reads the rest of its answer."""

@@ -121,7 +121,7 @@ class Http:
         for stream in (self._listening, self._old):
             if stream is not None:
                 stream.stop()
-        self._calls.fail(Gone(f"the connection to the MCP server at {self._sender.where} was closed"))
+        self._calls.fail(Gone(f"the connection to {self._sender.where} was closed"))
         if self.session and not self._is_lost:
             self._delete_session()
         self._sender.close()
@@ -129,7 +129,7 @@ class Http:
     def _check_open(self) -> None:
         notice_fork()
         if self.is_lost:
-            raise Gone(f"the connection to the MCP server at {self._sender.where} has ended", sent=False)
+            raise Gone(f"the connection to {self._sender.where} has ended", sent=False)
 
     def _submit(self, work: Any) -> None:
         try:
@@ -197,7 +197,7 @@ class Http:
     def _fail(self, call: Call, problem: Problem, headers: Mapping[str, str]) -> None:
         if "Mcp-Session-Id" in headers and problem.is_lost_session:
             self._is_lost = True
-            raise Gone(f"the MCP server at {self._sender.where} has ended the session", sent=False)
+            raise Gone(f"{self._sender.where} has ended the session", sent=False)
         if problem.status in UNREACHABLE and problem.reported is None:
             raise Gone(problem.message)
         call.settle({"jsonrpc": "2.0", "id": call.id, "error": problem.as_error()})
@@ -218,6 +218,7 @@ class Http:
 
     def _read(self, call: Call, response: requests.Response) -> None:
         """Read the response to a request; settles the call, or raises."""
+        call.was_accepted = True
         if self._old is not None:
             finish(response)
             return
@@ -246,22 +247,22 @@ class Http:
         """The error for a response that ended without the answer."""
         where, kind = self._sender.where, response.headers.get("Content-Type", "no Content-Type")[:100]
         if reader.has_fields:
-            return Gone(f"the MCP server at {where} ended its stream without an answer")
+            return Gone(f"{where} ended its stream without an answer")
         if reader.count:
             return MCPError(
-                f"the MCP server at {where} did not answer this request, but with another id, or without one",
+                f"{where} did not answer this request, but with another id, or without one",
                 INVALID_REQUEST,
             )
         if not reader.excerpt.strip() and response.status_code == 200 and "Content-Length" not in response.headers:
-            return Gone(f"the MCP server at {where} closed the connection before its answer was complete")
+            return Gone(f"{where} closed the connection before its answer was complete")
         if response.status_code in (202, 204) or not reader.excerpt.strip():
             return MCPError(
-                f"the MCP server at {where} accepted the request ({response.status_code}) and gave no answer",
+                f"{where} accepted the request ({response.status_code}) and gave no answer",
                 response.status_code,
             )
         said = self._sender.blotted(repr(reader.excerpt[:200]), response)
         return MCPError(
-            f"the MCP server at {where} answered with {kind}, which is no MCP message (is the path of the URL right?): "
+            f"{where} answered with {kind}, which is no MCP message (is the path of the URL right?): "
             f"{said}",
             PARSE_ERROR,
         )
@@ -323,7 +324,7 @@ class Http:
         """Note whether the server may have something to say of its own: a question, or that its tools have changed."""
         asks = "elicitation" in _mapping(_mapping(message.get("params")).get("capabilities"))
         offered = _mapping(_mapping(answer.get("result")).get("capabilities"))
-        changes = any(_mapping(each).get("listChanged") for each in offered.values())
+        changes = bool(_mapping(offered.get("tools")).get("listChanged"))
         self._is_to_listen = (asks or changes) and self._old is None
 
     def _listen(self) -> None:

@@ -125,16 +125,16 @@ def _message(response: requests.Response, sender: Sender, words: str) -> str:
     said = f": {words}" if words else ""
     if status == 401:
         if sender.has_credentials:
-            return f"the MCP server at {sender.where} does not accept the credentials of headers= or auth= (401){said}"
+            return f"{sender.where} does not accept the credentials of headers= or auth= (401){said}"
         return (
-            f'the MCP server at {sender.where} asks for authorization (401): give headers={{"Authorization": "Bearer '
+            f'{sender.where} asks for authorization (401): give headers={{"Authorization": "Bearer '
             f'..."}}, or auth= a requests AuthBase that adds a token to each request{said}'
         )
     if status == 403:
-        return f"the MCP server at {sender.where} forbids this request with these credentials (403){said}"
+        return f"{sender.where} forbids this request with these credentials (403){said}"
     if 300 <= status < 400:
         return _redirected(response, sender)
-    message = f"the MCP server at {sender.where} answered {status} {_phrase(status)}".rstrip() + said
+    message = f"{sender.where} answered {status} {_phrase(status)}".rstrip() + said
     return message + " (is the path of the URL right? often it is /mcp)" if status in (404, 405) else message
 
 
@@ -143,7 +143,7 @@ def _redirected(response: requests.Response, sender: Sender) -> str:
     target = sender.blotted(shown_location(joined(response.url, location) or location))
     hint = "if that is the server, give its URL" if location else "it does not say where to"
     shown = f"redirects ({response.status_code}) to {target!r}, which is not followed: {hint}"
-    return f"the MCP server at {sender.where} {shown}"
+    return f"{sender.where} {shown}"
 
 
 def _phrase(status: int) -> str:

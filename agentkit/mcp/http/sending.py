@@ -112,7 +112,7 @@ class Sender:
     """Sends requests to one server; thread-safe.
 
     url: of the server; the user's, and trusted. headers: sent with each request. auth: called for each request.
-    where: the server for messages. Raises ConfigurationError for a URL, a header or an environment that can't work.
+    where: the server, for messages. Raises ConfigurationError for a URL, a header or an environment that can't work.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None, auth: AuthBase | None = None) -> None:
@@ -123,7 +123,7 @@ class Sender:
                 'headers={"Authorization": "Bearer ..."}'
             )
         self.url = url.partition("#")[0]
-        self.where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self.where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # a secret may be part of the path
         self._headers = _checked_headers(headers or {})
         self._auth = auth
         check_environment(self.url, REQUESTS)
@@ -181,7 +181,7 @@ class Sender:
                 self.url = following
             finish(response)
             target = following
-        raise MCPError(f"the MCP server at {self.where} redirects without an end", response.status_code)
+        raise MCPError(f"{self.where} redirects without an end", response.status_code)
 
     def _sent(
         self,
@@ -195,7 +195,7 @@ class Sender:
         notice_fork()
         session = self._session
         if session is None:
-            raise Gone(f"the connection to the MCP server at {self.where} is closed", sent=False)
+            raise Gone(f"the connection to {self.where} is closed", sent=False)
         flight.was_sent = False
         with self.told_apart(flight):
             return session.request(
@@ -219,22 +219,22 @@ class Sender:
             raise
         except requests.exceptions.InvalidHeader:
             problem = "auth= has set a header that can't be sent (it is not shown here)"
-            raise Gone(f"the MCP server at {self.where} was not asked: {problem}", sent=False) from None
+            raise Gone(f"{self.where} was not asked: {problem}", sent=False) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._gone(flight, error) from None
         except Exception as error:
             log_raised(logger, logging.WARNING, "a request to an MCP server raised", error)
             raise Gone(
-                f"the request to the MCP server at {self.where} could not be made (is auth= right?): "
+                f"the request to {self.where} could not be made (is auth= right?): "
                 f"{type(error).__name__}",
                 sent=flight.was_sent,
             ) from error
 
     def _gone(self, flight: Flight, error: BaseException) -> Gone:
         if flight.was_sent:
-            return Gone(f"the MCP server at {self.where} closed the connection before its answer was complete")
+            return Gone(f"{self.where} closed the connection before its answer was complete")
         hint = route_hint(self.url, REQUESTS).replace("running?", "running, is the URL right?")
-        return Gone(f"the MCP server at {self.where} can't be reached ({hint}): {_cause_of(error)}", sent=False)
+        return Gone(f"{self.where} can't be reached ({hint}): {_cause_of(error)}", sent=False)
 
     def _following(self, method: str, response: requests.Response) -> str | None:
         """Return the URL of a redirect that is followed: within the server, with the same method."""

@@ -38,7 +38,7 @@ def messages(sender: Sender, flight: Flight, response: requests.Response, reader
             yield from reader.read(chunks(response))
         except (BrokenEventError, EventTooLongError) as error:
             raise MCPError(
-                sender.blotted(f"the MCP server at {sender.where}: {error}", response), PARSE_ERROR
+                sender.blotted(f"{sender.where}: {error}", response), PARSE_ERROR
             ) from None
 
 
@@ -133,7 +133,7 @@ class OldTransport(_Stream):
         self._endpoints.put(None)
         calls = self._calls()
         if calls is not None:
-            calls.fail(Gone(f"the MCP server at {self._sender.where} has closed the connection"))
+            calls.fail(Gone(f"{self._sender.where} has closed the connection"))
 
     def _read(self) -> None:
         with self._flight:
