@@ -23,6 +23,7 @@ from agentkit.middleware.failover import Balance
 from agentkit.middleware.pricing import ModelPrices
 from agentkit.middleware.stack import RunScope, wrapped
 from agentkit.run import Arriving, Run, events_of
+from agentkit.running.agent_tools import AgentTools, AnyTool, toolbox_of
 from agentkit.running.arguments import check_agent, checked_options
 from agentkit.running.beginning import answer_of, budget_of, context_of, decisions_on, opened, proceed, turn_of
 from agentkit.running.models import Model, models_of
@@ -30,7 +31,6 @@ from agentkit.running.options import ConversationArguments, Instructions, Output
 from agentkit.running.run_hooks import AgentHooks
 from agentkit.running.text_pieces import TextPieces
 from agentkit.session import Session
-from agentkit.toolbox import Toolbox, toolbox_of
 from agentkit.tooling.earlier_result import HIDDEN_TOOLS
 from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.options import ToolArguments
@@ -43,7 +43,8 @@ class Agent(Closable):
 
     model: a name "provider:model[@url]" (see `agentkit.providers.resolve`), or a backend; or a list of them: where one
     fails the next is asked, also in the middle of a reply. balance: "sticky" for a list of servers of one model, over
-    which conversations are distributed: each stays on its server. tools: functions, plain or decorated with `@tool`.
+    which conversations are distributed: each stays on its server. tools: functions, plain or decorated with `@tool`,
+    and toolsets, such as `agentkit.mcp.MCP`.
     instructions: the system message; or a function that returns it, called once in each run with the run's Context.
     limits: what one run may spend. output_check: called with each final answer (its text; with `output=` the value);
     what it raises (ValueError, AssertionError, ToolError) is sent to the model, which answers again. parallel: how many
@@ -67,7 +68,7 @@ class Agent(Closable):
         self,
         model: Model | Sequence[Model],
         *,
-        tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = (),
+        tools: Iterable[AnyTool] | None = (),
         instructions: Instructions | None = None,
         limits: Limits | None = None,
         output_check: OutputCheck | None = None,
@@ -84,7 +85,7 @@ class Agent(Closable):
         given = {"instructions": instructions, "limits": limits, "output_check": output_check, "parallel": parallel}
         check_agent(**given, tool_timeout=tool_timeout, prices=prices, window=window, early_start=early_start)
         check_agent(middleware=middleware, tools_as=tools_as, hooks=hooks)
-        self._toolbox = Toolbox(tools)
+        self._tools = AgentTools(tools)
         around = functools.partial(_around, tools_as=tools_as, middleware=middleware)
         self._models = models_of(model, balance, around)
         self._backend = self._models.backend
@@ -109,7 +110,7 @@ class Agent(Closable):
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
-        return f"Agent({cut(repr(self._backend), 200)}, tools=[{cut(', '.join(self._toolbox.names), 200)}])"
+        return f"Agent({cut(repr(self._backend), 200)}, tools=[{cut(', '.join(self._tools.latest.names), 200)}])"
 
     def close(self) -> None:
         """Close the backends that the agent made from names."""
@@ -123,8 +124,8 @@ class Agent(Closable):
 
     @property
     def tools(self) -> tuple[Tool[..., Any], ...]:
-        """The tools, in the order in which they are sent to the model."""
-        return tuple(self._toolbox)
+        """The tools that there are now, in the order in which they are sent to the model."""
+        return tuple(self._tools.now())
 
     @property
     def limits(self) -> Limits:
@@ -283,7 +284,7 @@ class Agent(Closable):
         self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Context | None = None
     ) -> Run[Any]:
         with contextlib.ExitStack() as resources:
-            tools = self._toolbox if options.tools is None else toolbox_of(options.tools)
+            tools = self._tools.now() if options.tools is None else toolbox_of(options.tools)
             answer = answer_of(options, self._output_check, self._backend, bool(tools))
             budget = budget_of(options.limits or self._limits, parent, resources)
             turn = turn_of(prompt, options, budget, resources)
@@ -304,7 +305,7 @@ class Agent(Closable):
         """The arguments from which this agent was made, but for the model."""
         names = ("prices", "window", "early_start")
         return {
-            "tools": self.tools,
+            "tools": self._tools.given,
             "instructions": self._instructions,
             "limits": self._limits,
             "output_check": self._output_check,
@@ -327,7 +328,7 @@ class Agent(Closable):
         advice = "make the agent where it is used, or from a model's name"
         models = self._model if isinstance(self._model, list) else [self._model]
         backends = [Part(f"the backend {type(each).__name__}", each, advice) for each in models]
-        tools = [part for each in self._toolbox for part in parts_of_tool(each)]
+        tools = [part for each in self._tools.own for part in parts_of_tool(each)]
         advice = "define it at the top level of a module"
         functions = {"instructions": self._instructions, "output_check": self._output_check}
         parts = [Part(f"the function {name}", each, advice) for name, each in functions.items() if callable(each)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, cast, overloa
 from agentkit._text import short_repr
 from agentkit.limits import Limit, Usage
 from agentkit.message import Message, text_of
+from agentkit.tooling.questions import Question
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -87,12 +88,14 @@ class ToolRecord:
 @dataclass(frozen=True)
 class OpenCall:
     """A tool call that was not run, or of which it is not known whether it ran. arguments: as the model wrote them,
-    read as JSON; {} when they can't be read. raw_arguments: their JSON text."""
+    read as JSON; {} when they can't be read. raw_arguments: their JSON text. question: what it asks a person; None for
+    one that waits for an approval."""
 
     id: str
     name: str
     arguments: dict[str, Any]
     raw_arguments: str
+    question: Question | None = None
 
 
 class _Messages:
@@ -120,10 +123,10 @@ class Result(Generic[T]):
     it had one ("empty": the reply was empty, and again when it was retried; "length" and "content_filter": the last
     reply was cut off there, and what arrived of it is the output). tool_calls: the calls that were answered.
     repairs: what had to be repaired in the messages that were given, a sentence each. pending: the calls that wait for
-    a person's approval, when stopped is "approval". unknown_calls: calls that an earlier run of the session had started
-    when it was killed: whether they had an effect is not known. replayed: the request was answered by an earlier run,
-    whose answer this is; its usage is not counted again. finish_reason: of the last reply, as the server sent it, or
-    agentkit.backend.NO_ANSWER of a backend that only looks things up; "" when there was none. models: what each model
+    a person's approval or answer, when stopped is "approval". unknown_calls: calls that an earlier run of the session
+    had started when it was killed: whether they had an effect is not known. replayed: the request was answered by an
+    earlier run, whose answer this is; its usage is not counted again. finish_reason: of the last reply, as the server
+    sent it, or agentkit.backend.NO_ANSWER of a backend that only looks things up; "" when there was none. models: what each model
     took of `usage`, by its name, in the order of first use; with that of nested agents, without tool calls and seconds.
     first_new: the index in `messages` of the first message of this run.
     """
@@ -278,7 +281,8 @@ class ToolFinished(Event):
 
 @dataclass(frozen=True)
 class ApprovalNeeded(Event):
-    """Calls wait for a person's approval. The run ends here; `agent.resume(..., approve={id: True})` continues it."""
+    """Calls wait for a person's approval, or for the answer to what they ask. The run ends here;
+    `agent.resume(..., approve={id: True})` continues it."""
 
     calls: tuple[OpenCall, ...]
 

@@ -4,19 +4,22 @@ import functools
 import json
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agentkit._text import joined_surrogates
 from agentkit.errors import ArgumentsError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
+from agentkit.running.offered_tools import OfferedTools
 from agentkit.running.parallel_calls import ParallelCalls, RunningCalls
+from agentkit.running.parallel_calls import open_call as open_call
 from agentkit.running.planned_call import PlannedCall
 from agentkit.running.run_hooks import NO_HOOKS, AgentHooks
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
 from agentkit.tooling.call_names import UNNAMED, nearest
-from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool, reading_on
+from agentkit.tooling.earlier_result import earlier_result_tool, reading_on
 from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.outcome import Outcome, failure, is_failure
 from agentkit.tools import Context, Tool
@@ -46,8 +49,8 @@ class Executor:
         parallel: int = MAX_PARALLEL,
         hooks: AgentHooks = NO_HOOKS,
     ) -> None:
-        self.offered = offered
-        self.hooks = hooks.of_run(context)
+        self._tools = OfferedTools(offered)
+        self.hooks = hooks.of_run(replace(context, tools=self._tools))
         self.context = self.hooks.context
         self.ended_by: ToolRecord | None = None
         self._decisions = decisions
@@ -55,6 +58,12 @@ class Executor:
         self._hidden = hidden
         self.parallel = parallel
         self._begun: RunningCalls | None = None
+        self._answers: dict[str, Any] = {}
+
+    @property
+    def offered(self) -> Toolbox:
+        """The tools that the model is offered now."""
+        return self._tools.toolbox
 
     def new_reply(self) -> Callable[[str, str, Sequence[str]], None]:
         """Returns what starts a call of the reply that is requested now, if it may start before the reply is complete:
@@ -84,32 +93,70 @@ class Executor:
         """
         begun, self._begun = self._begun or None, None  # an empty one needs no threads
         # Only for the calls that were open when they were made: servers reuse ids in later replies.
-        decisions, self._decisions = self._decisions, {}
-        for group in self._groups(calls):
+        decisions, self._decisions, self._answers = self._decisions, {}, {}
+        for group in self._groups(calls, decisions):
             if self.context.cancelled:
                 return
+            rest = calls[calls.index(group[0]) :]
             if self.hooks.changes_calls and self._may_need_approval(group[0]):
-                if (yield from self._planned(calls[calls.index(group[0]) :], decisions)):
-                    return
-                continue
-            note = ""
-            if self._needs_approval(group[0]):
-                decision = decisions.get(group[0]["id"])
-                if decision is None:
-                    yield self._approval_needed(calls[calls.index(group[0]) :], decisions)
-                    return
-                if decision is False or isinstance(decision, str):
-                    yield refused(group[0], _denied(decision))
-                    continue
-                group, note = [_with_arguments(group[0], decision)], _note(decision)
-            if self._may_run_here(group) and (begun is None or begun.reclaim(group[0])):
-                yield self.started(group[0])
-                function = group[0]["function"]
-                outcome = self.outcome_of(function["name"], function["arguments"], self.context)
-                yield self.finished(group[0], outcome.with_note(note))
+                waiting = yield from self._planned(rest, decisions)
             else:
-                yield from ParallelCalls(self, group, begun or RunningCalls(self), note).events()
+                waiting = yield from self._decided(group, rest, decisions, begun)
+            if waiting:
+                yield ApprovalNeeded(tuple(waiting))
+                return
             begun = None  # they all stand in the first group
+
+    def _decided(
+        self, group: list[ToolCall], rest: Sequence[ToolCall], decisions: "Decisions", begun: RunningCalls | None
+    ) -> Generator[Event, None, list[OpenCall]]:
+        """Run calls, unless a person has to approve the first of them, which then is the only one. Returns the calls
+        that the run waits for. rest: the calls from these on."""
+        note = ""
+        decision = decisions.get(group[0]["id"])
+        if decision is None and self._needs_approval(group[0]):
+            return self._waiting(rest, decisions)
+        if decision is False or isinstance(decision, str):
+            yield refused(group[0], _denied(decision))
+            return []
+        if decision is not None:
+            call, note = self._with_decision(group[0], decision)
+            group = [call]
+        if self._may_run_here(group) and (begun is None or begun.reclaim(group[0])):
+            asks = yield from self._run_here(group[0], note)
+        else:
+            asks = yield from ParallelCalls(self, group, begun or RunningCalls(self), note).events()
+        return [] if asks is None else [asks, *self._waiting(rest, {**decisions, asks.id: True})]
+
+    def _run_here(self, call: ToolCall, note: str) -> Generator[Event, None, OpenCall | None]:
+        """Run a call in this thread. Returns it if it asks a person something."""
+        yield self.started(call)
+        function = call["function"]
+        outcome = self.outcome_of(function["name"], function["arguments"], self.context_of(call))
+        if outcome.question is not None:
+            return open_call(call, outcome.question)
+        yield self.finished(call, outcome.with_note(note))
+        return None
+
+    def _with_decision(self, call: ToolCall, decision: "bool | Mapping[str, Any]") -> tuple[ToolCall, str]:
+        """A call as a person has let it run, and a note for the model. A decision on a call that needs no approval is
+        the answer to what it asks; on one that does, {"answer": ...} is."""
+        if not self._needs_approval(call):
+            self._answers[call["id"]] = decision
+            return call, ""
+        if isinstance(decision, Mapping) and decision.keys() == {"answer"} and not self._has_parameter(call, "answer"):
+            self._answers[call["id"]] = decision["answer"]
+            return call, ""
+        return _with_arguments(call, decision), _note(decision)
+
+    def _has_parameter(self, call: ToolCall, name: str) -> bool:
+        found = self._tool(call["function"]["name"])
+        return found is not None and name in found.parameters.get("properties", {})
+
+    def context_of(self, call: ToolCall) -> Context:
+        """The run as one call sees it."""
+        answer = self._answers.get(call["id"])
+        return self.context if answer is None else replace(self.context, answer=answer)
 
     def outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
         """Run one call. arguments: JSON text."""
@@ -142,8 +189,7 @@ class Executor:
         Its message is the next one of the transcript."""
         number = len(self.context.messages) - self.context.offset
         self.context.long_results.keep(number, outcome.whole)
-        if self.offered.get(EARLIER_RESULT) is None:
-            self.offered = self.offered.plus(earlier_result_tool())
+        self._tools.offer(earlier_result_tool())
         return outcome.with_note(reading_on(number, outcome.shown))
 
     def continue_from(self, messages: Sequence[Message]) -> None:
@@ -186,10 +232,10 @@ class Executor:
         read_only = not self.has_effect(name)
         return ToolStarted(call["id"], name=name, arguments=read_arguments(raw), raw_arguments=raw, read_only=read_only)
 
-    def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
+    def _groups(self, calls: Sequence[ToolCall], decisions: "Decisions") -> Iterator[list[ToolCall]]:
         group: list[ToolCall] = []
         for call in calls:
-            alone = self._stands_alone(call)
+            alone = call["id"] in decisions or self._stands_alone(call)
             if group and alone:
                 yield group
                 group = []
@@ -212,33 +258,35 @@ class Executor:
         found = self._tool(call["function"]["name"])
         return found is not None and found.needs_approval(call["function"]["arguments"])
 
-    def _planned(self, calls: Sequence[ToolCall], decisions: "Decisions") -> Generator[Event, None, bool]:
-        """Run the first of these calls, unless a person has to approve what its hooks have made of it. Returns whether
-        the run waits for that."""
+    def _planned(self, calls: Sequence[ToolCall], decisions: "Decisions") -> Generator[Event, None, list[OpenCall]]:
+        """Run the first of these calls, unless a person has to approve what its hooks have made of it. Returns the
+        calls that the run waits for."""
         decision = decisions.get(calls[0]["id"])
         if decision is False or isinstance(decision, str):
             yield refused(calls[0], _denied(decision))
-            return False
-        given = True if decision is None else decision
-        with PlannedCall(self, self.hooks, _with_arguments(calls[0], given)) as planned:
+            return []
+        call, note = (calls[0], "") if decision is None else self._with_decision(calls[0], decision)
+        asks: OpenCall | None = None
+        with PlannedCall(self, self.hooks, call) as planned:
             if decision is not None or not self._waits(planned):
-                yield from planned.events(_note(given))
-                return False
-        waiting = [planned.call]
+                asks = yield from planned.events(note)
+                if asks is None:
+                    return []
+        waiting = [asks or open_call(planned.call)]
         for call in calls[1:]:
             if call["id"] not in decisions and self._may_need_approval(call):
                 with PlannedCall(self, self.hooks, call) as planned:
-                    waiting += [planned.call] if self._waits(planned) else []
-        yield ApprovalNeeded(tuple(map(open_call, waiting)))
-        return True
+                    waiting += [open_call(planned.call)] if self._waits(planned) else []
+        return waiting
 
     def _waits(self, planned: PlannedCall) -> bool:
         """Whether a person has to approve a call before it runs; not one that its hooks have answered themselves."""
         return planned.waits and self._needs_approval(planned.call)
 
-    def _approval_needed(self, calls: Sequence[ToolCall], decisions: "Decisions") -> ApprovalNeeded:
+    def _waiting(self, calls: Sequence[ToolCall], decisions: "Decisions") -> list[OpenCall]:
+        """Those of these calls that wait for a person's approval."""
         waiting = [call for call in calls if call["id"] not in decisions and self._needs_approval(call)]
-        return ApprovalNeeded(tuple(map(open_call, waiting)))
+        return [open_call(call) for call in waiting]
 
     def _may_run_here(self, group: Sequence[ToolCall]) -> bool:
         """Whether no thread is needed: it is the only call, and nothing may interrupt it."""
@@ -286,12 +334,6 @@ def _note(decision: "bool | str | Mapping[str, Any]") -> str:
     if not isinstance(decision, Mapping):
         return ""
     return f"\n(the user changed the arguments to {json.dumps(dict(decision), ensure_ascii=False)})"
-
-
-def open_call(call: ToolCall) -> OpenCall:
-    """A call in the form in which it is shown to people."""
-    raw = call["function"]["arguments"]
-    return OpenCall(call["id"], call["function"]["name"], read_arguments(raw), raw)
 
 
 def refused(call: ToolCall, reason: str) -> ToolFinished:

@@ -1,6 +1,6 @@
 """The tools of an agent by name, and what is sent of them to the model."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from agentkit._text import json_bytes
@@ -19,7 +19,7 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = ()) -> None:
         self._tools: dict[str, Tool[..., Any]] = {}
-        for given in _listed(tools):
+        for given in listed(tools):
             made = given if isinstance(given, Tool) else tool(_callable(given))
             if made.waits_for_object:
                 raise ToolDefinitionError(
@@ -56,6 +56,14 @@ class Toolbox:
         """These tools and others."""
         return Toolbox([*self, *tools]) if tools else self
 
+    def with_added(self, *tools: Tool[..., Any] | Callable[..., Any]) -> "Toolbox":
+        """These tools and others that a run adds while it goes on."""
+        return Toolbox([*self, *tools]) if tools else self
+
+    def without(self, names: Collection[str]) -> "Toolbox":
+        """These tools but for those of these names."""
+        return Toolbox([each for each in self if each.name not in names])
+
     @property
     def names(self) -> list[str]:
         """The names of the tools, in the order in which they are sent to the model."""
@@ -78,7 +86,7 @@ class Toolbox:
         return found is not None and found.options.read_only and found.options.approve is False
 
 
-def _listed(tools: Any) -> Iterable[Any]:
+def listed(tools: Any) -> Iterable[Any]:
     """Raises ToolDefinitionError for what is no list of tools."""
     if isinstance(tools, Tool) or (callable(tools) and not isinstance(tools, Iterable)) or isinstance(tools, type):
         name = getattr(tools, "__name__", "") or getattr(tools, "name", "tool")
@@ -104,9 +112,3 @@ _INSTEAD = {
     "tuple": "write its tools into the list: tools=[*more, other]",
     "Agent": 'an agent becomes a tool by agent.as_tool("name", "What it is asked.")',
 }
-
-
-def toolbox_of(tools: Iterable[Tool[..., Any] | Callable[..., Any]]) -> Toolbox:
-    """A toolbox of these tools; one that is given as it is, so that its schemas are encoded once. Raises
-    ToolDefinitionError."""
-    return tools if isinstance(tools, Toolbox) else Toolbox(tools)

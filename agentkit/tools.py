@@ -5,27 +5,24 @@ import copy
 import functools
 import logging
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
-from agentkit._text import cut, known_options, short_repr
-from agentkit.errors import ArgumentsError, ConfigurationError, FetchError, HookError, ToolDefinitionError, ToolError
-from agentkit.event import Result, T
-from agentkit.limits import Budget
-from agentkit.message import Message, Prompt
+from agentkit._text import cut, known_options
+from agentkit.errors import ArgumentsError, FetchError, HookError, ToolDefinitionError, ToolError
+from agentkit.event import Result
 from agentkit.tooling.argument_names import ignored
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
-from agentkit.tooling.closing import Closing
+from agentkit.tooling.context import Context as Context
 from agentkit.tooling.definition import checked_description, checked_name, text_or_name
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.error_text import described, message_of
-from agentkit.tooling.long_results import LongResults
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.pickling import pickled_tool
+from agentkit.tooling.questions import QuestionAsked
 from agentkit.tooling.result_cache import ResultCache, key_of
 from agentkit.tooling.results import rendered
 from agentkit.tooling.settling import called, items_before
@@ -40,100 +37,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar as TypeVarWithDefault
-
-    D = TypeVarWithDefault("D", default=Any)
-else:
-    D = TypeVar("D")
-
 logger = logging.getLogger("agentkit")
 
 MAX_ERROR = 20_000
 """Maximum characters of an error that a tool has written, and of what came before it."""
-
-
-def _ignore_progress(text: str) -> None:
-    """The progress of a tool that nobody follows."""
-
-
-class Nested(Protocol):
-    """An agent, to be run inside of a tool."""
-
-    def _run_within(
-        self, context: "Context[Any]", prompt: Prompt | None, options: Mapping[str, Any], output: Any, name: str = ""
-    ) -> Result[Any]: ...
-
-
-class CallHooks:
-    """What stands around the tool calls of a run: nothing; see `agentkit.running.run_hooks`."""
-
-    def answer(self, tool: "Tool[..., Any]", arguments: str, context: "Context[Any]") -> Outcome:
-        """Run one call. arguments: JSON text."""
-        return tool.answer(arguments, context)
-
-
-@dataclass(frozen=True)
-class Context(Generic[D]):
-    """The run in which a tool is called; a parameter annotated `Context` or `Context[Deps]` receives it.
-
-    deps: what was passed as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run continues without
-    its tools, or None; end: at which it ends. cancel: set when the run is to stop, or no longer waits for this call.
-    progress: reports what the tool is doing, as a ToolProgress event. budget: what the run may spend, for an agent that
-    is run inside the tool. session: the id of the run's session, or None. messages: the run's messages so far; not to
-    be changed. offset: the index in them of the session's first message; negative where its beginning was not read.
-    long_results: the whole texts of results that were cut. tool_timeout: the seconds after which the run continues
-    without a tool that has no timeout of its own. closing: with what another thread closes the run. hooks: what stands
-    around its tool calls, and those of the agents that run inside of it.
-    """
-
-    deps: D = None  # type: ignore[assignment]
-    deadline: float | None = None
-    end: float | None = None
-    cancel: threading.Event | None = None
-    progress: Callable[[str], None] = _ignore_progress
-    budget: Budget | None = field(default=None, repr=False)
-    session: str | None = None
-    messages: Sequence[Message] = field(default=(), repr=False)
-    offset: int = 0
-    long_results: LongResults = field(default_factory=LongResults, repr=False, compare=False)
-    tool_timeout: float | None = None
-    closing: Closing | None = field(default=None, repr=False, compare=False)
-    hooks: CallHooks = field(default_factory=CallHooks, repr=False, compare=False)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the run is to stop: it was cancelled, or its time limit is reached."""
-        is_over = self.end is not None and time.monotonic() >= self.end
-        return is_over or (self.cancel is not None and self.cancel.is_set())
-
-    @overload
-    def run(self, agent: "Nested", prompt: Prompt | None = None, *, output: type[T], **options: Any) -> Result[T]: ...
-    @overload
-    def run(self, agent: "Nested", prompt: Prompt | None = None, *, output: Any, **options: Any) -> Result[Any]: ...
-    @overload
-    def run(self, agent: "Nested", prompt: Prompt | None = None, **options: Any) -> Result[str]: ...
-    def run(self, agent: "Nested", prompt: Prompt | None = None, *, output: Any = str, **options: Any) -> Result[Any]:
-        """Run another agent inside of this tool, as `agent.run(prompt, output=..., **options)` does, but as a part of
-        this run: what it spends counts here, the limits of this run (but that on turns) hold for it, and it stops with
-        this run. It is given the same `deps`, unless others are passed; its tool calls are reported as progress.
-
-        Raises what `Agent.run` raises, and ConfigurationError for what is no agent.
-        """
-        within = getattr(agent, "_run_within", None)
-        if within is None:
-            raise ConfigurationError(f"ctx.run({short_repr(agent)}, ...): the first argument is the agent to run")
-        if "cancel" in options:
-            raise ConfigurationError("ctx.run(cancel=...): it is cancelled with the run of the context")
-        made: Result[Any] = within(self, prompt, {"deps": self.deps, **options, "cancel": self.cancel}, output)
-        return made
-
-    @property
-    def can_stop(self) -> bool:
-        """Whether the run may be stopped while a tool is running. One that is closed waits for a tool that runs in the
-        thread of the run."""
-        cancel = self.cancel if self.closing is None else self.closing.cancel
-        return cancel is not None or self.deadline is not None
 
 
 class Tool(Generic[P, R]):
@@ -309,6 +216,9 @@ class Tool(Generic[P, R]):
             outcome = failure(why, error)
         except (ToolError, FetchError) as error:  # written for the model to read
             outcome = failure(cut(message_of(error), MAX_ERROR) + _before(error), error)
+        except QuestionAsked as asked:
+            why = f"{self.name} asks a person: {asked.question.text} Nobody can answer that here; it was not run."
+            outcome = replace(failure(why), question=asked.question)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - of a user's function

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.text import Text
 
 from agentkit import ConfigurationError, Tool
-from agentkit import tool as as_tool
 from agentkit.cli.ask import BAD_USAGE
 from agentkit.cli.options import DocsOption, ToolOption
 from agentkit.cli.progress import printable
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import leave
-from agentkit.serving.tool_loading import TOOLS, AnyTool, load, load_tools
+from agentkit.running.agent_tools import AnyTool, toolbox_of
+from agentkit.serving.tool_loading import TOOLS, load, load_tools
 
 
 def tools(
@@ -27,7 +27,7 @@ def tools(
     with reserved_output() as out:
         try:
             found = load_tools(tool or [], docs) if tool or docs else _named()
-            listed = [each if isinstance(each, Tool) else as_tool(each) for each in found]
+            listed = list(toolbox_of(found))
         except ConfigurationError as error:
             leave(str(error), BAD_USAGE)
         if as_json:

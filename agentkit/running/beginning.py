@@ -19,7 +19,8 @@ from agentkit.running.options import Instructions, OutputCheck, RunOptions
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
 from agentkit.tooling.closing import Closing
-from agentkit.tools import CallHooks, Context
+from agentkit.tooling.context import CallHooks
+from agentkit.tools import Context
 from agentkit.transcript import Due, Transcript
 
 

@@ -7,9 +7,10 @@ from typing import Any, TypedDict
 
 from agentkit.executor import Decisions
 from agentkit.limits import Limits
+from agentkit.running.agent_tools import AnyTool
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
-from agentkit.tools import Context, Tool
+from agentkit.tools import Context
 
 Instructions = str | Callable[[Context[Any]], str | None]
 """The system message; or a function that is called once in each run, with the run's context."""
@@ -28,7 +29,7 @@ class RunArguments(TypedDict, total=False):
     output_check: OutputCheck | None
     output_retries: int
     instructions: Instructions | None
-    tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None
+    tools: Iterable[AnyTool] | None
     limits: Limits | None
     sampling: Mapping[str, Any]
 
@@ -66,6 +67,6 @@ class RunOptions:
     output_check: OutputCheck | None = None
     output_retries: int = 2
     instructions: Instructions | None = None
-    tools: Iterable[Tool[..., Any] | Callable[..., Any]] | None = None
+    tools: Iterable[AnyTool] | None = None
     limits: Limits | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)

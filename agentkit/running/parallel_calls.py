@@ -4,19 +4,27 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from agentkit._forking import check_same_process
 from agentkit._threads import POLL_INTERVAL, WORKERS
-from agentkit.event import Event, ToolFinished, ToolProgress, ToolStarted
+from agentkit.event import Event, OpenCall, ToolFinished, ToolProgress, ToolStarted
 from agentkit.message import ToolCall
+from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.closing import Closing
 from agentkit.tooling.outcome import Outcome, failure
+from agentkit.tooling.questions import Question
 from agentkit.tooling.stop import closed_meanwhile, out_of_time, too_slow
 from agentkit.tools import Context
+
+
+def open_call(call: ToolCall, question: Question | None = None) -> OpenCall:
+    """A call in the form in which it is shown to people. question: what it asks them."""
+    raw = call["function"]["arguments"]
+    return OpenCall(call["id"], call["function"]["name"], read_arguments(raw), raw, question)
 
 
 class Runner(Protocol):
@@ -27,6 +35,10 @@ class Runner(Protocol):
 
     def outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
         """Run one call. arguments: JSON text."""
+        ...
+
+    def context_of(self, call: ToolCall) -> Context:
+        """The run as one call sees it."""
         ...
 
     def timeout_of(self, name: str) -> float | None:
@@ -101,7 +113,8 @@ class RunningCalls:
         """The running call: the one that was started with this name and these arguments, or a new one."""
         work = self._like(call)
         if work is None:
-            return self._started(call["function"]["name"], call["function"]["arguments"])
+            context = self._runner.context_of(call)
+            return self._started(call["function"]["name"], call["function"]["arguments"], context)
         self._unclaimed.remove(work)
         return work
 
@@ -132,14 +145,15 @@ class ParallelCalls:
     note: str = ""
     outcomes: dict[_Work, Outcome] = field(default_factory=dict)
 
-    def events(self) -> Iterator[Event]:
-        """The progress of the calls, and the end of each in the order of the calls."""
+    def events(self) -> Generator[Event, None, OpenCall | None]:
+        """The progress of the calls, and the end of each in the order of the calls. Returns the one that asks a person
+        something, at which it stops; None when all are answered."""
         works: dict[_Work, ToolCall] = {}
         waiting: list[_Work] = []
         while len(works) < len(self.calls) or waiting:
             if self.runner.context.cancelled:
                 yield from self._settled(works)
-                return
+                return None
             check_same_process(self.begun.process)
             for call in self._next_calls(works):
                 yield self.runner.started(call)
@@ -149,7 +163,11 @@ class ParallelCalls:
                 yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
                 work = waiting.pop(0)
+                if self.outcomes[work].question is not None:
+                    return open_call(works[work], self.outcomes[work].question)
                 yield self.runner.finished(works[work], self.outcomes[work].with_note(self.note))
+
+        return None
 
     def _next_calls(self, works: Mapping[_Work, ToolCall]) -> Sequence[ToolCall]:
         """The calls that may begin: as many as end while others are running."""

@@ -1,10 +1,10 @@
 """A tool call that a person may have to approve, and which its hooks may change before that."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from types import TracebackType
 
-from agentkit.event import Event, ToolStarted
+from agentkit.event import Event, OpenCall, ToolStarted
 from agentkit.message import ToolCall
 from agentkit.running.hooked_calls import Gate
 from agentkit.running.parallel_calls import ParallelCalls, Runner, RunningCalls
@@ -25,7 +25,7 @@ class PlannedCall:
         self._gate = Gate()
         self._begun = RunningCalls(runner)
         function = call["function"]
-        context = replace(runner.context, hooks=hooks.behind(self._gate))
+        context = replace(runner.context_of(call), hooks=hooks.behind(self._gate))
         self._begun.begin(function["name"], function["arguments"], context)
         arguments = self._gate.asked(context, runner.timeout_of(function["name"]))
         self.waits = arguments is not None
@@ -39,9 +39,15 @@ class PlannedCall:
     ) -> None:
         self._gate.close()
 
-    def events(self, note: str) -> Iterator[Event]:
-        """Let it run, and yield its events. note: see `ParallelCalls`."""
-        for event in ParallelCalls(self._runner, [self._given], self._begun, note).events():
+    def events(self, note: str) -> Generator[Event, None, OpenCall | None]:
+        """Let it run, and yield its events. note: see `ParallelCalls`, as for what it returns."""
+        steps = ParallelCalls(self._runner, [self._given], self._begun, note).events()
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                asks: OpenCall | None = end.value
+                return asks
             yield event
             if self.waits and isinstance(event, ToolStarted):
                 self._gate.open()

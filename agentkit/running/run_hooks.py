@@ -13,9 +13,10 @@ from agentkit.hooks import Hook, RunHook, WrongTypeError
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.hooks import around_model, guarded, overrides
 from agentkit.running.hooked_calls import Gate, answer
+from agentkit.tooling.context import CallHooks
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.outcome import Outcome
-from agentkit.tools import CallHooks, Context, Tool
+from agentkit.tools import Context, Tool
 
 logger = logging.getLogger("agentkit")
 

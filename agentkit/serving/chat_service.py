@@ -14,9 +14,9 @@ from agentkit.backend import Backend, Capabilities, Request
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, ReplyFinished, RunFinished
 from agentkit.message import Message, Prompt, user
+from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.append_only import LateReasoningSeen
 from agentkit.serving.exchange import Answer, UserInput
-from agentkit.serving.tool_loading import AnyTool
 from agentkit.session import Sessions
 from agentkit.sessions.turn import Turn
 from agentkit.toolbox import Toolbox
@@ -54,7 +54,7 @@ class ChatService:
         limits = limits or Limits(turns=10)
         self._agent = Agent(backend, window=Window(history_tokens), limits=limits)
         self._agent_of_whole = Agent(backend, window=Window(keeps_given=True), limits=limits)
-        self._toolbox = functools.lru_cache(64)(Toolbox)
+        self._tools = functools.lru_cache(64)(AgentTools)
         self._calls_at_once = calls_at_once
         self._slots = threading.BoundedSemaphore(calls_at_once)
         renewed_by_forks(self)
@@ -170,8 +170,8 @@ class ChatService:
             return Answer(str(run.result.output).strip(), False, run.result, tuple(added), extra)
 
     def _toolbox_of(self, tools: tuple[AnyTool, ...]) -> Toolbox:
-        """A toolbox of these tools; it is kept for the next request, unless it is large."""
-        return self._toolbox(tools) if len(tools) <= MAX_KEPT_TOOLS else Toolbox(tools)
+        """A toolbox of these tools; they are kept for the next request, unless they are many."""
+        return (self._tools if len(tools) <= MAX_KEPT_TOOLS else AgentTools)(tools).now()
 
     def is_answered(self, user_input: UserInput) -> bool:
         """Whether the request of a message has its answer. Raises RequestConflictError when its id was used for another

@@ -2,11 +2,12 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from agentkit import ConfigurationError, Tool
+from agentkit import ConfigurationError
 from agentkit._lazy import Registry
+from agentkit.running.agent_tools import AnyTool as AnyTool
 
 TOOLS = Registry(
     "agentkit.tools",
@@ -21,8 +22,6 @@ and those of other packages."""
 
 WEB_TOOLS = ("search", "visit")
 """Default tools of `agentkit ask`."""
-
-AnyTool = Tool[..., Any] | Callable[..., Any]
 
 
 def load_tools(names: Sequence[str], folder: str | None) -> list[AnyTool]:

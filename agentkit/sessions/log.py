@@ -17,8 +17,8 @@ effect of the call is not known; "stopped": why the reply was stopped in the mid
 a reply that it cut off.
 
 "started" is written before a call that is not read-only is run: if no result follows, it is not known whether the call
-had its effect. Images are stored separately under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in
-place of a data URL.
+had its effect. With "waits": true the call has asked a person something, before it had any effect. Images are stored
+separately under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in place of a data URL.
 """
 
 import base64
@@ -210,6 +210,9 @@ def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
             found = {}  # servers reuse ids in later replies
         elif entry.kind == "started":
             value = entry.value
+            if value.get("waits"):
+                found.pop(value["id"], None)
+                continue
             function: Any = {"name": value["name"], "arguments": value["arguments"]}
             found[value["id"]] = {"id": value["id"], "type": "function", "function": function}
     return found

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from agentkit._text import json_bytes
 from agentkit.backend import is_broken_off
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
-from agentkit.event import Event, Reply, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
+from agentkit.event import ApprovalNeeded, Event, Reply, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
 from agentkit.executor import record_of
 from agentkit.limits import Usage
 from agentkit.message import STOP_NOTES, Message, ToolCall, response_of, stop_reason, tool_result
@@ -261,6 +261,8 @@ class Turn:
         elif isinstance(event, ToolStarted) and not event.read_only:
             self._had_effect = True
             self._writer.mark_started(event.id, event.name, event.raw_arguments)
+        elif isinstance(event, ApprovalNeeded):
+            self._writer.mark_waiting([call for call in event.calls if call.question is not None])
 
     def roll_back(self) -> None:
         """The run has failed: undo what it has stored, unless it may have had an effect."""

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from agentkit.event import OpenCall
 from agentkit.history.given import storable_messages
 from agentkit.limits import Usage
 from agentkit.message import Message
@@ -64,6 +65,12 @@ class Writer:
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:
         """Record that a call that is not read-only is about to run."""
         self.write([{"started": {"id": call_id, "name": name, "arguments": arguments}}])
+
+    def mark_waiting(self, calls: Sequence[OpenCall]) -> None:
+        """Record that calls, begun or not, have asked a person something, and did nothing before."""
+        started = [{"id": call.id, "name": call.name, "arguments": call.raw_arguments, "waits": True} for call in calls]
+        if started:
+            self.write([{"started": each} for each in started])
 
     def undo(self, messages: int) -> list[Message]:
         """Undo the last `messages` messages, with the requests that they belong to; they stay in the log. Returns

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from agentkit.message import Image
+from agentkit.tooling.questions import Question
 
 
 @dataclass(frozen=True)
@@ -10,7 +11,7 @@ class Outcome:
     """The result of one call: the text for the model, images to show it, whether it is an error, how many seconds it
     took, whether it ends the run. shown: of a text that was cut, how many characters the model is sent. whole: the
     whole text then. note: what is to follow a text that may still be cut. error: the name of the class of the exception
-    that made it fail, "" when there was none."""
+    that made it fail, "" when there was none. question: what it asks a person before it can end."""
 
     text: str
     images: tuple[Image, ...] = ()
@@ -21,6 +22,7 @@ class Outcome:
     whole: str = ""
     note: str = ""
     error: str = ""
+    question: Question | None = None
 
     @property
     def size(self) -> int:

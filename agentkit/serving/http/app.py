@@ -19,6 +19,7 @@ from agentkit.backends import OpenAIBackend
 from agentkit.errors import MissingExtraError
 from agentkit.net.hosted import is_hosted
 from agentkit.providers import resolve
+from agentkit.running.agent_tools import AnyTool, toolbox_of
 from agentkit.serving.answer_cache import CachedAnswers, answer_store
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder, show_warnings
@@ -44,11 +45,10 @@ from agentkit.serving.http.root_path import RootPath
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter, rate_limit_storage
-from agentkit.serving.tool_loading import AnyTool, named_tools
+from agentkit.serving.tool_loading import named_tools
 from agentkit.serving.upstream import model_server
 from agentkit.serving.usage_history import UsageHistory
 from agentkit.sessions import open_sessions
-from agentkit.toolbox import Toolbox
 
 logger = logging.getLogger("agentkit.http")
 
@@ -123,7 +123,7 @@ def state_of_service(
 ) -> State:
     """Return the components of a service. url: as `model_of` returns it. Raises ConfigurationError."""
     tools = tools_of(settings)
-    toolbox = Toolbox(tools)
+    toolbox = toolbox_of(tools)
     return State(
         settings,
         Conversations(chat_service, tools, Prompts(settings.agentkit_prompts)),

@@ -4,8 +4,7 @@ import functools
 from dataclasses import replace
 from typing import Any
 
-from agentkit.serving.tool_loading import AnyTool
-from agentkit.toolbox import Toolbox
+from agentkit.running.agent_tools import AnyTool, toolbox_of
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tools import Context, Tool
 
@@ -37,4 +36,4 @@ class WithoutApproval(Tool[..., Any]):
 @functools.lru_cache(16)
 def service_tools(tools: tuple[AnyTool, ...]) -> tuple[Tool[..., Any], ...]:
     """The tools of a service for clients of this API; the same objects each time."""
-    return tuple(tool if tool.options.approve is False else WithoutApproval(tool) for tool in Toolbox(tools))
+    return tuple(tool if tool.options.approve is False else WithoutApproval(tool) for tool in toolbox_of(tools))
