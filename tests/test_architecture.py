@@ -30,7 +30,10 @@ LAYERS = [
     ],
     ["_forking"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers"],
-    ["tooling.closing", "tooling.read_only", "net.cache_file", "net.exchanges", "net.rate_headers"],
+    [
+        *("tooling.closing", "tooling.read_only", "net.cache_file", "net.exchanges", "net.rate_headers"),
+        "net.tracked_pools",
+    ],
     ["net.rate_limits"],
     ["net.pacing"],
     [

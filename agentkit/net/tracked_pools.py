@@ -1,0 +1,53 @@
+"""Connection pools of `requests` that record which request uses which connection, so that it can be aborted."""
+
+from typing import Any, ClassVar
+
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from agentkit._forking import freed_by_forks
+from agentkit.net.abort import record_owner
+
+
+class TrackingPool:
+    """A connection pool of urllib3 that records which request uses which connection."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        freed_by_forks(self.pool.mutex)  # type: ignore[attr-defined]  # also asked for when this pool is collected
+
+    def _make_request(self, conn: Any, *args: Any, **options: Any) -> Any:
+        record_owner(conn)
+        return super()._make_request(conn, *args, **options)  # type: ignore[misc]
+
+
+class _HTTPPool(TrackingPool, urllib3.HTTPConnectionPool):
+    pass
+
+
+class _HTTPSPool(TrackingPool, urllib3.HTTPSConnectionPool):
+    pass
+
+
+class TrackingAdapter(HTTPAdapter):
+    """An adapter of `requests` with such pools. pools: their classes, by scheme."""
+
+    pools: ClassVar[dict[str, Any]] = {"http": _HTTPPool, "https": _HTTPSPool}
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = self.pools
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = self.pools
+        return manager
+
+    def close(self) -> None:
+        """Close the connections that are not in use: urllib3 leaves that to the garbage collector."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - its container has no other iteration
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+        super().close()
