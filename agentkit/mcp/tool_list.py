@@ -20,6 +20,10 @@ logger = logging.getLogger("agentkit")
 
 LEAST_FRESH = 5.0
 """Seconds for which a list is fresh, also where its server says less."""
+RETRY_SECONDS = 1.0
+"""After a failed start none follows for that long, or for as long as it took."""
+REPEAT_SECONDS = 60.0
+"""The same warning is logged once in that time."""
 REFRESH_SECONDS = 5.0
 """How long a list that is known is waited for to be read anew."""
 
@@ -53,6 +57,7 @@ class ToolList:
         self._reading: _Reading | None = None
         self._tools: Tools | None = None
         self._next = 0.0
+        self._warned: tuple[str, float] = ("", 0.0)
 
     def begin(self) -> None:
         """Begin to read the tools where that is due, without waiting."""
@@ -81,7 +86,7 @@ class ToolList:
 
     def _due(self) -> _Reading | None:
         """The reading that is going on, or is begun now since it is due. None where there is no need. The last one
-        where it failed, and it is too early for the next: that is as long after it as it took."""
+        where it failed, and it is too early for the next."""
         changes = self.connection.changes.count
         with self._lock:
             reading, now = self._reading, time.monotonic()
@@ -108,10 +113,16 @@ class ToolList:
     def _note_failure(self, reading: _Reading, error: BaseException) -> None:
         now, is_known = time.monotonic(), self._tools is not None
         reading.error = error
-        self._next = now + max(now - reading.begun, LEAST_FRESH if is_known else 0.0)
-        why, settings = in_a_line(message_of(error), 1_000), self.connection.settings
+        self._next = now + max(now - reading.begun, LEAST_FRESH if is_known else RETRY_SECONDS)
+        settings = self.connection.settings
+        why = in_a_line(message_of(error).removeprefix(f"MCP server {settings.label}: "), 1_000)
         if is_known:
-            what = "its list of tools can't be read anew, the known ones are used"
-            logger.warning("MCP server %s: %s: %s", settings.label, what, why)
+            self._warn(f"its list of tools can't be read anew, the known ones are used: {why}", now)
         elif not settings.strict:
-            logger.warning("MCP server %s can't be used, and its tools are missing: %s", settings.label, why)
+            self._warn(f"it can't be used, and its tools are missing: {why}", now)
+
+    def _warn(self, what: str, now: float) -> None:
+        last, at = self._warned
+        if what != last or now > at + REPEAT_SECONDS:
+            self._warned = what, now
+            logger.warning("MCP server %s: %s", self.connection.settings.label, what)

@@ -262,8 +262,7 @@ class Http:
             )
         said = self._sender.blotted(repr(reader.excerpt[:200]), response)
         return MCPError(
-            f"{where} answered with {kind}, which is no MCP message (is the path of the URL right?): "
-            f"{said}",
+            f"{where} answered with {kind}, which is no MCP message (is the path of the URL right?): {said}",
             PARSE_ERROR,
         )
 

@@ -225,8 +225,7 @@ class Sender:
         except Exception as error:
             log_raised(logger, logging.WARNING, "a request to an MCP server raised", error)
             raise Gone(
-                f"the request to {self.where} could not be made (is auth= right?): "
-                f"{type(error).__name__}",
+                f"the request to {self.where} could not be made (is auth= right?): {type(error).__name__}",
                 sent=flight.was_sent,
             ) from error
 

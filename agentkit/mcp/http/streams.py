@@ -37,9 +37,7 @@ def messages(sender: Sender, flight: Flight, response: requests.Response, reader
         try:
             yield from reader.read(chunks(response))
         except (BrokenEventError, EventTooLongError) as error:
-            raise MCPError(
-                sender.blotted(f"{sender.where}: {error}", response), PARSE_ERROR
-            ) from None
+            raise MCPError(sender.blotted(f"{sender.where}: {error}", response), PARSE_ERROR) from None
 
 
 def is_event_stream(response: requests.Response) -> bool:

@@ -15,7 +15,7 @@ from agentkit import Agent, ConfigurationError, tool
 from agentkit.mcp import MCP, Gone
 from agentkit.mcp.settings import Settings
 from agentkit.testing import ScriptedBackend
-from tests.mcp.tools.planned import SERVER, Make, Planned, answer, entry, text
+from tests.mcp.tools.planned import SERVER, Make, Planned, answer, entry, text, until
 
 
 @tool
@@ -34,7 +34,7 @@ def test_a_server_whose_command_is_not_found_leaves_the_others(server: Make, cap
     assert agent.run("Go on.").output == "ok"
     assert sent(backend) == ["a", "own"]
     (warning,) = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
-    assert warning.startswith("MCP server files can't be used, and its tools are missing: ")
+    assert warning.startswith("MCP server files: it can't be used, and its tools are missing: ")
     assert "'no-such-command'" in warning
     assert "sesame" not in caplog.text
 
@@ -64,14 +64,17 @@ def test_a_strict_server_that_fails_raises(server: Make) -> None:
 def test_the_next_run_tries_again(planned: Planned, tmp_path: Path) -> None:
     planned.set(entry("a"))
     switch = tmp_path / "on"
-    code = f"import os, sys, runpy; sys.argv[1:] = {planned.words()[-2:]!r}; os.path.exists({str(switch)!r}) or sys.exit(3)"
-    code += f"; runpy.run_path({str(SERVER)!r}, run_name='__main__')"
+    code = (
+        f"import os, sys, runpy; sys.argv[1:] = {planned.words()[-2:]!r}\n"
+        f"if not os.path.exists({str(switch)!r}): sys.exit(3)\n"
+        f"runpy.run_path({str(SERVER)!r}, run_name='__main__')"
+    )
     backend = ScriptedBackend("ok", "ok")
     with MCP([sys.executable, "-S", "-c", code], name="files") as files:
         agent = Agent(backend, tools=[files])
         agent.run("Go on.")
         switch.touch()
-        time.sleep(0.5)  # as long as a failed start took, none follows
+        until(files.tools)  # for as long as a failed start took, none follows
         agent.run("Go on.")
     assert (sent(backend, 0), sent(backend, 1)) == ([], ["a"])
 
@@ -88,7 +91,8 @@ def test_a_program_that_looks_at_the_tools_is_told_what_went_wrong() -> None:
 def test_servers_start_side_by_side(tmp_path: Path) -> None:
     """Each of three servers waits for the two others to be started, too."""
     code = (
-        "import os, sys, time, runpy; folder = sys.argv.pop(1); open(os.path.join(folder, str(os.getpid())), 'w').close()\n"
+        "import os, sys, time, runpy; folder = sys.argv.pop(1)\n"
+        "open(os.path.join(folder, str(os.getpid())), 'w').close()\n"
         "while len(os.listdir(folder)) < 3: time.sleep(0.01)\n"
         f"runpy.run_path({str(SERVER)!r}, run_name='__main__')"
     )
