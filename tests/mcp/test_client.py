@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -297,12 +298,9 @@ PAGE = {"mode": "url", "message": "Please sign in", "url": "https://example.com/
 
 def answers(ask: Ask | None, params: Mapping[str, Any], era: str) -> Any:
     """What a server hears when it asks this."""
-    request = {"method": "elicitation/create", "params": params}
     with bad(era=era, ask=ask) as client:
-        if era == "modern":
-            result = client.call_tool("needs_input", {"requests": {"q": request}})
-            return json.loads(text_of(result))["q"]
-        return json.loads(text_of(client.call_tool("asks_for", request)))["result"]
+        answer = json.loads(text_of(client.call_tool(*asking(params, era))))
+    return answer["q" if era == "modern" else "result"]
 
 
 @pytest.mark.parametrize("era", ["modern", "2025-11-25"])
@@ -355,20 +353,42 @@ def test_a_call_waits_for_the_answer_of_a_person(era: str) -> None:
         time.sleep(1.2)
         return True
 
-    request = {"method": "elicitation/create", "params": FORM}
-    arguments = {"requests": {"q": request}} if era == "modern" else request
     with bad(era=era, ask=ask) as client:
         client.server()
-        name = "needs_input" if era == "modern" else "asks_for"
-        assert "accept" in text_of(client.call_tool(name, arguments, patience=Patience(0.8)))
+        assert "accept" in text_of(client.call_tool(*asking(FORM, era), patience=Patience(0.8)))
 
 
-def test_an_error_for_the_model_ends_the_call_of_a_modern_server() -> None:
+class Paused(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("era", ["modern", "2025-11-25"])
+@pytest.mark.parametrize("error", [ToolError("nobody is there"), Paused("nobody is there")])
+def test_an_error_for_the_model_and_a_pause_end_the_call(error: BaseException, era: str) -> None:
     def ask(question: Question) -> Answer:
-        raise ToolError("nobody is there")
+        raise error
 
-    with bad(ask=ask) as client, pytest.raises(ToolError, match="nobody is there"):
-        client.call_tool("needs_input", {"requests": {"q": {"method": "elicitation/create", "params": FORM}}})
+    with bad(era=era, ask=lambda question: True) as client:
+        with pytest.raises(type(error), match="nobody is there"):
+            client.call_tool(*asking(FORM, era), ask=ask)
+        assert "accept" in text_of(client.call_tool(*asking(FORM, era)))
+
+
+def asking(params: Mapping[str, Any], era: str) -> tuple[str, dict[str, Any]]:
+    """A tool that asks this, and its arguments."""
+    request = {"method": "elicitation/create", "params": params}
+    return ("needs_input", {"requests": {"q": request}}) if era == "modern" else ("asks_for", request)
+
+
+def test_a_question_of_which_call_is_not_known_is_that_of_the_client() -> None:
+    def refuse(question: Question) -> Answer:
+        raise ToolError("the wrong one")
+
+    with bad(era="2025-11-25", ask=lambda question: True) as client, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.call_tool, "slow", {"seconds": 1.0})
+        until(lambda: len(client._in_flight._flights) == 1)
+        assert "accept" in text_of(client.call_tool(*asking(FORM, "2025-11-25"), ask=refuse))
+        assert text_of(waiting.result()) == "done"
 
 
 @pytest.mark.parametrize("method", ["sampling/createMessage", "roots/list", "no/such"])
