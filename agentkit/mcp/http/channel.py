@@ -262,8 +262,7 @@ class Http:
             )
         said = self._sender.blotted(repr(reader.excerpt[:200]), response)
         return MCPError(
-            f"{where} answered with {kind}, which is no MCP message (is the path of the URL right?): "
-            f"{said}",
+            f"{where} answered with {kind}, which is no MCP message (is the path of the URL right?): {said}",
             PARSE_ERROR,
         )
 
@@ -275,17 +274,22 @@ class Http:
             call.pause(RETRY_SECONDS if reader.retry is None else reader.retry)
             following = EventReader()
             following.last_id, following.retry = reader.last_id, reader.retry
-            headers: dict[str, str | bytes] = {**self._stream_headers(), "Last-Event-ID": reader.last_id}
             with contextlib.suppress(Gone):
-                response = self._sender.opened(call.flight, "GET", headers, None, call.patience.left)
-                with contextlib.closing(response):
-                    if 300 <= response.status_code < 500:
-                        return False
-                    if response.status_code < 300 and self._has_answer(call, response, following):
-                        return True
+                answered = self._has_rest(call, following)
+                if answered is not None:
+                    return answered
             failures = failures + 1 if following.last_id == reader.last_id else 0
             reader = following
         return False
+
+    def _has_rest(self, call: Call, reader: EventReader) -> bool | None:
+        """Ask for the rest of a stream; returns whether it has the answer, None when it may come later."""
+        headers: dict[str, str | bytes] = {**self._stream_headers(), "Last-Event-ID": reader.last_id}
+        opened = self._sender.opened(call.flight, "GET", headers, None, call.patience.left)
+        with contextlib.closing(opened) as response:
+            if response.status_code >= 300:
+                return None if response.status_code >= 500 else False
+            return self._has_answer(call, response, reader) or None
 
     def _post(self, call: Call, body: bytes) -> None:
         """Send a message that is not answered."""

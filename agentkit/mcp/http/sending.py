@@ -202,7 +202,7 @@ class Sender:
                 method,
                 url,
                 data=body,
-                headers=headers,  # type: ignore[arg-type]
+                headers=headers,
                 timeout=(min(CONNECT_TIMEOUT, max(seconds, 0.01)), None),
                 stream=True,
                 allow_redirects=False,
@@ -225,8 +225,7 @@ class Sender:
         except Exception as error:
             log_raised(logger, logging.WARNING, "a request to an MCP server raised", error)
             raise Gone(
-                f"the request to {self.where} could not be made (is auth= right?): "
-                f"{type(error).__name__}",
+                f"the request to {self.where} could not be made (is auth= right?): {type(error).__name__}",
                 sent=flight.was_sent,
             ) from error
 
@@ -303,11 +302,11 @@ def _checked_url(url: object) -> SplitResult:
     if not isinstance(url, str):
         raise ConfigurationError(f"the URL of an MCP server has to be a text, and is a {type(url).__name__}")
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(url)
         is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_valid = False
-    if not is_valid or url != url.strip() or not url.isprintable():
+    if not is_valid or " " in url or not url.isprintable():
         raise ConfigurationError(
             f"{shown_location(url)!r} is not the URL of an MCP server: write http://host:port/mcp or https://host/mcp"
         )
