@@ -31,8 +31,8 @@ STATELESS = "2026-07-28"
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CLOSE_SECONDS = 1.0
 CANCEL_SECONDS = 5.0
-RETRY_SECONDS = 1.0
-"""How long to wait before a stream is resumed, where the server says nothing."""
+RETRY_SECONDS, LEAST_RETRY_SECONDS = 1.0, 0.1
+"""How long to wait before a stream is resumed, where the server says nothing, and at least."""
 MAX_ATTEMPTS = 3
 INVALID_REQUEST, INVALID_PARAMS = -32600, -32602
 _NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
@@ -271,7 +271,7 @@ class Http:
         after a while (`retry:`)."""
         failures = 0
         while failures < MAX_ATTEMPTS:
-            call.pause(RETRY_SECONDS if reader.retry is None else reader.retry)
+            call.pause(RETRY_SECONDS if reader.retry is None else max(reader.retry, LEAST_RETRY_SECONDS))
             following = EventReader()
             following.last_id, following.retry = reader.last_id, reader.retry
             with contextlib.suppress(Gone):
