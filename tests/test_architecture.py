@@ -81,11 +81,13 @@ LAYERS = [
     ["tooling.options", "tooling.pickling", "tooling.docstrings", "tooling.hints"],
     ["tooling.results", "tooling.long_results", "tooling.checked_types"],
     ["tooling.outcome"],
-    ["mcp.errors", "mcp.channel", "mcp.command", "mcp.lines"],
-    ["mcp.pipes", "mcp.calls", "mcp.questions", "mcp.handshake"],
-    ["mcp.process", "mcp.in_flight", "mcp.inbox"],
-    ["mcp.stdio", "mcp.opening"],
-    ["mcp.client"],
+    ["mcp.errors", "mcp.channel", "mcp.command", "mcp.lines", "mcp.param_headers", "mcp.commented_json"],
+    ["mcp.pipes", "mcp.calls", "mcp.questions", "mcp.handshake", "mcp.http.sending"],
+    ["mcp.process", "mcp.in_flight", "mcp.inbox", "mcp.http.calls", "mcp.http.problems"],
+    ["mcp.stdio", "mcp.opening", "mcp.http.streams"],
+    ["mcp.client", "mcp.http.channel"],
+    ["mcp.http"],
+    ["mcp.settings", "mcp.content", "mcp.config_variables"],
     ["tooling.result_cache"],
     ["tooling.signature", "tooling.hidden", "tooling.schema_forms"],
     ["tooling.schema_dialects", "tooling.reply_choice"],
@@ -137,6 +139,14 @@ LAYERS = [
     ["toolbox", "record", "history.text_calls", "tooling.earlier_result", "tooling.toolset", "running.parallel_calls"],
     ["running.agent_tools", "running.offered_tools"],
     ["backend", "backends.usage", "repair", "sessions.damage", "text.prompt"],
+    ["mcp.schemas", "mcp.connection"],
+    ["mcp.server_tool"],
+    ["mcp.resources", "mcp.selections"],
+    ["mcp.listing"],
+    ["mcp.tool_list"],
+    ["mcp.tools"],
+    ["mcp.config"],
+    ["mcp"],
     ["hooks", "middleware.base"],
     ["telemetry.names", "telemetry.spans"],
     ["telemetry.attributes", "telemetry.content"],
@@ -186,7 +196,6 @@ LAYERS = [
         "middleware",
         "testing",
         "running",
-        "mcp",
     ],
     ["telemetry.otel"],
     ["telemetry"],
@@ -235,7 +244,7 @@ LAYERS = [
     ["cli.trace.page"],
     ["cli.trace.command", "cli.trace"],
     ["cli.following", "cli.config", "cli.attachments"],
-    ["cli.options", "cli.prompt"],
+    ["cli.options", "cli.prompt", "cli.mcp_inputs"],
     ["cli.ask"],
     [
         "cli.keys",
@@ -259,7 +268,7 @@ LAYERS = [
 """Each module imports only from layers before its own, including imports in functions and for types. A full
 name takes precedence over a pattern."""
 
-FACADES = {"agentkit", "backends", "sessions", "lightllm"}
+FACADES = {"agentkit", "backends", "sessions", "lightllm", "mcp"}
 """Packages that declare their exports for type checkers and load them on first use."""
 
 PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval", "agentkit._lazy"}

@@ -85,8 +85,11 @@ class Handshake:
         """Shake hands with an older server. Raises Gone, Slow and MCPError."""
         return self._initialize(patience, HANDSHAKE[0])
 
-    def _discover(self, patience: Patience, seconds: float, version: str = MODERN[0]) -> Server | None:
-        """What a modern server says; None for a server that is none."""
+    def _discover(
+        self, patience: Patience, seconds: float, version: str = MODERN[0], has_refused: bool = False
+    ) -> Server | None:
+        """What a modern server says; None for a server that is none. has_refused: whether it has refused a version, and
+        named this one."""
         self._channel.version = version
         brief = Patience(min(seconds, patience.left / 2), cancel=patience.cancel)
         try:
@@ -99,8 +102,8 @@ class Handshake:
         except MCPError as error:
             supported = supported_versions(error)
             modern = _first(MODERN, supported)
-            if modern is not None and modern != version:
-                return self._discover(patience, seconds, modern)
+            if modern is not None and not has_refused:
+                return self._discover(patience, seconds, modern, has_refused=True)
             if error.code == UNSUPPORTED_VERSION and supported and _first(HANDSHAKE, supported) is None:
                 raise
             return None

@@ -412,6 +412,7 @@ def _not_resumed(it: Exchange) -> None:
 
 @fault("asks, then answers")
 def _asks(it: Exchange) -> None:
+    it.server.got_response.clear()
     it.begin(kind="text/event-stream")
     it.chunk(event(b'{"jsonrpc": "2.0", "id": "q1", "method": "elicitation/create", "params": {"message": "Sure?"}}'))
     it.server.got_response.wait(10)
@@ -426,18 +427,24 @@ def _packed() -> bytes:
 
 @dataclass
 class HttpBad:
-    """The server. elsewhere: where it redirects to. with_session: whether it has sessions. requests: all that came in.
-    unsent: what a GET with a Last-Event-ID brings. get: answers another GET. post: answers a POST, and returns whether
-    it has. lose_session: answers requests with a session id."""
+    """The server.
+
+    elsewhere: where it redirects to. with_session: whether it is an old server with sessions, or a new one without.
+    capabilities: what it declares. lose_session: answers requests with a session id. get: answers a GET. post: answers
+    a POST, and returns whether it has. delete: answers a DELETE. requests: all that came in. responses: what the client
+    has answered. accepted: the number of connections. unsent: what a GET with a Last-Event-ID brings.
+    """
 
     elsewhere: str = "http://localhost:9/"
     with_session: bool = True
     capabilities: dict[str, Any] = field(default_factory=lambda: {"tools": {}})
     lose_session: Callable[[Exchange], None] | None = None
     get: Callable[[Exchange], None] | None = None
-    post: Callable[[Exchange], bool] = lambda it: False
+    post: Callable[[Exchange], bool] | None = None
+    delete: Callable[[Exchange], None] | None = None
     requests: list[Request] = field(default_factory=list)
     responses: list[dict[str, Any]] = field(default_factory=list)
+    accepted: int = 0
     unsent: dict[str, bytes] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -467,6 +474,10 @@ class HttpBad:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
+    def open_connections(self) -> int:
+        with self._lock:
+            return len(self._connections)
+
     def count(self, name: str) -> int:
         with self._lock:
             self._counts[name] = self._counts.get(name, 0) + 1
@@ -483,6 +494,7 @@ class HttpBad:
             except OSError:
                 return
             with self._lock:
+                self.accepted += 1
                 self._connections.add(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
@@ -505,7 +517,7 @@ class HttpBad:
         it = Exchange(self, connection, request, streamed)
         if request.method != "POST":
             self._other(it)
-        elif self.post(it):
+        elif self.post is not None and self.post(it):
             pass
         elif self.lose_session is not None and request.headers.get("mcp-session-id"):
             self.lose_session(it)
@@ -519,7 +531,7 @@ class HttpBad:
         message = it.request.message
         method, capabilities = message.get("method"), self.capabilities
         if method == "initialize":
-            session = {"Mcp_Session_Id": SESSION} if self.with_session else {}
+            session: dict[str, Any] = {"Mcp_Session_Id": SESSION} if self.with_session else {}
             info = {"name": "bad", "version": "1"}
             it.answer(
                 it.result({"protocolVersion": VERSION, "capabilities": capabilities, "serverInfo": info}), **session
@@ -543,7 +555,7 @@ class HttpBad:
 
     def _other(self, it: Exchange) -> None:
         if it.request.method == "DELETE":
-            it.answer(b"", 200)
+            (self.delete or (lambda it: it.answer(b"", 200)))(it)
         elif rest := self.unsent.get(it.request.headers.get("last-event-id", "")):
             it.begin(kind="text/event-stream")
             it.chunk(event(rest, id="last"))

@@ -31,8 +31,8 @@ STATELESS = "2026-07-28"
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CLOSE_SECONDS = 1.0
 CANCEL_SECONDS = 5.0
-RETRY_SECONDS = 1.0
-"""How long to wait before a stream is resumed, where the server says nothing."""
+RETRY_SECONDS, LEAST_RETRY_SECONDS = 1.0, 0.1
+"""How long to wait before a stream is resumed, where the server says nothing, and at least."""
 MAX_ATTEMPTS = 3
 INVALID_REQUEST, INVALID_PARAMS = -32600, -32602
 _NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
@@ -271,20 +271,25 @@ class Http:
         after a while (`retry:`)."""
         failures = 0
         while failures < MAX_ATTEMPTS:
-            call.pause(RETRY_SECONDS if reader.retry is None else reader.retry)
+            call.pause(RETRY_SECONDS if reader.retry is None else max(reader.retry, LEAST_RETRY_SECONDS))
             following = EventReader()
             following.last_id, following.retry = reader.last_id, reader.retry
-            headers: dict[str, str | bytes] = {**self._stream_headers(), "Last-Event-ID": reader.last_id}
             with contextlib.suppress(Gone):
-                response = self._sender.opened(call.flight, "GET", headers, None, call.patience.left)
-                with contextlib.closing(response):
-                    if 300 <= response.status_code < 500:
-                        return False
-                    if response.status_code < 300 and self._has_answer(call, response, following):
-                        return True
+                answered = self._has_rest(call, following)
+                if answered is not None:
+                    return answered
             failures = failures + 1 if following.last_id == reader.last_id else 0
             reader = following
         return False
+
+    def _has_rest(self, call: Call, reader: EventReader) -> bool | None:
+        """Ask for the rest of a stream; returns whether it has the answer, None when it may come later."""
+        headers: dict[str, str | bytes] = {**self._stream_headers(), "Last-Event-ID": reader.last_id}
+        opened = self._sender.opened(call.flight, "GET", headers, None, call.patience.left)
+        with contextlib.closing(opened) as response:
+            if response.status_code >= 300:
+                return None if response.status_code >= 500 else False
+            return self._has_answer(call, response, reader) or None
 
     def _post(self, call: Call, body: bytes) -> None:
         """Send a message that is not answered."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,7 +20,13 @@ MAX_WORDS = 500
 
 UNREACHABLE = (502, 503, 504)
 _LOST = (404, 410)
-_SESSION_WORDS = ("session", "not initialized")
+_NOT_EXPECTED = (400, 404, 405, 406, 411, 415, 501)
+"""What is answered to a POST that is not expected: the first three by the specification, the others by proxies."""
+_LOST_SESSION = re.compile(
+    r"session[^.]{0,60}\b(?:not found|unknown|invalid|expired|terminated|does not exist|required|missing)"
+    r"|\b(?:no|no valid|invalid|unknown|missing|expired)\b[^.]{0,40}\bsession|not initialized",
+    re.IGNORECASE,
+)
 _SESSION_CODES = (-32000, -32001, -32600, -32603)
 INTERNAL_ERROR = -32603
 
@@ -40,17 +47,15 @@ class Problem:
     @property
     def is_lost_session(self) -> bool:
         """Whether it means, for a request with a session id, that the server does not know the session: 404 by the
-        specification, 400 with such words by many servers."""
+        specification, 400, 401 or 503 with such words by many servers."""
         if self.reported is not None and self.reported["code"] not in _SESSION_CODES:
             return False
-        return self.status in _LOST or (
-            self.status == 400 and any(each in self.words.lower() for each in _SESSION_WORDS)
-        )
+        return self.status in _LOST or bool(_LOST_SESSION.search(self.words))
 
     @property
     def may_be_old(self) -> bool:
         """Whether a server of 2024-11-05 may be at this address: it does not expect a POST there."""
-        return self.status in (400, 404, 405) and self.reported is None
+        return self.status in _NOT_EXPECTED and self.reported is None
 
     def as_error(self) -> dict[str, Any]:
         """The error of a JSON-RPC answer. code: the server's, or the HTTP status where it has given none."""
@@ -70,8 +75,9 @@ def problem_of(response: requests.Response, sender: Sender) -> Problem:
         reported = without_secrets(reported, sender, response)
     words = str(reported["message"]) if reported else sender.blotted(_words(body, content), response)
     words = in_a_line(words, MAX_WORDS)
-    message = _message(response, sender, words)
-    return Problem(response.status_code, reported, words, message, told_by(response.headers).retry_after)
+    wait = told_by(response.headers).retry_after
+    message = _message(response, sender, words) + (f" (ask again after {wait:.0f} s)" if wait else "")
+    return Problem(response.status_code, reported, words, message, wait)
 
 
 def without_secrets(

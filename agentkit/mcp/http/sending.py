@@ -202,7 +202,7 @@ class Sender:
                 method,
                 url,
                 data=body,
-                headers=headers,  # type: ignore[arg-type]
+                headers=headers,
                 timeout=(min(CONNECT_TIMEOUT, max(seconds, 0.01)), None),
                 stream=True,
                 allow_redirects=False,
@@ -240,8 +240,7 @@ class Sender:
         location = response.headers.get("Location")
         if response.status_code not in (_KEPT if method != "GET" else _REDIRECTS) or not location:
             return None
-        target = joined(response.url, location)
-        return target if target is not None and is_same_server(response.url, target) else None
+        return redirected(response.url, location)
 
     def blotted(self, text: str, response: requests.Response | None = None) -> str:
         """A text of the server without what authorizes requests to it."""
@@ -280,13 +279,25 @@ def joined(base: str, location: str) -> str | None:
 
 
 def is_same_server(base: str, target: str) -> bool:
-    """Whether what authorizes requests to one URL may be sent to another: the same scheme, host and port, or its HTTPS
-    instead of its HTTP."""
+    """Whether what authorizes requests to one URL may be sent to another: the same scheme, host and port."""
+    return _origin(urlsplit(base)) == _origin(urlsplit(target))
+
+
+def redirected(base: str, location: str) -> str | None:
+    """The URL of a redirect that stays at the server, over TLS where either of the two is; None for another.
+
+    Servers behind a proxy that ends TLS redirect to HTTP, since they don't know better.
+    """
+    target = joined(base, location)
+    if target is None:
+        return None
     before, after = urlsplit(base), urlsplit(target)
-    if _origin(before) == _origin(after):
-        return True
-    is_upgrade = (_origin(before)[0], _origin(after)[0]) == ("http", "https")
-    return is_upgrade and before.hostname == after.hostname and before.port in (None, 80) and after.port in (None, 443)
+    if before.scheme == after.scheme or before.hostname != after.hostname:
+        return target if is_same_server(base, target) else None
+    if before.scheme == "https":
+        is_same = after.scheme == "http" and after.port in (None, 80, before.port)
+        return after._replace(scheme="https", netloc=before.netloc.rpartition("@")[2]).geturl() if is_same else None
+    return target if after.scheme == "https" and before.port in (None, 80) and after.port in (None, 443) else None
 
 
 def shown_location(location: str) -> str:
@@ -302,11 +313,11 @@ def _checked_url(url: object) -> SplitResult:
     if not isinstance(url, str):
         raise ConfigurationError(f"the URL of an MCP server has to be a text, and is a {type(url).__name__}")
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(url)
         is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_valid = False
-    if not is_valid or url != url.strip() or not url.isprintable():
+    if not is_valid or " " in url or not url.isprintable():
         raise ConfigurationError(
             f"{shown_location(url)!r} is not the URL of an MCP server: write http://host:port/mcp or https://host/mcp"
         )

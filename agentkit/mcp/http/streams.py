@@ -68,6 +68,11 @@ class _Stream:
     def _run(self) -> None:
         raise NotImplementedError
 
+    @contextlib.contextmanager
+    def _opened(self, headers: Mapping[str, str | bytes]) -> Iterator[requests.Response]:
+        with self._flight, contextlib.closing(self._sender.opened(self._flight, "GET", headers)) as response:
+            yield response
+
     def _deliver(self, message: Any) -> None:
         calls = self._calls()
         if calls is not None:
@@ -94,15 +99,13 @@ class Listening(_Stream):
     def _read(self, reader: EventReader) -> bool:
         """Read the stream to its end; returns whether it is to be opened again."""
         headers = {**self._headers, "Last-Event-ID": reader.last_id} if reader.last_id else self._headers
-        with self._flight:
-            response = self._sender.opened(self._flight, "GET", headers)
-            with contextlib.closing(response):
-                if response.status_code >= 500 or response.status_code == 429:
-                    return True
-                if not is_event_stream(response):  # most often 405: the server has no such stream
-                    return False
-                for message in messages(self._sender, self._flight, response, reader):
-                    self._deliver(message)
+        with self._opened(headers) as response:
+            if response.status_code >= 500 or response.status_code == 429:
+                return True
+            if not is_event_stream(response):  # most often 405: the server has no such stream
+                return False
+            for message in messages(self._sender, self._flight, response, reader):
+                self._deliver(message)
         return True
 
 
@@ -134,16 +137,14 @@ class OldTransport(_Stream):
             calls.fail(Gone(f"{self._sender.where} has closed the connection"))
 
     def _read(self) -> None:
-        with self._flight:
-            response = self._sender.opened(self._flight, "GET", self._headers)
-            with contextlib.closing(response):
-                if not is_event_stream(response):
-                    return
-                for message in messages(self._sender, self._flight, response, EventReader(named=("endpoint",))):
-                    if isinstance(message.get("endpoint"), str) and "jsonrpc" not in message:
-                        self._name(response.url, message["endpoint"])
-                    else:
-                        self._deliver(message)
+        with self._opened(self._headers) as response:
+            if not is_event_stream(response):
+                return
+            for message in messages(self._sender, self._flight, response, EventReader(named=("endpoint",))):
+                if isinstance(message.get("endpoint"), str) and "jsonrpc" not in message:
+                    self._name(response.url, message["endpoint"])
+                else:
+                    self._deliver(message)
 
     def _name(self, base: str, endpoint: str) -> None:
         target = joined(base, endpoint)
