@@ -139,7 +139,9 @@ LAYERS = [
     ["toolbox", "record", "history.text_calls", "tooling.earlier_result", "tooling.toolset", "running.parallel_calls"],
     ["running.agent_tools", "running.offered_tools"],
     ["backend", "backends.usage", "repair", "sessions.damage", "text.prompt"],
-    ["mcp.schemas", "mcp.connection"],
+    ["mcp.schemas"],
+    ["mcp.run_questions"],
+    ["mcp.connection"],
     ["mcp.server_tool"],
     ["mcp.resources", "mcp.selections"],
     ["mcp.listing"],
@@ -521,11 +523,12 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     }
     # net.stored_keys is what `resolve` reads; VLMRun() replaces a package that reads it; net.outgoing reads what each
     # HTTP library would read by itself; the process of an isolated tool gets the program's, that of a reader of
-    # documents what Python needs and no key, that of an MCP server what programs need; telemetry.otel reads what all
-    # instrumentations of OpenTelemetry read
+    # documents what Python needs and no key, that of an MCP server what programs need; mcp.config replaces the
+    # variables in a file of servers; telemetry.otel reads what all instrumentations of OpenTelemetry read
     assert direct == {
         "net.stored_keys",
         "mcp.command",
+        "mcp.config",
         "cli.config",
         "retrieval.embeddings",
         "backends.vlmrun",

@@ -9,6 +9,7 @@ from agentkit.mcp.channel import Patience
 from agentkit.mcp.client import Client
 from agentkit.mcp.errors import MCPError
 from agentkit.mcp.param_headers import param_headers
+from agentkit.mcp.run_questions import RunQuestions, declined
 from agentkit.mcp.settings import Settings
 from agentkit.tools import Context
 
@@ -36,9 +37,8 @@ class Connection:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.changes = Changes()
-        self.client = Client(
-            settings.open_channel, settings.label, settings.timeout, ask=settings.ask, changed=self.changes.add
-        )
+        ask = settings.ask or declined  # servers are told that they may ask
+        self.client = Client(settings.open_channel, settings.label, settings.timeout, ask=ask, changed=self.changes.add)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         self.settings.check_pickle(int(protocol))
@@ -60,10 +60,10 @@ class Connection:
         once more where the connection ends. timeout: seconds without a sign of life; None: the server's. Raises Gone,
         Slow, MCPError."""
         headers = param_headers(entry, arguments) if self.settings.is_url else None
-        patience = self.patience(context, timeout)
+        patience, ask = self.patience(context, timeout), self.settings.ask or RunQuestions(context)
         try:
             return self.client.call_tool(
-                entry["name"], arguments, read_only=read_only, patience=patience, headers=headers
+                entry["name"], arguments, read_only=read_only, patience=patience, headers=headers, ask=ask
             )
         except MCPError as error:
             if error.code in UNKNOWN_TOOL:

@@ -120,7 +120,7 @@ class MCP(ServerTools):
     headers, auth: of an HTTP server; `auth` is any of requests' (`requests.auth.AuthBase`). trust_hints: a tool of an
     HTTP server that is said to change nothing (`readOnlyHint`) is read-only; the tools of a command are in any case;
     all others have effects. ask: gets an answer to what the server asks a person in the middle of a call
-    (`agentkit.mcp.Question`); without it each question is declined. strict: a run raises what goes wrong with the
+    (`agentkit.mcp.Question`); without it the run pauses as for an approval (see `Context.ask`). strict: a run raises what goes wrong with the
     server's start; else it goes on without its tools, a warning is logged, and the next run tries again.
 
     Shared by agents and threads. Pickled and copied as its arguments.

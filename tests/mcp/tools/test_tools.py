@@ -393,6 +393,31 @@ def test_a_question_of_a_server_is_answered(server: Make, era: str) -> None:
 
 
 @ERAS
-def test_without_a_function_a_question_is_declined(server: Make, era: str) -> None:
+def test_without_a_function_the_run_pauses_for_a_question(server: Make, planned: Planned, era: str) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "pattern": "^(a+)+$"}}, "required": ["n"]}
+    tools = server(entry("it"), era=era, results={"it": {"ask": {"message": "How many?", "requestedSchema": schema}}})
+    agent = Agent(ScriptedBackend(("it", {}), "Done."), tools=[tools])
+    paused = agent.run("Go on.")
+    (call,) = paused.pending
+    assert call.question is not None
+    assert call.question.text == "good asks: How many?"
+    result = agent.resume(paused.messages, approve={call.id: {"n": "3"}})
+    assert json.loads(result.tool_calls[-1].response) == {"action": "accept", "content": {"n": 3}}
+    assert result.output == "Done."
+    assert len(planned.requests("tools/call")) == (2 if era == "legacy" else 3)
+
+
+@ERAS
+def test_a_question_that_is_refused_makes_no_call(server: Make, planned: Planned, era: str) -> None:
+    tools = server(entry("it"), era=era, results={"it": {"ask": {"message": "Sure?", "requestedSchema": {}}}})
+    agent = Agent(ScriptedBackend(("it", {}), "Done."), tools=[tools])
+    paused = agent.run("Go on.")
+    result = agent.resume(paused.messages, approve={paused.pending[0].id: "not today"})
+    assert "not today" in result.tool_calls[-1].response
+    assert len(planned.requests("tools/call")) == 1
+
+
+@ERAS
+def test_outside_of_a_run_a_question_is_declined(server: Make, era: str) -> None:
     tools = server(entry("it"), era=era, results={"it": {"ask": {"message": "Your name?", "requestedSchema": {}}}})
-    assert json.loads(answer(tools, "it").text) == {"action": "decline"}
+    assert json.loads(tools["it"]()) == {"action": "decline"}
