@@ -22,6 +22,9 @@ MAX_NESTED = 10
 INTERNAL_ERROR = -32603
 
 
+_DECODER = json.JSONDecoder(parse_constant=str)
+
+
 class Progress(str):
     """What a server says of a call that it works on."""
 
@@ -87,7 +90,7 @@ class Calls:
         if not text:
             return
         try:
-            message = json.loads(text, parse_constant=str)
+            message = _DECODER.decode(text)
         except (ValueError, RecursionError):
             self._skip("a line that is no message")
             return

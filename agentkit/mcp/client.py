@@ -304,8 +304,11 @@ class Client(Closable):
         return self._once(opening, call, params)
 
     def _once(self, opening: Opening, call: "_Call", params: Mapping[str, Any]) -> dict[str, Any]:
-        with self._in_flight.waiting(call.patience, call.ask):
+        flight = self._in_flight.begin(call.patience, call.ask)
+        try:
             return opening.exchange(call.method, params, call.patience, call.headers)
+        finally:
+            self._in_flight.end(flight)
 
     def _drop(self, opening: Opening) -> None:
         """Let the next call open another connection."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,18 +29,18 @@ class InFlight:
         self._ask = ask
         self._flights: list[Flight] = []
 
-    @contextlib.contextmanager
-    def waiting(self, patience: Patience, ask: Ask | None) -> Iterator[None]:
-        """While a call waits. Raises what `ask` has raised for it, instead of its result or error."""
+    def begin(self, patience: Patience, ask: Ask | None) -> Flight:
+        """A call waits from now on."""
         flight = Flight(patience, ask)
         self._flights.append(flight)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(ValueError):  # in a forked child
-                self._flights.remove(flight)
-            if flight.raised is not None:
-                raise flight.raised
+        return flight
+
+    def end(self, flight: Flight) -> None:
+        """A call does not wait any more. Raises what `ask` has raised for it, instead of its result or error."""
+        if flight in self._flights:  # in a forked child it is not
+            self._flights.remove(flight)
+        if flight.raised is not None:
+            raise flight.raised
 
     def answer(self, question: Question) -> dict[str, Any]:
         """What an old server is told, which does not say to which call its question belongs: no call ends meanwhile."""
