@@ -55,6 +55,7 @@ LAYERS = [
         "net.learned",
         "net.model_names",
         "net.stored_keys",
+        "mcp.command",
         "net.drain",
         "tooling.json_tokens",
         "tooling.latency",
@@ -80,11 +81,11 @@ LAYERS = [
     ["tooling.options", "tooling.pickling", "tooling.docstrings", "tooling.hints"],
     ["tooling.results", "tooling.long_results", "tooling.checked_types"],
     ["tooling.outcome"],
-    ["mcp.errors", "mcp.channel", "mcp.param_headers"],
-    ["mcp.http.sending"],
-    ["mcp.http.calls", "mcp.http.problems"],
-    ["mcp.http.streams"],
-    ["mcp.http.channel"],
+    ["mcp.errors", "mcp.channel", "mcp.command", "mcp.lines", "mcp.param_headers"],
+    ["mcp.pipes", "mcp.calls", "mcp.questions", "mcp.handshake", "mcp.http.sending"],
+    ["mcp.process", "mcp.in_flight", "mcp.inbox", "mcp.http.calls", "mcp.http.problems"],
+    ["mcp.stdio", "mcp.opening", "mcp.http.streams"],
+    ["mcp.client", "mcp.http.channel"],
     ["mcp.http"],
     ["tooling.result_cache"],
     ["tooling.signature", "tooling.hidden", "tooling.schema_forms"],
@@ -512,9 +513,11 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     }
     # net.stored_keys is what `resolve` reads; VLMRun() replaces a package that reads it; net.outgoing reads what each
     # HTTP library would read by itself; the process of an isolated tool gets the program's, that of a reader of
-    # documents what Python needs and no key; telemetry.otel reads what all instrumentations of OpenTelemetry read
+    # documents what Python needs and no key, that of an MCP server what programs need; telemetry.otel reads what all
+    # instrumentations of OpenTelemetry read
     assert direct == {
         "net.stored_keys",
+        "mcp.command",
         "cli.config",
         "retrieval.embeddings",
         "backends.vlmrun",

@@ -11,7 +11,7 @@ from typing import Any
 from agentkit._threads import POLL_INTERVAL
 from agentkit.mcp.channel import Heard, Message, Patience
 from agentkit.mcp.errors import Gone, Slow
-from agentkit.mcp.lines import Lines, TooLong
+from agentkit.mcp.lines import MAX_LINE, Lines, TooLong
 
 logger = logging.getLogger("agentkit")
 
@@ -20,6 +20,9 @@ LOOK_SECONDS = 0.25
 MAX_NESTED = 10
 """A batch in a batch in ... is read this deep."""
 INTERNAL_ERROR = -32603
+
+
+_DECODER = json.JSONDecoder(parse_constant=str)
 
 
 class Progress(str):
@@ -80,13 +83,14 @@ class Calls:
 
     def _read(self, line: bytes | TooLong) -> None:
         if isinstance(line, TooLong):
-            self._answer(line.id, {"error": {"code": INTERNAL_ERROR, "message": "the answer is longer than 64 MB"}})
+            error = {"code": INTERNAL_ERROR, "message": f"the answer is longer than {MAX_LINE:,} bytes"}
+            self._answer(line.id, {"error": error})
             return
         text = line.decode("utf-8", "replace").strip("\ufeff \t\r\n")
         if not text:
             return
         try:
-            message = json.loads(text, parse_constant=str)
+            message = _DECODER.decode(text)
         except (ValueError, RecursionError):
             self._skip("a line that is no message")
             return
@@ -148,7 +152,8 @@ def wait_for_answer(answers: Waiting, patience: Patience, look: Callable[[], Non
         patience.heard(str(item))
     if patience.is_cancelled:
         raise Slow("the call was cancelled")
-    raise Slow(f"the server has not answered within {time.monotonic() - begun:.3g} seconds; the request was cancelled")
+    seconds = round(time.monotonic() - begun, 1)
+    raise Slow(f"the server has not answered within {seconds:g} seconds; the request was cancelled")
 
 
 def _number(value: object) -> int:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,11 @@ from agentkit._text import short_repr
 from agentkit.errors import AgentkitError, ConfigurationError
 from agentkit.mcp.channel import Channel, Heard, Patience
 from agentkit.mcp.errors import Gone, MCPError, Slow
-from agentkit.mcp.handshake import METHOD_NOT_FOUND, Introduction, Server
+from agentkit.mcp.handshake import INVALID_ANSWER, METHOD_NOT_FOUND, Introduction, Server
+from agentkit.mcp.in_flight import InFlight
 from agentkit.mcp.inbox import Inbox
 from agentkit.mcp.opening import Opening
-from agentkit.mcp.questions import Ask, answer_to_request
+from agentkit.mcp.questions import Ask, answer_to, answer_to_request
 
 logger = logging.getLogger("agentkit")
 
@@ -52,27 +53,16 @@ class Listed:
     ttl: float | None = None
 
 
-class _InFlight:
-    """The calls that wait for their answers: a question to a person must not end them."""
+@dataclass(frozen=True)
+class _Call:
+    """A request, as `Client.request` has it."""
 
-    def __init__(self) -> None:
-        self._patiences: list[Patience] = []
-
-    @contextlib.contextmanager
-    def waiting(self, patience: Patience) -> Iterator[None]:
-        self._patiences.append(patience)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(ValueError):  # in a forked child
-                self._patiences.remove(patience)
-
-    @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            for patience in list(self._patiences):
-                stack.enter_context(patience.asking())
-            yield
+    method: str
+    params: Mapping[str, Any]
+    patience: Patience
+    read_only: bool
+    headers: Mapping[str, str] | None
+    ask: Ask | None
 
 
 class Client(Closable):
@@ -124,8 +114,8 @@ class Client(Closable):
         self._opening: Opening | None = None
         self._closings = 0
         self._starts: deque[float] = deque(maxlen=MAX_STARTS)
-        self._in_flight = _InFlight()
-        self._inbox = Inbox(self._label, self._ask, self._changed, self._in_flight.asking)
+        self._in_flight = InFlight(self._ask)
+        self._inbox = Inbox(self._label, self._in_flight.answer, self._changed)
 
     def begin(self) -> None:
         """Start the server without waiting for it; what goes wrong is raised by the next call."""
@@ -150,13 +140,16 @@ class Client(Closable):
         *,
         read_only: bool = True,
         headers: Mapping[str, str] | None = None,
+        ask: Ask | None = None,
     ) -> dict[str, Any]:
         """Send a request and return its result. Questions in between are answered. read_only: it may be sent once more
-        to a fresh server when the connection ends. headers: for a channel over HTTP. Raises what `server` raises."""
+        to a fresh server when the connection ends. headers: for a channel over HTTP. ask: instead of the client's, for
+        questions of this call (without the client's, servers are told that they can't ask). Raises what `server`
+        raises, and what `ask` does."""
         notice_fork()
-        patience = patience or Patience(self._timeout)
+        call = _Call(method, params or {}, patience or Patience(self._timeout), read_only, headers, ask or self._ask)
         try:
-            return self._complete(method, params or {}, patience, read_only, headers)
+            return self._complete(call)
         except AgentkitError as error:
             may_have_run = isinstance(error, Gone | Slow) and error.sent
             raise self._named(error, not read_only and may_have_run) from None
@@ -169,11 +162,12 @@ class Client(Closable):
         read_only: bool = False,
         patience: Patience | None = None,
         headers: Mapping[str, str] | None = None,
+        ask: Ask | None = None,
     ) -> dict[str, Any]:
-        """Call a tool and return its result object; one with `isError` too. Raises what `server` raises; for a tool
+        """Call a tool and return its result object; one with `isError` too. Raises what `request` raises; for a tool
         with effects whose connection ended, the message says that it is not known whether it had an effect."""
         params = {"name": name, "arguments": dict(arguments)}
-        return self.request("tools/call", params, patience, read_only=read_only, headers=headers)
+        return self.request("tools/call", params, patience, read_only=read_only, headers=headers, ask=ask)
 
     def list_all(self, method: str, key: str, patience: Patience | None = None) -> Listed:
         """All pages of a list, such as `list_all("tools/list", "tools")`. Stops at a cursor that it has seen, and after
@@ -182,27 +176,32 @@ class Client(Closable):
         patience = patience or Patience(self._timeout)
         items: list[dict[str, Any]] = []
         ttl: float | None = None
-        seen: set[str] = set()
         cursor: Any = None
-        for _ in range(MAX_PAGES):
-            try:
-                page = self.request(method, {} if cursor is None else {"cursor": cursor}, patience)
-            except MCPError as error:
-                if error.code == METHOD_NOT_FOUND:
-                    return Listed(items, ttl)
-                raise
-            patience.heard()
+        seen: set[str] = set()
+        while (page := self._page(method, cursor, patience)) is not None:
             found = page.get(key)
             items += [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
             ttl = _shorter(ttl, page.get("ttlMs"))
             cursor = page.get("nextCursor")
-            if not cursor or str(cursor) in seen or len(items) > MAX_ITEMS:
+            if not cursor and len(items) <= MAX_ITEMS:
+                break
+            if str(cursor) in seen or len(items) > MAX_ITEMS or len(seen) + 1 == MAX_PAGES:
+                why = "repeats a page" if str(cursor) in seen else "has more than is read"
+                logger.warning("MCP server %s: the list %s %s", self._label, method, why)
                 break
             seen.add(str(cursor))
-        if cursor:
-            why = "has more than is read" if str(cursor) not in seen or len(items) > MAX_ITEMS else "repeats a page"
-            logger.warning("MCP server %s: %s %s", self._label, method, why)
         return Listed(items[:MAX_ITEMS], ttl)
+
+    def _page(self, method: str, cursor: Any, patience: Patience) -> dict[str, Any] | None:
+        """A page of a list; None where the server has no such method."""
+        try:
+            page = self.request(method, {} if cursor is None else {"cursor": cursor}, patience)
+        except MCPError as error:
+            if error.code == METHOD_NOT_FOUND:
+                return None
+            raise
+        patience.heard()
+        return page
 
     def close(self) -> None:
         """End the connection, and the process of the server. A later call starts it again."""
@@ -241,7 +240,7 @@ class Client(Closable):
 
     def _note(self, last: Opening) -> None:
         """Note that a connection has ended; called with the lock. Raises Gone when a process has ended too often."""
-        self._may_discover = not last.ends_at_discover
+        self._may_discover = not last.fails_at_discover
         if not last.is_process:
             return
         if not self._starts or self._starts[-1] != last.at:
@@ -254,55 +253,42 @@ class Client(Closable):
                 sent=False,
             )
 
-    def _complete(
-        self,
-        method: str,
-        params: Mapping[str, Any],
-        patience: Patience,
-        read_only: bool,
-        headers: Mapping[str, str] | None,
-    ) -> dict[str, Any]:
+    def _complete(self, call: "_Call") -> dict[str, Any]:
         """Send a request until its result is complete: a server of 2026-07-28 may ask for more first."""
         more: Mapping[str, Any] = {}
         pause = FIRST_PAUSE
         for _ in range(MAX_ROUNDS):
-            result = self._twice(method, {**params, **more}, patience, read_only, headers)
+            result = self._twice(call, {**call.params, **more})
             if result.get("resultType") != "input_required":
                 return result
             questions = result.get("inputRequests")
             more = {}
             if isinstance(questions, dict) and questions:
-                more, pause = {"inputResponses": self._answers(questions, patience)}, FIRST_PAUSE
-            elif not _paused(pause, patience):
+                more, pause = {"inputResponses": self._answers(questions, call)}, FIRST_PAUSE
+            elif not _paused(pause, call.patience):
                 raise Slow("the server has put off the call for too long")
             pause = min(2 * pause, MAX_PAUSE)
             if isinstance(result.get("requestState"), str):
                 more = {**more, "requestState": result["requestState"]}
-        raise MCPError(f"the server has asked for more {MAX_ROUNDS} times in one call", -32603)
+        raise MCPError(f"the server has asked for more {MAX_ROUNDS} times in one call", INVALID_ANSWER)
 
-    def _answers(self, questions: Mapping[str, Any], patience: Patience) -> dict[str, Any]:
+    def _answers(self, questions: Mapping[str, Any], call: "_Call") -> dict[str, Any]:
         answers = {}
-        with patience.asking():
+        with call.patience.asking():
             for key, each in questions.items():
-                answers[key] = answer_to_request(each if isinstance(each, dict) else {}, self._label, self._ask)
+                request = each if isinstance(each, dict) else {}
+                answers[key] = answer_to_request(request, self._label, lambda question: answer_to(question, call.ask))
         return answers
 
-    def _twice(
-        self,
-        method: str,
-        params: Mapping[str, Any],
-        patience: Patience,
-        read_only: bool,
-        headers: Mapping[str, str] | None,
-    ) -> dict[str, Any]:
+    def _twice(self, call: "_Call", params: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request, and once more to a fresh connection where the first has not run it, or may run it twice."""
         closings = self._closings
         opening = self._current()
-        opening.wait(patience)
+        opening.wait(call.patience)
         try:
-            return self._once(opening, method, params, patience, headers)
+            return self._once(opening, call, params)
         except Gone as gone:
-            if (gone.sent and not read_only) or patience.left <= 0 or self._closings != closings:
+            if (gone.sent and not call.read_only) or call.patience.left <= 0 or self._closings != closings:
                 raise
             ended = gone
         except MCPError as error:
@@ -312,21 +298,17 @@ class Client(Closable):
             self._drop(opening)
         try:
             opening = self._current()
-            opening.wait(patience)
+            opening.wait(call.patience)
         except Gone as gone:
             raise ended from gone
-        return self._once(opening, method, params, patience, headers)
+        return self._once(opening, call, params)
 
-    def _once(
-        self,
-        opening: Opening,
-        method: str,
-        params: Mapping[str, Any],
-        patience: Patience,
-        headers: Mapping[str, str] | None,
-    ) -> dict[str, Any]:
-        with self._in_flight.waiting(patience):
-            return opening.exchange(method, params, patience, headers)
+    def _once(self, opening: Opening, call: "_Call", params: Mapping[str, Any]) -> dict[str, Any]:
+        flight = self._in_flight.begin(call.patience, call.ask)
+        try:
+            return opening.exchange(call.method, params, call.patience, call.headers)
+        finally:
+            self._in_flight.end(flight)
 
     def _drop(self, opening: Opening) -> None:
         """Let the next call open another connection."""

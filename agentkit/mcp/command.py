@@ -63,6 +63,8 @@ class Command:
             for name, value in os.environ.items()
             if name.upper() in _PASSED_ON or name.upper().startswith(_PASSED_ON_BEGINNINGS)
         }
+        if os.name == "nt":  # MCP is UTF-8; Python's pipes are not, there
+            passed_on["PYTHONUTF8"] = "1"
         return {**passed_on, **self.env}
 
     def arguments(self) -> list[str]:

@@ -69,10 +69,12 @@ class Introduction:
 
 
 class Handshake:
-    """Finds out what a server speaks, and tells the channel. exchange: sends a request and returns its result."""
+    """Finds out what a server speaks, and tells the channel. exchange: sends a request and returns its result.
+    was_silent: it has not answered "server/discover", or not in time."""
 
     def __init__(self, channel: Channel, introduction: Introduction, exchange: Exchange) -> None:
         self._channel, self._introduction, self._exchange = channel, introduction, exchange
+        self.was_silent = False
 
     def discover(self, patience: Patience) -> Server | None:
         """Ask for the versions of a modern server; None for a server that is none. Raises Gone where it ends at that,
@@ -95,6 +97,7 @@ class Handshake:
         except Slow:
             if patience.left <= 0:
                 raise
+            self.was_silent = True
             return None
         except MCPError as error:
             supported = supported_versions(error)

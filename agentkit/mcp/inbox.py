@@ -14,7 +14,7 @@ from agentkit._threads import WORKERS
 from agentkit.errors import ToolError
 from agentkit.mcp.channel import Message
 from agentkit.mcp.errors import MCPError
-from agentkit.mcp.questions import Ask, answer_to_request
+from agentkit.mcp.questions import DECLINE, Question, answer_to_request
 from agentkit.tooling.error_log import log_raised
 
 logger = logging.getLogger("agentkit")
@@ -26,15 +26,15 @@ MAX_QUESTIONS = 8
 CHANGED = "notifications/tools/list_changed"
 
 Reply = Callable[[Message], None]
-Asking = Callable[[], contextlib.AbstractContextManager[object]]
+AnswerTo = Callable[[Question], dict[str, Any]]
 
 
 class Inbox:
-    """Answers the messages of one server. reply: sends an answer. asking: is entered while a person is asked. changed:
-    is called when the tools have changed."""
+    """Answers the messages of one server. answer: what it is told on a question; may take long. changed: is called when
+    the tools have changed."""
 
-    def __init__(self, label: str, ask: Ask | None, changed: Callable[[], None] | None, asking: Asking) -> None:
-        self._label, self._ask, self._changed, self._asking = label, ask, changed, asking
+    def __init__(self, label: str, answer: AnswerTo, changed: Callable[[], None] | None) -> None:
+        self._label, self._answer_to, self._changed = label, answer, changed
         self._waiting: deque[tuple[Message, Reply]] = deque()
         self._lock = threading.Lock()
         self._is_answering = False
@@ -68,12 +68,12 @@ class Inbox:
     def _take(self, message: Message, reply: Reply) -> None:
         if message["method"] == CHANGED:
             self._tell_changed()
-        elif message["method"] == "elicitation/create" and self._ask is not None and self._questions < MAX_QUESTIONS:
+        elif message["method"] == "elicitation/create" and self._questions < MAX_QUESTIONS:
             with self._lock:
                 self._questions += 1
             WORKERS.submit(lambda: self._ask_person(message, reply))
         else:
-            self._answer(message, reply, None)
+            self._answer(message, reply, lambda question: dict(DECLINE))
 
     def _tell_changed(self) -> None:
         if self._changed is not None:
@@ -84,19 +84,16 @@ class Inbox:
 
     def _ask_person(self, message: Message, reply: Reply) -> None:
         try:
-            with self._asking():
-                self._answer(message, reply, self._ask)
+            self._answer(message, reply, self._answer_to)
         finally:
             with self._lock:
                 self._questions -= 1
 
-    def _answer(self, message: Message, reply: Reply, ask: Ask | None) -> None:
+    def _answer(self, message: Message, reply: Reply, answer_to: AnswerTo) -> None:
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
         try:
-            answer["result"] = answer_to_request(message, self._label, ask)
+            answer["result"] = answer_to_request(message, self._label, answer_to)
         except MCPError as error:
             answer["error"] = {"code": error.code, "message": str(error)}
-        except ToolError:
-            answer["result"] = {"action": "cancel"}
         with contextlib.suppress(ToolError):  # the server has ended, or does not read
             reply(answer)

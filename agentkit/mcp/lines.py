@@ -30,8 +30,8 @@ class TooLong:
 class Lines:
     """Puts lines together."""
 
-    def __init__(self, max_size: int = MAX_LINE) -> None:
-        self._max_size = max_size
+    def __init__(self) -> None:
+        self._max_size = MAX_LINE
         self._parts: list[bytes] = []
         self._size = 0
         self._head: bytes | None = None  # of a line that is too long

@@ -45,7 +45,7 @@ class Opening:
     """A connection, from its start to its end.
 
     introduction: what the server is told of us. hear: what its own messages are given to, and how they are answered.
-    may_discover: False where the server is known to end at "server/discover".
+    may_discover: False where the server is known to end, or to get stuck, at "server/discover".
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Opening:
     ) -> None:
         self._open_channel, self._introduction, self._hear = open_channel, introduction, hear
         self._seconds = patience
-        self.ends_at_discover = not may_discover
+        self.fails_at_discover = not may_discover
         self.at = time.monotonic()
         self._cancel = threading.Event()
         self._is_ready = threading.Event()
@@ -139,16 +139,20 @@ class Opening:
     def _introduced(self) -> Server:
         patience = Patience(self._seconds, time.monotonic() + self._seconds, self._cancel)
         handshake = self._opened()
-        server = None
-        if not self.ends_at_discover:
-            try:
-                server = handshake.discover(patience)
-            except Gone:  # some servers end at any first request but "initialize"
-                self._close_channel()
-                handshake = self._opened()
-                server = handshake.initialize(patience)
-                self.ends_at_discover = True
-        return server or handshake.initialize(patience)
+        if self.fails_at_discover:
+            return handshake.initialize(patience)
+        try:
+            server = handshake.discover(patience)
+        except Gone:  # some servers end at any first request but "initialize"
+            self._close_channel()
+            server = self._opened().initialize(patience)
+            self.fails_at_discover = True
+            return server
+        try:
+            return server or handshake.initialize(patience)
+        except Slow:
+            self.fails_at_discover = handshake.was_silent  # perhaps it is stuck since then
+            raise
 
     def _opened(self) -> Handshake:
         self._channel = channel = self._open_channel(_weakly(self._heard))

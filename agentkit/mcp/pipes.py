@@ -63,10 +63,13 @@ class PolledInput:
         self._is_closing = False
 
     def write(self, line: bytes, patience: Patience) -> None:
-        if not came(lambda seconds: self._lock.acquire(timeout=seconds), patience):
+        if not self._lock.acquire(blocking=False) and not came(
+            lambda seconds: self._lock.acquire(timeout=seconds), patience
+        ):
             raise Slow(f"{NOT_READ}; the request was not sent", sent=False)
         try:
-            self._unsent = self._rest_of(self._unsent, patience)
+            if self._unsent:
+                self._unsent = self._rest_of(self._unsent, patience)
             rest = line if self._unsent else self._rest_of(line, patience)
             if 0 < len(rest) < len(line):
                 self._unsent = rest
@@ -93,18 +96,18 @@ class PolledInput:
 
     def _rest_of(self, data: bytes, patience: Patience) -> bytes:
         """Write; returns what could not be written in time."""
-        left = memoryview(data)
-        while left:
+        written = 0
+        while written < len(data):
             if self._is_closing:
                 raise Gone("the connection was closed before the request was sent", sent=False)
             try:
-                left = left[os.write(self._stream.fileno(), left) :]
+                written += os.write(self._stream.fileno(), memoryview(data)[written:] if written else data)
             except BlockingIOError:
                 if not came(self._wait, patience):
                     break
             except OSError:
                 raise Gone("the server has ended before the request was sent", sent=False) from None
-        return bytes(left)
+        return data[written:]
 
     def _wait(self, seconds: float) -> bool:
         poll = select.poll()
@@ -199,26 +202,20 @@ class PolledOutputs:
             self._poll.register(number, select.POLLIN)
 
     def next(self, seconds: float | None) -> bool:
-        came = self._poll.poll(None if seconds is None else seconds * 1000)
-        for number, _ in came:
-            data = self._read(number)
-            if data is None:
+        ready = self._poll.poll(None if seconds is None else seconds * 1000)
+        for number, _ in ready:
+            try:
+                data = os.read(number, READ_SIZE)
+            except BlockingIOError:
                 continue
-            if number in self._sinks and data:
+            except OSError:
+                data = b""
+            if data and number != self._woken:
                 self._sinks[number](data)
                 continue
             self._poll.unregister(number)  # it has ended, or this was woken
             self.is_over = self.is_over or number == self._stdout
-        return bool(came)
-
-    @staticmethod
-    def _read(number: int) -> bytes | None:
-        try:
-            return os.read(number, READ_SIZE)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b""
+        return bool(ready)
 
     def wake(self) -> None:
         with contextlib.suppress(OSError):  # the pipe is full, or closed

@@ -33,18 +33,21 @@ are asked for. None or False: declined."""
 
 Ask = Callable[[Question], Answer]
 """Gets an answer. It is called in the thread of the call, or in one of agentkit's threads where an old server asks (up
-to 2025-11-25); several questions may be open at once. When it raises ToolError, the call of a modern server ends with
-that; the question is cancelled, as it is when anything else is raised."""
+to 2025-11-25); several questions may be open at once. The call ends with a ToolError that it raises, and with what is
+no Exception; any other exception is logged, and the server told that the question was cancelled."""
+
+CANCEL: Mapping[str, Any] = {"action": "cancel"}
+DECLINE: Mapping[str, Any] = {"action": "decline"}
 
 
 def answer_to(question: Question, ask: Ask | None) -> dict[str, Any]:
-    """What a server is told: an `ElicitResult`. Raises ToolError when `ask` does."""
+    """What a server is told: an `ElicitResult`. Raises ToolError, and what is no Exception, when `ask` does."""
     if ask is None:
-        return {"action": "decline"}
+        return dict(DECLINE)
     try:
         answer = ask(question)
         if answer is None or answer is False:
-            return {"action": "decline"}
+            return dict(DECLINE)
         if question.url is not None:
             return {"action": "accept"}
         given = answer if isinstance(answer, Mapping) else {}
@@ -56,20 +59,22 @@ def answer_to(question: Question, ask: Ask | None) -> dict[str, Any]:
         raise
     except Exception as error:  # noqa: BLE001 - a function of the user's
         log_raised(logger, logging.WARNING, "ask, for a question of an MCP server, raised", error, ask)
-        return {"action": "cancel"}
+        return dict(CANCEL)
     return {"action": "accept", "content": content}
 
 
-def answer_to_request(request: Mapping[str, Any], server: str, ask: Ask | None) -> dict[str, Any]:
-    """The result of a request that a server makes of a client. Raises MCPError for what clients of ours don't do, and
-    ToolError when `ask` does."""
+def answer_to_request(
+    request: Mapping[str, Any], server: str, answer: Callable[[Question], dict[str, Any]]
+) -> dict[str, Any]:
+    """The result of a request that a server makes of a client. answer: what it is told on a question. Raises MCPError
+    for what clients of ours don't do, and what `answer` raises."""
     method, params = request.get("method"), request.get("params")
     if method == "ping":
         return {}
     if method != "elicitation/create":
         raise MCPError(f"the client does not support {str(method)[:80]}", METHOD_NOT_FOUND)
     question = question_of(params if isinstance(params, dict) else {}, server)
-    return {"action": "decline"} if question is None else answer_to(question, ask)
+    return dict(DECLINE) if question is None else answer(question)
 
 
 def question_of(params: Mapping[str, Any], server: str) -> Question | None:

@@ -11,7 +11,7 @@ from agentkit.errors import ToolError
 from agentkit.mcp.calls import Calls, wait_for_answer
 from agentkit.mcp.channel import Heard, Message, Patience
 from agentkit.mcp.command import Command
-from agentkit.mcp.errors import Gone, Slow
+from agentkit.mcp.errors import Gone
 from agentkit.mcp.process import Process
 
 NOT_CANCELLED = ("initialize", "server/discover")
@@ -83,11 +83,11 @@ class Stdio(Closable):
         try:
             self._process.input.write(line, patience)
             return wait_for_answer(answers, patience, self._process.end_if_ended)
-        except Slow:
-            self._cancel(message)
-            raise
         except Gone as gone:
             raise self._whole(gone) from None
+        except BaseException:  # Slow, Ctrl-C
+            self._cancel(message)
+            raise
         finally:
             self._calls.forget(number)
 

@@ -2,8 +2,8 @@
 
     python -ISX utf8 bad_server.py [--era VERSION] [--start FAULT] [--ignore eof,term] [--note FILE]
 
---era: "modern", or the version of "initialize" that it answers. --start: a fault at the first request. --note: a file to
-which it appends a word at each start and each call.
+--era: "modern", or the version of "initialize" that it answers. --start: a fault at the first request. --note: a file
+to which it appends a word at each start and each call.
 """
 
 import json
@@ -40,6 +40,7 @@ class Server:
         self.has_answer = threading.Condition()
         self.initialized = False
         self.listening: object = None
+        self.stuck = False
         self.asked = 0
 
     # the protocol
@@ -81,7 +82,7 @@ class Server:
         try:
             result = self.answer(id, method, params)
         except LookupError as error:
-            say({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "Method not found: %s" % error}})
+            say({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": f"Method not found: {error}"}})
             return
         if result is not None:
             say({"jsonrpc": "2.0", "id": id, "result": result})
@@ -122,12 +123,12 @@ class Server:
             tools, following = pages[self.options["list"]]
         else:
             number = int(cursor or 0)
-            tools, following = [{"name": "t%d" % number}], str(number + 1) if number < 2 else None
+            tools, following = [{"name": f"t{number}"}], str(number + 1) if number < 2 else None
         return {"tools": tools, "ttlMs": 5000 - 1000 * len(str(cursor or "")), "nextCursor": following}
 
     def ask_client(self, method: str, params: dict, seconds: float = 20.0) -> dict:
         self.asked += 1
-        id = "question-%d" % self.asked
+        id = f"question-{self.asked}"
         say({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
         with self.has_answer:
             self.has_answer.wait_for(lambda: id in self.answers, seconds)
@@ -140,6 +141,12 @@ class Server:
 
     def start_silent_at_discover(self, id: object, method: str) -> None:
         return
+
+    def start_stuck_at_discover(self, id: object, method: str) -> None:
+        if method == "server/discover":
+            self.stuck = True
+        while self.stuck:
+            time.sleep(3600)
 
     def start_die(self, id: object, method: str) -> None:
         os.write(2, b"Error: the database is locked\n")
@@ -216,9 +223,7 @@ class Server:
             + b"\n"
         )
         write(b'{"jsonrpc": "2.0", "method": 5}\n{"method": "notifications/progress", "params": []}\n')
-        write(
-            b'{"id": [1], "result": {}}\n{"id": {}, "result": {}}\n{"id": true, "result": {}}\n{"id": 1.5, "error": {}}\n'
-        )
+        write(b'{"id": [1], "result": {}}\n{"id": {}, "result": {}}\n{"id": true, "result": {}}\n')
         return text("after the garbage")
 
     def tool_log_lines(self, id: object, params: dict) -> dict:
@@ -279,7 +284,7 @@ class Server:
         given = params["arguments"]
         token = params["_meta"]["progressToken"]
         for number in range(given["times"]):
-            note = {"progressToken": token, "progress": number, "total": given["times"], "message": "step %d" % number}
+            note = {"progressToken": token, "progress": number, "total": given["times"], "message": f"step {number}"}
             say({"jsonrpc": "2.0", "method": "notifications/progress", "params": note})
             time.sleep(given["seconds"])
         return text("done")
@@ -300,7 +305,7 @@ class Server:
 
     def tool_pings(self, id: object, params: dict) -> dict:
         for number in range(500):
-            say({"jsonrpc": "2.0", "id": "ping-%d" % number, "method": "ping"})
+            say({"jsonrpc": "2.0", "id": f"ping-{number}", "method": "ping"})
         return text(json.dumps(self.ask_client("ping", {})))
 
     def tool_asks_for(self, id: object, params: dict) -> dict:
@@ -321,7 +326,7 @@ class Server:
     def tool_change(self, id: object, params: dict) -> dict:
         for _ in range(50):
             say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
-        return text("listening: %s" % (self.listening is not None))
+        return text(f"listening: {self.listening is not None}")
 
 
 def main() -> None:
