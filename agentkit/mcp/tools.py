@@ -117,11 +117,11 @@ class MCP(ServerTools):
     shell; the server is started when it is first needed, and again when it has ended. name: a word for it, which begins
     the name of a tool that would have the name of another one. timeout: seconds without a sign of life after which a
     call ends. env: variables of the server's process, in addition to those that each program needs; cwd: its folder.
-    headers, auth: of an HTTP server; `auth` is any of requests' (`requests.auth.AuthBase`). trust_hints: a tool of an
-    HTTP server that is said to change nothing (`readOnlyHint`) is read-only; the tools of a command are in any case;
-    all others have effects. ask: gets an answer to what the server asks a person in the middle of a call
-    (`agentkit.mcp.Question`); without it the run pauses as for an approval (see `Context.ask`). strict: a run raises what goes wrong with the
-    server's start; else it goes on without its tools, a warning is logged, and the next run tries again.
+    headers, auth: of an HTTP server; `auth` is any of requests' (`requests.auth.AuthBase`). trust_hints: an HTTP server
+    is believed that a tool changes nothing (`readOnlyHint`), as a command is; all other tools have effects. ask: gets an
+    answer to what the server asks a person in the middle of a call (`agentkit.mcp.Question`); without it the run pauses
+    as for an approval (see `Context.ask`). strict: a run raises what goes wrong with the server's start; else it goes on
+    without its tools, a warning is logged, and the next run tries again.
 
     Shared by agents and threads. Pickled and copied as its arguments.
 
