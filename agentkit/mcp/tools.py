@@ -118,10 +118,10 @@ class MCP(ServerTools):
     the name of a tool that would have the name of another one. timeout: seconds without a sign of life after which a
     call ends. env: variables of the server's process, in addition to those that each program needs; cwd: its folder.
     headers, auth: of an HTTP server; `auth` is any of requests' (`requests.auth.AuthBase`). trust_hints: an HTTP server
-    is believed that a tool changes nothing (`readOnlyHint`), as a command is; all other tools have effects. ask: gets an
-    answer to what the server asks a person in the middle of a call (`agentkit.mcp.Question`); without it the run pauses
-    as for an approval (see `Context.ask`). strict: a run raises what goes wrong with the server's start; else it goes on
-    without its tools, a warning is logged, and the next run tries again.
+    is believed that a tool changes nothing (`readOnlyHint`), as a command is; all other tools have effects. ask: gets
+    an answer to what the server asks a person in the middle of a call (`agentkit.mcp.Question`); without it the run
+    pauses as for an approval (see `Context.ask`). strict: a run raises what goes wrong with the server's start; else it
+    goes on without its tools, a warning is logged, and the next run tries again.
 
     Shared by agents and threads. Pickled and copied as its arguments.
 
