@@ -1,6 +1,7 @@
 """JSON as people write it into configuration files: with comments, and commas behind the last value."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +15,8 @@ def read_commented(text: str) -> tuple[Any, list[str]]:
     def pairs(given: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(given)
         if len(made) < len(given):
-            names = [name for name, _ in given]
-            doubled.update(dict.fromkeys(name for name in made if names.count(name) > 1))
+            counts = Counter(name for name, _ in given)
+            doubled.update(dict.fromkeys(name for name in made if counts[name] > 1))
         return made
 
     try:
