@@ -6,7 +6,7 @@ from typing import Any
 
 from agentkit._forking import freed_by_forks
 from agentkit.mcp.channel import Patience
-from agentkit.mcp.client import Client
+from agentkit.mcp.client import MIN_START_SECONDS, Client
 from agentkit.mcp.errors import MCPError
 from agentkit.mcp.param_headers import param_headers
 from agentkit.mcp.run_questions import RunQuestions, declined
@@ -69,6 +69,11 @@ class Connection:
             if error.code in UNKNOWN_TOOL:
                 self.changes.add()
             raise
+
+    def start(self) -> None:
+        """Wait until the server has started, which may take longer than a call: some are downloaded first. Raises Gone,
+        Slow, MCPError, and ConfigurationError for what can't be started."""
+        self.client.server(self.patience(timeout=max(self.settings.timeout, MIN_START_SECONDS)))
 
     def patience(self, context: Context | None = None, timeout: float | None = None) -> Patience:
         """How long a request waits that is made in a run."""

@@ -40,6 +40,7 @@ class Lister:
 
         Raises Gone, Slow, MCPError, and ConfigurationError for a server that can't be started.
         """
+        server.start()
         listed = server.client.list_all("tools/list", "tools", server.patience())
         entries = dict(self._usable(listed.items))
         names = shown_names(entries)

@@ -1,6 +1,7 @@
 """The tools of an MCP server as tools of an agent: names, descriptions, effects, arguments, options."""
 
 import json
+import sys
 import threading
 import time
 from typing import Any
@@ -15,7 +16,7 @@ from agentkit.mcp.server_tool import prefixed_name, shown_names
 from agentkit.mcp.settings import Settings
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.definition import NAME
-from tests.mcp.tools.planned import Make, Planned, answer, entry, text
+from tests.mcp.tools.planned import SERVER, Make, Planned, answer, entry, text
 
 READS = {"annotations": {"readOnlyHint": True}}
 ERAS = pytest.mark.parametrize("era", ["legacy", "modern"])
@@ -270,11 +271,19 @@ def test_a_tool_that_is_said_to_be_read_only_is_sent_again_after_its_server_has_
 
 def test_the_timeout_of_a_tool_is_that_of_its_calls(planned: Planned, tmp_path: Any) -> None:
     planned.set(entry("it"), results={"it": {"waits": str(tmp_path / "go")}})
-    with MCP(planned.words(), "good", timeout=0.2) as tools:
+    with MCP(planned.words(), "good", timeout=5) as tools:
         with pytest.raises(Slow):
-            tools["it"]()
-        threading.Timer(0.6, (tmp_path / "go").touch).start()
+            tools.replace(timeout=0.2)["it"]()
+        threading.Timer(0.5, (tmp_path / "go").touch).start()
         assert tools.replace(timeout=60)["it"]() == "(done; there is no output)"
+
+
+def test_a_server_may_take_longer_to_start_than_a_call(planned: Planned) -> None:
+    planned.set(entry("it"))
+    code = f"import sys, time; time.sleep(1); sys.argv[1:] = {planned.words()[-2:]!r}; import runpy"
+    code += f"; runpy.run_path({str(SERVER)!r}, run_name='__main__')"
+    with MCP([sys.executable, "-S", "-c", code], "good", timeout=0.5) as tools:
+        assert [each.name for each in tools.tools()] == ["it"]
 
 
 @pytest.mark.parametrize(
