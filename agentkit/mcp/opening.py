@@ -94,7 +94,7 @@ class Opening:
 
     def ended_by(self) -> str:
         """How it has ended."""
-        return str(self._error or getattr(self._channel, "ended_by", ""))
+        return getattr(self._channel, "ended_by", "") if self._error is None else str(self._error)
 
     @property
     def is_process(self) -> bool:

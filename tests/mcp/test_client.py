@@ -18,7 +18,7 @@ from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, MCPError, Slow
 from agentkit.mcp.questions import Answer, Ask, Question
 from agentkit.net.trace_headers import TRACE_HEADERS
-from tests.mcp.servers import bad, process_of, text_of
+from tests.mcp.servers import bad, process_of_one_use, text_of
 from tests.support.waiting import until
 
 OLD = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
@@ -249,7 +249,7 @@ def test_a_server_that_ends_again_and_again_is_started_three_times_a_minute(monk
 
 def test_a_user_who_closes_it_may_start_a_server_as_often_as_they_want() -> None:
     with bad() as client:
-        assert len({(process_of(client), client.close())[0] for _ in range(5)}) == 5
+        assert len({process_of_one_use(client) for _ in range(5)}) == 5
 
 
 @pytest.mark.parametrize("kind", ["gone", "everything", "spec"])
