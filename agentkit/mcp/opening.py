@@ -124,6 +124,8 @@ class Opening:
         self._close_channel()
 
     def _run(self) -> None:
+        if self._is_ready.is_set():  # it was given up, as no thread could be started
+            return
         try:
             self._server = self._introduced()
         except BaseException as error:  # noqa: BLE001 - raised in the threads that wait

@@ -206,10 +206,12 @@ class PolledOutputs:
                 continue
             except OSError:
                 data = b""
-            if data and number != self._woken:
+            if number == self._woken:
+                continue
+            if data:
                 self._sinks[number](data)
                 continue
-            self._poll.unregister(number)  # it has ended, or this was woken
+            self._poll.unregister(number)  # it has ended
             self.is_over = self.is_over or number == self._stdout
         return bool(ready)
 
@@ -233,7 +235,6 @@ class ThreadedOutputs:
         self._is_closed = False
         self._on_stdout = on_stdout
         self._read: queue.Queue[tuple[Sink, bytes] | None] = queue.Queue(maxsize=16)
-        self._streams = stdout, stderr
         for stream, sink in ((stdout, on_stdout), (stderr, on_stderr)):
             threading.Thread(target=self._keep_reading, args=(stream, sink), name="agentkit-mcp", daemon=True).start()
 

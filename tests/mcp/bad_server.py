@@ -326,6 +326,11 @@ class Server:
     def tool_never_enough(self, id: Any, params: Any) -> Any:
         return {"resultType": "input_required", "requestState": "again"}
 
+    def tool_always_asks(self, id: Any, params: Any) -> Any:
+        form = {"message": "And?", "requestedSchema": {"type": "object", "properties": {}}}
+        request = {"method": "elicitation/create", "params": form}
+        return {"resultType": "input_required", "inputRequests": {"q": request}}
+
     def tool_change(self, id: Any, params: Any) -> Any:
         for _ in range(50):
             say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
