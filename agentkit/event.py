@@ -95,7 +95,7 @@ class OpenCall:
     name: str
     arguments: dict[str, Any]
     raw_arguments: str
-    question: Question | None = None
+    question: Question | None = field(default=None, metadata={"in_json": "if any"})
 
 
 class _Messages:
@@ -126,9 +126,9 @@ class Result(Generic[T]):
     a person's approval or answer, when stopped is "approval". unknown_calls: calls that an earlier run of the session
     had started when it was killed: whether they had an effect is not known. replayed: the request was answered by an
     earlier run, whose answer this is; its usage is not counted again. finish_reason: of the last reply, as the server
-    sent it, or agentkit.backend.NO_ANSWER of a backend that only looks things up; "" when there was none. models: what each model
-    took of `usage`, by its name, in the order of first use; with that of nested agents, without tool calls and seconds.
-    first_new: the index in `messages` of the first message of this run.
+    sent it, or agentkit.backend.NO_ANSWER of a backend that only looks things up; "" when there was none. models: what
+    each model took of `usage`, by its name, in the order of first use; with that of nested agents, without tool calls
+    and seconds. first_new: the index in `messages` of the first message of this run.
     """
 
     output: T

@@ -3,8 +3,9 @@
 {"event": "tool_finished", "at": 2.731604, "record": {"id": "call_1", "name": "search", ...}, "adds": [...]}
 
 The command line prints it with --json, HTTP and MQTT send it (with fields of their own beside it), and a session stores
-usage in it. An object has the fields of the class it stands for. What JSON can't represent becomes what pydantic makes
-of it (a model or a dataclass an object, a time ISO 8601, bytes base64), NaN and infinity null, anything else its text.
+usage in it. An object has the fields of the class it stands for (`question` of an open call only where it asks one).
+What JSON can't represent becomes what pydantic makes of it (a model or a dataclass an object, a time ISO 8601, bytes
+base64), NaN and infinity null, anything else its text.
 """
 
 import math
@@ -120,8 +121,9 @@ def last_frame(usage: Usage, stopped: str) -> dict[str, Any]:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    shown = (field.name for field in fields(value) if field.metadata.get("in_json", True))
-    return {name: _json(getattr(value, name)) for name in shown}
+    shown = {field.name: field.metadata.get("in_json", True) for field in fields(value)}
+    values = {name: getattr(value, name) for name, is_shown in shown.items() if is_shown}
+    return {name: _json(each) for name, each in values.items() if each is not None or shown[name] != "if any"}
 
 
 def _json(value: Any, inside: tuple[int, ...] = ()) -> Any:
