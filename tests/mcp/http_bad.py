@@ -33,7 +33,7 @@ class Request:
 
     @property
     def message(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads(self.body) if self.body else {}
+        loaded: dict[str, Any] = json.loads(self.body) if self.body.startswith(b"{") else {}
         return loaded
 
     @property
