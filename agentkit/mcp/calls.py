@@ -12,6 +12,7 @@ from agentkit._threads import POLL_INTERVAL
 from agentkit.mcp.channel import Heard, Message, Patience
 from agentkit.mcp.errors import Gone, Slow
 from agentkit.mcp.lines import MAX_LINE, Lines, TooLong
+from agentkit.tooling.error_log import log_raised
 
 logger = logging.getLogger("agentkit")
 
@@ -91,7 +92,7 @@ class Calls:
             return
         try:
             message = _DECODER.decode(text)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, MemoryError):
             self._skip("a line that is no message")
             return
         self._take(message)
@@ -111,7 +112,10 @@ class Calls:
 
     def _hear(self, message: Message) -> None:
         if message["method"] != "notifications/progress":
-            self._heard(message)
+            try:
+                self._heard(message)
+            except Exception as error:  # noqa: BLE001 - the connection goes on
+                log_raised(logger, logging.WARNING, "what hears an MCP server raised", error)
             return
         params = message.get("params")
         if isinstance(params, dict):

@@ -40,6 +40,7 @@ MAX_STARTS, STARTS_WITHIN = 3, 60.0
 MAX_PAGES, MAX_ITEMS = 1_000, 10_000
 MAX_ROUNDS = 10
 """How often a server may ask for more in one call."""
+PAGE_REQUIRED = -32042
 FIRST_PAUSE, MAX_PAUSE = 0.05, 0.25
 """Seconds before a request is sent again that a server has put off, without a question."""
 DOUBT = "it is not known whether the call had an effect"
@@ -254,23 +255,40 @@ class Client(Closable):
             )
 
     def _complete(self, call: "_Call") -> dict[str, Any]:
-        """Send a request until its result is complete: a server of 2026-07-28 may ask for more first."""
+        """Send a request until its result is complete: a server of 2026-07-28 may ask for more first, or put it off."""
         more: Mapping[str, Any] = {}
-        pause = FIRST_PAUSE
-        for _ in range(MAX_ROUNDS):
-            result = self._twice(call, {**call.params, **more})
+        rounds, pause = 0, FIRST_PAUSE
+        while rounds < MAX_ROUNDS:
+            try:
+                result = self._twice(call, {**call.params, **more})
+            except MCPError as error:
+                if not self._has_agreed(error, call):
+                    raise
+                rounds += 1
+                continue
             if result.get("resultType") != "input_required":
                 return result
-            questions = result.get("inputRequests")
-            more = {}
+            questions, state = result.get("inputRequests"), result.get("requestState")
+            more = {"requestState": state} if isinstance(state, str) else {}
             if isinstance(questions, dict) and questions:
-                more, pause = {"inputResponses": self._answers(questions, call)}, FIRST_PAUSE
-            elif not _paused(pause, call.patience):
-                raise Slow("the server has put off the call for too long")
-            pause = min(2 * pause, MAX_PAUSE)
-            if isinstance(result.get("requestState"), str):
-                more = {**more, "requestState": result["requestState"]}
+                more = {**more, "inputResponses": self._answers(questions, call)}
+                rounds, pause = rounds + 1, FIRST_PAUSE
+            else:
+                _wait(pause, call.patience)
+                pause = min(2 * pause, MAX_PAUSE)
         raise MCPError(f"the server has asked for more {MAX_ROUNDS} times in one call", INVALID_ANSWER)
+
+    def _has_agreed(self, error: MCPError, call: "_Call") -> bool:
+        """Whether a server of 2025-11-25 has refused a call until a person has visited pages, and they have."""
+        pages = error.data.get("elicitations") if error.code == PAGE_REQUIRED and isinstance(error.data, dict) else None
+        if not isinstance(pages, list) or not pages:
+            return False
+        requests = {
+            str(number): {"method": "elicitation/create", "params": {"mode": "url", **page}}
+            for number, page in enumerate(pages)
+            if isinstance(page, dict)
+        }
+        return all(answer["action"] == "accept" for answer in self._answers(requests, call).values())
 
     def _answers(self, questions: Mapping[str, Any], call: "_Call") -> dict[str, Any]:
         answers = {}
@@ -304,6 +322,8 @@ class Client(Closable):
         return self._once(opening, call, params)
 
     def _once(self, opening: Opening, call: "_Call", params: Mapping[str, Any]) -> dict[str, Any]:
+        if call.patience.left <= 0:
+            raise Slow("there is no time left for the call", sent=False)
         flight = self._in_flight.begin(call.patience, call.ask)
         try:
             return opening.exchange(call.method, params, call.patience, call.headers)
@@ -311,24 +331,20 @@ class Client(Closable):
             self._in_flight.end(flight)
 
     def _drop(self, opening: Opening) -> None:
-        """Let the next call open another connection."""
+        """Let the next call open another connection; calls that still wait on this one are not disturbed."""
         with self._lock:
             if self._opening is opening:
                 self._opening = None
-        opening.close()
 
 
 _ELICITATION: Mapping[str, Any] = {"form": {}, "url": {}}
 
 
-def _paused(seconds: float, patience: Patience) -> bool:
-    """Wait a moment; returns whether there is patience left."""
-    end = time.monotonic() + min(seconds, patience.left)
-    if patience.cancel is not None:
-        patience.cancel.wait(max(0.0, end - time.monotonic()))
-    else:
-        time.sleep(max(0.0, end - time.monotonic()))
-    return patience.left > 0
+def _wait(seconds: float, patience: Patience) -> None:
+    """Wait a moment. Raises Slow when there is no patience left then."""
+    (patience.cancel or threading.Event()).wait(min(seconds, patience.left))
+    if patience.left <= 0:
+        raise Slow("the server has put off the call for too long")
 
 
 def _shorter(ttl: float | None, milliseconds: object) -> float | None:

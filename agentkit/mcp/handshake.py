@@ -151,8 +151,9 @@ def result_of(answer: Message) -> dict[str, Any]:
     if not isinstance(error, dict):
         raise MCPError(_told(error), INVALID_ANSWER)
     code, message = error.get("code"), error.get("message")
-    is_code = isinstance(code, int) and not isinstance(code, bool)
-    raise MCPError(_told(message or "(no message)"), code if is_code else INVALID_ANSWER, error.get("data"))
+    if not isinstance(code, int) or isinstance(code, bool):
+        code = INVALID_ANSWER
+    raise MCPError(_told(message or "(no message)"), code, error.get("data"))
 
 
 def supported_versions(error: MCPError) -> list[Any]:

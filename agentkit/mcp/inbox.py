@@ -54,7 +54,7 @@ class Inbox:
         WORKERS.submit(self._answer_all)
 
     def _is_known_news(self, message: Message) -> bool:
-        return message["method"] == CHANGED and self._waiting[-1][0]["method"] == CHANGED
+        return {message["method"], self._waiting[-1][0]["method"]} == {CHANGED}
 
     def _answer_all(self) -> None:
         while True:

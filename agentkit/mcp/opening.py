@@ -94,7 +94,7 @@ class Opening:
 
     def ended_by(self) -> str:
         """How it has ended."""
-        return str(self._error or getattr(self._channel, "ended_by", ""))
+        return getattr(self._channel, "ended_by", "") if self._error is None else str(self._error)
 
     @property
     def is_process(self) -> bool:
@@ -124,6 +124,8 @@ class Opening:
         self._close_channel()
 
     def _run(self) -> None:
+        if self._is_ready.is_set():  # it was given up, as no thread could be started
+            return
         try:
             self._server = self._introduced()
         except BaseException as error:  # noqa: BLE001 - raised in the threads that wait

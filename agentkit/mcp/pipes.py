@@ -127,7 +127,7 @@ class ThreadedInput:
         if not came(lambda seconds: self._lock.acquire(timeout=seconds), patience):
             raise Slow(f"{NOT_READ}; the request was not sent", sent=False)
         written: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        WORKERS.submit(lambda: written.put(self._write(line)))  # releases the lock, perhaps long after this call
+        WORKERS.submit(lambda: self._write(line, written))  # releases the lock, perhaps long after this call
         results: list[bool] = []
 
         def wait(seconds: float) -> bool:
@@ -142,24 +142,20 @@ class ThreadedInput:
 
     def write_soon(self, line: bytes) -> None:
         if self._lock.acquire(timeout=POLL_INTERVAL):
-            WORKERS.submit(lambda: self._write(line))
+            WORKERS.submit(lambda: self._write(line, queue.SimpleQueue()))
 
     def close(self) -> None:
         self._is_closing = True
         if self._lock.acquire(timeout=2 * POLL_INTERVAL):  # else it is closed by the thread that writes
             self._finish()
 
-    def _write(self, line: bytes) -> bool:
-        try:
-            left = memoryview(line)
+    def _write(self, line: bytes, written: "queue.SimpleQueue[bool]") -> None:
+        left = memoryview(line)
+        with contextlib.suppress(OSError, ValueError):
             while left and not self._is_closing:
                 left = left[os.write(self._stream.fileno(), left) :]
-        except (OSError, ValueError):
-            return False
-        else:
-            return not left
-        finally:
-            self._finish()
+        self._finish()
+        written.put(not left)
 
     def _finish(self) -> None:
         if self._is_closing:
@@ -210,10 +206,12 @@ class PolledOutputs:
                 continue
             except OSError:
                 data = b""
-            if data and number != self._woken:
+            if number == self._woken:
+                continue
+            if data:
                 self._sinks[number](data)
                 continue
-            self._poll.unregister(number)  # it has ended, or this was woken
+            self._poll.unregister(number)  # it has ended
             self.is_over = self.is_over or number == self._stdout
         return bool(ready)
 
@@ -234,9 +232,9 @@ class ThreadedOutputs:
 
     def __init__(self, stdout: IO[bytes], stderr: IO[bytes], on_stdout: Sink, on_stderr: Sink) -> None:
         self.is_over = False
+        self._is_closed = False
         self._on_stdout = on_stdout
         self._read: queue.Queue[tuple[Sink, bytes] | None] = queue.Queue(maxsize=16)
-        self._streams = stdout, stderr
         for stream, sink in ((stdout, on_stdout), (stderr, on_stderr)):
             threading.Thread(target=self._keep_reading, args=(stream, sink), name="agentkit-mcp", daemon=True).start()
 
@@ -247,8 +245,15 @@ class ThreadedOutputs:
                 data = os.read(stream.fileno(), READ_SIZE)
             except (OSError, ValueError):
                 data = b""
-            self._read.put((sink, data))
+            self._hand_on(sink, data)
         stream.close()
+
+    def _hand_on(self, sink: Sink, data: bytes) -> None:
+        """Let `next` have a piece; nobody has it once this is closed."""
+        while not self._is_closed:
+            with contextlib.suppress(queue.Full):
+                self._read.put((sink, data), timeout=POLL_INTERVAL)
+                return
 
     def next(self, seconds: float | None) -> bool:
         try:
@@ -269,4 +274,4 @@ class ThreadedOutputs:
             self._read.put_nowait(None)
 
     def close(self) -> None:
-        return
+        self._is_closed = True

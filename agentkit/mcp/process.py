@@ -55,6 +55,7 @@ class Process:
 
     def __init__(self, command: Command, on_output: Sink, on_end: Callable[[Gone], None]) -> None:
         self._command, self._on_output, self._on_end = command, on_output, on_end
+        self._owner = os.getpid()
         self._stderr = bytearray()
         self._is_closing = threading.Event()
         self._last_output = time.monotonic()
@@ -89,9 +90,10 @@ class Process:
                 stream.close()
 
     def ask_to_end(self) -> None:
-        """Let the keeper end the process; waits for nothing."""
-        self._is_closing.set()
-        self._outputs.wake()
+        """Let the keeper end the process; waits for nothing. Nothing in a forked child, which shares the pipes."""
+        if os.getpid() == self._owner:
+            self._is_closing.set()
+            self._outputs.wake()
 
     def end(self) -> None:
         """End the process, and wait until that is done."""
@@ -119,18 +121,23 @@ class Process:
     # what the keeper does
 
     def _keep(self) -> None:
-        outputs = self._outputs
         try:
-            while not outputs.is_over and not self._is_closing.is_set():
-                outputs.next(None)
-            if not self._is_closing.is_set():
-                self._has_ended_within(STATUS_SECONDS)
-                self._drain()
-            self._on_end(self._gone())
+            self._read()
         finally:
-            self._end_process()
-            outputs.close()
-            _LIVE.all.discard(self)
+            try:
+                self._on_end(self._gone())
+            finally:
+                self._end_process()
+                self._outputs.close()
+                _LIVE.all.discard(self)
+
+    def _read(self) -> None:
+        """Read until the output ends, or the process is to end."""
+        while not self._outputs.is_over and not self._is_closing.is_set():
+            self._outputs.next(None)
+        if not self._is_closing.is_set():
+            self._has_ended_within(STATUS_SECONDS)
+            self._drain()
 
     def _take(self, data: bytes) -> None:
         self._last_output = time.monotonic()

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 MODERN = "2026-07-28"
 OUT = threading.Lock()
@@ -28,15 +29,15 @@ def say(message: object) -> None:
     write(json.dumps(message).encode() + b"\n")
 
 
-def text(words: str) -> dict:
+def text(words: str) -> Any:
     return {"content": [{"type": "text", "text": words}], "resultType": "complete"}
 
 
 class Server:
     def __init__(self, options: dict[str, str]) -> None:
         self.options = options
-        self.cancelled: list = []
-        self.answers: dict = {}
+        self.cancelled: list[Any] = []
+        self.answers: dict[str, Any] = {}
         self.has_answer = threading.Condition()
         self.initialized = False
         self.listening: object = None
@@ -62,8 +63,11 @@ class Server:
             elif message["method"] == "notifications/initialized":
                 self.initialized = True
             elif "id" in message:
+                name = message.get("params", {}).get("name")
+                if name == "closes_input":
+                    os.close(0)  # in the thread that reads: else it would read one more line
                 threading.Thread(target=self.take, args=(message,), daemon=True).start()
-                if message.get("params", {}).get("name") == "no_read":
+                if name in ("no_read", "closes_input"):
                     time.sleep(3600)
 
     def note(self, word: str) -> None:
@@ -71,7 +75,7 @@ class Server:
             with open(self.options["note"], "a") as file:
                 file.write(word + "\n")
 
-    def take(self, message: dict) -> None:
+    def take(self, message: Any) -> None:
         id, method, params = message["id"], message["method"], message.get("params", {})
         start = self.options["start"]
         if start:
@@ -87,7 +91,7 @@ class Server:
         if result is not None:
             say({"jsonrpc": "2.0", "id": id, "result": result})
 
-    def answer(self, id: object, method: str, params: dict) -> "dict | None":
+    def answer(self, id: Any, method: str, params: Any) -> Any:
         is_modern = self.options["era"] == "modern"
         info = {"name": "bad-server", "version": "1"}
         capabilities = {"tools": {"listChanged": True}}
@@ -117,16 +121,16 @@ class Server:
             return getattr(self, "tool_" + params["name"])(id, params)
         raise LookupError(method)
 
-    def tools(self, cursor: object) -> dict:
+    def tools(self, cursor: object) -> Any:
         pages = {"none": ([], None), "repeats": ([{"name": "a"}], "x"), "endless": ([{"name": "a"}], str(time.time()))}
         if self.options["list"] in pages:
             tools, following = pages[self.options["list"]]
         else:
-            number = int(cursor or 0)
+            number = int(str(cursor or 0))
             tools, following = [{"name": f"t{number}"}], str(number + 1) if number < 2 else None
         return {"tools": tools, "ttlMs": 5000 - 1000 * len(str(cursor or "")), "nextCursor": following}
 
-    def ask_client(self, method: str, params: dict, seconds: float = 20.0) -> dict:
+    def ask_client(self, method: str, params: Any, seconds: float = 20.0) -> Any:
         self.asked += 1
         id = f"question-{self.asked}"
         say({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
@@ -136,85 +140,85 @@ class Server:
 
     # faults at the start
 
-    def start_die_at_discover(self, id: object, method: str) -> None:
+    def start_die_at_discover(self, id: Any, method: str) -> None:
         os._exit(1)
 
-    def start_silent_at_discover(self, id: object, method: str) -> None:
+    def start_silent_at_discover(self, id: Any, method: str) -> None:
         return
 
-    def start_stuck_at_discover(self, id: object, method: str) -> None:
+    def start_stuck_at_discover(self, id: Any, method: str) -> None:
         if method == "server/discover":
             self.stuck = True
         while self.stuck:
             time.sleep(3600)
 
-    def start_die(self, id: object, method: str) -> None:
+    def start_die(self, id: Any, method: str) -> None:
         os.write(2, b"Error: the database is locked\n")
         os._exit(7)
 
-    def start_hang(self, id: object, method: str) -> None:
+    def start_hang(self, id: Any, method: str) -> None:
         time.sleep(3600)
 
-    def start_ping(self, id: object, method: str) -> None:
+    def start_ping(self, id: Any, method: str) -> None:
         self.ask_client("ping", {})
 
     # tools
 
-    def tool_echo(self, id: object, params: dict) -> dict:
+    def tool_echo(self, id: Any, params: Any) -> Any:
         return text(json.dumps(params.get("arguments", {})))
 
-    def tool_meta(self, id: object, params: dict) -> dict:
+    def tool_meta(self, id: Any, params: Any) -> Any:
         return text(json.dumps(params.get("_meta", {})))
 
-    def tool_environment(self, id: object, params: dict) -> dict:
+    def tool_environment(self, id: Any, params: Any) -> Any:
         return text(json.dumps(dict(os.environ)))
 
-    def tool_cwd(self, id: object, params: dict) -> dict:
+    def tool_cwd(self, id: Any, params: Any) -> Any:
         return text(os.getcwd())
 
-    def tool_pid(self, id: object, params: dict) -> dict:
+    def tool_pid(self, id: Any, params: Any) -> Any:
         return text(str(os.getpid()))
 
-    def tool_slow(self, id: object, params: dict) -> dict:
+    def tool_slow(self, id: Any, params: Any) -> Any:
         time.sleep(params["arguments"].get("seconds", 0.05))
         return text("done")
 
-    def tool_fails(self, id: object, params: dict) -> dict:
+    def tool_fails(self, id: Any, params: Any) -> Any:
         return {**text("the disk is full"), "isError": True}
 
-    def tool_error(self, id: object, params: dict) -> None:
+    def tool_error(self, id: Any, params: Any) -> None:
         say({"jsonrpc": "2.0", "id": id, "error": {"code": -32602, "message": "no such page", "data": {"page": 3}}})
 
-    def tool_die(self, id: object, params: dict) -> None:
+    def tool_die(self, id: Any, params: Any) -> None:
         os.write(2, b"Traceback (most recent call last):\nMemoryError: out of pages\n")
         os._exit(3)
 
-    def tool_die_once(self, id: object, params: dict) -> dict:
+    def tool_die_once(self, id: Any, params: Any) -> Any:
         with open(self.options["note"]) as file:
             if file.read().count("die_once") == 1:
                 os._exit(3)
         return text("alive")
 
-    def tool_killed(self, id: object, params: dict) -> None:
+    def tool_killed(self, id: Any, params: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def tool_hang(self, id: object, params: dict) -> None:
+    def tool_hang(self, id: Any, params: Any) -> None:
         return
 
-    def tool_no_read(self, id: object, params: dict) -> None:
+    def tool_no_read(self, id: Any, params: Any) -> None:
         return
 
-    def tool_half_line(self, id: object, params: dict) -> None:
+    def tool_half_line(self, id: Any, params: Any) -> None:
         write(b'{"jsonrpc": "2.0", "id": %d, "result": {"content": [{"type": "te' % id)
         os._exit(0)
 
-    def tool_half_line_and_silence(self, id: object, params: dict) -> None:
+    def tool_half_line_and_silence(self, id: Any, params: Any) -> None:
         with OUT:
             os.write(1, b'{"jsonrpc": "2.0", "id": %d, "result": {"content": [{"type": "te' % id)
             time.sleep(params.get("arguments", {}).get("seconds", 3600))
             os.write(1, b"\n")
 
-    def tool_garbage(self, id: object, params: dict) -> dict:
+    def tool_garbage(self, id: Any, params: Any) -> Any:
         write(
             b'\x00\xff\xfe{{{\n[1, 2\n"text"\n12\nnull\n[]\n[[[[]]]]\n{}\n'
             + b"[" * 100_000
@@ -226,61 +230,61 @@ class Server:
         write(b'{"id": [1], "result": {}}\n{"id": {}, "result": {}}\n{"id": true, "result": {}}\n')
         return text("after the garbage")
 
-    def tool_log_lines(self, id: object, params: dict) -> dict:
+    def tool_log_lines(self, id: Any, params: Any) -> Any:
         write(b"INFO: 12:00:01 starting the call\r\n\r\n" * 1000)
         say({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}})
         return text("after the log")
 
-    def tool_not_utf8(self, id: object, params: dict) -> None:
+    def tool_not_utf8(self, id: Any, params: Any) -> None:
         write(b'{"jsonrpc": "2.0", "id": %d, "result": {"content": [{"type": "text", "text": "caf\xe9"}]}}\n' % id)
 
-    def tool_bom(self, id: object, params: dict) -> None:
+    def tool_bom(self, id: Any, params: Any) -> None:
         write(b'\xef\xbb\xbf{"jsonrpc": "2.0", "id": %d, "result": {"content": []}}\r\n' % id)
 
-    def tool_nan(self, id: object, params: dict) -> None:
+    def tool_nan(self, id: Any, params: Any) -> None:
         write(b'{"jsonrpc": "2.0", "id": %d, "result": {"structuredContent": {"x": NaN}}}\n' % id)
 
-    def tool_big(self, id: object, params: dict) -> dict:
+    def tool_big(self, id: Any, params: Any) -> Any:
         return text("x" * params["arguments"].get("size", 20_000_000))
 
-    def tool_endless_line(self, id: object, params: dict) -> None:
+    def tool_endless_line(self, id: Any, params: Any) -> None:
         for _ in range(params["arguments"].get("pieces", 100)):
             write(b"x" * 1_000_000)
 
-    def tool_stderr(self, id: object, params: dict) -> dict:
+    def tool_stderr(self, id: Any, params: Any) -> Any:
         for _ in range(30):
             os.write(2, b"DEBUG a line of a log that nobody reads\n" * 1500)
         return text("after the log")
 
-    def tool_wrong_id(self, id: object, params: dict) -> dict:
+    def tool_wrong_id(self, id: Any, params: Any) -> Any:
         for wrong in (id + 1_000_000, -1, 0, "other", "", str(id) + "0", -id):
             say({"jsonrpc": "2.0", "id": wrong, "result": text("wrong")})
         return text("right")
 
-    def tool_only_wrong_id(self, id: object, params: dict) -> None:
+    def tool_only_wrong_id(self, id: Any, params: Any) -> None:
         say({"jsonrpc": "2.0", "id": id + 1_000_000, "result": text("wrong")})
 
-    def tool_text_id(self, id: object, params: dict) -> None:
+    def tool_text_id(self, id: Any, params: Any) -> None:
         say({"jsonrpc": "2.0", "id": str(id), "result": text("right")})
 
-    def tool_no_id(self, id: object, params: dict) -> None:
+    def tool_no_id(self, id: Any, params: Any) -> None:
         say({"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "Parse error"}})
 
-    def tool_twice(self, id: object, params: dict) -> dict:
+    def tool_twice(self, id: Any, params: Any) -> Any:
         say({"jsonrpc": "2.0", "id": id, "result": text("first")})
         return text("second")
 
-    def tool_batch(self, id: object, params: dict) -> None:
+    def tool_batch(self, id: Any, params: Any) -> None:
         note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {}}
         say([note, {"jsonrpc": "2.0", "id": id, "result": text("in a batch")}])
 
-    def tool_no_result(self, id: object, params: dict) -> None:
+    def tool_no_result(self, id: Any, params: Any) -> None:
         say({"jsonrpc": "2.0", "id": id, "result": None})
 
-    def tool_odd_error(self, id: object, params: dict) -> None:
+    def tool_odd_error(self, id: Any, params: Any) -> None:
         say({"jsonrpc": "2.0", "id": id, "error": "it broke"})
 
-    def tool_progress(self, id: object, params: dict) -> dict:
+    def tool_progress(self, id: Any, params: Any) -> Any:
         given = params["arguments"]
         token = params["_meta"]["progressToken"]
         for number in range(given["times"]):
@@ -289,30 +293,29 @@ class Server:
             time.sleep(given["seconds"])
         return text("done")
 
-    def tool_closes_output(self, id: object, params: dict) -> None:
+    def tool_closes_output(self, id: Any, params: Any) -> None:
         os.close(1)
 
-    def tool_closes_input(self, id: object, params: dict) -> dict:
-        os.close(0)
+    def tool_closes_input(self, id: Any, params: Any) -> Any:
         return text("closed")
 
-    def tool_leaves_a_child(self, id: object, params: dict) -> dict:
+    def tool_leaves_a_child(self, id: Any, params: Any) -> Any:
         return text(str(os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "3600")))
 
-    def tool_child_keeps_output(self, id: object, params: dict) -> None:
+    def tool_child_keeps_output(self, id: Any, params: Any) -> None:
         self.note(str(os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "3600")))
         os._exit(5)
 
-    def tool_pings(self, id: object, params: dict) -> dict:
+    def tool_pings(self, id: Any, params: Any) -> Any:
         for number in range(500):
             say({"jsonrpc": "2.0", "id": f"ping-{number}", "method": "ping"})
         return text(json.dumps(self.ask_client("ping", {})))
 
-    def tool_asks_for(self, id: object, params: dict) -> dict:
+    def tool_asks_for(self, id: Any, params: Any) -> Any:
         given = params["arguments"]
         return text(json.dumps(self.ask_client(given["method"], given.get("params", {}))))
 
-    def tool_needs_input(self, id: object, params: dict) -> dict:
+    def tool_needs_input(self, id: Any, params: Any) -> Any:
         answers = params.get("inputResponses")
         if params.get("requestState") == "second":
             return text(json.dumps(answers))
@@ -320,10 +323,15 @@ class Server:
         requests = params["arguments"].get("requests")
         return {**state, "inputRequests": requests} if requests else state
 
-    def tool_never_enough(self, id: object, params: dict) -> dict:
+    def tool_never_enough(self, id: Any, params: Any) -> Any:
         return {"resultType": "input_required", "requestState": "again"}
 
-    def tool_change(self, id: object, params: dict) -> dict:
+    def tool_always_asks(self, id: Any, params: Any) -> Any:
+        form = {"message": "And?", "requestedSchema": {"type": "object", "properties": {}}}
+        request = {"method": "elicitation/create", "params": form}
+        return {"resultType": "input_required", "inputRequests": {"q": request}}
+
+    def tool_change(self, id: Any, params: Any) -> Any:
         for _ in range(50):
             say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
         return text(f"listening: {self.listening is not None}")

@@ -20,7 +20,7 @@ def bad_command(**options: str) -> list[str]:
     return [sys.executable, "-ISX", "utf8", BAD_SERVER, *words]
 
 
-def client_of(command: Sequence[str], timeout: float = 20.0, **more: Any) -> Client:
+def client_of(command: str | Sequence[str], timeout: float = 20.0, **more: Any) -> Client:
     """A client of a server that this command starts."""
     return Client(lambda heard: Stdio(command, heard), "bad", timeout, **more)
 
@@ -38,6 +38,14 @@ def text_of(result: dict[str, Any]) -> str:
 def process_of(client: Client) -> int:
     """The process id of the server."""
     return int(text_of(client.call_tool("pid", {}, read_only=True)))
+
+
+def process_of_one_use(client: Client) -> int:
+    """The process id of the server, which is closed then."""
+    try:
+        return process_of(client)
+    finally:
+        client.close()
 
 
 def is_running(process: int) -> bool:

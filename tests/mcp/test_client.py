@@ -18,7 +18,7 @@ from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, MCPError, Slow
 from agentkit.mcp.questions import Answer, Ask, Question
 from agentkit.net.trace_headers import TRACE_HEADERS
-from tests.mcp.servers import bad, process_of, text_of
+from tests.mcp.servers import bad, process_of_one_use, text_of
 from tests.support.waiting import until
 
 OLD = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
@@ -249,7 +249,7 @@ def test_a_server_that_ends_again_and_again_is_started_three_times_a_minute(monk
 
 def test_a_user_who_closes_it_may_start_a_server_as_often_as_they_want() -> None:
     with bad() as client:
-        assert len({(process_of(client), client.close())[0] for _ in range(5)}) == 5
+        assert len({process_of_one_use(client) for _ in range(5)}) == 5
 
 
 @pytest.mark.parametrize("kind", ["gone", "everything", "spec"])
@@ -400,14 +400,60 @@ def test_what_the_client_does_not_support_is_refused(method: str) -> None:
         client.call_tool("needs_input", {"requests": {"q": {"method": method}}})
 
 
-def test_a_server_that_puts_a_call_off_is_asked_again_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "MAX_PAUSE", 0.05)
-    with bad() as client:
+def test_a_server_that_puts_a_call_off_is_asked_again_as_long_as_there_is_patience(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    with bad(note=str(note)) as client:
         assert text_of(client.call_tool("needs_input", {})) == "null"
-        with pytest.raises(MCPError, match="10 times"):
-            client.call_tool("never_enough", {})
-        with pytest.raises(Slow):
-            client.call_tool("never_enough", {}, patience=Patience(0.2))
+        with pytest.raises(Slow, match="put off"):
+            client.call_tool("never_enough", {}, patience=Patience(1.0))
+        assert 3 <= note.read_text().count("never_enough") <= 10
+
+
+def test_a_server_that_asks_again_and_again_is_asked_ten_times() -> None:
+    asked: list[Question] = []
+    with bad(ask=asked.append) as client, pytest.raises(MCPError, match="10 times"):
+        client.call_tool("always_asks", {})
+    assert len(asked) == 10
+
+
+def test_a_call_that_is_refused_until_a_person_has_visited_a_page_is_made_then() -> None:
+    calls: list[str] = []
+
+    def server(message: Mapping[str, Any]) -> Any:
+        if message["method"] == "tools/call":
+            calls.append(message["method"])
+            if len(calls) == 1:
+                raise MCPError("sign in first", -32042, {"elicitations": [PAGE]})
+            return {"content": []}
+        return MODERN
+
+    asked: list[Question] = []
+
+    def ask(question: Question) -> Answer:
+        asked.append(question)
+        return True
+
+    client, _ = played(server)
+    with pytest.raises(MCPError, match="sign in first"):
+        client.call_tool("pay", {})
+    calls.clear()
+    assert client.call_tool("pay", {}, ask=ask) == {"content": []}
+    assert [question.url for question in asked] == [PAGE["url"]]
+
+
+def test_a_call_for_which_there_is_no_time_is_not_sent(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    with bad(note=str(note)) as client:
+        client.server()
+        for patience in (Patience(5.0, time.monotonic() - 1), Patience(5.0, cancel=SET)):
+            with pytest.raises(Slow) as caught:
+                client.call_tool("echo", {}, patience=patience)
+            assert not caught.value.sent
+    assert note.read_text().split() == ["start"]
+
+
+SET = threading.Event()
+SET.set()
 
 
 def test_pings_are_answered_even_hundreds_of_them_and_before_the_greeting() -> None:

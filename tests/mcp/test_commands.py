@@ -97,7 +97,7 @@ def test_a_text_is_split_as_a_shell_does_and_a_list_is_taken_as_it_is(tmp_path: 
     folder.mkdir()
     os.symlink(bad_command()[-1], folder / "bad server.py")
     line = f"{sys.executable} -ISX utf8 '{folder}/bad server.py' --era 2025-11-25"
-    with client_of(line) as client:  # type: ignore[arg-type]
+    with client_of(line) as client:
         assert client.server().version == "2025-11-25"
 
 

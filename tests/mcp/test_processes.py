@@ -32,6 +32,7 @@ from tests.mcp.servers import (
     keepers,
     open_files,
     process_of,
+    process_of_one_use,
     text_of,
 )
 from tests.support.forks import in_child
@@ -129,7 +130,7 @@ def test_a_thread_that_cannot_be_started_costs_the_start_and_no_process(monkeypa
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(process.threading, "Thread", NoThread)
+    monkeypatch.setattr("agentkit.mcp.process.threading.Thread", NoThread)
     with pytest.raises(Gone, match="can't start new thread"):
         Stdio(bad_command(), lambda message: None)
     assert open_files() == files
@@ -182,7 +183,7 @@ print(sorted(name for name in sys.modules if name.partition(".")[0] in ("asyncio
 def test_a_child_of_a_fork_opens_its_own_connection_and_leaves_that_of_its_parent() -> None:
     with bad() as client:
         parents = process_of(client)
-        childs = in_child(lambda: (process_of(client), client.close())[0])
+        childs = in_child(lambda: process_of_one_use(client))
         assert childs != parents
         assert process_of(client) == parents
         assert not is_running(childs)
@@ -192,8 +193,11 @@ def test_a_child_of_a_fork_that_ends_leaves_the_server_of_its_parent() -> None:
     with bad() as client:
         parents = process_of(client)
         in_child(lambda: None)
-        in_child(lambda: client.close())
+        for _ in range(5):
+            in_child(lambda: client.close())
         assert process_of(client) == parents
+    assert not is_running(parents)
+    assert not keepers()
 
 
 def test_a_server_ends_at_the_close_of_its_parent_while_a_child_of_a_fork_lives() -> None:
@@ -217,7 +221,7 @@ def test_a_fork_while_other_threads_call_harms_neither_side() -> None:
     with bad() as client, ThreadPoolExecutor(4) as pool:
         client.server()
         calls = [pool.submit(client.call_tool, "slow", {"seconds": 0.3}) for _ in range(4)]
-        assert in_child(lambda: (text_of(client.call_tool("echo", {"a": 1})), client.close())[0]) == '{"a": 1}'
+        assert in_child(lambda: process_of_one_use(client)) != process_of(client)
         assert [text_of(each.result()) for each in calls] == ["done"] * 4
 
 

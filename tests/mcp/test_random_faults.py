@@ -4,6 +4,7 @@ import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from agentkit.mcp.errors import Gone, MCPError, Slow
 from tests.mcp.servers import bad, children, keepers, open_files
 from tests.support.waiting import until
 
-FAULTS = {
+FAULTS: dict[str, dict[str, Any]] = {
     "echo": {"text": "x" * 200_000},
     "slow": {"seconds": 0.02},
     "big": {"size": 500_000},
