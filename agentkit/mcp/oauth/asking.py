@@ -90,18 +90,22 @@ def _posted(target: Target, deadline: Deadline, options: Mapping[str, Any]) -> t
                 error = failed
         raise error
 
-    content = bytearray()
     with PinnedSession(dial) as session:
         response = session.post(
             target.url, headers=_JSON, stream=True, allow_redirects=False, timeout=deadline.left(), **options
         )
         with contextlib.closing(response):
-            for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
-                content += chunk
-                deadline.left()
-                if len(content) > MAX_BYTES:
-                    break
-            return response.status_code, bytes(content)
+            return response.status_code, _content(response, deadline)
+
+
+def _content(response: requests.Response, deadline: Deadline) -> bytes:
+    content = bytearray()
+    for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
+        content += chunk
+        deadline.left()
+        if len(content) > MAX_BYTES:
+            break
+    return bytes(content)
 
 
 def _object(content: bytes) -> Mapping[str, Any] | None:
