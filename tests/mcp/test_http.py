@@ -355,6 +355,20 @@ def test_a_question_on_the_stream_or_within_a_call_is_answered() -> None:
         assert [each["id"] for each in server.responses] == ["q0", "q1"]
 
 
+def test_no_call_is_sent_before_the_stream_is_open_on_which_it_may_ask() -> None:
+    before: list[str] = []
+
+    def get(it: Exchange) -> None:
+        it.server.is_over.wait(0.5)
+        before.extend(it.server.methods())
+        sends()(it)
+
+    with HttpBad(get=get) as server, client_of(server, ask=lambda question: {}) as client:
+        assert client.call_tool("fault", {"fault": "asks, then answers"})["content"]
+    assert "GET" in before
+    assert "tools/call" not in before
+
+
 @pytest.mark.parametrize("status", [405, 400, 404, 401])
 def test_a_server_without_the_stream_is_asked_once(status: int) -> None:
     get = lambda it: it.answer(b"", status, kind="text/plain")  # noqa: E731
