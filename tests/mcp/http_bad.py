@@ -33,7 +33,7 @@ class Request:
 
     @property
     def message(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads(self.body) if self.body else {}
+        loaded: dict[str, Any] = json.loads(self.body) if self.body.startswith(b"{") else {}
         return loaded
 
     @property
@@ -415,9 +415,9 @@ def _asks(it: Exchange) -> None:
     it.server.got_response.clear()
     it.begin(kind="text/event-stream")
     it.chunk(event(b'{"jsonrpc": "2.0", "id": "q1", "method": "elicitation/create", "params": {"message": "Sure?"}}'))
-    it.server.got_response.wait(10)
-    it.chunk(event(it.text(json.dumps(it.server.responses[-1].get("result")))))
-    it.end()
+    if it.server.got_response.wait(10) and it.server.responses:
+        it.chunk(event(it.text(json.dumps(it.server.responses[-1].get("result")))))
+        it.end()
 
 
 @functools.cache

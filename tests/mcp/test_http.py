@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from agentkit.mcp.http import Http, streams
 from agentkit.mcp.questions import Question
 from tests.mcp.http_bad import MODERN, SESSION, VERSION, Exchange, HttpBad, event
 from tests.mcp.test_http_faults import call, connected, request
+from tests.support.tls_proxy import serve_tls
 from tests.support.waiting import until
 
 SECRET = "sekret-value-of-a-token"
@@ -178,8 +180,12 @@ def test_auth_that_raises_is_told_without_its_words(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": f"Bearer {SECRET}"}], ids=["without", "with"])
 def test_401_says_what_to_do(headers: dict[str, str]) -> None:
+    def ask(it: Exchange) -> bool:
+        it.answer(b"who are you?", 401, kind="text/plain")
+        return True
+
     with HttpBad() as server:
-        server.post = lambda it: it.answer(b"who are you?", 401, kind="text/plain") or True
+        server.post = ask
         client = Client(lambda heard: Http(server.url, heard, headers=headers), "bad", 20)
         with pytest.raises(MCPError, match=r"401.*who are you") as caught:
             client.server()
@@ -349,6 +355,20 @@ def test_a_question_on_the_stream_or_within_a_call_is_answered() -> None:
         assert [each["id"] for each in server.responses] == ["q0", "q1"]
 
 
+def test_no_call_is_sent_before_the_stream_is_open_on_which_it_may_ask() -> None:
+    before: list[str] = []
+
+    def get(it: Exchange) -> None:
+        it.server.is_over.wait(0.5)
+        before.extend(it.server.methods())
+        sends()(it)
+
+    with HttpBad(get=get) as server, client_of(server, ask=lambda question: {}) as client:
+        assert client.call_tool("fault", {"fault": "asks, then answers"})["content"]
+    assert "GET" in before
+    assert "tools/call" not in before
+
+
 @pytest.mark.parametrize("status", [405, 400, 404, 401])
 def test_a_server_without_the_stream_is_asked_once(status: int) -> None:
     get = lambda it: it.answer(b"", status, kind="text/plain")  # noqa: E731
@@ -484,3 +504,42 @@ def test_a_channel_that_is_forgotten_leaves_no_connection() -> None:
         until(lambda: heard)
         del channel
         until(lambda: server.open_connections() == 0)
+
+
+def test_a_server_is_reached_over_tls_and_one_that_hangs_there_is_left_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HttpBad() as server, serve_tls(tmp_path, server.port) as (port, authorities):
+        with pytest.raises(Gone, match="certificate") as caught:
+            call(Http(f"https://127.0.0.1:{port}/mcp", lambda message: None), "none", patience=Patience(20))
+        assert not caught.value.sent
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authorities))
+        channel = Http(f"https://127.0.0.1:{port}/mcp", lambda message: None)
+        assert call(channel, "none", patience=Patience(20))["content"]
+        for fault in ("hangs before the headers", "half of the body"):
+            started = time.monotonic()
+            with pytest.raises(Slow):
+                call(channel, fault, patience=Patience(0.5))
+            assert time.monotonic() - started < 5
+        channel.close()
+
+
+def test_a_port_that_accepts_and_says_nothing_over_tls_is_left_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        channel = Http(f"https://127.0.0.1:{listening.getsockname()[1]}/", lambda message: None)
+        started = time.monotonic()
+        with pytest.raises(Slow) as caught:
+            call(channel, "none", patience=Patience(0.5))
+        assert time.monotonic() - started < 5
+        assert not caught.value.sent
+        channel.close()
+
+
+def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with HttpBad() as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("no_proxy", "")
+        channel = Http("http://mcp.invalid/mcp", lambda message: None)
+        assert call(channel, "none", patience=Patience(20))["content"]
+        channel.close()
+        assert proxy.requests[0].path == "http://mcp.invalid/mcp"

@@ -49,7 +49,8 @@ def test_a_missing_value_has_no_header_and_a_nested_one_has() -> None:
     nested = tool(where={"type": "object", "properties": {"region": marked()}})
     assert is_valid(nested)
     assert param_headers(nested, {"where": {"region": "us"}}) == {"Mcp-Param-Region": "us"}
-    for arguments in ({}, {"where": {}}, {"where": "us"}, {"where": None}):
+    missing: list[dict[str, Any]] = [{}, {"where": {}}, {"where": "us"}, {"where": None}]
+    for arguments in missing:
         assert param_headers(nested, arguments) == {}
 
 

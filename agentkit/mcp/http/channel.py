@@ -31,6 +31,8 @@ STATELESS = "2026-07-28"
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CLOSE_SECONDS = 1.0
 CANCEL_SECONDS = 5.0
+LISTEN_SECONDS = 2.0
+"""How long the first call waits for the stream on which a server may ask something."""
 RETRY_SECONDS, LEAST_RETRY_SECONDS = 1.0, 0.1
 """How long to wait before a stream is resumed, where the server says nothing, and at least."""
 MAX_ATTEMPTS = 3
@@ -61,7 +63,7 @@ class Http:
         self._old: OldTransport | None = None
         self._endpoint: str | None = None
         self._listening: Listening | None = None
-        self._is_to_listen = False
+        self._is_to_listen = self._may_ask = False
         self._is_lost = self._is_closed = False
         renewed_by_forks(self)
 
@@ -110,7 +112,7 @@ class Http:
         finally:
             call.leave()
         if message.get("method") == "notifications/initialized" and self._is_to_listen:
-            self._listen()
+            self._listen(patience)
 
     def close(self) -> None:
         """End the session, if there is one, within CLOSE_SECONDS, and all calls."""
@@ -326,16 +328,18 @@ class Http:
 
     def _note(self, message: Message, answer: Message) -> None:
         """Note whether the server may have something to say of its own: a question, or that its tools have changed."""
-        asks = "elicitation" in _mapping(_mapping(message.get("params")).get("capabilities"))
+        self._may_ask = "elicitation" in _mapping(_mapping(message.get("params")).get("capabilities"))
         offered = _mapping(_mapping(answer.get("result")).get("capabilities"))
         changes = bool(_mapping(offered.get("tools")).get("listChanged"))
-        self._is_to_listen = (asks or changes) and self._old is None
+        self._is_to_listen = (self._may_ask or changes) and self._old is None
 
-    def _listen(self) -> None:
+    def _listen(self, patience: Patience) -> None:
         if self._listening is None and not self._is_closed:
             self._listening = Listening(self._sender, self._stream_headers(), self._calls)
             weakref.finalize(self, self._listening.stop)
             self._listening.start()
+            if self._may_ask:
+                self._listening.wait(min(LISTEN_SECONDS, patience.left))
 
     def _delete_session(self) -> None:
         flight, done = Flight(), threading.Event()

@@ -82,7 +82,21 @@ class _Stream:
 class Listening(_Stream):
     """The stream of the messages that belong to no call. It is opened again, ever more seldom, when it ends."""
 
+    def __init__(self, sender: Sender, headers: Mapping[str, str], calls: Calls) -> None:
+        super().__init__(sender, headers, calls)
+        self._is_answered = threading.Event()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the stream is open, or refused: some servers drop what they have to say before."""
+        self._is_answered.wait(seconds)
+
     def _run(self) -> None:
+        try:
+            self._listen()
+        finally:
+            self._is_answered.set()
+
+    def _listen(self) -> None:
         wait, last_id = FIRST_WAIT, b""
         while not self._is_over.is_set():
             reader = EventReader()
@@ -100,6 +114,7 @@ class Listening(_Stream):
         """Read the stream to its end; returns whether it is to be opened again."""
         headers = {**self._headers, "Last-Event-ID": reader.last_id} if reader.last_id else self._headers
         with self._opened(headers) as response:
+            self._is_answered.set()
             if response.status_code >= 500 or response.status_code == 429:
                 return True
             if not is_event_stream(response):  # most often 405: the server has no such stream

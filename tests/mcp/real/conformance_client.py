@@ -9,9 +9,13 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import requests
+
 from agentkit.mcp.client import Client
 from agentkit.mcp.errors import MCPError
 from agentkit.mcp.http import Http
+from agentkit.mcp.oauth import OAuth
+from agentkit.mcp.oauth.store import Store
 from agentkit.mcp.param_headers import is_valid, param_headers
 from agentkit.mcp.questions import Question
 
@@ -20,9 +24,25 @@ ARGUMENTS = {"integer": 5, "number": 5, "string": "text", "boolean": True, "obje
 
 def main() -> None:
     scenario, url = os.environ.get("MCP_CONFORMANCE_SCENARIO", ""), sys.argv[-1]
-    with Client(lambda heard: Http(url, heard), "conformance", 15, ask=defaults) as client:
+    auth = oauth() if scenario.startswith("auth/") else None
+    with Client(lambda heard: Http(url, heard, auth=auth), "conformance", 15, ask=defaults) as client:
         run = SCENARIOS.get(scenario, call_all)
         run(client)
+
+
+class Robot:
+    """Agrees at once, as a person with a browser would."""
+
+    redirect_uri = "http://127.0.0.1:8765/callback"
+
+    def __call__(self, url: str) -> str:
+        return str(requests.get(url, allow_redirects=False, timeout=10).headers["Location"])
+
+
+def oauth() -> OAuth:
+    given = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
+    known = {name: given[name] for name in ("client_id", "client_secret") if name in given}
+    return OAuth(Robot(), client_url="https://conformance-test.local/client-metadata.json", store=Store(None), **known)
 
 
 def defaults(question: Question) -> Mapping[str, Any]:
