@@ -30,7 +30,10 @@ LAYERS = [
     ],
     ["_forking", "net.failed_generation", "retrieval.near_words"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers"],
-    ["tooling.closing", "tooling.read_only", "net.cache_file", "net.exchanges", "net.rate_headers"],
+    [
+        *("tooling.closing", "tooling.read_only", "net.cache_file", "net.exchanges", "net.rate_headers"),
+        "net.tracked_pools",
+    ],
     ["net.rate_limits"],
     ["net.pacing"],
     [
@@ -53,6 +56,7 @@ LAYERS = [
         "net.learned",
         "net.model_names",
         "net.stored_keys",
+        "mcp.command",
         "net.drain",
         "tooling.json_tokens",
         "tooling.latency",
@@ -78,7 +82,14 @@ LAYERS = [
     ["tooling.options", "tooling.pickling", "tooling.docstrings", "tooling.hints"],
     ["tooling.results", "tooling.long_results", "tooling.checked_types"],
     ["tooling.outcome"],
-    ["mcp.errors", "mcp.channel"],
+    ["mcp.errors", "mcp.channel", "mcp.command", "mcp.lines", "mcp.param_headers", "mcp.commented_json"],
+    ["mcp.pipes", "mcp.calls", "mcp.questions", "mcp.handshake", "mcp.http.sending", "mcp.oauth.asking"],
+    ["mcp.process", "mcp.in_flight", "mcp.inbox", "mcp.http.calls", "mcp.http.problems", "mcp.oauth.metadata"],
+    ["mcp.stdio", "mcp.opening", "mcp.http.streams", "mcp.oauth.granting", "mcp.oauth.browser"],
+    ["mcp.client", "mcp.http.channel", "mcp.oauth.store"],
+    ["mcp.http", "mcp.oauth.auth"],
+    ["mcp.oauth"],
+    ["mcp.settings", "mcp.content", "mcp.config_variables"],
     ["tooling.result_cache"],
     ["tooling.signature", "tooling.hidden", "tooling.schema_forms"],
     ["tooling.schema_dialects", "tooling.reply_choice"],
@@ -143,6 +154,16 @@ LAYERS = [
     ["running.agent_tools", "running.offered_tools"],
     ["running.searchable_tools"],
     ["backend", "backends.usage", "repair", "sessions.damage", "text.prompt"],
+    ["mcp.schemas"],
+    ["mcp.run_questions"],
+    ["mcp.connection"],
+    ["mcp.server_tool"],
+    ["mcp.resources", "mcp.selections"],
+    ["mcp.listing"],
+    ["mcp.tool_list"],
+    ["mcp.tools"],
+    ["mcp.config"],
+    ["mcp"],
     ["hooks", "middleware.base"],
     ["telemetry.names", "telemetry.spans"],
     ["telemetry.attributes", "telemetry.content"],
@@ -193,7 +214,6 @@ LAYERS = [
         "testing",
         "running",
         "plugins",
-        "mcp",
     ],
     ["mcp.serving.protocol", "mcp.serving.streams", "mcp.serving.structured"],
     ["mcp.serving.envelope", "mcp.serving.questions"],
@@ -250,7 +270,7 @@ LAYERS = [
     ["cli.trace.page"],
     ["cli.trace.command", "cli.trace"],
     ["cli.following", "cli.config", "cli.attachments", "cli.plugin_commands"],
-    ["cli.options", "cli.prompt"],
+    ["cli.options", "cli.prompt", "cli.mcp_inputs"],
     ["cli.ask"],
     [
         "cli.keys",
@@ -276,7 +296,7 @@ LAYERS = [
 """Each module imports only from layers before its own, including imports in functions and for types. A full
 name takes precedence over a pattern."""
 
-FACADES = {"agentkit", "backends", "sessions", "lightllm"}
+FACADES = {"agentkit", "backends", "sessions", "lightllm", "mcp"}
 """Packages that declare their exports for type checkers and load them on first use."""
 
 PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval", "agentkit._lazy"}
@@ -530,10 +550,13 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     }
     # net.stored_keys is what `resolve` reads, plugins.installed whether names of packages count; VLMRun() replaces a
     # package that reads it; net.outgoing reads what each HTTP library would read by itself; the process of an isolated
-    # tool gets the program's, that of a reader of documents what Python needs and no key; telemetry.otel reads what all
+    # tool gets the program's, that of a reader of documents what Python needs and no key, that of an MCP server what
+    # programs need; mcp.config replaces the variables in a file of servers; telemetry.otel reads what all
     # instrumentations of OpenTelemetry read
     assert direct == {
         "net.stored_keys",
+        "mcp.command",
+        "mcp.config",
         "cli.config",
         "plugins.installed",
         "backends.vlmrun",

@@ -9,6 +9,7 @@ import typer
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result, Session
 from agentkit.backend import NO_ANSWER
 from agentkit.cli.following import Live, followed
+from agentkit.cli.mcp_inputs import mcp_input
 from agentkit.cli.options import (
     AttachmentOption,
     ContinueOption,
@@ -16,6 +17,7 @@ from agentkit.cli.options import (
     HookOption,
     MarkdownOption,
     MaxTurnsOption,
+    McpOption,
     ModelOption,
     QuietOption,
     SessionOption,
@@ -55,6 +57,7 @@ def ask(
     docs: DocsOption = None,
     tool: ToolOption = None,
     hook: HookOption = None,
+    mcp: McpOption = None,
     attachment: AttachmentOption = None,
     session: SessionOption = None,
     continue_: ContinueOption = False,
@@ -79,7 +82,7 @@ def ask(
             prompt = prompt_of(question or [], attachment or [], only_question=name == DEFAULT_MODEL)
             kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
             limits = Limits(turns=max_turns)
-            tools = load_tools(tool or [], docs)
+            tools = load_tools(tool or [], docs, mcp or [], mcp_input)
             instructions = INSTRUCTIONS if system is None else system
             hooks = load_hooks(hook or [])
             agent = Agent(name, tools=tools, instructions=instructions, limits=limits, hooks=hooks)

@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import typer
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Session, Tool
 from agentkit.cli.ask import BAD_USAGE, FAILED, INSTRUCTIONS
 from agentkit.cli.following import Live, followed
+from agentkit.cli.mcp_inputs import mcp_input
 from agentkit.cli.options import (
     ContinueOption,
     DocsOption,
     HookOption,
     MarkdownOption,
     MaxTurnsOption,
+    McpOption,
     ModelOption,
     QuietOption,
     SessionOption,
@@ -32,7 +35,7 @@ from agentkit.cli.stores import StoreOption, chosen_session, leave
 from agentkit.message import text_of
 from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.serving.hook_loading import load_hooks
-from agentkit.serving.tool_loading import load_tools
+from agentkit.serving.tool_loading import AnyTool, load_tools
 from agentkit.sessions.memory import MemorySessions
 from agentkit.transcript import calls_of
 
@@ -51,6 +54,7 @@ def chat(
     docs: DocsOption = None,
     tool: ToolOption = None,
     hook: HookOption = None,
+    mcp: McpOption = None,
     system: SystemOption = None,
     max_turns: MaxTurnsOption = 25,
     markdown: MarkdownOption = None,
@@ -62,11 +66,15 @@ def chat(
     Exit code: 0 success, 1 the last message got no answer, 2 bad usage.
     """
 
+    @cache
+    def tools() -> Sequence[AnyTool]:
+        return load_tools(tool or [], docs, mcp or [], mcp_input)
+
     def make_agent(name: str) -> Agent:
         limits = Limits(turns=max_turns)
         instructions = INSTRUCTIONS if system is None else system
-        tools, hooks = load_tools(tool or [], docs), load_hooks(hook or [])
-        return Agent(name, tools=tools, instructions=instructions, limits=limits, hooks=hooks)
+        hooks = load_hooks(hook or [])
+        return Agent(name, tools=tools(), instructions=instructions, limits=limits, hooks=hooks)
 
     with ExitStack() as leaving:
         try:

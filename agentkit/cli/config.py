@@ -22,6 +22,7 @@ KEYS: Mapping[str, type] = {
     "system": str,
     "tool": list,
     "hook": list,
+    "mcp": list,
     "docs": str,
     "max-turns": int,
     "markdown": bool,

@@ -19,14 +19,14 @@ from agentkit.backend import Backend
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.broker_options import VARIABLES, with_broker_options
 from agentkit.cli.logs import LevelOption, log_to_stderr
-from agentkit.cli.options import DocsOption, ToolOption
+from agentkit.cli.options import DocsOption, McpOption, ToolOption
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
 from agentkit.middleware.sampling import Sampling
 from agentkit.providers import resolve
 from agentkit.serving.environment import check_environment, data_folder
-from agentkit.serving.tool_loading import named_tools
+from agentkit.serving.tool_loading import mcp_servers, named_tools
 
 FIRST_TEST_SECONDS = 10.0
 """How long the first test of the model server is waited for, in seconds."""
@@ -53,6 +53,7 @@ def mqtt(
     ] = None,
     tool: ToolOption = None,
     docs: DocsOption = None,
+    mcp: McpOption = None,
     server_timeout: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="Timeout of the model server in seconds.")
     ] = 300.0,
@@ -96,7 +97,7 @@ def mqtt(
         leave(str(MissingExtraError("the MQTT bridge", "mqtt")), BAD_USAGE)
     try:
         check_environment([*VARIABLES, PROJECTS], "AGENTKIT_MQTT_")
-        tools = named_tools(tool or (), docs)
+        tools = [*named_tools(tool or (), docs), *mcp_servers(mcp or ())]
         selected = tuple(
             replace(each, tools=(*each.tools, *tools))
             for each in projects_named([*(projects or ()), *context.args], projects_file)

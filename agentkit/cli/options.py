@@ -76,6 +76,15 @@ HookOption = Annotated[
         autocompletion=_hooks,
     ),
 ]
+McpOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mcp",
+        metavar="FILE|COMMAND|URL",
+        help="MCP servers whose tools the model calls: an mcp.json, or the command or the address of one server; "
+        "repeat the option for several.",
+    ),
+]
 SessionOption = Annotated[
     str | None,
     typer.Option(

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from agentkit import ConfigurationError, Tool
 from agentkit.cli.ask import BAD_USAGE
-from agentkit.cli.options import DocsOption, ToolOption
+from agentkit.cli.mcp_inputs import mcp_input
+from agentkit.cli.options import DocsOption, McpOption, ToolOption
 from agentkit.cli.progress import printable
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import leave
@@ -21,12 +22,13 @@ from agentkit.serving.tool_loading import TOOLS, load, load_tools
 def tools(
     tool: ToolOption = None,
     docs: DocsOption = None,
+    mcp: McpOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the schemas as the model receives them.")] = False,
 ) -> None:
-    """List tools and their parameters: all that have a name, or those given by --tool and --docs."""
+    """List tools and their parameters: all that have a name, or those given by --tool, --docs and --mcp."""
     with reserved_output() as out:
         try:
-            found = load_tools(tool or [], docs) if tool or docs else _named()
+            found = load_tools(tool or [], docs, mcp or [], mcp_input) if tool or docs or mcp else _named()
             listed = list(toolbox_of(found))
         except ConfigurationError as error:
             leave(str(error), BAD_USAGE)
@@ -36,7 +38,7 @@ def tools(
         console = Console(file=out, highlight=False)
         for each in listed:
             _print(console, each)
-        if not (tool or docs):
+        if not (tool or docs or mcp):
             console.print(f"Names for --tool: {', '.join(TOOLS.names())}")
 
 
@@ -56,17 +58,20 @@ def _named() -> list[AnyTool]:
 def _print(console: Console, listed: Tool[..., Any]) -> None:
     effect = "read-only" if listed.options.read_only else "has effects"
     console.print(Text.assemble((listed.name, "bold cyan"), f"  ({effect})"))
-    console.print(Text(f"  {listed.description.splitlines()[0]}"))
+    console.print(Text(f"  {printable(listed.description.splitlines()[0])}"))
     required = listed.parameters.get("required", [])
-    for name, schema in listed.parameters.get("properties", {}).items():
+    for name, given in listed.parameters.get("properties", {}).items():
+        schema = given if isinstance(given, dict) else {}  # a schema may be true
         optional = "" if name in required else ", optional"
-        description = schema.get("description", "")
-        console.print(Text.assemble("    ", (name, "bold"), f" ({_type(schema)}{optional})  {description}"))
+        said = printable(f" ({_type(schema)}{optional})  {schema.get('description', '')}")
+        console.print(Text.assemble("    ", (printable(name), "bold"), said))
     console.print()
 
 
-def _type(schema: dict[str, Any]) -> str:
+def _type(schema: Any) -> str:
     """Returns the type of a JSON schema in a word or two."""
+    if not isinstance(schema, dict):
+        return "any"
     if "enum" in schema:
         return " | ".join(map(str, schema["enum"]))
     if "anyOf" in schema:

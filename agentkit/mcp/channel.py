@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 Message = Mapping[str, Any]
@@ -37,19 +38,36 @@ class Patience:
         self._end = now + TOTAL * timeout if end is None else end
         self._until = now + timeout
         self._progress = progress
+        self._questions: list[None] = []
 
     @property
     def left(self) -> float:
         """Seconds that are left; 0.0 when it is over or cancelled."""
-        if self.cancel is not None and self.cancel.is_set():
+        if self.is_cancelled:
             return 0.0
-        return max(0.0, min(self._until, self._end) - time.monotonic())
+        until = self._end if self._questions else min(self._until, self._end)
+        return max(0.0, until - time.monotonic())
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for the call any more."""
+        return self.cancel is not None and self.cancel.is_set()
 
     def heard(self, progress: str = "") -> None:
         """The server has shown that it works on the call. progress: what it says."""
         self._until = time.monotonic() + self.timeout
         if progress and self._progress is not None:
             self._progress(progress)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While a person is asked, only the total counts; then the time begins anew."""
+        self._questions.append(None)
+        try:
+            yield
+        finally:
+            self._questions.pop()
+            self.heard()
 
 
 class Channel(Protocol):

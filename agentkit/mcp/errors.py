@@ -13,16 +13,23 @@ from agentkit.errors import ToolError
 
 class Gone(ToolError):
     """The connection to the server has ended. status: its exit status (negative: killed by that signal), None for a
-    server that is not a process of ours or still runs. stderr: the last lines that it has written there."""
+    server that is not a process of ours or still runs. stderr: the last lines that it has written there. sent: False
+    when it is certain that the server has not run the request: it may be sent again, whatever its effects."""
 
-    def __init__(self, message: str, status: int | None = None, stderr: str = "") -> None:
+    def __init__(self, message: str, status: int | None = None, stderr: str = "", sent: bool = True) -> None:
         super().__init__(message)
         self.status = status
         self.stderr = stderr
+        self.sent = sent
 
 
 class Slow(ToolError):
-    """The server is alive and did not answer in time; the request was cancelled."""
+    """The server is alive and did not answer in time; the request was cancelled. sent: False when it is certain that
+    the server has not run the request."""
+
+    def __init__(self, message: str, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class MCPError(ToolError):

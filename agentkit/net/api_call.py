@@ -18,7 +18,7 @@ from agentkit.net.abort import AbortableRequest, Aborted, is_aborted
 from agentkit.net.api_errors import cause_of
 from agentkit.net.content_coding import accepted
 from agentkit.net.fetch import user_agent
-from agentkit.net.http_client import AbortableAdapter, HTTPPool, HTTPSPool
+from agentkit.net.tracked_pools import HTTPPool, HTTPSPool, TrackingAdapter
 from agentkit.net.outgoing import REQUESTS, requests_options, route_hint
 from agentkit.net.pinned import CHUNK_BYTES, BoundedResponse
 from agentkit.net.trace_headers import trace_headers
@@ -164,7 +164,7 @@ class _Session(requests.Session):
         return None
 
 
-class _Adapter(AbortableAdapter):
+class _Adapter(TrackingAdapter):
     def __init__(self, secret_query: str) -> None:
         class Pool(HTTPPool):
             def _new_conn(self) -> Any:

@@ -9,7 +9,7 @@ import openai
 import requests
 
 import agentkit.net.pickled_errors  # noqa: F401
-from agentkit._text import cut, without_credentials
+from agentkit._text import without_credentials
 from agentkit.net.error_body import message_of, status_of
 
 
@@ -57,12 +57,6 @@ def display_url(url: object) -> str:
     return without_credentials(url).partition("?")[0]
 
 
-def page_text(content: bytes) -> str:
-    """Return the plain text of an HTML error page, at most 300 characters."""
-    text = _TAG.sub(" ", content[:20_000].decode("utf-8", "replace"))
-    return cut(" ".join(text.split()), 300) or "(empty body)"
-
-
 def cause_of(error: BaseException) -> str:
     """Return the type and message of the innermost cause, without object addresses and errno."""
     while True:
@@ -81,6 +75,5 @@ def as_httpx(response: requests.Response, content: bytes) -> httpx2.Response:
     return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
 
 
-_TAG = re.compile(r"<[^<>]*>")
 _ADDRESS_OR_NUMBER = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>:? ?|^\[Errno -?\d+\] ")
 _BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")

@@ -154,3 +154,12 @@ def _validation_error(error: Any, depth: int) -> str:
         where = ".".join(str(step) for step in error.get("loc") or ())
         return f"{where}: {error['msg']}" if where else str(error["msg"])
     return _text_of(error, depth + 1)
+
+
+def page_text(content: bytes) -> str:
+    """Return the plain text of an HTML error page, at most 300 characters."""
+    text = _TAG.sub(" ", content[:20_000].decode("utf-8", "replace"))
+    return cut(" ".join(text.split()), 300) or "(empty body)"
+
+
+_TAG = re.compile(r"<[^<>]*>")

@@ -8,7 +8,7 @@ events without the blank line between them, several objects in one event, a comm
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from agentkit._text import cut
@@ -18,6 +18,8 @@ MAX_EVENT_BYTES = 64_000_000
 """Maximum size of one event, or of a body that is no event stream."""
 
 EXCERPT_BYTES = 300
+MAX_ID_BYTES = 1000
+"""An event whose id is longer has none."""
 
 _DECODER = json.JSONDecoder(strict=False)
 _SPACE = re.compile(r"(?:\s|\x00|data:(?!\s*\[DONE))*", re.IGNORECASE)
@@ -41,16 +43,20 @@ class EventTooLongError(ValueError):
 class EventReader:
     """Reads one response.
 
-    limit: maximum size of an event in bytes. is_done: whether `[DONE]` has arrived, or another
-    mark of the end. has_fields: whether the response
-    has fields of server-sent events. count: number of objects read. excerpt: the beginning of the response.
+    limit: maximum size of an event in bytes. named: names of events whose data is a text; it is yielded as {name:
+    text}. is_done: whether `[DONE]` has arrived, or another mark of the end. has_fields: whether the response has
+    fields of server-sent events. count: number of objects read. excerpt: the beginning of the response. last_id: of the
+    events so far, the last `id:`. retry: the last `retry:`, in seconds.
     """
 
-    def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
+    def __init__(self, limit: int = MAX_EVENT_BYTES, named: Collection[str] = ()) -> None:
         self.is_done = False
         self.has_fields = False
         self.count = 0
+        self.last_id = b""
+        self.retry: float | None = None
         self._limit = limit
+        self._named = frozenset(named)
         self._beginning = b""
         self._line = bytearray()
         self._after_return = False
@@ -123,8 +129,16 @@ class EventReader:
             self._reports = self._event in _ERROR_EVENTS
         elif field in (b"id", b"retry"):
             self.has_fields = True
+            self._note(field, value.strip())
         else:  # no event stream, or JSON in several lines of which only the first has a field's name
             yield from self._take_bare(line.strip())
+
+    def _note(self, field: bytes, value: bytes) -> None:
+        if field == b"retry":
+            if value.isdigit() and len(value) < 10:
+                self.retry = int(value) / 1000
+        elif len(value) <= MAX_ID_BYTES and b"\0" not in value:
+            self.last_id = value
 
     def _take_bare(self, line: bytes) -> Iterator[dict[str, Any]]:
         if not self._data and not line.startswith((b"{", b"[")):
@@ -171,6 +185,10 @@ class EventReader:
     def _objects(self, text: str) -> Iterator[dict[str, Any]]:
         """Yield the objects in the data of an event."""
         event, reports = self._event, self._reports
+        if event in self._named:
+            self.count += 1
+            yield {event: text}
+            return
         if not reports and len(text) < 20 and _END.fullmatch(text.strip()):
             self.is_done = True
             return

@@ -19,12 +19,10 @@ import httpx2
 import openai
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
-from agentkit._forking import freed_by_forks, notice_fork, renewed_by_forks
+from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
-from agentkit.net.abort import record_owner
 from agentkit.net.api_errors import (
     api_error,
     as_httpx,
@@ -32,18 +30,18 @@ from agentkit.net.api_errors import (
     display_url,
     error_in_body,
     mark_in_body,
-    page_text,
     status_error,
 )
 from agentkit.net.attempts import retries_allowed
 from agentkit.net.drain import drain
-from agentkit.net.error_body import error_in, message_of
+from agentkit.net.error_body import error_in, message_of, page_text
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 from agentkit.net.exchanges import Stored, exchanged, heard
 from agentkit.net.keys import blotted, checked_key, repeats
 from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
 from agentkit.net.rate_headers import told_by
 from agentkit.net.trace_headers import trace_headers
+from agentkit.net.tracked_pools import TrackingAdapter
 
 logger = logging.getLogger("agentkit.run")
 
@@ -58,42 +56,6 @@ Timeout = float | tuple[float | None, float | None]
 
 _RETRIED = frozenset({408, 409, 429})
 _READ_BYTES = 1 << 16
-
-
-class _TrackingPool:
-    """A connection pool of urllib3 that records which request uses which connection."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        freed_by_forks(self.pool.mutex)  # type: ignore[attr-defined]  # also asked for when this pool is collected
-
-    def _make_request(self, conn: Any, *args: Any, **options: Any) -> Any:
-        record_owner(conn)
-        return super()._make_request(conn, *args, **options)  # type: ignore[misc]
-
-
-class HTTPPool(_TrackingPool, urllib3.HTTPConnectionPool):
-    """Abortable connections to a server."""
-
-
-class HTTPSPool(_TrackingPool, urllib3.HTTPSConnectionPool):
-    """Abortable connections to a server, over TLS."""
-
-
-class AbortableAdapter(HTTPAdapter):
-    """Sends over connections that `net.abort` can end, each request once. pools: the classes of its connection pools,
-    by scheme."""
-
-    pools: Mapping[str, Any] = {"http": HTTPPool, "https": HTTPSPool}
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = dict(self.pools)
-
-    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **options)
-        manager.pool_classes_by_scheme = dict(self.pools)
-        return manager
 
 
 class Transport:
@@ -140,7 +102,7 @@ class Transport:
         session.trust_env = False  # `requests_options` reads it
         session.headers.update(self._headers)
         session.auth = self._authorized  # otherwise requests would read a password from the user's .netrc
-        adapter = AbortableAdapter(pool_maxsize=64)
+        adapter = TrackingAdapter(pool_maxsize=64)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session

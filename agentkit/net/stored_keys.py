@@ -6,7 +6,7 @@ A provider that reads NAME_API_KEY from the environment gets the key stored as N
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -109,16 +109,23 @@ def _checked_name(name: str) -> str:
 
 
 def _change(changes: Mapping[str, str | None]) -> Path:
-    """Change the file in one step, so that it is never half written nor readable by others."""
+    def changed() -> str:
+        kept = {name: key for name, key in {**stored_keys(), **changes}.items() if key is not None}
+        return json.dumps(kept, indent=1) + "\n"
+
+    return write_privately(keys_file(), changed)
+
+
+def write_privately(file: Path, text: Callable[[], str]) -> Path:
+    """Change a file of secrets in one step, so that it is never half written nor readable by others, and return it.
+    text: called while no other program changes it. Raises ConfigurationError when the file can't be written."""
     from filelock import FileLock, Timeout
 
-    file = keys_file()
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = file.resolve()  # a link to the file stays one
         with FileLock(f"{file}.lock", timeout=10.0, mode=0o600):
-            kept = {name: key for name, key in {**stored_keys(), **changes}.items() if key is not None}
-            _replace(file, json.dumps(kept, indent=1) + "\n")
+            _replace(file, text())
     except Timeout:
         raise ConfigurationError(f"the keys can't be stored: another program holds {file}.lock") from None
     except OSError as error:

@@ -28,7 +28,8 @@ class AgentTools:
     """
 
     def __init__(self, tools: Iterable[AnyTool] | None, reserved: Collection[str] = ()) -> None:
-        self.given: tuple[Tool[..., Any] | Toolset, ...] = tuple(_made(listed(tools)))
+        given = [tools] if isinstance(tools, Toolset) else listed(tools)
+        self.given: tuple[Tool[..., Any] | Toolset, ...] = tuple(_made(given))
         own = [each for each in self.given if isinstance(each, Tool)]
         self.own = Toolbox(own, {each.name: _module_of(each) for each in own})
         self._reserved = reserved
@@ -44,6 +45,8 @@ class AgentTools:
         Raises what a toolset raises."""
         if not self._toolsets:
             return self.own
+        for each in self._toolsets:
+            each.begin()
         lists = [each.tools() for each in self._toolsets]
         with self._changing:
             if len(self._lists) != len(lists) or any(map(_differ, lists, self._lists)):

@@ -1,8 +1,11 @@
-"""Loads tools given by name or as `module:name`, and the tools of a documents folder."""
+"""Loads tools given by name or as `module:name`, the tools of a documents folder, and MCP servers."""
 
 import importlib
+import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from agentkit import ConfigurationError
@@ -26,12 +29,44 @@ WEB_TOOLS = ("search", "visit")
 """Default tools of `agentkit ask`."""
 
 
-def load_tools(names: Sequence[str], folder: str | None) -> list[AnyTool]:
-    """Return the tools of these names and those for a documents folder; without any, the web tools.
+Inputs = Callable[[Mapping[str, Any]], str]
+"""Gets the value that a configuration file of MCP servers asks for (see `agentkit.mcp.load_config`)."""
 
-    Raises ConfigurationError when a name can't be loaded or `folder` is not a directory.
+
+def load_tools(
+    names: Sequence[str], folder: str | None, mcp: Sequence[str] = (), inputs: Inputs | None = None
+) -> list[AnyTool]:
+    """Return the tools of these names, those for a documents folder and those of MCP servers; without any, the web
+    tools.
+
+    Raises ConfigurationError when a name can't be loaded, `folder` is not a directory, or a server can't be what is
+    given.
     """
-    return named_tools(names, folder) or named_tools(WEB_TOOLS, None)
+    found = [*named_tools(names, folder), *mcp_servers(mcp, inputs)]
+    return found if found or mcp else named_tools(WEB_TOOLS, None)
+
+
+def mcp_servers(given: Sequence[str], inputs: Inputs | None = None) -> list[AnyTool]:
+    """Return MCP servers, each given as a file of servers, or as the command or the address of one. Raises
+    ConfigurationError."""
+    servers: list[AnyTool] = []
+    for each in given:
+        servers += _servers_of(each.strip(), inputs)
+    return servers
+
+
+def _servers_of(given: str, inputs: Inputs | None) -> Sequence[AnyTool]:
+    from agentkit.mcp import MCP, load_config
+
+    path = Path(os.path.expanduser(given))
+    if path.is_file() and (path.suffix == ".json" or not os.access(path, os.X_OK)):
+        return load_config(path, inputs=inputs)
+    if given.endswith(".json") or not ("://" in given or len(given.split()) > 1 or shutil.which(path)):
+        raise ConfigurationError(
+            f"--mcp {given!r}: there is no such file: give a file of servers (mcp.json), the command of a server in "
+            "quotation marks, or its address"
+        )
+    return [MCP(given)]
 
 
 def named_tools(names: Sequence[str], folder: str | None) -> list[AnyTool]:

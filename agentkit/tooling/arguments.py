@@ -184,14 +184,16 @@ def _reader_of_values(adapter: "TypeAdapter[Any]") -> Callable[[dict[str, Any]],
 
 
 def schema_reader(
-    parameters: Mapping[str, Any], tool: str, has_effect: bool = False, is_valid: bool = False
+    parameters: Mapping[str, Any], tool: str, has_effect: bool = False, *, is_valid: bool = False
 ) -> ArgumentsParser:
     """Returns the parser for arguments described by a hand-written JSON schema; values keep their JSON types.
 
-    tool, has_effect: see `signature_reader`. is_valid: whether the schema is known to be valid: to check it takes
-    milliseconds. Raises ToolDefinitionError when the schema is not a valid JSON schema of an object.
+    tool, has_effect: see `signature_reader`. is_valid: the schema is known to be valid, and is not checked (which takes
+    milliseconds). References to other documents are never fetched. Raises ToolDefinitionError when the schema is not a
+    valid JSON schema of an object.
     """
     validator = _validator_of(parameters, is_valid)
+
     described: Mapping[str, Any] = parameters.get("properties") or {}
     closed = parameters.get("additionalProperties") is False
 
@@ -226,16 +228,17 @@ def schema_reader(
 
 
 def _validator_of(parameters: Mapping[str, Any], is_valid: bool) -> Any:
-    """Returns what validates arguments. Raises ToolDefinitionError for an invalid schema."""
+    """Returns the validator of a schema, which never fetches what the schema refers to."""
     import jsonschema
+    from jsonschema_specifications import REGISTRY  # of the metaschemas; without it, other documents are fetched
 
+    validator_class = jsonschema.validators.validator_for(parameters, jsonschema.Draft202012Validator)
     try:
-        validator_class = jsonschema.validators.validator_for(parameters, jsonschema.Draft202012Validator)
         if not is_valid:
             validator_class.check_schema(dict(parameters))
     except jsonschema.SchemaError as error:
         raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
-    return validator_class(parameters)
+    return validator_class(parameters, registry=REGISTRY)
 
 
 def _with_unknown(error: ArgumentsError, given: Collection[str], known: Collection[str]) -> ArgumentsError:

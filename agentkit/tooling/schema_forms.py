@@ -51,6 +51,8 @@ class _Normal:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self._names: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._circles: dict[str, bool] = {}
         self._waiting: list[tuple[str, Any]] = []
 
     def root(self) -> Schema:
@@ -111,19 +113,24 @@ class _Normal:
 
     def _is_circle(self, reference: str) -> bool:
         """Whether a reference leads to nothing but itself."""
-        seen = {reference}
-        target = self._target(reference)
-        while isinstance(target, Mapping) and isinstance(target.get("$ref"), str):
-            if target["$ref"] in seen:
-                return True
-            seen.add(target["$ref"])
-            target = self._target(target["$ref"])
-        return False
+        seen: dict[str, None] = {}
+        while reference not in seen and reference not in self._circles:
+            seen[reference] = None
+            target = self._target(reference)
+            following = target.get("$ref") if isinstance(target, Mapping) else None
+            if not isinstance(following, str):
+                self._circles[reference] = False
+            else:
+                reference = following
+        is_circle = self._circles.get(reference, True)
+        self._circles.update(dict.fromkeys(seen, is_circle))
+        return is_circle
 
     def _new_name(self, reference: str) -> str:
         name = re.sub(r"[^a-zA-Z0-9_.-]", "_", unquote(reference.rpartition("/")[2]).lstrip("#")) or "root"
-        while name in self._names.values():
+        while name in self._taken:
             name += "_"
+        self._taken.add(name)
         return name
 
     def _target(self, reference: Any) -> Any:

@@ -45,7 +45,7 @@ from agentkit.serving.http.root_path import RootPath
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter, rate_limit_storage
-from agentkit.serving.tool_loading import named_tools
+from agentkit.serving.tool_loading import mcp_servers, named_tools
 from agentkit.serving.upstream import model_server
 from agentkit.serving.usage_history import UsageHistory
 from agentkit.sessions import open_sessions
@@ -216,7 +216,8 @@ def check_of(settings: HttpSettings, backend: Backend, url: str | None, has_tool
 
 def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
     """Return the agent's tools. Raises ConfigurationError."""
-    return tuple(named_tools(settings.agentkit_tools, settings.agentkit_docs or None))
+    named = named_tools(settings.agentkit_tools, settings.agentkit_docs or None)
+    return (*named, *mcp_servers(settings.agentkit_mcp))
 
 
 def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], Callable[[], object]]:

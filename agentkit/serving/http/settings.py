@@ -40,6 +40,10 @@ class HttpSettings(BaseSettings):
     agentkit_model: str | None = Field(default=None, description="provider:model[@url]; replaces llm_server_url.")
     agentkit_tools: Names = Field(default=(), description="Tools by name or as module:name, comma-separated.")
     agentkit_docs: str | None = Field(default=None, description="Folder of documents that the agent can search.")
+    agentkit_mcp: Names = Field(
+        default=(),
+        description="MCP servers, one a line: a file of servers (mcp.json), or the command or address of one.",
+    )
     agentkit_sessions: str = Field(default_factory=session_store)
     agentkit_prompts: Path | None = Field(default=None, description="TOML file of named system prompts.")
 
@@ -113,6 +117,11 @@ class HttpSettings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(filter(None, value.replace(",", " ").split())) if isinstance(value, str) else value
+
+    @field_validator("agentkit_mcp", mode="before")
+    @classmethod
+    def _in_lines(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.splitlines()))) if isinstance(value, str) else value
 
     @field_validator("agentkit_cors", mode="after")
     @classmethod

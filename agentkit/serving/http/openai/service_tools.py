@@ -4,7 +4,8 @@ import functools
 from dataclasses import replace
 from typing import Any
 
-from agentkit.running.agent_tools import AnyTool, toolbox_of
+from agentkit.running.agent_tools import AgentTools, AnyTool
+from agentkit.toolbox import Toolbox
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tools import Context, Tool
 
@@ -33,7 +34,14 @@ class WithoutApproval(Tool[..., Any]):
         return self._tool.answer(arguments, context)
 
 
-@functools.lru_cache(16)
 def service_tools(tools: tuple[AnyTool, ...]) -> tuple[Tool[..., Any], ...]:
-    """The tools of a service for clients of this API; the same objects each time."""
-    return tuple(tool if tool.options.approve is False else WithoutApproval(tool) for tool in toolbox_of(tools))
+    """The tools of a service for clients of this API; the same objects as long as nothing has changed."""
+    return _without_approval(_kept(tools).now())
+
+
+_kept = functools.lru_cache(16)(AgentTools)
+
+
+@functools.lru_cache(16)
+def _without_approval(tools: Toolbox) -> tuple[Tool[..., Any], ...]:
+    return tuple(tool if tool.options.approve is False else WithoutApproval(tool) for tool in tools)

@@ -1,0 +1,178 @@
+"""The requests of one connection that wait for an answer, and the messages that come in."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from agentkit._threads import POLL_INTERVAL
+from agentkit.mcp.channel import Heard, Message, Patience
+from agentkit.mcp.errors import Gone, Slow
+from agentkit.mcp.lines import MAX_LINE, Lines, TooLong
+from agentkit.tooling.error_log import log_raised
+
+logger = logging.getLogger("agentkit")
+
+LOOK_SECONDS = 0.25
+"""Seconds between two looks at whether the server still runs, while a call waits."""
+MAX_NESTED = 10
+"""A batch in a batch in ... is read this deep."""
+INTERNAL_ERROR = -32603
+
+
+_DECODER = json.JSONDecoder(parse_constant=str)
+
+
+class Progress(str):
+    """What a server says of a call that it works on."""
+
+    __slots__ = ()
+
+
+Waiting = SimpleQueue["Message | Gone | Progress"]
+
+
+class Calls:
+    """Reads the output of a server: each answer goes to the call that waits for it, each other message to `heard`.
+
+    Whatever is no message is skipped and counted (`skipped`): log lines, garbage, answers that nobody waits for.
+    has_ended: set when the connection has ended.
+    """
+
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
+        self._lines = Lines()
+        self._waiting: dict[int, Waiting] = {}
+        self._gone: Gone | None = None
+        self.has_ended = threading.Event()
+        self.skipped = 0
+
+    @property
+    def gone(self) -> Gone | None:
+        """How the connection has ended; each time another object, to be raised."""
+        gone = self._gone
+        return None if gone is None else Gone(str(gone), gone.status, gone.stderr, gone.sent)
+
+    def expect(self, number: int) -> Waiting:
+        """A request with this id is about to be sent. Raises Gone."""
+        answers: Waiting = SimpleQueue()
+        self._waiting[number] = answers
+        if self._gone is not None:  # looked at after that, so that `end` sees it or is seen
+            self.forget(number)
+            raise Gone(str(self._gone), self._gone.status, self._gone.stderr, sent=False)
+        return answers
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for the answer to this request any more."""
+        self._waiting.pop(number, None)
+
+    def feed(self, data: bytes) -> None:
+        """Read a piece of the output."""
+        if self._gone is None:
+            for line in self._lines.feed(data):
+                self._read(line)
+
+    def end(self, gone: Gone) -> None:
+        """The connection has ended: all calls are told so."""
+        self._gone = gone
+        for answers in list(self._waiting.values()):
+            answers.put(self.gone or gone)
+        self.has_ended.set()
+
+    def _read(self, line: bytes | TooLong) -> None:
+        if isinstance(line, TooLong):
+            error = {"code": INTERNAL_ERROR, "message": f"the answer is longer than {MAX_LINE:,} bytes"}
+            self._answer(line.id, {"error": error})
+            return
+        text = line.decode("utf-8", "replace").strip("\ufeff \t\r\n")
+        if not text:
+            return
+        try:
+            message = _DECODER.decode(text)
+        except (ValueError, RecursionError, MemoryError):
+            self._skip("a line that is no message")
+            return
+        self._take(message)
+
+    def _take(self, message: Any, depth: int = 0) -> None:
+        if isinstance(message, list) and depth < MAX_NESTED:
+            for each in message:
+                self._take(each, depth + 1)
+        elif not isinstance(message, dict):
+            self._skip("a line that is no message")
+        elif isinstance(message.get("method"), str):
+            self._hear(message)
+        elif "result" in message or "error" in message:
+            self._answer(message.get("id"), message)
+        else:
+            self._skip("a message that is neither an answer nor a request")
+
+    def _hear(self, message: Message) -> None:
+        if message["method"] != "notifications/progress":
+            try:
+                self._heard(message)
+            except Exception as error:  # noqa: BLE001 - the connection goes on
+                log_raised(logger, logging.WARNING, "what hears an MCP server raised", error)
+            return
+        params = message.get("params")
+        if isinstance(params, dict):
+            answers = self._waiting.get(_number(params.get("progressToken")))
+            if answers is not None:
+                answers.put(Progress(_progress_text(params)))
+
+    def _answer(self, number: object, message: Message) -> None:
+        """Hand an answer to its call; one to a message that the server could not read has no id: that is the only one
+        that waits."""
+        waiting = list(self._waiting) if number is None else [_number(number)]
+        answers = self._waiting.pop(waiting[0], None) if len(waiting) == 1 else None
+        if answers is None:
+            self._skip("an answer that no call waits for")
+        else:
+            answers.put(message)
+
+    def _skip(self, what: str) -> None:
+        self.skipped += 1
+        logger.debug("an MCP server has sent %s", what)
+
+
+def wait_for_answer(answers: Waiting, patience: Patience, look: Callable[[], None]) -> Message:
+    """The message that answers a call. look: is called now and then while nothing comes. Raises Gone, and Slow when
+    time is up."""
+    begun = time.monotonic()
+    interval = LOOK_SECONDS if patience.cancel is None else POLL_INTERVAL
+    while (left := patience.left) > 0:
+        try:
+            item = answers.get(timeout=min(left, interval))
+        except Empty:
+            look()
+            continue
+        if isinstance(item, Gone):
+            raise item
+        if not isinstance(item, Progress):
+            return item
+        patience.heard(str(item))
+    if patience.is_cancelled:
+        raise Slow("the call was cancelled")
+    seconds = round(time.monotonic() - begun, 1)
+    raise Slow(f"the server has not answered within {seconds:g} seconds; the request was cancelled")
+
+
+def _number(value: object) -> int:
+    """An id of ours, which some servers return as a text; -1 for what is none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+
+
+def _progress_text(params: Message) -> str:
+    """What a progress notification says, in words."""
+    message = params.get("message")
+    if isinstance(message, str) and message.strip():
+        return message
+    done, total = params.get("progress"), params.get("total")
+    if not isinstance(done, int | float) or isinstance(done, bool):
+        return ""
+    return f"{done:g} of {total:g}" if isinstance(total, int | float) and not isinstance(total, bool) else f"{done:g}"

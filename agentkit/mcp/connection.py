@@ -1,0 +1,88 @@
+"""One MCP server: requests to it, as tools make them. Shared by threads and by all views of its tools."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from agentkit._forking import freed_by_forks
+from agentkit.mcp.channel import Patience
+from agentkit.mcp.client import MIN_START_SECONDS, Client
+from agentkit.mcp.errors import MCPError
+from agentkit.mcp.param_headers import param_headers
+from agentkit.mcp.run_questions import RunQuestions, declined
+from agentkit.mcp.settings import Settings
+from agentkit.tools import Context
+
+UNKNOWN_TOOL = (-32601, -32602)
+"""Codes of the errors with which servers answer calls of a tool that they don't have, among others."""
+
+
+class Changes:
+    """Counts how often the tools of a server may have changed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = freed_by_forks(threading.Lock())
+
+    def add(self) -> None:
+        """They may have changed."""
+        with self._lock:
+            self.count += 1
+
+
+class Connection:
+    """One server: its client and its settings. Pickled and copied as its settings, so that the copy opens a connection
+    of its own. changes: of its list of tools."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.changes = Changes()
+        ask = settings.ask or declined  # servers are told that they may ask
+        self.client = Client(settings.open_channel, settings.label, settings.timeout, ask=ask, changed=self.changes.add)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        self.settings.check_pickle(int(protocol))
+        return Connection, (self.settings,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Connection":
+        memo[id(self)] = made = Connection(self.settings)
+        return made
+
+    def call(
+        self,
+        entry: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        context: Context | None,
+        read_only: bool,
+        timeout: float | None,
+    ) -> dict[str, Any]:
+        """Call a tool and return its result. entry: the tool as its server describes it. read_only: the call is made
+        once more where the connection ends. timeout: seconds without a sign of life; None: the server's. Raises Gone,
+        Slow, MCPError."""
+        headers = param_headers(entry, arguments) if self.settings.is_url else None
+        patience, ask = self.patience(context, timeout), self.settings.ask or RunQuestions(context)
+        try:
+            return self.client.call_tool(
+                entry["name"], arguments, read_only=read_only, patience=patience, headers=headers, ask=ask
+            )
+        except MCPError as error:
+            if error.code in UNKNOWN_TOOL:
+                self.changes.add()
+            raise
+
+    def start(self) -> None:
+        """Wait until the server has started, which may take longer than a call: some are downloaded first. Raises Gone,
+        Slow, MCPError, and ConfigurationError for what can't be started."""
+        self.client.server(self.patience(timeout=max(self.settings.timeout, MIN_START_SECONDS)))
+
+    def patience(self, context: Context | None = None, timeout: float | None = None) -> Patience:
+        """How long a request waits that is made in a run."""
+        seconds = self.settings.timeout if timeout is None else timeout
+        if context is None:
+            return Patience(seconds)
+        return Patience(seconds, context.deadline, context.cancel, context.progress)
+
+    def close(self) -> None:
+        """End the connection; the next call opens it again."""
+        self.client.close()
+        self.changes.add()

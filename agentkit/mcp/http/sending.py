@@ -1,0 +1,357 @@
+"""Sends HTTP requests to one MCP server: connections for many threads, redirects within the server, what may go wrong.
+
+Each request belongs to a `Flight`, which any thread can abort, whatever the request waits for.
+"""
+
+import contextlib
+import logging
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from agentkit._forking import notice_fork, renewed_by_forks
+from agentkit._text import cut, without_credentials
+from agentkit.errors import ConfigurationError
+from agentkit.mcp.errors import Gone, MCPError, Slow
+from agentkit.net.abort import AbortableRequest, record_owner
+from agentkit.net.drain import drain
+from agentkit.net.keys import MIN_SECRET, blotted
+from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
+from agentkit.net.tracked_pools import TrackingAdapter, TrackingPool
+from agentkit.tooling.error_log import log_raised
+
+logger = logging.getLogger("agentkit.mcp")
+
+CONNECT_TIMEOUT = 10.0
+MAX_REDIRECTS = 5
+IDLE_SECONDS = 60.0
+"""A connection that was idle for longer is not used again: proxies forget those without a word, and the request would
+fail after it was sent."""
+READ_BYTES = 1 << 16
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_OWN = frozenset(
+    (
+        *("content-length", "transfer-encoding", "content-type", "accept", "connection", "last-event-id"),
+        *("mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name"),
+    )
+)
+"""Headers that a user can't set."""
+_KEPT = frozenset((307, 308))
+"""Redirects that keep the method and the body."""
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+
+
+class Flight(AbortableRequest):
+    """A request, or several in turn. was_sent: whether a part of it may have reached the server."""
+
+    was_sent = False
+
+
+class _Connection:
+    """A connection of urllib3 on which nothing is sent for a request that was aborted while it was being opened."""
+
+    idle_since = 0.0
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:  # type: ignore[attr-defined]
+            self.connect()  # type: ignore[attr-defined]
+        record_owner(self)
+        owner = self.owner  # type: ignore[attr-defined]
+        if isinstance(owner, Flight):
+            owner.was_sent = True
+        super().send(data)  # type: ignore[misc]
+
+
+class _HTTPConnection(_Connection, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_Connection, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(TrackingPool):
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection = super()._get_conn(timeout)  # type: ignore[misc]
+        if connection.sock is not None and time.monotonic() - connection.idle_since > IDLE_SECONDS:
+            connection.close()
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)  # type: ignore[misc]
+
+
+class _HTTPPool(_Pool, urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(_Pool, urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class _Adapter(TrackingAdapter):
+    pools: Mapping[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return None: for a redirect, requests would read the whole body, however long, even without following it."""
+        return None
+
+
+class Sender:
+    """Sends requests to one server; thread-safe.
+
+    url: of the server; the user's, and trusted. headers: sent with each request. auth: called for each request.
+    where: the server, for messages. Raises ConfigurationError for a URL, a header or an environment that can't work.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None, auth: AuthBase | None = None) -> None:
+        parts = _checked_url(url)
+        if auth is not None and not callable(auth):
+            raise ConfigurationError(
+                f"auth= has to be a requests.auth.AuthBase, and is a {type(auth).__name__}: a token alone goes into "
+                'headers={"Authorization": "Bearer ..."}'
+            )
+        self.url = url.partition("#")[0]
+        self.where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # a secret may be part of the path
+        self._headers = _checked_headers(headers or {})
+        self._auth = auth
+        check_environment(self.url, REQUESTS)
+        self._session: requests.Session | None = self._new_session()
+        renewed_by_forks(self)
+
+    def _new_session(self) -> requests.Session:
+        session = _Session()
+        session.trust_env = False  # `requests_options` reads it; a .netrc is not for this server
+        session.headers.update({"User-Agent": "agentkit", **self._headers})
+        adapter = _Adapter(pool_maxsize=64)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        return session
+
+    def renew_in_child(self) -> None:
+        """In a child: begin without connections."""
+        if self._session is not None:
+            self._session = self._new_session()
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether requests are sent with something that authorizes them."""
+        return self._auth is not None or any(name.lower() == "authorization" for name in self._headers)
+
+    def opened(
+        self,
+        flight: Flight,
+        method: str,
+        headers: Mapping[str, str | bytes],
+        body: bytes | None = None,
+        seconds: float = CONNECT_TIMEOUT,
+        url: str | None = None,
+    ) -> requests.Response:
+        """Send a request, and return its response once its headers have arrived; redirects within the server are
+        followed. It has to be called in a thread that has entered the flight.
+
+        seconds: for connecting. url: at the same server; None: the server's own.
+
+        Raises Gone when there is no response, Slow when connecting takes too long, Aborted.
+        """
+        target = url or self.url
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._sent(flight, method, target, headers, body, seconds)
+            following = self._following(method, response)
+            if following is None:
+                return response
+            if response.status_code == 308 and url is None:
+                self.url = following
+            finish(response)
+            target = following
+        raise MCPError(f"{self.where} redirects without an end", response.status_code)
+
+    def _sent(
+        self,
+        flight: Flight,
+        method: str,
+        url: str,
+        headers: Mapping[str, str | bytes],
+        body: bytes | None,
+        seconds: float,
+    ) -> requests.Response:
+        notice_fork()
+        session = self._session
+        if session is None:
+            raise Gone(f"the connection to {self.where} is closed", sent=False)
+        flight.was_sent = False
+        with self.told_apart(flight):
+            return session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                timeout=(min(CONNECT_TIMEOUT, max(seconds, 0.01)), None),
+                stream=True,
+                allow_redirects=False,
+                auth=self._auth,
+                **requests_options(url),
+            )
+
+    @contextlib.contextmanager
+    def told_apart(self, flight: Flight) -> Iterator[None]:
+        """Turn what HTTP libraries and `auth` raise into Gone."""
+        try:
+            yield
+        except (Gone, Slow, MCPError, ConfigurationError):
+            raise
+        except requests.exceptions.InvalidHeader:
+            problem = "auth= has set a header that can't be sent (it is not shown here)"
+            raise Gone(f"{self.where} was not asked: {problem}", sent=False) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._gone(flight, error) from None
+        except Exception as error:
+            log_raised(logger, logging.WARNING, "a request to an MCP server raised", error)
+            raise Gone(
+                f"the request to {self.where} could not be made (is auth= right?): {type(error).__name__}",
+                sent=flight.was_sent,
+            ) from error
+
+    def _gone(self, flight: Flight, error: BaseException) -> Gone:
+        if flight.was_sent:
+            return Gone(f"{self.where} closed the connection before its answer was complete")
+        hint = route_hint(self.url, REQUESTS).replace("running?", "running, is the URL right?")
+        return Gone(f"{self.where} can't be reached ({hint}): {_cause_of(error)}", sent=False)
+
+    def _following(self, method: str, response: requests.Response) -> str | None:
+        """Return the URL of a redirect that is followed: within the server, with the same method."""
+        location = response.headers.get("Location")
+        if response.status_code not in (_KEPT if method != "GET" else _REDIRECTS) or not location:
+            return None
+        return redirected(response.url, location)
+
+    def blotted(self, text: str, response: requests.Response | None = None) -> str:
+        """A text of the server without what authorizes requests to it."""
+        secrets = [*self._headers.values()]
+        if response is not None:
+            secrets.append(str(response.request.headers.get("Authorization") or ""))
+        for secret in secrets:
+            for each in (secret, secret.partition(" ")[2]):
+                text = blotted(text, each) if len(each) >= MIN_SECRET else text
+        return text
+
+
+def chunks(response: requests.Response) -> Iterator[bytes]:
+    """The body of a response, decompressed, as it arrives."""
+    while chunk := response.raw.read1(READ_BYTES, decode_content=True):
+        yield chunk
+
+
+def finish(response: requests.Response) -> None:
+    """End a response whose content is known, so that its connection can be used again where little is left of it."""
+    with contextlib.suppress(Exception):
+        drain(chunks(response), getattr(getattr(response.raw, "connection", None), "sock", None))
+    response.close()
+
+
+def joined(base: str, location: str) -> str | None:
+    """The URL to which a server points; None when it is none."""
+    with contextlib.suppress(UnicodeError):
+        location = location.encode("latin-1").decode("utf-8")
+    try:
+        target = urljoin(base, location.strip().replace(" ", "%20"))
+        urlsplit(target).port  # noqa: B018 - raises ValueError
+    except ValueError:
+        return None
+    return target
+
+
+def is_same_server(base: str, target: str) -> bool:
+    """Whether what authorizes requests to one URL may be sent to another: the same scheme, host and port."""
+    return _origin(urlsplit(base)) == _origin(urlsplit(target))
+
+
+def redirected(base: str, location: str) -> str | None:
+    """The URL of a redirect that stays at the server, over TLS where either of the two is; None for another.
+
+    Servers behind a proxy that ends TLS redirect to HTTP, since they don't know better.
+    """
+    target = joined(base, location)
+    if target is None:
+        return None
+    before, after = urlsplit(base), urlsplit(target)
+    if before.scheme == after.scheme or before.hostname != after.hostname:
+        return target if is_same_server(base, target) else None
+    if before.scheme == "https":
+        is_same = after.scheme == "http" and after.port in (None, 80, before.port)
+        return after._replace(scheme="https", netloc=before.netloc.rpartition("@")[2]).geturl() if is_same else None
+    return target if after.scheme == "https" and before.port in (None, 80) and after.port in (None, 443) else None
+
+
+def shown_location(location: str) -> str:
+    """The target of a redirect, for a message."""
+    return cut(without_credentials(location).partition("?")[0], 200)
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _checked_url(url: object) -> SplitResult:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"the URL of an MCP server has to be a text, and is a {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid or " " in url or not url.isprintable():
+        raise ConfigurationError(
+            f"{shown_location(url)!r} is not the URL of an MCP server: write http://host:port/mcp or https://host/mcp"
+        )
+    return parts
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers. Raises ConfigurationError, which shows no value."""
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers= has to be a mapping, and is a {type(headers).__name__}")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ConfigurationError("headers=: a name is not that of a header: write letters, digits and dashes")
+        if name.lower() in _OWN or name.lower().startswith("mcp-param-"):
+            raise ConfigurationError(f"headers=: {name} is set for each request: leave it out")
+        if not isinstance(value, str):
+            raise ConfigurationError(f"headers=: {name} has to be a text, and is a {type(value).__name__}")
+        if "\n" in value or "\r" in value:
+            raise ConfigurationError(f"headers=: {name} contains a line break: remove it, at the end of the value too")
+        if value != value.strip() or not value.isprintable() or not value.isascii():
+            raise ConfigurationError(
+                f"headers=: {name} contains a character that can't be sent (a space at its end, a control character, a "
+                "letter of another alphabet): type or copy it anew"
+            )
+    return dict(headers)
+
+
+def _cause_of(error: BaseException) -> str:
+    """The innermost cause, without the addresses and paths that libraries put into their messages."""
+    inner: BaseException | None = error
+    while inner is not None:
+        error = inner
+        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
+        inner = inner if isinstance(inner, BaseException) else None
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__

@@ -1,0 +1,100 @@
+"""Reads the list of a server's tools and makes tools of it."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from agentkit._text import in_a_line
+from agentkit.mcp.connection import Connection
+from agentkit.mcp.param_headers import problem
+from agentkit.mcp.resources import resource_tool
+from agentkit.mcp.schemas import UnusableSchemaError, usable
+from agentkit.mcp.server_tool import (
+    CONTEXT,
+    Entry,
+    ServerCall,
+    ServerTool,
+    description_of,
+    says_read_only,
+    shown_names,
+)
+from agentkit.mcp.settings import Settings
+
+logger = logging.getLogger("agentkit")
+
+MAX_TOLD = 10
+"""Maximum tools that one warning each is logged about; of more, how many they are."""
+
+
+class Lister:
+    """Reads the tools of a server, in one thread at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._told: set[str] = set()
+
+    def read(self, server: Connection, known: Sequence[ServerTool]) -> tuple[Sequence[ServerTool], float | None]:
+        """The tools in the order of their names, and the seconds for which they are fresh; None: until the server says
+        that they have changed. known: those read before, kept where they are still the same, and returned when all are.
+
+        Raises Gone, Slow, MCPError, and ConfigurationError for a server that can't be started.
+        """
+        server.start()
+        listed = server.client.list_all("tools/list", "tools", server.patience())
+        entries = dict(self._usable(listed.items))
+        names = shown_names(entries)
+        made = [self._tool(server, *each, names[name]) for name, each in entries.items()]
+        made += resource_tool(server, {*names.values()})
+        kept = {_key(each): each for each in known}
+        made = sorted((kept.get(_key(each), each) for each in made), key=lambda each: each.name)
+        if not made:
+            self._tell("", "it has no tools")
+        is_same = len(made) == len(known) > 0 and all(one is other for one, other in zip(made, known, strict=True))
+        return known if is_same else made, listed.ttl
+
+    def _tool(self, server: Connection, entry: Entry, parameters: dict[str, Any], name: str) -> ServerTool:
+        read_only = self._settings.is_trusted and says_read_only(entry)
+        call = ServerCall(server, entry, name)
+        return ServerTool(name, description_of(entry), parameters, call, context=CONTEXT, read_only=read_only)
+
+    def _usable(self, entries: Sequence[Entry]) -> Iterator[tuple[str, tuple[Entry, dict[str, Any]]]]:
+        """The entries that can become tools by their names, with their schemas."""
+        seen: set[str] = set()
+        for entry in entries:
+            name = entry.get("name")
+            if not isinstance(name, str) or not name or name in seen:
+                self._tell(str(name), "it has no name of its own", is_left_out=True)
+                continue
+            seen.add(name)
+            try:
+                self._check(entry)
+                parameters, changes = usable(entry.get("inputSchema"))
+            except UnusableSchemaError as error:
+                self._tell(name, str(error), is_left_out=True)
+                continue
+            if changes:
+                self._tell(name, f"its inputSchema was changed where it is none: {'; '.join(changes)}")
+            yield name, (entry, parameters)
+
+    def _check(self, entry: Entry) -> None:
+        wrong = problem(entry) if self._settings.is_url else ""
+        if wrong:
+            raise UnusableSchemaError(wrong)
+        execution = entry.get("execution")
+        if isinstance(execution, Mapping) and execution.get("taskSupport") == "required":
+            raise UnusableSchemaError("it runs as a task only, which is not supported")
+
+    def _tell(self, tool: str, what: str, is_left_out: bool = False) -> None:
+        """Warn of a tool, once."""
+        if (tool + what) in self._told or len(self._told) >= MAX_TOLD:
+            return
+        self._told.add(tool + what)
+        of = f": tool {in_a_line(tool, 80)!r}{' is left out' if is_left_out else ''}" if tool else ""
+        logger.warning("MCP server %s%s: %s", self._settings.label, of, in_a_line(what, 500))
+
+
+def _key(tool: ServerTool) -> str:
+    """What makes two tools the same."""
+    entry = tool.function.entry if isinstance(tool.function, ServerCall) else tool.description
+    return json.dumps([tool.name, entry], sort_keys=True)

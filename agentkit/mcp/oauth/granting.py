@@ -1,0 +1,188 @@
+"""How tokens are got: a client that the authorization server knows, the code that a person's browser brings back, the
+token for it."""
+
+import base64
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
+
+from requests.auth import HTTPBasicAuth
+
+from agentkit._text import in_a_line
+from agentkit.mcp.oauth.asking import Asking, failure
+from agentkit.mcp.oauth.metadata import AuthorizationServer, Resource
+
+NAME = "agentkit"
+EARLY = 30.0
+"""A token is renewed this many seconds before it ends."""
+
+
+class Opener(Protocol):
+    """Sends a person to the authorization server. redirect_uri: where they come back to."""
+
+    redirect_uri: str
+
+    def __call__(self, url: str) -> str:
+        """Open a URL in a browser, and return the URL to which the browser was sent in the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A client that an authorization server knows. method: how it authenticates at the token endpoint."""
+
+    client_id: str
+    client_secret: str | None = None
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What an authorization server has granted. scope: what was asked for. ends: seconds since 1970; None: not said."""
+
+    access_token: str
+    refresh_token: str | None = None
+    scope: str = ""
+    ends: float | None = None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it has not ended."""
+        return self.ends is None or time.time() < self.ends - EARLY
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its fields, as JSON has them."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "Tokens | None":
+        """The tokens that were stored; None for what is none."""
+        token, renewing, ends = found.get("access_token"), found.get("refresh_token"), found.get("ends")
+        if not isinstance(token, str):
+            return None
+        return cls(
+            token,
+            renewing if isinstance(renewing, str) else None,
+            str(found.get("scope") or ""),
+            float(ends) if isinstance(ends, int | float) else None,
+        )
+
+
+def registered(server: AuthorizationServer, client_url: str | None, redirect_uri: str, asking: Asking) -> Registered:
+    """Become known to an authorization server: by the URL of a document about the client, or by registration. Raises
+    MCPError where neither is possible."""
+    if client_url is not None and server.takes_client_urls:
+        return Registered(client_url, None, "none")
+    if server.registration_endpoint is None:
+        raise failure(
+            f"the authorization server {server.issuer} registers no clients: register one there by hand, and give "
+            "client_id= (and client_secret=) to OAuth"
+        )
+    asked = {
+        "client_name": NAME,
+        "application_type": "native",
+        "redirect_uris": [redirect_uri],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": _method(server, has_secret="none" not in server.methods and bool(server.methods)),
+    }
+    found = asking.post(server.registration_endpoint, "the client was not registered", json=asked)
+    client_id, secret, method = (
+        found.get(name) for name in ("client_id", "client_secret", "token_endpoint_auth_method")
+    )
+    if not isinstance(client_id, str):
+        raise failure(f"the authorization server {server.issuer} has registered a client without an id")
+    return Registered(client_id, secret if isinstance(secret, str) else None, method if isinstance(method, str) else "")
+
+
+def authorized(
+    server: AuthorizationServer, client: Registered, resource: Resource, scope: str, opener: Opener, asking: Asking
+) -> Tokens:
+    """Have a person agree, and return the tokens. Raises MCPError when they don't, or when what comes back is not from
+    this authorization server."""
+    verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
+    digest = hashlib.sha256(verifier.encode()).digest()
+    asked = {
+        "response_type": "code",
+        "client_id": client.client_id,
+        "redirect_uri": opener.redirect_uri,
+        "state": state,
+        "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+        "code_challenge_method": "S256",
+        "resource": resource.identifier,
+        **({"scope": scope} if scope else {}),
+    }
+    joint = "&" if urlsplit(server.authorization_endpoint).query else "?"
+    code = _code(opener(f"{server.authorization_endpoint}{joint}{urlencode(asked)}"), server, state)
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": opener.redirect_uri,
+        "code_verifier": verifier,
+    }
+    return _granted(server, client, resource, form, scope, asking)
+
+
+def renewed(server: AuthorizationServer, client: Registered, resource: Resource, old: Tokens, asking: Asking) -> Tokens:
+    """New tokens for the refresh token. Raises MCPError when it is not valid any more."""
+    form = {"grant_type": "refresh_token", "refresh_token": old.refresh_token or ""}
+    found = _granted(server, client, resource, form, old.scope, asking)
+    return found if found.refresh_token else Tokens(found.access_token, old.refresh_token, found.scope, found.ends)
+
+
+def _code(answer: str, server: AuthorizationServer, state: str) -> str:
+    """The code in the URL to which the browser was sent."""
+    found = {name: values[0] for name, values in parse_qs(urlsplit(answer).query).items()}
+    if not secrets.compare_digest(found.get("state", "").encode(), state.encode()):
+        raise failure("the answer of the browser is to another question (its state is not ours): nothing was done")
+    issuer = found.get("iss")
+    if (issuer is None and server.names_issuer) or (issuer is not None and issuer != server.issuer):
+        raise failure(f"the answer of the browser is not from {server.issuer} (iss): nothing was done")
+    if "error" in found:
+        said = in_a_line(f"{found['error']} {found.get('error_description', '')}".strip(), 300)
+        raise failure(f"the authorization server {server.issuer} has refused: {said}")
+    if not found.get("code"):
+        raise failure("the answer of the browser has no code")
+    return found["code"]
+
+
+def _granted(
+    server: AuthorizationServer,
+    client: Registered,
+    resource: Resource,
+    form: Mapping[str, str],
+    scope: str,
+    asking: Asking,
+) -> Tokens:
+    data, auth = {**form, "resource": resource.identifier}, None
+    method = client.method or _method(server, client.client_secret is not None)
+    if method == "client_secret_basic" and client.client_secret:
+        auth = HTTPBasicAuth(quote_plus(client.client_id), quote_plus(client.client_secret))
+    else:
+        data["client_id"] = client.client_id
+        if method == "client_secret_post" and client.client_secret:
+            data["client_secret"] = client.client_secret
+    found = asking.post(server.token_endpoint, "no token was given", data=data, auth=auth)
+    token, kind = found.get("access_token"), found.get("token_type", "Bearer")
+    if not isinstance(token, str) or not token or not (isinstance(kind, str) and kind.lower() == "bearer"):
+        raise failure(f"the authorization server {server.issuer} has given no bearer token")
+    seconds, renewing = found.get("expires_in"), found.get("refresh_token")
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    return Tokens(
+        token,
+        renewing if isinstance(renewing, str) else None,
+        scope,
+        time.time() + float(str(seconds)) if is_number else None,
+    )
+
+
+def _method(server: AuthorizationServer, has_secret: bool) -> str:
+    """How a client authenticates at the token endpoint."""
+    if not has_secret:
+        return "none"
+    known = ("client_secret_basic", "client_secret_post")
+    return next((each for each in server.methods if each in known), known[0])

@@ -1,0 +1,151 @@
+"""A tool of an MCP server as a tool of an agent."""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Unpack
+
+from agentkit.mcp.connection import Connection
+from agentkit.mcp.content import value_of
+from agentkit.mcp.schemas import checked_here
+from agentkit.tooling.arguments import ArgumentsParser, schema_reader
+from agentkit.tooling.definition import NAME
+from agentkit.tooling.options import ToolArguments
+from agentkit.tooling.schema_dialects import MAX_DESCRIPTION
+from agentkit.tools import Context, Tool
+
+CONTEXT = " context"
+"""The name under which a call is given the run's Context: no argument has it."""
+MAX_NAME = 64
+MAX_SHOWN_DESCRIPTION = 8_000
+"""Maximum characters of a tool's description."""
+
+Entry = Mapping[str, Any]
+"""A tool as its server describes it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerCall:
+    """Calls a tool of a server. shown: the tool's name for the model. read_only, timeout: those of the tool."""
+
+    server: Connection
+    entry: Entry
+    shown: str
+    read_only: bool = False
+    timeout: float | None = None
+
+    def __call__(self, /, **arguments: Any) -> Any:
+        """What the tool returns: a text, a JSON value, or a list of texts and images. Raises Gone, Slow and MCPError,
+        and ToolError with what the tool says of an error."""
+        context: Context | None = arguments.pop(CONTEXT, None)
+        result = self.server.call(self.entry, arguments, context, self.read_only, self.timeout)
+        return value_of(result, self.shown)
+
+
+class ServerTool(Tool[..., Any]):
+    """A tool whose schema is known to be usable, and whose arguments its server checks too. What reads them is made at
+    the first call: that takes longer than all else, and few of many tools are called."""
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        parameters: Mapping[str, Any],
+        function: Any,
+        *,
+        context: str | None = None,
+        **options: Unpack[ToolArguments],
+    ) -> None:
+        self._set(name, description[:MAX_DESCRIPTION], dict(parameters), function, context, options)
+        self.description = description
+        if isinstance(function, ServerCall):
+            own = self.options
+            self.function = dataclasses.replace(function, read_only=own.read_only, timeout=own.timeout)
+        self._set_isolation()
+        self._read: ArgumentsParser = _Reader(self.parameters, name, not self.options.read_only)
+
+    def renamed(self, name: str) -> "ServerTool":
+        """The same tool under another name."""
+        return self._made_like(name)
+
+    def with_options(self, **options: Unpack[ToolArguments]) -> "ServerTool":
+        """The same tool with other options. Raises ToolDefinitionError."""
+        return self._made_like(self.name, **options)
+
+    def _made_like(self, name: str, **options: Unpack[ToolArguments]) -> "ServerTool":
+        every: Any = {**vars(self.options), **options}
+        return ServerTool(name, self.description, self.parameters, self.function, context=self._context, **every)
+
+
+class _Reader:
+    """Reads the arguments of a tool's calls."""
+
+    def __init__(self, parameters: Mapping[str, Any], tool: str, has_effect: bool) -> None:
+        self._of = (dict(parameters), tool, has_effect)
+        self._made: ArgumentsParser | None = None
+
+    def __call__(self, arguments: str) -> tuple[dict[str, Any], list[str]]:
+        made = self._made
+        if made is None:
+            parameters, tool, has_effect = self._of
+            made = self._made = schema_reader(checked_here(parameters), tool, has_effect, is_valid=True)
+        return made(arguments)
+
+
+def description_of(entry: Entry) -> str:
+    """The description of a tool; its title or its name where there is none. A very long one is cut."""
+    hints = entry.get("annotations")
+    titles = (entry.get("title"), hints.get("title") if isinstance(hints, Mapping) else None, entry["name"])
+    found = (each.strip() for each in (entry.get("description"), *titles) if isinstance(each, str))
+    return _cut_at_an_end(next((each for each in found if each), "a tool"), MAX_SHOWN_DESCRIPTION)
+
+
+def says_read_only(entry: Entry) -> bool:
+    """Whether the server says that a tool changes nothing."""
+    hints = entry.get("annotations")
+    return isinstance(hints, Mapping) and hints.get("readOnlyHint") is True
+
+
+def _cut_at_an_end(text: str, most: int) -> str:
+    """The beginning of a text, up to the end of a paragraph, a sentence or a word."""
+    if len(text) <= most:
+        return text
+    start = text[: most - 1]
+    ends = (start.rfind(end, most // 2) for end in ("\n\n", ". ", "\n", " "))
+    return start[: next((end + 1 for end in ends if end > 0), most)].rstrip() + "…"
+
+
+def shown_names(names: Iterable[str]) -> dict[str, str]:
+    """The names of a server's tools as models are given them, by their own: letters, digits, "_" and "-", at most 64,
+    no two the same. The same for the same names in any order."""
+    given = sorted(set(names))
+    made = {name: name for name in given if NAME.fullmatch(name)}
+    taken = set(made)
+    for name in given:
+        if name not in made:
+            made[name] = _unused(name, taken)
+            taken.add(made[name])
+    return made
+
+
+def prefixed_name(prefix: str, name: str) -> str:
+    """A name behind a prefix, shortened where it gets too long."""
+    return _within_limit(f"{prefix}{name}")
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")
+    short = plain if name.isascii() and plain else _marked(plain or "tool", name)
+    short = _within_limit(short)
+    return short if short not in taken else _marked(short, name)
+
+
+def _within_limit(name: str) -> str:
+    return name if len(name) <= MAX_NAME else _marked(name, name)
+
+
+def _marked(name: str, of: str) -> str:
+    """A name that ends in a digest of the one that it stands for."""
+    digest = hashlib.sha256(of.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{name[: MAX_NAME - 9].rstrip('_')}_{digest}"

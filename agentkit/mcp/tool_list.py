@@ -1,0 +1,128 @@
+"""The tools of one MCP server as they are now, read in a thread of agentkit's."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agentkit._forking import freed_by_forks
+from agentkit._text import in_a_line
+from agentkit._threads import WORKERS
+from agentkit.errors import AgentkitError
+from agentkit.mcp.connection import Connection
+from agentkit.mcp.listing import Lister
+from agentkit.mcp.server_tool import ServerTool
+from agentkit.tooling.error_text import message_of
+
+logger = logging.getLogger("agentkit")
+
+LEAST_FRESH = 5.0
+"""Seconds for which a list is fresh, also where its server says less."""
+RETRY_SECONDS = 1.0
+"""After a failed start none follows for that long, or for as long as it took."""
+REPEAT_SECONDS = 60.0
+"""The same warning is logged once in that time."""
+REFRESH_SECONDS = 5.0
+"""How long a list that is known is waited for to be read anew."""
+
+Tools = Sequence[ServerTool]
+
+
+@dataclass
+class _Reading:
+    """The list while it is read. changes: how often it had changed before. process: where it is read; a forked child
+    has no thread that does."""
+
+    changes: int
+    process: int = field(default_factory=os.getpid)
+    begun: float = field(default_factory=time.monotonic)
+    ended: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+
+    @property
+    def is_going_on(self) -> bool:
+        return not self.ended.is_set() and self.process == os.getpid()
+
+
+class ToolList:
+    """The tools of a server. They are read when they are first asked for, when the server says that they have changed,
+    when the time is over for which it says that they are fresh, and when it does not know one of them any more."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._lister = Lister(connection.settings)
+        self._lock = freed_by_forks(threading.Lock())
+        self._reading: _Reading | None = None
+        self._tools: Tools | None = None
+        self._next = 0.0
+        self._warned: tuple[str, float] = ("", 0.0)
+
+    def begin(self) -> None:
+        """Begin to read the tools where that is due, without waiting."""
+        self._due()
+
+    def now(self) -> Tools:
+        """The tools as they are now; the same object as long as nothing has changed. Waits for the first ones. Where
+        the server can't be used there are none, and a warning was logged; with `strict` what went wrong is raised."""
+        try:
+            return self.now_or_error()
+        except AgentkitError:
+            if self.connection.settings.strict:
+                raise
+            return ()
+
+    def now_or_error(self) -> Tools:
+        """The same; raises what went wrong with the first list."""
+        reading = self._due()
+        if reading is not None:
+            reading.ended.wait(None if self._tools is None else REFRESH_SECONDS)
+        if self._tools is not None:
+            return self._tools
+        if reading is not None and reading.error is not None:
+            raise reading.error
+        return ()
+
+    def _due(self) -> _Reading | None:
+        """The reading that is going on, or is begun now since it is due. None where there is no need. The last one
+        where it failed, and it is too early for the next."""
+        changes = self.connection.changes.count
+        with self._lock:
+            reading, now = self._reading, time.monotonic()
+            if reading is not None and reading.is_going_on:
+                return reading
+            is_changed = reading is None or (reading.changes != changes and self._tools is not None)
+            if not is_changed and now < self._next:
+                return reading if self._tools is None else None
+            reading = self._reading = _Reading(changes)
+        WORKERS.submit(lambda: self._read(reading))
+        return reading
+
+    def _read(self, reading: _Reading) -> None:
+        try:
+            tools, fresh = self._lister.read(self.connection, self._tools or ())
+            seconds = float("inf") if fresh is None else max(LEAST_FRESH, fresh)
+            with self._lock:
+                self._tools, self._next = tools, time.monotonic() + seconds
+        except BaseException as error:  # noqa: BLE001 - raised where the list is waited for
+            self._note_failure(reading, error)
+        finally:
+            reading.ended.set()
+
+    def _note_failure(self, reading: _Reading, error: BaseException) -> None:
+        now, is_known = time.monotonic(), self._tools is not None
+        reading.error = error
+        self._next = now + max(now - reading.begun, LEAST_FRESH if is_known else RETRY_SECONDS)
+        settings = self.connection.settings
+        why = in_a_line(message_of(error).removeprefix(f"MCP server {settings.label}: "), 1_000)
+        if is_known:
+            self._warn(f"its list of tools can't be read anew, the known ones are used: {why}", now)
+        elif not settings.strict:
+            self._warn(f"it can't be used, and its tools are missing: {why}", now)
+
+    def _warn(self, what: str, now: float) -> None:
+        last, at = self._warned
+        if what != last or now > at + REPEAT_SECONDS:
+            self._warned = what, now
+            logger.warning("MCP server %s: %s", self.connection.settings.label, what)
