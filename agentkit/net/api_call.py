@@ -18,10 +18,10 @@ from agentkit.net.abort import AbortableRequest, Aborted, is_aborted
 from agentkit.net.api_errors import cause_of
 from agentkit.net.content_coding import accepted
 from agentkit.net.fetch import user_agent
-from agentkit.net.tracked_pools import HTTPPool, HTTPSPool, TrackingAdapter
 from agentkit.net.outgoing import REQUESTS, requests_options, route_hint
 from agentkit.net.pinned import CHUNK_BYTES, BoundedResponse
 from agentkit.net.trace_headers import trace_headers
+from agentkit.net.tracked_pools import HTTPPool, HTTPSPool, TrackingAdapter
 
 CONNECT_SECONDS = 15.0
 Signing = Callable[[requests.PreparedRequest], requests.PreparedRequest]

@@ -8,8 +8,8 @@ from agentkit._text import cut, json_text
 from agentkit.errors import ToolError
 from agentkit.message import Image
 from agentkit.net.api_call import ApiResponse
-from agentkit.net.api_errors import page_text
 from agentkit.net.charset import decode
+from agentkit.net.error_body import page_text
 from agentkit.net.image_bytes import SUPPORTED, media_type
 from agentkit.net.media_type import content_type_of, read_as
 from agentkit.net.rate_headers import told_by
