@@ -100,7 +100,7 @@ class Replaced(Selection):
             return tool
         options: Any = self.options
         try:
-            return tool.with_options(**options)
+            return tool.replace(**options)
         except ToolDefinitionError as error:
             raise ToolDefinitionError(f"replace(): {error}") from None
 
@@ -120,7 +120,7 @@ class Prefixed(Selection):
 
     def of(self, tool: ServerTool) -> ServerTool | None:
         """See `Selection.of`."""
-        return tool.renamed(prefixed_name(self.prefix, tool.name))
+        return tool.replace(name=prefixed_name(self.prefix, tool.name))
 
 
 def _unknown(name: str, tools: Sequence[ServerTool], label: str) -> str:

@@ -1,10 +1,11 @@
 """A tool of an MCP server as a tool of an agent."""
 
 import dataclasses
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from agentkit.mcp.connection import Connection
 from agentkit.mcp.content import value_of
@@ -14,6 +15,9 @@ from agentkit.tooling.definition import NAME
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.schema_dialects import MAX_DESCRIPTION
 from agentkit.tools import Context, Tool
+
+if TYPE_CHECKING:
+    from typing import Self
 
 CONTEXT = " context"
 """The name under which a call is given the run's Context: no argument has it."""
@@ -59,23 +63,24 @@ class ServerTool(Tool[..., Any]):
     ) -> None:
         self._set(name, description[:MAX_DESCRIPTION], dict(parameters), function, context, options)
         self.description = description
-        if isinstance(function, ServerCall):
-            own = self.options
-            self.function = dataclasses.replace(function, read_only=own.read_only, timeout=own.timeout)
         self._set_isolation()
-        self._read: ArgumentsParser = _Reader(self.parameters, name, not self.options.read_only)
+        self._reader = functools.partial(_Reader, self.parameters)
+        self._read: ArgumentsParser = self._reader(name, not self.options.read_only)
+        self._tell_call()
 
-    def renamed(self, name: str) -> "ServerTool":
-        """The same tool under another name."""
-        return self._made_like(name)
+    def _tell_call(self) -> None:
+        """Tell the function, which sends the calls, what it has to know of the options."""
+        if isinstance(self.function, ServerCall):
+            own = self.options
+            self.function = dataclasses.replace(self.function, read_only=own.read_only, timeout=own.timeout)
 
-    def with_options(self, **options: Unpack[ToolArguments]) -> "ServerTool":
-        """The same tool with other options. Raises ToolDefinitionError."""
-        return self._made_like(self.name, **options)
-
-    def _made_like(self, name: str, **options: Unpack[ToolArguments]) -> "ServerTool":
-        every: Any = {**vars(self.options), **options}
-        return ServerTool(name, self.description, self.parameters, self.function, context=self._context, **every)
+    def replace(
+        self, *, name: str | None = None, description: str | None = None, **options: Unpack[ToolArguments]
+    ) -> "Self":
+        """See `Tool.replace`."""
+        made = super().replace(name=name, description=description, **options)
+        made._tell_call()
+        return made
 
 
 class _Reader:

@@ -58,7 +58,9 @@ class ApiTool(Tool[..., Any]):
     ) -> None:
         self._set(name, description, dict(parameters), function, context, options)
         self._set_isolation()
-        self._read = schema_reader(self.parameters, name, not self.options.read_only, is_valid=True)
+        schema = self.parameters
+        self._reader = lambda name, has_effect: schema_reader(schema, name, has_effect, is_valid=True)
+        self._read = self._reader(name, not self.options.read_only)
 
 
 @dataclass(frozen=True)

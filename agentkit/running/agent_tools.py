@@ -1,6 +1,5 @@
 """The tools of an agent, some of which may come and go between its runs."""
 
-import copy
 import itertools
 import threading
 from collections import Counter
@@ -98,9 +97,7 @@ def _renamed(tool: Tool[..., Any], name: str, taken: Counter[str]) -> Tool[..., 
         ending = f"_{number}"
         name, number = name[: MAX_NAME - len(ending)] + ending, number + 1
     taken[name] += 1
-    made = copy.copy(tool)
-    made.name = name
-    return made
+    return tool.replace(name=name)
 
 
 def toolbox_of(tools: Iterable[AnyTool]) -> Toolbox:

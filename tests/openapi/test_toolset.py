@@ -30,6 +30,12 @@ def test_names_come_from_ids_or_methods_and_paths() -> None:
     assert list(tools_of(description(PETS))) == ["listPets", "addPet", "getPet", "delete_pets_petId", "list_orders_v2"]
 
 
+def test_a_tool_has_other_options_and_another_name() -> None:
+    tool = tools_of(description(PETS))["listPets"].replace(name="pets", approve=True)
+    assert (tool.name, tool.options.approve, tool.options.read_only) == ("pets", True, True)
+    assert tool.values("{}") == {}
+
+
 def test_68_operations_with_one_id_are_numbered() -> None:
     paths = {f"/p{number}": {"get": {"operationId": "x" * 80}} for number in range(68)}
     names = list(tools_of(description(paths)))

@@ -7,9 +7,9 @@ import os
 import sys
 from typing import Any
 
-from mcp import StdioServerParameters, types  # type: ignore[import-not-found]
-from mcp.client.client import Client  # type: ignore[import-not-found]
-from mcp.client.stdio import stdio_client  # type: ignore[import-not-found]
+from mcp import StdioServerParameters, types
+from mcp.client.client import Client
+from mcp.client.stdio import stdio_client
 
 
 async def ask_person(context: Any, params: Any) -> types.ElicitResult:

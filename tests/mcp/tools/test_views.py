@@ -49,6 +49,18 @@ def test_the_tools_can_be_looked_through(server: Make) -> None:
     assert "read_files" not in files
 
 
+def test_one_tool_has_other_options_and_another_name(server: Make, planned: Planned) -> None:
+    files = server(*FILES, results={"read_file": text("Hello")})
+    (tool,) = files["read_file"].tools()
+    careful = tool.replace(name="look", description="Look.", approve=True, timeout=9.0)
+    agent = Agent(ScriptedBackend(("look", {}), "ok"), tools=[careful])
+    waiting = agent.run("Look.")
+    result = agent.resume(waiting.messages, approve={waiting.pending[0].id: True})
+    assert [each.response for each in result.tool_calls] == ["Hello"]
+    assert planned.requests("tools/call")[0]["params"]["name"] == "read_file"
+    assert (careful.options.timeout, tool.options.timeout) == (9.0, None)
+
+
 def test_a_choice_is_the_same_object_as_long_as_nothing_has_changed(server: Make) -> None:
     files = server(*FILES)
     for chosen in (files.only("read_*"), files.prefixed("x_"), files.replace(timeout=3)):
