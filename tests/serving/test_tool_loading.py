@@ -52,7 +52,7 @@ def test_tools_of_another_package_are_loaded_by_their_names() -> None:
 def test_an_unknown_name_is_an_error_that_names_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match=r"'tied': there is no such tool.*search, visit.*sea, tide"):
         load("tied")
-    with pytest.raises(ConfigurationError, match=r"'lost' of the package tides can't be loaded"):
+    with pytest.raises(ConfigurationError, match=r"'lost' of the package tides 1.0 can't be used"):
         load("lost")
     with pytest.raises(ConfigurationError, match=r"'number': it is neither a tool nor a function"):
         load("number")
