@@ -404,7 +404,7 @@ def test_a_server_that_puts_a_call_off_is_asked_again_as_long_as_there_is_patien
     note = tmp_path / "note"
     with bad(note=str(note)) as client:
         assert text_of(client.call_tool("needs_input", {})) == "null"
-        with pytest.raises(Slow, match="put off|has not answered"):
+        with pytest.raises(Slow, match=r"put off|has not answered"):
             client.call_tool("never_enough", {}, patience=Patience(1.0))
         assert 3 <= note.read_text().count("never_enough") <= 10
 
