@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from tests.serving.mqtt.test_bridge import Client
+from tests.support import forked_cli
 from tests.support.lightllm_server import serve_lightllm
 from tests.support.model_server import Answer, Asked, calls, delta, serve, streamed, whole
 from tests.support.mosquitto import EXECUTABLE, serve_mqtt
@@ -39,12 +40,16 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
 
 
 @contextmanager
-def started(folder: Path, script: str, *arguments: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """A script of examples/compat as a process in a folder; what it prints goes to log.txt."""
+def started(
+    folder: Path, script: str, *arguments: str, fork: bool = True, **environment: str
+) -> Iterator["subprocess.Popen[str]"]:
+    """A script of examples/compat as a process in a folder; what it prints goes to log.txt. fork: whether the process
+    is forked from one that has the modules imported: not for a test that examines it."""
+    begin = forked_cli.command() if fork else (sys.executable, "-W", "error")
     paths = os.pathsep.join((str(ROOT), str(ROOT / "tools")))
     with (folder / "log.txt").open("a") as log:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", str(COMPAT / script), *arguments],
+            [*begin, str(COMPAT / script), *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": paths, "XDG_DATA_HOME": str(folder), **environment},
             stdin=subprocess.DEVNULL,
@@ -237,7 +242,7 @@ def test_the_mqtt_scripts_hold_a_conversation(tmp_path: Path, load: Load, capsys
         options = ["--projects", "maze", "general", "--server_url", model.url, "--mqtt_broker", "127.0.0.1"]
         options += [f"--mqtt_port={broker.port}", "--mqtt_username", "ann", "--mqtt_password", "sesame"]
         options += ["--skip_thinking", "False", "--num-workers", "2", "--max_tokens", "64"]
-        bridge = stack.enter_context(started(tmp_path, "llamacpp_mqtt_deploy.py", *options))
+        bridge = stack.enter_context(started(tmp_path, "llamacpp_mqtt_deploy.py", *options, fork=False))
         until(lambda: "serving maze, general" in (tmp_path / "log.txt").read_text(), 30)
         assert "sesame" not in Path(f"/proc/{bridge.pid}/cmdline").read_text()
 

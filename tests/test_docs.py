@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agentkit import LightLLMClient
+from tests.support import forked_cli
 from tests.support.families_table import guide_with_table
 from tests.support.lightllm_server import serve_lightllm, short_script
 from tests.support.model_server import calls, serve, whole
@@ -28,13 +29,20 @@ def programs(pages: list[Path] = PAGES) -> list[object]:
     return found
 
 
+def _interpreter(*, of_its_own: bool = False) -> tuple[str, ...]:
+    """The beginning of a command that runs a program, and imports nothing anew but in an interpreter of its own."""
+    return (sys.executable, "-W", "error") if of_its_own else forked_cli.command()
+
+
 @pytest.mark.parametrize("code", programs())
-def test_every_program_in_the_docs_runs(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_program_in_the_docs_runs(
+    code: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     with serve([calls(("population", {"city": "Oslo"})), whole("717,710 people live in Oslo.")]) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-any")
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code],
+            [*_interpreter(of_its_own="README" in request.node.name), "-c", code],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -54,13 +62,7 @@ def test_every_program_in_the_guide_to_lightllm_runs(
     monkeypatch.setenv("USE_LIGHTLLM", "true")
     with serve_lightllm(short_script) as server:
         done = subprocess.run(
-            [
-                sys.executable,
-                "-W",
-                "error",
-                "-c",
-                code.replace("http://localhost:8000", server.url),
-            ],
+            [*_interpreter(), "-c", code.replace("http://localhost:8000", server.url)],
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -3,11 +3,12 @@
 import importlib.util
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support import forked_cli
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -15,7 +16,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def run_example(name: str, *arguments: str) -> str:
     environment = {key: value for key, value in os.environ.items() if key != "AGENTKIT_MODEL"}
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments],
+        [*forked_cli.command(), str(EXAMPLES / name), *arguments],
         capture_output=True,
         text=True,
         env=environment,

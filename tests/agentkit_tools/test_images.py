@@ -264,7 +264,7 @@ def test_a_damaged_image_is_refused_here_and_not_by_the_model_server(tmp_path: P
         (claimed_png(60_000, 60_000), "more pixels than can be loaded"),
         (claimed_png(10_000, 9_500), "pixels"),
         (claimed_png(8_000, 8_000), "8000 x 8000 pixels, which is too many"),
-        (claimed_png(4, 4, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100_000_000)))), "not an image"),
+        (claimed_png(4, 4, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10_000_000)))), "not an image"),
     ],
     ids=["bomb", "large", "many", "text"],
 )

@@ -28,7 +28,7 @@ from tests.support.mqtt_games import ROOT, Games
 from tests.support.ports import free_port
 from tests.support.redis_server import serve_redis
 
-KILLS = int(os.environ.get("AGENTKIT_TEST_KILLS", "25"))
+KILLS = int(os.environ.get("AGENTKIT_TEST_KILLS", "10"))
 CALLERS = 3
 
 

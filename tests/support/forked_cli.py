@@ -1,7 +1,9 @@
-"""Starts `agentkit` in a process of its own, as `python -m agentkit` does, without the second of imports: a server,
+"""Starts `agentkit` in a process of its own, as `python -m agentkit` does, without the seconds of imports: a server,
 started once, has the modules imported, and forks for each command.
 
     [*forked_cli.command(), "ask", ...]    instead of    [sys.executable, "-m", "agentkit", "ask", ...]
+    [*forked_cli.command(), "-c", code]    instead of    [sys.executable, "-W", "error", "-c", code]
+    [*forked_cli.command(), "path/to/program.py", ...]    likewise
 
 The command is a small program (`forked_client`) that hands its folder, arguments, environment and standard streams to
 the server, passes signals on, and ends as the forked process does. What depends on how the interpreter starts (closed
@@ -26,6 +28,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -190,7 +194,28 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # what is imported stays: no collection of a forked process looks at it
     if Server(sys.argv.pop(1)).serve():
-        runpy.run_module("agentkit", run_name="__main__", alter_sys=True)
+        if sys.argv[1:2] == ["-c"]:
+            run_code(sys.argv.pop(2))
+        elif sys.argv[1:] and sys.argv[1].endswith(".py"):
+            run_file()
+        else:
+            runpy.run_module("agentkit", run_name="__main__", alter_sys=True)
+
+
+def run_file() -> None:
+    """Run the program in a file; a warning is an error."""
+    warnings.simplefilter("error")
+    sys.argv = sys.argv[1:]
+    sys.path[0] = os.path.dirname(sys.argv[0])
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def run_code(code: str) -> None:
+    """Run a program that was given as text; a warning is an error."""
+    warnings.simplefilter("error")
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"], sys.argv = module, sys.argv[1:]
+    exec(compile(code, "<string>", "exec"), vars(module))  # noqa: S102
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ def bridge(
     folder: Path, broker: Broker, url: str, *options: str, fork: bool = False, **environment: str
 ) -> Iterator["subprocess.Popen[str]"]:
     """Run a bridge; it is stopped at the end unless it was killed. fork: whether its process is forked from one that
-    has the modules imported: not for a test that kills or examines the process."""
+    has the modules imported: not for a test that examines the process (one that is killed ends a moment after the
+    process that stands for it)."""
     begin = forked_cli.command() if fork else (sys.executable, "-m", "agentkit")
     command = [*begin, "mqtt", "--projects", "general", "maze", "--server_url", url]
     command += ["--mqtt_port", str(broker.port), "--store", str(folder / "sessions.db"), "--rate", "1000", *options]

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import openai
 import pytest
 import requests
 
+from tests.support import forked_cli
 from tests.support.http_service import reply
 from tests.support.model_server import Asked, serve, whole
 from tests.support.mosquitto import EXECUTABLE, serve_mqtt
@@ -35,7 +35,7 @@ def served(folder: Path, *options: str, **environment: str) -> Iterator[tuple[st
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTKIT_", "LLM_"))}
     with (folder / "serve.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "agentkit", "serve", "--port", str(port), *options],
+            [*forked_cli.command(), "serve", "--port", str(port), *options],
             cwd=folder,
             env={**clean, "XDG_DATA_HOME": str(folder), "PYTHONPATH": str(ROOT), **environment},
             stdout=log,
@@ -143,7 +143,7 @@ def test_a_port_in_use_ends_the_program_before_it_says_that_it_serves(tmp_path: 
         if listens:
             other.listen()
         port = str(other.getsockname()[1])
-        command = [sys.executable, "-m", "agentkit", "serve", "--model", "extractive", "--port", port]
+        command = [*forked_cli.command(), "serve", "--model", "extractive", "--port", port]
         environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path, check=False

@@ -2,7 +2,6 @@
 
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 import trustme
 
 from tests.serving.mqtt.test_process import agentkit, reply
+from tests.support import forked_cli
 from tests.support.model_server import serve
 from tests.support.mosquitto import EXECUTABLE, Broker, serve_mqtt
 from tests.support.mqtt_games import Games, bridge
@@ -161,7 +161,7 @@ def test_messages_without_a_request_id_are_answered_once_across_a_broken_connect
 def test_messages_without_a_request_id_are_answered_once_after_a_killed_bridge(tmp_path: Path) -> None:
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         games = Games(broker)
-        with bridge(tmp_path, broker, server.url) as killed:
+        with bridge(tmp_path, broker, server.url, fork=True) as killed:
             for number in range(40):
                 games.publish("general/user_input", f'{{"sessionId": "s{number % 4}", "message": "s {number}"}}')
             games.wait(8, 10)
@@ -177,14 +177,14 @@ def test_messages_without_a_request_id_are_answered_once_after_a_killed_bridge(t
 
 
 def test_the_client_exits_with_an_error_when_the_broker_is_unreachable() -> None:
-    command = [sys.executable, "-m", "agentkit", "mqtt-chat", "--mqtt_port", "9"]
+    command = [*forked_cli.command(), "mqtt-chat", "--mqtt_port", "9"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, "localhost:9 can't be used" in done.stderr) == (1, True)
 
 
 def test_sigterm_exits_with_0_while_the_broker_is_down(tmp_path: Path) -> None:
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
-        with bridge(tmp_path, broker, server.url) as process:
+        with bridge(tmp_path, broker, server.url, fork=True) as process:
             broker.stop()
             time.sleep(0.2)
             process.terminate()

@@ -5,7 +5,6 @@ import logging
 import signal
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,6 +28,7 @@ from agentkit.serving.mqtt.tls import mqtt_client
 from agentkit.sessions import MemorySessions
 from tests.serving.mqtt.test_broker import mqtt_3_proxy
 from tests.serving.mqtt.test_process import agentkit, reply
+from tests.support import forked_cli
 from tests.support.model_server import serve
 from tests.support.mosquitto import EXECUTABLE, Broker, serve_mqtt
 from tests.support.mqtt_games import ROOT, Games
@@ -64,7 +64,7 @@ def ask_once(settings: BridgeSettings) -> str | None:
 
 def test_a_bridge_starts_while_broker_and_model_server_are_away_and_waits_for_both(tmp_path: Path) -> None:
     broker, model_port, log = Broker(tmp_path, free_port()), free_port(), tmp_path / "bridge.log"
-    command = [sys.executable, "-m", "agentkit", "mqtt", "--projects", "general", "--mqtt_port", str(broker.port)]
+    command = [*forked_cli.command(), "mqtt", "--projects", "general", "--mqtt_port", str(broker.port)]
     command += ["--server_url", f"http://127.0.0.1:{model_port}", "--store", str(tmp_path / "s.db")]
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, stderr=output)
