@@ -77,9 +77,10 @@ class Client(Closable):
     called when the server has said that its tools have changed, in a thread of agentkit's; must not wait.
 
     A channel over HTTP has an attribute `session` (str, "" for none). When its session is lost, it raises
-    Gone(sent=False) and is lost, or passes on the server's error with "session" in its message: then a new channel is
-    opened, once, and the call sent again. A channel with `is_process = True` starts a process: not more than three
-    times within 60 seconds.
+    Gone(sent=False) and is lost: then a new channel is opened, once, and the call sent again. So is a read-only call
+    where the channel passes on an answer that says the same; for a call with effects that is an error, as it may have
+    run. A server that does not speak the version any more that was agreed on is asked anew, too. A channel with
+    `is_process = True` starts a process: not more than three times within 60 seconds.
 
     Raises ConfigurationError for a timeout that is not a positive number.
     """
@@ -310,10 +311,12 @@ class Client(Closable):
                 raise
             ended = gone
         except MCPError as error:
-            if not opening.has_lost_session(error):
+            is_lost, was_refused = opening.has_lost_session(error), opening.has_other_version(error)
+            if is_lost or was_refused:
+                self._drop(opening)
+            if not was_refused and not (is_lost and call.read_only):
                 raise
             ended = Gone(str(error), sent=False)
-            self._drop(opening)
         try:
             opening = self._current()
             opening.wait(call.patience)

@@ -14,8 +14,9 @@ from agentkit._threads import WORKERS
 from agentkit.errors import AgentkitError, ToolError
 from agentkit.mcp.channel import Channel, Heard, Message, Patience
 from agentkit.mcp.errors import Gone, MCPError, Slow
-from agentkit.mcp.handshake import Handshake, Introduction, Server, result_of
+from agentkit.mcp.handshake import UNSUPPORTED_VERSION, Handshake, Introduction, Server, result_of
 from agentkit.mcp.inbox import Reply
+from agentkit.mcp.lost_session import says_lost_session
 from agentkit.mcp.pipes import came
 from agentkit.net.trace_headers import trace_headers
 
@@ -113,9 +114,15 @@ class Opening:
         return self._sent(method, self._with_meta(server, method, params), patience, headers)
 
     def has_lost_session(self, error: MCPError) -> bool:
-        """Whether an error says that the server, over HTTP, does not know the session any more: it ran nothing."""
+        """Whether an error says that the server, over HTTP, does not know the session any more. It may be about the
+        work of a tool all the same, which has run."""
         is_session = bool(getattr(self._channel, "session", "")) and error.code in LOST_SESSION_CODES
-        return is_session and "session" in str(error).lower()
+        return is_session and says_lost_session(str(error))
+
+    def has_other_version(self, error: MCPError) -> bool:
+        """Whether an error says that the server, over HTTP, speaks another version now than at the start: it ran
+        nothing."""
+        return error.code == UNSUPPORTED_VERSION and not self.is_process
 
     def close(self) -> None:
         """End the connection, also one that is still starting."""

@@ -273,19 +273,75 @@ def test_a_lost_session_is_opened_anew_once_and_the_call_sent_again(kind: str) -
         return channel
 
     client = Client(connect, "everything", 5.0)
-    assert client.call_tool("pay", {}) == {"content": []}
+    assert client.call_tool("pay", {}, read_only=kind != "gone") == {"content": []}
     assert len(channels) == 2
+
+
+@pytest.mark.parametrize("words", ["No valid session ID provided", "charged, but the checkout session was not closed"])
+def test_a_call_with_effects_that_is_answered_with_an_error_is_not_sent_again(words: str) -> None:
+    calls: list[str] = []
+
+    def connect(heard: Heard) -> Played:
+        def server(message: Mapping[str, Any]) -> Any:
+            if message["method"] != "tools/call":
+                return {"protocolVersion": "2025-11-25", "capabilities": {}}
+            calls.append(channel.session)
+            if len(calls) == 1:
+                raise MCPError(words, -32000)
+            return {"content": []}
+
+        channel = Played(server)
+        channel.session = f"s{len(channels)}"
+        channels.append(channel)
+        return channel
+
+    channels: list[Played] = []
+    client = Client(connect, "shop", 5.0)
+    with pytest.raises(MCPError, match=words):
+        client.call_tool("pay", {})
+    assert calls == ["s0"]
+    client.call_tool("pay", {})
+    assert calls[1] == ("s1" if words.startswith("No") else "s0")
+
+
+def test_a_server_that_speaks_another_version_after_a_while_is_asked_anew() -> None:
+    versions = ["2025-11-25", "2026-07-28"]
+    sent: list[str] = []
+
+    def connect(heard: Heard) -> Played:
+        def server(message: Mapping[str, Any]) -> Any:
+            sent.append(message["method"])
+            if message["method"] == "server/discover" and versions[0] == "2026-07-28":
+                return MODERN
+            if message["method"] == "initialize" and versions[0] != "2026-07-28":
+                return {"protocolVersion": versions[0], "capabilities": {}}
+            if message["method"] == "tools/call" and channel.version == versions[0]:
+                return {"content": []}
+            raise MCPError("Unsupported protocol version", -32022, {"supported": versions[:1]})
+
+        channel = Played(server)
+        return channel
+
+    client = Client(connect, "renewed", 5.0)
+    client.call_tool("pay", {})
+    versions.pop(0)
+    sent.clear()
+    assert client.call_tool("pay", {}) == {"content": []}
+    assert sent == ["tools/call", "server/discover", "tools/call"]
+    versions[:] = ["2031-01-01"]
+    with pytest.raises(MCPError, match="Unsupported protocol version"):
+        client.call_tool("pay", {})
 
 
 def test_an_error_that_speaks_of_a_session_is_no_lost_one_where_there_is_none() -> None:
     def server(message: Mapping[str, Any]) -> Any:
         if message["method"] == "tools/call":
-            raise MCPError("the browser session is not found", -32000)
+            raise MCPError("Session not found", -32000)
         return MODERN
 
     client, channel = played(server)
-    with pytest.raises(MCPError, match="browser session"):
-        client.call_tool("click", {})
+    with pytest.raises(MCPError, match="Session not found"):
+        client.call_tool("click", {}, read_only=True)
     assert len([each for each in channel.sent if each["method"] == "tools/call"]) == 1
 
 
