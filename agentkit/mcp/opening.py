@@ -15,14 +15,13 @@ from agentkit.errors import AgentkitError, ToolError
 from agentkit.mcp.channel import Channel, Heard, Message, Patience
 from agentkit.mcp.errors import Gone, MCPError, Slow
 from agentkit.mcp.handshake import UNSUPPORTED_VERSION, Handshake, Introduction, Server, result_of
+from agentkit.mcp.in_flight import LONG_REQUESTS
 from agentkit.mcp.inbox import Reply
 from agentkit.mcp.lost_session import says_lost_session
 from agentkit.mcp.pipes import came
 from agentkit.net.trace_headers import trace_headers
 
 TRACE_KEYS = ("traceparent", "tracestate", "baggage")
-WITH_PROGRESS = ("tools/call", "resources/read", "prompts/get")
-"""Requests that may take long, of which servers report the progress."""
 LOST_SESSION_CODES = (-32000, -32001, 400, 404)
 REPLY_SECONDS = 5.0
 """How long a server may take to read an answer to its own request."""
@@ -188,7 +187,7 @@ class Opening:
             raise Gone("the connection was closed", sent=False)
         number = next(IDS)
         message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
-        if method in WITH_PROGRESS:
+        if method in LONG_REQUESTS:
             params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": number}}
         if params:
             message["params"] = params

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from agentkit.mcp import handshake
 from agentkit.mcp.channel import Heard, Message, Patience
 from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, MCPError, Slow
+from agentkit.mcp.inbox import Inbox
 from agentkit.mcp.questions import Answer, Ask, Question
 from agentkit.net.trace_headers import TRACE_HEADERS
 from tests.mcp.servers import bad, process_of_one_use, text_of
@@ -191,6 +193,22 @@ def test_a_list_without_end_ends(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     with bad(list="endless") as client:
         assert len(client.list_all("tools/list", "tools").items) == 20
     assert "more than is read" in caplog.text
+
+
+@pytest.mark.parametrize("page", [{"tools": [{"name": "x" * 900}]}, {"tools": [], "nextCursor": "x" * 900}])
+def test_a_list_whose_pages_are_too_large_ends(
+    page: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_PAGES_SIZE", 2_500)
+    monkeypatch.setattr(client_module, "MAX_CURSOR", 800)
+    cursors = iter(range(100))
+    more = {"nextCursor": ""} if "nextCursor" in page else {}
+    client, channel = played(
+        lambda message: {"nextCursor": next(cursors) + 1, **more, **page} if "list" in message["method"] else MODERN
+    )
+    assert len(client.list_all("tools/list", "tools").items) == (0 if more else 2)
+    assert "more than is read" in caplog.text
+    assert sum("list" in each["method"] for each in channel.sent) == (1 if more else 3)
 
 
 def test_a_list_without_tools_is_empty_and_what_is_no_object_is_left_out() -> None:
@@ -445,6 +463,53 @@ def test_a_question_of_which_call_is_not_known_is_that_of_the_client() -> None:
         until(lambda: len(client._in_flight._flights) == 1)
         assert "accept" in text_of(client.call_tool(*asking(FORM, "2025-11-25"), ask=refuse))
         assert text_of(waiting.result()) == "done"
+
+
+def test_a_question_is_that_of_the_only_call_because_of_which_it_may_be_asked() -> None:
+    cancel = threading.Event()
+    with bad(era="2025-11-25", ask=lambda question: None) as client, ThreadPoolExecutor(1) as pool:
+        listening = pool.submit(client.request, "subscriptions/listen", patience=Patience(20.0, cancel=cancel))
+        until(lambda: len(client._in_flight._flights) == 1)
+        assert "accept" in text_of(client.call_tool(*asking(FORM, "2025-11-25"), ask=lambda question: True))
+        cancel.set()
+        with pytest.raises(Slow):
+            listening.result(20)
+
+
+def test_a_question_that_a_server_withdraws_is_not_answered() -> None:
+    goes_on = threading.Event()
+    with bad(era="2025-11-25", ask=lambda question: goes_on.wait(20)) as client:
+        client.call_tool("withdraws", {})
+        goes_on.set()
+        until(lambda: not client._inbox._questions)
+        assert text_of(client.call_tool("answered", {})) == "[]"
+
+
+def test_a_question_that_is_too_large_is_declined() -> None:
+    large = {**FORM, "message": "x" * 200_000}
+    assert answers(lambda question: True, large, "2025-11-25") == {"action": "decline"}
+
+
+def test_what_goes_wrong_with_one_message_of_a_server_does_not_hurt_the_next(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed = threading.Event()
+
+    def refuse(*_: Any) -> None:
+        raise ConfigurationError("no key")
+
+    def no_thread(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    inbox = Inbox("x", lambda question, patience: {}, changed.set)
+    with monkeypatch.context() as context:
+        context.setattr("agentkit.mcp.inbox.WORKERS", SimpleNamespace(submit=no_thread))
+        inbox.hear({"method": "ping", "id": 1}, refuse)
+    inbox.hear({"method": "ping", "id": [1]}, refuse)
+    inbox.hear({"method": "ping", "id": "x" * 2000}, refuse)
+    inbox.hear({"method": "notifications/tools/list_changed"}, refuse)
+    assert changed.wait(20)
+    assert caplog.text.count("answering a message of an MCP server raised") == 1
 
 
 @pytest.mark.parametrize("method", ["sampling/createMessage", "roots/list", "no/such"])

@@ -449,6 +449,36 @@ def test_a_stream_that_breaks_off_is_opened_again(monkeypatch: pytest.MonkeyPatc
             until(lambda: len(changes) >= 3)
 
 
+def test_a_question_on_the_stream_of_a_call_is_that_of_the_call() -> None:
+    both_asked = threading.Barrier(2)
+
+    def post(it: Exchange) -> bool:
+        if it.request.message.get("method") != "tools/call":
+            return False
+        number = it.request.arguments["number"]
+        it.begin(kind="text/event-stream")
+        question = {"method": "elicitation/create", "id": number, "params": {"message": "Sure?"}}
+        it.chunk(event(json.dumps({"jsonrpc": "2.0", **question}).encode()))
+        until(lambda: any(each.get("id") == number for each in it.server.responses))
+        (answer,) = (each["result"] for each in it.server.responses if each.get("id") == number)
+        it.chunk(event(it.text(json.dumps(answer))))
+        it.end()
+        return True
+
+    def call_with(number: int) -> Any:
+        def ask(question: Question) -> dict[str, int]:
+            both_asked.wait(20)
+            return {"number": number}
+
+        result = client.call_tool("fault", {"number": number}, ask=ask)
+        return json.loads(result["content"][0]["text"])
+
+    with HttpBad(post=post) as server, client_of(server) as client, ThreadPoolExecutor(2) as pool:
+        client.server()
+        for number, answer in enumerate(pool.map(call_with, range(2))):
+            assert answer == {"action": "accept", "content": {"number": number}}
+
+
 # HTTP with SSE, of 2024-11-05
 
 
