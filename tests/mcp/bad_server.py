@@ -123,6 +123,9 @@ class Server:
 
     def tools(self, cursor: object) -> Any:
         pages = {"none": ([], None), "repeats": ([{"name": "a"}], "x"), "endless": ([{"name": "a"}], str(time.time()))}
+        if self.options["list"] == "slow":
+            time.sleep(0.1)
+            return {"tools": [], "nextCursor": str(time.time())}
         if self.options["list"] in pages:
             tools, following = pages[self.options["list"]]
         else:
