@@ -249,11 +249,11 @@ class PolledOutputs:
 
     def close(self) -> None:
         with self._lock:
-            numbers, self._woken, self._waker = (self._woken, self._waker), -1, -1
+            numbers = [each for each in (self._woken, self._waker) if each >= 0]
+            self._woken = self._waker = -1
             for number in numbers:
-                if number >= 0:
-                    with contextlib.suppress(OSError):
-                        os.close(number)
+                with contextlib.suppress(OSError):
+                    os.close(number)
         for stream in self._streams:
             with contextlib.suppress(OSError):
                 stream.close()

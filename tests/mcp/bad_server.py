@@ -239,6 +239,7 @@ class Server:
         return text("after the log")
 
     def tool_log_objects(self, id: Any, params: Any) -> Any:
+        line: Any
         for line in ({"level": "warn", "error": "timeout"}, {"error": {"code": 1}}, {"id": None, "result": {}}):
             say(line)
         say({"jsonrpc": "2.0", "id": None, "error": "none"})
@@ -247,6 +248,7 @@ class Server:
 
     def tool_odd_progress(self, id: Any, params: Any) -> Any:
         token = params["_meta"]["progressToken"]
+        number: Any
         for number in (10**400, -(10**400), float("inf"), float("nan"), [], None, "x" * 1000):
             note = {"progressToken": token, "progress": number, "total": number, "message": number}
             say({"jsonrpc": "2.0", "method": "notifications/progress", "params": note})
