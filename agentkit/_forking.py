@@ -110,7 +110,10 @@ class _Forks:
         for each in self.known.all():
             each.after_fork(is_child=True)
         for renewed in self.renewed.all():
-            renewed.renew_in_child()
+            try:
+                renewed.renew_in_child()
+            except Exception as error:  # noqa: BLE001 - the others begin anew, too
+                logger.warning("os.fork: %s in the child raised %s", type(renewed).__name__, type(error).__name__)
 
 
 _FORKS = _Forks()

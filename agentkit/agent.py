@@ -25,7 +25,16 @@ from agentkit.middleware.stack import RunScope, wrapped
 from agentkit.run import Arriving, Run, events_of
 from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.arguments import check_agent, checked_options
-from agentkit.running.beginning import answer_of, budget_of, context_of, decisions_on, opened, proceed, turn_of
+from agentkit.running.beginning import (
+    answer_of,
+    budget_of,
+    context_of,
+    decisions_on,
+    opened,
+    proceed,
+    tools_within,
+    turn_of,
+)
 from agentkit.running.models import Model, models_of
 from agentkit.running.options import ConversationArguments, Instructions, OutputCheck, RunArguments, RunOptions
 from agentkit.running.run_hooks import AgentHooks
@@ -290,9 +299,9 @@ class Agent(Closable):
         self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Context | None = None
     ) -> Run[Any]:
         with contextlib.ExitStack() as resources:
-            tools = self._search.offered(self._tools, options, self._backend)
-            answer = answer_of(options, self._output_check, self._backend, bool(tools))
             budget = budget_of(options.limits or self._limits, parent, resources)
+            tools = tools_within(budget, options, lambda: self._search.offered(self._tools, options, self._backend))
+            answer = answer_of(options, self._output_check, self._backend, bool(tools))
             turn = turn_of(prompt, options, budget, resources)
             context = context_of(options, budget, turn, stream, self._tool_timeout, parent)
             transcript, repairs, context = opened(prompt, options, turn, answer, self._instructions, context)

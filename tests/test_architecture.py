@@ -82,7 +82,10 @@ LAYERS = [
     ["tooling.options", "tooling.pickling", "tooling.docstrings", "tooling.hints"],
     ["tooling.results", "tooling.long_results", "tooling.checked_types"],
     ["tooling.outcome"],
-    ["mcp.errors", "mcp.channel", "mcp.command", "mcp.lines", "mcp.param_headers", "mcp.commented_json"],
+    [
+        *("mcp.errors", "mcp.channel", "mcp.command", "mcp.lines", "mcp.param_headers", "mcp.commented_json"),
+        *("mcp.lost_session", "mcp.progress", "mcp.json_size"),
+    ],
     ["mcp.pipes", "mcp.calls", "mcp.questions", "mcp.handshake", "mcp.http.sending", "mcp.oauth.asking"],
     ["mcp.process", "mcp.in_flight", "mcp.inbox", "mcp.http.calls", "mcp.http.problems", "mcp.oauth.metadata"],
     ["mcp.stdio", "mcp.opening", "mcp.http.streams", "mcp.oauth.granting", "mcp.oauth.browser"],

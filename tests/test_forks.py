@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, AgentkitError, LightLLMClient, Limits, tool
+from agentkit._forking import renewed_by_forks
 from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.backends.vlmrun import VLMRun
 from agentkit.event import TextDelta
@@ -482,3 +483,18 @@ def asked(port: int, path: str, question: str | None = None) -> str:
     data = None if question is None else question.encode()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", data, timeout=20) as response:
         return str(response.read().decode())
+
+
+def test_what_can_not_begin_anew_in_a_child_does_not_keep_the_others_from_it() -> None:
+    class Each:
+        def __init__(self, fails: bool) -> None:
+            self.fails, self.is_renewed = fails, False
+            renewed_by_forks(self)
+
+        def renew_in_child(self) -> None:
+            if self.fails:
+                raise OSError("bad file descriptor")
+            self.is_renewed = True
+
+    all_of_them = [Each(fails=number % 2 == 1) for number in range(10)]
+    assert in_child(lambda: [each.is_renewed for each in all_of_them]) == [True, False] * 5

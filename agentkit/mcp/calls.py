@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -12,6 +13,7 @@ from agentkit._threads import POLL_INTERVAL
 from agentkit.mcp.channel import Heard, Message, Patience
 from agentkit.mcp.errors import Gone, Slow
 from agentkit.mcp.lines import MAX_LINE, Lines, TooLong
+from agentkit.mcp.progress import progress_text
 from agentkit.tooling.error_log import log_raised
 
 logger = logging.getLogger("agentkit")
@@ -20,19 +22,38 @@ LOOK_SECONDS = 0.25
 """Seconds between two looks at whether the server still runs, while a call waits."""
 MAX_NESTED = 10
 """A batch in a batch in ... is read this deep."""
+MAX_UNTOLD = 20
+"""The most reports of progress of a call that wait to be told: the newest ones."""
 INTERNAL_ERROR = -32603
-
 
 _DECODER = json.JSONDecoder(parse_constant=str)
 
 
-class Progress(str):
-    """What a server says of a call that it works on."""
+class Waiting:
+    """What has come for one call, for the thread that waits for it."""
 
-    __slots__ = ()
+    def __init__(self) -> None:
+        self._come: SimpleQueue[Message | Gone | None] = SimpleQueue()
+        self._untold: deque[str] = deque(maxlen=MAX_UNTOLD)
 
+    def put(self, answer: "Message | Gone") -> None:
+        """The answer."""
+        self._come.put(answer)
 
-Waiting = SimpleQueue["Message | Gone | Progress"]
+    def report(self, progress: str) -> None:
+        """The server has said that it works on the call."""
+        self._untold.append(progress)
+        if self._come.qsize() < MAX_UNTOLD:
+            self._come.put(None)
+
+    def next(self, seconds: float) -> "Message | Gone | None":
+        """The answer; None where there is progress to be told. Raises Empty when nothing has come so long."""
+        return self._come.get(timeout=seconds)
+
+    def tell(self, patience: Patience) -> None:
+        """Tell what the server has said."""
+        while self._untold:
+            patience.heard(self._untold.popleft())
 
 
 class Calls:
@@ -58,7 +79,7 @@ class Calls:
 
     def expect(self, number: int) -> Waiting:
         """A request with this id is about to be sent. Raises Gone."""
-        answers: Waiting = SimpleQueue()
+        answers = Waiting()
         self._waiting[number] = answers
         if self._gone is not None:  # looked at after that, so that `end` sees it or is seen
             self.forget(number)
@@ -73,7 +94,11 @@ class Calls:
         """Read a piece of the output."""
         if self._gone is None:
             for line in self._lines.feed(data):
-                self._read(line)
+                try:
+                    self._read(line)
+                except Exception as error:  # noqa: BLE001 - the connection goes on
+                    self._skip("a message that can't be read")
+                    log_raised(logger, logging.WARNING, "reading a message of an MCP server raised", error)
 
     def end(self, gone: Gone) -> None:
         """The connection has ended: all calls are told so."""
@@ -105,7 +130,7 @@ class Calls:
             self._skip("a line that is no message")
         elif isinstance(message.get("method"), str):
             self._hear(message)
-        elif "result" in message or "error" in message:
+        elif _is_answer(message):
             self._answer(message.get("id"), message)
         else:
             self._skip("a message that is neither an answer nor a request")
@@ -121,7 +146,7 @@ class Calls:
         if isinstance(params, dict):
             answers = self._waiting.get(_number(params.get("progressToken")))
             if answers is not None:
-                answers.put(Progress(_progress_text(params)))
+                answers.report(progress_text(params))
 
     def _answer(self, number: object, message: Message) -> None:
         """Hand an answer to its call; one to a message that the server could not read has no id: that is the only one
@@ -145,15 +170,15 @@ def wait_for_answer(answers: Waiting, patience: Patience, look: Callable[[], Non
     interval = LOOK_SECONDS if patience.cancel is None else POLL_INTERVAL
     while (left := patience.left) > 0:
         try:
-            item = answers.get(timeout=min(left, interval))
+            item = answers.next(min(left, interval))
         except Empty:
             look()
             continue
+        answers.tell(patience)
         if isinstance(item, Gone):
             raise item
-        if not isinstance(item, Progress):
+        if item is not None:
             return item
-        patience.heard(str(item))
     if patience.is_cancelled:
         raise Slow("the call was cancelled")
     seconds = round(time.monotonic() - begun, 1)
@@ -167,12 +192,10 @@ def _number(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else -1
 
 
-def _progress_text(params: Message) -> str:
-    """What a progress notification says, in words."""
-    message = params.get("message")
-    if isinstance(message, str) and message.strip():
-        return message
-    done, total = params.get("progress"), params.get("total")
-    if not isinstance(done, int | float) or isinstance(done, bool):
-        return ""
-    return f"{done:g} of {total:g}" if isinstance(total, int | float) and not isinstance(total, bool) else f"{done:g}"
+def _is_answer(message: Message) -> bool:
+    """Whether a message is an answer. One without an id is an error, in the whole form that the protocol gives it; a
+    line of a log may have fields of these names, too."""
+    if message.get("id") is not None:
+        return "result" in message or "error" in message
+    is_whole = message.get("jsonrpc") == "2.0" and "id" in message and "result" not in message
+    return is_whole and isinstance(message.get("error"), dict)

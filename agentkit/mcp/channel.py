@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 Message = Mapping[str, Any]
@@ -68,6 +69,10 @@ class Patience:
         finally:
             self._questions.pop()
             self.heard()
+
+
+ASKED_BY: ContextVar[Patience | None] = ContextVar("asked_by", default=None)
+"""While `Heard` is given a message that has arrived on the stream of one call: the patience of that call."""
 
 
 class Channel(Protocol):

@@ -26,6 +26,7 @@ from agentkit.mcp.errors import Gone, MCPError, Slow
 from agentkit.mcp.handshake import INVALID_ANSWER, METHOD_NOT_FOUND, Introduction, Server
 from agentkit.mcp.in_flight import InFlight
 from agentkit.mcp.inbox import Inbox
+from agentkit.mcp.json_size import size_of
 from agentkit.mcp.opening import Opening
 from agentkit.mcp.questions import Ask, answer_to, answer_to_request
 
@@ -38,6 +39,8 @@ MIN_START_SECONDS = 60.0
 MAX_STARTS, STARTS_WITHIN = 3, 60.0
 """A process is started this often within that many seconds."""
 MAX_PAGES, MAX_ITEMS = 1_000, 10_000
+MAX_PAGES_SIZE, MAX_CURSOR = 32_000_000, 10_000
+"""Characters of all pages of a list, and of the cursor of the next one."""
 MAX_ROUNDS = 10
 """How often a server may ask for more in one call."""
 PAGE_REQUIRED = -32042
@@ -77,9 +80,10 @@ class Client(Closable):
     called when the server has said that its tools have changed, in a thread of agentkit's; must not wait.
 
     A channel over HTTP has an attribute `session` (str, "" for none). When its session is lost, it raises
-    Gone(sent=False) and is lost, or passes on the server's error with "session" in its message: then a new channel is
-    opened, once, and the call sent again. A channel with `is_process = True` starts a process: not more than three
-    times within 60 seconds.
+    Gone(sent=False) and is lost: then a new channel is opened, once, and the call sent again. So is a read-only call
+    where the channel passes on an answer that says the same; for a call with effects that is an error, as it may have
+    run. A server that does not speak the version any more that was agreed on is asked anew, too. A channel with
+    `is_process = True` starts a process: not more than three times within 60 seconds.
 
     Raises ConfigurationError for a timeout that is not a positive number.
     """
@@ -172,22 +176,24 @@ class Client(Closable):
 
     def list_all(self, method: str, key: str, patience: Patience | None = None) -> Listed:
         """All pages of a list, such as `list_all("tools/list", "tools")`. Stops at a cursor that it has seen, and after
-        1,000 pages or 10,000 objects, with a warning. An empty list where the server has no such method. Raises what
-        `server` raises."""
+        1,000 pages, 10,000 objects or 32 million characters, with a warning. An empty list where the server has no such
+        method. Raises what `server` raises."""
         patience = patience or Patience(self._timeout)
         items: list[dict[str, Any]] = []
         ttl: float | None = None
-        cursor: Any = None
+        cursor, size = None, 0
         seen: set[str] = set()
         while (page := self._page(method, cursor, patience)) is not None:
-            found = page.get(key)
+            size += size_of(page, MAX_PAGES_SIZE - size)
+            found = page.get(key) if size <= MAX_PAGES_SIZE else None
             items += [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
             ttl = _shorter(ttl, page.get("ttlMs"))
             cursor = page.get("nextCursor")
-            if not cursor and len(items) <= MAX_ITEMS:
+            is_too_much = len(items) > MAX_ITEMS or size > MAX_PAGES_SIZE or size_of(cursor, MAX_CURSOR) > MAX_CURSOR
+            if not cursor and not is_too_much:
                 break
-            if str(cursor) in seen or len(items) > MAX_ITEMS or len(seen) + 1 == MAX_PAGES:
-                why = "repeats a page" if str(cursor) in seen else "has more than is read"
+            if is_too_much or str(cursor) in seen or len(seen) + 1 == MAX_PAGES:
+                why = "has more than is read" if is_too_much or str(cursor) not in seen else "repeats a page"
                 logger.warning("MCP server %s: the list %s %s", self._label, method, why)
                 break
             seen.add(str(cursor))
@@ -310,10 +316,12 @@ class Client(Closable):
                 raise
             ended = gone
         except MCPError as error:
-            if not opening.has_lost_session(error):
+            is_lost, was_refused = opening.has_lost_session(error), opening.has_other_version(error)
+            if is_lost or was_refused:
+                self._drop(opening)
+            if not was_refused and not (is_lost and call.read_only):
                 raise
             ended = Gone(str(error), sent=False)
-            self._drop(opening)
         try:
             opening = self._current()
             opening.wait(call.patience)
@@ -324,7 +332,7 @@ class Client(Closable):
     def _once(self, opening: Opening, call: "_Call", params: Mapping[str, Any]) -> dict[str, Any]:
         if call.patience.left <= 0:
             raise Slow("there is no time left for the call", sent=False)
-        flight = self._in_flight.begin(call.patience, call.ask)
+        flight = self._in_flight.begin(call.method, call.patience, call.ask)
         try:
             return opening.exchange(call.method, params, call.patience, call.headers)
         finally:

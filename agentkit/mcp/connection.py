@@ -13,6 +13,8 @@ from agentkit.mcp.run_questions import RunQuestions, declined
 from agentkit.mcp.settings import Settings
 from agentkit.tools import Context
 
+LISTS = 3
+"""Of tools, of resources, of templates: together they may take as many timeouts."""
 UNKNOWN_TOOL = (-32601, -32602)
 """Codes of the errors with which servers answer calls of a tool that they don't have, among others."""
 
@@ -70,16 +72,29 @@ class Connection:
                 self.changes.add()
             raise
 
-    def start(self) -> None:
-        """Wait until the server has started, which may take longer than a call: some are downloaded first. Raises Gone,
-        Slow, MCPError, and ConfigurationError for what can't be started."""
-        self.client.server(self.patience(timeout=max(self.settings.timeout, MIN_START_SECONDS)))
+    @property
+    def start_seconds(self) -> float:
+        """How long a start may take: longer than a call, as some servers are downloaded first."""
+        return max(self.settings.timeout, MIN_START_SECONDS)
 
-    def patience(self, context: Context | None = None, timeout: float | None = None) -> Patience:
-        """How long a request waits that is made in a run."""
+    @property
+    def listing_seconds(self) -> float:
+        """How long it may take until all lists are read, with the start."""
+        return self.start_seconds + LISTS * self.settings.timeout
+
+    def start(self, end: float | None = None) -> None:
+        """Wait until the server has started. end: see `patience`. Raises Gone, Slow, MCPError, and ConfigurationError
+        for what can't be started."""
+        self.client.server(self.patience(timeout=self.start_seconds, end=end))
+
+    def patience(
+        self, context: Context | None = None, timeout: float | None = None, end: float | None = None
+    ) -> Patience:
+        """How long a request waits. context: of the run in which it is made. end: without one, the `time.monotonic()`
+        at which it is over in any case."""
         seconds = self.settings.timeout if timeout is None else timeout
         if context is None:
-            return Patience(seconds)
+            return Patience(seconds, end)
         return Patience(seconds, context.deadline, context.cancel, context.progress)
 
     def close(self) -> None:

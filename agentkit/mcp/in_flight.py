@@ -11,13 +11,17 @@ from agentkit.tooling.error_log import log_raised
 
 logger = logging.getLogger("agentkit")
 
+LONG_REQUESTS = ("tools/call", "resources/read", "prompts/get")
+"""Requests that may take long: servers report the progress of them, and may ask something meanwhile."""
+
 
 @dataclass(eq=False)
 class Flight:
-    """One call. ask: see `Client.request`. raised: what `ask` has raised in another thread, for the thread of the
-    call."""
+    """One call. may_ask: whether a server may ask something because of it. ask: see `Client.request`. raised: what
+    `ask` has raised in another thread, for the thread of the call."""
 
     patience: Patience
+    may_ask: bool
     ask: Ask | None = None
     raised: BaseException | None = None
 
@@ -29,9 +33,9 @@ class InFlight:
         self._ask = ask
         self._flights: list[Flight] = []
 
-    def begin(self, patience: Patience, ask: Ask | None) -> Flight:
+    def begin(self, method: str, patience: Patience, ask: Ask | None) -> Flight:
         """A call waits from now on."""
-        flight = Flight(patience, ask)
+        flight = Flight(patience, method in LONG_REQUESTS, ask)
         self._flights.append(flight)
         return flight
 
@@ -42,13 +46,16 @@ class InFlight:
         if flight.raised is not None:
             raise flight.raised
 
-    def answer(self, question: Question) -> dict[str, Any]:
-        """What an old server is told, which does not say to which call its question belongs: no call ends meanwhile."""
+    def answer(self, question: Question, patience: Patience | None = None) -> dict[str, Any]:
+        """What an old server is told. patience: of the call that the question belongs to. Over stdio it is not known:
+        then it is that of the only call because of which it may be asked, and no call ends meanwhile."""
         flights = list(self._flights)
-        only = flights[0] if len(flights) == 1 else None
+        known = [each for each in flights if each.patience is patience]
+        able = known or [each for each in flights if each.may_ask]
+        only = able[0] if len(able) == 1 else None
         ask = self._ask if only is None or only.ask is None else only.ask
         with contextlib.ExitStack() as stack:
-            for flight in flights:
+            for flight in known or flights:
                 stack.enter_context(flight.patience.asking())
             try:
                 return answer_to(question, ask)

@@ -34,18 +34,21 @@ class Lister:
         self._settings = settings
         self._told: set[str] = set()
 
-    def read(self, server: Connection, known: Sequence[ServerTool]) -> tuple[Sequence[ServerTool], float | None]:
+    def read(
+        self, server: Connection, known: Sequence[ServerTool], end: float
+    ) -> tuple[Sequence[ServerTool], float | None]:
         """The tools in the order of their names, and the seconds for which they are fresh; None: until the server says
         that they have changed. known: those read before, kept where they are still the same, and returned when all are.
+        end: the `time.monotonic()` at which no more is waited for.
 
         Raises Gone, Slow, MCPError, and ConfigurationError for a server that can't be started.
         """
-        server.start()
-        listed = server.client.list_all("tools/list", "tools", server.patience())
+        server.start(end)
+        listed = server.client.list_all("tools/list", "tools", server.patience(end=end))
         entries = dict(self._usable(listed.items))
         names = shown_names(entries)
         made = [self._tool(server, *each, names[name]) for name, each in entries.items()]
-        made += resource_tool(server, {*names.values()})
+        made += resource_tool(server, {*names.values()}, end)
         kept = {_key(each): each for each in known}
         made = sorted((kept.get(_key(each), each) for each in made), key=lambda each: each.name)
         if not made:

@@ -14,14 +14,14 @@ from agentkit._threads import WORKERS
 from agentkit.errors import AgentkitError, ToolError
 from agentkit.mcp.channel import Channel, Heard, Message, Patience
 from agentkit.mcp.errors import Gone, MCPError, Slow
-from agentkit.mcp.handshake import Handshake, Introduction, Server, result_of
+from agentkit.mcp.handshake import UNSUPPORTED_VERSION, Handshake, Introduction, Server, result_of
+from agentkit.mcp.in_flight import LONG_REQUESTS
 from agentkit.mcp.inbox import Reply
+from agentkit.mcp.lost_session import says_lost_session
 from agentkit.mcp.pipes import came
 from agentkit.net.trace_headers import trace_headers
 
 TRACE_KEYS = ("traceparent", "tracestate", "baggage")
-WITH_PROGRESS = ("tools/call", "resources/read", "prompts/get")
-"""Requests that may take long, of which servers report the progress."""
 LOST_SESSION_CODES = (-32000, -32001, 400, 404)
 REPLY_SECONDS = 5.0
 """How long a server may take to read an answer to its own request."""
@@ -113,9 +113,15 @@ class Opening:
         return self._sent(method, self._with_meta(server, method, params), patience, headers)
 
     def has_lost_session(self, error: MCPError) -> bool:
-        """Whether an error says that the server, over HTTP, does not know the session any more: it ran nothing."""
+        """Whether an error says that the server, over HTTP, does not know the session any more. It may be about the
+        work of a tool all the same, which has run."""
         is_session = bool(getattr(self._channel, "session", "")) and error.code in LOST_SESSION_CODES
-        return is_session and "session" in str(error).lower()
+        return is_session and says_lost_session(str(error))
+
+    def has_other_version(self, error: MCPError) -> bool:
+        """Whether an error says that the server, over HTTP, speaks another version now than at the start: it ran
+        nothing."""
+        return error.code == UNSUPPORTED_VERSION and not self.is_process
 
     def close(self) -> None:
         """End the connection, also one that is still starting."""
@@ -181,7 +187,7 @@ class Opening:
             raise Gone("the connection was closed", sent=False)
         number = next(IDS)
         message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
-        if method in WITH_PROGRESS:
+        if method in LONG_REQUESTS:
             params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": number}}
         if params:
             message["params"] = params

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import IO, Protocol
 
+from agentkit._forking import freed_by_forks
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.mcp.channel import Patience
 from agentkit.mcp.errors import Gone, Slow
@@ -127,7 +128,7 @@ class ThreadedInput:
         if not came(lambda seconds: self._lock.acquire(timeout=seconds), patience):
             raise Slow(f"{NOT_READ}; the request was not sent", sent=False)
         written: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        WORKERS.submit(lambda: self._write(line, written))  # releases the lock, perhaps long after this call
+        self._submit(line, written)  # releases the lock, perhaps long after this call
         results: list[bool] = []
 
         def wait(seconds: float) -> bool:
@@ -142,7 +143,24 @@ class ThreadedInput:
 
     def write_soon(self, line: bytes) -> None:
         if self._lock.acquire(timeout=POLL_INTERVAL):
-            WORKERS.submit(lambda: self._write(line, queue.SimpleQueue()))
+            with contextlib.suppress(Gone):
+                self._submit(line, queue.SimpleQueue())
+
+    def _submit(self, line: bytes, written: "queue.SimpleQueue[bool]") -> None:
+        """Have a thread write a line, and then release the lock. Raises Gone where there is none."""
+        job = [line]
+
+        def write() -> None:
+            with contextlib.suppress(IndexError):
+                self._write(job.pop(), written)
+
+        try:
+            WORKERS.submit(write)
+        except RuntimeError:  # no thread can be started now
+            if _is_taken(job):  # by one that has become free
+                return
+            self._finish()
+            raise Gone("there is no thread that can send the request", sent=False) from None
 
     def close(self) -> None:
         self._is_closing = True
@@ -162,6 +180,14 @@ class ThreadedInput:
             with contextlib.suppress(OSError):
                 self._stream.close()
         self._lock.release()
+
+
+def _is_taken(job: list[bytes]) -> bool:
+    try:
+        job.pop()
+    except IndexError:
+        return True
+    return False
 
 
 class Outputs(Protocol):
@@ -187,6 +213,7 @@ class PolledOutputs:
 
     def __init__(self, stdout: IO[bytes], stderr: IO[bytes], on_stdout: Sink, on_stderr: Sink) -> None:
         self.is_over = False
+        self._lock = freed_by_forks(threading.RLock())  # a finalizer may wake it in the middle of `close`
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         self._streams = stdout, stderr
@@ -216,15 +243,20 @@ class PolledOutputs:
         return bool(ready)
 
     def wake(self) -> None:
-        with contextlib.suppress(OSError):  # the pipe is full, or closed
-            os.write(self._waker, b".")
+        with self._lock, contextlib.suppress(OSError):  # the pipe is full
+            if self._waker >= 0:  # a number that was closed may be that of another file
+                os.write(self._waker, b".")
 
     def close(self) -> None:
-        waker, self._waker = self._waker, -1
-        for number in (self._woken, waker):
-            os.close(number)
+        with self._lock:
+            numbers = [each for each in (self._woken, self._waker) if each >= 0]
+            self._woken = self._waker = -1
+            for number in numbers:
+                with contextlib.suppress(OSError):
+                    os.close(number)
         for stream in self._streams:
-            stream.close()
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 class ThreadedOutputs:

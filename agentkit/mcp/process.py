@@ -7,6 +7,7 @@ thread may use it.
 import atexit
 import contextlib
 import errno
+import logging
 import os
 import signal
 import subprocess
@@ -29,7 +30,10 @@ from agentkit.mcp.pipes import (
     ThreadedInput,
     ThreadedOutputs,
 )
+from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.error_text import without_paths
+
+logger = logging.getLogger("agentkit")
 
 STDERR_BYTES = 16_000
 """How much of the end of the standard error is kept; half of it when more arrives."""
@@ -116,7 +120,8 @@ class Process:
         self._outputs.close()
         for stream in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(OSError):
+                    stream.close()
 
     # what the keeper does
 
@@ -128,8 +133,8 @@ class Process:
                 self._on_end(self._gone())
             finally:
                 self._end_process()
+                _LIVE.all.discard(self)  # before its descriptors are closed, whose numbers may be used again then
                 self._outputs.close()
-                _LIVE.all.discard(self)
 
     def _read(self) -> None:
         """Read until the output ends, or the process is to end."""
@@ -256,7 +261,10 @@ class _Live:
         """In a forked child: leave them to the parent."""
         left, self.all = self.all, set()
         for process in left:
-            process.leave()
+            try:
+                process.leave()
+            except Exception as error:  # noqa: BLE001 - the others are left, too
+                log_raised(logger, logging.WARNING, "leaving the process of an MCP server in a fork raised", error)
 
 
 _LIVE = _Live()

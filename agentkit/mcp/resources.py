@@ -42,19 +42,20 @@ def read_resource(server: Connection, uri: str, context: Context | None = None) 
     return resource_value(result, uri)
 
 
-def resources_of(server: Connection, key: str = "resources") -> list[dict[str, Any]]:
-    """The resources of a server as it describes them; key "resourceTemplates": the templates of their addresses. Raises
-    Gone, Slow and MCPError."""
-    if server.client.server(server.patience()).capabilities.get("resources") is None:  # {} is said, too
+def resources_of(server: Connection, key: str = "resources", end: float | None = None) -> list[dict[str, Any]]:
+    """The resources of a server as it describes them; key "resourceTemplates": the templates of their addresses. end:
+    the `time.monotonic()` at which no more is waited for. Raises Gone, Slow and MCPError."""
+    if server.client.server(server.patience(end=end)).capabilities.get("resources") is None:  # {} is said, too
         return []
     method = {"resources": "resources/list", "resourceTemplates": "resources/templates/list"}[key]
-    return server.client.list_all(method, key, server.patience()).items
+    return server.client.list_all(method, key, server.patience(end=end)).items
 
 
-def resource_tool(server: Connection, taken: Collection[str]) -> Iterator[ServerTool]:
-    """Yield the tool that reads resources, where there are any. taken: names that it can't have. Raises Gone, Slow."""
+def resource_tool(server: Connection, taken: Collection[str], end: float) -> Iterator[ServerTool]:
+    """Yield the tool that reads resources, where there are any. taken: names that it can't have. end: see
+    `resources_of`. Raises Gone, Slow."""
     try:
-        known = [*resources_of(server), *resources_of(server, "resourceTemplates")]
+        known = [*resources_of(server, end=end), *resources_of(server, "resourceTemplates", end)]
     except MCPError:
         return
     if known:

@@ -4,17 +4,19 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from agentkit._forking import freed_by_forks
 from agentkit._text import in_a_line
-from agentkit._threads import WORKERS
+from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import AgentkitError
 from agentkit.mcp.connection import Connection
+from agentkit.mcp.errors import Gone, Slow
 from agentkit.mcp.listing import Lister
 from agentkit.mcp.server_tool import ServerTool
 from agentkit.tooling.error_text import message_of
+from agentkit.tooling.toolset import GIVES_UP
 
 logger = logging.getLogger("agentkit")
 
@@ -26,16 +28,19 @@ REPEAT_SECONDS = 60.0
 """The same warning is logged once in that time."""
 REFRESH_SECONDS = 5.0
 """How long a list that is known is waited for to be read anew."""
+LATE_SECONDS = 1.0
+"""How long after its end a reading may say what went wrong."""
 
 Tools = Sequence[ServerTool]
 
 
 @dataclass
 class _Reading:
-    """The list while it is read. changes: how often it had changed before. process: where it is read; a forked child
-    has no thread that does."""
+    """The list while it is read. changes: how often it had changed before. end: the `time.monotonic()` at which it is
+    given up. process: where it is read; a forked child has no thread that does."""
 
     changes: int
+    end: float
     process: int = field(default_factory=os.getpid)
     begun: float = field(default_factory=time.monotonic)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -44,6 +49,13 @@ class _Reading:
     @property
     def is_going_on(self) -> bool:
         return not self.ended.is_set() and self.process == os.getpid()
+
+    def wait(self, seconds: float, gives_up: Callable[[], bool] | None) -> None:
+        """Wait until it has ended, as long as nobody gives up."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not (gives_up is not None and gives_up()):
+            if self.ended.wait(left if gives_up is None else min(left, POLL_INTERVAL)):
+                return
 
 
 class ToolList:
@@ -64,8 +76,9 @@ class ToolList:
         self._due()
 
     def now(self) -> Tools:
-        """The tools as they are now; the same object as long as nothing has changed. Waits for the first ones. Where
-        the server can't be used there are none, and a warning was logged; with `strict` what went wrong is raised."""
+        """The tools as they are now; the same object as long as nothing has changed. Waits for the first ones: none are
+        returned when the run that asks for them is over before. Where the server can't be used there are none, and a
+        warning was logged; with `strict` what went wrong is raised."""
         try:
             return self.now_or_error()
         except AgentkitError:
@@ -75,14 +88,17 @@ class ToolList:
 
     def now_or_error(self) -> Tools:
         """The same; raises what went wrong with the first list."""
-        reading = self._due()
+        reading, gives_up = self._due(), GIVES_UP.get()
         if reading is not None:
-            reading.ended.wait(None if self._tools is None else REFRESH_SECONDS)
+            first = reading.end + LATE_SECONDS - time.monotonic()
+            reading.wait(first if self._tools is None else REFRESH_SECONDS, gives_up)
         if self._tools is not None:
             return self._tools
         if reading is not None and reading.error is not None:
             raise reading.error
-        return ()
+        if reading is None or reading.ended.is_set() or (gives_up is not None and gives_up()):
+            return ()
+        raise Slow(f"MCP server {self.connection.settings.label}: its tools can't be read in time", sent=False)
 
     def _due(self) -> _Reading | None:
         """The reading that is going on, or is begun now since it is due. None where there is no need. The last one
@@ -95,13 +111,19 @@ class ToolList:
             is_changed = reading is None or (reading.changes != changes and self._tools is not None)
             if not is_changed and now < self._next:
                 return reading if self._tools is None else None
-            reading = self._reading = _Reading(changes)
-        WORKERS.submit(lambda: self._read(reading))
+            reading = self._reading = _Reading(changes, now + self.connection.listing_seconds)
+        try:
+            WORKERS.submit(lambda: self._read(reading))
+        except RuntimeError as error:  # no thread can be started now
+            self._note_failure(reading, Gone(f"its tools can't be read: {error}", sent=False))
+            reading.ended.set()
         return reading
 
     def _read(self, reading: _Reading) -> None:
+        if reading.ended.is_set():  # it was given up, as no thread could be started
+            return
         try:
-            tools, fresh = self._lister.read(self.connection, self._tools or ())
+            tools, fresh = self._lister.read(self.connection, self._tools or (), reading.end)
             seconds = float("inf") if fresh is None else max(LEAST_FRESH, fresh)
             with self._lock:
                 self._tools, self._next = tools, time.monotonic() + seconds

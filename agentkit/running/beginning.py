@@ -18,8 +18,10 @@ from agentkit.running.arguments import checked_prompt, text_from
 from agentkit.running.options import Instructions, OutputCheck, RunOptions
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
+from agentkit.toolbox import Toolbox
 from agentkit.tooling.closing import Closing
 from agentkit.tooling.context import CallHooks
+from agentkit.tooling.toolset import GIVES_UP
 from agentkit.tools import Context
 from agentkit.transcript import Due, Transcript
 
@@ -29,6 +31,15 @@ def budget_of(limits: Limits, parent: Context | None, resources: contextlib.Exit
     budget = Budget(limits, parent=None if parent is None else parent.budget)
     resources.callback(budget.release)
     return budget
+
+
+def tools_within(budget: Budget, options: RunOptions, offered: Callable[[], Toolbox]) -> Toolbox:
+    """The tools of a run. They are waited for until it is cancelled, or its time is over."""
+    token = GIVES_UP.set(_gives_up(options.cancel, budget.end()))
+    try:
+        return offered()
+    finally:
+        GIVES_UP.reset(token)
 
 
 def turn_of(prompt: Prompt | None, options: RunOptions, budget: Budget, resources: contextlib.ExitStack) -> Turn:
@@ -46,7 +57,7 @@ def turn_of(prompt: Prompt | None, options: RunOptions, budget: Budget, resource
 
 
 def _gives_up(cancel: threading.Event | None, end: float | None) -> Callable[[], bool] | None:
-    """Whether a run that waits for its session is to wait no longer; None when nothing can end it."""
+    """Whether a run that waits for its session, or its tools, is to wait no longer; None when nothing can end it."""
     if cancel is None and end is None:
         return None
     return lambda: (cancel is not None and cancel.is_set()) or (end is not None and time.monotonic() >= end)

@@ -123,6 +123,9 @@ class Server:
 
     def tools(self, cursor: object) -> Any:
         pages = {"none": ([], None), "repeats": ([{"name": "a"}], "x"), "endless": ([{"name": "a"}], str(time.time()))}
+        if self.options["list"] == "slow":
+            time.sleep(0.1)
+            return {"tools": [], "nextCursor": str(time.time())}
         if self.options["list"] in pages:
             tools, following = pages[self.options["list"]]
         else:
@@ -235,6 +238,22 @@ class Server:
         say({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}})
         return text("after the log")
 
+    def tool_log_objects(self, id: Any, params: Any) -> Any:
+        line: Any
+        for line in ({"level": "warn", "error": "timeout"}, {"error": {"code": 1}}, {"id": None, "result": {}}):
+            say(line)
+        say({"jsonrpc": "2.0", "id": None, "error": "none"})
+        say({"jsonrpc": "2.0", "error": {"code": 1, "message": "it has no id"}})
+        return text("after the log")
+
+    def tool_odd_progress(self, id: Any, params: Any) -> Any:
+        token = params["_meta"]["progressToken"]
+        number: Any
+        for number in (10**400, -(10**400), float("inf"), float("nan"), [], None, "x" * 1000):
+            note = {"progressToken": token, "progress": number, "total": number, "message": number}
+            say({"jsonrpc": "2.0", "method": "notifications/progress", "params": note})
+        return text("after the progress")
+
     def tool_not_utf8(self, id: Any, params: Any) -> None:
         write(b'{"jsonrpc": "2.0", "id": %d, "result": {"content": [{"type": "text", "text": "caf\xe9"}]}}\n' % id)
 
@@ -314,6 +333,14 @@ class Server:
     def tool_asks_for(self, id: Any, params: Any) -> Any:
         given = params["arguments"]
         return text(json.dumps(self.ask_client(given["method"], given.get("params", {}))))
+
+    def tool_withdraws(self, id: Any, params: Any) -> Any:
+        say({"jsonrpc": "2.0", "id": "withdrawn", "method": "elicitation/create", "params": {"message": "Sure?"}})
+        say({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "withdrawn"}})
+        return text("done")
+
+    def tool_answered(self, id: Any, params: Any) -> Any:
+        return text(json.dumps(sorted(self.answers)))
 
     def tool_needs_input(self, id: Any, params: Any) -> Any:
         answers = params.get("inputResponses")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from agentkit.mcp import handshake
 from agentkit.mcp.channel import Heard, Message, Patience
 from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, MCPError, Slow
+from agentkit.mcp.inbox import Inbox
 from agentkit.mcp.questions import Answer, Ask, Question
 from agentkit.net.trace_headers import TRACE_HEADERS
 from tests.mcp.servers import bad, process_of_one_use, text_of
@@ -193,6 +195,22 @@ def test_a_list_without_end_ends(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     assert "more than is read" in caplog.text
 
 
+@pytest.mark.parametrize("page", [{"tools": [{"name": "x" * 900}]}, {"tools": [], "nextCursor": "x" * 900}])
+def test_a_list_whose_pages_are_too_large_ends(
+    page: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_PAGES_SIZE", 2_500)
+    monkeypatch.setattr(client_module, "MAX_CURSOR", 800)
+    cursors = iter(range(100))
+    more = {"nextCursor": ""} if "nextCursor" in page else {}
+    client, channel = played(
+        lambda message: {"nextCursor": next(cursors) + 1, **more, **page} if "list" in message["method"] else MODERN
+    )
+    assert len(client.list_all("tools/list", "tools").items) == (0 if more else 2)
+    assert "more than is read" in caplog.text
+    assert sum("list" in each["method"] for each in channel.sent) == (1 if more else 3)
+
+
 def test_a_list_without_tools_is_empty_and_what_is_no_object_is_left_out() -> None:
     with bad(list="none") as client:
         assert client.list_all("tools/list", "tools").items == []
@@ -273,19 +291,75 @@ def test_a_lost_session_is_opened_anew_once_and_the_call_sent_again(kind: str) -
         return channel
 
     client = Client(connect, "everything", 5.0)
-    assert client.call_tool("pay", {}) == {"content": []}
+    assert client.call_tool("pay", {}, read_only=kind != "gone") == {"content": []}
     assert len(channels) == 2
+
+
+@pytest.mark.parametrize("words", ["No valid session ID provided", "charged, but the checkout session was not closed"])
+def test_a_call_with_effects_that_is_answered_with_an_error_is_not_sent_again(words: str) -> None:
+    calls: list[str] = []
+
+    def connect(heard: Heard) -> Played:
+        def server(message: Mapping[str, Any]) -> Any:
+            if message["method"] != "tools/call":
+                return {"protocolVersion": "2025-11-25", "capabilities": {}}
+            calls.append(channel.session)
+            if len(calls) == 1:
+                raise MCPError(words, -32000)
+            return {"content": []}
+
+        channel = Played(server)
+        channel.session = f"s{len(channels)}"
+        channels.append(channel)
+        return channel
+
+    channels: list[Played] = []
+    client = Client(connect, "shop", 5.0)
+    with pytest.raises(MCPError, match=words):
+        client.call_tool("pay", {})
+    assert calls == ["s0"]
+    client.call_tool("pay", {})
+    assert calls[1] == ("s1" if words.startswith("No") else "s0")
+
+
+def test_a_server_that_speaks_another_version_after_a_while_is_asked_anew() -> None:
+    versions = ["2025-11-25", "2026-07-28"]
+    sent: list[str] = []
+
+    def connect(heard: Heard) -> Played:
+        def server(message: Mapping[str, Any]) -> Any:
+            sent.append(message["method"])
+            if message["method"] == "server/discover" and versions[0] == "2026-07-28":
+                return MODERN
+            if message["method"] == "initialize" and versions[0] != "2026-07-28":
+                return {"protocolVersion": versions[0], "capabilities": {}}
+            if message["method"] == "tools/call" and channel.version == versions[0]:
+                return {"content": []}
+            raise MCPError("Unsupported protocol version", -32022, {"supported": versions[:1]})
+
+        channel = Played(server)
+        return channel
+
+    client = Client(connect, "renewed", 5.0)
+    client.call_tool("pay", {})
+    versions.pop(0)
+    sent.clear()
+    assert client.call_tool("pay", {}) == {"content": []}
+    assert sent == ["tools/call", "server/discover", "tools/call"]
+    versions[:] = ["2031-01-01"]
+    with pytest.raises(MCPError, match="Unsupported protocol version"):
+        client.call_tool("pay", {})
 
 
 def test_an_error_that_speaks_of_a_session_is_no_lost_one_where_there_is_none() -> None:
     def server(message: Mapping[str, Any]) -> Any:
         if message["method"] == "tools/call":
-            raise MCPError("the browser session is not found", -32000)
+            raise MCPError("Session not found", -32000)
         return MODERN
 
     client, channel = played(server)
-    with pytest.raises(MCPError, match="browser session"):
-        client.call_tool("click", {})
+    with pytest.raises(MCPError, match="Session not found"):
+        client.call_tool("click", {}, read_only=True)
     assert len([each for each in channel.sent if each["method"] == "tools/call"]) == 1
 
 
@@ -389,6 +463,53 @@ def test_a_question_of_which_call_is_not_known_is_that_of_the_client() -> None:
         until(lambda: len(client._in_flight._flights) == 1)
         assert "accept" in text_of(client.call_tool(*asking(FORM, "2025-11-25"), ask=refuse))
         assert text_of(waiting.result()) == "done"
+
+
+def test_a_question_is_that_of_the_only_call_because_of_which_it_may_be_asked() -> None:
+    cancel = threading.Event()
+    with bad(era="2025-11-25", ask=lambda question: None) as client, ThreadPoolExecutor(1) as pool:
+        listening = pool.submit(client.request, "subscriptions/listen", patience=Patience(20.0, cancel=cancel))
+        until(lambda: len(client._in_flight._flights) == 1)
+        assert "accept" in text_of(client.call_tool(*asking(FORM, "2025-11-25"), ask=lambda question: True))
+        cancel.set()
+        with pytest.raises(Slow):
+            listening.result(20)
+
+
+def test_a_question_that_a_server_withdraws_is_not_answered() -> None:
+    goes_on = threading.Event()
+    with bad(era="2025-11-25", ask=lambda question: goes_on.wait(20)) as client:
+        client.call_tool("withdraws", {})
+        goes_on.set()
+        until(lambda: not client._inbox._questions)
+        assert text_of(client.call_tool("answered", {})) == "[]"
+
+
+def test_a_question_that_is_too_large_is_declined() -> None:
+    large = {**FORM, "message": "x" * 200_000}
+    assert answers(lambda question: True, large, "2025-11-25") == {"action": "decline"}
+
+
+def test_what_goes_wrong_with_one_message_of_a_server_does_not_hurt_the_next(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed = threading.Event()
+
+    def refuse(*_: Any) -> None:
+        raise ConfigurationError("no key")
+
+    def no_thread(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    inbox = Inbox("x", lambda question, patience: {}, changed.set)
+    with monkeypatch.context() as context:
+        context.setattr("agentkit.mcp.inbox.WORKERS", SimpleNamespace(submit=no_thread))
+        inbox.hear({"method": "ping", "id": 1}, refuse)
+    inbox.hear({"method": "ping", "id": [1]}, refuse)
+    inbox.hear({"method": "ping", "id": "x" * 2000}, refuse)
+    inbox.hear({"method": "notifications/tools/list_changed"}, refuse)
+    assert changed.wait(20)
+    assert caplog.text.count("answering a message of an MCP server raised") == 1
 
 
 @pytest.mark.parametrize("method", ["sampling/createMessage", "roots/list", "no/such"])

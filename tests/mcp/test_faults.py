@@ -26,6 +26,8 @@ BRIEF = 0.4
 ANSWERED = {
     "garbage": "after the garbage",
     "log_lines": "after the log",
+    "log_objects": "after the log",
+    "odd_progress": "after the progress",
     "not_utf8": "caf\N{REPLACEMENT CHARACTER}",
     "bom": "",
     "stderr": "after the log",
@@ -219,6 +221,31 @@ def test_progress_is_a_sign_of_life_and_is_told() -> None:
         result = client.call_tool("progress", {"times": 8, "seconds": 0.25}, patience=patience)
     assert text_of(result) == "done"
     assert told == [f"step {number}" for number in range(8)]
+
+
+def test_of_much_progress_at_once_the_newest_is_told() -> None:
+    told: list[str] = []
+    is_told = threading.Event()
+
+    def tell(text: str) -> None:
+        told.append(text)
+        is_told.wait(20)
+
+    with bad() as client, ThreadPoolExecutor(1) as pool:
+        client.server()
+        patience = Patience(20.0, progress=tell)
+        waiting = pool.submit(client.call_tool, "progress", {"times": 1000, "seconds": 0.0}, patience=patience)
+        until(lambda: told)
+        until(lambda: text_of(client.call_tool("echo", {})) == "{}" and is_read_to_its_end(client))
+        is_told.set()
+        assert text_of(waiting.result()) == "done"
+    assert told[-1] == "step 999"
+    assert len(told) < 100
+
+
+def is_read_to_its_end(client: Client) -> bool:
+    """Whether no call waits for an answer that has not come yet."""
+    return not client._opening._channel._calls._waiting  # type: ignore[union-attr]
 
 
 def test_progress_without_end_ends_at_the_end_of_all_patience() -> None:

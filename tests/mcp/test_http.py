@@ -106,13 +106,49 @@ def test_a_session_that_is_lost_again_and_again_is_not_opened_for_ever() -> None
         assert server.methods().count("initialize") <= 3
 
 
-def test_an_error_about_an_argument_is_no_lost_session() -> None:
+OTHER_SESSIONS = {
+    "about an argument": (400, rpc_error(-32602, "no such session_name")),
+    "of a tool": (200, rpc_error(-32000, "charged, but the checkout session could not be closed")),
+    "of a database": (500, rpc_error(-32603, "database session expired")),
+    "of a start": (500, b"Database not initialized"),
+    "of another session": (400, b"the browser session is not found"),
+}
+
+
+@pytest.mark.parametrize("what", OTHER_SESSIONS)
+def test_an_error_that_mentions_a_session_is_no_lost_one(what: str) -> None:
     with HttpBad() as server, client_of(server) as client:
         client.server()
-        server.lose_session = lost(400, rpc_error(-32602, "no such session_name"))
-        with pytest.raises(MCPError, match="session_name"):
+        server.lose_session = lost(*OTHER_SESSIONS[what])
+        with pytest.raises(MCPError):
             client.call_tool("fault", {})
         assert server.methods().count("initialize") == 1
+        assert server.methods().count("tools/call") == 1
+
+
+def test_a_call_with_effects_that_may_have_run_is_not_sent_again_when_the_session_is_lost() -> None:
+    with HttpBad() as server, client_of(server) as client:
+        client.server()
+        server.lose_session = lost(500, b"Session not found")
+        with pytest.raises(Gone, match="not known whether the call had an effect"):
+            client.call_tool("fault", {})
+        assert server.methods().count("tools/call") == 1
+        server.lose_session = None
+        assert client.call_tool("fault", {"fault": "none"})["content"]
+
+
+def test_a_server_that_has_been_upgraded_is_asked_for_its_version_anew() -> None:
+    def post(it: Exchange) -> bool:
+        is_old = it.request.headers.get("mcp-protocol-version") == VERSION
+        if not server.with_session and is_old:
+            it.answer(rpc_error(-32000, f"Bad Request: Unsupported protocol version: {VERSION}"), 400)
+        return not server.with_session and is_old
+
+    with HttpBad(post=post) as server, client_of(server) as client:
+        client.call_tool("fault", {"fault": "none"})
+        server.with_session = False
+        assert client.call_tool("fault", {"fault": "none"})["content"]
+        assert client.server().version == MODERN
 
 
 def test_a_server_that_was_started_again_is_found_again() -> None:
@@ -411,6 +447,36 @@ def test_a_stream_that_breaks_off_is_opened_again(monkeypatch: pytest.MonkeyPatc
         with client_of(server, changed=lambda: changes.append(None)) as client:
             client.server()
             until(lambda: len(changes) >= 3)
+
+
+def test_a_question_on_the_stream_of_a_call_is_that_of_the_call() -> None:
+    both_asked = threading.Barrier(2)
+
+    def post(it: Exchange) -> bool:
+        if it.request.message.get("method") != "tools/call":
+            return False
+        number = it.request.arguments["number"]
+        it.begin(kind="text/event-stream")
+        question = {"method": "elicitation/create", "id": number, "params": {"message": "Sure?"}}
+        it.chunk(event(json.dumps({"jsonrpc": "2.0", **question}).encode()))
+        until(lambda: any(each.get("id") == number for each in it.server.responses))
+        (answer,) = (each["result"] for each in it.server.responses if each.get("id") == number)
+        it.chunk(event(it.text(json.dumps(answer))))
+        it.end()
+        return True
+
+    def call_with(number: int) -> Any:
+        def ask(question: Question) -> dict[str, int]:
+            both_asked.wait(20)
+            return {"number": number}
+
+        result = client.call_tool("fault", {"number": number}, ask=ask)
+        return json.loads(result["content"][0]["text"])
+
+    with HttpBad(post=post) as server, client_of(server) as client, ThreadPoolExecutor(2) as pool:
+        client.server()
+        for number, answer in enumerate(pool.map(call_with, range(2))):
+            assert answer == {"action": "accept", "content": {"number": number}}
 
 
 # HTTP with SSE, of 2024-11-05

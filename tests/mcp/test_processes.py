@@ -21,6 +21,7 @@ from agentkit.mcp import process
 from agentkit.mcp.channel import Patience
 from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, Slow
+from agentkit.mcp.pipes import PolledOutputs
 from agentkit.mcp.stdio import Stdio
 from tests.mcp.isolated import server_process
 from tests.mcp.servers import (
@@ -108,6 +109,23 @@ def test_dead_servers_leave_no_descriptor_no_thread_and_no_zombie(monkeypatch: p
     until(lambda: not keepers())
     assert open_files() <= files
     assert children() <= processes
+
+
+def test_what_is_closed_twice_or_woken_later_touches_no_other_file(tmp_path: Path) -> None:
+    pipes = [os.pipe() for _ in range(2)]
+    streams = [os.fdopen(reading, "rb", 0) for reading, _ in pipes]
+    outputs = PolledOutputs(streams[0], streams[1], lambda data: None, lambda data: None)
+    outputs.wake()
+    assert outputs.next(20)
+    outputs.close()
+    files = [open(tmp_path / str(number), "wb", 0) for number in range(6)]  # noqa: SIM115 - has the same numbers
+    outputs.wake()
+    outputs.close()
+    assert all(os.fstat(each.fileno()).st_size == 0 for each in files)
+    for each in files:
+        each.close()
+    for _, writing in pipes:
+        os.close(writing)
 
 
 @pytest.mark.parametrize("command", [["/no/such/program"], ["sh", "-c", "exit 3"], [str(ROOT / "README.md")]])

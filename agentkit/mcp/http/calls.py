@@ -9,16 +9,14 @@ from typing import Any
 from agentkit._forking import freed_by_forks
 from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ToolError
-from agentkit.mcp.channel import Heard, Message, Patience
+from agentkit.mcp.channel import ASKED_BY, Heard, Message, Patience
 from agentkit.mcp.errors import Gone, Slow
 from agentkit.mcp.http.sending import Flight
+from agentkit.mcp.progress import progress_text
 from agentkit.net.abort import Aborted
 from agentkit.tooling.error_log import log_raised
 
 logger = logging.getLogger("agentkit.mcp")
-
-MAX_PROGRESS = 300
-"""Characters of a report of progress."""
 
 
 class Call:
@@ -129,10 +127,13 @@ class Calls:
             return False
         if to is not None and "id" in message:
             to.patience.heard()  # it asks something because of the call
+        asked_by = ASKED_BY.set(None if to is None else to.patience)
         try:
             self._heard(message)
         except Exception as error:  # noqa: BLE001 - the call goes on
             log_raised(logger, logging.WARNING, "hearing a message of an MCP server raised", error)
+        finally:
+            ASKED_BY.reset(asked_by)
         return False
 
     def _answered(self, message: Message, to: Call | None) -> bool:
@@ -162,20 +163,6 @@ def meta_of(message: Message) -> Mapping[str, Any]:
     params = message.get("params")
     meta = params.get("_meta") if isinstance(params, Mapping) else None
     return meta if isinstance(meta, Mapping) else {}
-
-
-def progress_text(params: Mapping[str, Any]) -> str:
-    """What a progress notification says, in words or as a number; "" for nothing."""
-    text, done, total = params.get("message"), params.get("progress"), params.get("total")
-    if isinstance(text, str) and text.strip():
-        return text.strip()[:MAX_PROGRESS]
-    if not _is_number(done):
-        return ""
-    return f"{done:g} of {total:g}" if _is_number(total) else f"{done:g}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18
 
 
 def _key(value: object) -> str:

@@ -199,7 +199,7 @@ class Http:
     def _fail(self, call: Call, problem: Problem, headers: Mapping[str, str]) -> None:
         if "Mcp-Session-Id" in headers and problem.is_lost_session:
             self._is_lost = True
-            raise Gone(f"{self._sender.where} has ended the session", sent=False)
+            raise Gone(f"{self._sender.where} has ended the session", sent=not problem.has_refused)
         if problem.status in UNREACHABLE and problem.reported is None:
             raise Gone(problem.message)
         call.settle({"jsonrpc": "2.0", "id": call.id, "error": problem.as_error()})

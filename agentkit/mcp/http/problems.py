@@ -11,7 +11,9 @@ from typing import Any
 import requests
 
 from agentkit._text import in_a_line
+from agentkit.mcp.handshake import UNSUPPORTED_VERSION
 from agentkit.mcp.http.sending import Sender, chunks, joined, shown_location
+from agentkit.mcp.lost_session import says_lost_session
 from agentkit.net.error_body import message_of, page_text
 from agentkit.net.rate_headers import told_by
 
@@ -22,9 +24,12 @@ UNREACHABLE = (502, 503, 504)
 _LOST = (404, 410)
 _NOT_EXPECTED = (400, 404, 405, 406, 411, 415, 501)
 """What is answered to a POST that is not expected: the first three by the specification, the others by proxies."""
-_LOST_SESSION = re.compile(
-    r"session[^.]{0,60}\b(?:not found|unknown|invalid|expired|terminated|does not exist|required|missing)"
-    r"|\b(?:no|no valid|invalid|unknown|missing|expired)\b[^.]{0,40}\bsession|not initialized",
+_REFUSED = (*_LOST, 400, 401, 503)
+"""What a server answers that has not run the request."""
+_NOT_BEGUN = re.compile(r"(?:bad request:\s?)?server not initialized\b", re.IGNORECASE)
+_OTHER_VERSION = re.compile(
+    r"(?:bad request:\s?)?(?:(?:unsupported|unknown|invalid) (?:mcp[ -])?protocol[ -]version\b"
+    r"|(?:the )?mcp-protocol-version header [^.]{0,80}not supported)",
     re.IGNORECASE,
 )
 _SESSION_CODES = (-32000, -32001, -32600, -32603)
@@ -47,10 +52,25 @@ class Problem:
     @property
     def is_lost_session(self) -> bool:
         """Whether it means, for a request with a session id, that the server does not know the session: 404 by the
-        specification, 400, 401 or 503 with such words by many servers."""
-        if self.reported is not None and self.reported["code"] not in _SESSION_CODES:
+        specification, another status with such words by many servers."""
+        if not self._is_general:
             return False
-        return self.status in _LOST or bool(_LOST_SESSION.search(self.words))
+        is_not_begun = self.status == 400 and _NOT_BEGUN.match(self.words) is not None
+        return self.status in _LOST or is_not_begun or says_lost_session(self.words)
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether the status says that the request was not run."""
+        return self.status in _REFUSED
+
+    @property
+    def _is_general(self) -> bool:
+        """Whether it is no JSON-RPC error that says more than that there is one."""
+        return self.reported is None or self.reported["code"] in _SESSION_CODES
+
+    @property
+    def _is_of_version(self) -> bool:
+        return self.status == 400 and self._is_general and _OTHER_VERSION.match(self.words) is not None
 
     @property
     def may_be_old(self) -> bool:
@@ -58,7 +78,10 @@ class Problem:
         return self.status in _NOT_EXPECTED and self.reported is None
 
     def as_error(self) -> dict[str, Any]:
-        """The error of a JSON-RPC answer. code: the server's, or the HTTP status where it has given none."""
+        """The error of a JSON-RPC answer. code: the server's, or the HTTP status where it has given none; that of an
+        unsupported version where older servers say so in words."""
+        if self._is_of_version:
+            return {**(self.reported or {"message": self.message}), "code": UNSUPPORTED_VERSION}
         if self.reported is not None and self.status not in (401, 403):
             return dict(self.reported)
         return {"code": self.status, "message": self.message}

@@ -57,8 +57,11 @@ class _Stream:
         self._is_over = threading.Event()
 
     def start(self) -> None:
-        """Begin to read."""
-        WORKERS.submit(self._run)
+        """Begin to read. Raises Gone."""
+        try:
+            WORKERS.submit(self._run)
+        except RuntimeError:  # no thread can be started now
+            raise Gone(f"{self._sender.where} can't be listened to: there are no more threads", sent=False) from None
 
     def stop(self) -> None:
         """End the stream; does not wait."""
@@ -134,6 +137,7 @@ class OldTransport(_Stream):
         super().__init__(sender, headers, calls)
         self.has_ended = False
         self._endpoints: SimpleQueue[str | None] = SimpleQueue()
+        self._is_named = False
 
     def endpoint(self, seconds: float) -> str | None:
         """Wait for the address for requests; None when the server names none, or one that is not its own."""
@@ -163,4 +167,6 @@ class OldTransport(_Stream):
 
     def _name(self, base: str, endpoint: str) -> None:
         target = joined(base, endpoint)
-        self._endpoints.put(target if target is not None and is_same_server(base, target) else None)
+        if not self._is_named:  # a server may send any number of them
+            self._is_named = True
+            self._endpoints.put(target if target is not None and is_same_server(base, target) else None)

@@ -1,12 +1,16 @@
 """A server's tools change: its list is read anew between runs, and stays the same object as long as it is the same."""
 
+import threading
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from agentkit import Agent, Context
-from agentkit.mcp import MCPError, tool_list
+from agentkit import Agent, Context, Limits
+from agentkit.mcp import MCP, Gone, MCPError, Slow, connection, tool_list
 from agentkit.testing import ScriptedBackend
+from tests.mcp.servers import bad_command
 from tests.mcp.tools.planned import Make, Planned, answer, entry, text, until
 
 ERAS = pytest.mark.parametrize("era", ["legacy", "modern"])
@@ -110,6 +114,42 @@ def test_a_server_is_not_started_before_it_is_needed(server: Make, planned: Plan
     tools = server(entry("a"))
     repr(tools.only("a").prefixed("x_"))
     assert planned.starts == []
+
+
+def test_a_first_list_ends_in_time_however_many_pages_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MIN_START_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "LISTS", 0)
+    with MCP(bad_command(list="slow"), timeout=1.0) as tools:
+        started = time.monotonic()
+        with pytest.raises(Slow):
+            list(tools)
+        assert time.monotonic() - started < 6
+
+
+@pytest.mark.parametrize("how", ["cancelled", "out of time"])
+def test_a_run_that_is_over_does_not_wait_for_the_first_list(how: str) -> None:
+    cancel = threading.Event()
+    threading.Timer(0.2, cancel.set).start()
+    options: Any = {"cancel": cancel} if how == "cancelled" else {"limits": Limits(seconds=0.2)}
+    with MCP(bad_command(start="hang"), strict=True) as tools:
+        started = time.monotonic()
+        result = Agent(ScriptedBackend("ok"), tools=[tools]).run("Go on.", **options)
+        assert result.stopped == ("cancelled" if how == "cancelled" else "seconds")
+        assert time.monotonic() - started < 15
+
+
+def test_a_list_that_no_thread_can_read_is_gone_and_read_later(server: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    tools = server(entry("a"))
+    monkeypatch.setattr(tool_list, "RETRY_SECONDS", 0.0)
+    with monkeypatch.context() as context:
+        context.setattr(tool_list, "WORKERS", SimpleNamespace(submit=no_thread))
+        for _ in range(2):
+            with pytest.raises(Gone, match="can't start new thread"):
+                list(tools)
+    assert names(tools) == ["a"]
 
 
 # Resources
