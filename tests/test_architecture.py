@@ -274,6 +274,7 @@ LAYERS = [
     ["cli.ask"],
     [
         "cli.keys",
+        "cli.mcp_login",
         "cli.mcp_serve",
         "cli.models",
         "cli.chat",

@@ -9,7 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from typer.testing import CliRunner
 
+from agentkit.cli import app
+from agentkit.errors import ToolError
+from agentkit.mcp import MCP
 from agentkit.mcp.errors import MCPError
 from agentkit.mcp.http.sending import Flight
 from agentkit.mcp.oauth import OAuth
@@ -189,7 +193,7 @@ def test_nothing_secret_is_shown() -> None:
     with HttpBad() as server:
         authority = Authority(server)
         authority.token_status = 400
-        with pytest.raises(MCPError, match="what have you sent.*secret") as caught:
+        with pytest.raises(MCPError, match=r"what have you sent.*secret") as caught:
             called(server, OAuth(Robot(), store=Store(None)))
         form = authority.forms[0]
     assert form["code"] not in str(caught.value)
@@ -209,3 +213,35 @@ def test_a_login_goes_on_whatever_else_comes_to_the_port(monkeypatch: pytest.Mon
     monkeypatch.setattr("webbrowser.open", lambda url: threading.Thread(target=opened).start())
     assert browser("http://authority/authorize?state=right").endswith("/callback?code=1&state=right")
     browser.close()
+
+
+def test_a_login_of_the_command_line_is_used_for_its_address_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(url: str) -> None:
+        threading.Thread(target=requests.get, args=(url,), kwargs={"timeout": 10}).start()
+
+    monkeypatch.setattr("webbrowser.open", opened)
+    with HttpBad() as server:
+        authority = Authority(server)
+        with MCP(server.url) as tools, pytest.raises(ToolError, match="agentkit mcp login"):
+            tools["fault"](fault="none")
+        done = CliRunner().invoke(app, ["mcp", "login", server.url])
+        assert (done.exit_code, done.stdout) == (0, "")
+        assert f"stored in {Store.of_user().path}" in done.stderr.replace("\n", "")
+        assert not [each for each in (*authority.valid, *authority.renewing) if each in done.output]
+        authority.valid.clear()  # it is renewed
+        with MCP(server.url) as tools:
+            assert "here" in str(tools["fault"](fault="none"))
+        authority.valid.clear()
+        authority.renewable = False
+        for auth, words in (("stored", "agentkit mcp login"), (None, "asks for authorization")):
+            with MCP(server.url, auth=auth) as tools, pytest.raises(ToolError, match=words):
+                tools["fault"](fault="none")
+        assert (len(authority.asked), len(authority.clients)) == (1, 1)
+
+
+def test_a_login_that_is_not_possible_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    with HttpBad() as server:
+        done = CliRunner().invoke(app, ["mcp", "login", server.url])
+        assert (done.exit_code, "does not ask for a login" in done.stderr) == (1, True)
+    done = CliRunner().invoke(app, ["mcp", "login", "host/mcp"])
+    assert (done.exit_code, "is not the URL of an MCP server" in done.stderr) == (2, True)

@@ -36,6 +36,8 @@ BACK_OFF = 60.0
 """Seconds for which nobody is asked again after a login that has failed."""
 TURN_SECONDS = 360.0
 """How long a thread waits for another one that gets a token: a person may have to log in."""
+MAX_SCOPE = 200
+"""Characters of a scope that are shown."""
 OFFLINE = "offline_access"
 _FINAL = frozenset(
     (
@@ -125,7 +127,7 @@ class OAuth(AuthBase):
         self._store = store or Store.of_user()
         self._known: dict[str, Tokens] = {}
         self._failed: dict[str, tuple[float, str]] = {}
-        self._logins: dict[str, _Login] = {}
+        self._logins: dict[tuple[str, str], _Login] = {}
         self._lock = freed_by_forks(threading.Lock())
 
     def __repr__(self) -> str:
@@ -156,7 +158,8 @@ class OAuth(AuthBase):
             authority = self._authority(need)
             if status != UNAUTHORIZED and not authority.resource.is_described:
                 raise failure(f"{sender.where} does not ask for a login (it answered {status})")
-            self._known[need.url] = self._logged_in(need, authority, self._scope_for(authority, challenge, None))
+            old = None if self._scope else self._stored(authority)
+            self._known[need.url] = self._logged_in(need, authority, self._scope_for(authority, challenge, old))
 
     def _answered(self, response: requests.Response, **options: Any) -> requests.Response:
         """Get a token where a response asks for one, and send the request again."""
@@ -225,7 +228,7 @@ class OAuth(AuthBase):
         scope = self._scope_for(authority, need.challenge, old if need.needs_more else None)
         if need.needs_more and old is not None and set(scope.split()) <= set(old.scope.split()):
             return None  # it was asked for before, and did not help
-        last = self._logins.get(need.url)
+        last = self._logins.get((need.url, authority.server.issuer))
         is_recent = last is not None and time.monotonic() - last.at < BACK_OFF
         if is_recent and last is not None and last.token == need.refused != "" and not need.needs_more:
             return None  # what a login brings is not accepted
@@ -282,9 +285,10 @@ class OAuth(AuthBase):
     def _logged_in(self, need: _Need, authority: _Authority, scope: str) -> Tokens:
         """Ask a person, and store what that brings."""
         if self._opener is None:
+            needed = f" (it needs the scope {scope[:MAX_SCOPE]!r}: --scope)" if need.needs_more else ""
             raise failure(
-                f"somebody has to log in to {_origin(need.url)}: run agentkit mcp login URL, or give OAuth an opener, "
-                "such as agentkit.mcp.oauth.browser.Browser()"
+                f"somebody has to log in to {_origin(need.url)}{needed}: run agentkit mcp login URL, or give OAuth an "
+                "opener, such as agentkit.mcp.oauth.browser.Browser()"
             )
         client, is_ours = self._client(authority, self._opener)
         _check_aborted()
@@ -293,11 +297,11 @@ class OAuth(AuthBase):
             tokens = authorized(server, client, resource, scope, self._opener, asking)
         except Exception as error:
             words = str(error) if isinstance(error, MCPError) else f"the login has failed: {type(error).__name__}"
-            self._logins[need.url] = _Login(time.monotonic(), words)
+            self._logins[need.url, server.issuer] = _Login(time.monotonic(), words)
             if is_ours:  # perhaps it is not known there any more, or not with another port
                 self._store.forget_client(server.issuer)
             raise
-        self._logins[need.url] = _Login(time.monotonic(), "", tokens.access_token)
+        self._logins[need.url, server.issuer] = _Login(time.monotonic(), "", tokens.access_token)
         self._keep(authority, tokens)
         return tokens
 
@@ -326,6 +330,16 @@ class OAuth(AuthBase):
         if OFFLINE in authority.server.scopes:
             wanted.append(OFFLINE)
         return " ".join(dict.fromkeys(wanted))
+
+
+def stored_login(url: str) -> OAuth | None:
+    """What authorizes requests to a server to which somebody has logged in (`agentkit mcp login URL`), and asks nobody;
+    None where there is no such login, or where it can't be read."""
+    try:
+        store = Store.of_user()
+        return OAuth(store=store) if store.has_login(url) else None
+    except ConfigurationError:
+        return None
 
 
 def _remade(

@@ -14,7 +14,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.mcp.oauth.asking import failure
 from agentkit.mcp.oauth.granting import Registered, Tokens
 from agentkit.mcp.oauth.metadata import covers
-from agentkit.net.stored_keys import config_folder, write_privately
+from agentkit.net.stored_keys import mcp_tokens_file, write_privately
 
 RENEWING_SECONDS = 30.0
 """How long to wait while another program renews tokens of the same authorization server."""
@@ -36,7 +36,7 @@ class Store:
     @classmethod
     def of_user(cls) -> "Store":
         """The store in the user's configuration. Raises ConfigurationError when there is no home directory."""
-        return cls(config_folder() / "mcp-tokens.json")
+        return cls(mcp_tokens_file())
 
     @property
     def path(self) -> Path | None:
