@@ -80,7 +80,7 @@ def test_tokens_are_renewed_by_one_of_several_processes(tmp_path: Path) -> None:
         for each in logins:
             assert called(server, each)
         authority.valid.clear()
-        assert at_once(*(lambda each=each: called(server, each) for each in logins)) == []  # type: ignore[misc]
+        assert at_once(*(lambda each=each: called(server, each) for each in logins)) == []
         assert [each["grant_type"] for each in authority.forms] == ["authorization_code", "refresh_token"]
         assert len(robot.urls) == 1
 
