@@ -5,6 +5,7 @@ import json
 import pickle
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from agentkit.mcp.oauth import OAuth
 from agentkit.mcp.oauth.browser import Browser
 from agentkit.mcp.oauth.metadata import challenge_of
 from agentkit.mcp.oauth.store import Store
-from tests.mcp.authority import Authority, Robot, called
-from tests.mcp.http_bad import Exchange, HttpBad
+from tests.mcp.authority import Authority, Code, Robot, called
+from tests.mcp.http_bad import HttpBad
 from tests.support.growth import assert_linear
 
 
@@ -91,15 +92,14 @@ def test_a_scope_that_does_not_help_is_asked_for_once() -> None:
     with HttpBad() as server:
         authority = Authority(server)
         authority.scopes = {"basic", "admin"}
-        authority.valid = {}
         auth = OAuth(robot, store=Store(None))
-        give = authority.give
+        grant_of = authority.grant_of
 
-        def narrow(it: Exchange) -> None:
-            give(it)
-            authority.valid = {token: {"basic"} for token in authority.valid}
+        def narrow(form: dict[str, str], client_id: str) -> Code | None:
+            found = grant_of(form, client_id)
+            return found and replace(found, scope="basic")
 
-        authority.give = narrow  # type: ignore[method-assign]
+        authority.grant_of = narrow  # type: ignore[method-assign]
         for _ in range(2):
             with pytest.raises(MCPError, match="403"):
                 called(server, auth)
