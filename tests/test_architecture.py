@@ -277,6 +277,7 @@ LAYERS = [
     ["cli.ask"],
     [
         "cli.keys",
+        "cli.mcp_login",
         "cli.mcp_serve",
         "cli.models",
         "cli.chat",

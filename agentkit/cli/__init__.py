@@ -1,5 +1,5 @@
 """The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `trace`, `models`, `keys`, `config`, `tools`,
-`plugins`, `doctor`, `mqtt`, `mcp-serve`, `serve`, and commands of other packages."""
+`plugins`, `doctor`, `mqtt`, `mcp`, `mcp-serve`, `serve`, and commands of other packages."""
 
 import difflib
 import itertools
@@ -14,7 +14,7 @@ try:
 except ImportError:
     raise MissingExtraError("the command line", "cli") from None
 
-from agentkit.cli import config, keys, serve, sessions
+from agentkit.cli import config, keys, mcp_login, serve, sessions
 from agentkit.cli.ask import ask
 from agentkit.cli.chat import chat
 from agentkit.cli.doctor.command import doctor
@@ -136,5 +136,6 @@ app.command()(plugins)
 app.command(context_settings={"allow_extra_args": True})(mqtt)
 app.command("mqtt-chat")(mqtt_chat)
 app.command()(doctor)
+app.add_typer(mcp_login.app, name="mcp")
 app.command("mcp-serve")(mcp_serve)
 app.add_typer(serve.app, name="serve")

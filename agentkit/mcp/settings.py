@@ -13,6 +13,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.mcp.channel import Channel, Heard
 from agentkit.mcp.command import Command
 from agentkit.mcp.questions import Ask
+from agentkit.net.stored_keys import mcp_tokens_file
 from agentkit.tooling.pickling import Part, check
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -46,6 +47,10 @@ _INNER = frozenset(("index", "main", "cli", "app", "server", "start", "dist", "b
 """Names of files and folders inside of a program's folder."""
 
 
+STORED = "stored"
+"""As `auth`: the login that is stored for an address, if there is one (`agentkit mcp login URL`)."""
+
+
 @dataclass(frozen=True, repr=False)
 class Settings:
     """How a server is started or reached. server: a command line, its words, or the address of an HTTP server. The
@@ -60,7 +65,7 @@ class Settings:
     env: Mapping[str, str] | None = None
     cwd: "str | os.PathLike[str] | None" = None
     headers: Mapping[str, str] | None = None
-    auth: Any = None
+    auth: Any = STORED
     trust_hints: bool = False
     ask: Ask | None = None
     strict: bool = False
@@ -107,10 +112,24 @@ class Settings:
         if self.is_url:
             from agentkit.mcp.http import Http
 
-            return Http(str(self.server), headers=self.headers, auth=self.auth, heard=heard)
+            return Http(str(self.server), headers=self.headers, auth=self._authorization(), heard=heard)
         from agentkit.mcp.stdio import Stdio
 
         return Stdio(self.command, heard=heard)
+
+    def _authorization(self) -> Any:
+        if not isinstance(self.auth, str):
+            return self.auth
+        if any(name.lower() == "authorization" for name in self.headers or ()):
+            return None
+        try:
+            if not mcp_tokens_file().exists():
+                return None
+        except (ConfigurationError, OSError):
+            return None
+        from agentkit.mcp.oauth import stored_login
+
+        return stored_login(str(self.server))
 
     def check_pickle(self, protocol: int) -> None:
         """Raise PicklingError that names the part that can't be pickled."""
@@ -129,7 +148,7 @@ class Settings:
                 raise ConfigurationError(f"MCP({option}={getattr(self, option)!r}): True or False")
         for option in ("ask", "auth"):
             value = getattr(self, option)
-            if value is not None and not callable(value):
+            if value is not None and not callable(value) and not (option == "auth" and value == STORED):
                 raise ConfigurationError(f"MCP({option}=...): a function, not {type(value).__name__}")
         _check_headers(self.headers)
 
@@ -137,7 +156,7 @@ class Settings:
         """Check that an option fits the kind of server."""
         of_kind = {True: ("headers", "auth"), False: ("env", "cwd")}
         for option in of_kind[not self.is_url]:
-            if getattr(self, option) is not None:
+            if getattr(self, option) not in (None, STORED):
                 other = "a command" if self.is_url else "the address of a server"
                 raise ConfigurationError(f"MCP({option}=...) is for {other}, and {self} is none")
 

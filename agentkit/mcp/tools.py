@@ -12,7 +12,7 @@ from agentkit.mcp.questions import Ask
 from agentkit.mcp.resources import read_resource, resources_of
 from agentkit.mcp.selections import Only, Prefixed, Replaced, Selection, Without
 from agentkit.mcp.server_tool import ServerTool
-from agentkit.mcp.settings import Settings
+from agentkit.mcp.settings import STORED, Settings
 from agentkit.mcp.tool_list import ToolList
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.toolset import Toolset
@@ -117,11 +117,12 @@ class MCP(ServerTools):
     shell; the server is started when it is first needed, and again when it has ended. name: a word for it, which begins
     the name of a tool that would have the name of another one. timeout: seconds without a sign of life after which a
     call ends. env: variables of the server's process, in addition to those that each program needs; cwd: its folder.
-    headers, auth: of an HTTP server; `auth` is any of requests' (`requests.auth.AuthBase`). trust_hints: an HTTP server
-    is believed that a tool changes nothing (`readOnlyHint`), as a command is; all other tools have effects. ask: gets
-    an answer to what the server asks a person in the middle of a call (`agentkit.mcp.Question`); without it the run
-    pauses as for an approval (see `Context.ask`). strict: a run raises what goes wrong with the server's start; else it
-    goes on without its tools, a warning is logged, and the next run tries again.
+    headers, auth: of an HTTP server; `auth` is any of requests' (`requests.auth.AuthBase`), by default the login that
+    is stored for the address (`agentkit mcp login URL`), None for none. trust_hints: an HTTP server is believed that a
+    tool changes nothing (`readOnlyHint`), as a command is; all other tools have effects. ask: gets an answer to what
+    the server asks a person in the middle of a call (`agentkit.mcp.Question`); without it the run pauses as for an
+    approval (see `Context.ask`). strict: a run raises what goes wrong with the server's start; else it goes on without
+    its tools, a warning is logged, and the next run tries again.
 
     Shared by agents and threads. Pickled and copied as its arguments.
 
@@ -137,7 +138,7 @@ class MCP(ServerTools):
         env: Mapping[str, str] | None = None,
         cwd: "str | os.PathLike[str] | None" = None,
         headers: Mapping[str, str] | None = None,
-        auth: Any = None,
+        auth: Any = STORED,
         trust_hints: bool = False,
         ask: Ask | None = None,
         strict: bool = False,

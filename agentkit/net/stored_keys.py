@@ -35,6 +35,11 @@ def keys_file() -> Path:
     return config_folder() / "keys.json"
 
 
+def mcp_tokens_file() -> Path:
+    """Return the file of the logins to MCP servers. Raises ConfigurationError when there is no home directory."""
+    return config_folder() / "mcp-tokens.json"
+
+
 def stored_keys() -> dict[str, str]:
     """Return the stored keys by name. Raises ConfigurationError, without a key in it, when they can't be read."""
     try:

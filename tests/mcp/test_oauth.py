@@ -1,136 +1,26 @@
 """OAuth for MCP servers: who is asked, what is sent to whom, what is kept."""
 
 import base64
-import hashlib
 import json
 import pickle
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 import requests
 
 from agentkit.errors import ConfigurationError
-from agentkit.mcp.client import Client
 from agentkit.mcp.errors import MCPError
-from agentkit.mcp.http import Http
 from agentkit.mcp.oauth import OAuth
 from agentkit.mcp.oauth.browser import Browser
 from agentkit.mcp.oauth.metadata import challenge_of
 from agentkit.mcp.oauth.store import Store
-from tests.mcp.http_bad import Exchange, HttpBad
+from tests.mcp.authority import Authority, Code, Robot, called
+from tests.mcp.http_bad import HttpBad
 from tests.support.growth import assert_linear
-
-
-class Authority:
-    """An authorization server at the address of an MCP server, which needs a token of it.
-
-    overrides: of its metadata. iss, state: what the browser brings back instead. scopes: those that a call needs.
-    """
-
-    def __init__(self, server: HttpBad) -> None:
-        self.server = server
-        self.origin = f"http://127.0.0.1:{server.port}"
-        self.overrides: dict[str, Any] = {}
-        self.resource: dict[str, Any] = {}
-        self.changed: dict[str, str] = {}
-        self.scopes: set[str] = set()
-        self.valid: dict[str, set[str]] = {}
-        self.renewable = True
-        self.asked: list[dict[str, str]] = []
-        self.forms: list[dict[str, str]] = []
-        self.clients: list[dict[str, Any]] = []
-        server.get, server.post = self.get, self.post
-
-    def get(self, it: Exchange) -> None:
-        path = urlsplit(it.request.path).path
-        if path.startswith("/.well-known/oauth-protected-resource"):
-            self.say(it, {"resource": self.server.url, "authorization_servers": [self.origin], **self.resource})
-        elif path == "/.well-known/oauth-authorization-server":
-            self.say(it, self.metadata() | self.overrides)
-        elif path == "/authorize":
-            self.agree(it)
-        else:
-            it.answer(b"", 404, kind="text/plain")
-
-    def metadata(self) -> dict[str, Any]:
-        return {
-            "issuer": self.origin,
-            "authorization_endpoint": f"{self.origin}/authorize",
-            "token_endpoint": f"{self.origin}/token",
-            "registration_endpoint": f"{self.origin}/register",
-            "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": True,
-        }
-
-    def agree(self, it: Exchange) -> None:
-        asked = dict(parse_qsl(urlsplit(it.request.path).query))
-        self.asked.append(asked)
-        back = {"code": f"code-{len(self.asked)}", "state": asked["state"], "iss": self.origin} | self.changed
-        it.answer(b"", 302, Location=f"{asked['redirect_uri']}?{'&'.join(f'{k}={v}' for k, v in back.items() if v)}")
-
-    def post(self, it: Exchange) -> bool:
-        if it.request.path == "/register":
-            self.clients.append(it.request.message)
-            self.say(it, {"client_id": f"client-{len(self.clients)}"})
-        elif it.request.path == "/token":
-            self.give(it)
-        else:
-            return not self.lets_in(it)
-        return True
-
-    def give(self, it: Exchange) -> None:
-        form = {name: values[0] for name, values in parse_qs(it.request.body.decode()).items()}
-        self.forms.append(form)
-        if form["grant_type"] == "refresh_token" and not self.renewable:
-            it.answer(b'{"error": "invalid_grant"}', 400, kind="application/json")
-            return
-        if form["grant_type"] == "authorization_code":
-            digest = hashlib.sha256(form["code_verifier"].encode()).digest()
-            assert self.asked[-1]["code_challenge"] == base64.urlsafe_b64encode(digest).decode().rstrip("=")
-        token = f"token-of-a-person-{len(self.forms)}"
-        self.valid[token] = set(self.asked[-1].get("scope", "").split())
-        self.say(it, {"access_token": token, "token_type": "bearer", "expires_in": 3600, "refresh_token": "renewing"})
-
-    def lets_in(self, it: Exchange) -> bool:
-        token = it.request.headers.get("authorization", "").removeprefix("Bearer ")
-        if token not in self.valid:
-            it.answer(b"", 401, WWW_Authenticate='Bearer realm="x", scope="basic"')
-        elif it.request.message.get("method") == "tools/call" and not self.scopes <= self.valid[token]:
-            needed = " ".join(self.scopes)
-            it.answer(b"", 403, WWW_Authenticate=f'Bearer error="insufficient_scope", scope="{needed}"')
-        else:
-            return True
-        return False
-
-    @staticmethod
-    def say(it: Exchange, value: dict[str, Any]) -> None:
-        it.answer(json.dumps(value).encode(), kind="application/json")
-
-
-class Robot:
-    """Agrees at once."""
-
-    redirect_uri = "http://127.0.0.1:8765/callback"
-
-    def __init__(self) -> None:
-        self.urls: list[str] = []
-
-    def __call__(self, url: str) -> str:
-        self.urls.append(url)
-        return str(requests.get(url, allow_redirects=False, timeout=10).headers["Location"])
-
-
-def client_of(server: HttpBad, auth: OAuth) -> Client:
-    return Client(lambda heard: Http(server.url, heard, auth=auth), "guarded", 20)
-
-
-def called(server: HttpBad, auth: OAuth) -> Any:
-    with client_of(server, auth) as client:
-        return client.call_tool("fault", {"fault": "none"})["content"]
 
 
 def test_a_person_is_asked_once_and_the_tokens_are_kept_for_the_user_alone(tmp_path: Path) -> None:
@@ -202,15 +92,14 @@ def test_a_scope_that_does_not_help_is_asked_for_once() -> None:
     with HttpBad() as server:
         authority = Authority(server)
         authority.scopes = {"basic", "admin"}
-        authority.valid = {}
         auth = OAuth(robot, store=Store(None))
-        give = authority.give
+        grant_of = authority.grant_of
 
-        def narrow(it: Exchange) -> None:
-            give(it)
-            authority.valid = {token: {"basic"} for token in authority.valid}
+        def narrow(form: dict[str, str], client_id: str) -> Code | None:
+            found = grant_of(form, client_id)
+            return found and replace(found, scope="basic")
 
-        authority.give = narrow  # type: ignore[method-assign]
+        authority.grant_of = narrow  # type: ignore[method-assign]
         for _ in range(2):
             with pytest.raises(MCPError, match="403"):
                 called(server, auth)
@@ -258,11 +147,12 @@ def test_a_client_that_was_registered_by_hand_is_used_and_its_secret_told_to_no_
     secret = "secret-of-a-client"
     with HttpBad() as server, HttpBad() as other:
         authority, second = Authority(server), Authority(other)
-        auth = OAuth(Robot(), client_id="me", client_secret=secret, store=Store(None))
+        authority.known["me"] = [Robot().redirect_uri]
+        auth = OAuth(Robot(), client_id="me", client_secret=secret, issuer=authority.origin, store=Store(None))
         assert called(server, auth)
         sent = next(each for each in server.requests if each.path == "/token").headers["authorization"]
         assert sent == "Basic " + base64.b64encode(f"me:{secret}".encode()).decode()
-        with pytest.raises(MCPError, match="client_id="):
+        with pytest.raises(MCPError, match="is not authorized by"):
             called(other, auth)
         assert (authority.clients, second.clients, second.forms) == ([], [], [])
         assert secret not in repr(auth)
@@ -271,6 +161,8 @@ def test_a_client_that_was_registered_by_hand_is_used_and_its_secret_told_to_no_
 def test_options_that_can_not_work_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="client_id="):
         OAuth(client_secret="x", store=Store(None))
+    with pytest.raises(ConfigurationError, match="issuer="):
+        OAuth(client_id="me", client_secret="x", store=Store(None))
     with pytest.raises(ConfigurationError, match="https"):
         OAuth(client_url="http://x/", store=Store(None))
 

@@ -156,8 +156,8 @@ def _message(response: requests.Response, sender: Sender, words: str) -> str:
         if sender.has_credentials:
             return f"{sender.where} does not accept the credentials of headers= or auth= (401){said}"
         return (
-            f'{sender.where} asks for authorization (401): give headers={{"Authorization": "Bearer '
-            f'..."}}, or auth= a requests AuthBase that adds a token to each request{said}'
+            f"{sender.where} asks for authorization (401): log in (agentkit mcp login URL), give headers="
+            f'{{"Authorization": "Bearer ..."}}, or auth= a requests AuthBase that adds a token to each request{said}'
         )
     if status == 403:
         return f"{sender.where} forbids this request with these credentials (403){said}"

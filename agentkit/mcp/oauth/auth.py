@@ -1,16 +1,23 @@
 """`OAuth`: adds a token to each request, and gets one where the server asks for it."""
 
+import contextlib
+import json
 import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
 
 from agentkit._forking import freed_by_forks
+from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.errors import MCPError
-from agentkit.mcp.oauth.asking import Asking, failure
+from agentkit.mcp.http.sending import Flight, Sender
+from agentkit.mcp.oauth.asking import UNAUTHORIZED, Asking, Refused, failure
 from agentkit.mcp.oauth.granting import Opener, Registered, Tokens, authorized, registered, renewed
 from agentkit.mcp.oauth.metadata import (
     AuthorizationServer,
@@ -21,31 +28,78 @@ from agentkit.mcp.oauth.metadata import (
     resource_of,
 )
 from agentkit.mcp.oauth.store import Store
+from agentkit.net.abort import Aborted, is_aborted
 
 MAX_ROUNDS = 2
-"""How often a person is asked for one request."""
+"""How often a token is got for one request."""
+BACK_OFF = 60.0
+"""Seconds for which nobody is asked again after a login that has failed."""
+TURN_SECONDS = 360.0
+"""How long a thread waits for another one that gets a token: a person may have to log in."""
+MAX_SCOPE = 200
+"""Characters of a scope that are shown."""
 OFFLINE = "offline_access"
+_FINAL = frozenset(
+    (
+        *("invalid_grant", "invalid_client", "unauthorized_client", "invalid_request", "invalid_scope"),
+        *("unsupported_grant_type", "invalid_target"),
+    )
+)
+"""Errors (RFC 6749, RFC 8707) of a refresh token that won't be accepted later either."""
+_PING = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
+_HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
-class _Grant:
-    """What is known of one MCP server."""
+class _Need:
+    """What a refused request needs. url: of the MCP server. refused: the token that was sent, "" for none."""
 
-    resource: Resource
+    url: str
+    challenge: Challenge
+    refused: str = ""
+    needs_more: bool = False
+    may_ask: bool = True
+
+    def is_met_by(self, tokens: Tokens) -> bool:
+        """Whether these tokens may be what it needs."""
+        return tokens.is_fresh and tokens.access_token != self.refused and self.has_scope_of(tokens)
+
+    def has_scope_of(self, tokens: Tokens) -> bool:
+        """Whether the scope of these tokens may be enough."""
+        if not self.needs_more:
+            return True
+        return tokens.access_token != self.refused and set(self.challenge.scope.split()) <= set(tokens.scope.split())
+
+
+@dataclass(frozen=True)
+class _Authority:
+    """Who authorizes requests to an MCP server."""
+
     server: AuthorizationServer
-    client: Registered | None = None
-    tokens: Tokens | None = None
+    resource: Resource
+    asking: Asking
+
+
+@dataclass(frozen=True)
+class _Login:
+    """What came of asking a person, at a time (monotonic): an error, or a token."""
+
+    at: float
+    error: str
+    token: str = ""
 
 
 class OAuth(AuthBase):
     """Authorizes requests to MCP servers with OAuth 2.1: `MCP("https://host/mcp", auth=OAuth(opener=Browser()))`.
 
     opener: sends a person to the authorization server (`agentkit.mcp.oauth.browser.Browser`); None: nobody is asked,
-    stored tokens are used and renewed. client_id, client_secret: of a client that is registered by hand. client_url:
-    the URL of a document that describes the client. scope: what is asked for in place of what the server names.
-    store: where tokens are kept; None: the user's file.
+    stored tokens are used and renewed. client_id, client_secret: of a client that is registered by hand. issuer: the
+    authorization server that is used, and no other; needed for a client_secret, which is sent to nobody else.
+    client_url: the URL of a document that describes the client. scope: what is asked for in place of what the server
+    names; what a call is refused for is asked for in addition. store: where tokens are kept; None: the user's file.
 
-    Used by several threads, one of which asks while the others wait. What goes wrong is an MCPError with the code 401.
+    Used by several threads, one of which asks while the others wait. A person is asked for calls only, and not within
+    BACK_OFF seconds after a login that has failed. What goes wrong is an MCPError with the code 401.
     """
 
     def __init__(
@@ -54,19 +108,26 @@ class OAuth(AuthBase):
         *,
         client_id: str | None = None,
         client_secret: str | None = None,
+        issuer: str | None = None,
         client_url: str | None = None,
         scope: str | None = None,
         store: Store | None = None,
     ) -> None:
         if client_secret is not None and client_id is None:
             raise ConfigurationError("client_secret= needs client_id=")
+        if client_secret is not None and issuer is None:
+            raise ConfigurationError(
+                "client_secret= needs issuer=, the URL of the authorization server that knows the client: an MCP "
+                "server could name another one, which would get the secret"
+            )
         if client_url is not None and not client_url.startswith("https://"):
             raise ConfigurationError("client_url= has to be an https URL")
-        self._opener, self._client_url, self._scope = opener, client_url, scope
+        self._opener, self._client_url, self._scope, self._issuer = opener, client_url, scope, issuer
         self._given = None if client_id is None else Registered(client_id, client_secret)
-        self._given_for: str | None = None
         self._store = store or Store.of_user()
-        self._grants: dict[str, _Grant] = {}
+        self._known: dict[str, Tokens] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
+        self._logins: dict[tuple[str, str], _Login] = {}
         self._lock = freed_by_forks(threading.Lock())
 
     def __repr__(self) -> str:
@@ -75,27 +136,47 @@ class OAuth(AuthBase):
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process nobody is asked: it has the tokens that are stored."""
         given = self._given or Registered("")
-        return _remade, (given.client_id or None, given.client_secret, self._client_url, self._scope, self._store)
+        options = (given.client_id or None, given.client_secret, self._issuer, self._client_url, self._scope)
+        return _remade, (*options, self._store)
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        grant = self._grants.get(_server_of(r))
-        if grant is not None and grant.tokens is not None:
-            r.headers["Authorization"] = f"Bearer {grant.tokens.access_token}"
+        tokens = self._known.get(_server_of(r))
+        if tokens is not None:
+            r.headers["Authorization"] = f"Bearer {tokens.access_token}"
         r.register_hook("response", self._answered)  # type: ignore[no-untyped-call]
         return r
+
+    def login(self, url: str) -> None:
+        """Have a person log in to the MCP server at a URL, whether or not it asks for that now, and store the tokens.
+        Raises MCPError, Gone when the server can't be reached, ConfigurationError."""
+        sender, flight = Sender(url), Flight()
+        with flight, contextlib.closing(sender.opened(flight, "POST", _HEADERS, _PING)) as response:
+            status, challenge = response.status_code, challenge_of(response.headers.get("WWW-Authenticate", ""))
+        sender.close()
+        need = _Need(url.partition("?")[0].partition("#")[0], challenge)
+        with self._turn():
+            authority = self._authority(need)
+            if status != UNAUTHORIZED and not authority.resource.is_described:
+                raise failure(f"{sender.where} does not ask for a login (it answered {status})")
+            old = None if self._scope else self._stored(authority)
+            self._known[need.url] = self._logged_in(need, authority, self._scope_for(authority, challenge, old))
 
     def _answered(self, response: requests.Response, **options: Any) -> requests.Response:
         """Get a token where a response asks for one, and send the request again."""
         for _ in range(MAX_ROUNDS):
             challenge = challenge_of(response.headers.get("WWW-Authenticate", ""))
             needs_more = response.status_code == 403 and challenge.error == "insufficient_scope"
-            if (response.status_code != 401 and not needs_more) or (
-                needs_more and self._has_asked_for(response, challenge)
-            ):
+            if response.status_code != UNAUTHORIZED and not needs_more:
                 return response
             request = response.request.copy()
+            try:
+                tokens = self._tokens(request, challenge, needs_more)
+            except BaseException:
+                response.close()
+                raise
+            if tokens is None:
+                return response
             response.close()
-            tokens = self._tokens(request, challenge, needs_more)
             request.headers["Authorization"] = f"Bearer {tokens.access_token}"
             again: requests.Response = response.connection.send(request, **options)
             again.history.append(response)
@@ -103,84 +184,205 @@ class OAuth(AuthBase):
             response = again
         return response
 
-    def _has_asked_for(self, response: requests.Response, challenge: Challenge) -> bool:
-        """Whether the token was got with the scope that is said to be missing: to ask for it again would not help."""
-        grant = self._grants.get(_server_of(response.request))
-        asked = set(grant.tokens.scope.split()) if grant is not None and grant.tokens is not None else set()
-        return bool(challenge.scope) and set(challenge.scope.split()) <= asked
+    def _tokens(self, request: requests.PreparedRequest, challenge: Challenge, needs_more: bool) -> Tokens | None:
+        """Tokens for a request that was refused; None where none would help. Raises MCPError, Aborted."""
+        refused = str(request.headers.get("Authorization") or "").removeprefix("Bearer ")
+        need = _Need(_server_of(request), challenge, refused, needs_more, _is_call(request))
+        began = time.monotonic()
+        with self._turn():
+            known = self._known.get(need.url)
+            if known is not None and known.access_token != need.refused:
+                return known  # another thread has got them meanwhile
+            failed_at, message = self._failed.get(need.url, (0.0, ""))
+            if failed_at >= began:  # another thread has tried meanwhile
+                raise failure(message)
+            try:
+                tokens = self._granted(need)
+            except MCPError as error:
+                self._failed[need.url] = (time.monotonic(), str(error))
+                raise
+            if tokens is not None:
+                self._known[need.url] = tokens
+            return tokens
 
-    def _tokens(self, request: requests.PreparedRequest, challenge: Challenge, needs_more: bool) -> Tokens:
-        """Tokens for a request that was refused. Raises MCPError."""
-        url = _server_of(request)
-        with self._lock:
-            known = self._grants.get(url)
-            sent = request.headers.get("Authorization")
-            if known is not None and known.tokens is not None and sent != f"Bearer {known.tokens.access_token}":
-                return known.tokens  # another thread has got them meanwhile
-            grant = self._granted(url, challenge, needs_more, known)
-            self._grants[url] = grant
-        assert grant.tokens is not None
-        return grant.tokens
-
-    def _granted(self, url: str, challenge: Challenge, needs_more: bool, known: _Grant | None) -> _Grant:
-        asking = Asking(url)
-        resource = resource_of(url, challenge, asking)
-        server = authorization_server(resource, url, asking)
-        grant = _Grant(resource, server)
-        old = self._store.tokens(server.issuer, resource.identifier)
-        if old is not None and known is None and old.is_fresh and not needs_more:
-            return replace(grant, tokens=old)
-        if self._opener is None and (old is None or needs_more):
-            raise failure("somebody has to log in: give OAuth an opener, such as agentkit.mcp.oauth.browser.Browser()")
-        client = self._client(server, asking)
-        tokens = None
-        if old is not None and old.refresh_token and not needs_more:
-            tokens = self._renewed(grant, client, old, asking)
-        if tokens is None and self._opener is not None:
-            scope = self._scope_for(grant, challenge, old if needs_more else None)
-            tokens = authorized(server, client, resource, scope, self._opener, asking)
-        if tokens is None:
-            raise failure("the stored login is not valid any more: somebody has to log in again")
-        self._store.keep_tokens(server.issuer, resource.identifier, tokens)
-        return replace(grant, client=client, tokens=tokens)
-
-    def _client(self, server: AuthorizationServer, asking: Asking) -> Registered:
-        """The client at an authorization server: what is known to one is not told to another."""
-        if self._given is not None:
-            if self._given_for not in (None, server.issuer):
-                raise failure(f"client_id= is known to {self._given_for}, and not to {server.issuer}")
-            self._given_for = server.issuer
-            return self._given
-        redirect_uri = self._opener.redirect_uri if self._opener is not None else ""
-        found = self._store.client(server.issuer, redirect_uri)
-        if found is None:
-            found = registered(server, self._client_url, redirect_uri, asking)
-            self._store.keep_client(server.issuer, redirect_uri, found)
-        return found
-
-    @staticmethod
-    def _renewed(grant: _Grant, client: Registered, old: Tokens, asking: Asking) -> Tokens | None:
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait until no other thread gets tokens. Raises Aborted when the request is not waited for any more."""
+        end = time.monotonic() + TURN_SECONDS
+        while not self._lock.acquire(timeout=POLL_INTERVAL):
+            _check_aborted()
+            if time.monotonic() > end:
+                raise failure(f"another call has been logging in for {TURN_SECONDS:g} s: try again later")
         try:
-            return renewed(grant.server, client, grant.resource, old, asking)
-        except MCPError:
-            return None
+            _check_aborted()
+            yield
+        finally:
+            self._lock.release()
 
-    def _scope_for(self, grant: _Grant, challenge: Challenge, old: Tokens | None) -> str:
-        """What to ask for: what the server needs, and what was granted before; tokens that can be renewed, where the
-        authorization server gives them on demand."""
-        named = challenge.scope or " ".join(grant.resource.scopes or ())
-        wanted = [*(old.scope.split() if old is not None else ()), *(self._scope or named).split()]
-        if OFFLINE in grant.server.scopes:
+    def _granted(self, need: _Need) -> Tokens | None:
+        authority = self._authority(need)
+        tokens = self._kept(need, authority)
+        if tokens is not None or not need.may_ask:
+            return tokens
+        old = self._stored(authority) or self._known.get(need.url)
+        scope = self._scope_for(authority, need.challenge, old if need.needs_more else None)
+        if need.needs_more and old is not None and set(scope.split()) <= set(old.scope.split()):
+            return None  # it was asked for before, and did not help
+        last = self._logins.get((need.url, authority.server.issuer))
+        is_recent = last is not None and time.monotonic() - last.at < BACK_OFF
+        if is_recent and last is not None and last.token == need.refused != "" and not need.needs_more:
+            return None  # what a login brings is not accepted
+        if is_recent and last is not None and last.error:
+            raise failure(f"{last.error} (nobody is asked again within {BACK_OFF:g} s)")
+        return self._logged_in(need, authority, scope)
+
+    def _authority(self, need: _Need) -> _Authority:
+        """Who authorizes requests. What is known to one authorization server is not told to another."""
+        asking = Asking(need.url)
+        resource = resource_of(need.url, need.challenge, asking, self._issuer)
+        server = authorization_server(resource, need.url, asking)
+        if self._given is not None:
+            self._issuer = server.issuer
+        return _Authority(server, resource, asking)
+
+    def _stored(self, authority: _Authority) -> Tokens | None:
+        return self._store.tokens(authority.server.issuer, authority.resource.identifier)
+
+    def _keep(self, authority: _Authority, tokens: Tokens) -> None:
+        """Store tokens: without the secret of a client that was given, which is not ours to keep."""
+        if self._given is not None and tokens.client is not None:
+            tokens = replace(tokens, client=Registered(tokens.client.client_id))
+        self._store.keep_tokens(authority.server.issuer, authority.resource.identifier, tokens)
+
+    def _kept(self, need: _Need, authority: _Authority) -> Tokens | None:
+        """The stored tokens, renewed where they have ended; None where they don't help."""
+        old = self._stored(authority)
+        if old is None or need.is_met_by(old):
+            return old
+        if old.refresh_token is None or not need.has_scope_of(old):
+            return None
+        with self._store.renewing(authority.server.issuer):
+            old = self._stored(authority)
+            if old is None or need.is_met_by(old):  # another program has renewed them meanwhile
+                return old
+            return self._renewed(authority, old)
+
+    def _renewed(self, authority: _Authority, old: Tokens) -> Tokens | None:
+        client, given = old.client, self._given
+        if client is not None and given is not None and given.client_id == client.client_id:
+            client = given
+        if client is None or old.refresh_token is None:
+            return None
+        try:
+            tokens = renewed(authority.server, client, authority.resource, old, authority.asking)
+        except Refused as error:
+            if error.error not in _FINAL:
+                raise
+            return None
+        self._keep(authority, tokens)
+        return tokens
+
+    def _logged_in(self, need: _Need, authority: _Authority, scope: str) -> Tokens:
+        """Ask a person, and store what that brings."""
+        if self._opener is None:
+            needed = f" (it needs the scope {scope[:MAX_SCOPE]!r}: --scope)" if need.needs_more else ""
+            raise failure(
+                f"somebody has to log in to {_origin(need.url)}{needed}: run agentkit mcp login URL, or give OAuth an "
+                "opener, such as agentkit.mcp.oauth.browser.Browser()"
+            )
+        client, is_ours = self._client(authority, self._opener)
+        _check_aborted()
+        server, resource, asking = authority.server, authority.resource, authority.asking
+        try:
+            tokens = authorized(server, client, resource, scope, self._opener, asking)
+        except Exception as error:
+            words = str(error) if isinstance(error, MCPError) else f"the login has failed: {type(error).__name__}"
+            self._logins[need.url, server.issuer] = _Login(time.monotonic(), words)
+            if is_ours:  # perhaps it is not known there any more, or not with another port
+                self._store.forget_client(server.issuer)
+            raise
+        self._logins[need.url, server.issuer] = _Login(time.monotonic(), "", tokens.access_token)
+        self._keep(authority, tokens)
+        return tokens
+
+    def _client(self, authority: _Authority, opener: Opener) -> tuple[Registered, bool]:
+        """The client at an authorization server, and whether it is one that was registered before."""
+        if self._given is not None:
+            return self._given, False
+        issuer, redirect_uri = authority.server.issuer, opener.redirect_uri
+        if not redirect_uri:
+            raise failure("the opener has no redirect_uri, to which a person could come back")
+        found = self._store.client(issuer, redirect_uri)
+        if found is not None:
+            return found, True
+        found = registered(authority.server, self._client_url, redirect_uri, authority.asking)
+        self._store.keep_client(issuer, redirect_uri, found)
+        return found, False
+
+    def _scope_for(self, authority: _Authority, challenge: Challenge, old: Tokens | None) -> str:
+        """What to ask for: the user's scope, or what the server needs. old: tokens that were not enough: what they were
+        for, and what the server needs, are asked for too. Tokens that can be renewed, where the authorization server
+        gives them on demand."""
+        named = challenge.scope or " ".join(authority.resource.scopes or ())
+        wanted = (self._scope or named).split()
+        if old is not None:
+            wanted = [*old.scope.split(), *wanted, *challenge.scope.split()]
+        if OFFLINE in authority.server.scopes:
             wanted.append(OFFLINE)
         return " ".join(dict.fromkeys(wanted))
 
 
+def stored_login(url: str) -> OAuth | None:
+    """What authorizes requests to a server to which somebody has logged in (`agentkit mcp login URL`), and asks nobody;
+    None where there is no such login, or where it can't be read."""
+    try:
+        store = Store.of_user()
+        return OAuth(store=store) if store.has_login(url) else None
+    except ConfigurationError:
+        return None
+
+
 def _remade(
-    client_id: str | None, client_secret: str | None, client_url: str | None, scope: str | None, store: Store
+    client_id: str | None,
+    client_secret: str | None,
+    issuer: str | None,
+    client_url: str | None,
+    scope: str | None,
+    store: Store,
 ) -> OAuth:
-    return OAuth(client_id=client_id, client_secret=client_secret, client_url=client_url, scope=scope, store=store)
+    return OAuth(
+        client_id=client_id,
+        client_secret=client_secret,
+        issuer=issuer,
+        client_url=client_url,
+        scope=scope,
+        store=store,
+    )
+
+
+def _check_aborted() -> None:
+    """Raise Aborted when nobody waits for the request of this thread any more."""
+    if is_aborted():
+        raise Aborted
 
 
 def _server_of(request: requests.PreparedRequest) -> str:
     """The URL of the MCP server, without its query."""
     return str(request.url).partition("?")[0]
+
+
+def _origin(url: str) -> str:
+    """What of a URL is shown: a secret may be part of the path."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _is_call(request: requests.PreparedRequest) -> bool:
+    """Whether somebody waits for an answer: no notification, no stream for all calls, no end of a session."""
+    if request.method != "POST":
+        return False
+    try:
+        message = json.loads(request.body or b"")
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return isinstance(message, dict) and "id" in message and "method" in message

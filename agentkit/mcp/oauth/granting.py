@@ -3,10 +3,11 @@ token for it."""
 
 import base64
 import hashlib
+import re
 import secrets
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
@@ -19,6 +20,11 @@ from agentkit.mcp.oauth.metadata import AuthorizationServer, Resource
 NAME = "agentkit"
 EARLY = 30.0
 """A token is renewed this many seconds before it ends."""
+
+_TOKEN = re.compile(r"[\x21-\x7e]{1,100000}")
+"""What a header can carry: RFC 6750 allows fewer signs, and not all servers keep to that."""
+_SECRET = frozenset(("code", "code_verifier", "refresh_token", "client_secret"))
+"""What of a form must not be shown."""
 
 
 class Opener(Protocol):
@@ -36,18 +42,28 @@ class Registered:
     """A client that an authorization server knows. method: how it authenticates at the token endpoint."""
 
     client_id: str
-    client_secret: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
     method: str = ""
+
+    @classmethod
+    def of(cls, found: object) -> "Registered | None":
+        """The client that was stored; None for what is none."""
+        if not isinstance(found, dict) or not isinstance(found.get("client_id"), str):
+            return None
+        secret = found.get("client_secret")
+        return cls(found["client_id"], secret if isinstance(secret, str) else None, str(found.get("method") or ""))
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What an authorization server has granted. scope: what was asked for. ends: seconds since 1970; None: not said."""
+    """What an authorization server has granted. scope: what was asked for. ends: seconds since 1970; None: not said.
+    client: to which they were given; no other can renew them."""
 
-    access_token: str
-    refresh_token: str | None = None
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
     scope: str = ""
     ends: float | None = None
+    client: Registered | None = None
 
     @property
     def is_fresh(self) -> bool:
@@ -61,15 +77,24 @@ class Tokens:
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> "Tokens | None":
         """The tokens that were stored; None for what is none."""
-        token, renewing, ends = found.get("access_token"), found.get("refresh_token"), found.get("ends")
-        if not isinstance(token, str):
+        token, ends = found.get("access_token"), found.get("ends")
+        if not _is_token(token):
             return None
         return cls(
-            token,
-            renewing if isinstance(renewing, str) else None,
+            str(token),
+            _token_or_none(found.get("refresh_token")),
             str(found.get("scope") or ""),
             float(ends) if isinstance(ends, int | float) else None,
+            Registered.of(found.get("client")),
         )
+
+
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and bool(_TOKEN.fullmatch(value))
+
+
+def _token_or_none(value: object) -> str | None:
+    return str(value) if _is_token(value) else None
 
 
 def registered(server: AuthorizationServer, client_url: str | None, redirect_uri: str, asking: Asking) -> Registered:
@@ -80,7 +105,7 @@ def registered(server: AuthorizationServer, client_url: str | None, redirect_uri
     if server.registration_endpoint is None:
         raise failure(
             f"the authorization server {server.issuer} registers no clients: register one there by hand, and give "
-            "client_id= (and client_secret=) to OAuth"
+            "client_id= (and client_secret= with issuer=) to OAuth"
         )
     asked = {
         "client_name": NAME,
@@ -94,9 +119,10 @@ def registered(server: AuthorizationServer, client_url: str | None, redirect_uri
     client_id, secret, method = (
         found.get(name) for name in ("client_id", "client_secret", "token_endpoint_auth_method")
     )
-    if not isinstance(client_id, str):
+    if not isinstance(client_id, str) or not client_id or not client_id.isprintable():
         raise failure(f"the authorization server {server.issuer} has registered a client without an id")
-    return Registered(client_id, secret if isinstance(secret, str) else None, method if isinstance(method, str) else "")
+    is_usable = isinstance(secret, str) and secret.isprintable()
+    return Registered(client_id, secret if is_usable else None, method if isinstance(method, str) else "")
 
 
 def authorized(
@@ -128,10 +154,11 @@ def authorized(
 
 
 def renewed(server: AuthorizationServer, client: Registered, resource: Resource, old: Tokens, asking: Asking) -> Tokens:
-    """New tokens for the refresh token. Raises MCPError when it is not valid any more."""
+    """New tokens for the refresh token, which was given to this client. Raises Refused when it is not valid any more,
+    MCPError when that is not known."""
     form = {"grant_type": "refresh_token", "refresh_token": old.refresh_token or ""}
     found = _granted(server, client, resource, form, old.scope, asking)
-    return found if found.refresh_token else Tokens(found.access_token, old.refresh_token, found.scope, found.ends)
+    return found if found.refresh_token else replace(found, refresh_token=old.refresh_token)
 
 
 def _code(answer: str, server: AuthorizationServer, state: str) -> str:
@@ -166,18 +193,30 @@ def _granted(
         data["client_id"] = client.client_id
         if method == "client_secret_post" and client.client_secret:
             data["client_secret"] = client.client_secret
-    found = asking.post(server.token_endpoint, "no token was given", data=data, auth=auth)
+    hidden = tuple(_hidden(data, client))
+    found = asking.post(server.token_endpoint, "no token was given", hidden, data=data, auth=auth)
     token, kind = found.get("access_token"), found.get("token_type", "Bearer")
-    if not isinstance(token, str) or not token or not (isinstance(kind, str) and kind.lower() == "bearer"):
-        raise failure(f"the authorization server {server.issuer} has given no bearer token")
-    seconds, renewing = found.get("expires_in"), found.get("refresh_token")
+    if not _is_token(token) or not (isinstance(kind, str) and kind.lower() == "bearer"):
+        raise failure(f"the authorization server {server.issuer} has given no bearer token that can be sent")
+    seconds = found.get("expires_in")
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     return Tokens(
-        token,
-        renewing if isinstance(renewing, str) else None,
+        str(token),
+        _token_or_none(found.get("refresh_token")),
         scope,
         time.time() + float(str(seconds)) if is_number else None,
+        client,
     )
+
+
+def _hidden(form: Mapping[str, str], client: Registered) -> Iterator[str]:
+    """What is sent that must not be shown, in the forms in which it is sent."""
+    values = [*(value for name, value in form.items() if name in _SECRET), client.client_secret or ""]
+    for each in values:
+        yield from (each, quote_plus(each))
+    if client.client_secret:
+        pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+        yield base64.b64encode(pair.encode()).decode()
 
 
 def _method(server: AuthorizationServer, has_secret: bool) -> str:

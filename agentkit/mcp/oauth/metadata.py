@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agentkit.mcp.oauth.asking import Asking, failure
+from agentkit.net.url_guard import shown_url
 
 MAX_CHALLENGE = 4_000
 """Characters of a WWW-Authenticate header that are read."""
@@ -36,11 +37,12 @@ def challenge_of(header: str) -> Challenge:
 @dataclass(frozen=True)
 class Resource:
     """What an MCP server says. identifier: its own, as it writes it. issuer: of its authorization server. scopes: None
-    when it does not say."""
+    when it does not say. is_described: whether it says anything."""
 
     identifier: str
     issuer: str
     scopes: tuple[str, ...] | None = None
+    is_described: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,29 @@ class AuthorizationServer:
     names_issuer: bool = False
 
 
-def resource_of(url: str, challenge: Challenge, asking: Asking) -> Resource:
-    """Find out who authorizes requests to an MCP server. Raises MCPError for one that names another resource, or none
-    that can be used."""
+def resource_of(url: str, challenge: Challenge, asking: Asking, wanted: str | None = None) -> Resource:
+    """Find out who authorizes requests to an MCP server. wanted: the authorization server that has to; None: the first
+    one that the server names. Raises MCPError for one that names another resource, or none that can be used."""
     origin, path = _split(url)
     places = [asking.check(challenge.metadata, "resource_metadata")] if challenge.metadata else []
     places = places or [f"{origin}/.well-known/oauth-protected-resource{each}" for each in dict.fromkeys((path, ""))]
     found = next((each for each in map(asking.get, places) if each is not None), None)
     if found is None:  # before 2025-06-18 the server was its own
-        return Resource(url, origin)
+        return Resource(url, _chosen([origin], wanted), is_described=False)
     identifier, issuers = found.get("resource"), found.get("authorization_servers")
-    if not isinstance(identifier, str) or not _covers(identifier, url):
+    if not isinstance(identifier, str) or not covers(identifier, url):
         raise failure("the server's metadata is for another resource: no token is sent to it")
-    issuer = issuers[0] if isinstance(issuers, list) and issuers else origin
+    issuer = _chosen(issuers if isinstance(issuers, list) and issuers else [origin], wanted)
     return Resource(identifier, asking.check(issuer, "the authorization server"), _texts(found.get("scopes_supported")))
+
+
+def _chosen(issuers: list[Any], wanted: str | None) -> Any:
+    if wanted is None:
+        return issuers[0]
+    for each in issuers:
+        if isinstance(each, str) and each.rstrip("/") == wanted.rstrip("/"):
+            return each
+    raise failure(f"the server is not authorized by {wanted}, but by {shown_url(issuers[0])}: nothing was sent there")
 
 
 def authorization_server(resource: Resource, url: str, asking: Asking) -> AuthorizationServer:
@@ -119,7 +130,7 @@ def _split(url: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts.path.rstrip("/")
 
 
-def _covers(identifier: str, url: str) -> bool:
+def covers(identifier: str, url: str) -> bool:
     """Whether a resource is the server at a URL, or what the server is a part of."""
     try:
         (own, path), (asked, below) = _split(identifier), _split(url)

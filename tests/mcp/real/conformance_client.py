@@ -41,7 +41,7 @@ class Robot:
 
 def oauth() -> OAuth:
     given = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
-    known = {name: given[name] for name in ("client_id", "client_secret") if name in given}
+    known = {name: given[name] for name in ("client_id", "client_secret", "issuer") if name in given}
     return OAuth(Robot(), client_url="https://conformance-test.local/client-metadata.json", store=Store(None), **known)
 
 
