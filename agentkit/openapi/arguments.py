@@ -206,9 +206,9 @@ def _add_fields(
             _describe(schema, {}, _FILE_NOTE)
         fields[made.add(name, "body", schema, name in needed)] = name
     more = root.get("additionalProperties")
-    takes_more = more is True or isinstance(more, Mapping)
+    takes_more = more is True or isinstance(more, Mapping) or reader.is_cut
     if takes_more:
-        made.more = whole["additionalProperties"] or True
+        made.more = whole.get("additionalProperties") or True
     styles = {name: style for name, each in encodings.items() if kind == FORM and (style := _style(str(name), each))}
     types = {str(name): words(mapping(each).get("contentType")).partition(",")[0] for name, each in encodings.items()}
     types = {name: each for name, each in types.items() if each and "*" not in each and _is_header(each)}

@@ -305,6 +305,38 @@ def test_a_billion_laughs_are_not_laughed() -> None:
     assert len(json.dumps(tool_of(text).parameters)) < 1_000_000
 
 
+def test_values_that_double_at_each_level_are_not_written_out() -> None:
+    pytest.importorskip("yaml")
+    lists = "".join(f"a{n}: &a{n} [{f'*a{n - 1}, *a{n - 1}' if n else 'x'}]\n" for n in range(60))
+    values = "{type: array, example: *a59, default: *a59, const: *a59, enum: [*a59], required: [*a59]}"
+    of_kind = "{oneOf: [{$ref: '#/k'}], discriminator: {propertyName: p, mapping: *a59}}"
+    given = f"[{{name: q, in: query, schema: {values}}}, {{name: r, in: query, schema: {of_kind}}}]"
+    text = f"openapi: 3.0.0\n{lists}k: {{required: [*a59]}}\npaths: {{/x: {{get: {{parameters: {given}}}}}}}\n"
+    assert tool_of(text).parameters["properties"]["q"] == {"type": "array", "items": {}}
+    with pytest.raises(ConfigurationError, match="of version 'list'"):
+        openapi(f"{lists}openapi: *a59\n")
+
+
+def test_objects_that_are_merged_with_themselves_are_refused_before_they_fill_the_memory() -> None:
+    pytest.importorskip("yaml")
+    lines = "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 60))
+    with pytest.raises(ConfigurationError, match=r"more than 300,000 keys are merged by '<<' \(line 18\)"):
+        openapi(f"a0: &a0 {{type: string, x: y}}\n{lines}openapi: 3.0.0\n")
+    text = "x: &x {get: &g {summary: A}}\nopenapi: 3.0.0\npaths: {/a: {<<: *x}, /b: {<<: [*x], post: {<<: *g}}}\n"
+    assert list(tools_of(text)) == ["get_a", "get_b", "post_b"]
+
+
+def test_defaults_of_a_server_that_hold_one_another_are_not_expanded() -> None:
+    names = [f"v{n}" for n in range(40)]
+    variables = {name: {"default": "{v%d}{v%d}" % (n + 1, n + 1)} for n, name in enumerate(names)}
+    server = {"url": "https://a.example/" + "".join(f"{{{name}}}" for name in names), "variables": variables}
+    made: Any = openapi(of_get([]) | {"servers": [server]})[0].function
+    assert len(made.api.base_url) < 1000
+    server["variables"] = dict.fromkeys(names, {"default": "x" * 200})
+    with pytest.raises(ConfigurationError, match="has more than 4,000 characters"):
+        openapi(of_get([]) | {"servers": [server]})
+
+
 def test_an_address_that_does_not_have_one_is_an_error_of_the_fetch(api: ApiServer) -> None:
     api.always(Reply(404, b"no"))
     with pytest.raises(StatusError):
