@@ -31,12 +31,13 @@ REDIRECTS = (301, 302, 303, 307, 308)
 @dataclass(frozen=True)
 class Api:
     """The server of an API. base_url: the address before the paths. timeout: seconds of a call. is_trusted: whether it
-    may be in a private network: the user named it."""
+    may be in a private network: the user named it. slashes_in_path: whether values in a path may have some."""
 
     base_url: str
     credentials: Credentials = field(repr=False)
     timeout: float
     is_trusted: bool = True
+    slashes_in_path: bool = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Api":
         return self  # nothing in it changes, and what signs requests perhaps can't be copied
@@ -112,7 +113,9 @@ class Call:
         headers |= {"Cookie": "; ".join(cookies)} if cookies else {}
         body, content_type = self._body(arguments)
         headers |= {"Content-Type": content_type} if body is not None else {}
-        url = self._url({each.name: in_path(each, value) for each, value in given if each.place == "path"}, query)
+        slashes = self.api.slashes_in_path
+        steps = {each.name: in_path(each, value, slashes) for each, value in given if each.place == "path"}
+        url = self._url(steps, query)
         secret = "&".join(keys.query)
         return ApiRequest(self.method, url, {**headers, **keys.headers}, body, secret, self.api.credentials.signing)
 

@@ -310,7 +310,7 @@ def test_values_that_double_at_each_level_are_not_written_out() -> None:
     lists = "".join(f"a{n}: &a{n} [{f'*a{n - 1}, *a{n - 1}' if n else 'x'}]\n" for n in range(60))
     values = "{type: array, example: *a59, default: *a59, const: *a59, enum: [*a59], required: [*a59]}"
     of_kind = "{oneOf: [{$ref: '#/k'}], discriminator: {propertyName: p, mapping: *a59}}"
-    given = f"[{{name: q, in: query, schema: {values}}}, {{name: r, in: query, schema: {of_kind}}}]"
+    given = f"[{{in: query, name: *a59}}, {{name: q, in: query, schema: {values}}}, {{name: r, in: query, schema: {of_kind}}}]"
     text = f"openapi: 3.0.0\n{lists}k: {{required: [*a59]}}\npaths: {{/x: {{get: {{parameters: {given}}}}}}}\n"
     assert tool_of(text).parameters["properties"]["q"] == {"type": "array", "items": {}}
     with pytest.raises(ConfigurationError, match="of version 'list'"):
