@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 from urllib.parse import urljoin, urlsplit
 
-from agentkit.errors import ArgumentsError, ToolError
+from agentkit.errors import ArgumentsError, FetchError, ToolError
 from agentkit.message import Image
 from agentkit.net.api_call import ApiRequest, ApiResponse, NotAnsweredError, answered
-from agentkit.net.url_guard import check_url
 from agentkit.openapi.answers import answer_of
 from agentkit.openapi.bodies import Body, in_url
 from agentkit.openapi.credentials import Credentials, Security
@@ -90,6 +89,8 @@ class Call:
         stop = Stop.of(self.name, self.api.timeout, deadline, cancel)
         try:
             return self._answer(request, stop)
+        except FetchError as error:
+            raise ToolError(self._blotted(f"{self._where} was not called: {error}.")) from None
         except NotAnsweredError as error:
             unknown = "; whether it had an effect is not known" if error.is_sent and self.has_effect else ""
             raise ToolError(self._blotted(f"{self._where} was called, and {error}{unknown}.")) from None
@@ -116,8 +117,9 @@ class Call:
         slashes = self.api.slashes_in_path
         steps = {each.name: in_path(each, value, slashes) for each, value in given if each.place == "path"}
         url = self._url(steps, query)
-        secret = "&".join(keys.query)
-        return ApiRequest(self.method, url, {**headers, **keys.headers}, body, secret, self.api.credentials.signing)
+        sent, signing = {**headers, **keys.headers}, self.api.credentials.signing
+        only_public = not self.api.is_trusted
+        return ApiRequest(self.method, url, sent, body, "&".join(keys.query), signing, only_public)
 
     @staticmethod
     def _is_given(parameter: Parameter, arguments: Mapping[str, Any]) -> bool:
@@ -152,8 +154,6 @@ class Call:
 
     def _answer(self, request: ApiRequest, stop: Stop) -> str | Image:
         for _ in range(MAX_REDIRECTS):
-            if not self.api.is_trusted:
-                check_url(request.url)
             response = self._answered(request, stop)
             following = self._following(request, response)
             if following is None:

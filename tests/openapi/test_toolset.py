@@ -2,13 +2,17 @@
 
 import json
 import logging
+import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from agentkit.errors import BlockedAddressError, ConfigurationError, DependencyError, FetchError, StatusError
+from agentkit import Context, Tool
+from agentkit.errors import BlockedAddressError, ConfigurationError, DependencyError, FetchError, StatusError, ToolError
 from agentkit.openapi import Operation, openapi
 from tests.openapi.specs import answer, description, of_get, of_post, parameter, tool_of, tools_of
 from tests.support.api_server import ApiServer, Reply, serve_api
@@ -365,6 +369,56 @@ def test_a_description_of_a_stranger_can_not_name_a_server_in_a_private_network(
         assert inner.received == []
         (tool,) = openapi(f"{api.url}/openapi.json", there)
         assert answer(tool) == "{}"
+
+
+@pytest.fixture
+def of_a_stranger(api: ApiServer) -> Tool[..., Any]:
+    """A tool of a server that only its description names."""
+    there = f"http://api.stranger.example:{api.http.server_port}"
+    api.always(Reply(body=json.dumps(of_get([]) | {"servers": [{"url": there}]}).encode()))
+    (tool,) = openapi(f"{api.url}/openapi.json")
+    api.received.clear()
+    return tool
+
+
+def test_a_server_of_a_stranger_is_called_at_the_address_that_was_checked(
+    api: ApiServer, of_a_stranger: Tool[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = ["93.184.216.34", "127.0.0.1", "127.0.0.1"]
+    connect, connected = socket.create_connection, []
+
+    def look_up(host: str, port: int, *args: Any, **options: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (addresses.pop(0), port))]
+
+    def to_loopback(address: tuple[str, int], *args: Any, **options: Any) -> socket.socket:
+        connected.append(address)
+        monkeypatch.undo()
+        return connect(("127.0.0.1", address[1]), *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "create_connection", to_loopback)
+    assert "openapi" in answer(of_a_stranger)
+    assert connected == [("93.184.216.34", api.http.server_port)]
+    assert api.last.headers["host"] == f"api.stranger.example:{api.http.server_port}"
+
+
+def test_the_look_up_of_a_strangers_server_ends_with_the_run(
+    api: ApiServer, of_a_stranger: Tool[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel, has_ended = threading.Event(), threading.Event()
+
+    def look_up(*args: Any, **options: Any) -> Any:
+        cancel.set()
+        has_ended.wait(30)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert "the run was cancelled" in answer(of_a_stranger, context=Context(cancel=cancel))
+    has_ended.set()
+    monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=socket.gaierror))
+    with pytest.raises(ToolError, match=r"GET /things was not called: .*the host api\.stranger\.example does not exist"):
+        of_a_stranger()
+    assert api.received == []
 
 
 def test_references_to_other_addresses_are_never_fetched(api: ApiServer, caplog: pytest.LogCaptureFixture) -> None:
