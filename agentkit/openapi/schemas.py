@@ -101,16 +101,13 @@ class SchemaReader:
 
     def _alternatives(self, schema: Mapping[str, Any], depth: int) -> Schema:
         """`anyOf` and `oneOf`, both as `anyOf`: descriptions are seldom so exact that only one fits."""
-        found = []
-        for key in ("anyOf", "oneOf"):
-            choices = items(schema.get(key))
-            if choices:
-                property_name = words(mapping(schema.get("discriminator")).get("propertyName"))
-                if property_name:
-                    values = _values_by_target(schema)
-                    found.append(self._each(choices, lambda each: self._variant(each, values, property_name, depth)))
-                else:
-                    found.append(self._each(choices, lambda each: self.read(each, depth + 1)))
+        property_name = words(mapping(schema.get("discriminator")).get("propertyName"))
+        values_of = _values_by_target(schema) if property_name else {}
+
+        def read(each: Any) -> Schema:
+            return self._variant(each, values_of, property_name, depth) if property_name else self.read(each, depth + 1)
+
+        found = [self._each(choices, read) for key in ("anyOf", "oneOf") if (choices := items(schema.get(key)))]
         left = self._each(items(schema.get("allOf")), lambda each: self.read(each, depth + 1))
         if len(found) == 1 and not left:
             return {"anyOf": found[0]}

@@ -314,8 +314,9 @@ def test_values_that_double_at_each_level_are_not_written_out() -> None:
     lists = "".join(f"a{n}: &a{n} [{f'*a{n - 1}, *a{n - 1}' if n else 'x'}]\n" for n in range(60))
     values = "{type: array, example: *a59, default: *a59, const: *a59, enum: [*a59], required: [*a59]}"
     of_kind = "{oneOf: [{$ref: '#/k'}], discriminator: {propertyName: p, mapping: *a59}}"
-    given = f"[{{in: query, name: *a59}}, {{name: q, in: query, schema: {values}}}, {{name: r, in: query, schema: {of_kind}}}]"
-    text = f"openapi: 3.0.0\n{lists}k: {{required: [*a59]}}\npaths: {{/x: {{get: {{parameters: {given}}}}}}}\n"
+    names = (("*a59", "{}"), ("q", values), ("r", of_kind))
+    given = ", ".join(f"{{name: {name}, in: query, schema: {schema}}}" for name, schema in names)
+    text = f"openapi: 3.0.0\n{lists}k: {{required: [*a59]}}\npaths: {{/x: {{get: {{parameters: [{given}]}}}}}}\n"
     assert tool_of(text).parameters["properties"]["q"] == {"type": "array", "items": {}}
     with pytest.raises(ConfigurationError, match="of version 'list'"):
         openapi(f"{lists}openapi: *a59\n")
@@ -332,11 +333,11 @@ def test_objects_that_are_merged_with_themselves_are_refused_before_they_fill_th
 
 def test_defaults_of_a_server_that_hold_one_another_are_not_expanded() -> None:
     names = [f"v{n}" for n in range(40)]
-    variables = {name: {"default": "{v%d}{v%d}" % (n + 1, n + 1)} for n, name in enumerate(names)}
+    variables = {name: {"default": f"{{v{n + 1}}}" * 2} for n, name in enumerate(names)}
     server = {"url": "https://a.example/" + "".join(f"{{{name}}}" for name in names), "variables": variables}
     made: Any = openapi(of_get([]) | {"servers": [server]})[0].function
     assert len(made.api.base_url) < 1000
-    server["variables"] = dict.fromkeys(names, {"default": "x" * 200})
+    server["variables"] = {name: {"default": "x" * 200} for name in names}
     with pytest.raises(ConfigurationError, match="has more than 4,000 characters"):
         openapi(of_get([]) | {"servers": [server]})
 
@@ -416,7 +417,7 @@ def test_the_look_up_of_a_strangers_server_ends_with_the_run(
     assert "the run was cancelled" in answer(of_a_stranger, context=Context(cancel=cancel))
     has_ended.set()
     monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=socket.gaierror))
-    with pytest.raises(ToolError, match=r"GET /things was not called: .*the host api\.stranger\.example does not exist"):
+    with pytest.raises(ToolError, match=r"GET /things was not called: .*the host api\S+ does not exist"):
         of_a_stranger()
     assert api.received == []
 

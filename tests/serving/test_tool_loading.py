@@ -54,7 +54,7 @@ def test_an_unknown_name_is_an_error_that_names_the_known_ones() -> None:
         load("tied")
     with pytest.raises(ConfigurationError, match=r"'lost' of the package tides 1.0 can't be used"):
         load("lost")
-    with pytest.raises(ConfigurationError, match=r"'number' of the package tides 1.0 can't be used.*neither a tool nor a fun"):
+    with pytest.raises(ConfigurationError, match=r"'number' of the package tides.* can't be used.*neither a tool nor"):
         load("number")
 
 
@@ -62,6 +62,44 @@ def test_an_unknown_name_is_an_error_that_names_the_known_ones() -> None:
 def test_half_a_name_is_no_name(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"there is no such tool: write module:name"):
         load(name)
+
+
+BROKEN = """
+class Odd:  # in the form of a tool of agno
+    name, parameters = "odd", {}
+
+    @property
+    def entrypoint(self):
+        raise OSError("no such thing")
+
+odd = Odd()
+
+def __getattr__(name):
+    raise RuntimeError(f"no {name}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "cause"),
+    [
+        (".x:y", "a relative name", ImportError),
+        ("fails:x", r"the module can't be imported: SystemExit: 3", SystemExit),
+        ("garbled:x", r"the module can't be imported: SyntaxError", SyntaxError),
+        ("broken:odd", "OSError: no such thing", OSError),
+        ("broken:other", "RuntimeError: no other", RuntimeError),
+        ("odd", "'odd' of the package broken 1.0 can't be used .*OSError: no such thing", OSError),
+    ],
+)
+def test_whatever_a_module_raises_is_told_as_what_can_not_be_loaded(
+    name: str, said: str, cause: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_package(tmp_path, "broken", BROKEN, {"agentkit.tools": {"odd": "broken:odd"}})
+    (tmp_path / "fails.py").write_text("raise SystemExit(3)", "utf-8")
+    (tmp_path / "garbled.py").write_text("def", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load(name)
+    assert isinstance(caught.value.__cause__, cause)
 
 
 @pytest.mark.usefixtures("package")
