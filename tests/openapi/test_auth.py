@@ -142,7 +142,7 @@ def fails(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def fails_later(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    request.register_hook("response", lambda response, **_: fails(response.request))
+    request.hooks["response"] = [lambda response, **_: fails(response.request)]
     return request
 
 

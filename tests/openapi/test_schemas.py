@@ -272,7 +272,7 @@ def test_thousands_of_names_that_become_the_same_are_numbered_in_linear_time() -
 
 
 def test_what_is_beyond_the_schemas_that_are_read_is_not_described_and_allowed(api: ApiServer) -> None:
-    wide = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(10_000)}}
+    wide: dict[str, Any] = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(10_000)}}
     wide |= {"required": ["p0", "p9999"], "additionalProperties": False}
     body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Wide"}}}, "required": True}
     paths = {f"/things/{n}": {"post": {"operationId": f"call{n}", "requestBody": body}} for n in range(5)}
