@@ -140,7 +140,10 @@ class Registry:
             said = " and ".join(f"{origin} ({value})" for origin, value in others.items())
             raise plugin.problem(f"the name is also that of {said}: uninstall one of the packages")
         found = plugin.load()
-        problem = self._problem(found)
+        try:
+            problem = self._problem(found)
+        except Exception as error:  # of what it is asked for
+            raise plugin.problem(f"{type(error).__name__}: {error}".removesuffix(": ")) from error
         if problem:
             raise plugin.problem(problem)
         return found

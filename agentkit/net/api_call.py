@@ -5,6 +5,8 @@ for the response may stop waiting; the connection is closed then.
 """
 
 import http.client
+import logging
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,18 +14,25 @@ from typing import Any
 
 import requests
 import urllib3
+from requests.utils import check_header_validity
 
 from agentkit._threads import WORKERS
+from agentkit.errors import AgentkitError
 from agentkit.net.abort import AbortableRequest, Aborted, is_aborted
 from agentkit.net.api_errors import cause_of
 from agentkit.net.content_coding import accepted
 from agentkit.net.fetch import user_agent
 from agentkit.net.outgoing import REQUESTS, requests_options, route_hint
-from agentkit.net.pinned import CHUNK_BYTES, BoundedResponse
+from agentkit.net.pinned import CHUNK_BYTES, BoundedResponse, pinned
 from agentkit.net.trace_headers import trace_headers
 from agentkit.net.tracked_pools import HTTPPool, HTTPSPool, TrackingAdapter
+from agentkit.net.url_guard import AllowList, Deadline, Guard, Target, system_resolver
+from agentkit.tooling.error_log import log_raised
+
+logger = logging.getLogger("agentkit")
 
 CONNECT_SECONDS = 15.0
+"""For a connection, and for the look-up of a name before it."""
 Signing = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 """What adds the credentials to a request, as a `requests.auth.AuthBase` does."""
 Waiting = Callable[[Callable[[float | None], bool]], object]
@@ -35,7 +44,8 @@ NOT_SENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTim
 @dataclass(frozen=True)
 class ApiRequest:
     """A request. url: complete, but for `secret_query`. headers: bytes where they are not ASCII. secret_query: what is
-    added to the query ("key=...") and is seen by no log. signing: see `Signing`."""
+    added to the query ("key=...") and is seen by no log. signing: see `Signing`. only_public: whether it is sent to
+    public addresses alone, and past no proxy, which would look the name up again."""
 
     method: str
     url: str
@@ -43,6 +53,7 @@ class ApiRequest:
     body: bytes | None = field(default=None, repr=False)
     secret_query: str = field(default="", repr=False)
     signing: Signing | None = field(default=None, repr=False)
+    only_public: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,8 +79,9 @@ class NotAnsweredError(Exception):
 def answered(request: ApiRequest, max_bytes: int, wait: Waiting) -> ApiResponse:
     """Send a request and return its response.
 
-    Raises NotAnsweredError, what `wait` raises, what `signing` raises, and ConfigurationError where the environment
-    names a proxy or TLS files that can't be used.
+    Raises NotAnsweredError, also where `signing` fails; what `wait` raises; FetchError for an address that is not
+    public, where only such are allowed; and ConfigurationError where the environment names a proxy or TLS files that
+    can't be used.
     """
     exchange = _Exchange(request, max_bytes)
     WORKERS.submit(exchange.work)
@@ -104,10 +116,14 @@ class _Exchange:
             self.has_ended.set()
 
     def _answered(self) -> ApiResponse:
-        prepared, signed = _prepared(self._request)
-        options = requests_options(self._request.url)
+        request = self._request
+        target = _public(request.url) if request.only_public else None
+        options = requests_options(request.url)
+        if target is not None:
+            options["proxies"] = {}
+        prepared, signed = _prepared(request)
         try:
-            with _Session(self._request.secret_query) as session:
+            with _Session(request.secret_query, target) as session:
                 # Whoever waits has a limit of its own; this one is for a server that a closed connection does not end.
                 response = session.send(
                     prepared, stream=True, timeout=(CONNECT_SECONDS, None), allow_redirects=False, **options
@@ -115,7 +131,11 @@ class _Exchange:
                 with response:
                     content, truncated = self._body(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            raise _not_answered(self._request.url, error) from None
+            raise _not_answered(request, error) from None
+        except AgentkitError:
+            raise
+        except Exception as error:  # noqa: BLE001 - of a hook that signing has set, or of what it has made
+            raise _not_made(error, True) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         return ApiResponse(response.status_code, headers, content, truncated, signed)
 
@@ -143,20 +163,46 @@ def _prepared(request: ApiRequest) -> tuple[requests.PreparedRequest, tuple[str,
     if request.signing is None:
         return prepared, ()
     before = dict(prepared.headers)
-    prepared = request.signing(prepared) or prepared
-    prepared.prepare_content_length(prepared.body)
-    changed = (str(value) for name, value in prepared.headers.items() if before.get(name) != value)
-    return prepared, tuple(changed)
+    try:
+        prepared = request.signing(prepared) or prepared
+        prepared.prepare_content_length(prepared.body)
+        changed = {name: value for name, value in prepared.headers.items() if before.get(name) != value}
+    except AgentkitError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a stranger's
+        raise _not_made(error, False) from None
+    try:
+        for each in changed.items():
+            check_header_validity(each)
+            "".join(map(_text, each)).encode("latin-1")
+    except (requests.RequestException, UnicodeError):  # both hold the value
+        raise NotAnsweredError("auth= has set a header that can't be sent (it is not shown here)", False) from None
+    return prepared, tuple(_text(value) for value in changed.values())
+
+
+def _text(part: str | bytes) -> str:
+    return part.decode("latin-1") if isinstance(part, bytes) else part
+
+
+def _not_made(error: Exception, is_sent: bool) -> NotAnsweredError:
+    """What `signing` or its hooks raised. The message may hold the key, so it is neither told nor logged."""
+    log_raised(logger, logging.WARNING, "a request to an API raised", error, is_secret=True)
+    return NotAnsweredError(f"the request could not be made (is auth= right?): {type(error).__name__}", is_sent)
+
+
+def _public(url: str) -> Target:
+    """The addresses of a server, all of them public. Raises FetchError."""
+    return Guard(AllowList(()), system_resolver, Deadline(CONNECT_SECONDS)).checked(url)
 
 
 class _Session(requests.Session):
     """A session for one request. It reads no environment, follows no redirect, and not even reads where one leads:
-    requests would read the whole body for it."""
+    requests would read the whole body for it. target: the addresses to which alone it connects."""
 
-    def __init__(self, secret_query: str) -> None:
+    def __init__(self, secret_query: str, target: Target | None) -> None:
         super().__init__()
         self.trust_env = False
-        adapter = _Adapter(secret_query)
+        adapter = _Adapter(secret_query, target)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 
@@ -165,26 +211,42 @@ class _Session(requests.Session):
 
 
 class _Adapter(TrackingAdapter):
-    def __init__(self, secret_query: str) -> None:
+    def __init__(self, secret_query: str, target: Target | None) -> None:
         class Pool(HTTPPool):
             def _new_conn(self) -> Any:
-                return _adapted(super()._new_conn(), secret_query)
+                return _adapted(super()._new_conn(), secret_query, target)
 
         class PoolTLS(HTTPSPool):
             def _new_conn(self) -> Any:
-                return _adapted(super()._new_conn(), secret_query)
+                return _adapted(super()._new_conn(), secret_query, target)
 
         self.pools = {"http": Pool, "https": PoolTLS}
+        self._responses: list[requests.Response] = []
         super().__init__(max_retries=0)
 
+    def send(self, *args: Any, **options: Any) -> requests.Response:
+        """Keep the response: a hook that `signing` has set may raise, and nobody else would have it then."""
+        response = super().send(*args, **options)
+        self._responses.append(response)
+        return response
 
-def _adapted(made: Any, secret_query: str) -> Any:
+    def close(self) -> None:
+        """Close the responses too."""
+        for each in self._responses:
+            each.close()
+        super().close()
+
+
+def _adapted(made: Any, secret_query: str, target: Target | None) -> Any:
     """Patch a connection to read its response in bounded chunks, to send nothing once nobody waits (it may have taken
-    long to connect), and to add what is secret to the query: here, since urllib3 logs the address that it is given."""
+    long to connect), to connect to checked addresses, and to add what is secret to the query: here, since urllib3 logs
+    the address that it is given."""
     connection = getattr(
         made, "real_connection", made
     )  # vcrpy stands before it, and records what comes without the key
     connection.response_class = BoundedResponse
+    if target is not None:
+        pinned(connection, lambda: _dialled(connection, target))
     connect, begin = connection.connect, connection.putrequest
 
     def connect_unless_aborted() -> None:
@@ -201,12 +263,30 @@ def _adapted(made: Any, secret_query: str) -> Any:
     return made
 
 
-def _not_answered(url: str, error: Exception) -> NotAnsweredError:
+def _dialled(connection: Any, target: Target) -> socket.socket:
+    """A connection to the first of the addresses that accepts; they share the time. Raises NewConnectionError."""
+    seconds, failure = CONNECT_SECONDS / len(target.addresses), OSError("no address")
+    for address in target.addresses:
+        try:
+            made = socket.create_connection((str(address), target.port), seconds)
+        except OSError as error:
+            failure = error
+            continue
+        made.settimeout(CONNECT_SECONDS)  # for TLS, as urllib3 has it
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
+    raise urllib3.exceptions.NewConnectionError(connection, str(failure)) from failure
+
+
+def _not_answered(request: ApiRequest, error: Exception) -> NotAnsweredError:
     causes: list[BaseException] = [error]
     while inner := causes[-1].__cause__ or causes[-1].__context__ or getattr(causes[-1], "reason", None):
         if not isinstance(inner, BaseException) or inner in causes:
             break
         causes.append(inner)
+    if request.signing is not None and isinstance(causes[-1], requests.RequestException):
+        return _not_made(error, True)  # perhaps of a hook's own request, with its address
     if any(isinstance(each, NOT_SENT) for each in causes):
-        return NotAnsweredError(f"it can't be reached ({route_hint(url, REQUESTS)}): {cause_of(error)}", False)
+        hint = "is the server running?" if request.only_public else route_hint(request.url, REQUESTS)
+        return NotAnsweredError(f"it can't be reached ({hint}): {cause_of(error)}", False)
     return NotAnsweredError(f"it did not answer as an HTTP server does: {cause_of(error)}", True)

@@ -49,16 +49,16 @@ class _PinnedAdapter(HTTPAdapter):
 
         class Pool(urllib3.HTTPConnectionPool):
             def _new_conn(self) -> Any:
-                return _pinned(super()._new_conn(), dial)
+                return pinned(super()._new_conn(), dial)
 
         class PoolTLS(urllib3.HTTPSConnectionPool):
             def _new_conn(self) -> Any:
-                return _pinned(super()._new_conn(), dial)
+                return pinned(super()._new_conn(), dial)
 
         self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": PoolTLS}
 
 
-def _pinned(connection: Any, dial: Dial) -> Any:
+def pinned(connection: Any, dial: Dial) -> Any:
     """Patch a connection to connect without DNS and to read its response in bounded chunks; return it."""
     connection._new_conn = dial
     connection.response_class = BoundedResponse

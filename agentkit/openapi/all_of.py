@@ -7,18 +7,26 @@ from agentkit._text import cut
 from agentkit.openapi.budget import Budget
 from agentkit.openapi.document import Document, UnresolvableError, items, mapping
 
-HIDDEN = "x-agentkit-hidden"
-"""A key of a merged schema: the names of properties that only the server sets."""
 MAX_LEVELS = 40
-"""Levels of `allOf` in each other."""
+"""Levels of `allOf` in each other, and members of one that are asked whether they are read-only."""
 _OF_A_CHOICE = ("oneOf", "anyOf", "discriminator")
 
 
-def flattened(
-    schema: Mapping[str, Any], document: Document, budget: Budget, inside: tuple[str, ...] = ()
+def flattened(schema: Mapping[str, Any], document: Document, budget: Budget) -> dict[str, Any]:
+    """A schema, as it was written, with the members of its `allOf` merged into it. What the server alone sets, as one
+    of them says, is not required. Raises UnresolvableError when it consists of itself."""
+    hidden: set[str] = set()
+    made = _merged(schema, document, budget, hidden)
+    if hidden and "required" in made:
+        made["required"] = [each for each in made["required"] if not (isinstance(each, str) and each in hidden)]
+    return made
+
+
+def _merged(
+    schema: Mapping[str, Any], document: Document, budget: Budget, hidden: set[str], inside: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """A schema, as it was written, with the members of its `allOf` merged into it. inside: the references that led to
-    it, "" where it stands in the place itself. Raises UnresolvableError when it consists of itself."""
+    """The same. hidden: takes the names of the properties that only the server sets. inside: the references that led to
+    it, "" where it stands in the place itself."""
     made: dict[str, Any] = {}
     for member in items(schema.get("allOf")):
         if not budget.spend():
@@ -29,9 +37,12 @@ def flattened(
         if len(inside) == MAX_LEVELS:
             raise UnresolvableError(f"the schema {cut(reference, 120)!r} is made of too many others")
         if isinstance(target, Mapping):
-            whole = flattened(target, document, budget, (*inside, reference))
-            _merge(made, _without_choice(whole) if "discriminator" in whole else whole, document)
-    _merge(made, {key: value for key, value in schema.items() if key != "allOf"}, document)
+            whole = _merged(target, document, budget, hidden, (*inside, reference))
+            _merge(made, _without_choice(whole) if "discriminator" in whole else whole)
+    properties = mapping(schema.get("properties"))
+    if budget.spend(len(schema) + len(properties) + len(items(schema.get("required")))):
+        hidden |= {str(name) for name, each in properties.items() if is_read_only(each, document)}
+        _merge(made, {key: value for key, value in schema.items() if key != "allOf"})
     return made
 
 
@@ -40,16 +51,14 @@ def _without_choice(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in schema.items() if key not in _OF_A_CHOICE}
 
 
-def _merge(made: dict[str, Any], more: Mapping[str, Any], document: Document) -> None:
+def _merge(made: dict[str, Any], more: Mapping[str, Any]) -> None:
     for key, value in more.items():
         if key == "properties":
-            made[key] = {**made.get(key, {}), **mapping(value)}
-            hidden = [str(name) for name, each in mapping(value).items() if is_read_only(each, document)]
-            made[HIDDEN] = [*made.get(HIDDEN, ()), *hidden]
-        elif key in ("required", HIDDEN, "allOf"):  # the last: what was left of an inner one
-            made[key] = [*made.get(key, ()), *items(value)]
+            made.setdefault(key, {}).update(mapping(value))
+        elif key in ("required", "allOf"):  # the last: what was left of an inner one
+            made.setdefault(key, []).extend(items(value))
         elif key in ("oneOf", "anyOf") and key in made:
-            made["allOf"] = [*made.get("allOf", ()), {key: value}]
+            made.setdefault("allOf", []).append({key: value})
         elif key == "additionalProperties" and value is False:
             made.setdefault(key, True)  # each member forbids what the others have
         else:
@@ -63,7 +72,7 @@ def is_read_only(schema: Any, document: Document) -> bool:
             return False
         if schema.get("readOnly") is True:
             return True
-        members = items(schema.get("allOf"))
+        members = items(schema.get("allOf"))[:MAX_LEVELS]
         if any(isinstance(each, Mapping) and each.get("readOnly") is True for each in members):
             return True
         if not isinstance(schema.get("$ref"), str):

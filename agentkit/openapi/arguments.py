@@ -14,7 +14,7 @@ from agentkit.openapi.document import Document, UnresolvableError, items, mappin
 from agentkit.openapi.operations import Operation
 from agentkit.openapi.schemas import Schema, SchemaReader
 from agentkit.openapi.styles import Parameter
-from agentkit.openapi.swagger import body_of, is_form_or_body, upgraded_parameter
+from agentkit.openapi.swagger import body_of, is_form_or_body, name_of, upgraded_parameter
 
 MAX_PARAMETERS, MAX_PATH = 500, 2000
 """Parameters, and characters of the path, of one operation."""
@@ -85,7 +85,7 @@ def arguments_of(operation: Operation, document: Document, credentials: Credenti
     for name in re.findall(r"\{([^{}]{1,200})\}", operation.path):
         if not any(each.place == "path" and each.name == name for each in made.parameters):
             argument = made.add(name, "path", {"type": "string"}, True)
-            made.parameters.append(Parameter(argument, name, "path", "simple", False, required=True))
+            made.parameters.append(Parameter(argument, name, "path", "simple", False))
     if document.is_swagger:
         body: Any = body_of(declared, operation.source, document)
     else:
@@ -101,7 +101,7 @@ def _declared(operation: Operation, document: Document) -> list[Mapping[str, Any
     for each in (*items(operation.item.get("parameters")), *items(operation.source.get("parameters"))):
         parameter = document.followed(each)[0]
         if isinstance(parameter, Mapping):
-            found[words(parameter.get("in")), str(parameter.get("name"))] = parameter
+            found[words(parameter.get("in")), name_of(parameter)] = parameter
     return list(found.values())
 
 
@@ -138,9 +138,8 @@ def _add_parameter(
             place,
             style,
             explode if isinstance(explode, bool) else style == "form",
-            parameter.get("allowReserved") is True,
+            parameter.get("allowReserved") is True and place != "cookie",  # ";" would begin another cookie
             bool(content_type) and "json" in str(content_type),
-            required,
         )
     )
 
@@ -206,9 +205,9 @@ def _add_fields(
             _describe(schema, {}, _FILE_NOTE)
         fields[made.add(name, "body", schema, name in needed)] = name
     more = root.get("additionalProperties")
-    takes_more = more is True or isinstance(more, Mapping)
+    takes_more = more is True or isinstance(more, Mapping) or reader.is_cut
     if takes_more:
-        made.more = whole["additionalProperties"] or True
+        made.more = whole.get("additionalProperties") or True
     styles = {name: style for name, each in encodings.items() if kind == FORM and (style := _style(str(name), each))}
     types = {str(name): words(mapping(each).get("contentType")).partition(",")[0] for name, each in encodings.items()}
     types = {name: each for name, each in types.items() if each and "*" not in each and _is_header(each)}

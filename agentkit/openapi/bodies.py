@@ -21,8 +21,8 @@ class Body:
     """The body of a request. content_type: as it is declared. kind: one of JSON, FORM, PARTS, TEXT. whole: the argument
     that is all of it, "" where each of `fields` is an argument. fields: the names of its properties by argument. more:
     whether it takes properties that are not declared. required: whether it is sent even when it is empty. files: the
-    fields that are files. encodings: how fields are written in a form, where it is said. json_fields: of several parts,
-    those that are JSON whatever they are. types: of parts, their content types."""
+    fields that are files. encodings: how fields are written in a form, where it is said. types: of several parts, their
+    content types."""
 
     content_type: str
     kind: str

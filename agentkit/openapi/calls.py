@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 from urllib.parse import urljoin, urlsplit
 
-from agentkit.errors import ArgumentsError, ToolError
+from agentkit.errors import ArgumentsError, FetchError, ToolError
 from agentkit.message import Image
 from agentkit.net.api_call import ApiRequest, ApiResponse, NotAnsweredError, answered
-from agentkit.net.url_guard import check_url
 from agentkit.openapi.answers import answer_of
 from agentkit.openapi.bodies import Body, in_url
 from agentkit.openapi.credentials import Credentials, Security
@@ -31,12 +30,13 @@ REDIRECTS = (301, 302, 303, 307, 308)
 @dataclass(frozen=True)
 class Api:
     """The server of an API. base_url: the address before the paths. timeout: seconds of a call. is_trusted: whether it
-    may be in a private network: the user named it."""
+    may be in a private network: the user named it. slashes_in_path: whether values in a path may have some."""
 
     base_url: str
     credentials: Credentials = field(repr=False)
     timeout: float
     is_trusted: bool = True
+    slashes_in_path: bool = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Api":
         return self  # nothing in it changes, and what signs requests perhaps can't be copied
@@ -89,6 +89,8 @@ class Call:
         stop = Stop.of(self.name, self.api.timeout, deadline, cancel)
         try:
             return self._answer(request, stop)
+        except FetchError as error:
+            raise ToolError(self._blotted(f"{self._where} was not called: {error}.")) from None
         except NotAnsweredError as error:
             unknown = "; whether it had an effect is not known" if error.is_sent and self.has_effect else ""
             raise ToolError(self._blotted(f"{self._where} was called, and {error}{unknown}.")) from None
@@ -112,9 +114,12 @@ class Call:
         headers |= {"Cookie": "; ".join(cookies)} if cookies else {}
         body, content_type = self._body(arguments)
         headers |= {"Content-Type": content_type} if body is not None else {}
-        url = self._url({each.name: in_path(each, value) for each, value in given if each.place == "path"}, query)
-        secret = "&".join(keys.query)
-        return ApiRequest(self.method, url, {**headers, **keys.headers}, body, secret, self.api.credentials.signing)
+        slashes = self.api.slashes_in_path
+        steps = {each.name: in_path(each, value, slashes) for each, value in given if each.place == "path"}
+        url = self._url(steps, query)
+        sent, signing = {**headers, **keys.headers}, self.api.credentials.signing
+        only_public = not self.api.is_trusted
+        return ApiRequest(self.method, url, sent, body, "&".join(keys.query), signing, only_public)
 
     @staticmethod
     def _is_given(parameter: Parameter, arguments: Mapping[str, Any]) -> bool:
@@ -149,8 +154,6 @@ class Call:
 
     def _answer(self, request: ApiRequest, stop: Stop) -> str | Image:
         for _ in range(MAX_REDIRECTS):
-            if not self.api.is_trusted:
-                check_url(request.url)
             response = self._answered(request, stop)
             following = self._following(request, response)
             if following is None:

@@ -27,7 +27,8 @@ class Document:
     given: str = ""
 
     def __post_init__(self) -> None:
-        version = str(self.root.get("openapi") or self.root.get("swagger") or "")
+        given = self.root.get("openapi") or self.root.get("swagger") or ""
+        version = str(given) if isinstance(given, str | int | float) else type(given).__name__
         if not version:
             raise ConfigurationError(
                 f"{self.origin} has neither 'openapi' nor 'swagger': it is no OpenAPI description (its keys are "

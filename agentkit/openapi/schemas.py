@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from agentkit._text import cut, json_text
 from agentkit.openapi.all_of import flattened, is_read_only
-from agentkit.openapi.budget import MAX_DEPTH, MAX_DESCRIPTION, Budget
+from agentkit.openapi.budget import MAX_DEPTH, MAX_DESCRIPTION, MAX_MERGED, MAX_SCHEMAS, Budget
 from agentkit.openapi.document import Document, UnresolvableError, items, mapping, words
 
 Schema = dict[str, Any]
@@ -22,7 +22,9 @@ _HAS_PARTS = ("properties", "items", "prefixItems", "allOf", "anyOf", "oneOf", "
 MAX_EXAMPLE = 200
 """Characters of an example that the model is shown."""
 MAX_ENUM = 2000
-"""Allowed values that are listed; of more, any is taken."""
+"""Allowed values that are listed, with 100 characters each on average; of more, any is taken."""
+MAX_VALUE = 10_000
+"""Characters of a value, such as a default, that is taken over."""
 MAX_INLINED = 400
 """Characters of a schema that stands in the place of a reference to it."""
 
@@ -30,30 +32,37 @@ MAX_INLINED = 400
 class SchemaReader:
     """Reads the schemas of one operation. definitions: those that are referred to, once `finish` was called."""
 
-    def __init__(self, document: Document, budget: Budget | None = None) -> None:
+    def __init__(self, document: Document) -> None:
         self.definitions: dict[str, Schema] = {}
         self._document = document
-        self._budget = budget or Budget()
+        self._budget, self._merging = Budget(MAX_SCHEMAS), Budget(MAX_MERGED)
         self._names: dict[tuple[str, ...], str] = {}
         self._waiting: list[tuple[str, Any]] = []
 
     def read(self, schema: Any, depth: int = 0) -> Schema:
         """A schema as JSON Schema. Raises UnresolvableError."""
+        if not self._budget.spend():
+            return {}
         if schema is False:
             return {"not": {}}
-        if not isinstance(schema, Mapping) or depth > MAX_DEPTH or not self._budget.spend():
+        if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
             return {}
         if isinstance(schema.get("$ref"), str):
             return self._reference(schema)
         if items(schema.get("allOf")):
-            schema = flattened(schema, self._document, self._budget)
+            schema = flattened(schema, self._document, self._merging)
         made = self._alternatives(schema, depth) | self._values(schema) | self._parts(schema, depth)
         return _nullable(made) if is_nullable(schema) else made
 
     def root(self, schema: Any) -> Mapping[str, Any]:
         """A schema as it was written, with its references followed and its `allOf` merged. Raises UnresolvableError."""
         found = mapping(self._document.followed(schema)[0])
-        return flattened(found, self._document, self._budget) if items(found.get("allOf")) else found
+        return flattened(found, self._document, self._merging) if items(found.get("allOf")) else found
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is more than is read: what is left allows any value."""
+        return self._budget.is_spent
 
     def finish(self) -> dict[str, Schema]:
         """Read what is referred to, and return it by name. Raises UnresolvableError."""
@@ -68,9 +77,10 @@ class SchemaReader:
         beside = {"description": cut(words(schema.get("description")), MAX_DESCRIPTION)}
         beside = {name: value for name, value in beside.items() if value}
         made: Schema
-        if isinstance(target, Mapping) and not any(name in target for name in _HAS_PARTS):
+        is_known = (reference,) in self._names
+        if isinstance(target, Mapping) and not is_known and not any(name in target for name in _HAS_PARTS):
             made = self.read(target)
-            if len(json_text(made)) <= MAX_INLINED:
+            if len(json_text(made)) <= MAX_INLINED:  # one that is longer is read twice, whatever refers to it
                 return _nullable(made | beside) if is_nullable(schema) else made | beside
         made = {"$ref": f"#/$defs/{self._named((reference,), target)}", **beside}
         return _nullable(made) if is_nullable(schema) else made
@@ -91,30 +101,36 @@ class SchemaReader:
 
     def _alternatives(self, schema: Mapping[str, Any], depth: int) -> Schema:
         """`anyOf` and `oneOf`, both as `anyOf`: descriptions are seldom so exact that only one fits."""
-        found = []
-        for key in ("anyOf", "oneOf"):
-            choices = items(schema.get(key))
-            if choices:
-                property_name = words(mapping(schema.get("discriminator")).get("propertyName"))
-                if property_name:
-                    found.append([self._variant(each, schema, property_name, depth) for each in choices])
-                else:
-                    found.append([self.read(each, depth + 1) for each in choices])
-        left = [self.read(each, depth + 1) for each in items(schema.get("allOf"))]
+        property_name = words(mapping(schema.get("discriminator")).get("propertyName"))
+        values_of = _values_by_target(schema) if property_name else {}
+
+        def read(each: Any) -> Schema:
+            return self._variant(each, values_of, property_name, depth) if property_name else self.read(each, depth + 1)
+
+        found = [self._each(choices, read) for key in ("anyOf", "oneOf") if (choices := items(schema.get(key)))]
+        left = self._each(items(schema.get("allOf")), lambda each: self.read(each, depth + 1))
         if len(found) == 1 and not left:
             return {"anyOf": found[0]}
         together = [{"anyOf": each} for each in found] + left
         return {"allOf": together} if together else {}
 
-    def _variant(self, choice: Any, schema: Mapping[str, Any], property_name: str, depth: int) -> Schema:
+    def _each(self, given: list[Any], read: Callable[[Any], Schema]) -> list[Schema]:
+        """What is read of each. Of a list that is too long the last allows any value, and stands for the rest."""
+        made = []
+        for each in given:
+            made.append(read(each))
+            if self.is_cut:
+                break
+        return made
+
+    def _variant(self, choice: Any, values_of: Mapping[str, list[str]], property_name: str, depth: int) -> Schema:
         """One of the alternatives between which a property decides, with the values of that property."""
         target, reference = self._document.followed(choice)
-        if not reference or not isinstance(target, Mapping):
+        if not reference or not isinstance(target, Mapping) or not self._budget.spend():
             return self.read(choice, depth + 1)
-        given = mapping(mapping(schema.get("discriminator")).get("mapping"))
-        values = [str(value) for value, to in given.items() if _is_same(to, reference)]
-        values = values or [unquote(reference.rpartition("/")[2])]
-        whole = flattened(target, self._document, self._budget)
+        name = unquote(reference.rpartition("/")[2])
+        values = list(dict.fromkeys([*values_of.get(reference, ()), *values_of.get(name, ())])) or [name]
+        whole = flattened(target, self._document, self._merging)
         properties = dict(mapping(whole.get("properties")))
         described = mapping(properties.get(property_name))
         properties[property_name] = {
@@ -122,7 +138,8 @@ class SchemaReader:
             "enum": values,
             **({"description": described["description"]} if "description" in described else {}),
         }
-        required = list(dict.fromkeys([property_name, *map(str, items(whole.get("required")))]))
+        needed = [each for each in items(whole.get("required")) if isinstance(each, str)]
+        required = list(dict.fromkeys([property_name, *needed]))
         chosen = {**whole, "type": "object", "properties": properties, "required": required}
         return {"$ref": f"#/$defs/{self._named((reference, property_name, *values), chosen)}"}
 
@@ -153,11 +170,13 @@ class SchemaReader:
         properties = self._properties(schema, depth)
         if properties:
             made["properties"] = properties
-        hidden = mapping(schema.get("properties")).keys() - properties.keys()
-        hidden |= set(items(schema.get("x-agentkit-hidden")))
-        required = [each for each in items(schema.get("required")) if isinstance(each, str) and each not in hidden]
+        declared = mapping(schema.get("properties"))
+        required = [each for each in items(schema.get("required")) if isinstance(each, str)]
+        required = [each for each in required if each in properties or each not in declared]
         if required:
             made["required"] = list(dict.fromkeys(required))
+        if self.is_cut:
+            return made
         more = schema.get("additionalProperties")
         if isinstance(more, bool) or (isinstance(more, Mapping) and not more):
             made["additionalProperties"] = more is not False or "patternProperties" in schema
@@ -169,9 +188,11 @@ class SchemaReader:
 
     def _of_array(self, schema: Mapping[str, Any], depth: int) -> Schema:
         made: Schema = {}
-        first = [self.read(each, depth + 1) for each in items(schema.get("prefixItems"))]
+        first = self._each(items(schema.get("prefixItems")), lambda each: self.read(each, depth + 1))
         if first:
             made["prefixItems"] = first
+        if self.is_cut:
+            return made
         inner = schema.get("items")
         types = schema.get("type")
         if isinstance(inner, Mapping) or (first and inner is False):
@@ -183,6 +204,8 @@ class SchemaReader:
     def _properties(self, schema: Mapping[str, Any], depth: int) -> dict[str, Schema]:
         found: dict[str, Schema] = {}
         for name, inner in mapping(schema.get("properties")).items():
+            if self.is_cut:
+                break
             if not is_read_only(inner, self._document):
                 found[str(name)] = self.read(inner, depth + 1)
         return found
@@ -205,9 +228,13 @@ def _nullable(made: Schema) -> Schema:
     return made
 
 
-def _is_same(to: Any, reference: str) -> bool:
-    """Whether an entry of a discriminator's mapping, a reference or the name of a schema, means this reference."""
-    return isinstance(to, str) and (to == reference or ("/" not in to and to == unquote(reference.rpartition("/")[2])))
+def _values_by_target(schema: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The values of a discriminator's mapping by what they stand for: a reference, or the name of a schema."""
+    found: dict[str, list[str]] = {}
+    for value, to in mapping(mapping(schema.get("discriminator")).get("mapping")).items():
+        if isinstance(to, str):
+            found.setdefault(to, []).append(str(value))
+    return found
 
 
 def _is_number(value: Any) -> bool:
@@ -219,14 +246,32 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_json(value: Any) -> bool:
+    """Whether a value is JSON of a bounded size."""
     try:
-        return len(json_text(value)) < 10_000
+        return _is_within(value, MAX_VALUE) and len(json_text(value)) < MAX_VALUE
     except (TypeError, ValueError, RecursionError):
         return False
 
 
+def _is_within(value: Any, count: int) -> bool:
+    """Whether a value has at most so many parts and characters: to write out one of YAML, where the same object may be
+    in many places, could take for ever."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        count -= 1 + (len(each) if isinstance(each, str | list | Mapping) else 0)
+        if count < 0:
+            return False
+        if isinstance(each, Mapping):
+            waiting += [*each, *each.values()]
+        elif isinstance(each, list):
+            waiting += each
+    return True
+
+
 def _is_enum(value: Any) -> bool:
-    return isinstance(value, list) and 0 < len(value) <= MAX_ENUM and _is_json_list(value)
+    is_short = isinstance(value, list) and 0 < len(value) <= MAX_ENUM and _is_within(value, MAX_ENUM * 100)
+    return is_short and _is_json_list(value)
 
 
 def _is_json_list(value: list[Any]) -> bool:

@@ -77,6 +77,10 @@ def _address(servers: list[Any], document: Document) -> str:
     if not isinstance(url, str) or len(url) > MAX_URL:
         raise ConfigurationError(f"the first server of {document.origin} has no url that can be called: {_GIVE}")
     url = _with_defaults(url, mapping(server.get("variables")), document)
+    if len(url) > MAX_URL:
+        raise ConfigurationError(
+            f"the address of the first server of {document.origin} has more than {MAX_URL:,} characters: {_GIVE}"
+        )
     if document.url:
         url = urljoin(document.url, url)
     elif not re.match(r"https?://", url, re.IGNORECASE):
@@ -88,12 +92,15 @@ def _address(servers: list[Any], document: Document) -> str:
 
 
 def _with_defaults(url: str, variables: Mapping[str, Any], document: Document) -> str:
-    """A server's address with the default values of its variables."""
-    for name in re.findall(r"\{([^{}]{1,200})\}", url):
+    """A server's address with the default values of its variables, in which braces mean nothing."""
+
+    def default_of(found: re.Match[str]) -> str:
+        name = found[1]
         default = mapping(variables.get(name)).get("default")
         if not isinstance(default, str | int | float):
             raise ConfigurationError(
                 f"the server of {document.origin} has a variable {cut(name, 80)!r} without a default value: {_GIVE}"
             )
-        url = url.replace(f"{{{name}}}", str(default))
-    return url
+        return cut(str(default), MAX_URL)
+
+    return re.sub(r"\{([^{}]{1,200})\}", default_of, url)

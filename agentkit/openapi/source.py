@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,8 @@ MAX_BYTES = 50_000_000
 FETCH_SECONDS = 60.0
 MAX_DEPTH = 300
 """Levels of objects and lists in each other in YAML."""
+MAX_MERGED = 300_000
+"""Keys that YAML's `<<` copies into objects, where each alias counts."""
 
 Source = Mapping[str, Any] | str | bytes | os.PathLike[str]
 
@@ -101,6 +103,18 @@ def _from_yaml(text: str, name: str) -> Any:
 
     class Loader(base):  # type: ignore[misc]  # a loader has its resolvers as class attributes
         yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+        left = MAX_MERGED
+
+        def flatten_mapping(self, node: Any) -> None:
+            """Count what is about to be copied: where objects are merged with themselves, it doubles at each level."""
+            for each in _merged(node):
+                self.flatten_mapping(each)
+                self.left -= len(each.value)
+                if self.left < 0:
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"more than {MAX_MERGED:,} keys are merged by '<<'", problem_mark=node.start_mark
+                    )
+            super().flatten_mapping(node)
 
     for tag, pattern, first in _YAML:
         Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, list(first))
@@ -115,6 +129,14 @@ def _from_yaml(text: str, name: str) -> Any:
         where = f" (line {mark.line + 1})" if mark is not None else ""
         problem = getattr(error, "problem", None) or type(error).__name__
         raise ConfigurationError(f"{name} is neither JSON nor YAML: {problem}{where}") from None
+
+
+def _merged(node: Any) -> Iterator[Any]:
+    """The nodes of the objects that are merged into that of a YAML mapping."""
+    for key, value in node.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            listed = value.value if value.id == "sequence" else [value]
+            yield from (each for each in listed if each.id == "mapping")
 
 
 def _may_be_deep(text: str) -> bool:

@@ -5,10 +5,10 @@ parameter.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from agentkit._text import joined_surrogates, json_text
 from agentkit.errors import ArgumentsError
@@ -18,6 +18,7 @@ RESERVED = ":/?@!$'()*,;=[]"
 MAX_NESTED = 20
 """Levels of objects in each other in a query."""
 _SEPARATORS = {"form": ",", "simple": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
+_SLASH = re.compile(r"[/\\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -34,8 +35,6 @@ class Parameter:
     explode: bool = True
     reserved: bool = False
     is_json: bool = False
-    required: bool = False
-    schema: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def text_of(value: Any) -> str:
@@ -50,24 +49,31 @@ def encoded(value: Any, safe: str = "") -> str:
     return quote(text_of(value), safe=safe)
 
 
-def in_path(parameter: Parameter, value: Any) -> str:
-    """The value of a parameter in a path. Raises ArgumentsError for one that would lead to another path."""
+def in_path(parameter: Parameter, value: Any, slashes: bool = False) -> str:
+    """The value of a parameter in a path. slashes: whether there may be some in it. Raises ArgumentsError for one that
+    would lead to another path."""
     if parameter.is_json:
         value = json_text(value)
     pairs = _pairs(value)
     texts = [part for pair in pairs for part in pair] if isinstance(value, dict) else [each for _, each in pairs]
     for each in texts:
-        _check_segment(parameter, text_of(each))
+        _check_segment(parameter, text_of(each), slashes)
     if not texts:
         raise ArgumentsError(f"{parameter.argument} is empty: it is a part of the path, so it needs a value")
     return _PATH_STYLES.get(parameter.style, _simple)(parameter, value)
 
 
-def _check_segment(parameter: Parameter, text: str) -> None:
+def _check_segment(parameter: Parameter, text: str, slashes: bool) -> None:
+    """Look at a value also as a server sees it that decodes twice."""
     if not text:
         raise ArgumentsError(f"{parameter.argument} is empty: it is a part of the path, so it needs a value")
-    if any(piece in (".", "..") for piece in re.split(r"[/\\]", text)):
+    pieces = [*_SLASH.split(text), *_SLASH.split(unquote(text))]
+    if any(piece in (".", "..") for piece in pieces):
         raise ArgumentsError(f"{parameter.argument}: '.' and '..' can't be sent in a path: servers take them for steps")
+    if len(pieces) > 2 and not slashes:
+        raise ArgumentsError(
+            f"{parameter.argument}: '/' and '\\' can't be sent in it, not as %2F either: it is one step of a path"
+        )
 
 
 def _simple(parameter: Parameter, value: Any) -> str:

@@ -50,7 +50,7 @@ def _form(fields: list[Mapping[str, Any]], types: list[str]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     encoding: dict[str, Any] = {}
     for each in fields:
-        name = str(each.get("name"))
+        name = name_of(each)
         described = {"description": each["description"]} if "description" in each else {}
         properties[name] = {**_schema(each), **described}
         if each.get("type") == "file":
@@ -58,7 +58,7 @@ def _form(fields: list[Mapping[str, Any]], types: list[str]) -> dict[str, Any]:
         elif each.get("type") == "array" and kind == _FORMS[1]:
             style, explode = _FORMATS.get(words(each.get("collectionFormat")), _FORMATS["csv"])
             encoding[name] = {"style": style, "explode": explode}
-    required = [str(each.get("name")) for each in fields if each.get("required") is True]
+    required = [name_of(each) for each in fields if each.get("required") is True]
     schema = {"type": "object", "properties": properties, "required": required}
     return {"content": {kind: {"schema": schema, "encoding": encoding}}, "required": bool(required)}
 
@@ -72,6 +72,12 @@ def servers_of(document: Document) -> list[dict[str, Any]]:
     schemes = [each for each in items(root.get("schemes")) if each in ("https", "http")]
     scheme = "https" if "https" in schemes else schemes[0] if schemes else document.url.partition(":")[0] or "https"
     return [{"url": f"{scheme}://{host}{path}"}]
+
+
+def name_of(parameter: Mapping[str, Any]) -> str:
+    """The name of a parameter, "" for one that is no text and no number."""
+    name = parameter.get("name")
+    return str(name) if isinstance(name, str | int | float) else ""
 
 
 def is_form_or_body(parameter: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ def openapi(
     auth: Auth | None = None,
     timeout: float = 60.0,
     prefix: str = "",
+    slashes_in_path: bool = False,
 ) -> list[Tool[..., Any]]:
     """The operations of an HTTP API as tools, from its OpenAPI description (3.0 to 3.2, or Swagger 2.0).
 
@@ -39,7 +41,9 @@ def openapi(
     Only its host is called. only: which operations: names of tools, operation ids, tags, or "GET /pets/*", with * and
     ?, one or a list; or a function of an `Operation`. auth: a bearer token; (user, password); keys by the names of the
     description's security schemes; or a `requests.auth.AuthBase`. timeout: seconds of a call. prefix:
-    what the names of the tools begin with, for two APIs that have operations of the same name.
+    what the names of the tools begin with, for two APIs that have operations of the same name. slashes_in_path: whether
+    a value in a path may have "/" in it, which is sent as %2F: most servers decode it before they look which path is
+    meant, so that the model could call other operations; GitLab's, whose ids are such as "group/project", doesn't.
 
     GET and HEAD are read-only; all others are calls with an effect, and are sent once. An operation that can't be
     described is left out, with a warning.
@@ -60,7 +64,7 @@ def openapi(
         return []
     base = base_url_of(base_url, document)
     is_trusted = base_url is not None or _is_of_the_user(base, document)
-    api = Api(base, credentials, timeout, is_trusted)
+    api = Api(base, credentials, timeout, is_trusted, slashes_in_path)
     tools: list[Tool[..., Any]] = []
     left_out: list[str] = []
     for operation in wanted:
@@ -86,7 +90,7 @@ def _tool(operation: Operation, document: Document, api: Api, is_given: bool) ->
     while context in arguments.properties:
         context += "_"
     call = Call(
-        api if own == api.base_url else Api(own, api.credentials, api.timeout, api.is_trusted),
+        api if own == api.base_url else replace(api, base_url=own),
         operation.name,
         operation.method,
         operation.path,

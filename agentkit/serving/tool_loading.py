@@ -59,14 +59,28 @@ def _servers_of(given: str, inputs: Inputs | None) -> Sequence[AnyTool]:
     from agentkit.mcp import MCP, load_config
 
     path = Path(os.path.expanduser(given))
-    if path.is_file() and (path.suffix == ".json" or not os.access(path, os.X_OK)):
+    if _is_file(path) and (path.suffix == ".json" or not os.access(path, os.X_OK)):
         return load_config(path, inputs=inputs)
-    if given.endswith(".json") or not ("://" in given or len(given.split()) > 1 or shutil.which(path)):
+    if given.endswith(".json") or not ("://" in given or len(given.split()) > 1 or _is_command(path)):
         raise ConfigurationError(
             f"--mcp {given!r}: there is no such file: give a file of servers (mcp.json), the command of a server in "
             "quotation marks, or its address"
         )
     return [MCP(given)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long for a name: the command of a server with its arguments
+        return False
+
+
+def _is_command(path: Path) -> bool:
+    try:
+        return shutil.which(path) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def named_tools(names: Sequence[str], folder: str | None) -> list[AnyTool]:
@@ -90,7 +104,13 @@ def load(name: str) -> list[AnyTool]:
             f"--tool {name!r}: there is no such tool: write module:name, such as mytools:lookup, or one of {known}"
             f"{TOOLS.hint()}"
         )
-    if problem := _problem(found):
+    try:
+        problem = _problem(found)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(f"--tool {name!r}: {_said(error)}") from error
+    if problem:
         raise ConfigurationError(f"--tool {name!r}: {problem}")
     return list(found) if isinstance(found, list | tuple) else [found]
 
@@ -103,15 +123,26 @@ def _problem(found: object) -> str:
 
 def attribute_of(option: str, name: str) -> Any:
     """Return what `module:name` refers to; the working directory is searched too. option: that the name was given to.
-    Raises ConfigurationError when there is no such module, or nothing of that name in it."""
+    Raises ConfigurationError when there is no such module, or nothing of that name in it, and whatever the module
+    raises."""
     module_name, _, attribute = name.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
+        if module_name.startswith("."):
+            raise ImportError("a relative name has no package here")
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigurationError(f"{option} {name!r}: the module can't be imported: {error}") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # what it raises is not known: SystemExit, pytest's Skipped
+        raise ConfigurationError(f"{option} {name!r}: the module can't be imported: {_said(error)}") from error
     try:
         return getattr(module, attribute)
     except AttributeError:
         raise ConfigurationError(f"{option} {name!r}: the module {module_name} has no {attribute!r}") from None
+    except Exception as error:  # of its __getattr__
+        raise ConfigurationError(f"{option} {name!r}: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -8,16 +8,27 @@ from typing import Any
 _PACKAGE = str(Path(__file__).parents[1])
 
 
-def log_raised(logger: logging.Logger, level: int, what: str, error: BaseException, function: Any = None) -> None:
+def log_raised(
+    logger: logging.Logger,
+    level: int,
+    what: str,
+    error: BaseException,
+    function: Any = None,
+    is_secret: bool = False,
+) -> None:
     """Log that something raised this exception, and its traceback at debug. what: ends in a verb ("tool pay raised").
-    function: the one that was called.
+    function: the one that was called. is_secret: whether the message may hold a key: it is left out at debug too.
 
     The line has the exception's type and place. Its message may quote what the model wrote, what a user said, or a
     password in an address; the traceback ends in it.
     """
     if logger.isEnabledFor(level):
         logger.log(level, "%s %s%s", what, type(error).__name__, _place(error, function), stacklevel=2)
-        logger.debug("%s %s:", what, type(error).__name__, exc_info=error, stacklevel=2)
+        if is_secret:
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            logger.debug("%s %s (its message is not shown):\n%s", what, type(error).__name__, frames, stacklevel=2)
+        else:
+            logger.debug("%s %s:", what, type(error).__name__, exc_info=error, stacklevel=2)
 
 
 def _place(error: BaseException, function: Any) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -47,9 +48,9 @@ def api() -> Iterator[ApiServer]:
 
 
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-@given(path=TEXTS, query=TEXTS, header=TEXTS, reserved=TEXTS)
+@given(path=TEXTS, query=TEXTS, header=TEXTS, reserved=TEXTS, slashes=st.booleans())
 def test_any_text_arrives_as_it_is_given_or_is_refused(
-    api: ApiServer, path: str, query: str, header: str, reserved: str
+    api: ApiServer, path: str, query: str, header: str, reserved: str, slashes: bool
 ) -> None:
     parameters = [
         parameter("id", "path"),
@@ -57,7 +58,7 @@ def test_any_text_arrives_as_it_is_given_or_is_refused(
         parameter("X-H", "header"),
         parameter("r", allowReserved=True),
     ]
-    tool = tool_of(of_get(parameters, "/things/{id}/end"), f"{api.url}/base")
+    tool = tool_of(of_get(parameters, "/things/{id}/end"), f"{api.url}/base", slashes_in_path=slashes)
     before = len(api.received)
     values = {"id": path, "q": query, "X-H": header, "r": reserved}
     said = answer(tool, json.dumps(values))
@@ -66,8 +67,8 @@ def test_any_text_arrives_as_it_is_given_or_is_refused(
         assert "the arguments of call don't fit: " in said
         assert "can't" in said or "is empty" in said
         assert len(api.received) == before
-        steps = path.replace("\\", "/").split("/")
-        is_step = not path or "." in steps or ".." in steps
+        steps = [*path.replace("\\", "/").split("/"), *unquote(path).replace("\\", "/").split("/")]
+        is_step = not path or "." in steps or ".." in steps or (len(steps) > 2 and not slashes)
         assert is_step or header != header.strip() or any(each < " " or each == "\x7f" for each in header)
         return
     assert len(api.received) == before + 1

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import re
 import traceback
 from typing import Any
 
@@ -134,6 +135,44 @@ def test_a_key_is_in_no_error_of_a_connection(caplog: pytest.LogCaptureFixture) 
     with caplog.at_level(logging.DEBUG):
         said = answer(tools_of(secured(), auth={"query": KEY, "header": KEY})["call"])
     assert "secret" not in said + caplog.text
+
+
+def fails(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    raise requests.HTTPError(f"401 for url: https://a.example/token?client_secret={KEY}")
+
+
+def fails_later(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    request.hooks["response"] = [lambda response, **_: fails(response.request)]
+    return request
+
+
+def sets(value: str) -> Any:
+    def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["X-Api-Key"] = value
+        return request
+
+    return sign
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        (sets(f"{KEY}\n"), r"has set a header that can't be sent \(it is not shown here\)"),
+        (sets(f"{KEY}\u2014"), "has set a header that can't be sent"),
+        (fails, r"could not be made \(is auth= right\?\): HTTPError"),
+        (fails_later, r"could not be made \(is auth= right\?\): HTTPError"),
+    ],
+    ids=range(4),
+)
+def test_what_signs_requests_shows_no_key_when_it_fails(
+    api: ApiServer, auth: Any, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        outcome = Agent(ScriptedBackend(("call", {}), "Done."), tools=openapi(secured(), api.url, auth=auth)).run("Go.")
+    assert re.search(said, str(outcome.messages))
+    assert len(api.received) == (auth is fails_later)
+    assert "sk-very" not in str(outcome.messages) + caplog.text
+    assert "test_auth.py" in caplog.text or "header" in said
 
 
 @pytest.mark.parametrize(

@@ -343,10 +343,10 @@ def test_a_redirect_to_a_strange_address_is_told(api: ApiServer) -> None:
         assert "302 Found" in answer(tools_of(ALL, api.url)["get"])
 
 
-def test_a_signing_that_fails_is_told_as_any_tools_error(api: ApiServer) -> None:
+def test_a_signing_that_fails_is_told_by_the_type_of_its_error(api: ApiServer) -> None:
     def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
         raise RuntimeError("no token")
 
-    said: Any = answer(tools_of(ALL, api.url, auth=sign)["get"])
-    assert said == "Error: get raised RuntimeError: no token"
+    said = answer(tools_of(ALL, api.url, auth=sign)["post"])
+    assert said == "Error: POST /post was called, and the request could not be made (is auth= right?): RuntimeError."
     assert api.received == []

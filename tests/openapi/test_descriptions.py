@@ -48,8 +48,8 @@ CALLS: list[tuple[str, str, dict[str, Any], str, str]] = [
     (
         "mail.json",
         "listMails",
-        {"box": "in/out", "labels": ["a", "b"], "ids": [1, 2]},
-        "GET /boxes/in%2Fout/mails?labels=a%7Cb&ids=1&ids=2",
+        {"box": "in+out", "labels": ["a", "b"], "ids": [1, 2]},
+        "GET /boxes/in%2Bout/mails?labels=a%7Cb&ids=1&ids=2",
         "",
     ),
     (

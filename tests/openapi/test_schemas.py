@@ -265,10 +265,33 @@ def test_a_schema_of_any_size_takes_bounded_time_and_space(form: str) -> None:
 
 
 def test_thousands_of_names_that_become_the_same_are_numbered_in_linear_time() -> None:
-    properties = {chr(0x4E00 + n): {"type": "string"} for n in range(20_000)}
+    properties = {chr(0x4E00 + n): {"type": "string"} for n in range(3_900)}
     names = list(tool_of(of_post({"type": "object", "properties": properties})).parameters["properties"])
     assert names[:3] == ["value", "body", "body_2"]
-    assert len(set(names)) == 20_000
+    assert len(set(names)) == 3_900
+
+
+def test_what_is_beyond_the_schemas_that_are_read_is_not_described_and_allowed(api: ApiServer) -> None:
+    wide: dict[str, Any] = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(10_000)}}
+    wide |= {"required": ["p0", "p9999"], "additionalProperties": False}
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Wide"}}}, "required": True}
+    paths = {f"/things/{n}": {"post": {"operationId": f"call{n}", "requestBody": body}} for n in range(5)}
+    tools = tools_of(description(paths, components={"schemas": {"Wide": wide}}), api.url)
+    assert sum(len(each.parameters["properties"]) for each in tools.values()) < 5 * 4100
+    assert answer(tools["call4"], '{"p0": "a", "p9999": "b"}') == "{}"
+    assert api.last.json == {"p0": "a", "p9999": "b"}
+
+
+def test_members_of_all_of_that_are_merged_again_and_again_take_bounded_time() -> None:
+    wide = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(10_000)}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Wide"}] * 10_000}
+    made = tool_of(of_post({"properties": {"x": schema}}, components={"schemas": {"Wide": wide}})).parameters
+    assert 1000 < len(made["properties"]["x"]["properties"]) < 5000
+
+
+def test_a_key_that_was_ours_means_nothing_in_a_description() -> None:
+    hidden = {"x-agentkit-hidden": [{}, "a"], "properties": {"a": {"type": "string"}}, "required": ["a", {}]}
+    assert tool_of(of_post({"allOf": [hidden]} | hidden)).parameters["required"] == ["a"]
 
 
 @pytest.mark.parametrize("form", ["parameters", "path"])

@@ -64,7 +64,7 @@ def test_a_query_is_written_in_the_style_that_is_declared(
         ("matrix", True, COLOURS, ";color=blue;color=black;color=brown"),
         ("matrix", True, RGB, ";R=100;G=200"),
         ("matrix", False, RGB, ";color=R,100,G,200"),
-        (None, None, "a/b?c#d%2F", "a%2Fb%3Fc%23d%252F"),
+        (None, None, "a?c#d%20", "a%3Fc%23d%2520"),
         (None, None, 7, "7"),
     ],
 )
@@ -78,13 +78,25 @@ def test_a_path_is_written_in_the_style_that_is_declared(
     assert api.last.target == f"/x/{expected}/y"
 
 
-@pytest.mark.parametrize("value", ["", ".", "..", "../admin", "a/../b", "..\\admin", "a/.", None, [], [""], [".."]])
+ELSEWHERE = ["", ".", "..", "../admin", "a/../b", "..\\admin", "a/.", None, [], [""], [".."], "%2e%2E"]
+SLASHES = ["me/api-keys", "me\\keys", "me%2fkeys", "%5C", ["a", "b/c"], {"a": "b/c"}, "/"]
+
+
+@pytest.mark.parametrize("value", [*ELSEWHERE, *SLASHES])
 def test_a_value_that_would_lead_to_another_path_is_refused_in_a_sentence(api: ApiServer, value: Any) -> None:
     given: dict[str, Any] = {"name": "id", "in": "path", "required": True, "schema": {}}
     tool = tool_of(of_get([given], "/things/{id}"), api.url)
     said = answer(tool, json.dumps({"id": value}))
     assert "the arguments of call don't fit: id" in said
     assert api.received == []
+
+
+def test_slashes_are_sent_in_a_path_where_the_user_allows_them(api: ApiServer) -> None:
+    tool = tool_of(of_get([parameter("id", "path")], "/projects/{id}/issues"), api.url, slashes_in_path=True)
+    assert answer(tool, '{"id": "group/project"}') == "{}"
+    assert api.last.target == "/projects/group%2Fproject/issues"
+    assert "'.' and '..' can't be sent" in answer(tool, '{"id": "group/%2e%2e/other"}')
+    assert len(api.received) == 1
 
 
 def test_parts_of_a_step_can_not_make_it_a_step_up(api: ApiServer) -> None:
@@ -122,6 +134,12 @@ def test_cookies_are_sent_together_and_can_not_end_each_other(api: ApiServer) ->
     tool = tool_of(of_get([parameter("a", "cookie"), parameter("b", "cookie", LIST, explode=False)]), api.url)
     assert answer(tool, '{"a": "1; b=2", "b": ["x", "y"]}') == "{}"
     assert api.last.headers["cookie"] == "a=1%3B%20b%3D2; b=x,y"
+
+
+def test_reserved_characters_do_not_begin_another_cookie(api: ApiServer) -> None:
+    tool = tool_of(of_get([parameter("lang", "cookie", allowReserved=True)]), api.url)
+    assert answer(tool, '{"lang": "x;session=evil"}') == "{}"
+    assert api.last.headers["cookie"] == "lang=x%3Bsession%3Devil"
 
 
 def test_reserved_characters_stay_where_that_is_allowed_but_for_those_that_end_a_value(api: ApiServer) -> None:

@@ -2,13 +2,17 @@
 
 import json
 import logging
+import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from agentkit.errors import BlockedAddressError, ConfigurationError, DependencyError, FetchError, StatusError
+from agentkit import Context, Tool
+from agentkit.errors import BlockedAddressError, ConfigurationError, DependencyError, FetchError, StatusError, ToolError
 from agentkit.openapi import Operation, openapi
 from tests.openapi.specs import answer, description, of_get, of_post, parameter, tool_of, tools_of
 from tests.support.api_server import ApiServer, Reply, serve_api
@@ -305,6 +309,39 @@ def test_a_billion_laughs_are_not_laughed() -> None:
     assert len(json.dumps(tool_of(text).parameters)) < 1_000_000
 
 
+def test_values_that_double_at_each_level_are_not_written_out() -> None:
+    pytest.importorskip("yaml")
+    lists = "".join(f"a{n}: &a{n} [{f'*a{n - 1}, *a{n - 1}' if n else 'x'}]\n" for n in range(60))
+    values = "{type: array, example: *a59, default: *a59, const: *a59, enum: [*a59], required: [*a59]}"
+    of_kind = "{oneOf: [{$ref: '#/k'}], discriminator: {propertyName: p, mapping: *a59}}"
+    names = (("*a59", "{}"), ("q", values), ("r", of_kind))
+    given = ", ".join(f"{{name: {name}, in: query, schema: {schema}}}" for name, schema in names)
+    text = f"openapi: 3.0.0\n{lists}k: {{required: [*a59]}}\npaths: {{/x: {{get: {{parameters: [{given}]}}}}}}\n"
+    assert tool_of(text).parameters["properties"]["q"] == {"type": "array", "items": {}}
+    with pytest.raises(ConfigurationError, match="of version 'list'"):
+        openapi(f"{lists}openapi: *a59\n")
+
+
+def test_objects_that_are_merged_with_themselves_are_refused_before_they_fill_the_memory() -> None:
+    pytest.importorskip("yaml")
+    lines = "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 60))
+    with pytest.raises(ConfigurationError, match=r"more than 300,000 keys are merged by '<<' \(line 18\)"):
+        openapi(f"a0: &a0 {{type: string, x: y}}\n{lines}openapi: 3.0.0\n")
+    text = "x: &x {get: &g {summary: A}}\nopenapi: 3.0.0\npaths: {/a: {<<: *x}, /b: {<<: [*x], post: {<<: *g}}}\n"
+    assert list(tools_of(text)) == ["get_a", "get_b", "post_b"]
+
+
+def test_defaults_of_a_server_that_hold_one_another_are_not_expanded() -> None:
+    names = [f"v{n}" for n in range(40)]
+    variables = {name: {"default": f"{{v{n + 1}}}" * 2} for n, name in enumerate(names)}
+    server = {"url": "https://a.example/" + "".join(f"{{{name}}}" for name in names), "variables": variables}
+    made: Any = openapi(of_get([]) | {"servers": [server]})[0].function
+    assert len(made.api.base_url) < 1000
+    server["variables"] = {name: {"default": "x" * 200} for name in names}
+    with pytest.raises(ConfigurationError, match="has more than 4,000 characters"):
+        openapi(of_get([]) | {"servers": [server]})
+
+
 def test_an_address_that_does_not_have_one_is_an_error_of_the_fetch(api: ApiServer) -> None:
     api.always(Reply(404, b"no"))
     with pytest.raises(StatusError):
@@ -333,6 +370,56 @@ def test_a_description_of_a_stranger_can_not_name_a_server_in_a_private_network(
         assert inner.received == []
         (tool,) = openapi(f"{api.url}/openapi.json", there)
         assert answer(tool) == "{}"
+
+
+@pytest.fixture
+def of_a_stranger(api: ApiServer) -> Tool[..., Any]:
+    """A tool of a server that only its description names."""
+    there = f"http://api.stranger.example:{api.http.server_port}"
+    api.always(Reply(body=json.dumps(of_get([]) | {"servers": [{"url": there}]}).encode()))
+    (tool,) = openapi(f"{api.url}/openapi.json")
+    api.received.clear()
+    return tool
+
+
+def test_a_server_of_a_stranger_is_called_at_the_address_that_was_checked(
+    api: ApiServer, of_a_stranger: Tool[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = ["93.184.216.34", "127.0.0.1", "127.0.0.1"]
+    connect, connected = socket.create_connection, []
+
+    def look_up(host: str, port: int, *args: Any, **options: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (addresses.pop(0), port))]
+
+    def to_loopback(address: tuple[str, int], *args: Any, **options: Any) -> socket.socket:
+        connected.append(address)
+        monkeypatch.undo()
+        return connect(("127.0.0.1", address[1]), *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "create_connection", to_loopback)
+    assert "openapi" in answer(of_a_stranger)
+    assert connected == [("93.184.216.34", api.http.server_port)]
+    assert api.last.headers["host"] == f"api.stranger.example:{api.http.server_port}"
+
+
+def test_the_look_up_of_a_strangers_server_ends_with_the_run(
+    api: ApiServer, of_a_stranger: Tool[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel, has_ended = threading.Event(), threading.Event()
+
+    def look_up(*args: Any, **options: Any) -> Any:
+        cancel.set()
+        has_ended.wait(30)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert "the run was cancelled" in answer(of_a_stranger, context=Context(cancel=cancel))
+    has_ended.set()
+    monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=socket.gaierror))
+    with pytest.raises(ToolError, match=r"GET /things was not called: .*the host api\S+ does not exist"):
+        of_a_stranger()
+    assert api.received == []
 
 
 def test_references_to_other_addresses_are_never_fetched(api: ApiServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -64,6 +64,44 @@ def test_half_a_name_is_no_name(name: str) -> None:
         load(name)
 
 
+BROKEN = """
+class Odd:  # in the form of a tool of agno
+    name, parameters = "odd", {}
+
+    @property
+    def entrypoint(self):
+        raise OSError("no such thing")
+
+odd = Odd()
+
+def __getattr__(name):
+    raise RuntimeError(f"no {name}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "cause"),
+    [
+        (".x:y", "a relative name", ImportError),
+        ("fails:x", r"the module can't be imported: SystemExit: 3", SystemExit),
+        ("garbled:x", r"the module can't be imported: SyntaxError", SyntaxError),
+        ("broken:odd", "OSError: no such thing", OSError),
+        ("broken:other", "RuntimeError: no other", RuntimeError),
+        ("odd", "'odd' of the package broken 1.0 can't be used .*OSError: no such thing", OSError),
+    ],
+)
+def test_whatever_a_module_raises_is_told_as_what_can_not_be_loaded(
+    name: str, said: str, cause: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_package(tmp_path, "broken", BROKEN, {"agentkit.tools": {"odd": "broken:odd"}})
+    (tmp_path / "fails.py").write_text("raise SystemExit(3)", "utf-8")
+    (tmp_path / "garbled.py").write_text("def", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load(name)
+    assert isinstance(caught.value.__cause__, cause)
+
+
 @pytest.mark.usefixtures("package")
 def test_the_command_lists_the_tools_of_other_packages_and_reports_what_it_cannot_load() -> None:
     listed = CliRunner().invoke(app, ["tools"])

@@ -98,6 +98,15 @@ def test_servers_are_given_in_three_ways(config: Path, tmp_path: Path) -> None:
     assert [each.label for each in found if isinstance(each, MCP)] == ["good", "bad", "example", "some", "program"]
 
 
+def test_the_command_of_a_server_may_be_longer_than_the_name_of_a_file() -> None:
+    (server,) = mcp_servers([f"npx some-server --config {'x' * 300}"])
+    assert isinstance(server, MCP)
+    assert server.label == "some"
+    for given in ("x" * 300, "a\0b"):
+        with pytest.raises(ConfigurationError, match="there is no such file"):
+            mcp_servers([given])
+
+
 def test_servers_stand_in_the_place_of_the_web_tools(config: Path) -> None:
     assert all(isinstance(each, MCP) for each in load_tools([], None, [str(config)]))
     assert len(load_tools([], None)) == 2
