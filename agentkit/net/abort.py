@@ -17,7 +17,7 @@ from agentkit._forking import freed_by_forks, take_part_in_forks
 
 T = TypeVar("T")
 
-_lock = freed_by_forks(threading.Lock())
+_lock = freed_by_forks(threading.RLock())  # a finalizer that runs in the middle of this may abort another request
 
 
 class _Current(threading.local):
@@ -68,9 +68,9 @@ class AbortableRequest:
                 shut_down(_socket_of(self._connection))
 
     def _use(self, connection: Any) -> None:
+        self._connection = connection  # before it looks: a finalizer may abort it in this thread
         if self.is_aborted:
             raise Aborted
-        self._connection = connection
 
 
 class _Connections:
@@ -127,9 +127,9 @@ def stop_on_abort(stop: Callable[[], object]) -> None:
     if request is None:
         return
     with _lock:
+        request._stop = stop
         if request.is_aborted:
             raise Aborted
-        request._stop = stop
 
 
 def is_aborted() -> bool:

@@ -1,5 +1,6 @@
 """The channel over HTTP: sessions, headers, credentials, redirects, the streams of old servers."""
 
+import gc
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, MCPError, Slow
 from agentkit.mcp.http import Http, streams
 from agentkit.mcp.questions import Question
+from agentkit.net import abort
 from tests.mcp.http_bad import MODERN, SESSION, VERSION, Exchange, HttpBad, event
 from tests.mcp.test_http_faults import call, connected, request
 from tests.support.tls_proxy import serve_tls
@@ -289,6 +291,43 @@ def test_after_close_calls_say_so_and_those_in_flight_end() -> None:
     assert not caught.value.sent
 
 
+def test_the_calls_of_a_closed_channel_leave_no_connection_and_no_thread() -> None:
+    with HttpBad(with_session=False) as server:
+        channel = connected(server)
+        with ThreadPoolExecutor(4) as pool:
+            waiting = [pool.submit(call, channel, "hangs before the headers", False, Patience(60)) for _ in range(4)]
+            until(lambda: len(server.requests) == 4)
+            channel.close()
+            for each in waiting:
+                with pytest.raises(Gone):
+                    each.result(20)
+        until(lambda: server.open_connections() == 0)
+
+
+def test_a_call_that_is_answered_on_the_stream_leaves_no_connection() -> None:
+    streams: list[Exchange] = []
+
+    def get(it: Exchange) -> None:
+        it.begin(kind="text/event-stream")
+        streams.append(it)
+        it.hang()
+
+    def post(it: Exchange) -> bool:
+        if it.request.message.get("method") != "tools/call":
+            return False
+        until(lambda: streams)
+        streams[0].chunk(event(it.text()))
+        it.hang()
+        return True
+
+    with HttpBad(get=get, post=post, capabilities={"tools": {"listChanged": True}}) as server:
+        channel = connected(server)
+        for _ in range(3):
+            assert call(channel, "none", patience=Patience(20))["content"]
+        until(lambda: server.open_connections() <= 2)  # the stream, and one that is kept
+        channel.close()
+
+
 def test_close_waits_for_no_server() -> None:
     with HttpBad() as server:
         channel = connected(server)
@@ -503,6 +542,25 @@ def test_a_channel_that_is_forgotten_leaves_no_connection() -> None:
         channel = connected(server, heard.append)
         until(lambda: heard)
         del channel
+        until(lambda: server.open_connections() == 0)
+
+
+def test_a_channel_may_be_forgotten_in_the_middle_of_the_end_of_another_request() -> None:
+    """The garbage collector may end its stream in a thread that holds the lock of all requests."""
+    with HttpBad(get=sends(CHANGED), capabilities={"tools": {"listChanged": True}}) as server:
+        heard: list[Message] = []
+        channels = [connected(server, heard.append)]
+        until(lambda: heard)
+        done = threading.Event()
+
+        def forget() -> None:
+            with abort._lock:
+                channels.clear()
+                gc.collect()
+            done.set()
+
+        threading.Thread(target=forget, daemon=True).start()
+        assert done.wait(20)
         until(lambda: server.open_connections() == 0)
 
 

@@ -24,8 +24,9 @@ MAX_PROGRESS = 300
 class Call:
     """A request and its answer. One thread waits for it, others work on it.
 
-    flight: its HTTP requests. is_settled: whether there is an answer, or an error. was_accepted: whether the server has
-    begun to answer.
+    flight: its HTTP requests. is_settled: whether there is an answer, or an error. is_ending: whether that has come from
+    the thread that works on it, which is done as soon as it has read the rest of the response. was_accepted: whether
+    the server has begun to answer.
     """
 
     def __init__(self, message: Message, patience: Patience, where: str) -> None:
@@ -34,13 +35,14 @@ class Call:
         self.token = meta_of(message).get("progressToken")
         self.patience = patience
         self.flight = Flight()
-        self.is_settled = self.was_accepted = False
+        self.is_settled = self.is_ending = self.was_accepted = False
         self._where = where
         self._is_left = threading.Event()
         self._outcomes: SimpleQueue[Message | BaseException] = SimpleQueue()
 
-    def settle(self, outcome: Message | BaseException) -> None:
+    def settle(self, outcome: Message | BaseException, is_ending: bool = False) -> None:
         """Give the answer, or the error; the first one counts."""
+        self.is_ending = self.is_ending or is_ending
         self.is_settled = True
         if isinstance(outcome, ToolError):  # its frames would hold the call, and connections, in a circle
             outcome = outcome.with_traceback(None)
@@ -74,9 +76,10 @@ class Call:
         return self.was_accepted or self.flight.was_sent
 
     def leave(self) -> None:
-        """Nobody waits for it any more: end what works on it, but for what only reads the rest of its answer."""
+        """Nobody waits for it any more: end what works on it, but for what only reads the rest of its answer. An answer
+        that came on another stream, and the end of the connection, leave a thread that waits for a response."""
         self._is_left.set()
-        if not self.is_settled:
+        if not self.is_ending:
             self.flight.abort()
 
     def pause(self, seconds: float) -> None:
@@ -137,7 +140,7 @@ class Calls:
 
     def _answered(self, message: Message, to: Call | None) -> bool:
         if to is not None and to.owns(message):
-            to.settle({**message, "id": to.id})
+            to.settle({**message, "id": to.id}, is_ending=True)
             return True
         with self._lock:
             call = self._waiting.get(_key(message.get("id")))

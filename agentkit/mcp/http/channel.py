@@ -202,7 +202,7 @@ class Http:
             raise Gone(f"{self._sender.where} has ended the session", sent=False)
         if problem.status in UNREACHABLE and problem.reported is None:
             raise Gone(problem.message)
-        call.settle({"jsonrpc": "2.0", "id": call.id, "error": problem.as_error()})
+        call.settle({"jsonrpc": "2.0", "id": call.id, "error": problem.as_error()}, is_ending=True)
 
     def _is_old(self, call: Call) -> bool:
         """Whether this is a server of 2024-11-05; then its address for requests is known from now on."""
@@ -302,7 +302,7 @@ class Http:
                     problem = problem_of(response, self._sender)
                     self._fail(call, problem, headers)
                     logger.warning("%s", problem.message)
-                call.settle({})
+                call.settle({}, is_ending=True)
                 finish(response)
         except Aborted:
             pass
