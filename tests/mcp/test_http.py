@@ -16,7 +16,7 @@ import pytest
 import requests
 from requests.auth import AuthBase, HTTPDigestAuth
 
-from agentkit.errors import ConfigurationError
+from agentkit.errors import ConfigurationError, ToolError
 from agentkit.mcp.channel import Message, Patience
 from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, MCPError, Slow
@@ -272,8 +272,13 @@ def test_16_threads_share_a_channel_and_its_connections() -> None:
 
 def test_a_message_that_is_no_json_is_told() -> None:
     channel = Http("http://127.0.0.1:9/", lambda message: None)
-    with pytest.raises(MCPError, match="JSON"):
-        channel.exchange(request("tools/call", value=float("nan")), Patience(5))
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (float("nan"), deep):
+        with pytest.raises(ToolError, match="JSON") as caught:
+            channel.exchange(request("tools/call", value=value), Patience(5))
+        assert not isinstance(caught.value, MCPError)  # the server was not asked
     channel.close()
 
 

@@ -24,9 +24,9 @@ MAX_PROGRESS = 300
 class Call:
     """A request and its answer. One thread waits for it, others work on it.
 
-    flight: its HTTP requests. is_settled: whether there is an answer, or an error. is_ending: whether that has come from
-    the thread that works on it, which is done as soon as it has read the rest of the response. was_accepted: whether
-    the server has begun to answer.
+    flight: its HTTP requests. is_settled: whether there is an answer, or an error. is_ending: whether that is of the
+    thread that works on it, which is done as soon as it has read the rest of the response. was_accepted: whether the
+    server has begun to answer.
     """
 
     def __init__(self, message: Message, patience: Patience, where: str) -> None:
@@ -90,7 +90,7 @@ class Call:
     def owns(self, message: Message) -> bool:
         """Whether a message answers this call. An error may have no id, and some servers make a text of a number."""
         found = message.get("id")
-        return found == self.id or str(found) == str(self.id) or (found is None and "error" in message)
+        return found == self.id or _key(found) == _key(self.id) or (found is None and "error" in message)
 
 
 class Calls:
@@ -182,4 +182,4 @@ def _is_number(value: object) -> bool:
 
 
 def _key(value: object) -> str:
-    return str(value)
+    return str(value) if value is None or isinstance(value, str | int | float) else type(value).__name__
