@@ -120,6 +120,12 @@ def record_owner(connection: Any) -> None:
         request._use(connection)
 
 
+def disown(connection: Any) -> None:
+    """Record that a connection is free for another request: an abort that comes late leaves it alone."""
+    with _lock:
+        connection.owner = None
+
+
 def stop_on_abort(stop: Callable[[], object]) -> None:
     """Have `stop`, which returns at once, called when the request of this thread is aborted: for one that is processed
     in this process, without a connection. Raises Aborted when the request is aborted."""

@@ -21,6 +21,7 @@ from agentkit.mcp.channel import Message, Patience
 from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, MCPError, Slow
 from agentkit.mcp.http import Http, streams
+from agentkit.mcp.http.sending import MAX_COOKIES
 from agentkit.mcp.questions import Question
 from agentkit.net import abort
 from tests.mcp.http_bad import MODERN, SESSION, VERSION, Exchange, HttpBad, event
@@ -208,6 +209,52 @@ def test_what_authorizes_is_in_no_error_log_or_repr(caplog: pytest.LogCaptureFix
             told = f"{caught.value} {channel!r} {caplog.text}"
             assert not any(each in told for each in (SECRET, SECRET[::-1], "pass-word-1"))
         channel.close()
+
+
+def test_a_token_of_auth_is_in_no_error_of_a_successful_response() -> None:
+    def post(it: Exchange) -> bool:
+        it.answer(it.error(-32000, f"bad {it.request.headers['authorization']}"))
+        return True
+
+    with HttpBad(with_session=False, post=post) as server:
+        channel = connected(server, auth=Signed())
+        for streamed in (False, True):
+            with pytest.raises(MCPError, match=r"bad \(key\)$"):
+                call(channel, "none", streamed, Patience(20))
+        channel.close()
+
+
+def test_a_call_is_not_sent_again_when_a_proxy_says_that_the_service_is_unavailable() -> None:
+    def post(it: Exchange) -> bool:
+        it.answer(b"busy", 503, kind="text/plain", Retry_After="0")
+        return True
+
+    with HttpBad(with_session=False, post=post) as server:
+        channel = connected(server)
+        with pytest.raises(Gone, match="503"):
+            call(channel, "none", patience=Patience(20))
+        assert server.methods() == ["tools/call"]
+        with pytest.raises(Gone, match="503"):
+            channel.exchange(request("tools/list"), Patience(20))
+        assert server.methods() == ["tools/call", *["tools/list"] * 3]
+        channel.close()
+
+
+def test_the_cookies_of_a_server_are_sent_back_and_bounded() -> None:
+    def post(it: Exchange) -> bool:
+        count = it.server.count("cookies")
+        it.answer(it.text(), Set_Cookie=f"c{count}={'x' * (5_000 if count == 2 else 1)}")
+        return True
+
+    with HttpBad(with_session=False, post=post) as server:
+        channel = connected(server)
+        for _ in range(MAX_COOKIES + 5):
+            call(channel, "none", patience=Patience(20))
+        channel.close()
+        sent = server.requests[-1].headers["cookie"].split("; ")
+    assert "c1=x" in sent
+    assert len(sent) == MAX_COOKIES
+    assert not any(each.startswith("c2=") for each in sent)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

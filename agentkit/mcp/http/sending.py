@@ -23,7 +23,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.mcp.errors import Gone, MCPError, Slow
 from agentkit.mcp.headers import checked_headers
 from agentkit.mcp.secrets import keys_in_url
-from agentkit.net.abort import AbortableRequest, record_owner
+from agentkit.net.abort import AbortableRequest, disown, record_owner
 from agentkit.net.drain import drain
 from agentkit.net.keys import blotted_all
 from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
@@ -95,6 +95,7 @@ class _Pool(TrackingPool):
     def _put_conn(self, conn: Any) -> None:
         if conn is not None:
             conn.idle_since = time.monotonic()
+            disown(conn)
         super()._put_conn(conn)  # type: ignore[misc]
 
 

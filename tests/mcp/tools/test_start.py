@@ -222,6 +222,8 @@ BAD: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
     "cwd of an address": (("https://a/b",), {"cwd": "."}, "is for a command"),
     "a header that is none": (("https://a/b",), {"headers": {"A b": "c"}}, "'A b' is not the name of a header"),
     "a header of two lines": (("https://a/b",), {"headers": {"A": "sesame\nB: c"}}, "A contains a line break"),
+    "a header of another alphabet": (("https://a/b",), {"headers": {"A": "Bearer é sesame"}}, "can't be sent"),
+    "a header of our own": (("https://a/b",), {"headers": {"Accept": "sesame"}}, "leave it out"),
     "headers in a list": (("https://a/b",), {"headers": ["A"]}, "a mapping of texts"),
     "auth that is none": (("https://a/b",), {"auth": ("user", "password")}, "auth=...): a function, not tuple"),
     "ask that is none": (("s",), {"ask": True}, "ask=...): a function, not bool"),
