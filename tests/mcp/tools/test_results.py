@@ -246,7 +246,8 @@ def test_a_large_structured_content_is_not_compared_with_the_text(monkeypatch: p
     monkeypatch.setattr(content, "MAX_COMPARED", 20)
     says_all = {**text("a a a a a a a a"), "structuredContent": ["a"] * 8}
     assert value_of(says_all, "it") == "a a a a a a a a"
-    for many in (["a"] * 8 + [[]] * 20, ["a" * 30]):
+    large: list[list[Any]] = [["a"] * 8 + [[]] * 20, ["a" * 30]]
+    for many in large:
         assert str(value_of({**says_all, "structuredContent": many}, "it")).endswith(json.dumps(many))
 
 
