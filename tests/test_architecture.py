@@ -38,8 +38,8 @@ LAYERS = [
     ["net.pacing"],
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
-        "testing.redaction",
     ],
+    ["testing.redaction", "mcp.secrets"],
     ["net.charset", "net.media_type", "net.content_coding", "net.refresh", "net.page_cache", "net.url_guard"],
     ["net.pinned"],
     ["net.fetch"],
@@ -83,7 +83,7 @@ LAYERS = [
     ["tooling.results", "tooling.long_results", "tooling.checked_types"],
     ["tooling.outcome"],
     [
-        *("mcp.errors", "mcp.channel", "mcp.command", "mcp.lines", "mcp.param_headers", "mcp.commented_json"),
+        *("mcp.errors", "mcp.channel", "mcp.headers", "mcp.lines", "mcp.param_headers", "mcp.commented_json"),
         *("mcp.lost_session", "mcp.progress", "mcp.json_size"),
     ],
     ["mcp.pipes", "mcp.calls", "mcp.questions", "mcp.handshake", "mcp.http.sending", "mcp.oauth.asking"],

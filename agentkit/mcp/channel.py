@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from agentkit._text import json_bytes
+from agentkit.errors import ToolError
+
 Message = Mapping[str, Any]
 """A JSON-RPC message."""
 
@@ -16,6 +19,14 @@ progress. Called by threads of the channel; must not wait."""
 
 TOTAL = 10
 """A call that shows progress may take this many times its timeout."""
+
+
+def encoded(message: Message) -> bytes:
+    """A message as it is sent. Raises ToolError for one that is not JSON."""
+    try:
+        return json_bytes(message)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ToolError(f"the arguments can't be sent to the server as JSON: {error}") from None
 
 
 class Patience:
@@ -88,7 +99,8 @@ class Channel(Protocol):
         notification with the request's token is told to `patience`. When time is up the server is told that the request
         is cancelled. headers: for a channel over HTTP.
 
-        Raises Gone when the connection has ended or ends meanwhile, Slow when time is up.
+        Raises Gone when the connection has ended or ends meanwhile, Slow when time is up, ToolError for a message that
+        is not JSON.
         """
         ...
 

@@ -22,8 +22,8 @@ from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit._text import short_repr
 from agentkit.errors import AgentkitError, ConfigurationError
 from agentkit.mcp.channel import Channel, Heard, Patience
-from agentkit.mcp.errors import Gone, MCPError, Slow
-from agentkit.mcp.handshake import INVALID_ANSWER, METHOD_NOT_FOUND, Introduction, Server
+from agentkit.mcp.errors import METHOD_NOT_FOUND, PAGE_REQUIRED, Gone, MCPError, Slow
+from agentkit.mcp.handshake import INVALID_ANSWER, Introduction, Server
 from agentkit.mcp.in_flight import InFlight
 from agentkit.mcp.inbox import Inbox
 from agentkit.mcp.json_size import size_of
@@ -43,7 +43,6 @@ MAX_PAGES_SIZE, MAX_CURSOR = 32_000_000, 10_000
 """Characters of all pages of a list, and of the cursor of the next one."""
 MAX_ROUNDS = 10
 """How often a server may ask for more in one call."""
-PAGE_REQUIRED = -32042
 FIRST_PAUSE, MAX_PAUSE = 0.05, 0.25
 """Seconds before a request is sent again that a server has put off, without a question."""
 DOUBT = "it is not known whether the call had an effect"
@@ -294,7 +293,7 @@ class Client(Closable):
             for number, page in enumerate(pages)
             if isinstance(page, dict)
         }
-        return all(answer["action"] == "accept" for answer in self._answers(requests, call).values())
+        return bool(requests) and all(answer["action"] == "accept" for answer in self._answers(requests, call).values())
 
     def _answers(self, questions: Mapping[str, Any], call: "_Call") -> dict[str, Any]:
         answers = {}

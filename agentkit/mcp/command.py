@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agentkit._text import short_repr
 from agentkit.errors import ConfigurationError
+from agentkit.mcp.secrets import keys_in_words
 
 _PASSED_ON = frozenset(
     [
@@ -23,7 +24,7 @@ _PASSED_ON_BEGINNINGS = ("LC_", "XDG_", "DYLD_")
 """Environment variables that programs need to find what is installed, where they may write, and the network. A server
 is somebody else's program: it gets no key that it is not given."""
 SECRET_LENGTH = 6
-"""Fewest characters of a value of `env` that is masked in what the server writes."""
+"""Fewest characters of what is masked in what the server writes."""
 
 
 class Command:
@@ -44,6 +45,8 @@ class Command:
     ) -> None:
         self.words = _words(command)
         self.env = _variables(env)
+        secrets = {*self.env.values(), *keys_in_words(self.words[1:])}
+        self._secrets = sorted((each for each in secrets if len(each) >= SECRET_LENGTH), key=len, reverse=True)
         if cwd is not None and not isinstance(cwd, str | os.PathLike):
             raise ConfigurationError(f"cwd={short_repr(cwd)}: the path of a folder")
         self.cwd = None if cwd is None else os.path.expanduser(os.fspath(cwd))
@@ -87,12 +90,20 @@ class Command:
             yield os.path.join(self.cwd, program)
         yield program
 
-    def masked(self, text: str) -> str:
-        """A text of the server without the values of `env`, which may be keys."""
-        for value in sorted(self.env.values(), key=len, reverse=True):
-            if len(value) >= SECRET_LENGTH:
-                text = text.replace(value, "***")
+    def masked(self, text: str, is_cut: bool = False) -> str:
+        """A text of the server without the values of `env`, which may be keys, and the keys among the arguments.
+        is_cut: whether it is the end of a text; then it may begin with a part of a key, which is left out."""
+        if is_cut:
+            text = text.lstrip("\ufffd")  # of the rest of a character
+            text = text[max((_shared(each, text) for each in self._secrets), default=0) :]
+        for each in self._secrets:
+            text = text.replace(each, "***")
         return text
+
+
+def _shared(secret: str, text: str) -> int:
+    """With how many characters of the end of a secret a text begins."""
+    return next((count for count in range(len(secret) - 1, 0, -1) if text.startswith(secret[-count:])), 0)
 
 
 def _words(command: object) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Whatever a server sends has a text: what can't be shown is named, with its type 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from agentkit._text import cut, in_a_line, joined_surrogates, shown
@@ -23,7 +23,8 @@ MAX_IMAGES = 20
 MAX_LINE = 300
 """Maximum characters of a name, an address or a description in a note."""
 MAX_COMPARED = 1_000_000
-"""Maximum characters of a text that is compared with the structured content."""
+"""Maximum characters of a text that is compared with the structured content, and maximum characters and values of
+that."""
 
 _TEXT_TYPES = re.compile(r"text/|.*[/+](?:json|xml|yaml|toml|javascript|typescript|sql|x-sh|x-yaml)\Z", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
@@ -121,7 +122,7 @@ class _Parts:
         if not isinstance(resource, Mapping):
             self._note(f"a resource that has no contents: {shown(resource, MAX_LINE)}")
             return
-        uri, kind = in_a_line(str(resource.get("uri") or ""), MAX_LINE), resource.get("mimeType")
+        uri, kind = in_a_line(words_of(resource.get("uri")), MAX_LINE), resource.get("mimeType")
         heading = f"[{uri}]\n" if with_heading and uri else ""
         if isinstance(resource.get("text"), str):
             self._text(heading + resource["text"])
@@ -187,9 +188,10 @@ def _with_structured(parts: _Parts, structured: Any) -> Any:
     if len(text) <= MAX_COMPARED:
         if parts.only_texts and _is_text_of(parts.texts, structured):
             return text
-        if parts.only_texts and _is_json_of(parts.texts, structured):
+        leaves = _leaves(structured)
+        if leaves is not None and parts.only_texts and _is_json_of(parts.texts, structured):
             return structured
-        if _says_all(text, structured):
+        if leaves is not None and _says_all(text, leaves):
             return parts.value()
     parts.add_all(_as_json(structured))
     return parts.value()
@@ -214,7 +216,10 @@ def _is_json_of(texts: list[str], structured: Any) -> bool:
     if isinstance(structured, Mapping) and len(structured) == 1:
         forms += structured.values()
     read = [_json(text) for text in texts]
-    return any(read == [form] or read == form for form in forms)
+    try:
+        return any(read == [form] or read == form for form in forms)
+    except RecursionError:
+        return False
 
 
 def _json(text: str) -> Any:
@@ -224,22 +229,27 @@ def _json(text: str) -> Any:
         return text
 
 
-def _says_all(text: str, structured: Any) -> bool:
+def _says_all(text: str, leaves: list[str]) -> bool:
     """Whether each word of the values stands in the text, as often: the text is a form of them for people."""
     words = Counter(_WORD.findall(text.casefold()))
-    try:
-        needed = Counter(word for leaf in _leaves(structured) for word in _WORD.findall(leaf.casefold()))
-    except RecursionError:
-        return False
+    needed = Counter(word for leaf in leaves for word in _WORD.findall(leaf.casefold()))
     return bool(needed) and all(words[word] >= count for word, count in needed.items())
 
 
-def _leaves(value: Any) -> Iterable[str]:
-    if isinstance(value, Mapping | list):
-        for each in value.values() if isinstance(value, Mapping) else value:
-            yield from _leaves(each)
-    else:
-        yield value if isinstance(value, str) else json.dumps(value)
+def _leaves(value: Any) -> list[str] | None:
+    """The values that hold no others, as texts; None when that is too much to be compared with a text."""
+    left, waiting, found = MAX_COMPARED, [value], []
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Mapping | list):
+            waiting += each.values() if isinstance(each, Mapping) else each
+        else:
+            found.append(each if isinstance(each, str) else json.dumps(each))
+            left -= len(found[-1])
+        left -= 1
+        if left < len(waiting):
+            return None
+    return found
 
 
 def _link(part: Mapping[str, Any]) -> str:
@@ -287,7 +297,12 @@ def _size_of(data: Any) -> str:
 
 def _said(value: Any) -> str:
     """A value of the server as a part of a line."""
-    return in_a_line(str(value), MAX_LINE) if value is not None else "of no type"
+    return in_a_line(words_of(value), MAX_LINE) if value is not None else "of no type"
+
+
+def words_of(value: Any) -> str:
+    """A value of the server that should be a text, as one; "" for none."""
+    return value if isinstance(value, str) else "" if value is None else shown(value, MAX_LINE)
 
 
 def _base_name(uri: str) -> str:

@@ -10,6 +10,11 @@ from typing import Any
 
 from agentkit.errors import ToolError
 
+METHOD_NOT_FOUND = -32601
+"""The code of JSON-RPC for a request that the other side does not know."""
+PAGE_REQUIRED = -32042
+"""The code of an error whose data names pages that a person has to visit (2025-11-25)."""
+
 
 class Gone(ToolError):
     """The connection to the server has ended. status: its exit status (negative: killed by that signal), None for a

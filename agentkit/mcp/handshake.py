@@ -5,15 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit._text import cut
+from agentkit._text import cut, shown
 from agentkit.mcp.channel import Channel, Message, Patience
-from agentkit.mcp.errors import MCPError, Slow
+from agentkit.mcp.errors import METHOD_NOT_FOUND, MCPError, Slow
 
 MODERN = ("2026-07-28",)
 """Versions without a handshake: each request says what it needs."""
 HANDSHAKE = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07")
 """Versions that begin with "initialize", the newest first."""
-METHOD_NOT_FOUND = -32601
 UNSUPPORTED_VERSION = -32022
 INVALID_ANSWER = -32603
 DISCOVER_SECONDS = 3.0
@@ -181,4 +180,4 @@ def _object(value: object) -> Mapping[str, Any]:
 
 
 def _told(value: object) -> str:
-    return cut(value if isinstance(value, str) else repr(value), MAX_MESSAGE)
+    return cut(value if isinstance(value, str) else shown(value, MAX_MESSAGE), MAX_MESSAGE)

@@ -5,13 +5,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agentkit._text import in_a_line
+from agentkit._text import in_a_line, shown
 from agentkit.mcp.connection import Connection
 from agentkit.mcp.param_headers import problem
 from agentkit.mcp.resources import resource_tool
 from agentkit.mcp.schemas import UnusableSchemaError, usable
 from agentkit.mcp.server_tool import (
     CONTEXT,
+    MAX_NAME,
     Entry,
     ServerCall,
     ServerTool,
@@ -67,7 +68,11 @@ class Lister:
         for entry in entries:
             name = entry.get("name")
             if not isinstance(name, str) or not name or name in seen:
-                self._tell(str(name), "it has no name of its own", is_left_out=True)
+                self._tell(
+                    name if isinstance(name, str) else shown(name, MAX_NAME),
+                    "it has no name of its own",
+                    is_left_out=True,
+                )
                 continue
             seen.add(name)
             try:
@@ -100,4 +105,7 @@ class Lister:
 def _key(tool: ServerTool) -> str:
     """What makes two tools the same."""
     entry = tool.function.entry if isinstance(tool.function, ServerCall) else tool.description
-    return json.dumps([tool.name, entry], sort_keys=True)
+    try:
+        return json.dumps([tool.name, entry], sort_keys=True)
+    except RecursionError:
+        return f"{tool.name} {id(tool)}"

@@ -31,11 +31,6 @@ _MAP = frozenset(("patternProperties", "dependentSchemas", "$defs", "definitions
 Path = tuple[str, ...]
 
 
-def is_valid(tool: Mapping[str, Any]) -> bool:
-    """Whether the declarations of a tool, as its server describes it, keep the rules."""
-    return not problem(tool)
-
-
 def problem(tool: Mapping[str, Any]) -> str:
     """What is wrong with the declarations of a tool, for a warning; "" when they keep the rules."""
     seen: set[str] = set()

@@ -61,7 +61,7 @@ class Process:
         self._command, self._on_output, self._on_end = command, on_output, on_end
         self._owner = os.getpid()
         self._stderr = bytearray()
-        self._is_closing = threading.Event()
+        self._is_closing = self._is_cut = False
         self._last_output = time.monotonic()
         self._popen = _started(command)
         try:
@@ -96,7 +96,7 @@ class Process:
     def ask_to_end(self) -> None:
         """Let the keeper end the process; waits for nothing. Nothing in a forked child, which shares the pipes."""
         if os.getpid() == self._owner:
-            self._is_closing.set()
+            self._is_closing = True  # no Event, whose lock the thread may hold in which a finalizer calls this
             self._outputs.wake()
 
     def end(self) -> None:
@@ -138,9 +138,9 @@ class Process:
 
     def _read(self) -> None:
         """Read until the output ends, or the process is to end."""
-        while not self._outputs.is_over and not self._is_closing.is_set():
+        while not self._outputs.is_over and not self._is_closing:
             self._outputs.next(None)
-        if not self._is_closing.is_set():
+        if not self._is_closing:
             self._has_ended_within(STATUS_SECONDS)
             self._drain()
 
@@ -152,6 +152,7 @@ class Process:
         self._stderr += data
         if len(self._stderr) > STDERR_BYTES:
             del self._stderr[: -STDERR_BYTES // 2]
+            self._is_cut = True
 
     def _has_ended_within(self, seconds: float) -> bool:
         """Wait until the process ends; it may write meanwhile."""
@@ -170,13 +171,13 @@ class Process:
 
     def _gone(self) -> Gone:
         status = self._popen.poll()
-        text = self._command.masked(bytes(self._stderr).decode("utf-8", "replace"))
+        text = self._command.masked(bytes(self._stderr).decode("utf-8", "replace"), self._is_cut)
         lines = [line for line in text.splitlines() if line.strip()]
-        if status is None and self._is_closing.is_set():
+        if status is None and self._is_closing:
             what = "the connection to the server was closed"
         else:
             what = f"the server has ended ({_how(status)})"
-        if lines and not (self._is_closing.is_set() and status is None):
+        if lines and not (self._is_closing and status is None):
             told = "\n".join(lines[-TOLD_LINES:])
             what += f". The end of its standard error:\n{without_paths(cut(told[-TOLD_CHARACTERS:], TOLD_CHARACTERS))}"
         return Gone(what, status, "\n".join(lines[-STDERR_LINES:]))

@@ -5,14 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agentkit._text import json_text
+from agentkit._text import json_text, shown
 from agentkit.errors import ToolError
-from agentkit.mcp.errors import MCPError
+from agentkit.mcp.errors import METHOD_NOT_FOUND, MCPError
 from agentkit.tooling.error_log import log_raised
 
 logger = logging.getLogger("agentkit")
-
-METHOD_NOT_FOUND = -32601
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,10 @@ def answer_to_request(
     if method == "ping":
         return {}
     if method != "elicitation/create":
-        raise MCPError(f"the client does not support {str(method)[:80]}", METHOD_NOT_FOUND)
+        raise MCPError(
+            f"the client does not support {method[:80] if isinstance(method, str) else shown(method, 80)}",
+            METHOD_NOT_FOUND,
+        )
     question = question_of(params if isinstance(params, dict) else {}, server)
     return dict(DECLINE) if question is None else answer(question)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.mcp.connection import Connection
-from agentkit.mcp.content import resource_value
+from agentkit.mcp.content import resource_value, words_of
 from agentkit.mcp.errors import MCPError
-from agentkit.mcp.server_tool import CONTEXT, ServerTool
+from agentkit.mcp.server_tool import CONTEXT, ServerTool, unused
 from agentkit.tools import Context
 
 NAME = "read_resource"
@@ -60,7 +60,7 @@ def resource_tool(server: Connection, taken: Collection[str], end: float) -> Ite
         return
     if known:
         label = server.settings.label
-        name = NAME if NAME not in taken else f"{NAME}_of_{label}"
+        name = NAME if NAME not in taken else unused(f"{NAME}_of_{label}", taken, label)
         yield ServerTool(
             name, _description(label, known), _PARAMETERS, ResourceCall(server), context=CONTEXT, read_only=True
         )
@@ -74,6 +74,6 @@ def _description(label: str, known: list[dict[str, Any]]) -> str:
 
 
 def _line(resource: Mapping[str, Any]) -> str:
-    uri = resource.get("uri") or resource.get("uriTemplate")
-    about = resource.get("description") or resource.get("title") or resource.get("name")
+    uri = words_of(resource.get("uri") or resource.get("uriTemplate"))
+    about = words_of(resource.get("description") or resource.get("title") or resource.get("name"))
     return in_a_line(f"- {uri}: {about}" if about else f"- {uri}", MAX_LINE)

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from agentkit.mcp.connection import Connection
@@ -129,7 +129,7 @@ def shown_names(names: Iterable[str]) -> dict[str, str]:
     taken = set(made)
     for name in given:
         if name not in made:
-            made[name] = _unused(name, taken)
+            made[name] = unused(_plain(name), taken, name)
             taken.add(made[name])
     return made
 
@@ -139,11 +139,20 @@ def prefixed_name(prefix: str, name: str) -> str:
     return _within_limit(f"{prefix}{name}")
 
 
-def _unused(name: str, taken: set[str]) -> str:
+def unused(shown: str, taken: Collection[str], name: str) -> str:
+    """A name for the tool `name` that is not taken: this one, or one made of it."""
+    made, count = shown, 0
+    while made in taken:
+        made = _marked(shown, f"{name}{count or ''}")
+        count += 1
+    return made
+
+
+def _plain(name: str) -> str:
+    """A name of the characters that models accept."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")
     short = plain if name.isascii() and plain else _marked(plain or "tool", name)
-    short = _within_limit(short)
-    return short if short not in taken else _marked(short, name)
+    return _within_limit(short)
 
 
 def _within_limit(name: str) -> str:

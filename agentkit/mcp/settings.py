@@ -12,13 +12,13 @@ from agentkit._text import short_repr, without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.channel import Channel, Heard
 from agentkit.mcp.command import Command
+from agentkit.mcp.headers import checked_headers
 from agentkit.mcp.questions import Ask
 from agentkit.net.stored_keys import mcp_tokens_file
 from agentkit.tooling.pickling import Part, check
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ADDRESS = re.compile(r"(?:localhost|(?:[\w-]+\.)+[\w-]+|\[[0-9a-fA-F:]+\])(?::\d+)?(?:/\S*)?", re.ASCII)
-_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _RUNNERS = frozenset(
     (
         "npx",
@@ -150,7 +150,7 @@ class Settings:
             value = getattr(self, option)
             if value is not None and not callable(value) and not (option == "auth" and value == STORED):
                 raise ConfigurationError(f"MCP({option}=...): a function, not {type(value).__name__}")
-        _check_headers(self.headers)
+        checked_headers(self.headers)
 
     def _check_where(self) -> None:
         """Check that an option fits the kind of server."""
@@ -190,24 +190,9 @@ def _check_command(server: Any) -> None:
         )
 
 
-def _check_headers(headers: Any) -> None:
-    """Raise ConfigurationError for headers that can't be sent; no value is shown."""
-    if headers is None:
-        return
-    if not isinstance(headers, Mapping):
-        raise ConfigurationError(f"MCP(headers=...): a dict of texts, not {type(headers).__name__}")
-    for name, value in headers.items():
-        if not isinstance(name, str) or not _HEADER.fullmatch(name):
-            raise ConfigurationError(f"MCP(headers=...): {short_repr(name)} is not the name of a header")
-        if not isinstance(value, str) or re.search(r"[\r\n\0]", value):
-            raise ConfigurationError(f"MCP(headers=...): the value of {name} must be a text without line breaks")
-
-
 def _host_of(url: str) -> str:
     host = urlsplit(url.strip()).hostname or ""
-    parts = [
-        part for part in host.split(".") if part not in ("www", "mcp", "api", "com", "org", "net", "io", "dev", "ai")
-    ]
+    parts = [part for part in host.split(".") if part not in _NO_NAMES]
     return parts[-1] if parts and not host.replace(".", "").isdecimal() else host
 
 

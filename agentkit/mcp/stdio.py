@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from agentkit._closing import Closable
 from agentkit._forking import notice_fork
-from agentkit._text import json_bytes
-from agentkit.errors import ToolError
 from agentkit.mcp.calls import Calls, wait_for_answer
-from agentkit.mcp.channel import Heard, Message, Patience
+from agentkit.mcp.channel import Heard, Message, Patience, encoded
 from agentkit.mcp.command import Command
-from agentkit.mcp.errors import Gone
+from agentkit.mcp.errors import PAGE_REQUIRED, Gone
 from agentkit.mcp.process import Process
+from agentkit.mcp.secrets import without_keys
 
 NOT_CANCELLED = ("initialize", "server/discover")
 """Requests that no server knows to be cancelled: it may not have got ready yet."""
@@ -22,10 +21,7 @@ NOTICE_SECONDS = 0.7
 
 
 def _line_of(message: Message) -> bytes:
-    try:
-        return json_bytes(message) + b"\n"
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ToolError(f"the arguments can't be sent to the server: {error}") from None
+    return encoded(message) + b"\n"
 
 
 class Stdio(Closable):
@@ -75,14 +71,14 @@ class Stdio(Closable):
         return str(self._calls.gone or "")
 
     def exchange(self, message: Message, patience: Patience, headers: Mapping[str, str] | None = None) -> Message:
-        """See `Channel`. Raises ToolError for a message that is not JSON."""
+        """See `Channel`."""
         self._check_process()
         line = _line_of(message)
         number = message["id"]
         answers = self._calls.expect(number)
         try:
             self._process.input.write(line, patience)
-            return wait_for_answer(answers, patience, self._process.end_if_ended)
+            return self._masked(wait_for_answer(answers, patience, self._process.end_if_ended))
         except Gone as gone:
             raise self._whole(gone) from None
         except BaseException:  # Slow, Ctrl-C
@@ -107,6 +103,17 @@ class Stdio(Closable):
         notice_fork()
         if os.getpid() != self._owner:
             raise Gone("the connection belongs to the parent of this process", sent=False)
+
+    def _masked(self, answer: Message) -> Message:
+        """An answer whose error does not repeat what the server was started with. The addresses of pages to visit stay
+        as they are."""
+        error = answer.get("error")
+        if error is None:
+            return answer
+        masked = without_keys(error, self._command.masked)
+        if isinstance(error, dict) and error.get("code") == PAGE_REQUIRED:
+            masked["data"] = error.get("data")
+        return {**answer, "error": masked}
 
     def _cancel(self, message: Message) -> None:
         if message["method"] not in NOT_CANCELLED:

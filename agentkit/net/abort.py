@@ -17,7 +17,7 @@ from agentkit._forking import freed_by_forks, take_part_in_forks
 
 T = TypeVar("T")
 
-_lock = freed_by_forks(threading.Lock())
+_lock = freed_by_forks(threading.RLock())  # a finalizer that runs in the middle of this may abort another request
 
 
 class _Current(threading.local):
@@ -68,9 +68,9 @@ class AbortableRequest:
                 shut_down(_socket_of(self._connection))
 
     def _use(self, connection: Any) -> None:
+        self._connection = connection  # before it looks: a finalizer may abort it in this thread
         if self.is_aborted:
             raise Aborted
-        self._connection = connection
 
 
 class _Connections:
@@ -120,6 +120,12 @@ def record_owner(connection: Any) -> None:
         request._use(connection)
 
 
+def disown(connection: Any) -> None:
+    """Record that a connection is free for another request: an abort that comes late leaves it alone."""
+    with _lock:
+        connection.owner = None
+
+
 def stop_on_abort(stop: Callable[[], object]) -> None:
     """Have `stop`, which returns at once, called when the request of this thread is aborted: for one that is processed
     in this process, without a connection. Raises Aborted when the request is aborted."""
@@ -127,9 +133,9 @@ def stop_on_abort(stop: Callable[[], object]) -> None:
     if request is None:
         return
     with _lock:
+        request._stop = stop
         if request.is_aborted:
             raise Aborted
-        request._stop = stop
 
 
 def is_aborted() -> bool:

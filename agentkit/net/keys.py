@@ -1,6 +1,7 @@
-"""API keys: what can't be one, and keeping them out of error messages."""
+"""API keys: what can't be one, the names of fields that hold one, and keeping them out of error messages."""
 
 import re
+from collections.abc import Iterable
 
 from agentkit.errors import ConfigurationError
 
@@ -13,6 +14,20 @@ _TYPOGRAPHIC_QUOTES = (
 _QUOTES = "\"'`"
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
 _SCHEME = re.compile(r"(bearer|basic|token|authorization|x-api-key)\s*[:\s]", re.IGNORECASE)
+
+_WORDS = "token|secret|password|passwd|passphrase|pwd|auth|authorization|credential|jwt|cookie"
+_SECRET_FIELD = re.compile(
+    rf"(?:^|_)(?:(?:{_WORDS})s?|(?:api|access|secret|private|auth|signing|encryption|subscription|license)_?keys?"
+    r"|(?:api|access|refresh|auth|id|session|bearer|client|user)(?:token|secret|password)s?)$"
+)
+_SECRET_PARAMETER = re.compile(r"(?:^|_)(?:key|sig|signature)$")
+_TEXT_TOKEN = re.compile(
+    r"(?:^|_)tokens$|(?:bos|eos|eot|eom|unk|pad|sep|cls|mask|decoded|stop|special|text|image|audio|video|next|page"
+    r"|continuation|first|last|start|end)_token$"
+)
+"""Tokens of a text and of a list's pages: no secrets."""
+_SECRET_TOKENS = re.compile(r"(?:^|_)(?:access|refresh|auth|api|session|bearer|id)_tokens$")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def checked_key(key: object, where: str, *, spaces: bool = False) -> str | None:
@@ -63,3 +78,23 @@ def repeats(text: str, key: str) -> bool:
 def blotted(text: str, key: str) -> str:
     """Return the text with "(key)" in place of a key that is a secret."""
     return text.replace(key, "(key)") if len(key) >= MIN_SECRET else text
+
+
+def blotted_all(text: str, keys: Iterable[str]) -> str:
+    """The same for several keys, of which one may be a part of another."""
+    for key in sorted(set(keys), key=len, reverse=True):
+        text = blotted(text, key)
+    return text
+
+
+def is_secret_name(name: str, in_url: bool = False) -> bool:
+    """Whether a field of that name holds a secret: api_key, accessToken, client-secret, password, Authorization...
+
+    in_url: whether it is a parameter of a URL, where "key" and "sig" are secrets too.
+    """
+    plain = re.sub(r"[-.\s]+", "_", _CAMEL.sub("_", name)).lower().strip("_")
+    if _SECRET_TOKENS.search(plain):
+        return True
+    if _TEXT_TOKEN.search(plain):
+        return False
+    return bool(_SECRET_FIELD.search(plain) or (in_url and _SECRET_PARAMETER.search(plain)))

@@ -9,21 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-REDACTED = "SECRET"
+from agentkit.net.keys import is_secret_name
 
-_WORDS = "token|secret|password|passwd|passphrase|pwd|auth|authorization|credential|jwt|cookie"
-_SECRET_FIELD = re.compile(
-    rf"(?:^|_)(?:(?:{_WORDS})s?|(?:api|access|secret|private|auth|signing|encryption|subscription|license)_?keys?"
-    r"|(?:api|access|refresh|auth|id|session|bearer|client|user)(?:token|secret|password)s?)$"
-)
-_SECRET_PARAMETER = re.compile(r"(?:^|_)(?:key|sig|signature)$")
-_TEXT_TOKEN = re.compile(
-    r"(?:^|_)tokens$|(?:bos|eos|eot|eom|unk|pad|sep|cls|mask|decoded|stop|special|text|image|audio|video|next|page"
-    r"|continuation|first|last|start|end)_token$"
-)
-"""Tokens of a text and of a list's pages: no secrets."""
-_SECRET_TOKENS = re.compile(r"(?:^|_)(?:access|refresh|auth|api|session|bearer|id)_tokens$")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+REDACTED = "SECRET"
 
 _NAME = r"""(?P<quote>\\{0,7}["'])(?P<name>[^"'\\\s]{2,60})(?P=quote)"""
 _FIELD = re.compile(_NAME + r"\s*:\s*(?P<list>\[\s*)?(?P=quote)")
@@ -40,19 +28,6 @@ _PART = re.compile(
 )
 _ELEMENT = re.compile(r"(?P<begin><(?P<name>[A-Za-z][\w.:-]{1,60})>)(?P<value>[^<]+)(?=</)")
 _BEARER = re.compile(r"(?P<begin>\b[Bb]earer\s+)[A-Za-z0-9._~+/-]{20,}=*")
-
-
-def is_secret_name(name: str, in_url: bool = False) -> bool:
-    """Whether a field of that name holds a secret: api_key, accessToken, client-secret, password, Authorization...
-
-    in_url: whether it is a parameter of a URL, where "key" and "sig" are secrets too.
-    """
-    plain = re.sub(r"[-.\s]+", "_", _CAMEL.sub("_", name)).lower().strip("_")
-    if _SECRET_TOKENS.search(plain):
-        return True
-    if _TEXT_TOKEN.search(plain):
-        return False
-    return bool(_SECRET_FIELD.search(plain) or (in_url and _SECRET_PARAMETER.search(plain)))
 
 
 class Redaction:

@@ -562,6 +562,21 @@ def test_a_call_that_is_refused_until_a_person_has_visited_a_page_is_made_then()
     assert [question.url for question in asked] == [PAGE["url"]]
 
 
+def test_a_call_that_is_refused_until_nobody_has_visited_anything_is_not_sent_again() -> None:
+    calls: list[str] = []
+
+    def server(message: Mapping[str, Any]) -> Any:
+        if message["method"] == "tools/call":
+            calls.append(message["method"])
+            raise MCPError("sign in first", -32042, {"elicitations": ["x"]})
+        return MODERN
+
+    client, _ = played(server)
+    with pytest.raises(MCPError, match="sign in first"):
+        client.call_tool("pay", {}, ask=lambda question: True)
+    assert calls == ["tools/call"]
+
+
 def test_a_call_for_which_there_is_no_time_is_not_sent(tmp_path: Path) -> None:
     note = tmp_path / "note"
     with bad(note=str(note)) as client:

@@ -11,7 +11,8 @@ import pytest
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.client import Client
 from agentkit.mcp.command import Command
-from agentkit.mcp.errors import Gone
+from agentkit.mcp.errors import Gone, MCPError
+from agentkit.mcp.process import STDERR_BYTES
 from agentkit.mcp.stdio import Stdio
 from tests.mcp.servers import bad_command, client_of, text_of
 
@@ -138,3 +139,52 @@ def test_a_key_of_a_server_is_in_no_error_and_no_repr() -> None:
         client.server()
     assert "tok-12345678" not in caught.value.stderr
     assert "tok-12345678" not in repr((client, Command(["x", "--key", "tok-12345678"], {"TOKEN": "tok-12345678"})))
+
+
+REPEATS = """
+import json, os, sys
+for line in sys.stdin:
+    told = f"401: bad key {os.environ['TOKEN']} or {sys.argv[2]}"
+    error = {"code": -32000, "message": told, "data": {"said": [told]}}
+    print(json.dumps({"jsonrpc": "2.0", "id": json.loads(line)["id"], "error": error}), flush=True)
+"""
+
+
+def test_a_key_of_a_server_is_in_no_error_that_it_answers_with() -> None:
+    command = Command([sys.executable, "-ISc", REPEATS, "--api-key", "key-87654321"], {"TOKEN": "tok-12345678"})
+    with of_command(command) as client, pytest.raises(MCPError, match="401: bad key") as caught:
+        client.server()
+    assert str(caught.value).endswith("401: bad key *** or ***")
+    assert caught.value.data == {"said": ["401: bad key *** or ***"]}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--api-key=sesame99"],
+        ["--token", "sesame99"],
+        ["-e", "GITHUB_TOKEN=sesame99"],
+        ["--header", "X-Own:sesame99"],
+        ["--header", "Authorization: Bearer sesame99"],
+        ["Bearer sesame99"],
+        ["postgresql://user:sesame99@host/db"],
+        ["https://host/mcp?api_key=sesame99"],
+        ["sesame99sesame99sesame99"],
+    ],
+    ids=" ".join,
+)
+def test_a_key_among_the_arguments_is_masked(words: list[str]) -> None:
+    assert "sesame" not in Command(["server", *words]).masked(f"cannot sign in with {words[-1]}")
+
+
+def test_other_arguments_are_not_masked() -> None:
+    words = ["-y", "@scope/server-files@2025.1.14", "--root", "/home/me/data-2025-01-02-03", "--level=debugging"]
+    assert Command(["npx", *words]).masked(" ".join(words)) == " ".join(words)
+
+
+def test_a_key_that_is_cut_in_half_is_masked() -> None:
+    shell = f"import os, sys; os.write(2, b'x' * 8000 + sys.argv[2].encode() + b'y' * {STDERR_BYTES // 2 - 4} + b'.')"
+    client = of_command(Command([sys.executable, "-ISc", shell, "--key", "tok-12345678"]))
+    with pytest.raises(Gone) as caught:
+        client.server()
+    assert set(caught.value.stderr) == {"y", "."}

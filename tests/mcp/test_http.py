@@ -1,5 +1,6 @@
 """The channel over HTTP: sessions, headers, credentials, redirects, the streams of old servers."""
 
+import gc
 import itertools
 import json
 import os
@@ -15,12 +16,14 @@ import pytest
 import requests
 from requests.auth import AuthBase, HTTPDigestAuth
 
-from agentkit.errors import ConfigurationError
+from agentkit.errors import ConfigurationError, ToolError
 from agentkit.mcp.channel import Message, Patience
 from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, MCPError, Slow
 from agentkit.mcp.http import Http, streams
+from agentkit.mcp.http.sending import MAX_COOKIES
 from agentkit.mcp.questions import Question
+from agentkit.net import abort
 from tests.mcp.http_bad import MODERN, SESSION, VERSION, Exchange, HttpBad, event
 from tests.mcp.test_http_faults import call, connected, request
 from tests.support.tls_proxy import serve_tls
@@ -244,6 +247,52 @@ def test_what_authorizes_is_in_no_error_log_or_repr(caplog: pytest.LogCaptureFix
         channel.close()
 
 
+def test_a_token_of_auth_is_in_no_error_of_a_successful_response() -> None:
+    def post(it: Exchange) -> bool:
+        it.answer(it.error(-32000, f"bad {it.request.headers['authorization']}"))
+        return True
+
+    with HttpBad(with_session=False, post=post) as server:
+        channel = connected(server, auth=Signed())
+        for streamed in (False, True):
+            with pytest.raises(MCPError, match=r"bad \(key\)$"):
+                call(channel, "none", streamed, Patience(20))
+        channel.close()
+
+
+def test_a_call_is_not_sent_again_when_a_proxy_says_that_the_service_is_unavailable() -> None:
+    def post(it: Exchange) -> bool:
+        it.answer(b"busy", 503, kind="text/plain", Retry_After="0")
+        return True
+
+    with HttpBad(with_session=False, post=post) as server:
+        channel = connected(server)
+        with pytest.raises(Gone, match="503"):
+            call(channel, "none", patience=Patience(20))
+        assert server.methods() == ["tools/call"]
+        with pytest.raises(Gone, match="503"):
+            channel.exchange(request("tools/list"), Patience(20))
+        assert server.methods() == ["tools/call", *["tools/list"] * 3]
+        channel.close()
+
+
+def test_the_cookies_of_a_server_are_sent_back_and_bounded() -> None:
+    def post(it: Exchange) -> bool:
+        count = it.server.count("cookies")
+        it.answer(it.text(), Set_Cookie=f"c{count}={'x' * (5_000 if count == 2 else 1)}")
+        return True
+
+    with HttpBad(with_session=False, post=post) as server:
+        channel = connected(server)
+        for _ in range(MAX_COOKIES + 5):
+            call(channel, "none", patience=Patience(20))
+        channel.close()
+        sent = server.requests[-1].headers["cookie"].split("; ")
+    assert "c1=x" in sent
+    assert len(sent) == MAX_COOKIES
+    assert not any(each.startswith("c2=") for each in sent)
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_to_another_server_is_not_followed(status: int) -> None:
     with HttpBad() as other, HttpBad(elsewhere=other.url.replace("127.0.0.1", "localhost")) as server:
@@ -306,8 +355,13 @@ def test_16_threads_share_a_channel_and_its_connections() -> None:
 
 def test_a_message_that_is_no_json_is_told() -> None:
     channel = Http("http://127.0.0.1:9/", lambda message: None)
-    with pytest.raises(MCPError, match="JSON"):
-        channel.exchange(request("tools/call", value=float("nan")), Patience(5))
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (float("nan"), deep):
+        with pytest.raises(ToolError, match="JSON") as caught:
+            channel.exchange(request("tools/call", value=value), Patience(5))
+        assert not isinstance(caught.value, MCPError)  # the server was not asked
     channel.close()
 
 
@@ -323,6 +377,43 @@ def test_after_close_calls_say_so_and_those_in_flight_end() -> None:
         with pytest.raises(Gone) as caught:
             call(channel, "none")
     assert not caught.value.sent
+
+
+def test_the_calls_of_a_closed_channel_leave_no_connection_and_no_thread() -> None:
+    with HttpBad(with_session=False) as server:
+        channel = connected(server)
+        with ThreadPoolExecutor(4) as pool:
+            waiting = [pool.submit(call, channel, "hangs before the headers", False, Patience(60)) for _ in range(4)]
+            until(lambda: len(server.requests) == 4)
+            channel.close()
+            for each in waiting:
+                with pytest.raises(Gone):
+                    each.result(20)
+        until(lambda: server.open_connections() == 0)
+
+
+def test_a_call_that_is_answered_on_the_stream_leaves_no_connection() -> None:
+    streams: list[Exchange] = []
+
+    def get(it: Exchange) -> None:
+        it.begin(kind="text/event-stream")
+        streams.append(it)
+        it.hang()
+
+    def post(it: Exchange) -> bool:
+        if it.request.message.get("method") != "tools/call":
+            return False
+        until(lambda: streams)
+        streams[0].chunk(event(it.text()))
+        it.hang()
+        return True
+
+    with HttpBad(get=get, post=post, capabilities={"tools": {"listChanged": True}}) as server:
+        channel = connected(server)
+        for _ in range(3):
+            assert call(channel, "none", patience=Patience(20))["content"]
+        until(lambda: server.open_connections() <= 2)  # the stream, and one that is kept
+        channel.close()
 
 
 def test_close_waits_for_no_server() -> None:
@@ -569,6 +660,25 @@ def test_a_channel_that_is_forgotten_leaves_no_connection() -> None:
         channel = connected(server, heard.append)
         until(lambda: heard)
         del channel
+        until(lambda: server.open_connections() == 0)
+
+
+def test_a_channel_may_be_forgotten_in_the_middle_of_the_end_of_another_request() -> None:
+    """The garbage collector may end its stream in a thread that holds the lock of all requests."""
+    with HttpBad(get=sends(CHANGED), capabilities={"tools": {"listChanged": True}}) as server:
+        heard: list[Message] = []
+        channels = [connected(server, heard.append)]
+        until(lambda: heard)
+        done = threading.Event()
+
+        def forget() -> None:
+            with abort._lock:
+                channels.clear()
+                gc.collect()
+            done.set()
+
+        threading.Thread(target=forget, daemon=True).start()
+        assert done.wait(20)
         until(lambda: server.open_connections() == 0)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agentkit.mcp.param_headers import MAX_DEPTH, header_value, is_valid, param_headers, problem
+from agentkit.mcp.param_headers import MAX_DEPTH, header_value, param_headers, problem
 from tests.support.growth import assert_linear
 
 
@@ -47,7 +47,7 @@ def test_a_value_has_the_header_of_the_specification(what: str) -> None:
 
 def test_a_missing_value_has_no_header_and_a_nested_one_has() -> None:
     nested = tool(where={"type": "object", "properties": {"region": marked()}})
-    assert is_valid(nested)
+    assert not problem(nested)
     assert param_headers(nested, {"where": {"region": "us"}}) == {"Mcp-Param-Region": "us"}
     missing: list[dict[str, Any]] = [{}, {"where": {}}, {"where": "us"}, {"where": None}]
     for arguments in missing:
@@ -76,7 +76,7 @@ INVALID: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", INVALID)
 def test_a_tool_that_breaks_a_rule_is_told_apart(what: str) -> None:
-    assert not is_valid(INVALID[what])
+    assert problem(INVALID[what])
     assert "x-mcp-header" in problem(INVALID[what])
 
 
@@ -92,7 +92,7 @@ VALID: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", VALID)
 def test_other_tools_are_valid_and_have_no_headers(what: str) -> None:
-    assert is_valid(VALID[what])
+    assert not problem(VALID[what])
     assert param_headers(VALID[what], {"a": "x"}) == {}
 
 
@@ -101,10 +101,10 @@ def test_deep_and_large_schemas_are_read_in_linear_time() -> None:
         schema: dict[str, Any] = marked()
         for _ in range(size):
             schema = {"type": "object", "properties": {"a": schema, "b": {"anyOf": [{"not": {}}]}}}
-        return is_valid({"inputSchema": schema})
+        return not problem({"inputSchema": schema})
 
     assert deep(MAX_DEPTH - 1)
     assert not deep(MAX_DEPTH + 1)
     assert_linear(deep, 5_000)
-    assert_linear(lambda size: is_valid(tool(**{str(number): marked(f"A{number}") for number in range(size)})), 5_000)
+    assert_linear(lambda size: problem(tool(**{str(number): marked(f"A{number}") for number in range(size)})), 5_000)
     assert_linear(lambda size: header_value("é" * size), 200_000)

@@ -19,6 +19,7 @@ from agentkit.net.charset import decode
 from agentkit.net.content_coding import compressions
 from agentkit.net.error_body import message_of, status_of
 from agentkit.net.event_stream import BrokenEventError, EventReader
+from agentkit.net.keys import is_secret_name
 from agentkit.net.media_type import content_type_of, read_as
 from agentkit.net.refresh import refresh_in, refresh_of
 from agentkit.net.url_guard import check_url, shown_url
@@ -31,7 +32,7 @@ from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.mqtt.payloads import BadPayloadError, read_command, read_user_message
 from agentkit.serving.mqtt.projects import Project
-from agentkit.testing.redaction import Redaction, is_secret_name
+from agentkit.testing.redaction import Redaction
 from agentkit.text.any_format import any_format
 from agentkit.text.families import families
 from agentkit.text.formats.python_repair import repaired as repaired_python

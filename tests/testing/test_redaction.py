@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, tool
 from agentkit.backends import OpenAIBackend
+from agentkit.net.keys import is_secret_name
 from agentkit.testing import CassetteError, recorded
-from agentkit.testing.redaction import Redaction, is_secret_name
+from agentkit.testing.redaction import Redaction
 from tests.support.growth import assert_linear
 from tests.support.model_server import QuietServer, calls, running, serve, whole
 

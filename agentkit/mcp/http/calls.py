@@ -22,8 +22,9 @@ logger = logging.getLogger("agentkit.mcp")
 class Call:
     """A request and its answer. One thread waits for it, others work on it.
 
-    flight: its HTTP requests. is_settled: whether there is an answer, or an error. was_accepted: whether the server has
-    begun to answer.
+    flight: its HTTP requests. is_settled: whether there is an answer, or an error. is_ending: whether that is of the
+    thread that works on it, which is done as soon as it has read the rest of the response. was_accepted: whether the
+    server has begun to answer.
     """
 
     def __init__(self, message: Message, patience: Patience, where: str) -> None:
@@ -32,13 +33,14 @@ class Call:
         self.token = meta_of(message).get("progressToken")
         self.patience = patience
         self.flight = Flight()
-        self.is_settled = self.was_accepted = False
+        self.is_settled = self.is_ending = self.was_accepted = False
         self._where = where
         self._is_left = threading.Event()
         self._outcomes: SimpleQueue[Message | BaseException] = SimpleQueue()
 
-    def settle(self, outcome: Message | BaseException) -> None:
+    def settle(self, outcome: Message | BaseException, is_ending: bool = False) -> None:
         """Give the answer, or the error; the first one counts."""
+        self.is_ending = self.is_ending or is_ending
         self.is_settled = True
         if isinstance(outcome, ToolError):  # its frames would hold the call, and connections, in a circle
             outcome = outcome.with_traceback(None)
@@ -72,9 +74,10 @@ class Call:
         return self.was_accepted or self.flight.was_sent
 
     def leave(self) -> None:
-        """Nobody waits for it any more: end what works on it, but for what only reads the rest of its answer."""
+        """Nobody waits for it any more: end what works on it, but for what only reads the rest of its answer. An answer
+        that came on another stream, and the end of the connection, leave a thread that waits for a response."""
         self._is_left.set()
-        if not self.is_settled:
+        if not self.is_ending:
             self.flight.abort()
 
     def pause(self, seconds: float) -> None:
@@ -85,7 +88,7 @@ class Call:
     def owns(self, message: Message) -> bool:
         """Whether a message answers this call. An error may have no id, and some servers make a text of a number."""
         found = message.get("id")
-        return found == self.id or str(found) == str(self.id) or (found is None and "error" in message)
+        return found == self.id or _key(found) == _key(self.id) or (found is None and "error" in message)
 
 
 class Calls:
@@ -138,7 +141,7 @@ class Calls:
 
     def _answered(self, message: Message, to: Call | None) -> bool:
         if to is not None and to.owns(message):
-            to.settle({**message, "id": to.id})
+            to.settle({**message, "id": to.id}, is_ending=True)
             return True
         with self._lock:
             call = self._waiting.get(_key(message.get("id")))
@@ -166,4 +169,4 @@ def meta_of(message: Message) -> Mapping[str, Any]:
 
 
 def _key(value: object) -> str:
-    return str(value)
+    return str(value) if value is None or isinstance(value, str | int | float) else type(value).__name__

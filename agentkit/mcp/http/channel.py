@@ -11,10 +11,9 @@ import requests
 from requests.auth import AuthBase
 
 from agentkit._forking import notice_fork, renewed_by_forks
-from agentkit._text import json_bytes
 from agentkit._threads import WORKERS
 from agentkit.errors import ToolError
-from agentkit.mcp.channel import Heard, Message, Patience
+from agentkit.mcp.channel import Heard, Message, Patience, encoded
 from agentkit.mcp.errors import Gone, MCPError
 from agentkit.mcp.http.calls import Call, Calls, meta_of
 from agentkit.mcp.http.problems import UNREACHABLE, Problem, as_error, problem_of, without_secrets
@@ -36,7 +35,7 @@ LISTEN_SECONDS = 2.0
 RETRY_SECONDS, LEAST_RETRY_SECONDS = 1.0, 0.1
 """How long to wait before a stream is resumed, where the server says nothing, and at least."""
 MAX_ATTEMPTS = 3
-INVALID_REQUEST, INVALID_PARAMS = -32600, -32602
+INVALID_REQUEST = -32600
 _NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
 
@@ -85,7 +84,7 @@ class Http:
     def exchange(self, message: Message, patience: Patience, headers: Mapping[str, str] | None = None) -> Message:
         """See `Channel.exchange`."""
         self._check_open()
-        body = _encoded(message)
+        body = encoded(message)
         call = Call(message, patience, self._sender.where)
         self._calls.begin(call)
         try:
@@ -104,7 +103,7 @@ class Http:
     def send(self, message: Message, patience: Patience) -> None:
         """See `Channel.send`."""
         self._check_open()
-        body = _encoded(message)
+        body = encoded(message)
         call = Call(message, patience, self._sender.where)
         try:
             self._submit(lambda: self._post(call, body))
@@ -187,7 +186,7 @@ class Http:
                 problem = problem_of(response, self._sender)
             if problem.may_be_old and call.message.get("method") == "initialize" and self._is_old(call):
                 continue
-            wait = problem.wait if problem.status in (429, 503) and attempt + 1 < MAX_ATTEMPTS else None
+            wait = problem.wait if attempt + 1 < MAX_ATTEMPTS and _was_refused(problem, call) else None
             if wait is None or wait >= call.patience.left:
                 self._fail(call, problem, headers)
                 return
@@ -202,7 +201,7 @@ class Http:
             raise Gone(f"{self._sender.where} has ended the session", sent=not problem.has_refused)
         if problem.status in UNREACHABLE and problem.reported is None:
             raise Gone(problem.message)
-        call.settle({"jsonrpc": "2.0", "id": call.id, "error": problem.as_error()})
+        call.settle({"jsonrpc": "2.0", "id": call.id, "error": problem.as_error()}, is_ending=True)
 
     def _is_old(self, call: Call) -> bool:
         """Whether this is a server of 2024-11-05; then its address for requests is known from now on."""
@@ -302,7 +301,7 @@ class Http:
                     problem = problem_of(response, self._sender)
                     self._fail(call, problem, headers)
                     logger.warning("%s", problem.message)
-                call.settle({})
+                call.settle({}, is_ending=True)
                 finish(response)
         except Aborted:
             pass
@@ -356,11 +355,10 @@ class Http:
             flight.abort()
 
 
-def _encoded(message: Message) -> bytes:
-    try:
-        return json_bytes(message)
-    except (TypeError, ValueError):
-        raise MCPError("the request was not sent: its arguments can't be represented in JSON", INVALID_PARAMS) from None
+def _was_refused(problem: Problem, call: Call) -> bool:
+    """Whether a request that was answered so has not been run: a limit of requests refuses it. Who says that a service
+    is unavailable may be a proxy that has passed it on, so that a call, which may have effects, is not sent again."""
+    return problem.status == 429 or (problem.status == 503 and call.message.get("method") != "tools/call")
 
 
 def _session_id(value: str | None) -> str:

@@ -14,6 +14,7 @@ from agentkit._text import in_a_line
 from agentkit.mcp.handshake import UNSUPPORTED_VERSION
 from agentkit.mcp.http.sending import Sender, chunks, joined, shown_location
 from agentkit.mcp.lost_session import says_lost_session
+from agentkit.mcp.secrets import without_keys
 from agentkit.net.error_body import message_of, page_text
 from agentkit.net.rate_headers import told_by
 
@@ -107,11 +108,8 @@ def without_secrets(
     error: Mapping[str, Any], sender: Sender, response: requests.Response | None = None
 ) -> Mapping[str, Any]:
     """A JSON-RPC error without what authorizes the request, which some servers repeat."""
-    message = str(error.get("message", ""))
-    shown = sender.blotted(message, response)
-    if "data" in error and sender.blotted(json.dumps(error["data"]), response) != json.dumps(error["data"]):
-        error = {name: value for name, value in error.items() if name != "data"}
-    return error if shown == message else {**error, "message": shown}
+    masked: Mapping[str, Any] = without_keys(error, lambda text: sender.blotted(text, response))
+    return masked
 
 
 def as_error(error: Any) -> Mapping[str, Any]:

@@ -5,23 +5,27 @@ Each request belongs to a `Flight`, which any thread can abort, whatever the req
 
 import contextlib
 import logging
-import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.auth import AuthBase
+from requests.cookies import RequestsCookieJar
 
-from agentkit._forking import notice_fork, renewed_by_forks
+from agentkit._forking import freed_by_forks, notice_fork, renewed_by_forks
 from agentkit._text import cut, without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.errors import Gone, MCPError, Slow
-from agentkit.net.abort import AbortableRequest, record_owner
+from agentkit.mcp.headers import checked_headers
+from agentkit.mcp.secrets import keys_in_url
+from agentkit.net.abort import AbortableRequest, disown, record_owner
 from agentkit.net.drain import drain
-from agentkit.net.keys import MIN_SECRET, blotted
+from agentkit.net.keys import blotted_all
 from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
 from agentkit.net.tracked_pools import TrackingAdapter, TrackingPool
 from agentkit.tooling.error_log import log_raised
@@ -35,14 +39,18 @@ IDLE_SECONDS = 60.0
 fail after it was sent."""
 READ_BYTES = 1 << 16
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_OWN = frozenset(
+MAX_NOTED = 8
+"""How many values are remembered that `auth` has put into headers."""
+MAX_COOKIES, MAX_COOKIE_CHARACTERS = 30, 4096
+"""How many cookies of a server are kept, and how long one may be."""
+
+_PLAIN_HEADERS = frozenset(
     (
-        *("content-length", "transfer-encoding", "content-type", "accept", "connection", "last-event-id"),
-        *("mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name"),
+        *("accept", "accept-encoding", "connection", "content-length", "content-type", "cookie", "date", "host"),
+        *("last-event-id", "transfer-encoding", "user-agent"),
     )
 )
-"""Headers that a user can't set."""
+"""Headers that authorize nothing; those of MCP don't, either."""
 _KEPT = frozenset((307, 308))
 """Redirects that keep the method and the body."""
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -87,6 +95,7 @@ class _Pool(TrackingPool):
     def _put_conn(self, conn: Any) -> None:
         if conn is not None:
             conn.idle_since = time.monotonic()
+            disown(conn)
         super()._put_conn(conn)  # type: ignore[misc]
 
 
@@ -98,8 +107,60 @@ class _HTTPSPool(_Pool, urllib3.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
+class _Noted:
+    """What authorizes requests: the headers of the user, and what `auth` has added lately. An answer that repeats it
+    may come on another stream, or before there is a response."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = frozenset(headers.values())
+        self._added: tuple[str, ...] = ()
+        self._lock = freed_by_forks(threading.Lock())
+
+    @property
+    def values(self) -> list[str]:
+        return [*self._headers, *self._added]
+
+    def add(self, request: requests.PreparedRequest) -> None:
+        found = {
+            value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            for name, value in request.headers.items()
+            if name.lower() not in _PLAIN_HEADERS and not name.lower().startswith("mcp-")
+        }
+        with self._lock:
+            kept = (each for each in self._added if each not in found)
+            self._added = (*(found - self._headers), *kept)[:MAX_NOTED]
+
+
 class _Adapter(TrackingAdapter):
+    """noted: gets what authorizes each request, also those that `auth` sends once more."""
+
     pools: Mapping[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
+
+    def __init__(self, noted: "_Noted", **options: Any) -> None:
+        super().__init__(**options)
+        self._noted = noted
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        self._noted.add(request)
+        return super().send(request, *args, **options)
+
+
+class _FewCookies(DefaultCookiePolicy):
+    """Keeps a bounded number of cookies: those of load balancers are sent back, what else a server sets is not let
+    grow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: set[tuple[str, str, str]] = set()
+
+    def set_ok(self, cookie: Any, request: Any) -> bool:
+        key = (cookie.domain, cookie.path, cookie.name)
+        is_small = len(cookie.name) + len(cookie.value or "") + len(cookie.path) <= MAX_COOKIE_CHARACTERS
+        has_room = key in self._known or len(self._known) < MAX_COOKIES
+        if not (is_small and has_room and super().set_ok(cookie, request)):
+            return False
+        self._known.add(key)
+        return True
 
 
 class _Session(requests.Session):
@@ -124,17 +185,19 @@ class Sender:
             )
         self.url = url.partition("#")[0]
         self.where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # a secret may be part of the path
-        self._headers = _checked_headers(headers or {})
+        self._headers = checked_headers(headers)
         self._auth = auth
+        self._noted = _Noted(self._headers)
         check_environment(self.url, REQUESTS)
         self._session: requests.Session | None = self._new_session()
         renewed_by_forks(self)
 
     def _new_session(self) -> requests.Session:
         session = _Session()
+        session.cookies = RequestsCookieJar(policy=_FewCookies())
         session.trust_env = False  # `requests_options` reads it; a .netrc is not for this server
         session.headers.update({"User-Agent": "agentkit", **self._headers})
-        adapter = _Adapter(pool_maxsize=64)
+        adapter = _Adapter(self._noted, pool_maxsize=64)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         return session
@@ -244,13 +307,11 @@ class Sender:
 
     def blotted(self, text: str, response: requests.Response | None = None) -> str:
         """A text of the server without what authorizes requests to it."""
-        secrets = [*self._headers.values()]
+        secrets = self._noted.values
         if response is not None:
             secrets.append(str(response.request.headers.get("Authorization") or ""))
-        for secret in secrets:
-            for each in (secret, secret.partition(" ")[2]):
-                text = blotted(text, each) if len(each) >= MIN_SECRET else text
-        return text
+        parts = [secret.partition(" ")[2] for secret in secrets]
+        return blotted_all(text, [*secrets, *parts, *keys_in_url(self.url)])
 
 
 def chunks(response: requests.Response) -> Iterator[bytes]:
@@ -322,27 +383,6 @@ def _checked_url(url: object) -> SplitResult:
             f"{shown_location(url)!r} is not the URL of an MCP server: write http://host:port/mcp or https://host/mcp"
         )
     return parts
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers. Raises ConfigurationError, which shows no value."""
-    if not isinstance(headers, Mapping):
-        raise ConfigurationError(f"headers= has to be a mapping, and is a {type(headers).__name__}")
-    for name, value in headers.items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ConfigurationError("headers=: a name is not that of a header: write letters, digits and dashes")
-        if name.lower() in _OWN or name.lower().startswith("mcp-param-"):
-            raise ConfigurationError(f"headers=: {name} is set for each request: leave it out")
-        if not isinstance(value, str):
-            raise ConfigurationError(f"headers=: {name} has to be a text, and is a {type(value).__name__}")
-        if "\n" in value or "\r" in value:
-            raise ConfigurationError(f"headers=: {name} contains a line break: remove it, at the end of the value too")
-        if value != value.strip() or not value.isprintable() or not value.isascii():
-            raise ConfigurationError(
-                f"headers=: {name} contains a character that can't be sent (a space at its end, a control character, a "
-                "letter of another alphabet): type or copy it anew"
-            )
-    return dict(headers)
 
 
 def _cause_of(error: BaseException) -> str:

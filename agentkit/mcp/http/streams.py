@@ -54,7 +54,8 @@ class _Stream:
         self._headers: Mapping[str, str | bytes] = {**headers, "Accept": "text/event-stream"}
         self._calls = weakref.ref(calls)
         self._flight = Flight()
-        self._is_over = threading.Event()
+        self._is_over = False
+        self._stops: SimpleQueue[None] = SimpleQueue()
 
     def start(self) -> None:
         """Begin to read. Raises Gone."""
@@ -64,9 +65,16 @@ class _Stream:
             raise Gone(f"{self._sender.where} can't be listened to: there are no more threads", sent=False) from None
 
     def stop(self) -> None:
-        """End the stream; does not wait."""
-        self._is_over.set()
+        """End the stream; does not wait. A finalizer may call it in any thread, whatever that is doing: an Event has a
+        lock that the thread may hold, a SimpleQueue has none."""
+        self._is_over = True
+        self._stops.put(None)
         self._flight.abort()
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, or until the stream is stopped."""
+        with contextlib.suppress(Empty):
+            self._stops.get(timeout=seconds)
 
     def _run(self) -> None:
         raise NotImplementedError
@@ -101,7 +109,7 @@ class Listening(_Stream):
 
     def _listen(self) -> None:
         wait, last_id = FIRST_WAIT, b""
-        while not self._is_over.is_set():
+        while not self._is_over:
             reader = EventReader()
             reader.last_id = last_id
             began = time.monotonic()
@@ -111,7 +119,7 @@ class Listening(_Stream):
             last_id = reader.last_id
             has_lasted = reader.count or time.monotonic() - began > LASTING
             wait = FIRST_WAIT if has_lasted else min(2 * wait, LONGEST_WAIT)
-            self._is_over.wait(min(max(wait, reader.retry or 0.0), LONGEST_WAIT))
+            self._pause(min(max(wait, reader.retry or 0.0), LONGEST_WAIT))
 
     def _read(self, reader: EventReader) -> bool:
         """Read the stream to its end; returns whether it is to be opened again."""

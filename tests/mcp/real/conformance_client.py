@@ -16,7 +16,7 @@ from agentkit.mcp.errors import MCPError
 from agentkit.mcp.http import Http
 from agentkit.mcp.oauth import OAuth
 from agentkit.mcp.oauth.store import Store
-from agentkit.mcp.param_headers import is_valid, param_headers
+from agentkit.mcp.param_headers import param_headers, problem
 from agentkit.mcp.questions import Question
 
 ARGUMENTS = {"integer": 5, "number": 5, "string": "text", "boolean": True, "object": {}, "array": []}
@@ -53,7 +53,7 @@ def defaults(question: Question) -> Mapping[str, Any]:
 
 def tools_of(client: Client) -> list[dict[str, Any]]:
     """The tools whose definitions keep the rules."""
-    return [each for each in client.list_all("tools/list", "tools").items if is_valid(each)]
+    return [each for each in client.list_all("tools/list", "tools").items if not problem(each)]
 
 
 def called(client: Client, tool: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:

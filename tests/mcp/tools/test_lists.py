@@ -180,6 +180,8 @@ def test_a_server_without_resources_has_no_tool_for_them(server: Make, resources
 def test_a_servers_own_tool_for_resources_keeps_its_name(server: Make) -> None:
     tools = server(entry("read_resource"), resources=[{"uri": "x://a"}])
     assert names(tools) == ["read_resource", "read_resource_of_good"]
+    tools = server(entry("read_resource"), entry("read_resource_of_good"), resources=[{"uri": "x://a"}])
+    assert len({*names(tools)}) == 3
 
 
 def test_a_program_reads_resources(server: Make) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, ToolError
-from agentkit.mcp import MCP
+from agentkit.mcp import MCP, content
 from agentkit.mcp.content import MAX_IMAGES, value_of
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.results import rendered
@@ -232,6 +232,23 @@ def test_deep_structured_content_is_no_error() -> None:
     for _ in range(50_000):
         deep = [deep]
     assert "nested too deeply" in value_of({**text("x"), "structuredContent": deep}, "it")
+
+
+def test_deep_values_where_texts_belong_are_no_error() -> None:
+    deep: Any = 1
+    for _ in range(50_000):
+        deep = [deep]
+    parts = [{"type": deep}, {"type": "resource_link", "uri": deep, "name": deep}, image(deep, deep)]
+    assert "list" in value_of({"content": [*parts, resource(uri=deep, text="x"), resource(uri=deep)]}, "it")
+
+
+def test_a_large_structured_content_is_not_compared_with_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "MAX_COMPARED", 20)
+    says_all = {**text("a a a a a a a a"), "structuredContent": ["a"] * 8}
+    assert value_of(says_all, "it") == "a a a a a a a a"
+    large: list[list[Any]] = [["a"] * 8 + [[]] * 20, ["a" * 30]]
+    for many in large:
+        assert str(value_of({**says_all, "structuredContent": many}, "it")).endswith(json.dumps(many))
 
 
 @pytest.mark.parametrize("piece", ["[", "word ", '{"a": 1} ', "data:", "=", "\\"])

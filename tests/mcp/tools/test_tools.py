@@ -100,7 +100,15 @@ def test_a_name_becomes_one_that_servers_of_models_accept(given: str, expected: 
 
 
 @pytest.mark.parametrize(
-    "given", [["x" * 80, "x" * 81], ["查询天气", "查询"], ["a.b", "a/b", "a_b"], ["...", "!!!"], ["é", "e"]]
+    "given",
+    [
+        ["x" * 80, "x" * 81],
+        ["查询天气", "查询"],
+        ["a.b", "a/b", "a_b"],
+        ["...", "!!!"],
+        ["é", "e"],
+        ["a b", "a_b", "a_b_c8687a08"],
+    ],
 )
 def test_names_are_distinct_and_the_same_in_any_order(given: list[str]) -> None:
     made = shown_names(given)
