@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentkit import Agent
-from agentkit.mcp import MCP, Question
+from agentkit.mcp import MCP, Question, handshake
 from agentkit.mcp.serving.answering import Server
 from agentkit.mcp.serving.http import HTTPServing
 from agentkit.testing import ScriptedBackend
@@ -33,14 +33,15 @@ def served(way: str) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("way", ["stdio", "http"])
-def test_tools_are_called_asked_about_and_cancelled(way: str) -> None:
+def test_tools_are_called_asked_about_and_cancelled(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake, "DISCOVER_SECONDS", PATIENCE)  # a program that starts slowly is taken for an old one
     asked: list[str] = []
 
     def ask(question: Question) -> Mapping[str, Any]:
         asked.append(question.message)
         return {"seat": "window"}
 
-    with served(way) as (server, options), MCP(server, ask=ask, **options) as tools:
+    with served(way) as (server, options), MCP(server, timeout=PATIENCE, ask=ask, **options) as tools:
         assert tools["place"](name="Oslo") == {"name": "Oslo", "people": 717710}
         assert tools["book"](train="ICE 5") == "booked window in ICE 5"
         assert asked == ["Which seat in ICE 5?"]
