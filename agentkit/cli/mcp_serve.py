@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from agentkit import Agent, ConfigurationError, Tool
-from agentkit import tool as as_tool
 from agentkit.cli.ask import BAD_USAGE, FAILED, INSTRUCTIONS
 from agentkit.cli.logs import LevelOption, log_to_stderr
 from agentkit.cli.options import DocsOption, ModelOption, SystemOption, ToolOption
@@ -22,8 +21,12 @@ from agentkit.mcp.serving.http import address_of
 from agentkit.mcp.serving.offered import agent_tool
 from agentkit.mcp.serving.stdio import serve_stdio
 from agentkit.mcp.serving.streams import protocol_streams
+from agentkit.running.agent_tools import AgentTools
 from agentkit.serving.environment import DEFAULT_MODEL
-from agentkit.serving.tool_loading import WEB_TOOLS, load, named_tools
+from agentkit.serving.tool_loading import WEB_TOOLS, load_object, named_tools
+from agentkit.tooling.error_text import described
+from agentkit.tooling.foreign import holds_several
+from agentkit.tooling.toolset import Toolset
 
 EXIT_SECONDS = 1.0
 """After which time the program ends although a tool is still running."""
@@ -119,22 +122,22 @@ def _end_soon() -> None:
 
 
 def _served(names: list[str], docs: str | None, allowed: list[str]) -> list[Any]:
-    """The tools to serve. Of a list, those with effects are left out unless they are allowed by name. Raises
-    ConfigurationError."""
+    """The tools to serve. Of several under one name (a list, a toolset, a toolkit of another framework), those with
+    effects are left out unless they are allowed or given by their own names. Raises ConfigurationError."""
     found: list[Any] = []
     left_out: list[str] = []
     for name in names or ([] if docs is not None else WEB_TOOLS):
-        loaded = [each if isinstance(each, Tool) else _made(each) for each in load(name)]
-        if len(loaded) == 1:
-            found += [each for each in loaded if each not in found]
-            continue
-        is_safe = {each.name: each.options.read_only or each.name in allowed for each in loaded}
-        left_out += [each for each, safe in is_safe.items() if not safe]
-        found += [each for each in loaded if is_safe[each.name] and each not in found]
-    if left_out:
+        given = load_object(name)
+        is_one = not isinstance(given, list | tuple | Toolset) and not holds_several(given)
+        for each in _tools_of(name, given):
+            if not is_one and not each.options.read_only and each.name not in allowed:
+                left_out.append(each.name)
+            elif not any(_is_same(each, other) for other in found):
+                found.append(each)
+    known = {each.name for each in found}
+    if left_out := [each for each in left_out if each not in known]:
         options = " ".join(f"--allow {each}" for each in left_out)
         print(f"agentkit: not served, since they may have effects: {', '.join(left_out)} ({options})", file=sys.stderr)
-    known = {each.name for each in found}
     if unknown := [each for each in allowed if each not in known]:
         raise ConfigurationError(f"--allow {unknown[0]!r}: none of the tools has that name")
     found += named_tools((), docs)
@@ -143,8 +146,20 @@ def _served(names: list[str], docs: str | None, allowed: list[str]) -> list[Any]
     return found
 
 
-def _made(function: Any) -> Any:
-    return as_tool(function) if callable(function) else function
+def _tools_of(name: str, given: Any) -> list[Tool[..., Any]]:
+    """The tools that an object is or holds; of a toolset, those that there are now. name: of --tool. Raises
+    ConfigurationError."""
+    try:
+        return list(AgentTools(given if isinstance(given, list | tuple) else [given]).now())
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--tool {name!r}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - of a toolset
+        raise ConfigurationError(f"--tool {name!r}: {described(error)}") from None
+
+
+def _is_same(one: Tool[..., Any], other: Tool[..., Any]) -> bool:
+    """Whether two are one tool, which a function becomes each time it is given."""
+    return one is other or (one.name == other.name and one.function == other.function)
 
 
 def _agent(text: str, tools: list[Any], model: str, system: str | None) -> Tool[..., str]:

@@ -12,6 +12,7 @@ from agentkit import ConfigurationError
 from agentkit._lazy import Registry
 from agentkit.running.agent_tools import AnyTool as AnyTool
 from agentkit.tooling.foreign import tools_from
+from agentkit.tooling.toolset import Toolset
 
 TOOLS = Registry(
     "agentkit.tools",
@@ -94,8 +95,15 @@ def named_tools(names: Sequence[str], folder: str | None) -> list[AnyTool]:
 
 
 def load(name: str) -> list[AnyTool]:
-    """Return the tool, the function, or the list of these that a name of TOOLS or `module:name` refers to. The working
-    directory is searched for the module too. Raises ConfigurationError when it can't be loaded."""
+    """Return what a name refers to (see `load_object`) as a list. Raises ConfigurationError when it can't be loaded."""
+    found = load_object(name)
+    return list(found) if isinstance(found, list | tuple) else [found]
+
+
+def load_object(name: str) -> Any:
+    """Return the tool, the function, the toolset, or the list or tuple of these that a name of TOOLS or `module:name`
+    refers to. The working directory is searched for the module too. Raises ConfigurationError when it can't be
+    loaded."""
     module, _, attribute = name.partition(":")
     found = attribute_of("--tool", name) if module and attribute else TOOLS.find(name)
     if found is None:
@@ -112,13 +120,17 @@ def load(name: str) -> list[AnyTool]:
         raise ConfigurationError(f"--tool {name!r}: {_said(error)}") from error
     if problem:
         raise ConfigurationError(f"--tool {name!r}: {problem}")
-    return list(found) if isinstance(found, list | tuple) else [found]
+    return found
 
 
 def _problem(found: object) -> str:
     tools = found if isinstance(found, list | tuple) else [found]
-    is_right = bool(tools) and all(callable(each) or tools_from(each) is not None for each in tools)
+    is_right = bool(tools) and all(map(_is_right, tools))
     return "" if is_right else "it is neither a tool nor a function, nor a non-empty list of these"
+
+
+def _is_right(found: object) -> bool:
+    return callable(found) or isinstance(found, Toolset) or tools_from(found) is not None
 
 
 def attribute_of(option: str, name: str) -> Any:

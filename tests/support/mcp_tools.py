@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from agentkit import Context, Image, Tool, ToolError, tool
 from agentkit.mcp.server import serve
+from agentkit.tooling.toolset import Toolset
 from tests.support.mcp_fixture import PNG
 
 NOTED: list[str] = []
@@ -157,6 +158,25 @@ def chatters() -> str:
     return f"child {child.returncode}, input {sys.stdin.read()!r}"
 
 
+class Unreachable(Toolset):
+    """A toolset whose server can't be reached."""
+
+    label = "far"
+
+    def tools(self) -> list[Tool[..., Any]]:
+        """Fails."""
+        raise ConnectionError("nobody answers")
+
+
+UNREACHABLE = Unreachable()
+
+
+@tool(read_only=True)
+def was(state: str) -> str:
+    """Waits until the tool `wait` was started, or cancelled."""
+    return str({"started": STARTED, "cancelled": CANCELLED}[state].wait(60))
+
+
 TOOLS: list[Tool[..., Any]] = [
     *(
         add,
@@ -177,6 +197,7 @@ TOOLS: list[Tool[..., Any]] = [
         refuses,
     ),
     chatters,
+    was,
 ]
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from agentkit.mcp.serving.protocol import (
     Refusal,
     Reply,
     checked,
+    encoded,
     id_of,
     meta_of,
 )
@@ -42,13 +44,13 @@ from agentkit.tooling.error_log import log_raised
 logger = logging.getLogger("agentkit.mcp")
 
 MAX_CALLS = 100
-"""How many calls run at once."""
+"""How many calls run at once. One whose tool does not end is one of them, though nobody waits for it any more."""
 MAX_BATCH = 100
 """How many messages a list of them may have."""
 FRESH_MS = 60_000
 """For how long clients may keep a list, in milliseconds."""
 
-_NOTHING = Reply(None, 202)
+_NOTHING = Reply(b"", 202)
 
 
 @dataclass(frozen=True)
@@ -126,26 +128,26 @@ class Server:
                 capabilities = checked_envelope(message, method, link.headers)
                 return self._begin(Request(message["id"], method, params, link, capabilities))
         except Refusal as refusal:
-            reply = Reply(refusal.answer(id_of(message)), refusal.status)
+            reply = Reply(encoded(refusal.answer(id_of(message))), refusal.status)
             return lambda: reply
         return self._begin(Request(message["id"], method, params, link, None))
 
     def _begin_batch(self, messages: list[Any], link: Link) -> Callable[[], Reply]:
         refusal = _batch_refusal(messages, link)
         if refusal is not None:
-            reply = Reply(refusal.answer(), refusal.status)
+            reply = Reply(encoded(refusal.answer()), refusal.status)
             return lambda: reply
         begun = [self.begin(each, link) for each in messages]
 
         def answer() -> Reply:
-            found = [reply.message for reply in (each() for each in begun) if isinstance(reply.message, dict)]
-            return Reply(found) if found else _NOTHING
+            found = [content for content in (each().content for each in begun) if content]
+            return Reply(b"[%b]" % b",".join(found)) if found else _NOTHING
 
         return answer
 
     def _noted(self, method: str, params: Message, link: Link) -> Reply:
         if method == "notifications/cancelled":
-            link.session.cancel(params.get("requestId"))
+            link.session.cancel(id_of({"id": params.get("requestId")}))
         return _NOTHING
 
     def _begin(self, request: Request) -> Callable[[], Reply]:
@@ -157,34 +159,38 @@ class Server:
         return lambda: self._answered(request, lambda: _method(methods, request.method)(request))
 
     def _called(self, request: Request, cancel: threading.Event) -> Reply:
-        has_room = self._room.acquire(blocking=False)
         try:
-            if not has_room:
-                busy = failed(f"The server is busy: {MAX_CALLS} calls are running. Nothing was run; try again later.")
-                return self._answered(request, lambda: busy)
-            return self._answered(request, lambda: self._call(request, cancel))
+            with ExitStack() as place:
+                if cancel.is_set():
+                    return Reply()
+                if not self._room.acquire(blocking=False):
+                    why = f"The server is busy: {MAX_CALLS} calls are running. Nothing was run; try again later."
+                    return self._answered(request, lambda: failed(why))
+                place.callback(self._room.release)
+                return self._answered(request, lambda: self._call(request, cancel, place))
         finally:
             request.link.session.end(request.number, cancel)
-            if has_room:
-                self._room.release()
 
     def _answered(self, request: Request, make: Callable[[], Message | None]) -> Reply:
         is_stateless = request.capabilities is not None
         try:
             result = make()
+            if result is None:
+                return Reply()
+            session = result.pop("session", "") if request.method == "initialize" else ""
+            if is_stateless:
+                fresh = self._cached if request.method in self._kept_fresh else {}
+                result = {"resultType": "complete", **result, **fresh, "_meta": {SERVER_KEY: self._info}}
+            return Reply(encoded({"jsonrpc": "2.0", "id": request.number, "result": result}), session=session)
         except Refusal as refusal:
-            return Reply(refusal.answer(request.number), refusal.status if is_stateless else 200)
-        except Exception as error:  # noqa: BLE001 - a client gets an answer whatever happens
+            return Reply(encoded(refusal.answer(request.number)), refusal.status if is_stateless else 200)
+        except BaseException as error:  # a client gets an answer whatever happens
+            if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+                raise  # Ctrl-C
             log_raised(logger, logging.ERROR, f"answering {short_repr(request.method)} raised", error)
             text = str(error) if isinstance(error, ToolError) else "the server failed to answer this; its log says why"
-            return Reply(Refusal(INTERNAL_ERROR, text).answer(request.number), 500 if is_stateless else 200)
-        if result is None:
-            return Reply(None)
-        session = result.pop("session", "") if request.method == "initialize" else ""
-        if is_stateless:
-            fresh = self._cached if request.method in self._kept_fresh else {}
-            result = {"resultType": "complete", **result, **fresh, "_meta": {SERVER_KEY: self._info}}
-        return Reply({"jsonrpc": "2.0", "id": request.number, "result": result}, session=session)
+            answer = Refusal(INTERNAL_ERROR, text).answer(request.number)
+            return Reply(encoded(answer), 500 if is_stateless else 200)
 
     def _about(self) -> Message:
         return {"capabilities": {"tools": {}, "prompts": {}, "resources": {}}, **self._instructions}
@@ -201,7 +207,7 @@ class Server:
     def _discover(self, request: Request) -> Message:
         return {"supportedVersions": list(STATELESS), **self._about()}
 
-    def _call(self, request: Request, cancel: threading.Event) -> Message | None:
+    def _call(self, request: Request, cancel: threading.Event, place: ExitStack) -> Message | None:
         name, given = request.params.get("name"), request.params.get("arguments")
         if not isinstance(name, str):
             raise Refusal(INVALID_PARAMS, "tools/call needs the name of a tool")
@@ -213,7 +219,11 @@ class Server:
             raise Refusal(INVALID_PARAMS, f"there is no tool named {short_repr(name)}{hint}")
         if request.capabilities is not None and request.link.headers is not None:
             check_parameters(offered.tool.parameters, given, request.link.headers)
-        arguments = given if isinstance(given, str) else json.dumps({} if given is None else given, ensure_ascii=False)
+        given = {} if given is None else given
+        try:
+            arguments = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+        except RecursionError:
+            return failed(f"the arguments of {name} are nested too deeply. Correct them and call it again.")
         progress = Progress(meta_of({"params": request.params}).get("progressToken"), request.link.notify)
         inputs, state = self._answers_of(request, name, arguments)
         context = ServedContext(
@@ -226,7 +236,7 @@ class Server:
             capabilities=request.capabilities,
         )
         try:
-            return _result(offered, arguments, context)
+            return _result(offered, arguments, context, place)
         except NeedsInput as needs:
             return self._asked(needs, request, _identity(name, arguments))
         finally:
@@ -251,14 +261,14 @@ class Server:
         return {"resultType": "input_required", "inputRequests": needs.requests, **kept}
 
 
-def _result(offered: Offered, arguments: str, context: ServedContext) -> Message | None:
-    """The result of a call; None when it was cancelled. Raises NeedsInput."""
+def _result(offered: Offered, arguments: str, context: ServedContext, place: ExitStack) -> Message | None:
+    """The result of a call; None when it was cancelled. place: see `run`. Raises NeedsInput."""
     tool = offered.tool
     refused = check_approval(tool, arguments, context)
     answer, unanswered = answer_of(tool, context)
     if refused or unanswered:
         return failed(refused or unanswered)
-    outcome = run(tool, arguments, replace(context, answer=answer))
+    outcome = run(tool, arguments, replace(context, answer=answer), place)
     if outcome is not None and outcome.question is not None and context.capabilities is not None:
         raise asked_by(outcome.question)
     return None if outcome is None else offered.result(outcome)
@@ -298,7 +308,8 @@ def _no_prompt(request: Request) -> Message:
 
 def _no_resource(request: Request) -> Message:
     code = RESOURCE_NOT_FOUND if request.capabilities is None else INVALID_PARAMS
-    raise Refusal(code, "this server has no resources", {"uri": request.params.get("uri")})
+    uri = request.params.get("uri")
+    raise Refusal(code, "this server has no resources", {"uri": uri} if isinstance(uri, str) else None)
 
 
 def _identity(name: str, arguments: str) -> str:

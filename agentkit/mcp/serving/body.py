@@ -1,6 +1,7 @@
 """Reads what a client sends over HTTP: a bounded number of bytes in a bounded time."""
 
 import io
+import select
 import socket
 import time
 from typing import Any
@@ -41,6 +42,10 @@ class TimedReader(io.RawIOBase):
 
     def is_at_end(self) -> bool:
         """Whether the client has closed the connection."""
+        if hasattr(select, "POLLRDHUP"):  # tells it although there is something left to read
+            poll = select.poll()
+            poll.register(self._connection, select.POLLRDHUP)
+            return bool(poll.poll(0))
         self._connection.settimeout(0.0)
         try:
             return self._connection.recv(1, socket.MSG_PEEK) == b""

@@ -1,7 +1,9 @@
 """A call of a tool: run in a thread, with its progress, until it is done, cancelled or out of time."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -11,10 +13,14 @@ from agentkit._threads import WORKERS
 from agentkit.errors import ArgumentsError, ToolError
 from agentkit.mcp.serving.protocol import Message
 from agentkit.mcp.serving.questions import NeedsInput
+from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.error_text import described
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.questions import Question
 from agentkit.tooling.stop import Stop
 from agentkit.tools import Context, Tool
+
+logger = logging.getLogger("agentkit.mcp")
 
 MAX_PROGRESS = 2000
 """Characters of one report of progress."""
@@ -35,12 +41,12 @@ class ServedContext(Context):
 
 
 class Progress:
-    """Reports of progress as notifications. token: the client's; None when it wants none."""
+    """Reports of progress as notifications. token: the client's; none are sent when it is neither text nor number."""
 
     def __init__(self, token: Any, notify: Notify) -> None:
         self._token, self._notify = token, notify
         self._count = 0
-        self._is_over = token is None
+        self._is_over = not isinstance(token, str | int | float)
         self._lock = threading.Lock()
 
     def __call__(self, text: str) -> None:
@@ -57,24 +63,32 @@ class Progress:
             self._is_over = True
 
 
-def run(tool: Tool[..., Any], arguments: str, context: ServedContext) -> Outcome | None:
-    """Run a call; returns None when it was cancelled. A thread of a call that does not end goes on alone, with
-    `ctx.cancelled`. arguments: JSON text. Raises NeedsInput, and what is no Exception."""
+def run(tool: Tool[..., Any], arguments: str, context: ServedContext, place: ExitStack) -> Outcome | None:
+    """Run a call; returns None when it was cancelled, perhaps before it began. A thread of a call that does not end
+    goes on alone, with `ctx.cancelled`. arguments: JSON text. place: is closed when the tool has ended, or not begun.
+    Raises NeedsInput."""
+    cancel = context.cancel
+    assert cancel is not None
+    if cancel.is_set():
+        return None
     ended = threading.Event()
-    made: list[Outcome | BaseException] = []
+    made: list[Outcome | Exception] = []
+    kept = place.pop_all()
 
     def work() -> None:
         try:
             made.append(tool.answer(arguments, context))
-        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
+        except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
             made.append(error)
+        except BaseException as error:  # noqa: BLE001 - of a tool: nothing but its call ends
+            log_raised(logger, logging.WARNING, f"tool {tool.name} raised", error, tool.function)
+            made.append(failure(f"{tool.name} raised {described(error)}", error))
         finally:
+            kept.close()
             ended.set()
 
     timeout = None if tool.options.isolate else tool.options.timeout or context.tool_timeout
     WORKERS.submit(work)
-    cancel = context.cancel
-    assert cancel is not None
     try:
         Stop.of(tool.name, timeout, None, cancel).wait(ended.wait)
     except ToolError as error:
@@ -84,7 +98,7 @@ def run(tool: Tool[..., Any], arguments: str, context: ServedContext) -> Outcome
         return failure(str(error), error)
     if cancel.is_set():
         return None
-    if isinstance(made[0], BaseException):
+    if isinstance(made[0], Exception):
         raise made[0]
     return made[0]
 

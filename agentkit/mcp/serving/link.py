@@ -29,6 +29,11 @@ class Session:
             if self._running.get(_key(number)) is cancel:
                 del self._running[_key(number)]
 
+    @property
+    def is_running(self) -> bool:
+        """Whether calls are running."""
+        return bool(self._running)
+
     def cancel(self, number: Any) -> None:
         """Cancel the call of this id; one that has ended is none of ours any more."""
         with self._lock:

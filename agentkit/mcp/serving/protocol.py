@@ -5,6 +5,7 @@ Two eras: up to 2025-11-25 a client begins with `initialize` (the handshake); si
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 SESSION_NOT_FOUND = -32001
 RESOURCE_NOT_FOUND = -32002
+NO_ROOM = -32000
 HEADER_MISMATCH = -32020
 MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
@@ -64,10 +66,10 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """What a message is answered with. message: None for one that gets no answer, as a cancelled request does. status:
-    of the HTTP response. session: the id of the session that an `initialize` has begun."""
+    """What a message is answered with. content: in one line; empty for a message that gets no answer, as a cancelled
+    request does. status: of the HTTP response. session: the id of the session that an `initialize` has begun."""
 
-    message: Message | list[Message] | None
+    content: bytes = b""
     status: int = 200
     session: str = ""
 
@@ -75,7 +77,7 @@ class Reply:
 def parsed(content: bytes) -> Any:
     """The JSON value of a message. Raises Refusal."""
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):  # UnicodeDecodeError and numbers of thousands of digits are ValueErrors
         raise Refusal(PARSE_ERROR, "this is not JSON in UTF-8") from None
 
@@ -84,9 +86,16 @@ def _no_constant(name: str) -> Any:
     raise ValueError(name)
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number
+
+
 def encoded(message: Any) -> bytes:
-    """A message in one line, without its end."""
-    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    """A message in one line, without its end. Raises TypeError, ValueError or RecursionError for what is not JSON."""
+    text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     try:
         return text.encode()
     except UnicodeEncodeError:  # half a character, of an emoji that was cut in two

@@ -75,8 +75,8 @@ class States:
         """The text of a state; None for one that is out of date, or was to be used once and is used again. Raises
         Refusal for one that is not of this server and this call."""
         payload = _payload(state)
-        signature = str(state).rpartition(".")[2]
-        if payload is None or not hmac.compare_digest(self._signature(payload, call).encode(), signature.encode()):
+        signature = str(state).rpartition(".")[2].encode("utf-8", "surrogatepass")
+        if payload is None or not hmac.compare_digest(self._signature(payload, call).encode(), signature):
             raise Refusal(INVALID_PARAMS, "requestState was not made by this server for this call: send it without")
         nonce, end, text = json.loads(payload)
         is_current = time.time() < end and (not nonce or self._use(nonce))
@@ -95,7 +95,7 @@ class States:
             return True
 
     def _signature(self, payload: bytes, call: str) -> str:
-        return hmac.new(self._key, payload + b"\0" + call.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+        return hmac.new(self._key, payload + b"\0" + call.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def _payload(state: Any) -> bytes | None:

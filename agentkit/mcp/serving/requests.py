@@ -18,6 +18,7 @@ from agentkit.mcp.serving.protocol import (
     HANDSHAKE,
     HEADER_MISMATCH,
     SESSION_NOT_FOUND,
+    Message,
     Refusal,
     Reply,
     encoded,
@@ -92,12 +93,12 @@ class Requests(BaseHTTPRequestHandler):
             self._refuse(denied)
             return
         except Refusal as refusal:
-            self._send_json(refusal.answer(), refusal.status)
+            self._send_json(encoded(refusal.answer()), refusal.status)
             return
         session = self._session_of(message)
         if session is None:
             ended = Refusal(SESSION_NOT_FOUND, "there is no such session any more: begin a new one with initialize")
-            self._send_json(ended.answer(id_of(message)), 404)
+            self._send_json(encoded(ended.answer(id_of(message))), 404)
             return
         self._answer(message, session)
 
@@ -127,7 +128,8 @@ class Requests(BaseHTTPRequestHandler):
             self._site.gate.check(self._headers)
             if doubled.startswith("mcp-"):
                 self.close_connection = True
-                self._send_json(Refusal(HEADER_MISMATCH, f"the header {doubled} is there twice").answer(), 400)
+                twice = Refusal(HEADER_MISMATCH, f"the header {doubled} is there twice")
+                self._send_json(encoded(twice.answer()), twice.status)
                 return False
             if doubled:
                 raise Denied(400, f"the header {doubled} is there twice")
@@ -161,8 +163,13 @@ class Requests(BaseHTTPRequestHandler):
         return session
 
     def _answer(self, message: Any, session: Session) -> None:
-        waiting: SimpleQueue[Any] = SimpleQueue()
-        link = Link(session, waiting.put, self._headers, self._site.sessions.open)
+        waiting: SimpleQueue[Reply | bytes] = SimpleQueue()
+
+        def notify(note: Message) -> None:
+            if self._takes_events:
+                waiting.put(encoded(note))
+
+        link = Link(session, notify, self._headers, self._site.sessions.open)
         answer = self._site.server.begin(message, link)
         takes_time = isinstance(message, list) or (is_request(message) and message["method"] == "tools/call")
         if not takes_time:
@@ -174,40 +181,38 @@ class Requests(BaseHTTPRequestHandler):
         finally:
             link.close()  # of a call that has ended, nothing is left to cancel
 
-    def _follow(self, waiting: "SimpleQueue[Any]") -> None:
-        """Send what a call reports, and its answer. Raises OSError when the client is gone."""
-        is_streaming, ping_at = False, time.monotonic() + PING_SECONDS
+    def _follow(self, waiting: "SimpleQueue[Reply | bytes]") -> None:
+        """Send what a call reports, and its answer, while the client is there. Raises OSError when it is gone."""
+        is_streaming, now = False, time.monotonic()
+        look_at, ping_at = now + POLL_INTERVAL, now + PING_SECONDS
         while True:
-            try:
-                item = waiting.get(timeout=POLL_INTERVAL)
-            except Empty:
-                if self._timed.is_at_end():
-                    self.close_connection = True
-                    return
-                if time.monotonic() < ping_at:
-                    continue
-                item = None
+            item = _next(waiting)
             if isinstance(item, Reply):
                 self._finish(item, is_streaming)
                 return
-            if self._takes_events:
+            now = time.monotonic()
+            if now >= look_at:  # though reports may follow each other quickly
+                look_at = now + POLL_INTERVAL
+                if self._timed.is_at_end():
+                    self.close_connection = True
+                    return
+            if self._takes_events and (item is not None or now >= ping_at):
                 if not is_streaming:
                     self._begin_events()
                 self._send_chunk(b": still running\n\n" if item is None else _event(item))
-                is_streaming = True
-            ping_at = time.monotonic() + PING_SECONDS
+                is_streaming, ping_at = True, now + PING_SECONDS
 
     def _finish(self, reply: Reply, is_streaming: bool = False) -> None:
-        as_events = self._takes_events and (is_streaming or reply.message is None or not self._takes_json)
+        as_events = self._takes_events and (is_streaming or not reply.content or not self._takes_json)
         if reply.status == 202:
             self._send(202)
         elif not as_events:
-            self._send_json(reply.message or {}, reply.status if reply.message else 202, reply.session)
+            self._send_json(reply.content or b"{}", reply.status if reply.content else 202, reply.session)
         else:
             if not is_streaming:
                 self._begin_events(reply.session)
-            if reply.message is not None:
-                self._send_chunk(_event(reply.message))
+            if reply.content:
+                self._send_chunk(_event(reply.content))
             self._send_chunk(b"")
 
     def _refuse(self, denied: Denied) -> None:
@@ -216,9 +221,9 @@ class Requests(BaseHTTPRequestHandler):
         body = encoded({"error": str(denied)})
         self._send(denied.status, body, {"Content-Type": _JSON, "Connection": "close", **more})
 
-    def _send_json(self, message: Any, status: int, session: str = "") -> None:
+    def _send_json(self, content: bytes, status: int, session: str = "") -> None:
         named = {"Mcp-Session-Id": session} if session else {}
-        self._send(status, encoded(message), {"Content-Type": _JSON, **named})
+        self._send(status, content, {"Content-Type": _JSON, **named})
 
     def _send(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -249,5 +254,13 @@ class Requests(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-def _event(message: Any) -> bytes:
-    return b"event: message\ndata: %b\n\n" % encoded(message)
+def _next(waiting: "SimpleQueue[Reply | bytes]") -> Reply | bytes | None:
+    """What comes next; None when nothing comes soon."""
+    try:
+        return waiting.get(timeout=POLL_INTERVAL)
+    except Empty:
+        return None
+
+
+def _event(content: bytes) -> bytes:
+    return b"event: message\ndata: %b\n\n" % content

@@ -6,9 +6,10 @@ import time
 from collections import OrderedDict
 
 from agentkit.mcp.serving.link import Session
+from agentkit.mcp.serving.protocol import NO_ROOM, Refusal
 
 MAX_SESSIONS = 1000
-"""How many are kept; the one that was used longest ago is forgotten first."""
+"""How many are kept; the one that was used longest ago is forgotten first, of those that have no call running."""
 IDLE_SECONDS = 86_400.0
 """For how long one is kept that is not used. Some clients don't begin a new one when theirs is gone."""
 
@@ -21,23 +22,24 @@ class Sessions:
         self._lock = threading.Lock()
 
     def open(self, session: Session) -> str:
-        """Keep a new session; returns its id."""
+        """Keep a new session; returns its id. Raises Refusal when there is no room."""
         number = secrets.token_hex(16)
         with self._lock:
+            self._make_room()
+            if len(self._kept) >= MAX_SESSIONS:
+                why = f"the server is busy: {MAX_SESSIONS} sessions have calls that are running; try again later"
+                raise Refusal(NO_ROOM, why)
             self._kept[number] = (session, time.monotonic())
-            oldest = self._too_old()
-        for each in oldest:
-            each.close()
         return number
 
     def find(self, number: str) -> Session | None:
         """The session of an id, which is in use now; None when there is none any more."""
         with self._lock:
-            found = self._kept.pop(number, None)
-            if found is None or time.monotonic() - found[1] > IDLE_SECONDS:
+            session, used = self._kept.pop(number, (None, 0.0))
+            if session is None or (_is_old(used) and not session.is_running):
                 return None
-            self._kept[number] = (found[0], time.monotonic())
-            return found[0]
+            self._kept[number] = (session, time.monotonic())
+            return session
 
     def close(self, number: str) -> bool:
         """End a session and its calls; returns whether there was one."""
@@ -52,12 +54,15 @@ class Sessions:
         for number in list(self._kept):
             self.close(number)
 
-    def _too_old(self) -> list[Session]:
-        gone = []
-        while self._kept:
-            number, (session, used) = next(iter(self._kept.items()))
-            if len(self._kept) <= MAX_SESSIONS and time.monotonic() - used <= IDLE_SECONDS:
-                break
-            del self._kept[number]
-            gone.append(session)
-        return gone
+    def _make_room(self) -> None:
+        """Forget the sessions that were not used for too long, and more while there is no room for another one. One
+        with a call that is running stays."""
+        for number, (session, used) in list(self._kept.items()):
+            if len(self._kept) < MAX_SESSIONS and not _is_old(used):
+                return
+            if not session.is_running:
+                del self._kept[number]
+
+
+def _is_old(used: float) -> bool:
+    return time.monotonic() - used > IDLE_SECONDS

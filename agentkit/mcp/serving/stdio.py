@@ -1,18 +1,21 @@
 """The server on standard input and output: a message a line."""
 
 import io
+import logging
 import os
 import select
 import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
 
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.mcp.serving.answering import Server
 from agentkit.mcp.serving.link import Link, Session
 from agentkit.mcp.serving.protocol import INVALID_REQUEST, Refusal, Reply, encoded, is_request, parsed
+from agentkit.tooling.error_log import log_raised
+
+logger = logging.getLogger("agentkit.mcp")
 
 MAX_LINE = 64_000_000
 """Maximum bytes of a message."""
@@ -45,7 +48,7 @@ class _Client:
     def __init__(self, server: Server, sink: int) -> None:
         self._server, self._sink = server, sink
         self._session = Session()
-        self._waiting: SimpleQueue[Any] = SimpleQueue()
+        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._is_idle = threading.Condition()
         self._running = 0
         self.is_gone = False
@@ -59,7 +62,7 @@ class _Client:
         except Refusal as refusal:
             self.refuse(refusal)
             return
-        answer = self._server.begin(message, Link(self._session, self._waiting.put))
+        answer = self._server.begin(message, Link(self._session, lambda note: self._waiting.put(encoded(note))))
         if isinstance(message, list) or (is_request(message) and message["method"] == "tools/call"):
             with self._is_idle:
                 self._running += 1
@@ -69,7 +72,7 @@ class _Client:
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer what is no message."""
-        self._waiting.put(refusal.answer())
+        self._waiting.put(encoded(refusal.answer()))
 
     def _answer(self, answer: Callable[[], Reply]) -> None:
         try:
@@ -80,17 +83,18 @@ class _Client:
                 self._is_idle.notify_all()
 
     def _send(self, reply: Reply) -> None:
-        if reply.message is not None:
-            self._waiting.put(reply.message)
+        if reply.content:
+            self._waiting.put(reply.content)
 
     def _write(self) -> None:
-        while (message := self._waiting.get()) is not None:
-            try:
-                _write_all(self._sink, encoded(message) + b"\n")
-            except OSError:
-                self.is_gone = True
-                self._session.close()
-                return
+        try:
+            while (content := self._waiting.get()) is not None:
+                _write_all(self._sink, content + b"\n")
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody gets an answer any more
+            self.is_gone = True
+            self._session.close()
+            if not isinstance(error, OSError):
+                log_raised(logger, logging.ERROR, "writing an answer raised", error)
 
     def end(self) -> bool:
         """The input has ended: wait for what is running while somebody reads, then cancel it; returns whether there is

@@ -68,6 +68,13 @@ def tools_from(given: Any) -> list[Tool[..., Any]] | None:
     return None if members is None else [tool_from(each) for each in members]
 
 
+def holds_several(given: Any) -> bool:
+    """Whether an object of another framework may hold several tools, though it has one now."""
+    from agentkit.tooling.foreign.kinds import reader_of
+
+    return tools_from(given) is not None and reader_of(given) is None
+
+
 def with_foreign(tools: Iterable[Any]) -> Iterator[Any]:
     """The same with the tools of other frameworks as tools. Raises ToolDefinitionError as `tools_from` does."""
     for given in tools:

@@ -8,12 +8,14 @@ import pytest
 
 from agentkit import Agent, Context, tool
 from agentkit.backends import OpenAIBackend
+from agentkit.mcp.serving import answering
 from agentkit.mcp.serving.answering import Server
 from tests.mcp.serving.conftest import Connect
 from tests.support import mcp_tools
 from tests.support.growth import assert_linear
 from tests.support.mcp_clients import Lines, call_of, initialize, request, stateless, text_of
 from tests.support.model_server import calls, serve, whole
+from tests.support.waiting import until
 
 VERSIONS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
 
@@ -97,10 +99,11 @@ def test_a_resource_is_not_found(client: Lines) -> None:
         b"{\n",
         b"\xff\xfe\x00\n",
         b'{"id": NaN}\n',
+        b'{"id": 1e999}\n',
         b"[" * 100_000 + b"\n",
         b'{"a": ' + b"9" * 5000 + b"}\n",
     ],
-    ids=["words", "half", "bytes", "nan", "deep", "number"],
+    ids=["words", "half", "bytes", "nan", "infinity", "deep", "number"],
 )
 def test_garbage_is_answered_and_the_server_goes_on(client: Lines, garbage: bytes) -> None:
     client.send(garbage)
@@ -189,6 +192,14 @@ def test_arguments_are_read_as_generously_as_those_of_a_model(client: Lines) -> 
     assert text_of(client.ask(request("tools/call", {"name": "dot"}))).startswith("a dot")
 
 
+def test_arguments_that_are_nested_deeply_are_an_error_that_the_model_reads(client: Lines) -> None:
+    for depth in range(900, 1000, 5):  # some can be read and not be written again
+        deep = b'{"a": ' + b"[" * depth + b"]" * depth + b"}"
+        client.send(json.dumps(call_of("add")).encode().replace(b'"arguments": {}', b'"arguments": ' + deep) + b"\n")
+        answer = client.receive()
+        assert "result" in answer or answer["error"]["code"] == -32700, depth
+
+
 def test_an_unknown_tool_is_an_error_of_the_protocol(client: Lines) -> None:
     error = client.ask(call_of("ad"))["error"]
     assert (error["code"], "'add'" in error["message"]) == (-32602, True)
@@ -208,6 +219,35 @@ def test_what_a_tool_says_is_an_error_is_told_as_it_is(client: Lines) -> None:
         "content": [{"type": "text", "text": "there is no such city"}],
         "isError": True,
     }
+
+
+def test_an_answer_that_is_no_json_is_an_error_and_the_server_goes_on(connect: Connect) -> None:
+    @tool
+    def choose(ctx: Context) -> str:
+        """Asks with a schema that is no JSON."""
+        return str(ctx.ask("Which?", {"type": "object", "properties": {"when": {"enum": {"a", "b"}}}}))
+
+    client = connect(Server([choose, mcp_tools.add]))
+    answer = client.ask(stateless(call_of("choose", 7), elicitation={}))
+    assert (answer["id"], answer["error"]["code"]) == (7, -32603)
+    assert text_of(client.ask(call_of("add", a=1, b=2))) == "3"
+
+
+def test_a_tool_that_raises_what_is_no_exception_ends_its_call_alone(connect: Connect) -> None:
+    def interrupt(values: Any = None) -> bool:
+        """Is interrupted."""
+        raise KeyboardInterrupt
+
+    @tool(approve=interrupt)
+    def approved() -> str:
+        """Is interrupted before it runs."""
+        return ""
+
+    client = connect(Server([interrupt, approved, mcp_tools.add]))
+    result = client.ask(call_of("interrupt"))["result"]
+    assert (result["isError"], "KeyboardInterrupt" in result["content"][0]["text"]) == (True, True)
+    assert client.ask(call_of("approved"))["error"]["code"] == -32603
+    assert text_of(client.ask(call_of("add", a=1, b=2))) == "3"
 
 
 def test_results_of_known_types_are_structured_too(client: Lines) -> None:
@@ -302,6 +342,12 @@ def test_progress_is_reported_to_who_has_asked_for_it(client: Lines) -> None:
     assert client.others == []
 
 
+def test_a_progress_token_that_is_none_gets_no_reports(client: Lines) -> None:
+    given = {"name": "steps", "arguments": {"count": 3}, "_meta": {"progressToken": {"a": [1]}}}
+    assert text_of(client.ask(request("tools/call", given))) == "done"
+    assert client.others == []
+
+
 def test_no_progress_follows_the_result(connect: Connect) -> None:
     kept: list[Any] = []
 
@@ -327,6 +373,16 @@ def test_a_cancelled_call_stops_and_is_not_answered(client: Lines) -> None:
     assert client.others == []
 
 
+def test_a_call_that_is_cancelled_before_it_has_begun_does_not_begin(client: Lines) -> None:
+    client.ask(initialize("2025-03-26"))
+    client.send([call_of("wait", 7), call_of("pay", 8, amount=1), call_of("add", 9, a=1, b=2)])
+    assert mcp_tools.STARTED.wait(60)
+    for number in (8, 7):
+        client.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}})
+    assert [each["id"] for each in client.receive()] == [9]
+    assert mcp_tools.NOTED == []
+
+
 def test_another_request_of_the_same_number_as_a_text_is_not_cancelled(client: Lines) -> None:
     client.send(call_of("wait", 7))
     assert mcp_tools.STARTED.wait(60)
@@ -344,6 +400,22 @@ def test_a_hung_tool_is_given_up_and_the_server_goes_on(connect: Connect) -> Non
         "isError": True,
     }
     assert text_of(client.ask(call_of("add", a=1, b=2))) == "3"
+
+
+def test_a_call_takes_its_place_until_its_tool_has_ended(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "MAX_CALLS", 1)
+    end = threading.Event()
+
+    @tool(read_only=True, timeout=0.05)
+    def hangs() -> str:
+        """Goes on when it was given up."""
+        return str(end.wait(60))
+
+    client = connect(Server([hangs, mcp_tools.add]))
+    assert "did not finish" in text_of(client.ask(call_of("hangs")))
+    assert "busy" in text_of(client.ask(call_of("add", a=1, b=2)))
+    end.set()
+    until(lambda: text_of(client.ask(call_of("add", a=1, b=2))) == "3")
 
 
 def test_the_steps_of_an_agent_are_progress(connect: Connect) -> None:

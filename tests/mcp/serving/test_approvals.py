@@ -58,7 +58,7 @@ def test_an_approval_is_for_the_arguments_that_were_shown(client: Lines) -> None
     assert mcp_tools.NOTED == []
 
 
-@pytest.mark.parametrize("state", ["x", "", "e30=.00", "ü.ü", 5, ["x"], "." * 100_000])
+@pytest.mark.parametrize("state", ["x", "", "e30=.00", "ü.ü", ".\ud800", 5, ["x"], "." * 100_000])
 def test_a_state_that_is_none_of_this_server_is_refused(client: Lines, state: Any) -> None:
     error = client.ask(stateless(pay(inputResponses=ACCEPT, requestState=state), **FORM))["error"]
     assert error["code"] == -32602

@@ -6,12 +6,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from http.client import HTTPException
 from typing import Any
 
 import pytest
 
-from agentkit import ConfigurationError
+from agentkit import ConfigurationError, Context, tool
 from agentkit.mcp.serving import body, http, requests, sessions
 from agentkit.mcp.serving.answering import Server
 from agentkit.mcp.serving.http import HTTPServing, address_of
@@ -87,6 +88,21 @@ def test_sessions_are_bounded_and_expire(monkeypatch: pytest.MonkeyPatch, addres
     assert post(address, request("ping"), {"Mcp-Session-Id": numbers[3]}).status == 404
 
 
+def test_a_session_with_a_call_that_is_running_stays(monkeypatch: pytest.MonkeyPatch, address: Address) -> None:
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 1)
+    number = session_of(address)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(post, address, call_of("wait", 3), {"Mcp-Session-Id": number})
+        assert mcp_tools.STARTED.wait(PATIENCE)
+        refused = post(address, initialize()).message["error"]
+        assert (refused["code"], "busy" in refused["message"]) == (-32000, True)
+        assert not mcp_tools.CANCELLED.is_set()
+        cancel_all(address)
+        call.result()
+    assert post(address, initialize()).status == 200
+    assert post(address, request("ping"), {"Mcp-Session-Id": number}).status == 404
+
+
 def test_both_eras_are_served_at_one_address(address: Address) -> None:
     assert modern(address, request("tools/list")).message["result"]["resultType"] == "complete"
     assert post(address, initialize()).status == 200
@@ -103,6 +119,7 @@ def test_both_eras_are_served_at_one_address(address: Address) -> None:
         (400, -32020, {"Mcp-Name": "other"}),
         (400, -32020, {"Mcp-Name": None}),
         (400, -32020, {"Mcp-Name": "=?base64?!?="}),
+        (400, -32020, {"Mcp-Name": "=?base64?\xfc?="}),
         (400, -32020, {"MCP-Protocol-Version": "2025-11-25"}),
         (400, -32020, {"MCP-Protocol-Version": None}),
         (200, None, {"Mcp-Name": "  add  "}),
@@ -276,17 +293,53 @@ def test_a_closed_connection_cancels_its_call(address: Address, era: str) -> Non
     message = call_of("wait") if era == "handshake" else stateless(call_of("wait"))
     content = json.dumps(message).encode()
     headers = {} if era == "handshake" else headers_of(message)
-    lines = [f"{name}: {value}" for name, value in {"Content-Type": "application/json", **headers}.items()]
-    head = ["POST /mcp HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(content)}", *lines, "", ""]
     with socket.create_connection(address, PATIENCE) as connection:
-        connection.sendall("\r\n".join(head).encode() + content)
+        connection.sendall(posted(content, headers))
         assert mcp_tools.STARTED.wait(PATIENCE)
     assert mcp_tools.CANCELLED.wait(PATIENCE)
 
 
-def test_sixteen_calls_run_side_by_side() -> None:
-    from agentkit import tool
+def posted(content: bytes, headers: dict[str, str]) -> bytes:
+    """A request, as bytes."""
+    lines = [f"{name}: {value}" for name, value in {"Content-Type": "application/json", **headers}.items()]
+    head = ["POST /mcp HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(content)}", *lines, "", ""]
+    return "\r\n".join(head).encode() + content
 
+
+def test_a_closed_connection_is_noticed_behind_reports_and_what_was_sent_ahead() -> None:
+    started, cancelled = threading.Event(), threading.Event()
+
+    @tool(read_only=True)
+    def reports(ctx: Context) -> str:
+        """Reports without a pause."""
+        started.set()
+        assert ctx.cancel is not None
+        while not ctx.cancel.wait(0.002):
+            ctx.progress("still running")
+        cancelled.set()
+        return ""
+
+    message = request("tools/call", {"name": "reports", "_meta": {"progressToken": 1}})
+    with serving([reports]) as address:
+        with socket.create_connection(address, PATIENCE) as connection:
+            connection.sendall(posted(json.dumps(message).encode(), {"Accept": "application/json"}))
+            assert started.wait(PATIENCE)
+            connection.sendall(b"P")
+        assert cancelled.wait(PATIENCE)
+
+
+def test_an_answer_that_is_no_json_is_an_error_of_the_server() -> None:
+    @tool
+    def choose(ctx: Context) -> str:
+        """Asks with a schema that is no JSON."""
+        return str(ctx.ask("When?", {"type": "object", "properties": {"when": {"default": date(2026, 1, 1)}}}))
+
+    with serving([choose]) as address:
+        answer = modern(address, call_of("choose", 7), elicitation={})
+        assert (answer.status, answer.message["id"], answer.message["error"]["code"]) == (500, 7, -32603)
+
+
+def test_sixteen_calls_run_side_by_side() -> None:
     meeting = threading.Barrier(16)
 
     @tool(read_only=True)

@@ -102,26 +102,62 @@ def test_a_client_that_reads_nothing_while_it_writes_is_served() -> None:
         assert [client.receive()["id"] for _ in range(number_of)] == list(range(number_of))
 
 
+SEVERAL = """
+from agentkit.tooling.toolset import Toolset
+from tests.support.foreign_tools import AgnoFunction, SmolTool, Toolkit
+
+@tool
+def erase() -> str:
+    'Erases.'
+    return ''
+
+@tool
+def drop() -> str:
+    'Drops.'
+    return ''
+
+@tool
+def move() -> str:
+    'Moves.'
+    return ''
+
+@tool(read_only=True)
+def here() -> str:
+    'Tells the place.'
+    return ''
+
+class Places(Toolset):
+    label = 'places'
+    made = [here, move]
+
+    def tools(self):
+        return self.made
+
+one, kit, weather = [erase], Toolkit('mail', AgnoFunction('send', print, {'type': 'object'}, 'Sends.')), SmolTool()
+places = Places()
+"""
+
+
 def test_the_command_serves_tools_by_name(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Harrison built the first marine chronometer.")
     (tmp_path / "mine.py").write_text(
         "from agentkit import tool\nprint('imported')\n"
         "@tool(read_only=True)\ndef now() -> str:\n    'Tells the time.'\n    return 'noon'\n"
         "@tool\ndef wipe() -> str:\n    'Wipes.'\n    return 'wiped'\n"
-        "both = [now, wipe]\n"
+        "both = [now, wipe]\n" + SEVERAL
     )
     options = ["--tool", "mine:both", "--tool", "mine:now", "--docs", str(tmp_path)]
+    options += [word for name in ("one", "kit", "places", "weather", "drop") for word in ("--tool", f"mine:{name}")]
     with started([*COMMAND, *options], cwd=tmp_path) as (client, process):
         names = [each["name"] for each in client.ask(request("tools/list"))["result"]["tools"]]
-        assert "wipe" not in names
-        assert names[0] == "now"
-        assert len(names) > 1
+        assert names[:5] == ["now", "here", "weather", "drop", "search_documents"]
         assert text_of(client.ask(call_of("now"))) == "noon"
         client.sink.close()
         assert process.wait(PATIENCE) == 0
         assert client.garbage == []
         assert process.stderr is not None
-        assert "not served, since they may have effects: wipe (--allow wipe)" in process.stderr.read().decode()
+        said = process.stderr.read().decode()
+        assert "not served, since they may have effects: wipe, erase, send, move (--allow wipe" in said
 
 
 def test_the_command_serves_an_agent() -> None:
@@ -179,6 +215,7 @@ def test_ctrl_c_stops_a_program_that_serves() -> None:
     [
         (["--tool", "no-such"], "there is no such tool"),
         (["--tool", "no.such:thing"], "can't be imported"),
+        (["--tool", "tests.support.mcp_tools:UNREACHABLE"], "nobody answers"),
         (["--docs", "/no/such/folder"], "/no/such/folder"),
         (["--allow", "wipe"], "none of the tools has that name"),
         (["--http", "8931"], "host:port"),
