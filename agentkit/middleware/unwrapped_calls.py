@@ -52,8 +52,8 @@ class UnwrappedCalls(Middleware):
                 yield self._in_reply(delta) if isinstance(delta, Reply) else delta
 
     def _begin(self, begin: Begin) -> Begin:
-        """The function that starts calls early, given the calls as they were written. Which tool a call before it is, is
-        known when that was complete; else it may be any."""
+        """The function that starts calls early, given the calls as they were written. Which tool a call before it means
+        is known when that was complete; else it may be any."""
 
         def begin_unwrapped(name: str, arguments: str, before: Sequence[str]) -> str:
             name, arguments = self._unwrapped(name, arguments)
