@@ -54,7 +54,9 @@ def test_an_unknown_name_is_an_error_that_names_the_known_ones() -> None:
         load("tied")
     with pytest.raises(ConfigurationError, match=r"'lost' of the package tides 1.0 can't be used"):
         load("lost")
-    with pytest.raises(ConfigurationError, match=r"'number' of the package tides 1.0 can't be used.*neither a tool nor a fun"):
+    with pytest.raises(
+        ConfigurationError, match=r"'number' of the package tides 1.0 can't be used.*neither a tool nor a fun"
+    ):
         load("number")
 
 
