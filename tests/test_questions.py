@@ -1,5 +1,6 @@
 """A tool asks a person something (`ctx.ask`): the run pauses, and goes on with the answer."""
 
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, Context, Hook, Result, Tool, tool
+from agentkit.cli.approvals import decided
 from agentkit.event import ApprovalNeeded, ToolFinished
 from agentkit.hooks import Proceed, ToolCallRequest
 from agentkit.record import result_record
@@ -175,6 +177,24 @@ def test_what_is_decided_on_a_call_that_has_asked_is_its_answer_wherever_it_is_k
     assert result.output == "Paid."
     assert booked == [("a", 5, {"seat": "window"}), ("b", 1, True)]
     assert "question" not in json.dumps(result.messages)
+
+
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_call_that_is_approved_at_the_terminal_is_answered_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("y\nwindow\nyes\ny\n"))
+    calls = [("pay", {"amount": 9}), ("pay", {"amount": 1})]
+    agent = Agent(ScriptedBackend(calls[0], calls[1], "Paid."), tools=[careful_pay])
+    result = agent.run("Pay.")
+    while result.stopped == "approval":
+        result = agent.resume(result.messages, approve=decided(result.pending))
+    assert booked == [("", 9, {"seat": "window"}), ("", 1, True)]
+    assert sys.stdin.read() == ""
 
 
 def test_an_answer_outlives_a_run_that_failed_or_was_cancelled(tmp_path: Path) -> None:

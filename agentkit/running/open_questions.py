@@ -22,7 +22,7 @@ Question."""
 def written(asked: OpenCall) -> dict[str, Any]:
     """A call that has asked something, as JSON values."""
     it = asked.question or Question("")
-    made = {"id": asked.id, "arguments": asked.raw_arguments}
+    made: dict[str, Any] = {"id": asked.id, "arguments": asked.raw_arguments}
     made |= {"text": it.text, "schema": it.schema, "problem": it.problem}
     return cast("dict[str, Any]", json.loads(json.dumps(made, default=_plain)))
 
