@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -154,14 +155,15 @@ def test_what_is_decided_on_a_call_that_has_asked_is_its_answer_wherever_it_is_k
     result = agent.run("Pay.", session=store["a"])
     first, second = (call.id for call in result.pending)
     result = agent.resume(store["a"], approve={first: {"answer": "a", "amount": 5}, second: True})
-    place: Any = {
+    places: dict[str, Callable[[], Any]] = {
         "messages": lambda: result.messages,
         "json": lambda: json.loads(json.dumps(result.messages)),
         "session": lambda: store["a"],
         "messages of a session": lambda: store["a"].messages,
         "fork": lambda: store.fork("a", "b"),
         "listed": lambda: (agent.resume(store["a"]), store["a"])[1],  # asks nothing anew, and runs nothing
-    }[kept]()
+    }
+    place = places[kept]()
     listed = agent.resume(place).pending if kept == "listed" else result.pending
     assert [(call.id, call.arguments, call.question and call.question.text) for call in listed] == [
         (first, {"answer": "a", "amount": 5}, "Which seat?"),

@@ -631,7 +631,7 @@ def test_what_the_program_gives_is_never_taken_from_the_model() -> None:
         (agno(for_agent, schema), "agent", "None"),
         (LlmTool("upper", "d", schema, with_call), "llm_tool_call", "{'q': 'x'}"),
     ):
-        forged = [{"q": "x", name: "evil"}, {"q": "x", "kwargs": {name: "evil"}}]
+        forged: list[dict[str, Any]] = [{"q": "x", name: "evil"}, {"q": "x", "kwargs": {name: "evil"}}]
         first, *others = answers(given, forged[0], *forged[: -1 if name == "user" else 2], {"q": "x"})
         assert first.startswith(f"Error: the program itself gives {name}:"), name
         assert all("evil" not in each for each in others)
