@@ -209,9 +209,10 @@ class Agent(Closable):
 
         conversation: a session, or messages (`result.messages`). approve: a decision on each call of `result.pending`,
         by its id: True, False, the reason of a refusal (a str, which is sent to the model), or other arguments (a
-        dict). A call that had started when an earlier run of the session was killed is not run again: the model is
-        informed that its effect is not known, and it is listed in `result.unknown_calls`. Where the last question is
-        answered already, the answer is returned without a request. The other parameters are those of `run`.
+        dict); on one with a `question` True or a dict is the answer. A call that had started when an earlier run of the
+        session was killed is not run again: the model is informed that its effect is not known, and it is listed in
+        `result.unknown_calls`. Where the last question is answered already, the answer is returned without a request.
+        The other parameters are those of `run`.
 
         Raises what `run` raises, and ConfigurationError for a decision on a call that is not open.
         """
@@ -305,7 +306,7 @@ class Agent(Closable):
             turn = turn_of(prompt, options, budget, resources)
             context = context_of(options, budget, turn, stream, self._tool_timeout, parent)
             transcript, repairs, context = opened(prompt, options, turn, answer, self._instructions, context)
-            decisions = decisions_on(options.approve, transcript)
+            decisions = decisions_on(options.approve, transcript, turn)
             executor = self._executor(tools.plus(*answer.tools), context, decisions)
             if prompt is None or turn.state != "new":
                 proceed(transcript, executor, answer, turn)

@@ -12,8 +12,9 @@ from agentkit.message import INVALID_ANSWER, Message, is_shown_by_a_tool, text_o
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
 
-Begin = Callable[[str, str, Sequence[str]], None]
-"""Called with the name of a tool call, its arguments (JSON text), and the names of the calls before it."""
+Begin = Callable[[str, str, Sequence[str]], str | None]
+"""Called with the name of a tool call, its arguments (JSON text), and the names of the calls before it. Returns the
+name of the tool that the call means, where that is another one: it stands for the call in what comes after it."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Runs the tool calls of a run: in parallel where that is allowed, some of them while the reply still arrives."""
 
 import functools
-import json
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from agentkit._text import joined_surrogates
 from agentkit.errors import ArgumentsError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
+from agentkit.running.decisions import Decisions
 from agentkit.running.offered_tools import OfferedTools
 from agentkit.running.parallel_calls import ParallelCalls, RunningCalls
 from agentkit.running.parallel_calls import open_call as open_call
@@ -32,17 +32,17 @@ MAX_PARALLEL = 32
 class Executor:
     """Runs the tool calls of one run.
 
-    offered: the tools that the model is offered. context: the run. decisions: on calls that need a person's approval,
-    by id. latency: how long the tools take. hidden: tools that are offered in some requests only, by name, each made
-    when it is called. parallel: how many read-only calls run at once. hooks: the agent's. ended_by: the call that ended
-    the run, of a tool with ends_run.
+    offered: the tools that the model is offered. context: the run. decisions: of a person, on the open calls. latency:
+    how long the tools take. hidden: tools that are offered in some requests only, by name, each made when it is called.
+    parallel: how many read-only calls run at once. hooks: the agent's. ended_by: the call that ended the run, of a tool
+    with ends_run.
     """
 
     def __init__(
         self,
         offered: Toolbox,
         context: Context,
-        decisions: "Decisions",
+        decisions: Decisions,
         latency: ToolLatency,
         hidden: Mapping[str, Callable[[], Tool[..., Any]]],
         parallel: int = MAX_PARALLEL,
@@ -92,7 +92,7 @@ class Executor:
         """
         begun, self._begun = self._begun or None, None  # an empty one needs no threads
         # Only for the calls that were open when they were made: servers reuse ids in later replies.
-        decisions, self._decisions, self._answers = self._decisions, {}, {}
+        decisions, self._decisions, self._answers = self._decisions, Decisions(), {}
         for group in self._groups(calls, decisions):
             if self.context.cancelled:
                 return
@@ -107,25 +107,21 @@ class Executor:
             begun = None  # they all stand in the first group
 
     def _decided(
-        self, group: list[ToolCall], rest: Sequence[ToolCall], decisions: "Decisions", begun: RunningCalls | None
+        self, group: list[ToolCall], rest: Sequence[ToolCall], decisions: Decisions, begun: RunningCalls | None
     ) -> Generator[Event, None, list[OpenCall]]:
         """Run calls, unless a person has to approve the first of them, which then is the only one. Returns the calls
         that the run waits for. rest: the calls from these on."""
-        note = ""
-        decision = decisions.get(group[0]["id"])
-        if decision is None and self._needs_approval(group[0]):
+        if group[0] not in decisions and self._needs_approval(group[0]):
             return self._waiting(rest, decisions)
-        if decision is False or isinstance(decision, str):
-            yield refused(group[0], _denied(decision))
+        if refusal := decisions.refusal(group[0]):
+            yield refused(group[0], refusal)
             return []
-        if decision is not None:
-            call, note = self._with_decision(group[0], decision)
-            group = [call]
+        group[0], note = self._as_decided(group[0], decisions)
         if self._may_run_here(group) and (begun is None or begun.reclaim(group[0])):
             asks = yield from self._run_here(group[0], note)
         else:
             asks = yield from ParallelCalls(self, group, begun or RunningCalls(self), note).events()
-        return [] if asks is None else [asks, *self._waiting(rest, {**decisions, asks.id: True})]
+        return [] if asks is None else [asks, *self._waiting(rest[1:], decisions)]
 
     def _run_here(self, call: ToolCall, note: str) -> Generator[Event, None, OpenCall | None]:
         """Run a call in this thread. Returns it if it asks a person something."""
@@ -137,20 +133,11 @@ class Executor:
         yield self.finished(call, outcome.with_note(note))
         return None
 
-    def _with_decision(self, call: ToolCall, decision: "bool | Mapping[str, Any]") -> tuple[ToolCall, str]:
-        """A call as a person has let it run, and a note for the model. A decision on a call that needs no approval is
-        the answer to what it asks; on one that does, {"answer": ...} is."""
-        if not self._needs_approval(call):
-            self._answers[call["id"]] = decision
-            return call, ""
-        if isinstance(decision, Mapping) and decision.keys() == {"answer"} and not self._has_parameter(call, "answer"):
-            self._answers[call["id"]] = decision["answer"]
-            return call, ""
-        return _with_arguments(call, decision), _note(decision)
-
-    def _has_parameter(self, call: ToolCall, name: str) -> bool:
-        found = self._tool(call["function"]["name"])
-        return found is not None and name in found.parameters.get("properties", {})
+    def _as_decided(self, call: ToolCall, decisions: Decisions) -> tuple[ToolCall, str]:
+        """A call as a person has let it run, and a note for the model."""
+        decided = decisions.on(call, may_need_approval=self._may_need_approval(call))
+        self._answers[call["id"]] = decided.answer
+        return decided.call, decided.note
 
     def context_of(self, call: ToolCall) -> Context:
         """The run as one call sees it."""
@@ -232,10 +219,10 @@ class Executor:
         read_only = not self.has_effect(name)
         return ToolStarted(call["id"], name=name, arguments=read_arguments(raw), raw_arguments=raw, read_only=read_only)
 
-    def _groups(self, calls: Sequence[ToolCall], decisions: "Decisions") -> Iterator[list[ToolCall]]:
+    def _groups(self, calls: Sequence[ToolCall], decisions: Decisions) -> Iterator[list[ToolCall]]:
         group: list[ToolCall] = []
         for call in calls:
-            alone = call["id"] in decisions or self._stands_alone(call)
+            alone = call in decisions or self._stands_alone(call)
             if group and alone:
                 yield group
                 group = []
@@ -258,23 +245,22 @@ class Executor:
         found = self._tool(call["function"]["name"])
         return found is not None and found.needs_approval(call["function"]["arguments"])
 
-    def _planned(self, calls: Sequence[ToolCall], decisions: "Decisions") -> Generator[Event, None, list[OpenCall]]:
+    def _planned(self, calls: Sequence[ToolCall], decisions: Decisions) -> Generator[Event, None, list[OpenCall]]:
         """Run the first of these calls, unless a person has to approve what its hooks have made of it. Returns the
         calls that the run waits for."""
-        decision = decisions.get(calls[0]["id"])
-        if decision is False or isinstance(decision, str):
-            yield refused(calls[0], _denied(decision))
+        if refusal := decisions.refusal(calls[0]):
+            yield refused(calls[0], refusal)
             return []
-        call, note = (calls[0], "") if decision is None else self._with_decision(calls[0], decision)
+        call, note = self._as_decided(calls[0], decisions)
         asks: OpenCall | None = None
         with PlannedCall(self, self.hooks, call) as planned:
-            if decision is not None or not self._waits(planned):
+            if call in decisions or not self._waits(planned):
                 asks = yield from planned.events(note)
                 if asks is None:
                     return []
-        waiting = [asks or open_call(planned.call)]
-        for call in calls[1:]:
-            if call["id"] not in decisions and self._may_need_approval(call):
+        waiting = [asks or decisions.waiting(planned.call)]
+        for call in calls[1:]:  # also those that are decided: they are decided anew, when the first is answered
+            if self._may_need_approval(call):
                 with PlannedCall(self, self.hooks, call) as planned:
                     waiting += [open_call(planned.call)] if self._waits(planned) else []
         return waiting
@@ -283,10 +269,9 @@ class Executor:
         """Whether a person has to approve a call before it runs; not one that its hooks have answered themselves."""
         return planned.waits and self._needs_approval(planned.call)
 
-    def _waiting(self, calls: Sequence[ToolCall], decisions: "Decisions") -> list[OpenCall]:
-        """Those of these calls that wait for a person's approval."""
-        waiting = [call for call in calls if call["id"] not in decisions and self._needs_approval(call)]
-        return [open_call(call) for call in waiting]
+    def _waiting(self, calls: Sequence[ToolCall], decisions: Decisions) -> list[OpenCall]:
+        """Those of these calls that wait for a person, who decides anew on what was decided too early."""
+        return [decisions.waiting(call) for call in calls if self._needs_approval(call)]
 
     def _may_run_here(self, group: Sequence[ToolCall]) -> bool:
         """Whether no thread is needed: it is the only call, and nothing may interrupt it."""
@@ -301,29 +286,6 @@ def _unreadable(arguments: str) -> Outcome:
     except ArgumentsError as error:
         return failure(f"{error}. Write the whole call again.")
     return failure("this is not a valid tool call. Write the whole call again.")
-
-
-Decisions = Mapping[str, "bool | str | Mapping[str, Any]"]
-"""A person's decisions on calls, by their ids: True, False, a reason for the refusal (a text), or other arguments."""
-
-
-def _denied(decision: "bool | str") -> str:
-    why = f": {decision.strip()}" if isinstance(decision, str) and decision.strip() else "."
-    return f"the user did not approve this call{why}"
-
-
-def _with_arguments(call: ToolCall, decision: "bool | str | Mapping[str, Any]") -> ToolCall:
-    """The call as it was approved."""
-    if not isinstance(decision, Mapping):
-        return call
-    arguments = json.dumps(dict(decision), ensure_ascii=False)
-    return {**call, "function": {**call["function"], "arguments": arguments}}
-
-
-def _note(decision: "bool | str | Mapping[str, Any]") -> str:
-    if not isinstance(decision, Mapping):
-        return ""
-    return f"\n(the user changed the arguments to {json.dumps(dict(decision), ensure_ascii=False)})"
 
 
 def refused(call: ToolCall, reason: str) -> ToolFinished:

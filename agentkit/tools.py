@@ -238,7 +238,7 @@ class Tool(Generic[P, R]):
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 
     def _made(self, values: dict[str, Any], context: Context) -> Outcome:
-        if self._cache is None:
+        if self._cache is None or context.answer is not None:  # what one person has answered is not for others
             return self._outcome(self._run(values, context))
         defaults = self.parameters["properties"] if self._is_described else {}
         key = key_of(values, defaults, self.function, self._scope_of(context))

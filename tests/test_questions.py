@@ -1,13 +1,18 @@
 """A tool asks a person something (`ctx.ask`): the run pauses, and goes on with the answer."""
 
+import io
+import json
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentkit import Agent, Context, Hook, Result, Tool, tool
+from agentkit.cli.approvals import decided
 from agentkit.event import ApprovalNeeded, ToolFinished
 from agentkit.hooks import Proceed, ToolCallRequest
 from agentkit.record import result_record
@@ -123,9 +128,103 @@ def test_a_call_that_needs_an_approval_too_is_approved_first() -> None:
     assert first.pending[0].question is None
     second = agent.resume(first.messages, approve={first.pending[0].id: True})
     assert booked == []
-    result = agent.resume(second.messages, approve={paused(second): {"answer": {"seat": "aisle"}}})
+    result = agent.resume(second.messages, approve={paused(second): {"seat": "aisle"}})
     assert result.output == "Booked."
     assert booked == [("ICE 5", {"seat": "aisle"})]
+
+
+RUNS = {"type": "object", "properties": {"answer": {"type": "string"}, "amount": {"type": "integer"}}}
+
+
+def pays(answer: str = "", amount: int = 0, *, ctx: Context) -> str:
+    """Pay."""
+    booked.append((answer, amount, ctx.ask("Which seat?", SEATS) if amount != 1 else ctx.ask("Really?")))
+    return "paid"
+
+
+careful_pay = Tool("pay", "Pay.", RUNS, pays, context="ctx", approve=lambda arguments: arguments["amount"] > 0)
+
+
+@pytest.mark.parametrize("kept", ["messages", "json", "session", "messages of a session", "fork", "listed"])
+def test_what_is_decided_on_a_call_that_has_asked_is_its_answer_wherever_it_is_kept(kept: str, tmp_path: Path) -> None:
+    """Never its arguments; and those with which it was approved are kept for it."""
+    store = SQLiteSessions(tmp_path / "sessions.db")
+    calls = [("pay", {"answer": "a", "amount": 9}), ("pay", {"answer": "b", "amount": 1})]
+    backend = ScriptedBackend(calls, "Paid.")
+    agent = Agent(backend, tools=[careful_pay])
+    result = agent.run("Pay.", session=store["a"])
+    first, second = (call.id for call in result.pending)
+    result = agent.resume(store["a"], approve={first: {"answer": "a", "amount": 5}, second: True})
+    places: dict[str, Callable[[], Any]] = {
+        "messages": lambda: result.messages,
+        "json": lambda: json.loads(json.dumps(result.messages)),
+        "session": lambda: store["a"],
+        "messages of a session": lambda: store["a"].messages,
+        "fork": lambda: store.fork("a", "b"),
+        "listed": lambda: (agent.resume(store["a"]), store["a"])[1],  # asks nothing anew, and runs nothing
+    }
+    place = places[kept]()
+    listed = agent.resume(place).pending if kept == "listed" else result.pending
+    assert [(call.id, call.arguments, call.question and call.question.text) for call in listed] == [
+        (first, {"answer": "a", "amount": 5}, "Which seat?"),
+        (second, {"answer": "b", "amount": 1}, None),  # decided too early: it is decided anew
+    ]
+    result = agent.resume(place, approve={first: {"seat": "window"}})
+    assert booked == [("a", 5, {"seat": "window"})]
+    assert 'the user changed the arguments to {"answer": "a", "amount": 5}' in result.tool_calls[0].response
+    assert [(call.id, call.question) for call in result.pending] == [(second, None)]
+    result = agent.resume(result.messages, approve={second: True})
+    assert paused(result) == second
+    result = agent.resume(result.messages, approve={second: True})
+    assert result.output == "Paid."
+    assert booked == [("a", 5, {"seat": "window"}), ("b", 1, True)]
+    assert "question" not in json.dumps(result.messages)
+
+
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_call_that_is_approved_at_the_terminal_is_answered_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("y\nwindow\nyes\ny\n"))
+    calls = [("pay", {"amount": 9}), ("pay", {"amount": 1})]
+    agent = Agent(ScriptedBackend(calls[0], calls[1], "Paid."), tools=[careful_pay])
+    result = agent.run("Pay.")
+    while result.stopped == "approval":
+        result = agent.resume(result.messages, approve=decided(result.pending))
+    assert booked == [("", 9, {"seat": "window"}), ("", 1, True)]
+    assert sys.stdin.read() == ""
+
+
+def test_an_answer_outlives_a_run_that_failed_or_was_cancelled(tmp_path: Path) -> None:
+    """The question stays open: what is decided on it next is no approval of other arguments."""
+    session = SQLiteSessions(tmp_path / "sessions.db")["a"]
+    peek = Tool("pay", "Peek.", RUNS, pays, context="ctx", approve=True, read_only=True)
+    agent = Agent(ScriptedBackend(("pay", {"amount": 2}), RuntimeError("no model"), "Done."), tools=[peek])
+    result = agent.run("Pay.", session=session)
+    call_id = result.pending[0].id
+    result = agent.resume(session, approve={call_id: True})
+    stop = threading.Event()
+    stop.set()
+    stopped = agent.resume(result.messages, approve={call_id: {"seat": "aisle"}}, cancel=stop)
+    assert stopped.stopped == "cancelled"
+    assert [call.question is not None for call in agent.resume(stopped.messages).pending] == [True]
+    with pytest.raises(RuntimeError, match="no model"):
+        agent.resume(session, approve={call_id: {"seat": "aisle"}})
+    assert agent.resume(session, approve={call_id: {"seat": "window"}}).output == "Done."
+    assert booked == [("", 2, {"seat": "aisle"}), ("", 2, {"seat": "window"})]
+
+
+def test_a_question_is_not_sent_to_servers_and_ends_with_a_new_question_of_the_user() -> None:
+    agent = Agent(ScriptedBackend(("book", {"train": "ICE 5"}), "Never mind."), tools=[book])
+    first = agent.run("Book it.")
+    assert "open_question" in json.dumps(first.messages)
+    result = agent.run("Forget it.", messages=first.messages)
+    assert "open_question" not in json.dumps(result.messages)
+    assert (result.output, booked) == ("Never mind.", [])
 
 
 def test_a_stored_session_goes_on_with_the_answer(tmp_path: Path) -> None:
@@ -183,7 +282,7 @@ def test_a_question_passes_hooks_around_the_call(approve: bool) -> None:
     if approve:
         result = agent.resume(result.messages, approve={result.pending[0].id: True})
     answer: Any = {"seat": "aisle"}
-    result = agent.resume(result.messages, approve={paused(result): {"answer": answer} if approve else answer})
+    result = agent.resume(result.messages, approve={paused(result): answer})
     assert result.output == "Booked."
     assert booked == [("ICE 5", {"seat": "aisle"})]
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from openai import APIConnectionError
 
 from agentkit import (
     Agent,
@@ -309,6 +311,17 @@ def test_arguments_named_like_the_keys_of_a_call_reach_their_tool() -> None:
     result = Agent(backend, tools=[run], tool_search=True).run("Go on.")
     assert [each.response for each in result.tool_calls] == ["a|b", "a|b"]
 
+    def start(command: str, arguments: Any = None) -> str:
+        """Start a program."""
+        return f"{command}|{json.dumps(arguments)}"
+
+    beside = ("call_tool", {"name": "start", "command": "ls", "arguments": ["-l"]})
+    named = ("call_tool", {"name": "start", "command": "ls", "arguments": {"all": True}})
+    both = calling("start", command="ls", arguments=["-l"])
+    backend = ScriptedBackend([calling("start", command="ls"), beside, named, both], "ok")
+    result = Agent(backend, tools=[start], tool_search=True).run("Go on.")
+    assert [each.response for each in result.tool_calls] == ["ls|null", 'ls|["-l"]', 'ls|{"all": true}', 'ls|["-l"]']
+
 
 def test_an_unknown_name_is_answered_with_the_five_nearest_tools() -> None:
     for call in (calling("numbr_7", city="Oslo"), ("numbr_7", {"city": "Oslo"})):
@@ -470,6 +483,38 @@ def test_a_read_only_tool_starts_while_the_reply_arrives(is_streamed: bool) -> N
     result = answered(Agent(backend, tools=tools, tool_search=True), is_streamed)
     assert [each.response for each in result.tool_calls] == ["number_1: Rome", "Oslo"]
     assert count == ["Oslo"]  # and is not run again
+
+
+class Breaking(Streaming):
+    """One whose first stream breaks off behind its first call; what that was, is another one in the second."""
+
+    def __init__(self, first: Any, calls: Sequence[Any], wait: Callable[[], object]) -> None:
+        super().__init__([first], wait)
+        self._next: Sequence[Any] = calls
+
+    def reply(self, request: Request) -> ReplyStream:
+        yield from super().reply(request)
+
+    def _chunks(self) -> Iterator[dict[str, Any]]:
+        chunks = list(super()._chunks())
+        if self._next:
+            yield from chunks
+            self._calls, self._next = self._next, ()
+            raise APIConnectionError(request=httpx2.Request("POST", "http://model.invalid"))
+        first, *others = (list(each) for _, each in itertools.groupby(chunks, lambda chunk: chunk["index"]))
+        yield first[0]  # the arguments of the first call arrive last
+        for each in (*others, first[1:]):
+            yield from each
+
+
+def test_what_a_broken_stream_began_says_nothing_of_the_next_one() -> None:
+    order: list[str] = []
+    reading = noted("read", "Read.", order, read_only=True)
+    calls = [calling("write", city="Oslo"), calling("read", city="Rome")]
+    backend = Breaking(calling("read", city="Bern"), calls, lambda: order.append("the reply ends"))
+    result = Agent(backend, tools=[noted("write", "Write.", order), reading], tool_search=True).run("Go on.")
+    assert [each.name for each in result.tool_calls] == ["write", "read"]
+    assert [each for each in order if each != "Bern"] == ["the reply ends", "Oslo", "Rome"]
 
 
 def test_nothing_starts_early_behind_a_tool_with_an_effect() -> None:

@@ -76,13 +76,15 @@ class _Written:
 
 @dataclass(eq=False)
 class StreamedCall:
-    """batch: the number of the delta that it began in. at_end: whether the finish reason had arrived then."""
+    """batch: the number of the delta that it began in. at_end: whether the finish reason had arrived then. meant: the
+    tool that it means, where it was begun and that is another one than it names."""
 
     index: int | str | None
     batch: int
     at_end: bool
     id: str = ""
     name: str = ""
+    meant: str = ""
     is_named_late: bool = False
     is_begun: bool = False
     value: Any = None

@@ -180,7 +180,7 @@ class StreamedCalls:
             return
         arguments = as_json_object(call.arguments())
         before = self._calls[: self._calls.index(call)]
-        self._begin(call.name, arguments, [each.name for each in before])
+        call.meant = self._begin(call.name, arguments, [each.meant or each.name for each in before]) or ""
 
     # ---- each call once
 

@@ -71,8 +71,8 @@ class _Names:
     def begin(self, begin: Begin) -> Begin:
         """The function that starts calls early, given their names."""
 
-        def named(name: str, arguments: str, before: Sequence[str]) -> None:
-            begin(self.of(name), arguments, [self.of(each) for each in before])
+        def named(name: str, arguments: str, before: Sequence[str]) -> str | None:
+            return begin(self.of(name), arguments, [self.of(each) for each in before])
 
         return named
 

@@ -52,15 +52,13 @@ class UnwrappedCalls(Middleware):
                 yield self._in_reply(delta) if isinstance(delta, Reply) else delta
 
     def _begin(self, begin: Begin) -> Begin:
-        """The function that starts calls early, given the calls as they were written. Of a call before it only the name
-        is told: which tool it is, is known when it was complete before, else it may be any."""
-        names: dict[int, str] = {}
+        """The function that starts calls early, given the calls as they were written. Which tool a call before it means
+        is known when that was complete; else it may be any."""
 
-        def begin_unwrapped(name: str, arguments: str, before: Sequence[str]) -> None:
-            place = len(before)
-            names[place], arguments = self._unwrapped(name, arguments)
-            known = [names.get(at, each) if each == CALL_TOOL else each for at, each in enumerate(before)]
-            begin(names[place], arguments, known)
+        def begin_unwrapped(name: str, arguments: str, before: Sequence[str]) -> str:
+            name, arguments = self._unwrapped(name, arguments)
+            begin(name, arguments, before)
+            return name
 
         return begin_unwrapped
 
@@ -106,10 +104,10 @@ class UnwrappedCalls(Middleware):
         for key in _ARGUMENTS:
             if key in beside and (key == "arguments" or key not in known):
                 given = _read(beside[key])
-                if not isinstance(given, dict):
-                    return given
-                others = {other: each for other, each in beside.items() if other in known}
-                return {**others, **unwrapped(given, named or name, known)}
+                others = {other: each for other, each in beside.items() if other in known and other != key}
+                if key in known and others and not (isinstance(given, dict) and given.keys() & known.keys()):
+                    return beside  # it is one of the arguments, which all stand beside the name
+                return {**others, **unwrapped(given, named or name, known)} if isinstance(given, dict) else given
         return beside
 
 

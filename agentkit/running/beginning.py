@@ -9,12 +9,14 @@ from typing import Any
 
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError, OutputError, TranscriptError
-from agentkit.executor import Decisions, Executor
+from agentkit.executor import Executor
 from agentkit.limits import Budget, Limits
 from agentkit.message import Message, Prompt, system, user
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.repair import repaired
 from agentkit.running.arguments import checked_prompt, text_from
+from agentkit.running.decisions import Approvals, Decisions
+from agentkit.running.open_questions import still_open, without_questions
 from agentkit.running.options import Instructions, OutputCheck, RunOptions
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
@@ -105,9 +107,11 @@ def opened(
         turn.read_all()
         return opened(prompt, options, turn, answer, instructions, context)
     turn.write(unknown_results, history, earlier, question)
+    history, asked = without_questions(history)
     given = instructions if options.instructions is None else options.instructions
     turn.instructed = _instruct(history, given, question, context)
     transcript = Transcript(history)
+    turn.asked = still_open(asked, transcript)
     turn.begins = len(transcript) - turn.made
     transcript.extend([*turn.held, *question])
     return transcript, repairs, replace(context, messages=transcript, offset=turn.offset)
@@ -162,7 +166,7 @@ def proceed(transcript: Transcript, executor: Executor, answer: TextAnswer, turn
         turn.add(complaint)
 
 
-def decisions_on(approve: Decisions | None, transcript: Transcript) -> Decisions:
+def decisions_on(approve: Approvals | None, transcript: Transcript, turn: Turn) -> Decisions:
     """Return the decisions. Raises ConfigurationError for one that is invalid or not on an open call."""
     due = transcript.whats_due()
     waiting = {call["id"] for call in due} if isinstance(due, tuple) else set()
@@ -173,6 +177,6 @@ def decisions_on(approve: Decisions | None, transcript: Transcript) -> Decisions
         if not isinstance(decision, bool | str | Mapping):
             raise ConfigurationError(
                 f"approve={{{call_id!r}: {decision!r:.40}}}: pass True, False, the reason of a refusal (a str), or "
-                "other arguments (a dict)"
+                "other arguments or an answer (a dict)"
             )
-    return approve or {}
+    return Decisions(approve or {}, turn.asked)

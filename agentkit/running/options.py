@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from agentkit.executor import Decisions
 from agentkit.limits import Limits
 from agentkit.running.agent_tools import AnyTool
+from agentkit.running.decisions import Approvals
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
 from agentkit.tools import Context
@@ -25,7 +25,7 @@ class RunArguments(TypedDict, total=False):
 
     deps: Any
     cancel: threading.Event | None
-    approve: Decisions | None
+    approve: Approvals | None
     output_check: OutputCheck | None
     output_retries: int
     instructions: Instructions | None
@@ -50,7 +50,8 @@ class RunOptions:
     repaired and reported in `result.repairs`. session: instead of messages, the stored conversation that the prompt
     continues, or an open turn of it. request_id: the id of the request in its session (idempotency key): a request that
     was answered is answered again without a request to the model. deps: passed to tools as `ctx.deps`. cancel: set it
-    in another thread to stop the run. approve: decisions on the calls of `result.pending`, by their ids. output: the
+    in another thread to stop the run. approve: decisions on the calls of `result.pending` (or
+    answers to their questions), by their ids. output: the
     type of `result.output`. output_check: called with the final answer; raises ValueError when it is not valid.
     output_retries: how often the model is sent what is wrong with its answer to try again. instructions, tools, limits,
     output_check: instead of the agent's; None: the agent's. sampling: fields such as temperature
@@ -62,7 +63,7 @@ class RunOptions:
     request_id: str | None = None
     deps: Any = None
     cancel: threading.Event | None = None
-    approve: Decisions | None = None
+    approve: Approvals | None = None
     output: Any = str
     output_check: OutputCheck | None = None
     output_retries: int = 2

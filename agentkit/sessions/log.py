@@ -17,8 +17,9 @@ effect of the call is not known; "stopped": why the reply was stopped in the mid
 a reply that it cut off.
 
 "started" is written before a call that is not read-only is run: if no result follows, it is not known whether the call
-had its effect. With "waits": true the call has asked a person something, before it had any effect. Images are stored
-separately under their SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in place of a data URL.
+had its effect. With "waits": true the call has asked a person something ("text", "schema", "problem": the Question),
+before it had any effect; its "arguments" are those with which it was approved. Images are stored separately under their
+SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in place of a data URL.
 """
 
 import base64
@@ -33,9 +34,11 @@ from typing import Any, cast
 
 from agentkit._text import json_bytes
 from agentkit.errors import SessionError
+from agentkit.event import OpenCall
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
 from agentkit.record import stored_usage, usage_from
+from agentkit.running.open_questions import asked_in, still_open, with_question
 from agentkit.sessions.damage import damage_of, damage_of_message
 from agentkit.tooling.sendable import sendable
 
@@ -147,9 +150,27 @@ def ordered(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
 
 
 def messages_of(entries: Sequence[Entry]) -> tuple[list[Message], list[Message]]:
-    """The messages of a log, ordered as by `ordered`."""
+    """The messages of a log, ordered as by `ordered`; what an open call has asked stands in its reply."""
     sent, held = ordered(entries)
-    return [cast(Message, entry.value) for entry in sent], [cast(Message, entry.value) for entry in held]
+    messages = [cast(Message, entry.value) for entry in sent]
+    asked = still_open(_asked(entries, sent), messages)
+    return with_question(messages, asked), [cast(Message, entry.value) for entry in held]
+
+
+def _asked(entries: Sequence[Entry], sent: Sequence[Entry]) -> OpenCall | None:
+    """The call of the last reply that has asked a person something, and was not begun again since. sent: the entries
+    of the messages."""
+    reply = next((entry for entry in reversed(sent) if entry.value.get("role") == "assistant"), None)
+    found: list[tuple[int, Mapping[str, Any]]] = []
+    is_behind = False
+    for number, entry in enumerate(entries):
+        is_behind = is_behind or entry is reply
+        if entry.kind == "undo":
+            found = [each for each in found if each[0] < entry.extra.get("dropped_from", number)]
+        elif entry.kind == "started" and is_behind:
+            found.append((number, entry.value))
+    last = found[-1][1] if found else {}
+    return asked_in(reply.value, last) if reply is not None and last.get("waits") else None
 
 
 def begins_turn(entry: Entry) -> bool:

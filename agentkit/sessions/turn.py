@@ -14,10 +14,11 @@ from typing import Any, Literal
 from agentkit._text import json_bytes
 from agentkit.backend import is_broken_off
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
-from agentkit.event import ApprovalNeeded, Event, Reply, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
+from agentkit.event import ApprovalNeeded, Event, OpenCall, Reply, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
 from agentkit.executor import record_of
 from agentkit.limits import Usage
 from agentkit.message import STOP_NOTES, Message, ToolCall, response_of, stop_reason, tool_result
+from agentkit.running.open_questions import with_question
 from agentkit.sessions.log import (
     Entry,
     Marks,
@@ -51,6 +52,7 @@ class Turn:
     first_number: the number in the session of the first of `messages`: reading starts with what is sent. instructed:
     how many messages the run has before those of the session. made: how many messages before the run belong to its
     request already. begins: the index of the first message of the request in the transcript of the run.
+    asked: the open call that waits for a person's answer, None for none.
 
     Raises RequestConflictError when the request id was used with another content, SessionError when the session can't
     be read.
@@ -70,6 +72,7 @@ class Turn:
     instructed: int = 0
     made: int = 0
     begins: int = 0
+    asked: OpenCall | None = None
     _open_unknown: Sequence[ToolCall] = ()
     _undo: Sequence[dict[str, Any]] = ()
     _reads_all: bool = False
@@ -142,9 +145,11 @@ class Turn:
             self._read(self._writer)
 
     def whole(self, messages: Sequence[Message]) -> list[Message]:
-        """The messages of the run, with those of the session that were not read before them. Raises SessionError."""
+        """The messages of the run, with those of the session that were not read before them, and with what an open call
+        has asked. Raises SessionError."""
+        messages = with_question(messages, self.asked)
         if self._writer is None or not self.first_number:
-            return list(messages)
+            return messages
         if self._head is None:
             self._head = messages_of(self._writer.entries(0, self._start))[0][: self.first_number]
         return [*messages[: self.instructed], *self._head, *messages[self.instructed :]]
@@ -250,6 +255,7 @@ class Turn:
 
     def note(self, event: Event) -> None:
         """Store what an event adds, before the event is emitted."""
+        self._note_question(event)
         if self._writer is None:
             return
         if isinstance(event, ReplyFinished):
@@ -263,6 +269,12 @@ class Turn:
             self._writer.mark_started(event.id, event.name, event.raw_arguments)
         elif isinstance(event, ApprovalNeeded):
             self._writer.mark_waiting([call for call in event.calls if call.question is not None])
+
+    def _note_question(self, event: Event) -> None:
+        if isinstance(event, ApprovalNeeded):
+            self.asked = next((call for call in event.calls if call.question is not None), None)
+        elif isinstance(event, ToolFinished) and self.asked is not None and self.asked.id == event.record.id:
+            self.asked = None
 
     def roll_back(self) -> None:
         """The run has failed: undo what it has stored, unless it may have had an effect."""

@@ -8,6 +8,7 @@ from agentkit.event import OpenCall
 from agentkit.history.given import storable_messages
 from agentkit.limits import Usage
 from agentkit.message import Message
+from agentkit.running.open_questions import written
 from agentkit.sessions.log import (
     Entry,
     Marks,
@@ -68,9 +69,7 @@ class Writer:
 
     def mark_waiting(self, calls: Sequence[OpenCall]) -> None:
         """Record that calls, begun or not, have asked a person something, and did nothing before."""
-        started = [{"id": call.id, "name": call.name, "arguments": call.raw_arguments, "waits": True} for call in calls]
-        if started:
-            self.write([{"started": each} for each in started])
+        self.write([{"started": {**written(call), "name": call.name, "waits": True}} for call in calls])
 
     def undo(self, messages: int) -> list[Message]:
         """Undo the last `messages` messages, with the requests that they belong to; they stay in the log. Returns

@@ -603,6 +603,42 @@ def test_what_a_graph_would_fill_in_is_refused_where_it_is_needed() -> None:
     assert "root" not in answers(hidden, {"text": "a", "user": "root"})[0]
 
 
+def test_what_the_program_gives_is_never_taken_from_the_model() -> None:
+    """Also where a tool takes any arguments, by name or in an object `kwargs`."""
+    ran: list[Any] = []
+
+    def search(q: str, tenant: str = "", **kwargs: Any) -> str:
+        ran.append((q, tenant, kwargs))
+        return tenant
+
+    def for_user(q: str, user: Annotated[str, InjectedState] = "me") -> str:
+        ran.append((q, user))
+        return user
+
+    def for_agent(q: str, agent: Any = None, **kwargs: Any) -> str:
+        ran.append((q, agent, kwargs))
+        return str(agent)
+
+    def with_call(q: str, llm_tool_call: Any, **kwargs: Any) -> str:
+        ran.append((q, llm_tool_call, kwargs))
+        return str(llm_tool_call.arguments)
+
+    schema = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
+    llama_tool = LlamaTool(search, ToolMetadata("d", "upper", schema), partial_params={"tenant": "acme"})
+    for given, name, own in (
+        (llama_tool, "tenant", "acme"),
+        (langchain(for_user, args_schema=schema), "user", "me"),
+        (agno(for_agent, schema), "agent", "None"),
+        (LlmTool("upper", "d", schema, with_call), "llm_tool_call", "{'q': 'x'}"),
+    ):
+        forged: list[dict[str, Any]] = [{"q": "x", name: "evil"}, {"q": "x", "kwargs": {name: "evil"}}]
+        first, *others = answers(given, forged[0], *forged[: -1 if name == "user" else 2], {"q": "x"})
+        assert first.startswith(f"Error: the program itself gives {name}:"), name
+        assert all("evil" not in each for each in others)
+        assert others[-1] == own
+        assert "evil" not in str(ran), name
+
+
 def test_a_tool_that_takes_the_context_of_an_agents_run_is_refused() -> None:
     def with_context(context: RunContextWrapper, text: str) -> str:
         return text

@@ -534,3 +534,18 @@ def test_copies_and_pickles_of_a_tool_have_the_option_and_results_of_their_own()
 def test_what_can_not_be_kept_is_an_error_of_the_definition(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ToolDefinitionError, match=words):
         tool(**options)(process_of)
+
+
+def test_the_answer_of_one_person_is_not_kept_for_another() -> None:
+    @tool(read_only=True, cache=60)
+    def look(place: str, ctx: Context) -> str:
+        """Look into a place."""
+        answer = ctx.ask("As whom?", {"type": "object", "properties": {"name": {"type": "string"}}})
+        return f"{place} for {answer['name']}"
+
+    for name in ("Ada", "Bob"):
+        agent = Agent(ScriptedBackend(("look", {"place": "hall"}), "Done."), tools=[look])
+        first = agent.run("Go.")
+        assert [each.question is not None for each in first.pending] == [True]
+        result = agent.resume(first.messages, approve={first.pending[0].id: {"name": name}})
+        assert result.tool_calls[0].response == f"hall for {name}"

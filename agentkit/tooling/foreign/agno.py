@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agentkit.tooling.foreign.call import ForeignCall, Found, beside, failed, refused
@@ -50,18 +50,21 @@ def found(function: Any) -> Found:
     """The function for a model. Raises ToolDefinitionError for one that needs an agent of agno, or that is run
     elsewhere."""
     name = valid_name(function.name)
-    _refuse_what_needs_agno(function, name)
+    hidden = _refuse_what_needs_agno(function, name)
     prepared = _prepared(function)
-    parameters = parameters_of(prepared.parameters, name, function=function.entrypoint)
+    parameters = parameters_of(prepared.parameters, name, hidden, function=function.entrypoint)
     options: ToolArguments = {}
     if get(function, "requires_confirmation") or get(function, "approval_type") == "required":
         options["approve"] = True
     if function.stop_after_tool_call:
         options["ends_run"] = True
-    return Found(name, str(get(prepared, "description") or ""), parameters, AgnoCall(function, prepared), options)
+    return Found(
+        name, str(get(prepared, "description") or ""), parameters, AgnoCall(function, prepared, hidden), options
+    )
 
 
-def _refuse_what_needs_agno(function: Any, name: str) -> None:
+def _refuse_what_needs_agno(function: Any, name: str) -> list[str]:
+    """Raise ToolDefinitionError for what only agno can fill in; returns the arguments that the model must not give."""
     if get(function, "external_execution") or not callable(function.entrypoint):
         raise refused(name, "agno does not run it, but leaves that to the program (external_execution)")
     if get(function, "requires_user_input"):
@@ -79,6 +82,7 @@ def _refuse_what_needs_agno(function: Any, name: str) -> None:
             )
     if any(get(function, each) for each in _HOOKS) and beside(function, "FunctionCall") is None:
         raise refused(name, "it has hooks, and agno's FunctionCall, which runs them, is not there")
+    return [each.name for each in needs]
 
 
 def _signature(function: Any) -> list[inspect.Parameter]:
@@ -101,8 +105,8 @@ class AgnoCall(ForeignCall):
 
     kind = "agno function"
 
-    def __init__(self, target: Any, prepared: Any) -> None:
-        super().__init__(target, inspect.unwrap(target.entrypoint), variadic_of(target.entrypoint))
+    def __init__(self, target: Any, prepared: Any, hidden: Iterable[str]) -> None:
+        super().__init__(target, inspect.unwrap(target.entrypoint), variadic_of(target.entrypoint), hidden)
         self._prepared = prepared
         functions = (
             target.entrypoint,

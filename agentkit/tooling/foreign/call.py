@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar
@@ -30,22 +30,27 @@ class ForeignCall:
     """Calls a tool of another framework with arguments by name. Several threads may do so at once.
 
     target: the tool. origin: the function that it was made of, by whose name it may be found in its module. variadic:
-    the name of its `**kwargs`, and more.
+    the name of its `**kwargs`, and more. hidden: arguments that the model must not give.
     """
 
     kind: ClassVar[str]
     """Of what framework, for error messages."""
 
-    def __init__(self, target: Any, origin: Any = None, variadic: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, target: Any, origin: Any = None, variadic: tuple[str, ...] = (), hidden: Iterable[str] = ()
+    ) -> None:
         self.target = target
         self.origin = origin
+        self.hidden = frozenset(hidden)
         self._others = variadic[0] if variadic else ""
 
     def __call__(self, /, **arguments: Any) -> Any:
-        """Returns the result, or a coroutine that does. Raises what the tool raises, and ToolError in place of what it
-        raises for the model to read."""
+        """Returns the result, or a coroutine that does. Raises what the tool raises, ToolError in place of what it
+        raises for the model to read, and for an argument that the model must not give."""
         if self._others and isinstance(arguments.get(self._others), dict):  # models write {"kwargs": {...}}
             arguments |= arguments.pop(self._others)
+        if given := sorted(self.hidden & arguments.keys()):
+            raise ToolError(f"the program itself gives {', '.join(given)}: call it again without that. It was not run.")
         try:
             value = self.begun(arguments)
         except Exception as error:

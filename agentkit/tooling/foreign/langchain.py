@@ -23,7 +23,7 @@ def found(tool: Any) -> Found:
     """The tool for a model. Raises ToolDefinitionError for one that needs the state of a graph."""
     name = valid_name(tool.name)
     call = LangChainCall(tool)
-    hidden = call.refuse_injected(name)
+    call.hidden = hidden = call.refuse_injected(name)
     parameters = parameters_of(_schema(tool, hidden), name, hidden, is_open=isinstance(tool.args_schema, Mapping))
     ends_run = bool(get(tool, "return_direct"))
     return Found(

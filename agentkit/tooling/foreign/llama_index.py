@@ -31,9 +31,10 @@ def found(tool: Any) -> Found:
             "@tool of agentkit that takes the run's `Context`",
         )
     schema = _INPUT if about.fn_schema is None else about.fn_schema
-    parameters = parameters_of(schema, name, hidden=given.keys(), is_open=False, function=get(tool, "real_fn"))
+    call = LlamaIndexCall(tool)
+    parameters = parameters_of(schema, name, call.hidden, is_open=False, function=get(tool, "real_fn"))
     options: ToolArguments = {"ends_run": True} if get(about, "return_direct") else {}
-    return Found(name, str(get(about, "description") or ""), parameters, LlamaIndexCall(tool), options)
+    return Found(name, str(get(about, "description") or ""), parameters, call, options)
 
 
 class LlamaIndexCall(ForeignCall):
@@ -42,7 +43,8 @@ class LlamaIndexCall(ForeignCall):
     kind = "LlamaIndex tool"
 
     def __init__(self, target: Any) -> None:
-        super().__init__(target, get(target, "real_fn"), variadic_of(get(target, "real_fn")))
+        function, given = get(target, "real_fn"), get(target, "partial_params") or {}
+        super().__init__(target, function, variadic_of(function), given)
         self.is_async = inspect.iscoroutinefunction(self.origin) and has(target, "acall")
 
     def begun(self, arguments: dict[str, Any]) -> Any:

@@ -46,8 +46,9 @@ def found(tool: Any) -> Found:
     name = valid_name(tool.name)
     if not callable(tool.implementation):
         raise refused(name, "it has no implementation: the server of the model runs it, and others don't know it")
-    parameters = parameters_of(tool.input_schema, name, (_CALL,), function=tool.implementation)
-    return Found(name, inspect.cleandoc(get(tool, "description") or ""), parameters, LlmCall(tool), {})
+    call = LlmCall(tool)
+    parameters = parameters_of(tool.input_schema, name, call.hidden, function=tool.implementation)
+    return Found(name, inspect.cleandoc(get(tool, "description") or ""), parameters, call, {})
 
 
 class LlmCall(ForeignCall):
@@ -56,7 +57,7 @@ class LlmCall(ForeignCall):
     kind = "llm tool"
 
     def __init__(self, target: Any) -> None:
-        super().__init__(target, target.implementation, variadic_of(target.implementation))
+        super().__init__(target, target.implementation, variadic_of(target.implementation), (_CALL,))
         self._takes_call = _CALL in _names_of(target.implementation)
 
     def begun(self, arguments: dict[str, Any]) -> Any:

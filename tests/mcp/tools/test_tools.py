@@ -422,6 +422,12 @@ def test_without_a_function_the_run_pauses_for_a_question(server: Make, planned:
     assert json.loads(result.tool_calls[-1].response) == {"action": "accept", "content": {"n": 3}}
     assert result.output == "Done."
     assert len(planned.requests("tools/call")) == (2 if era == "legacy" else 3)
+    careful = Agent(ScriptedBackend(("it", {}), "Done."), tools=[tools.replace("it", approve=True)])
+    paused = careful.run("Go on.")
+    paused = careful.resume(paused.messages, approve={paused.pending[0].id: True})
+    result = careful.resume(paused.messages, approve={paused.pending[0].id: {"n": 4}})
+    assert json.loads(result.tool_calls[-1].response) == {"action": "accept", "content": {"n": 4}}
+    assert result.tool_calls[-1].arguments == {}
 
 
 @ERAS
