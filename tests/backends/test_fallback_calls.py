@@ -51,7 +51,7 @@ def tools_for(calls: Made, schemas: Sequence[Mapping[str, Any]] = ()) -> Toolbox
 
 
 @functools.cache
-def tool_for(name: str, parameters: str) -> Tool:
+def tool_for(name: str, parameters: str) -> Tool[..., Any]:
     return Tool(name, "Do it.", json.loads(parameters), lambda **_: "done")
 
 
