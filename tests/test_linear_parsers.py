@@ -9,7 +9,7 @@ import pytest
 from tests.support.growth import assert_linear, seconds
 from tests.support.readers import DELTAS, MARKUP, READERS, REPLIES, TEXTS, Reader, accumulate, many_messages
 
-SIZE = 1500
+SIZE = 1000
 PER_CHARACTER = 4e-6
 """Seconds for a character; only what takes longer is measured for twice the text."""
 LONG = 4_000_000
