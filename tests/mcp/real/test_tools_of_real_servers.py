@@ -1,8 +1,5 @@
-"""The tools of real MCP servers of npm and PyPI in a run. AGENTKIT_TEST_MCP names the folders of their programs;
-without it they are looked for in PATH, and skipped where they are not installed."""
+"""The tools of real MCP servers of npm and PyPI in a run."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +10,10 @@ import pytest
 from agentkit import Agent
 from agentkit.mcp import MCP
 from agentkit.testing import ScriptedBackend
+from tests.mcp.real.programs import FOLDERS
+from tests.mcp.real.programs import program as installed_program
 from tests.mcp.tools.planned import answer
 
-FOLDERS = os.pathsep.join(filter(None, [os.environ.get("AGENTKIT_TEST_MCP"), os.environ.get("PATH")]))
 Start = Callable[..., MCP]
 
 
@@ -25,10 +23,7 @@ def start() -> Iterator[Start]:
     made: list[MCP] = []
 
     def started(program: str, *arguments: Any) -> MCP:
-        found = shutil.which(program, path=FOLDERS)
-        if found is None:
-            pytest.skip(f"{program} is not installed")
-        made.append(MCP([found, *map(str, arguments)], timeout=90.0))
+        made.append(MCP([installed_program(program), *map(str, arguments)], timeout=90.0, env={"PATH": FOLDERS}))
         return made[-1]
 
     yield started
@@ -105,8 +100,22 @@ def test_fetch(start: Start) -> None:
 
 
 def test_servers_in_one_agent(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("Tuesday", "utf-8")
     programs = (("mcp-server-filesystem", tmp_path), ("mcp-server-memory",), ("mcp-server-everything",))
-    backend = ScriptedBackend("ok")
-    Agent(backend, tools=[start(*words) for words in programs]).run("Go on.")
-    names = [each["function"]["name"] for each in backend.requests[0].tools]
+    tools = [start(*words) for words in programs]
+    whole, searched = (
+        ScriptedBackend("ok"),
+        ScriptedBackend(
+            ("find_tools", {"query": "read a text file"}),
+            ("call_tool", {"name": "read_text_file", "arguments": {"path": str(tmp_path / "note.txt")}}),
+            "ok",
+        ),
+    )
+    Agent(whole, tools=tools, tool_search=False).run("Go on.")
+    names = [each["function"]["name"] for each in whole.requests[0].tools]
     assert {"read_text_file", "create_entities", "echo"} < set(names)
+
+    result = Agent(searched, tools=tools).run("Go on.")  # their schemas have more than 16 kB
+    assert [each["function"]["name"] for each in searched.requests[0].tools] == ["find_tools", "call_tool"]
+    assert "read_text_file" in result.tool_calls[0].response
+    assert (result.tool_calls[1].name, result.tool_calls[1].response) == ("read_text_file", "Tuesday")
