@@ -30,6 +30,8 @@ def reserved_output() -> Iterator[TextIO]:
         answers.flush()
     finally:
         sys.stdout = before
+        with suppress(OSError, ValueError):
+            before.flush()  # what was written to it meanwhile, while descriptor 1 leads elsewhere
         os.dup2(kept, 1)
         with suppress(OSError):
             answers.close()

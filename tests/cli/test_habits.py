@@ -26,6 +26,7 @@ TOOL = "tests.cli.test_habits:print_everywhere"
 def print_everywhere(x: str) -> str:
     """Print something, in every way there is."""
     print("from Python")
+    sys.__stdout__.write("to the stream\n") if sys.__stdout__ else None
     os.write(1, b"from C\n")
     subprocess.run(["echo", "from a program"], check=True)
     return "printed"
@@ -190,11 +191,11 @@ def test_options_may_have_underscores(server: ModelServer) -> None:
 
 def test_what_a_tool_prints_is_not_part_of_the_answer_and_no_home_is_needed(server: ModelServer) -> None:
     # in a folder that can't be written to, without a home directory, and without a word on either
-    nowhere = {"HOME": "/proc/nowhere", "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": "", "PYTHONUNBUFFERED": "1"}
+    nowhere = {"HOME": "/proc/nowhere", "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": "", "PYTHONUNBUFFERED": ""}
     question = ("ask", "print", "--json", "-q", "-m", f"openai:m@{server.url}", "-T", TOOL)
     done = agentkit(*question, cwd=Path("/proc"), fork=False, **nowhere)
     assert json.loads(done.stdout)["output"] == "Answered.", done.stderr
-    assert done.stderr.splitlines() == ["from Python", "from C", "from a program"]
+    assert sorted(done.stderr.splitlines()) == ["from C", "from Python", "from a program", "to the stream"]
 
 
 def test_help_and_version_have_their_usual_names() -> None:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 
 @contextlib.contextmanager
@@ -22,17 +23,24 @@ def protocol_streams() -> Iterator[tuple[int, int]]:
     try:
         os.dup2(nowhere, 0)
         os.dup2(2, 1)
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            sys.stdout.flush()  # what was printed before goes to standard error too
+        _flush(sys.stdout)  # what was printed before goes to standard error too
         sys.stdin, sys.stdout = empty, sys.stderr
         yield source, sink
     finally:
         sys.stdin, sys.stdout = before
+        _flush(sys.stdout, sys.__stdout__)  # what was written to them meanwhile, while descriptor 1 leads elsewhere
         empty.close()
         os.dup2(source, 0)
         os.dup2(sink, 1)
         for each in (source, sink, nowhere):
             os.close(each)
+
+
+def _flush(*streams: TextIO | None) -> None:
+    for each in streams:
+        if each is not None:
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                each.flush()
 
 
 def _open_if_closed(descriptor: int) -> None:
