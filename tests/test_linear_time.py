@@ -46,6 +46,8 @@ MOST_TRIED = 10
 PER_CHARACTER = 3e-6
 """Seconds that most texts take at most for a character; twice that is the limit, on a machine that does other things
 too."""
+MOST_SECONDS = 0.2
+"""What a pattern with a bound may take for it: half of that, on a machine that does other things too."""
 LONG = 40 * LARGE
 """Characters of the texts that show it: of twice a length, a quadratic pattern takes twice as long a character."""
 
@@ -93,8 +95,8 @@ def _slow(found: Found) -> Iterator[str]:
                 longest.append((took, method, parts))
     for _, method, parts in sorted(longest, reverse=True)[:MOST_TRIED]:
         work = _work(found, method, parts)
-        if bound is not None and _quickest(work, bound, 0.1) > 0.1:
-            yield f"{method} {parts} takes more than 0.1 s for {bound} characters"
+        if bound is not None and _quickest(work, bound, MOST_SECONDS) > MOST_SECONDS:
+            yield f"{method} {parts} takes more than {MOST_SECONDS} s for {bound} characters"
         if bound is None and _quickest(work, LONG, 2 * LONG * PER_CHARACTER) > 2 * LONG * PER_CHARACTER:
             yield f"{method} {parts} takes more than 6 microseconds a character"
 

@@ -14,7 +14,7 @@ _BYTE_ORDER_MARKS = (
     (b"\xfe\xff", "utf-16"),
 )
 _DECLARED = re.compile(
-    rb"""(?:^\s*+<\?xml[^>]*?\sencoding|<meta[^>]{0,1000}?[\s;"']charset)\s*+=\s*+["']?\s*+([A-Za-z0-9_:.-]{1,40})""",
+    rb"""(?:^\s*+<\?xml[^>]*?\sencoding|<meta[^<>]{0,1000}?[\s;"']charset)\s*+=\s*+["']?\s*+([A-Za-z0-9_:.-]{1,40})""",
     re.IGNORECASE,
 )
 _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
