@@ -285,12 +285,12 @@ class Sender:
             raise Gone(f"{self.where} was not asked: {problem}", sent=False) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._gone(flight, error) from None
-        except Exception as error:
-            log_raised(logger, logging.WARNING, "a request to an MCP server raised", error)
+        except Exception as error:  # noqa: BLE001 - of `auth`; the message may hold a key, so it is not told or logged
+            log_raised(logger, logging.WARNING, "a request to an MCP server raised", error, is_secret=True)
             raise Gone(
                 f"the request to {self.where} could not be made (is auth= right?): {type(error).__name__}",
                 sent=flight.was_sent,
-            ) from error
+            ) from None
 
     def _gone(self, flight: Flight, error: BaseException) -> Gone:
         if flight.was_sent:
