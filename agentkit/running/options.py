@@ -50,12 +50,11 @@ class RunOptions:
     repaired and reported in `result.repairs`. session: instead of messages, the stored conversation that the prompt
     continues, or an open turn of it. request_id: the id of the request in its session (idempotency key): a request that
     was answered is answered again without a request to the model. deps: passed to tools as `ctx.deps`. cancel: set it
-    in another thread to stop the run. approve: decisions on the calls of `result.pending` (or
-    answers to their questions), by their ids. output: the
-    type of `result.output`. output_check: called with the final answer; raises ValueError when it is not valid.
-    output_retries: how often the model is sent what is wrong with its answer to try again. instructions, tools, limits,
-    output_check: instead of the agent's; None: the agent's. sampling: fields such as temperature
-    and max_tokens, over the backend's own; None omits a field.
+    in another thread to stop the run. approve: decisions on the calls of `result.pending` (or answers to their
+    questions), by their ids. output: the type of `result.output`. output_check: called with the final answer; raises
+    ValueError when it is not valid. output_retries: how often the model is sent what is wrong with its answer to try
+    again. instructions, tools, limits, output_check: instead of the agent's; None: the agent's. sampling: fields such
+    as temperature and max_tokens, over the backend's own; None omits a field.
     """
 
     messages: Iterable[Mapping[str, Any]] = ()
