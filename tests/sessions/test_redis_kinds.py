@@ -9,7 +9,7 @@ import pytest
 from agentkit import ConfigurationError, SessionError
 from agentkit.session import Sessions
 from agentkit.sessions import RedisSessions, open_sessions
-from tests.support.ports import free_port
+from tests.support.ports import refusing_port
 from tests.support.redis_server import RedisServer, serve_redis, serve_sentinel
 from tests.support.tls_proxy import serve_tls
 
@@ -60,7 +60,7 @@ def test_a_cluster_opened_as_one_server_says_what_to_do(cluster: RedisServer) ->
 
 
 def test_a_cluster_that_cannot_be_reached_is_a_session_error() -> None:
-    sessions = open_sessions(f"redis+cluster://127.0.0.1:{free_port()}")
+    sessions = open_sessions(f"redis+cluster://127.0.0.1:{refusing_port()}")
     with pytest.raises(SessionError, match="can't be used"):
         sessions["a"].append([HELLO])
 

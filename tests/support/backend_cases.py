@@ -31,7 +31,7 @@ from agentkit.testing import ScriptedBackend
 from tests.support.lightllm_server import Asked, Says, serve_lightllm
 from tests.support.model_server import Answer, delta, serve, streamed, whole
 from tests.support.model_server import Asked as AskedInChat
-from tests.support.ports import free_port
+from tests.support.ports import refusing_port
 from tests.support.vlmrun_gate import KEY as VLMRUN_KEY
 from tests.support.vlmrun_gate import vlmrun_before
 
@@ -190,7 +190,7 @@ def _openai(scene: Scene, stage: Stage) -> Backend:
 
 def _vlmrun(scene: Scene, stage: Stage) -> Backend:
     gate = stage.resources.enter_context(vlmrun_before(_server(scene, stage)))
-    url = f"http://127.0.0.1:{free_port()}" if scene is Scene.IS_DOWN else gate.url
+    url = f"http://127.0.0.1:{refusing_port()}" if scene is Scene.IS_DOWN else gate.url
     backend = resolve(f"vlmrun:tiny@{url}", {"VLMRUN_API_KEY": VLMRUN_KEY})
     return Sampling(backend, _llama_fields(scene, stage))
 
@@ -203,7 +203,7 @@ def _gguf(scene: Scene, stage: Stage) -> Backend:
 def _server(scene: Scene, stage: Stage) -> str:
     """The root of a server that plays a scene: llama.cpp, but for calls that the tiny model does not make."""
     if scene is Scene.IS_DOWN:
-        return f"http://127.0.0.1:{free_port()}"
+        return f"http://127.0.0.1:{refusing_port()}"
     if scene is Scene.CALLS_BOTH:
         lines = itertools.cycle(SCRIPTS[scene])
         server = stage.resources.enter_context(serve(lambda asked: _in_chat(next(lines), asked)))
@@ -250,7 +250,7 @@ def _lightllm(scene: Scene, stage: Stage) -> Backend:
 
     context = 1024 if scene is Scene.REFUSES else CONTEXT
     server = stage.resources.enter_context(serve_lightllm(says, max_model_len=context))
-    url = f"http://127.0.0.1:{free_port()}" if scene is Scene.IS_DOWN else server.url
+    url = f"http://127.0.0.1:{refusing_port()}" if scene is Scene.IS_DOWN else server.url
     return LightLLMBackend("Qwen3-8B", url, api_key=KEY, max_retries=0, **stage.sampling)
 
 

@@ -2,12 +2,24 @@
 
 import socket
 import time
+from functools import cache
+
+REFUSING: list[socket.socket] = []
 
 
 def free_port() -> int:
     """A port that is not in use."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
+
+
+@cache
+def refusing_port() -> int:
+    """A port that refuses connections as long as this process lives: it is bound, so that no other test gets it."""
+    socket_ = socket.socket()
+    socket_.bind(("127.0.0.1", 0))
+    REFUSING.append(socket_)
+    return int(socket_.getsockname()[1])
 
 
 def wait_for(port: int, name: str, seconds: float = 15.0) -> None:

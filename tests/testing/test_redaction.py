@@ -142,6 +142,8 @@ def service() -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
+            while "content-length" not in self.headers and (size := int(self.rfile.readline(), 16)):
+                self.rfile.read(size + len(b"\r\n"))
             body = gzip.compress(b'{"access_token": "token-of-the-reply", "expires_in": 60}')
             self.send_response(200)
             self.send_header("content-type", "application/json")

@@ -21,7 +21,7 @@ from agentkit.serving.outage import STORE_OUTAGE
 from tests.support import forked_cli
 from tests.support.http_service import Service, serve_http, settings_for, talk
 from tests.support.model_server import ModelServer, running
-from tests.support.ports import free_port
+from tests.support.ports import refusing_port
 from tests.support.redis_server import serve_redis
 
 ROOT = Path(__file__).parents[3]
@@ -321,7 +321,7 @@ def test_redis_that_is_down_is_one_line_of_the_log(
     tmp_path: Path, model: ModelServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(STORE_OUTAGE, "_logged", None)
-    store = f"redis://:SECRET@127.0.0.1:{free_port()}/0"
+    store = f"redis://:SECRET@127.0.0.1:{refusing_port()}/0"
     with serve_http(settings_for(tmp_path, model.url, agentkit_sessions=store)) as service:
         for _ in range(10):
             assert service.ask("GET", "/v1/models").status_code == 200

@@ -17,7 +17,7 @@ from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.http.validation import problems_of
 from tests.support.http_service import LOOK_UP, Service, reply, serve_http, settings_for
 from tests.support.model_server import ModelServer, serve
-from tests.support.ports import free_port
+from tests.support.ports import refusing_port
 from tests.support.site import Site
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -126,7 +126,7 @@ def test_the_list_of_models_may_have_a_slash_at_its_end(service: Service) -> Non
 
 
 def test_no_client_is_told_where_the_model_server_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{refusing_port()}"
     with serve_http(settings_for(tmp_path, f"http://{address}/inside", llm_timeout=5)) as service:
         said = {"messages": [{"role": "user", "content": "hi"}]}
         for path, body in (

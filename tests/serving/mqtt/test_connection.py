@@ -32,7 +32,7 @@ from tests.support import forked_cli
 from tests.support.model_server import serve
 from tests.support.mosquitto import EXECUTABLE, Broker, serve_mqtt
 from tests.support.mqtt_games import ROOT, Games
-from tests.support.ports import free_port
+from tests.support.ports import free_port, refusing_port
 from tests.support.waiting import until
 from tests.support.websocket_relay import relay_to
 
@@ -270,7 +270,7 @@ def test_an_old_broker_that_drops_who_publishes_with_qos_2_is_served(
 
 
 def test_the_errors_of_a_broker_name_no_password(service: ChatService, caplog: pytest.LogCaptureFixture) -> None:
-    settings = settings_for(free_port(), username="ann", password="sesame")
+    settings = settings_for(refusing_port(), username="ann", password="sesame")
     with caplog.at_level(logging.DEBUG), pytest.raises(ConnectionError):
         Bridge(PROJECTS, service, settings).start()
     assert "sesame" not in caplog.text
