@@ -15,6 +15,7 @@ from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
 from agentkit.running.append_only import AppendOnlyText, ReplyChangedError
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
+from agentkit.serving.decisions import checked_decisions, waiting_record
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt import maze
@@ -90,8 +91,9 @@ class Responder:
     ) -> Response | None:
         """The answer to a user message; None when its client has it already.
 
-        on_frame: called with each frame of the answer but those of its reasoning (`agentkit.record.frame_of`), and last
-        with its usage. {"discarded": true} means that what was sent of a reply is not a part of it, and that no more
+        Where the run stops for calls that wait for a person it is JSON: {"stopped": "approval", "text": ..., "asked":
+        ..., "pending": [...]}. on_frame: called with each frame of the answer but those of its reasoning
+        (`agentkit.record.frame_of`), with these calls ({"approval": ...}), and last with its usage. {"discarded": true} means that what was sent of a reply is not a part of it, and that no more
         text of that reply follows. When the model server fails, returns a text that begins with "Error: ", which is not
         kept in the session.
         """
@@ -110,8 +112,10 @@ class Responder:
         if answer is None:
             return None
         if on_frame is not None:
+            if answer.waiting is not None:
+                on_frame({"approval": waiting_record(answer.waiting)})
             on_frame(last_frame(answer.usage, answer.stopped))
-        return Response(_answer_text(answer))
+        return Response(_answer_text(answer) if answer.waiting is None else _waiting_answer(message, answer))
 
     def hint(self, message: UserMessage, state: Mapping[str, Any]) -> Response | None:
         """The hint for a state of the maze as JSON: the reply's text, and a key for each function that the model
@@ -187,7 +191,7 @@ class Responder:
         project = message.project
         choice = {"tool_choice": project.tool_choice} if tools and project.tool_choice else {}
         return UserInput(
-            text,
+            text if message.approve is None else None,
             message.key,
             system_prompt=self.templates.prompt(message),
             sampling={**choice, **laid_over(project.sampling, message.sampling)},
@@ -195,6 +199,8 @@ class Responder:
             request_id=message.log_id,
             content=message.text,
             is_retry=message.is_retry,
+            approve=None if message.approve is None else checked_decisions(message.approve),
+            asked=message.asked,
         )
 
     def _tools_of(self, project: Project) -> tuple[AnyTool, ...]:
@@ -229,6 +235,15 @@ def _error_text(message: UserMessage, error: Exception) -> str:
 
 def _answer_text(answer: Answer) -> str:
     return (RESET if answer.was_cut else "") + (answer.text or NO_ANSWER)
+
+
+def _waiting_answer(message: UserMessage, answer: Answer) -> str:
+    """The answer where the run has stopped for calls that wait for a person."""
+    assert answer.waiting is not None
+    record = waiting_record(answer.waiting)
+    says = {"stopped": answer.stopped, "sessionId": message.session, "requestId": message.request_id}
+    text = next((text_of(each) for each in reversed(answer.result.messages) if each["role"] == "assistant"), "")
+    return _as_json({**says, "text": text.strip(), "asked": record["asked"], "pending": record["calls"]})
 
 
 def _as_json(value: object) -> str:
