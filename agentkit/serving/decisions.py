@@ -68,4 +68,5 @@ def _named(waiting: Waiting | None) -> list[str]:
 
 def waiting_record(waiting: Waiting) -> dict[str, Any]:
     """The calls that wait as clients are told of them: `asked`, and `calls` with their arguments as JSON text."""
-    return {"asked": waiting.asked, "calls": [call_record(call, as_text=True) for call in waiting.calls]}
+    calls = [{"question": None, "reason": None, **call_record(call, as_text=True)} for call in waiting.calls]
+    return {"asked": waiting.asked, "calls": calls}
