@@ -14,8 +14,9 @@ from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
 from agentkit.running.append_only import AppendOnlyText, ReplyChangedError
+from agentkit.running.decisions import Approvals
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
-from agentkit.serving.decisions import checked_decisions, waiting_record
+from agentkit.serving.decisions import DecisionError, checked_decisions, waiting_record
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt import maze
@@ -147,8 +148,12 @@ class Responder:
         return answer
 
     def is_answered(self, message: UserMessage) -> bool:
-        """Whether a message has its answer. Raises RequestConflictError when its id was used for another message."""
-        return self.service.is_answered(self._user_input(message, message.text, ()))
+        """Whether a message has its answer, which is no error. Raises RequestConflictError when its id was used for
+        another message."""
+        try:
+            return self.service.is_answered(self._user_input(message, message.text, ()))
+        except DecisionError:
+            return False
 
     def note_delivered(self, message: UserMessage) -> None:
         """Record that the answer to a request was delivered."""
@@ -199,7 +204,7 @@ class Responder:
             request_id=message.log_id,
             content=message.text,
             is_retry=message.is_retry,
-            approve=None if message.approve is None else checked_decisions(message.approve),
+            approve=_decisions_in(message),
             asked=message.asked,
         )
 
@@ -235,6 +240,16 @@ def _error_text(message: UserMessage, error: Exception) -> str:
 
 def _answer_text(answer: Answer) -> str:
     return (RESET if answer.was_cut else "") + (answer.text or NO_ANSWER)
+
+
+def _decisions_in(message: UserMessage) -> Approvals | None:
+    """The decisions of a message. Raises DecisionError, also where `asked` is missing: any client may name any session,
+    and only who has read the answer knows it."""
+    if message.approve is None:
+        return None
+    if not message.asked:
+        raise DecisionError("asked: is missing; send that of the answer which has the calls")
+    return checked_decisions(message.approve)
 
 
 def _waiting_answer(message: UserMessage, answer: Answer) -> str:
