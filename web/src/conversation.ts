@@ -91,6 +91,10 @@ export class AnswerView {
   /** The run has stopped for calls, which are shown to be decided on. */
   wait(approval: Approval): void {
     this.endText();
+    for (const { id } of approval.calls) {
+      this.tools.get(id)?.remove(); // it has asked before it did anything
+      this.tools.delete(id);
+    }
     this.waiting = new ApprovalView(approval, (approve) => this.decide?.(this, approval.asked, approve));
     this.root.append(this.waiting.root);
     this.grown();
