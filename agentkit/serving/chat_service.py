@@ -91,8 +91,8 @@ class ChatService:
         True when another message of the session is being answered, so that this one has to wait, with False when it
         goes on; what it raises is raised.
 
-        Raises what `Agent.run` raises, and DecisionError for a decision on calls that don't wait for it. A message whose
-        run fails before it had an effect is not kept in its session.
+        Raises what `Agent.run` raises, and DecisionError for a decision on calls that don't wait for it. A message, or
+        a decision, whose run fails before it had an effect is not kept in its session.
         """
         if user_input.session is None:
             conversation: dict[str, Any] = {"messages": user_input.messages}

@@ -26,9 +26,9 @@ class UserInput:
     tools of the agent. request_id: the client's id of the request (idempotency key), or "". content: what the client
     sent, by which a request_id that is used again for something else is detected; None: the text. is_retry: False for a
     request_id that means nothing beyond this message, whatever it was used for before. output: the type of the answer,
-    as `Agent.run` takes it. approve: instead of a message, the decisions on calls of the session that wait for a person;
-    asked: of what the client has seen of them, or "". is_whole: whether `messages` are sent as they are, or refused by the model server; else
-    what does not fit into the history's tokens is left out.
+    as `Agent.run` takes it. is_whole: whether `messages` are sent as they are, or refused by the model server; else
+    what does not fit into the history's tokens is left out. approve: instead of a message, the decisions on calls of
+    the session that wait for a person; asked: of what the client has seen of them, or "".
     """
 
     text: Prompt | Callable[[Sequence[Message]], Prompt] | None

@@ -56,7 +56,9 @@ def told(name: str, arguments: str, question: Question | None) -> str:
     call = f"`{name}({cut(shown, MAX_SHOWN)})`"
     if question is None:
         return f"{call} needs a person's approval, which can't be given over this API. It was not run. {ELSEWHERE}"
-    asks = f"{call} asks: {cut(question.text, MAX_SHOWN)}\n\nThis can't be answered over this API; the call was not run."
+    asks = (
+        f"{call} asks: {cut(question.text, MAX_SHOWN)}\n\nThis can't be answered over this API; the call was not run."
+    )
     return f"{asks} {ELSEWHERE}"
 
 

@@ -49,8 +49,8 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"text/event-stream": {}},
         "description": "Server-sent events. Each `data:` line is a JSON object with one of `content`, `reasoning`, "
-        "`tool`, `discarded`, `approval`, `usage` or `error`; the last one has `done`. `approval` has the calls that wait "
-        "for a person (`asked` and `calls`, the `pending` of the history): the run has stopped for them.",
+        "`tool`, `discarded`, `approval`, `usage` or `error`; the last one has `done`. `approval` has the calls that "
+        "wait for a person (`asked` and `calls`, the `pending` of the history): the run has stopped for them.",
     }
 }
 

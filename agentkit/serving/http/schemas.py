@@ -127,7 +127,7 @@ class SessionRequest(SamplingOptions):
     asked: str | None = Field(
         default=None,
         max_length=100,
-        description="With `approve`: the `asked` that came with the calls. The status is 409 when other calls wait now.",
+        description="With `approve`: the `asked` that came with the calls. 409 when other calls wait by now.",
     )
     message: NonBlank | None = Field(
         default=None, validate_default=True, description="Text of the user message. Required without `approve`."
@@ -267,7 +267,9 @@ class QuestionOut(BaseModel):
 
     text: str = Field(description="The question.")
     schema_: dict[str, Any] | None = Field(
-        default=None, alias="schema", description="JSON schema of an object that the answer has to fit; null: yes or no."
+        default=None,
+        alias="schema",
+        description="JSON schema of an object that the answer has to fit; null: yes.",
     )
     problem: str = Field(default="", description="What was wrong with the last answer, if there was one.")
 

@@ -94,9 +94,9 @@ class Responder:
 
         Where the run stops for calls that wait for a person it is JSON: {"stopped": "approval", "text": ..., "asked":
         ..., "pending": [...]}. on_frame: called with each frame of the answer but those of its reasoning
-        (`agentkit.record.frame_of`), with these calls ({"approval": ...}), and last with its usage. {"discarded": true} means that what was sent of a reply is not a part of it, and that no more
-        text of that reply follows. When the model server fails, returns a text that begins with "Error: ", which is not
-        kept in the session.
+        (`agentkit.record.frame_of`), with these calls ({"approval": ...}), and last with its usage. {"discarded": true}
+        means that what was sent of a reply is not a part of it, and that no more text of that reply follows. When the
+        model server fails, returns a text that begins with "Error: ", which is not kept in the session.
         """
 
         text = AppendOnlyText(self.service.late_reasoning)

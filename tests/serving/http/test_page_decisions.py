@@ -1,4 +1,4 @@
-"""The chat page in a real browser: a call that waits for a person is shown, and allowed, changed, denied or answered."""
+"""The chat page in a real browser: a call that waits for a person is allowed, changed, denied or answered."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,6 @@
 """Calls that wait for a person, over MQTT: an answer with the calls, and a message that decides, once."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,9 +33,8 @@ GAME = Project.named("game", tools=(f"{__name__}:send",))
 
 
 @pytest.fixture(autouse=True)
-def no_effects() -> Iterator[None]:
+def no_effects() -> None:
     effects.clear()
-    yield
 
 
 @needs_broker

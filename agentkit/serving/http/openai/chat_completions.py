@@ -211,13 +211,24 @@ async def answer_parts(
             if isinstance(each, Answer):
                 note(each)
             had_effect = had_effect or _has_effect(each)
-            for delta in said.take(each) if isinstance(each, Event) else said.rest(each):
+            for delta in said.take(each) if isinstance(each, Event) else _rest(said, each, asked, has_text):
                 has_text = has_text or "content" in delta
                 yield delta
             if isinstance(each, Answer):
-                if text := waiting_text(each, asked.client_names):
-                    yield {"content": BETWEEN + text if has_text else text}
                 yield await _ending(state, asked, subject, each)
+
+
+def _rest(said: Said, answer: Answer, asked: Asked, has_text: bool) -> list[Delta]:
+    """The last parts of an answer, with what is said of a call that waits for a person. has_text: whether text was sent
+    before."""
+    deltas = list(said.rest(answer))
+    text = waiting_text(answer, asked.client_names)
+    place = next((place for place in reversed(range(len(deltas))) if "content" in deltas[place]), None)
+    if text and place is not None:
+        deltas[place] = {**deltas[place], "content": deltas[place]["content"] + BETWEEN + text}
+    elif text:
+        deltas.append({"content": BETWEEN + text if has_text else text})
+    return deltas
 
 
 def _has_effect(update: Update) -> bool:
