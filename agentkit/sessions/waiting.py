@@ -39,7 +39,7 @@ class Waiting:
 
 def is_waiting(entry: Any) -> bool:
     """Whether a run has stopped here for a person."""
-    return entry.kind == "request" and entry.value.get("state") == WAITING
+    return bool(entry.kind == "request" and entry.value.get("state") == WAITING)
 
 
 def goes_on(entry: Any) -> bool:

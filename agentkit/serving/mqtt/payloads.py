@@ -47,10 +47,10 @@ class UserMessage:
 
     session: the session's id as given by the client. text: the message; for a state of the maze what the model is told
     of it, for a decision its JSON. reply_topic: topic of the answer. sampling: fields of the model request:
-    temperature, top_p and max_tokens, as far as given, and all that the bridge does not know. request_id: the client's id of the
-    request, or "". log_id: the message's id in the log of its session, or "". is_retry: whether another message with
-    this log_id is a duplicate of this one. approve: the decisions on calls of the session that wait for a person, as
-    the client wrote them, None for a message; asked: of what the client has seen of them, or "".
+    temperature, top_p and max_tokens, as far as given, and all that the bridge does not know. request_id: the client's
+    id of the request, or "". log_id: the message's id in the log of its session, or "". is_retry: whether another
+    message with this log_id is a duplicate of this one. approve: the decisions on calls of the session that wait for a
+    person, as the client wrote them, None for a message; asked: of what the client has seen of them, or "".
     is_new_session: whether the client gave no session, so that it got one of its own.
     """
 
