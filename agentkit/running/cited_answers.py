@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
+from agentkit.backend import NO_ANSWER
 from agentkit.event import CitationsChecked, Event, Result, RunFinished, Steps
 from agentkit.evidence.check import checked
 from agentkit.evidence.citation import Citation
@@ -56,7 +57,8 @@ def citations_of(text: str, sources: Mapping[int, Source]) -> list[Citation]:
 def _checked(
     result: Result[Any], sources: Mapping[int, Source], executor: Executor, evidence: Evidence
 ) -> list[Citation]:
-    if evidence.mode == "off" or not isinstance(result.output, str) or result.stopped in _UNCHECKED:
+    has_answer = isinstance(result.output, str) and result.stopped not in _UNCHECKED
+    if evidence.mode == "off" or not has_answer or result.finish_reason == NO_ANSWER:
         return []
     citations = citations_of(result.output, sources)
     if evidence.judge is None or result.replayed:
