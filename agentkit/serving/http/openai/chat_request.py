@@ -28,7 +28,7 @@ ImageType = Literal["image_url", "input_image"]
 MediaType = Literal["input_audio", "audio_url", "input_video", "video_url", "file"]
 PartType = Literal[TextType, ImageType, MediaType, "refusal", "thinking"]
 
-OF_THE_SERVICE = frozenset({QUESTION, "sources"})
+OF_THE_SERVICE = frozenset({QUESTION})
 """Keys of a message that only this service writes: a client's history can't say what a call has asked a person, so that
 a decision would count for it."""
 
