@@ -21,6 +21,7 @@ from agentkit.evidence.source import Source
 from benchmarks.squad import Article, Paragraph, Question, collections_in
 
 OWN = Path(__file__).with_name("data") / "evidence"
+LEAST_TO_HALVE = 8
 NUMBER = re.compile(r"\d+(?:[.,٫٬]\d+)*")
 SENTENCES, SOURCES, CHARACTERS = 30, 20, 12_000
 """The answer and the sources whose check is timed; the length of each source in characters."""
@@ -48,11 +49,19 @@ def main() -> None:
         + f"{'ms first':>10}{'again':>8}"
     )
     for name, articles in collections_in(arguments.folder):
-        for half, part in (("even", articles[::2]), ("odd", articles[1::2])):
+        for half, part in _parts(articles):
             shares = [flagged(list(kind(part, random.Random(0)))) for kind in KINDS.values()]
             first, again = milliseconds(articles)
             figures = "".join(f"{f'{share:.3f} of {count}':>18}" for share, count in shares)
             print(f"{f'{name} {half}':24}{figures}{first:>10.1f}{again:>8.1f}")
+
+
+def _parts(articles: Sequence[Article]) -> Iterator[tuple[str, Sequence[Article]]]:
+    """Yield the articles of even and of odd numbers, or all of a few."""
+    if len(articles) < LEAST_TO_HALVE:
+        yield "all", articles
+    else:
+        yield from (("even", articles[::2]), ("odd", articles[1::2]))
 
 
 def flagged(claims: Sequence[Claim]) -> tuple[float, int]:
