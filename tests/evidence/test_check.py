@@ -12,8 +12,8 @@ from agentkit.evidence.source import Source
 from tests.support.growth import assert_linear, seconds
 
 TOWER = (
-    "The Brannick lighthouse\n\nThe harbour lighthouse of Brannick was lit for the first time on 4 March 1871. Its tower "
-    "of grey granite is 38 metres tall. Ada Whitlow wrote: “The sea [12] forgives no lamp that fails.” It cost "
+    "The Brannick lighthouse\n\nThe harbour lighthouse of Brannick was lit for the first time on 4 March 1871. Its "
+    "tower of grey granite is 38 metres tall. Ada Whitlow wrote: “The sea [12] forgives no lamp that fails.” It cost "
     "£1,250,000, and 3.5 million people have seen it since 2015–16."
 )
 BREAD = "Salt bread is baked from rye flour. A loaf weighs 1.2 kilograms and keeps for about 40 days."
@@ -75,7 +75,7 @@ RIGHT = {
     "a written-out scale": "The lighthouse cost 1.25 million pounds [1].",
     "the end of a range": "People have seen the lighthouse since 2016 [1].",
     "digits of full width": "The lighthouse tower is ３８ metres tall [1].",
-    "another kind of quotation marks, without the footnote": "„The sea forgives no lamp that fails“, Whitlow wrote [1].",
+    "other quotation marks, without the footnote": "„The sea forgives no lamp that fails“, Whitlow wrote [1].",
     "a quotation with something left out": 'Whitlow: "The sea … no lamp that fails" [1].',
     "a short answer to a question": "How tall is the tower of the lighthouse? 38 metres [1].",
 }
@@ -87,24 +87,28 @@ def test_what_is_said_in_other_forms_is_supported(answer: str) -> None:
 
 
 LANGUAGES = {
-    "Chinese": ("青河石桥建于1634年，全长76米，共有九个桥拱。石匠林守义带领两百名工人修建。", "石桥全长76米，建于1634年", "石桥全长67米，建于1634年"),
-    "Russian": ("Колесо мельницы диаметром 5,4 метра вращала река Сухая.", "Река вращала колесо диаметром 5,4 метра", "Река вращала колесо диаметром 6,4 метра"),
-    "Arabic": ("بني الجسر الحجري في عام ١٦٣٤ وطوله ٧٦ مترا.", "طول الجسر الحجري 76 مترا", "طول الجسر الحجري 77 مترا"),
-    "Hindi": ("यह पुल 1634 में बना और इसकी लंबाई 76 मीटर है।", "पुल की लंबाई 76 मीटर है", "पुल की लंबाई 77 मीटर है"),
-    "Thai": ("สะพานหินสร้างเสร็จในปี 1634 มีความยาว 76 เมตร", "สะพานหินมีความยาว 76 เมตร", "สะพานหินมีความยาว 77 เมตร"),
-    "Japanese": ("石橋は1634年に建てられ、長さは76メートルです。", "石橋の長さは76メートルです", "石橋の長さは77メートルです"),
-    "Korean": ("돌다리는 1634년에 세워졌고 길이는 76미터이다.", "돌다리의 길이는 76미터이다", "돌다리의 길이는 77미터이다"),
-    "German": ("Die Straße wurde 1634 gebaut und ist 76 Meter lang.", "Die STRASSE ist 76 Meter lang", "Die Straße ist 77 Meter lang"),
-}  # fmt: skip
+    "Chinese": (
+        "青河石桥建于1634年，全长76米，共有九个桥拱。石匠林守义带领两百名工人修建。",
+        "石桥全长{}米，建于1634年",
+    ),
+    "Russian": ("Колесо мельницы диаметром 76 метров вращала река Сухая.", "Река вращала колесо диаметром {} метров"),
+    "Arabic": ("بني الجسر الحجري في عام ١٦٣٤ وطوله ٧٦ مترا.", "طول الجسر الحجري {} مترا"),
+    "Hindi": ("यह पुल 1634 में बना और इसकी लंबाई 76 मीटर है।", "पुल की लंबाई {} मीटर है"),
+    "Thai": ("สะพานหินสร้างเสร็จในปี 1634 มีความยาว 76 เมตร", "สะพานหินมีความยาว {} เมตร"),
+    "Japanese": ("石橋は1634年に建てられ、長さは76メートルです。", "石橋の長さは{}メートルです"),
+    "Korean": ("돌다리는 1634년에 세워졌고 길이는 76미터이다.", "돌다리의 길이는 {}미터이다"),
+    "German": ("Die Straße wurde 1634 gebaut und ist 76 Meter lang.", "Die STRASSE ist {} Meter lang"),
+    "French": ("Le pont, bâti en 1634, mesure 76 mètres.", "Le pont mesure {} metres"),
+}
 
 
-@pytest.mark.parametrize(("text", "right", "wrong"), LANGUAGES.values(), ids=LANGUAGES)
-def test_the_check_reads_every_language(text: str, right: str, wrong: str) -> None:
+@pytest.mark.parametrize(("text", "said"), LANGUAGES.values(), ids=LANGUAGES)
+def test_the_check_reads_every_language(text: str, said: str) -> None:
     sources = {1: Source(1, "a", texts=(text,))}
-    assert verdicts(f"{right}[1]。", sources) == [(1, "supported")]
-    found = one(f"{wrong}[1]。", sources)
+    assert verdicts(f"{said.format(76)}[1]。", sources) == [(1, "supported")]
+    found = one(f"{said.format(77)}[1]。", sources)
     assert found.verdict != "supported"
-    assert "is not in the source" in found.reason
+    assert found.reason == "77 is not in the source"
 
 
 def test_a_source_in_another_script_is_not_said_to_lack_the_words() -> None:
@@ -169,11 +173,10 @@ def test_nothing_is_checked_where_nothing_was_read(sources: dict[int, Source]) -
 
 def test_each_invented_citation_of_an_answer_is_flagged() -> None:
     towns = ["Brannick", "Ossel", "Semmel", "Marrow", "Lenna", "Garrow", "Whitby", "Tarn", "Corvin", "Dunmore"]
+    text = "{0} has a lighthouse of {1}7 metres, lit in 18{1}3. Its keeper {0}son raised {1}5 goats on the cliffs."
     sources = {
-        number: Source(number, town, texts=(f"{town} has a lighthouse of {number}7 metres, lit in 18{number}3. Its keeper "
-        f"{town}son raised {number}5 goats on the cliffs of {town}.",))
-        for number, town in enumerate(towns, 11)
-    }  # fmt: skip
+        number: Source(number, town, texts=(text.format(town, number),)) for number, town in enumerate(towns, 11)
+    }
     answer, invented = [], []
     for number, town in enumerate(towns, 11):
         right = number % 2 == 0

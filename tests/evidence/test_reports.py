@@ -15,7 +15,7 @@ SUPPORTED = {
     "open-webui/open-webui#30277: a mark in bold": "**The pump of the Reinholt mill was installed in 1932 [1]**",
     "uzh-bf/klicker-uzh#6045: a mark with pages": "The pump of the mill lifts 45 litres a second [1, p. 6–7].",
     "infiniflow/ragflow#8594: a mark with a word": "7. The pump of the mill lifts 45 litres a second [ID:1]。",
-    "danny-avila/LibreChat#3437: a mark of another program": "The mill's pump lifts 45 litres a second【10:13†source】 [1].",
+    "danny-avila/LibreChat#3437: another program's mark": "The pump lifts 45 litres a second【10:13†source】 [1].",
     "monarch-initiative/dismech#10734: marks in what is quoted": 'It says "developed in 21/28 patients. Hearing loss '
     'occurred in 12/28 of the cohort" [1].',
     "Cinnamon/kotaemon#541: another line break in what is quoted": "It says “Hearing loss occurred in 12/28 of the "
@@ -46,14 +46,14 @@ def test_what_others_let_pass_is_flagged(answer: str) -> None:
 
 NO_CLAIM = {
     "HKUDS/DeepTutor#468: an index in a code block": "```python\nfirst = pump_litres[1]\n```",
-    "onyx-dot-app/onyx#911: an index in a code block in a list": "- As code:\n\n  ~~~js\n  lifts = 45 + litres[1]\n  ~~~",
+    "onyx-dot-app/onyx#911: an index in a list's code": "- As code:\n\n  ~~~js\n  lifts = 45 + litres[1]\n  ~~~",
     "brave/brave-core#36236: an index in code in a line": "`pump[1]`",
-    "u14app/deep-research#61: a list of references with escaped brackets": "\\[1] 中国社会科学网\\\n\\[2] 民国网\\\n\\[3] 百度百科",
+    "u14app/deep-research#61: escaped brackets": "\\[1] 中国社会科学网\\\n\\[2] 民国网\\\n\\[3] 百度百科",
     "uzh-bf/klicker-uzh#5864: a list of sources by the model": "Sources:\n- [1] The pump, https://example.org/pump\n"
     "- [2] https://example.org/other",
     "ItzCrazyKns/Vane#1109: the same reference again and again": "## References\n\n"
     + "[1] Reinholt mill, 1932, https://example.org/pump\n" * 4,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("answer", NO_CLAIM.values(), ids=NO_CLAIM)
