@@ -91,7 +91,8 @@ def _of_block(answer: str, block: Block, plain: "_Plain", found: list[Mark]) -> 
         first = _WORD.search(text, begin, end)
         if first and any(map(str.isalnum, said)):
             start = first.start()
-            sentences.append((plain.place(start), plain.place(start + len(said) - 1) + 1, said))
+            place = plain.place(start), plain.place(start + len(said) - 1) + 1
+            sentences.append((*_with_emphasis(answer, block, *place), said))
     cited = _cited([(start, end) for start, end, _ in sentences], found)
     later: tuple[int, ...] = ()
     claimed: list[Claim] = []
@@ -102,6 +103,15 @@ def _of_block(answer: str, block: Block, plain: "_Plain", found: list[Mark]) -> 
         claimed.append(Claim(answer[start:end], start, end, " ".join(said.split()), numbers, () if numbers else later))
         later = numbers or later
     return claimed[::-1]
+
+
+def _with_emphasis(answer: str, block: Block, start: int, end: int) -> tuple[int, int]:
+    """The place of a sentence with the marks of emphasis around it."""
+    while start > block.start and answer[start - 1] in "*_~":
+        start -= 1
+    while end < block.end and answer[end] in "*_~":
+        end += 1
+    return start, end
 
 
 def _outside_of_quotations(ends: list[int], text: str) -> Iterator[int]:

@@ -84,6 +84,10 @@ SPLIT = {
         "[One](https://a.b/2024) fell, see https://a.b/c_1. Yes [1].",
         [("[One](https://a.b/2024) fell, see https://a.b/c_1.", ()), ("Yes [1].", (1,))],
     ),
+    "emphasis": (
+        "- **Fate:** *one* fell [1]. **Two stand.** [2]",
+        [("**Fate:** *one* fell [1].", (1,)), ("**Two stand.**", (2,))],
+    ),
     "definitions of notes": ("One fell [^1].\n\n[^1]: Bridges of 1999, https://a.b", [("One fell [^1].", (1,))]),
     "a list of references": (
         "One fell [1].\n\n**Sources**\n1. [Bridges of 1999](https://a.b)\n2. More, https://a.b",
