@@ -39,6 +39,7 @@ from agentkit.serving.http.schemas import (
     UsageOut,
 )
 from agentkit.serving.http.sse import streamed
+from agentkit.serving.unattended import told
 from agentkit.serving.usage_history import Spent
 from agentkit.session import MAX_REQUEST_ID
 
@@ -171,6 +172,8 @@ async def answer_frames(
                     await run_in_threadpool(state.conversations.keep, subject, session_fields["session_id"], meta)
                 if each.waiting is not None:
                     yield {"approval": waiting_record(each.waiting)}
+                elif text := _not_asked(each):
+                    yield {"content": text}
                 yield {**last_frame(each.usage, each.stopped), **({"cached": True} if each.was_kept else {})}
             elif each is None:
                 yield None
@@ -187,12 +190,18 @@ def _answer_fields(answer: Answer) -> dict[str, Any]:
     calls = [ToolCallOut(**call_record(record, as_text=True)) for record in answer.result.tool_calls]
     usage = UsageOut(**usage_record(answer.usage))
     return {
-        "response": answer.text,
+        "response": _not_asked(answer) or answer.text,
         "stopped": answer.stopped,
         "usage": usage,
         "tool_calls": calls,
         "cached": answer.was_kept,
     }
+
+
+def _not_asked(answer: Answer) -> str:
+    """What is said of a call that waits for a person where there is no session to keep it; "" for any other answer."""
+    call = answer.result.pending[0] if answer.waiting is None and answer.result.pending else None
+    return "" if call is None else told(call.name, call.raw_arguments, call.question)
 
 
 def _version(meta: SessionMeta | None) -> tuple[str, str] | None:

@@ -124,6 +124,9 @@ def history(service: Service, session: str) -> Any:
 def test_a_call_waits_for_a_decision_and_the_answer_goes_on(
     service: Service, decision: Any, effect: list[str], told: str, request: pytest.FixtureRequest
 ) -> None:
+    """As in CortexLM/cortex-code#130 changed arguments were not those that ran, in cloudflare/agents#922 and
+    mastra-ai/mastra#14931 a page that was loaded again did not know what waited, and in vercel/chatbot#1493 a denial
+    never arrived."""
     session = request.node.callspec.id
     answer = talk(service, session, "send ann")
     assert (answer["stopped"], answer["response"], effects) == ("approval", "", [])
@@ -190,7 +193,9 @@ def test_a_decision_that_is_sent_twice_runs_the_call_once(service: Service, serv
 
 
 def test_a_decision_does_not_count_for_what_was_asked_after_it(service: Service) -> None:
-    """The ids of calls come again, and an approved call may ask: a decision is sent again in both cases."""
+    """The ids of calls come again, and an approved call may ask: a decision is sent again in both cases. As in
+    extra-org/extra#139 an approval counted for whatever came at its place, and in xerrors/Yuxi#475 the second call that
+    waited was not shown."""
     first = talk(service, "later", "send again")
     (call,) = first["pending"]
     body = {"approve": {call["id"]: True}, "asked": first["asked"]}
@@ -218,6 +223,7 @@ def test_several_calls_are_decided_together_and_the_rest_waits_again(service: Se
 
 
 def test_a_new_message_goes_on_without_the_call(service: Service, server: ModelServer) -> None:
+    """As in decocms/studio#2498 and letta-ai/lettabot#127 no message was answered any more."""
     (call,) = talk(service, "goes on", "send ann")["pending"]
     assert talk(service, "goes on", "Never mind")["response"] == "Done: Never mind"
     assert "interrupted" in str(server.requests[-1].body["messages"][-2]["content"])
@@ -257,6 +263,8 @@ def test_the_decision_is_that_of_the_sessions_owner_and_survives_a_restart(tmp_p
         assert history(service, "s")["pending"] == [call]
         done = [each.ask("POST", CHAT, body).json() for each in (other_worker, service)]
         assert {each["response"] for each in done} == {"Done: sent to ann"}
+        *_, reply, result = server.requests[-1].body["messages"]  # OpenHands/software-agent-sdk#4532 lacked the reply
+        assert (reply["tool_calls"][0]["id"], result["tool_call_id"]) == (call["id"], call["id"])
         assert talk(service, "s", "send ann", requestId="m1")["response"] == "Done: sent to ann"
         assert effects == ["ann"]
 
@@ -281,10 +289,14 @@ def test_a_decision_whose_run_fails_before_an_effect_is_taken_back(tmp_path: Pat
 
 
 def test_without_a_session_the_call_is_refused_whatever_is_written(service: Service, server: ModelServer) -> None:
+    """As in vercel/ai#15947 a client wrote the approval itself, into the history that it sent."""
     asked = {"messages": [{"role": "user", "content": "send ann"}]}
     answer = service.ask("POST", "/api/llm/chat", asked).json()
     assert (answer["stopped"], effects) == ("answer", [])
     assert "needs a person's approval" in answer["response"]
+    asked = {"messages": [{"role": "user", "content": "grow"}]}
+    assert "`sent_later(" in service.ask("POST", "/api/llm/chat", asked).json()["response"]
+    assert "`sent_later(" in str(service.frames("/api/llm/chat/stream", asked))
     function = {"name": "book", "arguments": '{"train": "ICE"}'}
     reply = {
         "role": "assistant",

@@ -87,7 +87,7 @@ def test_a_question_is_a_form_that_fits_a_phone(service: Service, browser: Any, 
     card.get_by_role("button", name="Answer").click()
     assert "Done: booked: window" in answered(page).inner_text()
     assert effects == ["ICE" * 40 + ": window"]
-    # What was decided elsewhere meanwhile is told, and what waits now is shown.
+    # What was decided elsewhere meanwhile is told, and what waits now is shown (Agenta-AI/agenta#6312: it was not).
     ask(page, "send ann")
     page.get_by_role("button", name="Allow").wait_for()
     conversations: Conversations = service.app.state.service.conversations
