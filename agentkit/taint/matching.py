@@ -118,7 +118,7 @@ class Matcher:
         if reads_only:
             return next((found for piece in own if (found := self._leak(piece, reads_only=True))), None)
         for piece in own:
-            found = self._words(piece.text) or self._name(piece) or self._leak(piece, reads_only=False)
+            found = self._name(piece) or self._leak(piece, reads_only=False) or self._words(piece.text)
             if found is not None:
                 return Finding(piece.argument, found.kind, found.key)
         return self._command(own) or self._joined(pieces, own)
