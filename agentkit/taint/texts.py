@@ -20,11 +20,19 @@ def texts_of(message: Message) -> Iterator[tuple[Whose, str]]:
     """The texts of a message, and whose they are."""
     role = message["role"]
     if role == "tool":
-        yield "outside", response_of(message)
+        yield from (("outside", text) for text in _parts_of(message))
         given = message.get(BY_USER)
         yield from (("user", text) for text in strings_in(_read(given) if isinstance(given, str) else None))
     elif role in ("system", "developer") or (role == "user" and not _is_of_the_run(message)):
-        yield "user", text_of(message)
+        yield from (("user", text) for text in _parts_of(message))
+
+
+def _parts_of(message: Message) -> Iterator[str]:
+    """The text of a message; where it has several parts, each, and all as they follow one another."""
+    content = message.get("content")
+    if isinstance(content, list) and len(content) > 1:
+        yield from (part["text"] for part in content if isinstance(part.get("text"), str))
+    yield response_of(message) if message["role"] == "tool" else text_of(message)
 
 
 def _is_of_the_run(message: Message) -> bool:
