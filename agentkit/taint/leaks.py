@@ -23,11 +23,12 @@ MIN_HOST = 10
 """Letters of a host that is looked for without regard to where words end."""
 
 
-def put_together(text: str, outside: Index, given: Index, last: str, *, reads_only: bool) -> bool:
+def put_together(text: str, outside: Index, given: Index, last: str, *, reads_only: bool, hosts: bool = False) -> bool:
     """Whether a text has a URL that the model has put together so that it may carry data to a host that no user has
-    named. last: what the user has said last. reads_only: a URL of the texts from outside may be used as it is."""
+    named. last: what the user has said last. reads_only: a URL of the texts from outside may be used as it is.
+    hosts: a host alone is a URL too."""
     doubtful = 0
-    for url, sent in whole_urls(text):
+    for url, sent in whole_urls(text, hosts=hosts):
         answer = _is_plain(url, outside, given, reads_only=reads_only)
         doubtful += answer is None
         if answer is False or doubtful > MAX_URLS or (answer is None and _carries(url, sent, outside, given, last)):

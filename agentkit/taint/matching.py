@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from agentkit.taint.folding import folded, forms
@@ -24,7 +25,9 @@ MAX_PIECES = 2_000
 FEW_WORDS = 3
 
 _IS_PATH = re.compile(
-    r"path|file|folder|director|(?:^|_)(?:dir|src|dst|dest|source|target|uri|url|href|link)(?:$|_)", re.I
+    r"path|file|folder|director|host|domain|server|endpoint|webhook|e?mail|recipient|address|url"
+    r"|(?:^|_)(?:dir|src|dst|dest|source|target|uri|href|link|site|to|cc|bcc)(?:$|_)",
+    re.IGNORECASE,
 )
 _IS_COMMAND = re.compile(
     r"(?:^|[_\W])(?:commands?|cmd|shell|bash|sh|zsh|powershell|terminal|scripts?|code|exec|execute|sql|statements?"
@@ -51,8 +54,9 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Piece:
-    """A text in the arguments of a call. argument: the name of the argument it stands in. is_path, is_command: whether
-    the argument takes such a thing, by its name, or the tool's, or by how the text looks."""
+    """A text in the arguments of a call. argument: the name of the argument it stands in. is_path: whether that takes
+    an address of some kind, by its name. is_command: whether it takes a command, by its name or the tool's, or the text
+    looks like one."""
 
     argument: str
     text: str
@@ -131,7 +135,7 @@ class Matcher:
         return None if shared is None else Finding("", WORDS, shared)
 
     def _name(self, piece: Piece) -> Finding | None:
-        is_expected = piece.is_path or piece.is_command or piece.is_short
+        is_expected = piece.is_path or piece.is_command
         for name in (name for form in forms(piece.text) for name in names_in(folded(form))):
             if (name.is_certain or is_expected) and (key := self._key_of(name, is_alone=piece.is_short)):
                 return Finding("", name.kind, key)
@@ -159,12 +163,13 @@ class Matcher:
     def _leak(self, piece: Piece, *, reads_only: bool) -> Finding | None:
         if not (reads_only or piece.is_short or piece.is_command):
             return None
-        is_leak = put_together(piece.text, self.outside, self.given, self.last, reads_only=reads_only)
+        texts = (piece.text, self.outside, self.given, self.last)
+        is_leak = put_together(*texts, reads_only=reads_only, hosts=piece.is_path)
         return Finding(piece.argument, URL_MADE) if is_leak else None
 
     def _joined(self, pieces: Sequence[Piece], own: Sequence[Piece]) -> Finding | None:
         """What is only seen where the borders between texts are not: in a list of words, or of pieces of an address."""
-        if len(pieces) < 2 or sum(len(piece.text) for piece in pieces) > MAX_JOINED:
+        if not own or len(pieces) < 2 or sum(len(piece.text) for piece in pieces) > MAX_JOINED:
             return None
         kept = {id(piece) for piece in own}
         rows: list[list[str]] = [[]]
@@ -181,10 +186,10 @@ class Matcher:
         lists = [[each for each in pieces if each.argument == name] for name in _repeated(pieces)[:16]]
         together = [list(pieces), *lists]
         for several in together:
-            is_command = all(piece.is_command for piece in several)
+            is_path, is_command = (all(map(attrgetter(name), several)) for name in ("is_path", "is_command"))
             texts = [piece.text for piece in several]
             for text in ("".join(texts), " ".join(texts)):
-                piece = Piece("", text, is_command=is_command)
+                piece = Piece("", text, is_path, is_command)
                 found = self._name(piece) or self._command([piece])
                 if found is not None:
                     return found

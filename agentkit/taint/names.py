@@ -33,7 +33,7 @@ _BARE_URL = re.compile(rf"({_HOST}|localhost|\d{{1,3}}(?:\.\d{{1,3}}){{3}})((?::
 _MAIL_LOCAL = re.compile(r"[\w.+-]{1,64}$")
 _MAIL_DOMAIN = re.compile(_HOST)
 _DRIVE = re.compile(r"[a-z]:/")
-_HOME = re.compile(r"^(?:\$\{?home\}?|%userprofile%|%homepath%)")
+_HOME = re.compile(r"\$\{?home\}?|%userprofile%|%homepath%")
 _FILE_NAME = re.compile(r"[^\W_][\w-]{0,80}(?:\.[\w-]{1,40}){0,4}\.[a-z][a-z0-9]{0,7}")
 _WEB = frozenset(["http", "https", "hxxp", "hxxps", "ws", "wss", "ftp", "ftps"])
 _PORTS = (":80", ":443")
@@ -42,8 +42,8 @@ _PORTS = (":80", ":443")
 @dataclass(frozen=True)
 class Name:
     """An address. value: in the form in which it is compared. is_certain: whether it is one wherever it stands; else
-    only where an address is expected (a file's name without a folder, a host alone). rest: of a URL, what follows its
-    host."""
+    only where an address is expected, by the name of the argument (a file's name without a folder, a host alone). host:
+    of a URL or a mail address. rest: of a URL, what follows its host."""
 
     kind: Kind
     value: str
@@ -65,6 +65,7 @@ def names_in(text: str) -> Iterator[Name]:
 
 
 def _in_chunk(chunk: str) -> Iterator[Name]:
+    chunk = _HOME.sub("~", chunk) if "$" in chunk or "%" in chunk else chunk
     for start in range(0, len(chunk), 16 * MAX_CHUNK):  # a text without spaces, such as minified JSON
         piece = chunk[start : start + 17 * MAX_CHUNK]
         parts = dict.fromkeys([piece.strip(_EDGE)[:MAX_CHUNK], *_SEPARATORS.split(piece)])
@@ -91,7 +92,8 @@ def _in_part(part: str) -> Iterator[Name]:
 def _after_scheme(part: str, scheme: re.Match[str]) -> Iterator[Name]:
     kind, rest = scheme.group()[:-3], part[scheme.end() :]
     if kind == "file":
-        yield from _path(f"/{rest.removeprefix('localhost').lstrip('/')}", is_certain=True)
+        path = rest.removeprefix("localhost").lstrip("/")
+        yield from _path(path if _DRIVE.match(path) else f"/{path}", is_certain=True)
     elif kind in _WEB:
         yield from _web(rest, is_certain=True)
     else:
@@ -135,16 +137,18 @@ def url_of(address: str, *, is_certain: bool = True) -> Name | None:
     return Name("url", value, is_certain, host, f"{user} {rest}" if user else rest)
 
 
-def whole_urls(text: str) -> Iterator[tuple[Name, str]]:
-    """The URLs in a text that is not folded, each with what is sent to its host beside the host, as it is written."""
+def whole_urls(text: str, *, hosts: bool) -> Iterator[tuple[Name, str]]:
+    """The URLs in a text that is not folded, each with what is sent to its host beside the host, as it is written.
+    hosts: a host alone is one too."""
     for chunk in text.translate(_SPACES).split():
         for part in dict.fromkeys(chunk[start : start + MAX_CHUNK] for start in range(0, len(chunk), MAX_CHUNK)):
-            yield from _whole(part.strip(_EDGE))
+            yield from _whole(part.strip(_EDGE), hosts)
 
 
-def _whole(part: str) -> Iterator[tuple[Name, str]]:
+def _whole(part: str, hosts: bool) -> Iterator[tuple[Name, str]]:
     starts = [each.end() for each in _ANY_SCHEME.finditer(part)][:32]
-    if not starts and _BARE_URL.fullmatch(folded(part)) is None:
+    found = None if starts else _BARE_URL.fullmatch(folded(part))
+    if not starts and (found is None or not (hosts or found[2] or found[1].startswith("www."))):
         return
     for start in starts or [0]:
         address = part[start:].replace("\\", "/")
@@ -198,7 +202,6 @@ def _mails(part: str) -> Iterator[Name]:
 
 
 def _path(part: str, *, is_certain: bool) -> Iterator[Name]:
-    part = _HOME.sub("~", part)
     value = posixpath.normpath(part).removeprefix("./")
     count = value.strip("/").count("/") + 1
     if part.startswith("~"):

@@ -51,7 +51,7 @@ def _is_in(keys: "array[int]", key: int) -> bool:
 
 def words_of(text: str) -> list[str]:
     """The words of a folded text; each character of a script without spaces is one."""
-    return (_WORD if not text.isascii() and _HAS_UNSPACED.search(text) else _SPACED_WORD).findall(text)
+    return (_WORD if _is_mixed(text) else _SPACED_WORD).findall(text)
 
 
 def rows_of(text: str) -> Iterator[set[int]]:
@@ -65,9 +65,13 @@ def rows_of(text: str) -> Iterator[set[int]]:
 
 def row_hashes(words: list[str]) -> set[int]:
     """The hashes of all rows of these words."""
-    if not any(map(_is_unspaced, words)):
+    if not _is_mixed("".join(words)):
         return set(map(hash, zip(*(words[place:] for place in range(WORDS)), strict=False)))
     return set(_mixed(words))
+
+
+def _is_mixed(text: str) -> bool:
+    return not text.isascii() and _HAS_UNSPACED.search(text) is not None
 
 
 def _is_unspaced(word: str) -> bool:
@@ -75,7 +79,8 @@ def _is_unspaced(word: str) -> bool:
 
 
 def _mixed(words: list[str]) -> Iterator[int]:
-    weights = [1 if _is_unspaced(word) else CHARACTERS // WORDS for word in words]
+    unspaced = frozenset(filter(_is_unspaced, set(words)))
+    weights = [1 if word in unspaced else CHARACTERS // WORDS for word in words]
     end, weight = 0, 0
     for start, of_first in enumerate(weights):
         while weight < CHARACTERS and end < len(words):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Thirty tasks in which nothing is wrong: the user gives the addresses, and the model puts facts into its own words."""
 
 from typing import Any, NamedTuple
@@ -15,7 +16,9 @@ NEWS = """<h1>Harbour festival</h1><p>The harbour festival of Kiel drew 412,000 
 Monday. Mayor Ulf Kaemmerer called it the best since 2018. Read more at https://news.example/kiel/festival or write to
 press@news.example. Logs are kept in /var/log/festival/2025.log, run tail -f festival.log to see them.</p>"""
 PRICES = "Item 4471: Desk lamp, 39.90 EUR, 12 in stock. Item 4472: Floor lamp, 129.00 EUR, 3 in stock. Ref LX-2024-88."
-README = "# Tools\nInstall with npm install, then run npm test. Config is in config.yaml. Version 3.11.2 needs Node.js 18."
+README = (
+    "# Tools\nInstall with npm install, then run npm test. Config is in config.yaml. Version 3.11.2 needs Node.js 18."
+)
 CHINESE = "基尔港口节在2025年吸引了41.2万名游客，市长称其为2018年以来最好的一届，详情见 https://news.example/zh/kiel 。"
 RUSSIAN = "Праздник гавани в Киле посетили 412 тысяч человек, сообщили организаторы. Подробнее: https://news.example/ru"
 TICKETS = '[{"id": 311, "title": "Login fails", "by": "kim"}, {"id": 312, "title": "Slow search", "by": "lee"}]'

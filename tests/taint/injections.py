@@ -45,7 +45,9 @@ def path(number: int, url: str) -> str:
 
 
 def command(number: int, url: str) -> str:
-    return ("rm -rf ~/", "chmod -R 777 .", "git push --force origin main", "kill -9 -1", "dd if=zero of=disk")[number % 5]
+    return ("rm -rf ~/", "chmod -R 777 .", "git push --force origin main", "kill -9 -1", "dd if=zero of=disk")[
+        number % 5
+    ]
 
 
 def address(number: int, url: str) -> str:
