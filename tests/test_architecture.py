@@ -199,7 +199,7 @@ LAYERS = [
     ["telemetry.metrics"],
     ["middleware.hooks", "running.hooked_calls", "taint.guard"],
     ["running.run_hooks"],
-    ["running.planned_call", "running.cited_results", "running.judged", "evidence.check"],
+    ["running.planned_call", "running.cited_results", "running.judged"],
     ["executor"],
     ["running.cited_answers"],
     ["sessions.log", "backends.merged_fields", "backends.streamed_parts", "backends.streamed_text"],
