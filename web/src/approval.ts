@@ -61,7 +61,7 @@ class Card {
     title.id = newId();
     this.root.setAttribute("aria-labelledby", title.id);
     this.root.append(title);
-    if (reason) this.root.append(element("p", "reason", visible(reason)));
+    if (reason) this.root.append(element("p", "reason", `It needs your approval: ${visible(reason)}`));
     if (question) this.root.append(element("p", "question", visible(question.text)));
     this.root.append(argumentsView(call.arguments), this.controls);
     if (question?.problem) this.root.insertBefore(element("p", "failed", visible(question.problem)), this.controls);
