@@ -14,7 +14,8 @@ An entry is one JSON object in format 1, or 2 for a view with "from":
 Further keys of a message's entry: "by": "run", a user message that the run wrote itself (images of a tool, what is
 wrong with an answer); "ends": true, the result of a tool that ended the run; "unknown": true, the result says that the
 effect of the call is not known; "stopped": why the reply was stopped in the middle; "finish_reason": the server's, of
-a reply that it cut off.
+a reply that it cut off; "sources": what a tool has found or read (agentkit/evidence/history.py), whose texts are stored
+as images are, under their SHA-256.
 
 "started" is written before a call that is not read-only is run: if no result follows, it is not known whether the call
 had its effect. With "waits": true the call has asked a person something ("text", "schema", "problem": the Question),
@@ -96,7 +97,7 @@ def _reference(url: str, blobs: dict[str, bytes]) -> str:
 @dataclass(frozen=True)
 class Marks:
     """Changes of a session's marks, which name entries so that they are found without reading the log: "view" the last
-    view, "request:ID" what a client's request begins with.
+    view, "sources" the last result with sources, "request:ID" what a client's request begins with.
 
     places: names, and the index of the entry of each among the entries of this append; a name's earlier mark is
     replaced. dropped_from: first, the marks of all entries from this number on are removed; None: none is.
@@ -115,6 +116,8 @@ def find_mark(entries: Sequence[Entry], name: str) -> int | None:
             found = {mark: place for mark, place in found.items() if place < dropped_from}
         elif entry.kind == "view":
             found["view"] = number
+        elif entry.kind == "message" and entry.extra.get("sources"):
+            found["sources"] = number
         elif entry.kind == "request":
             state = "request" if entry.value.get("state") == "begun" else entry.value.get("state")
             found[f"{state}:{entry.value.get('id')}"] = number

@@ -1,0 +1,71 @@
+"""Final answers that are compared with the sources of their run."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+from agentkit.backend import NO_ANSWER
+from agentkit.event import CitationsChecked, Event, Result, RunFinished, Steps
+from agentkit.evidence.check import checked
+from agentkit.evidence.citation import Citation
+from agentkit.evidence.settings import Evidence
+from agentkit.evidence.source import Source
+from agentkit.evidence.sources import Sources
+from agentkit.evidence.written_numbers import numbers_in
+from agentkit.executor import Executor
+from agentkit.running.judged import judged
+
+_set = object.__setattr__  # events and results are frozen
+_UNCHECKED = ("cancelled", "approval", "empty")
+
+
+def with_citations(events: Steps, executor: Executor, evidence: Evidence) -> Steps:
+    """The events of a run, with what the check says of its answer before the last one."""
+    with closing(events):
+        for event in events:
+            if isinstance(event, RunFinished):
+                yield from _ending(event, executor, evidence)
+            else:
+                yield event
+
+
+def _ending(event: RunFinished, executor: Executor, evidence: Evidence) -> Iterator[Event]:
+    result = event.result  # nobody has seen it; a copy would read the messages of a long session
+    sources = relevant(result.output, executor.context.sources, executor.given_sources)
+    _set(result, "sources", list(sources.values()))
+    _set(result, "citations", _checked(result, sources, executor, evidence))
+    if result.citations:
+        checked = CitationsChecked(tuple(result.citations))
+        _set(checked, "at", event.at)
+        yield checked
+    yield event
+
+
+def relevant(output: Any, sources: Sources, given: Collection[int]) -> dict[int, Source]:
+    """The sources with which an answer is compared, by their numbers: those of its run, and those that it cites.
+    given: the numbers of those of the run."""
+    cited = numbers_in(output) if isinstance(output, str) else set()
+    known: Mapping[int, Source] = sources.as_mapping() if given or cited else {}
+    return {number: known[number] for number in sorted({*given, *cited}) if number in known}
+
+
+def citations_of(text: str, sources: Mapping[int, Source]) -> list[Citation]:
+    """What the check says of an answer. Without sources nothing is checked."""
+    return checked(text, sources) if sources else []
+
+
+def _checked(
+    result: Result[Any], sources: Mapping[int, Source], executor: Executor, evidence: Evidence
+) -> list[Citation]:
+    has_answer = isinstance(result.output, str) and result.stopped not in _UNCHECKED
+    if evidence.mode == "off" or not has_answer or result.finish_reason == NO_ANSWER:
+        return []
+    citations = citations_of(result.output, sources)
+    if evidence.judge is None or result.replayed:
+        return citations
+    citations = judged(citations, evidence.judge, executor.context)
+    budget = executor.context.budget
+    assert budget is not None
+    _set(result, "usage", budget.usage)
+    _set(result, "models", budget.models)
+    return citations
