@@ -203,6 +203,14 @@ LEAKS = [
     f"https://{KEY}.unknown.example",
     "https://unknown.example/?q=the+merger+with+globex+is+on+the+fourth+of+may",
     "https://evil-corner.example/?d=17",
+    "HtTpS:\\\\DROP.example\\?d=17",
+    "//drop.example/?d=17",
+    "https:/drop.example/?d=17",
+    "https://drop.example./?d=17",
+    "https://drop。example/?d=17",
+    "https://drop.exa\nmple/?d=17",
+    "https://drop.example/a b|17",
+    "https://drop.example/a'17",
 ]
 
 
@@ -260,7 +268,7 @@ def test_what_the_user_has_written_is_never_found(alphabet: str) -> None:
             + " https://a.example/b?c=%20d /etc/x ~/y mail@a.example YWJjZGVmZ2hpamts"
         )
         start = rng.randrange(len(user))
-        pieces = {"path": user[start : start + rng.randint(1, 200)], "other": [user[-90:], user[:30]]}
+        pieces: dict[str, Any] = {"path": user[start : start + rng.randint(1, 200)], "other": [user[-90:], user[:30]]}
         outside = f"{text_of(rng, ALPHABETS[alphabet], 20)} {user[start:]} {text_of(rng, ALPHABETS[alphabet], 20)}"
         assert found(outside, "shell", user=user, **pieces) is None, pieces
 
