@@ -204,6 +204,20 @@ def is_shown_by_a_tool(message: Message) -> bool:
     return bool(texts) and all(text.startswith(SHOWN) for text in texts)
 
 
+_RETURNED = re.compile(r"(?:A tool|The tool [a-zA-Z0-9_-]{1,64}) returned:\n")
+
+
+def returned_text(name: str, text: str) -> str:
+    """The text of a user message that shows a tool's result without its call. name: of the tool; "" when not known."""
+    begin = f"The tool {name} returned:\n"
+    return (begin if _RETURNED.fullmatch(begin) else "A tool returned:\n") + text
+
+
+def is_returned_by_a_tool(message: Message) -> bool:
+    """Whether a user message shows the result of a tool, as `returned_text` writes it."""
+    return message["role"] == "user" and _RETURNED.match(text_of(message)) is not None
+
+
 def images_for_the_model(images: Iterable[Image]) -> Message:
     """The user message that shows images returned by tools; it comes after all tool messages of a reply, since most
     servers reject image parts in a tool message."""

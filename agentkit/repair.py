@@ -12,7 +12,7 @@ from typing import Any
 from agentkit.history.forms import ARGUMENTS
 from agentkit.history.given import given_messages
 from agentkit.history.parts import chat_part, is_content, is_shown
-from agentkit.message import SHOWN, Part, response_of, tool_result, unwrapped_response
+from agentkit.message import SHOWN, Part, response_of, returned_text, tool_result, unwrapped_response
 from agentkit.tooling.arguments import as_json_object, is_json_object, is_sendable
 from agentkit.tooling.call_names import is_valid_name, valid_author, valid_id, valid_name
 from agentkit.tooling.json_repair import cleaned
@@ -70,7 +70,8 @@ def _as_user_message(result: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a call that is not in the history, as a user shows it."""
     content = result.get("content")
     text = unwrapped_response(content if isinstance(content, str) else _joined(content or ()))
-    text = f"{result.get('name') or 'A tool'} returned:\n{text}"
+    name = result.get("name")
+    text = returned_text(name if isinstance(name, str) else "", text)
     shown = [part for part in content if is_shown(part)] if isinstance(content, list) else []
     others = {key: value for key, value in result.items() if key not in ("tool_call_id", "name")}
     return {**others, "role": "user", "content": [{"type": "text", "text": text}, *shown] if shown else text}

@@ -126,7 +126,7 @@ LAYERS = [
     ],
     ["tooling.coercion", "tooling.argument_names", "tooling.parameter_list", "tooling.replaced", "net.api_call"],
     ["tooling.argument_errors"],
-    ["net.images", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema", "tooling.foreign.content"],
+    ["net.images", "taint.pieces", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema", "tooling.foreign.content"],
     ["text.call_format", "text.chat_template", "text.computed_once", "tooling.sendable"],
     ["tooling.foreign.call", "tooling.foreign.needs", "tooling.foreign.schemas"],
     ["tooling.foreign.*"],

@@ -12,12 +12,14 @@ from agentkit.hooks import RunHook
 from agentkit.message import Message, ToolCall
 from agentkit.running.decisions import Decisions
 from agentkit.taint.index import Index
-from agentkit.taint.matching import Finding, Matcher, pieces_of
+from agentkit.taint.matching import Finding, Matcher
+from agentkit.taint.pieces import pieces_of
 from agentkit.taint.texts import before_the_calls, last_words, texts_of, tools_answering, with_decision
 from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tools import Context, Tool
+from agentkit.transcript import calls_of
 
 logger = logging.getLogger("agentkit")
 
@@ -45,18 +47,27 @@ class TaintGuard(RunHook):
         around = getattr(context.hooks, "guard", None)
         is_nested = context.budget is not None and context.budget.is_nested
         mode = "refuse" if is_nested else self.mode
-        return RunGuard(mode, context.messages, around)
+        return RunGuard(mode, context.messages, around, is_nested=is_nested)
 
 
 class RunGuard(TaintGuard):
     """Decides on the calls of one run. messages: of the run; read as they come. around: the guard of the run inside of
-    which this one takes place: what is text from outside there, or a user's, is so here too, and what this run is asked
-    is neither, since a model has written it."""
+    which this one takes place, where that has one: what is text from outside there, or a user's, is so here too.
+    is_nested: there is such a run, and what this one is asked is nobody's, since a model has written it."""
 
-    def __init__(self, mode: TaintMode, messages: Sequence[Message], around: "RunGuard | None" = None) -> None:
+    def __init__(
+        self,
+        mode: TaintMode,
+        messages: Sequence[Message],
+        around: "RunGuard | None" = None,
+        *,
+        is_nested: bool = False,
+    ) -> None:
         super().__init__(mode)
         self._messages = messages
         self._around = around
+        self._is_nested = is_nested or around is not None
+        self._asked: dict[str, Index] = {}
         self._outside: Index = Index(None if around is None else around._outside)
         self._given: Index = Index(None if around is None else around._given)
         self._lock: threading.RLock = freed_by_forks(threading.RLock()) if around is None else around._lock
@@ -67,7 +78,7 @@ class RunGuard(TaintGuard):
 
     def for_run(self, context: Context[Any]) -> "RunGuard":
         """See `Hook.for_run`."""
-        return RunGuard(self.mode, context.messages, self._around)
+        return RunGuard(self.mode, context.messages, self._around, is_nested=self._is_nested)
 
     @property
     def asks(self) -> bool:
@@ -96,14 +107,14 @@ class RunGuard(TaintGuard):
             return "its arguments could not be checked for text from outside"
 
     def _reason(self, tool: Tool[..., Any], arguments: str) -> str | None:
-        pieces = pieces_of(tool.name, read_arguments(arguments))
+        pieces = pieces_of(tool.name, read_arguments(arguments), tool.parameters)
         if not pieces:
             return None
         key = (tool.name, arguments)
         with self._lock:
             end = self._read()
             if key not in self._known:
-                last = last_words(self._messages[:end]) if self._around is None else ""
+                last = "" if self._is_nested else last_words(self._messages[:end])
                 matcher = Matcher(self._outside, self._given, last)
                 found = matcher.found(pieces, reads_only=tool.options.read_only)
                 self._known[key] = None if found is None else self._sentence(found, tool, end)
@@ -132,14 +143,20 @@ class RunGuard(TaintGuard):
             self._around._read()
         end = before_the_calls(self._messages)
         for message in self._messages[self._count : end]:
-            for whose, text in texts_of(message):
-                if whose == "outside":
-                    self._outside.add(text)
-                elif whose == "user" and (self._around is None or message["role"] != "user"):
-                    self._given.add(text)
+            self._take_in(message)
         if end > self._count:
             self._count, self._known = end, {}
         return end
+
+    def _take_in(self, message: Message) -> None:
+        if message["role"] == "assistant":
+            self._asked = {call["id"]: _written_in(call) for call in calls_of(message)}
+        asked = self._asked.get(message.get("tool_call_id", ""))
+        for whose, text in texts_of(message):
+            if whose == "outside":
+                self._outside.add(text, asked)
+            elif whose == "user" and not (self._is_nested and message["role"] == "user"):
+                self._given.add(text)
 
     def _sentence(self, found: Finding, tool: Tool[..., Any], end: int) -> str:
         known = found.argument in (tool.parameters.get("properties") or {})
@@ -158,3 +175,12 @@ class RunGuard(TaintGuard):
             if found.is_in(text):
                 return f"the result of `{name}`" if name.isidentifier() and len(name) <= 64 else "the result of a tool"
         return "the results of tools"
+
+
+def _written_in(call: ToolCall) -> Index:
+    """What the model has written in the arguments of a call."""
+    made = Index()
+    texts = [piece.text for piece in pieces_of("", read_arguments(call["function"]["arguments"]))]
+    for text in texts if len(texts) < 2 else (*texts, " ".join(texts)):
+        made.add(text)
+    return made

@@ -22,8 +22,6 @@ MAX_FOUND = 2_000
 """Places at which a row is looked at; a URL with more is taken for one that carries data."""
 MAX_URLS = 32
 """URLs of one text that are looked at closely; a text with more is taken for one that carries data."""
-MIN_HOST = 10
-"""Letters of a host that is looked for without regard to where words end."""
 
 
 def put_together(text: str, outside: Index, given: Index, last: str, *, reads_only: bool, hosts: bool = False) -> bool:
@@ -54,8 +52,8 @@ def _is_plain(url: Name, outside: Index, given: Index, *, reads_only: bool) -> b
     """Whether a URL tells its host nothing new; None where that is to be looked at."""
     if given.has("host", url.host) or given.has("url", url.value):
         return True
-    if outside.has("part", url.value):
-        return reads_only
+    if reads_only and outside.has("part", url.value):
+        return True
     return False if is_from_outside(url.host, outside, given) else None
 
 
@@ -64,7 +62,7 @@ def _carries(url: Name, sent: str, outside: Index, given: Index, last: str) -> b
     prefix = url.host.removesuffix(domain_of(url.host)).strip(".")
     if not prefix and not sent.strip("/"):
         return False
-    if _is_spelled(url.host, outside) and not _is_spelled(url.host, given):
+    if outside.spells(url.host) and not given.spells(url.host):
         return True
     return not _is_named_in_words(url.host, given) and _has_data(f"{prefix} {sent}", outside, given, last)
 
@@ -73,16 +71,6 @@ def is_from_outside(host: str, outside: Index, given: Index) -> bool:
     """Whether a host, or one of the same owner, stands in the texts from outside, and in none of a user's."""
     domain = domain_of(host)
     return outside.has("domain", domain) and not given.has("host", host)
-
-
-def _is_spelled(host: str, index: Index) -> bool:
-    """Whether a host stands in the texts in pieces: its labels one after the other, or all of its letters."""
-    labels = words_of(host)
-    spaced, squeezed = f" {' '.join(labels)} ", "".join(labels)
-    texts = index.spaced()
-    if len(labels) > 1 and any(spaced in text for text in texts):
-        return True
-    return len(squeezed) >= MIN_HOST and any(squeezed in text.replace(" ", "") for text in texts)
 
 
 def _is_named_in_words(host: str, given: Index) -> bool:

@@ -1,8 +1,7 @@
 """What the arguments of a call share with the texts from outside, and not with what a user has written."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -12,33 +11,20 @@ from agentkit.taint.folding import folded, forms
 from agentkit.taint.index import Index, collapsed
 from agentkit.taint.leaks import is_from_outside, leaves_beside, put_together
 from agentkit.taint.names import Name, names_in
+from agentkit.taint.pieces import FEW_WORDS, Piece
 from agentkit.taint.shingles import row_hashes, rows_of, words_of
-from agentkit.taint.texts import strings_in
 
 MAX_JOINED = 100_000
 """Characters of the arguments that are looked at without their borders."""
 MIN_COMMAND_WORDS = 3
 MAX_COMMANDS = 64
 """Commands of a call that are looked for one by one; of a longer script, eight words in a row are found."""
+MAX_GROUPS = 16
+"""Lists of a call whose items are looked at as one text."""
 MAX_PIECES = 2_000
 """Texts of a call of which it is looked whether a user has written them as they are."""
-FEW_WORDS = 3
 
-_IS_PATH = re.compile(
-    r"path|file|folder|director|host|domain|server|endpoint|webhook|e?mail|recipient|address|url"
-    r"|(?:^|_)(?:dir|src|dst|dest|source|target|uri|href|link|site|to|cc|bcc)(?:$|_)",
-    re.IGNORECASE,
-)
-_IS_COMMAND = re.compile(
-    r"(?:^|[_\W])(?:commands?|cmd|shell|bash|sh|zsh|powershell|terminal|scripts?|code|exec|execute|sql|statements?"
-    r"|programs?|argv|args|eval|run)(?:$|[_\W])",
-    re.IGNORECASE,
-)
-_LIKE_A_COMMAND = re.compile(
-    r"(?:^|\s)--?[a-zA-Z][\w-]*|&&|\|\||\s\|\s|\$\(|`|(?:^|\s)(?:sudo|rm|curl|wget|chmod|del)\s"
-)
 _BETWEEN_COMMANDS = re.compile(r"[\n;|&]+")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 WORDS, COMMAND, URL_MADE = "words", "command", "url made"
 _KINDS = {
@@ -50,23 +36,6 @@ _KINDS = {
     "mail": "a mail address",
     "path": "a path",
 }
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A text in the arguments of a call. argument: the name of the argument it stands in. is_path: whether that takes
-    an address of some kind, by its name. is_command: whether it takes a command, by its name or the tool's, or the text
-    looks like one."""
-
-    argument: str
-    text: str
-    is_path: bool = False
-    is_command: bool = False
-
-    @property
-    def is_short(self) -> bool:
-        """Whether there is hardly more in it than an address."""
-        return len(self.text.split(None, FEW_WORDS)) <= FEW_WORDS
 
 
 @dataclass(frozen=True)
@@ -92,18 +61,6 @@ class Finding:
         if self.kind == COMMAND:
             return alone.contains(self.key)
         return self.key is not None and alone.has(*self.key)
-
-
-def pieces_of(tool: str, arguments: Mapping[str, Any]) -> list[Piece]:
-    """The texts in the arguments of a call, in their order, the keys of inner objects too."""
-    is_command = bool(_IS_COMMAND.search(_CAMEL.sub("_", tool)))
-    made = []
-    for name, value in arguments.items():
-        spaced = _CAMEL.sub("_", name)
-        takes_path, takes_command = bool(_IS_PATH.search(spaced)), is_command or bool(_IS_COMMAND.search(spaced))
-        for text in strings_in(value):
-            made.append(Piece(name, text, takes_path, takes_command or bool(_LIKE_A_COMMAND.search(text))))
-    return made
 
 
 @dataclass(frozen=True)
@@ -189,9 +146,10 @@ class Matcher:
         return found or self._in_lists(pieces)
 
     def _in_lists(self, pieces: Sequence[Piece]) -> Finding | None:
-        lists = [[each for each in pieces if each.argument == name] for name in _repeated(pieces)[:16]]
-        together = [list(pieces), *lists]
-        for several in together:
+        values = [piece for piece in pieces if not piece.is_key]
+        by_argument, by_list = _groups(pieces, attrgetter("argument")), _groups(values, attrgetter("group"))
+        together = {tuple(map(id, each)): each for each in (pieces, values, *by_argument, *by_list)}
+        for several in together.values():
             is_path, is_command = (all(map(attrgetter(name), several)) for name in ("is_path", "is_command"))
             texts = [piece.text for piece in several]
             for text in ("".join(texts), " ".join(texts)):
@@ -202,9 +160,12 @@ class Matcher:
         return None
 
 
-def _repeated(pieces: Sequence[Piece]) -> list[str]:
-    counts = Counter(piece.argument for piece in pieces)
-    return [name for name, count in counts.items() if count > 1] if len(counts) > 1 else []
+def _groups(pieces: Sequence[Piece], key: Callable[[Piece], Any]) -> list[list[Piece]]:
+    """The first groups of pieces that have the same key, of two or more."""
+    found: dict[Any, list[Piece]] = {}
+    for piece in pieces:
+        found.setdefault(key(piece), []).append(piece)
+    return [each for each in found.values() if len(each) > 1][:MAX_GROUPS]
 
 
 def _commands_in(pieces: Iterable[Piece]) -> Iterator[tuple[Piece, str]]:

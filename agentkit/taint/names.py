@@ -25,10 +25,12 @@ _SPACES = str.maketrans(
 _SIGN = re.compile(r"[@/\\~]|\.(?=[^\W\d_])|\$\{?home|%userprofile")
 _SEPARATORS = re.compile(r"[,;(){}\[\]=*!]+")
 _EDGE = ".,;:!?()[]{}*_=#$"
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,15}://")
+_WEB = "https?|hxxps?|wss?|ftps?"
+_SCHEME = re.compile(rf"(?P<web>{_WEB}):/*|(?P<other>[a-z][a-z0-9+.-]{{0,15}})://")
+"""Browsers follow the address of a page with any number of slashes."""
 _READ_AS = {ord("\t"): None, ord("\r"): None, ord("\n"): None, ord("\\"): "/", ord("。"): ".", ord("｡"): "."}
 """How HTTP clients read what is no character of a URL."""
-_ANY_SCHEME = re.compile(r"(?:(?:https?|hxxps?|wss?|ftps?):|^)[/\\]{1,3}", re.IGNORECASE)
+_ANY_SCHEME = re.compile(rf"(?:{_WEB}):[/\\]*|^[/\\]{{1,3}}", re.IGNORECASE)
 _HOST_PART = re.compile(r"^(?:[^/?#@]*@)?[^/?#]*")
 _HOST = r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_][\w-]{1,30}"
 _BARE_URL = re.compile(rf"({_HOST}|localhost|\d{{1,3}}(?:\.\d{{1,3}}){{3}})((?::\d{{1,5}})?(?:[/?#].*)?)")
@@ -37,7 +39,6 @@ _MAIL_DOMAIN = re.compile(_HOST)
 _DRIVE = re.compile(r"[a-z]:/")
 _HOME = re.compile(r"\$\{?home\}?|%userprofile%|%homepath%")
 _FILE_NAME = re.compile(r"[^\W_][\w-]{0,80}(?:\.[\w-]{1,40}){0,4}\.[a-z][a-z0-9]{0,7}")
-_WEB = frozenset(["http", "https", "hxxp", "hxxps", "ws", "wss", "ftp", "ftps"])
 _PORTS = (":80", ":443")
 
 
@@ -92,12 +93,12 @@ def _in_part(part: str) -> Iterator[Name]:
 
 
 def _after_scheme(part: str, scheme: re.Match[str]) -> Iterator[Name]:
-    kind, rest = scheme.group()[:-3], part[scheme.end() :]
-    if kind == "file":
+    kind, rest = scheme["other"], part[scheme.end() :]
+    if kind is None:
+        yield from _web(rest, is_certain="/" in scheme.group() or "." in rest.partition("/")[0])
+    elif kind == "file":
         path = rest.removeprefix("localhost").lstrip("/")
         yield from _path(path if _DRIVE.match(path) else f"/{path}", is_certain=True)
-    elif kind in _WEB:
-        yield from _web(rest, is_certain=True)
     else:
         yield Name("url", f"{kind}://{rest.rstrip('/')}", host=rest.partition("/")[0], rest=rest)
 

@@ -5,7 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from agentkit.limits import is_remark_of_the_run
-from agentkit.message import INVALID_ANSWER, Message, is_shown_by_a_tool, response_of, text_of
+from agentkit.message import (
+    INVALID_ANSWER,
+    Message,
+    is_returned_by_a_tool,
+    is_shown_by_a_tool,
+    response_of,
+    text_of,
+)
 from agentkit.transcript import calls_of, whats_due
 
 Whose = Literal["outside", "user", "nobody"]
@@ -23,6 +30,8 @@ def texts_of(message: Message) -> Iterator[tuple[Whose, str]]:
         yield from (("outside", text) for text in _parts_of(message))
         given = message.get(BY_USER)
         yield from (("user", text) for text in strings_in(_read(given) if isinstance(given, str) else None))
+    elif role == "user" and (is_returned_by_a_tool(message) or is_shown_by_a_tool(message)):
+        yield from (("outside", text) for text in _parts_of(message))
     elif role in ("system", "developer") or (role == "user" and not _is_of_the_run(message)):
         yield from (("user", text) for text in _parts_of(message))
 
@@ -37,7 +46,7 @@ def _parts_of(message: Message) -> Iterator[str]:
 
 def _is_of_the_run(message: Message) -> bool:
     text = text_of(message)
-    return is_shown_by_a_tool(message) or text.startswith(INVALID_ANSWER) or is_remark_of_the_run(text)
+    return text.startswith(INVALID_ANSWER) or is_remark_of_the_run(text)
 
 
 def before_the_calls(messages: Sequence[Message]) -> int:
