@@ -1,7 +1,7 @@
 // The conversation on the page: what was said, and the tool calls in between.
-import type { Frame, ToolCallOut, Turn, Usage } from "./api";
+import type { Citation, Frame, ToolCallOut, Turn, Usage } from "./api";
+import { citedMarkdown, summaryOf } from "./citations";
 import { element } from "./dom";
-import { markdown } from "./markdown";
 
 /** One answer as it arrives: chunks of text, and the tool calls between them. */
 export class AnswerView {
@@ -11,6 +11,7 @@ export class AnswerView {
   private said = "";
   private thoughts: HTMLElement | undefined;
   private isDue = false;
+  private citations: Citation[] = [];
 
   constructor(private readonly grown: () => void) {
     this.root.setAttribute("aria-label", "Answer");
@@ -22,6 +23,7 @@ export class AnswerView {
     else if ("reasoning" in frame) this.think(frame.reasoning);
     else if ("tool" in frame) this.tool(frame.tool, frame.tool.state);
     else if ("discarded" in frame) this.discard();
+    else if ("citations" in frame) this.cite(frame.citations);
     else if ("usage" in frame) this.finish(frame.usage, frame.stopped);
     else if ("error" in frame) this.fail(frame.error);
   }
@@ -29,6 +31,7 @@ export class AnswerView {
   say(delta: string): void {
     if (!this.text) {
       this.said = "";
+      this.citations = [];
       this.text = element("div", "said");
       this.root.append(this.text);
     }
@@ -42,9 +45,20 @@ export class AnswerView {
     this.isDue = true;
     requestAnimationFrame(() => {
       this.isDue = false;
-      this.text?.replaceChildren(markdown(this.said));
+      this.render();
       this.grown();
     });
+  }
+
+  private render(): void {
+    this.text?.replaceChildren(citedMarkdown(this.said, this.citations));
+  }
+
+  /** What the sources say of the last text. */
+  cite(citations: Citation[]): void {
+    this.citations = citations;
+    this.root.append(summaryOf(citations));
+    this.draw();
   }
 
   private think(delta: string): void {
@@ -80,7 +94,7 @@ export class AnswerView {
   }
 
   private endText(): void {
-    this.text?.replaceChildren(markdown(this.said));
+    this.render();
     this.text = undefined;
     this.thoughts = undefined;
   }
@@ -136,6 +150,7 @@ export function turnView(turn: Turn): HTMLElement {
   for (const tool of turn.tool_calls) view.tool(tool, "finished");
   view.root.append(...turn.images.map((url) => imageView(url, "Image of a tool")));
   if (turn.content) view.say(turn.content);
+  if (turn.citations?.length) view.cite(turn.citations);
   view.end();
   return view.root;
 }

@@ -17,6 +17,7 @@ from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.conversations import SessionMeta, UnknownSessionError
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
 from agentkit.serving.http.errors import error_responses, logged_status_and_detail
+from agentkit.serving.http.evidence_schemas import SourceText, evidence_fields
 from agentkit.serving.http.schemas import (
     ChatAnswer,
     ChatRequest,
@@ -31,6 +32,7 @@ from agentkit.serving.http.schemas import (
     SessionRenameRequest,
     SessionRequest,
     SessionsOut,
+    SourceReference,
     SpentOnDay,
     SpentOut,
     ToolCallOut,
@@ -48,7 +50,8 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"text/event-stream": {}},
         "description": "Server-sent events. Each `data:` line is a JSON object with one of `content`, `reasoning`, "
-        "`tool`, `discarded`, `usage` or `error`; the last one has `done`.",
+        "`tool`, `discarded`, `citations`, `usage` or `error`; the last one has `done`. `citations` (as in an answer) "
+        "follows the text of an answer that was checked; their places count in the text since the last tool call.",
     }
 }
 
@@ -183,6 +186,7 @@ def _answer_fields(answer: Answer) -> dict[str, Any]:
         "usage": usage,
         "tool_calls": calls,
         "cached": answer.was_kept,
+        **evidence_fields(str(answer.result.output), answer.result.citations, answer.result.sources),
     }
 
 
@@ -206,6 +210,15 @@ def history(session_id: SessionIdPath, state: Service, subject: Subject) -> Hist
 def history_by_body(body: SessionReference, state: Service, subject: Subject) -> History:
     """Returns the messages of a session. Accepts IDs that can't be part of a path."""
     return state.conversations.history(subject, body.session_id)
+
+
+@routes.post("/chat/session/source", summary="Get a source of a session")
+def source(body: SourceReference, state: Service, subject: Subject) -> SourceText:
+    """Returns a source that the answers of a session may cite, as it was read."""
+    found = state.conversations.source(subject, body.session_id, body.number)
+    if found is None:
+        raise HTTPException(404, "Source not found")
+    return found
 
 
 @routes.post("/chat/session/clear", summary="Delete a session (ID in the body)")

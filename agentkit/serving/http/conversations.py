@@ -17,6 +17,8 @@ from agentkit.message import Message, is_shown_by_a_tool, response_of, system, t
 from agentkit.record import call_record, usage_from, usage_record
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.exchange import UserInput
+from agentkit.serving.http.cited_history import source_text, with_citations
+from agentkit.serving.http.evidence_schemas import SourceText
 from agentkit.serving.http.prompts import Prompts, Version
 from agentkit.serving.http.schemas import (
     ChatRequest,
@@ -147,13 +149,20 @@ class Conversations:
         meta = self._existing(subject, session_id)
         session = self.service.sessions[_key(subject, session_id)]
         spent = sum((usage_from(entry.usage) for entry in session.entries() if entry.usage), Usage())
+        shown = turns(session.messages)
         return History(
             session_id=session_id,
-            messages=turns(session.messages),
+            messages=shown if self.service.evidence == "off" else with_citations(shown, session),
             name=meta.name,
             prompt=meta.prompt_out,
             usage=UsageOut(**usage_record(spent)),
         )
+
+    def source(self, subject: str, session_id: str, number: int) -> SourceText | None:
+        """Return a source of a session as it was read, None when there is none with this number. Raises
+        UnknownSessionError, SessionError."""
+        self._existing(subject, session_id)
+        return source_text(self.service.sessions[_key(subject, session_id)], number)
 
     def clear(self, subject: str, session_id: str) -> None:
         """Delete a session. Raises UnknownSessionError, SessionError, and SessionBusyError without waiting."""
