@@ -60,8 +60,9 @@ class Marks {
   }
 
   private button(citation: Citation): HTMLElement {
-    const made = element("button", "cite", `[${citation.source}]`);
-    made.type = "button";
+    const made = element("span", "cite", `[${citation.source}]`); // a <button> is not copied, and breaks lines
+    made.setAttribute("role", "button");
+    made.tabIndex = 0;
     made.dataset["verdict"] = citation.verdict;
     const reason = citation.reason ? `: ${citation.reason}` : "";
     made.setAttribute("aria-label", `Source ${citation.source}, ${citation.verdict}${reason}`);

@@ -36,7 +36,13 @@ export function showsCard(anchor: HTMLElement, citation: Citation, isText = fals
   anchor.addEventListener("blur", (event) => {
     if (shown?.anchor === anchor && !shown.card.contains(event.relatedTarget as Node | null)) close();
   });
-  anchor.addEventListener("click", () => {
+  anchor.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    anchor.click();
+  });
+  anchor.addEventListener("click", (event) => {
+    if (event.target !== anchor) return; // a mark inside of a sentence
     if (shown?.anchor === anchor && shown.isPinned) close();
     else if (!isText || !getSelection()?.toString()) open(anchor, citation, true);
   });
