@@ -12,8 +12,8 @@ PAGES = {
 CLEF = "\U0001d11e"
 """A character that is one in Python, and two in JavaScript."""
 CITING = (
-    f"\n {CLEF}{CLEF} Two notes first.\n\nOslo is the capital of Norway [1]. **Oslo has 42 inhabitants [1].**\n\n"
-    "Bergen is known for its rain [2]. Rome is old [9].\n"
+    f"\n {CLEF}{CLEF} Two notes first.\n\nOslo is the capital of Norway [1]. "
+    "**The mayor founded 42 zoos in 1999 [1].**\n\nBergen is known for its rain [2]. Rome is old [9].\n"
 )
 """An answer: of its sentences with a mark the first and the third are supported, the other two are not."""
 

@@ -6,8 +6,12 @@ import { markdown } from "./markdown";
 import { addressView, showsCard } from "./source_card";
 
 const VERDICTS: Verdict[] = ["supported", "weak", "not found", "no source"];
-/** As an answer cites: "[3]", "[3, 4]", "[3-5]", "[^3]", "【3†L5】". */
-const CITES = /[[【［〔]\s?\^?(\d{1,6}(?:\s?[-–—,，、;]\s?\^?\d{1,6}){0,29})(?:†[^】\]\n]{0,40})?\s?[\]】］〕]/g;
+/** As an answer cites: "[3]", "[3, 4]", "[3-5]", "[^3]", "[source 3]", "[3, p. 7]", "【3†L5】". */
+const CITES = new RegExp(
+  String.raw`[[【［〔]\s?(?:(?:sources?|ref|id)[\s:]\s?)?\^?(\d{1,6}(?:\s?[-–—,，、;]\s?\^?\d{1,6}){0,29})` +
+    String.raw`(?:[,;]\s?[a-z]{1,7}\.?\s?\d[\d\s–—,-]{0,20})?(?:†[^】\]\n]{0,40})?\s?[\]】］〕]`,
+  "gi",
+);
 const LONGEST_RANGE = 20;
 
 /** An answer as HTML, its sentences marked. */
@@ -59,6 +63,13 @@ class Marks {
     return cited.map((each) => (typeof each === "number" ? `[${each}]` : this.button(each)));
   }
 
+  /** The button of a source that the sentence does not name: one that its paragraph cites further on, or a link. */
+  private added(citation: Citation): HTMLElement {
+    const made = this.button(citation);
+    made.classList.add("added");
+    return made;
+  }
+
   private button(citation: Citation): HTMLElement {
     const made = element("span", "cite", `[${citation.source}]`); // a <button> is not copied, and breaks lines
     made.setAttribute("role", "button");
@@ -76,7 +87,7 @@ class Marks {
   complete(): void {
     const behind = this.last?.closest("a, code") ?? this.last;
     const missing = this.claim.citations.filter((each) => each.source === null || !this.shown.has(each.source));
-    behind?.after(...missing.map((each) => (each.source === null ? unseen(" (no source)") : this.button(each))));
+    behind?.after(...missing.map((each) => (each.source === null ? unseen(" (no source)") : this.added(each))));
   }
 }
 

@@ -11,8 +11,9 @@ from agentkit.serving.http.schemas import TurnOut
 from agentkit.session import Session
 from agentkit.sessions.log import begins_turn, ordered
 
-MAX_CHECKED = 50
-"""How many answers of a conversation are checked: the last ones. Each takes some milliseconds."""
+MAX_CHECKED = 30
+"""How many answers of a conversation are checked: the last ones. Each takes some milliseconds, long ones over
+long sources a tenth of a second."""
 MAX_TEXT = 100_000
 """Maximum characters of a source's text that a client is sent."""
 

@@ -248,7 +248,7 @@ class TurnOut(BaseModel):
     tool_calls: list[ToolCallOut] = Field(default=[], description="Tool calls made for this answer.")
     images: list[str] = Field(default=[], description="Images of the message as data URLs.")
     citations: list[CitationOut] = Field(
-        default=[], description="What the sources say of an answer's sentences; of the last 50 answers."
+        default=[], description="What the sources say of an answer's sentences; of the last 30 answers."
     )
 
 

@@ -74,7 +74,11 @@ def test_a_mark_shows_the_passage_when_it_arrives_and_after_a_reload(service: Se
         playwright.expect(card.get_by_role("link")).to_have_attribute("href", "https://a.example/oslo")
         page.mouse.move(5, 300)
         playwright.expect(card).to_have_count(0)
-        assert view.locator(".claim[data-verdict='not found']").first.inner_text().startswith("Oslo has 42 inhabitants")
+        assert (
+            view.locator(".claim[data-verdict='not found']")
+            .first.inner_text()
+            .startswith("The mayor founded 42 zoos in 1999")
+        )
         file = view.get_by_role("button", name="Source 2, supported")
         file.click()
         card = page.get_by_role("dialog", name="Source 2")
