@@ -69,9 +69,9 @@ def _judged(sentence: Sentence, finding: Finding, least: float) -> tuple[Verdict
     if finding.span is None and not finding.found:
         return "not found", "the source says nothing of it"
     if finding.unquoted:
-        return said, "the quotation is not in the source"
+        return "not found", "the quotation is not in the source"
     if finding.absent:
-        return said, f"{finding.absent[0]} is not in the source"
+        return "not found", f"{finding.absent[0]} is not in the source"
     if finding.unnamed and len(finding.unnamed) >= UNNAMED * len(sentence.names):
         return said, f"{finding.unnamed[0]} is not in the source"
     if finding.cover < least:
