@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from agentkit.evidence.source import Source
 from agentkit.evidence.written_numbers import numbers_in
 from agentkit.message import text_of
+from agentkit.record import source_records
 from agentkit.running.cited_answers import citations_of
 from agentkit.serving.http.evidence_schemas import SourceText, citations_out
 from agentkit.serving.http.schemas import TurnOut
@@ -42,10 +43,8 @@ def source_text(session: Session, number: int) -> SourceText | None:
     if source is None:
         return None
     text = source.texts[-1] if source.texts else ""
-    fields = {"number": source.number, "address": source.address, "title": source.title, "read": source.read}
-    return SourceText(
-        **fields, at=source.at, also=list(source.also), text=text[:MAX_TEXT], was_cut=len(text) > MAX_TEXT
-    )
+    (fields,) = source_records([source])
+    return SourceText(**fields, text=text[:MAX_TEXT], was_cut=len(text) > MAX_TEXT)
 
 
 def _sources_by_answer(session: Session) -> list[tuple[str, frozenset[int]]]:

@@ -72,7 +72,7 @@ def test_a_stream_has_them_behind_the_text_and_again_when_it_is_asked_for_again(
 def test_a_socket_has_them_as_a_stream_has(service: Service) -> None:
     with connect(f"{service.url.replace('http', 'ws', 1)}/api/llm/chat/ws") as socket:
         socket.send(json.dumps({"session_id": "socket", "message": "Norway?"}))
-        frames = []
+        frames: list[Any] = []
         while "done" not in (frames or [{}])[-1]:
             frames.append(json.loads(socket.recv(timeout=20)))
     assert [verdicts(frame["citations"]) for frame in frames if "citations" in frame] == [VERDICTS]

@@ -20,7 +20,7 @@ ODD = f"""{CLEF} **Bold and cited [1].** It is _odd_ [1], says [a page](https://
 |---|---|
 | row | 7 [3](https://b.example/) |
 """
-SAID = {
+SAID: dict[str, list[tuple[int | None, str]]] = {
     "Bold and cited [1].": [(1, "supported")],
     "It is _odd_ [1], says [a page](https://x.example/a_b), as [2, 7] say too.": [(1, "not found"), (2, "weak")],
     "An item with `code[0]` in it.": [(None, "no source")],
