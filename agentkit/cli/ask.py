@@ -24,6 +24,7 @@ from agentkit.cli.options import (
     QuietOption,
     SessionOption,
     SystemOption,
+    TaintOption,
     ToolOption,
 )
 from agentkit.cli.progress import Progress
@@ -66,6 +67,7 @@ def ask(
     continue_: ContinueOption = False,
     max_turns: MaxTurnsOption = 25,
     evidence: EvidenceOption = None,
+    taint: TaintOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the full result as JSON.")] = False,
     stream: Annotated[
         bool | None,
@@ -89,6 +91,7 @@ def ask(
             tools = load_tools(tool or [], docs, mcp or [], mcp_input)
             instructions = INSTRUCTIONS if system is None else system
             hooks = load_hooks(hook or [])
+            guard: Any = taint or "off"
             agent = Agent(
                 name,
                 tools=tools,
@@ -96,6 +99,7 @@ def ask(
                 limits=limits,
                 hooks=hooks,
                 evidence=mode_of(evidence or "flag"),
+                taint=guard,
             )
         except (ConfigurationError, LimitError) as error:
             leave(str(error), BAD_USAGE)

@@ -28,6 +28,7 @@ from agentkit.cli.options import (
     QuietOption,
     SessionOption,
     SystemOption,
+    TaintOption,
     ToolOption,
 )
 from agentkit.cli.progress import Progress, printable
@@ -61,6 +62,7 @@ def chat(
     system: SystemOption = None,
     max_turns: MaxTurnsOption = 25,
     evidence: EvidenceOption = None,
+    taint: TaintOption = None,
     markdown: MarkdownOption = None,
     quiet: QuietOption = False,
     store: StoreOption = None,
@@ -76,6 +78,7 @@ def chat(
 
     def make_agent(name: str) -> Agent:
         limits = Limits(turns=max_turns)
+        guard: Any = taint or "off"
         return Agent(
             name,
             tools=tools(),
@@ -83,6 +86,7 @@ def chat(
             limits=limits,
             hooks=load_hooks(hook or []),
             evidence=mode_of(evidence or "flag"),
+            taint=guard,
         )
 
     with ExitStack() as leaving:

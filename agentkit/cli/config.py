@@ -26,6 +26,7 @@ KEYS: Mapping[str, type] = {
     "docs": str,
     "evidence": str,
     "max-turns": int,
+    "taint": str,
     "markdown": bool,
     "quiet": bool,
     "store": str,
