@@ -54,8 +54,8 @@ STREAM: dict[int | str, dict[str, Any]] = {
         "description": "Server-sent events. Each `data:` line is a JSON object with one of `content`, `reasoning`, "
         "`tool`, `discarded`, `approval`, `citations`, `usage` or `error`; the last one has `done`. `approval` has the "
         "calls that wait for a person (`asked` and `calls`, the `pending` of the history): the run has stopped for "
-        "them. `citations` (as in an answer) follows the text of an answer that was checked; their places count in the text "
-        "since the last tool call.",
+        "them. `citations` (as in an answer) follows the text of an answer that was checked; their places count in the "
+        "text since the last tool call.",
     }
 }
 

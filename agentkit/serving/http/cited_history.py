@@ -1,6 +1,6 @@
 """What the sources of a stored conversation say of its answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from agentkit.evidence.source import Source
 from agentkit.evidence.written_numbers import numbers_in
@@ -10,7 +10,7 @@ from agentkit.running.cited_answers import citations_of
 from agentkit.serving.http.evidence_schemas import SourceText, citations_out
 from agentkit.serving.http.schemas import TurnOut
 from agentkit.session import Session
-from agentkit.sessions.log import begins_turn, ordered
+from agentkit.sessions.log import Entry, begins_turn, ordered
 
 MAX_CHECKED = 30
 """How many answers of a conversation are checked: the last ones. Each takes some milliseconds, long ones over
@@ -19,14 +19,14 @@ MAX_TEXT = 100_000
 """Maximum characters of a source's text that a client is sent."""
 
 
-def with_citations(turns: list[TurnOut], session: Session) -> list[TurnOut]:
+def with_citations(turns: list[TurnOut], session: Session, entries: Sequence[Entry]) -> list[TurnOut]:
     """The turns of a session, the last answers with their citations: they are checked again, with the texts that the
-    session has kept. Raises SessionError."""
+    session has kept. entries: those of the session. Raises SessionError."""
     sources = session.sources
     answers = [turn for turn in turns if turn.role == "assistant" and turn.content]
     if not answers or not sources:
         return turns
-    given = _sources_by_answer(session)[::-1]
+    given = _sources_by_answer(entries)[::-1]
     for turn in answers[: -MAX_CHECKED - 1 : -1]:
         place = next((place for place, (text, _) in enumerate(given) if text == turn.content), None)
         if place is not None:
@@ -47,11 +47,11 @@ def source_text(session: Session, number: int) -> SourceText | None:
     return SourceText(**fields, text=text[:MAX_TEXT], was_cut=len(text) > MAX_TEXT)
 
 
-def _sources_by_answer(session: Session) -> list[tuple[str, frozenset[int]]]:
+def _sources_by_answer(entries: Sequence[Entry]) -> list[tuple[str, frozenset[int]]]:
     """The text of each final answer, and the numbers of the sources that the tools of its run have given."""
     found: list[tuple[str, frozenset[int]]] = []
     given: set[int] = set()
-    for entry in ordered(session.entries())[0]:
+    for entry in ordered(entries)[0]:
         message = entry.value
         if begins_turn(entry):
             given = set()

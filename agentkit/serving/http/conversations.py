@@ -165,7 +165,7 @@ class Conversations:
         shown = turns([*ordered, *held])
         return History(
             session_id=session_id,
-            messages=shown if self.service.evidence == "off" else with_citations(shown, session),
+            messages=shown if self.service.evidence == "off" else with_citations(shown, session, entries),
             **waiting_fields(waiting_in(entries)),
             name=meta.name,
             prompt=meta.prompt_out,
