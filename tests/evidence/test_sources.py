@@ -268,3 +268,17 @@ def test_tool_finished_names_its_sources() -> None:
     events = list(Agent(ScriptedBackend(("read", OSLO), cites()), tools=[read]).stream("Capital?"))
     (finished,) = [event for event in events if isinstance(event, ToolFinished)]
     assert [each.number for each in finished.record.sources] == [1]
+
+
+def test_a_request_that_is_sent_again_has_the_sources_and_the_citations_of_its_answer() -> None:
+    session = MemorySessions()["one"]
+    agent = Agent(ScriptedBackend(("read", OSLO), "The mayor of Stavanger founded 42 zoos in 1999."), tools=[read])
+    results = []
+    for _ in range(2):
+        with session.turn("request", content="Zoos?") as turn:
+            results.append(agent.run("Zoos?", session=turn))
+    first, again = results
+    assert [(each.source, each.verdict) for each in first.citations] == [(None, "no source")]
+    assert again.replayed
+    assert (again.citations, again.sources) == (first.citations, first.sources)
+    assert [[each.number for each in record.sources] for record in again.tool_calls] == [[1]]
