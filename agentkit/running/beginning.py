@@ -179,7 +179,6 @@ def context_of(
 def proceed(transcript: Transcript, executor: Executor, answer: TextAnswer, turn: Turn) -> None:
     """Read the answer of a transcript that has one already, and ask the model to correct it where it is not valid."""
     executor.continue_from(transcript)
-    executor.given_sources.update(source.number for record in turn.records for source in record.sources)
     if executor.ended_by is not None or transcript.whats_due() is Due.NOTHING:
         complaint = answer.opening(transcript, executor.ended_by)
         if complaint and turn.state == "answered":

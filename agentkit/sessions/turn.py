@@ -18,7 +18,6 @@ from agentkit.errors import ConfigurationError, RequestConflictError, SessionErr
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Reply, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
 from agentkit.evidence.history import restored, stored
 from agentkit.evidence.ledger import Kept
-from agentkit.evidence.source import Source
 from agentkit.executor import record_of
 from agentkit.limits import Usage
 from agentkit.message import STOP_NOTES, Message, ToolCall, response_of, stop_reason, tool_result
@@ -367,10 +366,6 @@ def _is_answered(made: Sequence[Entry], before: Sequence[Entry] = ()) -> bool:
     return has_ended and not isinstance(whats_due([entry.value for entry in (*before, *made)]), tuple)
 
 
-def _without_texts(kept: Kept) -> Source:
-    return Source(kept.number, kept.address, kept.title, kept.read, kept.at, kept.also)
-
-
 def _records(made: Sequence[Entry], before: Sequence[Entry] = ()) -> list[ToolRecord]:
     """The answered calls of a request. before: the messages before its own, the last reply of which has made calls of
     it."""
@@ -384,8 +379,7 @@ def _records(made: Sequence[Entry], before: Sequence[Entry] = ()) -> list[ToolRe
         call = calls.get(message.get("tool_call_id", "")) if message["role"] == "tool" else None
         if call is not None:
             response = response_of(message)
-            sources = tuple(map(_without_texts, restored(entry.extra.get("sources"))))
-            found.append(record_of(call, Outcome(response, failed=is_failure(response), sources=sources)))
+            found.append(record_of(call, Outcome(response, failed=is_failure(response))))
     return found
 
 
