@@ -1,0 +1,71 @@
+"""A report as Markdown."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agentkit.evidence.citation import Citation
+from agentkit.evidence.source import Source
+from agentkit.research.addresses import web_address
+from agentkit.research.writing import as_heading
+
+if TYPE_CHECKING:
+    from agentkit.research.report import Report
+
+MARK = "⚠"
+
+
+def markdown(report: "Report") -> str:
+    """The question, the text with a mark behind each sentence that is not supported, what the check found, the
+    references."""
+    parts = [f"# {as_heading(report.question)}", *(f"> {' '.join(each.split())}" for each in report.remarks)]
+    parts += [with_flags(report.text, report.citations), check_in_words(report)]
+    if report.sources:
+        parts += ["## References", "\n".join(_reference(each) for each in report.sources)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def with_flags(text: str, citations: Sequence[Citation]) -> str:
+    """A text with a note behind each sentence that is not supported."""
+    flags: dict[int, list[str]] = {}
+    for each in citations:
+        if each.verdict != "supported":
+            flags.setdefault(each.end, []).append(in_words(each))
+    made, last = [], 0
+    for end, words in sorted(flags.items()):
+        made += [text[last:end].rstrip(), f" *({MARK} {'; '.join(dict.fromkeys(words))})*"]
+        made += [text[last:end][len(text[last:end].rstrip()) :]]
+        last = end
+    return "".join([*made, text[last:]])
+
+
+def in_words(citation: Citation) -> str:
+    """What the check says of a citation, in a few words."""
+    if citation.source is None:
+        return "no source"
+    if citation.verdict == "not found":
+        return f"not found in [{citation.source}]"
+    if citation.verdict == "weak":
+        return f"only partly in [{citation.source}]"
+    return f"no source [{citation.source}]"
+
+
+def check_in_words(report: "Report") -> str:
+    """How many sentences are supported."""
+    from agentkit.research.report import sentences_checked
+
+    sentences = sentences_checked(report.citations)
+    if not sentences:
+        return ""
+    good = sum(all(each.verdict == "supported" for each in found) for found in sentences.values())
+    flagged = len(sentences) - good
+    if not flagged:
+        return f"*Checked: the sources support each of the {good} sentences.*" if good > 1 else ""
+    return f"*Checked: the sources support {good} of {len(sentences)} sentences; the others are marked {MARK}.*"
+
+
+def _reference(source: Source) -> str:
+    address = web_address(source.address)
+    title = as_heading(source.title)
+    shown = f"<{address}>" if address else as_heading(source.address)
+    read = f" ({'read' if source.read else 'found, not read,'} {source.at[:10]})" if source.at else ""
+    return f"{source.number}. {title + '. ' if title and source.title != source.address else ''}{shown}{read}"
