@@ -35,7 +35,7 @@ class Writes(Protocol):
 @dataclass
 class State:
     """What is known of a research. notes, stopped: by the number of the sub-question, from 0. parts: of the report, by
-    their numbers, each with the digest of what it was made from. spent: in earlier runs."""
+    the digest of what each was made from. spent: in earlier runs. options: of the command that has begun it."""
 
     question: str = ""
     plan: list[str] = field(default_factory=list)
@@ -44,6 +44,7 @@ class State:
     sources: dict[int, Source] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
     spent: Usage = field(default_factory=Usage)
+    options: dict[str, Any] = field(default_factory=dict)
 
     def take(self, kind: str, value: Any) -> None:
         """Take in a record. Raises what a damaged one raises."""
@@ -51,6 +52,8 @@ class State:
             if value["form"] > FORM:
                 raise SessionError("this research was written by a newer agentkit: install a newer version")
             self.question = value["question"]
+        elif kind == "options":
+            self.options = dict(value)
         elif kind == "plan":
             self.plan = [str(each) for each in value]
         elif kind == "source":
@@ -70,9 +73,7 @@ class State:
         texts = tuple(value.get("texts") or ())
         if known is not None and known.read == value["read"]:
             texts = tuple(dict.fromkeys((*known.texts, *texts)))
-        self.sources[value["number"]] = Source(
-            value["number"], value["address"], value["title"], value["read"], value["at"], texts
-        )
+        self.sources[value["number"]] = Source(**{**value, "also": tuple(value["also"]), "texts": texts})
 
 
 class Journal:
@@ -175,6 +176,12 @@ def state_of(session: Session) -> State:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SessionError(f"entry {number} of {session.id!r} is none of a research: {error!r:.80}") from None
     return state
+
+
+def keep_options(session: Session, options: Mapping[str, Any]) -> None:
+    """Keep the options of the command that begins or continues a research. Raises SessionError."""
+    with _held(session) as writer:
+        writer.append([{"role": "user", "content": json_text({"options": options})}])
 
 
 def shown_id(session_id: str) -> str:

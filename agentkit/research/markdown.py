@@ -1,24 +1,28 @@
 """A report as Markdown."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
+from agentkit.research.marks import behind_marks
 from agentkit.research.writing import as_heading
 
 if TYPE_CHECKING:
     from agentkit.research.report import Report
 
 MARK = "⚠"
+_CODE = re.compile(r"(```[^`]*```|`[^`\n]{1,1000}`)")
+_ELEMENT = re.compile(r"(?<!\\)<(?=[A-Za-z/!?])")
 
 
 def markdown(report: "Report") -> str:
     """The question, the text with a mark behind each sentence that is not supported, what the check found, the
     references."""
     parts = [f"# {as_heading(report.question)}", *(f"> {' '.join(each.split())}" for each in report.remarks)]
-    parts += [with_flags(report.text, report.citations), check_in_words(report)]
+    parts += [without_html(with_flags(report.text, report.citations)), check_in_words(report)]
     if report.sources:
         parts += ["## References", "\n".join(_reference(each) for each in report.sources)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -29,13 +33,19 @@ def with_flags(text: str, citations: Sequence[Citation]) -> str:
     flags: dict[int, list[str]] = {}
     for each in citations:
         if each.verdict != "supported":
-            flags.setdefault(each.end, []).append(in_words(each))
+            flags.setdefault(behind_marks(text, each.end), []).append(in_words(each))
     made, last = [], 0
     for end, words in sorted(flags.items()):
         made += [text[last:end].rstrip(), f" *({MARK} {'; '.join(dict.fromkeys(words))})*"]
         made += [text[last:end][len(text[last:end].rstrip()) :]]
         last = end
     return "".join([*made, text[last:]])
+
+
+def without_html(text: str) -> str:
+    """Markdown in which no element begins, but in code, where it is shown as it is."""
+    parts = _CODE.split(text)
+    return "".join(part if index % 2 else _ELEMENT.sub(r"\\<", part) for index, part in enumerate(parts))
 
 
 def in_words(citation: Citation) -> str:

@@ -32,3 +32,12 @@ def replaced(text: str, make: Callable[[tuple[int, ...]], str], known: Container
 def without_marks(text: str) -> str:
     """A text of a source without its own marks, which would cite sources that it knows nothing of."""
     return re.sub(r"[ \t]{2,}", " ", replaced(text, lambda numbers: "")).strip()
+
+
+_BEHIND = re.compile(r"(?:[ \t]?\[(?:\d{1,6}|\?)\])*[.!?…。！？]*(?:[ \t]?\[(?:\d{1,6}|\?)\])*")
+
+
+def behind_marks(text: str, end: int) -> int:
+    """Where a sentence ends with the marks that stand behind it. end: where it ends without them."""
+    found = _BEHIND.match(text, end)
+    return end if found is None else found.end()

@@ -15,9 +15,10 @@ from markupsafe import Markup, escape
 from agentkit._text import in_a_line, visible
 from agentkit.errors import MissingExtraError
 from agentkit.evidence.citation import Citation
+from agentkit.evidence.marks import marks
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
-from agentkit.evidence.marks import marks
+from agentkit.research.marks import behind_marks
 
 if TYPE_CHECKING:
     from agentkit.research.report import Report
@@ -32,6 +33,12 @@ WORDS = {
     "weak": "The source says only a part of this.",
     "not found": "Not found in the source.",
     "no source": "No source for this.",
+}
+COUNTED = {
+    "supported": "supported",
+    "weak": "partly supported",
+    "not found": "not found in the source",
+    "no source": "without a source",
 }
 SYMBOLS = {"weak": "~", "not found": "✗", "no source": "?"}
 BEGIN, END, MARK, STOP = "\ue000", "\ue001", "\ue002", "\ue003"
@@ -54,7 +61,7 @@ def page(report: "Report") -> str:
         contents=body.headings if len(body.headings) >= LONG else [],
         references=[_Reference(each, body.marks) for each in report.sources],
         counts=_counts(report.citations),
-        cards=body.cards,
+        verdicts=COUNTED,
     )
 
 
@@ -154,10 +161,6 @@ class _Body:
         self.headings: list[tuple[int, str, str]] = []
         self._in_sentence = ""
 
-    @property
-    def cards(self) -> list[_Mark]:
-        return self.marks
-
     def rendered(self) -> str:
         """The HTML. Raises MissingExtraError."""
         try:
@@ -166,10 +169,9 @@ class _Body:
             raise MissingExtraError("a report as HTML", "cli") from None
         parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
         parser.disable(["image", "link", "autolink", "reference", "html_block", "html_inline", "entity"])
-        for name, rule in (("text", self._text), ("code_inline", self._code), ("heading_open", self._heading)):
-            parser.add_render_rule(name, rule)
-        for name in ("fence", "code_block"):
-            parser.add_render_rule(name, self._block)
+        rules: Any = parser.renderer
+        rules.rules |= {"text": self._text, "code_inline": self._code, "heading_open": self._heading}
+        rules.rules |= {"fence": self._block, "code_block": self._block}
         return str(parser.render(self._with_places()))
 
     def _with_places(self) -> str:
@@ -178,7 +180,7 @@ class _Body:
         inserted: list[tuple[int, int, str]] = []
         spans: dict[tuple[int, int], list[Citation]] = {}
         for citation in self._report.citations:
-            spans.setdefault((citation.start, citation.end), []).append(citation)
+            spans.setdefault((citation.start, behind_marks(text, citation.end)), []).append(citation)
         for (start, end), found in spans.items():
             verdict = max((each.verdict for each in found), key=list(WORDS).index)
             if verdict != "supported":
@@ -198,10 +200,10 @@ class _Body:
                 citation, source = _at(spans, mark.start, number), self._sources.get(number)
                 self.marks.append(_Mark(len(self.marks) + 1, number if source else None, citation, source))
                 places.append(f"{MARK}{len(self.marks) - 1}{STOP}")
-            made.append((mark.start, mark.end, "".join(places)))
+            made.append((mark.start - (text[mark.start - 1 : mark.start] == " "), mark.end, "".join(places)))
         for found in re.finditer(r"\[\?\]", text):
             self.marks.append(_Mark(len(self.marks) + 1, None, _at(spans, found.start(), None), None))
-            made.append((found.start(), found.end(), f"{MARK}{len(self.marks) - 1}{STOP}"))
+            made.append((found.start() - (text[found.start() - 1 : found.start()] == " "), found.end(), f"{MARK}{len(self.marks) - 1}{STOP}"))
         return sorted(made)
 
     def _text(self, tokens: Any, index: int, options: Any, environment: Any) -> str:
@@ -265,12 +267,12 @@ def _mark(mark: _Mark) -> str:
     label = str(mark.number) if mark.number else "no source"
     shown = f"{escape(label)}{f'<i>{mark.symbol}</i>' if mark.symbol and mark.number else ''}"
     link = (
-        f'<a href="#s{mark.number}" id="c{mark.place}" aria-describedby="q{mark.place}">{shown}</a>'
+        f'<a href="#s{mark.number}" aria-describedby="q{mark.place}">{shown}</a>'
         if mark.number
-        else f'<a id="c{mark.place}" tabindex="0" aria-describedby="q{mark.place}">{shown}</a>'
+        else f'<a tabindex="0" aria-describedby="q{mark.place}">{shown}</a>'
     )
     button = f'<button type="button" popovertarget="q{mark.place}">{shown}</button>'
-    return f'<span class="cite {mark.kind}">{link}{button}{_card(mark)}</span>'
+    return f'<span class="cite {mark.kind}" id="c{mark.place}">{link}{button}{_card(mark)}</span>'
 
 
 def _card(mark: _Mark) -> str:

@@ -19,8 +19,8 @@ from agentkit.research.journal import Journal
 from agentkit.research.marks import numbers_cited, without_marks
 from agentkit.research.notes import LONGEST, Note, Notebook
 from agentkit.research.rounds import Rounds
+from agentkit.retrieval import Passage, PassageIndex, best_quotes, passages_in
 from agentkit.retrieval import Source as Text
-from agentkit.retrieval import best_quotes, passages_in
 from agentkit.running.agent_tools import AnyTool
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context, Tool, tool
@@ -38,8 +38,12 @@ source has them, each sentence with the number of its source, as in: The bridge 
 - When your notes answer the sub-question, or nothing more can be found, write a short answer that cites [numbers]."""
 ASKED = "The research is on: {question}\n\nYour sub-question: {own}"
 OTHERS = "\n\nOthers work on these, which you leave to them:\n{others}"
-QUOTES = 3
-"""Quotes of a source in an automatic note."""
+QUOTES, QUOTES_ALONE = 2, 3
+"""Quotes of a source that are noted automatically, and of one in a bibliography."""
+PASSAGES = 12
+"""Passages of a text from which quotes are taken."""
+MAX_TEXT = 300_000
+"""Characters of a text in which quotes are looked for."""
 UNFINISHED = frozenset(("tokens", "cost", "seconds", "tool_calls", "cancelled"))
 """Why the work on a sub-question has stopped, if it goes on when the research is resumed."""
 
@@ -163,10 +167,10 @@ class Researcher:
 
     def note_automatically(self, numbers: Iterable[int]) -> None:
         """Take a note of each source that no note cites, if it is about the question."""
-        cited = self.notes.cited
+        cited, count = self.notes.cited, QUOTES if self.work.has_model else QUOTES_ALONE
         for number in dict.fromkeys(numbers):
             source = None if number in cited else self.work.context.sources.get(number)
-            for quote in quotes_of(source, self.question) if source is not None else ():
+            for quote in quotes_of(source, self.question, count) if source is not None else ():
                 self.take(Note(f"{quote} [{number}]", automatic=True))
 
 
@@ -174,11 +178,19 @@ WITHOUT_CHECK: dict[str, Any] = {"evidence": "off"}
 """The report is checked, not the answers that it is made from."""
 
 
-def quotes_of(source: Source, question: str) -> list[str]:
+def quotes_of(source: Source, question: str, count: int) -> list[str]:
     """The sentences of a source that answer a question best, without marks of its own."""
-    texts = [Text(passages_in(text), source.title) for text in source.texts]
-    quotes = (" ".join(without_marks(quote.text).split()) for quote in best_quotes(question, texts, QUOTES))
+    texts = [Text(_nearest(passages_in(text[:MAX_TEXT]), question), source.title) for text in source.texts]
+    quotes = (" ".join(without_marks(quote.text).split()) for quote in best_quotes(question, texts, count))
     return [quote for quote in dict.fromkeys(quotes) if quote]
+
+
+def _nearest(passages: list[Passage], question: str) -> list[Passage]:
+    """The passages that have most words of a question: of a long text only these are looked at closely."""
+    if len(passages) <= PASSAGES:
+        return passages
+    index = PassageIndex([f"{passage.context} {passage.text}" for passage in passages])
+    return [passages[place] for place in sorted(index.best(question)[:PASSAGES])]
 
 
 def note_tool(take: Callable[[str], bool]) -> Tool[..., str]:

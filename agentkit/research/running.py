@@ -11,6 +11,7 @@ from agentkit.agent import Agent
 from agentkit.errors import ConfigurationError, SessionError
 from agentkit.evidence.check import checked
 from agentkit.evidence.ledger import Kept, Ledger, digest_of
+from agentkit.evidence.source import Source
 from agentkit.evidence.sources import Sources
 from agentkit.hooks import Hook
 from agentkit.limits import Budget, Limits
@@ -36,7 +37,7 @@ ALSO = "Also noted"
 """The heading above the notes with a source that the model's text does not cite."""
 NOTHING = "Nothing was found: no source that was read answers the question."
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
-UNFINISHED_WORK = "The work on {count} of {all} sub-questions has not ended ({why}): `agentkit research --resume` goes on."
+UNFINISHED_WORK = "The work on {count} of {all} sub-questions has not ended ({why}). agentkit research --resume goes on."
 
 
 @dataclass(frozen=True)
@@ -216,10 +217,10 @@ class _Research:
 
 def _restored(journal: Journal) -> Ledger:
     """The sources of earlier runs, under the numbers that they have."""
-    ledger = Ledger()
-    for source in journal.state.sources.values():
-        texts: dict[str, str | None] = {digest_of(text): text for text in source.texts}
-        ledger.restore(
-            Kept(source.number, source.address, title=source.title, read=source.read, at=source.at, texts=texts)
-        )
-    return ledger
+    return Ledger(earlier=lambda: [kept_of(source) for source in journal.state.sources.values()])
+
+
+def kept_of(source: Source) -> Kept:
+    """A source as a ledger keeps it."""
+    texts: dict[str, str | None] = {digest_of(text): text for text in source.texts}
+    return Kept(source.number, source.address, source.title, source.read, source.at, source.also, texts)

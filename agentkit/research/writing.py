@@ -10,7 +10,7 @@ from agentkit.event import Result
 from agentkit.limits import Limits
 from agentkit.research.events import ResearchEvent, Writing
 from agentkit.research.journal import Journal, digest_of
-from agentkit.research.marks import numbers_cited
+from agentkit.research.marks import numbers_cited, without_marks
 from agentkit.research.notes import Note
 from agentkit.research.rounds import BYTES_PER_TOKEN
 from agentkit.tools import Context
@@ -176,8 +176,8 @@ def as_item(note: Note) -> str:
 
 
 def as_heading(text: str) -> str:
-    """A text in a line without marks of Markdown."""
-    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", " ".join(text.split()))
+    """A text of others in a line, without citation marks, and without marks of Markdown."""
+    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", " ".join(without_marks(text).split()))
 
 
 def without_list_of_sources(text: str) -> str:
