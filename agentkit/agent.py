@@ -14,6 +14,7 @@ from agentkit.backend import Backend
 from agentkit.backends.text_tools import TextTools, ToolsAs
 from agentkit.errors import ToolError
 from agentkit.event import Result, T, ToolStarted
+from agentkit.evidence.settings import Evidence, Mode
 from agentkit.executor import MAX_PARALLEL, Executor
 from agentkit.hooks import Hook
 from agentkit.limits import Limits
@@ -35,6 +36,7 @@ from agentkit.running.beginning import (
     tools_within,
     turn_of,
 )
+from agentkit.running.cited_answers import with_citations
 from agentkit.running.models import Model, models_of
 from agentkit.running.options import ConversationArguments, Instructions, OutputCheck, RunArguments, RunOptions
 from agentkit.running.run_hooks import AgentHooks
@@ -70,7 +72,10 @@ class Agent(Closable):
     it, so that it sees each request as it is sent, but for tools that are sent as text. hooks: what is called around
     requests, replies and tool calls, outermost first (`agentkit.Hook`). tool_search: whether the model is sent two
     tools, with which it finds and calls the others, instead of all schemas; "auto": where these have more than 16 kB,
-    or are more than 128. always: tools, or their names, that are sent even so.
+    or are more than 128. always: tools, or their names, that are sent even so. evidence: what happens to an answer that
+    the sources which its tools have read don't support (docs/evidence.md): "flag" says so in `result.citations`; with
+    "ask again" the model is told, once; "off": nothing is checked. judge: an agent, a backend or the name of a model
+    that decides where the check of words can't be sure; it is asked once for each answer.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError for an invalid model name or option, ToolDefinitionError for an invalid tool.
@@ -95,10 +100,13 @@ class Agent(Closable):
         balance: Balance | None = None,
         tool_search: SearchMode = "auto",
         always: Iterable[str | Tool[..., Any] | Callable[..., Any]] = (),
+        evidence: Mode = "flag",
+        judge: "Agent | Model | None" = None,
     ) -> None:
         given = {"instructions": instructions, "limits": limits, "output_check": output_check, "parallel": parallel}
         check_agent(**given, tool_timeout=tool_timeout, prices=prices, window=window, early_start=early_start)
         check_agent(middleware=middleware, tools_as=tools_as, hooks=hooks, tool_search=tool_search, always=always)
+        check_agent(evidence=evidence)
         self._tools = AgentTools(tools, reserved_by(tool_search))
         self._search = ToolSearch(tool_search, always, self._tools)
         around = functools.partial(_around, tools_as=tools_as, middleware=middleware)
@@ -109,6 +117,8 @@ class Agent(Closable):
         self._middleware, self._tools_as = tuple(middleware), tools_as
         self._instructions, self._output_check = instructions, output_check
         self._limits = limits or Limits()
+        self._judge = judge
+        self._evidence = Evidence(evidence, _judge_of(judge))
         self._tool_timeout = tool_timeout
         self._executor = functools.partial(
             Executor, latency=ToolLatency(), hidden=HIDDEN_TOOLS, parallel=parallel, hooks=AgentHooks(hooks)
@@ -116,7 +126,9 @@ class Agent(Closable):
         window = Window(window) if isinstance(window, int) else window or Window()
         contexts = 1 if balance is not None else self._models.count
         sizes = tuple(ContextSize(window.tokens) for _ in range(contexts)) * (self._models.count // contexts)
-        self._scope = functools.partial(RunScope, prices=prices, window=window, sizes=sizes, early_start=early_start)
+        self._scope = functools.partial(
+            RunScope, prices=prices, window=window, sizes=sizes, early_start=early_start, evidence=self._evidence
+        )
         self._is_complete = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -131,6 +143,8 @@ class Agent(Closable):
         """Close the backends that the agent made from names."""
         for backend in self._models.owned:
             backend.close()
+        if self._evidence.judge is not None and self._evidence.judge is not self._judge:
+            self._evidence.judge.close()
 
     @property
     def backend(self) -> Backend:
@@ -304,7 +318,7 @@ class Agent(Closable):
             tools = tools_within(budget, options, lambda: self._search.offered(self._tools, options, self._backend))
             answer = answer_of(options, self._output_check, self._backend, bool(tools))
             turn = turn_of(prompt, options, budget, resources)
-            context = context_of(options, budget, turn, stream, self._tool_timeout, parent)
+            context = context_of(options, budget, turn, stream, self._tool_timeout, self._evidence, parent)
             transcript, repairs, context = opened(prompt, options, turn, answer, self._instructions, context)
             decisions = decisions_on(options.approve, transcript, turn)
             executor = self._executor(tools.plus(*answer.tools), context, decisions)
@@ -314,7 +328,7 @@ class Agent(Closable):
             steps = loop.run(transcript, wrapped(self._backend, scope), executor, budget, stream)
             arriving = Arriving(transcript, turn, budget)
             events = events_of(steps, transcript, executor, answer, turn, arriving, repairs, stream)
-            events = executor.hooks.around_run(events)
+            events = executor.hooks.around_run(with_citations(events, executor, self._evidence))
             return Run(events, transcript, turn, arriving, context.closing, resources.pop_all().close)
 
     def _made_of(self) -> dict[str, Any]:
@@ -333,6 +347,8 @@ class Agent(Closable):
             "tool_search": self._search.mode,
             "always": self._search.always,
             "hooks": self._executor.keywords["hooks"].hooks,
+            "evidence": self._evidence.mode,
+            "judge": self._judge,
             **{name: self._scope.keywords[name] for name in names},
         }
 
@@ -390,6 +406,10 @@ class _Ask:
     def pickled_parts(self) -> list[Part]:
         """The parts of the agent, for the error message when one of them can't be pickled."""
         return self.agent._pickled_parts()
+
+
+def _judge_of(judge: Agent | Model | None) -> Agent | None:
+    return judge if judge is None or isinstance(judge, Agent) else Agent(judge, evidence="off")
 
 
 def _around(backend: Backend, tools_as: ToolsAs, middleware: Sequence[Callable[[Backend], Backend]]) -> Backend:

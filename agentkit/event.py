@@ -10,6 +10,8 @@ from pprint import pformat
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, cast, overload
 
 from agentkit._text import short_repr
+from agentkit.evidence.citation import Citation
+from agentkit.evidence.source import Source
 from agentkit.limits import Limit, Usage
 from agentkit.message import Message, text_of
 from agentkit.tooling.questions import Question
@@ -73,7 +75,7 @@ class ToolRecord:
 
     arguments: as the model wrote them, read as JSON; {} when they can't be read. raw_arguments: their JSON text.
     response: the text that the model reads. error: the same text when the call failed, else None. seconds: how long the
-    tool ran.
+    tool ran. sources: what it has found or read, with their numbers.
     """
 
     id: str
@@ -83,6 +85,7 @@ class ToolRecord:
     response: str
     error: str | None = None
     seconds: float = 0.0
+    sources: tuple[Source, ...] = field(default=(), metadata={"in_json": "if any"})
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,9 @@ class Result(Generic[T]):
     earlier run, whose answer this is; its usage is not counted again. finish_reason: of the last reply, as the server
     sent it, or agentkit.backend.NO_ANSWER of a backend that only looks things up; "" when there was none. models: what
     each model took of `usage`, by its name, in the order of first use; with that of nested agents, without tool calls
-    and seconds. first_new: the index in `messages` of the first message of this run.
+    and seconds. first_new: the index in `messages` of the first message of this run. citations: what
+    the check of the answer says of its sentences (`Agent(evidence=)`). sources: those that the tools of this run have
+    found or read, and those that the answer cites.
     """
 
     output: T
@@ -146,6 +151,8 @@ class Result(Generic[T]):
     finish_reason: str = ""
     models: dict[str, Usage] = field(default_factory=dict)
     first_new: int = field(default=0, metadata={"in_json": False})
+    citations: list[Citation] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
 
     @property
     def new_messages(self) -> list[Message]:
@@ -299,6 +306,13 @@ class LoopDetected(Event):
     """The calls repeat without progress; `what` is sent to the model once, before the run is stopped for it."""
 
     what: str
+
+
+@dataclass(frozen=True)
+class CitationsChecked(Event):
+    """The answer was compared with the sources: what is said of each of its sentences, in their order."""
+
+    citations: tuple[Citation, ...]
 
 
 @dataclass(frozen=True)

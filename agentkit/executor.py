@@ -10,6 +10,7 @@ from agentkit._text import joined_surrogates
 from agentkit.errors import ArgumentsError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
+from agentkit.running.cited_results import with_sources
 from agentkit.running.decisions import Decisions
 from agentkit.running.offered_tools import OfferedTools
 from agentkit.running.parallel_calls import ParallelCalls, RunningCalls
@@ -35,7 +36,7 @@ class Executor:
     offered: the tools that the model is offered. context: the run. decisions: of a person, on the open calls. latency:
     how long the tools take. hidden: tools that are offered in some requests only, by name, each made when it is called.
     parallel: how many read-only calls run at once. hooks: the agent's. ended_by: the call that ended the run, of a tool
-    with ends_run.
+    with ends_run. given_sources: the numbers of the sources that its calls have found or read.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Executor:
         self.hooks = hooks.of_run(replace(context, tools=self._tools))
         self.context = self.hooks.context
         self.ended_by: ToolRecord | None = None
+        self.given_sources: set[int] = set()
         self._decisions = decisions
         self._latency = latency
         self._hidden = hidden
@@ -160,6 +162,8 @@ class Executor:
         """The event of a call that was run."""
         self._latency.note(call["function"]["name"], outcome.seconds)
         self._log(call["function"]["name"], outcome)
+        outcome = with_sources(outcome, self.context.sources)
+        self.given_sources.update(source.number for source in outcome.sources)
         event = _finished_event(call, self._readable_on(outcome) if outcome.whole else outcome)
         if event.ends_run:
             self.ended_by = self.ended_by or event.record
@@ -304,6 +308,7 @@ def record_of(call: ToolCall, outcome: Outcome) -> ToolRecord:
         response=text,
         error=text if outcome.failed else None,
         seconds=outcome.seconds,
+        sources=outcome.sources,
     )
 
 

@@ -15,6 +15,7 @@ from dataclasses import fields
 from typing import Any
 
 from agentkit.event import (
+    CitationsChecked,
     Event,
     OpenCall,
     ReasoningDelta,
@@ -27,12 +28,14 @@ from agentkit.event import (
     ToolRecord,
     ToolStarted,
 )
+from agentkit.evidence.citation import Citation
+from agentkit.evidence.source import Source
 from agentkit.limits import Usage
 
 MAX_DEPTH = 100
 """Levels of lists and objects inside one value; a deeper one is replaced by "…", as is one that contains itself."""
 
-_OBJECTS = (Event, OpenCall, Reply, Result, ToolRecord, Usage)
+_OBJECTS = (Event, OpenCall, Reply, Result, ToolRecord, Usage, Citation, Source)
 
 
 def event_record(event: Event) -> dict[str, Any]:
@@ -100,7 +103,7 @@ def frame_of(event: Event) -> dict[str, Any] | None:
     that such clients are not sent.
 
     {"content": text}, {"reasoning": text}, {"discarded": true}, and {"tool": call} with "state" in the call: "started",
-    "running" (with "progress", a text) or "finished".
+    "running" (with "progress", a text) or "finished"; {"citations": list} behind an answer that was checked.
     """
     if isinstance(event, TextDelta):
         return {"content": event.text}
@@ -112,6 +115,8 @@ def frame_of(event: Event) -> dict[str, Any] | None:
         return {"tool": {"id": event.id, "progress": event.text, "state": "running"}}
     if isinstance(event, ToolFinished):
         return {"tool": {**call_record(event.record, as_text=True), "state": "finished"}}
+    if isinstance(event, CitationsChecked):
+        return {"citations": [_object(citation) for citation in event.citations]}
     return {"discarded": True} if isinstance(event, ReplyDiscarded) else None
 
 
@@ -123,7 +128,7 @@ def last_frame(usage: Usage, stopped: str) -> dict[str, Any]:
 def _object(value: Any) -> dict[str, Any]:
     shown = {field.name: field.metadata.get("in_json", True) for field in fields(value)}
     values = {name: getattr(value, name) for name, is_shown in shown.items() if is_shown}
-    return {name: _json(each) for name, each in values.items() if each is not None or shown[name] != "if any"}
+    return {name: _json(each) for name, each in values.items() if each or each is False or shown[name] != "if any"}
 
 
 def _json(value: Any, inside: tuple[int, ...] = ()) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 from agentkit._closing import Closable
 from agentkit.errors import SessionBusyError, SessionError
 from agentkit.message import Message
-from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, read_entries
+from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, ordered, read_entries
 from agentkit.sessions.turn import Turn
 from agentkit.sessions.writer import Writer
 
@@ -92,14 +92,17 @@ class Sessions(Closable):
         """Create a session with the first `at` messages of another (None: all). skip_damaged: see `Session.entries`.
         Raises SessionError when the other does not exist or can't be read, the new id is taken or `at` is out of
         range."""
-        ordered, held = messages_of(self._existing(session_id).entries(skip_damaged=skip_damaged))
-        messages = [*ordered, *held]
+        entries = self._existing(session_id).entries(skip_damaged=skip_damaged)
+        sent, held = messages_of(entries)
+        messages = [*sent, *held]
         if at is not None and not 0 <= at <= len(messages):
             raise SessionError(f"session {session_id!r} has {len(messages)} messages: at={at} is out of range")
         made = self[new_id]
         with made.hold() as writer:
             self._free(new_id)
-            writer.append(messages if at is None else messages[:at])
+            copied = [entry for part in ordered(entries) for entry in part][:at]
+            records = [entry.extra.get("sources") for entry in copied]
+            writer.append_copies(messages[:at], records, functools.partial(self._blob, session_id))
         return made
 
     def _existing(self, session_id: str) -> "Session":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from agentkit._text import cut, known_options
 from agentkit.errors import ArgumentsError, FetchError, HookError, ToolDefinitionError, ToolError
 from agentkit.event import Result
+from agentkit.evidence.sources import CallSources
 from agentkit.tooling.argument_names import ignored
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 from agentkit.tooling.context import Context as Context
@@ -234,15 +235,19 @@ class Tool(Generic[P, R]):
                 outcome = failure(f"{self.name} did not finish: a check failed.", error)
             else:
                 outcome = failure(f"{self.name} raised {described(error)}{_before(error)}", error)
+        if not context.sources.defers:
+            outcome = outcome.settled(context.sources)
         ends_run = self.options.ends_run and not outcome.failed
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 
     def _made(self, values: dict[str, Any], context: Context) -> Outcome:
+        if self._context is not None:
+            context = replace(context, sources=context.sources.of_call())
         if self._cache is None or context.answer is not None:  # what one person has answered is not for others
-            return self._outcome(self._run(values, context))
+            return self._outcome(self._run(values, context), context)
         defaults = self.parameters["properties"] if self._is_described else {}
         key = key_of(values, defaults, self.function, self._scope_of(context))
-        make = lambda: replace(self._outcome(self._run(values, context)), value=None)  # noqa: E731 - what is kept is text
+        make = lambda: replace(self._outcome(self._run(values, context), context), value=None)  # noqa: E731 - text is kept
         return self._cache.outcome(key, make, self.stop(context))
 
     def _scope_of(self, context: Context) -> tuple[Any, ...]:
@@ -255,11 +260,12 @@ class Tool(Generic[P, R]):
         """What ends the waiting of a call."""
         return Stop.of(self.name, self._timeout(context), context.deadline, context.cancel)
 
-    def _outcome(self, value: Any) -> Outcome:
+    def _outcome(self, value: Any, context: Context) -> Outcome:
         is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
         value = value.output if is_result else value
         text, images = rendered(value)
-        return self.cut(Outcome(text, images, value=value))
+        given = context.sources.given if isinstance(context.sources, CallSources) else ()
+        return self.cut(Outcome(text, images, value=value, sources=given))
 
     def cut(self, outcome: Outcome) -> Outcome:
         """A result with no more text than the model is sent at once."""

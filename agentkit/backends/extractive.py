@@ -92,7 +92,7 @@ class ExtractiveBackend:
             nothing = NOTHING_FOUND_IN_CHINESE if in_chinese else NOTHING_FOUND
             return "\n".join([nothing, *_failures(exchange), *_notes(exchange)]), NO_ANSWER
         titles = {texts[quote.source].address: texts[quote.source].source.title for quote in quoted}
-        numbers = {address: number for number, address in enumerate(titles, 1)}
+        numbers = _numbers([texts[quote.source] for quote in quoted])
         quotes = [_listed(quote.text, numbers[texts[quote.source].address]) for quote in quoted]
         listed = [f"[{number}] {_named(titles[address], address)}" for address, number in numbers.items()]
         head, above = (NO_MODEL_IN_CHINESE, "来源：") if in_chinese else (NO_MODEL, "Sources:")
@@ -122,10 +122,12 @@ class _Answered:
 
 @dataclass(frozen=True)
 class _Text:
-    """One source that was read, without notes in brackets and bibliographies."""
+    """One source that was read, without notes in brackets and bibliographies. number: under which the tool names it; 0
+    for none."""
 
     address: str
     source: Source
+    number: int = 0
 
 
 def _since_question(messages: Sequence[Message]) -> tuple[_Asked, list[_Answered]]:
@@ -202,7 +204,7 @@ def _tool_call(call_id: str, name: str, arguments: Mapping[str, Any]) -> ToolCal
 
 
 _SOURCE_LINE = re.compile(r"^source: (.+)$", re.MULTILINE)
-_TITLE_LINE = re.compile(r"^(?:title: |\[\d+\] )(.+)$", re.MULTILINE)
+_TITLE_LINE = re.compile(r"^(?:title: |\[(\d{1,9})\] )(.+)$", re.MULTILINE)
 _URL = re.compile(r"https?://[^\s<>\"')\]]+")
 _BIBLIOGRAPHY = re.compile(
     r"(?:^|.* )\W*(?:sources|references|bibliography|further reading|external links|参考文献|参考资料|參考文獻|參考資料"
@@ -226,8 +228,17 @@ def _texts(answered: _Answered) -> Iterator[_Text]:
         end = headers[index + 1].start() if index + 1 < len(headers) else len(answered.response)
         block = answered.response[header.end() : end]
         before = answered.response[: header.start()].rstrip("\n").rpartition("\n")[2]
-        title = _TITLE_LINE.search(block) or _TITLE_LINE.fullmatch(before)
-        yield _Text(header.group(1), _source(_TITLE_LINE.sub("", block), title.group(1) if title else ""))
+        title = _TITLE_LINE.fullmatch(before) or _TITLE_LINE.search(block)
+        number = int(title.group(1) or 0) if title else 0
+        yield _Text(header.group(1), _source(_TITLE_LINE.sub("", block), title.group(2) if title else ""), number)
+
+
+def _numbers(texts: Sequence[_Text]) -> dict[str, int]:
+    """The number by which each address is cited: the one that its tool has given it, if all have one of their own."""
+    given = {text.address: text.number for text in texts}
+    if 0 not in given.values() and len(set(given.values())) == len(given):
+        return given
+    return {address: number for number, address in enumerate(given, 1)}
 
 
 def _source(text: str, title: str) -> Source:
@@ -248,7 +259,7 @@ def _notes(exchange: Sequence[_Answered]) -> Iterator[str]:
     """Yield what the tools note on what they did not read or search: the last lines of a result, in brackets."""
     lines = (line for answered in exchange for line in _last_paragraph(answered.response).splitlines())
     for line in dict.fromkeys(lines):
-        if line.startswith("(") and line.endswith(")") and not line.startswith("(no results for "):
+        if line.startswith("(") and line.endswith(")") and not line.startswith(("(no results for ", "(Cite what ")):
             yield line
 
 

@@ -1,6 +1,6 @@
 """A source that a run has read or found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -9,7 +9,8 @@ class Source:
 
     number: from 1, counted through the session. address: its URL, path or name. title: "" where it has none. read:
     whether a tool has read it; False for one that was only found, such as a hit of a search. at: when it was last read
-    or found, ISO 8601 in UTC. texts: what was read of it, or the snippet that was found; each version once.
+    or found, ISO 8601 in UTC. also: its other addresses, such as one that leads to it. texts: what was read of it, or
+    the snippet that was found; each version once.
     """
 
     number: int
@@ -17,4 +18,5 @@ class Source:
     title: str = ""
     read: bool = True
     at: str = ""
-    texts: tuple[str, ...] = ()
+    also: tuple[str, ...] = field(default=(), metadata={"in_json": "if any"})
+    texts: tuple[str, ...] = field(default=(), repr=False, metadata={"in_json": False})

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agentkit.backend import Backend
+from agentkit.evidence.settings import Evidence
 from agentkit.executor import Executor
 from agentkit.limits import Budget
 from agentkit.middleware.call_names import NamedCalls
 from agentkit.middleware.cancellation import Cancellable
 from agentkit.middleware.context_window import ContextSize, FitToContext, Window
 from agentkit.middleware.eager_tools import EagerTools
+from agentkit.middleware.evidence import SupportedAnswers
 from agentkit.middleware.external_calls import ExternalCallsLast
 from agentkit.middleware.failover import Failover
 from agentkit.middleware.history_cut import TrimmedHistory
@@ -34,7 +36,7 @@ class RunScope:
 
     sampling: fields for each request. answer: what the run has to answer with. is_repaired: whether the transcript
     differs from the session. prices, window, sizes (of the contexts of its models; one for all servers of a model),
-    early_start: of the agent. place: the index of the model that is wrapped.
+    early_start, evidence: of the agent. place: the index of the model that is wrapped.
     """
 
     sampling: Mapping[str, Any]
@@ -47,6 +49,7 @@ class RunScope:
     window: Window
     sizes: Sequence[ContextSize]
     early_start: bool
+    evidence: Evidence
     place: int = 0
 
 
@@ -115,6 +118,11 @@ def _structured(backend: Backend, run: RunScope) -> Backend:
     return run.answer.wrapped(backend, run.budget)
 
 
+def _supported(backend: Backend, run: RunScope) -> Backend:
+    asks_again = run.evidence.mode == "ask again" and run.answer.is_text
+    return SupportedAnswers(backend, run.executor, run.budget) if asks_again else backend
+
+
 def _chosen(backend: Backend, run: RunScope) -> Backend:
     return ToolChoice(backend)
 
@@ -155,6 +163,7 @@ STACK: tuple[Wrap, ...] = (
     _eager,  # inside the window: it offers the tools that are sent; the calls of the next model claim what it has begun
     _fitted,  # inside sampling: the request for a summary does not inherit max_tokens or tool_choice
     _structured,  # sees whole replies, whatever was cut or retried for them
+    _supported,  # outside of the program's own check of an answer, which comes first
     _chosen,  # inside sampling, whose tool_choice it sees; the tool that takes a typed answer is offered here already
     _sampled,
     _cancellable,  # outermost: it stops all of the others, in whatever they are waiting for

@@ -198,6 +198,8 @@ class TypedAnswer(TextAnswer):
     ValueError for one that is not valid. failure: why there is no valid answer, or what the check has raised instead.
     """
 
+    is_text = False
+
     def __init__(
         self,
         kind: OutputType,

@@ -35,11 +35,12 @@ class TextAnswer:
     """The answer of one run as text.
 
     tools: further tools that the model is offered for its answer. is_there: whether there is a valid answer, for a type
-    that has invalid ones.
+    that has invalid ones. is_text: whether it is one.
     """
 
     tools: tuple[Tool[..., Any], ...] = ()
     is_there: bool = False
+    is_text: bool = True
 
     def prompt(self, prompt: Prompt) -> Prompt:
         """The user's prompt, with what the model has to know of the answer."""

@@ -3,10 +3,11 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, get_args
 
 from agentkit._text import known_options
 from agentkit.errors import ConfigurationError, TranscriptError
+from agentkit.evidence.settings import Mode
 from agentkit.hooks import Hook, RunHook
 from agentkit.limits import Limits
 from agentkit.message import Image, Prompt
@@ -218,6 +219,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "tools_as": lambda value: None if value in ("auto", "native", "text") else 'pass "auto", "native" or "text"',
     "tool_search": lambda value: None if value == "auto" or isinstance(value, bool) else 'pass "auto", True or False',
     "always": _always_wrong,
+    "evidence": lambda value: None if value in get_args(Mode) else 'pass "flag", "ask again" or "off"',
     "middleware": _middleware_wrong,
     "hooks": _hooks_wrong,
     "approve": _approve_wrong,

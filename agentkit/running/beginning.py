@@ -9,6 +9,9 @@ from typing import Any
 
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError, OutputError, TranscriptError
+from agentkit.evidence.ledger import Ledger
+from agentkit.evidence.settings import Evidence
+from agentkit.evidence.sources import Sources
 from agentkit.executor import Executor
 from agentkit.limits import Budget, Limits
 from agentkit.message import Message, Prompt, system, user
@@ -18,6 +21,7 @@ from agentkit.running.arguments import checked_prompt, text_from
 from agentkit.running.decisions import Approvals, Decisions
 from agentkit.running.open_questions import still_open, without_questions
 from agentkit.running.options import Instructions, OutputCheck, RunOptions
+from agentkit.running.run_sources import sources_of
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
 from agentkit.toolbox import Toolbox
@@ -114,7 +118,8 @@ def opened(
     turn.asked = still_open(asked, transcript)
     turn.begins = len(transcript) - turn.made
     transcript.extend([*turn.held, *question])
-    return transcript, repairs, replace(context, messages=transcript, offset=turn.offset)
+    sources = sources_of(turn, transcript, context.sources)
+    return transcript, repairs, replace(context, messages=transcript, offset=turn.offset, sources=sources)
 
 
 def _instruct(
@@ -136,10 +141,16 @@ def _instruct(
 
 
 def context_of(
-    options: RunOptions, budget: Budget, turn: Turn, stream: bool, tool_timeout: float | None, parent: Context | None
+    options: RunOptions,
+    budget: Budget,
+    turn: Turn,
+    stream: bool,
+    tool_timeout: float | None,
+    evidence: Evidence,
+    parent: Context | None,
 ) -> Context:
-    """The context of the run, which has no messages yet. stream: whether another thread may close it. parent: the run
-    inside of which it begins."""
+    """The context of the run, which has no messages yet, and the sources of `parent`: the run inside of which it
+    begins. stream: whether another thread may close it. evidence: of the agent."""
     closing = Closing(options.cancel) if stream else None
     return Context(
         deps=options.deps,
@@ -152,6 +163,7 @@ def context_of(
         tool_timeout=tool_timeout,
         closing=closing,
         hooks=CallHooks() if parent is None else parent.hooks,
+        sources=Sources(Ledger(evidence.keeps_texts)) if parent is None else parent.sources,
     )
 
 

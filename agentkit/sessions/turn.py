@@ -15,6 +15,8 @@ from agentkit._text import json_bytes
 from agentkit.backend import is_broken_off
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Reply, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
+from agentkit.evidence.history import restored, stored
+from agentkit.evidence.ledger import Kept
 from agentkit.executor import record_of
 from agentkit.limits import Usage
 from agentkit.message import STOP_NOTES, Message, ToolCall, response_of, stop_reason, tool_result
@@ -105,6 +107,14 @@ class Turn:
         """The index of the session's first message in the transcript of the run; negative where the session's beginning
         was not read."""
         return self.instructed - self.first_number
+
+    def earlier_sources(self) -> list[Kept]:
+        """The sources that the session has."""
+        return [] if self._writer is None else [kept for each in self._writer.sources() for kept in restored(each)]
+
+    def source_text(self, digest: str) -> str | None:
+        """A text of one of them, by its SHA-256; None when it is not stored."""
+        return None if self._writer is None else self._writer.text(digest)
 
     def begin(self) -> None:
         """A run begins in this turn. Raises ConfigurationError for a second one."""
@@ -219,17 +229,19 @@ class Turn:
         messages: Sequence[Mapping[str, Any]],
         usage: Usage | None = None,
         extra: Mapping[str, Any] | None = None,
+        blobs: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Store messages of the run. usage, extra: what the first one took, and further keys of its entry."""
+        """Store messages of the run. usage, extra: what the first one took, and further keys of its entry. blobs: what
+        these refer to."""
         if self._writer is None:
             return
-        entries, blobs = message_entries(messages, usage)
+        entries, images = message_entries(messages, usage)
         for entry in entries:
             if entry["message"]["role"] == "user":
                 entry["by"] = "run"  # the user of the session did not write it
         if entries:
             entries[0].update(extra or {})
-        self._writer.write(entries, blobs)
+        self._writer.write(entries, {**images, **(blobs or {})})
         self._messages_written += len(messages)
 
     def note_view(self, view: Mapping[str, Any]) -> None:
@@ -261,7 +273,7 @@ class Turn:
         if isinstance(event, ReplyFinished):
             self.add(event.adds, event.reply.usage, _of_reply(event.reply))
         elif isinstance(event, ToolFinished):
-            self.add(event.adds, extra={"ends": True} if event.ends_run else {})
+            self.add(event.adds, None, *_of_result(event))
         elif event.adds:
             self.add(event.adds)
         elif isinstance(event, ToolStarted) and not event.read_only:
@@ -290,6 +302,13 @@ def _of_reply(reply: Reply) -> dict[str, Any]:
     if reason in STOP_NOTES and stop_reason(reply.message) == reason:
         return {**made, "stopped": reason}
     return {**made, "finish_reason": reason} if is_broken_off(reason) else made
+
+
+def _of_result(event: ToolFinished) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What the entry of a result says of it, and the texts of its sources."""
+    sources, texts = stored(event.record.sources)
+    made: dict[str, Any] = {"ends": True} if event.ends_run else {}
+    return {**made, "sources": sources} if sources else made, texts
 
 
 def _digest(content: object) -> str:

@@ -1,10 +1,13 @@
 """The writer of a session while it is locked."""
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from agentkit.event import OpenCall
+from agentkit.evidence.history import restored
 from agentkit.history.given import storable_messages
 from agentkit.limits import Usage
 from agentkit.message import Message
@@ -54,6 +57,18 @@ class Writer:
         found = [] if place is None else self.entries(place, 1)
         return (place, found[0].value) if place is not None and found else None
 
+    def sources(self) -> Iterator[Any]:
+        """What the entries of the session have of sources; see `agentkit.evidence.history.restored`."""
+        for text in self._store._read(self.id, 0):
+            if '"sources"' in text:
+                with suppress(ValueError, AttributeError):
+                    yield json.loads(text).get("sources")
+
+    def text(self, digest: str) -> str | None:
+        """A text that is stored, by its SHA-256; None when it is not."""
+        data = self._store._blob(self.id, digest)
+        return None if data is None else data.decode("utf-8", "replace")
+
     def mark(self, name: str) -> int | None:
         """The number of the entry that has a mark; see `agentkit.sessions.log.Marks`."""
         return self._store._mark(self.id, name)
@@ -62,6 +77,19 @@ class Writer:
         """Append messages, all or none; those of other programs in OpenAI's form. usage: what the first of them
         took."""
         self.write(*message_entries(storable_messages(messages), usage))
+
+    def append_copies(
+        self, messages: Sequence[Message], sources: Sequence[Any], text: Callable[[str], bytes | None]
+    ) -> None:
+        """Append the messages of another session. sources: what the entry of each has of sources. text: returns one of
+        their texts, by its SHA-256."""
+        entries, blobs = message_entries(messages)
+        for entry, records in zip(entries, sources, strict=True):
+            if records:
+                entry["sources"] = records
+                digests = [digest for kept in restored(records) for digest in kept.texts]
+                blobs |= {digest: found for digest in digests if (found := text(digest)) is not None}
+        self.write(entries, blobs)
 
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:
         """Record that a call that is not read-only is about to run."""

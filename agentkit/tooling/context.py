@@ -3,13 +3,14 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from agentkit._text import short_repr
 from agentkit.errors import ArgumentsError, ConfigurationError
 from agentkit.event import Result, T
+from agentkit.evidence.sources import Sources
 from agentkit.limits import Budget
 from agentkit.message import Message, Prompt
 from agentkit.tooling.arguments import schema_reader
@@ -83,6 +84,7 @@ class Context(Generic[D]):
     without a tool that has no timeout of its own. closing: with what another thread closes the run. hooks: what stands
     around its tool calls, and those of the agents that run inside of it. tools: those of the run, to add others.
     answer: what a person has answered to the question of this call (see `ask`), as it was given; None: nothing.
+    sources: the numbered sources of the run, to add one (see `source`).
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -100,6 +102,7 @@ class Context(Generic[D]):
     hooks: CallHooks = field(default_factory=CallHooks, repr=False, compare=False)
     tools: RunTools = field(default_factory=RunTools, repr=False, compare=False)
     answer: Any = field(default=None, repr=False, compare=False)
+    sources: Sources = field(default_factory=Sources, repr=False, compare=False)
 
     @property
     def cancelled(self) -> bool:
@@ -147,6 +150,24 @@ class Context(Generic[D]):
             return schema_reader(schema, "answer", has_effect=True)(written)[0]
         except ArgumentsError as error:
             raise QuestionAsked(replace(question, problem=str(error))) from None
+
+    def source(
+        self, address: str, title: str = "", text: str = "", *, read: bool = True, also: Iterable[str] = ()
+    ) -> int:
+        """Add a source of what the tool returns, such as a page that it has read, and return its number. The model is
+        told to cite it by that, such as [3], and the answer is checked against its text (`result.citations`).
+
+        address: its URL, path or name, by which it has the same number in the whole session. text: all that was read of
+        it, of which the result may show a part. read: False for one that was only found, such as a hit of a search;
+        text is its snippet then. also: other addresses of it, such as one that was redirected. Write the number into
+        the result as it is: [{number}] in front of what comes from it. A source that the result does not name is listed
+        behind it. The number is final when the call is answered, and not to be kept elsewhere.
+
+        Raises ValueError for an address that is empty.
+        """
+        if not isinstance(address, str) or not address.strip():
+            raise ValueError("ctx.source(address): name the URL, the path or the name of the source")
+        return self.sources.add(address, title, text, read=read, also=also)
 
     @property
     def can_stop(self) -> bool:

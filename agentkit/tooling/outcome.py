@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentkit.errors import ArgumentsError
+from agentkit.evidence.source import Source
+from agentkit.evidence.sources import Sources
 from agentkit.message import Image
 from agentkit.tooling.questions import Question
 
@@ -14,7 +16,7 @@ class Outcome:
     took, whether it ends the run. shown: of a text that was cut, how many characters the model is sent. whole: the
     whole text then. note: what is to follow a text that may still be cut. error: the name of the class of the exception
     that made it fail, "" when there was none. question: what it asks a person before it can end. value: what the tool
-    returned, as it is."""
+    returned, as it is. sources: what it has found or read."""
 
     text: str
     images: tuple[Image, ...] = ()
@@ -27,11 +29,13 @@ class Outcome:
     error: str = ""
     question: Question | None = None
     value: Any = field(default=None, repr=False, compare=False)
+    sources: tuple[Source, ...] = field(default=(), repr=False)
 
     @property
     def size(self) -> int:
         """Characters and bytes together."""
-        return len(self.text) + len(self.whole) + sum(len(image.data) for image in self.images)
+        size = len(self.text) + len(self.whole) + sum(len(image.data) for image in self.images)
+        return size + sum(len(text) for source in self.sources for text in source.texts)
 
     def with_note(self, note: str) -> "Outcome":
         """The same with a note at the end of the text."""
@@ -43,6 +47,14 @@ class Outcome:
             return replace(self, text=self.text + self.note, note="") if self.note else self
         text = self.text[:limit] + _note_of_cut(limit, len(self.text)) + self.note
         return replace(self, text=text, shown=limit, whole=self.text, note="")
+
+    def settled(self, sources: Sources) -> "Outcome":
+        """The same with the numbers that its sources have in the run."""
+        if not self.sources:
+            return self
+        it = self.uncut()
+        (text, note), given = sources.settled((it.text, it.note), it.sources)
+        return replace(it, text=text, note=note, sources=given).cut(self.shown if self.whole else None)
 
     def uncut(self) -> "Outcome":
         """The same with the whole text."""

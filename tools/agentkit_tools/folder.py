@@ -16,8 +16,8 @@ from agentkit_tools.cutting import cut_for
 from agentkit_tools.file_text import FileText, read_file
 from agentkit_tools.file_text.kinds import WITHOUT_TEXT
 from agentkit_tools.files import Folder, State, content_of
-from agentkit_tools.library import Contents, Hit, Library, cache_file
-from agentkit_tools.reader_process import NO_RUN
+from agentkit_tools.library import Contents, Document, Hit, Library, cache_file
+from agentkit_tools.reader_process import NO_RUN, numbering
 from agentkit_tools.results import (
     MAX_QUERIES,
     MAX_SOURCES,
@@ -146,9 +146,15 @@ class _Documents:
                 found |= {each.path: each for each in hits if each.path not in found}
                 if not hits:
                     without.append(no_results(query))
+        sources = numbering(context)
         blocks = [
-            hit(number, each.title, each.path, shortened(each.passage, SNIPPET))
-            for number, each in enumerate(found.values(), 1)
+            hit(
+                sources.source(each.path, each.title, each.passage),
+                each.title,
+                each.path,
+                shortened(each.passage, SNIPPET),
+            )
+            for each in found.values()
         ]
         notes = over_limit(len(queries), MAX_QUERIES, "queries were searched")
         return combined(
@@ -169,13 +175,15 @@ class _Documents:
             missing = [_unknown(path, contents) for path, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
-        blocks = [
-            block(document.path, document.title, cut_for(document.text, goal, self._max_characters, context) or NO_TEXT)
-            for _, document in found
-            if document is not None
-        ]
+        sources = numbering(context)
+        blocks = [self._block(each, goal, context, sources) for _, each in found if each is not None]
         notes = [f"({each})" for each in missing]
         return combined(blocks, notes + over_limit(len(paths), MAX_SOURCES, "documents were read"))
+
+    def _block(self, document: Document, goal: str, context: Context[Any], sources: Context[Any]) -> str:
+        text = cut_for(document.text, goal, self._max_characters, context) or NO_TEXT
+        number = sources.source(document.path, document.title, document.text)
+        return block(number, document.path, document.title, text)
 
     def _as_in_hits(self, path: str) -> str:
         """The path as a search returns it. It is only looked up, never opened."""

@@ -37,6 +37,12 @@ WITHOUT_PROCESS = 10_000_000
 NO_RUN = Context[Any]()
 """For reading outside of a run."""
 
+
+def numbering(context: Context[Any]) -> Context[Any]:
+    """The context by which the sources of one call are numbered: outside of a run each call counts anew."""
+    return Context() if context is NO_RUN else context
+
+
 _POLL = 0.05
 
 

@@ -25,16 +25,14 @@ def checked_queries(query: Iterable[str]) -> list[str]:
 
 
 def hit(number: int, title: str, source: str, snippet: str) -> str:
-    """Returns the text of one search result."""
+    """Returns the text of one search result. number: of the source in the run."""
     text = without_forged_sources(shortened(snippet, SNIPPET))
     return f"[{number}] {shortened(title, TITLE) or source}\nsource: {source}\n{text}".rstrip()
 
 
-def block(source: str, title: str, text: str) -> str:
+def block(number: int, source: str, title: str, text: str) -> str:
     """Returns the text of one source that was read."""
-    name = shortened(title, TITLE)
-    head = f"source: {source}" + (f"\ntitle: {name}" if name else "")
-    return f"{head}\n\n{without_forged_sources(text)}"
+    return f"[{number}] {shortened(title, TITLE) or source}\nsource: {source}\n\n{without_forged_sources(text)}"
 
 
 def combined(blocks: Sequence[str], notes: Sequence[str]) -> str:

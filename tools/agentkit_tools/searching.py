@@ -8,10 +8,11 @@ from pickle import PicklingError
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from agentkit import ConfigurationError, Tool, ToolError, tool
+from agentkit import ConfigurationError, Context, Tool, ToolError, tool
 from agentkit_tools.engines import duckduckgo
 from agentkit_tools.parallel import in_parallel
 from agentkit_tools.providers import SERVICES, Hit, Provider, SearchFailed, over_http
+from agentkit_tools.reader_process import NO_RUN, numbering
 from agentkit_tools.results import MAX_QUERIES, checked_queries, combined, hit, no_results, over_limit, shortened
 
 NAMES = ("ddgs", *SERVICES)
@@ -50,7 +51,11 @@ class _Search:
         self._arguments = (provider, api_key, base_url, results, patience)
         self._fixed = _provider(provider, api_key, base_url, os.environ) if provider else None
 
-    def search(self, query: Annotated[list[str], "Search queries; several are searched in parallel."]) -> str:
+    def search(
+        self,
+        query: Annotated[list[str], "Search queries; several are searched in parallel."],
+        context: Context = NO_RUN,
+    ) -> str:
         """The tool `search`."""
         _, api_key, base_url, results, patience = self._arguments
         queries = checked_queries(query)
@@ -60,7 +65,8 @@ class _Search:
         reasons = list(dict.fromkeys(_reason(each) for each in found if isinstance(each, Exception)))
         if all(isinstance(each, Exception) for each in found):
             raise ToolError(f"the search failed: {'; '.join(reasons)}.")
-        return _combined(searched, found, over_limit(len(queries), MAX_QUERIES, "queries were searched"))
+        notes = over_limit(len(queries), MAX_QUERIES, "queries were searched")
+        return _combined(searched, found, notes, numbering(context))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A key from the environment is read again where it is loaded."""
@@ -103,7 +109,9 @@ def _provider(name: str, api_key: str | None, base_url: str | None, environment:
     return over_http(service, address, key)
 
 
-def _combined(searched: Sequence[str], found: Sequence[list[Hit] | Exception], notes: Sequence[str]) -> str:
+def _combined(
+    searched: Sequence[str], found: Sequence[list[Hit] | Exception], notes: Sequence[str], context: Context
+) -> str:
     """Returns the hits of all queries, each page once, with notes on the queries that failed or found nothing."""
     hits: dict[str, Hit] = {}
     without = []
@@ -116,11 +124,12 @@ def _combined(searched: Sequence[str], found: Sequence[list[Hit] | Exception], n
             without.append(_without_pages(query) if result else no_results(query))
         for page, each in pages:
             hits.setdefault(page, each)
-    blocks = [
-        hit(number, _cleaned(each.title), _address(each.url), _cleaned(each.snippet))
-        for number, each in enumerate(hits.values(), 1)
-    ]
-    return combined(blocks, [*without, *notes])
+    return combined([_block(each, context) for each in hits.values()], [*without, *notes])
+
+
+def _block(found: Hit, context: Context) -> str:
+    title, address, snippet = _cleaned(found.title), _address(found.url), _cleaned(found.snippet)
+    return hit(context.source(address, title, snippet, read=False), title, address, snippet)
 
 
 def _without_pages(query: str) -> str:

@@ -1,7 +1,7 @@
 """Reads web pages: the tool `visit`."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from agentkit_tools.page_reader import LIMITS, SECONDS, PageReader
 from agentkit_tools.page_text import Readable, readable
 from agentkit_tools.parallel import in_parallel
 from agentkit_tools.politeness import Visit
-from agentkit_tools.reader_process import NO_RUN
+from agentkit_tools.reader_process import NO_RUN, numbering
 from agentkit_tools.results import MAX_SOURCES, block, combined, over_limit
 from agentkit_tools.unreadable import UnreadableError
 from agentkit_tools.walls import HEAD, wall_of
@@ -83,15 +83,17 @@ class _Visitor:
         if not addresses:
             raise ToolError("url is empty: provide the address of at least one page.")
         seconds = self.timeout + READING + (0.0 if self.reader is None else SECONDS)
-        return _visited(addresses, lambda address: self._read(address, goal, context), seconds)
+        pages = in_parallel(lambda address: self._read(address, goal, context), addresses[:MAX_SOURCES], seconds)
+        return _shown(addresses, pages, numbering(context))
 
-    def _read(self, address: str, goal: str, context: Context) -> str:
+    def _read(self, address: str, goal: str, context: Context) -> "_Read":
         page = Visit(self._get, self.robots, self.timeout).page(address)
         found = _without_walls(page, context)
         notes = [f"[… the page is longer than {self.max_bytes:,} bytes and was truncated]"] if page.truncated else []
         if page.incomplete:
             notes.append("[… the page was broken off or damaged on its way: this is what could be read of it]")
-        return "\n\n".join([block(page.url, found.title, self._text(page, found, goal, context)), *notes])
+        shown = "\n\n".join([self._text(page, found, goal, context), *notes])
+        return _Read(page.url, found.title, found.text, shown)
 
     def _text(self, page: Page, found: Readable, goal: str, context: Context) -> str:
         if self.reader is not None and found.text:
@@ -102,6 +104,16 @@ class _Visitor:
         at = (cache_folder() / "pages.sqlite3" if self.cache else None) if isinstance(self.cache, bool) else self.cache
         chosen = {"max_bytes": self.max_bytes, "allow": self.allow, "cache": at, "truncate": True}
         return fetch(url, **{**chosen, **options})
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A page that was read. shown: what the model is sent of its text."""
+
+    url: str
+    title: str
+    text: str
+    shown: str
 
 
 class _WallError(UnreadableError):
@@ -124,17 +136,19 @@ def _beginning(content: bytes) -> bytes:
     return content if len(content) <= 4 * HEAD else content[: 4 * HEAD].rpartition(b"<")[0]
 
 
-def _visited(addresses: Sequence[str], read: Callable[[str], str], seconds: float) -> str:
-    """Reads the pages in parallel and notes those that failed. Raises ToolError when all failed."""
-    visited = addresses[:MAX_SOURCES]
-    pages = in_parallel(read, visited, seconds)
-    failed = [
-        _reason(address, page) for address, page in zip(visited, pages, strict=True) if isinstance(page, Exception)
-    ]
-    if len(failed) == len(pages):
+def _shown(addresses: Sequence[str], pages: Sequence[_Read | Exception], context: Context) -> str:
+    """Returns the pages, and notes on those that failed. Raises ToolError when all failed."""
+    blocks, failed = [], []
+    for address, page in zip(addresses, pages, strict=False):
+        if isinstance(page, Exception):
+            failed.append(_reason(address, page))
+            continue
+        number = context.source(page.url, page.title, page.text, also=[address])
+        blocks.append(block(number, page.url, page.title, page.shown))
+    if not blocks:
         raise ToolError(" ".join(failed))
     notes = [f"({reason})" for reason in failed] + over_limit(len(addresses), MAX_SOURCES, "pages were read")
-    return combined([page for page in pages if isinstance(page, str)], notes)
+    return combined(blocks, notes)
 
 
 def _reason(address: str, error: Exception) -> str:

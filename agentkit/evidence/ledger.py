@@ -1,0 +1,132 @@
+"""The numbered sources of a run, as they are kept."""
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from agentkit.evidence.source import Source
+
+MAX_TEXT = 500_000
+"""Maximum characters that are kept of one text."""
+MAX_TEXTS = 8
+"""How many versions of a source are kept: the last ones."""
+MAX_ADDRESS = 2_000
+MAX_TITLE = 500
+_SCHEME = re.compile(r"https?://(?:www\.)?([^/?#\s]+)([^\s#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
+
+
+def digest_of(text: str) -> str:
+    """The SHA-256 of a text, in hexadecimal digits."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def key_of(address: str) -> str:
+    """What the addresses of one source have in common: of a URL without scheme, "www.", fragment and last slash."""
+    found = _SCHEME.fullmatch(address.strip())
+    return address.strip() if found is None else f"{found[1].lower()}{found[2].rstrip('/')}"
+
+
+@dataclass
+class Kept:
+    """A source as it is kept. texts: by their SHA-256; None for one that is stored elsewhere."""
+
+    number: int
+    address: str
+    title: str = ""
+    read: bool = False
+    at: str = ""
+    also: tuple[str, ...] = ()
+    texts: dict[str, str | None] = field(default_factory=dict)
+
+
+class Ledger:
+    """Sources by their numbers; thread-safe.
+
+    keeps: whether their texts are kept. load: returns a text that is stored, by its SHA-256; None when it is not.
+    earlier: returns the sources of earlier runs; it is called when the first one is asked for.
+    """
+
+    def __init__(
+        self,
+        keeps: bool = True,
+        load: Callable[[str], str | None] = lambda digest: None,
+        earlier: Callable[[], Iterable[Kept]] = tuple,
+    ) -> None:
+        self.keeps = keeps
+        self._load = load
+        self._earlier: Callable[[], Iterable[Kept]] | None = earlier
+        self._lock = threading.RLock()
+        self._known: dict[int, Kept] = {}
+        self._numbers: dict[str, int] = {}
+        self._next = 1
+
+    def note(self, source: Source) -> int:
+        """Add a source as it was found, whatever its number there, and return the number that it has here."""
+        also = tuple(each[:MAX_ADDRESS] for each in source.also[:MAX_TEXTS])
+        keys = [key_of(each) for each in (source.address[:MAX_ADDRESS], *also)]
+        with self._lock:
+            self._restore()
+            number = next((self._numbers[key] for key in keys if key in self._numbers), self._next)
+            kept = self._known.setdefault(number, Kept(number, source.address[:MAX_ADDRESS]))
+            kept.also = tuple(dict.fromkeys((*kept.also, *also)))[:MAX_TEXTS]
+            self._next = max(self._next, number + 1)
+            self._merge(kept, source)
+            for key in keys:
+                self._numbers.setdefault(key, number)
+        return number
+
+    def _merge(self, kept: Kept, source: Source) -> None:
+        texts = [text[:MAX_TEXT] for text in source.texts if text] if self.keeps else []
+        if source.read and not kept.read:
+            kept.texts = {}  # what is read counts, no longer the snippet
+        if source.read or not kept.read:
+            kept.address = source.address[:MAX_ADDRESS] or kept.address
+            kept.title = " ".join(source.title[:MAX_TITLE].split()) or kept.title
+            kept.at = source.at or kept.at
+            for text in texts:
+                digest = digest_of(text)
+                kept.texts.pop(digest, None)
+                kept.texts[digest] = text
+            while len(kept.texts) > MAX_TEXTS:
+                del kept.texts[next(iter(kept.texts))]
+        kept.read = kept.read or source.read
+
+    def _restore(self) -> None:
+        earlier, self._earlier = self._earlier, None
+        for kept in earlier() if earlier is not None else ():
+            self._add_earlier(kept)
+
+    def _add_earlier(self, kept: Kept) -> None:
+        """Add a source of an earlier run under the number that it has; one whose number another has is left out."""
+        known = self._known.get(kept.number)
+        if known is not None:
+            if key_of(known.address) != key_of(kept.address):
+                return
+            texts = kept.texts if kept.read and not known.read else {**known.texts, **kept.texts}
+            kept = replace(kept, read=known.read or kept.read, texts=dict(list(texts.items())[-MAX_TEXTS:]))
+        self._known[kept.number] = kept
+        self._next = max(self._next, kept.number + 1)
+        for address in (kept.address, *kept.also):
+            self._numbers.setdefault(key_of(address), kept.number)
+
+    def get(self, number: int) -> Source | None:
+        """The source of a number, with its texts; None when there is none."""
+        with self._lock:
+            self._restore()
+            kept = self._known.get(number)
+            if kept is None:
+                return None
+            for digest, text in kept.texts.items():
+                if text is None:
+                    kept.texts[digest] = self._load(digest) or ""
+            texts = tuple(text for text in kept.texts.values() if text)
+            return Source(kept.number, kept.address, kept.title, kept.read, kept.at, kept.also, texts)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers that there are."""
+        with self._lock:
+            self._restore()
+            return sorted(self._known)

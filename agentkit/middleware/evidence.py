@@ -1,0 +1,59 @@
+"""Final answers that their sources don't support: the model is told once (`evidence="ask again"`)."""
+
+from contextlib import closing
+from dataclasses import replace
+
+from agentkit._text import cut
+from agentkit.backend import Backend, ReplyStream, Request
+from agentkit.event import Reply
+from agentkit.evidence.citation import Citation
+from agentkit.executor import Executor
+from agentkit.limits import Budget
+from agentkit.message import INVALID_ANSWER, Message, user
+from agentkit.middleware.base import Middleware
+from agentkit.middleware.text_answer import TextAnswer
+from agentkit.running.cited_answers import citations_of, relevant
+
+MAX_NAMED = 10
+"""How many sentences the model is told of."""
+MAX_SENTENCE = 300
+"""Maximum characters of one that it is told."""
+
+
+class SupportedAnswers(Middleware):
+    """Wraps any backend for one run."""
+
+    def __init__(self, backend: Backend, executor: Executor, budget: Budget) -> None:
+        super().__init__(backend)
+        self._executor = executor
+        self._budget = budget
+        self._has_asked = False
+
+    def reply(self, request: Request) -> ReplyStream:
+        """See `agentkit.backend.Backend.reply`."""
+        with closing(self.backend.reply(request)) as deltas:
+            for delta in deltas:
+                yield self._asked_again(delta) if isinstance(delta, Reply) else delta
+
+    def _asked_again(self, reply: Reply) -> Reply:
+        is_final = not reply.message.get("tool_calls") and not reply.then
+        if self._has_asked or not is_final or self._budget.ending is not None:
+            return reply
+        text = TextAnswer().output([reply.message], None)
+        sources = relevant(text, self._executor.context.sources, self._executor.given_sources)
+        wrong = [each for each in citations_of(text, sources) if each.verdict in ("not found", "no source")]
+        if not wrong:
+            return reply
+        self._has_asked = True
+        return replace(reply, then=(_complaint(wrong),))
+
+
+def _complaint(wrong: list[Citation]) -> Message:
+    named = [f'- "{cut(" ".join(each.sentence.split()), MAX_SENTENCE)}": {each.reason}' for each in wrong[:MAX_NAMED]]
+    more = [f"- and {len(wrong) - MAX_NAMED} more"] if len(wrong) > MAX_NAMED else []
+    lines = "\n".join(["these sentences are not backed by the sources:", *named, *more])
+    what = (
+        "Look again in the sources, correct or leave out what they don't say, cite each statement by the number of a "
+        "source that you have read, and write the whole answer again."
+    )
+    return user(f"{INVALID_ANSWER}{lines}\n{what}")
