@@ -1,5 +1,5 @@
-"""The command line: `agentkit ask`, `chat`, `research`, `sessions`, `replay`, `trace`, `models`, `keys`, `config`, `tools`,
-`plugins`, `doctor`, `mqtt`, `mcp`, `mcp-serve`, `serve`, and commands of other packages."""
+"""The command line: `agentkit ask`, `chat`, `research`, `sessions`, `replay`, `trace`, `models`, `keys`, `config`,
+`tools`, `plugins`, `doctor`, `mqtt`, `mcp`, `mcp-serve`, `serve`, and commands of other packages."""
 
 import difflib
 import itertools

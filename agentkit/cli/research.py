@@ -13,8 +13,8 @@ from agentkit import AgentkitError, ConfigurationError, LimitError, Limits, Sess
 from agentkit.cli.mcp_inputs import mcp_input
 from agentkit.cli.options import DocsOption, HookOption, McpOption, ModelOption, QuietOption, ToolOption
 from agentkit.cli.prompt import prompt_of
-from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.research_progress import ResearchProgress
+from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.record import error_record
 from agentkit.research import Report
@@ -43,7 +43,9 @@ def research(
     ] = None,
     model: ModelOption = None,
     docs: DocsOption = None,
-    web: Annotated[bool, typer.Option("--web/--no-web", help="Search the web; --no-web: only what else is given.")] = True,
+    web: Annotated[
+        bool, typer.Option("--web/--no-web", help="Search the web; --no-web: only what else is given.")
+    ] = True,
     tool: ToolOption = None,
     hook: HookOption = None,
     mcp: McpOption = None,
@@ -63,7 +65,9 @@ def research(
     ] = False,
     sub_questions: Annotated[int, typer.Option("--sub-questions", min=1, max=20, help="How many at most.")] = 7,
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=32, help="Sub-questions at a time.")] = 3,
-    max_turns: Annotated[int, typer.Option("--max-turns", min=1, help="Model replies for a sub-question at most.")] = 100,
+    max_turns: Annotated[
+        int, typer.Option("--max-turns", min=1, help="Model replies for a sub-question at most.")
+    ] = 100,
     steps: Annotated[int | None, typer.Option("--steps", min=0, help="Tool calls in all at most.")] = None,
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens in all at most.")] = None,
     max_cost: Annotated[float | None, typer.Option("--max-cost", min=0, help="Cost in all at most.")] = None,
@@ -140,10 +144,14 @@ def _begun(words: list[str], resume: bool, store: str | None, leaving: ExitStack
     """The question, and the session that keeps the research. Raises ConfigurationError."""
     sessions = leaving.enter_context(opened(store))
     if not resume:
-        return str(prompt_of(words, [], only_question=False)), sessions[f"{PREFIX}{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"]
+        return str(prompt_of(words, [], only_question=False)), sessions[
+            f"{PREFIX}{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        ]
     name = "".join(words).strip().removeprefix(PREFIX) or latest(sessions)
     if name is None:
-        raise ConfigurationError("no research is stored that could be continued: agentkit research 'How ...?' begins one")
+        raise ConfigurationError(
+            "no research is stored that could be continued: agentkit research 'How ...?' begins one"
+        )
     try:
         session = sessions[f"{PREFIX}{name}"]
         if not state_of(session).question:

@@ -16,6 +16,9 @@ class ResearchProgress(Progress):
         self._open: set[int] = set()
         self._notes = 0
 
+    def __enter__(self) -> "ResearchProgress":
+        return self
+
     def begin(self, name: str, question: str) -> None:
         """Show what is researched. name: its id."""
         self._line("●", f"{in_a_line(question, MAX_DISPLAY)}  ({name})", "bold cyan")

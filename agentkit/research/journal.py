@@ -77,7 +77,7 @@ class State:
 
 
 class Journal:
-    """Writes the state; shared by threads. writer: of a session; None keeps nothing. usage: what the run has taken so far."""
+    """Writes the state; shared by threads. writer: of a session; None keeps nothing. usage: what the run has taken."""
 
     def __init__(self, writer: Writes | None, state: State) -> None:
         self.state = state

@@ -2,23 +2,20 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
+from agentkit.research.findings import Findings, sentences_checked
 from agentkit.research.marks import behind_marks
 from agentkit.research.writing import as_heading
-
-if TYPE_CHECKING:
-    from agentkit.research.report import Report
 
 MARK = "⚠"
 _CODE = re.compile(r"(```[^`]*```|`[^`\n]{1,1000}`)")
 _ELEMENT = re.compile(r"(?<!\\)<(?=[A-Za-z/!?])")
 
 
-def markdown(report: "Report") -> str:
+def markdown(report: Findings) -> str:
     """The question, the text with a mark behind each sentence that is not supported, what the check found, the
     references."""
     parts = [f"# {as_heading(report.question)}", *(f"> {' '.join(each.split())}" for each in report.remarks)]
@@ -59,10 +56,8 @@ def in_words(citation: Citation) -> str:
     return f"no source [{citation.source}]"
 
 
-def check_in_words(report: "Report") -> str:
+def check_in_words(report: Findings) -> str:
     """How many sentences are supported."""
-    from agentkit.research.report import sentences_checked
-
     sentences = sentences_checked(report.citations)
     if not sentences:
         return ""

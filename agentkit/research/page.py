@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
@@ -18,10 +18,8 @@ from agentkit.evidence.citation import Citation
 from agentkit.evidence.marks import marks
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
+from agentkit.research.findings import Findings
 from agentkit.research.marks import behind_marks
-
-if TYPE_CHECKING:
-    from agentkit.research.report import Report
 
 FOLDER = Path(__file__).parent
 LONG = 4
@@ -44,10 +42,11 @@ SYMBOLS = {"weak": "~", "not found": "✗", "no source": "?"}
 BEGIN, END, MARK, STOP = "\ue000", "\ue001", "\ue002", "\ue003"
 """In the Markdown, before it is rendered: a sentence with a verdict (BEGIN, its number, STOP ... END) and a mark (MARK,
 its number, STOP). The text itself has no such characters (`agentkit.research.report.clean`)."""
+_UNKNOWN = re.compile(r"\[\?\]")
 _PLACES = re.compile(f"({BEGIN}\\d+{STOP}|{END}|{MARK}\\d+{STOP})")
 
 
-def page(report: "Report") -> str:
+def page(report: Findings) -> str:
     """The page."""
     style = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))
     body = _Body(report)
@@ -81,7 +80,13 @@ def _language(text: str) -> str:
         return "ja"
     if re.search("[\uac00-\ud7af]", text):
         return "ko"
-    return "zh" if re.search("[\u4e00-\u9fff]", text) else "und" if re.search("[^\x00-\u024f\u2000-\u206f]", text) else "en"
+    return (
+        "zh"
+        if re.search("[\u4e00-\u9fff]", text)
+        else "und"
+        if re.search("[^\x00-\u024f\u2000-\u206f]", text)
+        else "en"
+    )
 
 
 def _counts(citations: Sequence[Citation]) -> dict[str, int]:
@@ -153,7 +158,7 @@ class _Reference:
 class _Body:
     """The text of a report as HTML. headings: (level, id, text) of each."""
 
-    def __init__(self, report: "Report") -> None:
+    def __init__(self, report: Findings) -> None:
         self._report = report
         self._sources = {each.number: each for each in report.sources}
         self._sentences: list[str] = []
@@ -193,18 +198,20 @@ class _Body:
 
     def _marks_of(self, text: str, spans: dict[tuple[int, int], list[Citation]]) -> list[tuple[int, int, str]]:
         """Where marks stand, and what stands there instead."""
+        found: list[tuple[int, int, tuple[int | None, ...]]] = []
+        found += [(mark.start, mark.end, mark.numbers) for mark in marks(text, self._sources)]
+        found += [(each.start(), each.end(), (None,)) for each in _UNKNOWN.finditer(text)]
         made = []
-        for mark in marks(text, self._sources):
-            places = []
-            for number in mark.numbers:
-                citation, source = _at(spans, mark.start, number), self._sources.get(number)
+        for begin, end, numbers in sorted(found):
+            places = ""
+            for number in numbers:
+                source = None if number is None else self._sources.get(number)
+                citation = _at(spans, begin, number)
                 self.marks.append(_Mark(len(self.marks) + 1, number if source else None, citation, source))
-                places.append(f"{MARK}{len(self.marks) - 1}{STOP}")
-            made.append((mark.start - (text[mark.start - 1 : mark.start] == " "), mark.end, "".join(places)))
-        for found in re.finditer(r"\[\?\]", text):
-            self.marks.append(_Mark(len(self.marks) + 1, None, _at(spans, found.start(), None), None))
-            made.append((found.start() - (text[found.start() - 1 : found.start()] == " "), found.end(), f"{MARK}{len(self.marks) - 1}{STOP}"))
-        return sorted(made)
+                places += f"{MARK}{len(self.marks) - 1}{STOP}"
+            has_space = begin > 0 and text[begin - 1] == " "
+            made.append((begin - has_space, end, places))
+        return made
 
     def _text(self, tokens: Any, index: int, options: Any, environment: Any) -> str:
         return self._placed(tokens[index].content)

@@ -62,7 +62,7 @@ class Work:
     tools: Sequence[AnyTool]
     context: Context
     journal: Journal
-    report: Callable[[ResearchEvent], None]
+    report: Callable[[ResearchEvent], object]
     tokens: int
     turns: int
     hooks: Sequence[Hook] = ()
@@ -206,7 +206,9 @@ def note_tool(take: Callable[[str], bool]) -> Tool[..., str]:
         numbers = numbers_cited(text, context.sources.as_mapping())
         unknown = [number for number in numbers if context.sources.get(number) is None]
         if not numbers:
-            raise ToolError("this note cites no source, so it is not kept: put the number, such as [3], behind each fact")
+            raise ToolError(
+                "this note cites no source, so it is not kept: put the number, such as [3], behind each fact"
+            )
         if unknown:
             named = ", ".join(f"[{number}]" for number in unknown)
             raise ToolError(f"there is no source {named}: cite the numbers that your tools have given")

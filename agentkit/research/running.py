@@ -16,13 +16,14 @@ from agentkit.evidence.sources import Sources
 from agentkit.hooks import Hook
 from agentkit.limits import Budget, Limits
 from agentkit.middleware.pricing import ModelPrices
+from agentkit.research.assembling import assembled
 from agentkit.research.bibliography import bibliography
 from agentkit.research.crew import Inbox, worked
 from agentkit.research.events import Planned, ResearchEvent
 from agentkit.research.journal import Journal, opened, shown_id
 from agentkit.research.limits import for_reading, left, reached
 from agentkit.research.plan import plan_of
-from agentkit.research.report import Report, assembled
+from agentkit.research.report import Report
 from agentkit.research.researcher import UNFINISHED, Researcher, Work
 from agentkit.research.writing import WRITER, Draft, Group, Writer, left_out, notes_as_sections
 from agentkit.running.agent_tools import AnyTool
@@ -37,7 +38,7 @@ ALSO = "Also noted"
 """The heading above the notes with a source that the model's text does not cite."""
 NOTHING = "Nothing was found: no source that was read answers the question."
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
-UNFINISHED_WORK = "The work on {count} of {all} sub-questions has not ended ({why}). agentkit research --resume goes on."
+UNFINISHED_WORK = "The work on {count} of {all} sub-questions has not ended ({why}). It can be resumed."
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agentkit.agent import Agent
 from agentkit.errors import AgentkitError
 from agentkit.event import Result
 from agentkit.limits import Limits
+from agentkit.net.overflow import too_long
 from agentkit.research.events import ResearchEvent, Writing
 from agentkit.research.journal import Journal, digest_of
 from agentkit.research.marks import numbers_cited, without_marks
@@ -38,6 +39,8 @@ PART_FAILED = "Part {part} has the notes as they were taken: {why}."
 CUT_OFF = "The model's text was cut off ({why})."
 NOTES_SHARE = 0.5
 """The part of a request that notes take."""
+_COMPLETE = re.compile(r"(?:[.!?。！？|]|\])[\"'”»)*_]{0,5}\s*$")
+_SENTENCE_END = re.compile(r"[.!?。！？][\"'”»)]{0,3}(?:\s?\[\d[\d, ]{0,40}\]){0,9}(?=\s|$)|\[\d[\d, ]{0,40}\]")
 _LIST_OF_SOURCES = re.compile(
     r"^[ \t]{0,3}(?:#{1,6}[ \t]*|\*\*|__)?(?:sources|references|reference list|bibliography|works cited|citations"
     r"|quellen(?:verzeichnis)?|literatur(?:verzeichnis)?|références|sources citées|bibliographie|fuentes|referencias"
@@ -45,6 +48,10 @@ _LIST_OF_SOURCES = re.compile(
     r"[ \t]*(?:\*\*|__)?[ \t]*:?[ \t]*(?:\*\*|__)?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
+
+
+class _TooLongError(Exception):
+    """The server has rejected a request as too long."""
 
 
 @dataclass
@@ -70,12 +77,21 @@ class Writer:
     agent: Agent
     context: Context
     journal: Journal
-    report: Callable[[ResearchEvent], None]
+    report: Callable[[ResearchEvent], object]
     tokens: int
 
     def draft(self, question: str, groups: Sequence[Group]) -> Draft:
         """The text of the whole report. What the model does not write has the notes instead, and a remark."""
-        parts = parts_of(groups, int(self.tokens * NOTES_SHARE * BYTES_PER_TOKEN))
+        for part in (1, 2, 4, 8):
+            writer = replace(self, tokens=max(1_000, self.tokens // part))
+            try:
+                return writer._draft(question, groups)
+            except _TooLongError as error:
+                why = str(error)
+        return Draft(notes_as_sections(groups), [FAILED.format(why=why)])
+
+    def _draft(self, question: str, groups: Sequence[Group]) -> Draft:
+        parts = parts_of(groups, self._room)
         if not parts:
             return Draft("")
         if len(parts) == 1:
@@ -133,6 +149,8 @@ class Writer:
                 if stopped != "length" or not result.output.strip():
                     break
         except (AgentkitError, APIError) as error:
+            if too_long(error) is not None and not pieces:
+                raise _TooLongError(f"the model failed: {error}"[:300]) from error
             return whole_sentences(joined(pieces)), f"the model failed: {error}"[:300]
         if stopped in ("answer", "turns", "tokens", "cost", "tool_calls") and "".join(pieces).strip():
             return joined(pieces), ""
@@ -193,18 +211,17 @@ def joined(pieces: Sequence[str]) -> str:
     """The pieces of a text that was cut off; where one begins with what the last ended with, it stands once."""
     text = ""
     for piece in pieces:
-        least = min(12, len(piece))
-        repeated = next((size for size in range(min(200, len(piece), len(text)), least, -1) if text.endswith(piece[:size])), 0)
-        text += piece[repeated:]
+        sizes = range(min(200, len(piece), len(text)), min(12, len(piece)), -1)
+        text += piece[next((size for size in sizes if text.endswith(piece[:size])), 0) :]
     return text
 
 
 def whole_sentences(text: str) -> str:
-    """A text up to its last complete sentence or line that cites something."""
+    """A text up to its last complete sentence, or line that cites something."""
     lines = text.rstrip().split("\n")
-    while lines and not re.search(r"(?:[.!?。！？|]|\])[\"'”»)*_]*\s*$", lines[-1]):
+    while lines and not _COMPLETE.search(lines[-1][-80:]):
         last = lines.pop()
-        ends = [found.end() for found in re.finditer(r"[.!?。！？][\"'”»)]*(?:\s*\[\d[\d, ]*\])*(?=\s|$)|\[\d[\d, ]*\]", last)]
+        ends = [found.end() for found in _SENTENCE_END.finditer(last)]
         if ends:
             lines.append(last[: ends[-1]])
             break
@@ -214,7 +231,7 @@ def whole_sentences(text: str) -> str:
 def _beginnings(sections: Sequence[str], room: int) -> str:
     """As much of the sections as fits, of each alike."""
     each = room // max(1, len(sections)) // 3
-    return "\n\n".join(section if len(section) <= each else section[:each].rpartition(" ")[0] + " …" for section in sections)
+    return "\n\n".join(part if len(part) <= each else f"{part[:each].rpartition(' ')[0]} …" for part in sections)
 
 
 def left_out(text: str, groups: Sequence[Group]) -> list[Group]:

@@ -1,5 +1,6 @@
 """Requests of a researcher do not grow, and no citation is lost on the way to the report."""
 
+import itertools
 import json
 import re
 from typing import Any
@@ -8,8 +9,8 @@ from agentkit import Context, tool
 from agentkit.backend import ReplyStream, Request
 from agentkit.message import Message
 from agentkit.research import Noted, ResearchEvent, research
-from agentkit.research.notes import Note, Notebook, lines_within
 from agentkit.research.marks import numbers_cited
+from agentkit.research.notes import Note, Notebook, lines_within
 from agentkit.testing import ScriptedBackend
 from agentkit.testing.scripted import Recorded
 
@@ -85,7 +86,7 @@ def test_within_a_round_each_request_begins_with_the_bytes_of_the_one_before() -
     backend = ScriptedBackend(*[Tireless(60)] * 70)
     research("How high are they?", model=backend, tools=[visit], sub_questions=1, turns=100)
     bodies = [request.body for request in backend.requests if b"You are one of several researchers" in request.body]
-    begun_anew = sum(not after.startswith(before) for before, after in zip(bodies, bodies[1:], strict=False))
+    begun_anew = sum(not after.startswith(before) for before, after in itertools.pairwise(bodies))
     assert 0 < begun_anew < len(bodies) / 4
 
 

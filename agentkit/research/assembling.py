@@ -1,0 +1,74 @@
+"""The text of a report with the numbers of its references, compared with its sources."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from agentkit._text import visible
+from agentkit.evidence.citation import Citation
+from agentkit.evidence.ledger import key_of
+from agentkit.evidence.source import Source
+from agentkit.research.marks import numbers_cited, replaced
+
+Check = Callable[[str, Mapping[int, Source]], Sequence[Citation]]
+UNKNOWN = "[?]"
+"""What stands in the text for a number that no source has, and for a link to what was not read."""
+_LINK = re.compile(
+    r"(!?)\[([^\[\]\n]{0,300})\]\([ \t]*<?((?:[^\s()<>]|\([^\s()<>]{0,100}\)){1,2000})>?(?:[ \t][^()\n]{0,300})?\)"
+)
+_ADDRESS = re.compile(r"<?\bhttps?://[^\s<>\[\]()\"'`|]{1,2000}>?", re.IGNORECASE)
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+
+
+def assembled(text: str, known: Mapping[int, Source], check: Check) -> tuple[str, list[Citation], list[Source]]:
+    """The text with the numbers of its references, the check of its citations, and these references.
+
+    text: with the numbers of the run. known: the sources of the run. The numbers stay where they are 1, 2, 3, ...;
+    where there are gaps, the sources get the next numbers in the same order.
+    """
+    text = with_marks_for_links(clean(text), known)
+    numbers = sorted({number for number in numbers_cited(text, known) if number in known})
+    places = {number: place for place, number in enumerate(numbers, 1)}
+    text = replaced(text, lambda cited: "".join(dict.fromkeys(_mark(places.get(each)) for each in cited)), known)
+    sources = {place: replace(known[number], number=place) for number, place in places.items()}
+    return text, [each for each in check(text, sources) if _is_of_a_sentence(each, text)], list(sources.values())
+
+
+def clean(text: str) -> str:
+    """A text without characters that are not seen, or that a page uses as marks of its own."""
+    return _PRIVATE.sub("", visible(text, "")).strip()
+
+
+def with_marks_for_links(text: str, known: Mapping[int, Source]) -> str:
+    """A text in which each link to a source cites it by its number; a link to what was not read is no link."""
+    numbers = {key_of(source.address): number for number, source in known.items()}
+
+    def linked(found: re.Match[str]) -> str:
+        is_image, label, address = found.groups()
+        if is_image:
+            return label
+        number = numbers.get(key_of(address))
+        own = label.strip().isdigit()
+        return f"{'' if own else label + ' '}{_mark(number)}"
+
+    def bare(found: re.Match[str]) -> str:
+        address = found.group().strip("<>")
+        end = address.rstrip(".,;:!?")
+        number = numbers.get(key_of(end))
+        return found.group() if number is None else f"[{number}]{address[len(end) :]}"
+
+    return _ADDRESS.sub(bare, _LINK.sub(linked, text))
+
+
+def _mark(number: int | None) -> str:
+    return UNKNOWN if number is None else f"[{number}]"
+
+
+def _is_of_a_sentence(citation: Citation, text: str) -> bool:
+    """Whether it is not that of a heading, or of a line that introduces a list, which cite nothing."""
+    if citation.source is not None:
+        return True
+    begin = text.rfind("\n", 0, citation.start) + 1
+    end = text.find("\n", citation.start)
+    line = text[begin : end if end >= 0 else len(text)].strip()
+    return UNKNOWN in citation.sentence or (not line.startswith("#") and not line.endswith((":", "：")))
