@@ -1,18 +1,21 @@
 """The text of a report with the numbers of its references, compared with its sources."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from agentkit._text import visible
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.ledger import key_of
 from agentkit.evidence.source import Source
 from agentkit.research.marks import numbers_cited, replaced
+from agentkit.retrieval import sentence_ends
 
 Check = Callable[[str, Mapping[int, Source]], Sequence[Citation]]
-UNKNOWN = "[?]"
+UNKNOWN = "[no source]"
 """What stands in the text for a number that no source has, and for a link to what was not read."""
+NO_SUCH_SOURCE = "it cites a number that no source has, or what was not read"
 _LINK = re.compile(
     r"(!?)\[([^\[\]\n]{0,300})\]\([ \t]*<?((?:[^\s()<>]|\([^\s()<>]{0,100}\)){1,2000})>?(?:[ \t][^()\n]{0,300})?\)"
 )
@@ -31,7 +34,26 @@ def assembled(text: str, known: Mapping[int, Source], check: Check) -> tuple[str
     places = {number: place for place, number in enumerate(numbers, 1)}
     text = replaced(text, lambda cited: "".join(dict.fromkeys(_mark(places.get(each)) for each in cited)), known)
     sources = {place: replace(known[number], number=place) for number, place in places.items()}
-    return text, [each for each in check(text, sources) if _is_of_a_sentence(each, text)], list(sources.values())
+    citations = [each for each in check(text, sources) if _is_of_a_sentence(each, text)]
+    citations += [each for each in without_source(text) if not _is_there(each, citations)]
+    return text, sorted(citations, key=lambda each: (each.start, each.end)), list(sources.values())
+
+
+def without_source(text: str) -> Iterator[Citation]:
+    """The sentences that cite what no source is."""
+    begin = 0
+    for line in text.split("\n"):
+        ends = [0, *sentence_ends(line), len(line)] if UNKNOWN in line else []
+        for start, end in pairwise(ends):
+            sentence = line[start:end].strip()
+            if UNKNOWN in sentence:
+                place = begin + line.index(sentence, start)
+                yield Citation(sentence, place, place + len(sentence), None, "no source", reason=NO_SUCH_SOURCE)
+        begin += len(line) + 1
+
+
+def _is_there(citation: Citation, citations: Sequence[Citation]) -> bool:
+    return any(each.source is None and each.start < citation.end and citation.start < each.end for each in citations)
 
 
 def clean(text: str) -> str:

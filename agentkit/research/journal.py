@@ -93,6 +93,9 @@ class Journal:
         with self._lock:
             self._writer.append([{"role": "user", "content": json_text({kind: value})}])
 
+    def _spent(self) -> dict[str, Any]:
+        return stored_usage(self.state.spent + self.usage())
+
     def source(self, source: Source) -> None:
         """Keep a source with its text, each version once."""
         key = _key(source)
@@ -105,15 +108,15 @@ class Journal:
 
     def note(self, of: int, note: Note) -> None:
         """Keep a note."""
-        self.write("note", {"of": of, **asdict(note), "spent": stored_usage(self.state.spent + self.usage())})
+        self.write("note", {"of": of, **asdict(note), "spent": self._spent()})
 
     def done(self, of: int, stopped: str) -> None:
         """Keep that a sub-question is done."""
-        self.write("done", {"of": of, "stopped": stopped, "spent": stored_usage(self.state.spent + self.usage())})
+        self.write("done", {"of": of, "stopped": stopped, "spent": self._spent()})
 
     def part(self, prompt: str, text: str) -> None:
         """Keep a part of the report. prompt: what it was made from."""
-        self.write("part", {"digest": digest_of(prompt), "text": text})
+        self.write("part", {"digest": digest_of(prompt), "text": text, "spent": self._spent()})
 
 
 def _key(source: Source) -> tuple[int, bool, str]:

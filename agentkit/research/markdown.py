@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
+from agentkit.research.assembling import UNKNOWN
 from agentkit.research.findings import Findings, sentences_checked
 from agentkit.research.marks import behind_marks
 from agentkit.research.writing import as_heading
@@ -29,7 +30,7 @@ def with_flags(text: str, citations: Sequence[Citation]) -> str:
     """A text with a note behind each sentence that is not supported."""
     flags: dict[int, list[str]] = {}
     for each in citations:
-        if each.verdict != "supported":
+        if each.verdict != "supported" and not (each.source is None and UNKNOWN in each.sentence):
             flags.setdefault(behind_marks(text, each.end), []).append(in_words(each))
     made, last = [], 0
     for end, words in sorted(flags.items()):
@@ -70,6 +71,8 @@ def check_in_words(report: Findings) -> str:
 
 def _reference(source: Source) -> str:
     address = web_address(source.address)
+    for bracket in "()[]":  # they would mean something to readers of Markdown that take links apart
+        address = address.replace(bracket, f"%{ord(bracket):02X}") if "//[" not in address else address
     title = as_heading(source.title)
     shown = f"<{address}>" if address else as_heading(source.address)
     read = f" ({'read' if source.read else 'found, not read,'} {source.at[:10]})" if source.at else ""

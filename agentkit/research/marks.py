@@ -31,10 +31,11 @@ def replaced(text: str, make: Callable[[tuple[int, ...]], str], known: Container
 
 def without_marks(text: str) -> str:
     """A text of a source without its own marks, which would cite sources that it knows nothing of."""
-    return re.sub(r"[ \t]{2,}", " ", replaced(text, lambda numbers: "")).strip()
+    made = re.sub(r"[ \t]{2,}", " ", replaced(text, lambda numbers: "")).strip()
+    return re.sub(r"(?<! ) (?=[.,;:!?](?:\s|$))", "", made) if made != text.strip() else made
 
 
-_BEHIND = re.compile(r"(?:[ \t]?\[(?:\d{1,6}|\?)\])*[.!?…。！？]*(?:[ \t]?\[(?:\d{1,6}|\?)\])*")
+_BEHIND = re.compile(r"(?:[ \t]?\[(?:\d{1,6}|no source)\])*[.!?…。！？]*(?:[ \t]?\[(?:\d{1,6}|no source)\])*")
 
 
 def behind_marks(text: str, end: int) -> int:

@@ -18,6 +18,7 @@ from agentkit.evidence.citation import Citation
 from agentkit.evidence.marks import marks
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
+from agentkit.research.assembling import UNKNOWN
 from agentkit.research.findings import Findings
 from agentkit.research.marks import behind_marks
 
@@ -42,7 +43,7 @@ SYMBOLS = {"weak": "~", "not found": "✗", "no source": "?"}
 BEGIN, END, MARK, STOP = "\ue000", "\ue001", "\ue002", "\ue003"
 """In the Markdown, before it is rendered: a sentence with a verdict (BEGIN, its number, STOP ... END) and a mark (MARK,
 its number, STOP). The text itself has no such characters (`agentkit.research.report.clean`)."""
-_UNKNOWN = re.compile(r"\[\?\]")
+_UNKNOWN = re.compile(re.escape(UNKNOWN))
 _PLACES = re.compile(f"({BEGIN}\\d+{STOP}|{END}|{MARK}\\d+{STOP})")
 
 
@@ -191,7 +192,7 @@ class _Body:
             if verdict != "supported":
                 self._sentences.append(verdict)
                 inserted += [(start, 1, f"{BEGIN}{len(self._sentences) - 1}{STOP}"), (end, 0, END)]
-                if all(each.source is None for each in found) and "[?]" not in text[start:end]:
+                if all(each.source is None for each in found) and UNKNOWN not in text[start:end]:
                     self.marks.append(_Mark(len(self.marks) + 1, None, found[0], None))
                     inserted.append((end, -1, f"{MARK}{len(self.marks) - 1}{STOP}"))
         return _inserted(text, inserted, self._marks_of(text, spans))

@@ -46,4 +46,5 @@ def plan_of(question: str, most: int, planner: Agent, context: Context) -> list[
 def checked(given: list[str], most: int) -> list[str]:
     """Sub-questions in a line each, none twice."""
     lines = [" ".join(each[: 4 * LONGEST].split())[:LONGEST] for each in given]
-    return list({line.casefold(): line for line in reversed(lines) if line}.values())[::-1][:most]
+    first = {line.casefold(): line for line in reversed(lines)}
+    return [line for line in dict.fromkeys(first[line.casefold()] for line in lines) if line][:most]

@@ -170,7 +170,10 @@ class Researcher:
         cited, count = self.notes.cited, QUOTES if self.work.has_model else QUOTES_ALONE
         for number in dict.fromkeys(numbers):
             source = None if number in cited else self.work.context.sources.get(number)
-            for quote in quotes_of(source, self.question, count) if source is not None else ():
+            if source is None:
+                continue
+            quotes = quotes_of(source, self.question, count) or quotes_of(source, self.work.question, count)
+            for quote in quotes:
                 self.take(Note(f"{quote} [{number}]", automatic=True))
 
 

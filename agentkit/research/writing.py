@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentkit.agent import Agent
-from agentkit.errors import AgentkitError
 from agentkit.event import Result
 from agentkit.limits import Limits
 from agentkit.net.overflow import too_long
@@ -134,8 +133,6 @@ class Writer:
         return text, why
 
     def _asked(self, prompt: str) -> tuple[str, str]:
-        from agentkit import APIError  # loads openai, which `extractive` has no use for
-
         pieces: list[str] = []
         stopped = ""
         result: Result[str] | None = None
@@ -148,7 +145,7 @@ class Writer:
                 stopped = result.stopped
                 if stopped != "length" or not result.output.strip():
                     break
-        except (AgentkitError, APIError) as error:
+        except Exception as error:
             if too_long(error) is not None and not pieces:
                 raise _TooLongError(f"the model failed: {error}"[:300]) from error
             return whole_sentences(joined(pieces)), f"the model failed: {error}"[:300]
