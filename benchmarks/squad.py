@@ -1,5 +1,5 @@
-"""Questions about the paragraphs of articles, in SQuAD's JSON form: files NAME.json.gz in a folder, such as those of
-XQuAD (google-deepmind/xquad, CC BY-SA 4.0)."""
+"""Questions about the paragraphs of articles, in SQuAD's JSON form: files NAME.json.gz or NAME.json in a folder, as
+those of XQuAD (google-deepmind/xquad, CC BY-SA 4.0)."""
 
 import gzip
 import json
@@ -43,9 +43,13 @@ class Article:
 
 def collections_in(folder: Path) -> Iterator[tuple[str, list[Article]]]:
     """Yield the name and the articles of each file of a folder."""
-    for file in sorted(folder.glob("*.json.gz")):
-        data = json.loads(gzip.decompress(file.read_bytes()))["data"]
-        yield file.name.removesuffix(".json.gz"), [_article(number, each) for number, each in enumerate(data)]
+    for file in sorted([*folder.glob("*.json.gz"), *folder.glob("*.json")]):
+        content = file.read_bytes()
+        data = json.loads(gzip.decompress(content) if file.suffix == ".gz" else content)["data"]
+        yield (
+            file.name.removesuffix(".gz").removesuffix(".json"),
+            [_article(number, each) for number, each in enumerate(data)],
+        )
 
 
 def _article(number: int, data: dict) -> Article:  # type: ignore[type-arg]

@@ -20,6 +20,7 @@ from agentkit.backends import OpenAIBackend
 from agentkit.event import (
     ApprovalNeeded,
     CallDelta,
+    CitationsChecked,
     Event,
     LimitReached,
     LoopDetected,
@@ -37,6 +38,7 @@ from agentkit.event import (
     ToolRecord,
     ToolStarted,
 )
+from agentkit.evidence.citation import Citation
 from agentkit.record import (
     call_record,
     error_record,
@@ -96,6 +98,21 @@ RESULT_JSON = {
     "replayed": False,
     "finish_reason": "",
     "models": {},
+    "citations": [],
+    "sources": [],
+}
+CITATION = Citation("Hi.", 0, 3, 1, "supported", "a.txt", "A", "Hi.", (0, 3))
+CITATION_JSON = {
+    "sentence": "Hi.",
+    "start": 0,
+    "end": 3,
+    "source": 1,
+    "verdict": "supported",
+    "address": "a.txt",
+    "title": "A",
+    "quote": "Hi.",
+    "span": [0, 3],
+    "reason": "",
 }
 
 EVENTS: list[tuple[Event, dict[str, Any]]] = [
@@ -138,6 +155,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
     (ApprovalNeeded((OPEN,)), {"event": "approval_needed", "at": 0.0, "calls": [OPEN_JSON]}),
     (LimitReached("cost"), {"event": "limit_reached", "at": 0.0, "limit": "cost"}),
     (LoopDetected("again"), {"event": "loop_detected", "at": 0.0, "what": "again"}),
+    (CitationsChecked((CITATION,)), {"event": "citations_checked", "at": 0.0, "citations": [CITATION_JSON]}),
     (RunFinished(RESULT), {"event": "run_finished", "at": 0.0, "result": RESULT_JSON}),
 ]
 
@@ -174,6 +192,7 @@ FRAMES: list[tuple[Event, dict[str, Any] | None]] = [
         ToolFinished(RECORD),
         {"tool": {**RECORD_JSON, "arguments": RECORD.raw_arguments, "state": "finished"}},
     ),
+    (CitationsChecked((CITATION,)), {"citations": [CITATION_JSON]}),
     (LimitReached("cost"), None),
     (ReplyStarted(1), None),
 ]

@@ -20,9 +20,9 @@ from agentkit.limits import LAST_WORDS, Usage
 from agentkit.message import Message, ToolCall, response_of, text_of
 from agentkit.retrieval import Source, best_quotes, is_chinese, passages_in, refers_back, subject_of
 
-NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
+NO_MODEL = "No language model wrote this. These sentences of the sources match the question best:"
 NOTHING_FOUND = "Nothing found: no source matches the question. (No language model wrote this; it only quotes.)"
-NO_MODEL_IN_CHINESE = "以下不是语言模型写的，而是资料中与问题最相符的句子。"
+NO_MODEL_IN_CHINESE = "以下不是语言模型写的，而是资料中与问题最相符的句子："
 NOTHING_FOUND_IN_CHINESE = "Nothing found / 未找到：没有资料与问题相符。（这不是语言模型写的，只引用原文。）"
 ADDRESSES = ("url", "urls", "path", "paths", "document", "documents", "source")
 """Names of the parameter in which a reading tool takes the address to read."""

@@ -1,23 +1,92 @@
-"""The check of an answer against its sources."""
+"""Checks an answer against the sources that it cites: without a model, in any language."""
 
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from agentkit.evidence.citation import Citation, Verdict
+from agentkit.evidence.claims import Claim, claims
+from agentkit.evidence.comparison import Finding, Sentence, SourceText
 from agentkit.evidence.source import Source
+from agentkit.evidence.verdict import contributing, is_checkable, judged
 
-_CITED = re.compile(r"([^.\s\[\]][^.\n\[\]]*?)\s*\[(\d{1,6})\]")
+MOST_CITATIONS = 1_000
+"""How many citations of an answer are checked."""
+
+MOST_OF_SENTENCE = 20
+"""How many sources of one sentence are looked at."""
+
+MOST_TEXTS = 8
+"""How many texts of one source are looked at, the newest first."""
 
 
 def checked(answer: str, sources: Mapping[int, Source]) -> list[Citation]:
-    """What is said of each sentence with a mark: whether its source has it word for word."""
-    made = []
-    for mark in _CITED.finditer(answer):
-        found = sources.get(int(mark[2])) or Source(int(mark[2]), "")
-        is_there = any(mark[1] in text for text in found.texts)
-        verdict: Verdict = "supported" if is_there else "not found" if found.address else "no source"
-        reason = "" if is_there else "it is not in the source"
-        quote = mark[1] if is_there else found.texts[0][:200] if found.texts else ""
-        span = mark.span(1)
-        made.append(Citation(mark[1], *span, found.number, verdict, found.address, found.title, quote, None, reason))
-    return made
+    """The sentences of an answer, each with each source that it cites and whether that says so.
+
+    sources: those of the run, by their numbers. Returns [] when none of them was read. A sentence that cites nothing
+    is compared with the sources that its paragraph cites next; one that says nothing to be checked is left out, such as
+    a question, a greeting, or the introduction of a list. Never raises for what an answer or a source has in it.
+    """
+    if not any(source.read for source in sources.values()):
+        return []
+    found = [(claim, Sentence.of(claim)) for claim in claims(answer, sources)]
+    found = [(claim, sentence) for claim, sentence in found if claim.cited or is_checkable(claim, sentence)]
+    check = _Check(sources)
+    citations: list[Citation] = []
+    for claim, sentence in found:
+        citations += check.citations(claim, sentence)
+        if len(citations) >= MOST_CITATIONS:
+            break
+    return citations[:MOST_CITATIONS]
+
+
+class _Check:
+    """The check of one answer. Only the sources that it cites are read."""
+
+    def __init__(self, sources: Mapping[int, Source]) -> None:
+        self._sources = sources
+        self._texts: dict[int, list[SourceText]] = {}
+
+    def citations(self, claim: Claim, sentence: Sentence) -> list[Citation]:
+        """What there is to say of one sentence."""
+        numbers = (claim.cited or claim.later)[:MOST_OF_SENTENCE]
+        findings = {number: self._finding(number, sentence) for number in numbers if number in self._sources}
+        read = {number: finding for number, finding in findings.items() if self._sources[number].read}
+        together = contributing(sentence, read)
+        cited = []
+        for number in numbers:
+            if number not in findings:
+                cited.append(_without_source(claim, number, f"there is no source {number}"))
+                continue
+            verdict, reason = judged(sentence, findings[number]) if number not in together else ("supported", "")
+            cited.append(self._citation(claim, number, findings[number], verdict, reason))
+        if claim.cited:
+            return cited
+        supported = [each for each in cited if each.verdict == "supported"]
+        return supported or [_without_source(claim, None, "the sentence cites no source")]
+
+    def _citation(self, claim: Claim, number: int, finding: Finding, verdict: Verdict, reason: str) -> Citation:
+        source = self._sources[number]
+        if not source.read:
+            verdict = "weak" if verdict == "supported" else "no source"
+            reason = "the source was found, but not read"
+        return replace(
+            _without_source(claim, number, reason),
+            verdict=verdict,
+            address=source.address,
+            title=source.title,
+            quote=finding.quote,
+            span=finding.span,
+        )
+
+    def _finding(self, number: int, sentence: Sentence) -> Finding:
+        texts = self._texts.get(number)
+        if texts is None:
+            source = self._sources[number]
+            texts = [SourceText(text, source.title) for text in source.texts[::-1][:MOST_TEXTS]]
+            self._texts[number] = texts
+        found = [text.finding(sentence) for text in texts]
+        return max(found, key=lambda each: (not (each.absent or each.unquoted), each.cover), default=Finding())
+
+
+def _without_source(claim: Claim, number: int | None, reason: str) -> Citation:
+    return Citation(claim.sentence, claim.start, claim.end, number, "no source", reason=reason)

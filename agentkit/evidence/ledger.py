@@ -1,11 +1,14 @@
 """The numbered sources of a run, as they are kept."""
 
+import copy
 import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from agentkit._forking import freed_by_forks
 from agentkit.evidence.source import Source
 
 MAX_TEXT = 500_000
@@ -26,6 +29,10 @@ def key_of(address: str) -> str:
     """What the addresses of one source have in common: of a URL without scheme, "www.", fragment and last slash."""
     found = _SCHEME.fullmatch(address.strip())
     return address.strip() if found is None else f"{found[1].lower()}{found[2].rstrip('/')}"
+
+
+def _nothing(digest: str) -> None:
+    """No text is stored."""
 
 
 @dataclass
@@ -51,16 +58,25 @@ class Ledger:
     def __init__(
         self,
         keeps: bool = True,
-        load: Callable[[str], str | None] = lambda digest: None,
+        load: Callable[[str], str | None] = _nothing,
         earlier: Callable[[], Iterable[Kept]] = tuple,
     ) -> None:
         self.keeps = keeps
         self._load = load
         self._earlier: Callable[[], Iterable[Kept]] | None = earlier
-        self._lock = threading.RLock()
+        self._lock = freed_by_forks(threading.Lock())
         self._known: dict[int, Kept] = {}
         self._numbers: dict[str, int] = {}
         self._next = 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has what is known, and nothing that is read later."""
+        with self._lock:
+            self._restore()
+            return {**self.__dict__, "_lock": None, "_load": None, "_known": copy.deepcopy(self._known)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=freed_by_forks(threading.Lock()), _load=_nothing)
 
     def note(self, source: Source) -> int:
         """Add a source as it was found, whatever its number there, and return the number that it has here."""

@@ -1,7 +1,6 @@
 """The sources of a run as its tools see them (`ctx.sources`)."""
 
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -72,14 +71,12 @@ class CallSources(Sources):
         super().__init__(Ledger(keeps=of.ledger.keeps), defers=of.defers)
         self._of = of
         self._inside: dict[int, Source] = {}
-        self._lock = threading.Lock()
 
     @property
     def given(self) -> tuple[Source, ...]:
         """What the call has added, and what the agents that it ran have."""
         own = [found for number in self.ledger.numbers if (found := self.get(UNSETTLED + number)) is not None]
-        with self._lock:
-            return (*self._inside.values(), *own)
+        return (*self._inside.copy().values(), *own)
 
     def note(self, source: Source) -> int:
         """See `Sources.note`."""
@@ -87,8 +84,7 @@ class CallSources(Sources):
 
     def note_inside(self, source: Source) -> None:
         """An agent inside of the call has a source, under the number of the run."""
-        with self._lock:
-            self._inside[source.number] = source
+        self._inside[source.number] = source
 
     def get(self, number: int) -> Source | None:
         """See `Sources.get`: one of the call's own, or of the run's."""

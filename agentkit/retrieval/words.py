@@ -67,10 +67,16 @@ def indexed(text: str) -> str:
 
 def word_text(text: str) -> str:
     """The text as `indexed`, with one space around each word, and nothing else; without Arabic articles."""
-    return f" {_without_articles(_NEITHER.sub(' ', indexed(text))).strip()} "
+    return f" {without_articles(_NEITHER.sub(' ', indexed(text))).strip()} "
 
 
-def _without_articles(text: str) -> str:
+def letters(text: str) -> str:
+    """The text `folded`, with spaces for what belongs to no word: punctuation and other signs."""
+    return _NEITHER.sub(" ", folded(text))
+
+
+def without_articles(text: str) -> str:
+    """The text without the Arabic article and the words that are written together with it. text: `folded`."""
     return text if text.isascii() else _ARABIC_ARTICLE.sub("", text)
 
 
@@ -94,14 +100,14 @@ def content_words(text: str) -> list[str]:
     """The distinct words of a question that say what it is about, `folded`; pairs of characters in scripts without
     spaces, Arabic words without their article. Without stop words, unless there are no others."""
     words = _content(text if text.isascii() else NO_SUBJECT.sub(" ", text)) or _content(text)
-    return list(dict.fromkeys(map(_without_articles, words)))
+    return list(dict.fromkeys(map(without_articles, words)))
 
 
 def all_words(text: str) -> list[str]:
     """The words of a text, each as often as it stands there, in the form that `content_words` has; no stop words."""
     if text.isascii():
         return [word for word in _ASCII_WORD.findall(text.lower()) if word not in _FOLDED_STOP_WORDS]
-    return [_without_articles(word) for word in _words(folded(text)) if word not in _FOLDED_STOP_WORDS]
+    return [without_articles(word) for word in _words(folded(text)) if word not in _FOLDED_STOP_WORDS]
 
 
 def _content(text: str) -> list[str]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
+from agentkit.backend import NO_ANSWER
 from agentkit.event import CitationsChecked, Event, Result, RunFinished, Steps
 from agentkit.evidence.check import checked
 from agentkit.evidence.citation import Citation
@@ -15,6 +15,7 @@ from agentkit.evidence.written_numbers import numbers_in
 from agentkit.executor import Executor
 from agentkit.running.judged import judged
 
+_set = object.__setattr__  # events and results are frozen
 _UNCHECKED = ("cancelled", "approval", "empty")
 
 
@@ -29,12 +30,15 @@ def with_citations(events: Steps, executor: Executor, evidence: Evidence) -> Ste
 
 
 def _ending(event: RunFinished, executor: Executor, evidence: Evidence) -> Iterator[Event]:
-    sources = relevant(event.result.output, executor.context.sources, executor.given_sources)
-    result = _checked(event.result, sources, executor, evidence)
-    last = replace(event, result=result)
-    for each in (CitationsChecked(tuple(result.citations)), last) if result.citations else (last,):
-        object.__setattr__(each, "at", event.at)  # events are frozen
-        yield each
+    result = event.result  # nobody has seen it; a copy would read the messages of a long session
+    sources = relevant(result.output, executor.context.sources, executor.given_sources)
+    _set(result, "sources", list(sources.values()))
+    _set(result, "citations", _checked(result, sources, executor, evidence))
+    if result.citations:
+        checked = CitationsChecked(tuple(result.citations))
+        _set(checked, "at", event.at)
+        yield checked
+    yield event
 
 
 def relevant(output: Any, sources: Sources, given: Collection[int]) -> dict[int, Source]:
@@ -50,14 +54,18 @@ def citations_of(text: str, sources: Mapping[int, Source]) -> list[Citation]:
     return checked(text, sources) if sources else []
 
 
-def _checked(result: Result[Any], sources: Mapping[int, Source], executor: Executor, evidence: Evidence) -> Result[Any]:
-    result = replace(result, sources=list(sources.values()))
-    if evidence.mode == "off" or not isinstance(result.output, str) or result.stopped in _UNCHECKED:
-        return result
+def _checked(
+    result: Result[Any], sources: Mapping[int, Source], executor: Executor, evidence: Evidence
+) -> list[Citation]:
+    has_answer = isinstance(result.output, str) and result.stopped not in _UNCHECKED
+    if evidence.mode == "off" or not has_answer or result.finish_reason == NO_ANSWER:
+        return []
     citations = citations_of(result.output, sources)
     if evidence.judge is None or result.replayed:
-        return replace(result, citations=citations)
+        return citations
     citations = judged(citations, evidence.judge, executor.context)
     budget = executor.context.budget
     assert budget is not None
-    return replace(result, citations=citations, usage=budget.usage, models=budget.models)
+    _set(result, "usage", budget.usage)
+    _set(result, "models", budget.models)
+    return citations

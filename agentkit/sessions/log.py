@@ -97,7 +97,7 @@ def _reference(url: str, blobs: dict[str, bytes]) -> str:
 @dataclass(frozen=True)
 class Marks:
     """Changes of a session's marks, which name entries so that they are found without reading the log: "view" the last
-    view, "request:ID" what a client's request begins with.
+    view, "sources" the last result with sources, "request:ID" what a client's request begins with.
 
     places: names, and the index of the entry of each among the entries of this append; a name's earlier mark is
     replaced. dropped_from: first, the marks of all entries from this number on are removed; None: none is.
@@ -116,6 +116,8 @@ def find_mark(entries: Sequence[Entry], name: str) -> int | None:
             found = {mark: place for mark, place in found.items() if place < dropped_from}
         elif entry.kind == "view":
             found["view"] = number
+        elif entry.kind == "message" and entry.extra.get("sources"):
+            found["sources"] = number
         elif entry.kind == "request":
             state = "request" if entry.value.get("state") == "begun" else entry.value.get("state")
             found[f"{state}:{entry.value.get('id')}"] = number

@@ -241,7 +241,8 @@ class Turn:
                 entry["by"] = "run"  # the user of the session did not write it
         if entries:
             entries[0].update(extra or {})
-        self._writer.write(entries, {**images, **(blobs or {})})
+        has_sources = bool(entries) and "sources" in entries[0]
+        self._writer.write(entries, {**images, **(blobs or {})}, Marks({"sources": 0} if has_sources else {}))
         self._messages_written += len(messages)
 
     def note_view(self, view: Mapping[str, Any]) -> None:

@@ -59,7 +59,8 @@ class Writer:
 
     def sources(self) -> Iterator[Any]:
         """What the entries of the session have of sources; see `agentkit.evidence.history.restored`."""
-        for text in self._store._read(self.id, 0):
+        last = self.mark("sources")
+        for text in () if last is None else self._store._read(self.id, 0, last + 1):
             if '"sources"' in text:
                 with suppress(ValueError, AttributeError):
                     yield json.loads(text).get("sources")
@@ -89,7 +90,8 @@ class Writer:
                 entry["sources"] = records
                 digests = [digest for kept in restored(records) for digest in kept.texts]
                 blobs |= {digest: found for digest in digests if (found := text(digest)) is not None}
-        self.write(entries, blobs)
+        last = max((place for place, records in enumerate(sources) if records), default=None)
+        self.write(entries, blobs, Marks({} if last is None else {"sources": last}))
 
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:
         """Record that a call that is not read-only is about to run."""

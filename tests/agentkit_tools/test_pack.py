@@ -181,7 +181,7 @@ def visitor(site: Site, **options: Any) -> Tool[[list[str], str], str]:
 
 def test_a_page_is_its_main_text_with_source_and_title(site: Site) -> None:
     text = visitor(site)([site.url + "/article"], "the height")
-    assert text.startswith(f"source: {site.url}/article\ntitle: The Tallow lighthouse\n\n# The Tallow lighthouse\n\n")
+    assert text.startswith(f"[1] The Tallow lighthouse\nsource: {site.url}/article\n\n# The Tallow lighthouse\n\n")
     assert "is 31 metres high." in text
     assert "- Built of granite." in text
     assert "1811 | oil" in text
@@ -355,7 +355,7 @@ def test_documents_are_found_by_their_words_and_read(folder: Path) -> None:
     assert found.startswith(
         "[1] Blue whales\nsource: whales.md\n# Blue whales A blue whale eats 4 tonnes of krill a day."
     )
-    assert read(["whales.md"], "krill").startswith("source: whales.md\ntitle: Blue whales\n\n# Blue whales")
+    assert read(["whales.md"], "krill").startswith("[1] Blue whales\nsource: whales.md\n\n# Blue whales")
     narvik = find(["Narvik"])
     assert "source: deep/trains.txt" in narvik
     assert "source: boats.rst" in narvik

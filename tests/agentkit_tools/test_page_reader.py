@@ -23,7 +23,7 @@ def test_a_reader_returns_evidence_and_a_summary(site: Site, wrapped: bool) -> N
     backend = ScriptedBackend(NOTES)
     visit = page_visitor(allow=[site.address], reader=Agent(backend) if wrapped else backend)
     text = visit([site.url + "/article"], "How high is the lighthouse?")
-    assert text == f"source: {site.url}/article\ntitle: The Tallow lighthouse\n\n{NOTES}"
+    assert text == f"[1] The Tallow lighthouse\nsource: {site.url}/article\n\n{NOTES}"
     assert "How high is the lighthouse?" in asked(backend)
     assert "Built of granite" in asked(backend)
 

@@ -1,0 +1,140 @@
+"""Splits an answer into the sentences that can be checked, each with the sources that it cites."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from agentkit.evidence.layout import Block, blocks
+from agentkit.evidence.marks import MARK, Mark, marks
+from agentkit.retrieval.sentences import sentence_ends
+
+LONGEST_ANSWER = 400_000
+"""How much of an answer is looked at, in characters."""
+
+SHORT_ANSWER = 80
+"""Length of a sentence that may say nothing without the question before it, in characters."""
+
+_CODE = r"`[^`\n]{1,300}`"
+_LINK = r"\]\((?:[^()\s]|\([^()\s]{0,200}\)){0,1000}(?:\s{1,3}\"[^\"\n]{0,200}\")?\)"
+_MARKUP = re.compile(
+    rf"(?P<code>{_CODE})|(?P<image>!\[[^\[\]\n]{{0,300}}\]\([^()\s]{{0,1000}}\))|(?P<mark>\[?{MARK.pattern}\]?"
+    r"(?:\((?:[^()\s]|\([^()\s]{0,200}\)){0,1000}\))?)"
+    rf"|(?P<link>{_LINK})|(?P<address><?https?://[^\s<>\u3000-\u303f\uff00-\uffef]{{1,2000}}>?)"
+    r"|(?P<tag></?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>\n]{0,300})?/?>)|(?P<emphasis>\*{1,3}|__|~~)|(?P<space>[\s|\\]{2,999}|[\n\t|\\])"
+)
+"""What is left out of a block's text, and code, which stays: a `[0]` in it is no citation."""
+_WORD = re.compile(r"\S")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of an answer. sentence: as it stands there; start, end: where. text: without markup and citation
+    marks. cited: the numbers of its sources. later: those that the next sentence with any cites in the same paragraph.
+    """
+
+    sentence: str
+    start: int
+    end: int
+    text: str
+    cited: tuple[int, ...] = ()
+    later: tuple[int, ...] = ()
+
+
+@dataclass
+class _Plain:
+    """The text of a block without markup. text: the pieces, one space in place of what is left out. offsets: where each
+    piece begins in `text`, and in the answer."""
+
+    pieces: list[str] = field(default_factory=list)
+    begins: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    length: int = 0
+
+    def add(self, text: str, place: int) -> None:
+        self.pieces.append(text)
+        self.begins.append(self.length)
+        self.places.append(place)
+        self.length += len(text)
+
+    def place(self, index: int) -> int:
+        """Where a character of the text is in the answer."""
+        piece = bisect_right(self.begins, index) - 1
+        return self.places[piece] + index - self.begins[piece]
+
+
+def claims(answer: str, known: Container[int]) -> Iterator[Claim]:
+    """Yield the sentences of an answer. known: the numbers of the sources."""
+    answer = answer[:LONGEST_ANSWER]
+    waiting: list[Claim] = []
+    for block in blocks(answer):
+        plain, found = _plain(answer, block, known)
+        claimed = _of_block(answer, block, plain, found)
+        if claimed:
+            yield from waiting
+            waiting = claimed
+        elif found and waiting:  # marks in a paragraph of their own
+            numbers = dict.fromkeys(number for mark in found for number in mark.numbers)
+            waiting[-1] = replace(waiting[-1], cited=tuple(dict.fromkeys((*waiting[-1].cited, *numbers))), later=())
+    yield from waiting
+
+
+def _of_block(answer: str, block: Block, plain: "_Plain", found: list[Mark]) -> list[Claim]:
+    text = "".join(plain.pieces)
+    is_row = answer.startswith("|", block.start)
+    ends = [0, *([] if is_row else sentence_ends(text)), len(text)]
+    sentences: list[tuple[int, int, str]] = []
+    for begin, end in pairwise(ends):
+        said = text[begin:end].strip()
+        first = _WORD.search(text, begin, end)
+        if first and any(map(str.isalnum, said)):
+            start = first.start()
+            sentences.append((plain.place(start), plain.place(start + len(said) - 1) + 1, said))
+    cited = _cited([(start, end) for start, end, _ in sentences], found)
+    later: tuple[int, ...] = ()
+    claimed: list[Claim] = []
+    for index in range(len(sentences) - 1, -1, -1):
+        (start, end, said), numbers = sentences[index], cited[index]
+        if index and numbers and not cited[index - 1] and len(said) <= SHORT_ANSWER:
+            said = _with_question(sentences[index - 1][2], said)
+        claimed.append(Claim(answer[start:end], start, end, said, numbers, () if numbers else later))
+        later = numbers or later
+    return claimed[::-1]
+
+
+def _with_question(before: str, said: str) -> str:
+    """A short answer with the question that it answers: "When was it built? In 1889 [3]." """
+    return f"{before} {said}" if before.endswith(("?", "？", "؟")) else said
+
+
+def _cited(places: list[tuple[int, int]], found: list[Mark]) -> list[tuple[int, ...]]:
+    """The numbers that each sentence cites. A mark belongs to the sentence in which, or behind which, it stands; one
+    before the first sentence to that."""
+    starts = [start for start, _ in places]
+    cited: list[dict[int, None]] = [{} for _ in places]
+    for mark in found:
+        index = max(0, bisect_right(starts, mark.start) - 1)
+        if cited:
+            cited[index].update(dict.fromkeys(mark.numbers))
+    return [tuple(each) for each in cited]
+
+
+def _plain(answer: str, block: Block, known: Container[int]) -> tuple[_Plain, list[Mark]]:
+    """The text of a block without markup, and its citation marks."""
+    plain, found, done = _Plain(), list[Mark](), block.start
+    for markup in _MARKUP.finditer(answer, block.start, block.end):
+        kind = markup.lastgroup
+        if kind == "code":
+            continue
+        if kind == "mark":
+            cites = list(marks(answer, known, markup.start(), markup.end()))
+            if not cites:
+                continue
+            found += cites
+        plain.add(answer[done : markup.start()], done)
+        if kind in ("space", "mark", "address", "tag", "image"):
+            plain.add(" ", markup.start())
+        done = markup.end()
+    plain.add(answer[done : block.end], done)
+    return plain, found

@@ -1,0 +1,200 @@
+"""Compares one sentence of an answer with one text of a source."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from agentkit.evidence.claims import Claim
+from agentkit.evidence.folding import script
+from agentkit.evidence.names import beginning, names
+from agentkit.evidence.numbers import Number, months, numbers, words_of
+from agentkit.evidence.quotations import QuotedText, quotations
+from agentkit.evidence.text_index import TextIndex, keys
+from agentkit.retrieval.words import is_unspaced, letters
+
+MOST_WORDS = 60
+"""How many words, numbers, names and quotations of a sentence are looked at."""
+
+_SEPARATED = re.compile(r"\d{1,40}(?:[.,٫٬·'’]\d{1,40}){1,20}")
+"""A number that is no word as it is written, for others write it with other separators."""
+
+AROUND, WEIGHT_AROUND = 2, 0.5
+"""How many sentences before and behind the best passage count as well, and how much a word there counts."""
+
+NEAR, NEAR_OF_SEVERAL = 0.8, 0.6
+"""What share of the cover of the best passage a passage with a number of the sentence has at least, or else the number
+belongs to something else; less for a sentence with several numbers, which may be of several passages."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of an answer, read once for all its sources. keys: of its words. names: each with its beginning."""
+
+    keys: tuple[str, ...]
+    numbers: tuple[Number, ...]
+    months: Mapping[int, str]
+    names: Mapping[str, str]
+    quotations: tuple[str, ...]
+    script: str
+
+    @classmethod
+    def of(cls, claim: Claim) -> "Sentence":
+        """The sentence of a claim."""
+        named = {name: begin for name in names(claim.text)[:MOST_WORDS] if (begin := beginning(name))}
+        return cls(
+            tuple(keys(_SEPARATED.sub(" ", claim.text), MOST_WORDS)),
+            tuple(numbers(claim.text))[:MOST_WORDS],
+            months(claim.text),
+            named,
+            tuple(quotations(claim.text))[:MOST_WORDS],
+            script(claim.text),
+        )
+
+    @property
+    def is_unspaced(self) -> bool:
+        """Whether most of its words are pairs of characters of a script without spaces."""
+        return 2 * sum(map(is_unspaced, self.keys)) > len(self.keys)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a text has of a sentence.
+
+    cover: how much of what its words mean is in the best passage, 0 to 1. quote, span: that passage; None where
+    there is none. found: the keys in it; around: those beside it. weights: how much each key means. absent: the numbers
+    that the text does not have; elsewhere: those that it has beside other things. unnamed: the names that it does not
+    have. unquoted: the quotations. is_foreign: whether it is in another script, so that no words can be compared.
+    """
+
+    cover: float = 0.0
+    quote: str = ""
+    span: tuple[int, int] | None = None
+    found: frozenset[str] = frozenset()
+    around: frozenset[str] = frozenset()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
+    unquoted: tuple[str, ...] = ()
+    is_foreign: bool = False
+
+
+class SourceText:
+    """One text of a source, as it is compared with the sentences that cite it."""
+
+    def __init__(self, text: str, title: str) -> None:
+        self._index = TextIndex(text)
+        self._read = self._index.read
+        self._title = f" {letters(title)} "
+        self._titled = frozenset(value for number in numbers(title) for value in number.values)
+
+    def finding(self, sentence: Sentence) -> Finding:
+        """What the text has of a sentence."""
+        weights = {each: self._index.weight(each) for each in sentence.keys}
+        begin = self._index.best(weights)[1]
+        absent, there = self._numbers_of(sentence)
+        finding = Finding(
+            weights=weights,
+            absent=absent or self._absent_months(sentence),
+            elsewhere=self._elsewhere(there, weights),
+            unnamed=tuple(name for name, begins in sentence.names.items() if not self._has_name(begins, sentence)),
+            unquoted=tuple(each for each in sentence.quotations if not self._quoted.has(each)),
+            is_foreign=bool(sentence.script and self._read.script and sentence.script != self._read.script),
+        )
+        return finding if begin < 0 else self._with_passage(finding, begin)
+
+    def _with_passage(self, finding: Finding, begin: int) -> Finding:
+        found = self._index.found(begin, finding.weights)
+        around = self._index.found(begin, finding.weights, AROUND) - found
+        start, end = self._index.passage(begin)
+        return replace(
+            finding,
+            cover=_cover(finding.weights, found, around),
+            quote=self._index.text[start:end],
+            span=(start, end),
+            found=found,
+            around=around,
+        )
+
+    @cached_property
+    def _quoted(self) -> QuotedText:
+        return QuotedText(self._index.text)
+
+    def _numbers_of(self, sentence: Sentence) -> tuple[tuple[str, ...], dict[str, set[int]]]:
+        """The numbers of a sentence that the text does not have, and the sentences in which the others are."""
+        absent, there = [], {}
+        for number in sentence.numbers:
+            places = set().union(*(self._read.numbers.get(value, ()) for value in number.values))
+            if places:
+                there[number.written] = places
+            elif not (self._is_written_out(number) or number.values & self._titled):
+                absent.append(number.written)
+        return tuple(absent), there
+
+    def _is_written_out(self, number: Number) -> bool:
+        """Whether the text has a number as a word, or as the name of a month."""
+        if number.month and number.month in self._read.months:
+            return True
+        written = [word for value in number.values for word in words_of(value)] if number.is_alone else []
+        return any((word if is_unspaced(word) else f" {word}") in self._read.folded for word in written)
+
+    def _absent_months(self, sentence: Sentence) -> tuple[str, ...]:
+        return tuple(
+            written or str(month)
+            for month, written in sentence.months.items()
+            if month not in self._read.months and not self._names_month(month, written)
+        )
+
+    def _names_month(self, month: int, written: str) -> bool:
+        """Whether the text names a month away from any number, or has its number, as "7月" may be meant."""
+        return f" {written[:4]}" in self._read.folded if written else str(month) in self._read.numbers
+
+    def _elsewhere(self, there: Mapping[str, set[int]], weights: Mapping[str, float]) -> tuple[str, ...]:
+        """The numbers that the text has only far from the other words of the sentence."""
+        rest = {each: weight for each, weight in weights.items() if not each.isdigit()}
+        if not there or not rest:
+            return ()
+        least = (NEAR if len(there) == 1 else NEAR_OF_SEVERAL) * self._near(rest, None)
+        return tuple(written for written, places in there.items() if self._near(rest, places) < least)
+
+    def _near(self, weights: Mapping[str, float], within: set[int] | None) -> float:
+        """The cover of the best passage. within: the sentences of which it has to have one."""
+        begin = self._index.best(weights, within=within)[1]
+        if begin < 0:
+            return 0.0
+        found = self._index.found(begin, weights)
+        return _cover(weights, found, self._index.found(begin, weights, AROUND) - found)
+
+    def _has_name(self, begins: str, sentence: Sentence) -> bool:
+        place = begins if sentence.is_unspaced else f" {begins}"
+        return place in self._read.folded or place in self._title
+
+
+def joined(findings: Sequence[Finding]) -> Finding:
+    """What several texts have of a sentence together."""
+    found = frozenset().union(*(each.found for each in findings))
+    weights: dict[str, float] = {}
+    for each in findings:
+        for key, weight in each.weights.items():
+            weights[key] = weights.get(key, 0.0) + weight
+    absent = [{*each.absent} for each in findings]
+    elsewhere = [{*each.absent, *each.elsewhere} for each in findings]
+    missing = set.intersection(*elsewhere) - set.intersection(*absent)
+    around = frozenset().union(*(each.around for each in findings)) - found
+    return Finding(
+        _cover(weights, found, around),
+        found=found,
+        around=around,
+        weights=weights,
+        absent=tuple(set.intersection(*absent)),
+        elsewhere=tuple(missing),
+        unnamed=tuple(set.intersection(*({*each.unnamed} for each in findings))),
+        unquoted=tuple(set.intersection(*({*each.unquoted} for each in findings))),
+        is_foreign=any(each.is_foreign for each in findings),
+    )
+
+
+def _cover(weights: Mapping[str, float], found: frozenset[str], around: frozenset[str]) -> float:
+    there = sum(weight * (WEIGHT_AROUND if key in around else key in found) for key, weight in weights.items())
+    return there / (sum(weights.values()) or 1.0)

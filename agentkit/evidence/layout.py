@@ -1,0 +1,153 @@
+"""The parts of an answer in Markdown that say something: paragraphs, items and rows; no code, no list of references."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agentkit.evidence.marks import MARK
+
+LONGEST_LINE = 20_000
+"""How much of a line is looked at, in characters."""
+
+_FENCE = re.compile(r"[ \t]{0,12}(`{3,}|~{3,})")
+_HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]")
+_BOLD_LINE = re.compile(r"[ \t]{0,3}(?:\*\*|__)[^*_\n]{1,120}(?:\*\*|__)[ \t]{0,3}:?[ \t]{0,9}$")
+_RULE = re.compile(r"[ \t]{0,3}(?:[-*_=][ \t]{0,3}){3,40}$")
+_TABLE_RULE = re.compile(r"[ \t]{0,3}\|?[ \t]{0,3}:?-{2,60}:?[ \t]{0,9}(?:\|[ \t:-]{0,999}){0,99}$")
+_ITEM = re.compile(
+    r"[ \t]{0,40}(?:>[ \t]{0,3}){0,9}(?:(?:[-*+•·◦]|\d{1,4}[.)])[ \t]{1,9}(?:\[[ xX]\][ \t])?|\d{1,3}、|>)?[ \t]{0,9}"
+)
+_DEFINITION = re.compile(r"\[\^?[^\]\n]{1,60}\]:")
+_ADDRESS = re.compile(r"https?://|www\.")
+_LAST = re.compile(r"[.!?。！？؟।]\W{0,9}$")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph, an item of a list or a row of a table: its place in the answer."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of an answer. start, end: its place. text: from there. begin: where its text begins, behind the marker of
+    an item or a quotation. is_item: whether it has one."""
+
+    start: int
+    end: int
+    text: str
+    begin: int
+    is_item: bool
+
+    @property
+    def said(self) -> str:
+        return self.text[self.begin - self.start :]
+
+
+def blocks(answer: str) -> list[Block]:
+    """The parts of an answer that say something, in their order."""
+    lines = list(_without_references(_without_headings(list(_without_code(_lines(answer))))))
+    found: list[Block] = []
+    goes_on = False
+    for line in lines:
+        is_row = line.said.startswith("|")
+        if not line.said.strip():
+            goes_on = False
+        elif goes_on and not line.is_item and not is_row:
+            found[-1] = Block(found[-1].start, line.end)
+        else:
+            found.append(Block(line.begin, line.end))
+            goes_on = not is_row
+    return found
+
+
+def _lines(answer: str) -> Iterator[_Line]:
+    start = 0
+    while start < len(answer):
+        end = answer.find("\n", start)
+        end = len(answer) if end < 0 else end
+        last = min(end, start + LONGEST_LINE)
+        marker = _ITEM.match(answer, start, last)
+        begin = marker.end() if marker else start
+        yield _Line(start, last, answer[start:last], begin, bool(marker and marker.group().strip()))
+        start = end + 1
+
+
+def _without_code(lines: Iterator[_Line]) -> Iterator[_Line]:
+    """Yield the lines outside of fences; what follows a fence begins a block of its own."""
+    fence = ""
+    for line in lines:
+        mark = _FENCE.match(line.said) or _FENCE.match(line.text)
+        if fence:
+            if mark and mark[1].startswith(fence) and not line.text.strip(" \t>`~"):
+                fence = ""
+        elif mark:
+            fence = mark[1]
+            yield _empty(line)
+        else:
+            yield line
+
+
+def _empty(line: _Line) -> _Line:
+    return _Line(line.start, line.start, "", line.start, False)
+
+
+def _is_heading(line: _Line) -> bool:
+    return bool(_HEADING.match(line.text) or _BOLD_LINE.match(line.text))
+
+
+def _without_headings(lines: list[_Line]) -> Iterator[_Line]:
+    """Yield the lines, empty ones in place of headings, rules, definitions of links and headers of tables."""
+    for line, following in zip(lines, [*lines[1:], None], strict=True):
+        is_header = following is not None and "|" in line.text and bool(_TABLE_RULE.match(following.text))
+        is_underlined = following is not None and re.match(r"(?:={3,}|-{3,})[ \t]{0,9}$", following.text)
+        is_rule = bool(_RULE.match(line.text) or (_TABLE_RULE.match(line.text) and "-" in line.text))
+        is_left_out = is_header or is_rule or (bool(is_underlined) and bool(line.text.strip()))
+        if (is_left_out and not MARK.search(line.text)) or _is_heading(line) or _DEFINITION.match(line.said):
+            yield _Line(line.start, line.start, "#", line.start, False) if _is_heading(line) else _empty(line)
+        else:
+            yield line
+
+
+def _without_references(lines: Iterator[_Line]) -> Iterator[_Line]:
+    """Yield the lines, without a list of references at the end, and without the marks of headings.
+
+    Such a list is made of lines that begin with a citation mark or have an address. It has a heading, or its
+    lines have addresses or do not end as sentences do.
+    """
+    kept = list(lines)
+    end = len(kept)
+    while end and (not kept[end - 1].said.strip() or _is_reference(kept[end - 1])):
+        end -= 1
+    listed = [line for line in kept[end:] if line.said.strip()]
+    has_heading = end > 0 and kept[end - 1].text == "#"
+    if listed and (has_heading or all(_ADDRESS.search(each.text) or not _LAST.search(each.text) for each in listed)):
+        kept = kept[: end - 1] if end and _introduces(kept[end - 1].said) else kept[:end]
+    return (_empty(line) if line.text == "#" else line for line in kept if not _is_entry(line))
+
+
+def _is_reference(line: _Line) -> bool:
+    """Whether a line may be of a list of references: it begins with a mark, or is hardly more than an address."""
+    mark = MARK.match(line.said)
+    if mark is not None:
+        return any(map(str.isalnum, line.said[mark.end() :]))
+    address = _ADDRESS.search(line.said)
+    said = line.said[: address.start()].rstrip("([<- ") if address else ""
+    return address is not None and not _LAST.search(said) and not MARK.search(line.said)
+
+
+def _is_entry(line: _Line) -> bool:
+    """Whether a line anywhere is an entry of references: a mark, a title and an address at the end."""
+    mark = MARK.match(line.said)
+    if mark is None or line.said[mark.end() : mark.end() + 1] == "(":
+        return False
+    address = _ADDRESS.search(line.said, mark.end())
+    return address is not None and len(line.said[address.start() :].split()) == 1
+
+
+def _introduces(said: str) -> bool:
+    """Whether a line may be the heading of references: short, and no sentence."""
+    said = said.strip()
+    return 0 < len(said) <= 60 and (said.endswith((":", "：")) or not _LAST.search(said)) and not MARK.search(said)

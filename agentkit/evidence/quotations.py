@@ -1,0 +1,61 @@
+"""What an answer quotes word for word, and whether a text has it."""
+
+import re
+from collections.abc import Iterator
+
+from agentkit.evidence.marks import MARK
+from agentkit.retrieval.words import is_unspaced, letters
+
+LEAST_WORDS, LEAST_UNSPACED = 3, 5
+"""How many words, or characters in scripts without spaces, a quotation has at least; less is a term or a title."""
+
+_QUOTED = re.compile(
+    r"“([^“”\n]{1,2000})”|„([^„“”\n]{1,2000})[“”]|«([^«»\n]{1,2000})»|»([^«»\n]{1,2000})«|「([^「」\n]{1,2000})」"
+    r"|『([^『』\n]{1,2000})』|(?<![\w\"])\"([^\"\n]{1,2000})\"(?![\w\"])|＂([^＂\n]{1,2000})＂"
+)
+_OMITTED = re.compile(r"\.{3,9}|…{1,9}|[\[(（][^\[\]()（）]{0,60}[\])）]")
+"""What a quotation leaves out, or adds in brackets."""
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff"
+_GAP = re.compile(f"(?<=[{_UNSPACED}]) | (?=[{_UNSPACED}])")
+"""A space beside a character of a script without spaces: some set one before Latin letters, others none."""
+_BRACKETS = re.compile(r"\[(?:\d{1,3}|[a-z]|citation needed|来源请求)\]")
+
+
+def quotations(sentence: str) -> list[str]:
+    """What a sentence quotes, without the quotation marks."""
+    found = (next(filter(None, groups)).strip() for groups in _QUOTED.findall(sentence))
+    return [each for each in found if _is_long(each)]
+
+
+def _is_long(quoted: str) -> bool:
+    return len(quoted.split()) >= LEAST_WORDS or sum(map(is_unspaced, quoted)) >= LEAST_UNSPACED
+
+
+class QuotedText:
+    """A text in which quotations are looked for. Letters, digits and their order count; case, accents, white space,
+    punctuation and the marks of the text's own footnotes do not."""
+
+    def __init__(self, text: str) -> None:
+        self._text = _words_only(_BRACKETS.sub("", text))
+
+    def has(self, quoted: str) -> bool:
+        """Whether the text has a quotation: each of its pieces, in their order."""
+        place = 0
+        for piece in _pieces(quoted):
+            place = self._text.find(piece, place)
+            if place < 0:
+                return False
+        return True
+
+
+def _pieces(quoted: str) -> Iterator[str]:
+    for piece in _OMITTED.split(MARK.sub("", quoted)):
+        words = _words_only(piece)
+        if words.strip():
+            yield words.strip() if any(map(is_unspaced, words)) else words
+
+
+def _words_only(text: str) -> str:
+    """The words of a text, each with one space before it; characters of scripts without spaces have none between."""
+    words = f" {' '.join(letters(text).split())}"
+    return words if words.isascii() else _GAP.sub("", words)

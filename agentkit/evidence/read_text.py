@@ -1,0 +1,168 @@
+"""A text of a source as it is read for comparison: its sentences, their words, numbers and months."""
+
+import functools
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from agentkit.evidence.folding import Folding, script
+from agentkit.evidence.numbers import months, numbers
+from agentkit.retrieval.sentences import sentence_ends
+from agentkit.retrieval.words import is_unspaced, without_articles
+
+LONGEST_TEXT = 500_000
+"""How much of a source's text is looked at, in characters."""
+
+LONGEST_KEPT = 50_000
+"""Length of a text that is not read again when it is cited in the next answer, in characters; 64 such are kept."""
+
+LONGEST_SENTENCE, LONGEST_UNSPACED = 600, 200
+"""Length in characters at which a text without full stops is cut."""
+
+LEAST_SENTENCE = 25
+"""A shorter one, such as a heading, makes no sentence of a passage by itself."""
+
+SENTENCES = 2
+"""How many sentences make a passage."""
+
+MOST_OF_PASSAGE = 6
+"""How many sentences a passage has at most, the short ones included."""
+
+_ARABIC = re.compile("[\u0621-\u064a]")
+_LONGEST_ARTICLE = 6
+
+
+@dataclass(frozen=True)
+class ReadText:
+    """A text in sentences. spans: their places. folded: the text as its words are compared, with " " before it. begins:
+    where each sentence begins in that. ends: for each sentence, behind which one the passage ends that begins with it.
+    """
+
+    text: str
+    spans: tuple[tuple[int, int], ...]
+    folded: str
+    begins: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    @classmethod
+    def of(cls, text: str) -> "ReadText":
+        """A text that is read now, or one of the last short ones."""
+        return _kept(text) if len(text) <= LONGEST_KEPT else cls._read(text)
+
+    @classmethod
+    def _read(cls, text: str) -> "ReadText":
+        spans, folding = tuple(_spans(text)), Folding.of(text)
+        folded = folding(text)
+        if len(folded) == len(text):
+            return cls(text, spans, f" {folded}", tuple(start + 1 for start, _ in spans), _ends(spans))
+        parts = [f"{folding(text[start:end])} " for start, end in spans]
+        begins = tuple(accumulate(map(len, parts), initial=1))[: len(parts)]
+        return cls(text, spans, f" {''.join(parts)}", begins, _ends(spans))
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, set[int]]:
+        """The sentences that have each number, by its values."""
+        places: dict[str, set[int]] = {}
+        for number in numbers(self.text):
+            sentence = max(0, bisect_right(self.spans, (number.start, len(self.text) + 1)) - 1)
+            for value in (*number.values, *number.plain, *number.ends):
+                places.setdefault(value, set()).add(sentence)
+        return places
+
+    @functools.cached_property
+    def months(self) -> frozenset[int]:
+        """The months of its dates."""
+        return frozenset((*months(self.text), *(each.month for each in numbers(self.text))))
+
+    @functools.cached_property
+    def script(self) -> str:
+        """In which script it is written."""
+        return script(self.text)
+
+    def sentences_with(self, each: str) -> list[int]:
+        """The numbers of the sentences that have a word. each: its key."""
+        found: list[int] = []
+        for place in _places(each, self.folded):
+            number = bisect_right(self.begins, place) - 1
+            if not found or found[-1] != number:
+                found.append(number)
+        return found
+
+
+@functools.lru_cache(64)
+def _kept(text: str) -> ReadText:
+    return ReadText._read(text)
+
+
+def _places(each: str, folded: str) -> Iterator[int]:
+    """Yield where a word begins in a folded text. each: its key."""
+    if _ARABIC.match(each):
+        yield from _arabic_places(each, folded)
+        return
+    written = each if is_unspaced(each) else f" {each}" if len(each) > 3 else f" {each} "
+    place = folded.find(written)
+    while place >= 0:
+        yield place + (written[0] == " ")
+        place = folded.find(written, place + 1)
+
+
+def _arabic_places(each: str, folded: str) -> Iterator[int]:
+    """The same, with and without an article."""
+    place = folded.find(each)
+    while place >= 0:
+        before = folded[max(0, place - _LONGEST_ARTICLE) : place].rpartition(" ")
+        if before[1] and (not before[2] or not without_articles(before[2] + each).removeprefix(each)):
+            yield place
+        place = folded.find(each, place + 1)
+
+
+def _ends(spans: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
+    ends = []
+    for begin in range(len(spans)):
+        end, whole = begin, 0
+        while end < len(spans) and whole < SENTENCES and end - begin < MOST_OF_PASSAGE:
+            whole += spans[end][1] - spans[end][0] >= LEAST_SENTENCE
+            end += 1
+        ends.append(end)
+    return tuple(ends)
+
+
+def _spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the places of the sentences of a text, without white space around them."""
+    ends = sorted({0, len(text), *sentence_ends(text), *_line_ends(text)})
+    for begin, end in pairwise(ends):
+        for first, last in _cut(text, begin, end):
+            part = text[first:last]
+            said = part.strip()
+            if said:
+                start = first + len(part) - len(part.lstrip())
+                yield start, start + len(said)
+
+
+def _line_ends(text: str) -> Iterator[int]:
+    """Yield where lines end, but for those in the middle of a sentence: the next line goes on with a small letter."""
+    end = text.find("\n")
+    while end >= 0:
+        if not text[end + 1 : end + 2].islower():
+            yield end + 1
+        end = text.find("\n", end + 1)
+
+
+def _cut(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    while end - begin > LONGEST_UNSPACED:
+        space = text.rfind(" ", begin + LONGEST_SENTENCE // 2, begin + LONGEST_SENTENCE)
+        if space >= 0 or _is_spaced(text, begin):
+            if end - begin <= LONGEST_SENTENCE:
+                break
+            last = space + 1 if space >= 0 else begin + LONGEST_SENTENCE
+        else:
+            last = begin + LONGEST_UNSPACED
+        yield begin, last
+        begin = last
+    yield begin, end
+
+
+def _is_spaced(text: str, begin: int) -> bool:
+    return " " in text[begin : begin + LONGEST_UNSPACED]
