@@ -16,6 +16,8 @@ Check = Callable[[str, Mapping[int, Source]], Sequence[Citation]]
 UNKNOWN = "[no source]"
 """What stands in the text for a number that no source has, and for a link to what was not read."""
 NO_SUCH_SOURCE = "it cites a number that no source has, or what was not read"
+MARKS_AT_ONCE = 500
+"""How many marks of a text are checked at once: the check of an answer has a limit."""
 _LINK = re.compile(
     r"(!?)\[([^\[\]\n]{0,300})\]\([ \t]*<?((?:[^\s()<>]|\([^\s()<>]{0,100}\)){1,2000})>?(?:[ \t][^()\n]{0,300})?\)"
 )
@@ -34,9 +36,26 @@ def assembled(text: str, known: Mapping[int, Source], check: Check) -> tuple[str
     places = {number: place for place, number in enumerate(numbers, 1)}
     text = replaced(text, lambda cited: "".join(dict.fromkeys(_mark(places.get(each)) for each in cited)), known)
     sources = {place: replace(known[number], number=place) for number, place in places.items()}
-    citations = [each for each in check(text, sources) if _is_of_a_sentence(each, text)]
+    citations = [each for each in _checked_in_parts(text, sources, check) if _is_of_a_sentence(each, text)]
     citations += [each for each in without_source(text) if not _is_there(each, citations)]
     return text, sorted(citations, key=lambda each: (each.start, each.end)), list(sources.values())
+
+
+def _checked_in_parts(text: str, sources: Mapping[int, Source], check: Check) -> Iterator[Citation]:
+    """The check of a text of any length: of so many paragraphs at a time as it takes."""
+    begin, end, count = 0, 0, 0
+    ends = [found.end() for found in re.finditer(r"\n\n", text)]
+    for following in [*ends, len(text)]:
+        more = len(numbers_cited(text[end:following]))
+        if count + more > MARKS_AT_ONCE and end > begin:
+            yield from _moved(check(text[begin:end], sources), begin)
+            begin, count = end, 0
+        end, count = following, count + more
+    yield from _moved(check(text[begin:], sources), begin)
+
+
+def _moved(citations: Sequence[Citation], by: int) -> list[Citation]:
+    return [replace(each, start=each.start + by, end=each.end + by) for each in citations]
 
 
 def without_source(text: str) -> Iterator[Citation]:

@@ -1,7 +1,7 @@
 """The work on one sub-question: an agent that searches, reads and takes notes."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from agentkit.backend import Backend
 from agentkit.backends.extractive import ExtractiveBackend
 from agentkit.errors import ToolError
 from agentkit.event import Event, ReplyFinished, Result, ToolFinished
+from agentkit.evidence.check import checked
 from agentkit.evidence.source import Source
 from agentkit.hooks import Hook, Proceed, Refused, ToolCallRequest
 from agentkit.limits import Limits
@@ -40,6 +41,7 @@ ASKED = "The research is on: {question}\n\nYour sub-question: {own}"
 OTHERS = "\n\nOthers work on these, which you leave to them:\n{others}"
 QUOTES, QUOTES_ALONE = 2, 3
 """Quotes of a source that are noted automatically, and of one in a bibliography."""
+DOUBT = "But [{number}] does not seem to say that ({reason}): {sentence}"
 PASSAGES = 12
 """Passages of a text from which quotes are taken."""
 MAX_TEXT = 300_000
@@ -215,9 +217,17 @@ def note_tool(take: Callable[[str], bool]) -> Tool[..., str]:
         if unknown:
             named = ", ".join(f"[{number}]" for number in unknown)
             raise ToolError(f"there is no source {named}: cite the numbers that your tools have given")
-        return "Noted." if take(text) else "Noted already."
+        if not take(text):
+            return "Noted already."
+        return "\n".join(["Noted.", *doubts(text, context.sources.as_mapping())])
 
     return note
+
+
+def doubts(text: str, known: Mapping[int, Source]) -> list[str]:
+    """What the check of a note says, for the model: it can still read the source again."""
+    found = [each for each in checked(text, known) if each.source is not None and each.verdict != "supported"]
+    return [DOUBT.format(number=each.source, sentence=each.sentence[:200], reason=each.reason) for each in found]
 
 
 class Watching(Hook):

@@ -55,6 +55,18 @@ def test_a_number_that_no_source_has_is_none_of_the_references_and_is_flagged() 
     assert [each.verdict for each in report.citations if "1794" in each.sentence] == ["no source"]
 
 
+def test_a_report_of_any_length_is_checked_to_its_end() -> None:
+    known = {
+        n: Source(n, f"https://a.example/{n}", "", True, texts=(f"Light {n} is {n + 3000} cubits high.",))
+        for n in (1, 2)
+    }
+    text = "\n\n".join(f"Light {1 + n % 2} is {3001 + n % 2} cubits high [{1 + n % 2}]." for n in range(1200))
+    report = report_of(f"{text}\n\nLight 1 is 7777 cubits high [1].", known)
+    assert [each.verdict for each in report.citations].count("supported") == 1200
+    assert all(report.text[each.start : each.end] == each.sentence for each in report.citations)
+    assert report.citations[-1].verdict != "supported"
+
+
 def test_only_what_is_cited_is_a_reference() -> None:
     assert [source.title for source in report_of("It is 31 m high [3].").sources] == ["The Tallow light"]
 

@@ -154,6 +154,21 @@ def test_a_note_has_to_cite_a_source_that_there_is() -> None:
     assert report.text.startswith("Nothing was found")
 
 
+def test_a_note_that_its_source_does_not_have_is_told_to_the_model() -> None:
+    answers: list[str] = []
+
+    def wrong(messages: list[Message]) -> Any:
+        made = Model()(messages)
+        answers[:] = [str(message["content"]) for message in messages if message["role"] == "tool"] or answers
+        return ("note", {"text": made[1]["text"].replace("31", "99")}) if made[0] == "note" else made
+
+    report = research("How high is the Tallow light?", model=backend(wrong), tools=[search, visit])
+    assert re.search(
+        r"Noted\.\nBut \[\d\] does not seem to say that \(.*\): The Tallow light is 99 m high", answers[-1]
+    )
+    assert [each.verdict == "supported" for each in report.citations if "99" in each.sentence] == [False]
+
+
 def test_one_budget_holds_for_all_and_leaves_a_part_for_the_report() -> None:
     model = Model(plan=json.dumps({"questions": [f"Question {place}?" for place in range(5)]}))
     report = research(
