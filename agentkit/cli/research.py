@@ -179,7 +179,9 @@ def _run(
             raise
         if as_json:
             print(json.dumps(error_record(error), indent=2), file=out)
-        leave(str(error), BAD_USAGE if isinstance(error, ConfigurationError) else FAILED)
+        if isinstance(error, ConfigurationError):
+            leave(str(error), BAD_USAGE)
+        leave(f"{error}\nagentkit research --resume {name} goes on", FAILED)
 
 
 def _write(report: Report, files: list[Path], as_json: bool, out: TextIO) -> None:

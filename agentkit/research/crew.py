@@ -33,14 +33,18 @@ def worked(
     inbox: Inbox,
     cancel: threading.Event,
     on_event: Callable[[ResearchEvent], object],
+    stops: Callable[[], str | None] = lambda: None,
 ) -> list[Ended]:
     """Let the researchers work, `parallel` at once, and return how each has ended. inbox: where they report; what comes
-    there is handed to `on_event` in this thread. Where that is interrupted (Ctrl-C), all are stopped."""
+    there is handed to `on_event` in this thread. stops: says why no other begins; None: the next one does. Where it is
+    interrupted (Ctrl-C), all are stopped."""
     waiting, running = list(researchers), 0
     ended: list[Ended] = []
+    why: str | None = None
     try:
         while waiting or running:
-            while waiting and running < parallel and not cancel.is_set():
+            why = "cancelled" if cancel.is_set() else stops()
+            while waiting and running < parallel and why is None:
                 WORKERS.submit(functools.partial(_work, waiting.pop(0), inbox))
                 running += 1
             if not running:
@@ -55,7 +59,7 @@ def worked(
         cancel.set()
         _wait_for(running, inbox)
         raise
-    return [*ended, *(Ended(each.place, "cancelled") for each in waiting)]
+    return [*ended, *(Ended(each.place, why or "cancelled") for each in waiting)]
 
 
 def _work(researcher: Researcher, inbox: Inbox) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from agentkit._text import in_a_line
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.source import Source
 from agentkit.limits import Usage
@@ -30,6 +31,11 @@ class Findings:
     at: str = ""
     session: str | None = None
     has_model: bool = True
+
+    @property
+    def title(self) -> str:
+        """The question in a line."""
+        return in_a_line(self.question, 300)
 
     @property
     def flagged(self) -> list[Citation]:

@@ -82,16 +82,21 @@ class Journal:
     def __init__(self, writer: Writes | None, state: State) -> None:
         self.state = state
         self.usage: Callable[[], Usage] = Usage
+        self.failed = ""
         self._writer = writer
         self._lock = freed_by_forks(threading.Lock())
         self._sources = {_key(source) for source in state.sources.values()}
 
     def write(self, kind: str, value: Any) -> None:
-        """Keep a record: it is stored when this returns. Raises SessionError."""
+        """Keep a record: it is stored when this returns. Where it can't be, the research goes on without: `failed` says
+        why."""
         if self._writer is None:
             return
         with self._lock:
-            self._writer.append([{"role": "user", "content": json_text({kind: value})}])
+            try:
+                self._writer.append([{"role": "user", "content": json_text({kind: value})}])
+            except SessionError as error:
+                self.failed = self.failed or str(error)
 
     def _spent(self) -> dict[str, Any]:
         return stored_usage(self.state.spent + self.usage())

@@ -8,6 +8,9 @@ from agentkit.limits import Budget, Limits, Usage
 FOR_READING = 0.8
 """The part of tokens, cost and seconds that is for the researchers; the rest is for the report."""
 
+NEARLY = 0.999
+"""The part of a limit at which it is reached: sums of costs are not exact."""
+
 
 def _spent_of(usage: Usage) -> Mapping[str, float]:
     return {
@@ -32,8 +35,14 @@ def for_reading(limits: Limits) -> Limits:
     return replace(limits, **rest)
 
 
+def of_an_agent(budget: Budget | None, turns: int) -> Limits:
+    """The limits of an agent inside of a budget, which hold beside those of the budget. With a limit on cost its
+    requests are priced."""
+    return Limits(turns=turns, cost=None if budget is None else budget.limits.cost)
+
+
 def reached(budget: Budget) -> str | None:
     """The limit that is reached before anything else is spent; None when none is."""
     used = _spent_of(budget.usage)
     limits = {name: getattr(budget.limits, name) for name in used}
-    return next((name for name, limit in limits.items() if limit is not None and used[name] >= limit), None)
+    return next((name for name, limit in limits.items() if limit is not None and used[name] >= limit * NEARLY), None)

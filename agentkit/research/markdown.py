@@ -19,7 +19,7 @@ _ELEMENT = re.compile(r"(?<!\\)<(?=[A-Za-z/!?])")
 def markdown(report: Findings) -> str:
     """The question, the text with a mark behind each sentence that is not supported, what the check found, the
     references."""
-    parts = [f"# {as_heading(report.question)}", *(f"> {' '.join(each.split())}" for each in report.remarks)]
+    parts = [f"# {as_heading(report.title)}", *(f"> {' '.join(each.split())}" for each in report.remarks)]
     parts += [without_html(with_flags(report.text, report.citations)), check_in_words(report)]
     if report.sources:
         parts += ["## References", "\n".join(_reference(each) for each in report.sources)]

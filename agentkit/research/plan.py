@@ -8,7 +8,7 @@ from pydantic import Field
 
 from agentkit.agent import Agent
 from agentkit.errors import OutputError
-from agentkit.limits import Limits
+from agentkit.research.limits import of_an_agent
 from agentkit.tools import Context
 
 LONGEST = 500
@@ -35,7 +35,7 @@ def plan_of(question: str, most: int, planner: Agent, context: Context) -> list[
     prompt = ASKED.format(question=question, least=min(3, most), most=most)
     try:
         result = context.run(
-            planner, prompt, output=Plan, output_retries=1, instructions=PLANNER, limits=Limits(turns=3)
+            planner, prompt, output=Plan, output_retries=1, instructions=PLANNER, limits=of_an_agent(context.budget, 3)
         )
         given = result.output.questions if result.output is not None else []
     except OutputError as error:

@@ -13,10 +13,10 @@ from agentkit.event import Event, ReplyFinished, Result, ToolFinished
 from agentkit.evidence.check import checked
 from agentkit.evidence.source import Source
 from agentkit.hooks import Hook, Proceed, Refused, ToolCallRequest
-from agentkit.limits import Limits
 from agentkit.middleware.pricing import ModelPrices
 from agentkit.research.events import Begun, Done, Noted, ResearchEvent, Used
 from agentkit.research.journal import Journal
+from agentkit.research.limits import of_an_agent
 from agentkit.research.marks import numbers_cited, without_marks
 from agentkit.research.notes import LONGEST, Note, Notebook
 from agentkit.research.rounds import Rounds
@@ -117,7 +117,7 @@ class Researcher:
             work.backend,
             tools=[*work.tools, note_tool(self._take)],
             instructions=RESEARCHER,
-            limits=Limits(turns=work.turns),
+            limits=of_an_agent(work.context.budget, work.turns),
             hooks=[*work.hooks, Watching(self)],
             middleware=[functools.partial(Rounds, notes=self.notes, tokens=work.tokens, leaves=self._leave)],
             prices=work.prices,

@@ -5,6 +5,7 @@ new round has the question, the notes with the numbers of their sources, and the
 round each request begins with the bytes of the one before, as everywhere.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -26,6 +27,10 @@ FULL = 0.9
 """The part of the room from which on a new round begins."""
 NOTES, RESULTS = 0.3, 0.4
 """The parts of the room that the notes and the last results take at most where a round begins."""
+QUERY_FROM = 6_000
+"""Bytes of a conversation from which on the server is asked for the size of the model's window."""
+OF_THE_WINDOW = 0.75
+"""The part of it that a request takes; the rest is for the reply."""
 LEAST = 2_000
 """Bytes that a request has at least, whatever the model's window."""
 MAX_SHORTER = 4
@@ -58,6 +63,7 @@ class Rounds(Middleware):
         self._per_token = BYTES_PER_TOKEN
         self._sent: Transcript | None = None
         self._covered = 0
+        self._is_window_known = False
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
@@ -88,6 +94,7 @@ class Rounds(Middleware):
 
     def _round_of(self, whole: Transcript, tools: Toolbox) -> Transcript:
         """What is sent of a conversation: what was sent before and what is new, or the beginning of a round."""
+        self._learn_window(whole)
         room = int(self._tokens * self._per_token) - len(tools.encoded)
         if self._sent is not None:
             size = self._sent.size() + whole.size(self._covered)
@@ -99,6 +106,15 @@ class Rounds(Middleware):
         self._leaves()
         self._sent, self._covered = Transcript(self._beginning(whole, begin, max(room, LEAST))), len(whole)
         return self._sent
+
+    def _learn_window(self, whole: Transcript) -> None:
+        """Ask the server for the size of the model's window, once a conversation is long."""
+        if self._is_window_known or whole.size() < QUERY_FROM:
+            return
+        self._is_window_known = True
+        with contextlib.suppress(Exception):  # the run goes on without knowing it
+            window = self.backend.capabilities(ask=True).context_length
+            self._tokens = min(self._tokens, OF_THE_WINDOW * (window or self._tokens / OF_THE_WINDOW))
 
     def _beginning(self, whole: Transcript, begin: int, room: int) -> list[Message]:
         asked = _question_at(whole)

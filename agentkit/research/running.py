@@ -1,5 +1,6 @@
 """A research: a plan, researchers in parallel under one budget, and a report whose citations are checked."""
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 
 from agentkit.agent import Agent
-from agentkit.errors import ConfigurationError, SessionError
+from agentkit.errors import ConfigurationError
 from agentkit.evidence.check import checked
 from agentkit.evidence.ledger import Kept, Ledger, digest_of
 from agentkit.evidence.source import Source
@@ -34,10 +35,12 @@ from agentkit.tools import Context
 
 TOKENS = 40_000
 """Of one request at most."""
+MAX_QUESTION = 10_000
 ALSO = "Also noted"
 """The heading above the notes with a source that the model's text does not cite."""
 NOTHING = "Nothing was found: no source that was read answers the question."
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
+NOT_STORED = "This research can't be resumed, since its state could not be stored: {why}"
 UNFINISHED_WORK = "The work on {count} of {all} sub-questions has not ended ({why}). It can be resumed."
 
 
@@ -89,8 +92,8 @@ def research(
     could be found; what fails later is said in `Report.remarks`.
     """
     options = Options(sub_questions, parallel, turns, tokens)
-    if question is not None and not question.strip():
-        raise ConfigurationError("research(''): the question is empty")
+    if question is not None and not 0 < len(question.strip()) <= MAX_QUESTION:
+        raise ConfigurationError(f"the question is empty, or has more than {MAX_QUESTION:,} characters")
     given = named_tools(WEB_TOOLS, None) if tools is None else list(tools)
     given += named_tools((), docs) if docs is not None else []
     with ExitStack() as leaving:
@@ -186,14 +189,14 @@ class _Research:
         state = self._journal.state
         stopped = dict(state.stopped)
         todo = [Researcher(work, place) for place in range(len(work.plan)) if place not in stopped]
-        why = reached(self._budget)
-        if why is not None:
-            return {**{each.place: why for each in todo}, **stopped}
-        ended = worked(todo, self._options.parallel, inbox, self._cancel, self._on_event)
+        budget = work.context.budget
+        assert budget is not None
+        stops = functools.partial(reached, budget)
+        ended = worked(todo, self._options.parallel, inbox, self._cancel, self._on_event, stops)
         state.notes |= {each.place: list(each.notes) for each in todo}
         stopped |= {each.place: each.stopped for each in ended}
         errors = [each.error for each in ended if each.error is not None]
-        if errors and (not any(state.notes.values()) or isinstance(errors[0], SessionError)):
+        if errors and (not any(state.notes.values())):
             raise errors[0]
         return stopped
 
@@ -213,6 +216,8 @@ class _Research:
         if open_ones:
             why = "; ".join(dict.fromkeys(open_ones))
             draft.remarks.append(UNFINISHED_WORK.format(count=len(open_ones), all=len(work.plan), why=why))
+        if self._journal.failed:
+            draft.remarks.append(NOT_STORED.format(why=self._journal.failed))
         return draft
 
 

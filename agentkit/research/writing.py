@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from agentkit.agent import Agent
 from agentkit.event import Result
-from agentkit.limits import Limits
 from agentkit.net.overflow import too_long
 from agentkit.research.events import ResearchEvent, Writing
 from agentkit.research.journal import Journal, digest_of
+from agentkit.research.limits import of_an_agent
 from agentkit.research.marks import numbers_cited, without_marks
 from agentkit.research.notes import Note
 from agentkit.research.rounds import BYTES_PER_TOKEN
@@ -140,7 +140,7 @@ class Writer:
             for _ in range(MAX_PIECES):
                 options = {} if result is None else {"messages": result.messages}
                 asked = prompt if result is None else GO_ON
-                result = self.context.run(self.agent, asked, limits=Limits(turns=1), **options)
+                result = self.context.run(self.agent, asked, limits=of_an_agent(self.context.budget, 1), **options)
                 pieces.append(result.output)
                 stopped = result.stopped
                 if stopped != "length" or not result.output.strip():

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agentkit import ConfigurationError, Context, Limits, tool
+from agentkit import ConfigurationError, Context, Limits, MemorySessions, Prices, SessionError, Usage, tool
+from agentkit.event import Reply
 from agentkit.message import Message
 from agentkit.research import Done, Noted, Planned, ResearchEvent, Used, research
 from agentkit.testing import ScriptedBackend
@@ -177,6 +178,54 @@ def test_one_budget_holds_for_all_and_leaves_a_part_for_the_report() -> None:
     assert report.usage.tool_calls <= 6
     assert report.stopped == "tool_calls"
     assert "has not ended (tool_calls)" in report.remarks[-1]
+
+
+def test_a_limit_on_cost_holds_for_all_agents() -> None:
+    def priced(messages: list[Message]) -> Any:
+        made = Model(plan=json.dumps({"questions": [f"Question {place}?" for place in range(5)]}))(messages)
+        if isinstance(made, str):
+            return Reply({"role": "assistant", "content": made}, "stop", Usage(1, 100, output_tokens=100))
+        listed = made if isinstance(made, list) else [made]
+        calls: Any = [
+            {"id": f"c{place}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+            for place, (name, arguments) in enumerate(listed)
+        ]
+        message: Message = {"role": "assistant", "content": None, "tool_calls": calls}
+        return Reply(message, "tool_calls", Usage(1, 100, output_tokens=100))
+
+    prices = Prices(input=1.0, output=1.0)  # of a million tokens: a reply costs 0.0002
+    limits = Limits(cost=0.0025)
+    report = research(
+        "How high?", model=backend(priced), tools=[search, visit], limits=limits, prices=prices, parallel=1
+    )
+    assert report.stopped == "cost"
+    assert report.usage.cost is not None
+    assert 0.001 < report.usage.cost <= 0.0025
+
+
+def test_a_research_knows_nothing_of_the_one_before() -> None:
+    """assafelovic/gpt-researcher#623: references of an earlier report."""
+    research("What did the lamp of the Tallow light burn?", model=backend(Model(note=False)), tools=[search, visit])
+    report = research("How high is the Tallow light?", model=backend(Model(lambda prompt: "")), tools=[visit_a])
+    assert [source.address for source in report.sources] == ["https://lights.example/a"]
+
+
+@tool(read_only=True, name="visit")
+def visit_a(url: str, ctx: Context) -> str:
+    """Read a page."""
+    return visit.function("https://lights.example/a", ctx)
+
+
+def test_a_state_that_can_not_be_stored_is_said_and_the_report_is_written() -> None:
+    class Full(MemorySessions):
+        def _append_marked(self, session_id: str, entries: Any, *rest: Any) -> None:
+            if '{\\"note\\"' in "".join(entries):
+                raise SessionError("the disk is full")
+            super()._append_marked(session_id, entries, *rest)
+
+    report = research("How high is it?", model=backend(Model()), tools=[search, visit], session=Full()["lights"])
+    assert "The Tallow light is 31 m high [1]." in report.text
+    assert report.remarks[-1].endswith("could not be stored: the disk is full")
 
 
 def test_a_report_that_the_model_can_not_write_is_made_from_the_notes_and_says_so() -> None:
