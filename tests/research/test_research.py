@@ -35,7 +35,8 @@ def visit(url: str, ctx: Context) -> str:
 
 def number_of(messages: list[Message], address: str) -> str:
     """The number that the run has given to an address."""
-    return re.findall(rf"\[(\d+)\] [^\n]*\nsource: {re.escape(address)}", json.dumps(messages).replace("\\n", "\n"))[-1]
+    shown = json.dumps(messages).replace("\\n", "\n")
+    return str(re.findall(rf"\[(\d+)\] [^\n]*\nsource: {re.escape(address)}", shown)[-1])
 
 
 class Model:

@@ -18,7 +18,7 @@ BYTES_PER_TOKEN = 3.0
 """Fewer than the agent's own estimate of 3.5, so that the count is on the safe side."""
 FILLER = (
     "Herring were landed at the quay, salted there, and sold inland until the railway came to the valley. " * 3 + "\n\n"
-) * 9
+) * 5
 
 
 def tokens_of(request: Recorded) -> float:
@@ -83,8 +83,8 @@ def test_500_steps_fit_40_000_tokens_and_every_citation_stands_in_the_report() -
 
 
 def test_within_a_round_each_request_begins_with_the_bytes_of_the_one_before() -> None:
-    backend = ScriptedBackend(*[Tireless(60)] * 70)
-    research("How high are they?", model=backend, tools=[visit], sub_questions=1, turns=100)
+    backend = ScriptedBackend(*[Tireless(40)] * 50)
+    research("How high are they?", model=backend, tools=[visit], sub_questions=1, turns=100, tokens=8_000)
     bodies = [request.body for request in backend.requests if b"You are one of several researchers" in request.body]
     begun_anew = sum(not after.startswith(before) for before, after in itertools.pairwise(bodies))
     assert 0 < begun_anew < len(bodies) / 4

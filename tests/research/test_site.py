@@ -61,7 +61,7 @@ def _written(prompt: str) -> str:
 
 
 def run(site: LightsSite, **options: Any) -> Report:
-    tools = [
+    tools: list[Any] = [
         web_search("searxng", base_url=site.url, results=10),
         page_visitor(allow=[site.address], robots=False, cache=False, timeout=10),
     ]
