@@ -8,9 +8,10 @@ from itertools import pairwise
 
 from agentkit.evidence.layout import Block, blocks
 from agentkit.evidence.marks import MARK, Mark, marks
+from agentkit.evidence.quotations import quoted_places
 from agentkit.retrieval.sentences import sentence_ends
 
-LONGEST_ANSWER = 400_000
+LONGEST_ANSWER = 200_000
 """How much of an answer is looked at, in characters."""
 
 SHORT_ANSWER = 80
@@ -21,8 +22,8 @@ _LINK = r"\]\((?:[^()\s]|\([^()\s]{0,200}\)){0,1000}(?:\s{1,3}\"[^\"\n]{0,200}\"
 _MARKUP = re.compile(
     rf"(?P<code>{_CODE})|(?P<image>!\[[^\[\]\n]{{0,300}}\]\([^()\s]{{0,1000}}\))|(?P<mark>\[?{MARK.pattern}\]?"
     r"(?:\((?:[^()\s]|\([^()\s]{0,200}\)){0,1000}\))?)"
-    rf"|(?P<link>{_LINK})|(?P<address><?https?://[^\s<>\u3000-\u303f\uff00-\uffef]{{1,2000}}>?)"
-    r"|(?P<tag></?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>\n]{0,300})?/?>)|(?P<emphasis>\*{1,3}|__|~~)|(?P<space>[\s|\\]{2,999}|[\n\t|\\])"
+    rf"|(?P<link>{_LINK})|(?P<address><?https?://[^\s<>\u3000-\u303f\uff00-\uffef]{{1,2000}}(?<![.,;:!?])>?)"
+    r"|(?P<foreign>【[^】\n]{1,60}†[^】\n]{0,60}】)|(?P<tag></?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>\n]{0,300})?/?>)|(?P<emphasis>\*{1,3}|__|~~)|(?P<space>\n[\s>]{0,99}|[\s|\\]{2,999}|[\t|\\])"
 )
 """What is left out of a block's text, and code, which stays: a `[0]` in it is no citation."""
 _WORD = re.compile(r"\S")
@@ -83,14 +84,15 @@ def claims(answer: str, known: Container[int]) -> Iterator[Claim]:
 def _of_block(answer: str, block: Block, plain: "_Plain", found: list[Mark]) -> list[Claim]:
     text = "".join(plain.pieces)
     is_row = answer.startswith("|", block.start)
-    ends = [0, *([] if is_row else sentence_ends(text)), len(text)]
+    ends = [0, *([] if is_row else _outside_of_quotations(sentence_ends(text), text)), len(text)]
     sentences: list[tuple[int, int, str]] = []
     for begin, end in pairwise(ends):
         said = text[begin:end].strip()
         first = _WORD.search(text, begin, end)
         if first and any(map(str.isalnum, said)):
             start = first.start()
-            sentences.append((plain.place(start), plain.place(start + len(said) - 1) + 1, said))
+            place = plain.place(start), plain.place(start + len(said) - 1) + 1
+            sentences.append((*_with_emphasis(answer, block, *place), said))
     cited = _cited([(start, end) for start, end, _ in sentences], found)
     later: tuple[int, ...] = ()
     claimed: list[Claim] = []
@@ -98,9 +100,28 @@ def _of_block(answer: str, block: Block, plain: "_Plain", found: list[Mark]) -> 
         (start, end, said), numbers = sentences[index], cited[index]
         if index and numbers and not cited[index - 1] and len(said) <= SHORT_ANSWER:
             said = _with_question(sentences[index - 1][2], said)
-        claimed.append(Claim(answer[start:end], start, end, said, numbers, () if numbers else later))
+        claimed.append(Claim(answer[start:end], start, end, " ".join(said.split()), numbers, () if numbers else later))
         later = numbers or later
     return claimed[::-1]
+
+
+def _with_emphasis(answer: str, block: Block, start: int, end: int) -> tuple[int, int]:
+    """The place of a sentence with the marks of emphasis around it."""
+    while start > block.start and answer[start - 1] in "*_~":
+        start -= 1
+    while end < block.end and answer[end] in "*_~":
+        end += 1
+    return start, end
+
+
+def _outside_of_quotations(ends: list[int], text: str) -> Iterator[int]:
+    """Yield the ends of sentences that are not within a quotation, which is looked for as a whole."""
+    places = quoted_places(text)
+    starts = [start for start, _ in places]
+    for end in ends:
+        last = bisect_right(starts, end - 1) - 1
+        if last < 0 or end >= places[last][1]:
+            yield end
 
 
 def _with_question(before: str, said: str) -> str:
@@ -133,7 +154,7 @@ def _plain(answer: str, block: Block, known: Container[int]) -> tuple[_Plain, li
                 continue
             found += cites
         plain.add(answer[done : markup.start()], done)
-        if kind in ("space", "mark", "address", "tag", "image"):
+        if kind in ("space", "mark", "address", "tag", "image", "foreign"):
             plain.add(" ", markup.start())
         done = markup.end()
     plain.add(answer[done : block.end], done)

@@ -51,7 +51,7 @@ class Sentence:
             script(claim.text),
         )
 
-    @property
+    @cached_property
     def is_unspaced(self) -> bool:
         """Whether most of its words are pairs of characters of a script without spaces."""
         return 2 * sum(map(is_unspaced, self.keys)) > len(self.keys)
@@ -178,21 +178,22 @@ def joined(findings: Sequence[Finding]) -> Finding:
     for each in findings:
         for key, weight in each.weights.items():
             weights[key] = weights.get(key, 0.0) + weight
-    absent = [{*each.absent} for each in findings]
-    elsewhere = [{*each.absent, *each.elsewhere} for each in findings]
-    missing = set.intersection(*elsewhere) - set.intersection(*absent)
     around = frozenset().union(*(each.around for each in findings)) - found
     return Finding(
         _cover(weights, found, around),
         found=found,
         around=around,
         weights=weights,
-        absent=tuple(set.intersection(*absent)),
-        elsewhere=tuple(missing),
-        unnamed=tuple(set.intersection(*({*each.unnamed} for each in findings))),
-        unquoted=tuple(set.intersection(*({*each.unquoted} for each in findings))),
-        is_foreign=any(each.is_foreign for each in findings),
+        absent=_in_all([each.absent for each in findings]),
+        elsewhere=_in_all([(*each.absent, *each.elsewhere) for each in findings]),
+        unnamed=_in_all([each.unnamed for each in findings]),
+        unquoted=_in_all([each.unquoted for each in findings]),
+        is_foreign=all(each.is_foreign for each in findings),
     )
+
+
+def _in_all(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(each for each in lists[0] if all(each in other for other in lists[1:]))
 
 
 def _cover(weights: Mapping[str, float], found: frozenset[str], around: frozenset[str]) -> float:

@@ -9,6 +9,9 @@ from agentkit.retrieval.words import letters
 MOST_CHANGES = 300
 """How many different characters of a text are replaced one by one; for more, all words are folded by themselves."""
 
+SAMPLE = 300
+"""How many characters show in which script a text is written."""
+
 _ASCII = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()})
 
 _SCRIPTS = {
@@ -26,9 +29,9 @@ _LETTERS = {name: re.compile(f"[{letters}]") for name, letters in _SCRIPTS.items
 
 
 def script(text: str) -> str:
-    """The script of most letters of a text, judged by its beginning; "" where less than three quarters are of one."""
-    beginning = text[:3000]
-    counts = {name: len(pattern.findall(beginning)) for name, pattern in _LETTERS.items()}
+    """The script of most letters of a text, judged by some of them; "" where less than three quarters are of one."""
+    some = text[:: 1 + len(text) // SAMPLE]
+    counts = {name: len(pattern.findall(some)) for name, pattern in _LETTERS.items()}
     most = max(counts, key=counts.__getitem__)
     return most if 4 * counts[most] > 3 * sum(counts.values()) else ""
 
@@ -48,7 +51,8 @@ class Folding:
         """The folding for a text and its parts."""
         if text.isascii():
             return cls(())
-        changes = tuple((each, folded) for each in set(text.lower()) if (folded := _letters(each)) != each)
+        others = (each for each in set(text.lower()) if not "\u4e00" <= each <= "\u9fff")  # Chinese stays as it is
+        changes = tuple((each, folded) for each in others if (folded := _letters(each)) != each)
         return cls(changes if len(changes) <= MOST_CHANGES else None)
 
     def __call__(self, part: str) -> str:

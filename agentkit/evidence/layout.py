@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from agentkit.evidence.marks import MARK
 
-LONGEST_LINE = 20_000
+LONGEST_LINE = 100_000
 """How much of a line is looked at, in characters."""
 
 _FENCE = re.compile(r"[ \t]{0,12}(`{3,}|~{3,})")
@@ -71,7 +72,7 @@ def _lines(answer: str) -> Iterator[_Line]:
         last = min(end, start + LONGEST_LINE)
         marker = _ITEM.match(answer, start, last)
         begin = marker.end() if marker else start
-        yield _Line(start, last, answer[start:last], begin, bool(marker and marker.group().strip()))
+        yield _Line(start, last, answer[start:last], begin, bool(marker and marker.group().strip(" \t>")))
         start = end + 1
 
 
@@ -95,12 +96,14 @@ def _empty(line: _Line) -> _Line:
 
 
 def _is_heading(line: _Line) -> bool:
-    return bool(_HEADING.match(line.text) or _BOLD_LINE.match(line.text))
+    if _HEADING.match(line.text):
+        return True
+    return bool(_BOLD_LINE.match(line.text)) and not (MARK.search(line.text) or _LAST.search(line.text))
 
 
 def _without_headings(lines: list[_Line]) -> Iterator[_Line]:
     """Yield the lines, empty ones in place of headings, rules, definitions of links and headers of tables."""
-    for line, following in zip(lines, [*lines[1:], None], strict=True):
+    for line, following in zip_longest(lines, lines[1:]):
         is_header = following is not None and "|" in line.text and bool(_TABLE_RULE.match(following.text))
         is_underlined = following is not None and re.match(r"(?:={3,}|-{3,})[ \t]{0,9}$", following.text)
         is_rule = bool(_RULE.match(line.text) or (_TABLE_RULE.match(line.text) and "-" in line.text))

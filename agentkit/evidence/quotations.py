@@ -18,13 +18,18 @@ _OMITTED = re.compile(r"\.{3,9}|…{1,9}|[\[(（][^\[\]()（）]{0,60}[\])）]")
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff"
 _GAP = re.compile(f"(?<=[{_UNSPACED}]) | (?=[{_UNSPACED}])")
 """A space beside a character of a script without spaces: some set one before Latin letters, others none."""
-_BRACKETS = re.compile(r"\[(?:\d{1,3}|[a-z]|citation needed|来源请求)\]")
+_BRACKETS = re.compile(r"\[\s?(?:\d{1,3}(?:\s?[,–-]\s?\d{1,3}){0,20}|[a-z]|citation needed|来源请求)\s?\]")
 
 
 def quotations(sentence: str) -> list[str]:
     """What a sentence quotes, without the quotation marks."""
     found = (next(filter(None, groups)).strip() for groups in _QUOTED.findall(sentence))
     return [each for each in found if _is_long(each)]
+
+
+def quoted_places(text: str) -> list[tuple[int, int]]:
+    """Where a text has quotations, in their order."""
+    return [found.span() for found in _QUOTED.finditer(text)]
 
 
 def _is_long(quoted: str) -> bool:

@@ -12,7 +12,7 @@ from agentkit.evidence.numbers import months, numbers
 from agentkit.retrieval.sentences import sentence_ends
 from agentkit.retrieval.words import is_unspaced, without_articles
 
-LONGEST_TEXT = 500_000
+LONGEST_TEXT = 300_000
 """How much of a source's text is looked at, in characters."""
 
 LONGEST_KEPT = 50_000

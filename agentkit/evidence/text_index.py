@@ -81,10 +81,8 @@ class TextIndex:
     def found(self, begin: int, wanted: Collection[str], around: int = 0) -> frozenset[str]:
         """Which words a passage has. begin: its first sentence. wanted: keys. around: how many sentences before and
         behind it count as well."""
-        end = self.read.ends[begin]
-        return frozenset(
-            each for each in wanted if _any_between(self._sentences_with(each), begin - around, end + around)
-        )
+        first, end = begin - around, self.read.ends[begin] + around
+        return frozenset([each for each in wanted if _any_between(self._sentences_with(each), first, end)])
 
     def _begins(self, places: Sequence[int]) -> Iterator[int]:
         """Yield where the passages begin that have any of some sentences, each once. places: in their order."""

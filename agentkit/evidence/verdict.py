@@ -1,5 +1,6 @@
 """Decides what a sentence may be said to be: supported by a source, partly, or not."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from agentkit.evidence.citation import Verdict
@@ -23,17 +24,20 @@ EACH_MORE, MOST_TOGETHER = 0.06, 0.7
 UNNAMED = 0.51
 """What share of the names of a sentence may be missing in a source."""
 
-LEAST_SAID, LEAST_NAMED = 7, 3
-"""How many words a sentence without citation has at least that claims something; with a number, a name or a quotation
-in it."""
+LEAST_SAID, LEAST_NAMED, LEAST_COUNTED = 7, 3, 2
+"""How many words a sentence without citation has at least that claims something: one with a name or a quotation in it,
+and one with a number, has fewer."""
 
 
 def is_checkable(claim: Claim, sentence: Sentence) -> bool:
     """Whether a sentence that cites nothing claims something."""
-    if claim.text.rstrip("*_\"'”’»)").endswith((":", "：", "?", "？", "؟", ";")):
+    if re.fullmatch(r"`[^`]{1,300}`", claim.text) or claim.text.rstrip("*_\"'”’»)").endswith(
+        (":", "：", "?", "？", "؟", ";")
+    ):
         return False
     size = len(sentence.keys) / (2 if sentence.is_unspaced else 1)
-    return size >= (LEAST_NAMED if sentence.numbers or sentence.names or sentence.quotations else LEAST_SAID)
+    least = LEAST_NAMED if sentence.names or sentence.quotations else LEAST_SAID
+    return size >= (LEAST_COUNTED if sentence.numbers else least)
 
 
 def judged(sentence: Sentence, finding: Finding) -> tuple[Verdict, str]:
@@ -59,14 +63,15 @@ def _support(sentence: Sentence, findings: Sequence[Finding]) -> bool:
 
 def _judged(sentence: Sentence, finding: Finding, least: float) -> tuple[Verdict, str]:
     said: Verdict = "not found" if finding.cover < PART * least else "weak"
-    if finding.is_foreign and not finding.absent:
-        return "weak", "the source is in another script, so only numbers were compared"
+    if finding.is_foreign:
+        missing = f"{finding.absent[0]} is not in the source" if finding.absent else ""
+        return "weak", missing or "the source is in another script, so only numbers were compared"
     if finding.span is None and not finding.found:
         return "not found", "the source says nothing of it"
     if finding.unquoted:
-        return said, "the quotation is not in the source"
+        return "not found", "the quotation is not in the source"
     if finding.absent:
-        return said, f"{finding.absent[0]} is not in the source"
+        return "not found", f"{finding.absent[0]} is not in the source"
     if finding.unnamed and len(finding.unnamed) >= UNNAMED * len(sentence.names):
         return said, f"{finding.unnamed[0]} is not in the source"
     if finding.cover < least:

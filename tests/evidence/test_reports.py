@@ -1,0 +1,62 @@
+"""What users reported of the citations of other programs, with the right value here."""
+
+import pytest
+
+from agentkit.evidence.check import checked
+from agentkit.evidence.source import Source
+
+PUMP = (
+    "The pump of the Reinholt mill was installed in 1932. It lifts 45 litres a second to a basin on the hill.\n"
+    "Renal failure developed in 21/28 patients [12]. Hearing loss\noccurred in 12/28 [ 2 , 6 , 7 ] of the cohort. The "
+    "keeper’s note says “well-oiled — never repaired”."
+)
+SOURCES = {1: Source(1, "https://example.org/pump", "The pump", texts=(PUMP,))}
+SUPPORTED = {
+    "open-webui/open-webui#30277: a mark in bold": "**The pump of the Reinholt mill was installed in 1932 [1]**",
+    "uzh-bf/klicker-uzh#6045: a mark with pages": "The pump of the mill lifts 45 litres a second [1, p. 6–7].",
+    "infiniflow/ragflow#8594: a mark with a word": "7. The pump of the mill lifts 45 litres a second [ID:1]。",
+    "danny-avila/LibreChat#3437: another program's mark": "The pump lifts 45 litres a second【10:13†source】 [1].",
+    "monarch-initiative/dismech#10734: marks in what is quoted": 'It says "developed in 21/28 patients. Hearing loss '
+    'occurred in 12/28 of the cohort" [1].',
+    "Cinnamon/kotaemon#541: another line break in what is quoted": "It says “Hearing loss occurred in 12/28 of the "
+    "cohort” [1].",
+    "ForumMagnum/ForumMagnum#12442: other quotation marks and dashes": "The keeper's note on the pump says "
+    '"the keeper\'s note says" and "well-oiled - never repaired" [1].',
+}
+
+
+@pytest.mark.parametrize("answer", SUPPORTED.values(), ids=SUPPORTED)
+def test_what_others_did_not_recognise_is_supported(answer: str) -> None:
+    assert [(each.source, each.verdict) for each in checked(answer, SOURCES)] == [(1, "supported")]
+
+
+FLAGGED = {
+    "ItzCrazyKns/Vane#845: a link to a page that does not say it": "The pump of the mill handled 20 M documents "
+    "[1](https://example.org/pump).",
+    "qx-labs/agents-deep-research#15: an invented number": "The pump of the mill lifts 45 litres a second [22].",
+    "rpatrik96/hallmark#36: a real source, another claim": "The turbine of the Reinholt mill drives nine looms [1].",
+}
+
+
+@pytest.mark.parametrize("answer", FLAGGED.values(), ids=FLAGGED)
+def test_what_others_let_pass_is_flagged(answer: str) -> None:
+    (found,) = checked(answer, SOURCES)
+    assert found.verdict != "supported"
+
+
+NO_CLAIM = {
+    "HKUDS/DeepTutor#468: an index in a code block": "```python\nfirst = pump_litres[1]\n```",
+    "onyx-dot-app/onyx#911: an index in a list's code": "- As code:\n\n  ~~~js\n  lifts = 45 + litres[1]\n  ~~~",
+    "brave/brave-core#36236: an index in code in a line": "`pump[1]`",
+    "u14app/deep-research#61: escaped brackets": "\\[1] 中国社会科学网\\\n\\[2] 民国网\\\n\\[3] 百度百科",
+    "uzh-bf/klicker-uzh#5864: a list of sources by the model": "Sources:\n- [1] The pump, https://example.org/pump\n"
+    "- [2] https://example.org/other",
+    "ItzCrazyKns/Vane#1109: the same reference again and again": "## References\n\n"
+    + "[1] Reinholt mill, 1932, https://example.org/pump\n" * 4,
+}
+
+
+@pytest.mark.parametrize("answer", NO_CLAIM.values(), ids=NO_CLAIM)
+def test_what_others_took_for_citations_is_no_claim(answer: str) -> None:
+    said = "The pump of the mill lifts 45 litres a second [1].\n\n"
+    assert [each.verdict for each in checked(said + answer, SOURCES)] == ["supported"]
