@@ -31,6 +31,10 @@ SUMMARY = (
     "in three to six sentences, which cite the same numbers, without a heading."
 )
 GO_ON = "Your text was cut off. Go on exactly where it ended; repeat nothing."
+WHOLE_TEXT = frozenset(("answer", "turns", "tokens", "cost", "tool_calls", "seconds"))
+"""How a run has stopped that has written its text, as its last words where a limit is reached."""
+CUT = frozenset(("seconds", "cancelled"))
+"""How a reply has ended in the middle."""
 MAX_PIECES = 6
 """How often a text that the server cuts off is continued."""
 FAILED = "No model wrote this: {why}. It has the notes as they were taken."
@@ -149,7 +153,8 @@ class Writer:
             if too_long(error) is not None and not pieces:
                 raise _TooLongError(f"the model failed: {error}"[:300]) from error
             return whole_sentences(joined(pieces)), f"the model failed: {error}"[:300]
-        if stopped in ("answer", "turns", "tokens", "cost", "tool_calls") and "".join(pieces).strip():
+        is_whole = stopped in WHOLE_TEXT and result is not None and result.finish_reason not in CUT
+        if is_whole and "".join(pieces).strip():
             return joined(pieces), ""
         return whole_sentences(joined(pieces)), f"it stopped: {stopped}"
 

@@ -204,6 +204,38 @@ def test_a_limit_on_cost_holds_for_all_agents() -> None:
     assert 0.001 < report.usage.cost <= 0.0025
 
 
+def test_at_its_time_it_writes_what_it_has() -> None:
+    released = threading.Event()
+
+    class Slow(Model):
+        def __call__(self, messages: list[Message]) -> Any:
+            if "You are one of" in str(messages[0]["content"]) and "Noted." in str(messages[-1]["content"]):
+                released.wait(60)
+            return super().__call__(messages)
+
+    limits = Limits(seconds=3.0)
+    report = research("How high is it?", model=backend(Slow()), tools=[search, visit], limits=limits)
+    released.set()
+    assert "The Tallow light is 31 m high [1]." in report.text
+    assert report.stopped == "seconds"
+    assert report.remarks == ["The work on 1 of 1 sub-questions has not ended (seconds). It can be resumed."]
+
+
+def test_a_report_that_is_cut_off_goes_on_and_what_stays_cut_off_is_said() -> None:
+    """assafelovic/gpt-researcher#1335"""
+    pieces = ["The Tallow light is 31 m high [1]. It was lit in 17", "94 by Ada Moll [1].", "It was", " lit in"]
+
+    def model(messages: list[Message]) -> Any:
+        if "You write" not in str(messages[0]["content"]):
+            return Model()(messages)
+        text = pieces.pop(0)
+        return Reply({"role": "assistant", "content": text}, "stop" if text.endswith(".") else "length", Usage(1))
+
+    report = research("How high is it?", model=backend(model), tools=[search, visit])
+    assert report.text.startswith("The Tallow light is 31 m high [1]. It was lit in 1794 by Ada Moll [1].")
+    assert report.remarks == []
+
+
 def test_a_research_knows_nothing_of_the_one_before() -> None:
     """assafelovic/gpt-researcher#623: references of an earlier report."""
     research("What did the lamp of the Tallow light burn?", model=backend(Model(note=False)), tools=[search, visit])
