@@ -1,6 +1,7 @@
 """`agentkit research`: a report on a question, written from sources, with each citation checked."""
 
 import json
+import os
 import secrets
 import time
 from contextlib import ExitStack
@@ -105,6 +106,8 @@ def _kept(context: typer.Context, session: Session, resume: bool) -> dict[str, A
     if resume:
         named = {name for name in KEPT if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
         given = {**given, **{name: each for name, each in state_of(session).options.items() if name not in named}}
+    if given["docs"]:
+        given["docs"] = os.path.abspath(given["docs"])  # it may be continued elsewhere
     keep_options(session, given)
     return given
 

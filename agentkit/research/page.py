@@ -4,7 +4,9 @@ import base64
 import functools
 import hashlib
 import re
-from collections.abc import Sequence
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,10 +186,8 @@ class _Body:
         """The Markdown with places for marks and sentences."""
         text = self._report.text
         inserted: list[tuple[int, int, str]] = []
-        spans: dict[tuple[int, int], list[Citation]] = {}
-        for citation in self._report.citations:
-            spans.setdefault((citation.start, behind_marks(text, citation.end)), []).append(citation)
-        for (start, end), found in spans.items():
+        sentences = _Sentences(text, self._report.citations)
+        for start, end, found in sentences:
             verdict = max((each.verdict for each in found), key=list(WORDS).index)
             if verdict != "supported":
                 self._sentences.append(verdict)
@@ -195,9 +195,9 @@ class _Body:
                 if all(each.source is None for each in found) and UNKNOWN not in text[start:end]:
                     self.marks.append(_Mark(len(self.marks) + 1, None, found[0], None))
                     inserted.append((end, -1, f"{MARK}{len(self.marks) - 1}{STOP}"))
-        return _inserted(text, inserted, self._marks_of(text, spans))
+        return _inserted(text, inserted, self._marks_of(text, sentences))
 
-    def _marks_of(self, text: str, spans: dict[tuple[int, int], list[Citation]]) -> list[tuple[int, int, str]]:
+    def _marks_of(self, text: str, sentences: "_Sentences") -> list[tuple[int, int, str]]:
         """Where marks stand, and what stands there instead."""
         found: list[tuple[int, int, tuple[int | None, ...]]] = []
         found += [(mark.start, mark.end, mark.numbers) for mark in marks(text, self._sources)]
@@ -207,7 +207,7 @@ class _Body:
             places = ""
             for number in numbers:
                 source = None if number is None else self._sources.get(number)
-                citation = _at(spans, begin, number)
+                citation = sentences.at(begin, number)
                 self.marks.append(_Mark(len(self.marks) + 1, number if source else None, citation, source))
                 places += f"{MARK}{len(self.marks) - 1}{STOP}"
             has_space = begin > 0 and text[begin - 1] == " "
@@ -251,10 +251,23 @@ def _plain(inline: Any) -> str:
     return "".join(each.content for each in inline.children or ())
 
 
-def _at(spans: dict[tuple[int, int], list[Citation]], place: int, number: int | None) -> Citation | None:
-    """The citation of a source in the sentence that a mark stands in, or at the end of."""
-    around = [found for (start, end), found in spans.items() if start <= place <= end]
-    return next((each for found in around for each in found if each.source == number), None)
+class _Sentences:
+    """The citations of the sentences of a text, by where each begins and ends with its marks."""
+
+    def __init__(self, text: str, citations: Sequence[Citation]) -> None:
+        self._by_place: dict[tuple[int, int], list[Citation]] = {}
+        for each in citations:
+            self._by_place.setdefault((each.start, behind_marks(text, each.end)), []).append(each)
+        self._places = sorted(self._by_place)
+
+    def __iter__(self) -> Iterator[tuple[int, int, list[Citation]]]:
+        return ((*place, self._by_place[place]) for place in self._places)
+
+    def at(self, place: int, number: int | None) -> Citation | None:
+        """The citation of a source in the sentence that a mark stands in, or at the end of."""
+        last = bisect_right(self._places, (place, sys.maxsize))
+        around = [each for each in self._places[max(0, last - 3) : last] if each[1] >= place]
+        return next((each for found in around for each in self._by_place[found] if each.source == number), None)
 
 
 def _inserted(text: str, added: Sequence[tuple[int, int, str]], replaced: Sequence[tuple[int, int, str]]) -> str:

@@ -32,7 +32,7 @@ SUMMARY = (
 )
 GO_ON = "Your text was cut off. Go on exactly where it ended; repeat nothing."
 WHOLE_TEXT = frozenset(("answer", "turns", "tokens", "cost", "tool_calls", "seconds"))
-"""How a run has stopped that has written its text, as its last words where a limit is reached."""
+"""Why a run has stopped that has written a whole text: at a limit it is asked for its last words."""
 CUT = frozenset(("seconds", "cancelled"))
 """How a reply has ended in the middle."""
 MAX_PIECES = 6
@@ -42,13 +42,14 @@ PART_FAILED = "Part {part} has the notes as they were taken: {why}."
 CUT_OFF = "The model's text was cut off ({why})."
 NOTES_SHARE = 0.5
 """The part of a request that notes take."""
+_HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]", re.MULTILINE)
 _COMPLETE = re.compile(r"(?:[.!?。！？|]|\])[\"'”»)*_]{0,5}\s*$")
 _SENTENCE_END = re.compile(r"[.!?。！？][\"'”»)]{0,3}(?:\s?\[\d[\d, ]{0,40}\]){0,9}(?=\s|$)|\[\d[\d, ]{0,40}\]")
 _LIST_OF_SOURCES = re.compile(
-    r"^[ \t]{0,3}(?:#{1,6}[ \t]*|\*\*|__)?(?:sources|references|reference list|bibliography|works cited|citations"
+    r"^[ \t]{0,3}(?:#{1,6}[ \t]{0,9}|\*\*|__)?(?:sources|references|reference list|bibliography|works cited|citations"
     r"|quellen(?:verzeichnis)?|literatur(?:verzeichnis)?|références|sources citées|bibliographie|fuentes|referencias"
     r"|bibliografía|источники|литература|список литературы|参考文献|参考资料|参考文獻|资料来源|来源|出典|참고문헌)"
-    r"[ \t]*(?:\*\*|__)?[ \t]*:?[ \t]*(?:\*\*|__)?[ \t]*$",
+    r"[ \t]{0,3}(?:\*\*|__)?[ \t]{0,3}:?[ \t]{0,3}(?:\*\*|__)?[ \t]{0,9}$",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -202,11 +203,10 @@ def as_heading(text: str) -> str:
 
 def without_list_of_sources(text: str) -> str:
     """A text without the list of sources that a model writes at its end: what stands there was never looked up."""
-    for found in list(_LIST_OF_SOURCES.finditer(text)):
-        rest = text[found.end() :]
-        if re.search(r"^[ \t]{0,3}#{1,6}[ \t]", rest, re.MULTILINE) is None:
-            return text[: found.start()].rstrip()
-    return text
+    lists = [found.start() for found in _LIST_OF_SOURCES.finditer(text)]
+    others = {found.start() for found in _HEADING.finditer(text)}.difference(lists)
+    last = max(others, default=-1)
+    return next((text[:begin].rstrip() for begin in lists if begin > last), text)
 
 
 def joined(pieces: Sequence[str]) -> str:

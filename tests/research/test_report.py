@@ -67,6 +67,26 @@ def test_a_report_of_any_length_is_checked_to_its_end() -> None:
     assert report.citations[-1].verdict != "supported"
 
 
+def test_in_chinese_too() -> None:
+    known = {
+        4: Source(
+            4,
+            "https://灯塔.example/高",
+            "灯塔",
+            True,
+            "2026-11-29T1",
+            texts=("灯塔高31米。它建于1900年，由石头砌成。",),
+        )
+    }
+    report = report_of("灯塔高31米[4]。它建于1794年[4]。", known, has_model=True)
+    assert report.text == "灯塔高31米[1]。它建于1794年[1]。"
+    assert [each.verdict == "supported" for each in report.citations] == [True, False]
+    assert "它建于1794年[1]。 *(⚠" in report.markdown()
+    html = Report("灯塔有多高？", report.text, report.citations, report.sources).html()
+    assert '<html lang="zh">' in html
+    assert 'href="https://xn--' in html
+
+
 def test_only_what_is_cited_is_a_reference() -> None:
     assert [source.title for source in report_of("It is 31 m high [3].").sources] == ["The Tallow light"]
 
@@ -220,7 +240,27 @@ def test_only_web_addresses_are_links(address: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["[", "![", "[a](", "](", "[1]", "https://a.example/", "<", "`", "```", "*", "\\[", "(", "【"]
+    "piece",
+    [
+        "[",
+        "![",
+        "[a](",
+        "](",
+        "[1]",
+        "https://a.example/",
+        "<",
+        "`",
+        "```",
+        "*",
+        "\\[",
+        "(",
+        "【",
+        "> ",
+        "- ",
+        "|a|\n|-|\n",
+        "~~",
+        "#",
+    ],
 )
 def test_a_text_is_read_in_linear_time(piece: str) -> None:
     def check(text: str, sources: Mapping[int, Source]) -> list[Citation]:
@@ -229,6 +269,7 @@ def test_a_text_is_read_in_linear_time(piece: str) -> None:
     def read(size: int) -> None:
         text, _, sources = assembled(piece * size, SOURCES, check)
         Report("?", text, (), sources).markdown()
+        Report("?", text, (), sources).html()
         without_list_of_sources(text)
         whole_sentences(text)
 
